@@ -1,0 +1,1 @@
+"""Everything that touches the world outside: files, processes, databases, services."""

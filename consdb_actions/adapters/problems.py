@@ -1,0 +1,83 @@
+"""What is wrong in an input file, one finding per problem, and the single error that carries them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from consdb_actions.errors import InputError
+
+__all__ = ["MAX_SHOWN", "FileError", "Problem", "did_you_mean", "shorten"]
+
+MAX_SHOWN = 20
+"""Problems shown of one file; more are counted."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong in a file.
+
+    Parameters
+    ----------
+    line, column
+        Where, counted from 1; 0 when the place is not known.
+    cause
+        What is wrong, as a sentence without a final stop.
+    remedy
+        What the reader can do about it.
+    """
+
+    line: int
+    column: int
+    cause: str
+    remedy: str = ""
+
+    @property
+    def place(self) -> str:
+        """``line 3, column 5``, or nothing."""
+        if not self.line:
+            return ""
+        return f"line {self.line}, column {self.column}" if self.column else f"line {self.line}"
+
+
+class FileError(InputError):
+    """A file cannot be used; all that is wrong in it, at once.
+
+    Parameters
+    ----------
+    source
+        The file, as the user knows it.
+    problems
+        At least one problem; shown in the order of the file.
+    """
+
+    def __init__(self, source: str, problems: Iterable[Problem]) -> None:
+        self.source = source
+        self.problems: Sequence[Problem] = tuple(sorted(set(problems)))
+        if len(self.problems) == 1:
+            only = self.problems[0]
+            place = ":".join([source, *(str(number) for number in (only.line, only.column) if number)])
+            super().__init__(only.cause, place=place, remedy=only.remedy)
+            return
+        lines = []
+        for problem in self.problems[:MAX_SHOWN]:
+            lines.append(f"  {problem.place or 'file'}: {problem.cause}")
+            if problem.remedy:
+                lines.append(f"      {problem.remedy}")
+        hidden = len(self.problems) - MAX_SHOWN
+        if hidden > 0:
+            lines.append(f"  and {hidden} more")
+        super().__init__("\n".join([f"{len(self.problems)} problems", *lines]), place=source)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``Did you mean "x"?`` for the known word that is nearest, or nothing."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f'Did you mean "{near[0]}"?' if near else ""
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """Return a value in double quotes on one line, cut when it is long."""
+    text = " ".join(str(value).split())
+    return f'"{text[: limit - 1]}…"' if len(text) > limit else f'"{text}"'

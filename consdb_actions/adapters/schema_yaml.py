@@ -1,0 +1,186 @@
+"""A Felis YAML file becomes a :class:`~consdb_actions.schema.model.Schema`, strictly, without Felis.
+
+All problems of a file are collected and raised as one error with line numbers. Shapes that older or newer Felis
+versions write and today's refuses are taken where their meaning is clear, each with a note. The result also keeps
+the tree, ready for :mod:`consdb_actions.adapters.felis`, which validates it with Felis itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consdb_actions.adapters.problems import FileError, Problem
+from consdb_actions.adapters.schema_checks import check_names
+from consdb_actions.adapters.schema_fields import Fields
+from consdb_actions.adapters.schema_tables import read_table
+from consdb_actions.adapters.yaml_tree import MAX_BYTES, Node, read_tree
+from consdb_actions.errors import InputError
+from consdb_actions.schema.model import Pairs, Schema, Table
+
+__all__ = ["Lines", "ReadSchema", "load_yaml", "read_bytes", "read_yaml"]
+
+Lines = Mapping[tuple[str, ...], int]
+"""Line of an object: keys such as ``("column", "exposure", "seeing")``, ``("table", "exposure")``, ``("version",)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSchema:
+    """A schema file that was read.
+
+    Parameters
+    ----------
+    schema
+        What it says.
+    source
+        The file, as the user knows it.
+    tree
+        Its normalised content.
+    notes
+        What was taken although today's Felis would refuse it.
+    lines
+        Where each object stands in the file.
+    """
+
+    schema: Schema
+    source: str
+    tree: Node
+    notes: tuple[str, ...] = ()
+    lines: Lines = field(default_factory=dict)
+
+
+def load_yaml(path: Path, *, expect_name: str | None = None) -> ReadSchema:
+    """Read a schema file without Felis.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, or is no valid schema, or has another name than expected.
+    """
+    return read_yaml(read_bytes(path), source=str(path), expect_name=expect_name)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file, never more than slightly beyond the limit of a schema file.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, or it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        remedy = "Check the path; the file of a schema is called after it, such as cdb_latiss.yaml."
+        raise InputError("there is no such file", place=str(path), remedy=remedy) from None
+    except IsADirectoryError:
+        raise InputError(
+            "this is a folder, not a file", place=str(path), remedy="Name the file in it."
+        ) from None
+    except OSError as error:
+        remedy = "Check the file's permissions."
+        raise InputError(f"cannot be read: {error.strerror}", place=str(path), remedy=remedy) from error
+
+
+def read_yaml(data: str | bytes, *, source: str, expect_name: str | None = None) -> ReadSchema:
+    """Read a schema from the text of a file.
+
+    Parameters
+    ----------
+    data
+        Content of the file.
+    source
+        Name of the file, for errors.
+    expect_name
+        The name that the schema must have, when it is known.
+
+    Returns
+    -------
+    ReadSchema
+        The schema, its tree, and notes on what was normalised.
+
+    Raises
+    ------
+    FileError
+        With everything that is wrong in the file.
+    """
+    root = read_tree(data, source=source)
+    if root.value is None:
+        remedy = "A schema starts with name, version, description and a list of tables."
+        raise FileError(source, [Problem(0, 0, "the file is empty", remedy)])
+    problems: list[Problem] = []
+    notes: list[str] = []
+    fields = Fields(root, "schema", "the schema", problems)
+    if not fields.usable:
+        raise FileError(source, problems)
+    lines: dict[tuple[str, ...], int] = {("schema",): root.line}
+    schema = _schema(fields, problems, notes, lines)
+    if expect_name and schema.name and schema.name != expect_name and not problems:
+        at = fields.node("name") or root
+        remedy = f'Write "name: {expect_name}", or name the file after its schema.'
+        cause = f'the schema is called "{schema.name}", not "{expect_name}"'
+        problems.append(Problem(at.line, at.column, cause, remedy))
+    if problems:
+        raise FileError(source, problems)
+    return ReadSchema(schema, source, root, tuple(dict.fromkeys(notes)), lines)
+
+
+def _schema(
+    fields: Fields, problems: list[Problem], notes: list[str], lines: dict[tuple[str, ...], int]
+) -> Schema:
+    """Build the schema; what is wrong is added to ``problems``."""
+    name = fields.name()
+    for key, line in (("version", fields.line("version")), ("name", fields.line("name"))):
+        lines[(key,)] = line
+    if fields.node("resources") is not None:
+        fields.problem(
+            "resources",
+            "the schema takes columns from other files (resources)",
+            "Nothing is fetched for a schema file: write the columns out here.",
+        )
+    version, compatible = _version(fields, notes)
+    table_nodes = fields.items("tables", required=True)
+    tables: list[Table] = []
+    for node in table_nodes:
+        table = read_table(node, table_nodes, problems, notes, lines)
+        if table is not None:
+            tables.append(table)
+    schema = Schema(
+        name=name,
+        id=fields.text("@id") or f"#{name}",
+        version=version,
+        description=fields.text("description"),
+        tables=tuple(tables),
+        metadata=tuple(sorted((*fields.annotations("votable:utype"), *compatible))),
+    )
+    check_names(schema, lines, problems, notes)
+    return schema
+
+
+def _version(fields: Fields, notes: list[str]) -> tuple[str | None, Pairs]:
+    """Return the version as it is written, and the compatible ones as metadata."""
+    node = fields.node("version")
+    if node is None or node.value is None:
+        return None, ()
+    compatible: list[tuple[str, str]] = []
+    if isinstance(node.value, dict):
+        for key in ("compatible", "read_compatible"):
+            entry = node.value.get(key)
+            if entry is not None and isinstance(entry.value, list):
+                compatible.append((f"version:{key}", ", ".join(item.text for item in entry.value)))
+        current = node.value.get("current")
+        if current is None:
+            fields.problem("version", 'the version has no "current"', 'Write current: "1.0.0" under version.')
+            return None, tuple(compatible)
+        node = current
+    if isinstance(node.value, (list, dict)) or node.value is None or isinstance(node.value, bool):
+        fields.problem("version", "the version is no text", 'Write it as current: "1.0.0".')
+        return None, tuple(compatible)
+    if not isinstance(node.value, str):
+        notes.append(
+            f'line {node.line}: the version {node.text} is a number in YAML; it is taken as "{node.text}"'
+        )
+        node.value = node.text
+    return node.value.strip(), tuple(compatible)

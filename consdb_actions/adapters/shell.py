@@ -1,0 +1,277 @@
+"""The only module that starts other programs.
+
+No command goes through a shell's parser: arguments are a list. Each program gets a session of its own, so that
+a Ctrl-C on the terminal reaches this program alone, which then ends what it started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from consdb_actions.adapters.redaction import redact
+from consdb_actions.errors import ExternalError
+
+__all__ = ["Account", "Completed", "Process", "run", "start", "tail"]
+
+_TAIL_LINES = 15
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the operating system to run a program as; only root can."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a program that ended left behind."""
+
+    args: tuple[str, ...]
+    returncode: int
+    stdout_bytes: bytes
+    stderr_bytes: bytes
+
+    @property
+    def stdout(self) -> str:
+        """Standard output as text; what is not UTF-8 is replaced."""
+        return self.stdout_bytes.decode("utf-8", "replace")
+
+    @property
+    def stderr(self) -> str:
+        """Standard error as text; what is not UTF-8 is replaced."""
+        return self.stderr_bytes.decode("utf-8", "replace")
+
+
+def run(
+    args: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    input: str | bytes | None = None,  # noqa: A002  (the name that subprocess.run has)
+    timeout: float = 600.0,
+    check: bool = True,
+    account: Account | None = None,
+    secrets: Iterable[str] = (),
+) -> Completed:
+    """Run a program to its end.
+
+    Parameters
+    ----------
+    args
+        The program and its arguments.
+    cwd
+        Directory to run in; the current one by default.
+    env
+        The whole environment; that of this process by default.
+    input
+        Standard input; nothing by default.
+    timeout
+        Seconds after which the program is killed.
+    check
+        Whether an exit code other than 0 is an error.
+    account
+        User to run as.
+    secrets
+        Values that must not stand in an error message.
+
+    Returns
+    -------
+    Completed
+        Exit code and output.
+
+    Raises
+    ------
+    ExternalError
+        The program cannot be started, does not end in time, or, with ``check``, fails.
+    """
+    command = tuple(os.fspath(part) for part in args)
+    data = input.encode() if isinstance(input, str) else input
+    process = _popen(
+        command,
+        cwd=cwd,
+        env=env,
+        account=account,
+        secrets=secrets,
+        stdin=subprocess.DEVNULL if data is None else subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        stdout, stderr = process.communicate(data, timeout)
+    except BaseException as error:
+        _kill_session(process)
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise ExternalError(
+                f"`{_shown(command, secrets)}` did not end within {timeout:g} seconds and was stopped",
+                remedy="Run it by hand to see what it waits for.",
+            ) from None
+        raise
+    completed = Completed(command, process.returncode, stdout, stderr)
+    if check and completed.returncode != 0:
+        words = tail(completed.stderr or completed.stdout, secrets)
+        ending = (
+            f"failed with exit code {completed.returncode}"
+            if completed.returncode > 0
+            else f"was ended by signal {-completed.returncode}"
+        )
+        raise ExternalError(f"`{_shown(command, secrets)}` {ending}" + (f":\n{words}" if words else ""))
+    return completed
+
+
+class Process:
+    """A program that runs beside this one until it is stopped.
+
+    Parameters
+    ----------
+    process
+        The running program, in a session of its own.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._process.poll()
+
+    def close_input(self) -> None:
+        """Close the pipe to its standard input, where it has one."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def stop(self, signum: int, *, patience: float) -> None:
+        """Send a signal and wait for the end; kill it after some seconds of patience.
+
+        Parameters
+        ----------
+        signum
+            The signal; 0 sends none and only waits.
+        patience
+            Seconds until it is killed.
+        """
+        if self._process.poll() is None and signum:
+            self._process.send_signal(signum)
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            _kill_session(self._process)
+
+
+def start(
+    args: Sequence[str | Path],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    log: Path | None = None,
+    account: Account | None = None,
+    piped_input: bool = False,
+) -> Process:
+    """Start a program and return at once.
+
+    Parameters
+    ----------
+    args
+        The program and its arguments.
+    cwd
+        Directory to run in.
+    env
+        The whole environment.
+    log
+        File for its output; none by default.
+    account
+        User to run as.
+    piped_input
+        Whether its standard input is a pipe that ends when this process does.
+
+    Returns
+    -------
+    Process
+        The running program.
+
+    Raises
+    ------
+    ExternalError
+        It cannot be started.
+    """
+    command = tuple(os.fspath(part) for part in args)
+    with contextlib.ExitStack() as stack:
+        output = subprocess.DEVNULL if log is None else stack.enter_context(log.open("ab")).fileno()
+        return Process(
+            _popen(
+                command,
+                cwd=cwd,
+                env=env,
+                account=account,
+                stdin=subprocess.PIPE if piped_input else subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        )
+
+
+def tail(text: str, secrets: Iterable[str] = (), lines: int = _TAIL_LINES) -> str:
+    """Return the last lines of a program's output, without blank ones and credentials."""
+    kept = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return redact("\n".join(kept[-lines:]), secrets)
+
+
+def _popen(
+    command: tuple[str, ...],
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    account: Account | None,
+    stdin: int,
+    stdout: int,
+    stderr: int,
+    secrets: Iterable[str] = (),
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603  (a list of arguments, never a shell line)
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        whose = f" as user {account.name}" if account else ""
+        raise ExternalError(f"`{_shown(command, secrets)}` cannot be started{whose}: {reason}") from error
+
+
+def _kill_session(process: subprocess.Popen[bytes]) -> None:
+    """Kill a program and what it started in its session, and collect it."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def _shown(command: tuple[str, ...], secrets: Iterable[str]) -> str:
+    return redact(shlex.join(command), secrets)

@@ -1,0 +1,269 @@
+"""The target Alembic tree: a checkout of consdb, or any folder of that shape.
+
+The tree's own code runs here (its revisions, and its ``lsst.consdb.cdb_pgsphere``), as it does for every
+operator who calls ``alembic`` on it. Nothing of a schema pull request is part of it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import Script, ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy.dialects.postgresql.base import ischema_names
+
+from consdb_actions.errors import InputError
+
+__all__ = ["Section", "Shadow", "Tree", "read_tree"]
+
+_PGSPHERE = "lsst.consdb.cdb_pgsphere"
+
+
+class _ForeignSpoly(sa.types.UserDefinedType[str]):
+    """Stands for ``spoly`` where the tree has no type of its own, so that it is still compared."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "SPOLY"
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """What a tree's ``cdb_pgsphere`` module gives.
+
+    Attributes
+    ----------
+    type_
+        SQLAlchemy type for pgSphere's ``spoly``.
+    add
+        Adds the shadow column ``pgs_region`` to each table of a metadata that has ``s_region``.
+    """
+
+    type_: type[sa.types.TypeEngine[Any]]
+    add: Callable[[sa.MetaData], None]
+    import_line: str = f"from {_PGSPHERE} import SPoly"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the ini file: one schema with its own revisions.
+
+    ``version_table`` stands in schema ``version_schema`` (``cdb`` or ``efd``, after the schema's prefix).
+    """
+
+    name: str
+    schema: str
+    config: Config
+    location: Path
+
+    @property
+    def version_table(self) -> str:
+        """Name of the table with the current revision."""
+        return f"{self.schema}_version"
+
+    @property
+    def version_schema(self) -> str:
+        """Schema of the version table."""
+        return "efd" if self.schema.startswith("efd") else "cdb"
+
+    @property
+    def versions(self) -> Path:
+        """Folder of the revision files."""
+        return self.location / "versions"
+
+    @cached_property
+    def scripts(self) -> ScriptDirectory:
+        """The revisions, as Alembic reads them; parsed when first used.
+
+        Raises
+        ------
+        InputError
+            A revision file cannot be read.
+        """
+        try:
+            scripts = ScriptDirectory.from_config(self.config)
+            scripts.get_heads()
+        except (CommandError, SyntaxError, ImportError, KeyError) as error:
+            raise InputError(
+                f"the revisions of section {self.name} cannot be read: {error}",
+                place=str(self.versions),
+                remedy="Mend or remove the file that is named; `alembic -n SECTION history` shows the same.",
+            ) from error
+        return scripts
+
+    def head(self) -> Script | None:
+        """Return the newest revision, or None when there is none yet.
+
+        Raises
+        ------
+        InputError
+            The section has more than one head (rule M12).
+        """
+        heads = self.scripts.get_heads()
+        if len(heads) > 1:
+            raise InputError(
+                f"section {self.name} has {len(heads)} heads: {', '.join(sorted(heads))}",
+                place=str(self.versions),
+                remedy="Merge them first: rebase the newer revision on the other by editing its "
+                f"down_revision, or run `alembic -n {self.name} merge heads`.",
+            )
+        return self.scripts.get_revision(heads[0]) if heads else None
+
+    def revisions(self) -> list[Script]:
+        """Return all revisions, oldest first."""
+        return list(reversed(list(self.scripts.walk_revisions())))
+
+
+@dataclass(frozen=True)
+class Tree:
+    """An Alembic tree with its sections in the order of the ini file."""
+
+    root: Path
+    ini: Path
+    sections: tuple[Section, ...]
+
+    def section(self, name: str) -> Section:
+        """Return the section of that name or schema.
+
+        Raises
+        ------
+        InputError
+            There is none; the message lists those that exist.
+        """
+        for section in self.sections:
+            if name in {section.name, section.schema}:
+                return section
+        raise InputError(
+            f"there is no section {name!r}",
+            place=str(self.ini),
+            remedy="Sections of this tree: " + ", ".join(s.name for s in self.sections) + ".",
+        )
+
+    @contextmanager
+    def importable(self) -> Iterator[Shadow | None]:
+        """Make the tree's own modules importable, and yield its pgSphere support if it has any.
+
+        On exit the modules are forgotten, so that one process can serve several trees.
+        """
+        python = self.root / "python"
+        source = python.joinpath(*_PGSPHERE.split(".")).with_suffix(".py")
+        before = set(sys.modules)
+        path = list(sys.path)
+        previous_type = ischema_names.get("spoly")
+        sys.path.insert(0, str(self.root))
+        shadow: Shadow | None = None
+        try:
+            if source.is_file():
+                module = _load(source)
+                shadow = Shadow(type_=module.SPoly, add=module.add_shadow_column)
+            ischema_names["spoly"] = shadow.type_ if shadow else _ForeignSpoly
+            yield shadow
+        finally:
+            sys.path[:] = path
+            for name in set(sys.modules) - before:
+                if name == "lsst.consdb" or name.startswith("lsst.consdb."):
+                    del sys.modules[name]
+            if previous_type is None:
+                ischema_names.pop("spoly", None)
+            else:
+                ischema_names["spoly"] = previous_type
+
+
+def _load(source: Path) -> Any:
+    """Import ``cdb_pgsphere`` from its file, without running the rest of the tree's package."""
+    for name in ("lsst", "lsst.consdb"):
+        if name not in sys.modules and importlib.util.find_spec(name.split(".")[0]) is None:
+            sys.modules[name] = types.ModuleType(name)
+    package = types.ModuleType("lsst.consdb")
+    package.__path__ = [str(source.parent)]
+    sys.modules["lsst.consdb"] = package
+    spec = importlib.util.spec_from_file_location(_PGSPHERE, source)
+    if spec is None or spec.loader is None:
+        raise InputError("this file cannot be imported", place=str(source))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[_PGSPHERE] = module
+    try:
+        spec.loader.exec_module(module)
+        _ = module.SPoly, module.add_shadow_column
+    except Exception as error:
+        raise InputError(
+            f"importing it failed: {type(error).__name__}: {error}",
+            place=str(source),
+            remedy="The shadow column comes from this module; it must define SPoly and add_shadow_column.",
+        ) from error
+    return module
+
+
+def read_tree(root: Path) -> Tree:
+    """Read the ini file of a tree.
+
+    Parameters
+    ----------
+    root
+        Folder that holds ``alembic.ini``.
+
+    Returns
+    -------
+    Tree
+        With every section that has a ``script_location`` and a ``consdb.schema_name``.
+
+    Raises
+    ------
+    InputError
+        There is no such folder, or it is not such a tree.
+    """
+    if not root.is_dir():
+        raise InputError(
+            "there is no such directory",
+            place=str(root),
+            remedy="Give the path of a checkout of lsst-dm/consdb, or of a tree of that shape, with --consdb.",
+        )
+    ini = root / "alembic.ini"
+    if not ini.is_file():
+        raise InputError(
+            "this is not a consdb tree: it has no alembic.ini",
+            place=str(root),
+            remedy="Give the folder that holds alembic.ini with --consdb.",
+        )
+    root = root.resolve()
+    ini = root / "alembic.ini"
+    try:
+        names = [n for n in Config(str(ini)).file_config.sections() if n != "DEFAULT"]
+    except Exception as error:  # configparser has many ways to say no
+        raise InputError(f"it cannot be read: {error}", place=str(ini)) from error
+    sections = []
+    for name in names:
+        config = Config(str(ini), ini_section=name)
+        section = config.get_section(name, {})
+        schema, location = section.get("consdb.schema_name"), section.get("script_location")
+        if not schema or not location:
+            continue
+        absolute = (root / location).resolve()
+        if not absolute.is_dir():
+            raise InputError(
+                f"section {name} names a script_location that is not there: {location}",
+                place=str(ini),
+                remedy="Create the folder with a versions/ folder and a script.py.mako in it, or remove "
+                "the section.",
+            )
+        # % would be read as an interpolation when Alembic reads the option.
+        config.set_main_option("script_location", str(absolute).replace("%", "%%"))
+        sections.append(Section(name, schema, config, absolute))
+    if not sections:
+        raise InputError(
+            "this is not a consdb tree: no section has both script_location and consdb.schema_name",
+            place=str(ini),
+            remedy="Add a section per schema, as lsst-dm/consdb has them.",
+        )
+    return Tree(root, ini, tuple(sections))

@@ -1,0 +1,298 @@
+"""YAML as a tree of data with line numbers, safe on files that anyone may have written (rule S2).
+
+Events are read one by one and the tree is built without recursion, so that size, nesting and the expansion of
+aliases are checked *before* they cost anything. No tag but YAML's own plain ones is accepted, keys may not be
+repeated, and there is one document. Aliases and merge keys work as usual.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import yaml
+
+from consdb_actions.adapters.problems import FileError, Problem, shorten
+
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EXPANDED", "Node", "Value", "read_tree"]
+
+MAX_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 32
+MAX_EXPANDED = 4 * MAX_BYTES
+"""Characters (plus eight per node) that a file may hold once its aliases are followed."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PREFIX = "tag:yaml.org,2002:"
+_SCALARS = {"null", "bool", "int", "float", "str", "timestamp"}
+_COLLECTIONS = {"map", "seq"}
+_NODE_WEIGHT = 8
+
+Value: TypeAlias = "None | bool | int | float | str | datetime.date | list[Node] | dict[str, Node]"
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A value of the file with the place where it starts.
+
+    Parameters
+    ----------
+    value
+        A scalar, a list of nodes, or a mapping of keys to nodes. Keys are the text as written.
+    line, column
+        Counted from 1.
+    text
+        A plain scalar as it is written, also where ``value`` is a number.
+    keys
+        Line and column of each key of a mapping.
+    weight
+        Characters that the value takes when its aliases are followed.
+    """
+
+    value: Value
+    line: int
+    column: int
+    text: str = ""
+    keys: dict[str, tuple[int, int]] = field(default_factory=dict)
+    weight: int = _NODE_WEIGHT
+
+    def plain(self) -> Any:
+        """Return the value as plain Python data, aliases expanded (bounded by ``MAX_EXPANDED``)."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not been read yet."""
+
+    node: Node
+    anchor: str | None
+    mapping: bool
+    items: list[Node] = field(default_factory=list)
+    key_is_merge: list[bool] = field(default_factory=list)
+
+
+def read_tree(data: str | bytes, *, source: str) -> Node:
+    """Read one YAML document.
+
+    Parameters
+    ----------
+    data
+        The file's content.
+    source
+        Name of the file, for errors.
+
+    Returns
+    -------
+    Node
+        The root; its value is None for a document without content.
+
+    Raises
+    ------
+    FileError
+        When the file is too large, is not UTF-8 or not YAML, is nested too deeply, expands too far, repeats a
+        key, or holds a tag that is not plain data.
+    """
+    text = _decode(data, source)
+    builder = _Builder()
+    try:
+        root = builder.build(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        said = ", ".join(part for part in (error.context, error.problem) if part)
+        raise FileError(
+            source, [_not_yaml(said, mark.line + 1 if mark else 0, mark.column + 1 if mark else 0)]
+        ) from error
+    except yaml.YAMLError as error:
+        position = getattr(error, "position", None)
+        line = text.count("\n", 0, position) + 1 if isinstance(position, int) and position >= 0 else 0
+        raise FileError(source, [_not_yaml(str(getattr(error, "reason", error)), line, 0)]) from error
+    except _RefusedError as refused:
+        raise FileError(source, [*builder.problems, refused.problem]) from None
+    if builder.problems:
+        raise FileError(source, builder.problems)
+    return root
+
+
+def _decode(data: str | bytes, source: str) -> str:
+    """Return the text of a file, or refuse it for its size or encoding."""
+    size = len(data)
+    if size > MAX_BYTES:
+        cause = f"the file has {size / 2**20:.1f} MiB; a schema file may have {MAX_BYTES // 2**20} MiB"
+        raise FileError(
+            source, [Problem(0, 0, cause, "Split it, or see whether it is a schema file at all.")]
+        )
+    if isinstance(data, str):
+        return data.removeprefix("\ufeff")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise FileError(source, [Problem(1, 0, "the file is UTF-16, not UTF-8", "Save it as UTF-8.")])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        cause = f"the file is not UTF-8: byte 0x{data[error.start]:02x} here is no character"
+        raise FileError(source, [Problem(line, 0, cause, "Save it as UTF-8.")]) from error
+
+
+def _not_yaml(said: str, line: int, column: int) -> Problem:
+    remedy = "Check indentation, colons and quotes on this line and the one above; a text with ': ' or ' #' in it needs quotes."
+    return Problem(line, column, f"this is not YAML: {said}", remedy)
+
+
+class _RefusedError(Exception):
+    """Reading stops here."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.cause)
+        self.problem = problem
+
+
+class _Builder:
+    """Builds the tree from events; ``problems`` holds what was wrong but did not stop the reading."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._anchors: dict[str, Node] = {}
+        self._opened: set[str] = set()
+        self._stack: list[_Open] = []
+        self._root: Node | None = None
+        self._loader: Any = None
+
+    def build(self, text: str) -> Node:
+        self._loader = loader = _LOADER(text)
+        try:
+            while loader.check_event():
+                self._take(loader.get_event())
+        finally:
+            loader.dispose()
+        return self._root or Node(None, 1, 1)
+
+    def _take(self, event: Any) -> None:
+        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        if isinstance(event, yaml.ScalarEvent):
+            self._add(self._scalar(event, line, column), event.anchor, merge=self._is_merge(event))
+        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            self._check_tag(event.tag, line, column)
+            if len(self._stack) >= MAX_DEPTH:
+                cause = f"nested deeper than {MAX_DEPTH} levels"
+                raise _RefusedError(
+                    Problem(line, column, cause, "A schema file needs eight. Look for a stray bracket.")
+                )
+            mapping = isinstance(event, yaml.MappingStartEvent)
+            if event.anchor:
+                self._opened.add(event.anchor)
+            self._stack.append(_Open(Node({} if mapping else [], line, column), event.anchor, mapping))
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            opened = self._stack.pop()
+            self._close(opened)
+            if opened.anchor:
+                self._opened.discard(opened.anchor)
+            self._add(opened.node, opened.anchor)
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event.anchor, line, column)
+        elif isinstance(event, yaml.DocumentStartEvent) and self._root is not None:
+            raise _RefusedError(
+                Problem(line, column, "a second YAML document starts here", "Keep one schema per file.")
+            )
+
+    def _add(self, node: Node, anchor: str | None, *, merge: bool = False) -> None:
+        """Put a finished node into the collection that is open, and remember its anchor."""
+        if anchor:
+            self._anchors[anchor] = node
+        if not self._stack:
+            self._root = node
+            return
+        opened = self._stack[-1]
+        opened.items.append(node)
+        opened.key_is_merge.append(merge)
+        opened.node.weight += node.weight
+        if opened.node.weight > MAX_EXPANDED:
+            cause = f"aliases (*name) expand this file to more than {MAX_EXPANDED // 2**20} MiB"
+            raise _RefusedError(
+                Problem(node.line, node.column, cause, "Write out what they stand for, or drop them.")
+            )
+
+    def _alias(self, anchor: str, line: int, column: int) -> None:
+        if anchor in self._opened:
+            cause = f'the alias "*{anchor}" stands inside of what it refers to'
+            raise _RefusedError(Problem(line, column, cause, "Write out the part that is meant."))
+        if anchor not in self._anchors:
+            cause = f'the alias "*{anchor}" has no anchor "&{anchor}" above it'
+            raise _RefusedError(Problem(line, column, cause, "Put the text in quotes if no alias is meant."))
+        self._add(self._anchors[anchor], None)
+
+    def _is_merge(self, event: Any) -> bool:
+        return bool(event.value == "<<" and event.implicit[0])
+
+    def _check_tag(self, tag: str | None, line: int, column: int) -> str:
+        """Return the short name of an explicit tag, and note it when it is no plain data."""
+        if tag is None or tag == "!":
+            return ""
+        short = tag.removeprefix(_PREFIX)
+        if tag.startswith(_PREFIX) and (short in _SCALARS or short in _COLLECTIONS):
+            return short
+        shown = tag if not tag.startswith(_PREFIX) else f"!!{short}"
+        cause = f"the tag {shorten(shown)} is not allowed: a schema file is plain data"
+        self.problems.append(Problem(line, column, cause, "Remove the tag."))
+        return "str"
+
+    def _scalar(self, event: Any, line: int, column: int) -> Node:
+        kind = self._check_tag(event.tag, line, column)
+        if not kind:
+            implicit = event.implicit[0] and event.tag is None
+            tag = (
+                self._loader.resolve(yaml.ScalarNode, event.value, (True, False))
+                if implicit
+                else _PREFIX + "str"
+            )
+            kind = tag.removeprefix(_PREFIX)
+        node = Node(event.value, line, column, text=event.value, weight=_NODE_WEIGHT + len(event.value))
+        if kind in _SCALARS and kind != "str":
+            try:
+                node.value = getattr(self._loader, f"construct_yaml_{kind}")(
+                    yaml.ScalarNode(_PREFIX + kind, event.value)
+                )
+            except (ValueError, KeyError, OverflowError, AttributeError):
+                cause = f"{shorten(event.value)} cannot be read as {kind}"
+                self.problems.append(Problem(line, column, cause, "Put it in quotes if it is text."))
+        return node
+
+    def _close(self, opened: _Open) -> None:
+        """Turn the items of a finished collection into its value."""
+        node = opened.node
+        if not opened.mapping:
+            node.value = opened.items
+            return
+        own: dict[str, Node] = {}
+        merged: dict[str, Node] = {}
+        for index in range(0, len(opened.items) - 1, 2):
+            key, value = opened.items[index], opened.items[index + 1]
+            if opened.key_is_merge[index]:
+                self._merge(value, merged)
+            elif isinstance(key.value, (list, dict)):
+                cause = "a mapping's key is itself a list or a mapping"
+                self.problems.append(Problem(key.line, key.column, cause, "Use plain words as keys."))
+            elif key.text in own:
+                first = node.keys[key.text][0]
+                cause = f"the key {shorten(key.text)} stands twice in one mapping, first on line {first}"
+                self.problems.append(Problem(key.line, key.column, cause, "Remove or rename one of the two."))
+            else:
+                own[key.text] = value
+                node.keys[key.text] = (key.line, key.column)
+        node.value = {**{name: value for name, value in merged.items() if name not in own}, **own}
+        for name in merged:
+            node.keys.setdefault(name, (merged[name].line, merged[name].column))
+
+    def _merge(self, value: Node, into: dict[str, Node]) -> None:
+        """Take the entries of a merge key; what was merged first wins."""
+        for source in value.value if isinstance(value.value, list) else [value]:
+            if not isinstance(source.value, dict):
+                cause = 'a merge key "<<" needs a mapping or a list of mappings'
+                self.problems.append(Problem(source.line, source.column, cause, "Refer to a mapping there."))
+                continue
+            for name, node in source.value.items():
+                into.setdefault(name, node)
