@@ -1,0 +1,129 @@
+"""Facts as JSON, so that a decision can be replayed away from GitHub."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from datetime import date
+from enum import Enum
+from typing import Any
+
+from consdb_actions.approval.facts import Facts
+from consdb_actions.errors import InputError
+
+__all__ = ["FORMAT", "facts_from_json", "facts_to_json"]
+
+FORMAT = "consdb-actions/approval-facts/1"
+
+
+def facts_to_json(facts: Facts) -> dict[str, Any]:
+    """Turn facts into values that `json.dumps` takes.
+
+    Parameters
+    ----------
+    facts
+        The facts of one pull request.
+
+    Returns
+    -------
+    dict
+        The same, with the format's name under ``format``.
+    """
+    encoded: dict[str, Any] = {"format": FORMAT}
+    encoded.update(_encode(facts))
+    return encoded
+
+
+def facts_from_json(data: object, *, place: str = "facts") -> Facts:
+    """Read what `facts_to_json` wrote.
+
+    Parameters
+    ----------
+    data
+        Parsed JSON.
+    place
+        The file's name, for messages.
+
+    Returns
+    -------
+    Facts
+        The facts.
+
+    Raises
+    ------
+    InputError
+        Something is missing, unknown, or of another type; the message has its path.
+    """
+    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
+        raise InputError(
+            f'this file does not say "format": "{FORMAT}"',
+            place=place,
+            remedy="Give a file that --dump-facts of this version wrote.",
+        )
+    facts = _decode({key: value for key, value in data.items() if key != "format"}, Facts, place)
+    assert isinstance(facts, Facts)
+    return facts
+
+
+def _encode(value: Any) -> Any:
+    """Encode dataclasses, tuples, enums and dates; leave the rest."""
+    if dataclasses.is_dataclass(value):
+        return {item.name: _encode(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_encode(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, date):
+        return value.isoformat()
+    return value
+
+
+def _decode(value: Any, kind: Any, place: str) -> Any:
+    """Decode a value by the type that the dataclass declares."""
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        kind = next(item for item in typing.get_args(kind) if item is not type(None))
+        return _decode(value, kind, place)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise _wrong(value, "a list", place)
+        item_kind = typing.get_args(kind)[0]
+        return tuple(_decode(item, item_kind, f"{place}[{index}]") for index, item in enumerate(value))
+    if dataclasses.is_dataclass(kind):
+        return _decode_object(value, typing.cast("type[Any]", kind), place)
+    if isinstance(kind, type) and issubclass(kind, Enum | date):
+        try:
+            return kind(value) if issubclass(kind, Enum) else kind.fromisoformat(value)
+        except (ValueError, TypeError) as error:
+            raise _wrong(value, f"a {kind.__name__}", place) from error
+    if type(value) is not kind:
+        raise _wrong(value, f"a {kind.__name__}", place)
+    return value
+
+
+def _decode_object(value: Any, kind: type[Any], place: str) -> Any:
+    """Decode a dataclass from a mapping with exactly its fields."""
+    if not isinstance(value, Mapping):
+        raise _wrong(value, "an object", place)
+    hints = typing.get_type_hints(kind)
+    fields = {item.name: item for item in dataclasses.fields(kind)}
+    if unknown := sorted(set(value) - set(fields)):
+        raise InputError(f'"{unknown[0]}" is not known here', place=place)
+    required = [
+        name
+        for name, item in fields.items()
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    ]
+    if missing := [name for name in required if name not in value]:
+        raise InputError(f'"{missing[0]}" is missing', place=place)
+    return kind(**{name: _decode(value[name], hints[name], f"{place}.{name}") for name in value})
+
+
+def _wrong(value: object, wanted: str, place: str) -> InputError:
+    """Build the error for a value of another type."""
+    shown = repr(value)
+    return InputError(f"{shown if len(shown) < 60 else shown[:57] + '...'} is not {wanted}", place=place)

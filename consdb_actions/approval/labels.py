@@ -1,0 +1,68 @@
+"""Role labels are output: they follow the verdict, whoever sets or takes them off (rule A5)."""
+
+from __future__ import annotations
+
+from consdb_actions.approval.facts import EventKind, Facts
+from consdb_actions.approval.people import holds
+from consdb_actions.approval.policy import Role
+from consdb_actions.approval.verdict import Decision, Outcome
+
+__all__ = ["label_changes", "label_word"]
+
+
+def label_word(facts: Facts, role: Role) -> str:
+    """Say why a label that somebody set by hand is not kept; empty when the last one to set it was us.
+
+    The answer rests on the timeline and not on the label's presence, so that it is the same before and after
+    the label was taken off.
+    """
+    events = [
+        event
+        for event in facts.timeline
+        if event.kind is EventKind.LABELED and event.subject.casefold() == role.label.casefold()
+    ]
+    if not events:
+        return ""
+    last = max(events, key=lambda event: event.at)
+    if last.actor is None:
+        return (
+            f'the label "{role.label}", set by an account that no longer exists, was taken off: '
+            f"nobody has approved for {role.title}"
+        )
+    if facts.identity.same_as(last.actor):
+        return ""
+    if holds(facts, role, last.actor, last.at.date()):
+        why = "a label is not an approval; approving in a review is"
+    else:
+        why = f"{last.actor.login} does not hold the role {role.title}"
+    return f'the label "{role.label}", set by {last.actor.login}, was taken off: {why}'
+
+
+def label_changes(facts: Facts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Say which role labels to add and which to take off.
+
+    When the members of any team could not be read, nothing is taken off (rule A6).
+
+    Parameters
+    ----------
+    facts
+        The facts.
+    decision
+        The decision that they led to.
+
+    Returns
+    -------
+    tuple
+        The labels to add, and those to take off, each in the policy's order.
+    """
+    present = {label.casefold() for label in facts.pull.labels}
+    approved = {item.role.id for item in decision.roles if item.outcome is Outcome.APPROVED}
+    failed = any(item.outcome is Outcome.ERROR for item in decision.roles)
+    add: list[str] = []
+    remove: list[str] = []
+    for role in facts.policy.roles:
+        if role.id in approved and role.label.casefold() not in present:
+            add.append(role.label)
+        elif role.id not in approved and role.label.casefold() in present and not failed:
+            remove.append(role.label)
+    return tuple(add), tuple(remove)

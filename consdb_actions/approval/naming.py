@@ -1,0 +1,148 @@
+"""For which roles a review speaks (rule A3)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from consdb_actions.approval.facts import Account, EventKind, Facts, Review, ReviewState, TimelineEvent
+from consdb_actions.approval.people import roles_of
+from consdb_actions.approval.policy import Role
+
+__all__ = ["Naming", "VERDICTS", "named_in", "naming_of", "verdict_reviews"]
+
+VERDICTS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED)
+"""The states by which a person takes a stand; a comment changes nothing."""
+
+_MARKER = re.compile(r"^[ \t]{0,3}consdb:[ \t]*(?P<words>[\w\- ,]+?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The roles for which a review counts, and a word where it counts for none or fewer than it says."""
+
+    roles: tuple[Role, ...]
+    problem: str = ""
+
+
+def named_in(body: str) -> list[str]:
+    """List the words after ``consdb:`` in lines of their own, outside quotations and code."""
+    plain = _FENCE.sub("", body.replace("\r\n", "\n"))
+    return [
+        word.strip()
+        for match in _MARKER.finditer(plain)
+        for word in match["words"].split(",")
+        if word.strip()
+    ]
+
+
+def verdict_reviews(facts: Facts) -> list[tuple[Account, Review]]:
+    """List the reviews that take a stand, oldest first, without those whose author is gone."""
+    taken = [
+        (review.author, review)
+        for review in facts.reviews
+        if review.author is not None and review.state in VERDICTS and review.submitted_at is not None
+    ]
+    return sorted(taken, key=lambda pair: (pair[1].submitted_at, pair[1].id))
+
+
+def naming_of(facts: Facts, author: Account, review: Review) -> Naming:
+    """Decide for which roles a review speaks.
+
+    A line ``consdb: ROLE`` in the review decides. Without one, who holds a single role speaks for that role,
+    and who holds several speaks for those whose label they set by hand along with the review. A request for
+    changes that names no role is meant for all roles of its author.
+
+    Parameters
+    ----------
+    facts
+        The facts.
+    author
+        The review's author.
+    review
+        An approval, a request for changes, or a dismissed review.
+
+    Returns
+    -------
+    Naming
+        The roles, all of them held by the author on the day of the review.
+    """
+    day = (review.submitted_at or facts.now).date()
+    held = roles_of(facts, author, day)
+    words = named_in(review.body)
+    if words:
+        return _by_words(facts, held, words)
+    if len(held) <= 1 or review.state is not ReviewState.APPROVED:
+        return Naming(tuple(held))
+    labelled = _by_label(facts, author, review, held)
+    if labelled:
+        return Naming(tuple(labelled))
+    options = " or ".join(f'"consdb: {role.id}"' for role in held)
+    return Naming((), f"holds {_titles(held)} and did not say for which: a line {options} in the review does")
+
+
+def _by_words(facts: Facts, held: list[Role], words: list[str]) -> Naming:
+    """Find the roles that the words name, and say which of them do not count."""
+    roles: list[Role] = []
+    problems: list[str] = []
+    for word in words:
+        role = facts.policy.role_named(word)
+        if role is None:
+            known = ", ".join(item.id for item in facts.policy.roles)
+            problems.append(f'"consdb: {word}" names no role (there are: {known})')
+        elif role not in held:
+            problems.append(f"does not hold {role.title}")
+        elif role not in roles:
+            roles.append(role)
+    return Naming(tuple(roles), "; ".join(problems))
+
+
+def _by_label(facts: Facts, author: Account, review: Review, held: list[Role]) -> list[Role]:
+    """Find the roles whose label the author set by hand along with an approval."""
+    named = []
+    for role in held:
+        events = [
+            event
+            for event in facts.timeline
+            if event.subject == role.label and event.kind in (EventKind.LABELED, EventKind.UNLABELED)
+        ]
+        events.sort(key=lambda event: event.at)
+        own = [event for event in events if author.same_as(event.actor)]
+        if not own or own[-1].kind is EventKind.UNLABELED:
+            continue
+        if _belongs(facts, author, own[-1], review, events):
+            named.append(role)
+    return named
+
+
+def _belongs(
+    facts: Facts, author: Account, label: TimelineEvent, review: Review, events: list[TimelineEvent]
+) -> bool:
+    """Tell whether a label that was set by hand goes with this review and not with another one.
+
+    Set while an approval stood, it goes with that approval; else with the next review, unless somebody (other
+    than this program, which takes off labels that nothing supports yet) took it off before that.
+    """
+    stands = [pair[1] for pair in verdict_reviews(facts) if author.same_as(pair[0])]
+    before = [item for item in stands if item.submitted_at is not None and item.submitted_at <= label.at]
+    if before and before[-1].state is ReviewState.APPROVED:
+        return before[-1].id == review.id
+    after = [item for item in stands if item not in before]
+    if not after or after[0].id != review.id:
+        return False
+    at = review.submitted_at
+    return not any(
+        event.kind is EventKind.UNLABELED
+        and label.at <= event.at
+        and at is not None
+        and event.at <= at
+        and not facts.identity.same_as(event.actor)
+        for event in events
+    )
+
+
+def _titles(roles: list[Role]) -> str:
+    """Join titles as in a sentence."""
+    titles = [role.title for role in roles]
+    return f"{', '.join(titles[:-1])} and {titles[-1]}" if len(titles) > 1 else titles[0]

@@ -1,0 +1,88 @@
+"""Who holds a role, and who wrote the change and so cannot approve it (rule A1)."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+from consdb_actions.approval.facts import Account, Contributor, Facts
+from consdb_actions.approval.policy import Role
+
+__all__ = ["eligible", "holder_accounts", "holds", "roles_of", "unreadable_teams", "why_not"]
+
+# The addresses that GitHub gives to accounts that keep theirs private; the number is the account's id.
+# https://docs.github.com/en/account-and-profile/reference/email-addresses-reference
+_NOREPLY = re.compile(r"^(?:(?P<id>\d+)\+)?(?P<login>[^@+]+)@users\.noreply\.github\.com$", re.IGNORECASE)
+
+
+def unreadable_teams(facts: Facts, role: Role) -> list[str]:
+    """List the problems of the role's teams whose members could not be read (rule A6)."""
+    problems = []
+    for name in role.teams:
+        team = facts.team(name)
+        if team is None:
+            problems.append(f"{name}: it was not looked up")
+        elif team.problem:
+            problems.append(f"{name}: {team.problem}")
+    return problems
+
+
+def holder_accounts(facts: Facts, role: Role, day: date) -> list[Account]:
+    """List the accounts that hold a role on a day, without repetition, in the policy's order."""
+    known = {account.login.casefold(): account for account in facts.accounts}
+    gone = {login.casefold() for login in facts.unknown_people}
+    logins = [*role.people, *(item.login for item in role.designates if item.active_on(day))]
+    found = [known.get(login.casefold(), Account(login)) for login in logins if login.casefold() not in gone]
+    for name in role.teams:
+        team = facts.team(name)
+        found.extend(team.members if team else ())
+    holders: list[Account] = []
+    for account in found:
+        if not any(account.same_as(other) for other in holders):
+            holders.append(account)
+    return holders
+
+
+def holds(facts: Facts, role: Role, account: Account, day: date) -> bool:
+    """Tell whether an account holds a role on a day."""
+    return any(account.same_as(holder) for holder in holder_accounts(facts, role, day))
+
+
+def roles_of(facts: Facts, account: Account, day: date) -> list[Role]:
+    """List the roles that an account holds on a day."""
+    return [role for role in facts.policy.roles if holds(facts, role, account, day)]
+
+
+def why_not(facts: Facts, account: Account) -> str:
+    """Say why an account can approve nothing in this pull request; empty when it can."""
+    if account.bot:
+        return "is a bot"
+    if account.same_as(facts.pull.author):
+        return "opened the pull request"
+    for commit in facts.commits:
+        if commit.update_only:
+            continue
+        for contributor in commit.contributors:
+            if _is(contributor, account):
+                return f"is {contributor.part} of commit {commit.sha[:8]}"
+    return ""
+
+
+def eligible(facts: Facts, role: Role) -> list[str]:
+    """List the logins that could approve for a role today."""
+    holders = holder_accounts(facts, role, facts.now.date())
+    return [account.login for account in holders if not why_not(facts, account)]
+
+
+def _is(contributor: Contributor, account: Account) -> bool:
+    """Tell whether a commit's author, committer or co-author is an account."""
+    if contributor.account is not None:
+        return account.same_as(contributor.account)
+    if match := _NOREPLY.match(contributor.email):
+        # The id decides where there is one: the login in an old address may by now be somebody else's.
+        if match["id"] and account.id:
+            return int(match["id"]) == account.id
+        return match["login"].casefold() == account.login.casefold()
+    # No account is known for the address: the name is all that is left, and in doubt it is the same person.
+    names = {account.login.casefold(), account.name.casefold()} - {""}
+    return contributor.name.casefold() in names

@@ -1,0 +1,87 @@
+"""Whether an approval of an older commit still holds for the commit at head (rule A2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consdb_actions.approval.facts import UNCHANGED, Change, CommitChange, Facts
+from consdb_actions.approval.policy import Concern, Role
+
+__all__ = ["Stickiness", "stickiness"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stickiness:
+    """Whether an approval holds, and why; `kept` is true when it holds over a later push."""
+
+    holds: bool
+    reason: str
+    kept: bool = False
+
+
+def stickiness(facts: Facts, role: Role, sha: str | None) -> Stickiness:
+    """Compare what a commit changes in the schemas with what the head commit changes.
+
+    Only the parts that concern the role are compared. Where a file could not be read as a schema on either
+    side, its changed lines are compared instead. What cannot be known counts as different.
+
+    Parameters
+    ----------
+    facts
+        The facts.
+    role
+        The role that the approval is for.
+    sha
+        The commit that was approved.
+
+    Returns
+    -------
+    Stickiness
+        The answer with its reason.
+    """
+    head = facts.pull.head
+    if sha is None:
+        return Stickiness(False, "GitHub no longer says for which commit the approval was")
+    if sha == head:
+        return Stickiness(True, f"for the newest commit {head[:8]}")
+    now, then = facts.change_at(head), facts.change_at(sha)
+    if now is None or now.problem:
+        return Stickiness(False, f"the newest commit {head[:8]} could not be read: {_problem(now)}")
+    if then is None or then.problem:
+        return Stickiness(False, f"commit {sha[:8]} can no longer be read: {_problem(then)}")
+    differing = _differences(role, then, now)
+    if differing:
+        return Stickiness(False, f"since commit {sha[:8]} the change differs in {', '.join(differing)}")
+    what = "schema change" if Concern.TEXT in role.concerns else "structure of the schema change"
+    where = f"{sha[:8]}, as recorded by an earlier run," if then.remembered else sha[:8]
+    return Stickiness(True, f"for commit {where} with the same {what}", kept=True)
+
+
+def _differences(role: Role, then: CommitChange, now: CommitChange) -> list[str]:
+    """Name the files, and the parts in them, by which two changes differ for a role."""
+    before = {change.path: change for change in then.changes}
+    after = {change.path: change for change in now.changes}
+    found = []
+    for path in sorted(before.keys() | after.keys()):
+        unchanged = Change(path, UNCHANGED, UNCHANGED, UNCHANGED)
+        parts = _parts(role, before.get(path, unchanged), after.get(path, unchanged))
+        if parts:
+            found.append(f"{path.rpartition('/')[2]} ({' and '.join(parts)})")
+    return found
+
+
+def _parts(role: Role, one: Change, other: Change) -> list[str]:
+    """Name the parts of one file's change that differ for a role."""
+    if not (one.structure and other.structure):
+        return [] if one.verbatim == other.verbatim else ["changed lines"]
+    parts = []
+    if Concern.STRUCTURE in role.concerns and one.structure != other.structure:
+        parts.append("structure")
+    if Concern.TEXT in role.concerns and one.text != other.text:
+        parts.append("text")
+    return parts
+
+
+def _problem(change: CommitChange | None) -> str:
+    """Say why a commit's change is not known."""
+    return change.problem if change is not None and change.problem else "it was not looked at"
