@@ -17,8 +17,8 @@ _FALSE = {"false", "no", "off", "n", "f", "0"}
 class Fields:
     """The keys of a schema, table, column, constraint or index.
 
-    Attribute spellings that Felis takes as well (``primary_key``) are renamed in the tree, unknown keys are
-    problems.
+    Attribute spellings that Felis takes as well (``primary_key``) are found under the key of the YAML,
+    unknown keys are problems.
 
     Parameters
     ----------
@@ -38,6 +38,7 @@ class Fields:
         self._problems = problems
         self.usable = isinstance(node.value, dict)
         self._values: dict[str, Node] = {}
+        self._spelled: dict[str, str] = {}
         if not isinstance(node.value, dict):
             found = "a list" if isinstance(node.value, list) else shorten(node.text)
             self.problem(
@@ -59,11 +60,11 @@ class Fields:
                 )
             else:
                 self._values[spelled] = value
-        node.value = dict(self._values)
+                self._spelled[spelled] = key
 
     def problem(self, key: str, cause: str, remedy: str = "") -> None:
         """Add a problem at a key of this mapping, or at its start."""
-        line, column = self._node.keys.get(key, (self._node.line, self._node.column))
+        line, column = self._node.keys.get(self._spelled.get(key, key), (self._node.line, self._node.column))
         self._problems.append(Problem(line, column, cause, remedy))
 
     def node(self, key: str) -> Node | None:
@@ -72,19 +73,7 @@ class Fields:
 
     def line(self, key: str) -> int:
         """Return the line of a key, or of the object when the key is absent."""
-        return self._node.keys.get(key, (self._node.line, 0))[0]
-
-    def set(self, key: str, node: Node) -> None:
-        """Replace or add a value, in the tree as well."""
-        self._values[key] = node
-        if isinstance(self._node.value, dict):
-            self._node.value[key] = node
-
-    def drop(self, key: str) -> None:
-        """Take a key out, of the tree as well."""
-        self._values.pop(key, None)
-        if isinstance(self._node.value, dict):
-            self._node.value.pop(key, None)
+        return self._node.keys.get(self._spelled.get(key, key), (self._node.line, 0))[0]
 
     def name(self) -> str:
         """Return the object's name; a problem when it is missing or no text."""
@@ -170,8 +159,6 @@ class Fields:
         if node is None or node.value is None:
             if required:
                 self.problem(key, f'{self.what} has no "{key}"', f"Add {key}: and a list.")
-            elif node is not None:
-                self.drop(key)
             return []
         if not isinstance(node.value, list):
             self.problem(key, f'"{key}" of {self.what} must be a list', "Put a dash before each entry.")

@@ -1,8 +1,8 @@
 """A Felis YAML file becomes a :class:`~consdb_actions.schema.model.Schema`, strictly, without Felis.
 
-All problems of a file are collected and raised as one error with line numbers. Shapes that older or newer Felis
-versions write and today's refuses are taken where their meaning is clear, each with a note. The result also keeps
-the tree, ready for :mod:`consdb_actions.adapters.felis`, which validates it with Felis itself.
+All problems of a file are collected and raised as one error with line numbers. Shapes that older or newer
+Felis versions write and today's refuses are taken where their meaning is clear, each with a note.
+:mod:`consdb_actions.adapters.felis` does the same and lets Felis judge the result.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from pathlib import Path
 from consdb_actions.adapters.problems import FileError, Problem
 from consdb_actions.adapters.schema_checks import check_names
 from consdb_actions.adapters.schema_fields import Fields
-from consdb_actions.adapters.schema_tables import read_table
-from consdb_actions.adapters.yaml_tree import MAX_BYTES, Node, read_tree
+from consdb_actions.adapters.schema_tables import read_tables
+from consdb_actions.adapters.yaml_tree import MAX_BYTES, read_tree
 from consdb_actions.errors import InputError
-from consdb_actions.schema.model import Pairs, Schema, Table
+from consdb_actions.schema.model import Pairs, Schema
 
 __all__ = ["Lines", "ReadSchema", "load_yaml", "read_bytes", "read_yaml"]
 
 Lines = Mapping[tuple[str, ...], int]
-"""Line of an object: keys such as ``("column", "exposure", "seeing")``, ``("table", "exposure")``, ``("version",)``."""
+"""Line of an object; keys are such as ``("column", "exposure", "seeing")`` or ``("version",)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,6 @@ class ReadSchema:
         What it says.
     source
         The file, as the user knows it.
-    tree
-        Its normalised content.
     notes
         What was taken although today's Felis would refuse it.
     lines
@@ -45,7 +43,6 @@ class ReadSchema:
 
     schema: Schema
     source: str
-    tree: Node
     notes: tuple[str, ...] = ()
     lines: Lines = field(default_factory=dict)
 
@@ -115,7 +112,7 @@ def read_yaml(data: str | bytes, *, source: str, expect_name: str | None = None)
     fields = Fields(root, "schema", "the schema", problems)
     if not fields.usable:
         raise FileError(source, problems)
-    lines: dict[tuple[str, ...], int] = {("schema",): root.line}
+    lines: dict[tuple[str, ...], int] = {("schema",): root.line, ("version",): fields.line("version")}
     schema = _schema(fields, problems, notes, lines)
     if expect_name and schema.name and schema.name != expect_name and not problems:
         at = fields.node("name") or root
@@ -124,7 +121,7 @@ def read_yaml(data: str | bytes, *, source: str, expect_name: str | None = None)
         problems.append(Problem(at.line, at.column, cause, remedy))
     if problems:
         raise FileError(source, problems)
-    return ReadSchema(schema, source, root, tuple(dict.fromkeys(notes)), lines)
+    return ReadSchema(schema, source, tuple(dict.fromkeys(notes)), lines)
 
 
 def _schema(
@@ -132,8 +129,6 @@ def _schema(
 ) -> Schema:
     """Build the schema; what is wrong is added to ``problems``."""
     name = fields.name()
-    for key, line in (("version", fields.line("version")), ("name", fields.line("name"))):
-        lines[(key,)] = line
     if fields.node("resources") is not None:
         fields.problem(
             "resources",
@@ -141,18 +136,13 @@ def _schema(
             "Nothing is fetched for a schema file: write the columns out here.",
         )
     version, compatible = _version(fields, notes)
-    table_nodes = fields.items("tables", required=True)
-    tables: list[Table] = []
-    for node in table_nodes:
-        table = read_table(node, table_nodes, problems, notes, lines)
-        if table is not None:
-            tables.append(table)
+    tables = read_tables(fields.items("tables", required=True), problems, notes, lines)
     schema = Schema(
         name=name,
         id=fields.text("@id") or f"#{name}",
         version=version,
         description=fields.text("description"),
-        tables=tuple(tables),
+        tables=tables,
         metadata=tuple(sorted((*fields.annotations("votable:utype"), *compatible))),
     )
     check_names(schema, lines, problems, notes)

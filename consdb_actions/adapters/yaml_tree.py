@@ -28,7 +28,7 @@ _SCALARS = {"null", "bool", "int", "float", "str", "timestamp"}
 _COLLECTIONS = {"map", "seq"}
 _NODE_WEIGHT = 8
 
-Value: TypeAlias = "None | bool | int | float | str | datetime.date | list[Node] | dict[str, Node]"
+Value: TypeAlias = "bool | int | float | str | datetime.date | list[Node] | dict[str, Node] | None"
 
 
 @dataclass(slots=True, eq=False)
@@ -139,7 +139,10 @@ def _decode(data: str | bytes, source: str) -> str:
 
 
 def _not_yaml(said: str, line: int, column: int) -> Problem:
-    remedy = "Check indentation, colons and quotes on this line and the one above; a text with ': ' or ' #' in it needs quotes."
+    remedy = (
+        "Check indentation, colons and quotes on this line and the one above; "
+        "a text with ': ' or ' #' in it needs quotes."
+    )
     return Problem(line, column, f"this is not YAML: {said}", remedy)
 
 
@@ -216,11 +219,11 @@ class _Builder:
                 Problem(node.line, node.column, cause, "Write out what they stand for, or drop them.")
             )
 
-    def _alias(self, anchor: str, line: int, column: int) -> None:
+    def _alias(self, anchor: str | None, line: int, column: int) -> None:
         if anchor in self._opened:
             cause = f'the alias "*{anchor}" stands inside of what it refers to'
             raise _RefusedError(Problem(line, column, cause, "Write out the part that is meant."))
-        if anchor not in self._anchors:
+        if anchor is None or anchor not in self._anchors:
             cause = f'the alias "*{anchor}" has no anchor "&{anchor}" above it'
             raise _RefusedError(Problem(line, column, cause, "Put the text in quotes if no alias is meant."))
         self._add(self._anchors[anchor], None)

@@ -1,0 +1,211 @@
+"""A schema file read, judged by Felis, and turned into SQLAlchemy metadata.
+
+Felis gets what :mod:`consdb_actions.adapters.schema_yaml` has understood, with references and ids written
+in the one shape that today's Felis takes, so that files of every age load. What only Felis knows (units,
+UCDs) is reported with the line of the column it is about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from consdb_actions.adapters.problems import FileError, Problem
+from consdb_actions.adapters.schema_yaml import Lines, ReadSchema, read_bytes, read_yaml
+from consdb_actions.schema.model import Column, Constraint, Schema, Table
+
+if TYPE_CHECKING:
+    import felis.datamodel
+    from sqlalchemy import MetaData
+
+__all__ = ["LoadedSchema", "load_schema", "parse_schema", "validate"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSchema:
+    """A schema that Felis has accepted.
+
+    Parameters
+    ----------
+    schema
+        What it says.
+    source
+        The file, as the user knows it.
+    felis
+        The same as Felis has it. Constraint names are the file's own, repeated ones included.
+    notes
+        What was taken although today's Felis would refuse the file for it.
+    lines
+        Where each object stands in the file.
+    """
+
+    schema: Schema
+    source: str
+    felis: felis.datamodel.Schema[Any]
+    notes: tuple[str, ...] = ()
+    lines: Lines = field(default_factory=dict)
+
+    def metadata(self) -> MetaData:
+        """Return new SQLAlchemy metadata with the tables in a schema of this name.
+
+        Raises
+        ------
+        FileError
+            When a type override is none that SQLAlchemy knows.
+        """
+        from felis.metadata import MetaDataBuilder
+
+        try:
+            return MetaDataBuilder(self.felis).build()
+        except (ValueError, TypeError, KeyError) as error:
+            raise FileError(
+                self.source, [Problem(0, 0, f"Felis cannot make tables of it: {error}")]
+            ) from error
+
+
+def load_schema(path: Path, *, expect_name: str | None = None) -> LoadedSchema:
+    """Load a schema file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    expect_name
+        The name that the schema must have, when it is known.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, or with everything that is wrong in it.
+    """
+    return validate(read_yaml(read_bytes(path), source=str(path), expect_name=expect_name))
+
+
+def parse_schema(text: str | bytes, *, source: str, expect_name: str | None = None) -> LoadedSchema:
+    """Load a schema from the content of a file; see :func:`load_schema`."""
+    return validate(read_yaml(text, source=source, expect_name=expect_name))
+
+
+def validate(read: ReadSchema) -> LoadedSchema:
+    """Let Felis judge a schema that was read.
+
+    Raises
+    ------
+    FileError
+        With everything that Felis objects to.
+    """
+    import felis.datamodel
+    from pydantic import ValidationError
+
+    try:
+        accepted: felis.datamodel.Schema[Any] = felis.datamodel.Schema.model_validate(
+            _felis_data(read.schema)
+        )
+    except ValidationError as error:
+        problems = [_problem(read, item) for item in error.errors(include_url=False, include_input=False)]
+        raise FileError(read.source, problems) from error
+    for table, own in zip(accepted.tables, read.schema.tables, strict=True):
+        for constraint, original in zip(table.constraints, own.constraints, strict=True):
+            constraint.name = original.name
+    return LoadedSchema(read.schema, read.source, accepted, read.notes, read.lines)
+
+
+def _felis_data(schema: Schema) -> dict[str, Any]:
+    """Write a schema in the shape that today's Felis validates, with ids and constraint names made unique."""
+    return {
+        "name": schema.name,
+        "@id": f"#{schema.name}",
+        "description": schema.description or None,
+        "version": schema.version,
+        "tables": [_table(schema, table) for table in schema],
+    }
+
+
+def _table(schema: Schema, table: Table) -> dict[str, Any]:
+    return {
+        "name": table.name,
+        "@id": _id(table.name),
+        "description": table.description or None,
+        "primaryKey": [_id(table.name, name) for name in table.primary_key] or None,
+        "columns": [_column(table, column) for column in table.columns],
+        "constraints": [_constraint(table, constraint) for constraint in table.constraints],
+        "indexes": [
+            {
+                "name": index.name,
+                "@id": _id(table.name, index.name, "index"),
+                "description": index.description or None,
+                **({"expressions": list(index.expressions)} if index.expressions else {}),
+                **({"columns": [_id(table.name, name) for name in index.columns]} if index.columns else {}),
+            }
+            for index in table.indexes
+        ],
+        **dict(table.metadata),
+    }
+
+
+def _column(table: Table, column: Column) -> dict[str, Any]:
+    data = {
+        "name": column.name,
+        "@id": _id(table.name, column.name),
+        "datatype": column.datatype,
+        "length": column.length,
+        "precision": column.precision,
+        "nullable": column.nullable,
+        "autoincrement": column.autoincrement,
+        "value": column.default,
+        "description": column.description or None,
+        "ivoa:unit": column.unit or None,
+        "ivoa:ucd": column.ucd or None,
+        **{f"{dialect}:datatype": kind for dialect, kind in column.type_overrides},
+        **dict(column.metadata),
+    }
+    return {key: value for key, value in data.items() if value is not None}
+
+
+def _constraint(table: Table, constraint: Constraint) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "name": f"{table.name}.{constraint.name}",
+        "@id": _id(table.name, constraint.name, "constraint"),
+        "description": constraint.description or None,
+        "deferrable": constraint.deferrable,
+        "initially": constraint.initially or None,
+    }
+    columns = [_id(table.name, name) for name in constraint.columns]
+    if constraint.kind == "check":
+        return {**data, "@type": "Check", "expression": constraint.expression}
+    if constraint.kind == "unique":
+        return {**data, "@type": "Unique", "columns": columns}
+    return {
+        **data,
+        "@type": "ForeignKey",
+        "columns": columns,
+        "referencedColumns": [
+            _id(constraint.referenced_table, name) for name in constraint.referenced_columns
+        ],
+        "on_delete": constraint.on_delete or None,
+        "on_update": constraint.on_update or None,
+    }
+
+
+def _id(*parts: str) -> str:
+    """Return an id that no other object can have, whatever dots their names hold."""
+    return "#" + "\x1f".join(parts) if len(parts) != 2 or "." in "".join(parts) else "#" + ".".join(parts)
+
+
+def _problem(read: ReadSchema, item: Any) -> Problem:
+    """Put one of Felis's objections into words, with the line of the object it is about."""
+    location = item["loc"]
+    said = str(item["msg"]).removeprefix("Value error, ").rstrip(".")
+    where, line = "", 0
+    if len(location) > 1 and location[0] == "tables" and isinstance(location[1], int):
+        table = read.schema.tables[location[1]]
+        where, line = f'table "{table.name}"', read.lines.get(("table", table.name), 0)
+        if len(location) > 3 and location[2] == "columns" and isinstance(location[3], int):
+            column = table.columns[location[3]]
+            where, line = (
+                f'column "{table.name}.{column.name}"',
+                read.lines.get(("column", table.name, column.name), 0),
+            )
+    cause = f"{where}: {said}" if where else said
+    return Problem(line, 0, cause, "This is what Felis says; see its documentation for the values it takes.")

@@ -1,0 +1,128 @@
+"""Identifiers as Postgres takes them (rule M9).
+
+A name may hold 63 *bytes* (``NAMEDATALEN - 1``) of UTF-8. Postgres cuts longer ones silently, at a character
+boundary; names that it makes up itself are shortened by another rule, which :func:`make_object_name` follows.
+Source: PostgreSQL, ``truncate_identifier`` (scansup.c) and ``makeObjectName`` (indexcmds.c).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+__all__ = [
+    "MAX_BYTES",
+    "check_name",
+    "cut",
+    "foreign_key_name",
+    "index_name",
+    "is_snake_case",
+    "is_too_long",
+    "make_object_name",
+    "primary_key_name",
+    "unique_name",
+]
+
+MAX_BYTES = 63
+"""Longest identifier in bytes of UTF-8."""
+
+_SNAKE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+
+
+def is_too_long(name: str) -> bool:
+    """Tell whether Postgres would cut this name."""
+    return len(name.encode()) > MAX_BYTES
+
+
+def cut(name: str, limit: int = MAX_BYTES) -> str:
+    """Return the name as Postgres would keep it.
+
+    Parameters
+    ----------
+    name
+        Any name.
+    limit
+        Bytes of UTF-8 that may stay.
+
+    Returns
+    -------
+    str
+        The longest start of the name that fits and does not split a character.
+    """
+    return name.encode()[:limit].decode(errors="ignore")
+
+
+def is_snake_case(name: str) -> bool:
+    """Tell whether a name is lower case words of letters and digits, joined by single underscores."""
+    return _SNAKE.fullmatch(name) is not None
+
+
+def make_object_name(first: str, second: str = "", label: str = "") -> str:
+    """Return the name that Postgres makes from a table, columns and a label.
+
+    Parts are joined by underscores. When the result is too long, the longer of the two parts loses bytes
+    first until both fit; the label is always kept whole.
+
+    Parameters
+    ----------
+    first
+        Name of the table.
+    second
+        Names of the columns joined by underscores; empty for a primary key.
+    label
+        ``pkey``, ``key``, ``fkey``, ``check``, ``idx``, ``seq``, …
+
+    Returns
+    -------
+    str
+        A name of at most 63 bytes.
+    """
+    overhead = (1 if second else 0) + (len(label.encode()) + 1 if label else 0)
+    available = MAX_BYTES - overhead
+    one, two = len(first.encode()), len(second.encode())
+    while one + two > available:
+        if one > two:
+            one -= 1
+        else:
+            two -= 1
+    parts = [cut(first, one)]
+    if second:
+        parts.append(cut(second, two))
+    if label:
+        parts.append(label)
+    return "_".join(parts)
+
+
+def primary_key_name(table: str) -> str:
+    """Return the name that Postgres gives a nameless primary key."""
+    return make_object_name(table, label="pkey")
+
+
+def unique_name(table: str, columns: Sequence[str]) -> str:
+    """Return the name that Postgres gives a nameless UNIQUE constraint, unless it is taken."""
+    return make_object_name(table, _columns(columns), "key")
+
+
+def foreign_key_name(table: str, columns: Sequence[str]) -> str:
+    """Return the name that Postgres gives a nameless foreign key, unless it is taken."""
+    return make_object_name(table, _columns(columns), "fkey")
+
+
+def check_name(table: str, columns: Sequence[str]) -> str:
+    """Return the name that Postgres gives a nameless CHECK; only a single column enters the name."""
+    return make_object_name(table, columns[0] if len(columns) == 1 else "", "check")
+
+
+def index_name(table: str, columns: Sequence[str]) -> str:
+    """Return the name that Postgres gives a nameless index, unless it is taken."""
+    return make_object_name(table, _columns(columns), "idx")
+
+
+def _columns(columns: Sequence[str]) -> str:
+    """Join column names as ``ChooseIndexNameAddition`` does, which stops once 64 bytes are reached."""
+    joined = b""
+    for column in columns:
+        joined += (b"_" if joined else b"") + column.encode()[:MAX_BYTES]
+        if len(joined) >= MAX_BYTES + 1:
+            break
+    return joined.decode(errors="ignore")
