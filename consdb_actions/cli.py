@@ -76,16 +76,18 @@ def main(args: Sequence[str] | None = None) -> int:
         error.show()
         return 2
     except ConsdbActionsError as error:
+        from consdb_actions.adapters.runner import Runner
         from consdb_actions.report.errors import show_error
 
-        show_error(error)
+        show_error(error, Runner.from_environ(os.environ))
         return error.exit_code
     except Exception as error:
         if os.environ.get("CONSDB_DEBUG"):
             raise
+        from consdb_actions.adapters.runner import Runner
         from consdb_actions.report.errors import show_bug
 
-        show_bug(error, ISSUES)
+        show_bug(error, ISSUES, Runner.from_environ(os.environ))
         return 4
     return outcome if isinstance(outcome, int) else 0
 

@@ -11,8 +11,8 @@ from typing import NoReturn
 
 __all__ = ["Terminated", "shielded", "unwinding_on_signals"]
 
-_FATAL = (signal.SIGTERM, signal.SIGHUP)
-_HELD_OFF = (signal.SIGINT, *_FATAL)
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_HELD_OFF = (signal.SIGINT, *_ENDING)
 
 
 class Terminated(SystemExit):
@@ -43,7 +43,7 @@ def unwinding_on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    changed = [number for number in _FATAL if signal.getsignal(number) is signal.SIG_DFL]
+    changed = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
     for number in changed:
         signal.signal(number, _raise_terminated)
     try:
@@ -56,9 +56,26 @@ def unwinding_on_signals() -> Iterator[None]:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Hold off SIGINT, SIGTERM and SIGHUP in this thread; they are delivered when the block ends."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_OFF)
+    """Hold off SIGINT, SIGTERM and SIGHUP; those that came are delivered when the block ends.
+
+    Handlers are exchanged rather than signals blocked: a blocked signal would reach another thread, whose
+    arrival Python then reports in the main thread all the same. Outside of the main thread, which never
+    meets these exceptions, nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda signum, _frame: came.append(signum))
+        for number in _HELD_OFF
+        # None is a handler that was not set from Python: it could not be put back.
+        if signal.getsignal(number) not in (signal.SIG_IGN, None)
+    }
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)

@@ -135,7 +135,7 @@ def own_server(installation: Installation, account: Account | None) -> Iterator[
         There is no place for its files.
     """
     environment = _environment(os.environ)
-    with scratch_directory(_base(account), _discard) as directory:
+    with scratch_directory(_base(account), "consdb-actions-pg-", _discard) as directory:
         owner = os.getpid()
         watchdog = start(
             ["/bin/sh", "-c", _DISCARD, "sh", directory], cwd=Path("/"), env=environment, piped_input=True

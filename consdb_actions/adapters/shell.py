@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from consdb_actions.adapters.redaction import redact
+from consdb_actions.redaction import redact
 from consdb_actions.errors import ExternalError
 
 __all__ = ["Account", "Completed", "Process", "run", "start", "tail"]

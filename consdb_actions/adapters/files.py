@@ -1,0 +1,178 @@
+"""Write files whole or not at all (rule M11), and hold temporary ones no longer than needed (rule F2)."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from consdb_actions.adapters.interrupts import shielded
+from consdb_actions.adapters.scratch import scratch_directory
+from consdb_actions.errors import InputError
+
+__all__ = ["temporary_directory", "write_all"]
+
+
+@contextmanager
+def temporary_directory() -> Iterator[Path]:
+    """Give a new private directory that is removed on every exit, an error or a signal included.
+
+    Yields
+    ------
+    Path
+        A directory, empty but for the lock file that marks it as in use.
+
+    Raises
+    ------
+    InputError
+        There is no place where one can be made.
+    """
+    try:
+        base = Path(tempfile.gettempdir())
+    except OSError as error:
+        raise InputError(
+            "no directory for temporary files can be written",
+            remedy="Set TMPDIR to one that can, or free some space.",
+        ) from error
+    with scratch_directory(base, "consdb-actions-tmp-") as directory:
+        yield directory
+
+
+def write_all(files: Mapping[Path, str | bytes], *, overwrite: bool = False) -> None:
+    """Write several files, all or none of them.
+
+    Everything is written beside its target under another name first and renamed at the end; whatever fails
+    on the way, every target is put back as it was. A signal waits until this is done.
+
+    Parameters
+    ----------
+    files
+        Contents by path; text is written as UTF-8 with its line ends as they are. Directories that are
+        missing are made. A symbolic link is followed.
+    overwrite
+        Whether files that exist may be replaced; they keep their mode.
+
+    Raises
+    ------
+    InputError
+        A file exists and must not be replaced, or cannot be written.
+    """
+    contents = {
+        path.resolve(): data.encode() if isinstance(data, str) else data for path, data in files.items()
+    }
+    existing = [path for path in contents if path.exists()]
+    if existing and not overwrite:
+        raise InputError(
+            "this file is there already and is not replaced"
+            if len(existing) == 1
+            else "these files are there already and are not replaced",
+            place=", ".join(map(str, existing)),
+            remedy="Move it away, or choose another name.",
+        )
+    with shielded(), ExitStack() as undo:
+        staged = []
+        for path, data in contents.items():
+            with _naming(path):
+                _make_missing(path.parent, undo)
+                staged.append((_stage(path, data, undo), path))
+        backups = []
+        for temporary, path in staged:
+            with _naming(path):
+                if path.exists():
+                    backups.append(_keep(path, undo))
+                else:
+                    undo.callback(_remove, path)
+                temporary.replace(path)
+        for directory in {path.parent for path in contents}:
+            with _naming(directory):
+                _sync_directory(directory)
+        undo.pop_all()
+        for backup in backups:
+            _remove(backup)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        remedy = "Check who owns the directory and whether it may be written."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "Free some space and run again."
+        raise InputError(
+            f"this file cannot be written: {error.strerror}; nothing was changed",
+            place=str(path),
+            remedy=remedy,
+        ) from error
+
+
+def _make_missing(directory: Path, undo: ExitStack) -> None:
+    if not directory.exists():
+        _make_missing(directory.parent, undo)
+        directory.mkdir()
+        undo.callback(_remove_directory, directory)
+
+
+def _stage(path: Path, data: bytes, undo: ExitStack) -> Path:
+    temporary = _sibling(path)
+    # Created with the mode that any new file gets; mkstemp would make it private.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    undo.callback(_remove, temporary)
+    with os.fdopen(descriptor, "wb") as stream:
+        if path.exists():
+            status = path.stat()
+            os.fchmod(stream.fileno(), status.st_mode & 0o7777)
+            with contextlib.suppress(PermissionError):
+                os.fchown(stream.fileno(), status.st_uid, status.st_gid)
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return temporary
+
+
+def _keep(path: Path, undo: ExitStack) -> Path:
+    backup = _sibling(path)
+    undo.callback(_remove, backup)
+    try:
+        backup.hardlink_to(path)
+    except OSError:  # not every file system has hard links
+        shutil.copy2(path, backup)
+    undo.callback(_put_back, backup, path)
+    return backup
+
+
+def _sibling(path: Path) -> Path:
+    # The ending keeps Alembic, which loads every ".py" of a directory, from seeing a file that is half written.
+    return path.parent / f".consdb-actions-{secrets.token_hex(8)}.tmp"
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _put_back(backup: Path, path: Path) -> None:
+    with contextlib.suppress(OSError):
+        backup.replace(path)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def _remove_directory(directory: Path) -> None:
+    with contextlib.suppress(OSError):
+        directory.rmdir()

@@ -1,0 +1,259 @@
+"""The one module that speaks the protocol between a step and the GitHub Actions runner.
+
+Off a runner every method does nothing. Workflow commands go to standard error, which the runner reads as well,
+so that standard output holds nothing but what a command was asked to print.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["Level", "Runner", "inert"]
+
+Level = Literal["notice", "warning", "error"]
+
+SUMMARY_LIMIT = 1024 * 1024  # bytes, for each step; a larger summary is refused as a whole
+_CUT_NOTE = "\n\n_The rest was cut off: GitHub shows at most 1 MiB for each step._\n"
+
+
+def inert(text: str) -> str:
+    """Quote what the runner would take for a workflow command.
+
+    Parameters
+    ----------
+    text
+        Text that may hold others' words.
+
+    Returns
+    -------
+    str
+        The same text, with ``> `` before each line that starts with ``::`` (blanks before it do not help an
+        attacker) and a blank inside of the older form's mark, which works anywhere in a line.
+    """
+    return re.sub(r"(^|[\r\n])(?=[\s\x00\ufeff\u200b]*::)", r"\1> ", text).replace("##[", "## [")
+
+
+@dataclass(frozen=True)
+class Runner:
+    """The runner that executes this step, if there is one.
+
+    Attributes
+    ----------
+    on_runner
+        Whether this is GitHub Actions.
+    output_file
+        Where outputs of the step go.
+    summary_file
+        Where the step's summary goes.
+    workspace
+        The checkout; annotations name files relative to it.
+    """
+
+    on_runner: bool = False
+    output_file: Path | None = None
+    summary_file: Path | None = None
+    workspace: Path | None = None
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Runner:
+        """Recognize the runner by the variables that it sets.
+
+        Parameters
+        ----------
+        environ
+            Environment variables.
+
+        Returns
+        -------
+        Runner
+            One that does nothing where ``GITHUB_ACTIONS`` is not ``true``.
+        """
+        if environ.get("GITHUB_ACTIONS") != "true":
+            return cls()
+
+        def path(name: str) -> Path | None:
+            return Path(environ[name]) if environ.get(name) else None
+
+        return cls(
+            on_runner=True,
+            output_file=path("GITHUB_OUTPUT"),
+            summary_file=path("GITHUB_STEP_SUMMARY"),
+            workspace=path("GITHUB_WORKSPACE"),
+        )
+
+    def output(self, name: str, value: str) -> None:
+        """Set an output of the step.
+
+        Parameters
+        ----------
+        name
+            Name of the output: letters, digits, ``_`` and ``-``.
+        value
+            Its value, of any number of lines.
+
+        Raises
+        ------
+        ValueError
+            The name is none.
+        """
+        if not re.fullmatch(r"[A-Za-z_][\w-]*", name, re.ASCII):
+            raise ValueError(f"not a name of an output: {name!r}")
+        if self.output_file is None:
+            return
+        # A value cannot end its own block and start another output: nobody can guess the delimiter.
+        delimiter = f"end-{secrets.token_hex(16)}"
+        _append(self.output_file, f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
+
+    def summary(self, markdown: str) -> None:
+        """Add to the summary of the step, as much as GitHub takes.
+
+        Parameters
+        ----------
+        markdown
+            Text, already escaped where it holds others' words.
+        """
+        if self.summary_file is None:
+            return
+        text = markdown if markdown.endswith("\n") else markdown + "\n"
+        used = self.summary_file.stat().st_size if self.summary_file.exists() else 0
+        _append(self.summary_file, _fitting(text, SUMMARY_LIMIT - used))
+
+    def annotation(
+        self,
+        level: Level,
+        message: str,
+        file: str | Path | None = None,
+        line: int | None = None,
+        title: str | None = None,
+    ) -> None:
+        """Show a message on the run's page, and in the changes when it has a file.
+
+        Parameters
+        ----------
+        level
+            How serious it is.
+        message
+            What to show.
+        file
+            The file it is about.
+        line
+            The line in it, from 1.
+        title
+            A short heading.
+        """
+        place = self._relative(file) if file is not None else None
+        self._command(level, message, file=place, line=line if place else None, title=title)
+
+    @contextmanager
+    def group(self, title: str) -> Iterator[None]:
+        """Fold what is printed inside of the block.
+
+        Parameters
+        ----------
+        title
+            What stands on the folded line.
+        """
+        self._command("group", title)
+        try:
+            yield
+        finally:
+            self._command("endgroup", "")
+
+    def mask(self, value: str) -> None:
+        """Have the runner hide a value in everything printed from now on.
+
+        Parameters
+        ----------
+        value
+            The secret; each of its lines is hidden.
+        """
+        for line in value.splitlines():
+            if line.strip():
+                self._command("add-mask", line)
+
+    def debug(self, message: str) -> None:
+        """Print a message that is seen only when the run was started with debug logging.
+
+        Parameters
+        ----------
+        message
+            What to print.
+        """
+        self._command("debug", message)
+
+    def inert(self, text: str) -> str:
+        """Return the text as :func:`inert` does on a runner, and as it is elsewhere.
+
+        Parameters
+        ----------
+        text
+            Text that may hold others' words.
+
+        Returns
+        -------
+        str
+            Text to print.
+        """
+        return inert(text) if self.on_runner else text
+
+    def _command(self, command: str, message: str, **properties: object) -> None:
+        if not self.on_runner:
+            return
+        given = ",".join(
+            f"{name}={_escape_property(str(value))}"
+            for name, value in properties.items()
+            if value is not None
+        )
+        sys.stderr.write(f"::{command}{' ' if given else ''}{given}::{_escape(message)}\n")
+        sys.stderr.flush()
+
+    def _relative(self, file: str | Path) -> str:
+        path = Path(file)
+        if self.workspace is not None and path.is_absolute() and path.is_relative_to(self.workspace):
+            path = path.relative_to(self.workspace)
+        return path.as_posix()
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escape_property(text: str) -> str:
+    return _escape(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8", errors="replace", newline="") as stream:
+        stream.write(text)
+
+
+def _fitting(markdown: str, room: int) -> str:
+    """Cut at the end of a line, close what is open there, and say so."""
+    data = markdown.encode("utf-8", "replace")
+    if len(data) <= room:
+        return markdown
+    # Closing fences and foldings takes some room too; 200 bytes are enough for what the reports nest.
+    kept = data[: max(0, room - len(_CUT_NOTE) - 200)].decode("utf-8", "ignore")
+    kept = kept[: kept.rfind("\n") + 1]
+    fence = _open_fence(kept)
+    kept += f"{fence}\n" if fence else ""
+    kept += "\n</details>" * (kept.count("<details") - kept.count("</details>"))
+    return kept + _CUT_NOTE if len((kept + _CUT_NOTE).encode()) <= room else ""
+
+
+def _open_fence(markdown: str) -> str:
+    fence = ""
+    for line in markdown.splitlines():
+        mark = re.match(r"\s{0,3}(`{3,}|~{3,})(.*)", line)
+        if mark and not fence:
+            fence = mark[1]
+        elif mark and mark[1].startswith(fence) and not mark[2].strip():
+            fence = ""
+    return fence

@@ -1,0 +1,50 @@
+"""Take credentials out of text before anyone reads it (rule S4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+__all__ = ["HIDDEN", "redact"]
+
+HIDDEN = "***"
+
+_NAME = r"(?:[\w-]*(?:password|passwd|secret|token|api[_-]?key))"
+_PATTERNS = (
+    # The user part of a URL, up to the last at sign before a blank: pasted passwords hold any character, and
+    # a token may stand there alone.
+    r"(?P<keep>\b[a-z][a-z0-9+.-]*://)[^\s'\"<>]+@",
+    r"\bgh[pousr]_[a-z0-9]{16,}",
+    r"\bgithub_pat_\w{16,}",
+    r"(?P<keep>\bauthorization['\"]?\s*[:=]\s*['\"]?(?:(?:basic|bearer|token)\s+)?)[^\s'\"]+",
+    rf"(?P<keep>\b{_NAME}['\"]?\s*[:=]\s*)(?:'[^']*'|\"[^\"]*\"|[^\s&'\",;]+)",
+)
+_COMPILED = tuple(re.compile(pattern, re.IGNORECASE) for pattern in _PATTERNS)
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Replace what looks like a credential, and the given secrets, by stars.
+
+    Parameters
+    ----------
+    text
+        Any text: a command line, the output of a program, a URL.
+    secrets
+        Values known to be secret; empty ones are passed over.
+
+    Returns
+    -------
+    str
+        The text without them.
+    """
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    for pattern in _COMPILED:
+        text = pattern.sub(
+            lambda found: (found.groupdict().get("keep") or "") + HIDDEN + _end(found[0]), text
+        )
+    return text
+
+
+def _end(found: str) -> str:
+    return "@" if found.endswith("@") else ""
