@@ -1,0 +1,78 @@
+"""Scratch servers for the tests, and guards that make accidents impossible."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+from consdb_actions.errors import InputError
+
+# A test must neither find a live token nor take the CI runner that it may run on for its own, nor follow
+# somebody's connection settings. Removed at import, before anything can read them.
+_KEPT = "CONSDB_POSTGRES_BIN"
+for _name in [
+    name for name in os.environ if re.match(r"(GITHUB|GH|ACTIONS|RUNNER|INPUT|CONSDB)_|PG[A-Z]", name)
+]:
+    if _name != _KEPT:
+        del os.environ[_name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Refuse connections to anything but this machine."""
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+    def checked(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+            pytest.fail(f"a test tried to reach {address[0]}: the network is out of bounds")
+        return connect(self, address)
+
+    def checked_ex(self: socket.socket, address: Any) -> int:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+            pytest.fail(f"a test tried to reach {address[0]}: the network is out of bounds")
+        return connect_ex(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", checked)
+        patch.setattr(socket.socket, "connect_ex", checked_ex)
+        yield
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ScratchServer]:
+    """Give the server that a user of this machine would get."""
+    with scratch_server() as scratch:
+        yield scratch
+
+
+@pytest.fixture(scope="session")
+def embedded_server() -> Iterator[ScratchServer]:
+    """Give the server of the Python package, which has no pg_sphere."""
+    with scratch_server(prefer="embedded") as scratch:
+        yield scratch
+
+
+@pytest.fixture(scope="session")
+def pgsphere_server() -> Iterator[ScratchServer]:
+    """Give a server with the real pg_sphere; skip where there is none that works."""
+    try:
+        with scratch_server(prefer="system") as scratch:
+            if scratch.info.pgsphere != "pg_sphere":
+                pytest.skip(f"no working pg_sphere here: {scratch.info.pgsphere_problem or 'not installed'}")
+            yield scratch
+    except InputError as error:
+        pytest.skip(error.cause)
