@@ -17,7 +17,7 @@ from consdb_actions.adapters.schema_fields import Fields
 from consdb_actions.adapters.schema_tables import read_tables
 from consdb_actions.adapters.yaml_tree import MAX_BYTES, read_tree
 from consdb_actions.errors import InputError
-from consdb_actions.schema.model import Pairs, Schema
+from consdb_actions.schema.model import Schema
 
 __all__ = ["Lines", "ReadSchema", "load_yaml", "read_bytes", "read_yaml"]
 
@@ -135,42 +135,33 @@ def _schema(
             "the schema takes columns from other files (resources)",
             "Nothing is fetched for a schema file: write the columns out here.",
         )
-    version, compatible = _version(fields, notes)
     tables = read_tables(fields.items("tables", required=True), problems, notes, lines)
     schema = Schema(
         name=name,
         id=fields.text("@id") or f"#{name}",
-        version=version,
+        version=_version(fields, notes),
         description=fields.text("description"),
         tables=tables,
-        metadata=tuple(sorted((*fields.annotations("votable:utype"), *compatible))),
+        metadata=tuple(fields.annotations("votable:utype")),
     )
     check_names(schema, lines, problems, notes)
     return schema
 
 
-def _version(fields: Fields, notes: list[str]) -> tuple[str | None, Pairs]:
-    """Return the version as it is written, and the compatible ones as metadata."""
+def _version(fields: Fields, notes: list[str]) -> str | None:
+    """Return the current version as it is written; a date or number in YAML is taken as its text."""
     node = fields.node("version")
-    if node is None or node.value is None:
-        return None, ()
-    compatible: list[tuple[str, str]] = []
-    if isinstance(node.value, dict):
-        for key in ("compatible", "read_compatible"):
-            entry = node.value.get(key)
-            if entry is not None and isinstance(entry.value, list):
-                compatible.append((f"version:{key}", ", ".join(item.text for item in entry.value)))
+    if node is not None and isinstance(node.value, dict):
         current = node.value.get("current")
         if current is None:
             fields.problem("version", 'the version has no "current"', 'Write current: "1.0.0" under version.')
-            return None, tuple(compatible)
         node = current
-    if isinstance(node.value, (list, dict)) or node.value is None or isinstance(node.value, bool):
+    if node is None or node.value is None:
+        return None
+    if isinstance(node.value, (list, dict)):
         fields.problem("version", "the version is no text", 'Write it as current: "1.0.0".')
-        return None, tuple(compatible)
+        return None
     if not isinstance(node.value, str):
-        notes.append(
-            f'line {node.line}: the version {node.text} is a number in YAML; it is taken as "{node.text}"'
-        )
-        node.value = node.text
-    return node.value.strip(), tuple(compatible)
+        kind = type(node.value).__name__
+        notes.append(f"line {node.line}: the version {node.text} is a {kind} in YAML; put it in quotes")
+    return node.text.strip()

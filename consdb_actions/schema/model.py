@@ -174,7 +174,7 @@ class Schema:
     tables
         The tables, views of ConsDB included: the YAML does not tell them apart.
     metadata
-        Every other annotation, such as compatible versions.
+        Every other annotation. Compatible versions are left out: nothing here reads them.
     """
 
     name: str

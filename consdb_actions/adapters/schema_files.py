@@ -1,0 +1,95 @@
+"""Where the YAML file of a schema is, in a checkout of sdm_schemas, of consdb, or in a plain folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from consdb_actions.adapters.problems import did_you_mean
+from consdb_actions.errors import InputError
+
+__all__ = ["CONSDB_FOLDERS", "SDM_FOLDERS", "candidates", "find_schema_file", "list_schema_files"]
+
+SDM_FOLDERS = ("python/lsst/sdm/schemas", "yml", "python/lsst/sdm_schemas/schemas", ".")
+"""Folders of an sdm_schemas tree, today's first; the others are those of its history and of a plain folder."""
+
+CONSDB_FOLDERS = ("python/lsst/consdb/transformed_efd/schemas/yml",)
+"""Folders of a consdb tree."""
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+def candidates(name: str, *, consdb: bool = False) -> Iterator[PurePosixPath]:
+    """Yield the paths that a schema's file can have in a tree, the likeliest first.
+
+    Parameters
+    ----------
+    name
+        Name of the schema.
+    consdb
+        Whether it is a consdb tree rather than one of sdm_schemas.
+    """
+    for folder in CONSDB_FOLDERS if consdb else SDM_FOLDERS:
+        for suffix in _SUFFIXES:
+            yield PurePosixPath(folder) / f"{name}{suffix}"
+
+
+def find_schema_file(name: str, *, sdm_schemas: Path, consdb: Path | None = None) -> Path:
+    """Return the file of a schema; links are followed.
+
+    Parameters
+    ----------
+    name
+        Name of the schema, such as ``cdb_latiss``.
+    sdm_schemas
+        A checkout of sdm_schemas, or a folder with schema files.
+    consdb
+        A consdb tree, where the files of transformed EFD schemas can be.
+
+    Raises
+    ------
+    InputError
+        When a directory does not exist, or no file is found; it lists where it was looked for.
+    """
+    looked: list[str] = []
+    trees: list[tuple[Path, bool]] = [(sdm_schemas, False)]
+    if consdb is not None:
+        trees.append((consdb, True))
+    for tree, is_consdb in trees:
+        if not tree.is_dir():
+            cause = "there is no such directory" if not tree.exists() else "this is not a directory"
+            raise InputError(cause, place=str(tree), remedy="Give the path of a checkout.")
+        for relative in candidates(name, consdb=is_consdb):
+            path = tree / relative
+            if path.is_file():
+                return path
+            if relative.suffix == _SUFFIXES[0]:
+                looked.append(str(path))
+    known = [found for tree, is_consdb in trees for found in list_schema_files(tree, consdb=is_consdb)]
+    remedy = did_you_mean(name, known)
+    where = "\n".join(f"  {path}" for path in looked)
+    raise InputError(f"no file of the schema {name} was found; looked for\n{where}", remedy=remedy)
+
+
+def list_schema_files(
+    tree: Path, *, consdb: bool = False, globs: Sequence[str] = ("cdb_*", "efd_*")
+) -> dict[str, Path]:
+    """Return the schema files of a tree by name; where a name stands in several folders, the first counts.
+
+    Parameters
+    ----------
+    tree
+        A checkout or a plain folder.
+    consdb
+        Whether it is a consdb tree rather than one of sdm_schemas.
+    globs
+        Which schemas are meant.
+    """
+    found: dict[str, Path] = {}
+    for folder in CONSDB_FOLDERS if consdb else SDM_FOLDERS:
+        for glob in globs:
+            for suffix in _SUFFIXES:
+                for path in sorted((tree / folder).glob(f"{glob}{suffix}")):
+                    if path.is_file():
+                        found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))

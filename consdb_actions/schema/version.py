@@ -1,0 +1,226 @@
+"""The version verdict (rule M14): the bump that a change needs against the bump that was made.
+
+Source: the table in sdm_schemas' document on the CDB schemas. Removing or renaming asks for MAJOR, a new
+table or column for MINOR, an index, a constraint or metadata for PATCH; several together ask for the largest.
+A changed type may or may not be compatible, and so may a changed unit or primary key: a person has to judge.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from consdb_actions.schema.delta import SchemaDelta, TableDelta
+
+__all__ = ["Bump", "Reason", "Status", "VersionVerdict", "judge_version", "parse_version"]
+
+_VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
+
+
+class Bump(enum.IntEnum):
+    """How far a version is raised; larger bumps compare greater."""
+
+    NONE = 0
+    PATCH = 1
+    MINOR = 2
+    MAJOR = 3
+
+
+class Status(enum.Enum):
+    """What there is to say about a version."""
+
+    OK = "ok"
+    TOO_SMALL = "too small"
+    MISSING = "missing"
+    ODD = "not a version"
+    BACKWARDS = "went backwards"
+    PERSON = "needs a person"
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether nothing is left to do."""
+        return self is Status.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One change with the bump that it asks for."""
+
+    bump: Bump
+    rule: str
+    what: str
+    person: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VersionVerdict:
+    """The verdict on one schema's version.
+
+    Parameters
+    ----------
+    schema
+        Name of the schema.
+    before, after
+        The versions as they stand in the YAML; None when there is none.
+    needed
+        The bump that the change asks for.
+    made
+        The bump that was made; None when it cannot be told.
+    rule
+        The rule that asks for ``needed``.
+    status
+        What there is to say.
+    reasons
+        Every change that asks for ``needed``, or for a person.
+    expected
+        The smallest version that would do; empty when it cannot be told.
+    """
+
+    schema: str
+    before: str | None
+    after: str | None
+    needed: Bump
+    made: Bump | None
+    rule: str
+    status: Status
+    reasons: tuple[Reason, ...] = ()
+    expected: str = ""
+
+    def describe(self) -> str:
+        """Return the verdict as one sentence."""
+        change = f"{self.before or 'no version'} -> {self.after or 'no version'}"
+        if self.before == self.after:
+            change = f"{self.after or 'no version'}, not raised"
+        needed = f"{self.needed.name} needed ({self.rule})" if self.needed else "no bump needed"
+        hint = ""
+        if self.status is Status.PERSON:
+            hint = ": " + ", ".join(
+                f"{reason.rule} of {reason.what}" for reason in self.reasons if reason.person
+            )
+        elif self.expected and not self.status.is_ok:
+            hint = f"; {self.expected} would do"
+        return f"{change}: {needed}, {self.status.value}{hint}"
+
+
+def parse_version(text: str | None) -> tuple[int, int, int] | None:
+    """Return the three numbers of ``MAJOR.MINOR.PATCH``, None when the text is anything else."""
+    match = _VERSION.fullmatch(text or "")
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def judge_version(delta: SchemaDelta, before: str | None, after: str | None) -> VersionVerdict:
+    """Judge the version of a changed schema.
+
+    Parameters
+    ----------
+    delta
+        What has changed.
+    before, after
+        The versions as they stand in the YAML.
+
+    Returns
+    -------
+    VersionVerdict
+        Never raises: odd and missing versions are verdicts of their own.
+    """
+    reasons = tuple(_reasons(delta))
+    needed = max((reason.bump for reason in reasons), default=Bump.NONE)
+    largest = [reason for reason in reasons if reason.bump == needed]
+    rule = largest[0].rule if largest else ""
+    old, new = parse_version(before), parse_version(after)
+    made = _made(old, new)
+    expected = _raised(old, needed) if old else ""
+    status = _status(delta, needed, made, before, after, person=any(reason.person for reason in reasons))
+    shown = tuple(reason for reason in reasons if reason.bump == needed or reason.person)
+    return VersionVerdict(delta.name, before, after, needed, made, rule, status, shown, expected)
+
+
+def _status(
+    delta: SchemaDelta,
+    needed: Bump,
+    made: Bump | None,
+    before: str | None,
+    after: str | None,
+    *,
+    person: bool,
+) -> Status:
+    """Choose what there is to say; the first that applies."""
+    if delta.removed:
+        return Status.OK
+    old, new = parse_version(before), parse_version(after)
+    if new is None:
+        unchanged = before == after and not needed
+        return Status.OK if unchanged else Status.ODD if after else Status.MISSING
+    if old is None:
+        return Status.OK
+    if new < old:
+        return Status.BACKWARDS
+    if made is None or made < needed:
+        return Status.TOO_SMALL
+    return Status.PERSON if person and made < Bump.MAJOR else Status.OK
+
+
+def _made(old: tuple[int, int, int] | None, new: tuple[int, int, int] | None) -> Bump | None:
+    """Return the bump from one version to another, None when there is none to tell."""
+    if old is None or new is None or new < old:
+        return None
+    for bump, one, two in zip((Bump.MAJOR, Bump.MINOR, Bump.PATCH), old, new, strict=True):
+        if one != two:
+            return bump
+    return Bump.NONE
+
+
+def _raised(version: tuple[int, int, int], bump: Bump) -> str:
+    """Return the next version for a bump."""
+    major, minor, patch = version
+    raised = {
+        Bump.MAJOR: (major + 1, 0, 0),
+        Bump.MINOR: (major, minor + 1, 0),
+        Bump.PATCH: (major, minor, patch + 1),
+        Bump.NONE: version,
+    }[bump]
+    return ".".join(str(number) for number in raised)
+
+
+def _reasons(delta: SchemaDelta) -> Iterator[Reason]:
+    """Yield every change that asks for a bump."""
+    if delta.created or delta.removed:
+        return
+    if delta.renamed:
+        yield Reason(Bump.MAJOR, "schema renamed", f"{delta.renamed.before} -> {delta.renamed.after}")
+    for table in delta.tables_removed:
+        yield Reason(Bump.MAJOR, "table removed or renamed", table.name)
+    for table in delta.tables_added:
+        yield Reason(Bump.MINOR, "new table", table.name)
+    for changed in delta.tables_changed:
+        yield from _table_reasons(changed)
+    if delta.text:
+        yield Reason(Bump.PATCH, "metadata", "the schema's own description or metadata")
+
+
+def _table_reasons(table: TableDelta) -> Iterator[Reason]:
+    """Yield what a changed table asks for."""
+    for column in table.columns_removed:
+        yield Reason(Bump.MAJOR, "column removed or renamed", f"{table.name}.{column.name}")
+    for column in table.columns_added:
+        yield Reason(Bump.MINOR, "new column", f"{table.name}.{column.name}")
+    for changed in table.columns_changed:
+        name = f"{table.name}.{changed.name}"
+        if changed.type_changed:
+            yield Reason(Bump.PATCH, "type change (MAJOR or PATCH)", name, person=True)
+        elif changed.structure:
+            yield Reason(Bump.PATCH, "NULL, default or identity", name)
+        for change in changed.text:
+            swapped = change.attribute == "unit" and bool(change.before) and bool(change.after)
+            rule = "unit change (MAJOR or PATCH)" if swapped else "metadata"
+            yield Reason(Bump.PATCH, rule, name, person=swapped)
+    if table.primary_key:
+        yield Reason(Bump.PATCH, "primary key change (MAJOR or PATCH)", table.name, person=True)
+    for name in table.names("constraints"):
+        yield Reason(Bump.PATCH, "constraint", f"{table.name}.{name}")
+    for name in table.names("indexes"):
+        yield Reason(Bump.PATCH, "index", f"{table.name}.{name}")
+    if table.text:
+        yield Reason(Bump.PATCH, "metadata", table.name)

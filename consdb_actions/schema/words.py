@@ -1,0 +1,229 @@
+"""A delta in words, one statement per difference, for reports, comments and terminals.
+
+A statement is a sequence of words in which :class:`Code` marks a name and :class:`Quote` a text from the YAML,
+so that each renderer can escape and mark them up in its own way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from consdb_actions.schema.delta import Change, ObjectChange, SchemaDelta, TableDelta, Value
+from consdb_actions.schema.model import Column, Constraint, Index, Table
+
+__all__ = ["Code", "Quote", "Statement", "describe"]
+
+Action = Literal["add", "remove", "change"]
+
+
+class Code(str):
+    """A name, type or expression of the schema."""
+
+    __slots__ = ()
+
+
+class Quote(str):
+    """A text for people from the schema, such as a description."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One difference.
+
+    Parameters
+    ----------
+    table
+        The table it is about; empty for the schema itself.
+    kind
+        ``schema``, ``table``, ``column``, ``primary key``, ``constraint`` or ``index``.
+    name
+        The object's name.
+    action
+        Whether it is new, gone or different.
+    words
+        The sentence.
+    """
+
+    table: str
+    kind: str
+    name: str
+    action: Action
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "".join(f'"{word}"' if isinstance(word, Quote) else word for word in self.words)
+
+
+_ACTIONS: tuple[Action, ...] = ("add", "remove", "change")
+_LABELS = {
+    "datatype": "type",
+    "type_overrides": "type in Postgres",
+    "default": "default value",
+    "ucd": "UCD",
+    "referenced_table": "refers to table",
+    "referenced_columns": "refers to",
+    "on_delete": "ON DELETE",
+    "on_update": "ON UPDATE",
+}
+
+
+def describe(delta: SchemaDelta) -> tuple[Statement, ...]:
+    """Return all differences as statements: the schema, then table by table in the order of the YAML.
+
+    Parameters
+    ----------
+    delta
+        What differs.
+
+    Returns
+    -------
+    tuple of Statement
+        Empty when nothing but perhaps the version differs.
+    """
+    return tuple(_statements(delta))
+
+
+def _statements(delta: SchemaDelta) -> Iterator[Statement]:
+    name = delta.name
+    words: tuple[str, ...]
+    if delta.created or delta.removed:
+        action: Action = "add" if delta.created else "remove"
+        words = ("schema ", Code(name), " is new" if delta.created else " is gone")
+        yield Statement("", "schema", name, action, words)
+    if delta.renamed:
+        words = ("schema ", Code(str(delta.renamed.before)), " is now called ", Code(name))
+        yield Statement("", "schema", name, "change", words)
+    if delta.text:
+        yield Statement("", "schema", name, "change", ("schema: ", *_changes(delta.text)))
+    for table in delta.tables_removed:
+        yield Statement(
+            table.name,
+            "table",
+            table.name,
+            "remove",
+            ("table ", Code(table.name), " removed, with all its rows"),
+        )
+    for table in delta.tables_added:
+        yield Statement(
+            table.name, "table", table.name, "add", ("new table ", Code(table.name), _size(table))
+        )
+    for changed in delta.tables_changed:
+        yield from _table(changed)
+
+
+def _size(table: Table) -> str:
+    """Say what a new table holds."""
+    parts = [_count(len(table.columns), "column")]
+    parts += [_count(len(table.constraints), "constraint")] if table.constraints else []
+    parts += [_count(len(table.indexes), "index", "indexes")] if table.indexes else []
+    return " with " + ", ".join(parts)
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _table(delta: TableDelta) -> Iterator[Statement]:
+    """Describe what differs in one table."""
+    name = delta.name
+    words: tuple[str, ...]
+    if delta.text:
+        yield Statement(name, "table", name, "change", ("table ", Code(name), ": ", *_changes(delta.text)))
+    for column in delta.columns_removed:
+        words = ("column ", Code(column.name), " (", Code(column.type_text), ") removed")
+        yield Statement(name, "column", column.name, "remove", words)
+    for column in delta.columns_added:
+        yield Statement(name, "column", column.name, "add", ("new column ", *_column(column)))
+    for changed in delta.columns_changed:
+        yield _change(name, "column", changed)
+    if delta.primary_key:
+        words = ("primary key: ", *_values(delta.primary_key))
+        yield Statement(name, "primary key", name, "change", words)
+    for constraint in delta.constraints_removed:
+        words = (f"{constraint.kind} ", Code(constraint.name), " removed")
+        yield Statement(name, "constraint", constraint.name, "remove", words)
+    for constraint in delta.constraints_added:
+        yield Statement(name, "constraint", constraint.name, "add", ("new ", *_constraint(constraint)))
+    for changed in delta.constraints_changed:
+        yield _change(name, "constraint", changed)
+    for index in delta.indexes_removed:
+        yield Statement(name, "index", index.name, "remove", ("index ", Code(index.name), " removed"))
+    for index in delta.indexes_added:
+        yield Statement(name, "index", index.name, "add", ("new ", *_index(index)))
+    for changed in delta.indexes_changed:
+        yield _change(name, "index", changed)
+
+
+def _change(table: str, kind: str, changed: ObjectChange) -> Statement:
+    return Statement(
+        table,
+        kind,
+        changed.name,
+        "change",
+        (f"{kind} ", Code(changed.name), ": ", *_changes(changed.changes)),
+    )
+
+
+def _changes(changes: tuple[Change, ...]) -> Iterator[str]:
+    for number, change in enumerate(changes):
+        if number:
+            yield "; "
+        if change.attribute == "nullable":
+            yield "NULL is allowed now" if change.after else "NOT NULL now"
+        else:
+            yield f"{_LABELS.get(change.attribute, change.attribute)} "
+            yield from _values(change)
+
+
+def _values(change: Change) -> Iterator[str]:
+    """Say what a value was and what it is; long texts only as they are now."""
+    before, after = (_shown(value, change) for value in (change.before, change.after))
+    if not before:
+        yield from ("added: ", after) if after else ("changed",)
+    elif not after:
+        yield from ("removed (was ", before, ")")
+    else:
+        yield from (before, " -> ", after)
+
+
+def _shown(value: Value, change: Change) -> str:
+    if value is None or value in ("", ()):
+        return ""
+    if change.attribute == "description":
+        return Quote(value)
+    if change.attribute == "type_overrides" and isinstance(value, tuple):
+        return Code(", ".join(str(kind) for _, kind in value))
+    return Code(", ".join(str(item) for item in value) if isinstance(value, tuple) else str(value))
+
+
+def _column(column: Column) -> Iterator[str]:
+    yield from (Code(column.name), " ", Code(column.type_text))
+    if not column.nullable:
+        yield " NOT NULL"
+    if column.default is not None:
+        yield from (" default ", Code(str(column.default)))
+    if column.unit:
+        yield from (", unit ", Code(column.unit))
+    if column.ucd:
+        yield from (", UCD ", Code(column.ucd))
+    if column.description:
+        yield from (": ", Quote(column.description))
+
+
+def _constraint(constraint: Constraint) -> Iterator[str]:
+    yield from (f"{constraint.kind} ", Code(constraint.name))
+    if constraint.kind == "check":
+        yield from (": ", Code(constraint.expression))
+        return
+    yield from (" on ", Code(", ".join(constraint.columns)))
+    if constraint.kind == "foreign key":
+        target = f"{constraint.referenced_table}({', '.join(constraint.referenced_columns)})"
+        yield from (" -> ", Code(target))
+
+
+def _index(index: Index) -> Iterator[str]:
+    yield from ("index ", Code(index.name), " on ", Code(", ".join(index.columns or index.expressions)))
