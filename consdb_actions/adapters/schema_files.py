@@ -11,7 +11,7 @@ from consdb_actions.errors import InputError
 __all__ = ["CONSDB_FOLDERS", "SDM_FOLDERS", "candidates", "find_schema_file", "list_schema_files"]
 
 SDM_FOLDERS = ("python/lsst/sdm/schemas", "yml", "python/lsst/sdm_schemas/schemas", ".")
-"""Folders of an sdm_schemas tree, today's first; the others are those of its history and of a plain folder."""
+"""Folders of an sdm_schemas tree: today's, those of its history, and a plain folder."""
 
 CONSDB_FOLDERS = ("python/lsst/consdb/transformed_efd/schemas/yml",)
 """Folders of a consdb tree."""

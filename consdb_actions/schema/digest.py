@@ -2,8 +2,8 @@
 
 The same digest means the same content: formatting, comments, anchors, the ``@id`` scheme and the order of
 keys, tables, constraints and **columns** do not enter it. (Postgres cannot reorder columns, so another order
-is no reason for a migration, and no reason to ask for an approval again.) Nor does the version: a rebase often
-has to raise it again, and the version verdict checks it on its own.
+is no reason for a migration, and no reason to ask for an approval again.) Nor does the version: a rebase
+often has to raise it again, and the version verdict checks it on its own.
 
 There are two parts, so that an approval can be about one of them: ``structure`` is tables, columns, types,
 keys, constraints, nullability, default values and indexes; ``text`` is descriptions, units, UCDs and TAP

@@ -1,6 +1,6 @@
 """A delta in words, one statement per difference, for reports, comments and terminals.
 
-A statement is a sequence of words in which :class:`Code` marks a name and :class:`Quote` a text from the YAML,
+A statement is a sequence of words; :class:`Code` marks a name and :class:`Quote` a text of the schema,
 so that each renderer can escape and mark them up in its own way.
 """
 
