@@ -1,0 +1,22 @@
+"""A clock for tests: sleeping takes no time and is written down."""
+
+from __future__ import annotations
+
+__all__ = ["TestClock"]
+
+
+class TestClock:
+    """Time that passes only by sleeping."""
+
+    __test__ = False
+
+    def __init__(self, start: float = 0.0) -> None:
+        self.time = start
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds

@@ -1,0 +1,71 @@
+"""Faults that the double can be told to have (rule F1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+__all__ = ["Fault", "Kind"]
+
+
+class Kind(Enum):
+    """What goes wrong. Of those with a deed done, the caller never learns that it was done."""
+
+    INTERNAL = "500"
+    BAD_GATEWAY = "502"
+    UNAVAILABLE = "503"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    GARBLED = "answer cut off"
+    SECONDARY = "403 secondary limit"
+    PRIMARY = "403 rate limit"
+    TOO_MANY = "429"
+    CONFLICT = "409"
+    INVALID = "422"
+    FORBIDDEN = "403"
+    MISSING = "404"
+    DONE_THEN_RESET = "done, then reset"
+    DONE_THEN_502 = "done, then 502"
+
+    @property
+    def after(self) -> bool:
+        """Whether the call is carried out before it fails."""
+        return self in (Kind.DONE_THEN_RESET, Kind.DONE_THEN_502, Kind.GARBLED)
+
+
+@dataclass
+class Fault:
+    """A fault at a call.
+
+    Attributes
+    ----------
+    kind
+        What goes wrong.
+    method, target
+        The call: its method, and its path with query as sent. Empty ones fit every call.
+    skip
+        How many fitting calls go well first.
+    times
+        How many fitting calls then fail.
+    retry_after
+        Seconds that a rate limit asks to wait.
+    """
+
+    kind: Kind
+    method: str = ""
+    target: str = ""
+    skip: int = 0
+    times: int = 1
+    retry_after: int = 7
+    hits: int = field(default=0, init=False)
+    _seen: int = field(default=0, init=False)
+
+    def strikes(self, method: str, target: str) -> bool:
+        """Tell whether this call fails, and count it."""
+        if (self.method and self.method != method) or (self.target and self.target != target):
+            return False
+        self._seen += 1
+        if self.skip < self._seen <= self.skip + self.times:
+            self.hits += 1
+            return True
+        return False

@@ -1,0 +1,179 @@
+"""Requests and responses held against GitHub's own OpenAPI description."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openapi_schema_validator import OAS30ReadValidator, OAS30WriteValidator
+from referencing import Registry
+from referencing.jsonschema import DRAFT4
+
+__all__ = ["Description", "MismatchError"]
+
+_HOME = "urn:github-openapi"
+
+KNOWN_DIFFERENCES = {
+    "null account": "GitHub shows `null` for the user or actor of an account that is gone, where its "
+    "description has an object",
+}
+"""Where GitHub is known to differ from its own description; each is tolerated and counted."""
+
+
+class MismatchError(AssertionError):
+    """A request or response that does not fit the description."""
+
+
+@dataclass
+class _Operation:
+    pointer: str
+    content: dict[str, Any]
+
+
+class Description:
+    """GitHub's description, ready to validate with.
+
+    Parameters
+    ----------
+    path
+        The file ``api.github.com.json``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._document: dict[str, Any] = json.loads(path.read_text())
+        self._registry: Registry[Any] = Registry().with_resource(
+            _HOME, DRAFT4.create_resource(self._document)
+        )
+        self._validators: dict[tuple[str, bool], Any] = {}
+        self.checked = 0
+        self.tolerated: dict[str, int] = {}
+
+    @property
+    def paths(self) -> dict[str, Any]:
+        paths: dict[str, Any] = self._document["paths"]
+        return paths
+
+    def check_request(self, method: str, template: str, query: dict[str, str], body: Any) -> None:
+        """Raise `MismatchError` when a request is not one that the description knows."""
+        operation = self._operation(method, template)
+        known = {item["name"] for item in self._parameters(operation.content) if item["in"] == "query"}
+        if unknown := set(query) - known:
+            raise MismatchError(f"{method} {template}: unknown query parameters {sorted(unknown)}")
+        declared = operation.content.get("requestBody")
+        if declared is None:
+            if body is not None:
+                raise MismatchError(f"{method} {template}: takes no body")
+            return
+        if body is None and declared.get("required"):
+            raise MismatchError(f"{method} {template}: needs a body")
+        if body is not None:
+            pointer = f"{operation.pointer}/requestBody/content/application~1json/schema"
+            self._check(f"{method} {template} request", pointer, body, write=True)
+
+    def check_response(self, method: str, template: str, status: int, body: Any) -> None:
+        """Raise `MismatchError` when an answer is not one that the description knows."""
+        operation = self._operation(method, template)
+        responses = operation.content["responses"]
+        if str(status) not in responses:
+            raise MismatchError(f"{method} {template}: status {status} is not described")
+        pointer = f"{operation.pointer}/responses/{status}"
+        response = responses[str(status)]
+        if "$ref" in response:
+            pointer = response["$ref"].removeprefix("#")
+            response = self._resolve(pointer)
+        if "application/json" not in response.get("content", {}):
+            if body is not None and status != 422:
+                raise MismatchError(f"{method} {template}: {status} has no body")
+            return
+        self._check(
+            f"{method} {template} response {status}",
+            f"{pointer}/content/application~1json/schema",
+            body,
+            write=False,
+        )
+
+    def _operation(self, method: str, template: str) -> _Operation:
+        item = self.paths.get(template, {}).get(method.lower())
+        if item is None:
+            raise MismatchError(f"{method} {template} is not in the description")
+        return _Operation(f"/paths/{_escape(template)}/{method.lower()}", item)
+
+    def _parameters(self, operation: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            self._resolve(item["$ref"].removeprefix("#")) if "$ref" in item else item
+            for item in operation.get("parameters", [])
+        ]
+
+    def _resolve(self, pointer: str) -> Any:
+        value: Any = self._document
+        for part in pointer.strip("/").split("/"):
+            value = value[part.replace("~1", "/").replace("~0", "~")]
+        return value
+
+    def _check(self, what: str, pointer: str, value: Any, *, write: bool) -> None:
+        key = (pointer, write)
+        if key not in self._validators:
+            kind = OAS30WriteValidator if write else OAS30ReadValidator
+            self._validators[key] = kind({"$ref": f"{_HOME}#{pointer}"}, registry=self._registry)
+        validator = self._validators[key]
+        self.checked += 1
+        if validator.is_valid(value):
+            return
+        if not write and validator.is_valid(_with_ghosts(value)):
+            self.tolerated["null account"] = self.tolerated.get("null account", 0) + 1
+            return
+        errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
+        shown = "; ".join(f"{'.'.join(map(str, e.absolute_path))}: {e.message[:200]}" for e in errors[:4])
+        raise MismatchError(f"{what}: {shown}")
+
+
+def _with_ghosts(value: Any) -> Any:
+    """Put an account where one is missing."""
+    value = copy.deepcopy(value)
+    url = "https://api.github.com/users/ghost"
+    ghost = {
+        "login": "ghost",
+        "id": 10137,
+        "node_id": "U_10137",
+        "type": "User",
+        "site_admin": False,
+        "gravatar_id": "",
+        **dict.fromkeys(
+            (
+                "avatar_url",
+                "url",
+                "html_url",
+                "followers_url",
+                "following_url",
+                "gists_url",
+                "starred_url",
+                "subscriptions_url",
+                "organizations_url",
+                "repos_url",
+                "events_url",
+                "received_events_url",
+            ),
+            url,
+        ),
+    }
+
+    def fill(item: Any) -> None:
+        if isinstance(item, dict):
+            for key, inner in item.items():
+                if key in ("user", "actor") and inner is None:
+                    item[key] = ghost
+                else:
+                    fill(inner)
+        elif isinstance(item, list):
+            for inner in item:
+                fill(inner)
+
+    fill(value)
+    return value
+
+
+def _escape(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1").replace("{", "%7B").replace("}", "%7D")

@@ -1,0 +1,9 @@
+"""The routes, a module per area; importing them fills the table."""
+
+from __future__ import annotations
+
+from tests.support.github.routes import accounts, gitdata, issues, pulls, statuses
+
+__all__ = ["LOADED"]
+
+LOADED = (accounts, gitdata, issues, pulls, statuses)

@@ -1,0 +1,38 @@
+"""Accounts, teams, and the one GraphQL query that the program makes."""
+
+from __future__ import annotations
+
+from tests.support.github.routing import Call, RefusalError, Response, route
+
+
+@route("GET", "/user")
+def own_account(call: Call) -> Response:
+    if call.actor.type == "Bot":
+        raise RefusalError(403, "Resource not accessible by integration")
+    return Response(body=call.payloads.profile(call.actor))
+
+
+@route("POST", "/graphql")
+def graphql(call: Call) -> Response:
+    if (call.body or {}).get("query", "").split() != ["query", "{", "viewer", "{", "login", "}", "}"]:
+        raise RefusalError(400, "the double knows only the query for the viewer")
+    return Response(body={"data": {"viewer": {"login": call.actor.login}}})
+
+
+@route("GET", "/users/{username}")
+def account(call: Call) -> Response:
+    user = call.world.find_user(call.params["username"])
+    if user is None:
+        raise RefusalError(404, "Not Found")
+    return Response(body=call.payloads.profile(user))
+
+
+@route("GET", "/orgs/{org}/teams/{team_slug}/members")
+def team_members(call: Call) -> Response:
+    team = call.world.teams.get(f"{call.params['org']}/{call.params['team_slug']}")
+    if team is None:
+        raise RefusalError(404, "Not Found")
+    if team.fault:
+        raise RefusalError(team.fault, "Resource not accessible by integration")
+    members = [call.payloads.user(member) for member in team.members]
+    return Response(body=call.paged([member for member in members if member is not None]))

@@ -1,0 +1,265 @@
+"""The double itself: a server on loopback that behaves like GitHub for one world."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.support.github import routes
+from tests.support.github.faults import Fault, Kind
+from tests.support.github.openapi import Description, MismatchError
+from tests.support.github.payloads import Payloads
+from tests.support.github.routing import Call, RefusalError, Response, find_route
+from tests.support.github.world import World
+
+__all__ = ["GitHubDouble", "Served"]
+
+assert routes.LOADED
+
+
+@dataclass(frozen=True)
+class Served:
+    """One call that reached the double."""
+
+    method: str
+    target: str
+    status: int
+    token: str
+
+    @property
+    def writes(self) -> bool:
+        return self.method != "GET" and not self.target.startswith("/graphql")
+
+
+class GitHubDouble:
+    """A stateful stand-in for GitHub over HTTP, to be used as a context manager.
+
+    Parameters
+    ----------
+    world
+        The state; it can be changed while the double runs, also from `before`.
+    description
+        GitHub's OpenAPI description; without it nothing is validated.
+
+    Attributes
+    ----------
+    faults
+        Faults to have; each call is held against all of them.
+    log
+        Every call that was answered or failed.
+    before
+        Called with method and target before each call; a place for what others do meanwhile.
+    mismatches
+        What did not fit the description. `close` raises when there is any.
+    """
+
+    def __init__(self, world: World, description: Description | None = None) -> None:
+        self.world = world
+        self.description = description
+        self.faults: list[Fault] = []
+        self.log: list[Served] = []
+        self.before: Callable[[str, str], None] | None = None
+        self.mismatches: list[str] = []
+        self.remaining = 5000
+        self._lock = threading.RLock()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.double = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> GitHubDouble:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop, and raise when anything did not fit GitHub's description."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        if self.mismatches:
+            raise MismatchError("\n".join(self.mismatches))
+
+    def answer(self, method: str, target: str, token: str, body: Any) -> Response:
+        """Carry out one call; faults are the server's business."""
+        with self._lock:
+            parts = urlsplit(target)
+            query = dict(parse_qsl(parts.query, keep_blank_values=True))
+            actor = self.world.users.get(self.world.tokens.get(token, 0))
+            if actor is None:
+                return _refused(RefusalError(401, "Bad credentials"))
+            found = find_route(method, parts.path)
+            if found is None:
+                self.mismatches.append(f"the double has no route for {method} {parts.path}")
+                return _refused(RefusalError(404, "Not Found"))
+            item, params = found
+            call = Call(
+                self.world,
+                Payloads(self.world, self.url),
+                method,
+                parts.path,
+                params,
+                query,
+                body,
+                actor,
+            )
+            described = item.template != "/graphql"
+            try:
+                if self.description and described:
+                    self.description.check_request(method, item.template, query, body)
+                try:
+                    response = item.handler(call)
+                except RefusalError as refusal:
+                    response = _refused(refusal)
+                response.headers.update(call.headers)
+                if self.description and described:
+                    self.description.check_response(method, item.template, response.status, response.body)
+            except MismatchError as mismatch:
+                self.mismatches.append(str(mismatch))
+                response = _refused(RefusalError(422, f"The double found: {mismatch}"))
+            return response
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+    double: GitHubDouble
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep quiet: a client that leaves is part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Server
+
+    def log_message(self, *_: Any) -> None:
+        """Keep quiet; `GitHubDouble.log` has it all."""
+
+    def _serve(self) -> None:
+        double = self.server.double
+        length = int(self.headers.get("Content-Length") or 0)
+        raw = self.rfile.read(length) if length else b""
+        body = json.loads(raw) if raw else None
+        token = (self.headers.get("Authorization") or "").rpartition(" ")[2]
+        if double.before is not None:
+            double.before(self.command, self.path)
+        with double._lock:
+            striking = [item for item in double.faults if item.strikes(self.command, self.path)]
+        fault = striking[0] if striking else None
+        response = None
+        if fault is None or fault.kind.after:
+            response = double.answer(self.command, self.path, token, body)
+        status = response.status if response is not None else 0
+        double.log.append(Served(self.command, self.path, 0 if fault else status, token))
+        if fault is not None:
+            self._fail(fault, response)
+        elif response is not None:
+            self._send(response)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815  (named by the base class)
+
+    def _send(self, response: Response) -> None:
+        data = b"" if response.body is None else json.dumps(response.body).encode()
+        etag = f'W/"{hashlib.sha256(data).hexdigest()[:32]}"'
+        status = response.status
+        if self.command == "GET" and status == 200:
+            if self.headers.get("If-None-Match") == etag:
+                status, data = 304, b""
+            response.headers["ETag"] = etag
+        if status != 304:
+            self.server.double.remaining -= 1
+        self.send_response(status)
+        response.headers.setdefault("X-RateLimit-Limit", "5000")
+        response.headers.setdefault("X-RateLimit-Remaining", str(self.server.double.remaining))
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        if data:
+            self.send_header("Content-Type", "application/json; charset=utf-8")
+        if status not in (204, 304):
+            self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+        self.wfile.flush()
+
+    def _fail(self, fault: Fault, response: Response | None) -> None:
+        kind = fault.kind
+        if kind is Kind.TIMEOUT:
+            self.close_connection = True
+            self.rfile.read(1)
+        elif kind in (Kind.RESET, Kind.DONE_THEN_RESET):
+            self.close_connection = True
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+        elif kind is Kind.GARBLED:
+            self.close_connection = True
+            data = json.dumps(response.body if response else {}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json; charset=utf-8")
+            self.send_header("Content-Length", str(len(data) + 10))
+            self.end_headers()
+            self.wfile.write(data[: len(data) // 2])
+            self.wfile.flush()
+        else:
+            self._send(_FAILURES[kind](fault))
+
+
+def _refused(refusal: RefusalError) -> Response:
+    body: dict[str, Any] = {
+        "message": refusal.message,
+        "documentation_url": "https://docs.github.com/rest",
+        "status": str(refusal.status),
+    }
+    if refusal.errors is not None:
+        body["errors"] = refusal.errors
+    return Response(refusal.status, body)
+
+
+def _limited(
+    status: int, message: str, headers: Callable[[Fault], dict[str, str]]
+) -> Callable[[Fault], Response]:
+    def make(fault: Fault) -> Response:
+        response = _refused(RefusalError(status, message))
+        response.headers.update(headers(fault))
+        return response
+
+    return make
+
+
+def _plain(status: int, message: str) -> Callable[[Fault], Response]:
+    return _limited(status, message, lambda _: {})
+
+
+_SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+_FAILURES: dict[Kind, Callable[[Fault], Response]] = {
+    Kind.INTERNAL: _plain(500, "Server Error"),
+    Kind.BAD_GATEWAY: _plain(502, "Server Error"),
+    Kind.DONE_THEN_502: _plain(502, "Server Error"),
+    Kind.UNAVAILABLE: _plain(503, "No server is currently available to service your request."),
+    Kind.CONFLICT: _plain(409, "Conflict"),
+    Kind.INVALID: _plain(422, "Validation Failed"),
+    Kind.FORBIDDEN: _plain(403, "Resource not accessible by integration"),
+    Kind.MISSING: _plain(404, "Not Found"),
+    Kind.SECONDARY: _limited(403, _SECONDARY, lambda fault: {"Retry-After": str(fault.retry_after)}),
+    Kind.TOO_MANY: _limited(429, _SECONDARY, lambda fault: {"Retry-After": str(fault.retry_after)}),
+    Kind.PRIMARY: _limited(
+        403,
+        "API rate limit exceeded for installation.",
+        lambda fault: {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(fault.retry_after)},
+    ),
+}

@@ -1,0 +1,380 @@
+"""What the double knows: accounts, teams, repositories, pull requests; and what people do to them.
+
+Methods here are the deeds of people in a test. Calls over HTTP change the same state through the routes.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.support.github.store import GitStore, Signature
+
+__all__ = ["Comment", "Event", "Label", "Pull", "Repo", "Review", "Status", "Team", "User", "World"]
+
+BOT = "github-actions[bot]"
+
+
+@dataclass
+class User:
+    id: int
+    login: str
+    type: str = "User"
+    name: str = ""
+    email: str | None = None
+    emails: list[str] = field(default_factory=list)
+
+    @property
+    def noreply(self) -> str:
+        return f"{self.id}+{self.login}@users.noreply.github.com"
+
+    def signature(self) -> Signature:
+        return Signature(self.name or self.login, self.emails[0] if self.emails else self.noreply)
+
+
+@dataclass
+class Team:
+    """A team; with `fault` set its members cannot be read, and the status says how."""
+
+    org: str
+    slug: str
+    members: list[int]
+    id: int
+    fault: int = 0
+
+
+@dataclass
+class Label:
+    id: int
+    name: str
+    color: str = "ededed"
+    description: str | None = None
+
+
+@dataclass
+class Review:
+    id: int
+    user: int | None
+    state: str
+    commit: str | None
+    body: str
+    at: datetime
+
+
+@dataclass
+class Event:
+    """A timeline event; `data` holds what is particular to its kind."""
+
+    id: int
+    kind: str
+    actor: int | None
+    at: datetime
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Comment:
+    id: int
+    issue: int
+    user: int | None
+    body: str
+    at: datetime
+    edited: datetime
+
+
+@dataclass
+class Status:
+    id: int
+    sha: str
+    context: str
+    state: str
+    description: str | None
+    target_url: str | None
+    creator: int | None
+    at: datetime
+
+
+@dataclass
+class Pull:
+    number: int
+    title: str
+    body: str | None
+    author: int | None
+    base: str
+    branch: str
+    at: datetime
+    draft: bool = False
+    state: str = "open"
+    merged_at: datetime | None = None
+    merge_sha: str | None = None
+    labels: list[str] = field(default_factory=list)
+    reviews: list[Review] = field(default_factory=list)
+    timeline: list[Event] = field(default_factory=list)
+    asked_people: list[int] = field(default_factory=list)
+    asked_teams: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Repo:
+    """A repository. `lost` holds commits that GitHub has cleared away; `rows` what other routes keep."""
+
+    id: int
+    owner: str
+    name: str
+    store: GitStore
+    default_branch: str = "main"
+    labels: dict[str, Label] = field(default_factory=dict)
+    pulls: dict[int, Pull] = field(default_factory=dict)
+    comments: list[Comment] = field(default_factory=list)
+    statuses: list[Status] = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    def head(self, pull: Pull) -> str:
+        """Return the newest commit of a pull request, also after its branch is gone."""
+        found = self.store.ref(f"refs/heads/{pull.branch}") if pull.state == "open" else None
+        found = found or self.store.ref(f"refs/pull/{pull.number}/head")
+        assert found is not None
+        return found[1]
+
+    def tip(self, branch: str) -> str:
+        found = self.store.ref(f"refs/heads/{branch}")
+        assert found is not None, branch
+        return found[1]
+
+
+class World:
+    """The whole of what the double pretends to be.
+
+    Parameters
+    ----------
+    root
+        Folder for the bare repositories.
+    start
+        The moment at which the world's own clock starts; every deed takes a minute.
+    """
+
+    def __init__(self, root: Path, start: datetime = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)) -> None:
+        self.root = root
+        self.users: dict[int, User] = {}
+        self.teams: dict[str, Team] = {}
+        self.repos: dict[str, Repo] = {}
+        self.tokens: dict[str, int] = {}
+        self._now = start
+        self._next = 1000
+        self.tokens["token-of-actions"] = self.user(BOT, kind="Bot").id
+
+    def copy(self, root: Path | None = None) -> World:
+        """Return an independent world; bare repositories are shared unless a folder for copies is given."""
+        twin = World.__new__(World)
+        stores = {id(repo.store): repo.store for repo in self.repos.values()}
+        twin.__dict__.update(copy.deepcopy(self.__dict__, dict(stores)))
+        if root is not None:
+            twin.root = root
+            for repo in twin.repos.values():
+                path = root / repo.store.path.name
+                shutil.copytree(repo.store.path, path)
+                repo.store = GitStore(path)
+        return twin
+
+    def tick(self) -> datetime:
+        """Let a minute pass."""
+        self._now += timedelta(minutes=1)
+        return self._now
+
+    @property
+    def now(self) -> datetime:
+        return self._now
+
+    def new_id(self) -> int:
+        self._next += 1
+        return self._next
+
+    # Accounts
+
+    def user(self, login: str, *, kind: str = "User", name: str = "", emails: Sequence[str] = ()) -> User:
+        """Return the account of this login, made when there is none."""
+        known = self.find_user(login)
+        if known is None:
+            known = User(self.new_id(), login, kind, name, emails=list(emails))
+            self.users[known.id] = known
+        return known
+
+    def find_user(self, login: str) -> User | None:
+        return next((u for u in self.users.values() if u.login.casefold() == login.casefold()), None)
+
+    def rename_user(self, old: str, new: str) -> None:
+        """Give an account another login; its id stays, and its old login is nobody's."""
+        self.user(old).login = new
+
+    def delete_user(self, login: str) -> None:
+        """Remove an account: whatever it did is shown with `user: null`."""
+        del self.users[self.user(login).id]
+
+    def user_of_email(self, email: str) -> User | None:
+        """Return the account that GitHub would show for the address of a commit."""
+        for user in self.users.values():
+            if email in user.emails or email.casefold() == user.noreply.casefold():
+                return user
+            if email.startswith(f"{user.id}+") and email.endswith("@users.noreply.github.com"):
+                return user
+        return None
+
+    def team(self, name: str, members: Sequence[str] = ()) -> Team:
+        org, _, slug = name.partition("/")
+        self.teams[name] = Team(org, slug, [self.user(login).id for login in members], self.new_id())
+        return self.teams[name]
+
+    # Repositories and commits
+
+    def repo(self, full_name: str) -> Repo:
+        """Return the repository of this name, made with an empty first commit when there is none."""
+        if full_name not in self.repos:
+            owner, _, name = full_name.partition("/")
+            self.user(owner, kind="Organization")
+            store = GitStore.create(self.root / f"{owner}+{name}.git")
+            self.repos[full_name] = Repo(self.new_id(), owner, name, store)
+        return self.repos[full_name]
+
+    def commit(
+        self,
+        repo: Repo,
+        branch: str,
+        files: Mapping[str, str | bytes | None],
+        *,
+        message: str = "Change",
+        author: str = "author",
+        committer: str | None = None,
+        onto: str | None = None,
+        merge: Sequence[str] = (),
+    ) -> str:
+        """Put a commit on a branch; with `onto` the branch is rewritten to start there (a force-push)."""
+        tip = repo.store.ref(f"refs/heads/{branch}")
+        first = onto or (tip[1] if tip else None)
+        who = self.user(author).signature()
+        sha = repo.store.commit(
+            files,
+            parents=[*([first] if first else []), *merge],
+            message=message,
+            author=who,
+            committer=self.user(committer).signature() if committer else who,
+            at=self.tick(),
+        )
+        repo.store.set_ref(f"refs/heads/{branch}", sha)
+        for pull in repo.pulls.values():
+            if pull.branch == branch and pull.state == "open":
+                repo.store.set_ref(f"refs/pull/{pull.number}/head", sha)
+        return sha
+
+    # Pull requests
+
+    def open_pull(
+        self,
+        repo: Repo,
+        branch: str,
+        *,
+        base: str = "main",
+        author: str = "author",
+        title: str = "Add columns",
+        draft: bool = False,
+    ) -> Pull:
+        number = max(repo.pulls, default=0) + 1
+        pull = Pull(number, title, None, self.user(author).id, base, branch, self.tick(), draft)
+        repo.pulls[number] = pull
+        repo.store.set_ref(f"refs/pull/{number}/head", repo.tip(branch))
+        return pull
+
+    def review(
+        self,
+        repo: Repo,
+        pull: Pull,
+        who: str,
+        state: str = "APPROVED",
+        *,
+        body: str = "",
+        commit: str | None = None,
+    ) -> Review:
+        """Submit a review for the newest commit, or for another one."""
+        user = self.user(who)
+        review = Review(self.new_id(), user.id, state, commit or repo.head(pull), body, self.tick())
+        pull.reviews.append(review)
+        if user.id in pull.asked_people:
+            pull.asked_people.remove(user.id)
+        return review
+
+    def dismiss(self, review: Review) -> None:
+        self.tick()
+        review.state = "DISMISSED"
+
+    def event(self, pull: Pull, kind: str, actor: int | None, **data: Any) -> Event:
+        event = Event(self.new_id(), kind, actor, self.tick(), data)
+        pull.timeline.append(event)
+        return event
+
+    def ensure_label(self, repo: Repo, name: str, color: str = "ededed") -> Label:
+        return repo.labels.setdefault(name.casefold(), Label(self.new_id(), name, color))
+
+    def add_label(self, repo: Repo, pull: Pull, name: str, actor: int | str) -> None:
+        """Set a label; setting one that is there already leaves no trace, as on GitHub."""
+        label = self.ensure_label(repo, name)
+        if label.name not in pull.labels:
+            pull.labels.append(label.name)
+            self.event(pull, "labeled", self._id(actor), label=label.name)
+
+    def remove_label(self, repo: Repo, pull: Pull, name: str, actor: int | str) -> None:
+        label = self.ensure_label(repo, name)
+        pull.labels.remove(label.name)
+        self.event(pull, "unlabeled", self._id(actor), label=label.name)
+
+    def comment(self, repo: Repo, issue: int, who: int | str, body: str) -> Comment:
+        at = self.tick()
+        comment = Comment(self.new_id(), issue, self._id(who), body, at, at)
+        repo.comments.append(comment)
+        return comment
+
+    def status(
+        self,
+        repo: Repo,
+        sha: str,
+        context: str,
+        state: str,
+        *,
+        who: int | str = BOT,
+        description: str | None = None,
+        target_url: str | None = None,
+    ) -> Status:
+        status = Status(
+            self.new_id(), sha, context, state, description, target_url, self._id(who), self.tick()
+        )
+        repo.statuses.append(status)
+        return status
+
+    def _id(self, who: int | str) -> int:
+        return who if isinstance(who, int) else self.user(who).id
+
+    # What a person sees
+
+    def shown(self, repo: Repo, pull: Pull) -> dict[str, Any]:
+        """Return what a person sees of a pull request, without ids and times: for comparing two runs."""
+        latest: dict[tuple[str, str], tuple[str, str | None]] = {}
+        for status in repo.statuses:
+            latest[status.sha, status.context] = (status.state, status.description)
+        logins = {user.id: user.login for user in self.users.values()}
+        return {
+            "labels": sorted(pull.labels),
+            "repository labels": sorted((item.name, item.color) for item in repo.labels.values()),
+            "comments": [
+                (logins.get(item.user or 0), item.body) for item in repo.comments if item.issue == pull.number
+            ],
+            "statuses": latest,
+            "asked": sorted(logins[user] for user in pull.asked_people) + sorted(pull.asked_teams),
+        }
