@@ -148,7 +148,7 @@ def _keep(path: Path, undo: ExitStack) -> Path:
 
 
 def _sibling(path: Path) -> Path:
-    # The ending keeps Alembic, which loads every ".py" of a directory, from seeing a file that is half written.
+    # The ending keeps Alembic, which loads every ".py" of a directory, from seeing an unfinished file.
     return path.parent / f".consdb-actions-{secrets.token_hex(8)}.tmp"
 
 

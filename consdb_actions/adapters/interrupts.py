@@ -77,5 +77,5 @@ def shielded() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in came:
-            signal.raise_signal(number)
+        for came_number in came:
+            signal.raise_signal(came_number)

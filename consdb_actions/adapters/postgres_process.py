@@ -1,12 +1,10 @@
-"""A Postgres server of our own: started in a scratch directory, gone with it."""
+"""A Postgres server of our own: started in a scratch directory, gone with it (rule F2)."""
 
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,16 +15,18 @@ from sqlalchemy.engine import URL
 
 from consdb_actions.adapters.interrupts import shielded
 from consdb_actions.adapters.postgres_find import Installation
+from consdb_actions.adapters.postgres_place import PREFIX, SOCKETS, scratch_base
+from consdb_actions.adapters.postgres_sql import connect, is_lost, trouble
+from consdb_actions.adapters.postgres_watchdog import discard, server_environment, start_watchdog
 from consdb_actions.adapters.scratch import remove_tree, scratch_directory
 from consdb_actions.adapters.shell import Account, Process, run, start, tail
-from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.errors import ExternalError
 
-__all__ = ["SUPERUSER", "OwnServer", "own_server", "unprivileged_account"]
+__all__ = ["OwnServer", "own_server"]
 
-SUPERUSER = "postgres"
-_ROOM = 300 * 2**20  # bytes: an empty cluster takes 40 MB, a database 8 MB, write-ahead log up to 100 MB
-_LONGEST_SOCKET = 95  # bytes; the system's limit is 104 on macOS and 108 on Linux
+_SUPERUSER = "postgres"
 _SECONDS_TO_START = 60.0
+_SECONDS_TO_STOP = 10.0
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -40,38 +40,14 @@ _SETTINGS = {
     "autovacuum": "off",
     "jit": "off",
     "max_connections": "30",
+    "max_locks_per_transaction": "256",  # a whole history of a section is replayed in one transaction
     "shared_buffers": "64MB",
     # In the data directory, so that nothing stays in shared memory when the server is killed.
     "dynamic_shared_memory_type": "mmap",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    "datestyle": "ISO, YMD",
-    "lc_messages": "C",
+    "log_checkpoints": "off",
 }
-
-# Ends the server of a scratch directory and removes the directory. It reads its input to the end first: run
-# beside the server with a pipe from its owner, it acts when the owner dies, however that happens.
-_DISCARD = r"""
-trap '' HUP INT TERM
-while read -r _; do :; done
-read -r pid < "$1/data/postmaster.pid"
-case "$pid" in
-    ''|*[!0-9]*) ;;
-    *)
-        command=$(tr '\0' ' ' < "/proc/$pid/cmdline" || ps -o args= -p "$pid")
-        case "$command" in
-            *"$1/data"*)
-                kill -QUIT "$pid"
-                n=0
-                while kill -0 "$pid" && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done
-                kill -KILL "$pid"
-                ;;
-        esac
-        ;;
-esac
-n=0
-while [ -e "$1" ] && [ $n -lt 50 ]; do rm -rf "$1" || sleep 0.1; n=$((n + 1)); done
-"""
 
 
 class OwnServer:
@@ -82,24 +58,61 @@ class OwnServer:
     process
         The server.
     directory
-        Its scratch directory, which also holds the socket.
+        Its scratch directory.
     """
+
+    maintenance = "postgres"
+    # The whole cluster is ours, so that its default template can be the one to prepare.
+    template = "template1"
 
     def __init__(self, process: Process, directory: Path) -> None:
         self._process = process
         self._directory = directory
 
-    def url(self, database: str) -> URL:
-        """Return the address of a database, with the superuser's name."""
+    def physical(self, name: str) -> str:
+        """Return a database's name in the server: the very name it is called by."""
+        return name
+
+    def address(self, database: str) -> URL:
+        """Return the address of a database, with the superuser's name.
+
+        Parameters
+        ----------
+        database
+            Name in the server.
+
+        Returns
+        -------
+        sqlalchemy.engine.URL
+            An address over the socket. It names the port, which is a part of the socket's name, so that no
+            environment variable decides it.
+        """
         return URL.create(
             "postgresql+psycopg",
-            username=SUPERUSER,
+            username=_SUPERUSER,
             port=5432,
             database=database,
-            query={"host": str(self._directory)},
+            query={"host": str(self._directory / SOCKETS)},
         )
 
-    def failure(self) -> ExternalError | None:
+    def failure(self, error: BaseException) -> ExternalError | None:
+        """Return what to say when an error is the server's fault.
+
+        Parameters
+        ----------
+        error
+            The error that was met.
+
+        Returns
+        -------
+        ExternalError or None
+            None when the server runs and the error speaks of nothing that is wrong with it.
+        """
+        if is_lost(error):
+            self._process.wait(1.0)  # a client can lose its connection before the server's end is seen
+        return self.ending() or trouble(error)
+
+    def ending(self) -> ExternalError | None:
         """Return what to say about a server that ended by itself; None while it runs."""
         code = self._process.returncode
         if code is None:
@@ -134,105 +147,92 @@ def own_server(installation: Installation, account: Account | None) -> Iterator[
     InputError
         There is no place for its files.
     """
-    environment = _environment(os.environ)
-    with scratch_directory(_base(account), "consdb-actions-pg-", _discard) as directory:
+    environment = server_environment(os.environ)
+    base = scratch_base(account, for_programs=installation.private)
+    with scratch_directory(base, PREFIX, discard) as directory:
         owner = os.getpid()
-        watchdog = start(
-            ["/bin/sh", "-c", _DISCARD, "sh", directory], cwd=Path("/"), env=environment, piped_input=True
-        )
         server: Process | None = None
+        with shielded():
+            watchdog = start_watchdog(directory)
         try:
-            data = directory / "data"
-            data.mkdir(mode=0o700)
-            if account:
-                # Others may not even enter: whoever reaches the socket is the superuser.
-                os.chown(directory, -1, account.gid)
-                directory.chmod(0o770)
-                os.chown(data, account.uid, account.gid)
-            _initdb(installation, data, environment, account)
+            data = _prepare(directory, account)
+            programs = (
+                _copied(installation, directory) if installation.private else installation.bin_directory
+            )
+            _initdb(programs, data, environment, account)
             with shielded():
                 server = start(
                     [
-                        installation.bin_directory / "postgres",
+                        programs / "postgres",
                         "-D",
                         data,
                         "-k",
-                        directory,
-                        *_options(installation),
+                        directory / SOCKETS,
+                        *_options(installation.major),
                     ],
                     cwd=directory,
                     env=environment,
                     log=directory / "log",
                     account=account,
                 )
+                watchdog.tell(f"{server.pid}\n")
             own = OwnServer(server, directory)
             _wait_until_ready(own)
             yield own
         finally:
+            # A forked child that unwinds the same stack must leave its parent's server alone.
             if os.getpid() == owner:
                 with shielded():
                     if server is not None:
-                        server.stop(signal.SIGQUIT, patience=10.0)
+                        server.stop(signal.SIGQUIT, patience=_SECONDS_TO_STOP)
                     remove_tree(directory)
                     watchdog.close_input()
-                    watchdog.stop(0, patience=10.0)
+                    watchdog.stop(0, patience=_SECONDS_TO_STOP)
 
 
-def unprivileged_account() -> Account | None:
-    """Return the user to run the server as: None is the current one, who must not be root for Postgres.
+def _prepare(directory: Path, account: Account | None) -> Path:
+    """Make the directories of the server and let in who runs it, but nobody else.
 
-    Raises
-    ------
-    InputError
-        This is root and there is no other user.
+    Whoever reaches the socket is the superuser, and so can run programs as the server's user.
     """
-    if os.geteuid() != 0:
-        return None
-    known = {entry.pw_name: entry for entry in reversed(pwd.getpwall()) if entry.pw_uid != 0}
-    for name in ("nobody", SUPERUSER, "daemon", *known):
-        if name in known:
-            return Account(name, known[name].pw_uid, known[name].pw_gid)
-    raise InputError(
-        "Postgres does not run as root, and this system has no other user",
-        remedy="Add one (`useradd --system nobody`), run as another user, or use --database-url.",
-    )
+    for name in ("data", SOCKETS):
+        (directory / name).mkdir(mode=0o700)
+        if account is not None:
+            os.chown(directory / name, account.uid, account.gid)
+    if account is not None:
+        os.chown(directory, -1, account.gid)
+        directory.chmod(0o710)
+    return directory / "data"
 
 
-def _base(account: Account | None) -> Path:
-    """Return the directory for the scratch directory: in memory when there is room, else on disk."""
-    candidates = [Path("/dev/shm")]  # noqa: S108  (a private directory is made there)
-    try:
-        candidates.append(Path(tempfile.gettempdir()))
-    except OSError:
-        pass
-    candidates += [Path("/tmp"), Path("/var/tmp")]  # noqa: S108
-    for place in dict.fromkeys(candidates):
-        if os.access(place, os.W_OK | os.X_OK) and shutil.disk_usage(place).free > _ROOM:
-            return place
-    raise InputError(
-        "no place for a scratch database", remedy="Set TMPDIR to a directory with 300 MB of room."
-    )
+def _copied(installation: Installation, directory: Path) -> Path:
+    """Copy programs that only this user can read, for the other one to run."""
+    copy = directory / "programs"
+    for part in ("bin", "lib", "share"):
+        shutil.copytree(installation.bin_directory.parent / part, copy / part, symlinks=True)
+    for path in (copy, *copy.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    return copy / "bin"
 
 
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    # No PG* variable may reach the server, and no secret. TZ spares initdb its search for the time zone's name.
-    kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "RUNNER_TRACKING_ID")
-    return {"LC_ALL": "C", "TZ": "UTC"} | {name: environ[name] for name in kept if name in environ}
-
-
-def _options(installation: Installation) -> list[str]:
-    settings = dict(_SETTINGS)
-    if installation.major >= 18:
-        settings["io_method"] = "sync"
+def _options(major: int) -> list[str]:
+    settings = _SETTINGS | ({"io_method": "sync"} if major >= 18 else {})
     return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
 
-def _initdb(
-    installation: Installation, data: Path, environment: Mapping[str, str], account: Account | None
-) -> None:
-    arguments = ["--auth=trust", f"--username={SUPERUSER}", "--encoding=UTF8", "--no-locale", "--no-sync"]
+def _initdb(programs: Path, data: Path, environment: Mapping[str, str], account: Account | None) -> None:
     done = run(
-        [installation.bin_directory / "initdb", *arguments, "-D", data],
+        [
+            programs / "initdb",
+            "--auth=trust",
+            f"--username={_SUPERUSER}",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-sync",
+            "-D",
+            data,
+        ],
         cwd=data,
         env=environment,
         account=account,
@@ -241,26 +241,26 @@ def _initdb(
     )
     if done.returncode != 0:
         raise ExternalError(
-            f"a scratch Postgres data directory could not be made by {installation.bin_directory / 'initdb'}:\n"
+            f"a scratch Postgres server cannot be set up; {programs / 'initdb'} says:\n"
             + tail(done.stderr or done.stdout),
             place=str(data),
-            remedy="Often the disk is full or the place is not writable: free some space or set TMPDIR.",
+            remedy="If it speaks of room or of writing: free some space, or set TMPDIR to another directory.",
         )
 
 
 def _wait_until_ready(server: OwnServer) -> None:
     deadline = time.monotonic() + _SECONDS_TO_START
-    address = server.url("postgres")
     while True:
         try:
-            psycopg.connect(
-                host=str(address.query["host"]), port=5432, user=SUPERUSER, dbname="postgres"
-            ).close()
+            connect(server.address(server.maintenance)).close()
         except psycopg.OperationalError as error:
-            if failure := server.failure():
+            if failure := server.ending():
                 raise failure from error
             if time.monotonic() > deadline:
-                raise ExternalError(f"the scratch Postgres server does not answer: {error}") from error
+                raise ExternalError(
+                    f"the scratch Postgres server did not answer in {_SECONDS_TO_START:g} seconds: {error}",
+                    remedy="Run again when the machine is less busy, or name a server with --database-url.",
+                ) from error
             time.sleep(0.005)
         else:
             return
@@ -268,14 +268,9 @@ def _wait_until_ready(server: OwnServer) -> None:
 
 def _last_words(directory: Path) -> str:
     try:
-        words = tail((directory / "log").read_text("utf-8", "replace"))
+        with (directory / "log").open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 16_000))
+            words = tail(stream.read().decode("utf-8", "replace"))
     except OSError:
-        words = ""
+        return ""
     return f"; the end of its log:\n{words}" if words else ""
-
-
-def _discard(directory: Path) -> None:
-    """Stop the server that a dead run left, and remove its directory."""
-    run(
-        ["/bin/sh", "-c", _DISCARD, "sh", directory], cwd=Path("/"), env=_environment(os.environ), check=False
-    )

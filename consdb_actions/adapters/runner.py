@@ -1,7 +1,7 @@
 """The one module that speaks the protocol between a step and the GitHub Actions runner.
 
-Off a runner every method does nothing. Workflow commands go to standard error, which the runner reads as well,
-so that standard output holds nothing but what a command was asked to print.
+Off a runner every method does nothing. Workflow commands go to standard error, which the runner reads as
+well, so that standard output holds nothing but what a command was asked to print.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The only module that starts other programs.
 
-No command goes through a shell's parser: arguments are a list. Each program gets a session of its own, so that
-a Ctrl-C on the terminal reaches this program alone, which then ends what it started.
+No command goes through a shell's parser: arguments are a list. Each program gets a session of its own, so
+that a Ctrl-C on the terminal reaches this program alone, which then ends what it started.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from consdb_actions.redaction import redact
 from consdb_actions.errors import ExternalError
+from consdb_actions.redaction import redact
 
 __all__ = ["Account", "Completed", "Process", "run", "start", "tail"]
 
@@ -150,10 +150,23 @@ class Process:
         """Its exit code; None while it runs."""
         return self._process.poll()
 
+    def tell(self, text: str) -> None:
+        """Write to its standard input, which must be a pipe; one that nobody reads any more takes nothing."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(text.encode())
+            self._process.stdin.flush()
+
     def close_input(self) -> None:
-        """Close the pipe to its standard input, where it has one."""
-        if self._process.stdin is not None:
+        """Close the pipe to its standard input."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
+
+    def wait(self, timeout: float) -> None:
+        """Wait for its end, for so many seconds at most."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout)
 
     def stop(self, signum: int, *, patience: float) -> None:
         """Send a signal and wait for the end; kill it after some seconds of patience.

@@ -82,7 +82,7 @@ def show_bug(error: Exception, issues_url: str, runner: Announcer | None = None)
     words = redact("".join(traceback.format_exception_only(error)).strip())
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     details = [
-        f"consdb-actions {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        f"consdb-actions {__version__}, Python {platform.python_version()}, {platform.system()}",
         *(f"{_short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames),
         words,
     ]

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import psycopg
 
+from consdb_actions.adapters.postgres_sql import Connection
+
 __all__ = ["EXTENSION", "STAND_IN", "make_spoly_available"]
 
 EXTENSION = "pg_sphere"
 STAND_IN = "stand-in"
 
-# A base type of its own, so that the catalog shows the column type as the real extension does. Values are kept
-# as the text they came as: nothing checks them and no operator knows them.
+# A base type of its own, so that the catalog shows a column's type as it would with the real extension.
+# Values are kept as the text they came as: nothing checks them and no operator knows them.
 _STAND_IN_SQL = """
 CREATE TYPE public.spoly;
-CREATE FUNCTION public.spoly_in(cstring) RETURNS public.spoly LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'textin';
-CREATE FUNCTION public.spoly_out(public.spoly) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'textout';
+CREATE FUNCTION public.spoly_in(cstring) RETURNS public.spoly
+    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'textin';
+CREATE FUNCTION public.spoly_out(public.spoly) RETURNS cstring
+    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'textout';
 CREATE TYPE public.spoly (INPUT = public.spoly_in, OUTPUT = public.spoly_out, LIKE = text);
 COMMENT ON TYPE public.spoly IS 'stand-in for the pgSphere type: text without geometry';
 """
 
 
-def make_spoly_available(connection: psycopg.Connection[tuple[object, ...]]) -> tuple[str, str]:
+def make_spoly_available(connection: Connection) -> tuple[str, str]:
     """Create the extension pg_sphere, or a stand-in for its type where the server has none that works.
 
     Parameters
@@ -51,7 +55,7 @@ def make_spoly_available(connection: psycopg.Connection[tuple[object, ...]]) -> 
         try:
             connection.execute("CREATE EXTENSION pg_sphere SCHEMA public")
         except psycopg.Error as error:
-            # Seen with pg_sphere 1.2.0 after a minor update of Postgres 15 that checks operators more strictly.
+            # Seen with pg_sphere 1.2.0 and Postgres 15.20, which checks operators more strictly than 15.18.
             problem = str(error)
         else:
             return EXTENSION, ""

@@ -1,0 +1,136 @@
+"""Connections to a scratch Postgres, and what its failures mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import sqlalchemy.exc
+from psycopg.sql import Composed
+from sqlalchemy.engine import URL
+
+from consdb_actions.errors import ExternalError
+from consdb_actions.redaction import redact
+
+__all__ = ["LONGEST_NAME", "Connection", "connect", "execute", "is_lost", "trouble", "words"]
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+LONGEST_NAME = 63  # bytes of an identifier
+
+# SQLSTATE classes in which the server is at fault, not the statement.
+_SERVER_TROUBLE = {
+    "08": "the connection to Postgres failed",
+    "53": "Postgres ran out of room, memory or connections",
+    "57": "Postgres is being shut down",
+    "58": "Postgres met an error of the system below it",
+    "XX": "Postgres met an internal error",
+}
+
+
+def connect(url: URL) -> Connection:
+    """Open a connection in which every statement commits by itself.
+
+    Parameters
+    ----------
+    url
+        Address of a database.
+
+    Returns
+    -------
+    Connection
+        The connection; it closes at the end of a ``with`` block.
+
+    Raises
+    ------
+    psycopg.OperationalError
+        It cannot be opened.
+    """
+    keywords = url.translate_connect_args(username="user", database="dbname")
+    for name, value in url.query.items():
+        keywords[name] = value if isinstance(value, str) else ",".join(value)
+    return psycopg.connect(**keywords, autocommit=True)
+
+
+def execute(url: URL, statement: str | Composed) -> None:
+    """Run SQL in a database.
+
+    Parameters
+    ----------
+    url
+        Address of the database.
+    statement
+        One or more statements; those of one string are one transaction.
+
+    Raises
+    ------
+    ExternalError
+        Postgres refuses, or is not there.
+    """
+    try:
+        with connect(url) as connection:
+            connection.execute(statement.encode() if isinstance(statement, str) else statement)
+    except psycopg.Error as error:
+        raise ExternalError(
+            f"Postgres refused a statement: {words(error, url)}", place=f"database {url.database}"
+        ) from error
+
+
+def words(error: psycopg.Error, url: URL) -> str:
+    """Return what Postgres said, without the password of a URL."""
+    return redact(str(error).strip(), [url.password or ""])
+
+
+def is_lost(error: BaseException) -> bool:
+    """Tell whether an error can come from a server that went away.
+
+    Parameters
+    ----------
+    error
+        Any error; those that caused it are looked at too.
+
+    Returns
+    -------
+    bool
+        True for operational errors of psycopg and SQLAlchemy.
+    """
+    return any(
+        isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+        or (isinstance(cause, sqlalchemy.exc.DBAPIError) and cause.connection_invalidated)
+        for cause in _causes(error)
+    )
+
+
+def trouble(error: BaseException) -> ExternalError | None:
+    """Return what to say where an error is the fault of the server, not of what it was asked.
+
+    Parameters
+    ----------
+    error
+        An error from psycopg or SQLAlchemy.
+
+    Returns
+    -------
+    ExternalError or None
+        None when it is any other error.
+    """
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and isinstance(error.orig, psycopg.Error):
+        error = error.orig
+    if not isinstance(error, psycopg.Error):
+        return None
+    state = error.sqlstate
+    if state is None and isinstance(error, psycopg.OperationalError):
+        state = "08"
+    cause = _SERVER_TROUBLE.get((state or "")[:2])
+    if cause is None:
+        return None
+    return ExternalError(
+        f"{cause}: {redact(str(error).strip())}",
+        remedy="Run again; when it happens every time, look for a full disk or too little memory.",
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,87 @@
+"""See to it that a scratch server goes away with its owner, however the owner dies (rule F2)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from consdb_actions.adapters.shell import Process, run, start
+
+__all__ = ["discard", "server_environment", "start_watchdog"]
+
+# Ends the server of a scratch directory ($1) and removes the directory, once its input has ended. The server's
+# process id comes over the input, or else from the file that the server keeps; as the id may belong to another
+# process by then, the command line is compared.
+_SCRIPT = r"""
+trap '' HUP INT TERM
+pid=
+while read -r line; do pid=$line; done
+[ -n "$pid" ] || read -r pid < "$1/data/postmaster.pid"
+case "$pid" in
+    ''|*[!0-9]*) ;;
+    *)
+        command=$(tr '\0' ' ' < "/proc/$pid/cmdline" || ps -o args= -p "$pid")
+        case "$command" in
+            *"-D $1/data "*)
+                kill -QUIT "$pid"
+                n=0
+                while kill -0 "$pid" && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done
+                kill -KILL "$pid"
+                ;;
+        esac
+        ;;
+esac
+n=0
+while [ -e "$1" ] && [ $n -lt 50 ]; do rm -rf "$1" || sleep 0.1; n=$((n + 1)); done
+"""
+
+
+def start_watchdog(directory: Path) -> Process:
+    """Start a process that waits for the end of this one.
+
+    Parameters
+    ----------
+    directory
+        The server's scratch directory.
+
+    Returns
+    -------
+    Process
+        It reads the server's process id from its input. When the input is closed, by us or by our death, it
+        stops the server if it still runs, and removes the directory if it is still there.
+    """
+    return start(_command(directory), cwd=Path("/"), env=server_environment(os.environ), piped_input=True)
+
+
+def discard(directory: Path) -> None:
+    """Stop the server that a dead run left, where it still runs, and remove its directory.
+
+    Parameters
+    ----------
+    directory
+        The scratch directory.
+    """
+    run(_command(directory), cwd=Path("/"), env=server_environment(os.environ), check=False)
+
+
+def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a server: no variable of Postgres, which could change it, and no secret.
+
+    Parameters
+    ----------
+    environ
+        Our own environment.
+
+    Returns
+    -------
+    dict [str, str]
+        What programs need to be found. ``TZ`` spares initdb a search for the name of the time zone;
+        ``RUNNER_TRACKING_ID`` lets a CI runner find what its jobs leave.
+    """
+    kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "RUNNER_TRACKING_ID")
+    return {"LC_ALL": "C", "TZ": "UTC"} | {name: environ[name] for name in kept if name in environ}
+
+
+def _command(directory: Path) -> list[str | Path]:
+    return ["/bin/sh", "-c", _SCRIPT, "sh", directory]
