@@ -153,7 +153,7 @@ class Change:
     text
         Digest of the change of descriptions, units, UCDs; likewise.
     verbatim
-        Digest of the changed lines, blank space aside.
+        Digest of the changed lines with those around them.
     """
 
     path: str
@@ -208,8 +208,9 @@ class PublishedStatus:
 class Facts:
     """Everything that a decision about approvals rests on.
 
-    `accounts` holds the accounts behind the people that the policy names; `unknown_people` the names among
-    them that are no account (any more). `html_url` is the web address of the repository, without a slash.
+    `accounts` holds the accounts behind the people that the policy names, and others whose name matters;
+    `unknown_people` the names in the policy that are no account (any more). `html_url` is the web address of
+    the repository, without a slash at its end.
     """
 
     repository: str

@@ -8,11 +8,11 @@ from datetime import date
 from consdb_actions.approval.facts import Account, Contributor, Facts
 from consdb_actions.approval.policy import Role
 
-__all__ = ["eligible", "holder_accounts", "holds", "roles_of", "unreadable_teams", "why_not"]
+__all__ = ["NOREPLY", "eligible", "holder_accounts", "holds", "roles_of", "unreadable_teams", "why_not"]
 
 # The addresses that GitHub gives to accounts that keep theirs private; the number is the account's id.
 # https://docs.github.com/en/account-and-profile/reference/email-addresses-reference
-_NOREPLY = re.compile(r"^(?:(?P<id>\d+)\+)?(?P<login>[^@+]+)@users\.noreply\.github\.com$", re.IGNORECASE)
+NOREPLY = re.compile(r"^(?:(?P<id>\d+)\+)?(?P<login>[^@+]+)@users\.noreply\.github\.com$", re.IGNORECASE)
 
 
 def unreadable_teams(facts: Facts, role: Role) -> list[str]:
@@ -59,11 +59,12 @@ def why_not(facts: Facts, account: Account) -> str:
         return "is a bot"
     if account.same_as(facts.pull.author):
         return "opened the pull request"
+    known = next((other for other in facts.accounts if other.same_as(account)), account)
     for commit in facts.commits:
         if commit.update_only:
             continue
         for contributor in commit.contributors:
-            if _is(contributor, account):
+            if _is(contributor, known):
                 return f"is {contributor.part} of commit {commit.sha[:8]}"
     return ""
 
@@ -78,7 +79,7 @@ def _is(contributor: Contributor, account: Account) -> bool:
     """Tell whether a commit's author, committer or co-author is an account."""
     if contributor.account is not None:
         return account.same_as(contributor.account)
-    if match := _NOREPLY.match(contributor.email):
+    if match := NOREPLY.match(contributor.email):
         # The id decides where there is one: the login in an old address may by now be somebody else's.
         if match["id"] and account.id:
             return int(match["id"]) == account.id

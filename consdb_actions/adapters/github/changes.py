@@ -1,0 +1,109 @@
+"""What a commit changes in the schemas, as digests (rule A2)."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+
+from consdb_actions.adapters.github.contents import Contents, UnreachableError, Wanted
+from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.approval.facts import UNCHANGED, Change, CommitChange
+from consdb_actions.errors import InputError
+from consdb_actions.schema.compare import compare
+from consdb_actions.schema.digest import digest_delta
+from consdb_actions.schema.model import Schema
+
+__all__ = ["change_of_file", "changes_at"]
+
+
+def changes_at(contents: Contents, base: str, commit: str, wanted: Wanted) -> CommitChange:
+    """Compare the schemas at a commit with those at the point where it left the base branch.
+
+    Parameters
+    ----------
+    contents
+        Where files come from.
+    base
+        Newest commit of the base branch.
+    commit
+        The commit.
+    wanted
+        Which files are schemas.
+
+    Returns
+    -------
+    CommitChange
+        The digests, or the reason why the commit cannot be read.
+
+    Raises
+    ------
+    ExternalError
+        GitHub could not be reached within the bounds.
+    """
+    try:
+        fork = contents.fork_point(base, commit)
+        before, after = contents.files(fork, wanted), contents.files(commit, wanted)
+    except UnreachableError as error:
+        return CommitChange(commit, problem=error.cause)
+    changes = []
+    for path in sorted(before.keys() | after.keys()):
+        old, new = before.get(path), after.get(path)
+        if old != new:
+            changes.append(
+                change_of_file(
+                    path,
+                    contents.blob(old) if old else None,
+                    contents.blob(new) if new else None,
+                )
+            )
+    return CommitChange(commit, tuple(changes))
+
+
+def change_of_file(path: str, old: bytes | None, new: bytes | None) -> Change:
+    """Compare two versions of a schema file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    old, new
+        Its bytes; None where it does not exist.
+
+    Returns
+    -------
+    Change
+        The digests of the change of meaning, empty where a version is no valid schema, and the digest of
+        the changed lines.
+    """
+    verbatim = _verbatim(old, new)
+    try:
+        before, after = _schema(path, old), _schema(path, new)
+    except InputError:
+        return Change(path, "", "", verbatim)
+    digest = digest_delta(compare(before, after))
+    # A schema against itself has the digests of no change.
+    same = after or before
+    nothing = digest_delta(compare(same, same))
+    return Change(
+        path,
+        UNCHANGED if digest.structure == nothing.structure else digest.structure,
+        UNCHANGED if digest.text == nothing.text else digest.text,
+        verbatim,
+    )
+
+
+def _schema(path: str, data: bytes | None) -> Schema | None:
+    """Read a schema as data; nothing in it is executed."""
+    return None if data is None else read_yaml(data, source=path).schema
+
+
+def _verbatim(old: bytes | None, new: bytes | None) -> str:
+    """Digest the changed lines with three lines around each, but not where in the file they stand.
+
+    This is what ``git patch-id --verbatim`` does: a rebase over a change elsewhere leaves it as it is.
+    """
+    before, after = ((data or b"").decode("utf-8", "surrogateescape").splitlines() for data in (old, new))
+    diff = list(difflib.unified_diff(before, after, n=3, lineterm=""))[2:]
+    lines = ["@@" if line.startswith("@@") else line for line in diff]
+    content = "\n".join([str(old is None), str(new is None), *lines])
+    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,280 @@
+"""Everything that a decision about approvals rests on, read over the API (rule A10)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from consdb_actions.adapters.github import reading
+from consdb_actions.adapters.github.changes import changes_at
+from consdb_actions.adapters.github.client import GitHub, quoted
+from consdb_actions.adapters.github.contents import Contents, read_file
+from consdb_actions.adapters.github.problems import GitHubError
+from consdb_actions.approval.facts import (
+    Account,
+    Commit,
+    CommitChange,
+    Contributor,
+    Facts,
+    PublishedStatus,
+    ReviewState,
+    Team,
+)
+from consdb_actions.approval.memory import MARKER, own_comments, recall
+from consdb_actions.approval.people import NOREPLY, roles_of
+from consdb_actions.approval.plan import CONTEXT
+from consdb_actions.approval.policy import Policy
+
+__all__ = ["CONFIG_PATH", "Gatherer", "open_pulls", "pulls_of_commit"]
+
+CONFIG_PATH = ".github/consdb-actions.yaml"
+
+PolicyReader = Callable[[bytes | None, str], Policy]
+"""Makes a policy of the configuration file's bytes (None: there is none) and of its name for messages."""
+
+
+class Gatherer:
+    """Reads the facts of pull requests of one repository.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    repository
+        ``owner/name``.
+    contents
+        Where schema files come from.
+    read_policy
+        Makes a policy of the configuration file.
+    policy
+        A policy to use instead of the base branch's, with the name of its source.
+    """
+
+    def __init__(
+        self,
+        github: GitHub,
+        repository: str,
+        contents: Contents,
+        read_policy: PolicyReader,
+        policy: tuple[Policy, str] | None = None,
+    ) -> None:
+        self._github = github
+        self._repository = repository
+        self._root = f"/repos/{repository}"
+        self._contents = contents
+        self._read_policy = read_policy
+        self._policy = policy
+        self.identity: Account | None = None
+
+    def gather(self, number: int, now: datetime) -> Facts:
+        """Read the facts of one pull request.
+
+        Parameters
+        ----------
+        number
+            The pull request.
+        now
+            The moment for which designations are looked at.
+
+        Returns
+        -------
+        Facts
+            What GitHub shows.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds. A team that cannot be read is none of
+            these: it is a fact (rule A6).
+        InputError
+            The policy of the base branch is wrong.
+        """
+        if self.identity is None:
+            self.identity = Account(self._github.viewer())
+        data = self._github.get(f"{self._root}/pulls/{number}")
+        branch = "/".join(quoted(part) for part in data["base"]["ref"].split("/"))
+        base = self._github.get(f"{self._root}/git/ref/heads/{branch}")["object"]["sha"]
+        pull = reading.pull_request(data, base)
+        policy, source = self._policy or self._policy_at(base, pull.base_branch)
+        facts = Facts(
+            repository=self._repository,
+            html_url=data["base"]["repo"]["html_url"],
+            now=now,
+            identity=self.identity,
+            pull=pull,
+            policy=policy,
+            policy_source=source,
+            reviews=reading.reviews(self._github.items(f"{self._root}/pulls/{number}/reviews")),
+            timeline=reading.timeline(self._github.items(f"{self._root}/issues/{number}/timeline")),
+            comments=reading.comments(self._github.items(f"{self._root}/issues/{number}/comments"), MARKER),
+            status=self._status(pull.head),
+        )
+        head = changes_at(self._contents, base, pull.head, policy)
+        if not head.problem and not head.changes:
+            return replace(facts, changes=(head,))
+        facts = self._with_people(facts)
+        return self._with_commits(replace(facts, changes=(*self._reviewed(facts), head)))
+
+    def _policy_at(self, base: str, branch: str) -> tuple[Policy, str]:
+        """Read the policy of the base branch: what the pull request itself says does not count (rule A8)."""
+        data = read_file(self._github, self._repository, CONFIG_PATH, base)
+        place = f"{CONFIG_PATH} of {branch}"
+        source = place if data is not None else f"default: {branch} has no {CONFIG_PATH}"
+        return self._read_policy(data, place), source
+
+    def _status(self, head: str) -> PublishedStatus | None:
+        """Read the newest status with our context; GitHub lists the newest first."""
+        for page in self._github.pages(f"{self._root}/commits/{head}/statuses"):
+            for item in page:
+                if item["context"] == CONTEXT:
+                    return reading.status(item)
+        return None
+
+    def _with_people(self, facts: Facts) -> Facts:
+        """Add teams, and the accounts of the people whom the policy names."""
+        roles = facts.policy.roles
+        names = dict.fromkeys(name for role in roles for name in role.teams)
+        logins: dict[str, str] = {}
+        for role in roles:
+            for login in (*role.people, *(item.login for item in role.designates)):
+                logins.setdefault(login.casefold(), login)
+        accounts: list[Account] = []
+        unknown: list[str] = []
+        for login in logins.values():
+            found = self._account(login)
+            if found is None:
+                unknown.append(login)
+            else:
+                accounts.append(found)
+        teams = tuple(self._team(name) for name in names)
+        return replace(facts, teams=teams, accounts=tuple(accounts), unknown_people=tuple(unknown))
+
+    def _team(self, name: str) -> Team:
+        """Read the active members of a team; that it cannot be read is a fact of its own (rule A6)."""
+        org, _, slug = name.partition("/")
+        try:
+            items = self._github.items(f"/orgs/{quoted(org)}/teams/{quoted(slug)}/members")
+        except GitHubError as error:
+            hint = "; the token may not read teams" if error.status in (403, 404) else ""
+            return Team(name, problem=f"{_short(error)}{hint}")
+        return Team(name, tuple(member for item in items if (member := reading.account(item))))
+
+    def _account(self, login: str) -> Account | None:
+        """Read an account by its login; None when there is none (any more)."""
+        try:
+            return reading.account(self._github.get(f"/users/{quoted(login)}"))
+        except GitHubError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _reviewed(self, facts: Facts) -> list[CommitChange]:
+        """Read the schema change at each older commit that a holder of a role approved.
+
+        What an earlier run wrote into the comment stands in for commits that are gone (rule A2).
+        """
+        remembered = {
+            change.sha: change
+            for comment in own_comments(facts.comments, facts)[:1]
+            for change in recall(comment.body)
+        }
+        shas: dict[str, None] = {}
+        for review in facts.reviews:
+            if review.state is not ReviewState.APPROVED or review.author is None or review.commit is None:
+                continue
+            day = (review.submitted_at or facts.now).date()
+            if review.commit != facts.pull.head and roles_of(facts, review.author, day):
+                shas[review.commit] = None
+        found = []
+        for sha in shas:
+            change = changes_at(self._contents, facts.pull.base, sha, facts.policy)
+            found.append(remembered.get(sha, change) if change.problem else change)
+        return found
+
+    def _with_commits(self, facts: Facts) -> Facts:
+        """Add the commits with everybody who had a part in them, as far as accounts can be found."""
+        items = [
+            item
+            for page in self._github.pages(f"{self._root}/compare/{facts.pull.base}...{facts.pull.head}")
+            for item in page["commits"]
+        ]
+        approvers: dict[str, Account] = {}
+        for review in facts.reviews:
+            if review.author is not None and review.state is ReviewState.APPROVED:
+                approvers[review.author.login] = review.author
+        known: dict[str, Account | None] = {
+            person.email.casefold(): person.account
+            for item in items
+            for person in reading.commit(item).contributors
+            if person.account is not None and person.email
+        }
+        commits: list[Commit] = []
+        nameless: dict[str, None] = {}
+        for item in items:
+            commit = reading.commit(item)
+            people = tuple(self._resolved(person, known) for person in commit.contributors)
+            commit = replace(commit, contributors=people)
+            nameless.update({person.name: None for person in people if _unknown(person)})
+            if len(item["parents"]) > 1 and _has_part(commit, list(approvers.values())):
+                commit = replace(commit, update_only=self._is_update(facts, item))
+            commits.append(commit)
+        facts = replace(facts, commits=tuple(commits))
+        if not nameless or not approvers:
+            return facts
+        # Only the name can tell now whether one of them approved.
+        asked = [login for login in approvers if not any(a.login == login for a in facts.accounts)]
+        profiles = [profile for login in asked if (profile := self._account(login))]
+        notes = tuple(f"No account is known for {name}, who had a part in a commit." for name in nameless)
+        return replace(facts, accounts=(*facts.accounts, *profiles), notes=(*facts.notes, *notes))
+
+    def _resolved(self, person: Contributor, known: dict[str, Account | None]) -> Contributor:
+        """Find the account behind the address of a co-author, by other commits with that address."""
+        email = person.email.casefold()
+        if person.account is not None or person.part != "co-author" or NOREPLY.match(person.email):
+            return person
+        if email not in known:
+            items = self._github.get(f"{self._root}/commits", {"author": person.email, "per_page": 1})
+            known[email] = reading.account(items[0].get("author")) if items else None
+        return replace(person, account=known[email])
+
+    def _is_update(self, facts: Facts, item: Any) -> bool:
+        """Tell whether a merge left the pull request's change as it was, as "Update branch" does."""
+        if len(item["parents"]) != 2:
+            return False
+        merged = changes_at(self._contents, facts.pull.base, item["sha"], facts.policy)
+        before = changes_at(self._contents, facts.pull.base, item["parents"][0]["sha"], facts.policy)
+        if merged.problem or before.problem:
+            return False
+        return merged.changes == before.changes
+
+
+def open_pulls(github: GitHub, repository: str) -> list[int]:
+    """List the numbers of all open pull requests, oldest first."""
+    items = github.items(f"/repos/{repository}/pulls", {"state": "open"})
+    return sorted(item["number"] for item in items)
+
+
+def pulls_of_commit(github: GitHub, repository: str, commit: str) -> list[int]:
+    """List the numbers of the open pull requests whose newest commit this is."""
+    items = github.items(f"/repos/{repository}/commits/{commit}/pulls")
+    return sorted(
+        item["number"] for item in items if item["state"] == "open" and item["head"]["sha"] == commit
+    )
+
+
+def _short(error: GitHubError) -> str:
+    """Shorten an error to what fits into a sentence; GitHub's words may hold anything."""
+    return re.sub(r"\s+", " ", error.cause)[:160]
+
+
+def _unknown(person: Contributor) -> bool:
+    """Tell whether neither an account nor an address tells who somebody is."""
+    return person.account is None and bool(person.name) and not NOREPLY.match(person.email)
+
+
+def _has_part(commit: Commit, accounts: list[Account]) -> bool:
+    """Tell whether one of some accounts had a part in a commit."""
+    return any(account.same_as(person.account) for person in commit.contributors for account in accounts)
