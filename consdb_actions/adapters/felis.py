@@ -7,6 +7,7 @@ UCDs) is reported with the line of the column it is about.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,21 +48,10 @@ class LoadedSchema:
     lines: Lines = field(default_factory=dict)
 
     def metadata(self) -> MetaData:
-        """Return new SQLAlchemy metadata with the tables in a schema of this name.
+        """Return new SQLAlchemy metadata with the tables in a schema of this name."""
+        from consdb_actions.adapters.felis_metadata import build_metadata
 
-        Raises
-        ------
-        FileError
-            When a type override is none that SQLAlchemy knows.
-        """
-        from felis.metadata import MetaDataBuilder
-
-        try:
-            return MetaDataBuilder(self.felis).build()
-        except (ValueError, TypeError, KeyError) as error:
-            raise FileError(
-                self.source, [Problem(0, 0, f"Felis cannot make tables of it: {error}")]
-            ) from error
+        return build_metadata(self.felis)
 
 
 def load_schema(path: Path, *, expect_name: str | None = None) -> LoadedSchema:
@@ -98,6 +88,9 @@ def validate(read: ReadSchema) -> LoadedSchema:
     import felis.datamodel
     from pydantic import ValidationError
 
+    unknown = list(_unknown_types(read))
+    if unknown:
+        raise FileError(read.source, unknown)
     try:
         accepted: felis.datamodel.Schema[Any] = felis.datamodel.Schema.model_validate(
             _felis_data(read.schema)
@@ -109,6 +102,21 @@ def validate(read: ReadSchema) -> LoadedSchema:
         for constraint, original in zip(table.constraints, own.constraints, strict=True):
             constraint.name = original.name
     return LoadedSchema(read.schema, read.source, accepted, read.notes, read.lines)
+
+
+def _unknown_types(read: ReadSchema) -> Iterator[Problem]:
+    """Yield a problem for each type override that SQLAlchemy has no Postgres type for."""
+    from consdb_actions.adapters.felis_metadata import is_postgresql_type
+
+    for table in read.schema:
+        for column in table.columns:
+            for _, kind in column.type_overrides:
+                if not is_postgresql_type(kind):
+                    line = read.lines.get(("column", table.name, column.name), 0)
+                    cause = f'column "{table.name}.{column.name}" has a postgresql:datatype that Felis cannot use: {kind}'
+                    yield Problem(
+                        line, 0, cause, "Write it as SQLAlchemy names it, such as JSONB or TIMESTAMP."
+                    )
 
 
 def _felis_data(schema: Schema) -> dict[str, Any]:
