@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from consdb_actions.adapters.problems import FileError, Problem
+from consdb_actions.adapters.problems import FileError, Problem, shorten
 from consdb_actions.adapters.schema_yaml import Lines, ReadSchema, read_bytes, read_yaml
 from consdb_actions.schema.model import Column, Constraint, Schema, Table
 
@@ -113,7 +113,8 @@ def _unknown_types(read: ReadSchema) -> Iterator[Problem]:
             for _, kind in column.type_overrides:
                 if not is_postgresql_type(kind):
                     line = read.lines.get(("column", table.name, column.name), 0)
-                    cause = f'column "{table.name}.{column.name}" has a postgresql:datatype that Felis cannot use: {kind}'
+                    what = f'column "{table.name}.{column.name}"'
+                    cause = f"{what} has a postgresql:datatype that Felis cannot use: {kind}"
                     yield Problem(
                         line, 0, cause, "Write it as SQLAlchemy names it, such as JSONB or TIMESTAMP."
                     )
@@ -205,15 +206,20 @@ def _problem(read: ReadSchema, item: Any) -> Problem:
     """Put one of Felis's objections into words, with the line of the object it is about."""
     location = item["loc"]
     said = str(item["msg"]).removeprefix("Value error, ").rstrip(".")
-    where, line = "", 0
-    if len(location) > 1 and location[0] == "tables" and isinstance(location[1], int):
-        table = read.schema.tables[location[1]]
-        where, line = f'table "{table.name}"', read.lines.get(("table", table.name), 0)
-        if len(location) > 3 and location[2] == "columns" and isinstance(location[3], int):
-            column = table.columns[location[3]]
-            where, line = (
-                f'column "{table.name}.{column.name}"',
-                read.lines.get(("column", table.name, column.name), 0),
-            )
-    cause = f"{where}: {said}" if where else said
-    return Problem(line, 0, cause, "This is what Felis says; see its documentation for the values it takes.")
+    if len(location) < 2 or location[0] != "tables" or not isinstance(location[1], int):
+        return Problem(0, 0, f"Felis says: {said}", "See Felis's documentation.")
+    table = read.schema.tables[location[1]]
+    where, line = f'table "{table.name}"', read.lines.get(("table", table.name), 0)
+    if len(location) > 3 and location[2] == "columns" and isinstance(location[3], int):
+        column = table.columns[location[3]]
+        where = f'column "{table.name}.{column.name}"'
+        line = read.lines.get(("column", table.name, column.name), 0)
+        if said.startswith("Invalid unit"):
+            cause = f"{where} has the unit {shorten(column.unit)}, which astropy does not know"
+            remedy = "Write it as the IVOA does (s, deg, arcsec, pixel); leave it out where there is none."
+            return Problem(line, 0, cause, remedy)
+        if said.startswith("Invalid IVOA UCD"):
+            reason = said.removeprefix("Invalid IVOA UCD: ")
+            cause = f"{where} has the UCD {shorten(column.ucd)}, which is not valid: {reason}"
+            return Problem(line, 0, cause, "Take words from the IVOA's list of UCDs (UCD1+).")
+    return Problem(line, 0, f"{where}: Felis says: {said}", "See Felis's documentation.")

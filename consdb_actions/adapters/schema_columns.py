@@ -99,26 +99,34 @@ def _default(fields: Fields, datatype: str) -> str | int | float | bool | None:
     if node is None or node.value is None:
         return None
     value = node.value
-    wanted = ""
-    if isinstance(value, bool):
-        wanted = "" if datatype == "boolean" or datatype not in INTEGERS | REALS | TEXTS else f"a {datatype}"
-    elif not isinstance(value, (str, int, float)):
-        wanted = "text or a number"
-    elif datatype in INTEGERS and not isinstance(value, int):
-        wanted = "a whole number"
-    elif datatype in REALS and not isinstance(value, float):
-        wanted = "a decimal number, such as 0.0"
-    elif datatype in TEXTS and not (isinstance(value, str) and value.strip()):
-        wanted = "a text that is not empty"
-    elif datatype == "boolean":
-        wanted = "true or false"
-    if wanted or isinstance(value, (list, dict)):
-        shown = shorten(node.text) if node.text else "a list or mapping"
-        fields.problem(
-            "value", f"the default value {shown} of {fields.what} must be {wanted}", "Change the value."
-        )
+    wanted, remedy = _wanted(value, datatype)
+    if wanted:
+        kind = "text" if isinstance(value, str) else type(value).__name__
+        cause = f"the default value {shorten(node.text)} ({kind} in YAML) of {fields.what} must be {wanted}"
+        fields.problem("value", cause, remedy)
         return None
     if isinstance(value, str):
         return fields.text("value")
     assert isinstance(value, (int, float))
     return value
+
+
+def _wanted(value: object, datatype: str) -> tuple[str, str]:
+    """Return what a default value should be instead and how to get there; nothing when it fits."""
+    bare = "Write it without quotes."
+    if isinstance(value, bool):
+        fits = datatype not in INTEGERS | REALS | TEXTS
+        return ("", "") if fits else (f"a {datatype}", "Put it in quotes if it is text, else write a number.")
+    if not isinstance(value, (str, int, float)):
+        return "text or a number", "Put it in quotes."
+    if datatype in INTEGERS and not isinstance(value, int):
+        return "a whole number", bare
+    if datatype in REALS and not isinstance(value, float):
+        return "a decimal number", "Write it with a point and without quotes, such as 0.0."
+    if datatype in TEXTS and not isinstance(value, str):
+        return "text", "Put it in quotes."
+    if datatype in TEXTS and not str(value).strip():
+        return "a text that is not empty", "Remove the value, or write one."
+    if datatype == "boolean":
+        return "true or false", "Write one of them, without quotes."
+    return "", ""

@@ -42,7 +42,9 @@ class Fields:
         if not isinstance(node.value, dict):
             found = "a list" if isinstance(node.value, list) else shorten(node.text)
             self.problem(
-                "", f"{what} must be a mapping of keys and values, not {found}", "See a schema that works."
+                "",
+                f"{what} must be a mapping of keys and values, not {found}",
+                "Write keys and values there.",
             )
             return
         known = KEYS[kind]
@@ -149,7 +151,8 @@ class Fields:
         text = self.text(key)
         if text and text not in words:
             remedy = did_you_mean(text, words) or f"Write one of: {', '.join(words)}."
-            self.problem(key, f'"{key}" of {self.what} is {shorten(text)}', remedy)
+            cause = f'"{key}" of {self.what} is {shorten(text)}, which Felis does not know'
+            self.problem(key, cause, remedy)
             return ""
         return text
 

@@ -20,13 +20,16 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EXPANDED", "Node", "Value", "read_tree
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 32
 MAX_EXPANDED = 4 * MAX_BYTES
-"""Characters (plus eight per node) that a file may hold once its aliases are followed."""
+"""Characters, plus 64 per value, that a file may hold once its aliases are followed."""
+
+MAX_PROBLEMS = 100
+"""After so many problems nobody needs more of them."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PREFIX = "tag:yaml.org,2002:"
 _SCALARS = {"null", "bool", "int", "float", "str", "timestamp"}
 _COLLECTIONS = {"map", "seq"}
-_NODE_WEIGHT = 8
+_NODE_WEIGHT = 64
 
 Value: TypeAlias = "bool | int | float | str | datetime.date | list[Node] | dict[str, Node] | None"
 
@@ -99,6 +102,7 @@ def read_tree(data: str | bytes, *, source: str) -> Node:
     """
     text = _decode(data, source)
     builder = _Builder()
+    _refuse_directives(text, source)
     try:
         root = builder.build(text)
     except yaml.MarkedYAMLError as error:
@@ -138,6 +142,18 @@ def _decode(data: str | bytes, source: str) -> str:
         raise FileError(source, [Problem(line, 0, cause, "Save it as UTF-8.")]) from error
 
 
+def _refuse_directives(text: str, source: str) -> None:
+    """Refuse ``%`` lines before the document: no schema needs one, and the parser is slow on many."""
+    if not text.startswith("%") and "\n%" not in text:
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.startswith("%"):
+            cause = f"the file starts with a YAML directive, {shorten(line)}"
+            raise FileError(source, [Problem(number, 1, cause, "Remove the line.")])
+        if line.strip() and not line.lstrip().startswith("#"):
+            return
+
+
 def _not_yaml(said: str, line: int, column: int) -> Problem:
     remedy = (
         "Check indentation, colons and quotes on this line and the one above; "
@@ -164,12 +180,15 @@ class _Builder:
         self._stack: list[_Open] = []
         self._root: Node | None = None
         self._loader: Any = None
+        self._aliases = False
 
     def build(self, text: str) -> Node:
         self._loader = loader = _LOADER(text)
         try:
             while loader.check_event():
                 self._take(loader.get_event())
+                if len(self.problems) >= MAX_PROBLEMS:
+                    break
         finally:
             loader.dispose()
         return self._root or Node(None, 1, 1)
@@ -214,10 +233,13 @@ class _Builder:
         opened.key_is_merge.append(merge)
         opened.node.weight += node.weight
         if opened.node.weight > MAX_EXPANDED:
-            cause = f"aliases (*name) expand this file to more than {MAX_EXPANDED // 2**20} MiB"
-            raise _RefusedError(
-                Problem(node.line, node.column, cause, "Write out what they stand for, or drop them.")
-            )
+            if self._aliases:
+                cause = f"aliases (*name) expand this file to more than {MAX_EXPANDED // 2**20} MiB"
+                remedy = "Write out what they stand for, or drop them."
+            else:
+                cause = "the file holds more values than any schema has"
+                remedy = "See whether it is a schema file at all."
+            raise _RefusedError(Problem(node.line, node.column, cause, remedy))
 
     def _alias(self, anchor: str | None, line: int, column: int) -> None:
         if anchor in self._opened:
@@ -226,6 +248,7 @@ class _Builder:
         if anchor is None or anchor not in self._anchors:
             cause = f'the alias "*{anchor}" has no anchor "&{anchor}" above it'
             raise _RefusedError(Problem(line, column, cause, "Put the text in quotes if no alias is meant."))
+        self._aliases = True
         self._add(self._anchors[anchor], None)
 
     def _is_merge(self, event: Any) -> bool:
