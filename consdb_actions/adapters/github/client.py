@@ -256,7 +256,7 @@ def connect(
     api_url: str = DEFAULT_API,
     *,
     clock: Clock | None = None,
-    timeout: float = 30.0,
+    timeout: int = 30,
     limit: int = 2000,
 ) -> GitHub:
     """Make a connection; no call is made yet.
@@ -270,7 +270,7 @@ def connect(
     clock
         Time for back-off and limits; that of the machine by default.
     timeout
-        Seconds to wait for an answer.
+        Whole seconds to wait for an answer.
     limit
         Calls that the run may make.
 
@@ -298,7 +298,7 @@ def connect(
     github = Github(
         auth=Auth.Token(token.strip()),
         base_url=api_url.rstrip("/"),
-        timeout=timeout,  # type: ignore[arg-type]  # requests takes fractions of a second
+        timeout=timeout,
         user_agent="consdb-actions",
         per_page=PAGE,
         retry=None,

@@ -125,7 +125,7 @@ class Description:
         if not write and validator.is_valid(_with_ghosts(value)):
             self.tolerated["null account"] = self.tolerated.get("null account", 0) + 1
             return
-        errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
+        errors = [inner for error in validator.iter_errors(value) for inner in error.context or [error]]
         shown = "; ".join(f"{'.'.join(map(str, e.absolute_path))}: {e.message[:200]}" for e in errors[:4])
         raise MismatchError(f"{what}: {shown}")
 

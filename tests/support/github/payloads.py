@@ -106,6 +106,7 @@ class Payloads:
     def profile(self, user: User) -> dict[str, Any]:
         return {
             **self._simple(user),
+            "user_view_type": "public",
             "name": user.name or None,
             "company": None,
             "blog": None,

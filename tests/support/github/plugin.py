@@ -1,0 +1,85 @@
+"""Fixtures for tests that need GitHub, and what is told about them at the end of a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.github.descriptions import UnavailableError, cache, description_file
+from tests.support.github.openapi import Description
+from tests.support.github.server import GitHubDouble
+from tests.support.github.world import World
+
+__all__ = ["TRIED", "Double", "Tried"]
+
+Double = Callable[[World], GitHubDouble]
+
+
+@dataclass
+class Tried:
+    """What the run did, for the summary."""
+
+    description: Description | None = None
+    missing: str = ""
+    faults: dict[str, int] = field(default_factory=dict)
+
+
+TRIED = Tried()
+_CACHE = cache()  # Read before the guards of the tests take the environment away.
+
+
+@pytest.fixture(scope="session")
+def github_description() -> Description | None:
+    """Give GitHub's OpenAPI description; None, said in the summary, when it truly cannot be had."""
+    if TRIED.description is None and not TRIED.missing:
+        os.environ["OPENAPI_CACHE_DIR"] = str(_CACHE)
+        try:
+            TRIED.description = Description(description_file())
+        except UnavailableError as error:
+            TRIED.missing = str(error)
+    return TRIED.description
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Give an empty world."""
+    return World(tmp_path / "github")
+
+
+@pytest.fixture
+def github_double(github_description: Description | None) -> Iterator[Double]:
+    """Give a maker of doubles; each is closed at the end, and must have matched GitHub's description."""
+    made: list[GitHubDouble] = []
+
+    def make(world: World) -> GitHubDouble:
+        made.append(GitHubDouble(world, github_description))
+        return made[-1]
+
+    yield make
+    for double in made:
+        double.close()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say what was validated and how many faults were tried."""
+    lines = []
+    if TRIED.description is not None:
+        lines.append(
+            f"{TRIED.description.checked} requests and answers held against GitHub's OpenAPI description"
+            + "".join(
+                f", {count} with the known difference: {what}"
+                for what, count in TRIED.description.tolerated.items()
+            )
+        )
+    if TRIED.missing:
+        lines.append(f"GitHub's description was NOT at hand, nothing was validated: {TRIED.missing}")
+    lines += [f"{count} faults tried in the flow: {flow}" for flow, count in TRIED.faults.items()]
+    if lines:
+        terminalreporter.section("GitHub double")
+        for line in lines:
+            terminalreporter.line(line)
