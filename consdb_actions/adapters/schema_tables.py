@@ -9,6 +9,7 @@ from consdb_actions.adapters.felis_keys import ACTIONS, CONSTRAINT_KINDS
 from consdb_actions.adapters.problems import Problem, did_you_mean, shorten
 from consdb_actions.adapters.schema_columns import read_column
 from consdb_actions.adapters.schema_fields import Fields
+from consdb_actions.adapters.schema_references import References
 from consdb_actions.adapters.yaml_tree import Node
 from consdb_actions.schema.model import Column, Constraint, Index, Table
 
@@ -48,8 +49,8 @@ class _Reader:
         self.notes = notes
         self.lines = lines
         self.found: list[tuple[Fields, Table]] = []
-        self._ids: dict[str, tuple[str, str, int]] = {}
-        self._constraint_ids: dict[str, int] = {}
+        self.references = References(problems, notes)
+        self._constraint_ids: set[str] = set()
 
     def columns(self, node: Node, number: int) -> None:
         """Read one table's name and columns."""
@@ -77,7 +78,7 @@ class _Reader:
                 )
         self.lines[("table", name)] = fields.line("name")
         identity = fields.text("@id") or f"#{name}"
-        self._claim(identity, name, "", fields)
+        self.references.claim(identity, name, "", fields)
         columns: dict[str, Column] = {}
         entries = fields.items("columns", required=True)
         for position, entry in enumerate(entries, start=1):
@@ -94,7 +95,7 @@ class _Reader:
                 continue
             self.lines[("column", name, column.name)] = column_fields.line("name")
             columns[column.name] = column
-            self._claim(column.id, name, column.name, column_fields)
+            self.references.claim(column.id, name, column.name, column_fields)
         table = Table(
             name=name,
             id=identity,
@@ -125,22 +126,10 @@ class _Reader:
         what = f'the primary key of table "{table.name}"'
         return replace(
             table,
-            primary_key=self._own_columns(fields.texts("primaryKey"), table, what),
+            primary_key=self.references.own_columns(fields.texts("primaryKey"), table, what),
             constraints=tuple(constraints.values()),
             indexes=tuple(indexes),
         )
-
-    def _claim(self, identity: str, table: str, column: str, fields: Fields) -> None:
-        """Remember an id; two objects that others may refer to cannot share one."""
-        known = self._ids.get(identity)
-        if known is not None:
-            owner = f'column "{known[0]}.{known[1]}"' if known[1] else f'table "{known[0]}"'
-            cause = (
-                f"{fields.what} has the @id {shorten(identity)} that {owner} on line {known[2]} has already"
-            )
-            fields.problem("@id", cause, "Give each object an @id of its own, such as #table.column.")
-            return
-        self._ids[identity] = (table, column, fields.line("@id"))
 
     def _constraint(self, entry: Node, table: Table) -> Constraint | None:
         """Read one constraint, or add what is wrong with it."""
@@ -162,11 +151,11 @@ class _Reader:
         if not name:
             return None
         identity = fields.text("@id") or f"#{table.name}.{name}"
-        if identity in self._constraint_ids or identity in self._ids:
+        if identity in self._constraint_ids or identity in self.references:
             self.notes.append(
                 f"line {fields.line('@id')}: {what} repeats the @id {identity}; nothing refers to it"
             )
-        self._constraint_ids.setdefault(identity, entry.line)
+        self._constraint_ids.add(identity)
         deferrable = bool(fields.flag("deferrable", default=False))
         initially = fields.choice("initially", ("IMMEDIATE", "DEFERRED"))
         if initially and not deferrable:
@@ -186,7 +175,7 @@ class _Reader:
             if not expression:
                 fields.problem("", f"{what} has no expression", "Add expression: and the condition in SQL.")
             return replace(constraint, expression=expression)
-        columns = self._own_columns(fields.texts("columns"), table, what)
+        columns = self.references.own_columns(fields.texts("columns"), table, what)
         if not columns and not fields.texts("columns"):
             fields.problem("columns", f"{what} has no columns", "Add columns: and a list.")
         if kind == "unique":
@@ -212,12 +201,12 @@ class _Reader:
                 return constraint
             self.notes.append("foreign keys name their table under reference:, as newer Felis writes them")
             items = columns.value if columns and isinstance(columns.value, list) else []
-            targets = [(parent, name) for name in self._own_columns(items, found, what)]
+            targets = [(parent, name) for name in self.references.own_columns(items, found, what)]
             wanted = len(items)
         else:
             nodes = fields.texts("referencedColumns")
             wanted = len(nodes)
-            targets = [target for node in nodes if (target := self._resolve(node, None, what))]
+            targets = [target for node in nodes if (target := self.references.resolve(node, None, what))]
         if not wanted:
             fields.problem(
                 "referencedColumns", f"{what} refers to no columns", "Add referencedColumns: and a list."
@@ -256,48 +245,7 @@ class _Reader:
         return Index(
             name=name,
             id=fields.text("@id") or f"#{table.name}.{name}",
-            columns=self._own_columns(columns, table, fields.what),
+            columns=self.references.own_columns(columns, table, fields.what),
             expressions=tuple(node.text.strip() for node in expressions),
             description=fields.text("description"),
         )
-
-    def _own_columns(self, nodes: Sequence[Node], table: Table, what: str) -> tuple[str, ...]:
-        """Resolve references that must stay within one table."""
-        names: list[str] = []
-        for node in nodes:
-            target = self._resolve(node, table, what)
-            if target is None:
-                continue
-            holder, column = target
-            if holder != table.name:
-                cause = f'{what} names column "{column}" of another table, "{holder}"'
-                self.problems.append(
-                    Problem(node.line, node.column, cause, f"Name a column of {table.name}.")
-                )
-            elif column in names:
-                cause = f'{what} names column "{column}" twice'
-                self.problems.append(Problem(node.line, node.column, cause, "Remove one of the two."))
-            else:
-                names.append(column)
-        return tuple(names)
-
-    def _resolve(self, node: Node, table: Table | None, what: str) -> tuple[str, str] | None:
-        """Return table and column of a reference; a plain column name counts within its own table."""
-        reference = node.text.strip() if isinstance(node.value, str) else ""
-        known = self._ids.get(reference)
-        if known is not None and known[1]:
-            return known[0], known[1]
-        if known is None and table is not None and reference in table:
-            self.notes.append("columns are named without their @id, as newer Felis writes them")
-            return table.name, reference
-        if known is not None:
-            cause = f"{what} names {shorten(reference)}, which is a table, not a column"
-            self.problems.append(Problem(node.line, node.column, cause, "Name the columns: #table.column."))
-            return None
-        choices = [identity for identity, entry in self._ids.items() if entry[1]]
-        if table is not None:
-            choices = [column.id for column in table.columns] or choices
-        remedy = did_you_mean(reference, choices) or "Write the @id of a column that exists."
-        cause = f"{what} names {shorten(reference)}, which is no column of this schema"
-        self.problems.append(Problem(node.line, node.column, cause, remedy))
-        return None

@@ -15,7 +15,8 @@ from consdb_actions.adapters.problems import FileError, Problem
 from consdb_actions.adapters.schema_checks import check_names
 from consdb_actions.adapters.schema_fields import Fields
 from consdb_actions.adapters.schema_tables import read_tables
-from consdb_actions.adapters.yaml_tree import MAX_BYTES, read_tree
+from consdb_actions.adapters.yaml_text import MAX_BYTES
+from consdb_actions.adapters.yaml_tree import read_tree
 from consdb_actions.errors import InputError
 from consdb_actions.schema.model import Schema
 

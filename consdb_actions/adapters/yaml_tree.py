@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 import yaml
 
 from consdb_actions.adapters.problems import FileError, Problem, shorten
+from consdb_actions.adapters.yaml_text import MAX_BYTES, decode
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EXPANDED", "Node", "Value", "read_tree"]
+__all__ = ["MAX_DEPTH", "MAX_EXPANDED", "Node", "Value", "read_tree"]
 
-MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 32
 MAX_EXPANDED = 4 * MAX_BYTES
 """Characters, plus 64 per value, that a file may hold once its aliases are followed."""
@@ -100,9 +100,8 @@ def read_tree(data: str | bytes, *, source: str) -> Node:
         When the file is too large, is not UTF-8 or not YAML, is nested too deeply, expands too far, repeats a
         key, or holds a tag that is not plain data.
     """
-    text = _decode(data, source)
+    text = decode(data, source=source)
     builder = _Builder()
-    _refuse_directives(text, source)
     try:
         root = builder.build(text)
     except yaml.MarkedYAMLError as error:
@@ -120,38 +119,6 @@ def read_tree(data: str | bytes, *, source: str) -> Node:
     if builder.problems:
         raise FileError(source, builder.problems)
     return root
-
-
-def _decode(data: str | bytes, source: str) -> str:
-    """Return the text of a file, or refuse it for its size or encoding."""
-    size = len(data)
-    if size > MAX_BYTES:
-        cause = f"the file has {size / 2**20:.1f} MiB; a schema file may have {MAX_BYTES // 2**20} MiB"
-        raise FileError(
-            source, [Problem(0, 0, cause, "Split it, or see whether it is a schema file at all.")]
-        )
-    if isinstance(data, str):
-        return data.removeprefix("\ufeff")
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise FileError(source, [Problem(1, 0, "the file is UTF-16, not UTF-8", "Save it as UTF-8.")])
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        cause = f"the file is not UTF-8: byte 0x{data[error.start]:02x} here is no character"
-        raise FileError(source, [Problem(line, 0, cause, "Save it as UTF-8.")]) from error
-
-
-def _refuse_directives(text: str, source: str) -> None:
-    """Refuse ``%`` lines before the document: no schema needs one, and the parser is slow on many."""
-    if not text.startswith("%") and "\n%" not in text:
-        return
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.startswith("%"):
-            cause = f"the file starts with a YAML directive, {shorten(line)}"
-            raise FileError(source, [Problem(number, 1, cause, "Remove the line.")])
-        if line.strip() and not line.lstrip().startswith("#"):
-            return
 
 
 def _not_yaml(said: str, line: int, column: int) -> Problem:

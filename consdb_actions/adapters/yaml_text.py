@@ -1,0 +1,61 @@
+"""The text of a YAML file that anyone may have written: its size and encoding (rule S2)."""
+
+from __future__ import annotations
+
+from consdb_actions.adapters.problems import FileError, Problem, shorten
+
+__all__ = ["MAX_BYTES", "decode"]
+
+MAX_BYTES = 8 * 1024 * 1024
+"""Largest file that is read."""
+
+
+def decode(data: str | bytes, *, source: str) -> str:
+    """Return the text of a YAML file.
+
+    Parameters
+    ----------
+    data
+        The file's content.
+    source
+        Name of the file, for errors.
+
+    Raises
+    ------
+    FileError
+        When it is too large, is not UTF-8, or starts with YAML directives.
+    """
+    text = _text(data, source)
+    _refuse_directives(text, source)
+    return text
+
+
+def _text(data: str | bytes, source: str) -> str:
+    size = len(data)
+    if size > MAX_BYTES:
+        cause = f"the file has {size / 2**20:.1f} MiB; a schema file may have {MAX_BYTES // 2**20} MiB"
+        raise FileError(
+            source, [Problem(0, 0, cause, "Split it, or see whether it is a schema file at all.")]
+        )
+    if isinstance(data, str):
+        return data.removeprefix("\ufeff")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise FileError(source, [Problem(1, 0, "the file is UTF-16, not UTF-8", "Save it as UTF-8.")])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        cause = f"the file is not UTF-8: byte 0x{data[error.start]:02x} here is no character"
+        raise FileError(source, [Problem(line, 0, cause, "Save it as UTF-8.")]) from error
+
+
+def _refuse_directives(text: str, source: str) -> None:
+    """Refuse ``%`` lines before the document: no schema needs one, and the parser is slow on many."""
+    if not text.startswith("%") and "\n%" not in text:
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.startswith("%"):
+            cause = f"the file starts with a YAML directive, {shorten(line)}"
+            raise FileError(source, [Problem(number, 1, cause, "Remove the line.")])
+        if line.strip() and not line.lstrip().startswith("#"):
+            return
