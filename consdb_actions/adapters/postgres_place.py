@@ -33,9 +33,17 @@ def unprivileged_account() -> Account | None:
     Raises
     ------
     InputError
-        This is root and there is no other user.
+        This is root and there is no other user, or the current user has no name.
     """
     if os.geteuid() != 0:
+        try:
+            pwd.getpwuid(os.geteuid())
+        except KeyError:
+            raise InputError(
+                f"Postgres does not run as a user without a name, and user id {os.geteuid()} has none here",
+                remedy="Add a line for it to /etc/passwd (containers often leave it out), run as another "
+                "user, or use --database-url.",
+            ) from None
         return None
     known = {entry.pw_name: entry for entry in reversed(pwd.getpwall()) if entry.pw_uid != 0}
     for name in ("nobody", "postgres", "daemon", *known):

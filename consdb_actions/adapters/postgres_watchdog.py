@@ -10,9 +10,9 @@ from consdb_actions.adapters.shell import Process, run, start
 
 __all__ = ["discard", "server_environment", "start_watchdog"]
 
-# Ends the server of a scratch directory ($1) and removes the directory, once its input has ended. The server's
-# process id comes over the input, or else from the file that the server keeps; as the id may belong to another
-# process by then, the command line is compared.
+# Ends the server of a scratch directory ($1) and removes the directory, once its input has ended. The
+# server's process id comes over the input, or else from the file that the server keeps; as the id may belong
+# to another process by then, the command line is compared.
 _SCRIPT = r"""
 trap '' HUP INT TERM
 pid=

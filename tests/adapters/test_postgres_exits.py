@@ -1,0 +1,249 @@
+"""Rule F2: nothing of a scratch server is left, however its owner ends."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+HOLDER = Path(__file__).parents[1] / "support" / "holder.py"
+PATIENCE = 30.0  # seconds; a bound for the hopeless case only
+
+Hold = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """Give a directory with a path short enough for a socket, open to the user who runs the server."""
+    directory = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+    directory.chmod(0o777)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def hold(base: Path) -> Iterator[Hold]:
+    """Start holders; end them after the test."""
+    holders = []
+
+    def start(how: str, *, prefer: str = "embedded", wrapper: Sequence[str] = ()) -> subprocess.Popen[str]:
+        holder = subprocess.Popen(
+            [*wrapper, sys.executable, HOLDER, how, prefer],
+            env=os.environ | {"TMPDIR": str(base), "PYTHONPATH": str(HOLDER.parents[2])},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        holders.append(holder)
+        return holder
+
+    yield start
+    for holder in holders:
+        if holder.poll() is None:
+            holder.kill()
+        holder.communicate()
+
+
+def processes(base: Path) -> list[tuple[int, str]]:
+    """Return id and command line of the processes that have to do with a directory."""
+    listing = subprocess.run(
+        ["ps", "-ww", "-eo", "pid=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    rows = (line.strip().partition(" ") for line in listing.splitlines())
+    return [(int(pid), args) for pid, _, args in rows if f"{base}/" in args]
+
+
+def leftovers(base: Path) -> list[object]:
+    """Return what is left below a directory, after giving it time to go."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        left = [*base.iterdir(), *processes(base)]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(0.05)
+
+
+def ready(holder: subprocess.Popen[str]) -> Path:
+    """Wait until the server runs and return its scratch directory."""
+    assert holder.stdout is not None
+    line = holder.stdout.readline()
+    if not line.startswith("ready"):
+        pytest.fail(f"the holder did not start: {holder.communicate()[1]}")
+    return Path(line.split()[1]).parent
+
+
+@pytest.mark.parametrize("prefer", ["auto", "embedded"])
+def test_success_leaves_neither_files_nor_processes_nor_zombies(hold: Hold, base: Path, prefer: str) -> None:
+    holder = hold("leave", prefer=prefer)
+    directory = ready(holder)
+    out, err = holder.communicate(timeout=PATIENCE)
+    assert (holder.returncode, out.strip(), err) == (0, "no children", "")
+    assert directory.parent == base
+    assert leftovers(base) == []
+
+
+def test_an_error_of_the_caller_passes_unchanged(hold: Hold, base: Path) -> None:
+    _, err = hold("fail").communicate(timeout=PATIENCE)
+    assert err.endswith("ZeroDivisionError\n")
+    assert leftovers(base) == []
+
+
+@pytest.mark.slow
+def test_a_forked_child_that_exits_does_not_end_the_server(hold: Hold, base: Path) -> None:
+    holder = hold("fork")
+    assert (holder.communicate(timeout=PATIENCE)[1], holder.returncode) == ("", 0)
+    assert leftovers(base) == []
+
+
+@pytest.mark.parametrize(
+    ("how", "signum", "code"),
+    [
+        ("wait", signal.SIGTERM, 143),
+        ("query", signal.SIGTERM, 143),
+        ("query", signal.SIGINT, -signal.SIGINT),
+        pytest.param("wait", signal.SIGINT, -signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param("wait", signal.SIGHUP, 129, marks=pytest.mark.slow),
+    ],
+)
+def test_a_signal_to_the_whole_process_group(
+    hold: Hold, base: Path, how: str, signum: signal.Signals, code: int
+) -> None:
+    holder = hold(how)
+    ready(holder)
+    os.killpg(holder.pid, signum)
+    _, err = holder.communicate(timeout=PATIENCE)
+    assert holder.returncode == code
+    assert "Postgres" not in err, "the server must not die before we stop it"
+    assert leftovers(base) == []
+
+
+@pytest.mark.slow
+def test_an_impatient_second_and_third_interrupt(hold: Hold, base: Path) -> None:
+    holder = hold("wait")
+    ready(holder)
+    for _ in range(3):
+        if holder.poll() is None:
+            os.killpg(holder.pid, signal.SIGINT)
+        time.sleep(0.01)
+    holder.communicate(timeout=PATIENCE)
+    assert leftovers(base) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+def test_a_signal_while_the_server_starts(
+    hold: Hold, base: Path, signum: signal.Signals, delay: float
+) -> None:
+    holder = hold("wait")
+    deadline = time.monotonic() + PATIENCE
+    while not any(base.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    time.sleep(delay)
+    holder.send_signal(signum)
+    holder.communicate(timeout=PATIENCE)
+    assert leftovers(base) == []
+
+
+@pytest.mark.parametrize("prefer", ["auto", "embedded"])
+def test_when_the_owner_is_killed_the_watchdog_ends_the_server(hold: Hold, base: Path, prefer: str) -> None:
+    holder = hold("wait", prefer=prefer)
+    ready(holder)
+    holder.kill()
+    assert leftovers(base) == []
+
+
+def test_when_the_watchdog_is_killed_too_the_next_run_cleans_up(hold: Hold, base: Path) -> None:
+    holder = hold("wait")
+    directory = ready(holder)
+    (watchdog,) = (pid for pid, command in processes(base) if command.startswith("/bin/sh -c"))
+    os.kill(watchdog, signal.SIGKILL)
+    holder.kill()
+    holder.wait()
+    assert any("postgres -D" in command for _, command in processes(directory))
+    following = hold("leave")
+    ready(following)
+    assert not directory.exists()
+    assert processes(directory) == []
+    following.communicate(timeout=PATIENCE)
+    assert leftovers(base) == []
+
+
+@pytest.mark.slow
+def test_a_server_in_use_is_left_alone_by_other_runs(hold: Hold, base: Path) -> None:
+    first = hold("wait")
+    directory = ready(first)
+    second = hold("leave")
+    ready(second)
+    second.communicate(timeout=PATIENCE)
+    assert any("postgres -D" in command for _, command in processes(directory))
+    assert (directory / "data" / "postmaster.pid").exists()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
+def test_a_server_that_dies_is_an_external_error_with_its_last_words(
+    hold: Hold, base: Path, signum: signal.Signals
+) -> None:
+    holder = hold("query")
+    directory = ready(holder)
+    (postmaster,) = (pid for pid, command in processes(directory) if "postgres -D" in command)
+    deadline = time.monotonic() + PATIENCE
+    while "SELECT" not in subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True).stdout:
+        assert time.monotonic() < deadline
+    os.kill(postmaster, signum)
+    _, err = holder.communicate(timeout=PATIENCE)
+    assert holder.returncode == 3
+    assert err.startswith("the scratch Postgres server ended unexpectedly")
+    assert "database system is ready to accept connections" in err
+    assert leftovers(base) == []
+
+
+def test_no_room_at_the_start_is_an_external_error(hold: Hold, base: Path) -> None:
+    holder = hold("small-files")
+    _, err = holder.communicate(timeout=PATIENCE)
+    assert holder.returncode == 3
+    assert "cannot be set up" in err
+    assert "set TMPDIR" in err
+    assert leftovers(base) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is mounted, which needs root")
+def test_a_disk_that_fills_up_is_an_external_error(hold: Hold, base: Path) -> None:
+    # In a mount namespace of its own: nobody else sees the small disk, and it goes with the process.
+    mount = f'mount -t tmpfs -o size=120m,mode=777 none {base} && exec "$@"'
+    wrapper = ["unshare", "--mount", "sh", "-c", mount, "sh"]
+    if subprocess.run([*wrapper, "true"], capture_output=True).returncode != 0:
+        pytest.skip("mounting is not allowed here")
+    holder = hold("fill", wrapper=wrapper)
+    _, err = holder.communicate(timeout=PATIENCE)
+    assert holder.returncode == 3
+    assert "No space left on device" in err
+    assert leftovers(base) == []
+
+
+@pytest.mark.parametrize("prefer", ["auto", "embedded"])
+@pytest.mark.skipif(os.geteuid() != 0, reason="all other tests run as a normal user already")
+def test_as_a_normal_user(hold: Hold, base: Path, prefer: str) -> None:
+    user = pwd.getpwnam("daemon")
+    # The capability lets the user read the interpreter, which may stand in root's home directory.
+    wrapper = [
+        "setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups",
+        "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search",
+    ]  # fmt: skip
+    holder = hold("wait", prefer=prefer, wrapper=wrapper)
+    directory = ready(holder)
+    assert directory.stat().st_uid == user.pw_uid
+    assert directory.stat().st_mode & 0o777 == 0o700
+    os.killpg(holder.pid, signal.SIGTERM)
+    assert holder.wait(PATIENCE) == 143
+    assert leftovers(base) == []

@@ -1,0 +1,60 @@
+"""A program that holds a scratch server, for tests that end it in rough ways.
+
+It keeps the server's files below the directory in TMPDIR, also where shared memory is there, and prints
+``ready`` with the server's address once it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+from consdb_actions.adapters import postgres_place
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+from consdb_actions.errors import ConsdbActionsError
+
+postgres_place._MEMORY = Path("/nonexistent")
+
+
+def hold(how: str, server: ScratchServer) -> None:
+    """Do with a running server what the test asks for."""
+    print("ready", server.url("postgres").query["host"], server.info.version, flush=True)
+    if how == "wait":
+        time.sleep(60)
+    elif how == "fail":
+        raise ZeroDivisionError
+    elif how == "fork":
+        if os.fork() == 0:
+            sys.exit(0)  # unwinds the same stack as the parent will
+        os.wait()
+        server.execute("postgres", "SELECT 1")
+    elif how == "fill":
+        server.execute(
+            "postgres", "CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 1000000)"
+        )
+    elif how == "query":
+        server.execute("postgres", "SELECT pg_sleep(60)")
+
+
+def main(how: str, prefer: str) -> int:
+    """Run, and exit as the command line does."""
+    if how == "small-files":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
+    try:
+        with scratch_server(prefer=prefer) as server:  # type: ignore[arg-type]
+            hold(how, server)
+    except ConsdbActionsError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        print("no children", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
