@@ -15,7 +15,7 @@ from tests.support.github.openapi import Description
 from tests.support.github.server import GitHubDouble
 from tests.support.github.world import World
 
-__all__ = ["TRIED", "Double", "Tried"]
+__all__ = ["CACHE", "TRIED", "Double", "Tried"]
 
 Double = Callable[[World], GitHubDouble]
 
@@ -30,14 +30,14 @@ class Tried:
 
 
 TRIED = Tried()
-_CACHE = cache()  # Read before the guards of the tests take the environment away.
+CACHE = cache()  # Read before the guards of the tests take the environment away.
 
 
 @pytest.fixture(scope="session")
 def github_description() -> Description | None:
     """Give GitHub's OpenAPI description; None, said in the summary, when it truly cannot be had."""
     if TRIED.description is None and not TRIED.missing:
-        os.environ["OPENAPI_CACHE_DIR"] = str(_CACHE)
+        os.environ["OPENAPI_CACHE_DIR"] = str(CACHE)
         try:
             TRIED.description = Description(description_file())
         except UnavailableError as error:

@@ -1,0 +1,240 @@
+"""The GitHub client against the double: retries, limits, pages, conditions, the budget, secrets (F1, S4)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from consdb_actions.adapters.github import GitHub, GitHubError, connect
+from consdb_actions.errors import ExternalError, InputError
+from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
+from tests.support.github.plugin import Double
+from tests.support.github.world import Repo
+
+TOKEN = "token-of-actions"
+REPO = "lsst/sdm_schemas"
+PULL = f"/repos/{REPO}/pulls/1"
+COMMENTS = f"/repos/{REPO}/issues/1/comments"
+AGAIN = [
+    Kind.INTERNAL,
+    Kind.BAD_GATEWAY,
+    Kind.UNAVAILABLE,
+    Kind.RESET,
+    Kind.GARBLED,
+    Kind.SECONDARY,
+    Kind.TOO_MANY,
+    Kind.PRIMARY,
+    Kind.CONFLICT,
+]
+
+
+class Place:
+    """A double with one pull request, and a client with a clock that only sleeps."""
+
+    def __init__(self, world: World, double: GitHubDouble) -> None:
+        self.world = world
+        self.double = double
+        self.clock = TestClock()
+        self.github: GitHub = connect(TOKEN, double.url, clock=self.clock, timeout=1)
+        self.repo: Repo = world.repo(REPO)
+        base = world.commit(self.repo, "main", {"a": "1\n"})
+        world.commit(self.repo, "tickets/DM-1", {"a": "2\n"}, onto=base)
+        self.pull = world.open_pull(self.repo, "tickets/DM-1")
+
+    def fault(self, kind: Kind, times: int = 1, **values: Any) -> Fault:
+        fault = Fault(kind, times=times, **values)
+        self.double.faults.append(fault)
+        return fault
+
+    def comment(self) -> Any:
+        """Write a comment that must not be there twice."""
+
+        def landed() -> Any:
+            return next((item for item in self.github.items(COMMENTS) if item["body"] == "hello"), None)
+
+        return self.github.write("POST", COMMENTS, {"body": "hello"}, landed=landed)
+
+
+@pytest.fixture
+def place(world: World, github_double: Double) -> Iterator[Place]:
+    place = Place(world, github_double(world))
+    yield place
+    place.github.close()
+
+
+@pytest.mark.parametrize("kind", AGAIN, ids=lambda kind: kind.value)
+def test_f1_a_read_goes_on_after_a_passing_fault(place: Place, kind: Kind) -> None:
+    fault = place.fault(kind, times=2)
+    assert place.github.get(PULL)["number"] == 1
+    assert fault.hits == 2
+    assert place.github.budget.retries == 2
+
+
+def test_f1_a_read_goes_on_after_a_timeout(place: Place) -> None:
+    place.fault(Kind.TIMEOUT)
+    assert place.github.get(PULL)["number"] == 1
+
+
+@pytest.mark.parametrize(
+    "kind", [*AGAIN, Kind.DONE_THEN_RESET, Kind.DONE_THEN_502], ids=lambda kind: kind.value
+)
+def test_f1_a_write_happens_once_whatever_becomes_of_its_answer(place: Place, kind: Kind) -> None:
+    place.fault(kind, method="POST")
+    assert place.comment()["body"] == "hello"
+    assert [item.body for item in place.repo.comments] == ["hello"]
+
+
+def test_f1_back_off_is_exponential_and_bounded(place: Place) -> None:
+    place.fault(Kind.BAD_GATEWAY, times=99)
+    with pytest.raises(GitHubError, match="HTTP 502") as caught:
+        place.github.get(PULL)
+    assert place.clock.slept == [1, 2, 4, 8]
+    assert caught.value.exit_code == 3
+    assert caught.value.status == 502
+    assert "Run the command again" in caught.value.remedy
+
+
+@pytest.mark.parametrize("kind", [Kind.SECONDARY, Kind.TOO_MANY])
+def test_f1_retry_after_is_honoured(place: Place, kind: Kind) -> None:
+    place.fault(kind, retry_after=42)
+    place.github.get(PULL)
+    assert place.clock.slept == [42]
+
+
+def test_f1_the_reset_time_of_the_hourly_limit_is_honoured(place: Place) -> None:
+    place.clock.time = 1000
+    place.fault(Kind.PRIMARY, retry_after=1090)
+    place.github.get(PULL)
+    assert place.clock.slept == [91]
+
+
+def test_f1_a_limit_that_lasts_too_long_ends_the_run_with_the_time_to_wait(place: Place) -> None:
+    place.fault(Kind.TOO_MANY, retry_after=3000)
+    with pytest.raises(GitHubError, match="it asks to wait 3000 seconds"):
+        place.github.get(PULL)
+    assert place.clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Kind.INVALID, "Validation Failed"),
+        (Kind.FORBIDDEN, "not accessible by integration"),
+        (Kind.MISSING, "Not Found"),
+    ],
+)
+def test_f1_a_refusal_is_not_repeated_and_says_what_to_do(place: Place, kind: Kind, words: str) -> None:
+    place.fault(kind, times=99)
+    with pytest.raises(GitHubError, match=words) as caught:
+        place.github.get(PULL)
+    assert len(place.double.log) == 1
+    assert caught.value.place == f"GitHub, GET {PULL}"
+    assert caught.value.remedy
+
+
+def test_f1_no_server_at_all(world: World) -> None:
+    double = GitHubDouble(world)
+    url = double.url
+    double.close()
+    github = connect(TOKEN, url, clock=TestClock(), timeout=1)
+    with pytest.raises(ExternalError, match="could not be made"):
+        github.get(PULL)
+    github.close()
+
+
+def test_writes_keep_a_distance(place: Place) -> None:
+    place.github.write("POST", COMMENTS, {"body": "one"})
+    place.github.write("POST", COMMENTS, {"body": "two"})
+    assert place.clock.slept == [1.0]
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 200, 250])
+def test_a10_pages_past_a_hundred(place: Place, count: int) -> None:
+    for number in range(count):
+        place.world.comment(place.repo, 1, "author", str(number))
+    assert [item["body"] for item in place.github.items(COMMENTS)] == [str(number) for number in range(count)]
+
+
+def test_a_second_reading_costs_nothing_and_sees_what_is_new(place: Place) -> None:
+    for number in range(100):
+        place.world.comment(place.repo, 1, "author", str(number))
+    place.github.get(PULL)
+    place.github.get(PULL)
+    assert place.github.budget.unchanged == 1
+    assert len(place.github.items(COMMENTS)) == 100
+    # The first page stays as it is and only its Link header grows: GitHub answers 304 with the old ETag.
+    place.world.comment(place.repo, 1, "author", "one more")
+    assert len(place.github.items(COMMENTS)) == 101
+    place.pull.title = "Another title"
+    assert place.github.get(PULL)["title"] == "Another title"
+
+
+def test_what_a_sha_names_is_asked_for_once(place: Place) -> None:
+    path = f"/repos/{REPO}/git/trees/{place.repo.tip('main')}"
+    assert place.github.get(path, lasting=True) == place.github.get(path, lasting=True)
+    assert place.github.budget.calls == 1
+
+
+def test_the_budget_is_printed_and_ends_a_run_that_goes_astray(world: World, github_double: Double) -> None:
+    double = github_double(world)
+    github = connect(TOKEN, double.url, clock=TestClock(), limit=3)
+    for _ in range(3):
+        github.viewer()
+    assert str(github.budget) == "3 calls to GitHub, 0 of them unchanged, 0 repeated; 4997 left this hour"
+    with pytest.raises(ExternalError, match="made 3 calls to GitHub, which is its limit"):
+        github.viewer()
+    github.close()
+
+
+def test_s4_the_token_reaches_no_log_and_no_message(
+    world: World, github_double: Double, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "ghp_" + "s3cret" * 6
+    double = github_double(world)
+    github = connect(secret, double.url, clock=TestClock())
+    with caplog.at_level(logging.DEBUG), pytest.raises(GitHubError, match="Bad credentials") as caught:
+        github.get(PULL)
+    assert double.log[0].token == secret
+    shown = [str(caught.value), repr(caught.value), *(str(record.__dict__) for record in caplog.records)]
+    assert not any(secret in text for text in shown)
+    with pytest.raises(GitHubError) as caught:
+        github.get(f"/repos/{secret}/x")
+    assert secret not in str(caught.value)
+    github.close()
+    assert "GITHUB_TOKEN" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "url", ["", "api.github.com", "ftp://x", "https://user:word@api.github.com", "https:///x"]
+)
+def test_an_address_that_is_none_or_holds_credentials_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="GITHUB_API_URL") as caught:
+        connect(TOKEN, url)
+    assert "word" not in str(caught.value).replace("password", "")
+
+
+@pytest.mark.parametrize("token", ["", "  \n"])
+def test_no_token_is_a_clear_message(token: str) -> None:
+    with pytest.raises(InputError, match="no token for GitHub"):
+        connect(token)
+
+
+def test_the_double_refuses_what_github_does_not_describe(world: World, github_double: Double) -> None:
+    double = github_double(world)
+    if double.description is None:
+        pytest.skip("GitHub's OpenAPI description is not at hand, and could not be fetched")
+    github = connect(TOKEN, double.url, clock=TestClock())
+    world.repo(REPO)
+    for call in (
+        lambda: github.get(f"/repos/{REPO}/pulls", {"stat": "open"}),
+        lambda: github.write("POST", f"/repos/{REPO}/labels", {"colour": "red"}),
+        lambda: github.get("/no/such/route"),
+    ):
+        with pytest.raises(GitHubError):
+            call()
+    github.close()
+    assert len(double.mismatches) == 3
+    double.mismatches.clear()
