@@ -16,7 +16,7 @@ from consdb_actions.schema.delta import SchemaDelta, TableDelta
 
 __all__ = ["Bump", "Reason", "Status", "VersionVerdict", "judge_version", "parse_version"]
 
-_VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})")
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
 
 
 class Bump(enum.IntEnum):
