@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from consdb_actions.adapters.github import GitHub, GitHubError, connect
 from consdb_actions.errors import ExternalError, InputError
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.github.plugin import Double
-from tests.support.github.world import Repo
+from tests.support.github.things import Repo
 
 TOKEN = "token-of-actions"
 REPO = "lsst/sdm_schemas"
@@ -228,11 +228,12 @@ def test_the_double_refuses_what_github_does_not_describe(world: World, github_d
         pytest.skip("GitHub's OpenAPI description is not at hand, and could not be fetched")
     github = connect(TOKEN, double.url, clock=TestClock())
     world.repo(REPO)
-    for call in (
+    calls: list[Callable[[], Any]] = [
         lambda: github.get(f"/repos/{REPO}/pulls", {"stat": "open"}),
         lambda: github.write("POST", f"/repos/{REPO}/labels", {"colour": "red"}),
         lambda: github.get("/no/such/route"),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(GitHubError):
             call()
     github.close()

@@ -49,9 +49,9 @@ def test_every_published_example_parses_or_fails_with_a_clear_message(examples: 
     } <= names
     assert all(target.numbers or target.commit or target.everything for target in parsed.values())
     assert all(target.repository for target in parsed.values())
-    for (name, _), error in refused.items():
-        assert f"the event {name} is about no pull request" in error.cause
-        assert "--pr" in error.remedy
+    for (name, _), refusal in refused.items():
+        assert f"the event {name} is about no pull request" in refusal.cause
+        assert "--pr" in refusal.remedy
     assert {"push", "release", "star"} <= {name for name, _ in refused}
 
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests.support.github.world import Pull, Repo, Review, World
+from tests.support.github.things import Pull, Repo, Review
+from tests.support.github.world import World
 
 __all__ = ["LATISS", "POLICY", "REPOSITORY", "TOKEN", "Scene", "schema_yaml"]
 

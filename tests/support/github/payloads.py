@@ -6,60 +6,12 @@ import base64
 from datetime import datetime
 from typing import Any
 
+from tests.support.github.addresses import REPO_TEMPLATES, USER_TEMPLATES
 from tests.support.github.store import Signature
-from tests.support.github.world import Comment, Event, Label, Pull, Repo, Review, Status, Team, User, World
+from tests.support.github.things import Comment, Event, Label, Pull, Repo, Review, Status, Team, User
+from tests.support.github.world import World
 
 __all__ = ["Payloads"]
-
-_REPO_TEMPLATES = {
-    "archive_url": "{archive_format}{/ref}",
-    "assignees_url": "assignees{/user}",
-    "blobs_url": "git/blobs{/sha}",
-    "branches_url": "branches{/branch}",
-    "collaborators_url": "collaborators{/collaborator}",
-    "comments_url": "comments{/number}",
-    "commits_url": "commits{/sha}",
-    "compare_url": "compare/{base}...{head}",
-    "contents_url": "contents/{+path}",
-    "contributors_url": "contributors",
-    "deployments_url": "deployments",
-    "downloads_url": "downloads",
-    "events_url": "events",
-    "forks_url": "forks",
-    "git_commits_url": "git/commits{/sha}",
-    "git_refs_url": "git/refs{/sha}",
-    "git_tags_url": "git/tags{/sha}",
-    "hooks_url": "hooks",
-    "issue_comment_url": "issues/comments{/number}",
-    "issue_events_url": "issues/events{/number}",
-    "issues_url": "issues{/number}",
-    "keys_url": "keys{/key_id}",
-    "labels_url": "labels{/name}",
-    "languages_url": "languages",
-    "merges_url": "merges",
-    "milestones_url": "milestones{/number}",
-    "notifications_url": "notifications",
-    "pulls_url": "pulls{/number}",
-    "releases_url": "releases{/id}",
-    "stargazers_url": "stargazers",
-    "statuses_url": "statuses/{sha}",
-    "subscribers_url": "subscribers",
-    "subscription_url": "subscription",
-    "tags_url": "tags",
-    "teams_url": "teams",
-    "trees_url": "git/trees{/sha}",
-}
-_USER_TEMPLATES = {
-    "followers_url": "followers",
-    "following_url": "following{/other_user}",
-    "gists_url": "gists{/gist_id}",
-    "starred_url": "starred{/owner}{/repo}",
-    "subscriptions_url": "subscriptions",
-    "organizations_url": "orgs",
-    "repos_url": "repos",
-    "events_url": "events{/privacy}",
-    "received_events_url": "received_events",
-}
 
 
 class Payloads:
@@ -100,7 +52,7 @@ class Payloads:
             "html_url": f"https://github.com/{user.login}",
             "type": user.type,
             "site_admin": False,
-            **{key: f"{url}/{tail}" for key, tail in _USER_TEMPLATES.items()},
+            **{key: f"{url}/{tail}" for key, tail in USER_TEMPLATES.items()},
         }
 
     def profile(self, user: User) -> dict[str, Any]:
@@ -154,7 +106,7 @@ class Payloads:
             "description": None,
             "fork": False,
             "url": url,
-            **{key: f"{url}/{tail}" for key, tail in _REPO_TEMPLATES.items()},
+            **{key: f"{url}/{tail}" for key, tail in REPO_TEMPLATES.items()},
             "git_url": f"git://github.com/{repo.full_name}.git",
             "ssh_url": f"git@github.com:{repo.full_name}.git",
             "clone_url": f"{web}.git",

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 from tests.support.github.payloads import Payloads
-from tests.support.github.world import Pull, Repo, User, World
+from tests.support.github.things import Pull, Repo, User
+from tests.support.github.world import World
 
 __all__ = ["ROUTES", "Call", "Handler", "RefusalError", "Response", "Route", "find_route", "route"]
 

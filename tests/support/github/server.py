@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -130,6 +131,9 @@ class GitHubDouble:
             except MismatchError as mismatch:
                 self.mismatches.append(str(mismatch))
                 response = _refused(RefusalError(422, f"The double found: {mismatch}"))
+            except Exception:
+                self.mismatches.append(f"the double failed at {method} {target}:\n{traceback.format_exc()}")
+                response = _refused(RefusalError(422, "The double has a bug"))
             return response
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["CommitInfo", "Entry", "GitStore", "Signature"]
+__all__ = ["CommitInfo", "Entry", "GitStore", "Signature", "TagInfo"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,15 @@ class CommitInfo:
     parents: tuple[str, ...]
     author: Signature
     committer: Signature
+    message: str
+
+
+@dataclass(frozen=True)
+class TagInfo:
+    name: str
+    target: str
+    type: str
+    tagger: Signature
     message: str
 
 
@@ -121,6 +130,47 @@ class GitStore:
             stdin=b"reset refs/double/scratch\n" + b"".join(stream) + b"done\n",
         )
         return sha.decode().strip()
+
+    def commit_tree(
+        self,
+        tree: str,
+        *,
+        parents: Sequence[str],
+        message: str,
+        author: Signature,
+        committer: Signature,
+        at: datetime,
+    ) -> str:
+        """Write a commit of a tree that exists."""
+        lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
+        lines += [f"author {author.line(at)}", f"committer {committer.line(at)}", "", message]
+        data = "\n".join(lines).encode()
+        return self.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=data).decode().strip()
+
+    def write_tree(self, files: Mapping[str, tuple[str, str]]) -> str:
+        """Write a tree of files, given as mode and blob by path."""
+        lines: list[str] = []
+        folders: dict[str, dict[str, tuple[str, str]]] = {}
+        for path, row in files.items():
+            first, _, rest = path.partition("/")
+            if rest:
+                folders.setdefault(first, {})[rest] = row
+            else:
+                lines.append(f"{row[0]} blob {row[1]}\t{path}")
+        lines += [f"040000 tree {self.write_tree(inner)}\t{name}" for name, inner in folders.items()]
+        return self.git("mktree", "-z", stdin="\0".join([*lines, ""]).encode()).decode().strip()
+
+    def tag_info(self, sha: str) -> TagInfo:
+        """Read an annotated tag."""
+        head, _, message = self.lasting("cat-file", "tag", sha).decode().partition("\n\n")
+        values = dict(line.split(" ", 1) for line in head.splitlines())
+        return TagInfo(
+            values["tag"],
+            values["object"],
+            values["type"],
+            _signature(values["tagger"]),
+            message.rstrip("\n"),
+        )
 
     def info(self, sha: str) -> CommitInfo:
         """Read a commit."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.github.routes import accounts, gitdata, issues, pulls, statuses
+from tests.support.github.routes import accounts, gitdata, gitwrite, issues, pulls, releases, statuses
 
 __all__ = ["LOADED"]
 
-LOADED = (accounts, gitdata, issues, pulls, statuses)
+LOADED = (accounts, gitdata, gitwrite, issues, pulls, releases, statuses)

@@ -24,7 +24,7 @@ def git_ref(call: Call) -> Response:
 @route("GET", "/repos/{owner}/{repo}/git/matching-refs/{ref}")
 def matching_refs(call: Call) -> Response:
     found = call.repo.store.refs(f"refs/{call.params['ref']}")
-    return Response(body=call.paged([ref_payload(call, *row) for row in found]))
+    return Response(body=[ref_payload(call, *row) for row in found])
 
 
 @route("GET", "/repos/{owner}/{repo}/commits")

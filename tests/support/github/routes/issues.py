@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.github.routing import Call, RefusalError, Response, route
-from tests.support.github.world import Comment
+from tests.support.github.things import Comment
 
 
 @route("GET", "/repos/{owner}/{repo}/labels/{name}")

@@ -1,0 +1,145 @@
+"""What there is on GitHub, as the double keeps it; people by their id, which survives a change of login."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from tests.support.github.store import GitStore, Signature
+
+__all__ = ["BOT", "Comment", "Event", "Label", "Pull", "Repo", "Review", "Status", "Team", "User"]
+
+BOT = "github-actions[bot]"
+
+
+@dataclass
+class User:
+    id: int
+    login: str
+    type: str = "User"
+    name: str = ""
+    email: str | None = None
+    emails: list[str] = field(default_factory=list)
+
+    @property
+    def noreply(self) -> str:
+        return f"{self.id}+{self.login}@users.noreply.github.com"
+
+    def signature(self) -> Signature:
+        return Signature(self.name or self.login, self.emails[0] if self.emails else self.noreply)
+
+
+@dataclass
+class Team:
+    """A team; with `fault` set its members cannot be read, and the status says how."""
+
+    org: str
+    slug: str
+    members: list[int]
+    id: int
+    fault: int = 0
+
+
+@dataclass
+class Label:
+    id: int
+    name: str
+    color: str = "ededed"
+    description: str | None = None
+
+
+@dataclass
+class Review:
+    id: int
+    user: int | None
+    state: str
+    commit: str | None
+    body: str
+    at: datetime
+
+
+@dataclass
+class Event:
+    """A timeline event; `data` holds what is particular to its kind."""
+
+    id: int
+    kind: str
+    actor: int | None
+    at: datetime
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Comment:
+    id: int
+    issue: int
+    user: int | None
+    body: str
+    at: datetime
+    edited: datetime
+
+
+@dataclass
+class Status:
+    id: int
+    sha: str
+    context: str
+    state: str
+    description: str | None
+    target_url: str | None
+    creator: int | None
+    at: datetime
+
+
+@dataclass
+class Pull:
+    number: int
+    title: str
+    body: str | None
+    author: int | None
+    base: str
+    branch: str
+    at: datetime
+    draft: bool = False
+    state: str = "open"
+    merged_at: datetime | None = None
+    merge_sha: str | None = None
+    labels: list[str] = field(default_factory=list)
+    reviews: list[Review] = field(default_factory=list)
+    timeline: list[Event] = field(default_factory=list)
+    asked_people: list[int] = field(default_factory=list)
+    asked_teams: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Repo:
+    """A repository. `lost` holds commits that GitHub has cleared away; `rows` what other routes keep."""
+
+    id: int
+    owner: str
+    name: str
+    store: GitStore
+    default_branch: str = "main"
+    labels: dict[str, Label] = field(default_factory=dict)
+    pulls: dict[int, Pull] = field(default_factory=dict)
+    comments: list[Comment] = field(default_factory=list)
+    statuses: list[Status] = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    def head(self, pull: Pull) -> str:
+        """Return the newest commit of a pull request, also after its branch is gone."""
+        found = self.store.ref(f"refs/heads/{pull.branch}") if pull.state == "open" else None
+        found = found or self.store.ref(f"refs/pull/{pull.number}/head")
+        assert found is not None
+        return found[1]
+
+    def tip(self, branch: str) -> str:
+        found = self.store.ref(f"refs/heads/{branch}")
+        assert found is not None, branch
+        return found[1]
