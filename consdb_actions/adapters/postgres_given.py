@@ -121,7 +121,10 @@ def _parsed(database_url: str) -> URL:
     except sqlalchemy.exc.ArgumentError:
         # The reason is not shown: it may repeat a part of the password.
         url = None
-    if url is None or url.drivername.partition("+")[0] not in ("postgres", "postgresql"):
+    # An at sign behind the password's comes from one that was not encoded: the rest of it would be taken for
+    # the host, and be shown.
+    misread = url is not None and "@" in f"{url.host}{url.database}"
+    if url is None or misread or url.drivername.partition("+")[0] not in ("postgres", "postgresql"):
         raise InputError(
             f"{_OPTION} is not the address of a Postgres database",
             remedy="Write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special characters of "

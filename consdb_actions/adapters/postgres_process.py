@@ -207,13 +207,19 @@ def _prepare(directory: Path, account: Account | None) -> Path:
 
 def _copied(installation: Installation, directory: Path) -> Path:
     """Copy programs that only this user can read, for the other one to run."""
+    home = installation.bin_directory.parent
+    package = home.parent
     copy = directory / "programs"
-    for part in ("bin", "lib", "share"):
-        shutil.copytree(installation.bin_directory.parent / part, copy / part, symlinks=True)
+    wanted = [home / part for part in ("bin", "lib", "share")]
+    # Wheels keep shared libraries beside the package on Linux and inside of it on macOS.
+    libraries = (package.with_name(f"{package.name}.libs"), package / ".dylibs")
+    wanted += [place for place in libraries if place.is_dir()]
+    for source in wanted:
+        shutil.copytree(source, copy / source.relative_to(package.parent), symlinks=True)
     for path in (copy, *copy.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-    return copy / "bin"
+    return copy / installation.bin_directory.relative_to(package.parent)
 
 
 def _options(major: int) -> list[str]:

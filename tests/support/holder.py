@@ -19,9 +19,15 @@ from consdb_actions.errors import ConsdbActionsError
 postgres_place._MEMORY = Path("/nonexistent")
 
 
+def say(line: str) -> None:
+    """Tell the test something at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def hold(how: str, server: ScratchServer) -> None:
     """Do with a running server what the test asks for."""
-    print("ready", server.url("postgres").query["host"], server.info.version, flush=True)
+    say(f"ready {server.url('postgres').query['host']}")
     if how == "wait":
         time.sleep(60)
     elif how == "fail":
@@ -47,12 +53,12 @@ def main(how: str, prefer: str) -> int:
         with scratch_server(prefer=prefer) as server:  # type: ignore[arg-type]
             hold(how, server)
     except ConsdbActionsError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return error.exit_code
     try:
         os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:
-        print("no children", flush=True)
+        say("no children")
     return 0
 
 

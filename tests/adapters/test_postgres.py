@@ -1,0 +1,156 @@
+"""The scratch server while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
+
+from consdb_actions.adapters.postgres import ScratchServer, ServerInfo, scratch_server
+from consdb_actions.errors import ExternalError
+
+
+@pytest.fixture(params=["server", "embedded_server"])
+def any_server(request: pytest.FixtureRequest) -> ScratchServer:
+    scratch: ScratchServer = request.getfixturevalue(request.param)
+    return scratch
+
+
+@pytest.fixture
+def database(any_server: ScratchServer) -> Iterator[str]:
+    any_server.create_database("tested")
+    yield "tested"
+    any_server.drop_database("tested")
+
+
+def ask(url: URL, sql: str) -> object:
+    engine = sa.create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        return connection.execute(sa.text(sql)).scalar()
+
+
+def test_the_facts(embedded_server: ScratchServer) -> None:
+    version = ask(embedded_server.url("postgres"), "SELECT current_setting('server_version')")
+    assert embedded_server.info == ServerInfo("embedded", str(version), "stand-in")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("listen_addresses", ""),
+        ("fsync", "off"),
+        ("synchronous_commit", "off"),
+        ("full_page_writes", "off"),
+        ("TimeZone", "UTC"),
+        ("server_encoding", "UTF8"),
+        ("unix_socket_permissions", "0700"),
+    ],
+)
+def test_settings(any_server: ScratchServer, database: str, setting: str, value: str) -> None:
+    assert ask(any_server.url(database), f"SELECT current_setting('{setting}')") == value
+
+
+def test_text_sorts_by_code_point(any_server: ScratchServer, database: str) -> None:
+    order = "SELECT string_agg(x, '' ORDER BY x) FROM unnest(ARRAY['b', 'B', 'a', 'é', '_']) x"
+    assert ask(any_server.url(database), order) == "B_abé"
+
+
+def test_a_new_database_has_the_type_spoly_and_the_cluster_has_the_roles(
+    any_server: ScratchServer, database: str
+) -> None:
+    any_server.execute(database, "CREATE TABLE t (s spoly); GRANT SELECT ON t TO usdf, oods")
+    type_name = (
+        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = 't'::regclass AND attnum = 1"
+    )
+    assert ask(any_server.url(database), type_name) == "spoly"
+    assert ask(any_server.url(database), "SELECT has_table_privilege('oods', 't', 'SELECT')") is True
+
+
+def test_the_stand_in_keeps_values_as_text(embedded_server: ScratchServer) -> None:
+    url = embedded_server.create_database("values")
+    region = "{(10d,20d),(11d,20d),(11d,21d)}"
+    assert ask(url, f"SELECT '{region}'::spoly::text") == region
+    assert ask(url, "SELECT extname FROM pg_extension WHERE extname = 'pg_sphere'") is None
+    embedded_server.drop_database("values")
+
+
+@pytest.mark.pgsphere
+def test_the_real_extension_where_there_is_one(pgsphere_server: ScratchServer) -> None:
+    url = pgsphere_server.create_database("sphere")
+    assert ask(url, "SELECT '{(10d,20d),(11d,20d),(11d,21d)}'::spoly ~ '(10.9d,20.1d)'::spoint") is True
+    with pytest.raises(sa.exc.InternalError, match="syntax error"):
+        ask(url, "SELECT 'nonsense'::spoly")
+
+
+def test_a_copy_has_the_data_of_its_template(any_server: ScratchServer, database: str) -> None:
+    any_server.execute(database, "CREATE TABLE t AS SELECT 7 AS x")
+    copy = any_server.create_database("copy", template=database)
+    any_server.execute(database, "UPDATE t SET x = 8")
+    assert ask(copy, "SELECT x FROM t") == 7
+    any_server.drop_database("copy")
+
+
+@pytest.mark.parametrize("name", ['odd "name"; --', "Große Datenbank", "%s {x}", "a" * 63])
+def test_any_name_will_do(embedded_server: ScratchServer, name: str) -> None:
+    url = embedded_server.create_database(name)
+    assert ask(url, "SELECT current_database()") == name
+    embedded_server.drop_database(name)
+    with pytest.raises(sa.exc.OperationalError, match="does not exist"):
+        ask(url, "SELECT 1")
+
+
+def test_dropping_ends_open_connections_and_passes_over_what_is_not_there(
+    embedded_server: ScratchServer,
+) -> None:
+    url = embedded_server.create_database("busy")
+    with psycopg.connect(
+        host=str(url.query["host"]), port=url.port, user=url.username, dbname="busy"
+    ) as busy:
+        embedded_server.drop_database("busy")
+        embedded_server.drop_database("busy")
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            busy.execute("SELECT 1")
+
+
+def test_execute_takes_any_sql_as_it_is(embedded_server: ScratchServer) -> None:
+    url = embedded_server.create_database("sql")
+    embedded_server.execute("sql", "CREATE TABLE a (x text); INSERT INTO a VALUES ('100 %s %(y)s {z} :w é')")
+    assert ask(url, "SELECT x FROM a") == "100 %s %(y)s {z} :w é"
+    embedded_server.drop_database("sql")
+
+
+def test_a_refused_statement_is_an_error_with_the_database_and_its_words(
+    embedded_server: ScratchServer,
+) -> None:
+    with pytest.raises(ExternalError) as caught:
+        embedded_server.execute("postgres", "SELECT * FROM no_such_table")
+    assert caught.value.place == "database postgres"
+    assert 'relation "no_such_table" does not exist' in caught.value.cause
+
+
+def test_connection_settings_of_the_environment_do_not_matter(
+    embedded_server: ScratchServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"PGPORT": "1", "PGHOST": "192.0.2.1", "PGUSER": "nobody", "PGDATABASE": "x"}.items():
+        monkeypatch.setenv(name, value)
+    assert ask(embedded_server.url("postgres"), "SELECT current_user") == "postgres"
+    with scratch_server(prefer="embedded") as second:
+        assert ask(second.create_database("d"), "SELECT 1") == 1
+
+
+def test_nobody_else_can_enter_the_directory_of_the_socket(embedded_server: ScratchServer) -> None:
+    socket = Path(str(embedded_server.url("postgres").query["host"]))
+    assert len(bytes(socket / ".s.PGSQL.5432")) <= 100
+    assert socket.parent.stat().st_mode & 0o007 == 0
+
+
+def test_roles_are_as_asked_for() -> None:
+    with scratch_server(prefer="embedded", roles=["reader", 'odd "role"']) as server:
+        known = "SELECT string_agg(rolname, ',' ORDER BY rolname) FROM pg_roles WHERE rolname !~ '^pg_'"
+        assert ask(server.url("postgres"), known) == 'odd "role",postgres,reader'
