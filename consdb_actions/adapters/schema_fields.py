@@ -54,7 +54,7 @@ class Fields:
                 self.problem(
                     key,
                     f"{what} has an unknown key {shorten(key)}",
-                    did_you_mean(key, known) or "Remove the key.",
+                    did_you_mean(key, known.values()) or "Remove the key.",
                 )
             elif spelled in self._values:
                 self.problem(

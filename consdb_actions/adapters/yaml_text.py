@@ -31,13 +31,18 @@ def decode(data: str | bytes, *, source: str) -> str:
 
 
 def _text(data: str | bytes, source: str) -> str:
-    size = len(data)
-    if size > MAX_BYTES:
-        cause = f"the file has {size / 2**20:.1f} MiB; a schema file may have {MAX_BYTES // 2**20} MiB"
+    if len(data) > MAX_BYTES:
+        cause = f"the file is larger than {MAX_BYTES // 2**20} MiB"
         raise FileError(
             source, [Problem(0, 0, cause, "Split it, or see whether it is a schema file at all.")]
         )
     if isinstance(data, str):
+        try:
+            data.encode()
+        except UnicodeEncodeError as error:
+            line = data.count("\n", 0, error.start) + 1
+            cause = f"the text holds U+{ord(data[error.start]):04X}, which is no character"
+            raise FileError(source, [Problem(line, 0, cause, "Remove it.")]) from error
         return data.removeprefix("\ufeff")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise FileError(source, [Problem(1, 0, "the file is UTF-16, not UTF-8", "Save it as UTF-8.")])
