@@ -61,11 +61,18 @@ def write_all(files: Mapping[Path, str | bytes], *, overwrite: bool = False) -> 
     Raises
     ------
     InputError
-        A file exists and must not be replaced, or cannot be written.
+        A file exists and must not be replaced, is named twice, or cannot be written.
     """
-    contents = {
-        path.resolve(): data.encode() if isinstance(data, str) else data for path, data in files.items()
-    }
+    contents: dict[Path, bytes] = {}
+    for given, text in files.items():
+        path = given.resolve()
+        if path in contents:
+            raise InputError(
+                "this file would be written twice",
+                place=str(path),
+                remedy="Look for links between directories.",
+            )
+        contents[path] = text.encode() if isinstance(text, str) else text
     existing = [path for path in contents if path.exists()]
     if existing and not overwrite:
         raise InputError(

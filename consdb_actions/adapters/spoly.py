@@ -56,7 +56,7 @@ def make_spoly_available(connection: Connection) -> tuple[str, str]:
             connection.execute("CREATE EXTENSION pg_sphere SCHEMA public")
         except psycopg.Error as error:
             # Seen with pg_sphere 1.2.0 and Postgres 15.20, which checks operators more strictly than 15.18.
-            problem = str(error)
+            problem = error.diag.message_primary or str(error)
         else:
             return EXTENSION, ""
     connection.execute(_STAND_IN_SQL)

@@ -1,0 +1,203 @@
+"""Running other programs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+import consdb_actions
+from consdb_actions.adapters.shell import Account, run, start, tail
+from consdb_actions.errors import ExternalError
+
+PACKAGE = Path(consdb_actions.__file__).parent
+STARTERS = ("system", "popen", "exec", "spawn", "posix_spawn", "startfile", "fork")
+
+
+def starts_programs(tree: ast.AST) -> list[int]:
+    """Return the lines of a module that start a program, or import what does nothing else."""
+    lines = []
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".")[0] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [(node.module or "").split(".")[0]]
+            if node.module == "os":
+                names += [f"os.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            names = [f"{node.value.id}.{node.attr}"]
+        starters = {
+            "subprocess",
+            "pty",
+            "pexpect",
+            "sh",
+            "plumbum",
+            "commands",
+            "asyncio.create_subprocess_exec",
+        }
+        if any(name in starters or name.startswith(tuple(f"os.{s}" for s in STARTERS)) for name in names):
+            lines.append(getattr(node, "lineno", 0))
+    return lines
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import subprocess",
+        "from subprocess import run",
+        "import os\nos.system('x')",
+        "from os import popen",
+        "os.execv(a)",
+    ],
+)
+def test_the_detector_detects(code: str) -> None:
+    assert starts_programs(ast.parse(code))
+
+
+def test_no_other_module_starts_programs() -> None:
+    modules = sorted(PACKAGE.rglob("*.py"))
+    found = {
+        str(module.relative_to(PACKAGE)): lines
+        for module in modules
+        if (lines := starts_programs(ast.parse(module.read_text())))
+    }
+    assert list(found) == ["adapters/shell.py"]
+
+
+def test_output_input_and_environment(tmp_path: Path) -> None:
+    done = run(
+        ["sh", "-c", "cat; pwd >&2; echo $X"], cwd=tmp_path, env={"X": "y", "PATH": os.defpath}, input="é\n"
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("é\ny\n", f"{tmp_path}\n", 0)
+
+
+def test_bytes_pass_unchanged_and_text_is_made_of_them() -> None:
+    done = run(["cat"], input=b"\xff\r\n\x00")
+    assert done.stdout_bytes == b"\xff\r\n\x00"
+    assert done.stdout == "\ufffd\r\n\x00"
+
+
+def test_without_input_there_is_none() -> None:
+    assert run(["cat"], timeout=30).stdout == ""
+
+
+def test_arguments_are_not_parsed() -> None:
+    assert run(["printf", "%s|", "a b", "$(id)", "*", Path("x;y")]).stdout == "a b|$(id)|*|x;y|"
+
+
+def test_a_failure_names_command_code_and_last_words() -> None:
+    script = "for i in $(seq 100); do echo line $i >&2; done; exit 7"
+    with pytest.raises(ExternalError) as caught:
+        run(["sh", "-c", script])
+    assert "`sh -c '" in caught.value.cause
+    assert "failed with exit code 7" in caught.value.cause
+    assert "line 100" in caught.value.cause
+    assert "line 80\n" not in caught.value.cause
+
+
+def test_output_stands_in_for_an_empty_error_stream() -> None:
+    with pytest.raises(ExternalError, match="the reason"):
+        run(["sh", "-c", "echo the reason; exit 1"])
+
+
+def test_a_failure_can_be_expected() -> None:
+    assert run(["false"], check=False).returncode == 1
+
+
+def test_a_signal_is_named() -> None:
+    with pytest.raises(ExternalError, match="was ended by signal 9"):
+        run(["sh", "-c", "kill -9 $$"])
+
+
+@pytest.mark.parametrize("program", ["no-such-program", "/etc/passwd", "a\0b"])
+def test_a_program_that_cannot_be_started(program: str) -> None:
+    with pytest.raises(ExternalError, match="cannot be started"):
+        run([program])
+
+
+def test_secrets_are_not_shown() -> None:
+    url = "https://x-access-token:ghs_0123456789abcdefABCD@github.com/a/b"
+    with pytest.raises(ExternalError) as caught:
+        run(["sh", "-c", f"echo fetching {url} with hunter2 >&2; exit 1", "hunter2"], secrets=["hunter2"])
+    assert "ghs_" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "https://***@github.com/a/b" in caught.value.cause
+
+
+def test_a_program_that_takes_too_long_goes_with_all_it_started(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with pytest.raises(ExternalError, match=r"did not end within 0\.5 seconds"):
+        run(["sh", "-c", f"sleep 60 & echo $! > {pid_file}; wait"], timeout=0.5)
+    assert gone(int(pid_file.read_text()))
+
+
+def test_an_interrupt_ends_the_program_with_all_it_started(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    script = f"sleep 60 & echo $! > {pid_file}; kill -INT {os.getpid()}; wait"
+    with pytest.raises(KeyboardInterrupt):
+        run(["sh", "-c", script], timeout=30)
+    assert gone(int(pid_file.read_text()))
+
+
+def gone(pid: int) -> bool:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        state = run(["ps", "-o", "stat=", "-p", str(pid)], check=False).stdout.strip()
+        if state in ("", "Z", "Zs"):  # one that waits for its new parent is as good as gone
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs programs as somebody else")
+def test_another_account() -> None:
+    account = Account("x", 54321, 54322)
+    assert run(["id", "-u"], account=account, cwd=Path("/")).stdout == "54321\n"
+    assert run(["id", "-G"], account=account, cwd=Path("/")).stdout == "54322\n"
+
+
+def test_a_program_beside_this_one(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = start(
+        ["sh", "-c", "read x; echo got $x; read y"], cwd=tmp_path, env={}, log=log, piped_input=True
+    )
+    assert process.returncode is None
+    process.tell("hello\n")
+    process.close_input()
+    process.stop(0, patience=30)
+    assert process.returncode == 1
+    assert log.read_text() == "got hello\n"
+
+
+def test_a_program_that_does_not_stop_is_killed(tmp_path: Path) -> None:
+    process = start(
+        ["sh", "-c", "trap '' TERM; echo ready; sleep 60 & wait; wait"],
+        cwd=tmp_path,
+        env={},
+        log=tmp_path / "log",
+    )
+    while "ready" not in (tmp_path / "log").read_text():
+        time.sleep(0.01)
+    process.stop(signal.SIGTERM, patience=0.2)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_telling_one_that_is_gone_does_nothing(tmp_path: Path) -> None:
+    process = start(["true"], cwd=tmp_path, env={}, piped_input=True)
+    process.wait(30)
+    process.tell("x")
+    process.close_input()
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", ""), ("a\n\n  b  \n\n", "a\n  b"), ("1\n2\n3\n", "2\n3"), ("token=abc", "token=***")],
+)
+def test_tail(text: str, words: str) -> None:
+    assert tail(text, lines=2) == words
