@@ -1,0 +1,166 @@
+"""The configuration ``.github/consdb-actions.yaml`` as plain data; the defaults are the real ConsDB's.
+
+:mod:`consdb_actions.adapters.config_file` reads the file. A section that is given replaces the default of
+that section; only severities of lint rules are merged with the defaults of the rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Literal, cast
+
+from consdb_actions.errors import InputError
+
+__all__ = [
+    "CONFIG_PATH",
+    "DEFAULT_CONFIG",
+    "Config",
+    "GrantRule",
+    "Severity",
+    "ViewConfig",
+    "config_from_mapping",
+]
+
+CONFIG_PATH = ".github/consdb-actions.yaml"
+"""Where the configuration is, relative to the root of a repository."""
+
+Severity = Literal["error", "warning", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewConfig:
+    """A view that the YAML lists as a table.
+
+    Parameters
+    ----------
+    name
+        The view.
+    table
+        The table that it shows.
+    rename
+        Names of columns in the table and in the view, where they differ.
+    """
+
+    name: str
+    table: str
+    rename: tuple[tuple[str, str], ...] = ()
+
+    def shown(self, column: str) -> str:
+        """Return the name that a column of the table has in the view."""
+        return dict(self.rename).get(column, column)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRule:
+    """Privileges on the tables and views of some schemas."""
+
+    schemas: str
+    role: str
+    privileges: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration.
+
+    Parameters
+    ----------
+    ticket_patterns
+        Regular expressions; each matches a whole ticket.
+    views
+        The views of schemas that have their table.
+    grants
+        Who gets what on new tables and views.
+    severities
+        Rules of lint and preview whose severity is not their default.
+    approvals
+        The section ``approvals`` as it stands, checked against the JSON Schema; empty when there is none.
+    source
+        The file it came from; empty for the defaults.
+    """
+
+    ticket_patterns: tuple[str, ...]
+    views: tuple[ViewConfig, ...]
+    grants: tuple[GrantRule, ...]
+    severities: Mapping[str, Severity] = field(default_factory=dict)
+    approvals: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+    def is_ticket(self, text: str) -> bool:
+        """Tell whether a text is the name of a ticket, and nothing more."""
+        return any(re.fullmatch(pattern, text, re.ASCII) for pattern in self.ticket_patterns)
+
+    def grants_for(self, schema: str) -> dict[str, tuple[str, ...]]:
+        """Return the privileges of each role in a schema, those of several rules joined."""
+        granted: dict[str, dict[str, None]] = {}
+        for rule in self.grants:
+            if fnmatchcase(schema, rule.schemas):
+                granted.setdefault(rule.role, {}).update(dict.fromkeys(rule.privileges))
+        return {role: tuple(privileges) for role, privileges in granted.items()}
+
+
+DEFAULT_CONFIG = Config(
+    ticket_patterns=(r"DM-\d+", r"OSW-\d+"),
+    views=(
+        ViewConfig("visit1", "exposure", (("exposure_id", "visit_id"),)),
+        ViewConfig(
+            "ccdvisit1", "ccdexposure", (("ccdexposure_id", "ccdvisit_id"), ("exposure_id", "visit_id"))
+        ),
+    ),
+    grants=tuple(
+        GrantRule(schemas, role, ("SELECT",)) for schemas in ("cdb_*", "efd_*") for role in ("usdf", "oods")
+    ),
+)
+
+
+def config_from_mapping(values: Mapping[str, Any], *, source: str) -> Config:
+    """Build the configuration from a file's content.
+
+    Parameters
+    ----------
+    values
+        The content, already checked against ``config.schema.json``.
+    source
+        Name of the file, for errors.
+
+    Raises
+    ------
+    InputError
+        When a ticket pattern is no regular expression.
+    """
+    default = DEFAULT_CONFIG
+    patterns = default.ticket_patterns
+    if "tickets" in values:
+        patterns = _patterns(values["tickets"].get("patterns", patterns), source)
+    views = default.views
+    if "views" in values:
+        views = tuple(
+            ViewConfig(name, view["table"], tuple(view.get("rename", {}).items()))
+            for name, view in values["views"].items()
+        )
+    grants = default.grants
+    if "grants" in values:
+        grants = tuple(
+            GrantRule(schemas, role, tuple(word.upper() for word in privileges))
+            for schemas, roles in values["grants"].items()
+            for role, privileges in roles.items()
+        )
+    severities = cast("Mapping[str, Severity]", values.get("lint", {}).get("severity", {}))
+    return Config(patterns, views, grants, dict(severities), values.get("approvals", {}), source)
+
+
+def _patterns(patterns: Sequence[str], source: str) -> tuple[str, ...]:
+    """Check that each pattern is a regular expression."""
+    for number, pattern in enumerate(patterns):
+        try:
+            re.compile(pattern, re.ASCII)
+        except re.error as error:
+            raise InputError(
+                f"tickets.patterns[{number}] is no regular expression: {error}",
+                place=source,
+                remedy=r"Write it as DM-\d+ is written.",
+            ) from error
+    return tuple(patterns)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from consdb_actions.adapters.config_file import config_schema, load_config, parse_config
+from consdb_actions.adapters.problems import FileError
+from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, GrantRule, ViewConfig
+from consdb_actions.errors import InputError
+
+
+def test_the_defaults_are_those_of_consdb() -> None:
+    config = DEFAULT_CONFIG
+    assert config.grants_for("cdb_latiss") == {"usdf": ("SELECT",), "oods": ("SELECT",)}
+    assert config.grants_for("efd_latiss") == {"usdf": ("SELECT",), "oods": ("SELECT",)}
+    assert config.grants_for("public") == {}
+    assert [(view.name, view.table) for view in config.views] == [
+        ("visit1", "exposure"),
+        ("ccdvisit1", "ccdexposure"),
+    ]
+    assert config.views[1].shown("ccdexposure_id") == "ccdvisit_id"
+    assert config.views[1].shown("exposure_id") == "visit_id"
+    assert config.views[1].shown("detector") == "detector"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("DM-1", True),
+        ("OSW-12345", True),
+        ("DM-", False),
+        ("dm-1", False),
+        ("DM-1\n", False),
+        ("DM-1; rm", False),
+        ("XDM-1", False),
+        ("DM-\u0661", False),
+    ],
+)
+def test_s1_tickets_match_whole_and_in_ascii(text: str, is_one: bool) -> None:
+    assert DEFAULT_CONFIG.is_ticket(text) is is_one
+
+
+FULL = r"""
+tickets: {patterns: ['CAM-\d+']}
+views:
+  visit2: {table: image, rename: {image_id: visit_id}}
+  plain: {table: image}
+grants:
+  cdb_*: {reader: [SELECT]}
+  cdb_x: {reader: [INSERT, SELECT], writer: [UPDATE]}
+lint:
+  severity: {unit-missing: off, name-not-snake-case: error}
+approvals:
+  distinct: true
+"""
+
+
+def test_a_full_file() -> None:
+    config = parse_config(FULL.replace(": off", ": 'off'"), source="c.yaml")
+    assert config.is_ticket("CAM-1")
+    assert not config.is_ticket("DM-1")
+    assert config.views == (
+        ViewConfig("visit2", "image", (("image_id", "visit_id"),)),
+        ViewConfig("plain", "image"),
+    )
+    assert config.grants_for("cdb_x") == {"reader": ("SELECT", "INSERT"), "writer": ("UPDATE",)}
+    assert config.grants_for("cdb_y") == {"reader": ("SELECT",)}
+    assert config.severities == {"unit-missing": "off", "name-not-snake-case": "error"}
+    assert config.approvals == {"distinct": True}
+    assert config.source == "c.yaml"
+
+
+def test_off_needs_no_quotes() -> None:
+    """YAML 1.1 reads a bare ``off`` as false; nobody should have to know that."""
+    assert parse_config(FULL, source="c.yaml").severities["unit-missing"] == "off"
+
+
+def test_a_section_that_is_given_replaces_the_default() -> None:
+    config = parse_config("views: {}\n", source="c.yaml")
+    assert config.views == ()
+    assert config.grants == DEFAULT_CONFIG.grants
+    grants = parse_config("grants: {a: {b: [SELECT]}}", source="c.yaml").grants
+    assert grants == (GrantRule("a", "b", ("SELECT",)),)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "cause", "remedy"),
+    [
+        ("grant: {}", 1, "unknown key grant", 'Did you mean "grants"?'),
+        ("x: 1", 1, "unknown key x", "Known here: tickets, views"),
+        ("lint:\n  severities: {}", 2, "unknown key lint.severities", 'Did you mean "severity"?'),
+        (
+            "lint: {severity: {a: fatal}}",
+            1,
+            'lint.severity.a is "fatal"',
+            "Write one of: error, warning, off.",
+        ),
+        ("views:\n  v:\n    tabel: x", 2, "views.v lacks table", "Add table:"),
+        ("views:\n  v: {table: x, rename: {a: 1}}", 2, 'views.v.rename.a must be text, not "1"', ""),
+        ("tickets: [a]", 1, "tickets must be a mapping, not a list", "How tickets are named."),
+        ("tickets:", 1, "tickets must be a mapping, not empty", ""),
+        ("tickets: {patterns: []}", 1, "tickets.patterns:", ""),
+        ("grants: {cdb_*: {usdf: [SELCT]}}", 1, 'grants.cdb_*.usdf[0] is "SELCT"', 'Did you mean "SELECT"?'),
+        ("- a", 1, "the configuration must be a mapping, not a list", ""),
+        ("a: 1\na: 2", 2, "stands twice", ""),
+        ("a: !!python/name:os.system x", 1, "is not allowed", ""),
+    ],
+)
+def test_mistakes_are_named_by_path_and_line(text: str, line: int, cause: str, remedy: str) -> None:
+    with pytest.raises(FileError) as caught:
+        parse_config(text, source="c.yaml")
+    problem = next(item for item in caught.value.problems if cause in item.cause)
+    assert problem.line == line
+    assert remedy in problem.remedy
+    assert problem.remedy
+
+
+def test_a_ticket_pattern_must_be_one() -> None:
+    with pytest.raises(InputError, match=r"tickets\.patterns\[1\] is no regular expression"):
+        parse_config("tickets: {patterns: [a, '(']}", source="c.yaml")
+
+
+def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_config() is DEFAULT_CONFIG
+    path = tmp_path / CONFIG_PATH
+    path.parent.mkdir()
+    path.write_text("views: {}", encoding="utf-8")
+    assert load_config().views == ()
+    assert load_config(directory=tmp_path / "elsewhere") is DEFAULT_CONFIG
+    assert load_config(path).source == str(path)
+    with pytest.raises(InputError, match="no such file"):
+        load_config(tmp_path / "none.yaml")
+    path.write_text("# nothing set\n", encoding="utf-8")
+    assert load_config() is DEFAULT_CONFIG
+
+
+def test_the_json_schema_is_one_and_describes_itself() -> None:
+    schema = config_schema()
+    Draft202012Validator.check_schema(schema)
+    assert all("description" in part or "$ref" in part for part in schema["properties"].values())
