@@ -114,7 +114,8 @@ def _in_words(error: ValidationError, root: Node) -> Iterator[Problem]:
                 yield Problem(*at, f"unknown key {_dotted([*path, key])}", remedy)
         return
     if error.validator == "required":
-        missing = [key for key in wanted if key not in error.instance]
+        present = error.instance if isinstance(error.instance, dict) else {}
+        missing = [key for key in wanted if key not in present]
         yield Problem(line, column, f"{where} lacks {', '.join(missing)}", f"Add {missing[0]}:.")
     elif error.validator == "type":
         kind = _KINDS.get(str(wanted), str(wanted))
