@@ -20,7 +20,7 @@ __all__ = ["Level", "Runner", "inert"]
 Level = Literal["notice", "warning", "error"]
 
 SUMMARY_LIMIT = 1024 * 1024  # bytes, for each step; a larger summary is refused as a whole
-_CUT_NOTE = "\n\n_The rest was cut off: GitHub shows at most 1 MiB for each step._\n"
+_CUT_NOTE = "\n_The rest was cut off: GitHub shows at most 1 MiB for each step._\n"
 
 
 def inert(text: str) -> str:
@@ -244,7 +244,7 @@ def _fitting(markdown: str, room: int) -> str:
     kept = kept[: kept.rfind("\n") + 1]
     fence = _open_fence(kept)
     kept += f"{fence}\n" if fence else ""
-    kept += "\n</details>" * (kept.count("<details") - kept.count("</details>"))
+    kept += "\n</details>\n" * (kept.count("<details") - kept.count("</details>"))
     return kept + _CUT_NOTE if len((kept + _CUT_NOTE).encode()) <= room else ""
 
 
