@@ -60,7 +60,10 @@ CROSS JOIN LATERAL aclexplode(a.attacl) x LEFT JOIN pg_roles r ON r.oid = x.gran
 WHERE c.relnamespace = to_regnamespace(:schema) AND x.grantee <> c.relowner
 """
 _SEQUENCES = """
-SELECT c.relname, format_type(s.seqtypid, NULL), o.relname || '.' || a.attname
+SELECT c.relname, format_type(s.seqtypid, NULL), o.relname || '.' || a.attname,
+       d.deptype = 'i' OR EXISTS (
+           SELECT FROM pg_depend u WHERE u.classid = 'pg_attrdef'::regclass
+           AND u.refclassid = 'pg_class'::regclass AND u.refobjid = c.oid)
 FROM pg_class c JOIN pg_sequence s ON s.seqrelid = c.oid
 LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i')
      AND d.refclassid = 'pg_class'::regclass
@@ -153,7 +156,7 @@ def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
         return Snapshot(
             schema=schema,
             relations=dict(sorted(relations.items())),
-            sequences={name: Sequence(name, type_, owner) for name, type_, owner in rows(_SEQUENCES)},
+            sequences={name: Sequence(name, *facts) for name, *facts in rows(_SEQUENCES)},
             functions={name: text for name, text in rows(_FUNCTIONS)},
             triggers={name: text for name, text in rows(_TRIGGERS)},
         )

@@ -245,8 +245,9 @@ def read_tree(root: Path) -> Tree:
     sections = []
     for name in names:
         config = Config(str(ini), ini_section=name)
-        section = config.get_section(name, {})
-        schema, location = section.get("consdb.schema_name"), section.get("script_location")
+        # One option at a time: a logging format elsewhere in the file is no valid interpolation.
+        schema = config.get_section_option(name, "consdb.schema_name")
+        location = config.get_section_option(name, "script_location")
         if not schema or not location:
             continue
         absolute = (root / location).resolve()

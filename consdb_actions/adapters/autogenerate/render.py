@@ -1,0 +1,207 @@
+"""Render a revision with the tree's own template, and format it as the tree asks."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import black
+import sqlalchemy as sa
+from alembic.autogenerate import render as alembic_render
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.script import write_hooks
+from alembic.util import format_as_comma
+from mako.template import Template
+
+from consdb_actions.adapters.autogenerate.replay import migration_context
+from consdb_actions.adapters.files import temporary_directory
+from consdb_actions.adapters.tree import Section, Shadow
+from consdb_actions.errors import InputError
+from consdb_actions.migration.rewrite.statements import Retype, Statement
+
+__all__ = ["Revision", "file_name", "render_body", "render_revision"]
+
+_LINE_LENGTH = 110
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What identifies a new revision file."""
+
+    id: str
+    down: str | None
+    message: str
+    created: datetime
+
+
+@renderers.dispatch_for(Statement)
+def _render_statement(context: AutogenContext, op: Statement) -> str:
+    """Render as ``op.execute`` with one string a line, so that long statements can be read."""
+    prefix = context.opts["alembic_module_prefix"] or ""
+    whole = str(op.sqltext)
+    if len(op.lines) == 1:
+        return f"{prefix}execute({whole!r})"
+    parts, rest = [], whole
+    for line in op.lines[:-1]:
+        size = _escaped_length(rest, line) + 1
+        parts.append(repr(rest[:size]))
+        rest = rest[size:]
+    parts.append(repr(rest))
+    return f"{prefix}execute(\n" + "\n".join(parts) + "\n)"
+
+
+def _escaped_length(escaped: str, line: str) -> int:
+    """Return how much of an escaped text one of its lines takes up."""
+    size = 0
+    for character in line:
+        if escaped[size] == "\\" and character != "\\" and escaped[size + 1] == character:
+            size += 1
+        size += 1
+    return size
+
+
+@renderers.dispatch_for(Retype)
+def _render_retype(context: AutogenContext, op: Retype) -> str:
+    text = alembic_render._alter_column(context, op)
+    return f"{text[:-1]},\npostgresql_using={op.using!r})"
+
+
+@renderers.dispatch_for(ops.CreatePrimaryKeyOp, replace=True)
+def _render_primary_key(context: AutogenContext, op: ops.CreatePrimaryKeyOp) -> str:
+    """Render what Alembic's own autogenerate never writes."""
+    prefix = context.opts["alembic_module_prefix"] or ""
+    columns = [str(c) for c in op.columns]
+    return f"{prefix}create_primary_key({op.constraint_name!r}, {op.table_name!r}, {columns!r}, schema={op.schema!r})"
+
+
+@renderers.dispatch_for(ops.CreateCheckConstraintOp, replace=True)
+def _render_check(context: AutogenContext, op: ops.CreateCheckConstraintOp) -> str:
+    prefix = context.opts["alembic_module_prefix"] or ""
+    condition = f"{context.opts['sqlalchemy_module_prefix'] or ''}text({str(op.condition)!r})"
+    return (
+        f"{prefix}create_check_constraint("
+        f"{op.constraint_name!r}, {op.table_name!r}, {condition}, schema={op.schema!r})"
+    )
+
+
+def render_body(
+    connection: sa.Connection,
+    section: Section,
+    upgrade: Sequence[ops.MigrateOperation],
+    downgrade: Sequence[ops.MigrateOperation],
+    shadow: Shadow | None,
+) -> dict[str, Any]:
+    """Render the operations of both directions to the template's variables.
+
+    Returns
+    -------
+    dict
+        ``upgrades``, ``downgrades`` and ``imports``, as Alembic's templates know them.
+    """
+
+    def render_item(kind: str, item: object, context: AutogenContext) -> str | bool:
+        if kind == "type" and shadow is not None and isinstance(item, shadow.type_):
+            context.imports.add(shadow.import_line)
+            return f"{shadow.type_.__name__}()"
+        return False
+
+    options = {
+        "sqlalchemy_module_prefix": "sa.",
+        "alembic_module_prefix": "op.",
+        "user_module_prefix": None,
+        "render_as_batch": False,
+        "render_item": render_item,
+        "target_metadata": sa.MetaData(),
+    }
+    context = AutogenContext(
+        migration_context(connection, section, **options), opts=options, autogenerate=False
+    )
+    script = ops.MigrationScript(
+        "", upgrade_ops=ops.UpgradeOps(list(upgrade)), downgrade_ops=ops.DowngradeOps(list(downgrade))
+    )
+    variables: dict[str, Any] = {}
+    alembic_render._render_python_into_templatevars(context, script, variables)
+    return variables
+
+
+def render_revision(section: Section, revision: Revision, variables: dict[str, Any]) -> str:
+    """Fill the tree's template and format the result.
+
+    consdb's own template writes view statements from ``config.attributes``; nothing is set there, so it
+    writes none (rule M2).
+
+    Raises
+    ------
+    InputError
+        The template is missing or cannot be filled.
+    """
+    template = section.location / "script.py.mako"
+    try:
+        source = Template(filename=str(template), module_directory=None).render_unicode(  # noqa: S702
+            up_revision=revision.id,
+            down_revision=revision.down,
+            branch_labels=None,
+            depends_on=None,
+            create_date=revision.created,
+            comma=format_as_comma,
+            message=_docstring(revision.message),
+            config=section.config,
+            **variables,
+        )
+    except Exception as error:
+        raise InputError(
+            f"the template cannot be filled: {type(error).__name__}: {error}",
+            place=str(template),
+            remedy="Alembic's own script.py.mako shows the variables that a template can use.",
+        ) from error
+    return _format(section, str(source))
+
+
+def file_name(section: Section, revision: Revision) -> str:
+    """Return the name of the revision's file, by the tree's ``file_template``."""
+    path = section.scripts._rev_path(section.versions, revision.id, revision.message, revision.created)
+    return Path(path).name
+
+
+def _docstring(message: str) -> str:
+    """Keep a message from ending the docstring that it stands in (rule M13)."""
+    return message.replace("\\", "\\\\").replace('"""', r"\"\"\"").rstrip('"')
+
+
+def _format(section: Section, source: str) -> str:
+    """Format as the tree's ``post_write_hooks`` ask; by ourselves where they cannot run."""
+    hooks = section.config.get_section("post_write_hooks", {}) or {}
+    names = [n for n in re.split(r"[,\s]+", hooks.get("hooks", "")) if n]
+    if names:
+        lengths = [_black_line_length(hooks, name) for name in names]
+        if all(lengths):
+            return black.format_str(source, mode=black.Mode(line_length=lengths[-1] or _LINE_LENGTH))
+        try:
+            with temporary_directory() as directory:
+                path = directory / "revision.py"
+                path.write_text(source, encoding="utf-8")
+                write_hooks._run_hooks(str(path), section.config.get_hooks_list())
+                return path.read_text(encoding="utf-8")
+        except Exception:  # noqa: S110 - a hook may fail in any way; the text is then formatted here
+            pass
+    return black.format_str(source, mode=black.Mode(line_length=_LINE_LENGTH))
+
+
+def _black_line_length(hooks: dict[str, str], name: str) -> int | None:
+    """Return the line length where a hook is plain black, which runs in this process then."""
+    if (hooks.get(f"{name}.type"), hooks.get(f"{name}.entrypoint")) != ("console_scripts", "black"):
+        return None
+    options = shlex.split(hooks.get(f"{name}.options", ""))
+    match [o for o in options if o != "REVISION_SCRIPT_FILENAME"]:
+        case []:
+            return 88
+        case ["-l" | "--line-length", length] if length.isdigit():
+            return int(length)
+    return None

@@ -1,0 +1,80 @@
+"""Run revisions of a tree on a scratch database, without its ``env.py``."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from alembic.script import Script
+
+from consdb_actions.adapters.tree import Section
+from consdb_actions.errors import InputError
+
+__all__ = ["migration_context", "prepare", "replay", "run_source", "stamp"]
+
+
+def migration_context(connection: sa.Connection, section: Section, **options: Any) -> MigrationContext:
+    """Configure Alembic for one section, as the tree's ``env.py`` does."""
+    return MigrationContext.configure(
+        connection,
+        opts={
+            "version_table": section.version_table,
+            "version_table_schema": section.version_schema,
+            **options,
+        },
+    )
+
+
+def prepare(connection: sa.Connection, section: Section) -> None:
+    """Create the two schemas that every revision takes for granted."""
+    for schema in (section.version_schema, section.schema):
+        connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+
+
+def replay(connection: sa.Connection, section: Section, revisions: Iterable[Script]) -> None:
+    """Run the upgrades of these revisions, oldest first, and stamp the last.
+
+    Raises
+    ------
+    InputError
+        A revision does not apply; names it and gives the database's words.
+    """
+    context = migration_context(connection, section)
+    last = None
+    for script in revisions:
+        try:
+            with Operations.context(context):
+                script.module.upgrade()
+        except Exception as error:
+            raise InputError(
+                f"revision {script.revision} of section {section.name} does not apply: {_words(error)}",
+                place=script.path,
+                remedy="The history of a section must run from nothing; mend this revision first.",
+            ) from error
+        last = script
+    if last is not None:
+        context.stamp(section.scripts, last.revision)
+
+
+def stamp(connection: sa.Connection, section: Section, revision: str | None) -> None:
+    """Write the version table as if a migration had run."""
+    migration_context(connection, section).stamp(section.scripts, revision or "base")
+
+
+def run_source(connection: sa.Connection, section: Section, source: str, name: str, direction: str) -> None:
+    """Run ``upgrade`` or ``downgrade`` of a revision that is not in the tree yet."""
+    module = types.ModuleType(name)
+    exec(compile(source, f"{name}.py", "exec"), module.__dict__)  # noqa: S102 - the script that we wrote
+    with Operations.context(migration_context(connection, section)):
+        getattr(module, direction)()
+
+
+def _words(error: Exception) -> str:
+    """Return the database's own first words, without SQLAlchemy's wrapping."""
+    cause = getattr(error, "orig", None) or error
+    lines = [line for line in str(cause).splitlines() if line.strip()]
+    return lines[0] if lines else type(cause).__name__

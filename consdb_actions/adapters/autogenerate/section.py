@@ -1,0 +1,301 @@
+"""Generate the migration of one section: replay, compare, rewrite, render, both directions.
+
+The downgrade is not the upgrade read backwards. It is made by the same rules in the other direction, from the
+database that the upgrade really left to the one that stood before, so that it fills, orders and converts as
+carefully, and restores what was there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import sqlalchemy as sa
+from alembic.operations import Operations, ops
+
+from consdb_actions.adapters.autogenerate.produce import find_operations
+from consdb_actions.adapters.autogenerate.reflect import reflect_metadata, reflect_state
+from consdb_actions.adapters.autogenerate.replay import migration_context, run_source
+from consdb_actions.adapters.catalog import read_snapshot
+from consdb_actions.adapters.tree import Section
+from consdb_actions.migration.catalog import Grant, Snapshot
+from consdb_actions.migration.rewrite import rewrite
+from consdb_actions.migration.rewrite.grants import sibling_grants, with_configured
+from consdb_actions.migration.rewrite.order import free_names
+from consdb_actions.migration.rewrite.plan import Copy, Facts, Plan, Question, View
+from consdb_actions.migration.rewrite.statements import Rename
+from consdb_actions.migration.state import SchemaState
+from consdb_actions.migration.views import ViewRule, behind, kept_view, output_names, projection
+
+__all__ = ["Answers", "Database", "Draft", "Wanted", "draft_migration", "read_database"]
+
+Roles = Mapping[str, tuple[str, ...]]
+"""Privileges by role."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """One state of a schema, read in all the ways that are needed."""
+
+    state: SchemaState
+    catalog: Snapshot
+    metadata: sa.MetaData
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The right side of an upgrade.
+
+    Attributes
+    ----------
+    database
+        Made from the YAML alone.
+    columns
+        Columns of each table in the order of the YAML.
+    views
+        Rule of each configured view that the YAML knows.
+    roles
+        What the configuration grants on new relations.
+    """
+
+    database: Database
+    columns: Mapping[str, Sequence[str]]
+    views: Mapping[str, ViewRule]
+    roles: Roles
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was decided about renames and moves, and what was answered.
+
+    ``tables`` and ``columns`` are renames, old to new; columns by the table's new name.
+    """
+
+    tables: tuple[tuple[str, str], ...] = ()
+    columns: tuple[tuple[str, str, str], ...] = ()
+    copies: tuple[Copy, ...] = ()
+    fills: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
+    on_question: Literal["ask", "proceed"] = "ask"
+    repair_views: frozenset[str] = frozenset()
+
+    def renames(self, schema: str) -> list[ops.MigrateOperation]:
+        """Return the operations, tables first, each name free when it is taken."""
+        tables = [Rename("table", schema, old, old, new) for old, new in self.tables]
+        columns = [Rename("column", schema, table, old, new) for table, old, new in self.columns]
+        return [*free_names(tables), *free_names(columns)]
+
+    def reversed(self) -> Answers:
+        """Return the same for the way back."""
+        back = {new: old for old, new in self.tables}
+        return Answers(
+            tables=tuple((new, old) for old, new in self.tables),
+            columns=tuple((back.get(t, t), new, old) for t, old, new in self.columns),
+            copies=tuple(
+                Copy(
+                    source=c.target,
+                    source_column=c.target_column,
+                    target=c.source,
+                    target_column=c.source_column,
+                    source_key=c.target_key,
+                    target_key=c.source_key,
+                )
+                for c in self.copies
+            ),
+            on_question="proceed",
+        )
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Both directions as plans, and the states between which they lead."""
+
+    upgrade: Plan
+    downgrade: Plan
+    before: Database
+    after: Snapshot | None = None
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What must be answered first."""
+        return self.upgrade.questions
+
+
+def read_database(connection: sa.Connection, schema: str) -> Database:
+    """Read one state of a schema."""
+    return Database(
+        reflect_state(connection, schema),
+        read_snapshot(connection, schema),
+        reflect_metadata(connection, schema),
+    )
+
+
+def draft_migration(
+    connection: sa.Connection,
+    section: Section,
+    before: Database,
+    wanted: Wanted,
+    answers: Answers,
+    casts: frozenset[tuple[str, str]],
+    render_upgrade: Callable[[Plan], str],
+) -> Draft:
+    """Plan both directions inside the connection's transaction, which the caller rolls back.
+
+    Parameters
+    ----------
+    connection
+        Open on the database that the section's history made.
+    before
+        That database.
+    wanted
+        What it should become.
+    answers
+        Renames, moves and other decisions.
+    casts
+        Pairs of types that Postgres converts by itself.
+    render_upgrade
+        Renders a plan's upgrade to the source of a revision, which is then run for real.
+
+    Returns
+    -------
+    Draft
+        With an empty upgrade when nothing is to be done, and without a downgrade when questions are open.
+    """
+    schema = section.schema
+    renames = answers.renames(schema)
+    _run(connection, section, renames)
+    state, catalog = reflect_state(connection, schema), read_snapshot(connection, schema)
+    facts = Facts(
+        schema=schema,
+        direction="upgrade",
+        before=state,
+        after=wanted.database.state,
+        catalog=catalog,
+        wanted_views=_wanted_views(catalog, wanted),
+        remake=answers.repair_views,
+        family=frozenset(wanted.views),
+        table_grants=_new_table_grants(state, wanted, catalog),
+        column_grants={},
+        copies=answers.copies,
+        fills=answers.fills,
+        casts=casts,
+        on_question=answers.on_question,
+    )
+    found = find_operations(connection, section, wanted.database.metadata, state, wanted.database.state)
+    upgrade = rewrite(Plan(ops=(*renames, *found)), facts)
+    if upgrade.questions or not upgrade.ops:
+        return Draft(upgrade, Plan(), before)
+    _undo(connection, section, renames)
+    run_source(connection, section, render_upgrade(upgrade), f"{section.name}_draft", "upgrade")
+    after = read_snapshot(connection, schema)
+    downgrade = _plan_downgrade(connection, section, before, after, answers, casts)
+    return Draft(upgrade, downgrade, before, after)
+
+
+def _plan_downgrade(
+    connection: sa.Connection,
+    section: Section,
+    before: Database,
+    after: Snapshot,
+    answers: Answers,
+    casts: frozenset[tuple[str, str]],
+) -> Plan:
+    schema = section.schema
+    back = answers.reversed()
+    renames = back.renames(schema)
+    _run(connection, section, renames)
+    state, catalog = reflect_state(connection, schema), read_snapshot(connection, schema)
+    views = {name: kept_view(view) for name, view in before.catalog.views.items()}
+    facts = Facts(
+        schema=schema,
+        direction="downgrade",
+        before=state,
+        after=before.state,
+        catalog=catalog,
+        wanted_views=views,
+        remake=frozenset(
+            name
+            for name, view in before.catalog.views.items()
+            if name in catalog.views and _shape(catalog, name) != _shape(before.catalog, name)
+        ),
+        family=frozenset(),
+        table_grants={name: t.grants for name, t in before.catalog.tables.items()},
+        column_grants={
+            (name, c.name): c.grants
+            for name, t in before.catalog.tables.items()
+            for c in t.columns.values()
+            if c.grants
+        },
+        copies=back.copies,
+        fills={},
+        casts=casts,
+        on_question="proceed",
+    )
+    found = find_operations(connection, section, before.metadata, state, before.state)
+    return rewrite(Plan(ops=(*renames, *found)), facts)
+
+
+def _shape(catalog: Snapshot, name: str) -> tuple[object, ...]:
+    view = catalog.views[name]
+    return view.definition, view.grants, view.comment, view.options
+
+
+def _run(connection: sa.Connection, section: Section, operations: Iterable[ops.MigrateOperation]) -> None:
+    runner = Operations(migration_context(connection, section))
+    for op in operations:
+        runner.invoke(op)
+
+
+def _undo(connection: sa.Connection, section: Section, renames: Sequence[ops.MigrateOperation]) -> None:
+    """Take the renames back, so that the rendered script runs on the state that operators have."""
+    back = [
+        Rename(op.kind, op.schema, op.new if op.kind == "table" else op.table, op.new, op.old)
+        for op in reversed(renames)
+        if isinstance(op, Rename)
+    ]
+    _run(connection, section, back)
+
+
+def _wanted_views(catalog: Snapshot, wanted: Wanted) -> dict[str, View]:
+    """Return the views of the right side: those of the YAML, and all others as they are."""
+    schema, tables = wanted.database.state.schema, wanted.database.state.tables
+    configured = frozenset(Grant(r, p) for r, privileges in wanted.roles.items() for p in privileges)
+    out: dict[str, View] = {}
+    for name, view in catalog.views.items():
+        rule = wanted.views.get(name)
+        if rule is not None:
+            columns = wanted.columns[rule.table]
+            query = projection(schema, rule, columns)
+            kept = kept_view(view, configured - _held(view.grants), query)
+            shown = output_names(rule, columns)
+            comments = {c: text for c, text in kept.column_comments.items() if c in shown}
+            out[name] = replace(kept, column_comments=comments)
+        elif all(read in tables or read in catalog.views for read in view.reads):
+            out[name] = kept_view(view)
+    for name, rule in wanted.views.items():
+        if name not in out:
+            query = projection(schema, rule, wanted.columns[rule.table])
+            out[name] = View(name, query, configured, reads=(rule.table,))
+    return out
+
+
+def _held(grants: frozenset[Grant]) -> frozenset[Grant]:
+    """Return the same grants as if none could be passed on, to find what is held already."""
+    return frozenset(replace(g, grantable=False) for g in grants)
+
+
+def _new_table_grants(state: SchemaState, wanted: Wanted, catalog: Snapshot) -> dict[str, frozenset[Grant]]:
+    grants = with_configured(sibling_grants(catalog), wanted.roles)
+    return {name: grants for name in wanted.database.state.tables if name not in state.tables}
+
+
+def views_behind(before: Database, rules: Mapping[str, ViewRule]) -> dict[str, ViewRule]:
+    """Return the configured views that show other columns than their table has already."""
+    tables = before.state.tables
+    return {
+        name: rule
+        for name, rule in rules.items()
+        if name in before.catalog.views
+        and rule.table in tables
+        and behind(before.catalog.views[name], rule, list(tables[rule.table].columns))
+    }

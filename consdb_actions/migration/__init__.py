@@ -1,0 +1,1 @@
+"""Migrations: deciding, rewriting and judging them. Pure, over Alembic operations and catalog snapshots."""

@@ -1,0 +1,190 @@
+"""Which columns and tables live on under another name or in another table (rules M4 and M5).
+
+A rename is only ever decided by a declaration, by an ``@id`` that is carried over, or by a name that differs in
+nothing but case. A move is decided when name and description are the same and a key says which rows belong
+together. Everything else that a careful reader would suspect is a question with its answers ready to copy, and
+what nobody would suspect is a drop, named as a loss.
+
+The parts are in :mod:`consdb_actions.migration.matching`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from consdb_actions.migration.matching.decisions import (
+    Added,
+    Answer,
+    ColumnRename,
+    Decisions,
+    Dropped,
+    DroppedTable,
+    Move,
+    Proposal,
+    Question,
+    Rejected,
+    Remembered,
+    TableRename,
+)
+from consdb_actions.migration.matching.declarations import (
+    Declaration,
+    Declarations,
+    DeclaredDrop,
+    DeclaredMove,
+    DeclaredRename,
+    DeclaredTableDrop,
+    DeclaredTableRename,
+    parse_declaration,
+    parse_directives,
+    parse_sidecar,
+)
+from consdb_actions.migration.matching.facts import ColumnFacts, ForeignKeyFacts, TableFacts, canonical
+from consdb_actions.migration.matching.joins import Fill, Join, Through
+from consdb_actions.migration.matching.names import NameMap, RenameStep, rename_steps
+from consdb_actions.migration.matching.run import Run
+from consdb_actions.migration.matching.scope import check_used, concerns
+from consdb_actions.migration.matching.tables import TableProposal
+
+__all__ = [
+    "Added",
+    "Answer",
+    "ColumnFacts",
+    "ColumnRename",
+    "Decisions",
+    "Declaration",
+    "Declarations",
+    "DeclaredDrop",
+    "DeclaredMove",
+    "DeclaredRename",
+    "DeclaredTableDrop",
+    "DeclaredTableRename",
+    "Dropped",
+    "DroppedTable",
+    "Fill",
+    "ForeignKeyFacts",
+    "Join",
+    "Move",
+    "NameMap",
+    "OnQuestion",
+    "Proposal",
+    "Question",
+    "Rejected",
+    "Remembered",
+    "RenameStep",
+    "TableFacts",
+    "TableRename",
+    "Through",
+    "check_used",
+    "concerns",
+    "decide",
+    "parse_declaration",
+    "parse_directives",
+    "parse_sidecar",
+    "rename_steps",
+]
+
+OnQuestion = Literal["fail", "drop-add"]
+
+_SOURCE = "--on-question drop-add"
+_ANSWERED = "nothing is renamed"
+
+
+def decide(
+    before: Sequence[TableFacts],
+    after: Sequence[TableFacts],
+    declared: Declarations,
+    on_question: OnQuestion,
+) -> Decisions:
+    """Decide which tables and columns live on under another name or in another table.
+
+    Parameters
+    ----------
+    before, after
+        The tables of one schema on each side of the change, in any order, views left out.
+    declared
+        What people said: :meth:`Declarations.of` collects it. Everything in it must mean something here; where
+        several schemas are looked at, select with :func:`concerns` first. What a pull request or a sidecar file
+        declares and the schema has already is noted and left out; an option that has nothing to do is an error.
+    on_question
+        ``fail`` leaves questions open (``Decisions.open_questions``; the caller stops). ``drop-add`` answers
+        each as "nothing is renamed", and they stay in the report as answered that way.
+
+    Returns
+    -------
+    Decisions
+        The same for the same input, whatever its order.
+
+    Raises
+    ------
+    InputError
+        When a declaration names what does not exist on its side, what is not part of the change, or what
+        another declaration claims; or when a declared move has no key to go by.
+    """
+    tables_before, tables_after = canonical(before, "before"), canonical(after, "after")
+    run = Run(tables_before, tables_after, declared)
+    questions = [*_table_questions(run, declared), *run.questions]
+    if on_question == "fail":
+        decisions = run.decisions(questions, "")
+    else:
+        decisions = run.decisions(questions, _ANSWERED)
+    answers = [
+        Remembered(text, _SOURCE, question.answers[-1].meaning)
+        for question in decisions.questions
+        if question.answered
+        for text in question.answers[-1].declarations
+    ]
+    used = [Remembered(d.text, d.source, _meaning(d)) for d in decisions.used]
+    return replace(decisions, remembered=(*used, *answers))
+
+
+def _table_questions(run: Run, declared: Declarations) -> list[Question]:
+    """Ask about tables that are likely renamed, and in the same breath about their columns."""
+    proposals = run.matches.proposals
+    if not proposals:
+        return []
+    assumed = tuple(DeclaredTableRename(p.old, p.new, "option") for p in proposals)
+    inner = Run(run.before, run.after, replace(declared, table_renames=(*declared.table_renames, *assumed)))
+    return [_table_question(proposal, inner) for proposal in proposals]
+
+
+def _table_question(proposal: TableProposal, inner: Run) -> Question:
+    prefix = f"{proposal.old}."
+    questions = [q for q in inner.questions if any(column.startswith(prefix) for column in q.columns)]
+    lines = [
+        line for question in questions for line in question.answers[0].declarations if line.startswith(prefix)
+    ]
+    pairs = [p for question in questions for p in question.proposals if p.old.startswith(prefix)]
+    inside = " with the columns as proposed" if lines else ""
+    return Question(
+        text=f"Is table `{proposal.new}` the old `{proposal.old}` under another name?",
+        proposals=(proposal.proposal, *pairs),
+        answers=(
+            Answer(
+                f"`{proposal.old}` is renamed to `{proposal.new}`{inside}",
+                (f"{proposal.old}={proposal.new}", *lines),
+            ),
+            Answer(f"`{proposal.old}` is dropped and its rows lost", (f"{proposal.old}=",)),
+        ),
+        rejected=proposal.rejected,
+        columns=(proposal.old,),
+        targets=(proposal.new,),
+    )
+
+
+def _meaning(declaration: Declaration) -> str:
+    """Say in words what a declaration says."""
+    match declaration:
+        case DeclaredRename(table, old, new) if old == new:
+            return f"`{table}.{old}` stays what it is"
+        case DeclaredRename(table, old, new):
+            return f"`{table}.{old}` is renamed to `{new}`"
+        case DeclaredDrop(table, column):
+            return f"`{table}.{column}` is dropped and nothing continues it"
+        case DeclaredMove(table, column, new_table, new_column):
+            return f"`{table}.{column}` moves to `{new_table}.{new_column}`"
+        case DeclaredTableRename(old, new):
+            return f"table `{old}` is renamed to `{new}`"
+        case _:
+            return f"table `{declaration.table}` is dropped and nothing continues it"

@@ -1,0 +1,31 @@
+"""The rewrite rules: from what Alembic's autogenerate finds to a script that nobody has to repair.
+
+Each rule takes the plan and the facts and returns a new plan; each has a file of its own. They run in this
+order, and :mod:`~consdb_actions.migration.rewrite.order` sorts the result.
+"""
+
+from __future__ import annotations
+
+from consdb_actions.migration.rewrite.compare import compare
+from consdb_actions.migration.rewrite.copies import copies
+from consdb_actions.migration.rewrite.flatten import flatten
+from consdb_actions.migration.rewrite.foreign_keys import foreign_keys
+from consdb_actions.migration.rewrite.grants import grants
+from consdb_actions.migration.rewrite.losses import losses
+from consdb_actions.migration.rewrite.not_null import not_null
+from consdb_actions.migration.rewrite.order import order
+from consdb_actions.migration.rewrite.plan import Facts, Plan
+from consdb_actions.migration.rewrite.retype import retype
+from consdb_actions.migration.rewrite.sequences import sequences
+from consdb_actions.migration.rewrite.views import views
+
+__all__ = ["RULES", "rewrite"]
+
+RULES = (flatten, compare, foreign_keys, retype, not_null, copies, sequences, grants, losses, views, order)
+
+
+def rewrite(plan: Plan, facts: Facts) -> Plan:
+    """Apply all rules in their order."""
+    for rule in RULES:
+        plan = rule(plan, facts)
+    return plan

@@ -1,0 +1,110 @@
+"""Rule M6: foreign keys go before what they refer to, and come after it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sqlalchemy as sa
+from alembic.operations import ops
+
+from consdb_actions.migration.rewrite.constraints import create_foreign_key, drop_constraint
+from consdb_actions.migration.rewrite.plan import Facts, Plan
+
+__all__ = ["foreign_keys"]
+
+
+def foreign_keys(plan: Plan, facts: Facts) -> Plan:
+    """Take keys out of CREATE TABLE where they could not be made yet, and remake those whose ground moves.
+
+    A foreign key that stays is dropped and made again when the key that it refers to is dropped, or when the
+    types of both its ends change.
+    """
+    out = list(plan.ops)
+    touched = {
+        (op.table_name if isinstance(op, ops.DropConstraintOp) else op.source_table, op.constraint_name)
+        for op in out
+        if isinstance(op, ops.DropConstraintOp | ops.CreateForeignKeyOp)
+    }
+    lost = _lost_keys(plan, facts)
+    retyped = {
+        (op.table_name, op.column_name)
+        for op in out
+        if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None
+    }
+    for name, table in sorted(facts.after.tables.items()):
+        old = facts.before.tables.get(name)
+        if old is None:
+            continue
+        for key in table.foreign_keys:
+            if (name, key.name) in touched:
+                continue
+            before = next((k for k in old.foreign_keys if replace(k, name="") == replace(key, name="")), None)
+            if before is None:
+                continue
+            ends = zip(key.columns, key.referenced, strict=True)
+            moved = any((name, c) in retyped and (key.table, r) in retyped for c, r in ends)
+            if moved or (key.table, key.referenced) in lost:
+                out = [op for op in out if not _renames(op, name, before.name)]
+                out.append(drop_constraint(facts.schema, name, before.name, "foreignkey"))
+                out.append(create_foreign_key(facts.schema, name, key))
+    for source in sorted({c.source for c in facts.copies} - facts.after.tables.keys()):
+        # A table that waits for its values to be copied is still there when the keys go.
+        keys = facts.before.tables[source].foreign_keys
+        out += [
+            drop_constraint(facts.schema, source, k.name, "foreignkey") for k in keys if k.table != source
+        ]
+    standing = _standing_keys(out, facts)
+    return replace(plan, ops=tuple(part for op in out for part in _detached(op, facts, standing)))
+
+
+def _renames(op: ops.MigrateOperation, table: str, name: str) -> bool:
+    return getattr(op, "kind", "") == "constraint" and (getattr(op, "table", ""), getattr(op, "old", "")) == (
+        table,
+        name,
+    )
+
+
+def _lost_keys(plan: Plan, facts: Facts) -> set[tuple[str, tuple[str, ...]]]:
+    """Return the keys, as table and columns, of which one is dropped."""
+    lost = set()
+    for op in plan.ops:
+        if isinstance(op, ops.DropConstraintOp) and op.constraint_type in ("primary", "unique"):
+            table = facts.before.tables[op.table_name]
+            if table.primary_key and table.primary_key.name == op.constraint_name:
+                lost.add((op.table_name, table.primary_key.columns))
+            lost |= {(op.table_name, u.columns) for u in table.uniques if u.name == op.constraint_name}
+    return lost
+
+
+def _standing_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set[tuple[str, tuple[str, ...]]]:
+    """Return the keys, as table and columns, that stand from the first operation to the last."""
+    dropped = {
+        (op.table_name, op.constraint_name) for op in operations if isinstance(op, ops.DropConstraintOp)
+    }
+    standing = set()
+    for name, table in facts.before.tables.items():
+        if name not in facts.after.tables:
+            continue
+        constraints = (table.primary_key, *table.uniques)
+        standing |= {(name, c.columns) for c in constraints if c and (name, c.name) not in dropped}
+    return standing
+
+
+def _detached(
+    op: ops.MigrateOperation, facts: Facts, standing: set[tuple[str, tuple[str, ...]]]
+) -> list[ops.MigrateOperation]:
+    """Leave in CREATE TABLE only the foreign keys to tables and keys that stand already."""
+    if not isinstance(op, ops.CreateTableOp):
+        return [op]
+    keys = facts.after.tables[op.table_name].foreign_keys
+    later = [k for k in keys if k.table != op.table_name and (k.table, k.referenced) not in standing]
+    if not later:
+        return [op]
+    names = {k.name for k in later}
+    kept = [
+        item
+        for item in op.columns
+        if not (isinstance(item, sa.ForeignKeyConstraint) and str(item.name) in names)
+    ]
+    table = ops.CreateTableOp(op.table_name, kept, schema=op.schema, comment=op.comment, **op.kw)
+    return [table, *(create_foreign_key(facts.schema, op.table_name, k) for k in later)]

@@ -1,0 +1,85 @@
+"""Rule M3: a new table can be read by those who read its siblings."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from alembic.operations import ops
+
+from consdb_actions.migration.catalog import Grant, Snapshot
+from consdb_actions.migration.rewrite.plan import Facts, Plan
+from consdb_actions.migration.rewrite.statements import Phase, Statement, qualified, quote
+
+__all__ = ["grant_statements", "grants", "sibling_grants", "with_configured"]
+
+
+def grants(plan: Plan, facts: Facts) -> Plan:
+    """Grant on each table that is created, and on columns that come back with grants of their own."""
+    out: list[ops.MigrateOperation] = []
+    for op in plan.ops:
+        if isinstance(op, ops.CreateTableOp):
+            wanted = facts.table_grants.get(op.table_name, frozenset())
+            out.extend(
+                grant_statements(facts.schema, op.table_name, wanted, phase=Phase.GRANT, table=op.table_name)
+            )
+        elif isinstance(op, ops.AddColumnOp):
+            column = op.column.name
+            wanted = facts.column_grants.get((op.table_name, column), frozenset())
+            out.extend(
+                grant_statements(
+                    facts.schema,
+                    op.table_name,
+                    wanted,
+                    phase=Phase.GRANT,
+                    table=op.table_name,
+                    column=column,
+                )
+            )
+    return replace(plan, ops=(*plan.ops, *out))
+
+
+def grant_statements(
+    schema: str,
+    relation: str,
+    wanted: Iterable[Grant],
+    *,
+    phase: Phase,
+    table: str,
+    column: str | None = None,
+) -> Iterator[Statement]:
+    """Write one GRANT for each role, its privileges in the order of the alphabet."""
+    by_role: dict[tuple[str, bool], list[str]] = defaultdict(list)
+    for grant in sorted(wanted):
+        by_role[grant.grantee, grant.grantable].append(grant.privilege)
+    for (role, grantable), privileges in sorted(by_role.items()):
+        if column is not None:
+            privileges = [f"{p} ({quote(column)})" for p in privileges]
+        grantee = "PUBLIC" if role == "PUBLIC" else quote(role)
+        sql = f"GRANT {', '.join(privileges)} ON {qualified(schema, relation)} TO {grantee}"
+        target = relation if column is None else f"{relation}.{column}"
+        yield Statement(
+            sql + (" WITH GRANT OPTION" if grantable else ""),
+            phase=phase,
+            words=f"grant {', '.join(privileges)} on {target} to {role}",
+            table=table,
+        )
+
+
+def sibling_grants(catalog: Snapshot) -> frozenset[Grant]:
+    """Return the grants that more than half of the tables of a schema carry."""
+    tables = catalog.tables.values()
+    counted = Counter(grant for table in tables for grant in table.grants)
+    return frozenset(grant for grant, count in counted.items() if 2 * count > len(tables))
+
+
+def with_configured(known: frozenset[Grant], configured: Mapping[str, tuple[str, ...]]) -> frozenset[Grant]:
+    """Add what the configuration names for a schema, role by role, to grants that are known."""
+    held = {(g.grantee, g.privilege) for g in known}
+    return known | {
+        Grant(role, privilege)
+        for role, privileges in configured.items()
+        for privilege in privileges
+        if (role, privilege) not in held
+    }

@@ -1,0 +1,37 @@
+"""Rule M10: what each direction removes, by column, so that no loss is hidden."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from alembic.operations import ops
+
+from consdb_actions.migration.rewrite.plan import Facts, Loss, Plan
+
+__all__ = ["losses"]
+
+
+def losses(plan: Plan, facts: Facts) -> Plan:
+    """List every column and table that is dropped without having been copied."""
+    copied = {(c.source, c.source_column) for c in facts.copies}
+    out = list(plan.losses)
+    for op in plan.ops:
+        if isinstance(op, ops.DropColumnOp) and (op.table_name, op.column_name) not in copied:
+            name = f"{op.table_name}.{op.column_name}"
+            words = (
+                f"the upgrade drops {name}; the downgrade brings the column back, without its values"
+                if facts.direction == "upgrade"
+                else f"the downgrade drops {name} and what was written there since the upgrade"
+            )
+            out.append(Loss(op.table_name, op.column_name, facts.direction, words))
+        elif isinstance(op, ops.DropTableOp):
+            kept = [c for t, c in copied if t == op.table_name]
+            but = f" but {', '.join(sorted(kept))}, which moved" if kept else ""
+            words = (
+                f"the upgrade drops table {op.table_name} with all its rows{but}; "
+                "the downgrade brings the table back, empty"
+                if facts.direction == "upgrade"
+                else f"the downgrade drops table {op.table_name} and all its rows{but}"
+            )
+            out.append(Loss(op.table_name, None, facts.direction, words))
+    return replace(plan, losses=tuple(out))

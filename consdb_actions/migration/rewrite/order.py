@@ -1,0 +1,92 @@
+"""Rule M6: the order in which the operations run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from alembic.operations import ops
+
+from consdb_actions.migration.rewrite.plan import Facts, Plan
+from consdb_actions.migration.rewrite.statements import Phase, Rename, phase_of
+
+__all__ = ["free_names", "order"]
+
+
+def order(plan: Plan, facts: Facts) -> Plan:
+    """Sort by phase; within one, parents before children, and names are free before they are taken."""
+    by_phase: dict[Phase, list[ops.MigrateOperation]] = {}
+    for op in plan.ops:
+        by_phase.setdefault(phase_of(op), []).append(op)
+    for phase, members in by_phase.items():
+        if phase is Phase.CREATE_TABLE:
+            by_phase[phase] = _parents_first(members, _references(facts, after=True))
+        elif phase in {Phase.DROP_TABLE, Phase.DROP_COPIED_TABLE}:
+            by_phase[phase] = _parents_first(members, _references(facts, after=False))[::-1]
+        elif phase is Phase.RENAME_CONSTRAINT:
+            by_phase[phase] = list(free_names(members))
+    return replace(plan, ops=tuple(op for phase in sorted(by_phase) for op in by_phase[phase]))
+
+
+def _references(facts: Facts, *, after: bool) -> dict[str, set[str]]:
+    state = facts.after if after else facts.before
+    return {name: {k.table for k in t.foreign_keys} - {name} for name, t in state.tables.items()}
+
+
+def _parents_first(
+    members: list[ops.MigrateOperation], references: dict[str, set[str]]
+) -> list[ops.MigrateOperation]:
+    """Sort so that a table comes after those that it refers to; grants and the like stay with their table."""
+    tables: dict[str, list[ops.MigrateOperation]] = {}
+    for op in members:
+        tables.setdefault(str(getattr(op, "table_name", getattr(op, "table", ""))), []).append(op)
+    out: list[ops.MigrateOperation] = []
+    done: set[str] = set()
+    # An explicit stack: a chain of references may be longer than Python's recursion limit.
+    for start in sorted(tables):
+        stack = [(start, iter(sorted(references.get(start, set()) & tables.keys())))]
+        opened = {start}
+        while stack:
+            name, parents = stack[-1]
+            parent = next((p for p in parents if p not in done and p not in opened), None)
+            if name in done:
+                stack.pop()
+            elif parent is None:
+                stack.pop()
+                done.add(name)
+                out.extend(tables[name])
+            else:
+                opened.add(parent)
+                stack.append((parent, iter(sorted(references.get(parent, set()) & tables.keys()))))
+    return out
+
+
+def free_names(members: Iterable[ops.MigrateOperation]) -> Iterable[ops.MigrateOperation]:
+    """Order renames so that each new name is free when it is taken; a ring goes over a name in between."""
+    waiting: dict[tuple[str, str], Rename] = {}
+    others: list[ops.MigrateOperation] = []
+    for op in members:
+        if isinstance(op, Rename):
+            waiting[op.space, op.old] = op
+        else:
+            others.append(op)
+    out: list[ops.MigrateOperation] = []
+    while waiting:
+        ready = [key for key, op in waiting.items() if (key[0], op.new) not in waiting]
+        if ready:
+            out.extend(waiting.pop(key) for key in ready)
+            continue
+        key, op = next(iter(waiting.items()))
+        between = _between(op, {o for _, o in waiting})
+        del waiting[key]
+        out.append(Rename(op.kind, op.schema, op.table, op.old, between, phase=op.phase))
+        waiting[key[0], between] = Rename(op.kind, op.schema, op.table, between, op.new, phase=op.phase)
+    return out + others
+
+
+def _between(op: Rename, taken: set[str]) -> str:
+    name, number = "", 0
+    while not name or name in taken:
+        number += 1
+        name = f"{op.old.encode()[:55].decode(errors='ignore')}_swap{number}"
+    return name

@@ -1,0 +1,133 @@
+"""What the rewrite rules share: the facts that they read and the plan that they build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from alembic.operations import ops
+
+from consdb_actions.migration.catalog import Grant, Relation, Snapshot
+from consdb_actions.migration.state import SchemaState
+
+__all__ = ["Copy", "Facts", "Loss", "Plan", "Question", "Risk", "View"]
+
+Direction = Literal["upgrade", "downgrade"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something that the schemas do not say; the run stops until it is answered (rule M4, M7)."""
+
+    about: str
+    words: str
+    answers: tuple[str, ...]
+    rejected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Risk:
+    """Something that can go wrong with some data, by name (rule M8)."""
+
+    about: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Data that one direction removes and the other cannot bring back (rule M10)."""
+
+    table: str
+    column: str | None
+    direction: Direction
+    words: str
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A column whose values move to another table (rule M5).
+
+    ``target_key`` and ``source_key`` are the columns, pair by pair, by which rows are matched.
+    """
+
+    source: str
+    source_column: str
+    target: str
+    target_column: str
+    source_key: tuple[str, ...]
+    target_key: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """A view as it should be at the end: its query and what belongs to it."""
+
+    name: str
+    query: str
+    grants: frozenset[Grant] = frozenset()
+    comment: str | None = None
+    column_comments: Mapping[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    materialized: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that a rule may know about one direction of one migration.
+
+    Attributes
+    ----------
+    before, after
+        Tables on both sides, renames already done on the left.
+    catalog
+        The database on the left, renames done: its views and grants.
+    wanted_views
+        Every view of the right side by name.
+    remake
+        Views that must be made anew though no table that they read changes (they differ by themselves).
+    family
+        Views that are made anew together.
+    table_grants
+        Grants of tables on the right side that do not exist on the left.
+    column_grants
+        Grants on single columns of the right side, by table and column.
+    copies
+        Columns that move between tables.
+    fills
+        Answers for NOT NULL columns: the value, or None for "no row holds NULL".
+    casts
+        Pairs of type names (without length) that Postgres converts by itself in an assignment.
+    on_question
+        ``ask`` collects questions; ``proceed`` goes on without the fill.
+    """
+
+    schema: str
+    direction: Direction
+    before: SchemaState
+    after: SchemaState
+    catalog: Snapshot
+    wanted_views: Mapping[str, View]
+    remake: frozenset[str]
+    family: frozenset[str]
+    table_grants: Mapping[str, frozenset[Grant]]
+    column_grants: Mapping[tuple[str, str], frozenset[Grant]]
+    copies: tuple[Copy, ...]
+    fills: Mapping[tuple[str, str], str | None]
+    casts: frozenset[tuple[str, str]]
+    on_question: Literal["ask", "proceed"]
+
+    def view(self, name: str) -> Relation | None:
+        """Return a view of the left side."""
+        return self.catalog.views.get(name)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The operations so far, and what a reader must know about them."""
+
+    ops: tuple[ops.MigrateOperation, ...] = ()
+    questions: tuple[Question, ...] = ()
+    risks: tuple[Risk, ...] = ()
+    losses: tuple[Loss, ...] = ()

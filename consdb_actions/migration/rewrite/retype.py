@@ -1,0 +1,147 @@
+"""Rule M8: type changes run in each direction, and those that can fail on some data are said."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from sqlalchemy.types import TypeEngine
+
+from consdb_actions.migration.rewrite.plan import Facts, Plan, Risk
+from consdb_actions.migration.rewrite.statements import Retype, escape_binds, quote
+
+__all__ = ["base_type", "narrowing", "retype", "using"]
+
+_SHORT = {
+    "varchar": "character varying",
+    "char": "character",
+    "float": "double precision",
+    "bool": "boolean",
+    "timestamp": "timestamp without time zone",
+    "time": "time without time zone",
+}
+_TEXT = {"text", "character varying", "character", "name"}
+_NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
+
+
+def retype(plan: Plan, facts: Facts) -> Plan:
+    """Give each type change its USING, and step around a default that cannot follow."""
+    out: list[ops.MigrateOperation] = []
+    risks = list(plan.risks)
+    resets = {
+        (op.table_name, op.column_name)
+        for op in plan.ops
+        if isinstance(op, ops.AlterColumnOp) and op.modify_server_default is not False
+    }
+    for op in plan.ops:
+        if not isinstance(op, ops.AlterColumnOp) or op.modify_type is None:
+            out.append(op)
+            continue
+        where = (op.table_name, op.column_name)
+        old = facts.before.tables[op.table_name].columns[op.column_name]
+        new = facts.after.tables[op.table_name].columns[op.column_name]
+        source, target = base_type(old.type_text), base_type(new.type_text)
+        expression = using(op.column_name, source, target, new.type_text, facts.casts)
+        if old.default is not None and source != target:
+            out.append(_default(op, old.type, None))
+            if where not in resets and new.default is not None:
+                out.append(_default(op, new.type, escape_binds(new.default)))
+        out.append(_with_using(op, expression) if expression else op)
+        if words := narrowing(old.type_text, new.type_text):
+            change = f"{facts.direction}: {old.type_text} to {new.type_text}"
+            risks.append(Risk(".".join(where), f"{change}: {words}"))
+    return replace(plan, ops=tuple(out), risks=tuple(risks))
+
+
+def base_type(text: str) -> str:
+    """Return a type's name as Postgres spells it, without length or precision."""
+    name = re.sub(r"\s+", " ", re.sub(r"\([^)]*\)", "", text)).strip().lower()
+    return _SHORT.get(name, name)
+
+
+def using(
+    column: str, source: str, target: str, type_text: str, casts: frozenset[tuple[str, str]]
+) -> str | None:
+    """Return the USING expression that a change of type needs, or None when Postgres converts by itself.
+
+    ``casts`` are the pairs that an assignment converts. Anything converts to text so; from text, and where
+    there is no cast at all, the value's text is read anew.
+    """
+    if source == target or target in _TEXT or (source, target) in casts:
+        return None
+    name = quote(column)
+    if target == "boolean" and source in _NUMBERS:
+        return f"{name} <> 0"
+    if source == "boolean" and target in _NUMBERS:
+        return f"{name}::integer::{type_text}" if target != "integer" else f"{name}::integer"
+    if source in _TEXT or target == "bytea" or {source, target} <= {"date", *_SHORT.values()}:
+        return f"{name}::{type_text}"
+    return f"{name}::text::{type_text}"
+
+
+def narrowing(old: str, new: str) -> str:
+    """Say what a change of type can do to some values; empty when it can do nothing."""
+    source, target = base_type(old), base_type(new)
+    if source in _TEXT and target in _TEXT:
+        a, b = _length(old), _length(new)
+        if b is not None and (a is None or b < a):
+            return f"values of more than {b} characters make it fail"
+        return ""
+    if source in _NUMBERS and target in _NUMBERS:
+        if target in _NUMBERS[:3] and (
+            source not in _NUMBERS[:3] or _NUMBERS.index(target) < _NUMBERS.index(source)
+        ):
+            rounding = "" if source in _NUMBERS[:3] else "fractions are rounded, and "
+            return f"{rounding}values out of range make it fail"
+        if (source, target) in {("double precision", "real"), ("bigint", "real"), ("integer", "real")}:
+            return "digits beyond single precision are lost"
+        if (source, target) == ("bigint", "double precision"):
+            return "integers beyond 2**53 lose their last digits"
+        return ""
+    if source == target:
+        a, b = _length(old), _length(new)
+        if source.startswith("timestamp") and b is not None and (6 if a is None else a) > b:
+            return f"fractions of a second beyond {b} digits are rounded"
+        return ""
+    if source in _TEXT:
+        return f"values that do not read as {target} make it fail"
+    if target in _TEXT:
+        b = _length(new)
+        return f"values of more than {b} characters make it fail" if b is not None else ""
+    if target == "boolean":
+        return "every value but 0 becomes true"
+    if source == "boolean":
+        return ""
+    return f"values that do not read as {target} make it fail"
+
+
+def _length(text: str) -> int | None:
+    match = re.search(r"\((\d+)", text)
+    return int(match[1]) if match else None
+
+
+def _with_using(op: ops.AlterColumnOp, expression: str) -> Retype:
+    return Retype(
+        op.table_name,
+        op.column_name,
+        schema=op.schema,
+        existing_type=op.existing_type,
+        existing_nullable=op.existing_nullable,
+        modify_type=op.modify_type,
+        modify_nullable=op.modify_nullable,
+        using=expression,
+    )
+
+
+def _default(op: ops.AlterColumnOp, type_: TypeEngine[Any], default: str | None) -> ops.AlterColumnOp:
+    return ops.AlterColumnOp(
+        op.table_name,
+        op.column_name,
+        schema=op.schema,
+        existing_type=type_,
+        existing_nullable=op.existing_nullable,
+        modify_server_default=None if default is None else sa.DefaultClause(sa.text(default)),
+    )

@@ -1,0 +1,117 @@
+"""Rule M6: what gives a column its value by itself: SERIAL sequences and identities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from alembic.operations import ops
+
+from consdb_actions.migration.rewrite.plan import Facts, Plan
+from consdb_actions.migration.rewrite.retype import base_type
+from consdb_actions.migration.rewrite.statements import Phase, Rename, Statement, qualified, quote
+from consdb_actions.migration.state import ColumnState
+
+__all__ = ["sequences"]
+
+
+def sequences(plan: Plan, facts: Facts) -> Plan:
+    """Make, rename, retype and drop sequences and identities so that both sides agree.
+
+    ``CREATE TABLE`` makes the sequence of a SERIAL primary key by itself; all others are made here.
+    """
+    out: list[ops.MigrateOperation] = []
+    for name, table in sorted(facts.after.tables.items()):
+        old_table = facts.before.tables.get(name)
+        for column in table.columns.values():
+            old = old_table.columns.get(column.name) if old_table else None
+            if old_table is None and _is_serial(plan, name, column):
+                continue
+            out.extend(_sequence(facts, name, old, column))
+            out.extend(_identity(facts, name, old, column))
+    return replace(plan, ops=(*plan.ops, *out))
+
+
+def _is_serial(plan: Plan, table: str, column: ColumnState) -> bool:
+    for op in plan.ops:
+        if isinstance(op, ops.CreateTableOp) and op.table_name == table:
+            made = op.to_table()._autoincrement_column
+            return made is not None and made.name == column.name
+    return False
+
+
+def _sequence(facts: Facts, table: str, old: ColumnState | None, new: ColumnState) -> Iterator[Statement]:
+    before, after = (old.sequence if old else None), new.sequence
+    owner = f"ALTER TABLE {qualified(facts.schema, table)} ALTER COLUMN {quote(new.name)}"
+    where = f"{table}.{new.name}"
+    if before and not after:
+        yield Statement(
+            f"{owner} DROP DEFAULT",
+            phase=Phase.DROP_DEFAULT,
+            words=f"take the sequence from {where}",
+            table=table,
+        )
+        yield Statement(
+            f"DROP SEQUENCE {before}",
+            phase=Phase.DROP_DEFAULT,
+            words=f"drop the sequence of {where}",
+            table=table,
+        )
+    elif after and not before:
+        yield from _create(facts, table, new, after, owner)
+    elif before and after:
+        a, b = before.rsplit(".", 1)[-1].strip('"'), after.rsplit(".", 1)[-1].strip('"')
+        if a != b:
+            yield Rename("sequence", facts.schema, table, a, b, phase=Phase.RENAME_CONSTRAINT)
+        if old is not None and base_type(old.type_text) != base_type(new.type_text):
+            yield Statement(
+                f"ALTER SEQUENCE {after} AS {base_type(new.type_text)}",
+                phase=Phase.ADD_DEFAULT,
+                words=f"widen the sequence of {where}",
+                table=table,
+            )
+
+
+def _create(facts: Facts, table: str, new: ColumnState, sequence: str, owner: str) -> Iterator[Statement]:
+    where = f"{table}.{new.name}"
+    column, name = quote(new.name), qualified(facts.schema, table)
+    quoted = "'" + sequence.replace("'", "''") + "'"
+    for sql, words in (
+        (f"CREATE SEQUENCE {sequence} AS {base_type(new.type_text)}", f"create the sequence of {where}"),
+        (f"{owner} SET DEFAULT nextval({quoted}::regclass)", f"let the sequence number {where}"),
+        (f"ALTER SEQUENCE {sequence} OWNED BY {name}.{column}", f"tie the sequence to {where}"),
+        (
+            f"SELECT setval({quoted}::regclass, coalesce(max({column}), 0) + 1, false) FROM {name}",
+            f"start the sequence of {where} after its highest value",
+        ),
+    ):
+        yield Statement(sql, phase=Phase.ADD_DEFAULT, words=words, table=table)
+
+
+def _identity(facts: Facts, table: str, old: ColumnState | None, new: ColumnState) -> Iterator[Statement]:
+    before, after = (dict(old.identity) if old else {}), dict(new.identity)
+    if before == after or (old is None and after):
+        # A new column brings its identity along in ADD COLUMN and CREATE TABLE.
+        return
+    owner = f"ALTER TABLE {qualified(facts.schema, table)} ALTER COLUMN {quote(new.name)}"
+    where = f"{table}.{new.name}"
+    if before:
+        yield Statement(
+            f"{owner} DROP IDENTITY",
+            phase=Phase.DROP_DEFAULT,
+            words=f"drop the identity of {where}",
+            table=table,
+        )
+    if after:
+        kind = "ALWAYS" if after.get("always") else "BY DEFAULT"
+        options = [
+            f"{word} {after[key]}"
+            for key, word in (("start", "START"), ("increment", "INCREMENT"), ("minvalue", "MINVALUE"))
+            if key in after
+        ]
+        yield Statement(
+            f"{owner} ADD GENERATED {kind} AS IDENTITY ({' '.join(options)})",
+            phase=Phase.ADD_DEFAULT,
+            words=f"number {where} by an identity",
+            table=table,
+        )

@@ -1,0 +1,214 @@
+"""The operations that Alembic has no word for, and where each kind of operation stands in a script.
+
+Everything becomes plain ``op.…`` calls in the rendered file: the target tree needs nothing of this package.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+__all__ = [
+    "Phase",
+    "Rename",
+    "Retype",
+    "Statement",
+    "escape_binds",
+    "literal",
+    "phase_of",
+    "qualified",
+    "quote",
+]
+
+_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+
+
+def escape_binds(sql: str) -> str:
+    r"""Write SQL so that ``sqlalchemy.text`` gives exactly it, without parameters (rule M13).
+
+    What looks like ``:name`` is escaped, and nothing else where that is enough: SQLAlchemy undoes a backslash
+    only in some surroundings, so that the last resort is to escape every colon.
+
+    >>> escape_binds("SELECT 'a'::text")
+    "SELECT 'a'::text"
+    >>> escape_binds("SELECT ':x'::text")
+    "SELECT '\\:x'::text"
+    """
+    for candidate in (sql, re.sub(r"(?<!:):(?!:)", r"\\:", sql)):
+        compiled = sa.text(candidate).compile(dialect=_DIALECT)
+        if not compiled.params and str(compiled).replace("%%", "%") == sql:
+            return candidate
+    return sql.replace(":", r"\:")
+
+
+def quote(name: str) -> str:
+    """Quote an identifier where Postgres needs it."""
+    return _DIALECT.identifier_preparer.quote(name)
+
+
+def qualified(schema: str, *names: str) -> str:
+    """Join a schema and names, each quoted where needed."""
+    return ".".join(quote(n) for n in (schema, *names))
+
+
+def literal(text: str) -> str:
+    """Write text as an SQL string literal, whatever it holds (rule M13)."""
+    quoted = "'" + text.replace("'", "''") + "'"
+    return "E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
+
+
+class Phase(IntEnum):
+    """The order of a script: what must be gone first, what can only come last (rule M6).
+
+    Foreign keys go before what they refer to and come after it; nothing is dropped before it was copied;
+    names are freed before they are taken; views stand around everything.
+    """
+
+    DROP_VIEW = 0
+    RENAME = 10
+    DROP_FOREIGN_KEY = 20
+    DROP_TABLE = 21
+    DROP_CHECK = 22
+    DROP_UNIQUE = 23
+    DROP_PRIMARY_KEY = 24
+    DROP_INDEX = 25
+    RENAME_CONSTRAINT = 30
+    DROP_DEFAULT = 35
+    CREATE_TABLE = 40
+    ADD_COLUMN = 50
+    ALTER_COLUMN = 60
+    FILL = 70
+    TIGHTEN = 80
+    DROP_COLUMN = 90
+    DROP_COPIED_TABLE = 91
+    ADD_PRIMARY_KEY = 100
+    ADD_UNIQUE = 101
+    ADD_INDEX = 102
+    ADD_DEFAULT = 105
+    ADD_FOREIGN_KEY = 110
+    ADD_CHECK = 111
+    COMMENT = 120
+    GRANT = 130
+    CREATE_VIEW = 140
+
+
+class Statement(ops.ExecuteSQLOp):
+    """One SQL statement, rendered as ``op.execute``.
+
+    Parameters
+    ----------
+    sql
+        The statement, or its lines, which are joined by one space.
+    phase
+        Where it stands in the script.
+    words
+        The same for a reader, such as ``fill exposure.day_obs from visit``.
+    table
+        The table that it concerns, if one.
+    """
+
+    def __init__(self, sql: str | Sequence[str], *, phase: Phase, words: str, table: str = "") -> None:
+        self.lines = (sql,) if isinstance(sql, str) else tuple(sql)
+        super().__init__(escape_binds(" ".join(self.lines)))
+        self.phase = phase
+        self.words = words
+        self.table = table
+
+    @property
+    def sql(self) -> str:
+        """The whole statement, without escapes."""
+        return " ".join(self.lines)
+
+
+class Rename(Statement):
+    """A rename of a table, column, constraint (``key`` where it has an index), index or sequence."""
+
+    def __init__(
+        self, kind: str, schema: str, table: str, old: str, new: str, *, phase: Phase = Phase.RENAME
+    ) -> None:
+        self.kind, self.schema, self.old, self.new = kind, schema, old, new
+        owner = qualified(schema, table)
+        sql = {
+            "table": f"ALTER TABLE {qualified(schema, old)} RENAME TO {quote(new)}",
+            "column": f"ALTER TABLE {owner} RENAME COLUMN {quote(old)} TO {quote(new)}",
+            "constraint": f"ALTER TABLE {owner} RENAME CONSTRAINT {quote(old)} TO {quote(new)}",
+            "key": f"ALTER TABLE {owner} RENAME CONSTRAINT {quote(old)} TO {quote(new)}",
+            "index": f"ALTER INDEX {qualified(schema, old)} RENAME TO {quote(new)}",
+            "sequence": f"ALTER SEQUENCE {qualified(schema, old)} RENAME TO {quote(new)}",
+        }[kind]
+        name = f"{table}.{old}" if kind == "column" else old
+        word = "constraint" if kind == "key" else kind
+        super().__init__(sql, phase=phase, words=f"rename {word} {name} to {new}", table=table)
+
+    @property
+    def space(self) -> str:
+        """The space of names that both names are in.
+
+        Columns, foreign keys and checks are named per table; tables, indexes and sequences share one space
+        per schema, which also holds the indexes of unique and primary keys.
+        """
+        return {"column": f"column of {self.table}", "constraint": f"constraint of {self.table}"}.get(
+            self.kind, "relation"
+        )
+
+
+class Retype(ops.AlterColumnOp):
+    """An ``alter_column`` whose type change needs ``USING`` (rule M8)."""
+
+    def __init__(self, *args: Any, using: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.using = using
+        self.kw["postgresql_using"] = using
+
+
+def phase_of(op: ops.MigrateOperation) -> Phase:
+    """Return where an operation stands in the script."""
+    if isinstance(op, Statement):
+        return op.phase
+    if isinstance(op, ops.DropConstraintOp):
+        return {
+            "foreignkey": Phase.DROP_FOREIGN_KEY,
+            "check": Phase.DROP_CHECK,
+            "unique": Phase.DROP_UNIQUE,
+            "primary": Phase.DROP_PRIMARY_KEY,
+        }[str(op.constraint_type)]
+    if isinstance(op, ops.AlterColumnOp):
+        return _alter_phase(op)
+    for kind, phase in _PHASES:
+        if isinstance(op, kind):
+            return phase
+    raise TypeError(f"no phase for {type(op).__name__}")
+
+
+def _alter_phase(op: ops.AlterColumnOp) -> Phase:
+    if op.modify_nullable is False:
+        return Phase.TIGHTEN
+    if op.modify_type is None and op.modify_nullable is None and op.modify_server_default is False:
+        return Phase.COMMENT
+    if op.modify_type is None and op.modify_server_default is None:
+        return Phase.DROP_DEFAULT
+    if op.modify_type is None and op.modify_server_default is not False:
+        return Phase.ADD_DEFAULT
+    return Phase.ALTER_COLUMN
+
+
+_PHASES: tuple[tuple[type[ops.MigrateOperation], Phase], ...] = (
+    (ops.DropTableOp, Phase.DROP_TABLE),
+    (ops.CreateTableOp, Phase.CREATE_TABLE),
+    (ops.AddColumnOp, Phase.ADD_COLUMN),
+    (ops.DropColumnOp, Phase.DROP_COLUMN),
+    (ops.CreatePrimaryKeyOp, Phase.ADD_PRIMARY_KEY),
+    (ops.CreateUniqueConstraintOp, Phase.ADD_UNIQUE),
+    (ops.CreateForeignKeyOp, Phase.ADD_FOREIGN_KEY),
+    (ops.CreateCheckConstraintOp, Phase.ADD_CHECK),
+    (ops.CreateIndexOp, Phase.ADD_INDEX),
+    (ops.DropIndexOp, Phase.DROP_INDEX),
+    (ops.CreateTableCommentOp, Phase.COMMENT),
+    (ops.DropTableCommentOp, Phase.COMMENT),
+)

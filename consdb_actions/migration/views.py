@@ -1,0 +1,76 @@
+"""Rule M2: which views a schema should have, and what each should show."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from consdb_actions.migration.catalog import Grant, Relation
+from consdb_actions.migration.rewrite.plan import View
+from consdb_actions.migration.rewrite.statements import qualified, quote
+
+__all__ = ["ViewRule", "behind", "drifted", "kept_view", "output_names", "projection"]
+
+
+@dataclass(frozen=True)
+class ViewRule:
+    """A view over all columns of one table, some under another name."""
+
+    table: str
+    rename: Mapping[str, str]
+
+
+def output_names(rule: ViewRule, columns: Sequence[str]) -> list[str]:
+    """Return the names that the view shows, in the order of the table's columns."""
+    return [rule.rename.get(c, c) for c in columns]
+
+
+def projection(schema: str, rule: ViewRule, columns: Sequence[str]) -> str:
+    """Write the query of such a view, with the YAML's column order and quoted names."""
+    items = [
+        f"{quote(c)} AS {quote(n)}" if c != n else quote(c)
+        for c, n in zip(columns, output_names(rule, columns), strict=True)
+    ]
+    return f"SELECT {', '.join(items)} FROM {qualified(schema, rule.table)}"
+
+
+def kept_view(view: Relation, extra: frozenset[Grant] = frozenset(), query: str | None = None) -> View:
+    """Return a view as the catalog has it, with further grants or another query."""
+    return View(
+        name=view.name,
+        query=query if query is not None else view.definition.strip().rstrip(";"),
+        grants=view.grants | extra,
+        comment=view.comment,
+        column_comments={c.name: c.comment for c in view.columns.values() if c.comment is not None},
+        options=view.options,
+        reads=view.reads,
+        materialized=view.kind == "materialized view",
+    )
+
+
+def behind(view: Relation, rule: ViewRule, columns: Sequence[str]) -> bool:
+    """Whether a view shows other columns than its table has; another order is no reason."""
+    return set(view.columns) != set(output_names(rule, columns))
+
+
+def drifted(
+    views: Mapping[str, Relation], rules: Mapping[str, ViewRule], tables: Mapping[str, Collection[str]]
+) -> dict[str, tuple[list[str], list[str]]]:
+    """Return the views that are behind their table already, with what they miss and what they have too many.
+
+    Parameters
+    ----------
+    views
+        Views of the database.
+    rules
+        Rule of each configured view.
+    tables
+        Columns of each table of the same database.
+    """
+    out = {}
+    for name, rule in sorted(rules.items()):
+        if name in views and rule.table in tables:
+            shown, wanted = set(views[name].columns), set(output_names(rule, list(tables[rule.table])))
+            if shown != wanted:
+                out[name] = sorted(wanted - shown), sorted(shown - wanted)
+    return out
