@@ -96,10 +96,10 @@ def _take_lock(directory: Path) -> int:
     descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        unnamed.rename(directory / _LOCK)
     except OSError:
-        os.close(descriptor)
-        raise
+        # A file system without locks: the lock gets no name, and nobody takes the directory for abandoned.
+        return descriptor
+    unnamed.rename(directory / _LOCK)
     return descriptor
 
 

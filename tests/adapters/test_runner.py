@@ -30,7 +30,7 @@ def runner_in(directory: Path) -> Runner:
 
 
 def read_outputs(file: Path) -> dict[str, str]:
-    """Read outputs as GitHub documents the format, by lines: ``name=value``, or ``name<<END``, value, ``END``."""
+    """Read outputs as GitHub documents the format: ``name=value``, or ``name<<END``, the value, ``END``."""
     outputs = {}
     lines = iter(file.read_bytes().decode().split("\n"))
     for line in lines:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,19 @@ def test_a_full_disk_leaves_nothing_and_says_so(base: Path, monkeypatch: pytest.
     with pytest.raises(InputError, match="No space left on device") as caught, temporary_directory():
         pytest.fail("there is none")
     assert caught.value.place == str(base)
+    assert list(base.iterdir()) == []
+
+
+def test_without_locks_it_works_and_is_never_taken_for_abandoned(base: Path) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fcntl, "flock", unsupported)
+            outer = stack.enter_context(temporary_directory())
+        with temporary_directory():
+            assert outer.exists()
     assert list(base.iterdir()) == []
 
 
