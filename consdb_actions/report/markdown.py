@@ -1,0 +1,164 @@
+"""GitHub Markdown from text that anyone may have written (rule S5).
+
+Whatever a schema, a review or an error says comes out as the same words: no mention, no issue reference, no
+link, no HTML, no comment, no broken table, no Markdown of its own. Where a backslash would not do (GitHub
+looks for mentions, references and links after Markdown has been rendered) a zero-width space breaks the
+pattern.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "COMMENT_LIMIT",
+    "bullets",
+    "code",
+    "details",
+    "escape",
+    "fence",
+    "fit",
+    "prose",
+    "table",
+]
+
+COMMENT_LIMIT = 65_536
+"""Characters that GitHub takes for a comment or the text of a pull request."""
+
+_BREAK = "\u200b"
+# Control characters, and those that change the direction of text: what is read would not be what is there.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_SPACE = re.compile(r"[ \t\r\n\f\v\u0085\u2028\u2029]+")
+_PUNCTUATION = re.compile(r"([\\`*_\[\]|~#])")
+_LEADING = re.compile(r"^(?:[-+=](?=[\s+=-]|$)|\d+(?=[.)](?:\s|$)))")
+_AFTER_RENDERING = re.compile(
+    r"(?P<mention>@)(?=[\w-])"
+    r"|(?P<gh>\bGH)(?=-\d)"
+    r"|(?P<scheme>:)(?=//)"
+    r"|(?P<www>\bwww)(?=\.)"
+    r"|(?P<mail>\b(?:mailto|xmpp))(?=:)",
+    re.IGNORECASE,
+)
+_REFERENCE = re.compile(r"\\#(?=\w)")
+_BACKQUOTED = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+
+
+def escape(text: str) -> str:
+    """Return Markdown that shows a text as it is, on one line.
+
+    Parameters
+    ----------
+    text
+        Anything.
+
+    Returns
+    -------
+    str
+        Safe within a paragraph, a list entry, a heading or a cell of a table.
+    """
+    return _LEADING.sub(_lead, _inline(_one_line(text)))
+
+
+def code(text: str, *, in_table: bool = False) -> str:
+    r"""Return a code span that shows a text as it is, on one line.
+
+    Parameters
+    ----------
+    text
+        Anything; nothing is shown as a pair of quotes.
+    in_table
+        Whether the span stands in a table, where a bar ends a cell even inside of code.
+    """
+    line = _one_line(text).replace("<!--", f"<{_BREAK}!--")
+    if not line:
+        return "“”"
+    longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
+    ticks = "`" * (longest + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    if in_table:
+        line = line.replace("|", r"\|")
+    return f"{ticks}{pad}{line}{pad}{ticks}"
+
+
+def prose(text: str, *, in_table: bool = False) -> str:
+    """Return a sentence of ours, in which backquotes mark code and everything else is escaped."""
+    line = _one_line(text)
+    parts, end = [], 0
+    for match in _BACKQUOTED.finditer(line):
+        parts += [_inline(line[end : match.start()]), code(match[2], in_table=in_table)]
+        end = match.end()
+    parts.append(_inline(line[end:]))
+    return _LEADING.sub(_lead, "".join(parts))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table; cells are Markdown already, with bars escaped."""
+    lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
+    lines += ["| " + " | ".join(cell.replace("\n", " ") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def bullets(items: Iterable[str]) -> str:
+    """Return a list; items are Markdown already, on one line each."""
+    return "\n".join(f"- {item}" for item in items)
+
+
+def details(summary: str, body: str, *, is_open: bool = False) -> str:
+    """Return a folded part; the summary is Markdown already without code spans, the body is Markdown."""
+    opened = " open" if is_open else ""
+    return f"<details{opened}>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+
+def fence(text: str, language: str = "") -> str:
+    """Return a block of code that holds a text as it is."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    safe = _UNSEEN.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return f"{ticks}{language}\n{safe.rstrip()}\n{ticks}"
+
+
+def fit(blocks: Sequence[str], note: str, *, limit: int = COMMENT_LIMIT) -> str:
+    """Join blocks that stand for themselves, as many from the start as fit.
+
+    Parameters
+    ----------
+    blocks
+        Markdown, the most important first. A block is left out whole, so that nothing stays open.
+    note
+        What to say where blocks were left out; ``{count}`` is replaced by their number.
+    limit
+        Characters that the whole may have.
+
+    Returns
+    -------
+    str
+        The text; blocks after the first one that does not fit are left out as well.
+    """
+    whole = "\n\n".join(blocks)
+    if len(whole) <= limit:
+        return whole
+    for kept in range(len(blocks) - 1, -1, -1):
+        text = "\n\n".join([*blocks[:kept], note.replace("{count}", str(len(blocks) - kept))])
+        if len(text) <= limit:
+            return text
+    return note.replace("{count}", str(len(blocks)))[:limit]
+
+
+def _one_line(text: str) -> str:
+    """Put a text on one line, without characters that cannot be seen."""
+    return _UNSEEN.sub("\ufffd", _SPACE.sub(" ", text)).strip()
+
+
+def _inline(line: str) -> str:
+    """Escape a part of a line."""
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = _PUNCTUATION.sub(r"\\\1", line)
+    line = _REFERENCE.sub(rf"\\#{_BREAK}", line)
+    line = _AFTER_RENDERING.sub(rf"\g<0>{_BREAK}", line)
+    return line.replace("$", "<span>$</span>")
+
+
+def _lead(match: re.Match[str]) -> str:
+    """Escape what would start a list or a rule at the start of a line."""
+    return f"{match[0]}{_BREAK}" if match[0].isdigit() else f"\\{match[0]}"
