@@ -8,10 +8,45 @@ from hypothesis import strategies as st
 
 from consdb_actions.report import markdown
 
-PIECES = (
-    "@everyone;@org/team;#12;GH-3;<!-- x -->;-->;|;`;``;\n;\r\n;\t;</details>;<img src=x>;[a](b);https://x.y;"
-    "www.x.y;*b*;_i_;~~s~~;&lt;;$x$;\\;word; ;é;# h;- l;1. n;+ l;===;---;\u202e;\x00;![i](u);a@b.c"
-).split(";")
+PIECES = [
+    "@everyone",
+    "@org/team",
+    "#12",
+    "GH-3",
+    "<!-- x -->",
+    "-->",
+    "|",
+    "`",
+    "``",
+    "\n",
+    "\r\n",
+    "\t",
+    "</details>",
+    "<img src=x>",
+    "[a](b)",
+    "https://x.y",
+    "www.x.y",
+    "*b*",
+    "_i_",
+    "~~s~~",
+    "&lt",
+    "",
+    "$x$",
+    "\\",
+    "word",
+    " ",
+    "é",
+    "# h",
+    "- l",
+    "1. n",
+    "+ l",
+    "===",
+    "---",
+    "\u202e",
+    "\x00",
+    "![i](u)",
+    "a@b.c",
+]
 HOSTILE = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=12).map("".join)
 
 BREAK = "\u200b"
