@@ -18,6 +18,7 @@ __all__ = ["cli", "main"]
 
 GROUPS = {
     "migrations": "Generate, check, preview and lint Alembic migrations.",
+    "approvals": "Show and publish who has approved a schema change.",
 }
 
 ISSUES = "https://github.com/lsst-dm/consdb-actions/issues"
@@ -44,7 +45,9 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(GROUPS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="consdb-actions")
 def cli() -> None:
     """Take a ConsDB schema change from a pull request to a proven migration and its deployment.

@@ -56,7 +56,7 @@ def evaluate(facts: Facts) -> Decision:
     if gone:
         notes.append(f"{gone} review{'s' if gone > 1 else ''} by accounts that no longer exist do not count.")
     notes.extend(
-        f"{login} in the policy is no account (any more); a renamed account must be renamed there too."
+        f"The policy names {login}, which is no account (any more); after a change of login, change it there."
         for login in facts.unknown_people
     )
     return Decision(
@@ -182,9 +182,9 @@ def _finish(facts: Facts, item: RoleVerdict) -> RoleVerdict:
     able = tuple(login for login in eligible(facts, item.role) if login.casefold() not in counting)
     if item.outcome is Outcome.APPROVED:
         return replace(item, eligible=able)
-    return replace(
-        item, eligible=able, warning=_warning(facts, item.role, able), label_word=label_word(facts, item.role)
-    )
+    # Where an approval counts and only a block stands in its way, nobody else is needed.
+    warning = "" if counting else _warning(facts, item.role, able)
+    return replace(item, eligible=able, warning=warning, label_word=label_word(facts, item.role))
 
 
 def _warning(facts: Facts, role: Role, able: tuple[str, ...]) -> str:

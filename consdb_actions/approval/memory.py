@@ -13,7 +13,10 @@ MARKER = "<!-- consdb-actions:approvals -->"
 """The first line of our comment."""
 
 KEPT = 20
-"""How many commits a comment remembers."""
+"""How many commits a comment remembers at most."""
+
+ROOM = 15_000
+"""Characters that the memory may take of a comment; the oldest commits are forgotten first."""
 
 _BLOCK = re.compile(r"<!-- consdb-actions:digests (?P<json>\{.*?\}) -->")
 _DIGEST = re.compile(r"[0-9A-Za-z:._-]{0,80}")
@@ -52,13 +55,20 @@ def remember(facts: Facts) -> str:
     known = [change for change in facts.changes if not change.problem]
     shas = {change.sha for change in known}
     kept = [*(change for change in earlier if change.sha not in shas), *known][-KEPT:]
+    while True:
+        text = _written(kept)
+        if len(text) <= ROOM or not kept:
+            return f"<!-- consdb-actions:digests {text} -->"
+        kept = kept[1:]
+
+
+def _written(changes: list[CommitChange]) -> str:
+    """Write digests as JSON that cannot end an HTML comment, whatever a path holds."""
     data = {
         change.sha: [[item.path, item.structure, item.text, item.verbatim] for item in change.changes]
-        for change in kept
+        for change in changes
     }
-    # A path may hold "--" and ">": neither may end the HTML comment.
-    text = json.dumps(data, separators=(",", ":")).replace("-", "\\u002d").replace(">", "\\u003e")
-    return f"<!-- consdb-actions:digests {text} -->"
+    return json.dumps(data, separators=(",", ":")).replace("-", "\\u002d").replace(">", "\\u003e")
 
 
 def _change(entry: object) -> Change:

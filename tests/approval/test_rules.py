@@ -109,7 +109,7 @@ def test_a1_a_renamed_login_is_still_the_same_person() -> None:
     team = Team("lsst/data-engineering", (renamed,))
     mine = Contributor("C", f"{renamed.id}+carl@users.noreply.github.com", None, "co-author")
     known = facts(replace(review("carl"), author=renamed), teams=(team,), unknown_people=("carl",))
-    assert "carl in the policy is no account" in evaluate(known).notes[0]
+    assert "The policy names carl, which is no account" in evaluate(known).notes[0]
     assert outcome(known, "de") is Outcome.APPROVED
     assert outcome(replace(known, commits=(written_by(mine),)), "de") is Outcome.MISSING
 

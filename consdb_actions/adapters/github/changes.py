@@ -15,6 +15,9 @@ from consdb_actions.schema.model import Schema
 
 __all__ = ["change_of_file", "changes_at"]
 
+DIGITS = 32
+"""Hexadecimal digits kept of a digest: 128 bits, so that a comment has room for many."""
+
 
 def changes_at(contents: Contents, base: str, commit: str, wanted: Wanted) -> CommitChange:
     """Compare the schemas at a commit with those at the point where it left the base branch.
@@ -86,8 +89,8 @@ def change_of_file(path: str, old: bytes | None, new: bytes | None) -> Change:
     nothing = digest_delta(compare(same, same))
     return Change(
         path,
-        UNCHANGED if digest.structure == nothing.structure else digest.structure,
-        UNCHANGED if digest.text == nothing.text else digest.text,
+        UNCHANGED if digest.structure == nothing.structure else digest.structure[:DIGITS],
+        UNCHANGED if digest.text == nothing.text else digest.text[:DIGITS],
         verbatim,
     )
 
@@ -106,4 +109,4 @@ def _verbatim(old: bytes | None, new: bytes | None) -> str:
     diff = list(difflib.unified_diff(before, after, n=3, lineterm=""))[2:]
     lines = ["@@" if line.startswith("@@") else line for line in diff]
     content = "\n".join([str(old is None), str(new is None), *lines])
-    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]

@@ -108,7 +108,7 @@ class ApiContents:
         try:
             return self._github.get(self._root + path, params, lasting=True)
         except GitHubError as error:
-            if error.status in (404, 409, 422):
+            if error.status == 404:
                 raise UnreachableError(f"GitHub no longer has commit {commit[:8]}") from error
             raise
 

@@ -27,10 +27,10 @@ from consdb_actions.approval.memory import MARKER, own_comments, recall
 from consdb_actions.approval.people import NOREPLY, roles_of
 from consdb_actions.approval.plan import CONTEXT
 from consdb_actions.approval.policy import Policy
+from consdb_actions.config import CONFIG_PATH
 
-__all__ = ["CONFIG_PATH", "Gatherer", "open_pulls", "pulls_of_commit"]
+__all__ = ["Gatherer", "open_pulls", "pulls_of_commit"]
 
-CONFIG_PATH = ".github/consdb-actions.yaml"
 
 PolicyReader = Callable[[bytes | None, str], Policy]
 """Makes a policy of the configuration file's bytes (None: there is none) and of its name for messages."""

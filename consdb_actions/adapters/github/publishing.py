@@ -24,39 +24,41 @@ class Publisher:
         The connection.
     repository
         ``owner/name``.
-    identity
-        Our own account, by which our comments are known.
 
     Attributes
     ----------
     identity
-        Our own account as GitHub showed it with what we wrote last.
+        Our own account, by which our comments are known, as GitHub showed it with what we wrote last.
     warnings
         What could not be done and does not matter enough to fail.
     asking
         False once somebody could not be asked for a review: trying again would fail again.
     """
 
-    def __init__(self, github: GitHub, repository: str, identity: Account) -> None:
+    def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
         self._root = f"/repos/{repository}"
-        self.identity = identity
+        self.identity: Account | None = None
         self.warnings: list[str] = []
         self.asking = True
+        self._written: int | None = None
 
-    def publish(self, plan: Plan) -> None:
+    def publish(self, plan: Plan, identity: Account) -> None:
         """Carry out a plan; the status comes first, because merging hangs on it.
 
         Parameters
         ----------
         plan
             The changes to make.
+        identity
+            Our own account.
 
         Raises
         ------
         GitHubError
             GitHub refused, or could not be reached within the bounds. Running again goes on from there.
         """
+        self.identity = identity
         issue = f"{self._root}/issues/{plan.number}"
         if plan.status is not None:
             self._set_status(plan.status)
@@ -84,7 +86,7 @@ class Publisher:
         def landed() -> Any:
             page = next(self._github.pages(f"{self._root}/commits/{status.sha}/statuses"))
             newest = next((item for item in page if item["context"] == status.context), None)
-            if newest is None or not self.identity.same_as(reading.account(newest.get("creator"))):
+            if newest is None or not self._ours(newest.get("creator")):
                 return None
             return newest if all(newest.get(key) == value for key, value in body.items()) else None
 
@@ -94,18 +96,20 @@ class Publisher:
     def _comment(self, issue: str, comment: CommentPlan) -> None:
         """Write our comment: a new one, or a new body."""
         body = {"body": comment.body}
-        if comment.id is not None:
-            self._unless_gone("PATCH", f"{self._root}/issues/comments/{comment.id}", body)
+        # A list may lag behind: what this run wrote is there, even when the next look does not show it yet.
+        known = comment.id or self._written
+        if known is not None:
+            self._unless_gone("PATCH", f"{self._root}/issues/comments/{known}", body)
             return
 
         def landed() -> Any:
             for item in self._github.items(f"{issue}/comments"):
-                ours = self.identity.same_as(reading.account(item.get("user")))
-                if ours and (item.get("body") or "").lstrip().startswith(MARKER):
+                if self._ours(item.get("user")) and (item.get("body") or "").lstrip().startswith(MARKER):
                     return item
             return None
 
         done = self._github.write("POST", f"{issue}/comments", body, landed=landed)
+        self._written = done["id"]
         self._learn(done.get("user"))
 
     def _ensure_label(self, role: Role) -> None:
@@ -167,6 +171,10 @@ class Publisher:
         except GitHubError as error:
             if error.status != 404:
                 raise
+
+    def _ours(self, user: Any) -> bool:
+        """Tell whether an account is our own."""
+        return self.identity is not None and self.identity.same_as(reading.account(user))
 
     def _learn(self, user: Any) -> None:
         """Take our own account from an answer."""

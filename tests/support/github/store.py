@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 __all__ = ["CommitInfo", "Entry", "GitStore", "Signature", "TagInfo"]
+
+
+_READING = ("cat-file", "rev-parse", "for-each-ref", "merge-base", "rev-list", "ls-tree", "diff", "diff-tree")
+_SHA = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -57,10 +62,14 @@ class Entry:
 
 @dataclass
 class GitStore:
-    """A bare repository on disk. What a SHA names never changes, so answers about it are remembered."""
+    """A bare repository on disk.
+
+    What a SHA names never changes, so answers about it are kept; those about refs are kept until git writes.
+    """
 
     path: Path
     _memory: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+    _refs: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def create(cls, path: Path) -> GitStore:
@@ -72,6 +81,8 @@ class GitStore:
 
     def git(self, *args: str, stdin: bytes = b"", check: bool = True) -> bytes:
         """Run git in the repository, free of the user's own configuration."""
+        if args[0] not in _READING:
+            self._refs.clear()
         env = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.path),
@@ -191,16 +202,25 @@ class GitStore:
 
     def resolve(self, name: str) -> str | None:
         """Return the commit that a SHA or the full name of a ref stands for."""
-        return (
-            self.git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False).decode().strip()
-            or None
-        )
+        args = ("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+        return self._remembered(args, lasting=bool(_SHA.fullmatch(name))) or None
 
     def ref(self, name: str) -> tuple[str, str] | None:
         """Return type and SHA of the object that a ref, such as refs/heads/main, points to."""
-        line = self.git("for-each-ref", "--format=%(objecttype) %(objectname)", name, check=False).decode()
-        kind, _, sha = line.strip().partition(" ")
+        args = ("for-each-ref", "--format=%(objecttype) %(objectname)", name)
+        kind, _, sha = self._remembered(args, lasting=False).partition(" ")
         return (kind, sha) if sha and "\n" not in sha else None
+
+    def _remembered(self, args: tuple[str, ...], *, lasting: bool) -> str:
+        """Run git for an answer that holds until something is written, or for ever when there is one."""
+        if args in self._memory:
+            return self._memory[args].decode()
+        key = "\0".join(args)
+        if key not in self._refs:
+            self._refs[key] = self.git(*args, check=False).decode().strip()
+        if lasting and self._refs[key]:
+            self._memory[args] = self._refs[key].encode()
+        return self._refs[key]
 
     def refs(self, prefix: str) -> list[tuple[str, str, str]]:
         """List name, type and SHA of all refs whose name starts so."""
@@ -218,7 +238,7 @@ class GitStore:
 
     def type_of(self, sha: str) -> str:
         """Return commit, tree, blob or tag; empty when there is no such object."""
-        return self.git("cat-file", "-t", sha, check=False).decode().strip()
+        return self._remembered(("cat-file", "-t", sha), lasting=True)
 
     def entries(self, tree: str, *, recursive: bool) -> list[Entry]:
         """List a tree, folders included."""
@@ -235,7 +255,7 @@ class GitStore:
         return self.lasting("cat-file", "blob", sha)
 
     def merge_base(self, one: str, other: str) -> str | None:
-        return self.git("merge-base", one, other, check=False).decode().strip() or None
+        return self._remembered(("merge-base", one, other), lasting=True) or None
 
     def between(self, base: str, head: str) -> list[str]:
         """List the commits of head that base does not have, oldest first."""

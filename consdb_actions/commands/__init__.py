@@ -1,0 +1,1 @@
+"""The commands; each reads options, gathers facts, calls one function, and renders."""

@@ -1,0 +1,288 @@
+"""``consdb-actions approvals``: who has approved a schema change, and what is still missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consdb_actions.adapters.config_file import load_config, parse_config
+from consdb_actions.adapters.files import write_all
+from consdb_actions.adapters.github import GitHub, GitHubError, Target, connect, target_of_event
+from consdb_actions.adapters.github.client import DEFAULT_API
+from consdb_actions.adapters.github.contents import ApiContents, CloneContents, Contents
+from consdb_actions.adapters.github.gathering import Gatherer, open_pulls, pulls_of_commit
+from consdb_actions.adapters.github.publishing import Publisher
+from consdb_actions.adapters.runner import Runner
+from consdb_actions.approval.codec import facts_from_json, facts_to_json
+from consdb_actions.approval.evaluate import evaluate
+from consdb_actions.approval.facts import Facts
+from consdb_actions.approval.policy import Policy, policy_from_mapping
+from consdb_actions.commands.approvals_run import Result, sync_pull
+from consdb_actions.errors import ConsdbActionsError, InputError
+from consdb_actions.report.approvals import render_json, render_plan, render_text, render_tree
+from consdb_actions.report.approvals_comment import render_comment
+
+__all__ = ["group"]
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
+
+
+def _option(*names: str, **values: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare an option that an environment variable can give as well."""
+    name = next(name for name in names if name.startswith("--")).removeprefix("--")
+    return click.option(*names, envvar=f"CONSDB_{name.replace('-', '_').upper()}", **values)
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that both commands have."""
+    options = (
+        _option("--repo", metavar="OWNER/NAME", help="Repository; GITHUB_REPOSITORY by default."),
+        _option("--pr", type=click.IntRange(min=1), metavar="N", help="Number of the pull request."),
+        _option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Configuration to use instead of the one on the base branch.",
+        ),
+        _option("--now", metavar="ISO", help="Moment for which designations are looked at; now by default."),
+        _option(
+            "--sdm-schemas",
+            type=click.Path(path_type=Path, file_okay=False),
+            help="Clone to read schema files from; without it they are read over the API.",
+        ),
+        _option(
+            "--dump-facts",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write what was seen to this file, to replay it with status --facts.",
+        ),
+        _option(
+            "--max-calls",
+            type=click.IntRange(min=1),
+            default=2000,
+            show_default=True,
+            help="Calls to GitHub that the run may make.",
+        ),
+        _option("--explain", is_flag=True, help="Print the tree of verdicts."),
+        _option(
+            "--format",
+            "output",
+            type=click.Choice(["text", "json", "markdown"]),
+            default="text",
+            show_default=True,
+            help="How to print the result.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group()
+def group() -> None:
+    """Show and publish who has approved a schema change.
+
+    The policy is the section "approvals" of .github/consdb-actions.yaml on the pull request's base branch.
+    The token is taken from GITHUB_TOKEN, the server from GITHUB_API_URL.
+    """
+
+
+@group.command()
+@_option(
+    "--facts",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Replay facts that --dump-facts wrote; nothing else is read, and no token is needed.",
+)
+@_common
+def status(facts: Path | None, **options: Any) -> int:
+    """Show what is approved and what is missing; exit 1 while a role is missing. Nothing is changed."""
+    if facts is not None:
+        seen = _read_facts(facts)
+        result = Result.of(seen, evaluate(seen))
+    else:
+        with _Session(options) as session:
+            if options["pr"] is None:
+                raise InputError(
+                    "no pull request is given", remedy="Name one with --pr, or give --facts FILE."
+                )
+            result = session.run(options["pr"], dry_run=True)
+    _show([result], options)
+    return 0 if result.decision.approved else 1
+
+
+@group.command()
+@_option(
+    "--event",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Payload of the event that started the workflow (GITHUB_EVENT_PATH); it says which pull requests.",
+)
+@_option("--event-name", help="Name of that event; GITHUB_EVENT_NAME by default.")
+@_option("--dry-run", is_flag=True, help="Print what would be changed, and change nothing.")
+@_common
+def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: Any) -> int:
+    """Publish the status consdb/approvals, the role labels and the comment.
+
+    Everything is read anew from GitHub each time. The exit code is 0 once the state is published, whatever it
+    is. Without --pr and --event, all open pull requests are looked at.
+    """
+    target = Target(everything=True)
+    if options["pr"] is not None:
+        target = Target(numbers=(options["pr"],))
+    elif event is not None:
+        name = event_name or os.environ.get("GITHUB_EVENT_NAME", "")
+        target = target_of_event(_read_json(event), name, place=str(event))
+    options["repo"] = options["repo"] or target.repository
+    with _Session(options) as session:
+        results, failures = session.run_all(target, dry_run=dry_run)
+    _show(results, options)
+    if dry_run:
+        for result in results:
+            click.echo(render_plan(result.plan))
+    if failures:
+        raise failures[0]
+    return 0
+
+
+class _Session:
+    """A connection, and what every pull request of a run has in common."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._repository = _repository(options["repo"] or os.environ.get("GITHUB_REPOSITORY", ""))
+        self._now = _moment(options["now"])
+        self._runner = Runner.from_environ(os.environ)
+        token = os.environ.get("GITHUB_TOKEN", "")
+        url = os.environ.get("GITHUB_API_URL") or DEFAULT_API
+        self._github: GitHub = connect(token, url, limit=options["max_calls"])
+        contents: Contents = ApiContents(self._github, self._repository)
+        if options["sdm_schemas"] is not None:
+            contents = CloneContents(options["sdm_schemas"], contents)
+        policy = None
+        if options["config"] is not None:
+            config = load_config(options["config"])
+            policy = (policy_from_mapping(config.approvals, place="approvals"), str(options["config"]))
+        self._gatherer = Gatherer(self._github, self._repository, contents, _read_policy, policy)
+
+    def __enter__(self) -> _Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        click.echo(str(self._github.budget), err=True)
+        self._github.close()
+
+    def numbers(self, target: Target) -> list[int]:
+        """List the pull requests that are meant."""
+        if target.numbers:
+            return list(target.numbers)
+        if target.commit:
+            return pulls_of_commit(self._github, self._repository, target.commit)
+        return open_pulls(self._github, self._repository)
+
+    def run(self, number: int, *, dry_run: bool) -> Result:
+        """Look at one pull request, and publish unless this is a dry run."""
+        publisher = None if dry_run else Publisher(self._github, self._repository)
+        result = sync_pull(self._gatherer, publisher, number, self._now)
+        for warning in result.warnings:
+            click.echo(f"Warning: {warning}", err=True)
+            self._runner.annotation("warning", warning)
+        return result
+
+    def run_all(self, target: Target, *, dry_run: bool) -> tuple[list[Result], list[ConsdbActionsError]]:
+        """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
+        results: list[Result] = []
+        failures: list[ConsdbActionsError] = []
+        numbers = self.numbers(target)
+        for number in numbers:
+            try:
+                results.append(self.run(number, dry_run=dry_run))
+            except (GitHubError, InputError) as error:
+                # Only what GitHub says of this one pull request is its own trouble.
+                if len(numbers) == 1 or (isinstance(error, GitHubError) and error.status not in (404, 422)):
+                    raise
+                click.echo(f"Pull request {number} could not be looked at: {error.cause}", err=True)
+                failures.append(error)
+        return results, failures
+
+
+def _show(results: list[Result], options: dict[str, Any]) -> None:
+    """Print the results, write the facts, and tell the runner."""
+    if options["dump_facts"] is not None:
+        _dump(options["dump_facts"], [result.facts for result in results])
+    if options["output"] == "json":
+        rendered = [render_json(result.facts, result.decision) for result in results]
+        click.echo(json.dumps(rendered[0] if len(rendered) == 1 else rendered, indent=2))
+    for result in results:
+        if options["output"] == "text":
+            click.echo(render_text(result.facts, result.decision))
+        elif options["output"] == "markdown":
+            click.echo(render_comment(result.facts, result.decision))
+        if options["explain"] and options["output"] != "json":
+            click.echo(render_tree(result.decision))
+    if not results and options["output"] == "text":
+        click.echo("There is no open pull request to look at.")
+    runner = Runner.from_environ(os.environ)
+    runner.output("count", str(len(results)))
+    if len(results) == 1:
+        runner.output("state", results[0].decision.state.value)
+        runner.output("description", results[0].decision.description)
+    for result in results:
+        runner.summary(render_comment(result.facts, result.decision))
+
+
+def _dump(path: Path, facts: list[Facts]) -> None:
+    """Write the facts of one pull request; a file holds one."""
+    if len(facts) != 1:
+        raise InputError(
+            f"--dump-facts writes one pull request, and there are {len(facts)}", remedy="Name one with --pr."
+        )
+    write_all({path: json.dumps(facts_to_json(facts[0]), indent=1) + "\n"}, overwrite=True)
+
+
+def _read_facts(path: Path) -> Facts:
+    """Read facts that --dump-facts wrote."""
+    return facts_from_json(_read_json(path), place=str(path))
+
+
+def _read_json(path: Path) -> object:
+    """Read a JSON file."""
+    try:
+        data: object = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("there is no such file", place=str(path), remedy="Check the path.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"this is not JSON: {error}", place=str(path), remedy="Give a JSON file.") from error
+    return data
+
+
+def _read_policy(data: bytes | None, place: str) -> Policy:
+    """Make a policy of the base branch's configuration file."""
+    if data is None:
+        return policy_from_mapping({})
+    return policy_from_mapping(parse_config(data, source=place).approvals, place=f"{place}: approvals")
+
+
+def _repository(name: str) -> str:
+    """Check a repository's name, which becomes part of addresses."""
+    if not _REPOSITORY.fullmatch(name):
+        raise InputError(
+            f'"{name[:150]}" is no repository' if name else "no repository is given",
+            remedy="Give --repo OWNER/NAME, such as lsst/sdm_schemas.",
+        )
+    return name
+
+
+def _moment(text: str | None) -> datetime:
+    """Read --now; a moment without a zone is UTC."""
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f'--now is "{text[:60]}", which is no moment', remedy="Write it as 2026-03-02T09:00:00Z."
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

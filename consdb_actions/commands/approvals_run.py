@@ -1,0 +1,98 @@
+"""One pull request from facts to what GitHub shows, until both agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from consdb_actions.adapters.github.gathering import Gatherer
+from consdb_actions.adapters.github.publishing import Publisher
+from consdb_actions.approval.evaluate import evaluate
+from consdb_actions.approval.facts import Facts
+from consdb_actions.approval.plan import Plan, make_plan
+from consdb_actions.approval.verdict import Decision
+from consdb_actions.report.approvals_comment import render_comment
+
+__all__ = ["Result", "sync_pull"]
+
+PASSES = 4
+"""How often a run looks again whether something changed while it wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was found, decided and done for one pull request.
+
+    Attributes
+    ----------
+    facts, decision
+        As they were when the run ended.
+    plan
+        What the first look asked to be changed.
+    warnings
+        What could not be done and does not matter enough to fail.
+    """
+
+    facts: Facts
+    decision: Decision
+    plan: Plan
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, facts: Facts, decision: Decision) -> Result:
+        """Return the result of looking at facts, with the plan that follows."""
+        return cls(facts, decision, make_plan(facts, decision, render_comment(facts, decision)))
+
+
+def sync_pull(gatherer: Gatherer, publisher: Publisher | None, number: int, now: datetime) -> Result:
+    """Gather, decide and publish, and look again until there is nothing left to change (rule A10).
+
+    Whoever of two runs at once looks last makes the end state; looking again is cheap, because GitHub answers
+    what did not change without cost.
+
+    Parameters
+    ----------
+    gatherer
+        Reads the facts.
+    publisher
+        Writes the plan; None makes this a dry run.
+    number
+        The pull request.
+    now
+        The moment for which designations are looked at.
+
+    Returns
+    -------
+    Result
+        Facts, decision, and what was done.
+
+    Raises
+    ------
+    GitHubError
+        GitHub refused, or could not be reached within the bounds. Running again goes on from there.
+    InputError
+        The policy of the base branch is wrong.
+    """
+    warnings: list[str] = []
+    first: Plan | None = None
+    for _ in range(PASSES):
+        facts = gatherer.gather(number, now)
+        decision = evaluate(facts)
+        plan = make_plan(facts, decision, render_comment(facts, decision))
+        if publisher is not None and not publisher.asking:
+            plan = replace(plan, ask_people=(), ask_teams=())
+        first = first or plan
+        if facts.pull.state != "open":
+            first = Plan(number)
+            warnings.append(f"pull request {number} is closed; nothing is published")
+            break
+        if publisher is None or plan.empty:
+            break
+        publisher.publish(plan, facts.identity)
+        gatherer.identity = publisher.identity
+    else:
+        warnings.append(
+            f"pull request {number} kept changing while it was looked at; the next run goes on from there"
+        )
+    warnings.extend(publisher.warnings if publisher is not None else ())
+    return Result(facts, decision, first or plan, tuple(dict.fromkeys(warnings)))

@@ -1,0 +1,208 @@
+"""The comment on a pull request that shows its approvals (rules A9 and S5)."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from consdb_actions.approval.facts import Facts
+from consdb_actions.approval.memory import MARKER, remember
+from consdb_actions.approval.verdict import (
+    Decision,
+    Outcome,
+    ReviewVerdict,
+    RoleVerdict,
+    Standing,
+    State,
+)
+from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fit, table
+
+__all__ = ["render_comment"]
+
+SHOWN = 3
+"""How many reviews that do not count the table gives a reason for; the folded part has all."""
+
+_SIGNS = {
+    Outcome.APPROVED: "✅ approved",
+    Outcome.BLOCKED: "❌ changes requested",
+    Outcome.STALE: "🔁 stale",
+    Outcome.MISSING: "⏳ missing",
+    Outcome.ERROR: "⚠️ unknown",
+}
+
+
+def render_comment(facts: Facts, decision: Decision) -> str:
+    """Write the comment; the same facts give the same text, whenever it is written.
+
+    Parameters
+    ----------
+    facts
+        The facts.
+    decision
+        The decision that they led to.
+
+    Returns
+    -------
+    str
+        GitHub Markdown, with our marker in front and the digests behind.
+    """
+    memory = remember(facts)
+    blocks = [_heading(decision)]
+    if decision.applicable:
+        blocks.append(_table(facts, decision))
+        blocks.extend(_alerts(facts, decision))
+    blocks.append(
+        f"<sub>For commit {_commit(facts, facts.pull.head)}, by the policy in {escape(facts.policy_source)}. "
+        "This comment keeps itself up to date.</sub>"
+    )
+    if decision.applicable:
+        blocks += [_help(facts), _details(facts, decision)]
+    note = "_There was no room for {count} more parts; `consdb-actions approvals status` prints them._"
+    text = fit(blocks, note, limit=COMMENT_LIMIT - len(MARKER) - len(memory) - 100)
+    return "\n\n".join([MARKER, text, memory])
+
+
+def _heading(decision: Decision) -> str:
+    """Write the verdict first."""
+    if not decision.applicable:
+        return f"### Approvals of the schema change\n\n{escape(decision.description)}."
+    done = sum(1 for item in decision.roles if item.outcome is Outcome.APPROVED)
+    count = f"{done} of {len(decision.roles)} roles have approved the schema change"
+    if decision.state is State.SUCCESS:
+        return "### ✅ The schema change is approved"
+    if decision.approved:
+        return "### ⏳ The schema change is approved, and the pull request is still a draft"
+    sign = {State.ERROR: "⚠️", State.FAILURE: "❌"}.get(decision.state, "⏳")
+    return f"### {sign} {count}"
+
+
+def _table(facts: Facts, decision: Decision) -> str:
+    """Write one line for each role."""
+    return table(
+        ("Role", "State", "Who, when, for which commit", "What is open"),
+        [
+            (f"**{escape(item.role.title)}**", _SIGNS[item.outcome], _who(facts, item), _open(facts, item))
+            for item in decision.roles
+        ],
+    )
+
+
+def _who(facts: Facts, item: RoleVerdict) -> str:
+    """Say who approved, when, for which commit, and over which push the approval was kept."""
+    standings = (Standing.BLOCKS,) if item.outcome is Outcome.BLOCKED else (Standing.STALE,)
+    shown = [item.approver] if item.approver is not None else _of(item, *standings)
+    if not shown:
+        return "nobody"
+    return "<br>".join(_review(facts, review) for review in shown)
+
+
+def _review(facts: Facts, review: ReviewVerdict) -> str:
+    """Write one review: its author, its day, its commit and what came after it."""
+    day = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "on an unknown day"
+    text = (
+        f"{_person(facts, review.author.login)}, [{day}]({review.url})"
+        if review.url
+        else (f"{_person(facts, review.author.login)}, {day}")
+    )
+    if review.commit is None:
+        return text
+    text += f", for {_commit(facts, review.commit)}"
+    if review.kept:
+        text += (
+            f"; kept over later pushes, which left the change as it was ({_compare(facts, review.commit)})"
+        )
+    elif review.standing is Standing.STALE:
+        text += f" ({_compare(facts, review.commit)})"
+    return text
+
+
+def _open(facts: Facts, item: RoleVerdict) -> str:
+    """Say what is missing and who can give it."""
+    if item.outcome is Outcome.APPROVED:
+        return ""
+    able = ", ".join(_person(facts, login) for login in item.eligible)
+    if item.outcome is Outcome.BLOCKED:
+        who = " and ".join(review.author.login for review in _of(item, Standing.BLOCKS))
+        return f"Blocked until {escape(who)} approves or the review is dismissed."
+    if item.outcome is Outcome.ERROR:
+        return (
+            f"{_sentence(facts, item.reason)} Nothing counts and no label is taken off until it can be read."
+        )
+    rejected = [f"{review.author.login}: {review.reason}" for review in _of(item, Standing.REJECTED)][:SHOWN]
+    words = [_sentence(facts, item.reason), *(_sentence(facts, text) for text in rejected)]
+    words.append(f"Can approve: {able}." if able else "Nobody can approve now.")
+    return " ".join(words)
+
+
+def _alerts(facts: Facts, decision: Decision) -> list[str]:
+    """Write what needs somebody's attention: the last person left, labels taken off, notes."""
+    words = [item.warning for item in decision.roles if item.warning]
+    words += [item.label_word for item in decision.roles if item.label_word]
+    words += decision.notes
+    if not words:
+        return []
+    return ["\n".join(["> [!WARNING]", *(f"> - {_sentence(facts, word)}" for word in words)])]
+
+
+def _details(facts: Facts, decision: Decision) -> str:
+    """Fold every review that was looked at."""
+    lines = []
+    for item in decision.roles:
+        lines.append(f"- **{escape(item.role.title)}**: {escape(item.reason)}")
+        lines.extend(_line(facts, review) for review in item.reviews)
+        also = "also " if item.outcome is Outcome.APPROVED else ""
+        lines += [f"  - can {also}approve: {escape(', '.join(item.eligible))}"] if item.eligible else []
+    if decision.others:
+        lines.append("- **No role**")
+        lines.extend(_line(facts, review) for review in decision.others)
+    return details("Every review, and why it counts or does not", "\n".join(lines))
+
+
+def _line(facts: Facts, review: ReviewVerdict) -> str:
+    """Write one review in the folded part."""
+    return f"  - {_review(facts, review)}: {escape(review.reason)}"
+
+
+def _help(facts: Facts) -> str:
+    """Fold how to approve."""
+    ids = " or ".join(code(f"consdb: {role.id}") for role in facts.policy.roles)
+    lines = [
+        "Approve in a review. Labels are only shown here: setting one by hand does not approve.",
+        f"Who holds several roles says for which the review is, in a line of its own: {ids}.",
+        "An approval holds over later pushes as long as they leave the schema change as it is.",
+        "Changes requested by a holder of a role block it until they approve or the review is dismissed.",
+    ]
+    if facts.policy.distinct:
+        lines.append("The roles must be filled by different people.")
+    return details("How approving works", bullets(lines))
+
+
+def _of(item: RoleVerdict, *standings: Standing) -> list[ReviewVerdict]:
+    """List the reviews of a role with some standings."""
+    return [review for review in item.reviews if review.standing in standings]
+
+
+def _person(facts: Facts, login: str) -> str:
+    """Write a person as a link and not as a mention, which would notify."""
+    server = facts.html_url.rsplit("/", 2)[0]
+    return f"[{escape(login)}]({server}/{quote(login.removesuffix('[bot]'))})"
+
+
+def _commit(facts: Facts, sha: str) -> str:
+    """Write a commit as a link."""
+    return f"[{code(sha[:8])}]({facts.html_url}/commit/{sha})"
+
+
+def _compare(facts: Facts, sha: str) -> str:
+    """Link what the pushes since a commit changed; two dots compare the trees, also after a force-push."""
+    return f"[compare]({facts.html_url}/compare/{sha}..{facts.pull.head})"
+
+
+def _sentence(facts: Facts, text: str) -> str:
+    """Write a reason as a sentence; one that starts with a login keeps its small letter."""
+    logins = {review.author.login for review in facts.reviews if review.author is not None}
+    logins |= {account.login for account in facts.accounts}
+    logins |= {member.login for team in facts.teams for member in team.members}
+    if re.split(r"[\s:,]", text, maxsplit=1)[0] not in logins:
+        text = text[:1].upper() + text[1:]
+    return escape(text if text.endswith(".") else f"{text}.")

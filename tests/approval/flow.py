@@ -1,0 +1,37 @@
+"""Runs of the program on a scene, as the tests of whole flows need them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from consdb_actions.adapters.github import GitHub, connect
+from consdb_actions.adapters.github.contents import ApiContents
+from consdb_actions.adapters.github.gathering import Gatherer
+from consdb_actions.adapters.github.publishing import Publisher
+from consdb_actions.approval.policy import Policy, policy_from_mapping
+from consdb_actions.commands.approvals_run import Result, sync_pull
+from tests.support.approvals import REPOSITORY, TOKEN, Scene
+from tests.support.github import GitHubDouble, TestClock
+
+__all__ = ["NOW", "gatherer", "read_policy", "run"]
+
+NOW = datetime(2026, 3, 20, tzinfo=UTC)
+
+
+def read_policy(data: bytes | None, place: str) -> Policy:
+    return policy_from_mapping(json.loads(data)["approvals"] if data else {}, place=place)
+
+
+def gatherer(github: GitHub) -> Gatherer:
+    return Gatherer(github, REPOSITORY, ApiContents(github, REPOSITORY), read_policy)
+
+
+def run(scene: Scene, double: GitHubDouble, *, dry: bool = False) -> Result:
+    """Sync the scene's pull request once."""
+    github = connect(TOKEN, double.url, clock=TestClock(), timeout=1)
+    try:
+        publisher = None if dry else Publisher(github, REPOSITORY)
+        return sync_pull(gatherer(github), publisher, scene.pull.number, NOW)
+    finally:
+        github.close()

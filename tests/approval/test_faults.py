@@ -1,0 +1,169 @@
+"""Rule F1 for whole runs: a fault at any call, then a second run, ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from consdb_actions.adapters.github import GitHubError
+from consdb_actions.adapters.github.client import ATTEMPTS
+from consdb_actions.approval.memory import MARKER
+from tests.approval.flow import run
+from tests.support.approvals import Scene, schema_yaml
+from tests.support.github import Fault, GitHubDouble, Kind, World
+from tests.support.github.plugin import TRIED
+
+OURS = "github-actions[bot]"
+
+
+def fresh(world: World) -> Scene:
+    """Nothing is there yet: status, comment, labels and requests are all made."""
+    scene = Scene(world)
+    scene.approve("dan", "carl")
+    return scene
+
+
+def update(world: World) -> Scene:
+    """Something of everything is there and wrong: it is changed, taken off or removed."""
+    scene = Scene(world)
+    scene.approve("dan", "carl", "olga")
+    columns = {**Scene.ADDED, "dimm_seeing": {**Scene.ADDED["dimm_seeing"], "description": "DIMM seeing."}}
+    scene.push(schema_yaml(columns))
+    for label in ("approved: data-engineering", "approved: product-owner"):
+        scene.label(label, "mallory")
+    world.comment(scene.repo, 1, "mallory", f"{MARKER}\nforged")
+    for _ in range(3):
+        world.comment(scene.repo, 1, OURS, f"{MARKER}\nold")
+    world.status(scene.repo, scene.head, "consdb/approvals", "success", who="mallory")
+    return scene
+
+
+FLOWS: dict[str, Callable[[World], Scene]] = {"first run": fresh, "update": update}
+
+PASSING = [Kind.SECONDARY]
+LASTING = [Kind.INTERNAL, Kind.INVALID]
+AFTER = [Kind.DONE_THEN_RESET]
+SLOW_PASSING = [
+    Kind.TIMEOUT,
+    Kind.INTERNAL,
+    Kind.BAD_GATEWAY,
+    Kind.RESET,
+    Kind.TOO_MANY,
+    Kind.CONFLICT,
+    Kind.GARBLED,
+]
+SLOW_LASTING = [
+    Kind.BAD_GATEWAY,
+    Kind.UNAVAILABLE,
+    Kind.RESET,
+    Kind.SECONDARY,
+    Kind.TOO_MANY,
+    Kind.PRIMARY,
+    Kind.CONFLICT,
+    Kind.FORBIDDEN,
+]
+SLOW_AFTER = [Kind.DONE_THEN_502, Kind.GARBLED]
+
+
+@dataclass(frozen=True)
+class At:
+    """A call of the undisturbed run: its method and target, and how many equal ones came before."""
+
+    method: str
+    target: str
+    before: int
+
+
+def copy_of(scene: Scene) -> Scene:
+    """Return the same scene in a world of its own; nothing in these flows writes git."""
+    twin = Scene.__new__(Scene)
+    twin.__dict__.update(scene.__dict__)
+    twin.world = scene.world.copy()
+    twin.repo = twin.world.repos[scene.repo.full_name]
+    twin.pull = twin.repo.pulls[scene.pull.number]
+    return twin
+
+
+def calls_of(double: GitHubDouble) -> list[At]:
+    """List the calls that a double served."""
+    seen: Counter[tuple[str, str]] = Counter()
+    calls = []
+    for call in double.log:
+        key = (call.method, call.target)
+        calls.append(At(*key, seen[key]))
+        seen[key] += 1
+    return calls
+
+
+def twice(scene: Scene) -> list[str]:
+    """Name what was done twice."""
+    comments = [
+        item.body
+        for item in scene.repo.comments
+        if item.body.startswith(MARKER) and "forged" not in item.body
+    ]
+    statuses = [
+        (item.state, item.description)
+        for item in scene.repo.statuses
+        if item.creator == scene.world.user(OURS).id
+    ]
+    asked = [event.data.get("user") for event in scene.pull.timeline if event.kind == "review_requested"]
+    found = ["comment"] if len(comments) != 1 else []
+    found += ["status" for one, other in itertools.pairwise(statuses) if one == other]
+    return found + [f"request {person}" for person, count in Counter(asked).items() if count > 1]
+
+
+def attempts(
+    kinds_once: list[Kind], kinds_lasting: list[Kind], kinds_after: list[Kind], call: At
+) -> Iterator[Fault]:
+    """Make the faults to try at a call."""
+    where: dict[str, Any] = {"method": call.method, "target": call.target, "skip": call.before}
+    yield from (Fault(kind, **where) for kind in kinds_once)
+    yield from (Fault(kind, times=ATTEMPTS, **where) for kind in kinds_lasting)
+    if call.method != "GET":
+        for kind in kinds_after:
+            yield Fault(kind, **where)
+            yield Fault(kind, times=ATTEMPTS, **where)
+
+
+def tried(world: World, flow: str, once: list[Kind], lasting: list[Kind], after: list[Kind]) -> int:
+    """Try every fault at every call of a flow and return how many there were."""
+    scene = FLOWS[flow](world)
+    undisturbed = copy_of(scene)
+    count = 0
+    with GitHubDouble(undisturbed.world) as double:
+        run(undisturbed, double)
+        calls = calls_of(double)
+        expected = undisturbed.shown()
+        assert twice(undisturbed) == []
+        for call in calls:
+            for fault in attempts(once, lasting, after, call):
+                twin = copy_of(scene)
+                double.world, double.faults = twin.world, [fault]
+                with contextlib.suppress(GitHubError):
+                    run(twin, double)
+                assert fault.hits, (call, fault)
+                double.faults = []
+                run(twin, double)
+                assert twin.shown() == expected, (call, fault)
+                assert twice(twin) == [], (call, fault)
+                count += 1
+    TRIED.faults[f"approvals sync, {flow}"] = TRIED.faults.get(f"approvals sync, {flow}", 0) + count
+    return count
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_f1_a_fault_at_any_call_then_a_second_run(world: World, flow: str) -> None:
+    assert tried(world, flow, PASSING, LASTING, AFTER) > 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flow", FLOWS)
+def test_f1_every_kind_of_fault_at_any_call_then_a_second_run(world: World, flow: str) -> None:
+    assert tried(world, flow, SLOW_PASSING, SLOW_LASTING, SLOW_AFTER) > 500
