@@ -63,12 +63,13 @@ def remember(facts: Facts) -> str:
 
 
 def _written(changes: list[CommitChange]) -> str:
-    """Write digests as JSON that cannot end an HTML comment, whatever a path holds."""
+    """Write digests as JSON that ends no HTML comment and mentions nobody, whatever a path holds."""
     data = {
         change.sha: [[item.path, item.structure, item.text, item.verbatim] for item in change.changes]
         for change in changes
     }
-    return json.dumps(data, separators=(",", ":")).replace("-", "\\u002d").replace(">", "\\u003e")
+    text = json.dumps(data, separators=(",", ":"))
+    return re.sub(r"[-<>@&]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _change(entry: object) -> Change:

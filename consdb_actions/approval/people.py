@@ -36,10 +36,15 @@ def holder_accounts(facts: Facts, role: Role, day: date) -> list[Account]:
     for name in role.teams:
         team = facts.team(name)
         found.extend(team.members if team else ())
+    by_id: set[int] = set()
+    by_login: set[str] = set()
     holders: list[Account] = []
     for account in found:
-        if not any(account.same_as(other) for other in holders):
+        login = account.login.casefold()
+        if account.id not in by_id and login not in by_login:
             holders.append(account)
+        by_id |= {account.id} - {0}
+        by_login.add(login)
     return holders
 
 

@@ -20,7 +20,10 @@ from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details
 __all__ = ["render_comment"]
 
 SHOWN = 3
-"""How many reviews that do not count the table gives a reason for; the folded part has all."""
+"""How many reviews the table shows for a role; the folded part has all."""
+
+NAMED = 10
+"""How many people the table names for a role."""
 
 _SIGNS = {
     Outcome.APPROVED: "✅ approved",
@@ -93,7 +96,8 @@ def _who(facts: Facts, item: RoleVerdict) -> str:
     shown = [item.approver] if item.approver is not None else _of(item, *standings)
     if not shown:
         return "nobody"
-    return "<br>".join(_review(facts, review) for review in shown)
+    more = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
+    return "<br>".join([*(_review(facts, review) for review in shown[-SHOWN:]), *more])
 
 
 def _review(facts: Facts, review: ReviewVerdict) -> str:
@@ -120,15 +124,16 @@ def _open(facts: Facts, item: RoleVerdict) -> str:
     """Say what is missing and who can give it."""
     if item.outcome is Outcome.APPROVED:
         return ""
-    able = ", ".join(_person(facts, login) for login in item.eligible)
+    able = ", ".join(_person(facts, login) for login in item.eligible[:NAMED])
+    able += f" and {len(item.eligible) - NAMED} more" if len(item.eligible) > NAMED else ""
     if item.outcome is Outcome.BLOCKED:
-        who = " and ".join(review.author.login for review in _of(item, Standing.BLOCKS))
+        who = " and ".join(review.author.login for review in _of(item, Standing.BLOCKS)[:NAMED])
         return f"Blocked until {escape(who)} approves or the review is dismissed."
     if item.outcome is Outcome.ERROR:
         return (
             f"{_sentence(facts, item.reason)} Nothing counts and no label is taken off until it can be read."
         )
-    rejected = [f"{review.author.login}: {review.reason}" for review in _of(item, Standing.REJECTED)][:SHOWN]
+    rejected = [f"{review.author.login}: {review.reason}" for review in _of(item, Standing.REJECTED)[-SHOWN:]]
     words = [_sentence(facts, item.reason), *(_sentence(facts, text) for text in rejected)]
     words.append(f"Can approve: {able}." if able else "Nobody can approve now.")
     return " ".join(words)
