@@ -119,7 +119,7 @@ def test_s5_a_body_with_everyone_and_a_broken_table() -> None:
     assert "<b>" not in shown
     assert "<h1>" not in shown
     assert "<img" not in shown
-    assert "javascript:" not in re.sub(r">[^<]*<", "><", shown)
+    assert 'href="javascript' not in shown
     assert shown.count("<!--") == 2
 
 
