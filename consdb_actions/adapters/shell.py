@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from consdb_actions.adapters.interrupts import shielded
 from consdb_actions.errors import ExternalError
 from consdb_actions.redaction import redact
 
@@ -96,20 +97,25 @@ def run(
     """
     command = tuple(os.fspath(part) for part in args)
     data = input.encode() if isinstance(input, str) else input
-    process = _popen(
-        command,
-        cwd=cwd,
-        env=env,
-        account=account,
-        secrets=secrets,
-        stdin=subprocess.DEVNULL if data is None else subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    process: subprocess.Popen[bytes] | None = None
     try:
+        # An interrupt between the start and the assignment would leave a program that nobody knows.
+        with shielded():
+            process = _popen(
+                command,
+                cwd=cwd,
+                env=env,
+                account=account,
+                secrets=secrets,
+                stdin=subprocess.DEVNULL if data is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
         stdout, stderr = process.communicate(data, timeout)
     except BaseException as error:
-        _kill_session(process)
+        if process is not None:
+            with shielded():
+                _kill_session(process)
         if isinstance(error, subprocess.TimeoutExpired):
             raise ExternalError(
                 f"`{_shown(command, secrets)}` did not end within {timeout:g} seconds and was stopped",

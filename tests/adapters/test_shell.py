@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,6 +144,22 @@ def test_an_interrupt_ends_the_program_with_all_it_started(tmp_path: Path) -> No
     with pytest.raises(KeyboardInterrupt):
         run(["sh", "-c", script], timeout=30)
     assert gone(int(pid_file.read_text()))
+
+
+def test_an_interrupt_while_a_program_starts_does_not_leave_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            started.append(self.pid)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(["sleep", "60"])
+    monkeypatch.undo()
+    assert gone(started[0])
 
 
 def gone(pid: int) -> bool:
