@@ -6,7 +6,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
@@ -62,7 +62,12 @@ def facts_from_json(data: object, *, place: str = "facts") -> Facts:
             place=place,
             remedy="Give a file that --dump-facts of this version wrote.",
         )
-    facts = _decode({key: value for key, value in data.items() if key != "format"}, Facts, place)
+    try:
+        facts = _decode({key: value for key, value in data.items() if key != "format"}, Facts, "")
+    except InputError as error:
+        where = f"{place}: {error.place.removeprefix('.')}" if error.place else place
+        remedy = "Give a file that --dump-facts wrote, as it is."
+        raise InputError(error.cause, place=where, remedy=remedy) from error
     assert isinstance(facts, Facts)
     return facts
 
@@ -99,9 +104,9 @@ def _decode(value: Any, kind: Any, place: str) -> Any:
         try:
             return kind(value) if issubclass(kind, Enum) else kind.fromisoformat(value)
         except (ValueError, TypeError) as error:
-            raise _wrong(value, f"a {kind.__name__}", place) from error
+            raise _wrong(value, _name(kind), place) from error
     if type(value) is not kind:
-        raise _wrong(value, f"a {kind.__name__}", place)
+        raise _wrong(value, _name(kind), place)
     return value
 
 
@@ -121,6 +126,22 @@ def _decode_object(value: Any, kind: type[Any], place: str) -> Any:
     if missing := [name for name in required if name not in value]:
         raise InputError(f'"{missing[0]}" is missing', place=place)
     return kind(**{name: _decode(value[name], hints[name], f"{place}.{name}") for name in value})
+
+
+def _name(kind: type) -> str:
+    """Name a type in plain words."""
+    if issubclass(kind, Enum):
+        return f"one of {', '.join(item.value for item in kind)}"
+    return _NAMES.get(kind, "what belongs here")
+
+
+_NAMES = {
+    str: "text",
+    int: "a whole number",
+    bool: "true or false",
+    datetime: "a moment such as 2026-03-02T09:00:00+00:00",
+    date: "a day such as 2026-03-02",
+}
 
 
 def _wrong(value: object, wanted: str, place: str) -> InputError:
