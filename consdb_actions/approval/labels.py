@@ -23,7 +23,7 @@ def label_word(facts: Facts, role: Role) -> str:
     ]
     if not events:
         return ""
-    last = max(events, key=lambda event: event.at)
+    last = sorted(events, key=lambda event: event.at)[-1]
     if last.actor is None:
         return (
             f'the label "{role.label}", set by an account that no longer exists, was taken off: '
