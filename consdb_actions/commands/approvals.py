@@ -92,7 +92,7 @@ def group() -> None:
     """
 
 
-@group.command()
+@group.command(short_help="Show what is approved and what is missing.")
 @_option(
     "--facts",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -115,7 +115,7 @@ def status(facts: Path | None, **options: Any) -> int:
     return 0 if result.decision.approved else 1
 
 
-@group.command()
+@group.command(short_help="Publish status, labels and comment.")
 @_option(
     "--event",
     type=click.Path(path_type=Path, dir_okay=False),
