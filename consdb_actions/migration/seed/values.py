@@ -1,0 +1,387 @@
+"""Values for columns: distinct, awkward, and such that they survive every type that a column will have."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+from consdb_actions.migration.seed.checks import Limits
+
+__all__ = ["Domain", "Kind", "domain_of", "parse_type"]
+
+_TYPE = re.compile(r"^([^(\[]+)(?:\(([-\d,\s]+)\))?([^(\[]*)((?:\[\])*)$")
+_BITS = {"smallint": 15, "integer": 31, "bigint": 63, "oid": 31}
+_FAMILIES = {
+    **dict.fromkeys(_BITS, "integer"),
+    "numeric": "decimal",
+    "real": "float",
+    "double precision": "float",
+    **dict.fromkeys(("text", "character varying", "character", "name", "citext"), "text"),
+    "boolean": "boolean",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamp",
+    "date": "date",
+    "time without time zone": "time",
+    "time with time zone": "time",
+    "interval": "interval",
+    "bytea": "bytea",
+    "uuid": "uuid",
+    "json": "json",
+    "jsonb": "json",
+    "spoly": "spoly",
+    "inet": "inet",
+}
+_NUMBERS = frozenset({"integer", "decimal", "float"})
+_AWKWARD = (
+    'O\'Brien said "no"',
+    "back\\slash \\N \\. \\x41",
+    "100 % of %s and %(name)s",
+    ":name ::text :1",
+    "$1 $$ ${x} $tag$",
+    "two\nlines\r\nand a\ttab",
+    "Größe Ωμέγα 日本語 🔭",
+    '"""; DROP TABLE x; --',
+    " leading, {braces}, and/or <tags>&amp;",
+)
+_SHORT = "aZ'\"\\%:$é0_Ω-\n;{}<>/[]()=+*?!.,|~^@#&`"
+_LONG = "very long text: " + "0123456789 äöü " * 400
+_EPOCH = datetime(2024, 1, 1)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type as Postgres prints it, in parts."""
+
+    name: str
+    arguments: tuple[int, ...] = ()
+    dimensions: int = 0
+
+    @property
+    def family(self) -> str | None:
+        """What kind of values it has; None when unknown."""
+        if self.name == "numeric" and len(self.arguments) and (self.arguments + (0,))[1] == 0:
+            return "integer"
+        return _FAMILIES.get(self.name)
+
+
+def parse_type(text: str) -> Kind:
+    """Take the text of ``format_type`` apart."""
+    match = _TYPE.match(text)
+    if match is None:
+        return Kind(text)
+    arguments = tuple(int(a) for a in match[2].split(",")) if match[2] else ()
+    # The one type that lives outside pg_catalog and is known here is pgSphere's.
+    name = f"{match[1].strip()} {match[3].strip()}".strip().removeprefix("public.")
+    return Kind(name, arguments, len(match[4]) // 2)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The values that a column may hold.
+
+    Attributes
+    ----------
+    kind
+        The column's own type.
+    family
+        What kind of values to make: the column's own, or those of the type that it will have.
+    low, high
+        Bounds of numbers, both included.
+    scale
+        Most digits after the point; None for binary fractions.
+    single
+        Whether numbers must survive single precision.
+    length
+        Most characters of a text.
+    precision
+        Digits of fractions of a second.
+    plain
+        Without extremes: the column is a key, numbers itself, or changes its type.
+    limits
+        What CHECK constraints ask.
+    """
+
+    kind: Kind
+    family: str
+    low: Decimal | None = None
+    high: Decimal | None = None
+    scale: int | None = None
+    single: bool = False
+    length: int | None = None
+    precision: int = 6
+    plain: bool = False
+    limits: Limits | None = None
+
+    def value(self, label: str, index: int) -> str:
+        """Return a value as text.
+
+        Parameters
+        ----------
+        label
+            Values of different labels differ, where the type has room.
+        index
+            Values of different indexes differ, where the type has room.
+        """
+        limits = self.limits
+        if limits is not None and limits.choices:
+            return limits.choices[index % len(limits.choices)]
+        mark = zlib.crc32(label.encode())
+        found = self._value(mark, index)
+        if limits is not None:
+            for step in range(1, 20):
+                if found not in limits.excluded:
+                    break
+                found = self._value(mark, index + 1000 * step)
+        if self.kind.dimensions:
+            quoted = found.replace("\\", "\\\\").replace('"', '\\"')
+            return "{" * self.kind.dimensions + f'"{quoted}"' + "}" * self.kind.dimensions
+        return found
+
+    def _value(self, mark: int, index: int) -> str:
+        if self.family == "text":
+            return self._text(mark, index)
+        if self.family in _NUMBERS:
+            return self._number(mark, index)
+        if self.family == "boolean":
+            flag = (index + mark) % 2 == 0
+            return (
+                ("true" if flag else "false") if self.kind.family in {"boolean", "text"} else str(int(flag))
+            )
+        if self.family in {"timestamp", "date", "time"}:
+            return self._moment(mark, index)
+        number = mark % 100000 + index * 100003
+        if self.family == "interval":
+            return f"{number % 400} days {number % 24:02}:{number % 60:02}:00.{number % 1000000:06}"
+        if self.family == "bytea":
+            return "\\x" + f"00ff275c{number:08x}"
+        if self.family == "uuid":
+            return f"{mark:08x}-0000-4000-8000-{index:012x}"
+        if self.family == "json":
+            # One member: jsonb keeps neither order nor spaces.
+            return f'{{"it\'s \\"{number}\\" %": null}}'
+        if self.family == "inet":
+            return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        # pgSphere normalises what it reads; degrees that are whole numbers stay the same polygon.
+        size = 1 + index % 60
+        return f"{{({mark % 200}d,0d),({mark % 200 + size}d,0d),({mark % 200 + size}d,{size}d)}}"
+
+    def _text(self, mark: int, index: int) -> str:
+        longest = self.length
+        shortest = 0
+        if self.limits is not None:
+            shortest = self.limits.shortest
+            if self.limits.longest is not None:
+                longest = self.limits.longest if longest is None else min(longest, self.limits.longest)
+        slot = (index + mark) % (len(_AWKWARD) + 2)
+        end = f"{mark % 46656:x}.{index}"
+        if longest is not None and longest < len(end) + 1:
+            end = str(index)
+            if longest < len(end):
+                return ""
+            if longest == len(end) and longest == 1:
+                return _SHORT[(index + mark) % len(_SHORT)]
+        if slot == len(_AWKWARD) and not self.plain and not shortest:
+            return ""
+        start = _LONG if slot > len(_AWKWARD) else _AWKWARD[slot % len(_AWKWARD)]
+        if self.plain:
+            start = start[:200]
+        if longest is not None:
+            start = start[: longest - len(end)]
+        return (start + end).ljust(shortest, "x")
+
+    def _number(self, mark: int, index: int) -> str:
+        low, high = self._bounds()
+        if self.scale == 0:
+            return str(self._whole(mark, index, low, high))
+        if self.scale is not None or self.single or low is not None or high is not None:
+            return self._fraction(mark, index, low, high)
+        if not self.plain:
+            single = self.kind.name == "real"
+            extremes = (
+                "NaN",
+                "-Infinity",
+                "-0",
+                "1.2345679e+37" if single else "-1.2345678901234567e+300",
+                "1.1754944e-38" if single else "2.2250738585072014e-308",
+            )
+            slot = (index + mark) % 16
+            if slot < len(extremes):
+                return extremes[slot]
+        value = (mark % 1000003 - 500000 + index * 1000003) / 7
+        if self.kind.name == "real":
+            value = struct.unpack("f", struct.pack("f", round(value)))[0]
+        return repr(value).removesuffix(".0")
+
+    def _bounds(self) -> tuple[Decimal | None, Decimal | None]:
+        low, high = self.low, self.high
+        if self.limits is not None:
+            step = Decimal(1).scaleb(-(self.scale or 0)) if self.scale is not None else Decimal("0.125")
+            asked = _number(self.limits.low)
+            if asked is not None:
+                asked += step if self.limits.low_open else 0
+                low = asked if low is None else max(low, asked)
+            asked = _number(self.limits.high)
+            if asked is not None:
+                asked -= step if self.limits.high_open else 0
+                high = asked if high is None else min(high, asked)
+        return low, high
+
+    def _whole(self, mark: int, index: int, low: Decimal | None, high: Decimal | None) -> int:
+        floor = -(2**62) if low is None else int(low.to_integral_value("ROUND_CEILING"))
+        ceiling = 2**62 if high is None else int(high.to_integral_value("ROUND_FLOOR"))
+        if not self.plain:
+            slot = (index + mark) % 9
+            if slot < 2:
+                return (floor, ceiling)[slot]
+        start = max(floor, min(0, ceiling))
+        room = max(1, ceiling - start + 1)
+        # Small enough that ConsDB-like arithmetic on keys stays in range.
+        return start + (mark % 10000 + index) % min(room, 1_000_000)
+
+    def _fraction(self, mark: int, index: int, low: Decimal | None, high: Decimal | None) -> str:
+        floor = low if low is not None else (high - 10000 if high is not None else Decimal(-5000))
+        ceiling = high if high is not None else floor + 10000
+        floor, ceiling = max(floor, Decimal(-(10**6))) if low is None else floor, ceiling
+        if ceiling - floor > 10000:
+            floor = max(floor, Decimal(0)) if ceiling > 10000 else floor
+            ceiling = min(ceiling, floor + 10000)
+        # Eighths survive single precision and print alike everywhere.
+        parts = Decimal(8) if self.scale is None else Decimal(10) ** min(self.scale, 6)
+        steps = int((ceiling - floor) * parts)
+        value = floor + Decimal((mark % 50000 + index * 7) % (steps + 1)) / parts
+        return f"{value:f}"
+
+    def _moment(self, mark: int, index: int) -> str:
+        moment = _EPOCH + timedelta(days=mark % 300 + index, seconds=mark % 86400)
+        if not self.plain and (self.limits is None or not (self.limits.low or self.limits.high)):
+            slot = (index + mark) % 11
+            if slot < 2:
+                moment = (datetime(1858, 11, 17), datetime(9999, 12, 30, 23, 59, 58))[slot]
+        elif self.limits is not None:
+            moment = _within(moment, self.limits, index)
+        fraction = (mark * 31 + index * 7919) % 1000000 if self.precision else 0
+        digits = f"{fraction:06}"[: self.precision].rstrip("0")
+        clock = moment.strftime("%H:%M:%S") + (f".{digits}" if digits else "")
+        day = f"{moment.year:04}-{moment.month:02}-{moment.day:02}"
+        zone = "+00" if self.kind.name.endswith("with time zone") else ""
+        if self.family == "date":
+            return day if self.kind.family == "date" else f"{day} 00:00:00{zone}"
+        return f"{clock}{zone}" if self.family == "time" else f"{day} {clock}{zone}"
+
+
+def _within(moment: datetime, limits: Limits, index: int) -> datetime:
+    """Move a moment between its bounds."""
+    low, high = _moment(limits.low), _moment(limits.high)
+    if low is not None and moment <= low:
+        moment = low + timedelta(seconds=1 + index)
+    if high is not None and moment >= high:
+        moment = high - timedelta(seconds=1 + index)
+    return moment
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text).replace(tzinfo=None)
+    except ValueError:
+        return None
+
+
+def _number(text: str | None) -> Decimal | None:
+    try:
+        found = None if text is None else Decimal(text)
+    except InvalidOperation:
+        return None
+    return found if found is not None and found.is_finite() else None
+
+
+def domain_of(types: Sequence[str], *, limits: Limits | None = None, plain: bool = False) -> Domain | None:
+    """Return the values that survive all of some types.
+
+    Parameters
+    ----------
+    types
+        The column's own type first, then those that it, or a column that refers to it, has or will have.
+    limits
+        What CHECK constraints ask.
+    plain
+        Without extremes.
+
+    Returns
+    -------
+    Domain or None
+        None for a type that nothing is known of.
+    """
+    kinds = [parse_type(t) for t in dict.fromkeys(types)]
+    own = kinds[0]
+    if own.family is None:
+        return None
+    kinds = [k for k in kinds if k.family is not None and k.dimensions == own.dimensions]
+    families = {k.family for k in kinds if k.family is not None}
+    family = _common(own.family, families)
+    mixed = len({k.name for k in kinds}) > 1
+    low = high = None
+    scale: int | None = None
+    for kind in kinds:
+        if kind.family not in _NUMBERS:
+            continue
+        if kind.family == "integer":
+            top = (
+                Decimal(10) ** kind.arguments[0] if kind.name == "numeric" else Decimal(2) ** _BITS[kind.name]
+            )
+            bottom = Decimal(0) if kind.name == "oid" else (1 - top if kind.name == "numeric" else -top)
+            low, high = _tighter(low, high, bottom, top - 1)
+            scale = 0
+        elif kind.arguments:
+            digits, places = kind.arguments
+            low, high = _tighter(
+                low, high, 1 - Decimal(10) ** (digits - places), Decimal(10) ** (digits - places) - 1
+            )
+            scale = places if scale is None else min(scale, places)
+        elif kind.name == "numeric" and not mixed:
+            scale = 12
+    lengths = [k.arguments[0] for k in kinds if k.family == "text" and k.arguments]
+    lengths += [63 for k in kinds if k.name == "name"]
+    length = min(lengths, default=None)
+    if family in {"integer", "float", "decimal"} and mixed:
+        digits = 6 if length is None else max(1, min(6, length - 1))
+        low, high = _tighter(low, high, Decimal(0), Decimal(10) ** digits - 1)
+        if length is not None and length < 12:
+            scale = 0
+    precisions = [k.arguments[0] for k in kinds if k.family in {"timestamp", "time"} and k.arguments]
+    return Domain(
+        own,
+        family,
+        low,
+        high,
+        scale,
+        single=mixed and family in _NUMBERS,
+        length=length,
+        precision=min([*precisions, 6]),
+        plain=plain or mixed,
+        limits=limits,
+    )
+
+
+def _common(own: str, families: set[str]) -> str:
+    """Return whose values can be read as any of these; the column's own where nothing can."""
+    rest = families - {"text"}
+    if not rest:
+        return "text"
+    if len(rest) == 1:
+        return next(iter(rest))
+    if rest <= _NUMBERS | {"boolean"}:
+        return "boolean" if "boolean" in rest else "integer" if "integer" in rest else "float"
+    if rest == {"timestamp", "date"}:
+        return "date"
+    return own
+
+
+def _tighter(
+    low: Decimal | None, high: Decimal | None, bottom: Decimal, top: Decimal
+) -> tuple[Decimal, Decimal]:
+    return bottom if low is None else max(low, bottom), top if high is None else min(high, top)
