@@ -110,7 +110,7 @@ def find_installation(
     InputError
         There is none.
     """
-    passed_over = []
+    passed_over: list[str] = []
     named = environ.get(BIN_VARIABLE)
     if named and prefer != "embedded":
         try:
@@ -122,14 +122,8 @@ def find_installation(
                 remedy="Set it to the directory that holds `initdb` and `postgres`, or unset it.",
             ) from error
     if prefer != "embedded":
-        usable = []
-        for directory in dict.fromkeys(_system_directories(environ)):
-            try:
-                usable.append(_examine(directory, "system", account))
-            except ExternalError as error:
-                passed_over.append(f"{directory}: {error.cause}")
-        if usable:
-            return min(usable, key=lambda found: not _has_pgsphere(found))
+        if usable := _on_this_system(account, environ, passed_over):
+            return usable[0]
     if prefer != "system":
         for directory in embedded_directories():
             try:
@@ -169,24 +163,37 @@ def _examine(directory: Path, source: Literal["system", "embedded"], account: Ac
     return found
 
 
-def _system_directories(environ: Mapping[str, str]) -> Iterator[Path]:
+def _on_this_system(
+    account: Account | None, environ: Mapping[str, str], passed_over: list[str]
+) -> list[Installation]:
+    """Return what can be used, the best first, and note what cannot."""
+    searched = list(_on_search_path(environ))
+    usable = []
+    for directory in dict.fromkeys([*searched, *_in_usual_places()]):
+        try:
+            usable.append(_examine(directory, "system", account))
+        except ExternalError as error:
+            passed_over.append(f"{directory}: {error.cause}")
+    return sorted(
+        usable,
+        key=lambda found: (not _has_pgsphere(found), found.bin_directory not in searched, -found.major),
+    )
+
+
+def _on_search_path(environ: Mapping[str, str]) -> Iterator[Path]:
     path = environ.get("PATH", os.defpath)
     if program := shutil.which("initdb", path=path):
         yield Path(program).resolve().parent
     if program := shutil.which("pg_config", path=path):
         with suppress(ExternalError):
             yield Path(run([program, "--bindir"], timeout=30).stdout.strip()).resolve()
+
+
+def _in_usual_places() -> Iterator[Path]:
     for pattern in _USUAL_PLACES:
-        found = Path("/").glob(pattern.lstrip("/"))
-        yield from sorted(
-            (place.resolve() for place in found if (place / "initdb").is_file()),
-            key=_version_key,
-            reverse=True,
-        )
-
-
-def _version_key(directory: Path) -> int:
-    return max((_number(part) for part in directory.parts), default=0)
+        for directory in Path("/").glob(pattern.lstrip("/")):
+            if (directory / "initdb").is_file():
+                yield directory.resolve()
 
 
 def _number(text: str) -> int:

@@ -54,6 +54,12 @@ def test_the_newest_of_the_usual_places(install: Install) -> None:
     assert found().major == 16
 
 
+def test_the_version_counts_not_the_number_in_the_path(install: Install) -> None:
+    install("99", "14.20")
+    newest = install("current", "16.3")
+    assert found().bin_directory == newest
+
+
 def test_what_is_on_the_path_comes_before_the_usual_places(install: Install) -> None:
     older = install("14", "14.20")
     install("16", "16.3")
