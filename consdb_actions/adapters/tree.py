@@ -160,8 +160,11 @@ class Tree:
         source = python.joinpath(*_PGSPHERE.split(".")).with_suffix(".py")
         before = set(sys.modules)
         path = list(sys.path)
+        writes_bytecode = sys.dont_write_bytecode
         previous_type = ischema_names.get("spoly")
         sys.path.insert(0, str(self.root))
+        # Loading a revision must not leave a __pycache__ in the tree.
+        sys.dont_write_bytecode = True
         shadow: Shadow | None = None
         try:
             if source.is_file():
@@ -171,6 +174,7 @@ class Tree:
             yield shadow
         finally:
             sys.path[:] = path
+            sys.dont_write_bytecode = writes_bytecode
             for name in set(sys.modules) - before:
                 if name == "lsst.consdb" or name.startswith("lsst.consdb."):
                     del sys.modules[name]

@@ -78,7 +78,8 @@ def _render_primary_key(context: AutogenContext, op: ops.CreatePrimaryKeyOp) -> 
     """Render what Alembic's own autogenerate never writes."""
     prefix = context.opts["alembic_module_prefix"] or ""
     columns = [str(c) for c in op.columns]
-    return f"{prefix}create_primary_key({op.constraint_name!r}, {op.table_name!r}, {columns!r}, schema={op.schema!r})"
+    arguments = f"{op.constraint_name!r}, {op.table_name!r}, {columns!r}, schema={op.schema!r}"
+    return f"{prefix}create_primary_key({arguments})"
 
 
 @renderers.dispatch_for(ops.CreateCheckConstraintOp, replace=True)

@@ -8,8 +8,7 @@ carefully, and restores what was there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from alembic.operations import Operations, ops
@@ -19,16 +18,16 @@ from consdb_actions.adapters.autogenerate.reflect import reflect_metadata, refle
 from consdb_actions.adapters.autogenerate.replay import migration_context, run_source
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.tree import Section
+from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.catalog import Grant, Snapshot
 from consdb_actions.migration.rewrite import rewrite
 from consdb_actions.migration.rewrite.grants import sibling_grants, with_configured
-from consdb_actions.migration.rewrite.order import free_names
-from consdb_actions.migration.rewrite.plan import Copy, Facts, Plan, Question, View
+from consdb_actions.migration.rewrite.plan import Facts, Plan, Question, View
 from consdb_actions.migration.rewrite.statements import Rename
 from consdb_actions.migration.state import SchemaState
 from consdb_actions.migration.views import ViewRule, behind, kept_view, output_names, projection
 
-__all__ = ["Answers", "Database", "Draft", "Wanted", "draft_migration", "read_database"]
+__all__ = ["Database", "Draft", "Wanted", "draft_migration", "plan_upgrade", "read_database", "views_behind"]
 
 Roles = Mapping[str, tuple[str, ...]]
 """Privileges by role."""
@@ -63,47 +62,6 @@ class Wanted:
     columns: Mapping[str, Sequence[str]]
     views: Mapping[str, ViewRule]
     roles: Roles
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What was decided about renames and moves, and what was answered.
-
-    ``tables`` and ``columns`` are renames, old to new; columns by the table's new name.
-    """
-
-    tables: tuple[tuple[str, str], ...] = ()
-    columns: tuple[tuple[str, str, str], ...] = ()
-    copies: tuple[Copy, ...] = ()
-    fills: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
-    on_question: Literal["ask", "proceed"] = "ask"
-    repair_views: frozenset[str] = frozenset()
-
-    def renames(self, schema: str) -> list[ops.MigrateOperation]:
-        """Return the operations, tables first, each name free when it is taken."""
-        tables = [Rename("table", schema, old, old, new) for old, new in self.tables]
-        columns = [Rename("column", schema, table, old, new) for table, old, new in self.columns]
-        return [*free_names(tables), *free_names(columns)]
-
-    def reversed(self) -> Answers:
-        """Return the same for the way back."""
-        back = {new: old for old, new in self.tables}
-        return Answers(
-            tables=tuple((new, old) for old, new in self.tables),
-            columns=tuple((back.get(t, t), new, old) for t, old, new in self.columns),
-            copies=tuple(
-                Copy(
-                    source=c.target,
-                    source_column=c.target_column,
-                    target=c.source,
-                    target_column=c.source_column,
-                    source_key=c.target_key,
-                    target_key=c.source_key,
-                )
-                for c in self.copies
-            ),
-            on_question="proceed",
-        )
 
 
 @dataclass(frozen=True)
@@ -164,6 +122,26 @@ def draft_migration(
     schema = section.schema
     renames = answers.renames(schema)
     _run(connection, section, renames)
+    upgrade = plan_upgrade(connection, section, wanted, answers, casts)
+    if upgrade.questions or not upgrade.ops:
+        return Draft(upgrade, Plan(), before)
+    _undo(connection, section, renames)
+    run_source(connection, section, render_upgrade(upgrade), f"{section.name}_draft", "upgrade")
+    after = read_snapshot(connection, schema)
+    downgrade = _plan_downgrade(connection, section, before, after, answers, casts)
+    return Draft(upgrade, downgrade, before, after)
+
+
+def plan_upgrade(
+    connection: sa.Connection,
+    section: Section,
+    wanted: Wanted,
+    answers: Answers,
+    casts: frozenset[tuple[str, str]],
+) -> Plan:
+    """Plan what leads from the connection's database, renames already done there, to the wanted one."""
+    schema = section.schema
+    renames = answers.renames(schema)
     state, catalog = reflect_state(connection, schema), read_snapshot(connection, schema)
     facts = Facts(
         schema=schema,
@@ -182,14 +160,7 @@ def draft_migration(
         on_question=answers.on_question,
     )
     found = find_operations(connection, section, wanted.database.metadata, state, wanted.database.state)
-    upgrade = rewrite(Plan(ops=(*renames, *found)), facts)
-    if upgrade.questions or not upgrade.ops:
-        return Draft(upgrade, Plan(), before)
-    _undo(connection, section, renames)
-    run_source(connection, section, render_upgrade(upgrade), f"{section.name}_draft", "upgrade")
-    after = read_snapshot(connection, schema)
-    downgrade = _plan_downgrade(connection, section, before, after, answers, casts)
-    return Draft(upgrade, downgrade, before, after)
+    return rewrite(Plan(ops=(*renames, *found)), facts)
 
 
 def _plan_downgrade(

@@ -144,20 +144,30 @@ def drop_constraint(schema: str, table: str, name: str, kind: str) -> ops.DropCo
 
 
 def _named_like(described: TableState, actual: TableState) -> TableState:
-    """Choose the name of a primary key that the file does not name.
+    """Take apart what Postgres merged, and name the primary key, which the file does not name.
 
-    One over the same columns keeps its name; so does a UNIQUE that becomes the primary key.
+    A primary key under another than its automatic name was merged with a UNIQUE; on a table that exists, both
+    can stand side by side, and a UNIQUE that is there already stays. A primary key keeps its name while its
+    columns are the same, and a UNIQUE that becomes the primary key gives it its own.
     """
     key, found = described.primary_key, actual.primary_key
-    if key is None or key.name != primary_key_name(described.name):
+    if key is None:
         return described
+    automatic = primary_key_name(described.name)
+    if key.name != automatic:
+        described = replace(
+            described,
+            primary_key=replace(key, name=automatic),
+            uniques=(*described.uniques, Unique(key.name, key.columns)),
+        )
     if found is not None and key.columns == found.columns:
         return replace(described, primary_key=found)
     kept = {u.name for u in described.uniques}
     promoted = [
         u for u in actual.uniques if u.columns == key.columns and u.name not in kept and not u.options
     ]
-    return replace(described, primary_key=replace(key, name=promoted[0].name)) if promoted else described
+    name = promoted[0].name if promoted else automatic
+    return replace(described, primary_key=Key(name, key.columns))
 
 
 def _meaning(constraint: Any) -> tuple[Any, ...]:

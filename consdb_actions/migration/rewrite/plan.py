@@ -46,9 +46,18 @@ class Loss:
 
 @dataclass(frozen=True)
 class Copy:
-    """A column whose values move to another table (rule M5).
+    """A column whose values move to another table (rule M5), in the names after all renames.
 
-    ``target_key`` and ``source_key`` are the columns, pair by pair, by which rows are matched.
+    Attributes
+    ----------
+    source_key, target_key
+        The columns by which rows are matched: pair by pair, or each with its side of ``through``.
+    through, source_side, target_side
+        The common parent where the keys are equal to two keys of it rather than to each other.
+    relation
+        Rows of the source to rows of the target.
+    filled
+        Where a row's other columns come from when the target is a new table: column, table, column.
     """
 
     source: str
@@ -57,6 +66,31 @@ class Copy:
     target_column: str
     source_key: tuple[str, ...]
     target_key: tuple[str, ...]
+    through: str = ""
+    source_side: tuple[str, ...] = ()
+    target_side: tuple[str, ...] = ()
+    relation: Literal["one to one", "one to many", "many to one"] = "one to one"
+    filled: tuple[tuple[str, str, str], ...] = ()
+
+    def reversed(self, old_table: Mapping[str, str]) -> Copy:
+        """Return the copy back; ``old_table`` gives the names of tables after the renames are taken back."""
+        back: dict[str, Literal["one to one", "one to many", "many to one"]] = {
+            "one to one": "one to one",
+            "one to many": "many to one",
+            "many to one": "one to many",
+        }
+        return Copy(
+            source=old_table.get(self.target, self.target),
+            source_column=self.target_column,
+            target=old_table.get(self.source, self.source),
+            target_column=self.source_column,
+            source_key=self.target_key,
+            target_key=self.source_key,
+            through=old_table.get(self.through, self.through),
+            source_side=self.target_side,
+            target_side=self.source_side,
+            relation=back[self.relation],
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,386 @@
+"""Generate and prove the revision of one section on a running server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from consdb_actions.adapters.autogenerate.proving import Candidate, open_database, prove
+from consdb_actions.adapters.autogenerate.render import Revision, file_name, render_body, render_revision
+from consdb_actions.adapters.autogenerate.replay import prepare, replay
+from consdb_actions.adapters.autogenerate.section import (
+    Database,
+    Draft,
+    Wanted,
+    draft_migration,
+    plan_upgrade,
+    read_database,
+    views_behind,
+)
+from consdb_actions.adapters.autogenerate.target import build_metadata, create_target
+from consdb_actions.adapters.felis import LoadedSchema
+from consdb_actions.adapters.git import file_versions
+from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.adapters.tree import Section, Shadow, Tree
+from consdb_actions.config import Config
+from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
+from consdb_actions.migration.answers import Answers, answers_from, table_facts
+from consdb_actions.migration.drift import explained_by
+from consdb_actions.migration.matching.decisions import Decisions
+from consdb_actions.migration.matching.declarations import Declarations
+from consdb_actions.migration.matching.facts import TableFacts
+from consdb_actions.migration.outcome import Asked, Check, Operation, SectionOutcome, Status
+from consdb_actions.migration.proof import Expectation
+from consdb_actions.migration.rename import concerns, decide
+from consdb_actions.migration.rewrite.plan import Plan
+from consdb_actions.migration.rewrite.plan import Question as ValueQuestion
+from consdb_actions.migration.views import ViewRule, drifted
+from consdb_actions.migration.words import describe
+from consdb_actions.schema.model import Schema
+
+__all__ = ["Engine", "Generated", "Sides"]
+
+Sides = tuple[Sequence[TableFacts], Sequence[TableFacts]]
+Identify = Callable[[Section, str | None, Mapping[str, str]], str]
+
+_CASTS = """
+SELECT format_type(castsource, NULL), format_type(casttarget, NULL)
+FROM pg_cast WHERE castcontext IN ('a', 'i')
+"""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """The outcome of a section, and the two sides that were matched."""
+
+    outcome: SectionOutcome
+    sides: Sides
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What all sections of a run share."""
+
+    server: ScratchServer
+    shadow: Shadow | None
+    tree: Tree
+    config: Config
+    progress: Callable[[str, str], None]
+
+    def run(
+        self,
+        section: Section,
+        loaded: LoadedSchema,
+        path: Path,
+        *,
+        base: Schema | None,
+        declared: Declarations,
+        fills: Mapping[tuple[str, str], str | None],
+        on_question: Literal["fail", "drop-add"],
+        identify: Identify,
+        created: datetime,
+        message: str,
+        prove: bool,
+        only_drift: bool,
+    ) -> Generated:
+        """Generate one section; its databases are dropped at the end.
+
+        Raises
+        ------
+        InputError
+            The history does not apply, or the schema file cannot become tables.
+        ExternalError
+            The server failed.
+        """
+        self.progress(section.name, "replaying its history")
+        database, described = section.name, f"{section.name}_described"
+        self.server.create_database(database)
+        self.server.create_database(described)
+        try:
+            before = self._replayed(database, section)
+            self.progress(section.name, "reading the schema file")
+            wanted = self._wanted(described, section, loaded, before)
+            decisions, sides = self._decide(before, wanted, loaded, path, base, declared, on_question)
+            first = SectionOutcome(
+                section.name,
+                section.schema,
+                "unchanged",
+                version=loaded.schema.version or "",
+                base_version=(base.version or "") if base else "",
+                decisions=_decided(decisions),
+                remembered=tuple(r.describe() for r in decisions.remembered),
+                questions=tuple(_asked(q) for q in decisions.questions),
+                notes=(*loaded.notes, *decisions.notes),
+            )
+            if decisions.open_questions:
+                return Generated(replace(first, status="question"), sides)
+            behind = views_behind(before, wanted.views)
+            answers = answers_from(
+                decisions,
+                fills=fills,
+                on_question="ask" if on_question == "fail" else "proceed",
+                repair_views=frozenset(behind),
+            )
+            self.progress(section.name, "comparing")
+            draft, revision, source = self._draft(
+                database, section, before, wanted, answers, identify, created, message
+            )
+            explained = (
+                explained_by(base, loaded.schema, {v: r.table for v, r in wanted.views.items()})
+                if base
+                else None
+            )
+            outcome = replace(
+                first,
+                upgrade=_operations(draft.upgrade, explained),
+                downgrade=_operations(draft.downgrade, None),
+                questions=(*first.questions, *(_asked_value(q) for q in draft.questions)),
+                risks=(*draft.upgrade.risks, *draft.downgrade.risks),
+                losses=(*draft.upgrade.losses, *draft.downgrade.losses),
+                notes=(*first.notes, *_views_behind_words(before, wanted)),
+            )
+            if draft.questions:
+                return Generated(replace(outcome, status="question"), sides)
+            if revision is None:
+                return Generated(outcome, sides)
+            if only_drift:
+                marked = tuple(replace(op, drift=True) for op in outcome.upgrade)
+                return Generated(replace(outcome, status="drift", upgrade=marked), sides)
+            name = file_name(section, revision)
+            checks: tuple[Check, ...] = ()
+            if prove:
+                self.progress(section.name, "proving")
+                checks = self._prove(section, name, source, path, database, before, wanted, answers)
+            status: Status = "failed" if any(c.holds is False for c in checks) else "changed"
+            outcome = replace(
+                outcome,
+                status=status,
+                path=str((section.versions / name).relative_to(self.tree.root)),
+                revision=revision.id,
+                down_revision=revision.down or "",
+                source=source,
+                checks=checks,
+            )
+            return Generated(outcome, sides)
+        except OperationalError as error:
+            raise ExternalError(
+                f"Postgres failed while section {section.name} was worked on: {str(error.orig).strip()}",
+                remedy="Run again; if it stays, look at the server's log and the free disk space.",
+            ) from error
+        finally:
+            self.server.drop_database(database)
+            self.server.drop_database(described)
+
+    def _replayed(self, database: str, section: Section) -> Database:
+        with open_database(self.server, database) as engine:
+            with engine.begin() as connection:
+                prepare(connection, section)
+                replay(connection, section, section.revisions())
+            with engine.connect() as connection:
+                return read_database(connection, section.schema)
+
+    def _wanted(self, database: str, section: Section, loaded: LoadedSchema, before: Database) -> Wanted:
+        tables = {t.name for t in loaded.schema.tables}
+        views = {
+            v.name: ViewRule(v.table, dict(v.rename))
+            for v in self.config.views
+            # A tree whose history has a table of this name keeps it as a table.
+            if v.name in tables and v.table in tables and v.name not in before.catalog.tables
+        }
+        metadata, columns = build_metadata(loaded, self.shadow, views)
+        with open_database(self.server, database) as engine:
+            with engine.begin() as connection:
+                create_target(connection, section, loaded, metadata, views)
+            with engine.connect() as connection:
+                made = read_database(connection, section.schema)
+        return Wanted(made, columns, views, self.config.grants_for(section.schema))
+
+    def _decide(
+        self,
+        before: Database,
+        wanted: Wanted,
+        loaded: LoadedSchema,
+        path: Path,
+        base: Schema | None,
+        declared: Declarations,
+        on_question: Literal["fail", "drop-add"],
+    ) -> tuple[Decisions, Sides]:
+        views = list(wanted.views)
+        after = table_facts(wanted.database.state, loaded.schema, views=views, ordered=True)
+        known = base or self._described_before(before, wanted, loaded, path)
+        old = table_facts(before.state, known, views=views)
+        ours = Declarations.of(d for d in declared.all() if concerns(d, old, after))
+        return decide(old, after, ours, on_question), (old, after)
+
+    def _described_before(
+        self, before: Database, wanted: Wanted, loaded: LoadedSchema, path: Path
+    ) -> Schema | None:
+        """Find, in the file's git history, the version that the database agrees with.
+
+        Only its ids, units and texts are wanted, as evidence for renames; so it is looked for only where a
+        column or table goes and another one comes.
+        """
+        then, now = before.state.tables, wanted.database.state.tables
+        gone = {(t, c) for t in then for c in then[t].columns} - {(t, c) for t in now for c in now[t].columns}
+        come = {(t, c) for t in now for c in now[t].columns} - {(t, c) for t in then for c in then[t].columns}
+        if not gone or not come:
+            return None
+        shape = {name: frozenset(table.columns) - {"pgs_region"} for name, table in then.items()}
+        for text in file_versions(path):
+            try:
+                schema = read_yaml(text, source=loaded.source).schema
+            except ConsdbActionsError:
+                continue
+            tables = {t.name: frozenset(c.name for c in t.columns) for t in schema.tables}
+            if all(tables.get(name) == columns for name, columns in shape.items()):
+                return schema
+        return None
+
+    def _draft(
+        self,
+        database: str,
+        section: Section,
+        before: Database,
+        wanted: Wanted,
+        answers: Answers,
+        identify: Identify,
+        created: datetime,
+        message: str,
+    ) -> tuple[Draft, Revision | None, str]:
+        head = section.head()
+        down = head.revision if head else None
+        with open_database(self.server, database) as engine, engine.connect() as connection:
+            transaction = connection.begin()
+
+            def body(upgrade: Plan, downgrade: Plan) -> dict[str, Any]:
+                return render_body(connection, section, upgrade.ops, downgrade.ops, self.shadow)
+
+            def render_upgrade(plan: Plan) -> str:
+                return render_revision(section, Revision("draft", down, message, created), body(plan, Plan()))
+
+            try:
+                draft = draft_migration(
+                    connection, section, before, wanted, answers, self._casts(connection), render_upgrade
+                )
+                if draft.questions or not draft.upgrade.ops:
+                    return draft, None, ""
+                variables = body(draft.upgrade, draft.downgrade)
+            except OperationalError:
+                raise
+            except SQLAlchemyError as error:
+                raise InputError(
+                    "the upgrade that this change needs does not run: "
+                    f"{str(getattr(error, 'orig', None) or error).strip().splitlines()[0]}",
+                    place=f"section {section.name}",
+                    remedy="Something stands in its way that the schema files do not show, such as a view or "
+                    "a trigger that someone made by hand. Remove it in a revision of its own first.",
+                ) from error
+            finally:
+                transaction.rollback()
+        revision = Revision(identify(section, down, variables), down, message, created)
+        return draft, revision, render_revision(section, revision, variables)
+
+    def _casts(self, connection: sa.Connection) -> frozenset[tuple[str, str]]:
+        return frozenset((str(a), str(b)) for a, b in connection.execute(sa.text(_CASTS)))
+
+    def _prove(
+        self,
+        section: Section,
+        name: str,
+        source: str,
+        path: Path,
+        database: str,
+        before: Database,
+        wanted: Wanted,
+        answers: Answers,
+    ) -> tuple[Check, ...]:
+        columns: dict[str, dict[str, str]] = {}
+        for table, old, new in answers.columns:
+            columns.setdefault(table, {})[new] = old
+        told = Expectation(
+            tables={new: old for old, new in answers.tables},
+            columns=columns,
+            roles=wanted.roles,
+            views={name: rule.table for name, rule in wanted.views.items()},
+        )
+
+        def find_again(connection: sa.Connection) -> tuple[str, ...]:
+            casts = self._casts(connection)
+            behind = views_behind(read_database(connection, section.schema), wanted.views)
+            again = Answers(on_question="proceed", repair_views=frozenset(behind))
+            return tuple(describe(op) for op in plan_upgrade(connection, section, wanted, again, casts).ops)
+
+        candidate = Candidate(
+            tree=self.tree,
+            section=section,
+            file_name=name,
+            source=source,
+            schema_file=path,
+            database=database,
+            before=before.catalog,
+            described=wanted.database.catalog,
+            told=told,
+        )
+        return prove(self.server, candidate, find_again)
+
+
+def _operations(plan: Plan, explained: Callable[..., bool] | None) -> tuple[Operation, ...]:
+    return tuple(
+        Operation(
+            describe(op),
+            str(
+                getattr(op, "table_name", None)
+                or getattr(op, "source_table", None)
+                or getattr(op, "table", "")
+            ),
+            drift=explained is not None and not explained(op),
+        )
+        for op in plan.ops
+    )
+
+
+def _decided(decisions: Decisions) -> tuple[str, ...]:
+    parts = (
+        decisions.table_renames,
+        decisions.renames,
+        decisions.moves,
+        decisions.dropped_tables,
+        decisions.drops,
+    )
+    return tuple(item.describe() for part in parts for item in part)
+
+
+def _asked(question: Any) -> Asked:
+    return Asked(
+        words=question.text,
+        proposals=tuple(f"{p.old} to {p.new}: {', '.join(p.evidence)}" for p in question.proposals),
+        answers=tuple((a.meaning, tuple(f"--rename {d}" for d in a.declarations)) for a in question.answers),
+        rejected=tuple(f"{r.old} to {r.new}: {r.reason}" for r in question.rejected),
+        answered=question.answered,
+    )
+
+
+def _asked_value(question: ValueQuestion) -> Asked:
+    fill, no_fill = question.answers
+    return Asked(
+        words=question.words,
+        proposals=(),
+        answers=(("give the value", (fill,)), ("no row lacks a value", (no_fill,))),
+    )
+
+
+def _views_behind_words(before: Database, wanted: Wanted) -> tuple[str, ...]:
+    columns = {name: list(t.columns) for name, t in before.state.tables.items()}
+    out = []
+    for name, (missing, extra) in drifted(before.catalog.views, wanted.views, columns).items():
+        parts = [f"lacks {', '.join(missing)}"] if missing else []
+        parts += [f"shows {', '.join(extra)}, which it should not"] if extra else []
+        out.append(f"view {name} is behind its table already: it {' and '.join(parts)}; it is made anew")
+    return tuple(out)

@@ -1,0 +1,133 @@
+"""Rule M16: run a revision as an operator does, through the tree's own ``env.py`` and the alembic command."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.config import CommandLine
+
+from consdb_actions.adapters.tree import Section, Tree
+from consdb_actions.migration.outcome import Check
+
+__all__ = ["copy_tree", "run_operator"]
+
+_WORDS = "`alembic -n {section} upgrade head` and `downgrade -1` run through the tree's own env.py"
+
+
+def copy_tree(tree: Tree, section: Section, revision: tuple[str, str], destination: Path) -> None:
+    """Copy what the alembic command needs of a tree, with one more revision in it.
+
+    Links are kept as links, so that an ``env.py`` that finds its neighbours through them still does.
+    """
+    shutil.copyfile(tree.ini, destination / tree.ini.name)
+    for folder in {section.location.relative_to(tree.root).parts[0], "python"}:
+        if (tree.root / folder).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".git")
+            shutil.copytree(tree.root / folder, destination / folder, symlinks=True, ignore=ignored)
+    name, source = revision
+    versions = destination / section.versions.relative_to(tree.root)
+    versions.mkdir(exist_ok=True)
+    (versions / name).write_text(source, encoding="utf-8")
+
+
+def run_operator(directory: Path, section: Section, url: sa.URL, schema_file: Path) -> Check:
+    """Run the operator's two commands in a copied tree.
+
+    An ``env.py`` that fails before it reaches the revision says nothing about the revision: the check is then
+    neither true nor false, and its words say why.
+    """
+    words = _WORDS.format(section=section.name)
+    folder = directory / "schemas" / "yml"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(schema_file, folder / f"{section.schema}.yaml")
+    environment = {"CONSDB_URL": _plain(url), "SDM_SCHEMAS_DIR": str(folder.parent)}
+    for arguments in (["upgrade", "head"], ["downgrade", "-1"]):
+        problem = _command(directory, section, arguments, environment)
+        if problem is not None:
+            reached, text = problem
+            if not reached:
+                return Check("operator", None, f"the tree's own env.py fails before any revision: {text}")
+            return Check("operator", False, words, (f"alembic {' '.join(arguments)}: {text}",))
+    return Check("operator", True, words)
+
+
+def _command(
+    directory: Path, section: Section, arguments: Sequence[str], environment: dict[str, str]
+) -> tuple[bool, str] | None:
+    """Run one command in this process; return whether it reached the revisions and what went wrong."""
+    output = io.StringIO()
+    argv = ["-c", str(directory / "alembic.ini"), "-n", section.name, *arguments]
+    with (
+        _sandbox(directory, environment),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(output),
+    ):
+        try:
+            CommandLine(prog="alembic").main(argv=argv)
+        except SystemExit as error:
+            if error.code in (0, None):
+                return None
+            return True, _last_line(output.getvalue()) or f"exit {error.code}"
+        except Exception as error:
+            return _in_revision(error), f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return None
+
+
+def _in_revision(error: BaseException) -> bool:
+    """Whether an error came out of a revision file rather than out of the tree's environment."""
+    trace = error.__traceback__
+    while trace is not None:
+        if Path(trace.tb_frame.f_code.co_filename).parent.name == "versions":
+            return True
+        trace = trace.tb_next
+    return isinstance(error, sa.exc.SQLAlchemyError)
+
+
+@contextlib.contextmanager
+def _sandbox(directory: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Undo what an ``env.py`` does to the process: logging, paths, modules, environment, directory."""
+    saved = dict(os.environ)
+    cwd, path, modules = Path.cwd(), list(sys.path), set(sys.modules)
+    levels = {n: logging.getLogger(n).level for n in ("", "sqlalchemy.engine", "alembic")}
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    disabled = logging.root.manager.disable
+    os.environ.update(environment)
+    os.chdir(directory)
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)
+        os.chdir(cwd)
+        os.environ.clear()
+        os.environ.update(saved)
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            if name == "env_py" or name.startswith("lsst.consdb"):
+                del sys.modules[name]
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        root.handlers[:] = handlers
+        for logger in logging.root.manager.loggerDict.values():
+            if isinstance(logger, logging.Logger):
+                logger.disabled = False
+
+
+def _plain(url: sa.URL) -> str:
+    """Write a URL without percent signs, which an ini file would take for an interpolation."""
+    text = url.render_as_string(hide_password=False)
+    return text.replace("%2F", "/").replace("%", "%%")
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""

@@ -1,0 +1,221 @@
+"""One run of the generator over the sections of a tree: one server, one process (rules M1, M11, M17)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from consdb_actions.adapters.autogenerate.engine import Engine, Generated
+from consdb_actions.adapters.felis import LoadedSchema, load_schema
+from consdb_actions.adapters.files import write_all
+from consdb_actions.adapters.git import edited_since_default_branch
+from consdb_actions.adapters.postgres import scratch_server
+from consdb_actions.adapters.schema_files import find_schema_file
+from consdb_actions.adapters.tree import Section, Shadow, Tree
+from consdb_actions.config import Config
+from consdb_actions.errors import InputError
+from consdb_actions.migration.matching.declarations import Declarations
+from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
+from consdb_actions.migration.rename import check_used
+from consdb_actions.schema.digest import digest_schema
+
+__all__ = ["Progress", "Request", "generate"]
+
+Progress = Callable[[str, str], None]
+"""Told the section and the step that begins."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run is asked for; see the options of ``migrations generate``."""
+
+    tree: Tree
+    schemas: Path
+    config: Config
+    message: str
+    base: Path | None = None
+    sections: tuple[str, ...] = ()
+    declared: Declarations = field(default_factory=Declarations)
+    fills: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
+    on_question: Literal["fail", "drop-add"] = "fail"
+    revision_from: Literal["inputs", "random"] = "inputs"
+    created: datetime | None = None
+    database_url: str | None = None
+    report_drift: bool = False
+    prove: bool = True
+    write: bool = True
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A section with its schema files, before any database is touched."""
+
+    section: Section
+    loaded: LoadedSchema
+    path: Path
+    base: LoadedSchema | None
+    only_drift: bool
+
+
+def generate(request: Request, progress: Progress) -> RunOutcome:
+    """Generate, prove and write the revisions of all sections whose database would change.
+
+    Nothing is written when any section has an open question or a proof that does not hold.
+
+    Raises
+    ------
+    InputError
+        Something of the input is wrong; the tree is as it was.
+    ExternalError
+        Postgres failed.
+    """
+    with request.tree.importable() as shadow:
+        return _generate(request, shadow, progress)
+
+
+def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> RunOutcome:
+    chosen, finished = _choose(request)
+    generated: dict[str, Generated] = {}
+    server_words = spoly = ""
+    if chosen:
+        with ExitStack() as stack:
+            progress("", "starting Postgres")
+            server = stack.enter_context(
+                scratch_server(database_url=request.database_url, roles=_roles(request.config, chosen))
+            )
+            engine = Engine(server, shadow, request.tree, request.config, progress)
+            created = request.created or datetime.now(UTC).replace(microsecond=0)
+            for item in chosen:
+                generated[item.section.name] = engine.run(
+                    item.section,
+                    item.loaded,
+                    item.path,
+                    base=item.base.schema if item.base else None,
+                    declared=request.declared,
+                    fills={k: v for k, v in request.fills.items() if _is_of(k, item)},
+                    on_question=request.on_question,
+                    identify=_identifier(request),
+                    created=created,
+                    message=request.message,
+                    prove=request.prove,
+                    only_drift=item.only_drift,
+                )
+            server_words, spoly = (
+                f"Postgres {server.info.version} ({server.info.source})",
+                server.info.pgsphere,
+            )
+        check_used(request.declared, [g.sides for g in generated.values()])
+    outcomes = {**finished, **{name: g.outcome for name, g in generated.items()}}
+    ordered = tuple(outcomes[s.name] for s in request.tree.sections if s.name in outcomes)
+    outcome = RunOutcome(ordered, request.message, server_words, spoly)
+    if not request.write or outcome.verdict != "changed":
+        return outcome
+    write_all({request.tree.root / s.path: s.source for s in outcome.changed})
+    return RunOutcome(ordered, request.message, server_words, spoly, written=True)
+
+
+def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
+    """Read all schema files, and leave out the sections that need no database."""
+    named = [request.tree.section(name) for name in request.sections]
+    chosen: list[Chosen] = []
+    finished: dict[str, SectionOutcome] = {}
+    missing: list[InputError] = []
+    for section in dict.fromkeys(named or request.tree.sections):
+        try:
+            path = find_schema_file(section.schema, sdm_schemas=request.schemas, consdb=request.tree.root)
+        except InputError as error:
+            if section in named:
+                raise
+            missing.append(error)
+            finished[section.name] = SectionOutcome(section.name, section.schema, "no schema file")
+            continue
+        loaded = load_schema(path, expect_name=section.schema)
+        base = _base(request, section)
+        same = base is not None and digest_schema(base.schema) == digest_schema(loaded.schema)
+        if same and section not in named and not request.report_drift:
+            finished[section.name] = SectionOutcome(
+                section.name,
+                section.schema,
+                "skipped",
+                version=loaded.schema.version or "",
+                base_version=(base.schema.version or "") if base else "",
+            )
+            continue
+        _check_history(section, request.tree)
+        chosen.append(Chosen(section, loaded, path, base, same and section not in named))
+    if missing and not chosen and not any(s.status == "skipped" for s in finished.values()):
+        raise missing[0]
+    edited = edited_since_default_branch(request.tree.root, [c.section.versions for c in chosen])
+    if edited:
+        raise InputError(
+            f"a revision that is merged already was edited: {', '.join(edited)}",
+            place=str(request.tree.root),
+            remedy="Put it back as it stands on the default branch, and change the schema by a new revision.",
+        )
+    return chosen, finished
+
+
+def _base(request: Request, section: Section) -> LoadedSchema | None:
+    if request.base is None:
+        return None
+    if not request.base.is_dir():
+        raise InputError(
+            "there is no such directory",
+            place=str(request.base),
+            remedy="Give a checkout of sdm_schemas before the change, or leave the option out.",
+        )
+    try:
+        path = find_schema_file(section.schema, sdm_schemas=request.base, consdb=request.tree.root)
+    except InputError:
+        return None
+    return load_schema(path, expect_name=section.schema)
+
+
+def _check_history(section: Section, tree: Tree) -> None:
+    """Rule M12: one head, and no revision that names another section's schema."""
+    section.head()
+    others = [s.schema for s in tree.sections if s.schema != section.schema]
+    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, others))})\b") if others else None
+    for script in section.revisions():
+        text = Path(script.path).read_text(encoding="utf-8")
+        for number, line in enumerate(text.splitlines(), start=1):
+            if pattern is not None and (match := pattern.search(line)) and "import" not in line:
+                raise InputError(
+                    f"this revision of {section.schema} names another schema: {match[0]}",
+                    place=f"{script.path}:{number}",
+                    remedy=f"A revision in {section.versions} may only touch {section.schema}.",
+                )
+    if section.versions.exists() and not section.versions.is_dir():
+        raise InputError("this is not a folder", place=str(section.versions))
+
+
+def _roles(config: Config, chosen: list[Chosen]) -> list[str]:
+    """Return every role that a grant may name; revisions of the history name them too."""
+    roles = {role for item in chosen for role in config.grants_for(item.section.schema)}
+    return sorted(roles | {"usdf", "oods"})
+
+
+def _is_of(where: tuple[str, str], item: Chosen) -> bool:
+    return any(t.name == where[0] and where[1] in t for t in item.loaded.schema.tables)
+
+
+def _identifier(request: Request) -> Callable[[Section, str | None, Mapping[str, str]], str]:
+    """Return the function that names a revision: by its inputs, or at random."""
+
+    def from_inputs(section: Section, down: str | None, variables: Mapping[str, str]) -> str:
+        content = [section.name, section.schema, down, request.message, dict(variables)]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    def at_random(_section: Section, _down: str | None, _variables: Mapping[str, str]) -> str:
+        from alembic.util import rev_id
+
+        return rev_id()
+
+    return from_inputs if request.revision_from == "inputs" else at_random

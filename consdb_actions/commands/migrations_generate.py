@@ -1,0 +1,184 @@
+"""``consdb-actions migrations generate``."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from consdb_actions.adapters.autogenerate.run import Request, generate
+from consdb_actions.adapters.config_file import load_config
+from consdb_actions.adapters.files import write_all
+from consdb_actions.adapters.runner import Runner
+from consdb_actions.adapters.tree import read_tree
+from consdb_actions.commands.options import format_option, option, parse_moment
+from consdb_actions.commands.progress import progress_display
+from consdb_actions.errors import InputError
+from consdb_actions.migration.matching.declarations import (
+    Declarations,
+    parse_declaration,
+    parse_directives,
+    parse_sidecar,
+)
+from consdb_actions.report.generation import render_json, render_markdown, render_text
+
+__all__ = ["command"]
+
+_DIRECTORY = click.Path(path_type=Path)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+_EXIT = {"changed": 0, "unchanged": 0, "question": 1, "failed": 1}
+
+
+@click.command(name="generate")
+@option(
+    "--consdb", type=_DIRECTORY, required=True, help="Checkout of lsst-dm/consdb, or a tree of that shape."
+)
+@option(
+    "--sdm-schemas", type=_DIRECTORY, required=True, help="Checkout of lsst/sdm_schemas, or a folder of YAML."
+)
+@option(
+    "--sdm-schemas-base",
+    type=_DIRECTORY,
+    help="The same before the change: sections whose schema is the same in both are left alone.",
+)
+@option("--section", "sections", multiple=True, metavar="NAME", help="Only this section; may be repeated.")
+@option("--message", required=True, metavar="TEXT", help="Message of the revisions.")
+@option(
+    "--rename",
+    "renames",
+    multiple=True,
+    metavar="TABLE.OLD=NEW",
+    help="What a column or table became; TABLE.OLD= says that it is really dropped. May be repeated.",
+)
+@option("--renames-file", type=_FILE, help="File with one such declaration a line.")
+@option("--pull-request-body", type=_FILE, help="Text with lines `consdb: rename TABLE.OLD=NEW`.")
+@option("--fill", "fills", multiple=True, metavar="TABLE.COLUMN=VALUE", help="Value for rows that have none.")
+@option(
+    "--no-fill",
+    "no_fills",
+    multiple=True,
+    metavar="TABLE.COLUMN",
+    help="No row lacks a value of this column.",
+)
+@option(
+    "--on-question",
+    type=click.Choice(["fail", "drop-add"]),
+    default="fail",
+    show_default=True,
+    help="Stop at what the schemas do not say, or take it as drop and add.",
+)
+@option(
+    "--rev-id-from",
+    type=click.Choice(["inputs", "random"]),
+    default="inputs",
+    show_default=True,
+    help="Make revision ids from the inputs, so that a rerun gives the same files, or at random.",
+)
+@option("--date", metavar="ISO", help="Create date of the revisions; now by default.")
+@option(
+    "--database-url", metavar="URL", help="Server to use for scratch databases, instead of one of our own."
+)
+@option("--config", type=_FILE, help="Configuration; .github/consdb-actions.yaml by default.")
+@option("--drift", is_flag=True, help="Report where databases are behind unchanged schemas, too.")
+@option("--report", type=_FILE, metavar="FILE.json", help="Write the report as JSON.")
+@option("--summary", type=_FILE, metavar="FILE.md", help="Write the report as Markdown.")
+@format_option()
+@option("--dry-run", is_flag=True, help="Do everything but write the revisions.")
+def command(
+    consdb: Path,
+    sdm_schemas: Path,
+    sdm_schemas_base: Path | None,
+    sections: tuple[str, ...],
+    message: str,
+    renames: tuple[str, ...],
+    renames_file: Path | None,
+    pull_request_body: Path | None,
+    fills: tuple[str, ...],
+    no_fills: tuple[str, ...],
+    on_question: str,
+    rev_id_from: str,
+    date: str | None,
+    database_url: str | None,
+    config: Path | None,
+    drift: bool,
+    report: Path | None,
+    summary: Path | None,
+    output_format: str,
+    dry_run: bool,
+) -> int:
+    """Make a proven Alembic revision for each section whose schema changes.
+
+    The history of each section is replayed on a scratch Postgres, compared with the schema file, and what is
+    different becomes a revision, which is run up and down before it is written. Exit code 1 means that a
+    question is open or a proof does not hold; nothing is written then.
+    """
+    if not message.strip():
+        raise InputError(
+            "the message is empty", place="--message", remedy="Say what changes, in a few words."
+        )
+    runner = Runner.from_environ(os.environ)
+    with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
+        outcome = generate(
+            Request(
+                tree=read_tree(consdb),
+                schemas=sdm_schemas,
+                config=load_config(config),
+                message=message,
+                base=sdm_schemas_base,
+                sections=sections,
+                declared=_declarations(renames, renames_file, pull_request_body),
+                fills=_fills(fills, no_fills),
+                on_question="fail" if on_question == "fail" else "drop-add",
+                revision_from="inputs" if rev_id_from == "inputs" else "random",
+                created=parse_moment(date, "--date"),
+                database_url=database_url,
+                report_drift=drift,
+                write=not dry_run,
+            ),
+            progress,
+        )
+    as_json = json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
+    markdown = render_markdown(outcome)
+    wanted = {report: as_json, summary: markdown}
+    write_all({path: text for path, text in wanted.items() if path is not None}, overwrite=True)
+    if output_format == "text":
+        render_text(outcome, consdb)
+    else:
+        click.echo(as_json if output_format == "json" else markdown, nl=False)
+    runner.summary(markdown)
+    runner.output("changed", str(outcome.verdict == "changed").lower())
+    runner.output("verdict", outcome.verdict)
+    runner.output("files", "\n".join(s.path for s in outcome.changed if outcome.written))
+    return _EXIT[outcome.verdict]
+
+
+def _declarations(renames: tuple[str, ...], file: Path | None, body: Path | None) -> Declarations:
+    declared = [parse_declaration(text, "option") for text in renames]
+    if body is not None:
+        declared += parse_directives(_read(body))
+    if file is not None:
+        declared += parse_sidecar(_read(file))
+    return Declarations.of(declared)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"it cannot be read: {error}", place=str(path)) from error
+
+
+def _fills(fills: tuple[str, ...], no_fills: tuple[str, ...]) -> dict[tuple[str, str], str | None]:
+    out: dict[tuple[str, str], str | None] = {}
+    for option_name, texts in (("--fill", fills), ("--no-fill", no_fills)):
+        for text in texts:
+            name, equals, value = text.partition("=")
+            table, dot, column = name.partition(".")
+            if not (table and dot and column) or bool(equals) != (option_name == "--fill"):
+                form = "TABLE.COLUMN=VALUE" if option_name == "--fill" else "TABLE.COLUMN"
+                raise InputError(f"{text!r} is not of the form {form}", place=option_name)
+            out[table, column] = value if equals else None
+    return out

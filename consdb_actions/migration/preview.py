@@ -1,0 +1,144 @@
+"""What a schema change means, before any database is asked: the change, renames, the version, the review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from consdb_actions.migration.matching.declarations import Declaration, Declarations
+from consdb_actions.migration.matching.scope import concerns
+from consdb_actions.migration.rename import Decisions, decide
+from consdb_actions.migration.yaml_facts import table_facts
+from consdb_actions.schema.compare import compare
+from consdb_actions.schema.consistency import check_foreign_keys, check_views
+from consdb_actions.schema.delta import SchemaDelta
+from consdb_actions.schema.digest import Digest, digest_delta
+from consdb_actions.schema.findings import RULES, Finding, Severity, with_severities
+from consdb_actions.schema.model import Schema
+from consdb_actions.schema.review import ViewOf, review
+from consdb_actions.schema.version import Status, VersionVerdict, judge_version
+from consdb_actions.schema.words import Statement, describe
+
+__all__ = ["SchemaPreview", "preview_schema"]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaPreview:
+    """Everything there is to say about the change of one schema.
+
+    Parameters
+    ----------
+    name
+        The schema.
+    before, after
+        Its two sides; None where it does not exist.
+    delta, statements
+        What differs, as data and in words.
+    digest
+        Digest of the delta.
+    version
+        The verdict on its version.
+    decisions
+        Renames, moves, losses and open questions; None where there is nothing to decide.
+    findings
+        What a reviewer would object to, errors first.
+    notes
+        Anything else to know, such as a file before the change that cannot be read.
+    """
+
+    name: str
+    before: Schema | None
+    after: Schema | None
+    delta: SchemaDelta
+    statements: tuple[Statement, ...]
+    digest: Digest
+    version: VersionVerdict
+    decisions: Decisions | None
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def errors(self) -> int:
+        """How many findings are errors."""
+        return sum(1 for finding in self.findings if finding.severity == "error")
+
+    @property
+    def questions(self) -> int:
+        """How many questions about renames are open."""
+        return len(self.decisions.open_questions) if self.decisions else 0
+
+
+def preview_schema(
+    before: Schema | None,
+    after: Schema | None,
+    *,
+    views: Mapping[str, ViewOf],
+    severities: Mapping[str, Severity],
+    declarations: Sequence[Declaration] = (),
+    extra: Iterable[Finding] = (),
+    everything: bool = False,
+    notes: tuple[str, ...] = (),
+) -> SchemaPreview:
+    """Say what the change of one schema means.
+
+    Parameters
+    ----------
+    before, after
+        The two sides; None where the schema does not exist.
+    views
+        What the YAML lists as tables and the database has as views.
+    severities
+        Severities of rules that differ from their default.
+    declarations
+        Renames that people have declared; those that are about another schema are left out.
+    extra
+        Findings of checks that need more than the two schemas.
+    everything
+        Whether what did not change is checked as well.
+    notes
+        Added to the result.
+
+    Raises
+    ------
+    InputError
+        When a declaration contradicts the schemas.
+    """
+    delta = compare(before, after)
+    verdict = judge_version(delta, before.version if before else None, after.version if after else None)
+    findings = [*_version_findings(verdict), *extra]
+    if after is not None:
+        reviewed = compare(None, after) if everything else delta
+        known = None if everything else before
+        findings += review(reviewed, after, views)
+        findings += check_views(known, after, views)
+        findings += check_foreign_keys(known, after, views)
+    decisions = None
+    if before is not None and after is not None and delta.changes_structure:
+        sides = table_facts(before, views), table_facts(after, views)
+        declared = [declaration for declaration in declarations if concerns(declaration, *sides)]
+        decisions = decide(*sides, Declarations.of(declared), "fail")
+    return SchemaPreview(
+        name=delta.name,
+        before=before,
+        after=after,
+        delta=delta,
+        statements=describe(delta),
+        digest=digest_delta(delta),
+        version=verdict,
+        decisions=decisions,
+        findings=with_severities(findings, severities),
+        notes=notes,
+    )
+
+
+def _version_findings(verdict: VersionVerdict) -> Iterable[Finding]:
+    """Return the verdict on the version as a finding, unless it is fine."""
+    if verdict.status.is_ok:
+        return
+    if verdict.status is Status.PERSON:
+        message = f"{RULES['version-person'].message}: {verdict.asks('`')}"
+        yield Finding.of("version-person", "version", "", verdict.schema, message=message)
+        return
+    finding = Finding.of("version", "version", "", verdict.schema, message=verdict.describe())
+    remedy = f'Write current: "{verdict.expected}".' if verdict.expected else 'Write current: "1.0.0".'
+    yield replace(finding, remedy=remedy)

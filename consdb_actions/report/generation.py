@@ -1,0 +1,229 @@
+"""The report of ``migrations generate`` and ``check``: JSON, Markdown as in a pull request, and text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from consdb_actions.migration.outcome import Asked, Check, Operation, RunOutcome, SectionOutcome
+from consdb_actions.report.markdown import bullets, code, details, escape, fence, fit, prose, table
+
+__all__ = ["SCHEMA_VERSION", "headline", "render_json", "render_markdown", "render_text"]
+
+SCHEMA_VERSION = 1
+
+_STATUS = {
+    "changed": "new revision",
+    "unchanged": "nothing to do",
+    "skipped": "schema unchanged",
+    "question": "question open",
+    "failed": "proof fails",
+    "drift": "drift only",
+    "no schema file": "no schema file",
+}
+_MARK = {True: "✅", False: "❌", None: "⚪"}
+
+
+def headline(outcome: RunOutcome) -> str:
+    """Say the whole result in one sentence."""
+    changed = ", ".join(s.name for s in outcome.changed)
+    match outcome.verdict:
+        case "unchanged":
+            return "No section's database would change. Nothing was written."
+        case "question":
+            asked = ", ".join(s.name for s in outcome.sections if s.status == "question")
+            return f"The schemas do not say everything: a question is open for {asked}. Nothing was written."
+        case "failed":
+            failed = ", ".join(s.name for s in outcome.sections if s.status == "failed")
+            return f"The proof does not hold for {failed}. Nothing was written."
+        case _:
+            count = len(outcome.changed)
+            noun = "revision" if count == 1 else "revisions"
+            written = f"{count} proven {noun}: {changed}."
+            return written if outcome.written else f"{written} Dry run: nothing was written."
+
+
+def render_json(outcome: RunOutcome) -> dict[str, Any]:
+    """Return the report as plain data, as ``schemas/generation.schema.json`` describes it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": outcome.verdict,
+        "changed": outcome.verdict == "changed",
+        "written": outcome.written,
+        "message": outcome.message,
+        "server": outcome.server,
+        "spoly": outcome.spoly,
+        "sections": [_section_json(s) for s in outcome.sections],
+        "notes": list(outcome.notes),
+    }
+
+
+def _section_json(section: SectionOutcome) -> dict[str, Any]:
+    data = asdict(section)
+    for asked, plain in zip(section.questions, data["questions"], strict=True):
+        plain["answers"] = [{"meaning": m, "options": list(o)} for m, o in asked.answers]
+    for key in ("decisions", "remembered", "notes"):
+        data[key] = list(data[key])
+    for key in ("questions", "checks"):
+        for item in data[key]:
+            for name, value in item.items():
+                if isinstance(value, tuple):
+                    item[name] = list(value)
+    for key in ("upgrade", "downgrade", "questions", "risks", "losses", "checks"):
+        data[key] = list(data[key])
+    return data
+
+
+def render_markdown(outcome: RunOutcome) -> str:
+    """Return the report as it stands in a pull request: verdict, questions, table, details folded."""
+    blocks = [f"### {escape(headline(outcome))}"]
+    for section in outcome.sections:
+        blocks += [_question(section, q) for q in section.questions if not q.answered]
+    looked = [s for s in outcome.sections if s.status not in {"skipped", "no schema file"}]
+    if looked:
+        blocks.append(
+            table(
+                ["section", "schema", "result", "operations", "proof"],
+                [_row(section) for section in looked],
+            )
+        )
+    left = [s for s in outcome.sections if s.status in {"skipped", "no schema file"}]
+    if left:
+        words = [f"{code(s.name)} ({_STATUS[s.status]})" for s in left]
+        blocks.append(f"Not looked at: {', '.join(words)}.")
+    for section in looked:
+        blocks += _section_blocks(section)
+    if outcome.server:
+        spoly = "" if outcome.spoly == "pg_sphere" else ", with a stand-in for pgSphere's `spoly` type"
+        blocks.append(f"<sub>Proven on {escape(outcome.server)}{spoly}.</sub>")
+    return fit(blocks, "*{count} more parts did not fit; the full report is in the job's artifact.*") + "\n"
+
+
+def _row(section: SectionOutcome) -> list[str]:
+    version = section.version
+    if section.base_version and section.base_version != section.version:
+        version = f"{section.base_version} → {section.version}"
+    count = len(section.upgrade)
+    drift = len(section.drift)
+    operations = str(count) + (f" ({drift} drift)" if drift else "") if count else ""
+    proof = " ".join(_MARK[c.holds] for c in section.checks)
+    name = code(section.schema, in_table=True) + (f" {escape(version)}" if version else "")
+    return [code(section.name, in_table=True), name, _STATUS[section.status], operations, proof]
+
+
+def _question(section: SectionOutcome, asked: Asked) -> str:
+    lines = [f"#### ❓ {code(section.name)}: {prose(asked.words)}"]
+    if asked.proposals:
+        lines.append(bullets(prose(p) for p in asked.proposals))
+    lines.append("Answer with one of these, and run again:")
+    for meaning, options in asked.answers:
+        lines.append(f"{prose(meaning)}:\n\n{fence(chr(10).join(options), 'text')}")
+    if asked.rejected:
+        lines.append(details("Looked at and rejected", bullets(prose(r) for r in asked.rejected)))
+    return "\n\n".join(lines)
+
+
+def _section_blocks(section: SectionOutcome) -> Iterator[str]:
+    body = []
+    failed = [c for c in section.checks if c.holds is False]
+    if failed:
+        body.append("**What does not hold**\n\n" + "\n\n".join(_check(c) for c in failed))
+    if section.decisions:
+        body.append("**Decided**\n\n" + bullets(prose(d) for d in section.decisions))
+    if section.remembered:
+        body.append("**Answered**\n\n" + bullets(prose(r) for r in section.remembered))
+    if section.upgrade:
+        body.append("**Upgrade**\n\n" + bullets(_operation(op) for op in section.upgrade))
+    if section.losses:
+        body.append("**What is lost**\n\n" + bullets(prose(loss.words) for loss in section.losses))
+    if section.risks:
+        body.append(
+            "**What can go wrong**\n\n" + bullets(f"{code(r.about)}: {prose(r.words)}" for r in section.risks)
+        )
+    if section.notes:
+        body.append("**Noted**\n\n" + bullets(prose(n) for n in section.notes))
+    if section.checks and not failed:
+        body.append("**Proof**\n\n" + bullets(f"{_MARK[c.holds]} {prose(c.words)}" for c in section.checks))
+    if not body:
+        return
+    title = f"{escape(section.name)}: {_STATUS[section.status]}"
+    if section.path:
+        title += f", {escape(section.path)}"
+    yield details(title, "\n\n".join(body), is_open=bool(failed))
+    if section.source:
+        yield details(f"{escape(section.name)}: the script", fence(section.source, "python"))
+
+
+def _operation(op: Operation) -> str:
+    return prose(op.words) + (" *(drift: the schema files' change does not explain it)*" if op.drift else "")
+
+
+def _check(check: Check) -> str:
+    return f"❌ {prose(check.words)}\n\n{fence(chr(10).join(check.details), 'text')}"
+
+
+def render_text(outcome: RunOutcome, root: Path) -> None:
+    """Print the report for a person, in colour where there is a terminal."""
+    from rich.console import Console
+    from rich.markup import escape as plain
+    from rich.table import Table
+
+    console = Console(soft_wrap=True, highlight=False)
+    colours = {"changed": "green", "question": "yellow", "failed": "red", "drift": "yellow"}
+    grid = Table(box=None, pad_edge=False, show_header=False)
+    for section in outcome.sections:
+        colour = colours.get(section.status, "dim")
+        count = f"{len(section.upgrade)} operations" if section.upgrade else ""
+        proof = " ".join({True: "✓", False: "✗", None: "-"}[c.holds] for c in section.checks)
+        grid.add_row(plain(section.name), f"[{colour}]{_STATUS[section.status]}[/]", count, proof)
+    console.print(grid)
+    for section in outcome.sections:
+        for line in _text_lines(section):
+            console.print(line)
+    style = {"changed": "bold green", "unchanged": "bold"}.get(outcome.verdict, "bold red")
+    console.print()
+    console.print(f"[{style}]{plain(headline(outcome))}[/]")
+    for section in outcome.changed:
+        if outcome.written:
+            console.print(f"  {plain(str(root / section.path))}")
+    if outcome.server and outcome.spoly != "pg_sphere":
+        console.print(f"[dim]{plain(outcome.server)} has no pg_sphere; a stand-in for its type was used.[/]")
+
+
+def _text_lines(section: SectionOutcome) -> Iterator[str]:
+    from rich.markup import escape as plain
+
+    interesting = section.status in {"changed", "failed", "question", "drift"}
+    if not interesting:
+        return
+    yield f"\n[bold]{plain(section.name)}[/] ({plain(section.schema)} {plain(section.version)})"
+    for asked in section.questions:
+        if asked.answered:
+            continue
+        yield f"  [yellow]?[/] {plain(asked.words)}"
+        yield from (f"    {plain(p)}" for p in asked.proposals)
+        for meaning, options in asked.answers:
+            yield f"    {plain(meaning)}:"
+            yield from (f"      {plain(o)}" for o in options)
+        yield from (f"    [dim]rejected: {plain(r)}[/]" for r in asked.rejected)
+    yield from (f"  {plain(d)}" for d in (*section.decisions, *section.remembered))
+    yield from _first(section.upgrade)
+    yield from (f"  [red]lost[/] {plain(loss.words)}" for loss in section.losses)
+    yield from (f"  [yellow]risk[/] {plain(r.about)}: {plain(r.words)}" for r in section.risks)
+    yield from (f"  [dim]{plain(n)}[/]" for n in section.notes)
+    for check in section.checks:
+        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[dim]-[/]"}[check.holds]
+        yield f"  {mark} {plain(check.words)}"
+        yield from (f"      {plain(d)}" for d in check.details)
+
+
+def _first(operations: Iterable[Operation], most: int = 40) -> Iterator[str]:
+    from rich.markup import escape as plain
+
+    operations = list(operations)
+    for op in operations[:most]:
+        yield f"  {plain(op.words)}" + ("  [yellow](drift)[/]" if op.drift else "")
+    if len(operations) > most:
+        yield f"  [dim]and {len(operations) - most} more[/]"
