@@ -121,9 +121,8 @@ def find_installation(
                 place=named,
                 remedy="Set it to the directory that holds `initdb` and `postgres`, or unset it.",
             ) from error
-    if prefer != "embedded":
-        if usable := _on_this_system(account, environ, passed_over):
-            return usable[0]
+    if prefer != "embedded" and (usable := _on_this_system(account, environ, passed_over)):
+        return usable[0]
     if prefer != "system":
         for directory in embedded_directories():
             try:
