@@ -15,6 +15,9 @@ from consdb_actions.schema.model import Schema
 
 __all__ = ["change_of_file", "changes_at"]
 
+MAX_LINES = 60_000
+"""Lines of both versions up to which they are compared; the largest real schema file has about 7,000."""
+
 DIGITS = 32
 """Hexadecimal digits kept of a digest: 128 bits, so that a comment has room for many."""
 
@@ -52,14 +55,16 @@ def changes_at(contents: Contents, base: str, commit: str, wanted: Wanted) -> Co
     for path in sorted(before.keys() | after.keys()):
         old, new = before.get(path), after.get(path)
         if old != new:
-            changes.append(
-                change_of_file(
-                    path,
-                    contents.blob(old) if old else None,
-                    contents.blob(new) if new else None,
-                )
-            )
+            changes.append(_change(contents, path, old, new))
     return CommitChange(commit, tuple(changes))
+
+
+def _change(contents: Contents, path: str, old: str | None, new: str | None) -> Change:
+    """Compare two blobs; one that is too large to be a schema is known by its name alone."""
+    try:
+        return change_of_file(path, contents.blob(old) if old else None, contents.blob(new) if new else None)
+    except InputError:
+        return Change(path, "", "", f"{old or 'none'}:{new or 'none'}"[-80:])
 
 
 def change_of_file(path: str, old: bytes | None, new: bytes | None) -> Change:
@@ -106,6 +111,10 @@ def _verbatim(old: bytes | None, new: bytes | None) -> str:
     This is what ``git patch-id --verbatim`` does: a rebase over a change elsewhere leaves it as it is.
     """
     before, after = ((data or b"").decode("utf-8", "surrogateescape").splitlines() for data in (old, new))
+    if len(before) + len(after) > MAX_LINES:
+        # Comparing that many lines could take for ever: the versions as a whole are the change.
+        whole = hashlib.sha256(b"%d:" % len(old or b"") + (old or b"") + (new or b""))
+        return whole.hexdigest()[:DIGITS]
     diff = list(difflib.unified_diff(before, after, n=3, lineterm=""))[2:]
     lines = ["@@" if line.startswith("@@") else line for line in diff]
     content = "\n".join([str(old is None), str(new is None), *lines])

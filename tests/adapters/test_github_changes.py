@@ -1,0 +1,153 @@
+"""What makes a schema change the same one, and where its files are read from (A2, S2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from consdb_actions.adapters.github import GitHub, GitHubError, connect
+from consdb_actions.adapters.github.changes import change_of_file, changes_at
+from consdb_actions.adapters.github.contents import ApiContents, UnreachableError
+from consdb_actions.approval.facts import UNCHANGED
+from consdb_actions.approval.policy import DEFAULT_POLICY
+from tests.support.approvals import BASE_COLUMNS, LATISS, REPOSITORY, TOKEN, Scene, schema_yaml
+from tests.support.github import Fault, Kind, TestClock, World
+from tests.support.github.plugin import Double
+
+NEW = {
+    **BASE_COLUMNS,
+    "dimm": {"datatype": "double", "description": "DIMM.", "ivoa:ucd": "instr.obsty.seeing"},
+}
+BASE = schema_yaml().encode()
+HEAD = schema_yaml(NEW).encode()
+WHOLE = change_of_file(LATISS, BASE, HEAD)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (BASE, schema_yaml(NEW, comment="A comment.").encode()),
+        (BASE, HEAD.replace(b"\n", b"\r\n")),
+        (BASE, schema_yaml(dict(reversed(NEW.items()))).encode()),
+        (BASE, HEAD.replace(b'"#exposure.dimm"', b'"#another-id"')),
+        (BASE, HEAD.replace(b'current: "1.0.0"', b'current: "1.1.0"')),
+        (
+            schema_yaml({**BASE_COLUMNS, "airmass": {"datatype": "double"}}).encode(),
+            schema_yaml({**NEW, "airmass": {"datatype": "double"}}).encode(),
+        ),
+    ],
+    ids=["comment", "line ends", "order", "id", "version", "another base"],
+)
+def test_a2_these_are_the_same_change(old: bytes, new: bytes) -> None:
+    change = change_of_file(LATISS, old, new)
+    assert (change.structure, change.text) == (WHOLE.structure, WHOLE.text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "structure", "text"),
+    [
+        ("datatype", "float", True, False),
+        ("nullable", False, True, False),
+        ("description", "Other.", False, True),
+        ("ivoa:ucd", "phot.mag", False, True),
+        ("ivoa:unit", "arcsec", False, True),
+        ("length", 5, True, False),
+    ],
+)
+def test_a2_these_are_other_changes(field: str, value: object, structure: bool, text: bool) -> None:
+    column = {**NEW["dimm"], field: value}
+    if field == "length":
+        column["datatype"] = "string"
+    change = change_of_file(LATISS, BASE, schema_yaml({**NEW, "dimm": column}).encode())
+    assert (change.structure != WHOLE.structure, change.text != WHOLE.text) == (structure, text)
+
+
+def test_a2_parts_that_do_not_change_are_marked() -> None:
+    words = {**BASE_COLUMNS, "seeing": {**BASE_COLUMNS["seeing"], "description": "Other."}}
+    only_text = change_of_file(LATISS, BASE, schema_yaml(words).encode())
+    assert only_text.structure == UNCHANGED
+    assert only_text.text != UNCHANGED
+    formatting = change_of_file(LATISS, BASE, b"# comment\n" + BASE)
+    assert (formatting.structure, formatting.text) == (UNCHANGED, UNCHANGED)
+
+
+def test_a2_new_and_removed_files_are_changes() -> None:
+    added, removed = change_of_file(LATISS, None, HEAD), change_of_file(LATISS, HEAD, None)
+    assert len({added.structure, removed.structure, WHOLE.structure, UNCHANGED}) == 4
+
+
+def test_a2_what_is_no_schema_is_compared_by_its_lines() -> None:
+    lines = [f"line {number}\n" for number in range(40)]
+    broken = "name: [\n" + "".join(lines)
+
+    def edit(text: str, more: str = "") -> str:
+        return change_of_file(
+            LATISS, text.encode(), (more + text.replace("line 20\n", "new\n")).encode()
+        ).verbatim
+
+    one = change_of_file(LATISS, broken.encode(), broken.replace("line 20\n", "new\n").encode())
+    assert (one.structure, one.text) == ("", "")
+    assert edit(broken) == one.verbatim
+    # The same edit in a file that changed elsewhere is the same; in another place it is not.
+    assert edit(broken.replace("line 3\n", "line three\n")) == one.verbatim
+    assert edit(broken.replace("line 19\n", "line nineteen\n")) != one.verbatim
+    huge = "[\n" * 70_000
+    assert change_of_file(LATISS, b"", huge.encode()) != change_of_file(LATISS, b"", (huge + "x").encode())
+
+
+@pytest.fixture
+def place(world: World, github_double: Double) -> Iterator[tuple[Scene, GitHub, Double]]:
+    scene = Scene(world)
+    double = github_double(world)
+    github = connect(TOKEN, double.url, clock=TestClock())
+    scene.double = double  # type: ignore[attr-defined]
+    yield scene, github, github_double
+    github.close()
+
+
+def test_a_tree_that_is_cut_off_is_read_folder_by_folder(place: tuple[Scene, GitHub, Double]) -> None:
+    scene, github, _ = place
+    scene.push(schema_yaml(Scene.ADDED, comment="x"))
+    scene.world.commit(scene.repo, scene.pull.branch, {"tests/a.yaml": "a", "yml/cdb_old.yaml": "b"})
+    contents = ApiContents(github, REPOSITORY)
+    whole = contents.files(scene.head, DEFAULT_POLICY)
+    assert sorted(whole) == [LATISS, "yml/cdb_old.yaml"]
+    scene.repo.rows["tree limit"] = [{"entries": 6}]
+    again = connect(TOKEN, scene.double.url, clock=TestClock())  # type: ignore[attr-defined]
+    assert ApiContents(again, REPOSITORY).files(scene.head, DEFAULT_POLICY) == whole
+    again.close()
+
+
+def test_a_link_is_no_schema_file(place: tuple[Scene, GitHub, Double]) -> None:
+    scene, github, _ = place
+    store = scene.repo.store
+    blob = store.git("hash-object", "-w", "--stdin", stdin=b"cdb_latiss.yaml").decode().strip()
+    tree = store.write_tree({"yml/cdb_link.yaml": ("120000", blob)})
+    sha = store.git("commit-tree", tree, "-m", "link").decode().strip()
+    assert ApiContents(github, REPOSITORY).files(sha, DEFAULT_POLICY) == {}
+
+
+def test_a_file_too_large_to_be_a_schema_is_known_by_its_blob(
+    place: tuple[Scene, GitHub, Double], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, github, _ = place
+    monkeypatch.setattr("consdb_actions.adapters.github.contents.MAX_FILE", 10)
+    change = changes_at(ApiContents(github, REPOSITORY), scene.base, scene.head, DEFAULT_POLICY)
+    (only,) = change.changes
+    assert (only.structure, only.text) == ("", "")
+    assert ":" in only.verbatim
+
+
+def test_only_a_404_makes_a_commit_unreachable(place: tuple[Scene, GitHub, Double]) -> None:
+    scene, github, _ = place
+    contents = ApiContents(github, REPOSITORY)
+    with pytest.raises(UnreachableError):
+        contents.fork_point(scene.base, "0" * 40)
+    assert (
+        changes_at(contents, scene.base, "0" * 40, DEFAULT_POLICY).problem
+        == "GitHub no longer has commit 00000000"
+    )
+    scene.double.faults.append(Fault(Kind.INVALID, times=9))  # type: ignore[attr-defined]
+    with pytest.raises(GitHubError):
+        changes_at(contents, scene.base, scene.head, DEFAULT_POLICY)
