@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 
 import click
 
 __all__ = ["group"]
 
 SUBCOMMANDS = {
+    "plan": "Show which sections a schema change touches, as a matrix for jobs.",
     "generate": "Make a proven revision for each section whose schema changes.",
+    "check": "Prove a revision: there and back on seeded data, equal to the YAML.",
+    "preview": "Say what a schema change means, without a database.",
+    "lint": "Look for locks, rewrites and other dangers in a revision.",
+    "apply": "Upgrade a database, with checks before and after.",
 }
+"""Those whose module is not there are not listed."""
 
 
 class LazyMigrations(click.Group):
@@ -18,20 +25,23 @@ class LazyMigrations(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all subcommands."""
-        return list(SUBCOMMANDS)
+        return [name for name in SUBCOMMANDS if importlib.util.find_spec(_module(name))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one subcommand, or None when there is none of that name."""
-        if cmd_name not in SUBCOMMANDS:
+        if cmd_name not in self.list_commands(ctx):
             return None
-        module = importlib.import_module(f"consdb_actions.commands.migrations_{cmd_name}")
-        command: click.Command = module.command
+        command: click.Command = importlib.import_module(_module(cmd_name)).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of subcommands without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl(list(SUBCOMMANDS.items()))
+            formatter.write_dl([(name, SUBCOMMANDS[name]) for name in self.list_commands(ctx)])
+
+
+def _module(name: str) -> str:
+    return f"consdb_actions.commands.migrations_{name}"
 
 
 @click.group(name="migrations", cls=LazyMigrations)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from consdb_actions.migration.matching.declarations import Declaration, Declarations
 from consdb_actions.migration.matching.scope import concerns
@@ -44,6 +44,8 @@ class SchemaPreview:
         What a reviewer would object to, errors first.
     notes
         Anything else to know, such as a file before the change that cannot be read.
+    source, lines
+        The file after the change, and where its objects stand in it.
     """
 
     name: str
@@ -56,6 +58,12 @@ class SchemaPreview:
     decisions: Decisions | None
     findings: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+    source: str = ""
+    lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+
+    def line_of(self, finding: Finding) -> int:
+        """Return the line of the file that a finding is about; 0 when it is not known."""
+        return self.lines.get(finding.place, 0)
 
     @property
     def errors(self) -> int:
@@ -78,6 +86,8 @@ def preview_schema(
     extra: Iterable[Finding] = (),
     everything: bool = False,
     notes: tuple[str, ...] = (),
+    source: str = "",
+    lines: Mapping[tuple[str, ...], int] | None = None,
 ) -> SchemaPreview:
     """Say what the change of one schema means.
 
@@ -95,8 +105,8 @@ def preview_schema(
         Findings of checks that need more than the two schemas.
     everything
         Whether what did not change is checked as well.
-    notes
-        Added to the result.
+    notes, source, lines
+        Kept in the result.
 
     Raises
     ------
@@ -128,6 +138,8 @@ def preview_schema(
         decisions=decisions,
         findings=with_severities(findings, severities),
         notes=notes,
+        source=source,
+        lines=lines or {},
     )
 
 

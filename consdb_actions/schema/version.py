@@ -16,6 +16,7 @@ from consdb_actions.schema.delta import SchemaDelta, TableDelta
 
 __all__ = ["Bump", "Reason", "Status", "VersionVerdict", "judge_version", "parse_version"]
 
+_SHOWN = 4
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
 
 
@@ -96,12 +97,22 @@ class VersionVerdict:
         needed = f"{self.needed.name} needed ({self.rule})" if self.needed else "no bump needed"
         hint = ""
         if self.status is Status.PERSON:
-            hint = ": " + ", ".join(
-                f"{reason.rule} of {reason.what}" for reason in self.reasons if reason.person
-            )
+            hint = f": MAJOR if it breaks readers ({self.asks()})"
         elif self.expected and not self.status.is_ok:
             hint = f"; {self.expected} would do"
         return f"{change}: {needed}, {self.status.value}{hint}"
+
+    def asks(self, mark: str = "") -> str:
+        """Return what a person has to judge: each rule with what it is about, names between marks."""
+        groups: dict[str, list[str]] = {}
+        for reason in self.reasons:
+            if reason.person:
+                groups.setdefault(reason.rule, []).append(f"{mark}{reason.what}{mark}")
+        parts = []
+        for rule, names in groups.items():
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            parts.append(f"{rule} of {', '.join(names[:_SHOWN])}{more}")
+        return "; ".join(parts)
 
 
 def parse_version(text: str | None) -> tuple[int, int, int] | None:
@@ -209,15 +220,15 @@ def _table_reasons(table: TableDelta) -> Iterator[Reason]:
     for changed in table.columns_changed:
         name = f"{table.name}.{changed.name}"
         if changed.type_changed:
-            yield Reason(Bump.PATCH, "type change (MAJOR or PATCH)", name, person=True)
+            yield Reason(Bump.PATCH, "type change", name, person=True)
         elif changed.structure:
             yield Reason(Bump.PATCH, "NULL, default or identity", name)
         for change in changed.text:
             swapped = change.attribute == "unit" and bool(change.before) and bool(change.after)
-            rule = "unit change (MAJOR or PATCH)" if swapped else "metadata"
+            rule = "unit change" if swapped else "metadata"
             yield Reason(Bump.PATCH, rule, name, person=swapped)
     if table.primary_key:
-        yield Reason(Bump.PATCH, "primary key change (MAJOR or PATCH)", table.name, person=True)
+        yield Reason(Bump.PATCH, "primary key change", table.name, person=True)
     for name in table.names("constraints"):
         yield Reason(Bump.PATCH, "constraint", f"{table.name}.{name}")
     for name in table.names("indexes"):

@@ -1,0 +1,160 @@
+"""The two sides of a comparison: schema files from files, folders or git revisions.
+
+===========================  ==============================================================================
+``file.yaml``                one file
+``DIR``                      a checkout of sdm_schemas or consdb, or a plain folder
+``REV``                      the same at a commit of the repository
+``REV:path``                 a file or folder at a commit
+``A..B``, ``A...B``          both sides at once; from where they parted with three dots; B is HEAD by default
+===========================  ==============================================================================
+
+What exists on disk is taken from there; write ``REV:`` for a branch that is called like a folder.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from consdb_actions.adapters.git_read import Blob, GitReader
+from consdb_actions.adapters.schema_files import CONSDB_FOLDERS, SDM_FOLDERS, list_schema_files
+from consdb_actions.adapters.schema_yaml import read_bytes
+from consdb_actions.adapters.yaml_text import MAX_BYTES
+from consdb_actions.errors import InputError
+
+__all__ = ["DEFAULT_SCHEMAS", "RawFile", "Side", "read_sides"]
+
+DEFAULT_SCHEMAS = ("cdb_*", "efd_*")
+"""Which files of a folder are schemas of ConsDB."""
+
+_RANGE = re.compile(r"(?P<before>[^:]*?)(?P<dots>\.\.\.?)(?P<after>[^:.][^:]*|)")
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class RawFile:
+    """A schema file that was not read yet."""
+
+    name: str
+    source: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of the comparison.
+
+    Parameters
+    ----------
+    label
+        How it is called in reports.
+    files
+        Its schema files by name.
+    single
+        Whether one file was named, rather than a place with several.
+    """
+
+    label: str
+    files: dict[str, RawFile]
+    single: bool = False
+
+
+def read_sides(
+    before: str, after: str | None, *, repository: Path, schemas: Sequence[str] = DEFAULT_SCHEMAS
+) -> tuple[Side, Side]:
+    """Read both sides of a comparison.
+
+    Parameters
+    ----------
+    before, after
+        Files, folders or revisions. Without ``after``, ``before`` may be a range; else it is compared with
+        the work tree.
+    repository
+        Where revisions are looked up.
+    schemas
+        Patterns of schema names; they count for folders and revisions.
+
+    Returns
+    -------
+    tuple of Side
+        Both sides. When each is one file, they have the same key.
+
+    Raises
+    ------
+    InputError
+        When a side does not exist or holds no schema file.
+    """
+    git = GitReader(repository)
+    span = _RANGE.fullmatch(before) if after is None and not Path(before).exists() else None
+    if span and (span["before"] or span["after"]):
+        one, two = git.commit(span["before"] or "HEAD"), git.commit(span["after"] or "HEAD")
+        if span["dots"] == "...":
+            one = git.merge_base(one, two)
+        sides = _at(git, one, "", one[:12], schemas), _at(git, two, "", span["after"] or "HEAD", schemas)
+    else:
+        sides = _side(before, git, schemas), _side(after or str(repository), git, schemas)
+    for side, other in (sides, sides[::-1]):
+        if not side.files and not (other.single and other.files):
+            wanted = ", ".join(schemas)
+            remedy = "Name a file, a checkout of sdm_schemas or consdb, or a revision of one (with --repo)."
+            raise InputError(f"no schema files ({wanted}) were found there", place=side.label, remedy=remedy)
+    return _paired(*sides)
+
+
+def _paired(before: Side, after: Side) -> tuple[Side, Side]:
+    """Give two single files one key, and let a single file pick its counterpart from the other side."""
+    if before.single and after.single:
+        (old,), (new,) = before.files.values(), after.files.values()
+        return Side(before.label, {new.name: old}, True), Side(after.label, {new.name: new}, True)
+    if before.single or after.single:
+        names = (before if before.single else after).files
+        before, after = (
+            Side(side.label, {name: file for name, file in side.files.items() if name in names}, side.single)
+            for side in (before, after)
+        )
+    return before, after
+
+
+def _side(text: str, git: GitReader, schemas: Sequence[str]) -> Side:
+    """Read one side: from disk when it is there, else from git."""
+    path = Path(text)
+    if path.is_dir():
+        found = list_schema_files(path, consdb=True, globs=schemas)
+        found.update(list_schema_files(path, globs=schemas))
+        files = {name: RawFile(name, str(file), read_bytes(file)) for name, file in sorted(found.items())}
+        return Side(text, files)
+    if path.exists() or (text.endswith(_SUFFIXES) and ":" not in text):
+        return Side(text, {path.stem: RawFile(path.stem, text, read_bytes(path))}, single=True)
+    revision, _, inside = text.partition(":")
+    return _at(git, git.commit(revision), inside, text, schemas)
+
+
+def _at(git: GitReader, commit: str, path: str, label: str, schemas: Sequence[str]) -> Side:
+    """Read one side from a commit."""
+    everything = git.files(commit)
+    root = git.follow(posixpath.normpath(path), everything) if path else "."
+    if root in everything:
+        name = PurePosixPath(path).stem
+        data = git.read({name: everything[root]}, limit=MAX_BYTES + 1)[name]
+        return Side(label, {name: RawFile(name, label, data)}, single=True)
+    if path and not any(known.startswith(f"{root}/") for known in everything):
+        remedy = "Paths are those of the repository's root."
+        raise InputError(f'the commit has no file or folder "{path}"', place=label, remedy=remedy)
+    found: dict[str, Blob] = {}
+    for folder in (*SDM_FOLDERS, *CONSDB_FOLDERS):
+        place = posixpath.normpath(posixpath.join(root, folder))
+        for known in everything:
+            name = PurePosixPath(known).stem
+            inside = (posixpath.dirname(known) or ".") == place and known.endswith(_SUFFIXES)
+            if inside and name not in found and any(fnmatchcase(name, glob) for glob in schemas):
+                target = everything.get(git.follow(known, everything))
+                if target is not None:
+                    found[name] = target
+    contents = git.read(found, limit=MAX_BYTES + 1)
+    revision = label.partition(":")[0]
+    files = {name: RawFile(name, f"{revision}:{found[name].path}", contents[name]) for name in sorted(found)}
+    return Side(label, files)

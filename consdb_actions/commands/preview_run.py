@@ -1,0 +1,140 @@
+"""Reading both sides of a preview and putting them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from consdb_actions.adapters.felis_words import unknown_ucds, unknown_units
+from consdb_actions.adapters.schema_sources import RawFile, Side
+from consdb_actions.adapters.schema_yaml import ReadSchema, read_yaml
+from consdb_actions.config import Config
+from consdb_actions.errors import InputError
+from consdb_actions.migration.preview import SchemaPreview, preview_schema
+from consdb_actions.migration.rename import Declaration, parse_declaration
+from consdb_actions.report.preview import Preview
+from consdb_actions.schema.findings import Finding
+from consdb_actions.schema.model import Schema
+from consdb_actions.schema.review import ViewOf
+
+__all__ = ["build_preview"]
+
+
+def build_preview(
+    before: Side, after: Side, *, config: Config, renames: Sequence[str] = (), everything: bool = False
+) -> Preview:
+    """Compare two sides.
+
+    Parameters
+    ----------
+    before, after
+        The files of both sides.
+    config
+        Views, and severities of rules.
+    renames
+        Declared renames, ``TABLE.OLD=NEW``.
+    everything
+        Whether schemas that do not differ are checked as well.
+
+    Returns
+    -------
+    Preview
+        One preview for each schema that differs.
+
+    Raises
+    ------
+    InputError
+        When files after the change are wrong, with all that is wrong in them, or a declaration is none.
+    """
+    declarations = [parse_declaration(text, "--rename") for text in renames]
+    names = sorted(before.files.keys() | after.files.keys())
+    same = {name for name in names if _data(before, name) == _data(after, name)}
+    new, errors = {}, []
+    for name in names:
+        if name in after.files and (everything or name not in same):
+            file = after.files[name]
+            try:
+                new[name] = read_yaml(file.data, source=file.source, expect_name=_expected(after, name))
+            except InputError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0] if len(errors) == 1 else InputError("\n\n".join(str(error) for error in errors))
+    previews = [
+        _preview(before.files.get(name), new.get(name), config, declarations, everything)
+        for name in names
+        if everything or name not in same
+    ]
+    unchanged = () if everything else tuple(sorted(same))
+    return Preview(before.label, after.label, tuple(previews), unchanged)
+
+
+def _data(side: Side, name: str) -> bytes | None:
+    return side.files[name].data if name in side.files else None
+
+
+def _expected(side: Side, name: str) -> str | None:
+    """Return the name that a schema must have: files of a folder are called after their schema."""
+    return None if side.single else name
+
+
+def _preview(
+    before: RawFile | None,
+    after: ReadSchema | None,
+    config: Config,
+    declarations: Sequence[Declaration],
+    everything: bool,
+) -> SchemaPreview:
+    """Preview one schema; a file before the change that is wrong counts as no file."""
+    old: ReadSchema | None = None
+    notes: tuple[str, ...] = ()
+    if before is not None:
+        try:
+            old = read_yaml(before.data, source=before.source)
+        except InputError as error:
+            if after is None:
+                raise
+            first = error.cause.splitlines()[0]
+            notes = (f"The file before the change cannot be read, so everything counts as new: {first}.",)
+    schema = after.schema if after else None
+    return preview_schema(
+        old.schema if old else None,
+        schema,
+        views={view.name: ViewOf(view.table, dict(view.rename)) for view in config.views},
+        severities=config.severities,
+        declarations=declarations,
+        extra=_extra(old, after, everything) if after else (),
+        everything=everything,
+        notes=notes,
+        source=after.source if after else "",
+        lines=after.lines if after else {},
+    )
+
+
+def _extra(before: ReadSchema | None, after: ReadSchema, everything: bool) -> Iterator[Finding]:
+    """Yield findings that need more than the two schemas: words that astropy judges, notes of the reader."""
+    known = before.schema if before and not everything else None
+    units, ucds = _words(after.schema), _words(after.schema, ucd=True)
+    bad_units = unknown_units(units - (_words(known) if known else set()))
+    bad_ucds = unknown_ucds(ucds - (_words(known, ucd=True) if known else set()))
+    for table in after.schema:
+        for column in table.columns:
+            if column.unit in bad_units:
+                message = f"astropy does not know the unit `{column.unit}`"
+                yield Finding.of("unit-unknown", "column", table.name, column.name, message=message)
+            if column.ucd in bad_ucds:
+                message = f"the UCD `{column.ucd}` is not valid: {bad_ucds[column.ucd]}"
+                yield Finding.of("ucd-unknown", "column", table.name, column.name, message=message)
+    told = {_without_line(note) for note in before.notes} if before and not everything else set()
+    for note in after.notes:
+        if _without_line(note) not in told:
+            yield Finding.of("felis-shape", "schema", "", after.schema.name, message=_without_line(note))
+
+
+def _words(schema: Schema, *, ucd: bool = False) -> set[str]:
+    """Return the units, or the UCDs, of a schema."""
+    return {column.ucd if ucd else column.unit for table in schema for column in table.columns}
+
+
+def _without_line(note: str) -> str:
+    """Return a note without the line at its start, which another change may have moved."""
+    start, colon, rest = note.partition(": ")
+    return rest if colon and start.startswith("line ") else note

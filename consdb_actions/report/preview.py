@@ -1,0 +1,258 @@
+"""A preview as a comment on a pull request, and the parts that its other forms share.
+
+:mod:`~consdb_actions.report.preview_text` writes it for a terminal,
+:mod:`~consdb_actions.report.preview_json` as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from consdb_actions.migration.preview import SchemaPreview
+from consdb_actions.migration.rename import Decisions, Question
+from consdb_actions.report.markdown import bullets, code, details, escape, fence, fit, prose, table
+from consdb_actions.report.preview_pictures import picture_of
+from consdb_actions.schema.findings import Finding
+from consdb_actions.schema.words import Code, Quote, Statement
+
+__all__ = [
+    "MAX_QUOTE",
+    "Group",
+    "Preview",
+    "by_table",
+    "decided",
+    "grouped",
+    "plural",
+    "render_markdown",
+    "size",
+    "tally",
+]
+
+MAX_STATEMENTS = 60
+MAX_NAMES = 12
+MAX_QUOTE = 160
+"""Characters of a description that are shown."""
+
+_OPEN = 12
+"""Up to so many statements are shown unfolded."""
+
+_ICONS = {"error": "❌", "warning": "⚠️"}
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The previews of all schemas that differ.
+
+    Parameters
+    ----------
+    before, after
+        How the two sides are called.
+    schemas
+        One preview for each schema that differs.
+    unchanged
+        Names of the others.
+    """
+
+    before: str
+    after: str
+    schemas: tuple[SchemaPreview, ...]
+    unchanged: tuple[str, ...] = ()
+
+    @property
+    def errors(self) -> int:
+        """How many findings are errors."""
+        return sum(schema.errors for schema in self.schemas)
+
+    @property
+    def warnings(self) -> int:
+        """How many findings are warnings."""
+        return sum(len(schema.findings) for schema in self.schemas) - self.errors
+
+    @property
+    def questions(self) -> int:
+        """How many questions are open."""
+        return sum(schema.questions for schema in self.schemas)
+
+
+def plural(count: int, word: str, many: str = "") -> str:
+    """Return ``1 column`` or ``2 columns``."""
+    return f"{count} {word if count == 1 else many or word + 's'}"
+
+
+def tally(errors: int, warnings: int, questions: int) -> str:
+    """Say how many objections there are; empty when there are none."""
+    parts = [(errors, "error"), (questions, "open question"), (warnings, "warning")]
+    return ", ".join(plural(count, word) for count, word in parts if count)
+
+
+def size(preview: SchemaPreview) -> str:
+    """Say in a few words how large a change is."""
+    delta = preview.delta
+    if delta.created or delta.removed:
+        return "new schema" if delta.created else "schema removed"
+    changed = delta.tables_changed
+    counts = [
+        (len(delta.tables_added), "new table", ""),
+        (len(delta.tables_removed), "table", " removed"),
+        (sum(len(item.columns_added) for item in changed), "new column", ""),
+        (sum(len(item.columns_removed) for item in changed), "column", " removed"),
+        (sum(len(item.columns_changed) for item in changed), "column", " changed"),
+        (sum(item.primary_key is not None for item in changed), "primary key", " changed"),
+        (sum(len(item.names("constraints")) for item in changed), "constraint", ""),
+        (sum(len(item.names("indexes")) for item in changed), "index", ""),
+    ]
+    parts = [
+        plural(count, word, "indexes" if word == "index" else "") + end
+        for count, word, end in counts
+        if count
+    ]
+    if parts:
+        return ", ".join(parts)
+    return "words only" if preview.statements else "version only" if delta.version else "nothing that matters"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Findings that say the same of several objects."""
+
+    first: Finding
+    paths: tuple[str, ...]
+
+
+def grouped(findings: Sequence[Finding]) -> list[Group]:
+    """Put together what is said of several objects, in the order of the first of each."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.rule, finding.message, finding.remedy), []).append(finding)
+    return [Group(items[0], tuple(dict.fromkeys(item.path for item in items))) for items in groups.values()]
+
+
+def decided(decisions: Decisions) -> list[str]:
+    """Return what was decided about names and values, in sentences: what lives on, what is lost, notes."""
+    sentences = [item.describe() for item in decisions.table_renames]
+    sentences += [item.describe() for item in decisions.renames]
+    sentences += [item.describe() for item in decisions.moves]
+    sentences += [item.describe() for item in decisions.dropped_tables]
+    sentences += [item.describe() for item in decisions.drops]
+    return [*sentences, *decisions.notes]
+
+
+def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
+    """Write a preview as a comment.
+
+    Parameters
+    ----------
+    preview
+        What was found.
+    limit
+        Characters that it may have; parts at the end are left out, with a note.
+
+    Returns
+    -------
+    str
+        GitHub Markdown in which everything of the schemas is escaped.
+    """
+    objections = tally(preview.errors, preview.warnings, preview.questions)
+    between = f"{code(preview.before)} → {code(preview.after)}"
+    if not preview.schemas:
+        return f"### Schema preview\n\nNo schema differs. {between}"
+    icon = "❌" if preview.errors else "❓" if preview.questions else "⚠️" if preview.warnings else "✅"
+    count = len(preview.schemas)
+    heading = f"### {icon} Schema preview: {plural(count, 'schema')} {'changes' if count == 1 else 'change'}"
+    rows = [
+        [
+            code(schema.name, in_table=True),
+            size(schema),
+            prose(schema.version.describe(), in_table=True),
+            tally(schema.errors, len(schema.findings) - schema.errors, schema.questions) or "none",
+        ]
+        for schema in preview.schemas
+    ]
+    blocks = [f"{heading}\n\n{objections or 'Nothing to object to'}. {between}"]
+    blocks.append(table(["schema", "change", "version", "objections"], rows))
+    for schema in preview.schemas:
+        blocks += _markdown_schema(schema, alone=count == 1)
+    if preview.unchanged:
+        blocks.append("Unchanged: " + ", ".join(code(name) for name in preview.unchanged))
+    return fit(
+        blocks,
+        "_{count} more parts do not fit into a comment; run the preview locally to see them._",
+        limit=limit,
+    )
+
+
+def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[str]:
+    """Yield the blocks of one schema, the most important first."""
+    if not alone:
+        yield f"#### {code(schema.name)}"
+    yield from (prose(note) for note in schema.notes)
+    if schema.decisions:
+        yield from (_markdown_question(question) for question in schema.decisions.open_questions)
+        sentences = [prose(sentence) for sentence in decided(schema.decisions)]
+        if sentences:
+            yield "**Renames, moves and losses**\n\n" + bullets(_cut(sentences, MAX_STATEMENTS, "more"))
+    if schema.findings:
+        items = [_markdown_group(group) for group in grouped(schema.findings)]
+        yield "**Findings**\n\n" + bullets(items)
+    if schema.statements:
+        parts = []
+        for name, statements in by_table(schema.statements):
+            lines = [_markdown_statement(statement) for statement in statements]
+            title = f"**{escape(name)}**\n\n" if name else ""
+            parts.append(title + bullets(_cut(lines, MAX_STATEMENTS, "more changes of this table")))
+        words = f"What changes ({len(schema.statements)})"
+        yield details(words, "\n\n".join(parts), is_open=len(schema.statements) <= _OPEN)
+    picture = picture_of(schema)
+    if picture:
+        yield details("Picture of the tables touched", fence(picture, "mermaid"))
+
+
+def _cut(items: Sequence[str], limit: int, what: str) -> list[str]:
+    """Return at most so many entries, and how many were left out."""
+    if len(items) <= limit:
+        return list(items)
+    return [*items[:limit], f"… and {len(items) - limit} {what}"]
+
+
+def by_table(statements: Sequence[Statement]) -> list[tuple[str, list[Statement]]]:
+    """Put together the statements of each table."""
+    groups: dict[str, list[Statement]] = {}
+    for statement in statements:
+        groups.setdefault(statement.table, []).append(statement)
+    return list(groups.items())
+
+
+def _markdown_statement(statement: Statement) -> str:
+    parts = []
+    for word in statement.words:
+        if isinstance(word, Code):
+            parts.append(code(word))
+        elif isinstance(word, Quote):
+            cut = f"{word[: MAX_QUOTE - 1]}…" if len(word) > MAX_QUOTE else word
+            parts.append(f"“{escape(cut)}”")
+        else:
+            parts.append(word.replace("->", "→"))
+    return "".join(parts)
+
+
+def _markdown_question(question: Question) -> str:
+    lines = [f"**❓ {prose(question.describe())}**", ""]
+    lines += [f"- {prose(proposal.describe())}" for proposal in question.proposals]
+    lines += [
+        "",
+        "Answer with a line in the pull request's text (or as `--rename` of `migrations generate`):",
+        "",
+    ]
+    for answer in question.answers:
+        lines.append(f"- {prose(answer.meaning)}:")
+        lines += [f"  {code(directive)}" for directive in answer.directives()]
+    return "\n".join(lines)
+
+
+def _markdown_group(group: Group) -> str:
+    names = [code(path) for path in group.paths[:MAX_NAMES]]
+    more = f" and {len(group.paths) - MAX_NAMES} more" if len(group.paths) > MAX_NAMES else ""
+    where = "" if group.first.kind == "version" else f": {', '.join(names)}{more}"
+    icon = _ICONS[group.first.severity]
+    return f"{icon} {prose(group.first.message)}{where}. _{prose(group.first.remedy)}_ ({group.first.rule})"

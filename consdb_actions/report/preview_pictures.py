@@ -1,0 +1,16 @@
+"""The picture of one schema's change, with renamed columns under their new names."""
+
+from __future__ import annotations
+
+from consdb_actions.migration.preview import SchemaPreview
+from consdb_actions.report.mermaid import er_diagram
+
+__all__ = ["picture_of"]
+
+
+def picture_of(schema: SchemaPreview) -> str:
+    """Draw the tables that a change touches; empty when it touches none."""
+    renamed = {}
+    if schema.decisions is not None:
+        renamed = {(item.new_table, item.new): item.old for item in schema.decisions.renames}
+    return er_diagram(schema.before, schema.after, schema.delta, renamed)

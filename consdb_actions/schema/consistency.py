@@ -1,0 +1,107 @@
+"""Whether the parts of a schema fit together: views with their tables, foreign keys with what they refer to.
+
+Only faults that the change has made are reported: what did not fit before is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from consdb_actions.schema.findings import Finding
+from consdb_actions.schema.model import Column, Constraint, Schema, Table
+from consdb_actions.schema.review import ViewOf
+
+__all__ = ["check_foreign_keys", "check_views"]
+
+_COMPARED = {"datatype": "type", "length": "length", "precision": "precision", "unit": "unit", "ucd": "UCD"}
+
+
+def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:
+    """Compare each view that the YAML lists with its table, renamed columns aside.
+
+    Parameters
+    ----------
+    before
+        The schema before the change; None reports every difference.
+    after
+        The schema after it.
+    views
+        Views by name.
+    """
+    known = set(_view_faults(before, views)) if before else set()
+    return tuple(
+        Finding.of("view-out-of-step", "column", view, column, message=message, remedy=remedy)
+        for view, column, message, remedy in _view_faults(after, views)
+        if (view, column, message, remedy) not in known
+    )
+
+
+def check_foreign_keys(
+    before: Schema | None, after: Schema, views: Mapping[str, ViewOf]
+) -> tuple[Finding, ...]:
+    """Check that each foreign key refers to a primary key or a unique constraint.
+
+    Parameters
+    ----------
+    before
+        The schema before the change; None reports every fault.
+    after
+        The schema after it.
+    views
+        Views by name: Postgres refuses a foreign key to a view.
+    """
+    known = set(_foreign_key_faults(before, views)) if before else set()
+    return tuple(
+        Finding.of("foreign-key-target", "constraint", table, name, message=message)
+        for table, name, message in _foreign_key_faults(after, views)
+        if (table, name, message) not in known
+    )
+
+
+def _view_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield view, column, what is wrong, and what to do."""
+    for name, view in views.items():
+        if name not in schema or view.table not in schema:
+            continue
+        shown, table = schema.table(name), schema.table(view.table)
+        expected = {view.rename.get(column.name, column.name): column for column in table.columns}
+        present = {column.name: column for column in shown.columns}
+        for column_name in sorted(expected.keys() - present.keys()):
+            remedy = f"Add it to {name}, or take it out of {table.name}."
+            yield name, column_name, f"`{name}` lacks a column that `{table.name}` has", remedy
+        for column_name in sorted(present.keys() - expected.keys()):
+            remedy = f"Add it to {table.name}, or take it out of {name}."
+            yield name, column_name, f"`{name}` has a column that `{table.name}` lacks", remedy
+        for column_name in sorted(expected.keys() & present.keys()):
+            words = _differences(expected[column_name], present[column_name])
+            if words:
+                message = f"`{name}` and `{table.name}` disagree on the {words}"
+                yield name, column_name, message, "Write the same in both."
+
+
+def _differences(one: Column, two: Column) -> str:
+    """Return the attributes in which a view's column differs from its table's."""
+    return " and ".join(
+        label for attribute, label in _COMPARED.items() if getattr(one, attribute) != getattr(two, attribute)
+    )
+
+
+def _foreign_key_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[tuple[str, str, str]]:
+    """Yield table, constraint and what is wrong."""
+    for table in schema:
+        if table.name in views:
+            continue
+        for key in table.foreign_keys:
+            if key.referenced_table in views:
+                yield table.name, key.name, f"the foreign key refers to the view `{key.referenced_table}`"
+            elif key.referenced_table in schema and not _is_key(schema.table(key.referenced_table), key):
+                columns = ", ".join(key.referenced_columns)
+                target = f"`{key.referenced_table}({columns})`"
+                yield table.name, key.name, f"the foreign key refers to {target}, which is no key"
+
+
+def _is_key(table: Table, key: Constraint) -> bool:
+    """Tell whether the columns that a foreign key refers to are a primary key or unique, in any order."""
+    wanted = set(key.referenced_columns)
+    keys = [table.primary_key, *(item.columns for item in table.constraints if item.kind == "unique")]
+    return any(wanted == set(columns) for columns in keys)

@@ -1,0 +1,161 @@
+"""The checks that reviewers of schema changes make, on what is new or different.
+
+What stood there before is left alone: a change of a unit is no occasion to ask for a UCD. For a whole schema,
+compare it with nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from consdb_actions.schema.delta import SchemaDelta
+from consdb_actions.schema.findings import Finding
+from consdb_actions.schema.model import Column, Constraint, Schema, Table
+from consdb_actions.schema.names import is_snake_case
+
+__all__ = ["ViewOf", "review"]
+
+_NEW = "new"
+_PURE_NUMBER = re.compile(
+    r"\b(?:dimensionless|unitless|no units?|pure number|arbitrary units?|ratio|fraction(?:al)?|normali[sz]ed"
+    r"|percent(?:age)?|probability|correlation|coefficients?|factor|score|index|flag|count|number of)\b",
+    re.IGNORECASE,
+)
+_SENTENCE_ENDS = (".", "!", "?", ".)", '."', ".'")
+_WORD = re.compile(r"[a-z0-9]+")
+_FILLER = frozenset({"the", "a", "an", "of", "in", "for", "column", "value", "this"})
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOf:
+    """A view that the YAML lists as a table: the table that it shows, and names that differ in it."""
+
+    table: str
+    rename: Mapping[str, str]
+
+
+def review(delta: SchemaDelta, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:
+    """Check what is new or different in a schema.
+
+    Parameters
+    ----------
+    delta
+        What has changed.
+    after
+        The schema after the change.
+    views
+        Views by name. Columns that a view repeats are not checked a second time.
+
+    Returns
+    -------
+    tuple of Finding
+        With the severities that the rules have by default.
+    """
+    touched = _touched(delta)
+    findings: list[Finding] = []
+    for table in after:
+        view = views.get(table.name)
+        base = after.table(view.table) if view and view.table in after else None
+        for column in table.columns:
+            attributes = touched.get((table.name, column.name))
+            if attributes and not (base and view and _repeats(column, base, view)):
+                findings += _column(table, column, attributes)
+        findings += _table(table, touched.get((table.name, ""), frozenset()))
+    for owner, constraint in _new_constraints(delta, after):
+        findings += _constraint(owner, constraint)
+    findings += _indexes(delta)
+    if delta.created or any(change.attribute == "description" for change in delta.text):
+        findings += _description("schema", "", after.name, after.description)
+    return tuple(findings)
+
+
+def _touched(delta: SchemaDelta) -> dict[tuple[str, str], frozenset[str]]:
+    """Return what is new or different: (table, column) -> attributes; a table itself has no column."""
+    touched = {(table.name, ""): frozenset({_NEW}) for table in delta.tables_added}
+    for table in delta.tables_added:
+        touched.update({(table.name, column.name): frozenset({_NEW}) for column in table.columns})
+    for changed in delta.tables_changed:
+        touched[changed.name, ""] = frozenset(change.attribute for change in changed.text)
+        for column in changed.columns_added:
+            touched[changed.name, column.name] = frozenset({_NEW})
+        for item in changed.columns_changed:
+            touched[changed.name, item.name] = frozenset(change.attribute for change in item.changes)
+    return touched
+
+
+def _repeats(column: Column, base: Table, view: ViewOf) -> bool:
+    """Tell whether a view's column is one of its table with the same words."""
+    for own in base.columns:
+        if view.rename.get(own.name, own.name) == column.name:
+            return (own.description, own.unit, own.ucd) == (column.description, column.unit, column.ucd)
+    return False
+
+
+def _column(table: Table, column: Column, attributes: frozenset[str]) -> Iterator[Finding]:
+    """Check a column that is new or different."""
+    new = _NEW in attributes
+    if new and not is_snake_case(column.name):
+        yield Finding.of("name-snake-case", "column", table.name, column.name)
+    if new or "description" in attributes:
+        yield from _description("column", table.name, column.name, column.description)
+    if _lacks_unit(column) and (new or attributes & {"datatype", "unit", "description"}):
+        yield Finding.of("unit-missing", "column", table.name, column.name)
+    if not column.ucd and (new or "ucd" in attributes):
+        yield Finding.of("ucd-missing", "column", table.name, column.name)
+    if new and column.id != f"#{table.name}.{column.name}":
+        yield Finding.of("id-unexpected", "column", table.name, column.name)
+    if new or "type_overrides" in attributes:
+        for _, kind in column.type_overrides:
+            if kind.upper().startswith("TIMESTAMP("):
+                yield Finding.of("timestamp-zone", "column", table.name, column.name)
+
+
+def _lacks_unit(column: Column) -> bool:
+    """Tell whether a measured quantity has no unit, and nothing says that it is a pure number."""
+    if column.datatype not in {"float", "double"} or column.unit:
+        return False
+    return not (_PURE_NUMBER.search(column.description) or column.ucd.startswith(("meta.", "arith.")))
+
+
+def _table(table: Table, attributes: frozenset[str]) -> Iterator[Finding]:
+    """Check the name and the description of a table that is new or different."""
+    if _NEW in attributes and not is_snake_case(table.name):
+        yield Finding.of("name-snake-case", "table", table.name, table.name)
+    if attributes & {_NEW, "description"}:
+        yield from _description("table", table.name, table.name, table.description)
+
+
+def _description(kind: str, table: str, name: str, description: str) -> Iterator[Finding]:
+    """Check that a description is there, ends well, and says something."""
+    if not description:
+        yield Finding.of("description-missing", kind, table, name)
+        return
+    if not description.endswith(_SENTENCE_ENDS):
+        yield Finding.of("description-end", kind, table, name)
+    said = set(_WORD.findall(description.lower())) - _FILLER
+    if said <= set(_WORD.findall(name.lower())):
+        yield Finding.of("description-repeats", kind, table, name)
+
+
+def _new_constraints(delta: SchemaDelta, after: Schema) -> Iterator[tuple[Table, Constraint]]:
+    """Yield the constraints that are new."""
+    for table in delta.tables_added:
+        yield from ((table, constraint) for constraint in table.constraints)
+    for changed in delta.tables_changed:
+        yield from ((after.table(changed.name), constraint) for constraint in changed.constraints_added)
+
+
+def _constraint(table: Table, constraint: Constraint) -> Iterator[Finding]:
+    if not is_snake_case(constraint.name):
+        yield Finding.of("name-snake-case", "constraint", table.name, constraint.name)
+
+
+def _indexes(delta: SchemaDelta) -> Iterator[Finding]:
+    tables = [(table.name, table.indexes) for table in delta.tables_added]
+    tables += [(table.name, table.indexes_added) for table in delta.tables_changed]
+    for name, indexes in tables:
+        for index in indexes:
+            if not is_snake_case(index.name):
+                yield Finding.of("name-snake-case", "index", name, index.name)
