@@ -1,9 +1,9 @@
 """Which columns and tables live on under another name or in another table (rules M4 and M5).
 
-A rename is only ever decided by a declaration, by an ``@id`` that is carried over, or by a name that differs in
-nothing but case. A move is decided when name and description are the same and a key says which rows belong
-together. Everything else that a careful reader would suspect is a question with its answers ready to copy, and
-what nobody would suspect is a drop, named as a loss.
+A rename is only ever decided by a declaration, by an ``@id`` that is carried over, or by a name that differs
+in nothing but case. A move is decided when name and description are the same and a key says which rows belong
+together. Everything else that a careful reader would suspect is a question with its answers ready to copy,
+and what nobody would suspect is a drop, named as a loss.
 
 The parts are in :mod:`consdb_actions.migration.matching`.
 """
@@ -45,7 +45,7 @@ from consdb_actions.migration.matching.joins import Fill, Join, Through
 from consdb_actions.migration.matching.names import NameMap, RenameStep, rename_steps
 from consdb_actions.migration.matching.run import Run
 from consdb_actions.migration.matching.scope import check_used, concerns
-from consdb_actions.migration.matching.tables import TableProposal
+from consdb_actions.migration.matching.table_questions import table_questions
 
 __all__ = [
     "Added",
@@ -104,9 +104,10 @@ def decide(
     before, after
         The tables of one schema on each side of the change, in any order, views left out.
     declared
-        What people said: :meth:`Declarations.of` collects it. Everything in it must mean something here; where
-        several schemas are looked at, select with :func:`concerns` first. What a pull request or a sidecar file
-        declares and the schema has already is noted and left out; an option that has nothing to do is an error.
+        What people said: :meth:`Declarations.of` collects it. Everything in it must mean something here;
+        where several schemas are looked at, select with :func:`concerns` first. What a pull request or a
+        sidecar file declares and the schema has already is noted and left out; an option that has nothing to
+        do is an error.
     on_question
         ``fail`` leaves questions open (``Decisions.open_questions``; the caller stops). ``drop-add`` answers
         each as "nothing is renamed", and they stay in the report as answered that way.
@@ -124,11 +125,8 @@ def decide(
     """
     tables_before, tables_after = canonical(before, "before"), canonical(after, "after")
     run = Run(tables_before, tables_after, declared)
-    questions = [*_table_questions(run, declared), *run.questions]
-    if on_question == "fail":
-        decisions = run.decisions(questions, "")
-    else:
-        decisions = run.decisions(questions, _ANSWERED)
+    questions = [*table_questions(run, declared), *run.questions]
+    decisions = run.decisions(questions, "" if on_question == "fail" else _ANSWERED)
     answers = [
         Remembered(text, _SOURCE, question.answers[-1].meaning)
         for question in decisions.questions
@@ -137,40 +135,6 @@ def decide(
     ]
     used = [Remembered(d.text, d.source, _meaning(d)) for d in decisions.used]
     return replace(decisions, remembered=(*used, *answers))
-
-
-def _table_questions(run: Run, declared: Declarations) -> list[Question]:
-    """Ask about tables that are likely renamed, and in the same breath about their columns."""
-    proposals = run.matches.proposals
-    if not proposals:
-        return []
-    assumed = tuple(DeclaredTableRename(p.old, p.new, "option") for p in proposals)
-    inner = Run(run.before, run.after, replace(declared, table_renames=(*declared.table_renames, *assumed)))
-    return [_table_question(proposal, inner) for proposal in proposals]
-
-
-def _table_question(proposal: TableProposal, inner: Run) -> Question:
-    prefix = f"{proposal.old}."
-    questions = [q for q in inner.questions if any(column.startswith(prefix) for column in q.columns)]
-    lines = [
-        line for question in questions for line in question.answers[0].declarations if line.startswith(prefix)
-    ]
-    pairs = [p for question in questions for p in question.proposals if p.old.startswith(prefix)]
-    inside = " with the columns as proposed" if lines else ""
-    return Question(
-        text=f"Is table `{proposal.new}` the old `{proposal.old}` under another name?",
-        proposals=(proposal.proposal, *pairs),
-        answers=(
-            Answer(
-                f"`{proposal.old}` is renamed to `{proposal.new}`{inside}",
-                (f"{proposal.old}={proposal.new}", *lines),
-            ),
-            Answer(f"`{proposal.old}` is dropped and its rows lost", (f"{proposal.old}=",)),
-        ),
-        rejected=proposal.rejected,
-        columns=(proposal.old,),
-        targets=(proposal.new,),
-    )
 
 
 def _meaning(declaration: Declaration) -> str:

@@ -1,0 +1,285 @@
+"""What was decided about a change: data, each with a sentence for people.
+
+Names of columns are marked as code (backticks); whoever writes Markdown escapes the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from consdb_actions.migration.matching.declarations import Declaration
+from consdb_actions.migration.matching.joins import Join
+from consdb_actions.migration.matching.names import NameMap
+
+__all__ = [
+    "Added",
+    "Answer",
+    "ColumnRename",
+    "Decisions",
+    "Dropped",
+    "DroppedTable",
+    "Kind",
+    "Move",
+    "Proposal",
+    "Question",
+    "Rejected",
+    "Remembered",
+    "TableRename",
+]
+
+Kind = Literal["declared", "same id", "case only"]
+"""The only evidence that renames."""
+
+
+@dataclass(frozen=True)
+class TableRename:
+    """A table that lives on under another name."""
+
+    old: str
+    new: str
+    kind: Kind
+    evidence: str
+
+    def describe(self) -> str:
+        """Say it in a sentence."""
+        return f"Table `{self.old}` is renamed to `{self.new}`: {self.evidence}."
+
+
+@dataclass(frozen=True)
+class ColumnRename:
+    """A column that lives on under another name; ``table`` is the name before the change."""
+
+    table: str
+    old: str
+    new: str
+    new_table: str
+    kind: Kind
+    evidence: str
+
+    def describe(self) -> str:
+        """Say it in a sentence."""
+        return f"`{self.table}.{self.old}` is renamed to `{self.new}`: {self.evidence}."
+
+
+@dataclass(frozen=True)
+class Move:
+    """A column whose values are copied to another table before it is dropped.
+
+    ``table`` and ``column`` are names before the change, ``new_table`` and ``new_column`` names after it.
+    """
+
+    table: str
+    column: str
+    new_table: str
+    new_column: str
+    kind: Literal["declared", "same name"]
+    evidence: str
+    join: Join
+
+    def describe(self) -> str:
+        """Say it in a sentence."""
+        return (
+            f"`{self.table}.{self.column}` moves to `{self.new_table}.{self.new_column}`: {self.evidence}; "
+            f"{self.join.describe()}."
+        )
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A candidate that was looked at and not taken.
+
+    Where ``old`` is empty, ``new`` says in words what change of many names was looked at.
+    """
+
+    old: str
+    new: str
+    reason: str
+
+    def describe(self) -> str:
+        """Say it in a sentence."""
+        what = f"`{self.new}` for `{self.old}`" if self.old else self.new
+        return f"{what}: {self.reason}."
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A column that goes, with its values."""
+
+    table: str
+    column: str
+    type: str
+    reason: str
+    rejected: tuple[Rejected, ...] = ()
+
+    def describe(self) -> str:
+        """Say it in a sentence."""
+        return (
+            f"`{self.table}.{self.column}` ({self.type}) is dropped and its values are lost: {self.reason}."
+        )
+
+
+@dataclass(frozen=True)
+class DroppedTable:
+    """A table that goes; ``columns`` are those whose values are lost, ``moved`` those copied before.
+
+    A column is in neither when it only serves to match rows, or is part of an open question.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    moved: tuple[str, ...]
+    reason: str
+    rejected: tuple[Rejected, ...] = ()
+
+    def describe(self) -> str:
+        """Say it in a sentence."""
+        lost = ", ".join(f"`{column}`" for column in self.columns)
+        kept = ", ".join(f"`{column}`" for column in self.moved)
+        what = f"the values of {lost} are lost" if lost else "no values are lost"
+        copied = f" ({kept} copied before)" if kept else ""
+        return f"Table `{self.table}` is dropped, {what}{copied}: {self.reason}."
+
+
+@dataclass(frozen=True)
+class Added:
+    """A column that is new, in a table that stays; ``table`` is the name after the change."""
+
+    table: str
+    column: str
+
+    def describe(self) -> str:
+        """Say it in a sentence."""
+        return f"`{self.table}.{self.column}` is new."
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One pair of a question: the likely successor, why, and how it compares with the next best."""
+
+    old: str
+    new: str
+    evidence: tuple[str, ...]
+    score: int | None = None
+    margin: str = ""
+
+    def describe(self) -> str:
+        """Say it in a sentence."""
+        strength = (
+            f" (score {self.score} of 100{'; ' + self.margin if self.margin else ''})" if self.score else ""
+        )
+        return f"`{self.old}` → `{self.new}`: {'; '.join(self.evidence)}{strength}."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One way to answer a question: its meaning, and the declarations that say it."""
+
+    meaning: str
+    declarations: tuple[str, ...]
+
+    def options(self) -> tuple[str, ...]:
+        """Return the answer as options of the command line, ready to copy."""
+        return tuple(f"--rename {text}" for text in self.declarations)
+
+    def directives(self) -> tuple[str, ...]:
+        """Return the answer as lines for the text of a pull request."""
+        return tuple(f"consdb: rename {text}" for text in self.declarations)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is not certain, with every way to answer it. The last answer is always "nothing is renamed".
+
+    Parameters
+    ----------
+    text
+        The question.
+    proposals
+        The pairs that the first answer stands for.
+    answers
+        The ways to answer.
+    rejected
+        Candidates that the proposals leave out, with the reason.
+    columns
+        The columns before the change that the question is about, as ``TABLE.COLUMN``; a table as ``TABLE``.
+    targets
+        The same for the names after the change.
+    answered
+        How ``--on-question`` answered it; empty while it is open.
+    """
+
+    text: str
+    proposals: tuple[Proposal, ...]
+    answers: tuple[Answer, ...]
+    rejected: tuple[Rejected, ...]
+    columns: tuple[str, ...]
+    targets: tuple[str, ...]
+    answered: str = ""
+
+    def describe(self) -> str:
+        """Say it in a sentence."""
+        return f"{self.text} Answered by --on-question: {self.answered}." if self.answered else self.text
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """An answer that was used, in the form that gives it again, and where it came from."""
+
+    declaration: str
+    source: str
+    meaning: str
+
+    def describe(self) -> str:
+        """Say it in a sentence."""
+        return f"`{self.declaration}` ({self.source}): {self.meaning}."
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Everything that was decided about one schema.
+
+    While a question is open, what it is about is in neither ``renames`` nor ``drops`` nor ``adds``.
+    Renames of tables come first; then columns are renamed (:func:`.names.rename_steps` gives an order that
+    works), added, filled by the moves, and dropped.
+    """
+
+    table_renames: tuple[TableRename, ...] = ()
+    renames: tuple[ColumnRename, ...] = ()
+    moves: tuple[Move, ...] = ()
+    drops: tuple[Dropped, ...] = ()
+    dropped_tables: tuple[DroppedTable, ...] = ()
+    adds: tuple[Added, ...] = ()
+    added_tables: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
+    remembered: tuple[Remembered, ...] = ()
+    notes: tuple[str, ...] = ()
+    used: tuple[Declaration, ...] = ()
+
+    @property
+    def open_questions(self) -> tuple[Question, ...]:
+        """The questions that nothing has answered."""
+        return tuple(question for question in self.questions if not question.answered)
+
+    @property
+    def names(self) -> NameMap:
+        """The way from every name before the change to its name after it."""
+        return NameMap.of(
+            {rename.old: rename.new for rename in self.table_renames},
+            {(rename.table, rename.old): rename.new for rename in self.renames},
+        )
+
+    def describe(self) -> tuple[str, ...]:
+        """Say everything in sentences, questions first."""
+        parts = (
+            self.questions,
+            self.table_renames,
+            self.renames,
+            self.moves,
+            self.dropped_tables,
+            self.drops,
+            self.adds,
+        )
+        sentences = [item.describe() for part in parts for item in part]
+        sentences += [f"Table `{table}` is new." for table in self.added_tables]
+        return (*sentences, *self.notes)

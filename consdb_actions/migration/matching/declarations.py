@@ -1,0 +1,241 @@
+"""What people say about a change: renames, moves, and what is really a drop.
+
+The textual forms, one a time: in ``--rename``, after ``consdb: rename`` on a line of a pull request, or on a
+line of a sidecar file.
+
+===============================  =======================================================================
+``TABLE.OLD=NEW``                the column is renamed
+``TABLE.OLD=``                   the column is dropped, nothing that is new continues it
+``TABLE.COL=COL``                the column stays what it is, whatever the ids say
+``TABLE.COL=OTHER.NEW``          the column's values move to another table
+``OLDTABLE=NEWTABLE``            the table is renamed
+``OLDTABLE=``                    the table is dropped
+===============================  =======================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from consdb_actions.errors import InputError
+
+__all__ = [
+    "Declaration",
+    "Declarations",
+    "DeclaredDrop",
+    "DeclaredMove",
+    "DeclaredRename",
+    "DeclaredTableDrop",
+    "DeclaredTableRename",
+    "FORMS",
+    "parse_declaration",
+    "parse_directives",
+    "parse_sidecar",
+]
+
+FORMS = (
+    "TABLE.OLD=NEW, TABLE.OLD= (a drop), TABLE.COL=OTHER.NEW (a move), "
+    "OLDTABLE=NEWTABLE or OLDTABLE= (a drop)"
+)
+
+_NAME = r"[^\W\d][\w$]*"
+_SIDE = re.compile(rf"(?P<table>{_NAME})(?:\.(?P<column>{_NAME}))?")
+_DIRECTIVE = re.compile(r"\s*(?:[-*]\s+)?`?consdb:\s*rename\b(?P<rest>.*)", re.IGNORECASE)
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_MAX_SHOWN = 80
+
+
+@dataclass(frozen=True, order=True)
+class DeclaredRename:
+    """A column is renamed; with ``old`` and ``new`` the same, it stays what it is."""
+
+    table: str
+    old: str
+    new: str
+    source: str
+
+    @property
+    def text(self) -> str:
+        """The textual form."""
+        return f"{self.table}.{self.old}={self.new}"
+
+
+@dataclass(frozen=True, order=True)
+class DeclaredDrop:
+    """A column is dropped, and nothing that is new continues it."""
+
+    table: str
+    column: str
+    source: str
+
+    @property
+    def text(self) -> str:
+        """The textual form."""
+        return f"{self.table}.{self.column}="
+
+
+@dataclass(frozen=True, order=True)
+class DeclaredMove:
+    """A column's values move to another table."""
+
+    table: str
+    column: str
+    new_table: str
+    new_column: str
+    source: str
+
+    @property
+    def text(self) -> str:
+        """The textual form."""
+        return f"{self.table}.{self.column}={self.new_table}.{self.new_column}"
+
+
+@dataclass(frozen=True, order=True)
+class DeclaredTableRename:
+    """A table is renamed."""
+
+    old: str
+    new: str
+    source: str
+
+    @property
+    def text(self) -> str:
+        """The textual form."""
+        return f"{self.old}={self.new}"
+
+
+@dataclass(frozen=True, order=True)
+class DeclaredTableDrop:
+    """A table is dropped, and nothing that is new continues it."""
+
+    table: str
+    source: str
+
+    @property
+    def text(self) -> str:
+        """The textual form."""
+        return f"{self.table}="
+
+
+Declaration = DeclaredRename | DeclaredDrop | DeclaredMove | DeclaredTableRename | DeclaredTableDrop
+
+_STRENGTH = ("option", "pull request", "sidecar file")
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """Everything that was declared, in any order."""
+
+    renames: tuple[DeclaredRename, ...] = ()
+    drop_adds: tuple[DeclaredDrop, ...] = ()
+    moves: tuple[DeclaredMove, ...] = ()
+    table_renames: tuple[DeclaredTableRename, ...] = ()
+    table_drops: tuple[DeclaredTableDrop, ...] = ()
+
+    @classmethod
+    def of(cls, declarations: Iterable[Declaration]) -> Declarations:
+        """Collect declarations; what is said twice counts once, under the nearest source.
+
+        An option is nearer than a pull request, that nearer than a sidecar file.
+        """
+        nearest: dict[str, Declaration] = {}
+        for declaration in sorted(declarations, key=lambda d: (_rank(d.source), d.source, d.text)):
+            nearest.setdefault(declaration.text, declaration)
+        found = [nearest[text] for text in sorted(nearest)]
+        return cls(
+            tuple(d for d in found if isinstance(d, DeclaredRename)),
+            tuple(d for d in found if isinstance(d, DeclaredDrop)),
+            tuple(d for d in found if isinstance(d, DeclaredMove)),
+            tuple(d for d in found if isinstance(d, DeclaredTableRename)),
+            tuple(d for d in found if isinstance(d, DeclaredTableDrop)),
+        )
+
+    def all(self) -> tuple[Declaration, ...]:
+        """Return every declaration, tables first."""
+        return (*self.table_renames, *self.table_drops, *self.renames, *self.drop_adds, *self.moves)
+
+
+def parse_declaration(text: str, source: str, place: str = "") -> Declaration:
+    """Read one declaration.
+
+    Parameters
+    ----------
+    text
+        One of the forms above; blanks around names do not matter.
+    source
+        ``option``, ``pull request`` or ``sidecar file``.
+    place
+        Where it stands, for the error; the source when empty.
+
+    Raises
+    ------
+    InputError
+        When it has none of the forms.
+    """
+    place = place or source
+    left, equals, right = text.partition("=")
+    old = _SIDE.fullmatch(left.strip())
+    new = _SIDE.fullmatch(right.strip()) if right.strip() else None
+    if not equals or old is None or (right.strip() and new is None):
+        shown = text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
+        raise InputError(
+            f"{shown!r} does not declare a rename", place=place, remedy=f"The forms are {FORMS}."
+        )
+    table, column = old["table"], old["column"]
+    if new is None:
+        return DeclaredDrop(table, column, source) if column else DeclaredTableDrop(table, source)
+    if not column and not new["column"]:
+        if table == new["table"]:
+            raise InputError(
+                f"{text.strip()!r} renames a table to itself", place=place, remedy="Leave it out."
+            )
+        return DeclaredTableRename(table, new["table"], source)
+    if not column:
+        raise InputError(
+            f"{text.strip()!r} has a table on one side and a column on the other",
+            place=place,
+            remedy=f"The forms are {FORMS}.",
+        )
+    if not new["column"]:
+        return DeclaredRename(table, column, new["table"], source)
+    if table == new["table"]:
+        return DeclaredRename(table, column, new["column"], source)
+    return DeclaredMove(table, column, new["table"], new["column"], source)
+
+
+def parse_directives(text: str, source: str = "pull request") -> tuple[Declaration, ...]:
+    """Read every line ``consdb: rename …`` of a pull request's text; HTML comments do not count.
+
+    Raises
+    ------
+    InputError
+        When what follows has none of the forms.
+    """
+    # Comments keep their line breaks, so that line numbers stay true.
+    bare = _COMMENT.sub(lambda match: "\n" * match[0].count("\n"), text)
+    return tuple(
+        parse_declaration(match["rest"].strip().removesuffix("`"), source, f"{source}, line {number}")
+        for number, line in enumerate(bare.splitlines(), start=1)
+        if (match := _DIRECTIVE.fullmatch(line))
+    )
+
+
+def parse_sidecar(text: str, source: str = "sidecar file") -> tuple[Declaration, ...]:
+    """Read a file of declarations, one a line; blank lines and what follows a ``#`` do not count.
+
+    Raises
+    ------
+    InputError
+        When a line has none of the forms.
+    """
+    return tuple(
+        parse_declaration(bare, source, f"{source}, line {number}")
+        for number, line in enumerate(text.splitlines(), start=1)
+        if (bare := line.partition("#")[0].strip())
+    )
+
+
+def _rank(source: str) -> int:
+    return _STRENGTH.index(source) if source in _STRENGTH else len(_STRENGTH)

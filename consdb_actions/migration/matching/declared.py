@@ -1,0 +1,283 @@
+"""Declarations held against the two sides of a change: what they mean here, or why they cannot be meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from consdb_actions.errors import InputError
+from consdb_actions.migration.matching.declarations import (
+    Declaration,
+    Declarations,
+    DeclaredDrop,
+    DeclaredMove,
+    DeclaredRename,
+    DeclaredTableDrop,
+    DeclaredTableRename,
+)
+from consdb_actions.migration.matching.facts import TableFacts
+
+_SHOWN = 8
+
+__all__ = ["Column", "Settled", "settle_columns", "settle_tables"]
+
+Tables = Mapping[str, TableFacts]
+Column = tuple[str, str]
+"""Table and column, in the names of one side."""
+
+
+@dataclass
+class Settled:
+    """What declarations settle. Columns on the left are names before, on the right names after the change."""
+
+    table_renames: dict[str, DeclaredTableRename] = field(default_factory=dict)
+    table_drops: dict[str, DeclaredTableDrop] = field(default_factory=dict)
+    renames: dict[Column, tuple[Column, DeclaredRename | DeclaredMove]] = field(default_factory=dict)
+    stays: dict[Column, DeclaredRename] = field(default_factory=dict)
+    drops: dict[Column, DeclaredDrop] = field(default_factory=dict)
+    moves: dict[Column, tuple[tuple[Column, DeclaredMove], ...]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    used: list[Declaration] = field(default_factory=list)
+
+    @property
+    def old(self) -> frozenset[Column]:
+        """The columns before the change whose fate is settled."""
+        return frozenset(self.renames) | frozenset(self.stays) | frozenset(self.drops) | frozenset(self.moves)
+
+    @property
+    def new(self) -> frozenset[Column]:
+        """The columns after the change whose origin is settled."""
+        moved = {target for targets in self.moves.values() for target, _ in targets}
+        return frozenset(target for target, _ in self.renames.values()) | moved
+
+    def skip(self, declaration: Declaration, why: str) -> None:
+        """Leave out a declaration that is carried out already, unless it is an option of this very run."""
+        if declaration.source == "option":
+            raise _error(declaration, f"{why}, so there is nothing to do for it", "Leave the option out.")
+        self.notes.append(f"`{declaration.text}` ({declaration.source}) is ignored: {why}.")
+
+
+def settle_tables(declared: Declarations, before: Tables, after: Tables) -> Settled:
+    """Hold the declarations about tables against the change.
+
+    Raises
+    ------
+    InputError
+        When a table does not exist on its side, is not part of the change, or is used twice.
+    """
+    settled = Settled()
+    targets: dict[str, DeclaredTableRename] = {}
+    for rename in declared.table_renames:
+        if rename.old not in before and rename.new in before and rename.new in after:
+            settled.skip(rename, f"`{rename.new}` has that name already")
+            continue
+        _need(rename, rename.old, before, "table", "before the change", gone=set(before) - set(after))
+        _need(rename, rename.new, after, "table", "after the change", gone=set(after) - set(before))
+        for name, side in ((rename.old, after), (rename.new, before)):
+            if name in side:
+                raise _error(
+                    rename, f"table `{name}` exists before and after the change, so it is not renamed"
+                )
+        for known in (settled.table_renames.get(rename.old), targets.get(rename.new)):
+            if known:
+                raise _error(
+                    rename, f"it contradicts `{known.text}` ({known.source})", "Keep one of the two."
+                )
+        settled.table_renames[rename.old] = targets[rename.new] = rename
+        settled.used.append(rename)
+    for drop in declared.table_drops:
+        if drop.table not in before and drop.table not in after:
+            settled.skip(drop, f"there is no table `{drop.table}`")
+            continue
+        _need(drop, drop.table, before, "table", "before the change", gone=set(before) - set(after))
+        if drop.table in after:
+            raise _error(drop, f"table `{drop.table}` still exists after the change")
+        if drop.table in settled.table_renames:
+            known = settled.table_renames[drop.table]
+            raise _error(drop, f"it contradicts `{known.text}` ({known.source})", "Keep one of the two.")
+        settled.table_drops[drop.table] = drop
+        settled.used.append(drop)
+    return settled
+
+
+def settle_columns(
+    settled: Settled, declared: Declarations, before: Tables, after: Tables, tables: Mapping[str, str]
+) -> None:
+    """Hold the declarations about columns against the change and add them to what is settled.
+
+    Parameters
+    ----------
+    settled
+        What the declarations about tables settle.
+    declared
+        All declarations.
+    before, after
+        The tables of each side.
+    tables
+        Name after by name before, of every table that lives on.
+
+    Raises
+    ------
+    InputError
+        When a column does not exist on its side, is not part of the change, or is used twice.
+    """
+    _Columns(settled, before, after, tables).settle(declared)
+
+
+class _Columns:
+    def __init__(self, settled: Settled, before: Tables, after: Tables, tables: Mapping[str, str]) -> None:
+        self.settled, self.before, self.after, self.tables = settled, before, after, tables
+        self.back = {new: old for old, new in tables.items()}
+        self.origins: dict[Column, Declaration] = {}
+        self.targets: dict[Column, Declaration] = {}
+        self.claims: set[Column] = set()
+        self.leaves: set[Column] = set()
+
+    def settle(self, declared: Declarations) -> None:
+        pairs: list[tuple[DeclaredRename | DeclaredMove, str, str, str]] = [
+            (rename, self._old_table(rename, rename.table), rename.old, rename.new)
+            for rename in declared.renames
+        ]
+        moves: list[tuple[DeclaredMove, str, Column]] = []
+        for move in declared.moves:
+            table, target = self._old_table(move, move.table), self._new_table(move, move.new_table)
+            if self.tables.get(table) == target:
+                pairs.append((move, table, move.column, move.new_column))
+            else:
+                moves.append((move, table, (target, move.new_column)))
+        drops = [(d, self._old_table(d, d.table)) for d in declared.drop_adds]
+        # What leaves a name frees it, what claims a name explains why it is still there.
+        self.leaves = {(table, old) for _, table, old, new in pairs if old != new}
+        self.leaves |= {(table, drop.column) for drop, table in drops}
+        self.claims = {(self.tables.get(table, ""), new) for _, table, old, new in pairs if old != new}
+        for pair, table, old, new in pairs:
+            self._rename(pair, table, old, new)
+        for drop, table in drops:
+            self._drop(drop, table)
+        for move, table, target_column in moves:
+            self._move(move, table, target_column)
+
+    def _old_table(self, declaration: Declaration, name: str) -> str:
+        if name not in self.before and name in self.back:
+            return self.back[name]
+        _need(declaration, name, self.before, "table", "before the change", gone=set(self.before))
+        return name
+
+    def _new_table(self, declaration: Declaration, name: str) -> str:
+        if name not in self.after and name in self.tables:
+            return self.tables[name]
+        _need(declaration, name, self.after, "table", "after the change", gone=set(self.after))
+        return name
+
+    def _rename(self, declaration: DeclaredRename | DeclaredMove, table: str, old: str, new: str) -> None:
+        if table not in self.tables:
+            raise _error(
+                declaration,
+                f"table `{table}` is dropped as a whole",
+                f"A column of it can only move: {table}.{old}=TABLE.{new}",
+            )
+        one, other = self.before[table], self.after[self.tables[table]]
+        if old not in one and new in one and new in other:
+            self.settled.skip(declaration, f"`{table}.{new}` has that name already")
+            return
+        self._need_column(declaration, old, one, other, "before the change")
+        self._need_column(declaration, new, other, one, "after the change")
+        if old == new and isinstance(declaration, DeclaredRename):
+            self._take(declaration, (table, old), (other.name, new))
+            self.settled.stays[(table, old)] = declaration
+            return
+        if old in other and (other.name, old) not in self.claims and not _id_moved(one, other, old, new):
+            raise _error(
+                declaration,
+                f"`{table}.{old}` still exists after the change, so it is not what became `{new}`",
+            )
+        if new in one and (table, new) not in self.leaves:
+            raise _error(
+                declaration,
+                f"`{table}.{new}` exists before the change already, so it would come from two columns",
+                f"If that one goes, say so too: --rename {table}.{new}=",
+            )
+        self._take(declaration, (table, old), (other.name, new))
+        self.settled.renames[(table, old)] = ((other.name, new), declaration)
+
+    def _drop(self, drop: DeclaredDrop, table: str) -> None:
+        here = self.before[table]
+        there = self.after[self.tables[table]] if table in self.tables else None
+        if drop.column not in here and (there is None or drop.column not in there):
+            self.settled.skip(drop, f"`{table}` has no column `{drop.column}`")
+            return
+        self._need_column(drop, drop.column, here, there, "before the change")
+        if there is not None and drop.column in there and (there.name, drop.column) not in self.claims:
+            raise _error(drop, f"`{table}.{drop.column}` still exists after the change, so it is not dropped")
+        self._take(drop, (table, drop.column), None)
+        self.settled.drops[(table, drop.column)] = drop
+
+    def _move(self, move: DeclaredMove, table: str, target: Column) -> None:
+        here, there = self.before[table], self.after[target[0]]
+        stays_in = self.after[self.tables[table]] if table in self.tables else None
+        origin = self.before[self.back[target[0]]] if target[0] in self.back else None
+        gone = move.column not in here and (stays_in is None or move.column not in stays_in)
+        if gone and origin is not None and target[1] in origin and target[1] in there:
+            self.settled.skip(move, f"`{target[0]}.{target[1]}` is there already")
+            return
+        self._need_column(move, move.column, here, stays_in, "before the change")
+        self._need_column(move, target[1], there, origin, "after the change")
+        if (
+            stays_in is not None
+            and move.column in stays_in
+            and (stays_in.name, move.column) not in self.claims
+        ):
+            raise _error(move, f"`{table}.{move.column}` still exists after the change, so it does not move")
+        if origin is not None and target[1] in origin and (origin.name, target[1]) not in self.leaves:
+            raise _error(move, f"`{target[0]}.{target[1]}` exists before the change already")
+        self._take(move, (table, move.column), target)
+        known = self.settled.moves.get((table, move.column), ())
+        self.settled.moves[(table, move.column)] = (*known, (target, move))
+
+    def _need_column(
+        self, declaration: Declaration, name: str, table: TableFacts, other: TableFacts | None, side: str
+    ) -> None:
+        names = {column.name for column in table.columns}
+        changed = names - ({column.name for column in other.columns} if other else set())
+        _need(declaration, name, names, f"column in `{table.name}`", side, gone=changed or names)
+
+    def _take(self, declaration: Declaration, old: Column, new: Column | None) -> None:
+        """Note that both columns are settled; only a move may share its origin with another move."""
+        earlier = self.origins.get(old)
+        if isinstance(declaration, DeclaredMove) and isinstance(earlier, DeclaredMove):
+            earlier = None
+        for known in (earlier, self.targets.get(new) if new else None):
+            if known is not None:
+                raise _error(
+                    declaration, f"it contradicts `{known.text}` ({known.source})", "Keep one of the two."
+                )
+        self.origins[old] = declaration
+        if new:
+            self.targets[new] = declaration
+        self.settled.used.append(declaration)
+
+
+def _id_moved(one: TableFacts, other: TableFacts, old: str, new: str) -> bool:
+    """Tell whether the id of a column that stays by name stands on another column after the change."""
+    found = one.column(old).id
+    return found is not None and found == other.column(new).id != other.column(old).id
+
+
+def _need(
+    declaration: Declaration, name: str, known: Iterable[str], what: str, side: str, *, gone: Iterable[str]
+) -> None:
+    """Raise when a name does not exist, with the nearest one that does."""
+    names = sorted(known)
+    if name in names:
+        return
+    near = difflib.get_close_matches(name, sorted(gone), n=1, cutoff=0.6) or difflib.get_close_matches(
+        name, names, n=1
+    )
+    changed = ", ".join(f"`{name}`" for name in sorted(gone)[:_SHOWN])
+    remedy = f"Did you mean `{near[0]}`?" if near else f"What changes there: {changed or 'nothing'}."
+    raise _error(declaration, f"there is no {what} called `{name}` {side}", remedy)
+
+
+def _error(declaration: Declaration, cause: str, remedy: str = "") -> InputError:
+    return InputError(f"`{declaration.text}`: {cause}", place=declaration.source, remedy=remedy)

@@ -1,0 +1,98 @@
+"""The choice among linked pairs: one to one, with the greatest weight, and consistent within a family.
+
+A family is a set of columns whose names change in the same way. A change of name that explains many of the
+chosen pairs is worth more than one that explains few, and so is a shift of numbers by a constant (``101`` to
+``111``, ``102`` to ``112``). The choice is repeated with that bonus until it stays the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from consdb_actions.migration.matching.assignment import assign
+from consdb_actions.migration.matching.links import Key, Link
+
+__all__ = ["choose", "shift"]
+
+_ROUNDS = 4
+_SEEDS = 6
+_SCALE = 10
+_BONUS = 30
+_MOST = 150
+
+
+def choose(links: Sequence[Link]) -> tuple[Link, ...]:
+    """Choose the pairs that fit best together.
+
+    Parameters
+    ----------
+    links
+        Every pair of a schema that is in question: a family may run through several tables.
+
+    Returns
+    -------
+    tuple of Link
+        No column stands in two of them.
+    """
+    possible = {(link.old.path, link.new.path): link for link in links if link.possible}
+    best = _settle(possible, {})
+    shifts = Counter(number for link in possible.values() if (number := shift(link.key)) is not None)
+    # The choice that is best pair by pair may hide a consistent one: try each frequent shift as well.
+    for seed in sorted((s for s in shifts if shifts[s] > 1), key=lambda s: (-shifts[s], abs(s), s))[:_SEEDS]:
+        start = _bonus(possible, best)
+        start |= {pair: _MOST for pair, link in possible.items() if shift(link.key) == seed}
+        choice = _settle(possible, start)
+        if _total(possible, choice) > _total(possible, best):
+            best = choice
+    return tuple(possible[pair] for pair in sorted(best.items(), key=lambda pair: _order(possible[pair])))
+
+
+_Pairs = Mapping[tuple[str, str], Link]
+
+
+def _settle(possible: _Pairs, bonus: dict[tuple[str, str], int]) -> dict[str, str]:
+    """Choose until the choice and the bonus for what it has in common agree."""
+    chosen: dict[str, str] = {}
+    for _ in range(_ROUNDS):
+        again = assign({pair: _SCALE * link.score + bonus.get(pair, 0) for pair, link in possible.items()})
+        if again == chosen:
+            break
+        chosen = again
+        bonus = _bonus(possible, chosen)
+    return chosen
+
+
+def _bonus(possible: _Pairs, chosen: Mapping[str, str]) -> dict[tuple[str, str], int]:
+    """Say what each pair is worth on top, given how many of the chosen ones change in the same way."""
+    taken = [possible[pair] for pair in chosen.items()]
+    keys = Counter(link.key for link in taken if link.key)
+    shifts = Counter(shift(link.key) for link in taken if shift(link.key) is not None)
+    return {
+        pair: (_worth(keys[link.key]) if link.key else 0) + _worth(shifts[shift(link.key)])
+        for pair, link in possible.items()
+    }
+
+
+def _total(possible: _Pairs, chosen: Mapping[str, str]) -> int:
+    bonus = _bonus(possible, chosen)
+    return sum(_SCALE * possible[pair].score + bonus[pair] for pair in chosen.items())
+
+
+def shift(key: Key) -> int | None:
+    """Return by how much the only number in a name moves, if that is all that changes."""
+    if len(key) != 1:
+        return None
+    gone, come = key[0]
+    if len(gone) == len(come) == 1 and gone[0].isdigit() and come[0].isdigit():
+        return int(come[0]) - int(gone[0])
+    return None
+
+
+def _worth(count: int) -> int:
+    return min(_MOST, round(_BONUS * math.log2(count))) if count > 1 else 0
+
+
+def _order(link: Link) -> tuple[str, int, str]:
+    return link.old.table, link.old.position, link.old.name

@@ -1,0 +1,191 @@
+"""Columns that left one table and came up in another (rule M5)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from consdb_actions.errors import InputError
+from consdb_actions.migration.matching.decisions import Move
+from consdb_actions.migration.matching.declared import Settled
+from consdb_actions.migration.matching.facts import ColumnFacts, TableFacts
+from consdb_actions.migration.matching.joins import Join, find_join
+from consdb_actions.migration.matching.links import Link
+from consdb_actions.migration.matching.names import NameMap
+from consdb_actions.migration.matching.types import type_fit
+from consdb_actions.migration.matching.words import fold, normalised
+
+__all__ = ["Moves", "declared_moves", "find_moves"]
+
+Tables = Mapping[str, TableFacts]
+
+_SCORE = 60
+_TEXT_SCORE = 25
+_JOIN_SCORE = 15
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What moves for certain, and what may have moved."""
+
+    certain: tuple[Move, ...]
+    doubtful: tuple[Link, ...]
+
+
+class _Finder:
+    def __init__(self, before: Tables, after: Tables, names: NameMap) -> None:
+        self.before, self.after, self.names = before, after, names
+        self.back = {names.table(table): table for table in before if names.table(table) in after}
+        # How often the same name has the same description: what is frequent identifies nothing.
+        self.repeats = [
+            Counter((fold(c.name), normalised(c.description or "")) for t in side.values() for c in t.columns)
+            for side in (before, after)
+        ]
+
+    def join(self, source: str, target: str, given: Iterable[str]) -> tuple[Join | None, str]:
+        origin = self.before.get(self.back.get(target, ""))
+        return find_join(self.before[source], origin, self.after[target], self.names, frozenset(given))
+
+    def is_filled(self, new: ColumnFacts) -> bool:
+        """Tell whether rows get the column from their parents, as part of a key, not from another table."""
+        table = self.after[new.table]
+        if new.name in table.primary_key:
+            return True
+        origin = self.before.get(self.back.get(new.table, ""))
+        parents = {key.referenced_table for key in table.foreign_keys if new.name in key.columns}
+        had = {self.names.table(key.referenced_table) for key in origin.foreign_keys} if origin else set()
+        return bool(parents & had)
+
+
+def declared_moves(settled: Settled, before: Tables, after: Tables, names: NameMap) -> tuple[Move, ...]:
+    """Give each declared move its join.
+
+    Raises
+    ------
+    InputError
+        When the rows of the two tables cannot be matched.
+    """
+    finder = _Finder(before, after, names)
+    given: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for (table, _), targets in settled.moves.items():
+        for (new_table, new_column), _ in targets:
+            given[table, new_table].append(new_column)
+    moves: list[Move] = []
+    for (table, column), targets in settled.moves.items():
+        for (new_table, new_column), declared in targets:
+            join, why_not = finder.join(table, new_table, given[table, new_table])
+            if join is None:
+                raise InputError(
+                    f"`{declared.text}`: {why_not}",
+                    place=declared.source,
+                    remedy=f"Let the tables share a key, or say {table}.{column}= and copy the values by hand.",
+                )
+            evidence = f"declared ({declared.source})"
+            moves.append(Move(table, column, new_table, new_column, "declared", evidence, join))
+    return tuple(moves)
+
+
+def find_moves(
+    before: Tables, after: Tables, names: NameMap, gone: Sequence[ColumnFacts], come: Sequence[ColumnFacts]
+) -> Moves:
+    """Find the columns that are gone from one table and new in another, under the same name.
+
+    Parameters
+    ----------
+    before, after
+        The tables of each side.
+    names
+        Names before to names after, as far as they are certain.
+    gone, come
+        The columns whose fate, or origin, is not settled.
+    """
+    finder = _Finder(before, after, names)
+    olds, news = _by_fold(gone), _by_fold(come)
+    pairs = [
+        (old, new)
+        for name in sorted(olds.keys() & news.keys())
+        for old in olds[name]
+        for new in news[name]
+        if names.table(old.table) != new.table
+        and type_fit(old.type, new.type) != "incompatible"
+        and not finder.is_filled(new)
+    ]
+    degree = Counter(node for old, new in pairs for node in (f"-{old.path}", f"+{new.path}"))
+    given: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for old, new in pairs:
+        given[old.table, new.table].append(new.name)
+    certain: list[Move] = []
+    doubtful: list[Link] = []
+    for old, new in pairs:
+        join, why_not = finder.join(old.table, new.table, given[old.table, new.table])
+        rivals = []
+        if degree[f"-{old.path}"] > 1:
+            rivals.append(f"it is new in {degree[f'-{old.path}']} tables")
+        if degree[f"+{new.path}"] > 1:
+            rivals.append(f"it is gone from {degree[f'+{new.path}']} tables")
+        doubts = rivals + _doubts(old, new, join, why_not, () if rivals else finder.repeats)
+        if join is not None and not doubts:
+            evidence = (
+                "it is gone from the one table and new in the other, with the same name and description"
+            )
+            certain.append(Move(old.table, old.name, new.table, new.name, "same name", evidence, join))
+            continue
+        score = _SCORE + _JOIN_SCORE * (join is not None) + _TEXT_SCORE * _same_text(old, new)
+        evidence_words = [
+            "the same name in both tables" if old.name == new.name else "names that differ in case"
+        ]
+        if _same_text(old, new):
+            evidence_words.append("the same description")
+        if join is not None:
+            evidence_words.append(join.describe())
+        words = (*evidence_words, *(f"but {doubt}" for doubt in doubts))
+        doubtful.append(Link(old, new, score, words, move=True, obstacle=why_not))
+    return Moves(tuple(certain), tuple(doubtful))
+
+
+def _doubts(
+    old: ColumnFacts,
+    new: ColumnFacts,
+    join: Join | None,
+    why_not: str,
+    repeats: Sequence[Mapping[tuple[str, str], int]],
+) -> list[str]:
+    """List what keeps a move from being certain."""
+    found: list[str] = []
+    if old.name != new.name:
+        found.append("the names differ in case")
+    if not _same_text(old, new):
+        found.append(
+            "the descriptions are not the same"
+            if old.description and new.description
+            else "no description confirms it"
+        )
+    elif any(counter[fold(old.name), normalised(old.description or "")] > 1 for counter in repeats):
+        found.append("other tables have this name with this description too")
+    if old.unit and new.unit and old.unit.strip() != new.unit.strip():
+        found.append(f"the unit changes from {old.unit} to {new.unit}")
+    fit = type_fit(old.type, new.type)
+    if fit not in ("same", "wider"):
+        found.append(f"the type changes from {old.type} to {new.type}")
+    if join is None:
+        found.append(why_not)
+    elif not join.certain:
+        found.append("no key confirms that these rows belong together")
+    elif join.relation == "many to one":
+        found.append(
+            f"several rows of `{old.table}` belong to one row of `{new.table}`, and their values may differ"
+        )
+    return found
+
+
+def _same_text(old: ColumnFacts, new: ColumnFacts) -> bool:
+    text = normalised(old.description or "")
+    return bool(text) and text == normalised(new.description or "")
+
+
+def _by_fold(columns: Iterable[ColumnFacts]) -> dict[str, list[ColumnFacts]]:
+    found: dict[str, list[ColumnFacts]] = defaultdict(list)
+    for column in columns:
+        found[fold(column.name)].append(column)
+    return found

@@ -1,0 +1,255 @@
+"""Linked pairs as questions: what is asked, what is proposed, and every answer ready to copy."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from consdb_actions.migration.matching.decisions import Answer, Proposal, Question, Rejected
+from consdb_actions.migration.matching.families import choose, shift
+from consdb_actions.migration.matching.links import Link, components
+from consdb_actions.migration.matching.wording import listed, number
+
+__all__ = ["Part", "group", "question"]
+
+_NAMED = 4
+_CLOSE = 12
+"""Two scores that differ by less are as good as each other."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Links that hang together, and the pairs chosen among them."""
+
+    links: tuple[Link, ...]
+    chosen: tuple[Link, ...]
+
+    @property
+    def choices(self) -> tuple[Link, ...]:
+        """The pairs to choose from, where one column has several that are as good; the proposed one first."""
+        possible = [link for link in self.links if link.possible]
+        lone = min(len({link.old.path for link in possible}), len({link.new.path for link in possible}))
+        if lone != 1 or len(possible) < 2:
+            return ()
+        best = self.chosen[0]
+        close = [link for link in possible if link is not best and link.score > best.score - _CLOSE]
+        return (best, *sorted(close, key=lambda link: (-link.score, link.declaration))) if close else ()
+
+
+def group(links: Iterable[Link]) -> list[tuple[Part, ...]]:
+    """Split links into questions.
+
+    Parts that are explained by one change of name, or that are moves between the same two tables, are one
+    question; a part with a choice to make is only joined to the same choice in another table.
+    """
+    links = tuple(links)
+    chosen = frozenset(choose(links))
+    parts = [Part(found, tuple(link for link in found if link in chosen)) for found in components(links)]
+    signs = [_signs(part) for part in parts]
+    group_of: dict[str, int] = {}
+    parent = list(range(len(parts)))
+
+    def root(at: int) -> int:
+        while parent[at] != at:
+            at = parent[at]
+        return at
+
+    for at, found in enumerate(signs):
+        for sign in found:
+            first, second = sorted((root(group_of.setdefault(sign, at)), root(at)))
+            parent[second] = first
+    groups: dict[int, list[Part]] = defaultdict(list)
+    for at, part in enumerate(parts):
+        groups[root(at)].append(part)
+    return [tuple(groups[at]) for at in sorted(groups)]
+
+
+def _signs(part: Part) -> set[str]:
+    """Return what a part has in common with others that belong to the same question."""
+    if not part.chosen:
+        links = part.links
+        return {f"impossible {link.old.table} {link.new.table}" for link in links}
+    if part.choices:
+        return {f"choice {sorted((link.old.name, link.new.name, link.move) for link in part.choices)}"}
+    found: set[str] = set()
+    for link in part.chosen:
+        if link.move:
+            found.add(f"move {link.old.table} {link.new.table}")
+        elif link.key:
+            found.add(f"key {link.key}")
+            if shift(link.key) is not None:
+                found.add(f"shift {shift(link.key)}")
+        elif not (link.old_stays or link.new_stays):
+            found.add("spelling")
+    return found
+
+
+def question(parts: Sequence[Part], weaker: Sequence[Rejected] = ()) -> Question:
+    """Make one question of parts that belong together.
+
+    Parameters
+    ----------
+    parts
+        From :func:`group`.
+    weaker
+        Candidates that did not even become links, with the reason.
+    """
+    links = [link for part in parts for link in part.links]
+    chosen = [link for part in parts for link in part.chosen]
+    return Question(
+        text=_text(parts, chosen),
+        proposals=tuple(_proposal(link, part) for part in parts for link in part.chosen),
+        answers=_answers(parts),
+        rejected=(*_rejected(parts), *weaker),
+        columns=tuple(dict.fromkeys(link.old.path for link in links)),
+        targets=tuple(dict.fromkeys(link.new.path for link in links)),
+    )
+
+
+def _answers(parts: Sequence[Part]) -> tuple[Answer, ...]:
+    """List the ways to answer: the proposal, alternatives, copies, and that nothing is renamed."""
+    answers: list[Answer] = []
+    n_choices = max(len(part.choices) for part in parts)
+    if any(part.chosen for part in parts):
+        for at in range(max(n_choices, 1)):
+            chosen = [
+                link
+                for part in parts
+                for link in (part.choices[at : at + 1] if part.choices else part.chosen)
+            ]
+            answers.append(Answer(_meaning(chosen), _lines(parts, chosen)))
+    copies = [link for part in parts for link in part.links if link.move and link.possible]
+    if n_choices > 1 and len(parts) == 1 and len({link.old.path for link in copies}) == 1 < len(copies):
+        where = listed([f"`{link.new.table}`" for link in copies])
+        answers.append(
+            Answer(f"the values are copied to {where}", tuple(link.declaration for link in copies))
+        )
+    answers.append(Answer(_none(parts), _lines(parts, [])))
+    return tuple(answers)
+
+
+def _lines(parts: Sequence[Part], chosen: Sequence[Link]) -> tuple[str, ...]:
+    """Return the declarations that say what becomes of every column of these parts."""
+    links = [link for part in parts for link in part.links]
+    by_old = {link.old.path: link for link in chosen}
+    claimed = {link.new.path for link in chosen}
+    lines: list[str] = []
+    stays = {link.old.path for link in links if link.old_stays}
+    tables = {link.old.table: link.new.table for link in links if not link.move}
+    for old in dict.fromkeys(link.old for link in links):
+        if old.path in by_old:
+            lines.append(by_old[old.path].declaration)
+        elif old.path in stays and f"{tables[old.table]}.{old.name}" not in claimed:
+            lines.append(f"{old.path}={old.name}")
+        else:
+            lines.append(f"{old.path}=")
+    known = {link.old.path for link in links}
+    for link in chosen:
+        # A column that keeps its name, but not its values.
+        path = f"{link.old.table}.{link.new.name}"
+        if link.new_stays and path not in known:
+            lines.append(f"{path}=")
+    return tuple(lines)
+
+
+def _meaning(chosen: Sequence[Link]) -> str:
+    verb = "moves" if all(link.move for link in chosen) else "is renamed"
+    if len(chosen) == 1:
+        target = chosen[0].new.path if chosen[0].move else chosen[0].new.name
+        return f"`{chosen[0].old.path}` {verb} to `{target}`"
+    return f"these {len(chosen)} columns {'move' if verb == 'moves' else 'are renamed'}"
+
+
+def _none(parts: Sequence[Part]) -> str:
+    links = [link for part in parts for link in part.links]
+    dropped = dict.fromkeys(link.old.path for link in links if not link.old_stays)
+    stays = dict.fromkeys(link.old.path for link in links if link.old_stays)
+    said: list[str] = []
+    if stays:
+        said.append(
+            f"{listed([f'`{path}`' for path in stays], 4)} {'stays' if len(stays) == 1 else 'stay'} as named"
+        )
+    if dropped:
+        names = (
+            listed([f"`{path}`" for path in dropped]) if len(dropped) <= _NAMED else "all of these columns"
+        )
+        said.append(f"{names} {'is' if len(dropped) == 1 else 'are'} dropped and the values lost")
+    return ", ".join(said)
+
+
+def _proposal(link: Link, part: Part) -> Proposal:
+    if link.move:
+        # What counts for a move is the key, not how alike the columns are.
+        return Proposal(link.old.path, link.new.path, link.evidence)
+    rivals = [
+        other
+        for other in part.links
+        if other is not link and (other.old.path == link.old.path or other.new.path == link.new.path)
+    ]
+    margin = "no other candidate"
+    if rivals:
+        best = max(rivals, key=lambda rival: (rival.score, rival.declaration))
+        margin = f"next best `{best.old.path}` → `{best.new.path}` with {min(best.score, 100)}"
+    return Proposal(link.old.path, link.new.path, link.evidence, min(link.score, 100), margin)
+
+
+def _rejected(parts: Sequence[Part]) -> tuple[Rejected, ...]:
+    """List the links that were not chosen; those of one change of name together, when there are several."""
+    found: list[Rejected] = []
+    families: dict[str, list[int]] = defaultdict(list)
+    for part in parts:
+        best = {end: link.score for link in part.chosen for end in (f"-{link.old.path}", f"+{link.new.path}")}
+        for link in part.links:
+            if link in part.chosen or link in part.choices:
+                continue
+            rival = max(best.get(f"-{link.old.path}", 0), best.get(f"+{link.new.path}", 0))
+            if link.key and len(part.chosen) > 1:
+                families[link.change].append(link.score)
+            elif not link.possible or not rival:
+                found.append(Rejected(link.old.path, link.new.path, "; ".join(link.evidence)))
+            else:
+                how = "as good a fit" if rival - link.score < _CLOSE else "a weaker fit"
+                reason = f"{how} (score {link.score}, the pair proposed has {min(rival, 100)})"
+                found.append(Rejected(link.old.path, link.new.path, reason))
+    for what, scores in families.items():
+        reason = (
+            f"it would explain {number(len(scores), 'pair')}, each a weaker fit (scores up to {max(scores)})"
+        )
+        found.append(Rejected("", what, reason))
+    return tuple(found)
+
+
+def _text(parts: Sequence[Part], chosen: Sequence[Link]) -> str:
+    links = [link for part in parts for link in part.links]
+    olds = list(dict.fromkeys(link.old.path for link in links))
+    news = list(dict.fromkeys(link.new.path for link in links))
+    if not chosen:
+        why = links[0].obstacle
+        return f"{_quoted(olds)} went and {_quoted(news)} came, but {why}: may the values be lost?"
+    if parts[0].choices:
+        if len({link.old.path for link in parts[0].links}) == 1:
+            gone, come = _quoted(olds), _quoted(news)
+            return f"{gone} went, and each of {come} could continue it: which one?"
+        return f"Which of {_quoted(olds)} lives on as {_quoted(news)}?"
+    if all(link.move for link in chosen):
+        if len(chosen) == 1:
+            return f"Did `{chosen[0].old.path}` move to `{chosen[0].new.path}`?"
+        source, target = chosen[0].old.table, chosen[0].new.table
+        return f"Did these {len(chosen)} columns move from `{source}` to `{target}`?"
+    if len(chosen) == 1:
+        return f"Is `{chosen[0].new.path}` the old `{chosen[0].old.path}` under another name?"
+    if len({(link.old.name, link.new.name) for link in chosen}) == 1:
+        where = listed([f"`{link.old.table}`" for link in chosen])
+        return f"Is `{chosen[0].new.name}` the old `{chosen[0].old.name}` under another name, in {where}?"
+    tables: dict[str, int] = defaultdict(int)
+    for link in chosen:
+        tables[link.old.table] += 1
+    where = listed([f"{number(count, 'column')} of `{table}`" for table, count in tables.items()])
+    changes = list(dict.fromkeys(link.change for link in chosen if link.change))
+    how = f" In their names, {listed(changes, 4)}." if changes else ""
+    return f"Are {where} renamed?{how}"
+
+
+def _quoted(paths: Sequence[str]) -> str:
+    return listed([f"`{path}`" for path in paths], _NAMED)

@@ -1,0 +1,247 @@
+"""One pass over a change: from facts and declarations to decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from consdb_actions.migration.matching.certain import proofs
+from consdb_actions.migration.matching.decisions import (
+    Added,
+    ColumnRename,
+    Decisions,
+    Dropped,
+    DroppedTable,
+    Move,
+    Question,
+    Rejected,
+)
+from consdb_actions.migration.matching.declarations import Declarations
+from consdb_actions.migration.matching.declared import Column, Settled, settle_columns, settle_tables
+from consdb_actions.migration.matching.evidence import TablePair
+from consdb_actions.migration.matching.facts import ColumnFacts, TableFacts
+from consdb_actions.migration.matching.likeness import Likeness
+from consdb_actions.migration.matching.links import Link
+from consdb_actions.migration.matching.moves import declared_moves, find_moves
+from consdb_actions.migration.matching.names import NameMap
+from consdb_actions.migration.matching.questions import Part, group, question
+from consdb_actions.migration.matching.shifted import shifted
+from consdb_actions.migration.matching.tables import match_tables
+from consdb_actions.migration.matching.types import type_fit
+
+__all__ = ["Run"]
+
+Tables = Mapping[str, TableFacts]
+
+_WEAKER_SHOWN = 3
+
+
+class Run:
+    """The matching of one schema, step by step; every step only takes what the earlier ones left.
+
+    Parameters
+    ----------
+    before, after
+        The tables of each side, in canonical order.
+    declared
+        What people said.
+
+    Raises
+    ------
+    InputError
+        When a declaration cannot be meant.
+    """
+
+    def __init__(self, before: Tables, after: Tables, declared: Declarations) -> None:
+        self.before, self.after = before, after
+        self.settled: Settled = settle_tables(declared, before, after)
+        self.matches = match_tables(before, after, self.settled)
+        self.tables = {name: name for name in before if name in after}
+        self.tables |= {rename.old: rename.new for rename in self.matches.renames}
+        settle_columns(self.settled, declared, before, after, self.tables)
+        self.pairs = [TablePair(before[old], after[new]) for old, new in sorted(self.tables.items())]
+        self.renames: list[ColumnRename] = [
+            ColumnRename(old[0], old[1], new[1], new[0], "declared", f"declared ({declaration.source})")
+            for old, (new, declaration) in sorted(self.settled.renames.items())
+        ]
+        self.done_old, self.done_new = set(self.settled.old), set(self.settled.new)
+        self.links: list[Link] = []
+        self._prove()
+        self._move()
+        self._liken()
+
+    def _prove(self) -> None:
+        """Take what ids and case prove."""
+        self.proved: dict[str, dict[str, str]] = {}
+        for pair in self.pairs:
+            settled_old = {name for table, name in self.done_old if table == pair.before.name}
+            settled_new = {name for table, name in self.done_new if table == pair.after.name}
+            renames, doubtful = proofs(pair, settled_old, settled_new)
+            # Comparisons leave out what is proved whatever was declared.
+            self.proved[pair.before.name] = {rename.old: rename.new for rename in proofs(pair, (), ())[0]}
+            self.renames += renames
+            self.done_old |= {(rename.table, rename.old) for rename in renames}
+            self.done_new |= {(rename.new_table, rename.new) for rename in renames}
+            proved_old, proved_new = {r.old for r in renames}, {r.new for r in renames}
+            known = {(link.old.path, link.new.path) for link in doubtful}
+            self.links += doubtful
+            self.links += [
+                link
+                for link in shifted(pair)
+                if (link.old.path, link.new.path) not in known
+                and link.old.name not in settled_old | proved_old
+                and link.new.name not in settled_new | proved_new
+            ]
+        self.names = NameMap.of(
+            {old: new for old, new in self.tables.items() if old != new},
+            {(rename.table, rename.old): rename.new for rename in self.renames},
+        )
+
+    def _move(self) -> None:
+        """Take what moves for certain."""
+        self.moves: list[Move] = list(declared_moves(self.settled, self.before, self.after, self.names))
+        asked = self.matches.asked | set(self.settled.table_drops)
+        gone = [c for pair in self.pairs for c in pair.dropped]
+        gone += [
+            c for n, t in self.before.items() if n not in self.tables and n not in asked for c in t.columns
+        ]
+        come = [c for pair in self.pairs for c in pair.added]
+        stay = set(self.tables.values())
+        come += [c for name, table in self.after.items() if name not in stay for c in table.columns]
+        found = find_moves(
+            self.before,
+            self.after,
+            self.names,
+            [c for c in gone if (c.table, c.name) not in self.done_old],
+            [c for c in come if (c.table, c.name) not in self.done_new],
+        )
+        self.moves += found.certain
+        self.done_old |= {(move.table, move.column) for move in found.certain}
+        self.done_new |= {(move.new_table, move.new_column) for move in found.certain}
+        self.links += found.doubtful
+
+    def _liken(self) -> None:
+        """Look for likely pairs, and make questions of all that is not certain."""
+        self.likeness = Likeness(self.pairs, self.proved)
+        doubted = {(link.old.path, link.new.path) for link in self.links}
+        self.links += [
+            link
+            for link in self.likeness.links(self.done_old, self.done_new)
+            if (link.old.path, link.new.path) not in doubted
+        ]
+        self.questions = [question(parts, self._weaker(parts)) for parts in group(self.links)]
+
+    def _weaker(self, parts: Sequence[Part]) -> tuple[Rejected, ...]:
+        """Return the unlikely candidates of a small question; a large one has enough to read."""
+        links = [link for part in parts for link in part.links]
+        olds = dict.fromkeys((link.old.table, link.old.name) for link in links)
+        if len(olds) > _WEAKER_SHOWN:
+            return ()
+        asked = {(link.old.path, link.new.path) for link in links}
+        weaker = [rejected for old in olds for rejected in self.likeness.rejected(old, self._taken())]
+        return tuple(rejected for rejected in weaker if (rejected.old, rejected.new) not in asked)
+
+    def _taken(self) -> dict[Column, str]:
+        """Say for every column after the change that has an origin which one that is."""
+        taken = {
+            (rename.new_table, rename.new): f"it is the old `{rename.table}.{rename.old}`"
+            for rename in self.renames
+        }
+        for move in self.moves:
+            taken[move.new_table, move.new_column] = f"it takes the values of `{move.table}.{move.column}`"
+        return taken
+
+    def decisions(self, questions: Sequence[Question], answered: str) -> Decisions:
+        """Return the outcome.
+
+        Parameters
+        ----------
+        questions
+            All questions, those about tables included.
+        answered
+            Empty to leave them open; else they count as answered with their last answer.
+        """
+        open_old = set() if answered else {path for q in questions for path in q.columns}
+        open_new = set() if answered else {path for q in questions for path in q.targets}
+        asked = {path for q in questions for path in q.columns}
+        taken = self._taken()
+        leaves = {(r.table, r.old) for r in self.renames} | {(m.table, m.column) for m in self.moves}
+        drops: list[Dropped] = []
+        adds: list[Added] = []
+        for pair in self.pairs:
+            table = pair.before.name
+            kept = {n for n in pair.kept if (table, n) not in leaves and (table, n) not in self.settled.drops}
+            drops += [
+                self._drop(column, column.path in asked, taken)
+                for column in pair.before.columns
+                if column.name not in kept
+                and (table, column.name) not in leaves
+                and column.path not in open_old
+            ]
+            adds += [
+                Added(column.table, column.name)
+                for column in pair.after.columns
+                if column.name not in kept
+                and (column.table, column.name) not in taken
+                and column.path not in open_new
+            ]
+        stay = set(self.tables.values())
+        return Decisions(
+            table_renames=self.matches.renames,
+            renames=tuple(
+                sorted(self.renames, key=lambda r: (r.table, self.before[r.table].column(r.old).position))
+            ),
+            moves=tuple(sorted(self.moves, key=lambda m: (m.table, m.new_table, m.column, m.new_column))),
+            drops=tuple(drops),
+            dropped_tables=tuple(
+                self._drop_table(table, table.name in asked, open_old)
+                for name, table in self.before.items()
+                if name not in self.tables and name not in open_old
+            ),
+            adds=tuple(adds),
+            added_tables=tuple(name for name in self.after if name not in stay and name not in open_new),
+            questions=tuple(replace(q, answered=answered) for q in questions),
+            notes=(*self.settled.notes, *self._type_notes()),
+            used=tuple(self.settled.used),
+        )
+
+    def _drop(self, column: ColumnFacts, asked: bool, taken: Mapping[Column, str]) -> Dropped:
+        key = (column.table, column.name)
+        rejected: tuple[Rejected, ...] = ()
+        if key in self.settled.drops:
+            reason = f"declared ({self.settled.drops[key].source})"
+        elif asked:
+            reason = "--on-question says so"
+        else:
+            rejected = self.likeness.rejected(key, taken)
+            reason = "no new column is likely to continue it"
+        return Dropped(column.table, column.name, column.type, reason, rejected)
+
+    def _drop_table(self, table: TableFacts, asked: bool, open_old: set[str]) -> DroppedTable:
+        moves = [move for move in self.moves if move.table == table.name]
+        moved = dict.fromkeys(move.column for move in moves)
+        # What rows are matched or made by is not lost either.
+        carried = {column for move in moves for column in move.join.source_columns}
+        carried |= {fill.source for move in moves for fill in move.join.fills if fill.table == table.name}
+        lost = tuple(
+            c.name for c in table.columns if c.name not in {*moved, *carried} and c.path not in open_old
+        )
+        if table.name in self.settled.table_drops:
+            reason = f"declared ({self.settled.table_drops[table.name].source})"
+        else:
+            reason = "--on-question says so" if asked else "no new table is likely to continue it"
+        return DroppedTable(table.name, lost, tuple(moved), reason, self.matches.rejected.get(table.name, ()))
+
+    def _type_notes(self) -> list[str]:
+        """Say where a column changes its type with its name or place, and may not keep every value."""
+        found: list[str] = []
+        pairs = [(r.table, r.old, r.new_table, r.new) for r in self.renames]
+        pairs += [(m.table, m.column, m.new_table, m.new_column) for m in self.moves]
+        for table, column, new_table, new_column in sorted(pairs):
+            old, new = self.before[table].column(column), self.after[new_table].column(new_column)
+            if type_fit(old.type, new.type) not in ("same", "wider"):
+                found.append(
+                    f"`{old.path}` becomes `{new.path}` and changes its type from {old.type} to {new.type}: "
+                    "not every value may fit."
+                )
+        return found
