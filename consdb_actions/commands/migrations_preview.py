@@ -78,7 +78,7 @@ def command(
     config: Path | None,
     output_format: str,
 ) -> int:
-    r"""Say what a schema change means, without a database.
+    """Say what a schema change means, without a database.
 
     BEFORE and AFTER are files, folders (such as checkouts of sdm_schemas) or git revisions: REV, REV:path, or
     one range, A..B or A...B. Without AFTER, BEFORE is compared with the work tree.
@@ -87,7 +87,7 @@ def command(
       consdb-actions migrations preview main...
       consdb-actions migrations preview origin/main . --format markdown
       consdb-actions migrations preview old/cdb_latiss.yaml new/cdb_latiss.yaml
-    """
+    """  # noqa: D301  (click wants the control character, not a backslash)
     settings = load_config(config)
     sides = read_sides(before, after, repository=repo, schemas=schemas or DEFAULT_SCHEMAS)
     preview = build_preview(*sides, config=settings, renames=renames, everything=everything)

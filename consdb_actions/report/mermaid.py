@@ -17,8 +17,6 @@ __all__ = ["MAX_COLUMNS", "MAX_TABLES", "er_diagram"]
 MAX_TABLES = 15
 MAX_COLUMNS = 20
 
-_TEXT_ONLY = "words"
-
 
 def er_diagram(
     before: Schema | None,
@@ -77,8 +75,8 @@ def _columns(
         marks = dict.fromkeys(table.column_names, mark)
     else:
         for changed in change.columns_changed:
-            what = [item.attribute.replace("_", " ") for item in changed.structure]
-            marks[changed.name] = ", ".join(what) or _TEXT_ONLY
+            what = changed.structure or changed.text
+            marks[changed.name] = ", ".join(item.attribute.replace("_", " ") for item in what)
         marks.update((column.name, "new") for column in change.columns_added)
     columns: list[tuple[Column, str]] = [
         (column, marks.get(column.name, ""))

@@ -14,6 +14,7 @@ from consdb_actions.migration.rename import Decisions, Question
 from consdb_actions.report.markdown import bullets, code, details, escape, fence, fit, prose, table
 from consdb_actions.report.preview_pictures import picture_of
 from consdb_actions.schema.findings import Finding
+from consdb_actions.schema.version import Status, VersionVerdict
 from consdb_actions.schema.words import Code, Quote, Statement
 
 __all__ = [
@@ -164,7 +165,7 @@ def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
         [
             code(schema.name, in_table=True),
             size(schema),
-            prose(schema.version.describe(), in_table=True),
+            _version(schema.version),
             tally(schema.errors, len(schema.findings) - schema.errors, schema.questions) or "none",
         ]
         for schema in preview.schemas
@@ -180,6 +181,17 @@ def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
         "_{count} more parts do not fit into a comment; run the preview locally to see them._",
         limit=limit,
     )
+
+
+def _version(verdict: VersionVerdict) -> str:
+    """Return a verdict for the cell of a table; the finding says the rest."""
+    before, after = (escape(version or "none") for version in (verdict.before, verdict.after))
+    change = after if before == after else f"{before} → {after}"
+    if verdict.status.is_ok:
+        return change
+    if verdict.status is Status.PERSON:
+        return f"{change}, MAJOR?"
+    return f"{change}, {escape(verdict.expected or '1.0.0')} needed"
 
 
 def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[str]:
@@ -232,7 +244,7 @@ def _markdown_statement(statement: Statement) -> str:
             cut = f"{word[: MAX_QUOTE - 1]}…" if len(word) > MAX_QUOTE else word
             parts.append(f"“{escape(cut)}”")
         else:
-            parts.append(word.replace("->", "→"))
+            parts.append(word)
     return "".join(parts)
 
 
@@ -250,9 +262,17 @@ def _markdown_question(question: Question) -> str:
     return "\n".join(lines)
 
 
+def _where(group: Group) -> str:
+    """Name the objects of a group; those of one table without repeating it."""
+    shown, more = group.paths[:MAX_NAMES], len(group.paths) - MAX_NAMES
+    tables = {path.rpartition(".")[0] for path in group.paths}
+    (table_name,) = tables if len(tables) == 1 else ("",)
+    names = ", ".join(code(path.removeprefix(f"{table_name}.") if table_name else path) for path in shown)
+    inside = f" in {code(table_name)}" if table_name else ""
+    return names + (f" and {more} more" if more > 0 else "") + inside
+
+
 def _markdown_group(group: Group) -> str:
-    names = [code(path) for path in group.paths[:MAX_NAMES]]
-    more = f" and {len(group.paths) - MAX_NAMES} more" if len(group.paths) > MAX_NAMES else ""
-    where = "" if group.first.kind == "version" else f": {', '.join(names)}{more}"
+    where = "" if group.first.kind == "version" else f": {_where(group)}"
     icon = _ICONS[group.first.severity]
     return f"{icon} {prose(group.first.message)}{where}. _{prose(group.first.remedy)}_ ({group.first.rule})"

@@ -26,7 +26,7 @@ def render_text(preview: Preview, paint: Paint = lambda text, _: text) -> str:
     """
     if not preview.schemas:
         return f"No schema differs between {preview.before} and {preview.after}."
-    lines = [f"{preview.before} -> {preview.after}"]
+    lines = [f"{preview.before} → {preview.after}"]
     for schema in preview.schemas:
         lines += ["", *_text_schema(schema, paint)]
     if preview.unchanged:

@@ -91,7 +91,7 @@ class VersionVerdict:
 
     def describe(self) -> str:
         """Return the verdict as one sentence."""
-        change = f"{self.before or 'no version'} -> {self.after or 'no version'}"
+        change = f"{self.before or 'no version'} → {self.after or 'no version'}"
         if self.before == self.after:
             change = f"{self.after or 'no version'}, not raised"
         needed = f"{self.needed.name} needed ({self.rule})" if self.needed else "no bump needed"
@@ -200,7 +200,7 @@ def _reasons(delta: SchemaDelta) -> Iterator[Reason]:
     if delta.created or delta.removed:
         return
     if delta.renamed:
-        yield Reason(Bump.MAJOR, "schema renamed", f"{delta.renamed.before} -> {delta.renamed.after}")
+        yield Reason(Bump.MAJOR, "schema renamed", f"{delta.renamed.before} → {delta.renamed.after}")
     for table in delta.tables_removed:
         yield Reason(Bump.MAJOR, "table removed or renamed", table.name)
     for table in delta.tables_added:

@@ -187,7 +187,7 @@ def _values(change: Change) -> Iterator[str]:
     elif not after:
         yield from ("removed (was ", before, ")")
     else:
-        yield from (before, " -> ", after)
+        yield from (before, " → ", after)
 
 
 def _shown(value: Value, change: Change) -> str:
@@ -222,7 +222,7 @@ def _constraint(constraint: Constraint) -> Iterator[str]:
     yield from (" on ", Code(", ".join(constraint.columns)))
     if constraint.kind == "foreign key":
         target = f"{constraint.referenced_table}({', '.join(constraint.referenced_columns)})"
-        yield from (" -> ", Code(target))
+        yield from (" → ", Code(target))
 
 
 def _index(index: Index) -> Iterator[str]:

@@ -80,12 +80,12 @@ def test_ids_are_no_difference() -> None:
 @pytest.mark.parametrize(
     ("attributes", "attribute", "structure", "words"),
     [
-        ({"length": 12}, "length", True, "column band: length 8 -> 12"),
+        ({"length": 12}, "length", True, "column band: length 8 → 12"),
         (
             {"datatype": "text", "length": None},
             "datatype",
             True,
-            "type string -> text; length removed (was 8)",
+            "type string → text; length removed (was 8)",
         ),
         ({"nullable": False}, "nullable", True, "column band: NOT NULL now"),
         ({"default": "r"}, "default", True, "column band: default value added: r"),
@@ -98,7 +98,7 @@ def test_ids_are_no_difference() -> None:
         ({"autoincrement": True}, "autoincrement", True, "autoincrement added: True"),
         ({"unit": "s"}, "unit", False, "column band: unit added: s"),
         ({"ucd": "em.opt"}, "ucd", False, "UCD added: em.opt"),
-        ({"description": "x"}, "description", False, 'description "Band of the filter." -> "x"'),
+        ({"description": "x"}, "description", False, 'description "Band of the filter." → "x"'),
         ({"description": ""}, "description", False, 'description removed (was "Band of the filter.")'),
         ({"metadata": (("tap:std", "1"),)}, "tap:std", False, "tap:std added: 1"),
     ],
@@ -134,11 +134,11 @@ def test_keys_constraints_and_indexes() -> None:
     )
     delta = compare(small(), after)
     assert [str(statement) for statement in describe(delta)] == [
-        'table exposure: description "One row per raw image." -> "New words."',
-        "primary key: day_obs, seq_num -> exposure_id",
+        'table exposure: description "One row per raw image." → "New words."',
+        "primary key: day_obs, seq_num → exposure_id",
         "check ck_exposure_seq removed",
         "new unique un_new on band",
-        "constraint un_exposure_id: columns exposure_id -> exposure_id, band",
+        "constraint un_exposure_id: columns exposure_id → exposure_id, band",
         "index ix_exposure_band removed",
         "new index ix_new on lower(band)",
     ]

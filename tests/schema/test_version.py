@@ -108,7 +108,7 @@ def test_m14_a_person_decides_on_types_unless_the_bump_is_major() -> None:
     asked = judge_version(delta, "1.2.3", "1.2.4")
     assert asked.status is Status.PERSON
     assert asked.describe() == (
-        "1.2.3 -> 1.2.4: PATCH needed (type change), needs a person: "
+        "1.2.3 → 1.2.4: PATCH needed (type change), needs a person: "
         "MAJOR if it breaks readers (type change of exposure.band)"
     )
     assert judge_version(delta, "1.2.3", "2.0.0").status is Status.OK
@@ -119,11 +119,9 @@ def test_m14_the_verdict_in_words() -> None:
     assert judge_version(delta, "1.2.3", "1.2.3").describe() == (
         "1.2.3, not raised: MINOR needed (new column), too small; 1.3.0 would do"
     )
-    assert (
-        judge_version(delta, "1.2.3", "1.3.0").describe() == "1.2.3 -> 1.3.0: MINOR needed (new column), ok"
-    )
+    assert judge_version(delta, "1.2.3", "1.3.0").describe() == "1.2.3 → 1.3.0: MINOR needed (new column), ok"
     assert judge_version(delta, "1.2.3", None).describe() == (
-        "1.2.3 -> no version: MINOR needed (new column), missing; 1.3.0 would do"
+        "1.2.3 → no version: MINOR needed (new column), missing; 1.3.0 would do"
     )
 
 
