@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.adapters.github import GitHubError
+from consdb_actions.adapters.github import GitHub, GitHubError, connect
 from consdb_actions.adapters.github.client import ATTEMPTS
+from consdb_actions.adapters.github.gathering import open_pulls, pulls_of_commit
 from consdb_actions.approval.memory import MARKER
 from tests.approval.flow import run
-from tests.support.approvals import Scene, schema_yaml
-from tests.support.github import Fault, GitHubDouble, Kind, World
+from tests.support.approvals import REPOSITORY, TOKEN, Scene, schema_yaml
+from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.github.plugin import TRIED
 
 OURS = "github-actions[bot]"
@@ -45,6 +46,11 @@ def update(world: World) -> Scene:
 
 
 FLOWS: dict[str, Callable[[World], Scene]] = {"first run": fresh, "update": update}
+FINDING: dict[str, Callable[[Scene, GitHub], list[int]]] = {
+    "event of a fork": lambda scene, github: pulls_of_commit(github, REPOSITORY, scene.head),
+    "schedule": lambda scene, github: open_pulls(github, REPOSITORY),
+}
+"""How a run finds out which pull requests are meant; each is a flow of its own."""
 
 PASSING = [Kind.SECONDARY]
 LASTING = [Kind.INTERNAL, Kind.INVALID]
@@ -161,6 +167,25 @@ def tried(world: World, flow: str, once: list[Kind], lasting: list[Kind], after:
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_a_fault_at_any_call_then_a_second_run(world: World, flow: str) -> None:
     assert tried(world, flow, PASSING, LASTING, AFTER) > 100
+
+
+@pytest.mark.parametrize("flow", FINDING)
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (Kind.MISSING, Kind.TIMEOUT)])
+@pytest.mark.parametrize("times", [1, ATTEMPTS])
+def test_f1_a_fault_while_finding_the_pull_requests(world: World, flow: str, kind: Kind, times: int) -> None:
+    scene = fresh(world)
+    with GitHubDouble(world) as double:
+        github = connect(TOKEN, double.url, clock=TestClock(), timeout=1)
+        double.faults.append(Fault(kind, times=times))
+        try:
+            found = FINDING[flow](scene, github)
+        except GitHubError:
+            assert times > 1 or kind in (Kind.INVALID, Kind.FORBIDDEN)
+            double.faults.clear()
+            found = FINDING[flow](scene, github)
+        github.close()
+    assert found == [1]
+    TRIED.faults[f"approvals sync, {flow}"] = TRIED.faults.get(f"approvals sync, {flow}", 0) + 1
 
 
 @pytest.mark.slow

@@ -426,6 +426,27 @@ def test_an_approval_during_the_run_is_not_lost(stage: Callable[..., Stage]) -> 
     assert scene.pull.labels == [DE, PO, CONSDB]
 
 
+def test_what_others_do_meanwhile_is_no_error(stage: Callable[..., Stage]) -> None:
+    """A label and a comment go, and a label comes, just before the run gets to them."""
+    scene = stage()
+    scene.approve("olga")
+    scene.label(CONSDB, "mallory")
+    scene.world.comment(scene.repo, 1, "github-actions[bot]", f"{MARKER}\nold")
+
+    def meanwhile(method: str, target: str) -> None:
+        if method == "DELETE" and CONSDB in scene.pull.labels:
+            scene.unlabel(CONSDB, "mallory")
+        elif method == "PATCH":
+            scene.repo.comments.clear()
+        elif method == "POST" and target.endswith("/sdm_schemas/labels"):
+            scene.world.ensure_label(scene.repo, PO, "0e8a16")
+
+    scene.double.before = meanwhile
+    assert scene.sync() is State.PENDING
+    assert scene.pull.labels == [PO]
+    assert "ConsDB Product Owner" in scene.comment
+
+
 def test_people_who_cannot_be_asked_are_a_warning(stage: Callable[..., Stage]) -> None:
     scene = stage(
         policy={"roles": [{"id": "de", "teams": ["lsst/data-engineering"]}, {"id": "po", "people": ["olga"]}]}
