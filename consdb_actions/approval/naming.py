@@ -105,7 +105,8 @@ def _by_label(facts: Facts, author: Account, review: Review, held: list[Role]) -
         events = [
             event
             for event in facts.timeline
-            if event.subject.casefold() == role.label.casefold() and event.kind in (EventKind.LABELED, EventKind.UNLABELED)
+            if event.subject.casefold() == role.label.casefold()
+            and event.kind in (EventKind.LABELED, EventKind.UNLABELED)
         ]
         events.sort(key=lambda event: event.at)
         own = [event for event in events if author.same_as(event.actor)]

@@ -106,7 +106,7 @@ def _status(facts: Facts, decision: Decision) -> StatusPlan | None:
     shown = facts.status
     if (
         shown is not None
-        and facts.identity.same_as(shown.creator)
+        and (shown.creator is None or facts.identity.same_as(shown.creator))
         and (shown.state, shown.description, shown.target_url)
         == (wanted.state, wanted.description, wanted.target_url)
     ):

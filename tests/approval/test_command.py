@@ -268,6 +268,15 @@ def test_a_closed_pull_request_is_left_alone(stage: Callable[..., Stage]) -> Non
     assert not [call for call in here.double.log if call.writes]
 
 
+def test_a_repository_that_was_renamed_is_pointed_out(stage: Callable[..., Stage]) -> None:
+    here = stage()
+    here.scene.world.rename_repo(here.scene.repo, "schemas")
+    code, _, err = here.sync()
+    assert code == 2
+    assert "the repository lsst/sdm_schemas is now called lsst/schemas" in err
+    assert "Give --repo lsst/schemas" in err
+
+
 def test_a_dry_run_says_what_it_would_do(stage: Callable[..., Stage]) -> None:
     here = stage()
     here.scene.label("approved: product-owner", "mallory")

@@ -532,6 +532,8 @@ def test_a10_what_is_shown_already_is_not_written_again() -> None:
         timeline=(event("review_requested", "data-engineering", BOT.login),),
     )
     assert make_plan(later, evaluate(later), "body").empty
+    gone = replace(later, status=replace(shown, creator=None))
+    assert make_plan(gone, evaluate(gone), "body").empty
     forged = replace(later, status=replace(shown, creator=person("mallory")))
     assert make_plan(forged, evaluate(forged), "body").status is not None
 

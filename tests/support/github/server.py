@@ -102,6 +102,10 @@ class GitHubDouble:
             actor = self.world.users.get(self.world.tokens.get(token, 0))
             if actor is None:
                 return _refused(RefusalError(401, "Bad credentials"))
+            for old, new in self.world.moved.items():
+                if parts.path.startswith(f"/repos/{old}/"):
+                    path = parts.path.replace(old, new, 1)
+                    return Response(301, {"message": "Moved Permanently"}, {"Location": self.url + path})
             found = find_route(method, parts.path)
             if found is None:
                 self.mismatches.append(f"the double has no route for {method} {parts.path}")

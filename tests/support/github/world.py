@@ -35,6 +35,7 @@ class World:
         self.teams: dict[str, Team] = {}
         self.repos: dict[str, Repo] = {}
         self.tokens: dict[str, int] = {}
+        self.moved: dict[str, str] = {}
         self._now = start
         self._next = 1000
         self.tokens["token-of-actions"] = self.user(BOT, kind="Bot").id
@@ -110,6 +111,13 @@ class World:
             store = GitStore.create(self.root / f"{owner}+{name}.git")
             self.repos[full_name] = Repo(self.new_id(), owner, name, store)
         return self.repos[full_name]
+
+    def rename_repo(self, repo: Repo, name: str) -> None:
+        """Give a repository another name; calls with the old one are redirected, as GitHub does."""
+        old = repo.full_name
+        repo.name = name
+        self.repos[repo.full_name] = self.repos.pop(old)
+        self.moved[old] = repo.full_name
 
     def commit(
         self,
