@@ -121,7 +121,7 @@ class Gatherer:
         return self._with_commits(replace(facts, changes=(*self._reviewed(facts), head)))
 
     def _check_name(self, name: str) -> None:
-        """Refuse the former name of a repository: GitHub redirects it, and page numbers get lost on the way."""
+        """Refuse the former name of a repository: redirects lose the numbers of pages on the way."""
         if name.casefold() != self._repository.casefold():
             raise InputError(
                 f"the repository {self._repository} is now called {name}", remedy=f"Give --repo {name}."
