@@ -97,11 +97,11 @@ def read_sides(
         sides = _at(git, one, "", one[:12], schemas), _at(git, two, "", span["after"] or "HEAD", schemas)
     else:
         sides = _side(before, git, schemas), _side(after or str(repository), git, schemas)
-    for side, other in (sides, sides[::-1]):
-        if not side.files and not (other.single and other.files):
-            wanted = ", ".join(schemas)
-            remedy = "Name a file, a checkout of sdm_schemas or consdb, or a revision of one (with --repo)."
-            raise InputError(f"no schema files ({wanted}) were found there", place=side.label, remedy=remedy)
+    if not any(side.files for side in sides):
+        wanted = ", ".join(schemas)
+        remedy = "Name a file, a checkout of sdm_schemas or consdb, or a revision of one (with --repo)."
+        place = " and ".join(dict.fromkeys(side.label for side in sides))
+        raise InputError(f"no schema files ({wanted}) were found there", place=place, remedy=remedy)
     return _paired(*sides)
 
 
@@ -125,6 +125,9 @@ def _side(text: str, git: GitReader, schemas: Sequence[str]) -> Side:
     if path.is_dir():
         found = list_schema_files(path, consdb=True, globs=schemas)
         found.update(list_schema_files(path, globs=schemas))
+        if not found:
+            remedy = "Name a file, a checkout of sdm_schemas or consdb, or a folder with schema files."
+            raise InputError(f"no schema files ({', '.join(schemas)}) are there", place=text, remedy=remedy)
         files = {name: RawFile(name, str(file), read_bytes(file)) for name, file in sorted(found.items())}
         return Side(text, files)
     if path.exists() or (text.endswith(_SUFFIXES) and ":" not in text):

@@ -127,6 +127,13 @@ def preview_schema(
         sides = table_facts(before, views), table_facts(after, views)
         declared = [declaration for declaration in declarations if concerns(declaration, *sides)]
         decisions = decide(*sides, Declarations.of(declared), "fail")
+        # An @id that was carried over says that this is a rename; it is no mistake then.
+        renamed = {(rename.new_table, rename.new) for rename in decisions.renames}
+        findings = [
+            item
+            for item in findings
+            if item.rule != "id-unexpected" or (item.table, item.name) not in renamed
+        ]
     return SchemaPreview(
         name=delta.name,
         before=before,

@@ -19,6 +19,7 @@ from consdb_actions.schema.words import Code, Quote, Statement
 
 __all__ = [
     "MAX_QUOTE",
+    "MAX_STATEMENTS",
     "Group",
     "Preview",
     "by_table",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 MAX_STATEMENTS = 60
+"""Entries of a list that are shown."""
+
 MAX_NAMES = 12
 MAX_QUOTE = 160
 """Characters of a description that are shown."""

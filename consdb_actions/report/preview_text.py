@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from consdb_actions.migration.preview import SchemaPreview
-from consdb_actions.report.preview import MAX_QUOTE, Preview, by_table, decided, grouped, size, tally
+from consdb_actions.report.preview import (
+    MAX_QUOTE,
+    MAX_STATEMENTS,
+    Preview,
+    by_table,
+    decided,
+    grouped,
+    size,
+    tally,
+)
 from consdb_actions.schema.words import Quote, Statement
 
 __all__ = ["Paint", "render_text"]
@@ -42,21 +51,29 @@ def _text_schema(schema: SchemaPreview, paint: Paint) -> Iterator[str]:
     yield f"  version  {schema.version.describe()}"
     yield from (f"  note     {note}" for note in schema.notes)
     for name, statements in by_table(schema.statements):
-        yield f"  {paint(name, 'name')}" if name else ""
-        yield from (f"    {_shortened(statement)}" for statement in statements)
+        if name:
+            yield f"  {paint(name, 'name')}"
+        yield from _some([f"    {_shortened(statement)}" for statement in statements])
     if schema.decisions:
         for question in schema.decisions.open_questions:
             yield paint(f"  question {question.describe()}", "warning")
             yield from (f"    {proposal.describe()}" for proposal in question.proposals)
             for answer in question.answers:
                 yield f"    {answer.meaning}: {' '.join(answer.options())}"
-        yield from (f"  {sentence}" for sentence in decided(schema.decisions))
+        yield from _some([f"  {sentence}" for sentence in decided(schema.decisions)])
     for group in grouped(schema.findings):
         severity = group.first.severity
         yield paint(f"  {severity:8} {group.first.message} ({group.first.rule})", severity)
         if group.first.kind != "version":
-            yield from (f"    {path}" for path in group.paths)
+            yield from _some([f"    {path}" for path in group.paths])
         yield paint(f"    {group.first.remedy}", "dim")
+
+
+def _some(lines: list[str]) -> Iterator[str]:
+    """Yield the first lines, and how many more there are."""
+    yield from lines[:MAX_STATEMENTS]
+    if len(lines) > MAX_STATEMENTS:
+        yield f"    … and {len(lines) - MAX_STATEMENTS} more (--format json lists all)"
 
 
 def _shortened(statement: Statement) -> str:

@@ -13,7 +13,11 @@ from consdb_actions.schema.review import ViewOf
 
 __all__ = ["check_foreign_keys", "check_views"]
 
-_COMPARED = {"datatype": "type", "length": "length", "precision": "precision", "unit": "unit", "ucd": "UCD"}
+_TYPES = {"datatype": "type", "length": "length", "precision": "precision", "type_overrides": "Postgres type"}
+_WORDS = {"unit": "unit", "ucd": "UCD"}
+
+_Fault = tuple[str, str, str, str, str]
+"""Rule, view, column, what is wrong, and what to do."""
 
 
 def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:
@@ -30,9 +34,9 @@ def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf
     """
     known = set(_view_faults(before, views)) if before else set()
     return tuple(
-        Finding.of("view-out-of-step", "column", view, column, message=message, remedy=remedy)
-        for view, column, message, remedy in _view_faults(after, views)
-        if (view, column, message, remedy) not in known
+        Finding.of(rule, "column", view, column, message=message, remedy=remedy)
+        for rule, view, column, message, remedy in _view_faults(after, views)
+        if (rule, view, column, message, remedy) not in known
     )
 
 
@@ -58,8 +62,9 @@ def check_foreign_keys(
     )
 
 
-def _view_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield view, column, what is wrong, and what to do."""
+def _view_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[_Fault]:
+    """Yield every column in which a view and its table differ."""
+    step = "view-out-of-step"
     for name, view in views.items():
         if name not in schema or view.table not in schema:
             continue
@@ -68,21 +73,22 @@ def _view_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[tuple[
         present = {column.name: column for column in shown.columns}
         for column_name in sorted(expected.keys() - present.keys()):
             remedy = f"Add it to {name}, or take it out of {table.name}."
-            yield name, column_name, f"`{name}` lacks a column that `{table.name}` has", remedy
+            yield step, name, column_name, f"`{name}` lacks a column that `{table.name}` has", remedy
         for column_name in sorted(present.keys() - expected.keys()):
             remedy = f"Add it to {table.name}, or take it out of {name}."
-            yield name, column_name, f"`{name}` has a column that `{table.name}` lacks", remedy
+            yield step, name, column_name, f"`{name}` has a column that `{table.name}` lacks", remedy
         for column_name in sorted(expected.keys() & present.keys()):
-            words = _differences(expected[column_name], present[column_name])
-            if words:
-                message = f"`{name}` and `{table.name}` disagree on the {words}"
-                yield name, column_name, message, "Write the same in both."
+            for rule, compared in ((step, _TYPES), ("view-words", _WORDS)):
+                words = _differences(expected[column_name], present[column_name], compared)
+                if words:
+                    message = f"`{name}` and `{table.name}` disagree on the {words}"
+                    yield rule, name, column_name, message, "Write the same in both."
 
 
-def _differences(one: Column, two: Column) -> str:
+def _differences(one: Column, two: Column, compared: Mapping[str, str]) -> str:
     """Return the attributes in which a view's column differs from its table's."""
     return " and ".join(
-        label for attribute, label in _COMPARED.items() if getattr(one, attribute) != getattr(two, attribute)
+        label for attribute, label in compared.items() if getattr(one, attribute) != getattr(two, attribute)
     )
 
 

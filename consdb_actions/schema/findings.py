@@ -67,6 +67,11 @@ RULES: dict[str, Rule] = {
         "the view differs from the table that it shows",
         "Make the same change in both.",
     ),
+    "view-words": Rule(
+        "warning",
+        "the view and the table that it shows say different things of a column",
+        "Write the same in both.",
+    ),
     "felis-shape": Rule(
         "warning",
         "today's Felis does not take the file as it is",

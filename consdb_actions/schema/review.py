@@ -20,7 +20,8 @@ __all__ = ["ViewOf", "review"]
 _NEW = "new"
 _PURE_NUMBER = re.compile(
     r"\b(?:dimensionless|unitless|no units?|pure number|arbitrary units?|ratio|fraction(?:al)?|normali[sz]ed"
-    r"|percent(?:age)?|probability|correlation|coefficients?|factor|score|index|flag|count|number of)\b",
+    r"|percent(?:age)?|probability|correlation|coefficients?|factor|score|index|flag|count|number of"
+    r"|airmass|ellipticity|kurtosis|skewness|chi-squared?|cosine|sine|quaternion)\b",
     re.IGNORECASE,
 )
 _SENTENCE_ENDS = (".", "!", "?", ".)", '."', ".'")
