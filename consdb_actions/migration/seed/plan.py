@@ -1,12 +1,12 @@
 """Rows for every table, in an order in which they can be inserted.
 
 A table's row takes the values of its foreign keys from rows of the parents that are there already, so that
-several keys that share columns agree. Everything is a fixed function of names: the same schema gets the same rows.
+several keys that share columns agree. Everything is a fixed function of names, so that a schema
+always gets the same rows.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -14,8 +14,9 @@ from itertools import islice
 
 from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.rows import TableRows
+from consdb_actions.migration.seed.demands import Demands
 from consdb_actions.migration.seed.order import can_be_empty, fill_order
-from consdb_actions.migration.seed.shape import Demands, Reference
+from consdb_actions.migration.seed.shape import Reference
 from consdb_actions.migration.seed.table import TablePlan, read_tables
 
 __all__ = ["Seeding", "plan_rows"]
@@ -139,7 +140,8 @@ class _Planner:
 
     def _usable(self, table: TablePlan, wanted: bool) -> tuple[list[Reference], set[str]]:
         """Return the references that rows take values from, widest first, and the columns that stay NULL."""
-        usable, empty = [], set()
+        usable: list[Reference] = []
+        empty: set[str] = set()
         for reference in table.references:
             if reference.wanted:
                 if wanted and reference not in self._cut and self._built.get(reference.target or "") != []:
@@ -196,6 +198,7 @@ class _Planner:
                     continue
                 row: Row = {c: keyed[c] if c in keyed else table.value(c, index) for c in table.columns}
                 _put_in_order(row, table)
+                _agree(row, table, earlier)
                 return row
         return None
 
@@ -203,7 +206,7 @@ class _Planner:
         self,
         references: list[Reference],
         assigned: dict[str, str],
-        own: Mapping[str, str],
+        own: Mapping[str, str | None],
         index: int,
         earlier: list[Row],
         place: int = 0,
@@ -261,6 +264,17 @@ def _put_in_order(row: Row, table: TablePlan) -> None:
                 row[min(table.nullable & {order.small, order.large})] = None
             elif _above(small, large):
                 row[order.small], row[order.large] = large, small
+
+
+def _agree(row: Row, table: TablePlan, earlier: list[Row]) -> None:
+    """Take over values of an earlier row that shares the key to which they will move."""
+    for column, key in table.same:
+        if column in table.bound:
+            continue
+        for other in earlier:
+            if all(row[c] == other[c] for c in key):
+                row[column] = other[column]
+                break
 
 
 def _above(a: str, b: str) -> bool:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from consdb_actions.migration.catalog import Column, Relation, Snapshot
 from consdb_actions.migration.seed.checks import Limits, Order
-from consdb_actions.migration.seed.shape import Demands, Reference, keys_of, limits_of, references_of
-from consdb_actions.migration.seed.values import Domain, domain_of
+from consdb_actions.migration.seed.demands import Demands
+from consdb_actions.migration.seed.domains import domain_of
+from consdb_actions.migration.seed.shape import Reference, keys_of, limits_of, references_of
+from consdb_actions.migration.seed.values import Domain
 
 __all__ = ["TablePlan", "read_tables"]
 
@@ -41,6 +43,8 @@ class TablePlan:
         Foreign keys.
     orders
         Comparisons of two columns.
+    same
+        Columns that hold one value in all rows that agree in some other columns.
     domains, labels
         What values a column may hold, and the name from which they are made: columns that refer to each
         other share it.
@@ -57,6 +61,7 @@ class TablePlan:
     keys: tuple[tuple[str, ...], ...]
     references: tuple[Reference, ...]
     orders: tuple[Order, ...]
+    same: tuple[tuple[str, tuple[str, ...]], ...]
     domains: Mapping[str, Domain]
     labels: Mapping[str, str]
     grouped: frozenset[str]
@@ -103,7 +108,7 @@ def read_tables(snapshot: Snapshot, demands: Demands) -> tuple[dict[str, TablePl
     tuple
         The tables, and those that cannot have rows with the reason.
     """
-    tables = {name: t for name, t in snapshot.tables.items()}
+    tables = snapshot.tables
     references: dict[str, list[Reference]] = defaultdict(list)
     for reference in [*references_of(snapshot), *demands.references]:
         if reference.target is not None and reference.target not in tables:
@@ -208,6 +213,7 @@ def _plan(
         keys=tuple(keys),
         references=tuple(references),
         orders=tuple(o for o in orders if o.small in columns and o.large in columns),
+        same=demands.same.get(table.name, ()),
         domains=domains,
         labels=labels,
         grouped=_grouped(keys, references),

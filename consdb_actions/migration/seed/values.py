@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from consdb_actions.migration.seed.checks import Limits
+from consdb_actions.migration.seed.kinds import NUMBERS, Kind
 
-__all__ = ["Domain", "Kind", "domain_of", "parse_type"]
+__all__ = ["Domain"]
 
-_TYPE = re.compile(r"^([^(\[]+)(?:\(([-\d,\s]+)\))?([^(\[]*)((?:\[\])*)$")
-_BITS = {"smallint": 15, "integer": 31, "bigint": 63, "oid": 31}
-_FAMILIES = {
-    **dict.fromkeys(_BITS, "integer"),
-    "numeric": "decimal",
-    "real": "float",
-    "double precision": "float",
-    **dict.fromkeys(("text", "character varying", "character", "name", "citext"), "text"),
-    "boolean": "boolean",
-    "timestamp without time zone": "timestamp",
-    "timestamp with time zone": "timestamp",
-    "date": "date",
-    "time without time zone": "time",
-    "time with time zone": "time",
-    "interval": "interval",
-    "bytea": "bytea",
-    "uuid": "uuid",
-    "json": "json",
-    "jsonb": "json",
-    "spoly": "spoly",
-    "inet": "inet",
-}
-_NUMBERS = frozenset({"integer", "decimal", "float"})
 _AWKWARD = (
     'O\'Brien said "no"',
     "back\\slash \\N \\. \\x41",
@@ -51,33 +27,6 @@ _AWKWARD = (
 _SHORT = "aZ'\"\\%:$é0_Ω-\n;{}<>/[]()=+*?!.,|~^@#&`"
 _LONG = "very long text: " + "0123456789 äöü " * 400
 _EPOCH = datetime(2024, 1, 1)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A type as Postgres prints it, in parts."""
-
-    name: str
-    arguments: tuple[int, ...] = ()
-    dimensions: int = 0
-
-    @property
-    def family(self) -> str | None:
-        """What kind of values it has; None when unknown."""
-        if self.name == "numeric" and len(self.arguments) and (self.arguments + (0,))[1] == 0:
-            return "integer"
-        return _FAMILIES.get(self.name)
-
-
-def parse_type(text: str) -> Kind:
-    """Take the text of ``format_type`` apart."""
-    match = _TYPE.match(text)
-    if match is None:
-        return Kind(text)
-    arguments = tuple(int(a) for a in match[2].split(",")) if match[2] else ()
-    # The one type that lives outside pg_catalog and is known here is pgSphere's.
-    name = f"{match[1].strip()} {match[3].strip()}".strip().removeprefix("public.")
-    return Kind(name, arguments, len(match[4]) // 2)
 
 
 @dataclass(frozen=True)
@@ -145,7 +94,7 @@ class Domain:
     def _value(self, mark: int, index: int) -> str:
         if self.family == "text":
             return self._text(mark, index)
-        if self.family in _NUMBERS:
+        if self.family in NUMBERS:
             return self._number(mark, index)
         if self.family == "boolean":
             flag = (index + mark) % 2 == 0
@@ -297,91 +246,3 @@ def _number(text: str | None) -> Decimal | None:
     except InvalidOperation:
         return None
     return found if found is not None and found.is_finite() else None
-
-
-def domain_of(types: Sequence[str], *, limits: Limits | None = None, plain: bool = False) -> Domain | None:
-    """Return the values that survive all of some types.
-
-    Parameters
-    ----------
-    types
-        The column's own type first, then those that it, or a column that refers to it, has or will have.
-    limits
-        What CHECK constraints ask.
-    plain
-        Without extremes.
-
-    Returns
-    -------
-    Domain or None
-        None for a type that nothing is known of.
-    """
-    kinds = [parse_type(t) for t in dict.fromkeys(types)]
-    own = kinds[0]
-    if own.family is None:
-        return None
-    kinds = [k for k in kinds if k.family is not None and k.dimensions == own.dimensions]
-    families = {k.family for k in kinds if k.family is not None}
-    family = _common(own.family, families)
-    mixed = len({k.name for k in kinds}) > 1
-    low = high = None
-    scale: int | None = None
-    for kind in kinds:
-        if kind.family not in _NUMBERS:
-            continue
-        if kind.family == "integer":
-            top = (
-                Decimal(10) ** kind.arguments[0] if kind.name == "numeric" else Decimal(2) ** _BITS[kind.name]
-            )
-            bottom = Decimal(0) if kind.name == "oid" else (1 - top if kind.name == "numeric" else -top)
-            low, high = _tighter(low, high, bottom, top - 1)
-            scale = 0
-        elif kind.arguments:
-            digits, places = kind.arguments
-            low, high = _tighter(
-                low, high, 1 - Decimal(10) ** (digits - places), Decimal(10) ** (digits - places) - 1
-            )
-            scale = places if scale is None else min(scale, places)
-        elif kind.name == "numeric" and not mixed:
-            scale = 12
-    lengths = [k.arguments[0] for k in kinds if k.family == "text" and k.arguments]
-    lengths += [63 for k in kinds if k.name == "name"]
-    length = min(lengths, default=None)
-    if family in {"integer", "float", "decimal"} and mixed:
-        digits = 6 if length is None else max(1, min(6, length - 1))
-        low, high = _tighter(low, high, Decimal(0), Decimal(10) ** digits - 1)
-        if length is not None and length < 12:
-            scale = 0
-    precisions = [k.arguments[0] for k in kinds if k.family in {"timestamp", "time"} and k.arguments]
-    return Domain(
-        own,
-        family,
-        low,
-        high,
-        scale,
-        single=mixed and family in _NUMBERS,
-        length=length,
-        precision=min([*precisions, 6]),
-        plain=plain or mixed,
-        limits=limits,
-    )
-
-
-def _common(own: str, families: set[str]) -> str:
-    """Return whose values can be read as any of these; the column's own where nothing can."""
-    rest = families - {"text"}
-    if not rest:
-        return "text"
-    if len(rest) == 1:
-        return next(iter(rest))
-    if rest <= _NUMBERS | {"boolean"}:
-        return "boolean" if "boolean" in rest else "integer" if "integer" in rest else "float"
-    if rest == {"timestamp", "date"}:
-        return "date"
-    return own
-
-
-def _tighter(
-    low: Decimal | None, high: Decimal | None, bottom: Decimal, top: Decimal
-) -> tuple[Decimal, Decimal]:
-    return bottom if low is None else max(low, bottom), top if high is None else min(high, top)

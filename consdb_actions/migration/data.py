@@ -1,0 +1,167 @@
+"""Compare the rows of two states: what a migration should have kept, it must have kept (rule M15)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from consdb_actions.migration.data_difference import DataDifference, shown
+from consdb_actions.migration.data_moves import Move, compare_move
+from consdb_actions.migration.rows import Rows, TableRows
+from consdb_actions.migration.sameness import Normalise, normaliser
+
+__all__ = ["DataDifference", "Move", "column_digests", "compare_rows"]
+
+# Rows that are left over are paired by likeness up to this many comparisons.
+_COMPARISONS = 40_000
+
+Place = tuple[str, str | None]
+
+
+def compare_rows(
+    before: Rows,
+    after: Rows,
+    *,
+    renamed_tables: Mapping[str, str] | None = None,
+    renamed_columns: Mapping[tuple[str, str], str] | None = None,
+    moved: Sequence[Move] = (),
+    lost: Collection[Place] = (),
+) -> list[DataDifference]:
+    """Compare rows of two states.
+
+    Rows are compared as wholes over all columns that both states should share, so that a value in the wrong
+    row is found. Columns and tables that only the second state has are not looked at; catalogs tell of them.
+
+    Parameters
+    ----------
+    before, after
+        The two states.
+    renamed_tables
+        New names by old.
+    renamed_columns
+        New names of columns, by the table's new name and the column's old.
+    moved
+        Columns that went to another table; they are compared through the key.
+    lost
+        Columns whose values are expected to be lost, by the names of the second state; a table with None
+        means all of its rows.
+
+    Returns
+    -------
+    list of DataDifference
+        By table and column; empty when everything that should be there is.
+    """
+    before = _renamed(before, renamed_tables or {}, renamed_columns or {})
+    gone = {(m.source, m.source_column) for m in moved} | {(t, c) for t, c in lost if c is not None}
+    lost_tables = {t for t, c in lost if c is None}
+    out: list[DataDifference] = []
+    for name in sorted(before):
+        old, new = before[name], after.get(name)
+        if name in lost_tables:
+            continue
+        if new is None:
+            words = f"the table is gone with {len(old.rows)} rows"
+            out.append(DataDifference(name, None, len(old.rows), "", "", words))
+            continue
+        ignored = {c for t, c in gone if t == name}
+        out.extend(_table(old, new, ignored))
+    for move in moved:
+        out.extend(compare_move(move, before, after))
+    return out
+
+
+def column_digests(rows: Rows) -> dict[tuple[str, str], str]:
+    """Return a SHA-256 digest of each column's values, whatever their order.
+
+    Returns
+    -------
+    dict
+        Hexadecimal digests by table and column.
+    """
+    out = {}
+    for table in rows.values():
+        for place, column in enumerate(table.columns):
+            digest = hashlib.sha256()
+            values = [None if row[place] is None else (row[place] or "").encode() for row in table.rows]
+            for value in sorted(values, key=lambda v: (v is None, v or b"")):
+                # The length keeps neighbours apart; -1 is NULL.
+                digest.update(b"-1;" if value is None else b"%d;%s" % (len(value), value))
+            out[table.table, column] = digest.hexdigest()
+    return out
+
+
+def _renamed(
+    rows: Rows, tables: Mapping[str, str], columns: Mapping[tuple[str, str], str]
+) -> dict[str, TableRows]:
+    out = {}
+    for table in rows.values():
+        name = tables.get(table.table, table.table)
+        names = tuple(columns.get((name, c), c) for c in table.columns)
+        out[name] = replace(table, table=name, columns=names)
+    return out
+
+
+def _table(old: TableRows, new: TableRows, ignored: Collection[str]) -> Iterator[DataDifference]:
+    name = old.table
+    columns = [c for c in old.columns if c not in ignored]
+    for column in columns:
+        if column not in new.columns:
+            place = old.columns.index(column)
+            filled = [row[place] for row in old.rows if row[place] is not None]
+            words = f"the column is gone with {len(filled)} values"
+            yield DataDifference(name, column, len(filled), shown(filled[0] if filled else None), "", words)
+    shared = [c for c in columns if c in new.columns]
+    a_places, b_places = [old.columns.index(c) for c in shared], [new.columns.index(c) for c in shared]
+    rules = [normaliser(old.types[a], new.types[b]) for a, b in zip(a_places, b_places, strict=True)]
+    left = _unmatched(old, a_places, rules), _unmatched(new, b_places, rules)
+    both = left[0].keys() & left[1].keys()
+    a_rows = [r for k, found in left[0].items() for r in found[len(left[1][k]) if k in both else 0 :]]
+    b_rows = [r for k, found in left[1].items() for r in found[len(left[0][k]) if k in both else 0 :]]
+    yield from _explain(name, shared, rules, a_rows, b_rows)
+
+
+def _unmatched(
+    table: TableRows, places: Sequence[int], rules: Sequence[Normalise]
+) -> dict[tuple[Hashable, ...], list[tuple[str | None, ...]]]:
+    """Group the rows of a table by what they mean."""
+    out: dict[tuple[Hashable, ...], list[tuple[str | None, ...]]] = defaultdict(list)
+    for row in table.rows:
+        values = tuple(row[p] for p in places)
+        out[tuple(rule(v) for rule, v in zip(rules, values, strict=True))].append(values)
+    return dict(out)
+
+
+def _explain(
+    table: str,
+    columns: Sequence[str],
+    rules: Sequence[Normalise],
+    a_rows: list[tuple[str | None, ...]],
+    b_rows: list[tuple[str | None, ...]],
+) -> Iterator[DataDifference]:
+    """Say in which columns rows differ that should be equal, each row beside the one most like it."""
+
+    def differing(a: tuple[str | None, ...], b: tuple[str | None, ...]) -> list[int]:
+        return [i for i, rule in enumerate(rules) if rule(a[i]) != rule(b[i])]
+
+    counts: Counter[int] = Counter()
+    examples: dict[int, tuple[str | None, str | None]] = {}
+    rest, alike = list(b_rows), len(a_rows) * len(b_rows) <= _COMPARISONS
+    missing = len(a_rows) - len(b_rows)
+    for a in a_rows[: len(b_rows)] if not alike else a_rows:
+        if not rest:
+            break
+        best = min(range(len(rest)), key=lambda n: len(differing(a, rest[n]))) if alike else 0
+        b = rest.pop(best)
+        for place in differing(a, b):
+            counts[place] += 1
+            examples.setdefault(place, (a[place], b[place]))
+    if missing > 0:
+        yield DataDifference(table, None, missing, "", "", f"{missing} rows are gone")
+    elif missing < 0:
+        yield DataDifference(table, None, -missing, "", "", f"{-missing} rows are new")
+    for place in sorted(counts):
+        before, after = map(shown, examples[place])
+        words = f"{counts[place]} rows differ, for example {before} became {after}"
+        yield DataDifference(table, columns[place], counts[place], before, after, words)

@@ -1,0 +1,181 @@
+"""Columns that moved to another table: where they must have arrived."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from consdb_actions.migration.data_difference import DataDifference, shown
+from consdb_actions.migration.rows import Rows, TableRows
+from consdb_actions.migration.sameness import normaliser
+
+__all__ = ["Move", "Moved", "compare_move", "named_before", "returned"]
+
+Place = tuple[str, str | None]
+
+
+class Move(Protocol):
+    """A column that moved to another table; all names are those of the second state."""
+
+    @property
+    def source(self) -> str:
+        """Table that it left."""
+
+    @property
+    def source_column(self) -> str:
+        """Its name there."""
+
+    @property
+    def target(self) -> str:
+        """Table that it came to."""
+
+    @property
+    def target_column(self) -> str:
+        """Its name there."""
+
+    @property
+    def source_key(self) -> tuple[str, ...]:
+        """Columns of the source that tell its row."""
+
+    @property
+    def target_key(self) -> tuple[str, ...]:
+        """Columns of the target that tell its row."""
+
+    @property
+    def through(self) -> str:
+        """Parent that ties the two keys together where they are not equal; empty without."""
+
+    @property
+    def source_side(self) -> tuple[str, ...]:
+        """Columns of the parent that equal the source's key."""
+
+    @property
+    def target_side(self) -> tuple[str, ...]:
+        """Columns of the parent that equal the target's key."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A :class:`Move` as plain data."""
+
+    source: str
+    source_column: str
+    target: str
+    target_column: str
+    source_key: tuple[str, ...]
+    target_key: tuple[str, ...]
+    through: str = ""
+    source_side: tuple[str, ...] = ()
+    target_side: tuple[str, ...] = ()
+
+
+def named_before(
+    places: Iterable[Place], renamed_tables: Mapping[str, str], renamed_columns: Mapping[tuple[str, str], str]
+) -> set[Place]:
+    """Return columns, given by their names after renames, by their names before."""
+    tables = {new: old for old, new in renamed_tables.items()}
+    columns = {(table, new): old for (table, old), new in renamed_columns.items()}
+    return {(tables.get(t, t), None if c is None else columns.get((t, c), c)) for t, c in places}
+
+
+def returned(
+    moves: Iterable[Move],
+    renamed_tables: Mapping[str, str],
+    renamed_columns: Mapping[tuple[str, str], str],
+) -> list[Moved]:
+    """Return what to compare for moved columns when they have come back: the source with itself.
+
+    Parameters
+    ----------
+    moves
+        Moves of the upgrade.
+    renamed_tables, renamed_columns
+        Renames of the upgrade.
+    """
+
+    def old(table: str, *columns: str) -> tuple[str, ...]:
+        found = [named_before([(table, c)], renamed_tables, renamed_columns).pop() for c in columns]
+        return tuple(column or "" for _, column in found)
+
+    out = []
+    for m in moves:
+        table = next((o for o, n in renamed_tables.items() if n == m.source), m.source)
+        column, key = old(m.source, m.source_column)[0], old(m.source, *m.source_key)
+        out.append(Moved(table, column, table, column, key, key))
+    return out
+
+
+def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifference]:
+    """Compare a moved column through the key; both states are in the names of the second.
+
+    Yields
+    ------
+    DataDifference
+        Values that arrived at the wrong row or not at all.
+    """
+    where = (move.target, move.target_column)
+    origin = f"{move.source}.{move.source_column}"
+    source, target = before.get(move.source), after.get(move.target)
+    if source is None or target is None or move.target_column not in target.columns:
+        missing = origin if source is None else ".".join(where)
+        words = f"it should have come from {move.source}, but {missing} is not there"
+        yield DataDifference(*where, 0, "", "", words)
+        return
+    value = normaliser(
+        source.types[source.columns.index(move.source_column)],
+        target.types[target.columns.index(move.target_column)],
+    )
+    bridge = _bridge(move, before, after)
+    sent: dict[tuple[str | None, ...], list[str | None]] = defaultdict(list)
+    astray: list[str | None] = []
+    for *key, found in _picked(source, (*move.source_key, move.source_column)):
+        ends = bridge.get(tuple(key), []) if move.through else [tuple(key)]
+        for end in ends:
+            sent[end].append(found)
+        if not ends and found is not None:
+            astray.append(found)
+    arrived: dict[tuple[str | None, ...], list[str | None]] = defaultdict(list)
+    for *key, found in _picked(target, (*move.target_key, move.target_column)):
+        arrived[tuple(key)].append(found)
+    wrong, told = [], set()
+    for end, values in arrived.items():
+        expected = sent.get(end, [None])
+        strange = [v for v in values if value(v) not in {value(e) for e in expected}]
+        if strange:
+            told.add(end)
+            wrong += [(expected[0], v) for v in strange]
+    for end, values in sent.items():
+        there = {value(v) for v in arrived.get(end, [])}
+        if end not in told:
+            astray += [v for v in values if v is not None and value(v) not in there]
+    if wrong:
+        old, new = map(shown, wrong[0])
+        words = f"{len(wrong)} rows differ from {origin}, for example {old} became {new}"
+        yield DataDifference(*where, len(wrong), old, new, words)
+    if astray and not wrong:
+        old = shown(astray[0])
+        words = (
+            f"{len(astray)} values of {move.source}.{move.source_column} did not arrive, for example {old}"
+        )
+        yield DataDifference(*where, len(astray), old, "", words)
+
+
+def _bridge(
+    move: Move, before: Rows, after: Rows
+) -> dict[tuple[str | None, ...], list[tuple[str | None, ...]]]:
+    """Return for each key of the source those of the target, over the parent that has both."""
+    out: dict[tuple[str | None, ...], list[tuple[str | None, ...]]] = defaultdict(list)
+    if move.through:
+        parent = before.get(move.through) or after[move.through]
+        width = len(move.source_side)
+        for row in _picked(parent, (*move.source_side, *move.target_side)):
+            out[row[:width]].append(row[width:])
+    return out
+
+
+def _picked(table: TableRows, columns: Sequence[str]) -> Iterator[tuple[str | None, ...]]:
+    places = [table.columns.index(c) for c in columns]
+    for row in table.rows:
+        yield tuple(row[p] for p in places)

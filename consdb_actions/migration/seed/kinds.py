@@ -1,0 +1,59 @@
+"""Types as Postgres prints them, in parts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["BITS", "NUMBERS", "Kind", "parse_type"]
+
+_TYPE = re.compile(r"^([^(\[]+)(?:\(([-\d,\s]+)\))?([^(\[]*)((?:\[\])*)$")
+BITS = {"smallint": 15, "integer": 31, "bigint": 63, "oid": 31}
+_FAMILIES = {
+    **dict.fromkeys(BITS, "integer"),
+    "numeric": "decimal",
+    "real": "float",
+    "double precision": "float",
+    **dict.fromkeys(("text", "character varying", "character", "name", "citext"), "text"),
+    "boolean": "boolean",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamp",
+    "date": "date",
+    "time without time zone": "time",
+    "time with time zone": "time",
+    "interval": "interval",
+    "bytea": "bytea",
+    "uuid": "uuid",
+    "json": "json",
+    "jsonb": "json",
+    "spoly": "spoly",
+    "inet": "inet",
+}
+NUMBERS = frozenset({"integer", "decimal", "float"})
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type as Postgres prints it, in parts."""
+
+    name: str
+    arguments: tuple[int, ...] = ()
+    dimensions: int = 0
+
+    @property
+    def family(self) -> str | None:
+        """What kind of values it has; None when unknown."""
+        if self.name == "numeric" and self.arguments and (*self.arguments, 0)[1] == 0:
+            return "integer"
+        return _FAMILIES.get(self.name)
+
+
+def parse_type(text: str) -> Kind:
+    """Take the text of ``format_type`` apart."""
+    match = _TYPE.match(text)
+    if match is None:
+        return Kind(text)
+    arguments = tuple(int(a) for a in match[2].split(",")) if match[2] else ()
+    # The one type that lives outside pg_catalog and is known here is pgSphere's.
+    name = f"{match[1].strip()} {match[3].strip()}".strip().removeprefix("public.")
+    return Kind(name, arguments, len(match[4]) // 2)
