@@ -248,7 +248,7 @@ def test_a_schedule_looks_at_all_open_pull_requests_and_one_that_is_broken_stops
         scene.world.commit(scene.repo, f"tickets/DM-{number}", files, onto=scene.base)
         scene.world.open_pull(scene.repo, f"tickets/DM-{number}")
     scene.world.merge(scene.repo, scene.repo.pulls[4])
-    target = f"/repos/{REPOSITORY}/pulls/2/reviews?page=1&per_page=100"
+    target = f"/repos/{REPOSITORY}/pulls/2/reviews"
     here.double.faults.append(Fault(Kind.MISSING, target=target, times=9))
     code, out, err = here.run("sync", "--repo", REPOSITORY)
     assert code == 3

@@ -42,7 +42,7 @@ class Fault:
     kind
         What goes wrong.
     method, target
-        The call: its method, and its path with query as sent. Empty ones fit every call.
+        The call: its method, and its path with or without the query. Empty ones fit every call.
     skip
         How many fitting calls go well first.
     times
@@ -62,7 +62,9 @@ class Fault:
 
     def strikes(self, method: str, target: str) -> bool:
         """Tell whether this call fails, and count it."""
-        if (self.method and self.method != method) or (self.target and self.target != target):
+        if self.method and self.method != method:
+            return False
+        if self.target and self.target not in (target, target.partition("?")[0]):
             return False
         self._seen += 1
         if self.skip < self._seen <= self.skip + self.times:
