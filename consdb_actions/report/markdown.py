@@ -118,31 +118,39 @@ def fence(text: str, language: str = "") -> str:
     return f"{ticks}{language}\n{safe.rstrip()}\n{ticks}"
 
 
-def fit(blocks: Sequence[str], note: str, *, limit: int = COMMENT_LIMIT) -> str:
-    """Join blocks that stand for themselves, as many from the start as fit.
+def fit(
+    blocks: Sequence[str], note: str, *, limit: int = COMMENT_LIMIT, ranks: Sequence[int] | None = None
+) -> str:
+    """Join blocks that stand for themselves, as many as fit.
 
     Parameters
     ----------
     blocks
-        Markdown, the most important first. A block is left out whole, so that nothing stays open.
+        Markdown. A block is left out whole, so that nothing stays open.
     note
-        What to say where blocks were left out; ``{count}`` is replaced by their number.
+        What to say at the end where blocks were left out; ``{count}`` is replaced by their number.
     limit
         Characters that the whole may have.
+    ranks
+        How much each block matters, 0 the most; by default they matter the less the later they come.
 
     Returns
     -------
     str
-        The text; blocks after the first one that does not fit are left out as well.
+        The blocks in their order.
     """
     whole = "\n\n".join(blocks)
     if len(whole) <= limit:
         return whole
-    for kept in range(len(blocks) - 1, -1, -1):
-        text = "\n\n".join([*blocks[:kept], note.replace("{count}", str(len(blocks) - kept))])
-        if len(text) <= limit:
-            return text
-    return note.replace("{count}", str(len(blocks)))[:limit]
+    room = limit - len(note) - len(str(len(blocks)))
+    kept: set[int] = set()
+    for number in sorted(range(len(blocks)), key=lambda index: ranks[index] if ranks else 0):
+        length = len(blocks[number]) + 2
+        if length <= room:
+            room -= length
+            kept.add(number)
+    chosen = [block for number, block in enumerate(blocks) if number in kept]
+    return "\n\n".join([*chosen, note.replace("{count}", str(len(blocks) - len(kept)))])[:limit]
 
 
 def _one_line(text: str) -> str:

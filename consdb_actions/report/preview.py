@@ -38,6 +38,9 @@ MAX_NAMES = 12
 MAX_QUOTE = 160
 """Characters of a description that are shown."""
 
+_FEW = 3
+"""Up to so many pairs and lines of a question are shown unfolded."""
+
 _OPEN = 12
 """Up to so many statements are shown unfolded."""
 
@@ -173,17 +176,16 @@ def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
         ]
         for schema in preview.schemas
     ]
-    blocks = [f"{heading}\n\n{objections or 'Nothing to object to'}. {between}"]
-    blocks.append(table(["schema", "change", "version", "objections"], rows))
+    blocks = [
+        (0, f"{heading}\n\n{objections or 'Nothing to object to'}. {between}"),
+        (0, table(["schema", "change", "version", "objections"], rows)),
+    ]
     for schema in preview.schemas:
         blocks += _markdown_schema(schema, alone=count == 1)
     if preview.unchanged:
-        blocks.append("Unchanged: " + ", ".join(code(name) for name in preview.unchanged))
-    return fit(
-        blocks,
-        "_{count} more parts do not fit into a comment; run the preview locally to see them._",
-        limit=limit,
-    )
+        blocks.append((1, "Unchanged: " + ", ".join(code(name) for name in preview.unchanged)))
+    note = "_{count} more parts do not fit into a comment; run the preview locally to see them._"
+    return fit([text for _, text in blocks], note, limit=limit, ranks=[rank for rank, _ in blocks])
 
 
 def _version(verdict: VersionVerdict) -> str:
@@ -197,19 +199,27 @@ def _version(verdict: VersionVerdict) -> str:
     return f"{change}, {escape(verdict.expected or '1.0.0')} needed"
 
 
-def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[str]:
-    """Yield the blocks of one schema, the most important first."""
+def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[int, str]]:
+    """Yield the blocks of one schema, each with its rank."""
     if not alone:
-        yield f"#### {code(schema.name)}"
-    yield from (prose(note) for note in schema.notes)
+        yield 0, f"#### {code(schema.name)}"
+    for note in schema.notes:
+        yield 0, prose(note)
     if schema.decisions:
-        yield from (_markdown_question(question) for question in schema.decisions.open_questions)
+        for question in schema.decisions.open_questions:
+            yield 1, f"**❓ {prose(question.describe())}**"
+            yield 2, _proposals(question)
+            yield 1, _answers(question)
         sentences = [prose(sentence) for sentence in decided(schema.decisions)]
         if sentences:
-            yield "**Renames, moves and losses**\n\n" + bullets(_cut(sentences, MAX_STATEMENTS, "more"))
+            folded = bullets(_cut(sentences, MAX_STATEMENTS, "more"))
+            yield (
+                2,
+                details(f"Renames, moves and losses ({len(sentences)})", folded, is_open=len(sentences) <= 5),
+            )
     if schema.findings:
         items = [_markdown_group(group) for group in grouped(schema.findings)]
-        yield "**Findings**\n\n" + bullets(items)
+        yield 1, "**Findings**\n\n" + bullets(items)
     if schema.statements:
         parts = []
         for name, statements in by_table(schema.statements):
@@ -217,10 +227,10 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[str]:
             title = f"**{escape(name)}**\n\n" if name else ""
             parts.append(title + bullets(_cut(lines, MAX_STATEMENTS, "more changes of this table")))
         words = f"What changes ({len(schema.statements)})"
-        yield details(words, "\n\n".join(parts), is_open=len(schema.statements) <= _OPEN)
+        yield 3, details(words, "\n\n".join(parts), is_open=len(schema.statements) <= _OPEN)
     picture = picture_of(schema)
     if picture:
-        yield details("Picture of the tables touched", fence(picture, "mermaid"))
+        yield 4, details("Picture of the tables touched", fence(picture, "mermaid"))
 
 
 def _cut(items: Sequence[str], limit: int, what: str) -> list[str]:
@@ -251,18 +261,24 @@ def _markdown_statement(statement: Statement) -> str:
     return "".join(parts)
 
 
-def _markdown_question(question: Question) -> str:
-    lines = [f"**❓ {prose(question.describe())}**", ""]
-    lines += [f"- {prose(proposal.describe())}" for proposal in question.proposals]
-    lines += [
-        "",
-        "Answer with a line in the pull request's text (or as `--rename` of `migrations generate`):",
-        "",
-    ]
+def _proposals(question: Question) -> str:
+    """List the pairs that a question is about; many of them folded."""
+    lines = [prose(proposal.describe()) for proposal in question.proposals]
+    body = bullets(_cut(lines, MAX_STATEMENTS, "more pairs"))
+    return body if len(lines) <= _FEW else details(f"{len(lines)} pairs", body)
+
+
+def _answers(question: Question) -> str:
+    """Write the answers, each ready to copy."""
+    lines = ["Answer with these lines in the pull request's text:", ""]
     for answer in question.answers:
-        lines.append(f"- {prose(answer.meaning)}:")
-        lines += [f"  {code(directive)}" for directive in answer.directives()]
-    return "\n".join(lines)
+        directives = answer.directives()
+        if len(directives) <= _FEW:
+            lines.append(f"- {prose(answer.meaning)}: {', '.join(code(line) for line in directives)}")
+        else:
+            title = f"{prose(answer.meaning).replace('`', '')} ({len(directives)} lines)"
+            lines += ["", details(title, fence("\n".join(directives))), ""]
+    return "\n".join(lines).rstrip()
 
 
 def _where(group: Group) -> str:

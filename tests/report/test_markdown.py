@@ -183,20 +183,29 @@ def test_details_and_bullets() -> None:
     assert markdown.details("More", "x", is_open=True).startswith("<details open>")
 
 
-@given(st.lists(st.text("ab", max_size=30), max_size=8), st.integers(20, 120))
-def test_a_comment_fits_and_says_what_is_left_out(blocks: list[str], limit: int) -> None:
-    text = markdown.fit(blocks, "{count} left out", limit=limit)
+@given(st.lists(st.text("ab", max_size=30), max_size=8), st.integers(20, 120), st.booleans())
+def test_a_comment_fits_and_says_what_is_left_out(blocks: list[str], limit: int, ranked: bool) -> None:
+    ranks = list(range(len(blocks)))[::-1] if ranked else None
+    text = markdown.fit(blocks, "{count} left out", limit=limit, ranks=ranks)
     whole = "\n\n".join(blocks)
-    assert len(text) <= max(limit, 0)
+    assert len(text) <= limit
     if len(whole) <= limit:
         assert text == whole
-    else:
-        count = re.search(r"(\d+) left out$", text)
-        assert count is not None
-        kept = len(blocks) - int(count[1])
-        assert text.startswith("\n\n".join(blocks[:kept]))
+        return
+    count = re.search(r"(\d+) left out$", text)
+    assert count is not None
+    assert 1 <= int(count[1]) <= len(blocks)
+    rest = iter(blocks)
+    for kept in text.split("\n\n")[:-1]:
+        assert any(kept == block for block in rest)
+
+
+def test_what_matters_most_is_kept() -> None:
+    blocks = ["heading", "x" * 50, "question", "y" * 50, "finding"]
+    text = markdown.fit(blocks, "{count} left out", limit=60, ranks=[0, 2, 1, 2, 1])
+    assert text == "heading\n\nquestion\n\nfinding\n\n2 left out"
 
 
 def test_the_limit_is_that_of_github() -> None:
     blocks = ["x" * 1000] * 100
-    assert len(markdown.fit(blocks, "{count} parts left out")) <= 65_536
+    assert 64_000 < len(markdown.fit(blocks, "{count} parts left out")) <= 65_536
