@@ -7,13 +7,12 @@ import errno
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from consdb_actions.adapters.interrupts import shielded
-from consdb_actions.adapters.scratch import scratch_directory
+from consdb_actions.adapters.scratch import scratch_directory, temporary_base
 from consdb_actions.errors import InputError
 
 __all__ = ["temporary_directory", "write_all"]
@@ -34,7 +33,7 @@ def temporary_directory() -> Iterator[Path]:
         There is no place where one can be made.
     """
     try:
-        base = Path(tempfile.gettempdir())
+        base = temporary_base()
     except OSError as error:
         raise InputError(
             "no directory for temporary files can be written",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from consdb_actions.adapters.scratch import temporary_base
 from consdb_actions.adapters.shell import Account
 from consdb_actions.errors import InputError
 
@@ -77,7 +77,7 @@ def scratch_base(account: Account | None, *, for_programs: bool) -> Path:
     """
     candidates = [_MEMORY]
     with suppress(OSError):  # no directory for temporary files can be written
-        candidates.append(Path(tempfile.gettempdir()))
+        candidates.append(temporary_base())
     candidates += [Path("/tmp"), Path("/var/tmp")]  # noqa: S108
     reasons = []
     for place in dict.fromkeys(candidates):

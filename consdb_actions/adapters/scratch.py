@@ -20,9 +20,27 @@ from pathlib import Path
 from consdb_actions.adapters.interrupts import shielded, unwinding_on_signals
 from consdb_actions.errors import InputError
 
-__all__ = ["remove_tree", "scratch_directory"]
+__all__ = ["remove_tree", "scratch_directory", "temporary_base"]
 
 _LOCK = "lock"
+
+
+def temporary_base() -> Path:
+    """Return the directory for temporary files.
+
+    Returns
+    -------
+    pathlib.Path
+        What ``TMPDIR`` names, or the first usable of the system's directories.
+
+    Raises
+    ------
+    OSError
+        None can be written.
+    """
+    # Python tries each place with a file of its own, which an interrupt would leave there.
+    with shielded():
+        return Path(tempfile.gettempdir())
 
 
 def remove_tree(directory: Path) -> None:

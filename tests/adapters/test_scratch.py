@@ -12,13 +12,14 @@ import tempfile
 import threading
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from consdb_actions.adapters import scratch
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.interrupts import Terminated
-from consdb_actions.adapters.scratch import remove_tree, scratch_directory
+from consdb_actions.adapters.scratch import remove_tree, scratch_directory, temporary_base
 from consdb_actions.errors import InputError
 
 
@@ -126,6 +127,24 @@ def test_without_locks_it_works_and_is_never_taken_for_abandoned(base: Path) -> 
         with temporary_directory():
             assert outer.exists()
     assert list(base.iterdir()) == []
+
+
+def test_an_interrupt_while_python_looks_for_a_place_leaves_no_probe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def interrupted(*args: Any, **kwargs: Any) -> int:
+        descriptor = real(*args, **kwargs)
+        signal.raise_signal(signal.SIGINT)
+        return descriptor
+
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path)])
+    monkeypatch.setattr(os, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        temporary_base()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_place_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
