@@ -78,7 +78,7 @@ def _role(facts: Facts, role: Role, namings: dict[int, Naming]) -> RoleVerdict:
         if role in naming.roles:
             verdict = _review(facts, role, author, review)
         elif naming.problem and holds(facts, role, author, (review.submitted_at or facts.now).date()):
-            verdict = _verdict(author, review, Standing.REJECTED, naming.problem)
+            verdict = _verdict(author, review, Standing.REJECTED, f"does not count: {naming.problem}")
         else:
             continue
         # An approval that names no role lifts its author's own block, and takes no earlier approval away.
@@ -220,6 +220,6 @@ def _others(
     found = []
     for author, review in verdict_reviews(facts):
         if review.id not in used:
-            reason = namings[review.id].problem or f"{author.login} holds none of the roles"
-            found.append(_verdict(author, review, Standing.REJECTED, reason))
+            why = namings[review.id].problem or f"{author.login} holds none of the roles"
+            found.append(_verdict(author, review, Standing.REJECTED, f"does not count: {why}"))
     return tuple(found)

@@ -79,7 +79,11 @@ def naming_of(facts: Facts, author: Account, review: Review) -> Naming:
     if labelled:
         return Naming(tuple(labelled))
     options = " or ".join(f'"consdb: {role.id}"' for role in held)
-    return Naming((), f"holds {_titles(held)} and did not say for which: a line {options} in the review does")
+    return Naming(
+        (),
+        f"{author.login} holds {_titles(held)} and did not say for which it is; "
+        f"a new approval with a line {options} does",
+    )
 
 
 def _by_words(facts: Facts, held: list[Role], words: list[str]) -> Naming:
@@ -90,9 +94,9 @@ def _by_words(facts: Facts, held: list[Role], words: list[str]) -> Naming:
         role = facts.policy.role_named(word)
         if role is None:
             known = ", ".join(item.id for item in facts.policy.roles)
-            problems.append(f'"consdb: {word}" names no role (there are: {known})')
+            problems.append(f'"consdb: {word}" names no role; there are {known}')
         elif role not in held:
-            problems.append(f"does not hold {role.title}")
+            problems.append(f"it is for {role.title}, a role that its author does not hold")
         elif role not in roles:
             roles.append(role)
     return Naming(tuple(roles), "; ".join(problems))

@@ -6,7 +6,15 @@ from typing import Any
 
 from consdb_actions.approval.facts import Facts
 from consdb_actions.approval.plan import Plan
-from consdb_actions.approval.verdict import Decision, Node, ReviewVerdict, RoleVerdict, explain
+from consdb_actions.approval.verdict import (
+    Decision,
+    Node,
+    Outcome,
+    ReviewVerdict,
+    RoleVerdict,
+    Standing,
+    explain,
+)
 
 __all__ = ["FORMAT", "render_json", "render_plan", "render_text", "render_tree"]
 
@@ -35,6 +43,12 @@ def render_text(facts: Facts, decision: Decision) -> str:
     width = max((len(item.role.title) for item in decision.roles), default=0)
     for item in decision.roles:
         lines.append(f"  {item.outcome:<9} {item.role.title:<{width}}  {_plain(item)}")
+        if item.outcome is Outcome.MISSING:
+            lines.extend(
+                f"            the review by {review.author.login} {review.reason}"
+                for review in item.reviews
+                if review.standing is Standing.REJECTED
+            )
         lines += [f"            {item.warning}"] if item.warning else []
         lines += [f"            {item.label_word}"] if item.label_word else []
     lines.extend(f"  note: {note}" for note in decision.notes)

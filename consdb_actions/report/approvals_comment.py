@@ -26,11 +26,11 @@ NAMED = 10
 """How many people the table names for a role."""
 
 _SIGNS = {
-    Outcome.APPROVED: "✅ approved",
-    Outcome.BLOCKED: "❌ changes requested",
-    Outcome.STALE: "🔁 stale",
-    Outcome.MISSING: "⏳ missing",
-    Outcome.ERROR: "⚠️ unknown",
+    Outcome.APPROVED: "✅\u00a0approved",
+    Outcome.BLOCKED: "❌\u00a0changes requested",
+    Outcome.STALE: "🔁\u00a0stale",
+    Outcome.MISSING: "⏳\u00a0missing",
+    Outcome.ERROR: "⚠️\u00a0unknown",
 }
 
 
@@ -130,10 +130,11 @@ def _open(facts: Facts, item: RoleVerdict) -> str:
         who = " and ".join(review.author.login for review in _of(item, Standing.BLOCKS)[:NAMED])
         return f"Blocked until {escape(who)} approves or the review is dismissed."
     if item.outcome is Outcome.ERROR:
-        return (
-            f"{_sentence(facts, item.reason)} Nothing counts and no label is taken off until it can be read."
-        )
-    rejected = [f"{review.author.login}: {review.reason}" for review in _of(item, Standing.REJECTED)[-SHOWN:]]
+        return f"{_sentence(facts, item.reason)} Until then the role stays open, and no label is taken off."
+    rejected = [
+        f"the review by {review.author.login} {review.reason}"
+        for review in _of(item, Standing.REJECTED)[-SHOWN:]
+    ]
     words = [_sentence(facts, item.reason), *(_sentence(facts, text) for text in rejected)]
     words.append(f"Can approve: {able}." if able else "Nobody can approve now.")
     return " ".join(words)

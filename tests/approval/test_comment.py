@@ -49,15 +49,15 @@ def test_a9_a_line_for_each_role_with_who_when_for_which_commit_and_what_is_open
     assert rows(comment(known)) == [
         [
             "Data Engineering",
-            "🔁 stale",
+            "🔁\u00a0stale",
             "dan, 2026-03-02, for aaaaaaaa (compare)",
             "The approval by dan no longer holds: since commit aaaaaaaa the change differs in "
             "cdb_latiss.yaml (structure). Can approve: dan, dina.",
         ],
-        ["ConsDB Product Owner", "⏳ missing", "nobody", "Nobody has approved yet. Can approve: olga."],
+        ["ConsDB Product Owner", "⏳\u00a0missing", "nobody", "Nobody has approved yet. Can approve: olga."],
         [
             "ConsDB team",
-            "❌ changes requested",
+            "❌\u00a0changes requested",
             "carl, 2026-03-02, for cccccccc",
             "Blocked until carl approves or the review is dismissed.",
         ],

@@ -127,7 +127,7 @@ def test_a1_outsiders_and_bots_do_not_count() -> None:
     decision = evaluate(facts(review("mallory"), review("carl", bot=True)))
     assert role(decision, "consdb").outcome is Outcome.MISSING
     assert "is a bot" in role(decision, "consdb").reviews[0].reason
-    assert [item.reason for item in decision.others] == ["mallory holds none of the roles"]
+    assert [item.reason for item in decision.others] == ["does not count: mallory holds none of the roles"]
 
 
 def test_a1_the_author_is_the_only_member_of_a_role() -> None:
@@ -250,7 +250,8 @@ def test_a3_who_holds_several_roles_says_for_which_the_review_is() -> None:
     silent = evaluate(facts(review("olga"), policy=several()))
     assert role(silent, "po").outcome is Outcome.MISSING
     assert (
-        'a line "consdb: po" or "consdb: consdb" in the review does' in role(silent, "po").reviews[0].reason
+        'a new approval with a line "consdb: po" or "consdb: consdb" does'
+        in role(silent, "po").reviews[0].reason
     )
     named = facts(review("olga", body="Good.\nconsdb: po\n"), policy=several())
     assert outcome(named, "po") is Outcome.APPROVED
@@ -280,7 +281,9 @@ def test_a3_the_line_that_names_a_role(body: str, roles: set[str]) -> None:
 
 def test_a3_a_line_for_a_role_one_does_not_hold_gives_nothing_and_says_so() -> None:
     decision = evaluate(facts(review("carl", body="consdb: po")))
-    assert role(decision, "consdb").reviews[0].reason == "does not hold ConsDB Product Owner"
+    assert role(decision, "consdb").reviews[0].reason == (
+        "does not count: it is for ConsDB Product Owner, a role that its author does not hold"
+    )
     assert not any(item.outcome is Outcome.APPROVED for item in decision.roles)
 
 
