@@ -11,7 +11,7 @@ from typing import Literal
 import click
 
 from consdb_actions.adapters.config_file import load_config
-from consdb_actions.adapters.runner import Runner
+from consdb_actions.adapters.runner import Runner, inert
 from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, read_sides
 from consdb_actions.commands.options import format_option, option
 from consdb_actions.commands.preview_run import build_preview
@@ -91,17 +91,20 @@ def command(
     settings = load_config(config)
     sides = read_sides(before, after, repository=repo, schemas=schemas or DEFAULT_SCHEMAS)
     preview = build_preview(*sides, config=settings, renames=renames, everything=everything)
-    _announce(preview, Runner.from_environ(os.environ))
+    runner = Runner.from_environ(os.environ)
+    _announce(preview, runner)
+    # A name of the schema at the start of a line must not be taken for a command of the runner.
+    shown = inert if runner.on_runner else str
     if output_format == "json":
         from consdb_actions.report.preview_json import render_json
 
         click.echo(json.dumps(render_json(preview), indent=2, ensure_ascii=False))
     elif output_format == "markdown":
-        click.echo(render_markdown(preview))
+        click.echo(shown(render_markdown(preview)))
     else:
         from consdb_actions.report.preview_text import render_text
 
-        click.echo(render_text(preview, _paint))
+        click.echo(shown(render_text(preview, _paint)))
     return _exit_code(preview, fail_on)
 
 

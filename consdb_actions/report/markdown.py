@@ -19,6 +19,7 @@ __all__ = [
     "escape",
     "fence",
     "fit",
+    "printable",
     "prose",
     "table",
 ]
@@ -97,6 +98,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
     lines += ["| " + " | ".join(cell.replace("\n", " ") for cell in row) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def printable(text: str) -> str:
+    """Return a text for a terminal: what would move the cursor or turn the direction becomes a sign."""
+    return _UNSEEN.sub("\ufffd", text)
 
 
 def bullets(items: Iterable[str]) -> str:

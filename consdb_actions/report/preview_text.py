@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from consdb_actions.migration.preview import SchemaPreview
+from consdb_actions.report.markdown import printable
 from consdb_actions.report.preview import (
     MAX_QUOTE,
     MAX_STATEMENTS,
@@ -23,6 +24,10 @@ Paint = Callable[[str, str], str]
 """Colours a text: the text, and ``error``, ``warning``, ``ok``, ``name`` or ``dim``."""
 
 
+_Line = tuple[str, str]
+"""A text, and how to paint it; empty for not at all."""
+
+
 def render_text(preview: Preview, paint: Paint = lambda text, _: text) -> str:
     """Write a preview for a terminal or a log.
 
@@ -32,52 +37,70 @@ def render_text(preview: Preview, paint: Paint = lambda text, _: text) -> str:
         What was found.
     paint
         Colours texts.
+
+    Returns
+    -------
+    str
+        Lines in which nothing of a schema can control a terminal.
     """
+    return "\n".join(
+        paint(printable(text), kind) if kind else printable(text) for text, kind in _lines(preview)
+    )
+
+
+def _lines(preview: Preview) -> Iterator[_Line]:
     if not preview.schemas:
-        return f"No schema differs between {preview.before} and {preview.after}."
-    lines = [f"{preview.before} → {preview.after}"]
+        yield f"No schema differs between {preview.before} and {preview.after}.", ""
+        return
+    yield f"{preview.before} → {preview.after}", ""
     for schema in preview.schemas:
-        lines += ["", *_text_schema(schema, paint)]
+        yield "", ""
+        yield from _schema(schema)
     if preview.unchanged:
-        lines += ["", paint(f"Unchanged: {', '.join(preview.unchanged)}", "dim")]
+        yield "", ""
+        yield f"Unchanged: {', '.join(preview.unchanged)}", "dim"
     objections = tally(preview.errors, preview.warnings, preview.questions)
+    yield "", ""
     kind = "error" if preview.errors else "warning" if objections else "ok"
-    lines += ["", paint(objections or "Nothing to object to", kind)]
-    return "\n".join(lines)
+    yield objections or "Nothing to object to", kind
 
 
-def _text_schema(schema: SchemaPreview, paint: Paint) -> Iterator[str]:
-    yield f"{paint(schema.name, 'name')}  {size(schema)}"
-    yield f"  version  {schema.version.describe()}"
-    yield from (f"  note     {note}" for note in schema.notes)
+def _schema(schema: SchemaPreview) -> Iterator[_Line]:
+    yield f"{schema.name}: {size(schema)}", "name"
+    yield f"  version  {schema.version.describe()}", ""
+    for note in schema.notes:
+        yield f"  note     {note}", ""
     for name, statements in by_table(schema.statements):
         if name:
-            yield f"  {paint(name, 'name')}"
+            yield f"  {name}", "name"
         yield from _some([f"    {_shortened(statement)}" for statement in statements])
     if schema.decisions:
         for question in schema.decisions.open_questions:
-            yield paint(f"  question {question.describe()}", "warning")
-            yield from (f"    {proposal.describe()}" for proposal in question.proposals)
+            yield f"  question {question.describe()}", "warning"
+            yield from _some([f"    {proposal.describe()}" for proposal in question.proposals])
+            yield "    Answer with one of these:", ""
             for answer in question.answers:
-                yield f"    {answer.meaning}: {' '.join(answer.options())}"
+                yield f"    {answer.meaning}:", ""
+                yield from _some([f"      {option}" for option in answer.options()])
         yield from _some([f"  {sentence}" for sentence in decided(schema.decisions)])
     for group in grouped(schema.findings):
         severity = group.first.severity
-        yield paint(f"  {severity:8} {group.first.message} ({group.first.rule})", severity)
+        yield f"  {severity:8} {group.first.message} ({group.first.rule})", severity
         if group.first.kind != "version":
             yield from _some([f"    {path}" for path in group.paths])
-        yield paint(f"    {group.first.remedy}", "dim")
+        yield f"    {group.first.remedy}", "dim"
 
 
-def _some(lines: list[str]) -> Iterator[str]:
+def _some(lines: list[str]) -> Iterator[_Line]:
     """Yield the first lines, and how many more there are."""
-    yield from lines[:MAX_STATEMENTS]
+    for line in lines[:MAX_STATEMENTS]:
+        yield line, ""
     if len(lines) > MAX_STATEMENTS:
-        yield f"    … and {len(lines) - MAX_STATEMENTS} more (--format json lists all)"
+        yield f"    … and {len(lines) - MAX_STATEMENTS} more (--format json lists all)", "dim"
 
 
 def _shortened(statement: Statement) -> str:
-    """Return a statement in which long descriptions are cut."""
+    """Return a statement on one line, in which long descriptions are cut."""
     words = []
     for word in statement.words:
         if isinstance(word, Quote):
