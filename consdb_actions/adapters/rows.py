@@ -43,7 +43,7 @@ class SeedResult:
     refused
         Tables where the database refused some rows: how many, and its words for the first.
     blank
-        Columns that hold nothing but NULL.
+        Columns that hold nothing but NULL or their default.
     """
 
     seeded: dict[str, int] = field(default_factory=dict)

@@ -107,10 +107,11 @@ def _apply(node: Node, limits: dict[str, Limits], orders: list[Order]) -> None:
     elif kind == "column":
         _limits(limits, node[1]).choices = ("true",)
     elif kind == "is":
-        _limits(limits, node[1]).choices = (node[2],)
+        found = _limits(limits, node[1])
+        found.choices, found.not_null = (node[2],), found.not_null or node[3]
     elif kind == "null":
         found = _limits(limits, node[1])
-        found.always_null, found.not_null = node[2], not node[2]
+        found.always_null, found.not_null = node[2], found.not_null or not node[2]
     elif kind == "list":
         _apply_list(node, limits)
     elif kind == "compare":

@@ -1,8 +1,9 @@
 """Read the conditions of CHECK constraints into nested tuples, as far as they are simple.
 
 A node is one of ``("and", [nodes])``, ``("or", [nodes])``, ``("compare", operator, left, right)``,
-``("list", operator, left, right)``, ``("null", column, whether)``, ``("is", column, "true")``,
-``("column", name)``, ``("length", column)``, ``("value", text)``, ``("array", texts)`` and ``("unknown",)``.
+``("list", operator, left, right)``, ``("null", column, whether)``,
+``("is", column, "true", whether NULL is refused)``, ``("column", name)``,
+``("length", column)``, ``("value", text)``, ``("array", texts)`` and ``("unknown",)``.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class _Parser:
     def _negation(self) -> Node:
         if self._take("NOT"):
             inner = self._negation()
-            return ("is", inner[1], "false") if inner[0] == "column" else _UNKNOWN
+            return ("is", inner[1], "false", False) if inner[0] == "column" else _UNKNOWN
         return self._comparison()
 
     def _comparison(self) -> Node:
@@ -87,7 +88,7 @@ class _Parser:
                 elif word == "null":
                     left = ("null", left[1], not negated)
                 elif word in {"true", "false"} and not negated:
-                    left = ("is", left[1], word)
+                    left = ("is", left[1], word, True)
                 else:
                     left = _UNKNOWN
                 continue

@@ -58,7 +58,8 @@ def domain_of(types: Sequence[str], *, limits: Limits | None = None, plain: bool
         elif kind.name == "numeric" and not mixed:
             scale = 12
     lengths = [k.arguments[0] for k in kinds if k.family == "text" and k.arguments]
-    lengths += [63 for k in kinds if k.name == "name"]
+    # A name has 63 bytes, whatever its characters need.
+    lengths += [15 for k in kinds if k.name == "name"]
     length = min(lengths, default=None)
     if family in {"integer", "float", "decimal"} and mixed:
         digits = 6 if length is None else max(1, min(6, length - 1))

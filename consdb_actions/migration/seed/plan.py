@@ -39,7 +39,7 @@ class Seeding:
     unplanned
         Tables without rows, and why.
     blank
-        Columns that hold nothing but NULL: what happens to their values is not seen.
+        Columns that hold nothing but NULL or their default: what happens to their values is not seen.
     """
 
     tables: tuple[TableRows, ...]

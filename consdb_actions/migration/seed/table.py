@@ -30,7 +30,7 @@ class TablePlan:
     columns
         Columns that get values, in order.
     left_out
-        Columns that fill themselves or that no value is known for.
+        Columns that get their default, because no value is known for their type.
     types
         Types of the columns.
     nullable
@@ -90,11 +90,12 @@ class TablePlan:
         """Return the columns that hold NULL in a row: each in some rows, and all of them in the last."""
         if rows < 3:
             return set(self.empty)
-        if index == rows - 1:
-            return set(self.nullable | self.empty)
-        some = {c for c in self.nullable - self.key_columns if (index + zlib.crc32(c.encode())) % 5 == 0}
+        some = set(self.nullable)
+        if index < rows - 1:
+            free = self.nullable - self.key_columns
+            some = {c for c in free if (index + zlib.crc32(c.encode())) % 5 == 0}
         for reference in self.references:
-            if reference.full and some.intersection(reference.columns):
+            if reference.full and not some.issuperset(reference.columns):
                 # MATCH FULL knows only all or none.
                 some -= set(reference.columns)
         return some | self.empty
@@ -175,8 +176,9 @@ def _plan(
     reason = "" if table.kind == "table" else f"it is a {table.kind}"
     keys = [*keys_of(table), *demands.keys.get(table.name, ())]
     used = {c for key in keys for c in key} | {c for o in orders for c in (o.small, o.large)}
-    indexed = " ".join(table.indexes.values())
-    domains, labels, left_out, nullable, empty = {}, {}, [], set(), set()
+    generated = [c.default or "" for c in table.columns.values() if c.generated]
+    read = " ".join([*table.indexes.values(), *generated])
+    domains, labels, left_out, generates, nullable, empty = {}, {}, [], [], set(), set()
     for name, column in table.columns.items():
         place = (table.name, name)
         tied = [p for p in members.get(groups.get(place, place), [place]) if p != place]
@@ -187,9 +189,11 @@ def _plan(
         types = [column.type, *demands.becomes.get(place, ())]
         for other in tied:
             types += [tables[other[0]].columns[other[1]].type, *demands.becomes.get(other, ())]
-        plain = bool(tied) or name in used or name in indexed or _numbers_itself(column)
+        plain = bool(tied) or name in used or name in read or _numbers_itself(column)
         domain = domain_of(types, limits=limit, plain=plain)
-        if column.generated or (domain is None and column.default is not None):
+        if column.generated:
+            generates.append(name)
+        elif domain is None and column.default is not None:
             left_out.append(name)
         elif domain is not None:
             domains[name] = domain
@@ -201,7 +205,7 @@ def _plan(
             nullable.add(name)
         if own is not None and own.always_null:
             empty.add(name)
-    columns = tuple(c for c in table.columns if c not in left_out)
+    columns = tuple(c for c in table.columns if c not in {*left_out, *generates})
     keys = [key for key in dict.fromkeys(keys) if all(c in columns for c in key)]
     return TablePlan(
         name=table.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import re
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +26,7 @@ _AWKWARD = (
 )
 _SHORT = "aZ'\"\\%:$é0_Ω-\n;{}<>/[]()=+*?!.,|~^@#&`"
 _LONG = "very long text: " + "0123456789 äöü " * 400
+_QUOTED_IN_ARRAYS = re.compile(r'[{},"\\\s]')
 _EPOCH = datetime(2024, 1, 1)
 
 
@@ -87,8 +88,9 @@ class Domain:
                     break
                 found = self._value(mark, index + 1000 * step)
         if self.kind.dimensions:
-            quoted = found.replace("\\", "\\\\").replace('"', '\\"')
-            return "{" * self.kind.dimensions + f'"{quoted}"' + "}" * self.kind.dimensions
+            if not found or _QUOTED_IN_ARRAYS.search(found):
+                found = '"' + found.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            return "{" * self.kind.dimensions + found + "}" * self.kind.dimensions
         return found
 
     def _value(self, mark: int, index: int) -> str:
@@ -114,7 +116,7 @@ class Domain:
             # One member: jsonb keeps neither order nor spaces.
             return f'{{"it\'s \\"{number}\\" %": null}}'
         if self.family == "inet":
-            return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+            return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/32"
         # pgSphere normalises what it reads; degrees that are whole numbers stay the same polygon.
         size = 1 + index % 60
         return f"{{({mark % 200}d,0d),({mark % 200 + size}d,0d),({mark % 200 + size}d,{size}d)}}"
@@ -155,15 +157,17 @@ class Domain:
                 "NaN",
                 "-Infinity",
                 "-0",
-                "1.2345679e+37" if single else "-1.2345678901234567e+300",
+                "1.234568e+37" if single else "-1.2345678901234567e+300",
                 "1.1754944e-38" if single else "2.2250738585072014e-308",
             )
             slot = (index + mark) % 16
             if slot < len(extremes):
                 return extremes[slot]
-        value = (mark % 1000003 - 500000 + index * 1000003) / 7
         if self.kind.name == "real":
-            value = struct.unpack("f", struct.pack("f", round(value)))[0]
+            # Eighths below 10**5 print in full.
+            value = (mark % 160001 - 80000 + index * 1009) / 8
+        else:
+            value = (mark % 1000003 - 500000 + index * 1000003) / 7
         return repr(value).removesuffix(".0")
 
     def _bounds(self) -> tuple[Decimal | None, Decimal | None]:
@@ -203,7 +207,9 @@ class Domain:
         parts = Decimal(8) if self.scale is None else Decimal(10) ** min(self.scale, 6)
         steps = int((ceiling - floor) * parts)
         value = floor + Decimal((mark % 50000 + index * 7) % (steps + 1)) / parts
-        return f"{value:f}"
+        if self.kind.name == "numeric" and self.kind.arguments:
+            return f"{value:.{self.kind.arguments[1]}f}"
+        return f"{value.normalize():f}"
 
     def _moment(self, mark: int, index: int) -> str:
         moment = _EPOCH + timedelta(days=mark % 300 + index, seconds=mark % 86400)

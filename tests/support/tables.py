@@ -1,0 +1,81 @@
+"""Tables of the kinds that ConsDB has, in SQL, and databases to try them on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from consdb_actions.adapters.catalog import read_snapshot
+from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.adapters.rows import SeedResult, seed
+from consdb_actions.migration.catalog import Snapshot
+from consdb_actions.migration.rows import Rows
+
+SCHEMA = "cdb_demo"
+
+# Composite keys, unique keys beside them, and children with several foreign keys over shared columns.
+FAMILY = """
+CREATE TABLE exposure (
+    exposure_id bigint NOT NULL UNIQUE, day_obs integer NOT NULL, seq_num integer NOT NULL,
+    band varchar(1), obs_start timestamp(6), airmass double precision, s_region varchar(1024),
+    pgs_region spoly, "odd ""name"" %s :x" text,
+    PRIMARY KEY (day_obs, seq_num), UNIQUE (exposure_id, day_obs, seq_num));
+CREATE TABLE ccdexposure (
+    ccdexposure_id bigint NOT NULL UNIQUE, exposure_id bigint NOT NULL, detector integer NOT NULL,
+    day_obs integer NOT NULL, seq_num integer NOT NULL, flags smallint, good boolean,
+    PRIMARY KEY (day_obs, seq_num, detector), UNIQUE (exposure_id, detector),
+    UNIQUE (ccdexposure_id, day_obs, seq_num, detector),
+    FOREIGN KEY (exposure_id) REFERENCES exposure (exposure_id),
+    FOREIGN KEY (day_obs, seq_num) REFERENCES exposure (day_obs, seq_num),
+    FOREIGN KEY (exposure_id, day_obs, seq_num) REFERENCES exposure (exposure_id, day_obs, seq_num));
+CREATE TABLE keyword (key varchar(128) PRIMARY KEY, dtype varchar(64) NOT NULL, doc text);
+CREATE TABLE ccdexposure_flexdata (
+    obs_id bigint, key varchar(128) NOT NULL REFERENCES keyword, value text,
+    day_obs integer NOT NULL, seq_num integer NOT NULL, detector integer NOT NULL,
+    PRIMARY KEY (day_obs, seq_num, detector, key),
+    FOREIGN KEY (obs_id) REFERENCES ccdexposure (ccdexposure_id),
+    FOREIGN KEY (day_obs, seq_num, detector) REFERENCES ccdexposure (day_obs, seq_num, detector),
+    FOREIGN KEY (obs_id, day_obs, seq_num, detector)
+        REFERENCES ccdexposure (ccdexposure_id, day_obs, seq_num, detector));
+CREATE TABLE exposure_quicklook (
+    exposure_id bigint, day_obs integer, seq_num integer, seeing real, note character(20),
+    PRIMARY KEY (day_obs, seq_num),
+    FOREIGN KEY (exposure_id, day_obs, seq_num) REFERENCES exposure (exposure_id, day_obs, seq_num));
+CREATE TABLE schedule (id serial PRIMARY KEY, start_time timestamp, status text, block numeric(8, 3));
+"""
+
+
+@contextmanager
+def database(server: ScratchServer, name: str, sql: str = "") -> Iterator[sa.Connection]:
+    """Give an open connection to a database of its own, with tables in :data:`SCHEMA`."""
+    engine = sa.create_engine(server.create_database(name), poolclass=sa.NullPool)
+    try:
+        with engine.connect() as connection:
+            run(connection, f"CREATE SCHEMA {SCHEMA}; {sql}")
+            yield connection
+    finally:
+        server.drop_database(name)
+
+
+def run(connection: sa.Connection, sql: str) -> None:
+    """Run statements in :data:`SCHEMA`, as they are."""
+    connection.execute(sa.text(f"SET LOCAL search_path TO {SCHEMA}, public"))
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute(sql)
+    connection.execute(sa.text("SET LOCAL search_path TO public"))
+
+
+def filled(connection: sa.Connection, sql: str, rows: int = 8) -> tuple[Snapshot, SeedResult]:
+    """Make tables and seed them."""
+    run(connection, sql)
+    snapshot = read_snapshot(connection, SCHEMA)
+    return snapshot, seed(connection, snapshot, rows=rows)
+
+
+def column(rows: Rows, table: str, name: str) -> list[str | None]:
+    """Return the values of one column."""
+    found = rows[table]
+    return [row[found.columns.index(name)] for row in found.rows]
