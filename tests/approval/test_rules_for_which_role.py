@@ -1,0 +1,151 @@
+"""Rules A3 and A4: for which role a review speaks, and what blocks one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consdb_actions.approval import evaluate
+from consdb_actions.approval.verdict import Outcome, State
+from tests.approval.rules import LABELED, LABELS, everybody, outcome, role, several
+from tests.support.facts import (
+    BOT,
+    OLD,
+    event,
+    facts,
+    review,
+)
+
+# A3
+
+
+def test_a3_who_holds_several_roles_says_for_which_the_review_is() -> None:
+    silent = evaluate(facts(review("olga"), policy=several()))
+    assert role(silent, "po").outcome is Outcome.MISSING
+    assert (
+        'a new approval with a line "consdb: po" or "consdb: consdb" does'
+        in role(silent, "po").reviews[0].reason
+    )
+    named = facts(review("olga", body="Good.\nconsdb: po\n"), policy=several())
+    assert outcome(named, "po") is Outcome.APPROVED
+    assert outcome(named, "consdb") is Outcome.MISSING
+
+
+@pytest.mark.parametrize(
+    ("body", "roles"),
+    [
+        ("consdb: po", {"po"}),
+        ("ConsDB:  Product-Owner ", {"po"}),
+        ("lgtm\r\nconsdb: po, consdb\r\nthanks", {"po", "consdb"}),
+        ("consdb: po\nconsdb: consdb", {"po", "consdb"}),
+        ("> consdb: po", set()),
+        ("```\nconsdb: po\n```", set()),
+        ("```\nconsdb: po", set()),
+        ("    consdb: po", set()),
+        ("I mean consdb: po", set()),
+        ("consdb: de", set()),
+        ("consdb: boss", set()),
+    ],
+)
+def test_a3_the_line_that_names_a_role(body: str, roles: set[str]) -> None:
+    decision = evaluate(facts(review("olga", body=body), policy=several()))
+    assert {item.role.id for item in decision.roles if item.outcome is Outcome.APPROVED} == roles
+
+
+def test_a3_a_line_for_a_role_one_does_not_hold_gives_nothing_and_says_so() -> None:
+    decision = evaluate(facts(review("carl", body="consdb: po")))
+    assert role(decision, "consdb").reviews[0].reason == (
+        "does not count: it is for ConsDB Product Owner, a role that its author does not hold"
+    )
+    assert not any(item.outcome is Outcome.APPROVED for item in decision.roles)
+
+
+def test_a3_two_reviews_by_one_person_for_two_roles_both_stand() -> None:
+    known = facts(review("olga", body="consdb: po"), review("olga", body="consdb: consdb"), policy=several())
+    assert outcome(known, "po") is outcome(known, "consdb") is Outcome.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("story", "expected"),
+    [
+        ([(1, "APPROVED"), (2, LABELED, "olga")], True),
+        ([(1, LABELED, "olga"), (2, "APPROVED")], True),
+        ([(1, LABELED, "olga"), (2, "unlabeled", BOT.login), (3, "APPROVED")], True),
+        ([(1, LABELED, "olga"), (2, "unlabeled", "mallory"), (3, "APPROVED")], False),
+        ([(1, "APPROVED"), (2, LABELED, "mallory")], False),
+        ([(1, "APPROVED"), (2, LABELED, None)], False),
+        ([(1, "APPROVED"), (2, LABELED, "olga"), (3, "unlabeled", "olga")], False),
+        ([(1, "APPROVED"), (2, LABELED, "olga"), (3, "unlabeled", "mallory")], True),
+        ([(1, "APPROVED"), (2, LABELED, "olga"), (3, "CHANGES_REQUESTED"), (4, "APPROVED")], False),
+    ],
+)
+def test_a3_the_label_set_along_with_the_review_names_the_role(
+    story: list[tuple[Any, ...]], expected: bool
+) -> None:
+    reviews = [review("olga", step[1], minute=step[0]) for step in story if len(step) == 2]
+    events = [event(step[1], LABELS["po"], step[2], minute=step[0]) for step in story if len(step) == 3]
+    known = facts(*reviews, policy=several(), timeline=tuple(events))
+    assert (outcome(known, "po") is Outcome.APPROVED) is expected
+    assert outcome(known, "consdb") is not Outcome.APPROVED
+
+
+def test_a3_two_roles_in_one_person_unless_people_must_be_distinct() -> None:
+    both = review("olga", body="consdb: po, consdb")
+    shared = facts(both, policy=several())
+    assert outcome(shared, "po") is outcome(shared, "consdb") is Outcome.APPROVED
+    apart = facts(both, policy=several(distinct=True))
+    assert [outcome(apart, "po"), outcome(apart, "consdb")] == [Outcome.APPROVED, Outcome.MISSING]
+    assert "different people" in role(evaluate(apart), "consdb").reason
+    # The one who can do only one of them sets the other free for it.
+    helped = facts(both, review("carl"), policy=several(distinct=True))
+    assert outcome(helped, "po") is outcome(helped, "consdb") is Outcome.APPROVED
+
+
+# A4
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (["CHANGES_REQUESTED"], Outcome.BLOCKED),
+        (["CHANGES_REQUESTED", "COMMENTED"], Outcome.BLOCKED),
+        (["CHANGES_REQUESTED", "APPROVED"], Outcome.APPROVED),
+        (["DISMISSED"], Outcome.MISSING),
+        (["APPROVED", "DISMISSED"], Outcome.MISSING),
+        (["CHANGES_REQUESTED", "DISMISSED"], Outcome.MISSING),
+        (["DISMISSED", "APPROVED"], Outcome.APPROVED),
+    ],
+)
+def test_a4_a_block_holds_until_that_person_approves_or_it_is_dismissed(
+    states: list[str], expected: Outcome
+) -> None:
+    assert outcome(facts(*(review("carl", state) for state in states)), "consdb") is expected
+
+
+def test_a4_another_approval_does_not_lift_a_block() -> None:
+    known = facts(review("carl", "CHANGES_REQUESTED"), review("cleo"))
+    decision = evaluate(known)
+    assert role(decision, "consdb").outcome is Outcome.BLOCKED
+    assert decision.state is State.FAILURE
+    assert role(decision, "consdb").reason == "carl requests changes"
+
+
+def test_a4_a_block_on_an_older_commit_does_not_expire() -> None:
+    known = facts(review("carl", "CHANGES_REQUESTED", commit=OLD))
+    assert outcome(known, "consdb") is Outcome.BLOCKED
+
+
+def test_a4_a_request_without_a_role_is_meant_for_all_roles_of_its_author() -> None:
+    known = facts(review("olga", "CHANGES_REQUESTED"), policy=several())
+    assert outcome(known, "po") is outcome(known, "consdb") is Outcome.BLOCKED
+    named = facts(review("olga", "CHANGES_REQUESTED", body="consdb: po"), policy=several())
+    assert [outcome(named, "po"), outcome(named, "consdb")] == [Outcome.BLOCKED, Outcome.MISSING]
+    lifted = facts(review("olga", "CHANGES_REQUESTED"), review("olga"), policy=several())
+    assert outcome(lifted, "po") is outcome(lifted, "consdb") is Outcome.MISSING
+
+
+def test_a4_an_outsider_cannot_block() -> None:
+    assert evaluate(
+        everybody(reviews=(*everybody().reviews, review("mallory", "CHANGES_REQUESTED")))
+    ).approved
