@@ -14,8 +14,8 @@ from tests.support.tables import FAMILY, SCHEMA, column, database, filled, run
 
 TYPES = """smallint; integer; bigint; numeric; numeric(4,2); numeric(3); real; double precision; boolean;
 text; varchar; varchar(1); varchar(2); varchar(5); char(1); char(3); name; date; time; time(0); timetz;
-timestamp; timestamp(0); timestamp(3); timestamptz; interval; bytea; uuid; json; jsonb; inet; oid; spoly; integer[];
-text[]; text[][]; varchar(7)[]; timestamp[]"""
+timestamp; timestamp(0); timestamp(3); timestamptz; interval; bytea; uuid; json; jsonb; inet; oid; spoly;
+integer[]; text[]; text[][]; varchar(7)[]; timestamp[]"""
 
 
 @pytest.fixture(scope="module")
