@@ -38,7 +38,7 @@ def kept_view(view: Relation, extra: frozenset[Grant] = frozenset(), query: str 
     """Return a view as the catalog has it, with further grants or another query."""
     return View(
         name=view.name,
-        query=query if query is not None else view.definition.strip().rstrip(";"),
+        query=query if query is not None else _tidy(view.definition),
         grants=view.grants | extra,
         comment=view.comment,
         column_comments={c.name: c.comment for c in view.columns.values() if c.comment is not None},
@@ -46,6 +46,12 @@ def kept_view(view: Relation, extra: frozenset[Grant] = frozenset(), query: str 
         reads=view.reads,
         materialized=view.kind == "materialized view",
     )
+
+
+def _tidy(definition: str) -> str:
+    """Put a query of Postgres on one line where no quotes could hold white space of their own."""
+    query = definition.strip().rstrip(";")
+    return query if "'" in query or '"' in query or "$" in query else " ".join(query.split())
 
 
 def behind(view: Relation, rule: ViewRule, columns: Sequence[str]) -> bool:

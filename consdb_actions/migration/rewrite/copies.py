@@ -8,13 +8,16 @@ from dataclasses import replace
 from alembic.operations import ops
 
 from consdb_actions.migration.rewrite.plan import Copy, Facts, Plan, Risk
-from consdb_actions.migration.rewrite.statements import Phase, Statement, literal, qualified, quote
+from consdb_actions.migration.rewrite.statements import (
+    LateDropTable,
+    Phase,
+    Statement,
+    literal,
+    qualified,
+    quote,
+)
 
-__all__ = ["LateDropTable", "copies"]
-
-
-class LateDropTable(ops.DropTableOp):
-    """A ``drop_table`` that waits until its columns were copied."""
+__all__ = ["copies"]
 
 
 def copies(plan: Plan, facts: Facts) -> Plan:

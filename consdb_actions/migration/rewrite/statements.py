@@ -15,6 +15,7 @@ from alembic.operations import ops
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 __all__ = [
+    "LateDropTable",
     "Phase",
     "Rename",
     "Retype",
@@ -24,6 +25,7 @@ __all__ = [
     "phase_of",
     "qualified",
     "quote",
+    "wrap",
 ]
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -61,6 +63,17 @@ def literal(text: str) -> str:
     """Write text as an SQL string literal, whatever it holds (rule M13)."""
     quoted = "'" + text.replace("'", "''") + "'"
     return "E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
+
+
+def wrap(sql: str, width: int = 88) -> list[str]:
+    """Cut a statement into lines that give it back when joined by one space, whatever it holds."""
+    lines: list[str] = []
+    for word in sql.split(" "):
+        if lines and len(lines[-1]) + 1 + len(word) <= width:
+            lines[-1] += " " + word
+        else:
+            lines.append(word)
+    return lines
 
 
 class Phase(IntEnum):
@@ -114,7 +127,7 @@ class Statement(ops.ExecuteSQLOp):
     """
 
     def __init__(self, sql: str | Sequence[str], *, phase: Phase, words: str, table: str = "") -> None:
-        self.lines = (sql,) if isinstance(sql, str) else tuple(sql)
+        self.lines = tuple(line for part in ([sql] if isinstance(sql, str) else sql) for line in wrap(part))
         super().__init__(escape_binds(" ".join(self.lines)))
         self.phase = phase
         self.words = words
@@ -167,10 +180,16 @@ class Retype(ops.AlterColumnOp):
         self.kw["postgresql_using"] = using
 
 
+class LateDropTable(ops.DropTableOp):
+    """A ``drop_table`` that waits until its columns were copied (rule M5)."""
+
+
 def phase_of(op: ops.MigrateOperation) -> Phase:
     """Return where an operation stands in the script."""
     if isinstance(op, Statement):
         return op.phase
+    if isinstance(op, LateDropTable):
+        return Phase.DROP_COPIED_TABLE
     if isinstance(op, ops.DropConstraintOp):
         return {
             "foreignkey": Phase.DROP_FOREIGN_KEY,

@@ -11,7 +11,7 @@ from consdb_actions.migration.rewrite.grants import grant_statements
 from consdb_actions.migration.rewrite.plan import Facts, Plan, View
 from consdb_actions.migration.rewrite.statements import Phase, Rename, Statement, literal, qualified, quote
 
-__all__ = ["views", "wrap"]
+__all__ = ["views"]
 
 
 def views(plan: Plan, facts: Facts) -> Plan:
@@ -92,7 +92,7 @@ def _create(schema: str, view: View) -> Iterator[Statement]:
     def statement(lines: list[str], words: str) -> Statement:
         return Statement(lines, phase=Phase.CREATE_VIEW, words=words, table=view.name)
 
-    yield statement(wrap(f"CREATE {kind} {name}{options} AS {view.query}"), f"create view {view.name}")
+    yield statement([f"CREATE {kind} {name}{options} AS {view.query}"], f"create view {view.name}")
     yield from grant_statements(schema, view.name, view.grants, phase=Phase.CREATE_VIEW, table=view.name)
     if view.comment is not None:
         yield statement(
@@ -103,14 +103,3 @@ def _create(schema: str, view: View) -> Iterator[Statement]:
             [f"COMMENT ON COLUMN {name}.{quote(column)} IS {literal(comment)}"],
             f"describe {view.name}.{column}",
         )
-
-
-def wrap(sql: str, width: int = 88) -> list[str]:
-    """Cut a statement into lines that give it back when joined by one space, whatever it holds."""
-    lines: list[str] = []
-    for word in sql.split(" "):
-        if lines and len(lines[-1]) + 1 + len(word) <= width:
-            lines[-1] += " " + word
-        else:
-            lines.append(word)
-    return lines
