@@ -7,7 +7,7 @@ from dataclasses import replace
 from consdb_actions.approval.facts import Account, Facts, Review, ReviewState
 from consdb_actions.approval.labels import label_word
 from consdb_actions.approval.matching import assign
-from consdb_actions.approval.naming import Naming, naming_of, verdict_reviews
+from consdb_actions.approval.naming import Naming, named_in, naming_of, verdict_reviews
 from consdb_actions.approval.people import eligible, holder_accounts, holds, unreadable_teams, why_not
 from consdb_actions.approval.policy import Role
 from consdb_actions.approval.stickiness import stickiness
@@ -75,20 +75,25 @@ def _role(facts: Facts, role: Role, namings: dict[int, Naming]) -> RoleVerdict:
     latest: dict[str, int] = {}
     for author, review in verdict_reviews(facts):
         naming, person = namings[review.id], author.login.casefold()
-        if role in naming.roles:
+        blocked = person in latest and seen[latest[person]].standing is Standing.BLOCKS
+        speaks = role in naming.roles
+        # An approval that names no role lifts its author's own block, and takes no earlier approval away.
+        lifts = blocked and review.state is ReviewState.APPROVED and not named_in(review.body)
+        if speaks:
             verdict = _review(facts, role, author, review)
         elif naming.problem and holds(facts, role, author, (review.submitted_at or facts.now).date()):
             verdict = _verdict(author, review, Standing.REJECTED, f"does not count: {naming.problem}")
+        elif lifts:
+            reason = f"does not count: {author.login} no longer holds {role.title}; it lifts the block"
+            verdict = _verdict(author, review, Standing.REJECTED, reason)
         else:
             continue
-        # An approval that names no role lifts its author's own block, and takes no earlier approval away.
-        lifts = person in latest and seen[latest[person]].standing is Standing.BLOCKS
-        if person in latest and (role in naming.roles or lifts):
+        if person in latest and (speaks or lifts):
             old = seen[latest[person]]
             reason = f"{old.reason}; a later review by the same person replaces it"
             seen[latest[person]] = replace(old, standing=Standing.SUPERSEDED, reason=reason)
         seen.append(verdict)
-        if role in naming.roles or lifts:
+        if speaks or lifts:
             latest[person] = len(seen) - 1
     return _outcome(facts, role, tuple(seen))
 

@@ -72,7 +72,11 @@ def naming_of(facts: Facts, author: Account, review: Review) -> Naming:
     held = roles_of(facts, author, day)
     words = named_in(review.body)
     if words:
-        return _by_words(facts, held, words)
+        naming = _by_words(facts, held, words)
+        if review.state is ReviewState.APPROVED or naming.roles:
+            return naming
+        # A request for changes whose words name no role of its author's is not lost for that.
+        return Naming(tuple(held), naming.problem)
     if len(held) <= 1 or review.state is not ReviewState.APPROVED:
         return Naming(tuple(held))
     labelled = _by_label(facts, author, review, held)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -143,6 +145,25 @@ def test_a4_a_request_without_a_role_is_meant_for_all_roles_of_its_author() -> N
     assert [outcome(named, "po"), outcome(named, "consdb")] == [Outcome.BLOCKED, Outcome.MISSING]
     lifted = facts(review("olga", "CHANGES_REQUESTED"), review("olga"), policy=several())
     assert outcome(lifted, "po") is outcome(lifted, "consdb") is Outcome.MISSING
+
+
+@pytest.mark.parametrize("body", ["consdb: boss", "consdb: de"])
+def test_a4_a_request_whose_words_name_no_role_of_its_author_is_not_lost(body: str) -> None:
+    known = facts(review("olga", "CHANGES_REQUESTED", body=body), policy=several())
+    assert outcome(known, "po") is outcome(known, "consdb") is Outcome.BLOCKED
+    # Words of that kind in an approval lift nothing either: what they mean is not certain.
+    still = facts(*known.reviews, review("olga", body=body), policy=several())
+    assert outcome(still, "po") is Outcome.BLOCKED
+
+
+def test_a4_who_no_longer_holds_the_role_can_still_lift_the_own_block() -> None:
+    day = datetime(2026, 3, 9, tzinfo=UTC)
+    block = replace(review("dora", "CHANGES_REQUESTED"), submitted_at=day)
+    known = facts(block)
+    assert outcome(known, "po") is Outcome.BLOCKED
+    lifted = facts(block, replace(review("dora"), submitted_at=day + timedelta(days=5)))
+    assert outcome(lifted, "po") is Outcome.MISSING
+    assert "it lifts the block" in role(evaluate(lifted), "po").reviews[1].reason
 
 
 def test_a4_an_outsider_cannot_block() -> None:
