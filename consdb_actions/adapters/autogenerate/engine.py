@@ -157,7 +157,7 @@ class Engine:
             checks: tuple[Check, ...] = ()
             if prove:
                 self.progress(section.name, "proving")
-                checks = self._prove(section, name, source, path, database, before, wanted, answers)
+                checks = self._prove(section, name, source, path, database, before, wanted, answers, draft)
             status: Status = "failed" if any(c.holds is False for c in checks) else "changed"
             outcome = replace(
                 outcome,
@@ -300,7 +300,9 @@ class Engine:
         before: Database,
         wanted: Wanted,
         answers: Answers,
+        draft: Draft,
     ) -> tuple[Check, ...]:
+        back = {new: old for old, new in answers.tables}
         columns: dict[str, dict[str, str]] = {}
         for table, old, new in answers.columns:
             columns.setdefault(table, {})[new] = old
@@ -327,6 +329,9 @@ class Engine:
             before=before.catalog,
             described=wanted.database.catalog,
             told=told,
+            answers=answers,
+            lost=frozenset((loss.table, loss.column) for loss in draft.upgrade.losses),
+            empty=frozenset(back.get(table, table) for table, _ in draft.upgrade.unfilled),
         )
         return prove(self.server, candidate, find_again)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,10 +15,17 @@ from consdb_actions.adapters.autogenerate.replay import run_source
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.adapters.rows import SeedResult, read_rows, seed
 from consdb_actions.adapters.tree import Section, Tree
+from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.catalog import Snapshot
+from consdb_actions.migration.data import DataDifference, compare_rows
+from consdb_actions.migration.data_moves import named_before, returned
 from consdb_actions.migration.outcome import Check
 from consdb_actions.migration.proof import Expectation, check_downgrade, check_upgrade
+from consdb_actions.migration.seed import demands_of
+
+_MOST = 10
 
 __all__ = ["Candidate", "open_database", "prove"]
 
@@ -35,6 +42,10 @@ class Candidate:
         Name of the database that the section's history made; it is copied, never changed.
     before, described
         Catalog of that database, and of the one that the schema file describes.
+    lost
+        Columns, and with None tables, that the upgrade drops with their values, in the names after renames.
+    empty
+        Tables that the migration needs to be empty.
     """
 
     tree: Tree
@@ -46,6 +57,19 @@ class Candidate:
     before: Snapshot
     described: Snapshot
     told: Expectation
+    answers: Answers
+    lost: frozenset[tuple[str, str | None]] = frozenset()
+    empty: frozenset[str] = frozenset()
+
+    @property
+    def renamed_tables(self) -> dict[str, str]:
+        """New names of tables by old."""
+        return dict(self.answers.tables)
+
+    @property
+    def renamed_columns(self) -> dict[tuple[str, str], str]:
+        """New names of columns, by the table's new name and the column's old."""
+        return {(table, old): new for table, old, new in self.answers.columns}
 
 
 @contextmanager
@@ -95,7 +119,13 @@ def prove(
 def _catalog(
     engine: sa.Engine, candidate: Candidate, find_again: Callable[[sa.Connection], tuple[str, ...]]
 ) -> Iterator[Check]:
-    section = candidate.section
+    section, before = candidate.section, candidate.before
+    tables, columns = candidate.renamed_tables, candidate.renamed_columns
+    moves = candidate.answers.copies
+    with engine.begin() as connection:
+        demands = demands_of(before, candidate.described, tables, columns, moves)
+        seeded = seed(connection, _without(before, candidate.empty), demands=demands)
+        rows = read_rows(connection, before, seeded.seeded)
     for direction in ("upgrade", "downgrade"):
         try:
             with engine.begin() as connection:
@@ -106,11 +136,48 @@ def _catalog(
         with engine.begin() as connection:
             now = read_snapshot(connection, section.schema)
             if direction == "upgrade":
-                yield check_upgrade(candidate.before, candidate.described, now, candidate.told)
+                yield check_upgrade(before, candidate.described, now, candidate.told)
+                differences = compare_rows(
+                    rows,
+                    read_rows(connection, now),
+                    renamed_tables=tables,
+                    renamed_columns=columns,
+                    moved=moves,
+                    lost=candidate.lost,
+                )
+                yield _data("rows", "keep their values in the upgrade", differences, seeded)
                 found = find_again(connection)
                 yield Check("second run", not found, "a second generation finds nothing", found)
             else:
-                yield check_downgrade(candidate.before, now)
+                yield check_downgrade(before, now)
+                differences = compare_rows(
+                    rows,
+                    read_rows(connection, now),
+                    moved=returned(moves, tables, columns),
+                    lost=named_before(candidate.lost, tables, columns),
+                )
+                yield _data("rows back", "hold the same values after the downgrade", differences, seeded)
+
+
+def _data(name: str, words: str, differences: Sequence[DataDifference], seeded: SeedResult) -> Check:
+    """Say what became of the rows; a table that could not be filled is told, never passed over."""
+    total = sum(seeded.seeded.values())
+    details = tuple(str(d) for d in differences[:_MOST])
+    unseeded = tuple(f"no rows in {table}: {why}" for table, why in sorted(seeded.unseeded.items()))
+    tables = f"{len(seeded.seeded)} table{'s' if len(seeded.seeded) != 1 else ''}"
+    return Check(name, not differences, f"{total} rows in {tables} {words}", (*details, *unseeded))
+
+
+def _without(snapshot: Snapshot, empty: frozenset[str]) -> Snapshot:
+    """Leave out tables that must be empty, and those that refer to them."""
+    gone = set(empty)
+    while more := {
+        name
+        for name, table in snapshot.tables.items()
+        if name not in gone and any(c.references in gone for c in table.constraints.values())
+    }:
+        gone |= more
+    return replace(snapshot, relations={n: r for n, r in snapshot.relations.items() if n not in gone})
 
 
 def _operator(server: ScratchServer, candidate: Candidate) -> Check:

@@ -89,6 +89,8 @@ def _without_parent(
     name = ".".join(where)
     if where in facts.fills:
         value = facts.fills[where]
+        if value is None and column not in facts.before.tables[table].columns:
+            plan = replace(plan, unfilled=(*plan.unfilled, where))
         return (
             None if value is None else _fill(facts, where, state, literal(value), f"with {value!r}")
         ), plan
@@ -102,7 +104,8 @@ def _without_parent(
         return _stand_in(facts, where, state, unique), replace(plan, losses=(*plan.losses, loss))
     if facts.on_question == "proceed":
         risk = Risk(name, "becomes NOT NULL without a fill: fails where a row has no value")
-        return None, replace(plan, risks=(*plan.risks, risk))
+        unfilled = () if column in facts.before.tables[table].columns else (where,)
+        return None, replace(plan, risks=(*plan.risks, risk), unfilled=(*plan.unfilled, *unfilled))
     question = Question(
         name,
         f"{name} becomes NOT NULL, and nothing says what rows that exist already should hold: no foreign key "

@@ -159,9 +159,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Plan:
-    """The operations so far, and what a reader must know about them."""
+    """The operations so far, and what a reader must know about them.
+
+    ``unfilled`` are new NOT NULL columns, by table, that nothing fills: their tables must be empty.
+    """
 
     ops: tuple[ops.MigrateOperation, ...] = ()
     questions: tuple[Question, ...] = ()
     risks: tuple[Risk, ...] = ()
     losses: tuple[Loss, ...] = ()
+    unfilled: tuple[tuple[str, str], ...] = ()
