@@ -53,7 +53,7 @@ FINDING: dict[str, Callable[[Scene, GitHub], list[int]]] = {
 """How a run finds out which pull requests are meant; each is a flow of its own."""
 
 PASSING = [Kind.SECONDARY]
-LASTING = [Kind.INTERNAL, Kind.INVALID]
+LASTING = [Kind.INTERNAL]
 AFTER = [Kind.DONE_THEN_RESET]
 SLOW_PASSING = [
     Kind.TIMEOUT,
@@ -65,6 +65,7 @@ SLOW_PASSING = [
     Kind.GARBLED,
 ]
 SLOW_LASTING = [
+    Kind.INVALID,
     Kind.BAD_GATEWAY,
     Kind.UNAVAILABLE,
     Kind.RESET,
@@ -166,7 +167,7 @@ def tried(world: World, flow: str, once: list[Kind], lasting: list[Kind], after:
 
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_a_fault_at_any_call_then_a_second_run(world: World, flow: str) -> None:
-    assert tried(world, flow, PASSING, LASTING, AFTER) > 100
+    assert tried(world, flow, PASSING, LASTING, AFTER) > 80
 
 
 @pytest.mark.parametrize("flow", FINDING)
