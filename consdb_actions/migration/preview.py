@@ -9,7 +9,7 @@ from consdb_actions.migration.matching.declarations import Declaration, Declarat
 from consdb_actions.migration.matching.scope import concerns
 from consdb_actions.migration.rename import Decisions, decide
 from consdb_actions.migration.yaml_facts import table_facts
-from consdb_actions.schema.compare import compare
+from consdb_actions.schema.compare import compare, compare_columns
 from consdb_actions.schema.consistency import check_foreign_keys, check_views
 from consdb_actions.schema.delta import SchemaDelta
 from consdb_actions.schema.digest import Digest, digest_delta
@@ -17,7 +17,7 @@ from consdb_actions.schema.findings import RULES, Finding, Severity, with_severi
 from consdb_actions.schema.model import Schema
 from consdb_actions.schema.review import ViewOf, review
 from consdb_actions.schema.version import Status, VersionVerdict, judge_version
-from consdb_actions.schema.words import Statement, describe
+from consdb_actions.schema.words import Statement, describe, describe_rename
 
 __all__ = ["SchemaPreview", "preview_schema"]
 
@@ -69,6 +69,13 @@ class SchemaPreview:
     def errors(self) -> int:
         """How many findings are errors."""
         return sum(1 for finding in self.findings if finding.severity == "error")
+
+    @property
+    def renamed(self) -> dict[tuple[str, str], str]:
+        """Old names of the columns that were renamed, by table and new name."""
+        if self.decisions is None:
+            return {}
+        return {(item.new_table, item.new): item.old for item in self.decisions.renames}
 
     @property
     def questions(self) -> int:
@@ -139,7 +146,7 @@ def preview_schema(
         before=before,
         after=after,
         delta=delta,
-        statements=describe(delta),
+        statements=_statements(delta, before, after, decisions),
         digest=digest_delta(delta),
         version=verdict,
         decisions=decisions,
@@ -148,6 +155,33 @@ def preview_schema(
         source=source,
         lines=lines or {},
     )
+
+
+def _statements(
+    delta: SchemaDelta, before: Schema | None, after: Schema | None, decisions: Decisions | None
+) -> tuple[Statement, ...]:
+    """Describe a change; a column that was renamed is neither gone nor new."""
+    statements = describe(delta)
+    if before is None or after is None or decisions is None or not decisions.renames:
+        return statements
+    renames = {}
+    for item in decisions.renames:
+        if item.table == item.new_table:
+            old, new = before.table(item.table).column(item.old), after.table(item.table).column(item.new)
+            renames[item.table, item.new] = describe_rename(
+                item.table, item.old, item.new, compare_columns(old, new)
+            )
+    gone = {(item.table, item.old) for item in decisions.renames if (item.table, item.new) in renames}
+    told = []
+    for statement in statements:
+        key = (statement.table, statement.name)
+        if statement.kind != "column" or statement.action == "change":
+            told.append(statement)
+        elif statement.action == "add":
+            told.append(renames.get(key, statement))
+        elif key not in gone:
+            told.append(statement)
+    return tuple(told)
 
 
 def _version_findings(verdict: VersionVerdict) -> Iterable[Finding]:

@@ -30,6 +30,7 @@ COMMENT_LIMIT = 65_536
 _BREAK = "\u200b"
 # Control characters, and those that change the direction of text: what is read would not be what is there.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_BREAKS = re.compile(r"[\r\n\f\v\u0085\u2028\u2029]+")
 _SPACE = re.compile(r"[ \t\r\n\f\v\u0085\u2028\u2029]+")
 _PUNCTUATION = re.compile(r"([\\`*_\[\]|~#])")
 _LEADING = re.compile(r"^(?:[-+=](?=[\s+=-]|$)|\d+(?=[.)](?:\s|$)))")
@@ -101,8 +102,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text for a terminal: what would move the cursor or turn the direction becomes a sign."""
-    return _UNSEEN.sub("\ufffd", text)
+    """Return a text as one line for a terminal: what would move the cursor or turn the direction goes."""
+    return _UNSEEN.sub("\ufffd", _BREAKS.sub(" ", text))
 
 
 def bullets(items: Iterable[str]) -> str:

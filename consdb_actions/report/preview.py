@@ -99,11 +99,13 @@ def size(preview: SchemaPreview) -> str:
     if delta.created or delta.removed:
         return "new schema" if delta.created else "schema removed"
     changed = delta.tables_changed
+    renamed = len([name for name in preview.renamed if name[0] in {item.name for item in changed}])
     counts = [
         (len(delta.tables_added), "new table", ""),
         (len(delta.tables_removed), "table", " removed"),
-        (sum(len(item.columns_added) for item in changed), "new column", ""),
-        (sum(len(item.columns_removed) for item in changed), "column", " removed"),
+        (sum(len(item.columns_added) for item in changed) - renamed, "new column", ""),
+        (sum(len(item.columns_removed) for item in changed) - renamed, "column", " removed"),
+        (renamed, "column", " renamed"),
         (sum(len(item.columns_changed) for item in changed), "column", " changed"),
         (sum(item.primary_key is not None for item in changed), "primary key", " changed"),
         (sum(len(item.names("constraints")) for item in changed), "constraint", ""),
@@ -112,7 +114,7 @@ def size(preview: SchemaPreview) -> str:
     parts = [
         plural(count, word, "indexes" if word == "index" else "") + end
         for count, word, end in counts
-        if count
+        if count > 0
     ]
     if parts:
         return ", ".join(parts)

@@ -10,7 +10,4 @@ __all__ = ["picture_of"]
 
 def picture_of(schema: SchemaPreview) -> str:
     """Draw the tables that a change touches; empty when it touches none."""
-    renamed = {}
-    if schema.decisions is not None:
-        renamed = {(item.new_table, item.new): item.old for item in schema.decisions.renames}
-    return er_diagram(schema.before, schema.after, schema.delta, renamed)
+    return er_diagram(schema.before, schema.after, schema.delta, schema.renamed)

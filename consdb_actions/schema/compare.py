@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from consdb_actions.schema.delta import Change, ObjectChange, SchemaDelta, TableDelta, Value
 from consdb_actions.schema.model import Column, Constraint, Index, Schema, Table
 
-__all__ = ["compare"]
+__all__ = ["compare", "compare_columns"]
 
 _COLUMN = ("datatype", "length", "precision", "type_overrides", "nullable", "autoincrement", "default")
 _CONSTRAINT = (
@@ -76,6 +76,11 @@ def compare(before: Schema | None, after: Schema | None) -> SchemaDelta:
     )
 
 
+def compare_columns(before: Column, after: Column) -> tuple[Change, ...]:
+    """Return the attributes in which two columns differ, whatever they are called."""
+    return _changes(before, after, _COLUMN)
+
+
 def _table(before: Table, after: Table) -> TableDelta:
     """Compare two tables of one name."""
     columns = _objects(before.columns, after.columns, _COLUMN)
@@ -99,21 +104,20 @@ def _objects(
     new = {item.name: item for item in after}
     changed = []
     for name, item in new.items():
-        if name not in old:
-            continue
-        changes = [
-            change
-            for attribute in attributes
-            if (change := _change(attribute, getattr(old[name], attribute), getattr(item, attribute)))
-        ]
-        changes += _texts(old[name], item)
+        changes = _changes(old[name], item, attributes) if name in old else ()
         if changes:
-            changed.append(ObjectChange(name, tuple(changes)))
+            changed.append(ObjectChange(name, changes))
     return (
         tuple(item for name, item in new.items() if name not in old),
         tuple(item for name, item in old.items() if name not in new),
         tuple(changed),
     )
+
+
+def _changes(before: Any, after: Any, attributes: Sequence[str]) -> tuple[Change, ...]:
+    """Return the attributes in which two objects of one kind differ."""
+    structure = (_change(name, getattr(before, name), getattr(after, name)) for name in attributes)
+    return (*(change for change in structure if change), *_texts(before, after))
 
 
 def _texts(before: Any, after: Any) -> tuple[Change, ...]:

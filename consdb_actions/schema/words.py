@@ -13,7 +13,7 @@ from typing import Literal
 from consdb_actions.schema.delta import Change, ObjectChange, SchemaDelta, TableDelta, Value
 from consdb_actions.schema.model import Column, Constraint, Index, Table
 
-__all__ = ["Code", "Quote", "Statement", "describe"]
+__all__ = ["Code", "Quote", "Statement", "describe", "describe_rename"]
 
 Action = Literal["add", "remove", "change"]
 
@@ -85,6 +85,13 @@ def describe(delta: SchemaDelta) -> tuple[Statement, ...]:
         Empty when nothing but perhaps the version differs.
     """
     return tuple(_statements(delta))
+
+
+def describe_rename(table: str, old: str, new: str, changes: tuple[Change, ...]) -> Statement:
+    """Return the statement that a column has another name, and what else differs in it."""
+    rest = (": ", *_changes(changes)) if changes else ()
+    words = ("column ", Code(old), " is renamed to ", Code(new), *rest)
+    return Statement(table, "column", new, "change", words)
 
 
 def _statements(delta: SchemaDelta) -> Iterator[Statement]:

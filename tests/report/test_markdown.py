@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import html
 import re
 
+import cmarkgfm
 import pytest
+from cmarkgfm.cmark import Options
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +83,37 @@ def test_s5_nothing_of_a_text_is_markdown(text: str) -> None:
 @given(HOSTILE)
 def test_the_reader_sees_the_same_words(text: str) -> None:
     assert visible(markdown.escape(text)).split() == one_line(text).split()
+
+
+def rendered(text: str) -> str:
+    """Return what GitHub's renderer makes of Markdown, with all HTML let through."""
+    page: str = cmarkgfm.github_flavored_markdown_to_html(text, options=Options.CMARK_OPT_UNSAFE)
+    return page
+
+
+def words(page: str) -> str:
+    """Return the words of a page, whose only markup may be our own."""
+    bare = re.sub(r"</?(?:span|p|ul|li|table|thead|tbody|tr|th|td|code|h3)>", " ", page)
+    assert "<" not in bare
+    return re.sub(r"\s+", "", html.unescape(bare).replace(BREAK, ""))
+
+
+@given(HOSTILE)
+def test_s5_github_renders_the_text_as_it_is(text: str) -> None:
+    expected = re.sub(r"\s+", "", one_line(text))
+    shown = markdown.escape(text)
+    assert words(rendered(f"{shown}\n")) == expected
+    assert words(rendered(f"- {shown}\n")) == expected
+    assert words(rendered(f"### {shown}\n")) == expected
+    page = rendered(markdown.table(["h"], [[shown], [markdown.code(text, in_table=True)]]))
+    assert page.count("<td>") == 2
+    assert words(page) == f"h{expected}{expected or '“”'}"
+
+
+@given(HOSTILE)
+def test_s5_github_renders_code_as_it_is(text: str) -> None:
+    expected = re.sub(r"\s+", "", one_line(text)) or "“”"
+    assert words(rendered(f"a {markdown.code(text)} b")) == f"a{expected}b"
 
 
 @pytest.mark.parametrize(
