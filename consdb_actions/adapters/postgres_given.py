@@ -127,8 +127,8 @@ def _parsed(database_url: str) -> URL:
     if url is None or misread or url.drivername.partition("+")[0] not in ("postgres", "postgresql"):
         raise InputError(
             f"{_OPTION} is not the address of a Postgres database",
-            remedy="Write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special characters of "
-            "the password percent-encoded.",
+            remedy="Write it as postgresql://<user>:<password>@<host>:<port>/<database>, with special "
+            "characters of the password percent-encoded.",
         )
     return url.set(drivername="postgresql+psycopg", database=url.database or "postgres")
 

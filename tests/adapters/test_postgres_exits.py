@@ -155,7 +155,7 @@ def test_a_signal_while_the_server_starts(
     assert leftovers(base) == []
 
 
-@pytest.mark.parametrize("prefer", ["auto", "embedded"])
+@pytest.mark.parametrize("prefer", [pytest.param("auto", marks=pytest.mark.slow), "embedded"])
 def test_when_the_owner_is_killed_the_watchdog_ends_the_server(hold: Hold, base: Path, prefer: str) -> None:
     holder = hold("wait", prefer=prefer)
     ready(holder)
@@ -163,6 +163,7 @@ def test_when_the_owner_is_killed_the_watchdog_ends_the_server(hold: Hold, base:
     assert leftovers(base) == []
 
 
+@pytest.mark.slow
 def test_when_the_watchdog_is_killed_too_the_next_run_cleans_up(hold: Hold, base: Path) -> None:
     holder = hold("wait")
     directory = ready(holder)
@@ -190,7 +191,7 @@ def test_a_server_in_use_is_left_alone_by_other_runs(hold: Hold, base: Path) -> 
     assert (directory / "data" / "postmaster.pid").exists()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("signum", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_server_that_dies_is_an_external_error_with_its_last_words(
     hold: Hold, base: Path, signum: signal.Signals
 ) -> None:
@@ -231,7 +232,7 @@ def test_a_disk_that_fills_up_is_an_external_error(hold: Hold, base: Path) -> No
     assert leftovers(base) == []
 
 
-@pytest.mark.parametrize("prefer", ["auto", "embedded"])
+@pytest.mark.parametrize("prefer", [pytest.param("auto", marks=pytest.mark.slow), "embedded"])
 @pytest.mark.skipif(os.geteuid() != 0, reason="all other tests run as a normal user already")
 def test_as_a_normal_user(hold: Hold, base: Path, prefer: str) -> None:
     user = pwd.getpwnam("daemon")
