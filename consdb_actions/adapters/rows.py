@@ -11,6 +11,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from consdb_actions.errors import CheckFailed
 from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.rows import Rows, TableRows
 from consdb_actions.migration.seed import Demands, Seeding, plan_rows
@@ -80,6 +81,11 @@ def insert_rows(connection: sa.Connection, snapshot: Snapshot, seeding: Seeding)
     """Insert planned rows, in the connection's transaction.
 
     Rows go in a table at a time. Where the database refuses a table, its rows are tried one by one.
+
+    Raises
+    ------
+    CheckFailed
+        The rows that the database took break a deferred constraint.
     """
     result = SeedResult(unseeded=dict(seeding.unplanned), blank=seeding.blank)
     with _stable(connection) as cursor:
@@ -96,8 +102,16 @@ def insert_rows(connection: sa.Connection, snapshot: Snapshot, seeding: Seeding)
                 result.seeded[table.table] = len(table.rows) - len(refusals)
             if refusals and table.table in result.seeded:
                 result.refused[table.table] = (len(refusals), refusals[0])
-        # Nothing may stay unchecked: statements of a migration trip over events that are still pending.
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        try:
+            # Nothing may stay unchecked: statements of a migration trip over events that are still pending.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        except psycopg.DatabaseError as error:
+            raise CheckFailed(
+                f"the rows made to try the migration on break a deferred constraint: {_words(error)}",
+                place=snapshot.schema,
+                remedy="The database refused other rows that these refer to; a CHECK constraint is the usual "
+                f"reason: {'; '.join(w for _, w in result.refused.values()) or 'none was told'}.",
+            ) from error
         _advance_sequences(cursor, snapshot, result.seeded)
     return result
 
@@ -122,7 +136,7 @@ def read_rows(connection: sa.Connection, snapshot: Snapshot, tables: Collection[
     out = {}
     with _stable(connection) as cursor:
         for name, table in snapshot.tables.items():
-            if (tables is not None and name not in tables) or not table.columns:
+            if (tables is not None and name not in tables) or table.kind != "table" or not table.columns:
                 continue
             columns = SQL(", ").join(SQL("{}::text").format(Identifier(c)) for c in table.columns)
             cursor.execute(SQL("SELECT {} FROM {}").format(columns, Identifier(snapshot.schema, name)))
@@ -163,8 +177,12 @@ def _copy(
             for row in rows:
                 copy.write_row(row)
     except psycopg.DatabaseError as error:
-        return error.diag.message_primary or str(error)
+        return _words(error)
     return None
+
+
+def _words(error: psycopg.Error) -> str:
+    return error.diag.message_primary or str(error)
 
 
 def _advance_sequences(cursor: psycopg.Cursor[Any], snapshot: Snapshot, tables: Collection[str]) -> None:

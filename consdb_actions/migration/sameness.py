@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
-from consdb_actions.migration.seed.kinds import parse_type
+from consdb_actions.migration.kinds import parse_type
 
 __all__ = ["Normalise", "normaliser"]
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import SeedResult, insert_rows, read_rows, seed
+from consdb_actions.errors import CheckFailed
 from consdb_actions.migration.rows import TableRows
 from consdb_actions.migration.seed import Demands, Seeding, plan_rows
 from tests.support.tables import FAMILY, SCHEMA, column, database, filled, run
@@ -41,6 +42,16 @@ def test_the_same_on_the_server_of_this_machine(server: ScratchServer) -> None:
     with database(server, "rows", FAMILY) as connection:
         snapshot = read_snapshot(connection, SCHEMA)
         assert seed(connection, snapshot).seeded == dict.fromkeys(snapshot.tables, 8)
+
+
+@pytest.mark.pgsphere
+def test_the_same_with_the_real_polygons(pgsphere_server: ScratchServer) -> None:
+    with database(pgsphere_server, "rows", FAMILY) as connection:
+        snapshot = read_snapshot(connection, SCHEMA)
+        result = seed(connection, snapshot)
+        assert (result.unseeded, result.refused, result.blank) == ({}, {}, ())
+        first = read_rows(connection, snapshot)
+        assert read_rows(connection, snapshot) == first
 
 
 def test_what_was_planned_is_what_is_read(connection: sa.Connection) -> None:
@@ -148,6 +159,16 @@ def test_nothing_stays_pending_and_settings_come_back(connection: sa.Connection)
 def test_sequences_go_on_behind_the_rows(connection: sa.Connection) -> None:
     filled(connection, "CREATE TABLE t (id serial PRIMARY KEY, x text)")
     run(connection, "INSERT INTO t (x) VALUES ('new')")
+
+
+def test_rows_left_dangling_by_a_refusal_stop_the_run(connection: sa.Connection) -> None:
+    run(
+        connection,
+        """CREATE TABLE p (id integer PRIMARY KEY, x text NOT NULL CHECK (x ~ 'only this'));
+        CREATE TABLE c (id integer PRIMARY KEY REFERENCES p DEFERRABLE)""",
+    )
+    with pytest.raises(CheckFailed, match="break a deferred constraint"):
+        seed(connection, read_snapshot(connection, SCHEMA))
 
 
 def test_reading_does_not_depend_on_the_order_of_rows(connection: sa.Connection) -> None:

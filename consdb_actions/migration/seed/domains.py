@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+from consdb_actions.migration.kinds import BITS, NUMBERS, parse_type
 from consdb_actions.migration.seed.checks import Limits
-from consdb_actions.migration.seed.kinds import BITS, NUMBERS, parse_type
 from consdb_actions.migration.seed.values import Domain
 
 __all__ = ["domain_of"]
@@ -66,6 +66,8 @@ def domain_of(types: Sequence[str], *, limits: Limits | None = None, plain: bool
         low, high = _tighter(low, high, Decimal(0), Decimal(10) ** digits - 1)
         if length is not None and length < 12:
             scale = 0
+    if family == "timestamp" and length is not None and length < len("2024-01-01 00:00:00"):
+        family = "date"
     precisions = [k.arguments[0] for k in kinds if k.family in {"timestamp", "time"} and k.arguments]
     return Domain(
         own,
@@ -75,7 +77,7 @@ def domain_of(types: Sequence[str], *, limits: Limits | None = None, plain: bool
         scale,
         single=mixed and family in NUMBERS,
         length=length,
-        precision=min([*precisions, 6]),
+        precision=min([*precisions, 6 if length is None or length > 25 else 0]),
         plain=plain or mixed,
         limits=limits,
     )

@@ -254,16 +254,22 @@ class _Planner:
 
 
 def _put_in_order(row: Row, table: TablePlan) -> None:
-    """Exchange values of two columns that a CHECK compares, where they stand the wrong way round."""
+    """Exchange values of two columns that a CHECK compares the other way round, or take one out."""
     for _ in table.orders:
         for order in table.orders:
             small, large = row[order.small], row[order.large]
-            if small is None or large is None or not {order.small, order.large}.isdisjoint(table.bound):
+            if (
+                small is None
+                or large is None
+                or _above(large, small)
+                or (small == large and not order.strict)
+            ):
                 continue
-            if small == large and order.strict and table.nullable & {order.small, order.large}:
-                row[min(table.nullable & {order.small, order.large})] = None
-            elif _above(small, large):
+            free = {order.small, order.large} - table.bound
+            if len(free) == 2 and small != large:
                 row[order.small], row[order.large] = large, small
+            elif free & table.nullable:
+                row[min(free & table.nullable)] = None
 
 
 def _agree(row: Row, table: TablePlan, earlier: list[Row]) -> None:

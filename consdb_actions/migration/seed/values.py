@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
+from consdb_actions.migration.kinds import NUMBERS, Kind
 from consdb_actions.migration.seed.checks import Limits
-from consdb_actions.migration.seed.kinds import NUMBERS, Kind
 
 __all__ = ["Domain"]
 
@@ -100,9 +100,9 @@ class Domain:
             return self._number(mark, index)
         if self.family == "boolean":
             flag = (index + mark) % 2 == 0
-            return (
-                ("true" if flag else "false") if self.kind.family in {"boolean", "text"} else str(int(flag))
-            )
+            if self.kind.family in NUMBERS:
+                return str(int(flag))
+            return ("true" if flag else "false")[: 1 if self.length is not None and self.length < 5 else 5]
         if self.family in {"timestamp", "date", "time"}:
             return self._moment(mark, index)
         number = mark % 100000 + index * 100003
@@ -130,12 +130,12 @@ class Domain:
                 longest = self.limits.longest if longest is None else min(longest, self.limits.longest)
         slot = (index + mark) % (len(_AWKWARD) + 2)
         end = f"{mark % 46656:x}.{index}"
+        if longest == 1:
+            return _SHORT[(index + mark) % len(_SHORT)]
         if longest is not None and longest < len(end) + 1:
             end = str(index)
             if longest < len(end):
                 return ""
-            if longest == len(end) and longest == 1:
-                return _SHORT[(index + mark) % len(_SHORT)]
         if slot == len(_AWKWARD) and not self.plain and not shortest:
             return ""
         start = _LONG if slot > len(_AWKWARD) else _AWKWARD[slot % len(_AWKWARD)]
@@ -225,7 +225,7 @@ class Domain:
         day = f"{moment.year:04}-{moment.month:02}-{moment.day:02}"
         zone = "+00" if self.kind.name.endswith("with time zone") else ""
         if self.family == "date":
-            return day if self.kind.family == "date" else f"{day} 00:00:00{zone}"
+            return f"{day} 00:00:00{zone}" if self.kind.family == "timestamp" else day
         return f"{clock}{zone}" if self.family == "time" else f"{day} {clock}{zone}"
 
 
