@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from consdb_actions.cli import main
+from consdb_actions.commands.migrations import SUBCOMMANDS
+from consdb_actions.config import CONFIG_PATH
+from tests.support.repository import Repository
+from tests.support.schemas import SMALL
+
+PATH = "python/lsst/sdm/schemas/cdb_demo.yaml"
+NEW = SMALL.replace(
+    "  - name: band\n", "  - {name: gain, datatype: double, description: The gain}\n  - name: band\n"
+)
+RAISED = NEW.replace("1.2.3", "1.3.0")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """Give a repository with the small schema on main, and stand in it."""
+    made = Repository(tmp_path / "repo")
+    made.put(PATH, SMALL)
+    made.put(PATH.replace("demo", "other"), SMALL.replace("cdb_demo", "cdb_other"))
+    made.commit()
+    monkeypatch.chdir(made.path)
+    return made
+
+
+def run(*args: str) -> int:
+    """Run the command."""
+    return main(["migrations", "preview", *args])
+
+
+OTHER_NAME = SMALL.replace("air_temp", "air_heat").replace("1.2.3", "2.0.0")
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "code"),
+    [
+        (SMALL, (), 0),
+        (NEW, (), 1),
+        (NEW, ("--fail-on", "never"), 0),
+        (RAISED, (), 0),
+        (RAISED, ("--fail-on", "warning"), 1),
+        (OTHER_NAME, (), 1),
+        (OTHER_NAME, ("--rename", "exposure.air_temp=air_heat"), 0),
+        (SMALL + "nonsense: 1\n", (), 2),
+    ],
+    ids=["same", "error", "never", "warning", "on warning", "question", "answered", "bad"],
+)
+def test_f3_exit_codes(repository: Repository, text: str, args: tuple[str, ...], code: int) -> None:
+    repository.put(PATH, text)
+    assert run("main", *args) == code
+
+
+def test_the_three_forms(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    repository.put(PATH, NEW)
+    run("main")
+    text = capsys.readouterr().out
+    assert "1.2.3, not raised: MINOR needed (new column), too small; 1.3.0 would do" in text
+    assert "\x1b" not in text
+    run("main", "--format", "markdown")
+    assert capsys.readouterr().out.startswith("### ❌ Schema preview: 1 schema changes\n")
+    run("main", "--format", "json")
+    data = json.loads(capsys.readouterr().out)
+    assert data["errors"] == 1
+    assert data["unchanged"] == ["cdb_other"]
+    finding = next(item for item in data["schemas"][0]["findings"] if item["rule"] == "description-end")
+    assert finding["path"] == "exposure.gain"
+    assert NEW.splitlines()[finding["line"] - 1].startswith("  - {name: gain")
+
+
+def test_nothing_differs(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("main..") == 0
+    assert (
+        capsys.readouterr().out
+        == f"No schema differs between {repository.git('rev-parse', 'HEAD')[:12]} and HEAD.\n"
+    )
+
+
+def test_all_checks_what_stood_there_before(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("main", "--all", "--format", "json")
+    data = json.loads(capsys.readouterr().out)
+    assert [schema["name"] for schema in data["schemas"]] == ["cdb_demo", "cdb_other"]
+    assert any(item["path"] == "exposure.band" for item in data["schemas"][0]["findings"])
+    assert data["schemas"][0]["version"]["status"] == "ok"
+
+
+def test_every_option_is_an_environment_variable(
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    repository.put(PATH, NEW)
+    monkeypatch.chdir(tmp_path)
+    for name, value in {
+        "BEFORE": "main",
+        "AFTER": str(repository.path),
+        "REPO": str(repository.path),
+        "SCHEMA": "cdb_o* cdb_demo",
+        "FORMAT": "json",
+        "FAIL_ON": "never",
+        "ALL": "true",
+    }.items():
+        monkeypatch.setenv(f"CONSDB_{name}", value)
+    assert run() == 0
+    assert len(json.loads(capsys.readouterr().out)["schemas"]) == 2
+
+
+def test_severities_and_views_come_from_the_configuration(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.put(PATH, RAISED)
+    repository.put(CONFIG_PATH, "lint: {severity: {ucd-missing: error, description-end: off}}")
+    assert run("main") == 1
+    out = capsys.readouterr().out
+    assert "error    there is no UCD" in out
+    assert "full stop" not in out
+    other = repository.put("other.yaml", "views: {exposure_quicklook: {table: exposure}}")
+    assert run("main", "--config", str(other), "--format", "json") == 1
+    rules = {item["rule"] for item in json.loads(capsys.readouterr().out)["schemas"][0]["findings"]}
+    assert "view-out-of-step" in rules
+
+
+def test_declared_renames(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    repository.put(
+        PATH, SMALL.replace("exposure.air_temp", "exposure.t2").replace("name: air_temp", "name: t2")
+    )
+    run("main", "--rename", "exposure.air_temp=t2")
+    assert "column air_temp is renamed to t2" in capsys.readouterr().out
+    assert run("main", "--rename", "nonsense") == 2
+
+
+def test_bad_files_are_all_told(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    repository.put(PATH, "- x")
+    repository.put(PATH.replace("demo", "other"), "name: x\ntables: []")
+    assert run("main") == 2
+    told = capsys.readouterr().err
+    assert "not a list" in told
+    assert 'the schema is called "x", not "cdb_other"' in told
+
+
+def test_a_bad_file_before_the_change_is_no_hindrance(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.put(PATH, SMALL + "nonsense: 1\n")
+    repository.commit()
+    repository.put(PATH, SMALL)
+    run("main")
+    assert 'cannot be read, so everything counts as new: the schema has an unknown key "nonsense"' in (
+        capsys.readouterr().out
+    )
+    repository.put(PATH, SMALL + "nonsense: 1\n")
+    (repository.path / PATH).unlink()
+    assert run("main") == 2
+
+
+def test_words_that_astropy_does_not_know(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    unknown = NEW.replace("The gain}", "Of it., ivoa:unit: furlongz, ivoa:ucd: nope.nope}").replace(
+        "1.2.3", "1.3.0"
+    )
+    repository.put(PATH, unknown)
+    assert run("main") == 1
+    out = capsys.readouterr().out
+    assert "astropy does not know the unit `furlongz`" in out
+    assert "the UCD `nope.nope` is not valid" in out
+
+
+def test_shapes_that_felis_does_not_take_are_told_when_they_are_new(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shaped = RAISED.replace('["#exposure.band"]', "[band]")
+    repository.put(PATH, shaped)
+    run("main")
+    assert "columns are named without their @id" in capsys.readouterr().out
+    repository.commit()
+    repository.put(PATH, shaped.replace("1.3.0", "1.3.1"))
+    run("main")
+    assert "columns are named" not in capsys.readouterr().out
+
+
+def test_on_a_runner_findings_stand_beside_their_lines(
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(repository.path))
+    repository.put(PATH, NEW)
+    run("main", str(repository.path))
+    told = capsys.readouterr()
+    assert f"::error file={PATH},line=4" in told.err
+    assert "::" not in told.out
+    assert (tmp_path / "GITHUB_STEP_SUMMARY").read_text("utf-8").startswith("### ❌ Schema preview")
+    assert "errors<<" in (tmp_path / "GITHUB_OUTPUT").read_text("utf-8")
+
+
+def test_commands_are_listed_when_they_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrations", "--help"]) == 0
+    shown = capsys.readouterr().out
+    folder = Path(sys.modules["consdb_actions.commands.migrations"].__file__ or "").parent
+    for name in SUBCOMMANDS:
+        assert (f"  {name} " in shown) == (folder / f"migrations_{name}.py").is_file()
+    assert main(["migrations", "nonsense"]) == 2
+
+
+def test_a_preview_imports_neither_felis_nor_a_database(repository: Repository) -> None:
+    """That is what keeps it quick."""
+    repository.put(PATH, RAISED)
+    code = (
+        "import sys; from consdb_actions.cli import main; main(['migrations', 'preview', 'main']);"
+        "print([m for m in ('felis', 'astropy', 'sqlalchemy', 'alembic', 'psycopg', 'jsonschema', 'rich')"
+        " if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
