@@ -1,0 +1,118 @@
+"""The demo: a change of schemas becomes migrations that the real ``alembic`` runs, up and down.
+
+``python examples/demo.py`` works on a copy of ``migrations/`` in ``demo-output/``; nothing else is touched.
+``--readme`` also puts what was printed into README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+
+ROOT = Path(__file__).resolve().parents[1]
+SCHEMAS = Path("examples/schemas")
+MESSAGE = "Wind, and a quick look per detector"
+MARKS = ("<!-- demo: begin -->", "<!-- demo: end -->")
+
+
+def main() -> int:
+    """Run the demo; return the exit code."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--output", type=Path, default=Path("demo-output"), help="folder to work in")
+    parser.add_argument("--readme", action="store_true", help="put the output into README.md")
+    arguments = parser.parse_args()
+    os.chdir(ROOT)
+    output: Path = arguments.output
+    prepare(output)
+    printed = [generate(output)]
+    with scratch_server() as server:
+        printed += [migrate(server, output, section) for section in changed(output)]
+    printed.append(farewell(output))
+    if arguments.readme:
+        put_into_readme("\n".join(printed))
+    return 0
+
+
+def prepare(output: Path) -> None:
+    """Lay out a fresh copy of the tree; a folder that is no demo's is left alone."""
+    if output.exists() and any(output.iterdir()) and not (output / "consdb" / "alembic.ini").is_file():
+        sys.exit(f"{output} is there and is not a demo's; name another folder with --output.")
+    shutil.rmtree(output, ignore_errors=True)
+    shutil.copytree("migrations", output / "consdb", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def generate(output: Path) -> str:
+    """Run the command that everything is about."""
+    command = ["consdb-actions", "migrations", "generate", "--consdb", str(output / "consdb")]
+    command += ["--sdm-schemas", str(SCHEMAS / "after"), "--sdm-schemas-base", str(SCHEMAS / "before")]
+    command += ["--message", MESSAGE]
+    shown = say(f"$ {shlex.join(command[:5])} \\\n    {shlex.join(command[5:9])} \\\n    {shlex.join(command[9:])}")
+    reports = ["--report", str(output / "report.json"), "--summary", str(output / "report.md")]
+    return shown + say(run([sys.executable, "-m", "consdb_actions", *command[1:], *reports]))
+
+
+def changed(output: Path) -> list[str]:
+    """Read from the report which sections have a new revision."""
+    report = json.loads((output / "report.json").read_text(encoding="utf-8"))
+    return [section["name"] for section in report["sections"] if section["status"] == "changed"]
+
+
+def migrate(server: ScratchServer, output: Path, section: str) -> str:
+    """Run all revisions of a section, take the new one back, and run it again, as an operator does."""
+    address = server.create_database(section)
+    schema = section if section.startswith("efd_") else f"cdb_{section}"
+    for name in (schema.partition("_")[0], schema):
+        server.execute(section, f"CREATE SCHEMA {name}")
+    shown = ""
+    for words in (["upgrade", "head"], ["downgrade", "-1"], ["upgrade", "head"]):
+        command = ["-c", str(output / "consdb" / "alembic.ini"), "-n", section, *words]
+        environment = {**os.environ, "CONSDB_URL": address.render_as_string(hide_password=False)}
+        log = run([sys.executable, "-m", "alembic", *command], environment)
+        steps = log.count("Running ")
+        went = f"{steps} revision{'s' if steps > 1 else ''} {'back' if words[0] == 'downgrade' else 'applied'}"
+        shown += say(f"$ alembic -n {shlex.join([section, *words]):32}  {went}")
+    return shown
+
+
+def farewell(output: Path) -> str:
+    """Say where everything is."""
+    return say(f"\nThe report, as it stands in a pull request: {output / 'report.md'}")
+
+
+def run(command: Sequence[str], environment: dict[str, str] | None = None) -> str:
+    """Run a program and return what it printed; end the demo where it fails."""
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        sys.exit(f"{shlex.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return (done.stdout or done.stderr).rstrip()
+
+
+def say(text: str) -> str:
+    """Print a text and return it."""
+    print(text, flush=True)  # noqa: T201
+    return text + "\n"
+
+
+def put_into_readme(text: str) -> None:
+    """Put the output where README.md shows it; the server differs from machine to machine and is left out."""
+    path = ROOT / "README.md"
+    kept = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("Postgres "))
+    kept = re.sub(r"\n{3,}", "\n\n", kept)
+    before, _, rest = path.read_text(encoding="utf-8").partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    block = f"{MARKS[0]}\n```text\n{kept}```\n{MARKS[1]}"
+    path.write_text(before + block + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Everything that can be run: ``nox --list``. A session installs what it needs; only Python is taken for granted."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests"]
+# A Python that is not there is skipped, not downloaded.
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+
+ROOT = Path(__file__).parent
+PYTHONS = ["3.11", "3.12", "3.13"]
+GROUPS = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Install the project, editable, with groups of ``pyproject.toml``."""
+    wanted = [name for group in groups for name in nox.project.dependency_groups(GROUPS, group)]
+    session.install("-e", ".", *wanted)
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run tests; what follows ``--`` on the command line comes last."""
+    session.run("pytest", *arguments, *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Show it at work: the example change, from YAML to a proven migration that alembic runs."""
+    install(session)
+    session.run("python", "examples/demo.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Pass the tests, all but the slow ones, on each Python that is there."""
+    install(session, "test")
+    pytest(session, "-n", "auto", "-m", "not slow")
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Pass the slow tests."""
+    install(session, "test")
+    pytest(session, "-m", "slow")
+
+
+@nox.session(python=PYTHONS[0])
+def minimum(session: nox.Session) -> None:
+    """Pass the tests with the oldest versions that pyproject.toml allows."""
+    session.install("uv")
+    wanted = nox.project.dependency_groups(GROUPS, "test")
+    python = str(shutil.which("python", path=session.bin))
+    resolve = ["--resolution", "lowest-direct", "-e", ".", *wanted]
+    session.run("uv", "pip", "install", "--python", python, *resolve)
+    pytest(session, "-n", "auto", "-m", "not slow")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format and style, and who imports whom."""
+    session.install(*nox.project.dependency_groups(GROUPS, "lint"), "pytest>=8.3")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("pytest", "--noconftest", "-q", "tests/test_architecture.py")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check types, strictly."""
+    install(session, "typing")
+    session.install("nox")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write docs/commands.md and the demo's output in README.md anew."""
+    install(session)
+    session.run("python", "docs/commands.py")
+    session.run("python", "examples/demo.py", "--readme")
