@@ -110,7 +110,12 @@ class GitReader:
         position = 0
         for sha in wanted:
             end = output.index(b"\n", position)
-            size = int(output[position:end].split()[2])
+            facts = output[position:end].split()
+            if len(facts) != 3:
+                cause = f"git has no content for {sha[:12]}"
+                remedy = "The clone is incomplete: fetch it again."
+                raise ExternalError(cause, place=str(self._directory), remedy=remedy)
+            size = int(facts[2])
             contents[sha] = output[end + 1 : end + 1 + min(size, limit)]
             position = end + 1 + size + 1
         return {path: contents[blob.sha] for path, blob in blobs.items()}

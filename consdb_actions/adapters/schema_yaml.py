@@ -20,7 +20,7 @@ from consdb_actions.adapters.yaml_tree import read_tree
 from consdb_actions.errors import InputError
 from consdb_actions.schema.model import Schema
 
-__all__ = ["Lines", "ReadSchema", "load_yaml", "read_bytes", "read_yaml"]
+__all__ = ["Lines", "ReadSchema", "read_bytes", "read_yaml"]
 
 Lines = Mapping[tuple[str, ...], int]
 """Line of an object; keys are such as ``("column", "exposure", "seeing")`` or ``("version",)``."""
@@ -46,17 +46,6 @@ class ReadSchema:
     source: str
     notes: tuple[str, ...] = ()
     lines: Lines = field(default_factory=dict)
-
-
-def load_yaml(path: Path, *, expect_name: str | None = None) -> ReadSchema:
-    """Read a schema file without Felis.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read, or is no valid schema, or has another name than expected.
-    """
-    return read_yaml(read_bytes(path), source=str(path), expect_name=expect_name)
 
 
 def read_bytes(path: Path) -> bytes:

@@ -59,14 +59,6 @@ class Node:
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)
     weight: int = _NODE_WEIGHT
 
-    def plain(self) -> Any:
-        """Return the value as plain Python data, aliases expanded (bounded by ``MAX_EXPANDED``)."""
-        if isinstance(self.value, dict):
-            return {key: node.plain() for key, node in self.value.items()}
-        if isinstance(self.value, list):
-            return [node.plain() for node in self.value]
-        return self.value
-
 
 @dataclass(slots=True)
 class _Open:

@@ -35,11 +35,6 @@ class Digest:
     structure: str
     text: str
 
-    @property
-    def all(self) -> str:
-        """One digest for both parts."""
-        return _hash([self.structure, self.text])
-
 
 def digest_schema(schema: Schema) -> Digest:
     """Return the digests of a schema."""

@@ -202,17 +202,3 @@ class Schema:
             if table.name == name:
                 return table
         raise KeyError(f"{self.name}.{name}")
-
-    @property
-    def table_names(self) -> tuple[str, ...]:
-        """Names of the tables in the order of the YAML."""
-        return tuple(table.name for table in self.tables)
-
-    def referring_to(self, table: str) -> tuple[tuple[Table, Constraint], ...]:
-        """Return every foreign key that points to a table, with the table that holds it."""
-        return tuple(
-            (holder, constraint)
-            for holder in self.tables
-            for constraint in holder.foreign_keys
-            if constraint.referenced_table == table
-        )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.schema_files import CONSDB_FOLDERS, SDM_FOLDERS
 from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, Side, read_sides
-from consdb_actions.errors import InputError
+from consdb_actions.errors import ExternalError, InputError
 from tests.support.repository import Repository
 
 NEW = SDM_FOLDERS[0]
@@ -157,3 +158,6 @@ def test_reading_keeps_to_a_limit_and_shares_equal_files(repository: Repository)
     wanted = {"one": files[f"{NEW}/cdb_a.yaml"], "two": files[f"{NEW}/efd_b.yml"], "three": files["README"]}
     assert git.read(wanted, limit=3) == {"one": b"new", "two": b"new", "three": b"x"}
     assert git.read({}, limit=3) == {}
+    gone = replace(files["README"], sha="0" * 40)
+    with pytest.raises(ExternalError, match="no content for 000000000000"):
+        git.read({"gone": gone}, limit=3)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from consdb_actions.adapters.problems import FileError, Problem
-from consdb_actions.adapters.schema_yaml import load_yaml, read_yaml
+from consdb_actions.adapters.schema_yaml import read_bytes, read_yaml
 from consdb_actions.adapters.yaml_text import MAX_BYTES
 from consdb_actions.errors import InputError
 from consdb_actions.schema.model import Constraint, Index
@@ -319,15 +319,15 @@ def test_a_length_that_no_type_uses_is_left_out_with_a_note() -> None:
 def test_files(tmp_path: Path) -> None:
     path = tmp_path / "cdb_demo.yaml"
     path.write_text(SMALL, encoding="utf-8")
-    assert load_yaml(path).source == str(path)
+    assert read_bytes(path).decode() == SMALL
     for bad, words in (
         (tmp_path / "none.yaml", "no such file"),
         (tmp_path, "a folder"),
         (path / "x.yaml", "cannot be read"),
     ):
         with pytest.raises(InputError, match=words) as caught:
-            load_yaml(bad)
+            read_bytes(bad)
         assert caught.value.place == str(bad)
     path.write_bytes(b" " * (MAX_BYTES + 5))
     with pytest.raises(FileError, match="larger than 8 MiB"):
-        load_yaml(path)
+        read_yaml(read_bytes(path), source="x")

@@ -178,9 +178,6 @@ def test_lookups() -> None:
     assert "exposure" in schema
     assert "band" in schema.table("exposure")
     assert schema.table("exposure").column("band").type_text == "string(8)"
-    assert [(table.name, key.name) for table, key in schema.referring_to("exposure")] == [
-        ("exposure_quicklook", "fk_quicklook_exposure")
-    ]
     with pytest.raises(KeyError, match=r"cdb_demo\.nope"):
         schema.table("nope")
     with pytest.raises(KeyError, match=r"exposure\.nope"):
