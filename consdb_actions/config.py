@@ -27,7 +27,7 @@ __all__ = [
 CONFIG_PATH = ".github/consdb-actions.yaml"
 """Where the configuration is, relative to the root of a repository."""
 
-Severity = Literal["error", "warning", "off"]
+Severity = Literal["error", "warning", "info", "off"]
 
 
 @dataclass(frozen=True, slots=True)

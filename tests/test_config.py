@@ -95,7 +95,7 @@ def test_a_section_that_is_given_replaces_the_default() -> None:
             "lint: {severity: {a: fatal}}",
             1,
             'lint.severity.a is "fatal"',
-            "Write one of: error, warning, off.",
+            "Write one of: error, warning, info, off.",
         ),
         ("views:\n  v:\n    tabel: x", 2, "views.v lacks table", "Add table:"),
         ("views:\n  v: {table: x, rename: {a: 1}}", 2, 'views.v.rename.a must be text, not "1"', ""),

@@ -11,19 +11,22 @@ from typing import Literal
 import click
 
 from consdb_actions.adapters.config_file import load_config
-from consdb_actions.adapters.runner import Runner, inert
+from consdb_actions.adapters.runner import Level, Runner, inert
 from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, read_sides
 from consdb_actions.commands.options import format_option, option
 from consdb_actions.commands.preview_run import build_preview
+from consdb_actions.commands.rules import check_rules
 from consdb_actions.report.preview import Preview, render_markdown
 
 __all__ = ["command"]
 
 FailOn = Literal["error", "warning", "never"]
 
+_LEVELS: Mapping[str, Level] = {"error": "error", "warning": "warning", "info": "notice"}
 _COLOURS: Mapping[str, Mapping[str, object]] = {
     "error": {"fg": "red", "bold": True},
     "warning": {"fg": "yellow"},
+    "info": {},
     "ok": {"fg": "green"},
     "name": {"bold": True},
     "dim": {"dim": True},
@@ -89,6 +92,7 @@ def command(
       consdb-actions migrations preview old/cdb_latiss.yaml new/cdb_latiss.yaml
     """  # noqa: D301  (click wants the control character, not a backslash)
     settings = load_config(config)
+    check_rules(settings)
     sides = read_sides(before, after, repository=repo, schemas=schemas or DEFAULT_SCHEMAS)
     preview = build_preview(*sides, config=settings, renames=renames, everything=everything)
     runner = Runner.from_environ(os.environ)
@@ -128,7 +132,7 @@ def _announce(preview: Preview, runner: Runner) -> None:
         return
     for schema in preview.schemas:
         for finding in schema.findings:
-            level: Literal["error", "warning"] = "error" if finding.severity == "error" else "warning"
+            level = _LEVELS[finding.severity]
             message = f"{finding.path}: {finding.message.replace('`', '')}\n{finding.remedy}"
             line = schema.line_of(finding) or None
             runner.annotation(level, message, file=schema.source, line=line, title=finding.rule)

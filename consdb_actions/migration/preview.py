@@ -71,6 +71,11 @@ class SchemaPreview:
         return sum(1 for finding in self.findings if finding.severity == "error")
 
     @property
+    def warnings(self) -> int:
+        """How many findings are warnings."""
+        return sum(1 for finding in self.findings if finding.severity == "warning")
+
+    @property
     def renamed(self) -> dict[tuple[str, str], str]:
         """Old names of the columns that were renamed, by table and new name."""
         if self.decisions is None:

@@ -44,7 +44,7 @@ _FEW = 3
 _OPEN = 12
 """Up to so many statements are shown unfolded."""
 
-_ICONS = {"error": "❌", "warning": "⚠️"}
+_ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\ufe0f"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Preview:
     @property
     def warnings(self) -> int:
         """How many findings are warnings."""
-        return sum(len(schema.findings) for schema in self.schemas) - self.errors
+        return sum(schema.warnings for schema in self.schemas)
 
     @property
     def questions(self) -> int:
@@ -174,7 +174,7 @@ def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
             code(schema.name, in_table=True),
             size(schema),
             _version(schema.version),
-            tally(schema.errors, len(schema.findings) - schema.errors, schema.questions) or "none",
+            tally(schema.errors, schema.warnings, schema.questions) or "none",
         ]
         for schema in preview.schemas
     ]

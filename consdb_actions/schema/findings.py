@@ -8,7 +8,9 @@ from typing import Literal
 
 __all__ = ["RULES", "Finding", "Rule", "Severity", "with_severities"]
 
-Severity = Literal["error", "warning", "off"]
+Severity = Literal["error", "warning", "info", "off"]
+
+_ORDER = ("error", "warning", "info")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +133,4 @@ def with_severities(findings: Iterable[Finding], severities: Mapping[str, Severi
     order = {rule: number for number, rule in enumerate(RULES)}
     chosen = (replace(item, severity=severities.get(item.rule, item.severity)) for item in findings)
     kept = (item for item in chosen if item.severity != "off")
-    return tuple(sorted(kept, key=lambda item: (item.severity != "error", order[item.rule])))
+    return tuple(sorted(kept, key=lambda item: (_ORDER.index(item.severity), order[item.rule])))

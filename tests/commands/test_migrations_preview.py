@@ -225,3 +225,29 @@ def test_a_preview_imports_neither_felis_nor_a_database(repository: Repository) 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"), [("ucd-misssing", 'Did you mean "ucd-missing"?'), ("xyz", "there is no such rule")]
+)
+def test_severities_are_of_rules_that_exist(
+    repository: Repository, capsys: pytest.CaptureFixture[str], rule: str, told: str
+) -> None:
+    repository.put(CONFIG_PATH, f"lint: {{severity: {{{rule}: error}}}}")
+    assert run("main") == 2
+    assert told in capsys.readouterr().err
+
+
+def test_severities_of_lint_are_none_of_previews_business(repository: Repository) -> None:
+    repository.put(CONFIG_PATH, "lint: {severity: {two-heads: error}}")
+    assert run("main") == 0
+
+
+def test_information_is_no_objection(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = ("ucd-missing", "unit-missing", "description-end", "description-repeats")
+    repository.put(CONFIG_PATH, "lint: {severity: {" + ", ".join(f"{rule}: info" for rule in rules) + "}}")
+    repository.put(PATH, RAISED)
+    assert run("main", "--fail-on", "warning") == 0
+    out = capsys.readouterr().out
+    assert "info     there is no UCD" in out
+    assert out.endswith("Nothing to object to\n")
