@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
+from hypothesis import strategies as st
 
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
@@ -79,3 +80,44 @@ def column(rows: Rows, table: str, name: str) -> list[str | None]:
     """Return the values of one column."""
     found = rows[table]
     return [row[found.columns.index(name)] for row in found.rows]
+
+
+@st.composite
+def families(draw: st.DrawFn) -> str:
+    """Draw tables with keys of one to three columns and foreign keys between any of them."""
+    count = draw(st.integers(1, 5))
+    types = st.sampled_from(["integer", "bigint", "varchar(12)", "smallint", "double precision", "boolean"])
+    keys, out, late = [], [], []
+    for number in range(count):
+        key_types = draw(st.lists(st.sampled_from(["integer", "varchar(12)"]), min_size=1, max_size=3))
+        columns = [f"k{i} {t} NOT NULL" for i, t in enumerate(key_types)]
+        columns += [f"c{i} {t}" for i, t in enumerate(draw(st.lists(types, max_size=3)))]
+        keys.append(key_types)
+        links = []
+        for link in range(draw(st.integers(0, 2))):
+            target = draw(st.integers(0, number))
+            null = "" if draw(st.booleans()) or target == number else " NOT NULL"
+            wanted = keys[target]
+            # Columns of the key are used again where their types fit, so that keys share columns.
+            mine = [
+                f"k{i}"
+                if target != number and i < len(key_types) and key_types[i] == t and draw(st.booleans())
+                else f"f{link}_{i}"
+                for i, t in enumerate(wanted)
+            ]
+            columns += [f"{m} {t}{null}" for m, t in zip(mine, wanted, strict=True) if m.startswith("f")]
+            theirs = ", ".join(f"k{i}" for i in range(len(wanted)))
+            links.append(f"FOREIGN KEY ({', '.join(mine)}) REFERENCES t{target} ({theirs})")
+            if draw(st.booleans()):
+                links.append(f"UNIQUE ({', '.join(mine)})")
+        key = ", ".join(f"k{i}" for i in range(len(key_types)))
+        out.append(f"CREATE TABLE t{number} ({', '.join([*columns, f'PRIMARY KEY ({key})', *links])})")
+        if draw(st.booleans()):
+            deferrable = draw(st.sampled_from(["", " DEFERRABLE"]))
+            target = draw(st.integers(0, number))
+            late.append(f"ALTER TABLE t{target} ADD COLUMN late{number} {key_types[0]}")
+            if len(key_types) == 1:
+                late.append(
+                    f"ALTER TABLE t{target} ADD FOREIGN KEY (late{number}) REFERENCES t{number}{deferrable}"
+                )
+    return ";".join([*out, *late])

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from itertools import islice
 
 from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.rows import TableRows
+from consdb_actions.migration.seed.adjust import Row, agree, put_in_order
 from consdb_actions.migration.seed.demands import Demands
 from consdb_actions.migration.seed.order import can_be_empty, fill_order
 from consdb_actions.migration.seed.shape import Reference
@@ -23,8 +23,6 @@ __all__ = ["Seeding", "plan_rows"]
 
 _ATTEMPTS = 4
 _COMBINATIONS = 500
-
-Row = dict[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,26 @@ def plan_rows(snapshot: Snapshot, rows: int = 8, demands: Demands | None = None)
     Seeding
         The rows. CHECK constraints are met as far as their text was understood.
     """
-    return _Planner(snapshot, rows, demands or Demands()).plan()
+    best: Seeding | None = None
+    for defer, share in ((True, True), (True, False), (False, False)):
+        seeding = _Planner(snapshot, rows, demands or Demands(), defer=defer, share=share).plan()
+        if best is None or len(seeding.unplanned) < len(best.unplanned):
+            best = seeding
+        if not best.unplanned:
+            break
+    assert best is not None
+    return best
 
 
 class _Planner:
-    def __init__(self, snapshot: Snapshot, rows: int, demands: Demands) -> None:
-        self._count = rows
-        self._tables, self._refused = read_tables(snapshot, demands)
+    """One try: ``share`` lets rows share parts of their keys, ``defer`` fills keys that can be checked late.
+
+    Both make the rows more telling, and can lead into a dead end that rows without them avoid.
+    """
+
+    def __init__(self, snapshot: Snapshot, rows: int, demands: Demands, *, defer: bool, share: bool) -> None:
+        self._count, self._defer = rows, defer
+        self._tables, self._refused = read_tables(snapshot, demands, share=share)
         self._references = [r for table in self._tables.values() for r in table.references]
         self._order, self._cut = fill_order(
             self._tables, self._references, {name: t.nullable for name, t in self._tables.items()}
@@ -114,7 +125,7 @@ class _Planner:
             what = f"{reference.name} ({', '.join(reference.columns)})"
             if reference.target is None:
                 return f"its foreign key {what} refers to a table of another schema and may not be NULL"
-            if reference in self._cut and not reference.deferrable:
+            if reference in self._cut and not self._late(reference):
                 return (
                     f"its foreign key {what} closes a circle of tables that need each other's rows first: "
                     "none of the keys may be NULL or is deferrable"
@@ -122,6 +133,11 @@ class _Planner:
             if reference.target != table.name and self._built.get(reference.target) == []:
                 return f"its foreign key {what} needs a row of {reference.target}, which has none"
         return None
+
+    def _late(self, reference: Reference) -> bool:
+        """Whether a reference that closes a circle gets values, which later tables must then hold."""
+        nullable = self._tables[reference.table].nullable
+        return reference.deferrable and (self._defer or not can_be_empty(reference, nullable))
 
     def _rows(self, table: TablePlan, *, wanted: bool) -> list[Row]:
         references, empty = self._usable(table, wanted)
@@ -146,7 +162,7 @@ class _Planner:
             if reference.wanted:
                 if wanted and reference not in self._cut and self._built.get(reference.target or "") != []:
                     usable.append(reference)
-            elif reference in self._cut and reference.deferrable:
+            elif reference in self._cut and self._late(reference):
                 continue
             elif (
                 reference.target is None or reference in self._cut or self._built.get(reference.target) == []
@@ -162,7 +178,7 @@ class _Planner:
         """Return the values that rows must hold because rows of earlier tables refer to them."""
         asked: list[dict[str, str]] = []
         for reference in self._references:
-            if reference.target != table.name or reference not in self._cut or not reference.deferrable:
+            if reference.target != table.name or reference not in self._cut or not self._late(reference):
                 continue
             for row in self._built.get(reference.table, []):
                 values = [row[c] for c in reference.columns]
@@ -197,8 +213,8 @@ class _Planner:
                 ):
                     continue
                 row: Row = {c: keyed[c] if c in keyed else table.value(c, index) for c in table.columns}
-                _put_in_order(row, table)
-                _agree(row, table, earlier)
+                put_in_order(row, table)
+                agree(row, table, earlier)
                 return row
         return None
 
@@ -251,40 +267,3 @@ class _Planner:
                 ]
                 if len(kept) < len(rows):
                     self._built[reference.table], changed = kept, True
-
-
-def _put_in_order(row: Row, table: TablePlan) -> None:
-    """Exchange values of two columns that a CHECK compares the other way round, or take one out."""
-    for _ in table.orders:
-        for order in table.orders:
-            small, large = row[order.small], row[order.large]
-            if (
-                small is None
-                or large is None
-                or _above(large, small)
-                or (small == large and not order.strict)
-            ):
-                continue
-            free = {order.small, order.large} - table.bound
-            if len(free) == 2 and small != large:
-                row[order.small], row[order.large] = large, small
-            elif free & table.nullable:
-                row[min(free & table.nullable)] = None
-
-
-def _agree(row: Row, table: TablePlan, earlier: list[Row]) -> None:
-    """Take over values of an earlier row that shares the key to which they will move."""
-    for column, key in table.same:
-        if column in table.bound:
-            continue
-        for other in earlier:
-            if all(row[c] == other[c] for c in key):
-                row[column] = other[column]
-                break
-
-
-def _above(a: str, b: str) -> bool:
-    try:
-        return Decimal(a) > Decimal(b)
-    except InvalidOperation:
-        return a > b

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consdb_actions.migration.catalog import Column, Relation, Snapshot
 from consdb_actions.migration.seed.checks import Limits, Order
@@ -101,8 +101,19 @@ class TablePlan:
         return some | self.empty
 
 
-def read_tables(snapshot: Snapshot, demands: Demands) -> tuple[dict[str, TablePlan], dict[str, str]]:
+def read_tables(
+    snapshot: Snapshot, demands: Demands, *, share: bool = True
+) -> tuple[dict[str, TablePlan], dict[str, str]]:
     """Read all tables of a schema.
+
+    Parameters
+    ----------
+    snapshot
+        The schema.
+    demands
+        What a migration will ask.
+    share
+        Whether rows may share parts of their keys.
 
     Returns
     -------
@@ -123,7 +134,7 @@ def read_tables(snapshot: Snapshot, demands: Demands) -> tuple[dict[str, TablePl
     plans, refused = {}, {}
     for name, table in tables.items():
         plan, reason = _plan(table, demands, tables, references[name], groups, members, limits, orders[name])
-        plans[name] = plan
+        plans[name] = plan if share else replace(plan, grouped=frozenset())
         if reason:
             refused[name] = reason
     return plans, refused
