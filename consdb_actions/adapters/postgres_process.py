@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -147,7 +147,6 @@ def own_server(installation: Installation, account: Account | None) -> Iterator[
     InputError
         There is no place for its files.
     """
-    environment = server_environment(os.environ)
     base = scratch_base(account, for_programs=installation.private)
     with scratch_directory(base, PREFIX, discard) as directory:
         owner = os.getpid()
@@ -159,7 +158,9 @@ def own_server(installation: Installation, account: Account | None) -> Iterator[
             programs = (
                 _copied(installation, directory) if installation.private else installation.bin_directory
             )
-            _initdb(programs, data, environment, account)
+            with shielded():
+                # Not interrupted, as it would leave shared memory; it takes a third of a second.
+                _initdb(programs, data, account, watchdog)
             with shielded():
                 server = start(
                     [
@@ -171,11 +172,11 @@ def own_server(installation: Installation, account: Account | None) -> Iterator[
                         *_options(installation.major),
                     ],
                     cwd=directory,
-                    env=environment,
+                    env=server_environment(os.environ),
                     log=directory / "log",
                     account=account,
                 )
-                watchdog.tell(f"{server.pid}\n")
+                watchdog.tell(f"server {server.pid}\n")
             own = OwnServer(server, directory)
             _wait_until_ready(own)
             yield own
@@ -227,7 +228,7 @@ def _options(major: int) -> list[str]:
     return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
 
-def _initdb(programs: Path, data: Path, environment: Mapping[str, str], account: Account | None) -> None:
+def _initdb(programs: Path, data: Path, account: Account | None, watchdog: Process) -> None:
     done = run(
         [
             programs / "initdb",
@@ -240,10 +241,11 @@ def _initdb(programs: Path, data: Path, environment: Mapping[str, str], account:
             data,
         ],
         cwd=data,
-        env=environment,
+        env=server_environment(os.environ),
         account=account,
         check=False,
         timeout=_SECONDS_TO_START,
+        started=lambda pid: watchdog.tell(f"setup {pid}\n"),
     )
     if done.returncode != 0:
         raise ExternalError(

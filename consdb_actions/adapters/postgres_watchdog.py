@@ -10,30 +10,34 @@ from consdb_actions.adapters.shell import Process, run, start
 
 __all__ = ["discard", "server_environment", "start_watchdog"]
 
-# Ends the server of a scratch directory ($1) and removes the directory, once its input has ended. The
-# server's process id comes over the input, or else from the file that the server keeps; as the id may belong
-# to another process by then, the command line is compared.
+# Ends the server of a scratch directory ($1) and removes the directory, once its input has ended. Lines of
+# the input say which processes there are: `setup PID` is waited for, as it would leave shared memory if it
+# were killed; `server PID` is stopped. A server that is not named there is known by the file that it keeps.
+# As an id may belong to another process by then, the command line is compared.
 _SCRIPT = r"""
 trap '' HUP INT TERM
-pid=
-while read -r line; do pid=$line; done
-[ -n "$pid" ] || read -r pid < "$1/data/postmaster.pid"
-case "$pid" in
-    ''|*[!0-9]*) ;;
-    *)
-        command=$(tr '\0' ' ' < "/proc/$pid/cmdline" || ps -o args= -p "$pid")
-        case "$command" in
-            *"-D $1/data "*)
-                kill -QUIT "$pid"
-                n=0
-                while kill -0 "$pid" && [ $n -lt 50 ]; do sleep 0.1; n=$((n + 1)); done
-                kill -KILL "$pid"
-                ;;
-        esac
-        ;;
-esac
-n=0
-while [ -e "$1" ] && [ $n -lt 50 ]; do rm -rf "$1" || sleep 0.1; n=$((n + 1)); done
+ours() {
+    case "$1" in ''|*[!0-9]*) return 1 ;; esac
+    command=$(tr '\0' ' ' < "/proc/$1/cmdline" || ps -o args= -p "$1")
+    case "$command " in *"-D $directory/data "*) return 0 ;; *) return 1 ;; esac
+}
+patiently() {
+    n=0
+    while "$@" && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+}
+directory=$1 setup='' server=''
+while read -r kind pid; do
+    case "$kind" in setup) setup=$pid ;; server) server=$pid ;; esac
+done
+patiently ours "$setup"
+[ -n "$server" ] || read -r server < "$directory/data/postmaster.pid"
+if ours "$server"; then
+    kill -QUIT "$server"
+    patiently kill -0 "$server"
+    ours "$server" && kill -KILL "$server"
+fi
+remove() { rm -rf "$directory"; [ -e "$directory" ]; }
+patiently remove
 """
 
 
@@ -48,8 +52,9 @@ def start_watchdog(directory: Path) -> Process:
     Returns
     -------
     Process
-        It reads the server's process id from its input. When the input is closed, by us or by our death, it
-        stops the server if it still runs, and removes the directory if it is still there.
+        It is told of the server by lines of input, ``setup PID`` and ``server PID``. When the input is
+        closed, by us or by our death, it stops the server if it still runs, and removes the directory if it
+        is still there.
     """
     return start(_command(directory), cwd=Path("/"), env=server_environment(os.environ), piped_input=True)
 

@@ -11,7 +11,7 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from consdb_actions.redaction import redact
 __all__ = ["Account", "Completed", "Process", "run", "start", "tail"]
 
 _TAIL_LINES = 15
+_GRACE = 2.0  # seconds between asking a program to end and killing it
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,11 @@ def run(
     check: bool = True,
     account: Account | None = None,
     secrets: Iterable[str] = (),
+    started: Callable[[int], None] | None = None,
 ) -> Completed:
     """Run a program to its end.
+
+    When it takes too long or this program is interrupted, it is asked to end, and killed if it does not.
 
     Parameters
     ----------
@@ -84,6 +88,8 @@ def run(
         User to run as.
     secrets
         Values that must not stand in an error message.
+    started
+        Called with the process id once it runs.
 
     Returns
     -------
@@ -111,11 +117,13 @@ def run(
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
+        if started is not None:
+            started(process.pid)
         stdout, stderr = process.communicate(data, timeout)
     except BaseException as error:
         if process is not None:
             with shielded():
-                _kill_session(process)
+                _end_session(process)
         if isinstance(error, subprocess.TimeoutExpired):
             raise ExternalError(
                 f"`{_shown(command, secrets)}` did not end within {timeout:g} seconds and was stopped",
@@ -125,11 +133,8 @@ def run(
     completed = Completed(command, process.returncode, stdout, stderr)
     if check and completed.returncode != 0:
         words = tail(completed.stderr or completed.stdout, secrets)
-        ending = (
-            f"failed with exit code {completed.returncode}"
-            if completed.returncode > 0
-            else f"was ended by signal {-completed.returncode}"
-        )
+        code = completed.returncode
+        ending = f"failed with exit code {code}" if code > 0 else f"was ended by signal {-code}"
         raise ExternalError(f"`{_shown(command, secrets)}` {ending}" + (f":\n{words}" if words else ""))
     return completed
 
@@ -157,7 +162,7 @@ class Process:
         return self._process.poll()
 
     def tell(self, text: str) -> None:
-        """Write to its standard input, which must be a pipe; one that nobody reads any more takes nothing."""
+        """Write to its standard input, a pipe; nothing happens when nobody reads it any more."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(text.encode())
@@ -180,7 +185,7 @@ class Process:
         Parameters
         ----------
         signum
-            The signal; 0 sends none and only waits.
+            The signal; 0 only waits.
         patience
             Seconds until it is killed.
         """
@@ -189,7 +194,7 @@ class Process:
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
-            _kill_session(self._process)
+            _end_session(self._process)
 
 
 def start(
@@ -205,16 +210,10 @@ def start(
 
     Parameters
     ----------
-    args
-        The program and its arguments.
-    cwd
-        Directory to run in.
-    env
-        The whole environment.
+    args, cwd, env, account
+        As for :func:`run`.
     log
         File for its output; none by default.
-    account
-        User to run as.
     piped_input
         Whether its standard input is a pipe that ends when this process does.
 
@@ -280,12 +279,17 @@ def _popen(
         raise ExternalError(f"`{_shown(command, secrets)}` cannot be started{whose}: {reason}") from error
 
 
-def _kill_session(process: subprocess.Popen[bytes]) -> None:
-    """Kill a program and what it started in its session, and collect it."""
+def _end_session(process: subprocess.Popen[bytes]) -> None:
+    """End a program with what it started in its session, and collect it.
+
+    It is asked first, as a killed program leaves what it would have tidied up: git its locks, for one.
+    """
     if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        for signum, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, None)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signum)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             with contextlib.suppress(OSError):

@@ -155,6 +155,36 @@ def test_a_signal_while_the_server_starts(
     assert leftovers(base) == []
 
 
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_setup_is_let_finish(
+    hold: Hold, base: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
+) -> None:
+    # Killed in the middle, initdb leaves shared memory that nobody can find again.
+    finished = base.parent / f"{base.name}-finished"
+    programs = {
+        "postgres": "echo 'postgres (PostgreSQL) 17.0'",
+        "initdb": f"touch {base}/begun; sleep 1; touch {finished}; rm {base}/begun; exit 1",
+    }
+    for name, script in programs.items():
+        program = base.parent / f"{base.name}-bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("CONSDB_POSTGRES_BIN", str(program.parent))
+    holder = hold("wait", prefer="system")
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not (base / "begun").exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        os.killpg(holder.pid, signum)
+        holder.communicate(timeout=PATIENCE)
+        assert leftovers(base) == []
+        assert finished.exists()
+    finally:
+        finished.unlink(missing_ok=True)
+        shutil.rmtree(program.parent)
+
+
 @pytest.mark.parametrize("prefer", [pytest.param("auto", marks=pytest.mark.slow), "embedded"])
 def test_when_the_owner_is_killed_the_watchdog_ends_the_server(hold: Hold, base: Path, prefer: str) -> None:
     holder = hold("wait", prefer=prefer)
