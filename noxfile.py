@@ -1,4 +1,4 @@
-"""Everything that can be run: ``nox --list``. A session installs what it needs; only Python is taken for granted."""
+"""Everything that can be run: ``nox --list``. A session installs what it needs; only Python must be there."""
 
 from __future__ import annotations
 

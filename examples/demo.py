@@ -56,7 +56,9 @@ def generate(output: Path) -> str:
     command = ["consdb-actions", "migrations", "generate", "--consdb", str(output / "consdb")]
     command += ["--sdm-schemas", str(SCHEMAS / "after"), "--sdm-schemas-base", str(SCHEMAS / "before")]
     command += ["--message", MESSAGE]
-    shown = say(f"$ {shlex.join(command[:5])} \\\n    {shlex.join(command[5:9])} \\\n    {shlex.join(command[9:])}")
+    shown = say(
+        f"$ {shlex.join(command[:5])} \\\n    {shlex.join(command[5:9])} \\\n    {shlex.join(command[9:])}"
+    )
     reports = ["--report", str(output / "report.json"), "--summary", str(output / "report.md")]
     return shown + say(run([sys.executable, "-m", "consdb_actions", *command[1:], *reports]))
 
@@ -79,7 +81,9 @@ def migrate(server: ScratchServer, output: Path, section: str) -> str:
         environment = {**os.environ, "CONSDB_URL": address.render_as_string(hide_password=False)}
         log = run([sys.executable, "-m", "alembic", *command], environment)
         steps = log.count("Running ")
-        went = f"{steps} revision{'s' if steps > 1 else ''} {'back' if words[0] == 'downgrade' else 'applied'}"
+        went = (
+            f"{steps} revision{'s' if steps > 1 else ''} {'back' if words[0] == 'downgrade' else 'applied'}"
+        )
         shown += say(f"$ alembic -n {shlex.join([section, *words]):32}  {went}")
     return shown
 

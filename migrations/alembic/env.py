@@ -1,7 +1,7 @@
 """Alembic's environment for every section of ``alembic.ini``: wiring, and nothing that decides.
 
-Reads two variables. ``CONSDB_URL`` is the database. ``SDM_SCHEMAS_DIR`` is needed by the commands that compare
-(``alembic check``, ``alembic revision --autogenerate``): a checkout of sdm_schemas, or a folder with its files.
+Reads two variables. ``CONSDB_URL`` is the database. ``SDM_SCHEMAS_DIR`` is a checkout of sdm_schemas, or a
+folder with its files; only ``alembic check`` and ``alembic revision --autogenerate`` need it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def run(**where: Any) -> None:
     """Run what the command asks for, offline or on a connection."""
     context.configure(
         **where,
-        target_metadata=schema_metadata() if compares() else None,
+        target_metadata=TABLES,
         version_table=f"{SCHEMA}_version",
         version_table_schema=VERSION_SCHEMA,
         include_schemas=True,
@@ -92,6 +92,7 @@ if config.config_file_name is not None:
 if not SCHEMA:
     raise SystemExit("Name a section that has a schema: alembic -n SECTION; see alembic.ini.")
 URL = sa.make_url(environment_variable("CONSDB_URL", "the database"))
+TABLES = schema_metadata() if compares() else None
 if context.is_offline_mode():
     run(url=URL, literal_binds=True, dialect_opts={"paramstyle": "named"})
 else:
