@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging.config
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic import context
@@ -39,14 +39,14 @@ def schema_metadata() -> sa.MetaData:
     for folder in ("python/lsst/sdm/schemas", "yml", "."):
         if (path := root / folder / f"{SCHEMA}.yaml").is_file():
             described = yaml.safe_load(path.read_text(encoding="utf-8"))
-            schema = Schema.model_validate(described, context={"id_generation": True})
+            schema: Any = Schema.model_validate(described, context={"id_generation": True})
             metadata: sa.MetaData = MetaDataBuilder(schema).build()
             add_shadow_column(metadata)
             return metadata
     raise SystemExit(f"There is no {SCHEMA}.yaml in {root}.")
 
 
-def render_item(kind: str, item: Any, autogen_context: Any) -> str | bool:
+def render_item(kind: str, item: Any, autogen_context: Any) -> str | Literal[False]:
     """Write the type of pgSphere with its import."""
     if kind == "type" and isinstance(item, SPoly):
         autogen_context.imports.add("from lsst.consdb.cdb_pgsphere import SPoly")
