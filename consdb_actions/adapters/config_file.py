@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +61,8 @@ def parse_config(data: str | bytes, *, source: str) -> Config:
 
 def config_schema() -> dict[str, Any]:
     """Return the JSON Schema of the configuration."""
+    from importlib import resources
+
     text = resources.files("consdb_actions").joinpath("config.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from consdb_actions.adapters.felis_words import unknown_ucds, unknown_units
 from consdb_actions.adapters.schema_sources import RawFile, Side
@@ -10,11 +11,13 @@ from consdb_actions.adapters.schema_yaml import ReadSchema, read_yaml
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
 from consdb_actions.migration.preview import SchemaPreview, preview_schema
-from consdb_actions.migration.rename import Declaration, parse_declaration
 from consdb_actions.report.preview import Preview
 from consdb_actions.schema.findings import Finding
 from consdb_actions.schema.model import Schema
 from consdb_actions.schema.review import ViewOf
+
+if TYPE_CHECKING:
+    from consdb_actions.migration.rename import Declaration
 
 __all__ = ["build_preview"]
 
@@ -45,7 +48,7 @@ def build_preview(
     InputError
         When files after the change are wrong, with all that is wrong in them, or a declaration is none.
     """
-    declarations = [parse_declaration(text, "--rename") for text in renames]
+    declarations = _declarations(renames)
     names = sorted(before.files.keys() | after.files.keys())
     same = {name for name in names if _data(before, name) == _data(after, name)}
     new, errors = {}, []
@@ -65,6 +68,15 @@ def build_preview(
     ]
     unchanged = () if everything else tuple(sorted(same))
     return Preview(before.label, after.label, tuple(previews), unchanged)
+
+
+def _declarations(renames: Sequence[str]) -> list[Declaration]:
+    """Read what was declared; the code that knows renames is imported only where it is needed."""
+    if not renames:
+        return []
+    from consdb_actions.migration.rename import parse_declaration
+
+    return [parse_declaration(text, "--rename") for text in renames]
 
 
 def _data(side: Side, name: str) -> bytes | None:

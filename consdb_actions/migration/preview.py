@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from consdb_actions.migration.matching.declarations import Declaration, Declarations
-from consdb_actions.migration.matching.scope import concerns
-from consdb_actions.migration.rename import Decisions, decide
-from consdb_actions.migration.yaml_facts import table_facts
 from consdb_actions.schema.compare import compare, compare_columns
 from consdb_actions.schema.consistency import check_foreign_keys, check_views
 from consdb_actions.schema.delta import SchemaDelta
@@ -18,6 +15,9 @@ from consdb_actions.schema.model import Schema
 from consdb_actions.schema.review import ViewOf, review
 from consdb_actions.schema.version import Status, VersionVerdict, judge_version
 from consdb_actions.schema.words import Statement, describe, describe_rename
+
+if TYPE_CHECKING:
+    from consdb_actions.migration.rename import Decisions, Declaration
 
 __all__ = ["SchemaPreview", "preview_schema"]
 
@@ -135,10 +135,8 @@ def preview_schema(
         findings += check_views(known, after, views)
         findings += check_foreign_keys(known, after, views)
     decisions = None
-    if before is not None and after is not None and delta.changes_structure:
-        sides = table_facts(before, views), table_facts(after, views)
-        declared = [declaration for declaration in declarations if concerns(declaration, *sides)]
-        decisions = decide(*sides, Declarations.of(declared), "fail")
+    if before is not None and after is not None and (declarations or _something_went(before, after, delta)):
+        decisions = _decide(before, after, views, declarations)
         # An @id that was carried over says that this is a rename; it is no mistake then.
         renamed = {(rename.new_table, rename.new) for rename in decisions.renames}
         findings = [
@@ -160,6 +158,29 @@ def preview_schema(
         source=source,
         lines=lines or {},
     )
+
+
+def _something_went(before: Schema, after: Schema, delta: SchemaDelta) -> bool:
+    """Tell whether a name went, or an id changed hands: without that there is nothing to decide."""
+    if delta.tables_removed or any(table.columns_removed for table in delta.tables_changed):
+        return True
+    ids = ({(t.name, c.name): c.id for t in side for c in t.columns} for side in (before, after))
+    old, new = ids
+    owners = {identity: name for name, identity in old.items()}
+    return any(owners.get(identity, name) != name for name, identity in new.items())
+
+
+def _decide(
+    before: Schema, after: Schema, views: Mapping[str, ViewOf], declarations: Sequence[Declaration]
+) -> Decisions:
+    """Decide on renames, moves and losses; imported here, since most changes only add."""
+    from consdb_actions.migration.matching.scope import concerns
+    from consdb_actions.migration.rename import Declarations, decide
+    from consdb_actions.migration.yaml_facts import table_facts
+
+    sides = table_facts(before, views), table_facts(after, views)
+    declared = [declaration for declaration in declarations if concerns(declaration, *sides)]
+    return decide(*sides, Declarations.of(declared), "fail")
 
 
 def _statements(

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from consdb_actions.migration.preview import SchemaPreview
-from consdb_actions.migration.rename import Decisions, Question
 from consdb_actions.report.markdown import bullets, code, details, escape, fence, fit, prose, table
 from consdb_actions.report.preview_pictures import picture_of
 from consdb_actions.schema.findings import Finding
 from consdb_actions.schema.version import Status, VersionVerdict
 from consdb_actions.schema.words import Code, Quote, Statement
+
+if TYPE_CHECKING:
+    from consdb_actions.migration.rename import Decisions, Question
 
 __all__ = [
     "MAX_QUOTE",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from consdb_actions.migration.preview import SchemaPreview
-from consdb_actions.migration.rename import Question
 from consdb_actions.report.preview import Preview, decided
 from consdb_actions.report.preview_pictures import picture_of
 from consdb_actions.schema.version import VersionVerdict
+
+if TYPE_CHECKING:
+    from consdb_actions.migration.rename import Question
 
 __all__ = ["FORMAT", "render_json"]
 
