@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alembic.script import Script as Revision
 
+from consdb_actions.adapters.merged_revisions import Changes
 from consdb_actions.adapters.offline_sql import render
 from consdb_actions.adapters.tree import Section
 from consdb_actions.errors import InputError
@@ -23,7 +24,7 @@ def walk_section(
     wanted: Set[str],
     *,
     roles: Mapping[str, tuple[str, ...]],
-    edited: Mapping[Path, str],
+    changes: Changes,
 ) -> Iterator[tuple[Script, str]]:
     """Follow the revisions of a section from the first one, and yield those that are wanted.
 
@@ -37,8 +38,8 @@ def walk_section(
         Ids of revisions.
     roles
         Configured privileges of roles on new relations of the section's schema.
-    edited
-        Files that count as edited after they were merged, with the reason.
+    changes
+        What is new, edited or gone against the default branch.
 
     Yields
     ------
@@ -52,6 +53,12 @@ def walk_section(
     """
     history = _History(section)
     heads = {r: _shown(root, section.scripts.get_revision(r)) for r in sorted(section.scripts.get_heads())}
+    first = next(iter(heads), "")
+    removed = {
+        revision: _relative(root, path)
+        for path, revision in changes.removed.items()
+        if path.parent == section.versions
+    }
     left = set(wanted)
     for revision in section.revisions():
         if not left:
@@ -76,7 +83,8 @@ def walk_section(
                 down=_down(revision),
                 roles=roles,
                 heads=heads,
-                edited=edited.get(Path(revision.path), ""),
+                edited=Path(revision.path) in changes.edited,
+                removed=removed if revision.revision == first else {},
             ),
             source,
         )
@@ -117,7 +125,10 @@ def _down(revision: Revision) -> tuple[str, ...]:
 
 
 def _shown(root: Path, revision: Revision | None) -> str:
-    path = Path(revision.path) if revision is not None else root
+    return _relative(root, Path(revision.path)) if revision is not None else ""
+
+
+def _relative(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 

@@ -1,8 +1,8 @@
 """The SQL of a revision without a database, each statement with the Python line that sends it.
 
 Alembic's offline mode (``alembic upgrade --sql``) runs ``upgrade`` and ``downgrade`` and collects what they
-send. The tree's ``env.py`` is not run, and no connection can be opened meanwhile. The revision itself is run, as
-by all who call ``alembic``: this belongs to jobs that hold no token with which anything can be written.
+send. The tree's ``env.py`` is not run, and no connection can be opened meanwhile. The revision itself is run,
+as by all who call ``alembic``: this belongs to jobs that hold no token with which anything can be written.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def render(section: Section, script: Script, direction: Direction) -> Rendering:
     section
         Its section.
     script
-        The revision; the tree's modules must be importable.
+        The revision; the tree's modules must be importable. What it prints is printed: see :func:`quiet`.
     direction
         Which function to run.
 
@@ -96,7 +96,7 @@ def render(section: Section, script: Script, direction: Direction) -> Rendering:
         return Rendering((), 1, Failure("error", f"there is no function {direction}()", 1))
     line = function.__code__.co_firstlineno
     failure: Failure | None = None
-    with quiet(), _no_connections(), _offline(section, recorder) as context:
+    with _no_connections(), _offline(section, recorder) as context:
         try:
             with Operations.context(context):
                 function()

@@ -43,6 +43,8 @@ class Hit:
 
     Attributes
     ----------
+    tables
+        Tables and views that it concerns, with their schema.
     lock
         The lock that Postgres takes; empty where none matters.
     safe
@@ -52,7 +54,7 @@ class Hit:
     line: int
     words: str
     direction: Direction | None = None
-    table: str = ""
+    tables: tuple[str, ...] = ()
     lock: str = ""
     safe: str = ""
     sql: str = ""
@@ -77,8 +79,6 @@ class Finding:
     acknowledged: str | None = None
 
 
-def at(
-    step: Step, direction: Direction, words: str, *, table: object = "", lock: str = "", safe: str = ""
-) -> Hit:
+def at(step: Step, direction: Direction, words: str, *tables: object, lock: str = "", safe: str = "") -> Hit:
     """Return a hit on a statement."""
-    return Hit(step.line, words, direction, str(table), lock, safe, step.sql)
+    return Hit(step.line, words, direction, tuple(map(str, tables)), lock, safe, step.sql)

@@ -168,7 +168,9 @@ class Script:
     heads
         Files of all heads of the section, by revision.
     edited
-        Why this revision counts as edited after it was merged; empty when it does not.
+        Whether this revision does something else than when it was merged.
+    removed
+        Merged revisions of the section that are gone, with their files; told to its first head alone.
     """
 
     file: str
@@ -182,7 +184,8 @@ class Script:
     down: tuple[str, ...] = ()
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     heads: Mapping[str, str] = field(default_factory=dict)
-    edited: str = ""
+    edited: bool = False
+    removed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def runs(self) -> tuple[Run, Run]:

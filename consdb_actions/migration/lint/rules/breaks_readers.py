@@ -47,7 +47,7 @@ def check(script: Script) -> Iterator[Hit]:
                 if table in step.before.views and table not in remade:
                     words = f"view {table} goes away"
             if words and step.is_filled(table):
-                yield at(step, "upgrade", f"{words}; who reads it fails", table=table, lock=EXCLUSIVE)
+                yield at(step, "upgrade", f"{words}; who reads it fails", table, lock=EXCLUSIVE)
 
 
 def _renamed(step: Step, action: Rename, added: set[tuple[Name, str]]) -> str:

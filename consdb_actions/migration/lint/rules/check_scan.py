@@ -33,7 +33,7 @@ def check(script: Script) -> Iterator[Hit]:
             if action.constraint.kind == "check" and action.constraint.valid:
                 name = action.constraint.name or "a CHECK"
                 words = f"{name} reads all of {action.table} while nobody can use it"
-                yield at(step, "upgrade", words, table=action.table, lock=EXCLUSIVE)
+                yield at(step, "upgrade", words, action.table, lock=EXCLUSIVE)
     for step, table, name in early_validations(script.upgrade, "check"):
         words = f"{name} of {table} is validated in the transaction that added it, which holds its lock"
-        yield at(step, "upgrade", words, table=table, lock=EXCLUSIVE)
+        yield at(step, "upgrade", words, table, lock=EXCLUSIVE)

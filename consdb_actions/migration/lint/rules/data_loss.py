@@ -34,4 +34,4 @@ def check(script: Script) -> Iterator[Hit]:
     """Yield what the upgrade removes."""
     for loss in losses(script.upgrade):
         words = f"{loss.what} is lost, and the downgrade cannot bring it back"
-        yield at(loss.step, "upgrade", words, table=loss.table, lock=EXCLUSIVE)
+        yield at(loss.step, "upgrade", words, loss.table, lock=EXCLUSIVE)

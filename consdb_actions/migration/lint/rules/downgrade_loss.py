@@ -37,7 +37,7 @@ def check(script: Script) -> Iterator[Hit]:
             others.append(loss.what)
     listed = [f"{_some(names)} of {table}" for table, names in columns.items()]
     words = f"what was written since the upgrade is lost: {'; '.join([*others, *listed])}"
-    yield at(found[0].step, "downgrade", words, table=", ".join(dict.fromkeys(str(f.table) for f in found)))
+    yield at(found[0].step, "downgrade", words, *dict.fromkeys(loss.table for loss in found))
 
 
 def _some(names: list[str]) -> str:

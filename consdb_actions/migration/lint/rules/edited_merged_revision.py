@@ -12,7 +12,7 @@ __all__ = ["RULE", "check"]
 RULE = Rule(
     id="edited-merged-revision",
     severity="error",
-    summary="A revision on the default branch is edited.",
+    summary="A revision on the default branch is edited or removed.",
     doc="""\
 Databases that have run the revision never see the change, and from then on differ from those that run it
 later. What counts is what the file does: comments, its description, the order of imports and the layout
@@ -23,6 +23,8 @@ what git knows.""",
 
 
 def check(script: Script) -> Iterator[Hit]:
-    """Yield the revision when it was edited."""
+    """Yield the revision when it was edited, and those that were taken away."""
     if script.edited:
-        yield Hit(script.line, f"revision {script.revision} is merged already and {script.edited}")
+        yield Hit(script.line, f"revision {script.revision} is merged already and does something else now")
+    for revision, file in script.removed.items():
+        yield Hit(script.line, f"revision {revision} ({file}) is merged already and is gone")

@@ -45,7 +45,7 @@ def check(script: Script) -> Iterator[Hit]:
                         f"{name} checks every row of {action.table} against {constraint.refers} while nobody "
                         "can write to either"
                     )
-                    yield at(step, "upgrade", words, table=action.table, lock=SHARE_ROW_EXCLUSIVE)
+                    yield at(step, "upgrade", words, action.table, lock=SHARE_ROW_EXCLUSIVE)
     for step, table, name in early_validations(script.upgrade, "foreign"):
         words = f"{name} of {table} is validated in the transaction that added it, which holds its lock"
-        yield at(step, "upgrade", words, table=table, lock=SHARE_ROW_EXCLUSIVE)
+        yield at(step, "upgrade", words, table, lock=SHARE_ROW_EXCLUSIVE)

@@ -31,4 +31,4 @@ def check(script: Script) -> Iterator[Hit]:
                 words = (
                     f"index {action.name} is built over all of {action.table} while nobody can write to it"
                 )
-                yield at(step, "upgrade", words, table=action.table, lock=SHARE)
+                yield at(step, "upgrade", words, action.table, lock=SHARE)

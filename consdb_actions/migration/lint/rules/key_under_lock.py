@@ -51,4 +51,4 @@ def check(script: Script) -> Iterator[Hit]:
                 if constraint.kind in _KINDS and not constraint.index:
                     name = constraint.name or _KINDS[constraint.kind]
                     words = f"{name} builds its index over all of {action.table} while nobody can use it"
-                    yield at(step, "upgrade", words, table=action.table, lock=EXCLUSIVE)
+                    yield at(step, "upgrade", words, action.table, lock=EXCLUSIVE)

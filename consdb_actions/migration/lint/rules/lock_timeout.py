@@ -42,7 +42,7 @@ def check(script: Script) -> Iterator[Hit]:
                 tables.add(name)
     if first is not None:
         words = f"locks are waited for without limit: {listed(tables)}"
-        yield at(first, "upgrade", words, table=listed(tables), lock=EXCLUSIVE)
+        yield at(first, "upgrade", words, *sorted(tables), lock=EXCLUSIVE)
 
 
 def _in_use(step: Step, name: Name) -> bool:

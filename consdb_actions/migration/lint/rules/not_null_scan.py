@@ -50,4 +50,4 @@ def check(script: Script) -> Iterator[Hit]:
                 if (column and not column.nullable) or (table and table.proves_not_null(name)):
                     continue
                 words = f"SET NOT NULL on {name} reads all of {action.table} while nobody can use it"
-                yield at(step, "upgrade", words, table=action.table, lock=EXCLUSIVE)
+                yield at(step, "upgrade", words, action.table, lock=EXCLUSIVE)

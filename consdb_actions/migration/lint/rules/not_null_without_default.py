@@ -33,4 +33,4 @@ def check(script: Script) -> Iterator[Hit]:
                 if not action.column.nullable and not action.column.default:
                     name = action.column.name
                     words = f"{action.table} cannot get the NOT NULL column {name} once it holds rows"
-                    yield at(step, run.direction, words, table=action.table, lock=EXCLUSIVE)
+                    yield at(step, run.direction, words, action.table, lock=EXCLUSIVE)

@@ -39,4 +39,4 @@ def check(script: Script) -> Iterator[Hit]:
             reason = reason or rewrite_reason(column.type if column else None, action.type)
             if reason:
                 words = f"changing the type of {action.column} rewrites {action.table}: {reason}"
-                yield at(step, "upgrade", words, table=action.table, lock=EXCLUSIVE)
+                yield at(step, "upgrade", words, action.table, lock=EXCLUSIVE)

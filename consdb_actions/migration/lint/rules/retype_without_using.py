@@ -36,4 +36,4 @@ def check(script: Script) -> Iterator[Hit]:
                 if column is not None and casts_by_itself(column.type, action.type) is False:
                     change = f"from {column.type} to {action.type}"
                     words = f"{action.table}.{action.column} cannot be changed {change} without USING"
-                    yield at(step, run.direction, words, table=action.table, lock=EXCLUSIVE)
+                    yield at(step, run.direction, words, action.table, lock=EXCLUSIVE)

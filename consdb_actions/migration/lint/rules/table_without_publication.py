@@ -42,4 +42,4 @@ def check(script: Script) -> Iterator[Hit]:
             continue
         step = run.made_at(name)
         if step is not None:
-            yield at(step, "upgrade", f"table {name} is new, and no publication gains it", table=name)
+            yield at(step, "upgrade", f"table {name} is new, and no publication gains it", name)

@@ -38,4 +38,4 @@ def check(script: Script) -> Iterator[Hit]:
             ]
             if bare:
                 words = f"{listed(bare)} is named without a schema"
-                yield at(step, run.direction, words, table=listed(bare))
+                yield at(step, run.direction, words, *bare)

@@ -29,4 +29,4 @@ def check(script: Script) -> Iterator[Hit]:
             step = run.made_at(name)
             if step is not None:
                 words = f"{name} is made anew without {in_words(grants)}, which it had before"
-                yield at(step, run.direction, words, table=name)
+                yield at(step, run.direction, words, name)

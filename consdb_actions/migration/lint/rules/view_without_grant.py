@@ -27,4 +27,4 @@ def check(script: Script) -> Iterator[Hit]:
     for name, wanted in ungranted(script, script.upgrade.end.views):
         step = script.upgrade.made_at(name)
         if step is not None:
-            yield at(step, "upgrade", f"view {name} is made without {in_words(wanted)}", table=name)
+            yield at(step, "upgrade", f"view {name} is made without {in_words(wanted)}", name)

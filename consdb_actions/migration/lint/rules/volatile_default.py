@@ -32,4 +32,4 @@ def check(script: Script) -> Iterator[Hit]:
             if isinstance(action, AddColumn) and action.column.volatile and step.is_filled(action.table):
                 default = f"the default of {action.column.name} ({action.column.volatile})"
                 words = f"{default} is computed for each row, which rewrites {action.table}"
-                yield at(step, "upgrade", words, table=action.table, lock=EXCLUSIVE)
+                yield at(step, "upgrade", words, action.table, lock=EXCLUSIVE)

@@ -1,0 +1,167 @@
+"""Which revisions of a checkout are new, edited or gone against the default branch (rule M12)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consdb_actions.adapters.git_read import Blob, GitReader
+from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.migration.lint.same_program import same_program
+
+__all__ = ["Changes", "revision_id", "revision_changes"]
+
+_DEFAULTS = ("origin/HEAD", "origin/main", "main")
+_LIMIT = 4 * 1024 * 1024  # bytes of a revision file that are compared
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How the revision files differ from a commit.
+
+    Attributes
+    ----------
+    base
+        The commit; empty where there is nothing to compare with, and then ``note`` says why.
+    new
+        Files that are not in it.
+    edited
+        Files that do something else than in it.
+    removed
+        Files of it that are not there any more, with the revision that they held.
+    """
+
+    base: str = ""
+    new: frozenset[Path] = frozenset()
+    edited: frozenset[Path] = frozenset()
+    removed: Mapping[Path, str] = field(default_factory=dict)
+    note: str = ""
+
+
+def revision_changes(root: Path, folders: Iterable[Path], base: str | None) -> Changes:
+    """Compare the revision files of a tree with the commit at which its branch left another.
+
+    Parameters
+    ----------
+    root
+        The tree.
+    folders
+        Its ``versions`` folders.
+    base
+        The other branch or commit; the default branch when None.
+
+    Returns
+    -------
+    Changes
+        What differs. Without ``base``, a tree that is no checkout has none, and says so.
+
+    Raises
+    ------
+    InputError
+        Git knows no such ``base``.
+    """
+    try:
+        return _compare(root.resolve(), [folder.resolve() for folder in folders], base)
+    except (InputError, ExternalError) as error:
+        if base is not None:
+            raise
+        return Changes(note=error.cause)
+
+
+def _compare(root: Path, folders: list[Path], base: str | None) -> Changes:
+    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), None)
+    if top is None:
+        raise InputError("the tree is no git checkout", place=str(root), remedy="Leave --base away.")
+    git = GitReader(root)
+    commit = _base_commit(git, base)
+    inside = [folder for folder in folders if folder.is_relative_to(top)]
+    if not inside:
+        raise InputError("no folder of revisions is in the checkout", place=str(top))
+    before = {
+        top / path: blob
+        for path, blob in git.files(commit, [f.relative_to(top).as_posix() for f in inside]).items()
+        if path.endswith(".py") and not blob.is_link
+    }
+    now = {path for folder in inside for path in folder.glob("*.py")}
+    texts = _texts(git, before)
+    edited = {path for path in now & set(before) if not same_program(texts[path], _read(path))}
+    new = now - set(before)
+    return Changes(
+        commit,
+        frozenset(new - _moved(new, texts, set(before) - now)),
+        frozenset(edited),
+        _removed(set(before) - now, texts, now),
+    )
+
+
+def _base_commit(git: GitReader, base: str | None) -> str:
+    head = git.commit("HEAD")
+    if base is not None:
+        commit = git.commit(base)
+    else:
+        commit = next((c for name in _DEFAULTS if (c := _commit(git, name))), "")
+        if not commit:
+            raise InputError(f"git knows none of {', '.join(_DEFAULTS)}", remedy="Name one with --base.")
+    try:
+        return git.merge_base(head, commit)
+    except InputError:
+        # A shallow clone has no common commit; the branch as it is now is the next best.
+        return commit
+
+
+def _commit(git: GitReader, name: str) -> str:
+    try:
+        return git.commit(name)
+    except InputError:
+        return ""
+
+
+def _texts(git: GitReader, blobs: Mapping[Path, Blob]) -> dict[Path, str]:
+    contents = git.read({str(path): blob for path, blob in blobs.items()}, limit=_LIMIT)
+    return {Path(path): data.decode("utf-8", "replace") for path, data in contents.items()}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"this revision cannot be read: {error.strerror}", place=str(path)) from error
+
+
+def _moved(new: set[Path], texts: Mapping[Path, str], gone: set[Path]) -> set[Path]:
+    """Return new files that only have another name than one that is gone."""
+    return {path for path in new if any(same_program(texts[old], _read(path)) for old in gone)}
+
+
+def _removed(gone: set[Path], texts: Mapping[Path, str], now: set[Path]) -> dict[Path, str]:
+    """Return files whose revision is in no file any more."""
+    if not gone:
+        return {}
+    left = {revision_id(_read(path)) for path in now}
+    found = {path: revision_id(texts[path]) for path in gone}
+    return {path: revision for path, revision in found.items() if revision and revision not in left}
+
+
+def revision_id(source: str) -> str:
+    """Return the revision that a file says it is; empty when it says none."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return ""
+    for node in body:
+        if isinstance(node, ast.AnnAssign):
+            targets: list[ast.expr] = [node.target]
+        elif isinstance(node, ast.Assign):
+            targets = node.targets
+        else:
+            continue
+        value = node.value
+        if (
+            isinstance(targets[0], ast.Name)
+            and targets[0].id == "revision"
+            and isinstance(value, ast.Constant)
+        ):
+            return str(value.value)
+    return ""

@@ -1,0 +1,156 @@
+"""``consdb-actions migrations lint``: locks, rewrites and other dangers, without a database."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from consdb_actions.commands.options import format_option, option
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.adapters.tree import Tree
+    from consdb_actions.migration.lint.result import LintResult
+
+__all__ = ["command"]
+
+FailOn = Literal["error", "warning", "never"]
+
+_COLOURS: Mapping[str, Mapping[str, object]] = {
+    "error": {"fg": "red", "bold": True},
+    "warning": {"fg": "yellow"},
+    "ok": {"fg": "green"},
+    "dim": {"dim": True},
+}
+
+
+@click.command()
+@option(
+    "--consdb",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Checkout of lsst-dm/consdb, or a tree of that shape.",
+)
+@option(
+    "--section",
+    "sections",
+    multiple=True,
+    metavar="NAME",
+    help="Only this section or schema. May be repeated.",
+)
+@option(
+    "--revision",
+    "revisions",
+    multiple=True,
+    metavar="ID|FILE",
+    help="Only this revision, by its id or its file. May be repeated.",
+)
+@option(
+    "--base",
+    metavar="GITREV",
+    help="Branch or commit against which revisions are new; the default branch by default.",
+)
+@option(
+    "--new-only/--all",
+    "new_only",
+    default=None,
+    help="Only new and edited revisions, or the whole history; by default what is new, or else the heads.",
+)
+@option(
+    "--fail-on",
+    type=click.Choice(["error", "warning", "never"]),
+    default="error",
+    show_default=True,
+    help="When to exit with 1: on errors, on warnings as well, or never; acknowledged ones do not count.",
+)
+@option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration; .github/consdb-actions.yaml by default.",
+)
+@format_option()
+def command(
+    consdb: Path,
+    sections: tuple[str, ...],
+    revisions: tuple[str, ...],
+    base: str | None,
+    new_only: bool | None,
+    fail_on: FailOn,
+    config: Path | None,
+    output_format: str,
+) -> int:
+    """Look for locks, rewrites and other dangers in revisions, without a database.
+
+    The SQL of upgrade() and downgrade() is made in Alembic's offline mode and read by Postgres' own parser.
+    A comment in the revision acknowledges a finding, on the line before the statement or on it:
+
+    \b
+      # consdb: ack data-loss: DM-12345, never filled
+
+    Revisions are Python and are run to get their SQL, as alembic itself runs them: use it in jobs that hold
+    no token with which anything can be written.
+    """  # noqa: D301  (click wants the control character, not a backslash)
+    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.runner import Runner, inert
+    from consdb_actions.adapters.tree import read_tree
+    from consdb_actions.commands.lint_run import Selection, lint_tree
+    from consdb_actions.commands.rules import check_rules
+    from consdb_actions.report.lint import render_json, render_markdown, render_text
+
+    settings = load_config(config)
+    check_rules(settings)
+    tree = read_tree(consdb)
+    everything = None if new_only is None else not new_only
+    result = lint_tree(tree, Selection(sections, revisions, base, everything), settings)
+    runner = Runner.from_environ(os.environ)
+    _announce(result, tree, runner)
+    # A name of the schema at the start of a line must not be taken for a command of the runner.
+    shown = inert if runner.on_runner else str
+    if output_format == "json":
+        click.echo(json.dumps(render_json(result), indent=2, ensure_ascii=False))
+    elif output_format == "markdown":
+        click.echo(shown(render_markdown(result)))
+    else:
+        click.echo(shown(render_text(result, _prefix(tree), _paint)))
+    return _exit_code(result, fail_on)
+
+
+def _paint(text: str, kind: str) -> str:
+    """Colour a text; click takes the colour away where there is no terminal."""
+    return click.style(text, **_COLOURS[kind])  # type: ignore[arg-type]
+
+
+def _prefix(tree: Tree) -> str:
+    """Return what stands before a file's path, so that it can be opened from here."""
+    root, here = tree.root, Path.cwd()
+    shown = root.relative_to(here) if root.is_relative_to(here) else root
+    return "" if shown == Path() else f"{shown.as_posix()}/"
+
+
+def _exit_code(result: LintResult, fail_on: FailOn) -> int:
+    if fail_on == "never":
+        return 0
+    return int(result.count("error") + (result.count("warning") if fail_on == "warning" else 0) > 0)
+
+
+def _announce(result: LintResult, tree: Tree, runner: Runner) -> None:
+    """On a runner, show errors and warnings beside their lines, and the whole as a summary."""
+    if not runner.on_runner:
+        return
+    from consdb_actions.report.lint import advice, render_markdown
+
+    for finding in result.open:
+        if finding.severity != "info":
+            message = f"{finding.hit.words}\n{advice(finding)}"
+            place = tree.root / finding.file
+            runner.annotation(
+                finding.severity, message, file=place, line=finding.hit.line, title=finding.rule
+            )
+    runner.output("errors", str(result.count("error")))
+    runner.output("warnings", str(result.count("warning")))
+    runner.summary(render_markdown(result))
