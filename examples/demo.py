@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
@@ -35,6 +35,7 @@ def main() -> int:
     output: Path = arguments.output
     prepare(output)
     printed = [generate(output)]
+    printed.append(say(f"\n$ cd {output / 'consdb'}"))
     with scratch_server() as server:
         printed += [migrate(server, output, section) for section in changed(output)]
     printed.append(farewell(output))
@@ -77,9 +78,9 @@ def migrate(server: ScratchServer, output: Path, section: str) -> str:
         server.execute(section, f"CREATE SCHEMA {name}")
     shown = ""
     for words in (["upgrade", "head"], ["downgrade", "-1"], ["upgrade", "head"]):
-        command = ["-c", str(output / "consdb" / "alembic.ini"), "-n", section, *words]
-        environment = {**os.environ, "CONSDB_URL": address.render_as_string(hide_password=False)}
-        log = run([sys.executable, "-m", "alembic", *command], environment)
+        variables = {"CONSDB_URL": address.render_as_string(hide_password=False)}
+        command = [sys.executable, "-m", "alembic", "-n", section, *words]
+        log = run(command, directory=output / "consdb", variables=variables)
         steps = log.count("Running ")
         went = (
             f"{steps} revision{'s' if steps > 1 else ''} {'back' if words[0] == 'downgrade' else 'applied'}"
@@ -93,9 +94,12 @@ def farewell(output: Path) -> str:
     return say(f"\nThe report, as it stands in a pull request: {output / 'report.md'}")
 
 
-def run(command: Sequence[str], environment: dict[str, str] | None = None) -> str:
+def run(command: Sequence[str], directory: Path = ROOT, variables: Mapping[str, str] | None = None) -> str:
     """Run a program and return what it printed; end the demo where it fails."""
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", **(variables or {})}
+    done = subprocess.run(  # noqa: S603
+        command, cwd=directory, env=environment, capture_output=True, encoding="utf-8", check=False
+    )
     if done.returncode:
         sys.exit(f"{shlex.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return (done.stdout or done.stderr).rstrip()

@@ -1,0 +1,74 @@
+"""Write ``docs/commands.md`` from the command line itself; ``--check`` only tells whether it is current."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from consdb_actions.cli import cli
+
+TARGET = Path(__file__).with_name("commands.md")
+
+HEAD = """\
+# Commands
+
+This page is made by `nox -s docs` from the command line itself.
+
+Every option can also be given as the environment variable that stands beside it; this is how the actions pass
+their inputs. Exit codes: 0 done or nothing to do; 1 a check failed or a question is open; 2 usage or
+configuration; 3 an external service failed; 4 a bug of ours; 130 interrupted.
+"""
+
+
+def render() -> str:
+    """Return the whole page."""
+    return "\n".join([HEAD, *_pages(cli, click.Context(cli, info_name="consdb-actions"))])
+
+
+def _pages(command: click.Command, context: click.Context) -> Iterator[str]:
+    if isinstance(command, click.Group):
+        if context.parent is not None:
+            yield f"## {context.command_path}\n\n{_prose(command)}\n"
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            if below is not None and not below.hidden:
+                yield from _pages(below, click.Context(below, info_name=name, parent=context))
+        return
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield f"### {context.command_path}\n\n```text\n{context.command_path} {usage}\n```\n\n{_prose(command)}\n"
+    rows = [_row(p, context) for p in command.params if isinstance(p, click.Option) and not p.hidden]
+    if rows:
+        yield "\n".join(["| option | variable | meaning |", "| --- | --- | --- |", *rows]) + "\n"
+
+
+def _prose(command: click.Command) -> str:
+    r"""Return the help, with what stands after ``\b`` as it stands in the source."""
+    paragraphs = inspect.cleandoc(command.help or "").partition("\f")[0].strip().split("\n\n")
+    return "\n\n".join(
+        f"```text\n{inspect.cleandoc(p.removeprefix(chr(8)))}\n```" if p.startswith("\b") else p
+        for p in paragraphs
+    )
+
+
+def _row(option: click.Option, context: click.Context) -> str:
+    record = option.get_help_record(context)
+    names = record[0] if record else ", ".join(option.opts)
+    variable = option.envvar if isinstance(option.envvar, str) else ""
+    notes = []
+    if option.required:
+        notes.append("Required.")
+    if option.show_default and option.default not in (None, ()):
+        notes.append(f"Default: `{option.default}`.")
+    meaning = " ".join([option.help or "", *notes]).replace("|", r"\|").replace("*", r"\*")
+    names = names.replace("|", r"\|")
+    return f"| `{names}` | {f'`{variable}`' if variable else ''} | {meaning} |"
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(0 if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == render() else 1)
+    TARGET.write_text(render(), encoding="utf-8")
