@@ -23,7 +23,7 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 def install(session: nox.Session, *groups: str) -> None:
     """Install the project, editable, with groups of ``pyproject.toml``."""
     wanted = [name for group in groups for name in nox.project.dependency_groups(GROUPS, group)]
-    session.install("-e", ".", *wanted)
+    session.install("-e", ".[lint]", *wanted)
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
@@ -58,7 +58,7 @@ def minimum(session: nox.Session) -> None:
     session.install("uv")
     wanted = nox.project.dependency_groups(GROUPS, "test")
     python = str(shutil.which("python", path=session.bin))
-    resolve = ["--resolution", "lowest-direct", "-e", ".", *wanted]
+    resolve = ["--resolution", "lowest-direct", "-e", ".[lint]", *wanted]
     session.run("uv", "pip", "install", "--python", python, *resolve)
     pytest(session, "-n", "auto", "-m", "not slow")
 
@@ -82,7 +82,8 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write docs/commands.md and the demo's output in README.md anew."""
+    """Write docs/commands.md, the rules of lint and the demo's output in README.md anew."""
     install(session)
     session.run("python", "docs/commands.py")
+    session.run("python", "docs/rules_lint.py")
     session.run("python", "examples/demo.py", "--readme")

@@ -40,7 +40,7 @@ def main() -> int:
         printed += [migrate(server, output, section) for section in changed(output)]
     printed.append(farewell(output))
     if arguments.readme:
-        put_into_readme("\n".join(printed))
+        put_into_readme("".join(printed))
     return 0
 
 

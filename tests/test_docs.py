@@ -1,0 +1,51 @@
+"""The documents say what is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RULES = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+EXPECTED = [*(f"M{n}" for n in range(1, 18)), "F2", "F3", *(f"S{n}" for n in range(1, 6))]
+
+
+def test_commands_are_current() -> None:
+    done = subprocess.run([sys.executable, "docs/commands.py", "--check"], cwd=ROOT, check=False)
+    assert done.returncode == 0, "run `nox -s docs`, or `python docs/commands.py`"
+
+
+def test_every_rule_has_a_heading() -> None:
+    assert re.findall(r"^## (\w+)$", RULES, re.MULTILINE) == EXPECTED
+
+
+@pytest.mark.parametrize("rule", EXPECTED)
+def test_every_rule_names_its_code_and_a_test_that_exists(rule: str) -> None:
+    section = re.split(r"^## ", RULES.partition(f"## {rule}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    named = re.search(r"Code: `([^`]+)`\. Test: `([^`:]+)::(\w+)`\.", section)
+    assert named, "a rule ends with: Code: `path`. Test: `path::name`."
+    code, path, name = named.groups()
+    assert (ROOT / code).is_file()
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("page", sorted(p for p in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http:", "https:")):
+            assert (page.parent / target).exists(), target
+
+
+def test_paths_named_in_the_design_exist() -> None:
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8") + (ROOT / "CONTRIBUTING.md").read_text(
+        encoding="utf-8"
+    )
+    places = [ROOT, ROOT / "consdb_actions", ROOT / "consdb_actions" / "migration", ROOT / "migrations"]
+    for path in re.findall(r"`((?:[a-z_]+/)+[a-z_.]*)`", text):
+        assert any((place / path).exists() for place in places), path
