@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from consdb_actions.adapters.interrupts import Terminated, shielded, unwinding_on_signals
+
+
+@pytest.fixture(autouse=True)
+def default_handlers() -> Iterator[None]:
+    """A server that another test left running has handlers of its own; here the defaults count."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class Work:
