@@ -191,8 +191,11 @@ class Engine:
         views = {
             v.name: ViewRule(v.table, dict(v.rename))
             for v in self.config.views
-            # A tree whose history has a table of this name keeps it as a table.
-            if v.name in tables and v.table in tables and v.name not in before.catalog.tables
+            # A tree whose history has a table of this name keeps it as a table; a view that the database
+            # has already follows its table, whether the file lists it or not.
+            if v.table in tables
+            and v.name not in before.catalog.tables
+            and (v.name in tables or v.name in before.catalog.views)
         }
         metadata, columns = build_metadata(loaded, self.shadow, views)
         with open_database(self.server, database) as engine:
@@ -373,12 +376,9 @@ def _asked(question: Any) -> Asked:
 
 
 def _asked_value(question: ValueQuestion) -> Asked:
-    fill, no_fill = question.answers
-    return Asked(
-        words=question.words,
-        proposals=(),
-        answers=(("give the value", (fill,)), ("no row lacks a value", (no_fill,))),
-    )
+    meanings = {"--fill": "give the value", "--no-fill": "no row lacks a value"}
+    answers = tuple((meanings.get(a.split()[0], "drop the values"), (a,)) for a in question.answers)
+    return Asked(words=question.words, proposals=(), answers=answers)
 
 
 def _views_behind_words(before: Database, wanted: Wanted) -> tuple[str, ...]:

@@ -41,6 +41,15 @@ class Revision:
     created: datetime
 
 
+def _render_sql(expression: sa.ColumnElement[Any], **_: Any) -> str:
+    """Give the text of an expression as it is written into the script.
+
+    Alembic would compile it, which doubles each percent sign and takes the escapes of colons away: the script
+    would then hold other text than the schema (rule M13).
+    """
+    return str(getattr(expression, "text", expression))
+
+
 @renderers.dispatch_for(Statement)
 def _render_statement(context: AutogenContext, op: Statement) -> str:
     """Render as ``op.execute`` with one string a line, so that long statements can be read."""
@@ -121,9 +130,9 @@ def render_body(
         "render_item": render_item,
         "target_metadata": sa.MetaData(),
     }
-    context = AutogenContext(
-        migration_context(connection, section, **options), opts=options, autogenerate=False
-    )
+    migration = migration_context(connection, section, **options)
+    migration.impl.render_ddl_sql_expr = _render_sql  # type: ignore[assignment, method-assign]
+    context = AutogenContext(migration, opts=options, autogenerate=False)
     script = ops.MigrationScript(
         "", upgrade_ops=ops.UpgradeOps(list(upgrade)), downgrade_ops=ops.DowngradeOps(list(downgrade))
     )

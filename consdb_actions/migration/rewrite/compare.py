@@ -17,7 +17,7 @@ __all__ = ["compare"]
 
 
 def compare(plan: Plan, facts: Facts) -> Plan:
-    """Add changed constraints, indexes and defaults of tables that both sides have.
+    """Add changed constraints, indexes, defaults and NOT NULL of tables that both sides have.
 
     Constraints of a new table come with its CREATE TABLE, its indexes do not.
     """
@@ -30,6 +30,7 @@ def compare(plan: Plan, facts: Facts) -> Plan:
         described = facts.direction == "upgrade"
         out.extend(compare_constraints(facts.schema, before, after, described=described))
         out.extend(_defaults(facts.schema, before, after))
+        out.extend(_nullability(facts.schema, before, after))
     return replace(plan, ops=(*plan.ops, *out))
 
 
@@ -46,4 +47,18 @@ def _defaults(schema: str, before: TableState, after: TableState) -> Iterator[op
             existing_type=column.type,
             existing_nullable=column.nullable,
             modify_server_default=default,
+        )
+
+
+def _nullability(schema: str, before: TableState, after: TableState) -> Iterator[ops.AlterColumnOp]:
+    for column in after.columns.values():
+        old = before.columns.get(column.name)
+        if old is None or old.nullable == column.nullable:
+            continue
+        yield ops.AlterColumnOp(
+            after.name,
+            column.name,
+            schema=schema,
+            existing_type=old.type if column.nullable else column.type,
+            modify_nullable=column.nullable,
         )

@@ -160,7 +160,8 @@ def _named_like(described: TableState, actual: TableState) -> TableState:
             primary_key=replace(key, name=automatic),
             uniques=(*described.uniques, Unique(key.name, key.columns)),
         )
-    if found is not None and key.columns == found.columns:
+    taken = {u.name for u in described.uniques if u.columns != key.columns}
+    if found is not None and key.columns == found.columns and found.name not in taken:
         return replace(described, primary_key=found)
     kept = {u.name for u in described.uniques}
     promoted = [

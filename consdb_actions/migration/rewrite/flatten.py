@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from alembic.operations import ops
 
@@ -13,7 +14,7 @@ __all__ = ["flatten"]
 
 
 def flatten(plan: Plan, facts: Facts) -> Plan:
-    """Take the operations out of their tables, and split ``alter_column`` by phase."""
+    """Take the operations out of their tables, and split ``alter_column`` by what it does."""
     return replace(plan, ops=tuple(part for op in _leaves(plan.ops) for part in _split(op)))
 
 
@@ -26,43 +27,22 @@ def _leaves(operations: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateO
 
 
 def _split(op: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
-    """Split type and relaxed NULL, default, tightened NULL, and comment."""
-    if not isinstance(op, ops.AlterColumnOp):
+    """Split a change of type from one of the comment."""
+    if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None and op.modify_comment is not False:
+        yield _alter(op, op.existing_type, modify_type=op.modify_type)
+        yield _alter(
+            op, op.modify_type, modify_comment=op.modify_comment, existing_comment=op.existing_comment
+        )
+    else:
         yield op
-        return
-    if op.modify_type is not None or op.modify_nullable is True:
-        yield _alter(
-            op,
-            modify_type=op.modify_type,
-            modify_nullable=True if op.modify_nullable else None,
-        )
-    if op.modify_server_default is not False:
-        yield _alter(op, retyped=True, modify_server_default=op.modify_server_default)
-    if op.modify_nullable is False:
-        yield _alter(op, retyped=True, modify_nullable=False)
-    if op.modify_comment is not False:
-        yield _alter(
-            op,
-            retyped=True,
-            modify_comment=op.modify_comment,
-            existing_comment=op.existing_comment,
-        )
 
 
-def _alter(op: ops.AlterColumnOp, *, retyped: bool = False, **changes: object) -> ops.AlterColumnOp:
-    existing_type = op.modify_type if retyped and op.modify_type is not None else op.existing_type
-    nullable = op.existing_nullable
-    if retyped and op.modify_nullable is not None:
-        nullable = op.modify_nullable
-    if "modify_nullable" in changes and changes["modify_nullable"] is not None:
-        nullable = None
-    out = ops.AlterColumnOp(
+def _alter(op: ops.AlterColumnOp, existing_type: Any, **changes: Any) -> ops.AlterColumnOp:
+    return ops.AlterColumnOp(
         op.table_name,
         op.column_name,
         schema=op.schema,
         existing_type=existing_type,
-        existing_nullable=nullable,
+        existing_nullable=op.existing_nullable,
+        **changes,
     )
-    for name, value in changes.items():
-        setattr(out, name, value)
-    return out

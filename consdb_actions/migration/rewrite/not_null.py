@@ -18,7 +18,7 @@ from consdb_actions.migration.rewrite.statements import (
     qualified,
     quote,
 )
-from consdb_actions.migration.state import ColumnState
+from consdb_actions.migration.state import ColumnState, ForeignKey
 
 __all__ = ["not_null"]
 
@@ -40,7 +40,7 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
         for op in plan.ops
         if isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False
     }
-    wanted = sorted({*added, *tightened} - copied)
+    wanted = sorted({*added, *tightened})
     found: dict[tuple[str, str], Fill] = {}
     # A value may pass through several new columns, so that finding one can make another reachable.
     while True:
@@ -49,6 +49,7 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
             for where in wanted
             if where not in found
             and where not in facts.fills
+            and where not in copied
             and (fill := find_fill(facts.before, facts.after, *where, coming=found.keys() & added.keys()))
         }
         if not new:
@@ -72,7 +73,8 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
         state = facts.after.tables[where[0]].columns[where[1]]
         if where in found or (state.nullable and where not in tightened):
             continue
-        if where in added and (state.default is not None or state.sequence or state.identity):
+        numbered = state.sequence or state.identity
+        if where in added and (numbered or (state.default is not None and where not in copied)):
             continue
         statement, result = _without_parent(result, facts, where, state)
         if statement:
@@ -91,11 +93,9 @@ def _without_parent(
         value = facts.fills[where]
         if value is None and column not in facts.before.tables[table].columns:
             plan = replace(plan, unfilled=(*plan.unfilled, where))
-        return (
-            None if value is None else _fill(facts, where, state, literal(value), f"with {value!r}")
-        ), plan
+        return (None if value is None else _fill(facts, where, literal(value), f"with {value!r}")), plan
     if state.default is not None:
-        return _fill(facts, where, state, escape_binds(state.default), "with its default"), plan
+        return _fill(facts, where, escape_binds(state.default), "with its default"), plan
     if facts.direction == "downgrade":
         loss = Loss(
             table, column, "downgrade", f"{name} is NOT NULL: rows without a value get a stand-in value"
@@ -108,14 +108,18 @@ def _without_parent(
         return None, replace(plan, risks=(*plan.risks, risk), unfilled=(*plan.unfilled, *unfilled))
     question = Question(
         name,
-        f"{name} becomes NOT NULL, and nothing says what rows that exist already should hold: no foreign key "
-        "leads from it to a parent's row over existing keys, and it has no default.",
+        f"{name} becomes NOT NULL, and nothing says what rows that exist already should hold: "
+        + (
+            "its values come from another table, where a row may have no partner, and it has no default."
+            if any((c.target, c.target_column) == where for c in facts.copies)
+            else "no foreign key leads from it to a parent's row over existing keys, and it has no default."
+        ),
         (f"--fill {name}=VALUE", f"--no-fill {name}"),
     )
     return None, replace(plan, questions=(*plan.questions, question))
 
 
-def _fill(facts: Facts, where: tuple[str, str], state: ColumnState, value: str, words: str) -> Statement:
+def _fill(facts: Facts, where: tuple[str, str], value: str, words: str) -> Statement:
     table, column = where
     return Statement(
         [
@@ -123,30 +127,45 @@ def _fill(facts: Facts, where: tuple[str, str], state: ColumnState, value: str, 
             f"SET {quote(column)} = {value}",
             f"WHERE {quote(column)} IS NULL",
         ],
-        phase=Phase.FILL,
+        phase=Phase.FILL_REST,
         words=f"fill {table}.{column} {words}",
         table=table,
     )
 
 
 def _stand_in(facts: Facts, where: tuple[str, str], state: ColumnState, unique: bool) -> Statement:
+    """Write values for a NOT NULL column whose own are lost: a parent's where a key asks for it."""
     table, column = where
+    owner = qualified(facts.schema, table)
+    parent = _parent_value(facts, where)
+    if parent is not None and not unique:
+        return Statement(
+            [f"UPDATE {owner} AS child", f"SET {quote(column)} = {parent}", f"WHERE {quote(column)} IS NULL"],
+            phase=Phase.FILL_REST,
+            words=f"point {table}.{column}, whose values are lost, to a row that there is",
+            table=table,
+        )
     base = base_type(state.type_text)
     if unique:
-        value = {"boolean": "(numbered.n % 2 = 0)", "date": "'epoch'::date + numbered.n::integer"}.get(
-            base, f"numbered.n::text::{state.type_text}"
-        )
-        if base.startswith("timestamp"):
-            value = "'epoch'::timestamp + numbered.n * interval '1 second'"
-        owner = qualified(facts.schema, table)
+        numbered = f"SELECT ctid, row_number() OVER (ORDER BY ctid) AS n FROM {owner}"
+        value = _numbered(base, state.type_text)
+        source = _paired_parent(facts, where)
+        tables = [f"FROM ({numbered}) AS numbered"]
+        match = "numbered.ctid = target.ctid"
+        if source is not None:
+            value, parents = source
+            tables = [
+                f"FROM ({numbered}) AS numbered",
+                f"JOIN ({parents}) AS parent ON parent.n = numbered.n",
+            ]
         return Statement(
             [
                 f"UPDATE {owner} AS target",
                 f"SET {quote(column)} = {value}",
-                f"FROM (SELECT ctid, row_number() OVER (ORDER BY ctid) AS n FROM {owner}) AS numbered",
-                f"WHERE numbered.ctid = target.ctid AND target.{quote(column)} IS NULL",
+                *tables,
+                f"WHERE {match} AND target.{quote(column)} IS NULL",
             ],
-            phase=Phase.FILL,
+            phase=Phase.FILL_REST,
             words=f"number {table}.{column}, whose values are lost",
             table=table,
         )
@@ -155,7 +174,55 @@ def _stand_in(facts: Facts, where: tuple[str, str], state: ColumnState, unique: 
         value = "''"
     elif base == "boolean":
         value = "false"
-    return _fill(facts, where, state, value, "with a stand-in, since its values are lost")
+    return _fill(facts, where, value, "with a stand-in, since its values are lost")
+
+
+def _numbered(base: str, type_text: str) -> str:
+    if base.startswith("timestamp"):
+        return "'epoch'::timestamp + numbered.n * interval '1 second'"
+    if base == "date":
+        return "'epoch'::date + numbered.n::integer"
+    return "(numbered.n % 2 = 0)" if base == "boolean" else f"numbered.n::text::{type_text}"
+
+
+def _key_of(facts: Facts, where: tuple[str, str]) -> ForeignKey | None:
+    """Return the foreign key that a column must satisfy."""
+    table, column = where
+    keys = [
+        k
+        for k in facts.after.tables[table].foreign_keys
+        if column in k.columns and k.table in facts.before.tables
+    ]
+    return min(keys, key=lambda k: (len(k.columns), k.name), default=None)
+
+
+def _parent_value(facts: Facts, where: tuple[str, str]) -> str | None:
+    """Write the query of a parent's value that fits what the row refers to already."""
+    key = _key_of(facts, where)
+    if key is None:
+        return None
+    table, column = where
+    source = key.referenced[key.columns.index(column)]
+    known = [
+        f"parent.{quote(r)} = child.{quote(c)}"
+        for c, r in zip(key.columns, key.referenced, strict=True)
+        if c != column and c in facts.before.tables[table].columns
+    ]
+    condition = f" WHERE {' AND '.join(known)}" if known else ""
+    order = ", ".join(f"parent.{quote(r)}" for r in key.referenced)
+    parent = qualified(facts.schema, key.table)
+    return f"(SELECT parent.{quote(source)} FROM {parent} AS parent{condition} ORDER BY {order} LIMIT 1)"
+
+
+def _paired_parent(facts: Facts, where: tuple[str, str]) -> tuple[str, str] | None:
+    """Pair the rows with the parent's rows one by one, where values must be unique and refer to it."""
+    key = _key_of(facts, where)
+    if key is None:
+        return None
+    source = quote(key.referenced[key.columns.index(where[1])])
+    parent = qualified(facts.schema, key.table)
+    numbered = f"SELECT {source} AS value, row_number() OVER (ORDER BY {source}) AS n FROM {parent}"
+    return "parent.value", numbered
 
 
 def _nullable(op: ops.AddColumnOp) -> ops.AddColumnOp:

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
-from consdb_actions.migration.rewrite.plan import Facts, Plan, Risk
+from consdb_actions.migration.rewrite.plan import Facts, Loss, Plan, Question, Risk
 from consdb_actions.migration.rewrite.statements import Retype, escape_binds, quote
+from consdb_actions.migration.state import ColumnState
 
-__all__ = ["base_type", "narrowing", "retype", "using"]
+__all__ = ["base_type", "convertible", "narrowing", "retype", "using"]
 
 _SHORT = {
     "varchar": "character varying",
@@ -24,13 +25,19 @@ _SHORT = {
     "time": "time without time zone",
 }
 _TEXT = {"text", "character varying", "character", "name"}
+_TIMES = (
+    "date",
+    "timestamp without time zone",
+    "timestamp with time zone",
+    "time without time zone",
+)
 _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
 
 
 def retype(plan: Plan, facts: Facts) -> Plan:
     """Give each type change its USING, and step around a default that cannot follow."""
     out: list[ops.MigrateOperation] = []
-    risks = list(plan.risks)
+    risks, questions, lost = list(plan.risks), list(plan.questions), list(plan.losses)
     resets = {
         (op.table_name, op.column_name)
         for op in plan.ops
@@ -45,15 +52,63 @@ def retype(plan: Plan, facts: Facts) -> Plan:
         new = facts.after.tables[op.table_name].columns[op.column_name]
         source, target = base_type(old.type_text), base_type(new.type_text)
         expression = using(op.column_name, source, target, new.type_text, facts.casts)
+        if not convertible(source, target):
+            question = _no_conversion(facts, where, old, new)
+            if question is not None:
+                questions.append(question)
+                continue
+            expression = f"NULL::{new.type_text}"
+            lost.append(_values_lost(facts, where, old, new))
         if old.default is not None and source != target:
             out.append(_default(op, old.type, None))
             if where not in resets and new.default is not None:
                 out.append(_default(op, new.type, escape_binds(new.default)))
         out.append(_with_using(op, expression) if expression else op)
-        if words := narrowing(old.type_text, new.type_text):
+        if convertible(source, target) and (words := narrowing(old.type_text, new.type_text)):
             change = f"{facts.direction}: {old.type_text} to {new.type_text}"
             risks.append(Risk(".".join(where), f"{change}: {words}"))
-    return replace(plan, ops=tuple(out), risks=tuple(risks))
+    return replace(plan, ops=tuple(out), risks=tuple(risks), questions=tuple(questions), losses=tuple(lost))
+
+
+def convertible(source: str, target: str) -> bool:
+    """Whether values of one type mean something in another: numbers, times, and everything as text."""
+    families = [(*_NUMBERS, "boolean"), _TIMES]
+    if source == target or source in _TEXT or target in _TEXT:
+        return True
+    return any(source in f and target in f for f in families) or not any(
+        source in f or target in f for f in families
+    )
+
+
+def _no_conversion(
+    facts: Facts, where: tuple[str, str], old: ColumnState, new: ColumnState
+) -> Question | None:
+    """Ask about a change of type that no value survives; a downgrade has no choice."""
+    name = ".".join(where)
+    words = (
+        f"{name} changes from {old.type_text} to {new.type_text}, and no value of the one reads as the other"
+    )
+    if not (old.nullable and new.nullable):
+        if facts.direction == "downgrade":
+            return None
+        return Question(
+            name,
+            f"{words}; the column is NOT NULL on one side, so that its values cannot simply be emptied. "
+            "Give the new column another name, or make the column nullable in a change of its own first.",
+            (),
+        )
+    if facts.direction == "downgrade" or facts.on_question == "proceed":
+        return None
+    return Question(name, f"{words}. Shall its values be dropped?", ("--on-question drop-add",))
+
+
+def _values_lost(facts: Facts, where: tuple[str, str], old: ColumnState, new: ColumnState) -> Loss:
+    return Loss(
+        *where,
+        facts.direction,
+        f"the {facts.direction} empties {'.'.join(where)}: no {base_type(old.type_text)} reads as "
+        f"{base_type(new.type_text)}",
+    )
 
 
 def base_type(text: str) -> str:

@@ -95,8 +95,10 @@ class Phase(IntEnum):
     DROP_DEFAULT = 35
     CREATE_TABLE = 40
     ADD_COLUMN = 50
+    RELAX = 55
     ALTER_COLUMN = 60
     FILL = 70
+    FILL_REST = 75
     TIGHTEN = 80
     DROP_COLUMN = 90
     DROP_COPIED_TABLE = 91
@@ -208,6 +210,8 @@ def phase_of(op: ops.MigrateOperation) -> Phase:
 def _alter_phase(op: ops.AlterColumnOp) -> Phase:
     if op.modify_nullable is False:
         return Phase.TIGHTEN
+    if op.modify_type is None and op.modify_nullable is True:
+        return Phase.RELAX
     if op.modify_type is None and op.modify_nullable is None and op.modify_server_default is False:
         return Phase.COMMENT
     if op.modify_type is None and op.modify_server_default is None:

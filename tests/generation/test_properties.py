@@ -1,0 +1,134 @@
+"""Issue 3: for random pairs of schemas, the script runs on rows, reaches its target, and takes itself back."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
+
+from consdb_actions.adapters.postgres import ScratchServer
+from tests.support.workbench import Data, Workbench, column, schema, table
+
+TYPES = ("int", "long", "short", "float", "double", "boolean", "string", "text", "timestamp")
+TEXTS = st.sampled_from(
+    [
+        "plain",
+        "50 % of it's",
+        'a "quoted" word',
+        "back\\slash",
+        ":name and ${x}",
+        '"""',
+        "Größe\nzweite",
+        "::x :1:",
+    ]
+)
+NAMES = ("alpha", "Beta", "gamma_ray", "order", "e5", "zeta")
+
+
+@st.composite
+def columns(draw: st.DrawFn) -> Data:
+    """One column of any type, sometimes with a default that suits it."""
+    datatype = draw(st.sampled_from(TYPES))
+    more: dict[str, Any] = {"description": draw(TEXTS), "nullable": draw(st.booleans())}
+    if datatype == "string":
+        more["length"] = draw(st.sampled_from([8, 16, 64]))
+    if datatype == "timestamp" and draw(st.booleans()):
+        more["precision"] = 6
+    values = {"int": 7, "long": 8, "double": 0.5, "boolean": True, "string": "x:1:y", "text": "it's 5%"}
+    if datatype in values and draw(st.booleans()):
+        more["value"] = values[datatype]
+    return column("", datatype, **more)
+
+
+@st.composite
+def tables(draw: st.DrawFn, name: str, parents: tuple[str, ...]) -> Data:
+    """A table with a key of one or two columns, others, and perhaps constraints."""
+    size = draw(st.integers(1, 2))
+    key = [f"k{i}" for i in range(size)]
+    items = [column(k, draw(st.sampled_from(["int", "long"])), nullable=False) for k in key]
+    chosen = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=5))
+    for item_name in chosen:
+        items.append({**draw(columns()), "name": item_name})
+    constraints: list[Data] = []
+    if draw(st.booleans()):
+        constraints.append({"name": f"un_{name}", "@type": "Unique", "columns": draw(st.permutations(key))})
+    numbers = [i["name"] for i in items if i["datatype"] == "int" and i["name"] not in key]
+    if numbers and draw(st.booleans()):
+        expression = f'"{numbers[0]}" > -1000'
+        constraints.append({"name": f"ck_{name}", "@type": "Check", "expression": expression})
+    for parent in parents:
+        if draw(st.booleans()):
+            wanted = f"{parent}_k0"
+            items.append(column(wanted, "long", nullable=draw(st.booleans())))
+            constraints.append(
+                {
+                    "name": f"fk_{name}_{parent}",
+                    "@type": "ForeignKey",
+                    "columns": [wanted],
+                    "referencedColumns": [f"{parent}.u"],
+                }
+            )
+    items.append(column("u", "long", nullable=False))
+    constraints.append({"name": f"un_{name}_u", "@type": "Unique", "columns": ["u"]})
+    indexes = [{"name": f"ix_{name}", "columns": [items[-1]["name"]]}] if draw(st.booleans()) else []
+    return table(
+        name,
+        items,
+        key=key if draw(st.booleans()) else ["u"],
+        constraints=constraints,
+        indexes=indexes,
+        description=draw(TEXTS),
+    )
+
+
+@st.composite
+def schemas(draw: st.DrawFn) -> Data:
+    """A family of tables; sometimes with a view over one of them."""
+    names = ["exposure", *draw(st.lists(st.sampled_from(["ccd", "quick", "flex"]), unique=True, max_size=2))]
+    made: list[Data] = []
+    for i, name in enumerate(names):
+        made.append(draw(tables(name, tuple(names[:i]))))
+    if draw(st.booleans()):
+        made.append(table("visit1", [column("visit_id", "long", nullable=False)], key=["visit_id"]))
+    return schema(*made)
+
+
+def check_pair(server: ScratchServer, before: Data, after: Data) -> None:
+    """Make a history of the one, generate the other, and look at every statement of the proof."""
+    directory = Path(tempfile.mkdtemp(prefix="pair"))
+    try:
+        bench = Workbench(server, directory / "tree", shadow=True)
+        first = bench.generate(before, on_question="drop-add", prove=False)
+        assert first.status == "changed", first.questions
+        outcome = bench.generate(after, on_question="drop-add", keep=False)
+        note(outcome.source)
+        for check in outcome.checks:
+            note(f"{check.name}: {check.holds} {check.words} {check.details}")
+        assert outcome.status in {"changed", "unchanged", "question"}
+        assert all(check.holds for check in outcome.checks)
+        assert bool(outcome.checks) == (outcome.status == "changed")
+    finally:
+        shutil.rmtree(directory)
+
+
+QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=QUIET, phases=[Phase.explicit, Phase.generate]
+)
+@given(before=schemas(), after=schemas())
+def test_pairs(server: ScratchServer, before: Data, after: Data) -> None:
+    check_pair(server, before, after)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None, suppress_health_check=QUIET)
+@given(before=schemas(), after=schemas())
+def test_a_thousand_pairs(server: ScratchServer, before: Data, after: Data) -> None:
+    check_pair(server, before, after)

@@ -1,0 +1,168 @@
+"""A small Alembic tree to generate into: schemas in, outcomes out, on a server that is already there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from consdb_actions.adapters.autogenerate.engine import Engine
+from consdb_actions.adapters.felis import load_schema
+from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.adapters.tree import Tree, read_tree
+from consdb_actions.config import DEFAULT_CONFIG, Config
+from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
+from consdb_actions.migration.outcome import SectionOutcome
+
+__all__ = ["MIGRATIONS", "Workbench", "column", "schema", "table"]
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+
+Data = dict[str, Any]
+
+
+def column(name: str, datatype: str = "double", **more: Any) -> Data:
+    """A column as the YAML has it; ``id`` overrides its ``@id``."""
+    length = {"length": 16} if datatype in {"string", "char", "unicode", "binary"} else {}
+    identifier = more.pop("id", None)
+    data: Data = {"name": name, "datatype": datatype, **length, "description": f"The {name}.", **more}
+    if identifier:
+        data["@id"] = identifier
+    return data
+
+
+def table(name: str, columns: Sequence[Data], *, key: Sequence[str] = (), **more: Any) -> Data:
+    """A table with ids made from names; constraints name columns and ``table.column``."""
+    for item in columns:
+        item.setdefault("@id", f"#{name}.{item['name']}")
+    ids = {item["name"]: item["@id"] for item in columns}
+    constraints = []
+    for item in more.pop("constraints", ()):
+        made = {"@id": f"#{name}.{item['name']}", **item}
+        if "columns" in made:
+            made["columns"] = [ids[c] for c in made["columns"]]
+        if "referencedColumns" in made:
+            made["referencedColumns"] = [f"#{r}" for r in made["referencedColumns"]]
+        constraints.append(made)
+    indexes = [
+        {
+            "@id": f"#{name}.{i['name']}",
+            **i,
+            **({"columns": [ids[c] for c in i["columns"]]} if "columns" in i else {}),
+        }
+        for i in more.pop("indexes", ())
+    ]
+    data: Data = {"name": name, "@id": f"#{name}", "description": f"The {name}.", "columns": list(columns)}
+    if key:
+        data["primaryKey"] = [ids[c] for c in key]
+    if constraints:
+        data["constraints"] = constraints
+    if indexes:
+        data["indexes"] = indexes
+    return {**data, **more}
+
+
+def schema(*tables: Data, name: str = "cdb_latiss", version: str = "1.0.0") -> Data:
+    """A whole schema file."""
+    return {
+        "name": name,
+        "@id": f"#{name}",
+        "description": "A schema for tests.",
+        "version": {"current": version},
+        "tables": list(tables),
+    }
+
+
+class Workbench:
+    """One section of a copied tree, and the means to generate into it again and again."""
+
+    def __init__(
+        self, server: ScratchServer, root: Path, *, section: str = "latiss", shadow: bool = True
+    ) -> None:
+        self.server, self.root, self.section_name, self.shadow = server, root, section, shadow
+        folder = root / "alembic" / section
+        (folder / "versions").mkdir(parents=True)
+        shutil.copyfile(MIGRATIONS / "alembic.ini", root / "alembic.ini")
+        shutil.copyfile(MIGRATIONS / "alembic" / "env.py", root / "alembic" / "env.py")
+        for name in ("env.py", "script.py.mako"):
+            shutil.copyfile(MIGRATIONS / "alembic" / section / name, folder / name)
+        for other in (MIGRATIONS / "alembic").iterdir():
+            (root / "alembic" / other.name).mkdir(exist_ok=True) if other.is_dir() else None
+        if shadow:
+            shutil.copytree(MIGRATIONS / "python", root / "python")
+        self.number = 0
+
+    @property
+    def versions(self) -> Path:
+        """The folder of the revisions."""
+        return self.root / "alembic" / self.section_name / "versions"
+
+    def tree(self) -> Tree:
+        """Read the tree as it is now."""
+        return read_tree(self.root)
+
+    def write_schema(self, data: Data | str) -> Path:
+        """Write a schema file and return its path."""
+        self.number += 1
+        name = self.tree().section(self.section_name).schema
+        folder = self.root / f"schemas{self.number}"
+        folder.mkdir()
+        path = folder / f"{name}.yaml"
+        text = data if isinstance(data, str) else yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def revise(self, body: str, *, imports: str = "") -> None:
+        """Add a revision written by hand on top; ``body`` is its upgrade."""
+        tree = self.tree()
+        with tree.importable():
+            head = tree.section(self.section_name).head()
+        revision = f"{self.number:04x}{len(list(self.versions.glob('*.py'))):04x}beef"
+        lines = "\n".join(f"    {line}" for line in body.splitlines())
+        text = (
+            f'"""By hand."""\nfrom alembic import op\nimport sqlalchemy as sa\n{imports}\n'
+            f"revision = {revision!r}\ndown_revision = {(head.revision if head else None)!r}\n"
+            f"branch_labels = None\ndepends_on = None\n\n\ndef upgrade():\n{lines}\n\n\ndef downgrade():\n    pass\n"
+        )
+        (self.versions / f"{revision}_by_hand.py").write_text(text, encoding="utf-8")
+
+    def generate(
+        self,
+        data: Data | str,
+        *renames: str,
+        base: Data | None = None,
+        fills: Mapping[tuple[str, str], str | None] | None = None,
+        on_question: Literal["fail", "drop-add"] = "fail",
+        config: Config = DEFAULT_CONFIG,
+        keep: bool = True,
+        prove: bool = True,
+        message: str = "change",
+    ) -> SectionOutcome:
+        """Generate from a schema, and keep the new revision in the tree unless told not to."""
+        path = self.write_schema(data)
+        base_schema = load_schema(self.write_schema(base)).schema if base is not None else None
+        tree = self.tree()
+        with tree.importable() as shadow:
+            engine = Engine(self.server, shadow, tree, config, lambda _section, _step: None)
+            section = tree.section(self.section_name)
+            outcome = engine.run(
+                section,
+                load_schema(path),
+                path,
+                base=base_schema,
+                declared=Declarations.of(parse_declaration(r, "option") for r in renames),
+                fills=fills or {},
+                on_question=on_question,
+                identify=lambda _s, down, _v: f"{int(down or '0', 16) + 1:012x}",
+                created=datetime(2026, 1, 1, tzinfo=UTC),
+                message=message,
+                prove=prove,
+                only_drift=False,
+            ).outcome
+        if keep and outcome.status == "changed":
+            (self.root / outcome.path).write_text(outcome.source, encoding="utf-8")
+        return outcome
