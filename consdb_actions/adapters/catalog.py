@@ -46,7 +46,8 @@ _INDEXES = """
 SELECT i.indrelid, c.relname, pg_get_indexdef(i.indexrelid)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 WHERE c.relnamespace = to_regnamespace(:schema)
-  AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
+  AND NOT EXISTS (
+      SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
 """
 # An owner's own privileges go without saying; they are left out so that any owner compares equal.
 _GRANTS = """
@@ -75,7 +76,8 @@ _READS = """
 SELECT DISTINCT r.ev_class, t.relname
 FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
 JOIN pg_class t ON t.oid = d.refobjid AND d.refclassid = 'pg_class'::regclass
-WHERE t.relnamespace = to_regnamespace(:schema) AND t.oid <> r.ev_class AND t.relkind IN ('r', 'p', 'v', 'm', 'f')
+WHERE t.relnamespace = to_regnamespace(:schema) AND t.oid <> r.ev_class
+  AND t.relkind IN ('r', 'p', 'v', 'm', 'f')
 """
 _FUNCTIONS = """
 SELECT p.oid::regprocedure::text, pg_get_functiondef(p.oid) FROM pg_proc p
@@ -157,8 +159,8 @@ def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
             schema=schema,
             relations=dict(sorted(relations.items())),
             sequences={name: Sequence(name, *facts) for name, *facts in rows(_SEQUENCES)},
-            functions={name: text for name, text in rows(_FUNCTIONS)},
-            triggers={name: text for name, text in rows(_TRIGGERS)},
+            functions=dict(map(tuple, rows(_FUNCTIONS))),
+            triggers=dict(map(tuple, rows(_TRIGGERS))),
         )
     finally:
         connection.execute(sa.text("SELECT set_config('search_path', :path, false)"), {"path": previous})

@@ -31,6 +31,8 @@ def edited_since_default_branch(directory: Path, folders: Sequence[Path]) -> lis
     New and deleted files do not count. Outside of a git checkout, or without a default branch, there is
     nothing to compare with, and the list is empty.
     """
+    if not folders:
+        return []
     for branch in _DEFAULTS:
         base = _git(directory, "merge-base", "HEAD", branch)
         if base is not None:

@@ -231,7 +231,7 @@ def read_tree(root: Path) -> Tree:
         raise InputError(
             "there is no such directory",
             place=str(root),
-            remedy="Give the path of a checkout of lsst-dm/consdb, or of a tree of that shape, with --consdb.",
+            remedy="Give the path of a checkout of lsst-dm/consdb, or of a tree of that shape.",
         )
     ini = root / "alembic.ini"
     if not ini.is_file():

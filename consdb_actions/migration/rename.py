@@ -43,7 +43,7 @@ from consdb_actions.migration.matching.declarations import (
 from consdb_actions.migration.matching.facts import ColumnFacts, ForeignKeyFacts, TableFacts, canonical
 from consdb_actions.migration.matching.joins import Fill, Join, Through
 from consdb_actions.migration.matching.names import NameMap, RenameStep, rename_steps
-from consdb_actions.migration.matching.run import Run
+from consdb_actions.migration.matching.run import ANSWERER, Run
 from consdb_actions.migration.matching.scope import check_used, concerns
 from consdb_actions.migration.matching.table_questions import table_questions
 
@@ -87,7 +87,6 @@ __all__ = [
 
 OnQuestion = Literal["fail", "drop-add"]
 
-_SOURCE = "--on-question drop-add"
 _ANSWERED = "nothing is renamed"
 
 
@@ -125,16 +124,18 @@ def decide(
     """
     tables_before, tables_after = canonical(before, "before"), canonical(after, "after")
     run = Run(tables_before, tables_after, declared)
-    questions = [*table_questions(run, declared), *run.questions]
+    about_tables = table_questions(run, declared)
+    if on_question == "drop-add" and about_tables:
+        # Which columns can move depends on what became of the tables.
+        drops = tuple(DeclaredTableDrop(table, ANSWERER) for q in about_tables for table in q.columns)
+        run = Run(tables_before, tables_after, replace(declared, table_drops=(*declared.table_drops, *drops)))
+    questions = [*about_tables, *run.questions]
     decisions = run.decisions(questions, "" if on_question == "fail" else _ANSWERED)
-    answers = [
-        Remembered(text, _SOURCE, question.answers[-1].meaning)
-        for question in decisions.questions
-        if question.answered
-        for text in question.answers[-1].declarations
-    ]
-    used = [Remembered(d.text, d.source, _meaning(d)) for d in decisions.used]
-    return replace(decisions, remembered=(*used, *answers))
+    remembered = {d.text: Remembered(d.text, d.source, _meaning(d)) for d in decisions.used}
+    for question in decisions.questions:
+        for text in question.answers[-1].declarations if question.answered else ():
+            remembered.setdefault(text, Remembered(text, ANSWERER, question.answers[-1].meaning))
+    return replace(decisions, remembered=tuple(remembered.values()))
 
 
 def _meaning(declaration: Declaration) -> str:

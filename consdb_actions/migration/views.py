@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from consdb_actions.migration.catalog import Grant, Relation
 from consdb_actions.migration.rewrite.plan import View
 from consdb_actions.migration.rewrite.statements import qualified, quote
+
+_NAME = r"[a-z_][a-z0-9_$]*"
+_ITEM = rf"(?:{_NAME}\.)?({_NAME})(?:\s+AS\s+({_NAME}))?"
+_PROJECTION = re.compile(rf"SELECT\s+{_ITEM}(?:,\s+{_ITEM})*\s+FROM\s+{_NAME}\.{_NAME}")
 
 __all__ = ["ViewRule", "behind", "drifted", "kept_view", "output_names", "projection"]
 
@@ -51,6 +56,11 @@ def kept_view(view: Relation, extra: frozenset[Grant] = frozenset(), query: str 
 def _tidy(definition: str) -> str:
     """Put a query of Postgres on one line where no quotes could hold white space of their own."""
     query = definition.strip().rstrip(";")
+    if _PROJECTION.fullmatch(query):
+        # Some versions of Postgres name the table before each column; the script is the same on all.
+        columns, relation = re.split(r"\s+FROM\s+", query[len("SELECT ") :])
+        items = [f"{m[1]} AS {m[2]}" if m[2] else m[1] for m in re.finditer(_ITEM, columns)]
+        return f"SELECT {', '.join(items)} FROM {relation}"
     return query if "'" in query or '"' in query or "$" in query else " ".join(query.split())
 
 

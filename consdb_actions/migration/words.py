@@ -33,7 +33,7 @@ def describe(op: ops.MigrateOperation) -> str:
 
 
 def subject(op: ops.MigrateOperation) -> tuple[str, str]:
-    """Return the table and the column, constraint or index that an operation is about; either may be empty."""
+    """Return the table, and the column, constraint or index, that an operation is about; or empty texts."""
     if isinstance(op, Statement):
         return op.table, ""
     table = str(getattr(op, "table_name", None) or getattr(op, "source_table", None) or "")

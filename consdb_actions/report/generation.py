@@ -175,7 +175,7 @@ def render_text(outcome: RunOutcome, root: Path) -> None:
     grid = Table(box=None, pad_edge=False, show_header=False)
     for section in outcome.sections:
         colour = colours.get(section.status, "dim")
-        count = f"{len(section.upgrade)} operations" if section.upgrade else ""
+        count = _count(len(section.upgrade)) if section.upgrade else ""
         proof = " ".join({True: "✓", False: "✗", None: "-"}[c.holds] for c in section.checks)
         grid.add_row(plain(section.name), f"[{colour}]{_STATUS[section.status]}[/]", count, proof)
     console.print(grid)
@@ -190,6 +190,10 @@ def render_text(outcome: RunOutcome, root: Path) -> None:
             console.print(f"  {plain(str(root / section.path))}")
     if outcome.server and outcome.spoly != "pg_sphere":
         console.print(f"[dim]{plain(outcome.server)} has no pg_sphere; a stand-in for its type was used.[/]")
+
+
+def _count(number: int) -> str:
+    return f"{number} operation{'s' if number != 1 else ''}"
 
 
 def _text_lines(section: SectionOutcome) -> Iterator[str]:

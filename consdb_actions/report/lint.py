@@ -21,6 +21,8 @@ Paint = Callable[[str, str], str]
 _BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}
 _ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\ufe0f"}
 _ROWS = 40  # rows of a table in Markdown; the rest is counted
+_SINGLE = 3  # findings of one rule in one file that get a row each
+_LINES = 30
 _SQL = 400  # characters of a statement in JSON
 
 
@@ -124,24 +126,37 @@ def render_markdown(result: LintResult) -> str:
 
 
 def _table(findings: Iterable[Finding]) -> str:
-    shown = list(findings)
-    rows = [
-        (
-            f"{_ICONS[f.severity]} {code(f.rule, in_table=True)}",
-            code(f"{f.file.rpartition('/')[2]}:{f.hit.line}", in_table=True),
-            _cell(f),
-        )
-        for f in shown[:_ROWS]
-    ]
-    if len(shown) > _ROWS:
-        rows.append(("", "", f"_and {len(shown) - _ROWS} more_"))
+    """Write a row for each finding; what a rule says of many lines of a file is one row."""
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in findings:
+        key = (finding.severity, finding.rule, finding.file, finding.acknowledged or "")
+        groups.setdefault(key, []).append(finding)
+    rows = [row for group in groups.values() for row in _rows(group)]
+    if len(rows) > _ROWS:
+        rows = [*rows[:_ROWS], ("", "", f"_and {len(rows) - _ROWS} more_")]
     return table(("Rule", "Where", "What"), rows)
 
 
-def _cell(finding: Finding) -> str:
+def _rows(group: list[Finding]) -> list[tuple[str, str, str]]:
+    together = len(group) > _SINGLE
+    return [
+        (
+            f"{_ICONS[finding.severity]} {code(finding.rule, in_table=True)}",
+            code(f"{finding.file.rpartition('/')[2]}:{finding.hit.line}", in_table=True),
+            _cell(finding, group[1:] if together else []),
+        )
+        for finding in (group[:1] if together else group)
+    ]
+
+
+def _cell(finding: Finding, others: list[Finding]) -> str:
     words = escape(finding.hit.words)
     if finding.hit.lock:
         words += f" ({escape(finding.hit.lock)})"
+    if others:
+        lines = ", ".join(str(other.hit.line) for other in others[:_LINES])
+        rest = ", …" if len(others) > _LINES else ""
+        words += f"<br>and {len(others)} more like it in lines {lines}{rest}"
     if finding.acknowledged is not None:
         words += f"<br>**Acknowledged:** {escape(finding.acknowledged)}"
     return words

@@ -93,13 +93,18 @@ def _options(options: Mapping[str, Any] | None) -> tuple[tuple[str, Any], ...]:
     )
 
 
+def _plain_type(type_: Any) -> Any:
+    """Take the precision from ``double precision``, which has but one."""
+    return sa.DOUBLE_PRECISION() if isinstance(type_, sa.DOUBLE_PRECISION) else type_
+
+
 def _column(column: Any, dialect: sa.Dialect) -> ColumnState:
     default, sequence = column.get("default"), None
     if default and (match := _NEXTVAL.match(default)):
         default, sequence = None, match[1].replace("''", "'")
     return ColumnState(
         name=column["name"],
-        type=column["type"],
+        type=_plain_type(column["type"]),
         type_text=column["type"].compile(dialect),
         nullable=column["nullable"],
         default=default,
@@ -131,6 +136,7 @@ def reflect_metadata(connection: sa.Connection, schema: str) -> sa.MetaData:
 
     @sa.event.listens_for(metadata, "column_reflect")
     def _on_column(_inspector: Inspector, _table: sa.Table, info: Any) -> None:
+        info["type"] = _plain_type(info["type"])
         default = info.get("default")
         if default and _NEXTVAL.match(default):
             info["default"] = None
@@ -144,6 +150,9 @@ def reflect_metadata(connection: sa.Connection, schema: str) -> sa.MetaData:
             if column.autoincrement is False and not (column.primary_key and len(table.primary_key) == 1):
                 column.autoincrement = "auto"
         for constraint in table.constraints:
+            # Reflection names options that say nothing; they would all stand in the script.
+            for name in [n for n, value in constraint.dialect_kwargs.items() if value in (None, False, [])]:
+                del constraint.dialect_kwargs[name]
             if isinstance(constraint, sa.CheckConstraint):
                 constraint.sqltext = sa.text(escape_binds(str(constraint.sqltext)))
     return metadata

@@ -68,15 +68,15 @@ class CreateView:
         Relations that the query reads, by the name under which its expressions know them.
     columns
         Columns that the query names: qualifier (empty for none) and name.
-    simple
-        Whether the query reads one relation and nothing else, so that every name must be a column of it.
+    plain
+        Whether the query only reads relations and joins them, so that every name must be a column of one.
     """
 
     view: Name
     outputs: tuple[tuple[str, Name | None], ...] | None
     sources: tuple[tuple[str, Name], ...] = ()
     columns: frozenset[tuple[str, str]] = frozenset()
-    simple: bool = False
+    plain: bool = False
     replace: bool = False
     materialized: bool = False
     missing_ok: bool = False

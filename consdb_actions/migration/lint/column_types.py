@@ -41,6 +41,7 @@ _SAME_BYTES = frozenset(
         ("varchar", "text"),
         ("text", "varchar"),
         ("cidr", "inet"),
+        ("bit", "varbit"),
         ("citext", "text"),
         ("text", "citext"),
         ("citext", "varchar"),

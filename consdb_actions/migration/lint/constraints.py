@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 
 from consdb_actions.migration.lint.actions import Constraint
@@ -16,7 +16,7 @@ from consdb_actions.schema.names import (
     unique_name,
 )
 
-__all__ = ["merge_redundant", "named", "refers_problem", "with_constraint"]
+__all__ = ["free_name", "merge_redundant", "named", "refers_problem", "with_constraint"]
 
 
 def merge_redundant(constraints: Iterable[Constraint]) -> list[Constraint]:
@@ -34,7 +34,9 @@ def merge_redundant(constraints: Iterable[Constraint]) -> list[Constraint]:
                 break
         else:
             keys.append(item)
-    return keys + [c for c in items if c.kind not in ("primary", "unique")]
+    others = [c for c in items if c.kind not in ("primary", "unique")]
+    # A foreign key can refer to a key of the same statement.
+    return keys + sorted(others, key=lambda c: c.kind == "foreign")
 
 
 def named(state: State, owner: Name, table: Table, constraint: Constraint) -> str:
@@ -50,10 +52,14 @@ def named(state: State, owner: Name, table: Table, constraint: Constraint) -> st
         "exclude": lambda: index_name(owner.name, columns),
         "notnull": lambda: f"{owner.name}_{columns[0]}_not_null",
     }[constraint.kind]()
-    taken = {name.name for name in state.relation_names() if name.schema == owner.schema}
-    taken |= set(table.constraints)
+    return free_name(state, owner.schema, base, table.constraints)
+
+
+def free_name(state: State, schema: str, base: str, taken: Container[str] = ()) -> str:
+    """Return a name that nothing has, made from another as Postgres makes it."""
+    relations = {name.name for name in state.relation_names() if name.schema == schema}
     number, name = 0, base
-    while name in taken:
+    while name in relations or name in taken:
         number += 1
         name = f"{base}{number}"
     return name
@@ -89,17 +95,19 @@ def refers_problem(state: State, owner: Name, table: Table, constraint: Constrai
     other = table if target == owner else state.tables.get(target)
     if other is None:
         return f"table {target}, which the foreign key refers to, is not there"
-    if not constraint.referred:
+    key = other.primary_key
+    if not constraint.referred and key is None:
+        return f"table {target}, which the foreign key refers to, has no primary key"
+    referred = constraint.referred or (key.columns if key else ())
+    if len(referred) != len(constraint.columns):
         return (
-            ""
-            if other.primary_key
-            else f"table {target}, which the foreign key refers to, has no primary key"
+            f"the foreign key has {len(constraint.columns)} columns and refers to {len(referred)} of {target}"
         )
-    for column in constraint.referred:
+    for column in referred:
         if column not in other.columns:
             return f"{target}, which the foreign key refers to, has no column {column}"
-    wanted = frozenset(constraint.referred)
+    wanted = frozenset(referred)
     if not any(columns == wanted for _, columns in other.referable()):
-        listed = ", ".join(constraint.referred)
+        listed = ", ".join(referred)
         return f"{target} has no primary key or unique constraint over exactly ({listed}) to refer to"
     return ""

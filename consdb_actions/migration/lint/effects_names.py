@@ -7,7 +7,7 @@ from dataclasses import replace
 from consdb_actions.migration.lint.actions import Constraint, DropRelation, DropSchema, Rename, SetSchema
 from consdb_actions.migration.lint.effects_tables import Outcome, listed, missing
 from consdb_actions.migration.lint.names import Name
-from consdb_actions.migration.lint.state import Index, State, Table, View
+from consdb_actions.migration.lint.state import INDEXED, Index, State, Table, View
 
 __all__ = ["drop_relation", "drop_schema", "rename", "set_schema"]
 
@@ -47,7 +47,8 @@ def _drop_index(state: State, action: DropRelation) -> Outcome:
             if action.name.name in table.indexes:
                 indexes = {n: i for n, i in table.indexes.items() if n != action.name.name}
                 return state.with_table(name, replace(table, indexes=indexes)), ""
-            if action.name.name in table.constraints:
+            constraint = table.constraints.get(action.name.name)
+            if constraint is not None and constraint.kind in INDEXED:
                 return state, f"index {action.name} belongs to a constraint of {name}; drop the constraint"
     unknown = action.name.schema != state.schema or action.missing_ok
     return state, "" if unknown else f"there is no index {action.name} at this point"
@@ -72,10 +73,7 @@ def rename(state: State, action: Rename) -> Outcome:
         return _rename_constraint(state, action)
     if action.kind == "relation" and (action.relation in state.tables or action.relation in state.views):
         return _move(state, action.relation, Name(action.relation.schema, action.new))
-    after, found = _rename_index(state, action)
-    if found or action.missing_ok:
-        return after, ""
-    return state, missing(state, action.relation)
+    return _rename_index(state, action)
 
 
 def set_schema(state: State, action: SetSchema) -> Outcome:
@@ -86,7 +84,7 @@ def set_schema(state: State, action: SetSchema) -> Outcome:
 
 
 def _move(state: State, old: Name, new: Name) -> Outcome:
-    problem = f"{new} is there already" if new in state.relation_names() else ""
+    problem = _taken(state, new)
 
     def renamed(name: Name) -> Name:
         return new if name == old else name
@@ -123,8 +121,9 @@ def _rename_column(state: State, action: Rename) -> Outcome:
             return state, ""
         if old not in view.columns:
             return state, f"{name} has no column {old} at this point"
+        problem = f"{name} has a column {new} already" if new in view.columns else ""
         columns = tuple(new if c == old else c for c in view.columns)
-        return _follow(state.with_view(name, replace(view, columns=columns)), name, old, new), ""
+        return _follow(state.with_view(name, replace(view, columns=columns)), name, old, new), problem
     table = state.tables.get(name)
     if table is None:
         return state, missing(state, name)
@@ -180,9 +179,11 @@ def _rename_constraint(state: State, action: Rename) -> Outcome:
         return state, missing(state, action.relation)
     if action.old not in table.constraints:
         return state, f"{action.relation} has no constraint {action.old} at this point"
-    problem = (
-        f"{action.relation} has a constraint {action.new} already" if action.new in table.constraints else ""
-    )
+    problem = ""
+    if action.new in table.constraints:
+        problem = f"{action.relation} has a constraint {action.new} already"
+    elif table.constraints[action.old].kind in INDEXED:
+        problem = _taken(state, Name(action.relation.schema, action.new))
     constraints = {
         (action.new if n == action.old else n): replace(c, name=action.new) if n == action.old else c
         for n, c in table.constraints.items()
@@ -190,15 +191,22 @@ def _rename_constraint(state: State, action: Rename) -> Outcome:
     return state.with_table(action.relation, replace(table, constraints=constraints)), problem
 
 
-def _rename_index(state: State, action: Rename) -> tuple[State, bool]:
+def _rename_index(state: State, action: Rename) -> Outcome:
     """Rename an index; that of a constraint takes the constraint along."""
+    problem = _taken(state, Name(action.relation.schema, action.new))
     for name, table in state.tables.items():
         if name.schema != action.relation.schema:
             continue
         if action.old in table.indexes:
             indexes = {(action.new if n == action.old else n): i for n, i in table.indexes.items()}
-            return state.with_table(name, replace(table, indexes=indexes)), True
-        if action.old in table.constraints:
-            constraint = Rename("constraint", name, action.old, action.new)
-            return _rename_constraint(state, constraint)[0], True
-    return state, action.relation.schema != state.schema or action.old.endswith("_seq")
+            return state.with_table(name, replace(table, indexes=indexes)), problem
+        constraint = table.constraints.get(action.old)
+        if constraint is not None and constraint.kind in INDEXED:
+            return _rename_constraint(state, Rename("constraint", name, action.old, action.new))
+    # Sequences are renamed by the same statement and are not followed here.
+    unknown = action.relation.schema != state.schema or action.old.endswith("_seq") or action.missing_ok
+    return state, "" if unknown else missing(state, action.relation)
+
+
+def _taken(state: State, name: Name) -> str:
+    return f"{name} is there already" if name in state.relation_names() else ""

@@ -18,12 +18,18 @@ from consdb_actions.migration.lint.actions import (
     DropConstraint,
     ValidateConstraint,
 )
-from consdb_actions.migration.lint.constraints import merge_redundant, refers_problem, with_constraint
+from consdb_actions.migration.lint.constraints import (
+    free_name,
+    merge_redundant,
+    refers_problem,
+    with_constraint,
+)
 from consdb_actions.migration.lint.names import Name
 from consdb_actions.migration.lint.state import Index, State, Table
 from consdb_actions.schema.names import index_name
 
 __all__ = [
+    "SYSTEM_COLUMNS",
     "Outcome",
     "add_column",
     "add_constraint",
@@ -38,6 +44,9 @@ __all__ = [
     "missing",
     "validate_constraint",
 ]
+
+SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
+"""Columns that every table has."""
 
 Outcome = tuple[State, str]
 """The state afterwards, and why Postgres would refuse; empty when nothing is known against it."""
@@ -79,13 +88,11 @@ def create_table(state: State, action: CreateTable) -> Outcome:
     if not action.known:
         return replace(state.with_table(name, Table({})).created(name), complete=False), ""
     table = Table({column.name: column for column in action.columns})
-    problem = ""
+    keys = [constraint for constraint in action.constraints if constraint.kind == "primary"]
+    problem = f"{name} gets {len(keys)} primary keys" if len(keys) > 1 else ""
     for constraint in merge_redundant(action.constraints):
-        problem = problem or _columns_problem(name, table, constraint)
+        problem = problem or _constraint_problem(state, name, table, constraint)
         table = with_constraint(state, name, table, constraint)
-    for constraint in action.constraints:
-        if constraint.kind == "foreign":
-            problem = problem or refers_problem(state, name, table, constraint)
     return state.with_table(name, table).created(name), problem
 
 
@@ -108,7 +115,7 @@ def drop_column(state: State, action: DropColumn) -> Outcome:
     """Take a column away, with the constraints and indexes that it is part of."""
     table, problem = _column(state, action.table, action.column)
     if table is None:
-        return state, "" if action.missing_ok else problem
+        return state, "" if action.missing_ok and action.table in state.tables else problem
     readers = state.readers(action.table, action.column)
     if readers and not action.cascade:
         problem = f"{listed(readers)} reads {action.table}.{action.column}; drop the view first"
@@ -207,6 +214,8 @@ def validate_constraint(state: State, action: ValidateConstraint) -> Outcome:
     constraint = table.constraints.get(action.name)
     if constraint is None:
         return state, f"{action.table} has no constraint {action.name} at this point"
+    if constraint.kind not in ("foreign", "check", "notnull"):
+        return state, f"{action.name} is neither a foreign key nor a CHECK"
     constraints = {**table.constraints, action.name: replace(constraint, valid=True)}
     return state.with_table(action.table, replace(table, constraints=constraints)), ""
 
@@ -217,7 +226,7 @@ def create_index(state: State, action: CreateIndex) -> Outcome:
     if table is None:
         return state, "" if action.table in state.views else problem
     columns = tuple(c for c in action.columns if c)
-    name = action.name or index_name(action.table.name, columns)
+    name = action.name or free_name(state, action.table.schema, index_name(action.table.name, columns))
     if action.name and Name(action.table.schema, name) in state.relation_names():
         return state, "" if action.missing_ok else f"{action.table.schema}.{name} is there already"
     for column in columns:
@@ -247,10 +256,11 @@ def _without_constraint(state: State, name: Name, key: str) -> State:
 
 
 def _columns_problem(name: Name, table: Table, constraint: Constraint) -> str:
-    if constraint.kind in ("primary", "unique", "foreign", "notnull") and not constraint.index:
-        for column in constraint.columns:
-            if column not in table.columns:
-                return f"{name} has no column {column} at this point"
+    # A CHECK may also speak of the whole row, by the table's name, and of system columns.
+    others = {name.name, *SYSTEM_COLUMNS} if constraint.kind == "check" else set[str]()
+    for column in constraint.columns if not constraint.index else ():
+        if column not in table.columns and column not in others:
+            return f"{name} has no column {column} at this point"
     return ""
 
 
@@ -264,8 +274,12 @@ def _constraint_problem(state: State, name: Name, table: Table, constraint: Cons
     makes_index = constraint.kind in ("primary", "unique") and constraint.name and not constraint.index
     if makes_index and Name(name.schema, constraint.name) in state.relation_names():
         return f"{name.schema}.{constraint.name} is there already, and the constraint's index needs the name"
-    if constraint.index and constraint.index not in table.indexes:
-        return f"{name} has no index {constraint.index} at this point"
+    if constraint.index:
+        index = table.indexes.get(constraint.index)
+        if index is None:
+            return f"{name} has no index {constraint.index} at this point"
+        if not index.unique or index.partial:
+            return f"{constraint.index} is not a unique index over all rows"
     if constraint.kind == "foreign":
         return refers_problem(state, name, table, constraint)
     return ""

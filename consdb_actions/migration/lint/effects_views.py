@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from consdb_actions.migration.lint.actions import CreateView
-from consdb_actions.migration.lint.effects_tables import Outcome, missing
+from consdb_actions.migration.lint.effects_tables import SYSTEM_COLUMNS, Outcome, missing
 from consdb_actions.migration.lint.names import Name
 from consdb_actions.migration.lint.state import State, View
 
 __all__ = ["create_view"]
-
-_SYSTEM = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 
 
 def create_view(state: State, action: CreateView) -> Outcome:
@@ -19,8 +17,11 @@ def create_view(state: State, action: CreateView) -> Outcome:
         return state, f"{name} is a table"
     problem = _source_problem(state, action)
     old = state.views.get(name)
+    outputs = _outputs(state, action)
+    if outputs is not None and len(set(outputs)) < len(outputs):
+        problem = problem or f"{name} would show two columns of the same name"
     view = View(
-        _outputs(state, action),
+        outputs,
         frozenset(_reads(state, action)),
         frozenset(source for _, source in action.sources),
         action.materialized,
@@ -80,15 +81,19 @@ def _source_problem(state: State, action: CreateView) -> str:
     for _, source in action.sources:
         if problem := missing(state, source):
             return problem
-    if not action.simple:
+    if not action.plain:
         return ""
-    known_as, source = action.sources[0]
-    columns = _columns_of(state, source)
-    if columns is None:
-        return ""
-    for _, column in sorted(action.columns):
-        if column not in (*columns, "*", known_as) and column not in _SYSTEM:
-            return f"{source} has no column {column} at this point"
+    known: dict[str, set[str]] = {"": {known_as for known_as, _ in action.sources}}
+    for known_as, source in action.sources:
+        columns = _columns_of(state, source)
+        if columns is None:
+            return ""
+        known[known_as] = {*columns, *SYSTEM_COLUMNS, "*"}
+        known[""] |= known[known_as]
+    for qualifier, column in sorted(action.columns):
+        if column not in known.get(qualifier, {column}):
+            where = dict(action.sources).get(qualifier) or " and ".join(str(s) for _, s in action.sources)
+            return f"there is no column {column} in {where} at this point"
     return ""
 
 

@@ -69,18 +69,23 @@ def _view(
         outputs,
         sources,
         frozenset(_columns(query)),
-        simple=_is_simple(query),
+        plain=_is_plain(query),
         replace=replace,
         materialized=materialized,
         missing_ok=missing_ok,
     )
 
 
-def _is_simple(query: Node) -> bool:
-    """Tell whether a query reads one relation, so that each name in it is a column of that."""
-    if kind(query) != "SelectStmt" or query.withClause or len(query.fromClause or ()) != 1:
+def _is_plain(query: Node) -> bool:
+    """Tell whether a query only reads relations and joins them, so that each name is a column of one."""
+    if kind(query) != "SelectStmt" or query.withClause or not query.fromClause:
         return False
-    return sum(kind(n) in ("RangeVar", "SelectStmt", "RangeFunction", "JoinExpr") for n in walk(query)) == 2
+    nodes = list(walk(query))
+    named_joins = any(kind(n) == "JoinExpr" and (n.alias or n.join_using_alias) for n in nodes)
+    known_as = [n.alias.aliasname if n.alias else n.relname for n in nodes if kind(n) == "RangeVar"]
+    renamed = any(kind(n) == "RangeVar" and n.alias and n.alias.colnames for n in nodes)
+    others = sum(kind(n) in ("SelectStmt", "RangeFunction", "RangeTableFunc") for n in nodes)
+    return others == 1 and not named_joins and not renamed and len(set(known_as)) == len(known_as)
 
 
 def _sources(node: Node, search_path: str) -> tuple[tuple[str, Name], ...]:
@@ -96,8 +101,18 @@ def _sources(node: Node, search_path: str) -> tuple[tuple[str, Name], ...]:
 
 def _columns(node: Node) -> Iterable[tuple[str, str]]:
     """Yield each column that is named, with its qualifier; ``*`` stands for all."""
-    for n in walk(node):
-        if kind(n) == "ColumnRef":
+    nodes = list(walk(node))
+    given = {n.name for n in nodes if kind(n) == "ResTarget" and n.name}
+    # ORDER BY and GROUP BY may name an output column.
+    outputs = {
+        id(item)
+        for n in nodes
+        if kind(n) == "SelectStmt"
+        for item in (*(s.node for s in n.sortClause or ()), *(n.groupClause or ()))
+        if kind(item) == "ColumnRef" and len(item.fields) == 1 and given & set(strings(item.fields))
+    }
+    for n in nodes:
+        if kind(n) == "ColumnRef" and id(n) not in outputs:
             names = [f.sval if kind(f) == "String" else "*" for f in n.fields]
             yield (names[-2] if len(names) > 1 else "", names[-1])
         elif kind(n) == "JoinExpr" and n.usingClause:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from consdb_actions.migration.lint.actions import Column, Constraint
 from consdb_actions.migration.lint.names import Name
 
-__all__ = ["Grants", "Index", "State", "Table", "View"]
+__all__ = ["INDEXED", "Grants", "Index", "State", "Table", "View"]
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -47,7 +47,9 @@ class Table:
 
     def referable(self) -> list[tuple[str, frozenset[str]]]:
         """Return the names and columns of everything that a foreign key can refer to."""
-        keys = [(n, frozenset(c.columns)) for n, c in self.constraints.items() if c.kind in _KEYS]
+        keys = [
+            (n, frozenset(c.columns)) for n, c in self.constraints.items() if c.kind in ("primary", "unique")
+        ]
         return keys + [
             (n, frozenset(i.columns)) for n, i in self.indexes.items() if i.unique and not i.partial
         ]
@@ -60,7 +62,8 @@ class Table:
         )
 
 
-_KEYS = ("primary", "unique")
+INDEXED = ("primary", "unique", "exclude")
+"""Kinds of constraints that have an index of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +150,7 @@ class State:
         out = set(self.tables) | set(self.views)
         for name, table in self.tables.items():
             out.update(Name(name.schema, index) for index in table.indexes)
-            out.update(
-                Name(name.schema, key)
-                for key, c in table.constraints.items()
-                if c.kind in ("primary", "unique", "exclude")
-            )
+            out.update(Name(name.schema, key) for key, c in table.constraints.items() if c.kind in INDEXED)
         return out
 
 

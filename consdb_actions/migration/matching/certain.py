@@ -23,6 +23,8 @@ __all__ = ["proofs"]
 _WEIGHT = 200
 """A proof that is contradicted still weighs more than any likeness."""
 
+_UNLIKE = 0.4
+
 
 @dataclass(frozen=True)
 class _Proof:
@@ -71,6 +73,8 @@ def proofs(
             doubt = "but a third column has such a name as well"
         elif type_fit(proof.old.type, proof.new.type) == "incompatible":
             doubt = f"but the type changes from {proof.old.type} to {proof.new.type}"
+        elif proof.kind == "same id" and (found_doubt := _contradiction(pair, proof)):
+            doubt = f"but {found_doubt}"
         if not doubt:
             # An id is named before the case when both prove the pair.
             renames.setdefault(
@@ -89,6 +93,15 @@ def proofs(
                 ),
             )
     return tuple(renames.values()), tuple(doubtful.values())
+
+
+def _contradiction(pair: TablePair, proof: _Proof) -> str:
+    """Say what makes a carried-over id look like one that was left behind by mistake."""
+    evidence = pair.compare(proof.old, proof.new)
+    unlike = evidence.name < _UNLIKE and evidence.text is not None and evidence.text < _UNLIKE
+    if evidence.unit == "differs" and unlike:
+        return "name, description and unit are all other ones"
+    return ""
 
 
 def _same_ids(pair: TablePair) -> Iterator[_Proof]:

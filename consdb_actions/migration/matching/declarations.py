@@ -40,7 +40,7 @@ FORMS = (
     "OLDTABLE=NEWTABLE or OLDTABLE= (a drop)"
 )
 
-_NAME = r"[^\W\d][\w$]*"
+_NAME = r"[\w$]+"
 _SIDE = re.compile(rf"(?P<table>{_NAME})(?:\.(?P<column>{_NAME}))?")
 _DIRECTIVE = re.compile(r"\s*(?:[-*]\s+)?`?consdb:\s*rename\b(?P<rest>.*)", re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)

@@ -17,6 +17,7 @@ from consdb_actions.migration.matching.declarations import (
     DeclaredTableRename,
 )
 from consdb_actions.migration.matching.facts import TableFacts
+from consdb_actions.migration.matching.words import normalised
 
 _SHOWN = 8
 
@@ -187,7 +188,7 @@ class _Columns:
             self._take(declaration, (table, old), (other.name, new))
             self.settled.stays[(table, old)] = declaration
             return
-        if old in other and (other.name, old) not in self.claims and not _id_moved(one, other, old, new):
+        if old in other and (other.name, old) not in self.claims and not _moved_on(one, other, old, new):
             raise _error(
                 declaration,
                 f"`{table}.{old}` still exists after the change, so it is not what became `{new}`",
@@ -258,10 +259,13 @@ class _Columns:
         self.settled.used.append(declaration)
 
 
-def _id_moved(one: TableFacts, other: TableFacts, old: str, new: str) -> bool:
-    """Tell whether the id of a column that stays by name stands on another column after the change."""
-    found = one.column(old).id
-    return found is not None and found == other.column(new).id != other.column(old).id
+def _moved_on(one: TableFacts, other: TableFacts, old: str, new: str) -> bool:
+    """Tell whether id or description of a column that stays by name stands on another one now."""
+    was, namesake, found = one.column(old), other.column(old), other.column(new)
+    if was.id is not None and was.id == found.id != namesake.id:
+        return True
+    texts = [normalised(column.description or "") for column in (was, found, namesake)]
+    return bool(texts[0]) and texts[0] == texts[1] != texts[2]
 
 
 def _need(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from consdb_actions.errors import InputError
@@ -79,7 +79,7 @@ def declared_moves(settled: Settled, before: Tables, after: Tables, names: NameM
                 raise InputError(
                     f"`{declared.text}`: {why_not}",
                     place=declared.source,
-                    remedy=f"Let the tables share a key, or say {table}.{column}= and copy the values by hand.",
+                    remedy=f"Let them share a key, or say {table}.{column}= and copy the values by hand.",
                 )
             evidence = f"declared ({declared.source})"
             moves.append(Move(table, column, new_table, new_column, "declared", evidence, join))
@@ -87,7 +87,12 @@ def declared_moves(settled: Settled, before: Tables, after: Tables, names: NameM
 
 
 def find_moves(
-    before: Tables, after: Tables, names: NameMap, gone: Sequence[ColumnFacts], come: Sequence[ColumnFacts]
+    before: Tables,
+    after: Tables,
+    names: NameMap,
+    gone: Sequence[ColumnFacts],
+    come: Sequence[ColumnFacts],
+    asked: Collection[ColumnFacts],
 ) -> Moves:
     """Find the columns that are gone from one table and new in another, under the same name.
 
@@ -99,6 +104,8 @@ def find_moves(
         Names before to names after, as far as they are certain.
     gone, come
         The columns whose fate, or origin, is not settled.
+    asked
+        Those of them that another question is about already.
     """
     finder = _Finder(before, after, names)
     olds, news = _by_fold(gone), _by_fold(come)
@@ -124,6 +131,8 @@ def find_moves(
             rivals.append(f"it is new in {degree[f'-{old.path}']} tables")
         if degree[f"+{new.path}"] > 1:
             rivals.append(f"it is gone from {degree[f'+{new.path}']} tables")
+        if old in asked or new in asked:
+            rivals.append("it may have been renamed within its table")
         doubts = rivals + _doubts(old, new, join, why_not, () if rivals else finder.repeats)
         if join is not None and not doubts:
             evidence = (

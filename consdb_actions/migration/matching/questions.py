@@ -11,7 +11,7 @@ from consdb_actions.migration.matching.families import choose, shift
 from consdb_actions.migration.matching.links import Link, components
 from consdb_actions.migration.matching.wording import listed, number
 
-__all__ = ["Part", "group", "question"]
+__all__ = ["Part", "group", "lines", "proposal", "question"]
 
 _NAMED = 4
 _CLOSE = 12
@@ -99,7 +99,7 @@ def question(parts: Sequence[Part], weaker: Sequence[Rejected] = ()) -> Question
     chosen = [link for part in parts for link in part.chosen]
     return Question(
         text=_text(parts, chosen),
-        proposals=tuple(_proposal(link, part) for part in parts for link in part.chosen),
+        proposals=tuple(proposal(link, part) for part in parts for link in part.chosen),
         answers=_answers(parts),
         rejected=(*_rejected(parts), *weaker),
         columns=tuple(dict.fromkeys(link.old.path for link in links)),
@@ -118,39 +118,47 @@ def _answers(parts: Sequence[Part]) -> tuple[Answer, ...]:
                 for part in parts
                 for link in (part.choices[at : at + 1] if part.choices else part.chosen)
             ]
-            answers.append(Answer(_meaning(chosen), _lines(parts, chosen)))
+            answers.append(Answer(_meaning(chosen), lines(parts, chosen)))
     copies = [link for part in parts for link in part.links if link.move and link.possible]
     if n_choices > 1 and len(parts) == 1 and len({link.old.path for link in copies}) == 1 < len(copies):
         where = listed([f"`{link.new.table}`" for link in copies])
         answers.append(
             Answer(f"the values are copied to {where}", tuple(link.declaration for link in copies))
         )
-    answers.append(Answer(_none(parts), _lines(parts, [])))
+    answers.append(Answer(_none(parts), lines(parts, [])))
     return tuple(answers)
 
 
-def _lines(parts: Sequence[Part], chosen: Sequence[Link]) -> tuple[str, ...]:
-    """Return the declarations that say what becomes of every column of these parts."""
+def lines(parts: Sequence[Part], chosen: Sequence[Link]) -> tuple[str, ...]:
+    """Return the declarations that say what becomes of every column of some parts.
+
+    Parameters
+    ----------
+    parts
+        From :func:`group`.
+    chosen
+        The pairs that an answer takes; all other columns go, or stay where their name does.
+    """
     links = [link for part in parts for link in part.links]
     by_old = {link.old.path: link for link in chosen}
     claimed = {link.new.path for link in chosen}
-    lines: list[str] = []
+    found: list[str] = []
     stays = {link.old.path for link in links if link.old_stays}
     tables = {link.old.table: link.new.table for link in links if not link.move}
     for old in dict.fromkeys(link.old for link in links):
         if old.path in by_old:
-            lines.append(by_old[old.path].declaration)
+            found.append(by_old[old.path].declaration)
         elif old.path in stays and f"{tables[old.table]}.{old.name}" not in claimed:
-            lines.append(f"{old.path}={old.name}")
+            found.append(f"{old.path}={old.name}")
         else:
-            lines.append(f"{old.path}=")
+            found.append(f"{old.path}=")
     known = {link.old.path for link in links}
     for link in chosen:
         # A column that keeps its name, but not its values.
         path = f"{link.old.table}.{link.new.name}"
         if link.new_stays and path not in known:
-            lines.append(f"{path}=")
-    return tuple(lines)
+            found.append(f"{path}=")
+    return tuple(found)
 
 
 def _meaning(chosen: Sequence[Link]) -> str:
@@ -178,7 +186,8 @@ def _none(parts: Sequence[Part]) -> str:
     return ", ".join(said)
 
 
-def _proposal(link: Link, part: Part) -> Proposal:
+def proposal(link: Link, part: Part) -> Proposal:
+    """Say why a pair is proposed, and how it compares with the next best."""
     if link.move:
         # What counts for a move is the key, not how alike the columns are.
         return Proposal(link.old.path, link.new.path, link.evidence)

@@ -29,9 +29,12 @@ from consdb_actions.migration.matching.shifted import shifted
 from consdb_actions.migration.matching.tables import match_tables
 from consdb_actions.migration.matching.types import type_fit
 
-__all__ = ["Run"]
+__all__ = ["ANSWERER", "Run"]
 
 Tables = Mapping[str, TableFacts]
+
+ANSWERER = "--on-question drop-add"
+"""Where an answer comes from that no person gave."""
 
 _WEAKER_SHOWN = 3
 
@@ -98,22 +101,25 @@ class Run:
         )
 
     def _move(self) -> None:
-        """Take what moves for certain."""
+        """Take what moves for certain; a table that is in question has to be answered for first."""
         self.moves: list[Move] = list(declared_moves(self.settled, self.before, self.after, self.names))
-        asked = self.matches.asked | set(self.settled.table_drops)
-        gone = [c for pair in self.pairs for c in pair.dropped]
-        gone += [
-            c for n, t in self.before.items() if n not in self.tables and n not in asked for c in t.columns
+        asked = self.matches.asked
+        dropped = [
+            n for n in self.before if n not in self.tables and n not in {*asked, *self.settled.table_drops}
         ]
-        come = [c for pair in self.pairs for c in pair.added]
         stay = set(self.tables.values())
-        come += [c for name, table in self.after.items() if name not in stay for c in table.columns]
+        added = [n for n in self.after if n not in stay and n not in asked]
+        gone = [c for pair in self.pairs for c in pair.dropped]
+        gone += [c for name in dropped for c in self.before[name].columns]
+        come = [c for pair in self.pairs for c in pair.added]
+        come += [c for name in added for c in self.after[name].columns]
         found = find_moves(
             self.before,
             self.after,
             self.names,
             [c for c in gone if (c.table, c.name) not in self.done_old],
             [c for c in come if (c.table, c.name) not in self.done_new],
+            {column for link in self.links for column in (link.old, link.new)},
         )
         self.moves += found.certain
         self.done_old |= {(move.table, move.column) for move in found.certain}
@@ -129,7 +135,8 @@ class Run:
             for link in self.likeness.links(self.done_old, self.done_new)
             if (link.old.path, link.new.path) not in doubted
         ]
-        self.questions = [question(parts, self._weaker(parts)) for parts in group(self.links)]
+        self.parts = group(self.links)
+        self.questions = [question(parts, self._weaker(parts)) for parts in self.parts]
 
     def _weaker(self, parts: Sequence[Part]) -> tuple[Rejected, ...]:
         """Return the unlikely candidates of a small question; a large one has enough to read."""
@@ -194,7 +201,7 @@ class Run:
             moves=tuple(sorted(self.moves, key=lambda m: (m.table, m.new_table, m.column, m.new_column))),
             drops=tuple(drops),
             dropped_tables=tuple(
-                self._drop_table(table, table.name in asked, open_old)
+                self._drop_table(table, open_old)
                 for name, table in self.before.items()
                 if name not in self.tables and name not in open_old
             ),
@@ -211,13 +218,13 @@ class Run:
         if key in self.settled.drops:
             reason = f"declared ({self.settled.drops[key].source})"
         elif asked:
-            reason = "--on-question says so"
+            reason = f"declared ({ANSWERER})"
         else:
             rejected = self.likeness.rejected(key, taken)
             reason = "no new column is likely to continue it"
         return Dropped(column.table, column.name, column.type, reason, rejected)
 
-    def _drop_table(self, table: TableFacts, asked: bool, open_old: set[str]) -> DroppedTable:
+    def _drop_table(self, table: TableFacts, open_old: set[str]) -> DroppedTable:
         moves = [move for move in self.moves if move.table == table.name]
         moved = dict.fromkeys(move.column for move in moves)
         # What rows are matched or made by is not lost either.
@@ -229,7 +236,7 @@ class Run:
         if table.name in self.settled.table_drops:
             reason = f"declared ({self.settled.table_drops[table.name].source})"
         else:
-            reason = "--on-question says so" if asked else "no new table is likely to continue it"
+            reason = "no new table is likely to continue it"
         return DroppedTable(table.name, lost, tuple(moved), reason, self.matches.rejected.get(table.name, ()))
 
     def _type_notes(self) -> list[str]:

@@ -1,9 +1,9 @@
 """Chains of columns whose meaning moved on by one name.
 
 When ``temp_1, temp_2, temp_3`` become ``temp_2, temp_3, temp_4``, the names say that one column went and one
-came. The descriptions tell: each column now has that of the one before it. Such a chain from a column that is
-gone to one that is new is asked about. A circle is not: two descriptions that change places are as likely a
-mistake that was put right.
+came. The descriptions tell: each column now has that of the one before it. In the same way ``flux`` may
+become ``flux_raw`` while a new ``flux`` takes its name. Such a chain, which ends at a column that is new, is
+asked about. A circle is not: two descriptions that change places are as likely a mistake that was put right.
 """
 
 from __future__ import annotations
@@ -40,30 +40,36 @@ def shifted(pair: TablePair) -> tuple[Link, ...]:
     successor = {
         old.name: after[text]
         for text, old in before.items()
-        if text in after and type_fit(old.type, after[text].type) != "incompatible"
+        if text in after
+        and after[text].name != old.name
+        and type_fit(old.type, after[text].type) != "incompatible"
     }
+    targets = {new.name for new in successor.values()}
     links: list[Link] = []
-    for start in pair.dropped:
+    for start in pair.before.columns:
+        if start.name in pair.kept and start.name in targets:
+            continue
         chain: list[Link] = []
         old = start
-        while old.name in successor and len(chain) <= len(successor):
+        while old.name in successor:
             new = successor[old.name]
-            chain.append(
-                Link(
-                    old,
-                    new,
-                    _WEIGHT,
-                    (f"`{new.name}` has the description that `{old.name}` had, one step of a chain of such",),
-                    old_stays=old.name in pair.kept,
-                    new_stays=new.name in pair.kept,
-                )
-            )
+            chain.append(_step(pair, old, new))
             if new.name not in pair.kept:
                 break
             old = pair.before.column(new.name)
-        if len(chain) > 1 and not chain[-1].new_stays:
+        # A column that went and one that came with its description are compared like any other pair.
+        steps = 1 if start.name in pair.kept else 2
+        if len(chain) >= steps and not chain[-1].new_stays:
             links += chain
     return tuple(links)
+
+
+def _step(pair: TablePair, old: ColumnFacts, new: ColumnFacts) -> Link:
+    stays = old.name in pair.kept
+    evidence = f"`{new.name}` has the description that `{old.name}` had"
+    if stays:
+        evidence += f", and `{old.name}` now has another one"
+    return Link(old, new, _WEIGHT, (evidence,), old_stays=stays, new_stays=new.name in pair.kept)
 
 
 def _by_text(columns: Iterable[ColumnFacts]) -> dict[str, ColumnFacts]:

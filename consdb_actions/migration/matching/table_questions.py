@@ -11,6 +11,7 @@ from consdb_actions.migration.matching.declarations import (
     DeclaredTableDrop,
     DeclaredTableRename,
 )
+from consdb_actions.migration.matching.questions import lines, proposal
 from consdb_actions.migration.matching.run import Run
 from consdb_actions.migration.matching.tables import TableGroup, TableLink
 from consdb_actions.migration.matching.wording import listed
@@ -65,7 +66,7 @@ def _question(group: TableGroup, run: Run, declared: Declarations) -> Question:
 
 
 def _inside(run: Run, declared: Declarations, way: Sequence[TableLink], olds: Sequence[str]) -> _Inside:
-    """Assume an answer, and take the first answer to every question that comes of it."""
+    """Assume an answer, and take what is likely for the columns then."""
     renamed = {link.old for link in way}
     assumed = replace(
         declared,
@@ -78,20 +79,16 @@ def _inside(run: Run, declared: Declarations, way: Sequence[TableLink], olds: Se
             *(DeclaredTableDrop(old, "option") for old in olds if old not in renamed),
         ),
     )
-    prefixes = tuple(f"{old}." for old in renamed)
-    questions = [
-        question
-        for question in Run(run.before, run.after, assumed).questions
-        if any(column.startswith(prefixes) for column in question.columns)
+    # Only what happens within the tables: what may move in or out is asked when the tables are settled.
+    parts = [
+        part
+        for parts in Run(run.before, run.after, assumed).parts
+        for part in parts
+        if part.links[0].old.table in renamed and not any(link.move for link in part.links)
     ]
     return _Inside(
-        tuple(
-            line
-            for question in questions
-            for line in question.answers[0].declarations
-            if line.startswith(prefixes)
-        ),
-        tuple(pair for question in questions for pair in question.proposals if pair.old.startswith(prefixes)),
+        tuple(line for part in parts for line in lines([part], part.chosen)),
+        tuple(proposal(link, part) for part in parts for link in part.chosen),
     )
 
 
@@ -103,8 +100,8 @@ def _answer(way: Sequence[TableLink], olds: Sequence[str], inside: _Inside) -> A
         meaning += f", {_quoted(lost)} {'is' if len(lost) == 1 else 'are'} dropped and the rows lost"
     if inside.declarations:
         meaning += ", with the columns as proposed"
-    lines = [f"{old}={renamed.get(old, '')}" for old in olds]
-    return Answer(meaning, (*lines, *inside.declarations))
+    tables = [f"{old}={renamed.get(old, '')}" for old in olds]
+    return Answer(meaning, (*tables, *inside.declarations))
 
 
 def _text(olds: Sequence[str], news: Sequence[str]) -> str:

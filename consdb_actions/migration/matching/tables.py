@@ -72,8 +72,10 @@ class TableMatches:
 
     @property
     def asked(self) -> frozenset[str]:
-        """The tables before the change that are asked about."""
-        return frozenset(link.old for group in self.groups for link in group.links)
+        """The tables that are asked about, on either side."""
+        return frozenset(
+            name for group in self.groups for link in group.links for name in (link.old, link.new)
+        )
 
 
 def match_tables(before: Tables, after: Tables, settled: Settled) -> TableMatches:

@@ -9,13 +9,28 @@ from typing import Any
 from alembic.operations import ops
 
 from consdb_actions.migration.rewrite.plan import Facts, Plan
+from consdb_actions.migration.rewrite.statements import Statement
 
 __all__ = ["flatten"]
 
 
 def flatten(plan: Plan, facts: Facts) -> Plan:
     """Take the operations out of their tables, and split ``alter_column`` by what it does."""
-    return replace(plan, ops=tuple(part for op in _leaves(plan.ops) for part in _split(op)))
+    parts = [part for op in _leaves(plan.ops) for part in _split(op)]
+    return replace(plan, ops=tuple(sorted(parts, key=lambda op: _place(op, facts))))
+
+
+def _place(op: ops.MigrateOperation, facts: Facts) -> tuple[bool, str, int]:
+    """Sort by table and place in it: Alembic's own order comes from sets (rule M11). Renames stay first."""
+    if isinstance(op, Statement):
+        return False, "", 0
+    table = str(getattr(op, "table_name", ""))
+    column = op.column.name if isinstance(op, ops.AddColumnOp) else getattr(op, "column_name", None)
+    for side in (facts.after, facts.before):
+        names = list(side.tables[table].columns) if table in side.tables else []
+        if column in names:
+            return True, table, names.index(column)
+    return True, table, -1
 
 
 def _leaves(operations: Iterable[ops.MigrateOperation]) -> Iterator[ops.MigrateOperation]:

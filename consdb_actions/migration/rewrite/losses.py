@@ -34,4 +34,4 @@ def losses(plan: Plan, facts: Facts) -> Plan:
                 else f"the downgrade drops table {op.table_name} and all its rows{but}"
             )
             out.append(Loss(op.table_name, None, facts.direction, words))
-    return replace(plan, losses=tuple(out))
+    return replace(plan, losses=tuple(sorted(out, key=lambda loss: (loss.table, loss.column or ""))))

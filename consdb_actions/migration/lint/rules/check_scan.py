@@ -19,8 +19,8 @@ RULE = Rule(
     doc="""\
 `ADD CHECK` reads every row while nobody can use the table. With `NOT VALID` it holds for new rows at
 once, and `VALIDATE CONSTRAINT` in a later transaction reads the old rows while others go on.""",
-    safe="ALTER TABLE ... ADD CONSTRAINT ... CHECK (...) NOT VALID, and VALIDATE CONSTRAINT in a later"
-    " revision.",
+    safe="`ALTER TABLE ... ADD CONSTRAINT ... CHECK (...) NOT VALID`, and `VALIDATE CONSTRAINT` in a"
+    " later revision.",
 )
 
 

@@ -25,8 +25,8 @@ op.drop_column("exposure_quicklook", "guider_t_mean", schema="cdb_lsstcam")
 ```
 
 A column whose values an UPDATE or INSERT of the same revision carries elsewhere first is moved, not lost.""",
-    safe="Copy what is still wanted first, and acknowledge the loss with a reason: "
-    "# consdb: ack data-loss: REASON",
+    safe="Copy what is still wanted first, and acknowledge the loss with a reason: `# consdb: ack "
+    "data-loss: REASON`",
 )
 
 

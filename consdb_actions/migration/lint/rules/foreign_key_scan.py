@@ -22,8 +22,8 @@ either table. With `NOT VALID` the key holds for new rows at once and nothing is
 CONSTRAINT` reads the old rows later, while others write. In the same transaction the two gain nothing,
 since the first lock stays until the commit; the rule says that too. A table that the same revision makes
 is empty, so that nothing is said.""",
-    safe="op.create_foreign_key(..., postgresql_not_valid=True), and ALTER TABLE ... VALIDATE "
-    "CONSTRAINT in a later revision.",
+    safe="`op.create_foreign_key(..., postgresql_not_valid=True)`, and `ALTER TABLE ... VALIDATE "
+    "CONSTRAINT` in a later revision.",
 )
 
 

@@ -19,7 +19,7 @@ RULE = Rule(
 `CREATE INDEX` lets others read the table, and nobody write to it, until the migration commits; the
 services that fill ConsDB wait or fail. With `CONCURRENTLY` they go on. That form cannot run inside of a
 transaction, so that it needs an autocommit block (rule `needs-autocommit`).""",
-    safe="with op.get_context().autocommit_block(): op.create_index(..., postgresql_concurrently=True)",
+    safe="`with op.get_context().autocommit_block(): op.create_index(..., postgresql_concurrently=True)`",
 )
 
 

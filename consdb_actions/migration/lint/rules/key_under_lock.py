@@ -32,7 +32,7 @@ op.execute("ALTER TABLE s.t ADD CONSTRAINT t_pkey PRIMARY KEY USING INDEX t_new"
 ```
 
 A primary key also makes its columns NOT NULL, which reads the table once more where they are nullable.""",
-    safe="CREATE UNIQUE INDEX CONCURRENTLY in an autocommit block, then ADD CONSTRAINT ... USING INDEX.",
+    safe="`CREATE UNIQUE INDEX CONCURRENTLY` in an autocommit block, then `ADD CONSTRAINT ... USING INDEX`.",
 )
 
 

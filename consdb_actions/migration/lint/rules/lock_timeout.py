@@ -24,7 +24,7 @@ Even a change that is done at once needs its lock first. While it waits for a lo
 who comes later waits behind it, readers included. With a `lock_timeout` the migration gives up instead,
 nothing is changed, and it can be started again. Only a note by default, because ConsDB is migrated in a
 window in which its services are quiet, and nearly every revision takes such a lock.""",
-    safe="op.execute(\"SET LOCAL lock_timeout = '5s'\") as the first statement of upgrade().",
+    safe="`op.execute(\"SET LOCAL lock_timeout = '5s'\")` as the first statement of `upgrade()`.",
 )
 
 

@@ -17,8 +17,8 @@ RULE = Rule(
 Lint never connects to a database. Where a revision asks for rows or inspects tables, it ends there, and
 what would come after the answer is not looked at. `migrations check` runs such a revision on a scratch
 database.""",
-    safe="Write it as plain statements if that is possible (UPDATE ... FROM, INSERT ... SELECT); else "
-    "acknowledge it and rely on `migrations check`.",
+    safe="Write it as plain statements if that is possible (`UPDATE ... FROM`, `INSERT ... SELECT`);"
+    " else acknowledge it and rely on `migrations check`.",
 )
 
 

@@ -28,8 +28,8 @@ ALTER TABLE s.t DROP CONSTRAINT c_given;
 
 The second statement belongs to a later transaction than the first. On a table that the same revision
 makes the rule says nothing.""",
-    safe="Add CHECK (column IS NOT NULL) NOT VALID, validate it in a later transaction, then SET NOT "
-    "NULL and drop the CHECK.",
+    safe="Add `CHECK (column IS NOT NULL) NOT VALID`, validate it in a later transaction, then SET "
+    "NOT NULL and drop the CHECK.",
 )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from consdb_actions.migration.lint.actions import AddColumn
 from consdb_actions.migration.lint.finding import Hit, Rule, at
-from consdb_actions.migration.lint.locks import EXCLUSIVE
 from consdb_actions.migration.lint.script import Script
 
 __all__ = ["RULE", "check"]
@@ -19,7 +18,7 @@ RULE = Rule(
 The rows that are there would hold NULL, so that Postgres refuses the column as soon as there is one row.
 It works on the empty table of a test and fails on the real one. The rule looks at both directions: a
 downgrade that brings a dropped column back as NOT NULL fails in the same way.""",
-    safe="Three steps: add the column nullable, fill it, then alter_column(..., nullable=False).",
+    safe="Three steps: add the column nullable, fill it, then `alter_column(..., nullable=False)`.",
 )
 
 
@@ -33,4 +32,4 @@ def check(script: Script) -> Iterator[Hit]:
                 if not action.column.nullable and not action.column.default:
                     name = action.column.name
                     words = f"{action.table} cannot get the NOT NULL column {name} once it holds rows"
-                    yield at(step, run.direction, words, action.table, lock=EXCLUSIVE)
+                    yield at(step, run.direction, words, action.table)

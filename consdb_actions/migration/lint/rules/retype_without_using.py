@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from consdb_actions.migration.lint.actions import AlterType
 from consdb_actions.migration.lint.column_types import casts_by_itself
 from consdb_actions.migration.lint.finding import Hit, Rule, at
-from consdb_actions.migration.lint.locks import EXCLUSIVE
 from consdb_actions.migration.lint.script import Script
 
 __all__ = ["RULE", "check"]
@@ -20,7 +19,7 @@ RULE = Rule(
 Postgres converts a column by itself only where the conversion is one for assignments: numbers to numbers,
 anything to text. `varchar` to `integer` is not, so that the statement fails even on an empty table. Such
 a change often works in the upgrade (`integer` to `varchar`) and fails in the downgrade.""",
-    safe="op.alter_column(..., postgresql_using='column::type').",
+    safe='`op.alter_column(..., postgresql_using="column::type")`',
 )
 
 
@@ -36,4 +35,4 @@ def check(script: Script) -> Iterator[Hit]:
                 if column is not None and casts_by_itself(column.type, action.type) is False:
                     change = f"from {column.type} to {action.type}"
                     words = f"{action.table}.{action.column} cannot be changed {change} without USING"
-                    yield at(step, run.direction, words, action.table, lock=EXCLUSIVE)
+                    yield at(step, run.direction, words, action.table)

@@ -18,7 +18,7 @@ RULE = Rule(
 The configuration names the roles that read every table and view of a schema (section `grants`; `usdf` and
 `oods` where it says nothing). Where the database gives new tables their grants by itself, through default
 privileges that no revision sets, switch the rule off.""",
-    safe='op.execute("GRANT SELECT ON schema.table TO role") after the table is made.',
+    safe='`op.execute("GRANT SELECT ON schema.table TO role")` after the table is made.',
 )
 
 

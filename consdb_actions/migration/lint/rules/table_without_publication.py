@@ -25,7 +25,8 @@ op.create_table(
 ```
 
 Schemas that are written at USDF (`efd_*`) are not replicated, so that nothing is said about them.""",
-    safe="Write the ticket for the publication and name it: # consdb: ack table-without-publication: TICKET",
+    safe="Write the ticket for the publication and name it: `# consdb: ack "
+    "table-without-publication: TICKET`",
 )
 
 

@@ -16,7 +16,8 @@ RULE = Rule(
     doc="""\
 Two revisions follow the same one, usually because two branches were made at the same time. `alembic
 upgrade head` refuses to choose between them.""",
-    safe="Set down_revision of the newer file to the other head, and look whether both changes fit together.",
+    safe="Set `down_revision` of the newer file to the other head, and look whether both changes fit"
+    " together.",
 )
 
 

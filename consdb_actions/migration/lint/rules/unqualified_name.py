@@ -19,7 +19,7 @@ RULE = Rule(
 Postgres looks for such a name along the search path of whoever runs the migration, which does not hold
 the schemas of ConsDB: the statement fails, or finds another table. A forgotten `schema=` in an `op.` call
 is the usual reason.""",
-    safe="Give schema= to the op. call, or write schema.table.",
+    safe="Give `schema=` to the `op.` call, or write `schema.table`.",
 )
 
 

@@ -18,7 +18,7 @@ RULE = Rule(
 `DROP VIEW` takes the grants along, and `CREATE VIEW` brings none back: the roles that read the view
 before cannot read it any more. The grants before are those of the section's history. The rule looks at
 both directions, and at tables that are made anew as well. `CREATE OR REPLACE VIEW` keeps them.""",
-    safe='op.execute("GRANT SELECT ON schema.view TO role") after the view is made.',
+    safe='`op.execute("GRANT SELECT ON schema.view TO role")` after the view is made.',
 )
 
 

@@ -18,7 +18,7 @@ RULE = Rule(
 The configuration names the roles that read every table and view of a schema (section `grants`; `usdf` and
 `oods` where it says nothing). A view that is made without them can be read by its owner only. A view that
 had grants and loses them is the subject of `view-grants-lost`.""",
-    safe='op.execute("GRANT SELECT ON schema.view TO role") after the view is made.',
+    safe='`op.execute("GRANT SELECT ON schema.view TO role")` after the view is made.',
 )
 
 

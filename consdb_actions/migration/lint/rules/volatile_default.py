@@ -20,8 +20,8 @@ A default that is the same for all rows (`0`, `now()`) is stored once, and `ADD 
 One that is computed for each row (`gen_random_uuid()`, `clock_timestamp()`, `nextval()`, SERIAL,
 IDENTITY, a stored generated column) makes Postgres write the whole table anew while nobody can use it. A
 function that the rule does not know counts as one of these.""",
-    safe="Add the column without the default, set the default for new rows with ALTER COLUMN SET "
-    "DEFAULT, and fill the old rows with UPDATE.",
+    safe="Add the column without the default, set the default for new rows with `ALTER COLUMN SET "
+    "DEFAULT`, and fill the old rows with `UPDATE`.",
 )
 
 
