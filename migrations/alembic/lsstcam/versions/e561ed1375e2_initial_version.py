@@ -1,8 +1,8 @@
 """initial version
 
-Revision ID: 3d501c12e163
+Revision ID: e561ed1375e2
 Revises:
-Create Date: 2026-11-22 19:18:11+00:00
+Create Date: 2026-11-22 19:58:14+00:00
 
 """
 
@@ -14,7 +14,7 @@ from lsst.consdb.cdb_pgsphere import SPoly
 from sqlalchemy.dialects import postgresql
 
 # revision identifiers, used by Alembic.
-revision: str = "3d501c12e163"
+revision: str = "e561ed1375e2"
 down_revision: str | Sequence[str] | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -51,19 +51,19 @@ def upgrade() -> None:
         ),
         sa.Column(
             "s_ra",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Right ascension at which the boresight was aimed, ICRS.",
         ),
         sa.Column(
             "s_dec",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Declination at which the boresight was aimed, ICRS.",
         ),
         sa.Column(
             "sky_rotation",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Angle of the camera on the sky, from north to east.",
         ),
@@ -76,34 +76,31 @@ def upgrade() -> None:
             nullable=True,
             comment="When the shutter was closed again, TAI.",
         ),
-        sa.Column(
-            "exp_time",
-            sa.DOUBLE_PRECISION(precision=53),
-            nullable=True,
-            comment="How long light was collected.",
-        ),
+        sa.Column("exp_time", sa.DOUBLE_PRECISION(), nullable=True, comment="How long light was collected."),
         sa.Column(
             "img_type",
             sa.VARCHAR(length=64),
             nullable=True,
             comment="Purpose of the image, such as science, flat or bias.",
         ),
-        sa.Column("target_name", sa.VARCHAR(length=32), nullable=True, comment="Name of what was observed."),
         sa.Column(
-            "dispersing_element",
-            sa.VARCHAR(length=32),
+            "seeing",
+            sa.DOUBLE_PRECISION(),
             nullable=True,
-            comment="Grating or prism in the beam; empty when it was an image.",
+            comment="Seeing measured by the differential image motion monitor.",
+        ),
+        sa.Column(
+            "s_region",
+            sa.VARCHAR(length=1024),
+            nullable=True,
+            comment="Outline on the sky, written as an STC-S polygon.",
+        ),
+        sa.Column(
+            "pgs_region", SPoly(), nullable=True, comment="The outline s_region as a polygon of pgSphere."
         ),
         sa.PrimaryKeyConstraint("exposure_id", name="exposure_pkey"),
-        sa.UniqueConstraint(
-            "day_obs",
-            "seq_num",
-            name="un_exposure_ds",
-            postgresql_include=[],
-            postgresql_nulls_not_distinct=False,
-        ),
-        schema="cdb_latiss",
+        sa.UniqueConstraint("day_obs", "seq_num", name="un_exposure_ds"),
+        schema="cdb_lsstcam",
         comment="What the observatory knows about each exposure.",
     )
     op.create_table(
@@ -129,14 +126,8 @@ def upgrade() -> None:
             "pgs_region", SPoly(), nullable=True, comment="The outline s_region as a polygon of pgSphere."
         ),
         sa.PrimaryKeyConstraint("ccdexposure_id", name="ccdexposure_pkey"),
-        sa.UniqueConstraint(
-            "exposure_id",
-            "detector",
-            name="un_ccdexposure_exposure_id_detector",
-            postgresql_include=[],
-            postgresql_nulls_not_distinct=False,
-        ),
-        schema="cdb_latiss",
+        sa.UniqueConstraint("exposure_id", "detector", name="un_ccdexposure_exposure_id_detector"),
+        schema="cdb_lsstcam",
         comment="The image of one detector in an exposure.",
     )
     op.create_table(
@@ -161,7 +152,7 @@ def upgrade() -> None:
             "ucd", sa.VARCHAR(length=128), nullable=True, comment="Unified content descriptor of the value."
         ),
         sa.PrimaryKeyConstraint("key", name="exposure_flexdata_schema_pkey"),
-        schema="cdb_latiss",
+        schema="cdb_lsstcam",
         comment="The keys that may stand in exposure_flexdata, and what their values mean.",
     )
     op.create_table(
@@ -170,7 +161,7 @@ def upgrade() -> None:
         sa.Column("key", sa.VARCHAR(length=128), nullable=False, comment="Which value it is."),
         sa.Column("value", sa.TEXT(), nullable=True, comment="The value, as text."),
         sa.PrimaryKeyConstraint("obs_id", "key", name="exposure_flexdata_pkey"),
-        schema="cdb_latiss",
+        schema="cdb_lsstcam",
         comment="Values about an exposure that have no column of their own.",
     )
     op.create_foreign_key(
@@ -179,8 +170,8 @@ def upgrade() -> None:
         "exposure",
         ["exposure_id"],
         ["exposure_id"],
-        source_schema="cdb_latiss",
-        referent_schema="cdb_latiss",
+        source_schema="cdb_lsstcam",
+        referent_schema="cdb_lsstcam",
     )
     op.create_foreign_key(
         "fk_exposure_flexdata_key",
@@ -188,8 +179,8 @@ def upgrade() -> None:
         "exposure_flexdata_schema",
         ["key"],
         ["key"],
-        source_schema="cdb_latiss",
-        referent_schema="cdb_latiss",
+        source_schema="cdb_lsstcam",
+        referent_schema="cdb_lsstcam",
     )
     op.create_foreign_key(
         "fk_exposure_flexdata_obs_id",
@@ -197,39 +188,39 @@ def upgrade() -> None:
         "exposure",
         ["obs_id"],
         ["exposure_id"],
-        source_schema="cdb_latiss",
-        referent_schema="cdb_latiss",
+        source_schema="cdb_lsstcam",
+        referent_schema="cdb_lsstcam",
     )
-    op.execute("GRANT SELECT ON cdb_latiss.exposure TO oods")
-    op.execute("GRANT SELECT ON cdb_latiss.exposure TO usdf")
-    op.execute("GRANT SELECT ON cdb_latiss.exposure_flexdata_schema TO oods")
-    op.execute("GRANT SELECT ON cdb_latiss.exposure_flexdata_schema TO usdf")
-    op.execute("GRANT SELECT ON cdb_latiss.ccdexposure TO oods")
-    op.execute("GRANT SELECT ON cdb_latiss.ccdexposure TO usdf")
-    op.execute("GRANT SELECT ON cdb_latiss.exposure_flexdata TO oods")
-    op.execute("GRANT SELECT ON cdb_latiss.exposure_flexdata TO usdf")
+    op.execute("GRANT SELECT ON cdb_lsstcam.ccdexposure TO oods")
+    op.execute("GRANT SELECT ON cdb_lsstcam.ccdexposure TO usdf")
+    op.execute("GRANT SELECT ON cdb_lsstcam.exposure TO oods")
+    op.execute("GRANT SELECT ON cdb_lsstcam.exposure TO usdf")
+    op.execute("GRANT SELECT ON cdb_lsstcam.exposure_flexdata TO oods")
+    op.execute("GRANT SELECT ON cdb_lsstcam.exposure_flexdata TO usdf")
+    op.execute("GRANT SELECT ON cdb_lsstcam.exposure_flexdata_schema TO oods")
+    op.execute("GRANT SELECT ON cdb_lsstcam.exposure_flexdata_schema TO usdf")
     op.execute(
-        "CREATE VIEW cdb_latiss.ccdvisit1 AS SELECT ccdexposure_id AS ccdvisit_id, exposure_id AS "
-        "visit_id, detector, s_region, pgs_region FROM cdb_latiss.ccdexposure"
+        "CREATE VIEW cdb_lsstcam.ccdvisit1 AS SELECT ccdexposure_id AS ccdvisit_id, exposure_id "
+        "AS visit_id, detector, s_region, pgs_region FROM cdb_lsstcam.ccdexposure"
     )
-    op.execute("GRANT SELECT ON cdb_latiss.ccdvisit1 TO oods")
-    op.execute("GRANT SELECT ON cdb_latiss.ccdvisit1 TO usdf")
+    op.execute("GRANT SELECT ON cdb_lsstcam.ccdvisit1 TO oods")
+    op.execute("GRANT SELECT ON cdb_lsstcam.ccdvisit1 TO usdf")
     op.execute(
-        "CREATE VIEW cdb_latiss.visit1 AS SELECT exposure_id AS visit_id, day_obs, seq_num, "
+        "CREATE VIEW cdb_lsstcam.visit1 AS SELECT exposure_id AS visit_id, day_obs, seq_num, "
         "physical_filter, band, s_ra, s_dec, sky_rotation, obs_start, obs_end, exp_time, "
-        "img_type, target_name, dispersing_element FROM cdb_latiss.exposure"
+        "img_type, seeing, s_region, pgs_region FROM cdb_lsstcam.exposure"
     )
-    op.execute("GRANT SELECT ON cdb_latiss.visit1 TO oods")
-    op.execute("GRANT SELECT ON cdb_latiss.visit1 TO usdf")
+    op.execute("GRANT SELECT ON cdb_lsstcam.visit1 TO oods")
+    op.execute("GRANT SELECT ON cdb_lsstcam.visit1 TO usdf")
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
-    op.execute("DROP VIEW cdb_latiss.visit1")
-    op.execute("DROP VIEW cdb_latiss.ccdvisit1")
-    op.drop_table("exposure_flexdata", schema="cdb_latiss")
-    op.drop_table("exposure_flexdata_schema", schema="cdb_latiss")
-    op.drop_table("ccdexposure", schema="cdb_latiss")
-    op.drop_table("exposure", schema="cdb_latiss")
+    op.execute("DROP VIEW cdb_lsstcam.visit1")
+    op.execute("DROP VIEW cdb_lsstcam.ccdvisit1")
+    op.drop_table("exposure_flexdata", schema="cdb_lsstcam")
+    op.drop_table("exposure_flexdata_schema", schema="cdb_lsstcam")
+    op.drop_table("ccdexposure", schema="cdb_lsstcam")
+    op.drop_table("exposure", schema="cdb_lsstcam")
     # ### end Alembic commands ###

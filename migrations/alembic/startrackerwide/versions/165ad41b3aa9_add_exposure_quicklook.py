@@ -1,8 +1,8 @@
 """add exposure_quicklook
 
-Revision ID: 0e4eb8b3a4eb
-Revises: e696fd07cd71
-Create Date: 2026-11-22 19:19:35+00:00
+Revision ID: 165ad41b3aa9
+Revises: 3b161bcf2a25
+Create Date: 2026-11-22 19:58:37+00:00
 
 """
 
@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from alembic import op
 
 # revision identifiers, used by Alembic.
-revision: str = "0e4eb8b3a4eb"
-down_revision: str | Sequence[str] | None = "e696fd07cd71"
+revision: str = "165ad41b3aa9"
+down_revision: str | Sequence[str] | None = "3b161bcf2a25"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
@@ -25,16 +25,11 @@ def upgrade() -> None:
         sa.Column("exposure_id", sa.BIGINT(), autoincrement=False, nullable=False, comment="The exposure."),
         sa.Column(
             "ra",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Right ascension of the field that was recognised, ICRS.",
         ),
-        sa.Column(
-            "dec",
-            sa.DOUBLE_PRECISION(precision=53),
-            nullable=True,
-            comment="Declination of that field, ICRS.",
-        ),
+        sa.Column("dec", sa.DOUBLE_PRECISION(), nullable=True, comment="Declination of that field, ICRS."),
         sa.Column("n_stars", sa.INTEGER(), nullable=True, comment="How many stars were matched."),
         sa.ForeignKeyConstraint(
             ["exposure_id"],

@@ -1,8 +1,8 @@
 """keys of day and sequence number
 
-Revision ID: 789914a94775
-Revises: e2daf2eafc93
-Create Date: 2026-11-22 19:20:36+00:00
+Revision ID: 4d1d714ae52d
+Revises: 2afbb701cb77
+Create Date: 2026-11-22 19:59:02+00:00
 
 """
 
@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from alembic import op
 
 # revision identifiers, used by Alembic.
-revision: str = "789914a94775"
-down_revision: str | Sequence[str] | None = "e2daf2eafc93"
+revision: str = "4d1d714ae52d"
+down_revision: str | Sequence[str] | None = "2afbb701cb77"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
@@ -271,9 +271,8 @@ def downgrade() -> None:
         referent_schema="cdb_lsstcam",
     )
     op.execute(
-        "CREATE VIEW cdb_lsstcam.ccdvisit1 AS SELECT ccdexposure.ccdexposure_id AS ccdvisit_id, "
-        "ccdexposure.exposure_id AS visit_id, ccdexposure.detector, ccdexposure.s_region, "
-        "ccdexposure.pgs_region FROM cdb_lsstcam.ccdexposure"
+        "CREATE VIEW cdb_lsstcam.ccdvisit1 AS SELECT ccdexposure_id AS ccdvisit_id, exposure_id "
+        "AS visit_id, detector, s_region, pgs_region FROM cdb_lsstcam.ccdexposure"
     )
     op.execute("GRANT SELECT ON cdb_lsstcam.ccdvisit1 TO oods")
     op.execute("GRANT SELECT ON cdb_lsstcam.ccdvisit1 TO usdf")

@@ -1,8 +1,8 @@
 """initial version
 
-Revision ID: 07b340193e6a
+Revision ID: 6faebead8ecc
 Revises:
-Create Date: 2026-11-22 19:18:11+00:00
+Create Date: 2026-11-22 19:58:14+00:00
 
 """
 
@@ -13,7 +13,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 # revision identifiers, used by Alembic.
-revision: str = "07b340193e6a"
+revision: str = "6faebead8ecc"
 down_revision: str | Sequence[str] | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -33,15 +33,8 @@ def upgrade() -> None:
         sa.Column(
             "requested_at", postgresql.TIMESTAMP(), nullable=False, comment="When it was asked for, TAI."
         ),
-        sa.Column(
-            "s_ra",
-            sa.DOUBLE_PRECISION(precision=53),
-            nullable=True,
-            comment="Right ascension asked for, ICRS.",
-        ),
-        sa.Column(
-            "s_dec", sa.DOUBLE_PRECISION(precision=53), nullable=True, comment="Declination asked for, ICRS."
-        ),
+        sa.Column("s_ra", sa.DOUBLE_PRECISION(), nullable=True, comment="Right ascension asked for, ICRS."),
+        sa.Column("s_dec", sa.DOUBLE_PRECISION(), nullable=True, comment="Declination asked for, ICRS."),
         sa.Column("band", sa.VARCHAR(length=32), nullable=True, comment="Band asked for."),
         sa.Column(
             "survey",

@@ -1,8 +1,8 @@
 """initial version
 
-Revision ID: 1807aec3c2b7
+Revision ID: 218790351a1f
 Revises:
-Create Date: 2026-11-22 19:18:11+00:00
+Create Date: 2026-11-22 19:58:14+00:00
 
 """
 
@@ -14,7 +14,7 @@ from lsst.consdb.cdb_pgsphere import SPoly
 from sqlalchemy.dialects import postgresql
 
 # revision identifiers, used by Alembic.
-revision: str = "1807aec3c2b7"
+revision: str = "218790351a1f"
 down_revision: str | Sequence[str] | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -51,19 +51,19 @@ def upgrade() -> None:
         ),
         sa.Column(
             "s_ra",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Right ascension at which the boresight was aimed, ICRS.",
         ),
         sa.Column(
             "s_dec",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Declination at which the boresight was aimed, ICRS.",
         ),
         sa.Column(
             "sky_rotation",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Angle of the camera on the sky, from north to east.",
         ),
@@ -76,12 +76,7 @@ def upgrade() -> None:
             nullable=True,
             comment="When the shutter was closed again, TAI.",
         ),
-        sa.Column(
-            "exp_time",
-            sa.DOUBLE_PRECISION(precision=53),
-            nullable=True,
-            comment="How long light was collected.",
-        ),
+        sa.Column("exp_time", sa.DOUBLE_PRECISION(), nullable=True, comment="How long light was collected."),
         sa.Column(
             "img_type",
             sa.VARCHAR(length=64),
@@ -90,25 +85,23 @@ def upgrade() -> None:
         ),
         sa.Column(
             "seeing",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Seeing measured by the differential image motion monitor.",
         ),
         sa.Column(
             "azimuth",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Azimuth of the telescope at mid exposure.",
         ),
         sa.Column(
             "altitude",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Altitude of the telescope at mid exposure.",
         ),
-        sa.Column(
-            "airmass", sa.DOUBLE_PRECISION(precision=53), nullable=True, comment="Airmass at mid exposure."
-        ),
+        sa.Column("airmass", sa.DOUBLE_PRECISION(), nullable=True, comment="Airmass at mid exposure."),
         sa.Column(
             "s_region",
             sa.VARCHAR(length=1024),
@@ -119,13 +112,7 @@ def upgrade() -> None:
             "pgs_region", SPoly(), nullable=True, comment="The outline s_region as a polygon of pgSphere."
         ),
         sa.PrimaryKeyConstraint("exposure_id", name="exposure_pkey"),
-        sa.UniqueConstraint(
-            "day_obs",
-            "seq_num",
-            name="un_exposure_ds",
-            postgresql_include=[],
-            postgresql_nulls_not_distinct=False,
-        ),
+        sa.UniqueConstraint("day_obs", "seq_num", name="un_exposure_ds"),
         schema="cdb_lsstcomcamsim",
         comment="What the observatory knows about each exposure.",
     )
@@ -152,13 +139,7 @@ def upgrade() -> None:
             "pgs_region", SPoly(), nullable=True, comment="The outline s_region as a polygon of pgSphere."
         ),
         sa.PrimaryKeyConstraint("ccdexposure_id", name="ccdexposure_pkey"),
-        sa.UniqueConstraint(
-            "exposure_id",
-            "detector",
-            name="un_ccdexposure_exposure_id_detector",
-            postgresql_include=[],
-            postgresql_nulls_not_distinct=False,
-        ),
+        sa.UniqueConstraint("exposure_id", "detector", name="un_ccdexposure_exposure_id_detector"),
         schema="cdb_lsstcomcamsim",
         comment="The image of one detector in an exposure.",
     )
@@ -168,19 +149,14 @@ def upgrade() -> None:
         sa.Column("n_inputs", sa.INTEGER(), nullable=True, comment="How many detectors entered."),
         sa.Column(
             "psf_sigma_median",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Median width of the point spread function.",
         ),
-        sa.Column(
-            "sky_bg_median",
-            sa.DOUBLE_PRECISION(precision=53),
-            nullable=True,
-            comment="Median level of the sky.",
-        ),
+        sa.Column("sky_bg_median", sa.DOUBLE_PRECISION(), nullable=True, comment="Median level of the sky."),
         sa.Column(
             "zero_point_median",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Median photometric zero point.",
         ),
@@ -206,10 +182,10 @@ def upgrade() -> None:
         source_schema="cdb_lsstcomcamsim",
         referent_schema="cdb_lsstcomcamsim",
     )
-    op.execute("GRANT SELECT ON cdb_lsstcomcamsim.exposure TO oods")
-    op.execute("GRANT SELECT ON cdb_lsstcomcamsim.exposure TO usdf")
     op.execute("GRANT SELECT ON cdb_lsstcomcamsim.ccdexposure TO oods")
     op.execute("GRANT SELECT ON cdb_lsstcomcamsim.ccdexposure TO usdf")
+    op.execute("GRANT SELECT ON cdb_lsstcomcamsim.exposure TO oods")
+    op.execute("GRANT SELECT ON cdb_lsstcomcamsim.exposure TO usdf")
     op.execute("GRANT SELECT ON cdb_lsstcomcamsim.visit1_quicklook TO oods")
     op.execute("GRANT SELECT ON cdb_lsstcomcamsim.visit1_quicklook TO usdf")
     op.execute(

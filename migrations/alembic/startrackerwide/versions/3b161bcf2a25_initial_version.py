@@ -1,8 +1,8 @@
 """initial version
 
-Revision ID: e696fd07cd71
+Revision ID: 3b161bcf2a25
 Revises:
-Create Date: 2026-11-22 19:18:11+00:00
+Create Date: 2026-11-22 19:58:14+00:00
 
 """
 
@@ -13,7 +13,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 # revision identifiers, used by Alembic.
-revision: str = "e696fd07cd71"
+revision: str = "3b161bcf2a25"
 down_revision: str | Sequence[str] | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -42,32 +42,16 @@ def upgrade() -> None:
         sa.Column(
             "obs_start", postgresql.TIMESTAMP(), nullable=True, comment="When the exposure began, TAI."
         ),
-        sa.Column(
-            "exp_time",
-            sa.DOUBLE_PRECISION(precision=53),
-            nullable=True,
-            comment="How long light was collected.",
-        ),
+        sa.Column("exp_time", sa.DOUBLE_PRECISION(), nullable=True, comment="How long light was collected."),
         sa.Column(
             "azimuth",
-            sa.DOUBLE_PRECISION(precision=53),
+            sa.DOUBLE_PRECISION(),
             nullable=True,
             comment="Azimuth of the telescope that carries the tracker.",
         ),
-        sa.Column(
-            "altitude",
-            sa.DOUBLE_PRECISION(precision=53),
-            nullable=True,
-            comment="Altitude of that telescope.",
-        ),
+        sa.Column("altitude", sa.DOUBLE_PRECISION(), nullable=True, comment="Altitude of that telescope."),
         sa.PrimaryKeyConstraint("exposure_id", name="exposure_pkey"),
-        sa.UniqueConstraint(
-            "day_obs",
-            "seq_num",
-            name="un_exposure_ds",
-            postgresql_include=[],
-            postgresql_nulls_not_distinct=False,
-        ),
+        sa.UniqueConstraint("day_obs", "seq_num", name="un_exposure_ds"),
         schema="cdb_startrackerwide",
         comment="What the observatory knows about each exposure of the star tracker.",
     )

@@ -1,8 +1,8 @@
 """rename seeing and eff_time
 
-Revision ID: e2daf2eafc93
-Revises: 7dec5b8935a2
-Create Date: 2026-11-22 19:20:28+00:00
+Revision ID: 2afbb701cb77
+Revises: f472d3032db7
+Create Date: 2026-11-22 19:58:55+00:00
 
 """
 
@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from alembic import op
 
 # revision identifiers, used by Alembic.
-revision: str = "e2daf2eafc93"
-down_revision: str | Sequence[str] | None = "7dec5b8935a2"
+revision: str = "2afbb701cb77"
+down_revision: str | Sequence[str] | None = "f472d3032db7"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
@@ -46,12 +46,9 @@ def downgrade() -> None:
     op.execute("ALTER TABLE cdb_lsstcam.exposure RENAME COLUMN dimm_seeing TO seeing")
     op.execute("ALTER TABLE cdb_lsstcam.visit1_quicklook RENAME COLUMN eff_time_median TO eff_time")
     op.execute(
-        "CREATE VIEW cdb_lsstcam.visit1 AS SELECT exposure.exposure_id AS visit_id, "
-        "exposure.day_obs, exposure.seq_num, exposure.physical_filter, exposure.band, "
-        "exposure.s_ra, exposure.s_dec, exposure.sky_rotation, exposure.azimuth, "
-        "exposure.altitude, exposure.airmass, exposure.obs_start, exposure.obs_end, "
-        "exposure.exp_time, exposure.img_type, exposure.seeing, exposure.s_region, "
-        "exposure.pgs_region FROM cdb_lsstcam.exposure"
+        "CREATE VIEW cdb_lsstcam.visit1 AS SELECT exposure_id AS visit_id, day_obs, seq_num, "
+        "physical_filter, band, s_ra, s_dec, sky_rotation, azimuth, altitude, airmass, obs_start, "
+        "obs_end, exp_time, img_type, seeing, s_region, pgs_region FROM cdb_lsstcam.exposure"
     )
     op.execute("GRANT SELECT ON cdb_lsstcam.visit1 TO oods")
     op.execute("GRANT SELECT ON cdb_lsstcam.visit1 TO usdf")
