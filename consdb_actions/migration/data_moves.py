@@ -69,6 +69,7 @@ class Moved:
     through: str = ""
     source_side: tuple[str, ...] = ()
     target_side: tuple[str, ...] = ()
+    only: frozenset[tuple[str | None, ...]] | None = None
 
 
 def named_before(
@@ -84,6 +85,7 @@ def returned(
     moves: Iterable[Move],
     renamed_tables: Mapping[str, str],
     renamed_columns: Mapping[tuple[str, str], str],
+    arrived: Rows,
 ) -> list[Moved]:
     """Return what to compare for moved columns when they have come back: the source with itself.
 
@@ -93,6 +95,8 @@ def returned(
         Moves of the upgrade.
     renamed_tables, renamed_columns
         Renames of the upgrade.
+    arrived
+        Rows after the upgrade: only values that had a row to go to can come back.
     """
 
     def old(table: str, *columns: str) -> tuple[str, ...]:
@@ -103,8 +107,20 @@ def returned(
     for m in moves:
         table = next((o for o, n in renamed_tables.items() if n == m.source), m.source)
         column, key = old(m.source, m.source_column)[0], old(m.source, *m.source_key)
-        out.append(Moved(table, column, table, column, key, key))
+        out.append(Moved(table, column, table, column, key, key, only=_partners(m, arrived)))
     return out
+
+
+def _partners(move: Move, rows: Rows) -> frozenset[tuple[str | None, ...]]:
+    """Return the keys of source rows that the target has a row for."""
+    target = rows.get(move.target)
+    if target is None:
+        return frozenset()
+    present = set(_picked(target, move.target_key))
+    if not move.through:
+        return frozenset(present)
+    bridge = _bridge(move, rows, rows)
+    return frozenset(key for key, ends in bridge.items() if present.intersection(ends))
 
 
 def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifference]:
@@ -128,17 +144,23 @@ def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifferen
         target.types[target.columns.index(move.target_column)],
     )
     bridge = _bridge(move, before, after)
+    only = move.only if isinstance(move, Moved) else None
+    # A row of a table that was there keeps its value only where the other table has a row for it.
+    updated = move.target in before
+    present = set(_picked(target, move.target_key))
     sent: dict[tuple[str | None, ...], list[str | None]] = defaultdict(list)
     astray: list[str | None] = []
     for *key, found in _picked(source, (*move.source_key, move.source_column)):
         ends = bridge.get(tuple(key), []) if move.through else [tuple(key)]
         for end in ends:
-            sent[end].append(found)
-        if not ends and found is not None:
+            if (only is None or end in only) and (end in present or not updated):
+                sent[end].append(found)
+        if not ends and found is not None and not updated:
             astray.append(found)
     arrived: dict[tuple[str | None, ...], list[str | None]] = defaultdict(list)
     for *key, found in _picked(target, (*move.target_key, move.target_column)):
-        arrived[tuple(key)].append(found)
+        if only is None or tuple(key) in only:
+            arrived[tuple(key)].append(found)
     wrong, told = [], set()
     for end, values in arrived.items():
         expected = sent.get(end, [None])

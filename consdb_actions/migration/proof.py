@@ -48,7 +48,13 @@ def expected_after(before: Snapshot, described: Snapshot, after: Snapshot, told:
     relations: dict[str, Relation] = {}
     for name, table in described.tables.items():
         old = before.tables.get(told.tables.get(name, name))
-        relations[name] = _with_grants(table, old, told) if old else _as_new(table, before, told)
+        if old is not None:
+            relations[name] = _with_grants(table, old, told)
+            continue
+        # A new table may be granted to more roles than it must be.
+        made = after.tables.get(name)
+        new = _as_new(table, before, told)
+        relations[name] = replace(new, grants=new.grants | (made.grants if made else frozenset()))
     configured = {n: v for n, v in described.views.items() if n in told.views}
     remade = any(
         name not in before.views

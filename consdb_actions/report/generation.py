@@ -10,7 +10,7 @@ from typing import Any
 from consdb_actions.migration.outcome import Asked, Check, Operation, RunOutcome, SectionOutcome
 from consdb_actions.report.markdown import bullets, code, details, escape, fence, fit, prose, table
 
-__all__ = ["SCHEMA_VERSION", "headline", "render_json", "render_markdown", "render_text"]
+__all__ = ["SCHEMA_VERSION", "headline", "render_checked", "render_json", "render_markdown", "render_text"]
 
 SCHEMA_VERSION = 1
 
@@ -192,8 +192,25 @@ def render_text(outcome: RunOutcome, root: Path) -> None:
         console.print(f"[dim]{plain(outcome.server)} has no pg_sphere; a stand-in for its type was used.[/]")
 
 
-def _count(number: int) -> str:
-    return f"{number} operation{'s' if number != 1 else ''}"
+def _count(number: int, noun: str = "operation") -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
+
+
+def render_checked(outcome: RunOutcome) -> None:
+    """Print what a check found, for a person."""
+    from rich.console import Console
+    from rich.markup import escape as plain
+
+    console = Console(soft_wrap=True, highlight=False)
+    for section in outcome.sections:
+        for line in _text_lines(section):
+            console.print(line)
+    failed = ", ".join(s.name for s in outcome.sections if s.status == "failed")
+    console.print()
+    if failed:
+        console.print(f"[bold red]The proof does not hold for {plain(failed)}.[/]")
+    else:
+        console.print(f"[bold green]Everything holds for {_count(len(outcome.sections), 'revision')}.[/]")
 
 
 def _text_lines(section: SectionOutcome) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from alembic.script import Script
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.proving import Candidate, open_database, prove
@@ -36,12 +37,12 @@ from consdb_actions.migration.drift import explained_by
 from consdb_actions.migration.matching.decisions import Decisions
 from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.matching.facts import TableFacts
-from consdb_actions.migration.outcome import Asked, Check, Operation, SectionOutcome, Status
+from consdb_actions.migration.outcome import Check, SectionOutcome, Status
 from consdb_actions.migration.proof import Expectation
 from consdb_actions.migration.rename import concerns, decide
 from consdb_actions.migration.rewrite.plan import Plan
-from consdb_actions.migration.rewrite.plan import Question as ValueQuestion
-from consdb_actions.migration.views import ViewRule, drifted
+from consdb_actions.migration.telling import asked, asked_value, decided, operations, views_behind_words
+from consdb_actions.migration.views import ViewRule
 from consdb_actions.migration.words import describe
 from consdb_actions.schema.model import Schema
 
@@ -104,19 +105,19 @@ class Engine:
         self.server.create_database(database)
         self.server.create_database(described)
         try:
-            before = self._replayed(database, section)
+            before = self.replayed(database, section)
             self.progress(section.name, "reading the schema file")
-            wanted = self._wanted(described, section, loaded, before)
-            decisions, sides = self._decide(before, wanted, loaded, path, base, declared, on_question)
+            wanted = self.wanted(described, section, loaded, before)
+            decisions, sides = self.decide(before, wanted, loaded, path, base, declared, on_question)
             first = SectionOutcome(
                 section.name,
                 section.schema,
                 "unchanged",
                 version=loaded.schema.version or "",
                 base_version=(base.version or "") if base else "",
-                decisions=_decided(decisions),
+                decisions=decided(decisions),
                 remembered=tuple(r.describe() for r in decisions.remembered),
-                questions=tuple(_asked(q) for q in decisions.questions),
+                questions=tuple(asked(q) for q in decisions.questions),
                 notes=(*loaded.notes, *decisions.notes),
             )
             if decisions.open_questions:
@@ -137,14 +138,15 @@ class Engine:
                 if base
                 else None
             )
+            columns = {name: list(t.columns) for name, t in before.state.tables.items()}
             outcome = replace(
                 first,
-                upgrade=_operations(draft.upgrade, explained),
-                downgrade=_operations(draft.downgrade, None),
-                questions=(*first.questions, *(_asked_value(q) for q in draft.questions)),
+                upgrade=operations(draft.upgrade, explained),
+                downgrade=operations(draft.downgrade, None),
+                questions=(*first.questions, *(asked_value(q) for q in draft.questions)),
                 risks=(*draft.upgrade.risks, *draft.downgrade.risks),
                 losses=(*draft.upgrade.losses, *draft.downgrade.losses),
-                notes=(*first.notes, *_views_behind_words(before, wanted)),
+                notes=(*first.notes, *views_behind_words(before.catalog, columns, wanted.views)),
             )
             if draft.questions:
                 return Generated(replace(outcome, status="question"), sides)
@@ -157,7 +159,18 @@ class Engine:
             checks: tuple[Check, ...] = ()
             if prove:
                 self.progress(section.name, "proving")
-                checks = self._prove(section, name, source, path, database, before, wanted, answers, draft)
+                old_names = {new: old for old, new in answers.tables}
+                checks = self.prove(
+                    section,
+                    (name, source),
+                    path,
+                    database,
+                    before,
+                    wanted,
+                    answers,
+                    lost=frozenset((loss.table, loss.column) for loss in draft.upgrade.losses),
+                    empty=frozenset(old_names.get(t, t) for t, _ in draft.upgrade.unfilled),
+                )
             status: Status = "failed" if any(c.holds is False for c in checks) else "changed"
             outcome = replace(
                 outcome,
@@ -178,15 +191,19 @@ class Engine:
             self.server.drop_database(database)
             self.server.drop_database(described)
 
-    def _replayed(self, database: str, section: Section) -> Database:
+    def replayed(
+        self, database: str, section: Section, revisions: Sequence[Script] | None = None
+    ) -> Database:
+        """Make a section's history, or some of it, in an empty database, and read the result."""
         with open_database(self.server, database) as engine:
             with engine.begin() as connection:
                 prepare(connection, section)
-                replay(connection, section, section.revisions())
+                replay(connection, section, section.revisions() if revisions is None else revisions)
             with engine.connect() as connection:
                 return read_database(connection, section.schema)
 
-    def _wanted(self, database: str, section: Section, loaded: LoadedSchema, before: Database) -> Wanted:
+    def wanted(self, database: str, section: Section, loaded: LoadedSchema, before: Database) -> Wanted:
+        """Make what a schema file describes in an empty database, and read the result."""
         tables = {t.name for t in loaded.schema.tables}
         views = {
             v.name: ViewRule(v.table, dict(v.rename))
@@ -205,7 +222,7 @@ class Engine:
                 made = read_database(connection, section.schema)
         return Wanted(made, columns, views, self.config.grants_for(section.schema))
 
-    def _decide(
+    def decide(
         self,
         before: Database,
         wanted: Wanted,
@@ -215,6 +232,7 @@ class Engine:
         declared: Declarations,
         on_question: Literal["fail", "drop-add"],
     ) -> tuple[Decisions, Sides]:
+        """Decide about renames and moves between the two states."""
         views = list(wanted.views)
         after = table_facts(wanted.database.state, loaded.schema, views=views, ordered=True)
         known = base or self._described_before(before, wanted, loaded, path)
@@ -293,19 +311,20 @@ class Engine:
     def _casts(self, connection: sa.Connection) -> frozenset[tuple[str, str]]:
         return frozenset((str(a), str(b)) for a, b in connection.execute(sa.text(_CASTS)))
 
-    def _prove(
+    def prove(
         self,
         section: Section,
-        name: str,
-        source: str,
+        file: tuple[str, str],
         path: Path,
         database: str,
         before: Database,
         wanted: Wanted,
         answers: Answers,
-        draft: Draft,
+        *,
+        lost: frozenset[tuple[str, str | None]],
+        empty: frozenset[str] = frozenset(),
     ) -> tuple[Check, ...]:
-        back = {new: old for old, new in answers.tables}
+        """Prove a revision, given by the name and the text of its file."""
         columns: dict[str, dict[str, str]] = {}
         for table, old, new in answers.columns:
             columns.setdefault(table, {})[new] = old
@@ -325,67 +344,15 @@ class Engine:
         candidate = Candidate(
             tree=self.tree,
             section=section,
-            file_name=name,
-            source=source,
+            file_name=file[0],
+            source=file[1],
             schema_file=path,
             database=database,
             before=before.catalog,
             described=wanted.database.catalog,
             told=told,
             answers=answers,
-            lost=frozenset((loss.table, loss.column) for loss in draft.upgrade.losses),
-            empty=frozenset(back.get(table, table) for table, _ in draft.upgrade.unfilled),
+            lost=lost,
+            empty=empty,
         )
         return prove(self.server, candidate, find_again)
-
-
-def _operations(plan: Plan, explained: Callable[..., bool] | None) -> tuple[Operation, ...]:
-    return tuple(
-        Operation(
-            describe(op),
-            str(
-                getattr(op, "table_name", None)
-                or getattr(op, "source_table", None)
-                or getattr(op, "table", "")
-            ),
-            drift=explained is not None and not explained(op),
-        )
-        for op in plan.ops
-    )
-
-
-def _decided(decisions: Decisions) -> tuple[str, ...]:
-    parts = (
-        decisions.table_renames,
-        decisions.renames,
-        decisions.moves,
-        decisions.dropped_tables,
-        decisions.drops,
-    )
-    return tuple(item.describe() for part in parts for item in part)
-
-
-def _asked(question: Any) -> Asked:
-    return Asked(
-        words=question.text,
-        proposals=tuple(f"{p.old} to {p.new}: {', '.join(p.evidence)}" for p in question.proposals),
-        answers=tuple((a.meaning, tuple(f"--rename {d}" for d in a.declarations)) for a in question.answers),
-        rejected=tuple(f"{r.old} to {r.new}: {r.reason}" for r in question.rejected),
-        answered=question.answered,
-    )
-
-
-def _asked_value(question: ValueQuestion) -> Asked:
-    meanings = {"--fill": "give the value", "--no-fill": "no row lacks a value"}
-    answers = tuple((meanings.get(a.split()[0], "drop the values"), (a,)) for a in question.answers)
-    return Asked(words=question.words, proposals=(), answers=answers)
-
-
-def _views_behind_words(before: Database, wanted: Wanted) -> tuple[str, ...]:
-    columns = {name: list(t.columns) for name, t in before.state.tables.items()}
-    out = []
-    for name, (missing, extra) in drifted(before.catalog.views, wanted.views, columns).items():
-        parts = [f"lacks {', '.join(missing)}"] if missing else []
-        parts += [f"shows {', '.join(extra)}, which it should not"] if extra else []
-        out.append(f"view {name} is behind its table already: it {' and '.join(parts)}; it is made anew")
-    return tuple(out)

@@ -20,9 +20,11 @@ from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.data import DataDifference, compare_rows
-from consdb_actions.migration.data_moves import named_before, returned
+from consdb_actions.migration.data_moves import Moved, named_before, returned
 from consdb_actions.migration.outcome import Check
 from consdb_actions.migration.proof import Expectation, check_downgrade, check_upgrade
+from consdb_actions.migration.rewrite.plan import Copy
+from consdb_actions.migration.rows import Rows
 from consdb_actions.migration.seed import demands_of
 
 _MOST = 10
@@ -121,11 +123,12 @@ def _catalog(
 ) -> Iterator[Check]:
     section, before = candidate.section, candidate.before
     tables, columns = candidate.renamed_tables, candidate.renamed_columns
-    moves = candidate.answers.copies
     with engine.begin() as connection:
-        demands = demands_of(before, candidate.described, tables, columns, moves)
+        demands = demands_of(before, candidate.described, tables, columns, candidate.answers.copies)
         seeded = seed(connection, _without(before, candidate.empty), demands=demands)
         rows = read_rows(connection, before, seeded.seeded)
+    old = {new: name for name, new in tables.items()}
+    moves = [m for m in candidate.answers.copies if old.get(m.source, m.source) in seeded.seeded]
     for direction in ("upgrade", "downgrade"):
         try:
             with engine.begin() as connection:
@@ -137,9 +140,10 @@ def _catalog(
             now = read_snapshot(connection, section.schema)
             if direction == "upgrade":
                 yield check_upgrade(before, candidate.described, now, candidate.told)
+                arrived = read_rows(connection, now)
                 differences = compare_rows(
                     rows,
-                    read_rows(connection, now),
+                    arrived,
                     renamed_tables=tables,
                     renamed_columns=columns,
                     moved=moves,
@@ -153,10 +157,17 @@ def _catalog(
                 differences = compare_rows(
                     rows,
                     read_rows(connection, now),
-                    moved=returned(moves, tables, columns),
+                    moved=_back(candidate, moves, arrived),
                     lost=named_before(candidate.lost, tables, columns),
                 )
                 yield _data("rows back", "hold the same values after the downgrade", differences, seeded)
+
+
+def _back(candidate: Candidate, moves: Sequence[Copy], arrived: Rows) -> list[Moved]:
+    """Return what moved and can come back: not into a table whose rows are gone."""
+    gone = {table for table, column in candidate.lost if column is None}
+    kept = [m for m in moves if m.source not in gone]
+    return returned(kept, candidate.renamed_tables, candidate.renamed_columns, arrived)
 
 
 def _data(name: str, words: str, differences: Sequence[DataDifference], seeded: SeedResult) -> Check:

@@ -55,12 +55,22 @@ def spans(source: str) -> tuple[Span, ...]:
     out = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.stmt):
-            body = getattr(node, "body", None)
-            decorators = getattr(node, "decorator_list", [])
-            first = min([node.lineno, *(d.lineno for d in decorators)])
-            last = body[0].lineno - 1 if body else (node.end_lineno or node.lineno)
-            out.append(Span(first, max(first, last)))
+            last = node.end_lineno or node.lineno
+            if hasattr(node, "body"):
+                last = max([node.lineno, *(_last_line(part) for part in _head(node))])
+            out.append(Span(node.lineno, last))
     return tuple(sorted(out, key=lambda s: s.first))
+
+
+def _head(node: ast.stmt) -> Iterator[ast.AST]:
+    """Yield what stands between the first word of a compound statement and its colon."""
+    for name, value in ast.iter_fields(node):
+        if name not in ("body", "orelse", "finalbody", "handlers", "cases", "decorator_list"):
+            yield from (v for v in (value if isinstance(value, list) else [value]) if isinstance(v, ast.AST))
+
+
+def _last_line(node: ast.AST) -> int:
+    return max((getattr(part, "end_lineno", None) or 0 for part in ast.walk(node)), default=0)
 
 
 def acknowledgements(source: str) -> tuple[Acknowledgement, ...]:

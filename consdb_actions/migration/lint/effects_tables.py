@@ -271,7 +271,7 @@ def _constraint_problem(state: State, name: Name, table: Table, constraint: Cons
         return f"{name} has a constraint {constraint.name} already"
     if constraint.kind == "primary" and (key := table.primary_key):
         return f"{name} has a primary key already: {key.name}"
-    makes_index = constraint.kind in ("primary", "unique") and constraint.name and not constraint.index
+    makes_index = constraint.kind in ("primary", "unique") and constraint.name not in ("", constraint.index)
     if makes_index and Name(name.schema, constraint.name) in state.relation_names():
         return f"{name.schema}.{constraint.name} is there already, and the constraint's index needs the name"
     if constraint.index:

@@ -104,6 +104,7 @@ class TablePair:
         self.dropped = tuple(c for c in before.columns if c.name not in self.kept)
         self.added = tuple(c for c in after.columns if c.name not in self.kept)
         self.vocabulary = Vocabulary(_texts(before), _texts(after))
+        self._holders = _holders(before), _holders(after)
         self._evidence: dict[tuple[str, str], Evidence] = {}
         self.anchor({})
 
@@ -148,10 +149,9 @@ class TablePair:
     def _compare(self, old: ColumnFacts, new: ColumnFacts) -> Evidence:
         weight = self.vocabulary.name_weight
         alignment = align(name_words(old.name), name_words(new.name), weight)
-        similarity = alignment.similarity
         if old.name != old.name.lower() or new.name != new.name.lower():
             parted = align(name_words(old.name, camel=True), name_words(new.name, camel=True), weight)
-            similarity = max(similarity, parted.similarity)
+            alignment = max(alignment, parted, key=lambda way: way.similarity)
         text, follows, text_contrast = self._compare_texts(old, new, alignment.substitutions)
         same_text = text is not None and normalised(old.description or "") == normalised(
             new.description or ""
@@ -160,7 +160,7 @@ class TablePair:
             old,
             new,
             type_fit(old.type, new.type),
-            similarity,
+            alignment.similarity,
             text,
             self.vocabulary.repeats(old.description or "") if same_text else 0,
             follows,
@@ -210,9 +210,18 @@ class TablePair:
             self._overlap(one, other),
             self._overlap(document(old.name, old.description), document(new.name, new.description)),
         )
-        if _names_itself(gone, one, other, new.name) and _names_itself(come, other, one, old.name):
+        framed = _names_itself(gone, one, other, new.name) and _names_itself(come, other, one, old.name)
+        if framed or self._is_told_apart(old, new):
             likeness = min(likeness, _FRAMED_TEXT)
         return likeness, False, contrast
+
+    def _is_told_apart(self, old: ColumnFacts, new: ColumnFacts) -> bool:
+        """Tell whether one of two descriptions went, word for word, with another column."""
+        lost, gained = normalised(old.description or ""), normalised(new.description or "")
+        before, after = self._holders
+        return (lost in before and after.get(lost, new.name) != new.name) or (
+            gained in after and before.get(gained, old.name) != old.name
+        )
 
     def _overlap(self, one: frozenset[str], other: frozenset[str]) -> float:
         """Return the cosine of two sets of words, each word weighed by how few columns have it."""
@@ -221,6 +230,15 @@ class TablePair:
 
     def _norm(self, words: frozenset[str]) -> float:
         return math.sqrt(sum(self.vocabulary.text_weight(word) ** 2 for word in sorted(words)))
+
+
+def _holders(table: TableFacts) -> dict[str, str]:
+    """Return the column of each description that no other column of a table has."""
+    found: dict[str, list[str]] = {}
+    for column in table.columns:
+        if column.description:
+            found.setdefault(normalised(column.description), []).append(column.name)
+    return {text: names[0] for text, names in found.items() if len(names) == 1}
 
 
 def _follows(old: Sequence[str], new: Sequence[str], gone: frozenset[str], come: frozenset[str]) -> bool:

@@ -38,6 +38,8 @@ def copies(plan: Plan, facts: Facts) -> Plan:
                 statements += [_guard(facts.schema, copy) for copy in group]
             risks += [_risk(facts, copy) for copy in group]
         is_update = group[0].target in facts.before.tables
+        if is_update and facts.direction == "upgrade":
+            risks += [_partnerless(copy) for copy in group]
         statements.append(_update(facts.schema, group) if is_update else _insert(facts.schema, group))
     sources = {copy.source for copy in facts.copies}
     out = [
@@ -47,6 +49,13 @@ def copies(plan: Plan, facts: Facts) -> Plan:
         for op in plan.ops
     ]
     return replace(plan, ops=(*out, *statements), risks=tuple(risks))
+
+
+def _partnerless(copy: Copy) -> Risk:
+    return Risk(
+        f"{copy.source}.{copy.source_column}",
+        f"upgrade: rows of {copy.source} without a row in {copy.target} have nowhere to keep it",
+    )
 
 
 def _risk(facts: Facts, copy: Copy) -> Risk:
