@@ -87,3 +87,10 @@ def docs(session: nox.Session) -> None:
     session.run("python", "docs/commands.py")
     session.run("python", "docs/rules_lint.py")
     session.run("python", "examples/demo.py", "--readme")
+
+
+@nox.session
+def replay(session: nox.Session) -> None:
+    """Generate ConsDB's history anew: nox -s replay -- --consdb GITDIR --sdm-schemas GITDIR."""
+    install(session)
+    session.run("python", "tests/replay/replay.py", *session.posargs)

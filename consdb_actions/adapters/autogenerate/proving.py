@@ -128,7 +128,12 @@ def _catalog(
         seeded = seed(connection, _without(before, candidate.empty), demands=demands)
         rows = read_rows(connection, before, seeded.seeded)
     old = {new: name for name, new in tables.items()}
-    moves = [m for m in candidate.answers.copies if old.get(m.source, m.source) in seeded.seeded]
+    tellable = {*seeded.seeded, *(candidate.described.relations.keys() - before.relations.keys())}
+    moves = [
+        m
+        for m in candidate.answers.copies
+        if old.get(m.source, m.source) in seeded.seeded and old.get(m.target, m.target) in tellable
+    ]
     for direction in ("upgrade", "downgrade"):
         try:
             with engine.begin() as connection:

@@ -117,6 +117,8 @@ def render_body(
     """
 
     def render_item(kind: str, item: object, context: AutogenContext) -> str | bool:
+        if kind == "type" and isinstance(item, sa.DOUBLE_PRECISION):
+            return "sa.DOUBLE_PRECISION()"
         if kind == "type" and shadow is not None and isinstance(item, shadow.type_):
             context.imports.add(shadow.import_line)
             return f"{shadow.type_.__name__}()"

@@ -60,7 +60,8 @@ def retype(plan: Plan, facts: Facts) -> Plan:
             expression = f"NULL::{new.type_text}"
             lost.append(_values_lost(facts, where, old, new))
         if old.default is not None and source != target:
-            out.append(_default(op, old.type, None))
+            if where not in resets or new.default is not None:
+                out.append(_default(op, old.type, None))
             if where not in resets and new.default is not None:
                 out.append(_default(op, new.type, escape_binds(new.default)))
         out.append(_with_using(op, expression) if expression else op)

@@ -1,0 +1,307 @@
+"""Replay ConsDB's history: generate each revision anew, and compare with the one that people edited.
+
+    python tests/replay/replay.py --consdb GITDIR --sdm-schemas GITDIR [--only NAME]... [--report FILE]
+
+Each revision after the first of its section is generated on the tree as it stood before it, from the schema
+commit that it was made for; ``history.json`` says which. Both scripts then run on the same rows. A
+difference between what they leave is explained when ours is what the schema file describes, and the
+committed one is not; all others are ours to mend. The exit code is 1 while there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import shutil
+import sys
+import tarfile
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from consdb_actions.adapters.autogenerate.engine import Engine
+from consdb_actions.adapters.autogenerate.proving import open_database
+from consdb_actions.adapters.autogenerate.replay import replay, run_source
+from consdb_actions.adapters.catalog import read_snapshot
+from consdb_actions.adapters.felis import load_schema
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+from consdb_actions.adapters.rows import read_rows, seed
+from consdb_actions.adapters.shell import run
+from consdb_actions.adapters.tree import Section, Tree, read_tree
+from consdb_actions.config import DEFAULT_CONFIG
+from consdb_actions.errors import ConsdbActionsError
+from consdb_actions.migration.catalog import Difference, Snapshot, compare
+from consdb_actions.migration.data import compare_rows
+from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
+from consdb_actions.migration.outcome import SectionOutcome
+from consdb_actions.migration.rows import Rows
+from consdb_actions.migration.seed import demands_of
+
+HISTORY = Path(__file__).with_name("history.json")
+
+
+@dataclass
+class Case:
+    """One revision of the history, and what became of it."""
+
+    section: str
+    revision: str
+    message: str
+    asked: bool = False
+    operations: int = 0
+    ours: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
+    committed_downgrade: str = ""
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> str:
+        """``equal``, ``explained`` or ``ours to mend``."""
+        if self.ours:
+            return "ours to mend"
+        return "explained" if self.explained else "equal"
+
+
+def git(repository: Path, *arguments: str) -> bytes:
+    """Run git on a git directory or a checkout."""
+    return run(["git", "-C", repository, *arguments], timeout=120).stdout_bytes
+
+
+def prepare_tree(consdb: Path, head: Section, index: int, commit: str, target: Path) -> Tree:
+    """Write the tree as it stood before a revision: of that commit, with the revisions before it."""
+    archive = git(consdb, "archive", commit, "alembic", "alembic.ini", "python")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(target, filter="data")
+    versions = target / "alembic" / head.name / "versions"
+    shutil.rmtree(versions, ignore_errors=True)
+    versions.mkdir(parents=True)
+    for script in head.revisions()[:index]:
+        shutil.copy(script.path, versions)
+    return read_tree(target)
+
+
+def schema_text(origin: str, schema: str, consdb: Path, sdm_schemas: Path) -> bytes:
+    """Read a schema file at a commit, wherever that commit has it."""
+    name, _, commit = origin.partition("@")
+    repository = consdb if name == "consdb" else sdm_schemas
+    folders = ("python/lsst/sdm/schemas", "yml", "python/lsst/consdb/transformed_efd/schemas/yml")
+    for folder in folders:
+        try:
+            kind = git(repository, "ls-tree", commit, f"{folder}/{schema}.yaml").split()
+            if kind and kind[0] != b"120000":
+                return git(repository, "cat-file", "blob", kind[2].decode())
+        except ConsdbActionsError:
+            continue
+    raise SystemExit(f"{origin} has no {schema}.yaml")
+
+
+def generate(engine: Engine, section: Section, path: Path, answers: list[str]) -> SectionOutcome:
+    """Generate the revision with its proof."""
+    return engine.run(
+        section,
+        load_schema(path, expect_name=section.schema),
+        path,
+        base=None,
+        declared=Declarations.of(parse_declaration(a, "option") for a in answers),
+        fills={},
+        on_question="fail",
+        identify=lambda _section, _down, _variables: "000000000001",
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        message="replay",
+        prove=True,
+        only_drift=False,
+    ).outcome
+
+
+def leave(
+    server: ScratchServer, section: Section, database: str, upgrade: str | None, rows_from: Snapshot
+) -> tuple[Snapshot, Rows, str]:
+    """Run a script, or with None the committed head, on a seeded copy; return what it leaves."""
+    name = f"{database}_run"
+    server.create_database(name, template=database)
+    problem = ""
+    try:
+        with open_database(server, name) as engine:
+            with engine.begin() as connection:
+                if upgrade is None:
+                    replay(connection, section, section.revisions()[-1:])
+                else:
+                    run_source(connection, section, upgrade, "ours", "upgrade")
+            with engine.begin() as connection:
+                after = read_snapshot(connection, section.schema)
+                rows = read_rows(connection, after)
+            if upgrade is None:
+                problem = committed_downgrade(engine, section, rows_from)
+        return after, rows, problem
+    finally:
+        server.drop_database(name)
+
+
+def committed_downgrade(engine: object, section: Section, before: Snapshot) -> str:
+    """Say whether the committed downgrade restores the catalog."""
+    import sqlalchemy as sa
+
+    assert isinstance(engine, sa.Engine)
+    script = section.revisions()[-1]
+    try:
+        with engine.begin() as connection:
+            run_source(connection, section, Path(script.path).read_text(), "committed", "downgrade")
+        with engine.connect() as connection:
+            found = compare(before, read_snapshot(connection, section.schema))
+        return f"{len(found)} differences" if found else ""
+    except Exception as error:
+        return f"does not run: {str(getattr(error, 'orig', error)).strip().splitlines()[0]}"
+
+
+def without_grants(snapshot: Snapshot) -> Snapshot:
+    """The schema file says nothing of grants; they are judged by the proof."""
+    relations = {n: replace(r, grants=frozenset()) for n, r in snapshot.relations.items()}
+    return replace(snapshot, relations=relations)
+
+
+def described(engine: Engine, section: Section, path: Path, database: str) -> Snapshot:
+    """Return the catalog that the schema file describes."""
+    name = f"{database}_file"
+    engine.server.create_database(name)
+    try:
+        before = engine.replayed(database, section, section.revisions()[:-1])
+        return engine.wanted(name, section, load_schema(path), before).database.catalog
+    finally:
+        engine.server.drop_database(name)
+
+
+def play(
+    server: ScratchServer,
+    consdb: Path,
+    sdm_schemas: Path,
+    head: Section,
+    index: int,
+    entry: dict[str, object],
+) -> Case:
+    """Generate one revision, run both scripts, and compare."""
+    script = head.revisions()[index]
+    case = Case(head.name, script.revision, script.doc)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="replay") as temporary:
+        root = Path(temporary)
+        tree = prepare_tree(consdb, head, index, str(entry["tree"]), root / "tree")
+        path = root / f"{head.schema}.yaml"
+        path.write_bytes(schema_text(str(entry["schema"]), head.schema, consdb, sdm_schemas))
+        with tree.importable() as shadow:
+            engine = Engine(server, shadow, tree, DEFAULT_CONFIG, lambda _section, _step: None)
+            outcome = generate(engine, tree.section(head.name), path, [])
+            answers = entry.get("answers", [])
+            case.asked = outcome.status == "question"
+            if case.asked and isinstance(answers, list):
+                outcome = generate(engine, tree.section(head.name), path, answers)
+        case.operations = len(outcome.upgrade)
+        if outcome.status != "changed":
+            case.ours.append(f"{outcome.status}: {[c.details for c in outcome.checks if c.holds is False]}")
+            return case
+        shutil.copy(script.path, tree.section(head.name).versions)
+        tree = read_tree(root / "tree")
+        with tree.importable() as shadow:
+            engine = Engine(server, shadow, tree, DEFAULT_CONFIG, lambda _section, _step: None)
+            judge(case, engine, tree.section(head.name), path, outcome.source)
+    case.seconds = time.monotonic() - began
+    return case
+
+
+def judge(case: Case, engine: Engine, section: Section, path: Path, source: str) -> None:
+    """Compare what both scripts leave; the section ends with the committed revision."""
+    server, database = engine.server, f"{section.name}_before"
+    server.create_database(database)
+    try:
+        target = described(engine, section, path, database)
+        with open_database(server, database) as connections, connections.begin() as connection:
+            before = read_snapshot(connection, section.schema)
+            seed(connection, before, demands=demands_of(before, target))
+        our_state, our_rows, _ = leave(server, section, database, source, before)
+        their_state, their_rows, case.committed_downgrade = leave(server, section, database, None, before)
+        file = without_grants(target)
+        theirs_off = {d.path[:3] for d in compare(without_grants(their_state), file, described=True)}
+        for difference in compare(our_state, their_state, described=True):
+            tell(case, difference, theirs_off)
+        gone = {(t, None) for t in their_rows if t not in our_rows}
+        for lost in compare_rows(their_rows, our_rows, lost=gone):
+            (case.ours if lost.before != "" and lost.after == "" else case.explained).append(f"rows: {lost}")
+    finally:
+        server.drop_database(database)
+
+
+def tell(case: Case, difference: Difference, theirs_off: set[tuple[str, ...]]) -> None:
+    """Sort a difference: explained where the committed script left what the file does not describe."""
+    words = str(difference)
+    if "grants" in difference.path:
+        side = "ours grants" if difference.right is None else "the committed script grants"
+        (case.explained if difference.right is None else case.ours).append(f"{side}: {words}")
+    elif difference.path[:3] in theirs_off or difference.path[0] == "sequences":
+        case.explained.append(f"not as the schema file says: {words}")
+    else:
+        case.ours.append(words)
+
+
+def cases(server: ScratchServer, consdb: Path, sdm_schemas: Path, only: list[str]) -> Iterator[Case]:
+    """Play the whole history, or some of it."""
+    history = json.loads(HISTORY.read_text())
+    with tempfile.TemporaryDirectory(prefix="replay") as temporary:
+        archive = git(consdb, "archive", "HEAD", "alembic", "alembic.ini", "python")
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(temporary, filter="data")
+        head = read_tree(Path(temporary))
+        for section in head.sections:
+            with head.importable():
+                revisions = section.revisions()
+            for index, script in enumerate(revisions):
+                if script.revision not in history or (
+                    only and not {section.name, script.revision} & set(only)
+                ):
+                    continue
+                yield play(server, consdb, sdm_schemas, section, index, history[script.revision])
+
+
+def main() -> int:
+    """Replay and print the table and the score."""
+    parser = argparse.ArgumentParser(description="Replay ConsDB's history against the generator.")
+    parser.add_argument("--consdb", type=Path, required=True)
+    parser.add_argument("--sdm-schemas", type=Path, required=True)
+    parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--report", type=Path)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    done: list[Case] = []
+    with scratch_server() as server:
+        sys.stdout.write(f"Postgres {server.info.version}, {server.info.pgsphere}\n")
+        for case in cases(server, options.consdb, options.sdm_schemas, options.only):
+            done.append(case)
+            asked = "asked, " if case.asked else ""
+            sys.stdout.write(
+                f"{case.verdict:12} {case.section:15} {case.revision} {case.operations:3} operations, "
+                f"{asked}{len(case.explained)} explained, {case.seconds:.1f} s  {case.message}\n"
+            )
+            for line in case.ours:
+                sys.stdout.write(f"    {line[:300]}\n")
+            sys.stdout.flush()
+    good = [c for c in done if not c.ours]
+    equal = sum(c.verdict == "equal" for c in done)
+    broken = [c for c in done if c.committed_downgrade]
+    sys.stdout.write(
+        f"{len(good)} of {len(done)} right without a hand edit: {equal} leave the same database as the "
+        f"committed script, {len(good) - equal} differ where the committed one is not as the file says; "
+        f"{sum(c.asked for c in done)} asked first.\n"
+        f"Committed downgrades that do not restore: {len(broken)}, of which "
+        f"{sum('does not run' in c.committed_downgrade for c in broken)} do not run.\n"
+    )
+    if options.report:
+        data = [{**vars(c), "verdict": c.verdict} for c in done]
+        options.report.write_text(json.dumps(data, indent=1))
+    return 0 if len(good) == len(done) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
