@@ -17,11 +17,25 @@ from consdb_actions.migration.rewrite.order import order
 from consdb_actions.migration.rewrite.plan import Facts, Plan
 from consdb_actions.migration.rewrite.retype import retype
 from consdb_actions.migration.rewrite.sequences import sequences
+from consdb_actions.migration.rewrite.stand_ins import stand_in_rows
 from consdb_actions.migration.rewrite.views import views
 
 __all__ = ["RULES", "rewrite"]
 
-RULES = (flatten, compare, foreign_keys, retype, not_null, copies, sequences, grants, losses, views, order)
+RULES = (
+    flatten,
+    compare,
+    foreign_keys,
+    retype,
+    not_null,
+    stand_in_rows,
+    copies,
+    sequences,
+    grants,
+    losses,
+    views,
+    order,
+)
 
 
 def rewrite(plan: Plan, facts: Facts) -> Plan:

@@ -9,7 +9,7 @@ from sqlalchemy.types import TypeEngine
 
 from consdb_actions.migration.backfill import Fill, fill_statement, find_fill, order_fills
 from consdb_actions.migration.rewrite.plan import Facts, Loss, Plan, Question, Risk
-from consdb_actions.migration.rewrite.retype import base_type
+from consdb_actions.migration.rewrite.stand_ins import constant, numbered
 from consdb_actions.migration.rewrite.statements import (
     Phase,
     Statement,
@@ -73,8 +73,8 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
         state = facts.after.tables[where[0]].columns[where[1]]
         if where in found or (state.nullable and where not in tightened):
             continue
-        numbered = state.sequence or state.identity
-        if where in added and (numbered or (state.default is not None and where not in copied)):
+        counted = state.sequence or state.identity
+        if where in added and (counted or (state.default is not None and where not in copied)):
             continue
         statement, result = _without_parent(result, facts, where, state)
         if statement:
@@ -145,17 +145,16 @@ def _stand_in(facts: Facts, where: tuple[str, str], state: ColumnState, unique: 
             words=f"point {table}.{column}, whose values are lost, to a row that there is",
             table=table,
         )
-    base = base_type(state.type_text)
     if unique:
-        numbered = f"SELECT ctid, row_number() OVER (ORDER BY ctid) AS n FROM {owner}"
-        value = _numbered(base, state.type_text)
+        rows = f"SELECT ctid, row_number() OVER (ORDER BY ctid) AS n FROM {owner}"
+        value = numbered(state.type_text)
         source = _paired_parent(facts, where)
-        tables = [f"FROM ({numbered}) AS numbered"]
+        tables = [f"FROM ({rows}) AS numbered"]
         match = "numbered.ctid = target.ctid"
         if source is not None:
             value, parents = source
             tables = [
-                f"FROM ({numbered}) AS numbered",
+                f"FROM ({rows}) AS numbered",
                 f"JOIN ({parents}) AS parent ON parent.n = numbered.n",
             ]
         return Statement(
@@ -169,20 +168,7 @@ def _stand_in(facts: Facts, where: tuple[str, str], state: ColumnState, unique: 
             words=f"number {table}.{column}, whose values are lost",
             table=table,
         )
-    value = "'epoch'" if base.startswith(("timestamp", "date")) else "'0'"
-    if base in {"text", "character varying", "character", "bytea"}:
-        value = "''"
-    elif base == "boolean":
-        value = "false"
-    return _fill(facts, where, value, "with a stand-in, since its values are lost")
-
-
-def _numbered(base: str, type_text: str) -> str:
-    if base.startswith("timestamp"):
-        return "'epoch'::timestamp + numbered.n * interval '1 second'"
-    if base == "date":
-        return "'epoch'::date + numbered.n::integer"
-    return "(numbered.n % 2 = 0)" if base == "boolean" else f"numbered.n::text::{type_text}"
+    return _fill(facts, where, constant(state.type_text), "with a stand-in, since its values are lost")
 
 
 def _key_of(facts: Facts, where: tuple[str, str]) -> ForeignKey | None:

@@ -1,0 +1,118 @@
+"""Values, and whole rows, that stand in for what an upgrade dropped, so that its downgrade runs (rule M10).
+
+A table that comes back is empty. Where rows of another table refer to it by a NOT NULL column, it gets the
+rows that they refer to: their keys, and for the rest values that mean nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from consdb_actions.migration.rewrite.plan import Facts, Loss, Plan
+from consdb_actions.migration.rewrite.retype import base_type
+from consdb_actions.migration.rewrite.statements import Phase, Statement, qualified, quote
+from consdb_actions.migration.state import ForeignKey, TableState
+
+__all__ = ["constant", "numbered", "stand_in_rows"]
+
+
+def constant(type_text: str) -> str:
+    """Return a value of a type that means nothing."""
+    base = base_type(type_text)
+    if base in {"text", "character varying", "character", "bytea"}:
+        return "''"
+    if base == "boolean":
+        return "false"
+    return "'epoch'" if base.startswith(("timestamp", "date")) else "'0'"
+
+
+def numbered(type_text: str) -> str:
+    """Return a value of a type that differs from row to row, by their number ``numbered.n``."""
+    base = base_type(type_text)
+    if base.startswith("timestamp"):
+        return "'epoch'::timestamp + numbered.n * interval '1 second'"
+    if base == "date":
+        return "'epoch'::date + numbered.n::integer"
+    return "(numbered.n % 2 = 0)" if base == "boolean" else f"numbered.n::text::{type_text}"
+
+
+def stand_in_rows(plan: Plan, facts: Facts) -> Plan:
+    """Give a table that a downgrade brings back the rows that others refer to."""
+    if facts.direction == "upgrade":
+        return plan
+    statements: list[Statement] = []
+    losses = list(plan.losses)
+    for child, key in _dangling(facts):
+        statements.append(_insert(facts, child, key))
+        words = f"{key.table} gets a stand-in row for each row that {child} refers to: only its key is meant"
+        losses.append(Loss(key.table, None, "downgrade", words))
+    return replace(plan, ops=(*plan.ops, *statements), losses=tuple(losses))
+
+
+def _dangling(facts: Facts) -> Iterator[tuple[str, ForeignKey]]:
+    """Yield the foreign keys of filled tables to tables that come back, but for those that stay NULL."""
+    for name, table in sorted(facts.after.tables.items()):
+        old = facts.before.tables.get(name)
+        if old is None:
+            continue
+        for key in table.foreign_keys:
+            comes_back = key.table in facts.after.tables and key.table not in facts.before.tables
+            stays_null = any(c not in old.columns and table.columns[c].nullable for c in key.columns)
+            if comes_back and not stays_null:
+                yield name, key
+
+
+def _insert(facts: Facts, child: str, key: ForeignKey) -> Statement:
+    parent, old = facts.after.tables[key.table], facts.before.tables[child]
+    kept = [c for c in key.columns if c in old.columns]
+    owner = qualified(facts.schema, child)
+    unique = any(set(k) <= set(key.columns) for k in facts.after.tables[child].keys)
+    if kept:
+        names = ", ".join(map(quote, kept))
+        present = " AND ".join(f"{quote(c)} IS NOT NULL" for c in kept)
+        inner = f"SELECT DISTINCT {names} FROM {owner} WHERE {present}"
+        rows = f"SELECT {names}, row_number() OVER (ORDER BY {names}) AS n FROM ({inner}) AS referring"
+    elif unique:
+        rows = f"SELECT row_number() OVER (ORDER BY ctid) AS n FROM {owner}"
+    else:
+        rows = f"SELECT 1 AS n WHERE EXISTS (SELECT FROM {owner})"
+    values = {
+        column: _value(facts, parent, column, key, kept, numbers=bool(kept) or unique)
+        for column in parent.columns
+        if column in key.referenced or _needs_value(parent, column)
+    }
+    return Statement(
+        [
+            f"INSERT INTO {qualified(facts.schema, key.table)} ({', '.join(map(quote, values))})",
+            f"SELECT {', '.join(values.values())}",
+            f"FROM ({rows}) AS numbered",
+            "ON CONFLICT DO NOTHING",
+        ],
+        phase=Phase.FILL,
+        words=f"stand in for the rows of {key.table} that {child} refers to",
+        table=key.table,
+    )
+
+
+def _needs_value(table: TableState, column: str) -> bool:
+    state = table.columns[column]
+    return not state.nullable and state.default is None and not state.sequence and not state.identity
+
+
+def _value(
+    facts: Facts, parent: TableState, column: str, key: ForeignKey, kept: list[str], *, numbers: bool
+) -> str:
+    type_text = parent.columns[column].type_text
+    if column in key.referenced:
+        origin = key.columns[key.referenced.index(column)]
+        if origin in kept:
+            return f"numbered.{quote(origin)}"
+        return numbered(type_text) if numbers and not kept else constant(type_text)
+    for own in parent.foreign_keys:
+        if column in own.columns and own.table in facts.before.tables:
+            source = quote(own.referenced[own.columns.index(column)])
+            order = ", ".join(map(quote, own.referenced))
+            return f"(SELECT {source} FROM {qualified(facts.schema, own.table)} ORDER BY {order} LIMIT 1)"
+    in_key = any(column in k for k in parent.keys)
+    return numbered(type_text) if numbers and in_key else constant(type_text)
