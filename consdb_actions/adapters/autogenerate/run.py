@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated
-from consdb_actions.adapters.felis import LoadedSchema, load_schema
+from consdb_actions.adapters.felis import LoadedSchema, validate
 from consdb_actions.adapters.files import write_all
 from consdb_actions.adapters.git import edited_since_default_branch
 from consdb_actions.adapters.postgres import scratch_server
 from consdb_actions.adapters.schema_files import find_schema_file
+from consdb_actions.adapters.schema_yaml import read_bytes, read_yaml
 from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
@@ -25,6 +26,7 @@ from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
 from consdb_actions.migration.rename import check_used
 from consdb_actions.schema.digest import digest_schema
+from consdb_actions.schema.model import Schema
 
 __all__ = ["Progress", "Request", "generate"]
 
@@ -60,7 +62,7 @@ class Chosen:
     section: Section
     loaded: LoadedSchema
     path: Path
-    base: LoadedSchema | None
+    base: Schema | None
     only_drift: bool
 
 
@@ -97,7 +99,7 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
                     item.section,
                     item.loaded,
                     item.path,
-                    base=item.base.schema if item.base else None,
+                    base=item.base,
                     declared=request.declared,
                     fills={k: v for k, v in request.fills.items() if _is_of(k, item)},
                     on_question=request.on_question,
@@ -136,20 +138,20 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
             missing.append(error)
             finished[section.name] = SectionOutcome(section.name, section.schema, "no schema file")
             continue
-        loaded = load_schema(path, expect_name=section.schema)
+        read = read_yaml(read_bytes(path), source=str(path), expect_name=section.schema)
         base = _base(request, section)
-        same = base is not None and digest_schema(base.schema) == digest_schema(loaded.schema)
+        same = base is not None and digest_schema(base) == digest_schema(read.schema)
         if same and section not in named and not request.report_drift:
             finished[section.name] = SectionOutcome(
                 section.name,
                 section.schema,
                 "skipped",
-                version=loaded.schema.version or "",
-                base_version=(base.schema.version or "") if base else "",
+                version=read.schema.version or "",
+                base_version=(base.version or "") if base else "",
             )
             continue
         _check_history(section, request.tree)
-        chosen.append(Chosen(section, loaded, path, base, same and section not in named))
+        chosen.append(Chosen(section, validate(read), path, base, same and section not in named))
     if missing and not chosen and not any(s.status == "skipped" for s in finished.values()):
         raise missing[0]
     edited = edited_since_default_branch(request.tree.root, [c.section.versions for c in chosen])
@@ -162,7 +164,7 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
     return chosen, finished
 
 
-def _base(request: Request, section: Section) -> LoadedSchema | None:
+def _base(request: Request, section: Section) -> Schema | None:
     if request.base is None:
         return None
     if not request.base.is_dir():
@@ -175,7 +177,7 @@ def _base(request: Request, section: Section) -> LoadedSchema | None:
         path = find_schema_file(section.schema, sdm_schemas=request.base, consdb=request.tree.root)
     except InputError:
         return None
-    return load_schema(path, expect_name=section.schema)
+    return read_yaml(read_bytes(path), source=str(path), expect_name=section.schema).schema
 
 
 def _check_history(section: Section, tree: Tree) -> None:

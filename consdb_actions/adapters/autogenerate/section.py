@@ -154,6 +154,7 @@ def plan_upgrade(
         family=frozenset(wanted.views),
         table_grants=_new_table_grants(state, wanted, catalog),
         column_grants={},
+        sequences=frozenset(wanted.database.catalog.sequences),
         copies=answers.copies,
         fills=answers.fills,
         casts=casts,
@@ -197,6 +198,7 @@ def _plan_downgrade(
             for c in t.columns.values()
             if c.grants
         },
+        sequences=frozenset(before.catalog.sequences),
         copies=back.copies,
         fills={},
         casts=casts,

@@ -127,6 +127,8 @@ class Facts:
         Grants of tables on the right side that do not exist on the left.
     column_grants
         Grants on single columns of the right side, by table and column.
+    sequences
+        Names of the sequences that the right side has, used or not.
     copies
         Columns that move between tables.
     fills
@@ -147,6 +149,7 @@ class Facts:
     family: frozenset[str]
     table_grants: Mapping[str, frozenset[Grant]]
     column_grants: Mapping[tuple[str, str], frozenset[Grant]]
+    sequences: frozenset[str]
     copies: tuple[Copy, ...]
     fills: Mapping[tuple[str, str], str | None]
     casts: frozenset[tuple[str, str]]

@@ -51,16 +51,17 @@ def _sequence(facts: Facts, table: str, old: ColumnState | None, new: ColumnStat
             words=f"take the sequence from {where}",
             table=table,
         )
-        yield Statement(
-            f"DROP SEQUENCE {before}",
-            phase=Phase.DROP_DEFAULT,
-            words=f"drop the sequence of {where}",
-            table=table,
-        )
+        if _bare(before) not in facts.sequences:
+            yield Statement(
+                f"DROP SEQUENCE {before}",
+                phase=Phase.DROP_DEFAULT,
+                words=f"drop the sequence of {where}",
+                table=table,
+            )
     elif after and not before:
         yield from _create(facts, table, new, after, owner)
     elif before and after:
-        a, b = before.rsplit(".", 1)[-1].strip('"'), after.rsplit(".", 1)[-1].strip('"')
+        a, b = _bare(before), _bare(after)
         if a != b:
             yield Rename("sequence", facts.schema, table, a, b, phase=Phase.RENAME_CONSTRAINT)
         if old is not None and base_type(old.type_text) != base_type(new.type_text):
@@ -76,8 +77,11 @@ def _create(facts: Facts, table: str, new: ColumnState, sequence: str, owner: st
     where = f"{table}.{new.name}"
     column, name = quote(new.name), qualified(facts.schema, table)
     quoted = "'" + sequence.replace("'", "''") + "'"
+    kind = base_type(new.type_text)
+    # A sequence of that name may be left from a default that was dropped; it is taken up again.
+    verb = "ALTER" if _bare(sequence) in facts.catalog.sequences else "CREATE"
     for sql, words in (
-        (f"CREATE SEQUENCE {sequence} AS {base_type(new.type_text)}", f"create the sequence of {where}"),
+        (f"{verb} SEQUENCE {sequence} AS {kind}", f"{verb.lower()} the sequence of {where}"),
         (f"{owner} SET DEFAULT nextval({quoted}::regclass)", f"let the sequence number {where}"),
         (f"ALTER SEQUENCE {sequence} OWNED BY {name}.{column}", f"tie the sequence to {where}"),
         (
@@ -115,3 +119,8 @@ def _identity(facts: Facts, table: str, old: ColumnState | None, new: ColumnStat
             words=f"number {where} by an identity",
             table=table,
         )
+
+
+def _bare(name: str) -> str:
+    """Return a sequence's own name, of one that is qualified and perhaps quoted."""
+    return name.rsplit(".", 1)[-1].strip('"')
