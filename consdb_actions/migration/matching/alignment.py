@@ -61,11 +61,14 @@ def align(old: Sequence[str], new: Sequence[str], weight: Callable[[str], float]
     i = j = 0
     for at_old, n_old, at_new, n_new, credit in steps:
         common += credit
-        if old_part[at_old : at_old + n_old] == new_part[at_new : at_new + n_new]:
-            if at_old > i or at_new > j:
-                substitutions.append((tuple(old_part[i:at_old]), tuple(new_part[j:at_new])))
-            shared.append(old_part[at_old])
-            i, j = at_old + 1, at_new + 1
+        if at_old > i or at_new > j:
+            substitutions.append((tuple(old_part[i:at_old]), tuple(new_part[j:at_new])))
+        i, j = at_old + n_old, at_new + n_new
+        gone, come = tuple(old_part[at_old:i]), tuple(new_part[at_new:j])
+        if gone == come:
+            shared.extend(gone)
+        else:
+            substitutions.append((gone, come))
     if i < len(old_part) or j < len(new_part):
         substitutions.append((tuple(old_part[i:]), tuple(new_part[j:])))
     shared.extend(old[len(old) - end :])

@@ -167,14 +167,14 @@ def parse_declaration(text: str, source: str, place: str = "") -> Declaration:
     source
         ``option``, ``pull request`` or ``sidecar file``.
     place
-        Where it stands, for the error; the source when empty.
+        Where it stands, for the error; the source when empty, or its option.
 
     Raises
     ------
     InputError
         When it has none of the forms.
     """
-    place = place or source
+    place = place or ("--rename" if source == "option" else source)
     left, equals, right = text.partition("=")
     old = _SIDE.fullmatch(left.strip())
     new = _SIDE.fullmatch(right.strip()) if right.strip() else None
@@ -205,7 +205,7 @@ def parse_declaration(text: str, source: str, place: str = "") -> Declaration:
     return DeclaredMove(table, column, new["table"], new["column"], source)
 
 
-def parse_directives(text: str, source: str = "pull request") -> tuple[Declaration, ...]:
+def parse_directives(text: str, source: str = "pull request", place: str = "") -> tuple[Declaration, ...]:
     """Read every line ``consdb: rename …`` of a pull request's text; HTML comments do not count.
 
     Raises
@@ -216,13 +216,13 @@ def parse_directives(text: str, source: str = "pull request") -> tuple[Declarati
     # Comments keep their line breaks, so that line numbers stay true.
     bare = _COMMENT.sub(lambda match: "\n" * match[0].count("\n"), text)
     return tuple(
-        parse_declaration(match["rest"].strip().removesuffix("`"), source, f"{source}, line {number}")
+        parse_declaration(match["rest"].strip().removesuffix("`"), source, _line(place, source, number))
         for number, line in enumerate(bare.splitlines(), start=1)
         if (match := _DIRECTIVE.fullmatch(line))
     )
 
 
-def parse_sidecar(text: str, source: str = "sidecar file") -> tuple[Declaration, ...]:
+def parse_sidecar(text: str, source: str = "sidecar file", place: str = "") -> tuple[Declaration, ...]:
     """Read a file of declarations, one a line; blank lines and what follows a ``#`` do not count.
 
     Raises
@@ -231,10 +231,15 @@ def parse_sidecar(text: str, source: str = "sidecar file") -> tuple[Declaration,
         When a line has none of the forms.
     """
     return tuple(
-        parse_declaration(bare, source, f"{source}, line {number}")
+        parse_declaration(bare, source, _line(place, source, number))
         for number, line in enumerate(text.splitlines(), start=1)
         if (bare := line.partition("#")[0].strip())
     )
+
+
+def _line(place: str, source: str, number: int) -> str:
+    """Return where a line stands: in a file, when its path is given as ``place``."""
+    return f"{place}:{number}" if place else f"{source}, line {number}"
 
 
 def _rank(source: str) -> int:

@@ -16,6 +16,8 @@ from consdb_actions.migration.matching.links import Key, Link
 
 __all__ = ["choose", "shift"]
 
+Shift = tuple[int, Key]
+
 _ROUNDS = 4
 _SEEDS = 6
 _SCALE = 10
@@ -38,9 +40,11 @@ def choose(links: Sequence[Link]) -> tuple[Link, ...]:
     """
     possible = {(link.old.path, link.new.path): link for link in links if link.possible}
     best = _settle(possible, {})
-    shifts = Counter(number for link in possible.values() if (number := shift(link.key)) is not None)
+    shifts = Counter(found for link in possible.values() if (found := shift(link.key)) is not None)
     # The choice that is best pair by pair may hide a consistent one: try each frequent shift as well.
-    for seed in sorted((s for s in shifts if shifts[s] > 1), key=lambda s: (-shifts[s], abs(s), s))[:_SEEDS]:
+    for seed in sorted((s for s in shifts if shifts[s] > 1), key=lambda s: (-shifts[s], abs(s[0]), s))[
+        :_SEEDS
+    ]:
         start = _bonus(possible, best)
         start |= {pair: _MOST for pair, link in possible.items() if shift(link.key) == seed}
         choice = _settle(possible, start)
@@ -68,9 +72,10 @@ def _bonus(possible: _Pairs, chosen: Mapping[str, str]) -> dict[tuple[str, str],
     """Say what each pair is worth on top, given how many of the chosen ones change in the same way."""
     taken = [possible[pair] for pair in chosen.items()]
     keys = Counter(link.key for link in taken if link.key)
-    shifts = Counter(shift(link.key) for link in taken if shift(link.key) is not None)
+    shifts = Counter(found for link in taken if (found := shift(link.key)) is not None)
     return {
-        pair: (_worth(keys[link.key]) if link.key else 0) + _worth(shifts[shift(link.key)])
+        pair: (_worth(keys[link.key]) if link.key else 0)
+        + (_worth(shifts[found]) if (found := shift(link.key)) is not None else 0)
         for pair, link in possible.items()
     }
 
@@ -80,14 +85,17 @@ def _total(possible: _Pairs, chosen: Mapping[str, str]) -> int:
     return sum(_SCALE * possible[pair].score + bonus[pair] for pair in chosen.items())
 
 
-def shift(key: Key) -> int | None:
-    """Return by how much the only number in a name moves, if that is all that changes."""
-    if len(key) != 1:
+def shift(key: Key) -> Shift | None:
+    """Return by how much the only number that changes in a name moves, and what else changes."""
+    numbers = [
+        at
+        for at, (gone, come) in enumerate(key)
+        if len(gone) == len(come) == 1 and gone[0].isdigit() and come[0].isdigit()
+    ]
+    if len(numbers) != 1:
         return None
-    gone, come = key[0]
-    if len(gone) == len(come) == 1 and gone[0].isdigit() and come[0].isdigit():
-        return int(come[0]) - int(gone[0])
-    return None
+    at = numbers[0]
+    return int(key[at][1][0]) - int(key[at][0][0]), key[:at] + key[at + 1 :]
 
 
 def _worth(count: int) -> int:

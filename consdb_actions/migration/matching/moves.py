@@ -37,6 +37,11 @@ class _Finder:
     def __init__(self, before: Tables, after: Tables, names: NameMap) -> None:
         self.before, self.after, self.names = before, after, names
         self.back = {names.table(table): table for table in before if names.table(table) in after}
+        self.tables_with: dict[str, set[str]] = defaultdict(set)
+        for side in (before, after):
+            for table in side.values():
+                for column in table.columns:
+                    self.tables_with[fold(column.name)].add(table.name)
         # How often the same name has the same description: what is frequent identifies nothing.
         self.repeats = [
             Counter((fold(c.name), normalised(c.description or "")) for t in side.values() for c in t.columns)
@@ -56,6 +61,15 @@ class _Finder:
         parents = {key.referenced_table for key in table.foreign_keys if new.name in key.columns}
         had = {self.names.table(key.referenced_table) for key in origin.foreign_keys} if origin else set()
         return bool(parents & had)
+
+    def is_deliberate(self, old: ColumnFacts, new: ColumnFacts) -> bool:
+        """Tell whether the column went or came by itself, or has a name that no third table has.
+
+        That a table is dropped and another one made does not mean much for the columns that all tables have.
+        """
+        if self.names.table(old.table) in self.after or new.table in self.back:
+            return True
+        return self.tables_with[fold(old.name)] == {old.table, new.table}
 
 
 def declared_moves(settled: Settled, before: Tables, after: Tables, names: NameMap) -> tuple[Move, ...]:
@@ -117,6 +131,7 @@ def find_moves(
         if names.table(old.table) != new.table
         and type_fit(old.type, new.type) != "incompatible"
         and not finder.is_filled(new)
+        and finder.is_deliberate(old, new)
     ]
     degree = Counter(node for old, new in pairs for node in (f"-{old.path}", f"+{new.path}"))
     given: dict[tuple[str, str], list[str]] = defaultdict(list)

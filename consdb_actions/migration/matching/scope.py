@@ -74,7 +74,7 @@ def check_used(declared: Declarations, schemas: Sequence[Sides]) -> None:
         if declaration.source == "option" and not any(concerns(declaration, *sides) for sides in schemas):
             raise InputError(
                 f"`{declaration.text}` matches nothing that changes",
-                place="option",
+                place="--rename",
                 remedy="Check the names, and that the change is in the schema files given.",
             )
 

@@ -1,0 +1,159 @@
+"""What people may declare about a change, and what is refused (rule M4)."""
+
+from __future__ import annotations
+
+import pytest
+
+from consdb_actions.errors import InputError
+from consdb_actions.migration.rename import (
+    Declarations,
+    check_used,
+    concerns,
+    decide,
+    parse_declaration,
+    parse_directives,
+    parse_sidecar,
+)
+from tests.support.schema_pairs import changed, column, decided, declared, lost, renames, table
+
+BEFORE = [table("t", ["day", "air_temp", "flux"]), table("u", ["day"])]
+AFTER = [table("t", ["day", "dome_temp", "size"]), table("u", ["day", "flux_two"])]
+
+
+def test_m4_a_declared_rename_wins_over_every_other_evidence() -> None:
+    before = [column("a", "First.", id="#1"), column("B", "Second.")]
+    after = [column("x", "First.", id="#1"), column("b", "Second.")]
+    decisions = changed(before, after, "t.a=b", "t.B=x")
+    assert renames(decisions) == {"t.a": "b", "t.B": "x"}
+    assert {rename.kind for rename in decisions.renames} == {"declared"}
+
+
+def test_m4_a_declared_drop_wins_over_the_same_id() -> None:
+    decisions = changed([column("a", id="#1")], [column("b", id="#1")], "t.a=")
+    assert lost(decisions) == {"t.a"}
+    assert decisions.drops[0].reason == "declared (option)"
+
+
+def test_m4_a_declared_rename_may_change_the_type_and_says_so() -> None:
+    decisions = changed([column("a", type="text")], [column("b", type="integer")], "t.a=b")
+    assert decisions.notes == (
+        "`t.a` becomes `t.b` and changes its type from text to integer: not every value may fit.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (
+            ["t.air_tmp=dome_temp"],
+            "no column in `t` called `air_tmp` before the change\nDid you mean `air_temp`?",
+        ),
+        (["t.air_temp=dome"], "no column in `t` called `dome` after the change\nDid you mean `dome_temp`?"),
+        (["t.zzz=size"], "What changes there: `air_temp`, `flux`."),
+        (["tt.flux=size"], "no table called `tt` before the change"),
+        (["t.day=size"], "`t.day` still exists after the change"),
+        (["t.flux=day"], "`t.day` exists before the change already"),
+        (["t.day="], "`t.day` still exists after the change, so it is not dropped"),
+        (["t.nope="], "there is nothing to do for it"),
+        (["t.flux=size", "t.air_temp=size"], "it contradicts `t.air_temp=size` (option)"),
+        (["t.flux=size", "t.flux=dome_temp"], "it contradicts"),
+        (["t.flux=size", "t.flux="], "it contradicts"),
+        (["t.flux=u.flux_two", "t.flux="], "it contradicts"),
+        (["t.flux=u.nope"], "no column in `u` called `nope` after the change"),
+        (["t.day=u.flux_two"], "`t.day` still exists after the change, so it does not move"),
+        (["t.flux=u.day"], "`u.day` exists before the change already"),
+        (["t=v"], "no table called `v` after the change"),
+        (["v=t"], "`t` has that name already, so there is nothing to do for it"),
+        (["t=u"], "exists before and after the change"),
+        (["t="], "still exists after the change"),
+    ],
+)
+def test_m4_what_cannot_be_meant_is_refused(texts: list[str], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        decided(BEFORE, AFTER, *texts)
+    assert message in str(error.value)
+
+
+def test_m4_a_target_that_is_given_up_may_be_taken() -> None:
+    before, after = [table("t", ["a", "b"])], [table("t", ["b"])]
+    decisions = decided(before, after, "t.a=b", "t.b=")
+    assert renames(decisions) == {"t.a": "b"}
+    assert lost(decisions) == {"t.b"}
+
+
+@pytest.mark.parametrize("source", ["pull request", "sidecar file"])
+@pytest.mark.parametrize("text", ["t.old=day", "u.day=t.day", "gone=t", "t.gone=", "gone="])
+def test_m4_what_a_file_declares_and_is_done_already_is_noted(source: str, text: str) -> None:
+    if text == "u.day=t.day":
+        text = "u.old=t.day"
+    decisions = decide(BEFORE, AFTER, declared(text, source=source), "drop-add")
+    assert decisions.notes[0].startswith(f"`{text}` ({source}) is ignored: ")
+    with pytest.raises(InputError, match="there is nothing to do for it"):
+        decided(BEFORE, AFTER, text)
+
+
+def test_m4_what_is_said_twice_counts_once_under_the_nearest_source() -> None:
+    found = Declarations.of(
+        parse_declaration("t.flux=size", source) for source in ("sidecar file", "option", "pull request")
+    )
+    assert [d.source for d in found.renames] == ["option"]
+    assert [r.source for r in decide(BEFORE, AFTER, found, "drop-add").remembered][:1] == ["option"]
+
+
+def test_m4_several_schemas_share_their_options() -> None:
+    elsewhere = [table("w", ["day", "x"])]
+    mine = parse_declaration("t.flux=size", "option")
+    assert concerns(mine, BEFORE, AFTER)
+    assert not concerns(mine, elsewhere, elsewhere)
+    assert not concerns(mine, AFTER, AFTER)
+    schemas = [(elsewhere, elsewhere), (BEFORE, AFTER)]
+    check_used(declared("t.flux=size"), schemas)
+    with pytest.raises(InputError, match="matches nothing that changes"):
+        check_used(declared("t.nope=nothing"), schemas)
+    check_used(declared("t.nope=nothing", source="pull request"), schemas)
+
+
+@pytest.mark.parametrize("text", ["t.flux=size", "t.flux=", "t.day=day", "t.flux=u.flux_two", "v=w", "v="])
+def test_m4_a_declaration_reads_back_as_it_was_written(text: str) -> None:
+    assert parse_declaration(f" {text} ", "option").text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "t", "t.flux", "=x", "t.flux=a.b.c", "a.b.c=d", "t=u.x", "t=t", "t.a=b=c", "t.a b=c", "t.a=;drop"],
+)
+def test_m4_anything_else_is_refused_with_the_forms(text: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_declaration(text, "option")
+    assert error.value.place == "option"
+
+
+def test_m4_lines_of_a_pull_request() -> None:
+    text = """Adds things.
+<!-- For a rename write
+consdb: rename TABLE.OLD=NEW
+-->
+consdb: rename t.flux=size
+- `consdb: rename t.air_temp=dome_temp`
+> consdb: rename quoted.is=ignored
+The line consdb: rename within.text=ignored is no directive.
+"""
+    assert [d.text for d in parse_directives(text)] == ["t.flux=size", "t.air_temp=dome_temp"]
+    with pytest.raises(InputError) as error:
+        parse_directives("one\n\nconsdb: rename me please")
+    assert error.value.place == "pull request, line 3"
+
+
+def test_m4_lines_of_a_sidecar_file() -> None:
+    text = "# renames\n\nt.flux=size  # agreed\n t = w \n"
+    assert [d.text for d in parse_sidecar(text)] == ["t.flux=size", "t=w"]
+    with pytest.raises(InputError) as error:
+        parse_sidecar("t.flux=size\nnonsense\n")
+    assert error.value.place == "sidecar file, line 2"
+
+
+def test_a_schema_that_lists_a_name_twice_is_refused() -> None:
+    with pytest.raises(InputError, match=r"column t\.a is listed twice in the schema after the change"):
+        decided([table("t", ["a"])], [table("t", ["a", "b", "a"])])
+    with pytest.raises(InputError, match="table t is listed twice in the schema before the change"):
+        decided([table("t", ["a"]), table("t", ["b"])], [])
