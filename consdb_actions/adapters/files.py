@@ -7,7 +7,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from consdb_actions.adapters.interrupts import shielded
 from consdb_actions.adapters.scratch import scratch_directory, temporary_base
 from consdb_actions.errors import InputError
 
-__all__ = ["temporary_directory", "write_all"]
+__all__ = ["check_folder", "check_targets", "temporary_directory", "write_all"]
 
 
 @contextmanager
@@ -43,7 +43,58 @@ def temporary_directory() -> Iterator[Path]:
         yield directory
 
 
-def write_all(files: Mapping[Path, str | bytes], *, overwrite: bool = False) -> None:
+def check_targets(paths: Iterable[Path]) -> None:
+    """Make sure, before long work begins, that files can be written at its end.
+
+    Parameters
+    ----------
+    paths
+        The files; those that exist would be replaced, and directories that are missing would be made.
+
+    Raises
+    ------
+    InputError
+        One cannot be written, or is named twice.
+    """
+    seen: set[Path] = set()
+    for given in paths:
+        path = given.resolve()
+        if path in seen:
+            raise InputError(
+                "this file would be written twice", place=str(given), remedy="Give each its own name."
+            )
+        seen.add(path)
+        if path.exists() and not path.is_file():
+            raise InputError(
+                "this is there already and is no regular file", place=str(given), remedy="Name a file."
+            )
+        folder = next(parent for parent in path.parents if parent.exists())
+        if not folder.is_dir():
+            raise InputError(
+                f"this file cannot be written: {folder} is no directory",
+                place=str(given),
+                remedy="Name a file in a directory.",
+            )
+        check_folder(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Make sure that files can be made in a directory that is there.
+
+    Raises
+    ------
+    InputError
+        It may not be written.
+    """
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise InputError(
+            "this folder cannot be written",
+            place=str(folder),
+            remedy="Check who owns it, its permissions, and whether its disk is mounted read-only.",
+        )
+
+
+def write_all(files: Mapping[Path, str | bytes], *, overwrite: bool | Collection[Path] = False) -> None:
     """Write several files, all or none of them.
 
     Everything is written beside its target under another name first and renamed at the end; whatever fails
@@ -55,7 +106,7 @@ def write_all(files: Mapping[Path, str | bytes], *, overwrite: bool = False) -> 
         Contents by path; text is written as UTF-8 with its line ends as they are. Directories that are
         missing are made. A symbolic link is followed.
     overwrite
-        Whether files that exist may be replaced; they keep their mode.
+        Whether files that exist may be replaced, or which of them; they keep their mode.
 
     Raises
     ------
@@ -63,8 +114,12 @@ def write_all(files: Mapping[Path, str | bytes], *, overwrite: bool = False) -> 
         A file exists and must not be replaced, is named twice, or cannot be written.
     """
     contents: dict[Path, bytes] = {}
+    existing = []
     for given, text in files.items():
         path = given.resolve()
+        replaceable = overwrite if isinstance(overwrite, bool) else given in overwrite
+        if path.exists() and not replaceable:
+            existing.append(path)
         if path in contents:
             raise InputError(
                 "this file would be written twice",
@@ -72,8 +127,7 @@ def write_all(files: Mapping[Path, str | bytes], *, overwrite: bool = False) -> 
                 remedy="Look for links between directories.",
             )
         contents[path] = text.encode() if isinstance(text, str) else text
-    existing = [path for path in contents if path.exists()]
-    if existing and not overwrite:
+    if existing:
         raise InputError(
             "this file is there already and is not replaced"
             if len(existing) == 1

@@ -18,7 +18,7 @@ from consdb_actions.adapters.postgres_find import OLDEST
 from consdb_actions.adapters.postgres_sql import LONGEST_NAME, Connection, connect, trouble, words
 from consdb_actions.errors import ExternalError, InputError
 
-__all__ = ["GivenServer", "given_server"]
+__all__ = ["GivenServer", "given_address", "given_server"]
 
 _OPTION = "--database-url"
 _ROLE_MARK = "made by consdb-actions for a scratch database"
@@ -113,6 +113,19 @@ def given_server(database_url: str, roles: Sequence[str]) -> Iterator[GivenServe
         stack.push(lambda kind, _error, _trace: _clean_up(server, roles, failed=kind is not None))
         _make_roles(server, roles)
         yield server
+
+
+def given_address(database_url: str) -> URL:
+    """Return the address of a database for a look at it, once it is known to answer.
+
+    Raises
+    ------
+    ExternalError
+        It cannot be reached.
+    InputError
+        The URL is none, or its user may not create databases.
+    """
+    return _looked_at(_parsed(database_url)).url
 
 
 def _parsed(database_url: str) -> URL:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from consdb_actions.errors import InputError
 
-__all__ = ["MAX_SHOWN", "FileError", "Problem", "did_you_mean", "shorten"]
+__all__ = ["MAX_SHOWN", "FileError", "Problem", "did_you_mean", "raised_in", "said", "shorten"]
 
 MAX_SHOWN = 20
 """Problems shown of one file; more are counted."""
@@ -81,3 +83,19 @@ def shorten(value: object, limit: int = 60) -> str:
     """Return a value in double quotes on one line, cut when it is long."""
     text = " ".join(str(value).split())
     return f'"{text[: limit - 1]}…"' if len(text) > limit else f'"{text}"'
+
+
+def said(error: BaseException) -> str:
+    """Return an error in words; with its kind, where the words alone would be a riddle."""
+    words = str(error).strip()
+    return words if isinstance(error, SyntaxError | UserWarning) else f"{type(error).__name__}: {words}"
+
+
+def raised_in(error: BaseException, folder: Path) -> str:
+    """Return the file of a folder, with the line, in which an error arose; else the folder."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}" if error.lineno else error.filename
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).parent == folder:
+            return f"{frame.filename}:{frame.lineno}"
+    return str(folder)

@@ -58,7 +58,11 @@ def find_schema_file(name: str, *, sdm_schemas: Path, consdb: Path | None = None
     for tree, is_consdb in trees:
         if not tree.is_dir():
             cause = "there is no such directory" if not tree.exists() else "this is not a directory"
-            raise InputError(cause, place=str(tree), remedy="Give the path of a checkout.")
+            raise InputError(
+                cause,
+                place=str(tree),
+                remedy="Give the path of a checkout, or of a folder with the YAML files.",
+            )
         for relative in candidates(name, consdb=is_consdb):
             path = tree / relative
             if path.is_file():
@@ -66,7 +70,10 @@ def find_schema_file(name: str, *, sdm_schemas: Path, consdb: Path | None = None
             if relative.suffix == _SUFFIXES[0]:
                 looked.append(str(path))
     known = [found for tree, is_consdb in trees for found in list_schema_files(tree, consdb=is_consdb)]
-    remedy = did_you_mean(name, known)
+    remedy = (
+        did_you_mean(name, known)
+        or "Give a checkout of sdm_schemas, or the folder that holds the YAML files."
+    )
     where = "\n".join(f"  {path}" for path in looked)
     raise InputError(f"no file of the schema {name} was found; looked for\n{where}", remedy=remedy)
 

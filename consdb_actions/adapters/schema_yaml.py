@@ -60,7 +60,7 @@ def read_bytes(path: Path) -> bytes:
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        remedy = "Check the path; the file of a schema is called after it, such as cdb_latiss.yaml."
+        remedy = "Check the path and how its name is spelled."
         raise InputError("there is no such file", place=str(path), remedy=remedy) from None
     except IsADirectoryError:
         raise InputError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
+from consdb_actions.adapters.interrupts import Terminated
+from consdb_actions.adapters.problems import raised_in, said
 from consdb_actions.errors import InputError
 
 __all__ = ["Section", "Shadow", "Tree", "read_tree"]
@@ -92,13 +94,19 @@ class Section:
             A revision file cannot be read.
         """
         try:
-            scripts = ScriptDirectory.from_config(self.config)
-            scripts.get_heads()
-        except (CommandError, SyntaxError, ImportError, KeyError) as error:
+            with warnings.catch_warnings():
+                # Alembic only warns of these, and goes on with a history that is not the one meant.
+                for words in (r"Revision \S+ is present more than once", r"Revision \S+ referenced from"):
+                    warnings.filterwarnings("error", words, UserWarning)
+                scripts = ScriptDirectory.from_config(self.config)
+                scripts.get_heads()
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:  # a revision is a program, and can fail in any way
             raise InputError(
-                f"the revisions of section {self.name} cannot be read: {error}",
-                place=str(self.versions),
-                remedy="Mend or remove the file that is named; `alembic -n SECTION history` shows the same.",
+                f"the revisions of section {self.name} cannot be read: {said(error)}",
+                place=raised_in(error, self.versions),
+                remedy=f"Mend or remove that revision; `alembic -n {self.name} history` shows the same.",
             ) from error
         return scripts
 
@@ -229,7 +237,7 @@ def read_tree(root: Path) -> Tree:
     """
     if not root.is_dir():
         raise InputError(
-            "there is no such directory",
+            "this is not a directory" if root.exists() else "there is no such directory",
             place=str(root),
             remedy="Give the path of a checkout of lsst-dm/consdb, or of a tree of that shape.",
         )
@@ -245,7 +253,12 @@ def read_tree(root: Path) -> Tree:
     try:
         names = [n for n in Config(str(ini)).file_config.sections() if n != "DEFAULT"]
     except Exception as error:  # configparser has many ways to say no
-        raise InputError(f"it cannot be read: {error}", place=str(ini)) from error
+        line = getattr(error, "lineno", None)
+        raise InputError(
+            f"this is no ini file that can be read: {str(error).splitlines()[0]}",
+            place=f"{ini}:{line}" if line else str(ini),
+            remedy="Compare it with alembic.ini of lsst-dm/consdb: sections in brackets, `name = value`.",
+        ) from error
     sections = []
     for name in names:
         config = Config(str(ini), ini_section=name)

@@ -12,7 +12,7 @@ from consdb_actions.adapters.autogenerate.checking import check_revision, find_r
 from consdb_actions.adapters.autogenerate.engine import Engine
 from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.felis import load_schema
-from consdb_actions.adapters.files import write_all
+from consdb_actions.adapters.files import check_targets, write_all
 from consdb_actions.adapters.postgres import scratch_server
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.schema_files import find_schema_file
@@ -22,6 +22,7 @@ from consdb_actions.commands.progress import progress_display
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
 from consdb_actions.migration.outcome import RunOutcome
+from consdb_actions.migration.rename import check_used
 from consdb_actions.report.generation import render_checked, render_json, render_markdown
 
 __all__ = ["command"]
@@ -79,11 +80,12 @@ def command(
         raise InputError(
             "a revision belongs to one section", place="--revision", remedy="Give one --section."
         )
+    check_targets(path for path in (report, summary) if path is not None)
     tree = read_tree(consdb)
     settings = load_config(config)
     declared = Declarations.of(parse_declaration(text, "option") for text in renames)
     runner = Runner.from_environ(os.environ)
-    outcomes = []
+    checked = []
     with (
         progress_display(quiet=output_format == "json" or runner.on_runner) as progress,
         tree.importable() as shadow,
@@ -99,9 +101,12 @@ def command(
         with scratch_server(database_url=database_url) as server:
             engine = Engine(server, shadow, tree, settings, progress)
             for section, script, loaded, path in work:
-                outcomes.append(check_revision(engine, section, script, loaded, path, declared))
+                checked.append(check_revision(engine, section, script, loaded, path, declared))
+            check_used(declared, [c.sides for c in checked])
             info = server.info
-    outcome = RunOutcome(tuple(outcomes), "check", f"Postgres {info.version} ({info.source})", info.pgsphere)
+    outcome = RunOutcome(
+        tuple(c.outcome for c in checked), "check", f"Postgres {info.version} ({info.source})", info.pgsphere
+    )
     as_json = json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
     markdown = render_markdown(outcome)
     wanted = {report: as_json, summary: markdown}

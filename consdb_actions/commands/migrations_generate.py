@@ -10,7 +10,7 @@ import click
 
 from consdb_actions.adapters.autogenerate.run import Request, generate
 from consdb_actions.adapters.config_file import load_config
-from consdb_actions.adapters.files import write_all
+from consdb_actions.adapters.files import check_targets
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.tree import read_tree
 from consdb_actions.commands.options import format_option, option, parse_moment
@@ -22,6 +22,7 @@ from consdb_actions.migration.matching.declarations import (
     parse_directives,
     parse_sidecar,
 )
+from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.report.generation import render_json, render_markdown, render_text
 
 __all__ = ["command"]
@@ -119,6 +120,16 @@ def command(
         raise InputError(
             "the message is empty", place="--message", remedy="Say what changes, in a few words."
         )
+    if any("\ud800" <= letter <= "\udfff" for letter in message):
+        raise InputError(
+            "the message is not UTF-8", place="--message", remedy="Check the terminal's encoding."
+        )
+    check_targets(path for path in (report, summary) if path is not None)
+
+    def reports(outcome: RunOutcome) -> dict[Path, str]:
+        wanted = {report: _json(outcome), summary: render_markdown(outcome)}
+        return {path: text for path, text in wanted.items() if path is not None}
+
     runner = Runner.from_environ(os.environ)
     with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
         outcome = generate(
@@ -137,17 +148,15 @@ def command(
                 database_url=database_url,
                 report_drift=drift,
                 write=not dry_run,
+                reports=reports,
             ),
             progress,
         )
-    as_json = json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
     markdown = render_markdown(outcome)
-    wanted = {report: as_json, summary: markdown}
-    write_all({path: text for path, text in wanted.items() if path is not None}, overwrite=True)
     if output_format == "text":
         render_text(outcome, consdb)
     else:
-        click.echo(as_json if output_format == "json" else markdown, nl=False)
+        click.echo(_json(outcome) if output_format == "json" else markdown, nl=False)
     runner.summary(markdown)
     runner.output("changed", str(outcome.verdict == "changed").lower())
     runner.output("verdict", outcome.verdict)
@@ -155,20 +164,29 @@ def command(
     return _EXIT[outcome.verdict]
 
 
+def _json(outcome: RunOutcome) -> str:
+    return json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
+
+
 def _declarations(renames: tuple[str, ...], file: Path | None, body: Path | None) -> Declarations:
     declared = [parse_declaration(text, "option") for text in renames]
     if body is not None:
-        declared += parse_directives(_read(body))
+        declared += parse_directives(_read(body), place=str(body))
     if file is not None:
-        declared += parse_sidecar(_read(file))
+        declared += parse_sidecar(_read(file), place=str(file))
     return Declarations.of(declared)
 
 
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError("there is no such file", place=str(path), remedy="Check the path.") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"it cannot be read: {error}", place=str(path)) from error
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(
+            f"this file cannot be read: {words}", place=str(path), remedy="Give a text file that can be read."
+        ) from error
 
 
 def _fills(fills: tuple[str, ...], no_fills: tuple[str, ...]) -> dict[tuple[str, str], str | None]:
@@ -178,7 +196,13 @@ def _fills(fills: tuple[str, ...], no_fills: tuple[str, ...]) -> dict[tuple[str,
             name, equals, value = text.partition("=")
             table, dot, column = name.partition(".")
             if not (table and dot and column) or bool(equals) != (option_name == "--fill"):
-                form = "TABLE.COLUMN=VALUE" if option_name == "--fill" else "TABLE.COLUMN"
-                raise InputError(f"{text!r} is not of the form {form}", place=option_name)
+                form, like = (
+                    ("TABLE.COLUMN=VALUE", "exposure.airmass=1.0")
+                    if option_name == "--fill"
+                    else ("TABLE.COLUMN", "exposure.airmass")
+                )
+                raise InputError(
+                    f"{text!r} is not of the form {form}", place=option_name, remedy=f"Write it like {like}."
+                )
             out[table, column] = value if equals else None
     return out

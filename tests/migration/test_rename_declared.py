@@ -125,7 +125,7 @@ def test_m4_a_declaration_reads_back_as_it_was_written(text: str) -> None:
 def test_m4_anything_else_is_refused_with_the_forms(text: str) -> None:
     with pytest.raises(InputError) as error:
         parse_declaration(text, "option")
-    assert error.value.place == "option"
+    assert error.value.place == "--rename"
 
 
 def test_m4_lines_of_a_pull_request() -> None:

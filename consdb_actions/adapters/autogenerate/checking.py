@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import sqlalchemy as sa
+import psycopg
 from alembic.script import Script
+from psycopg.sql import SQL, Identifier
 
-from consdb_actions.adapters.autogenerate.engine import Engine
+from consdb_actions.adapters.autogenerate.engine import Engine, Generated
 from consdb_actions.adapters.felis import LoadedSchema
+from consdb_actions.adapters.postgres_given import given_address
+from consdb_actions.adapters.postgres_sql import connect, words
 from consdb_actions.adapters.tree import Section
-from consdb_actions.errors import InputError
+from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.migration.answers import answers_from
 from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.outcome import Operation, SectionOutcome
@@ -28,7 +30,7 @@ def find_revision(section: Section, name: str | None) -> Script:
     InputError
         There is none.
     """
-    if name is None:
+    if not name:
         head = section.head()
         if head is None:
             raise InputError("there is no revision to check", place=str(section.versions))
@@ -36,15 +38,15 @@ def find_revision(section: Section, name: str | None) -> Script:
     stem = Path(name).name
     found = [s for s in section.revisions() if s.revision.startswith(name) or Path(s.path).name == stem]
     if len(found) != 1:
-        words = "several revisions start with" if found else "there is no revision"
+        cause = "several revisions start with" if found else "there is no revision"
         known = ", ".join(s.revision for s in section.revisions())
-        raise InputError(f"{words} {name!r}", place=str(section.versions), remedy=f"There are: {known}.")
+        raise InputError(f"{cause} {name!r}", place=str(section.versions), remedy=f"There are: {known}.")
     return found[0]
 
 
 def check_revision(
     engine: Engine, section: Section, script: Script, loaded: LoadedSchema, path: Path, declared: Declarations
-) -> SectionOutcome:
+) -> Generated:
     """Replay the history before a revision, and prove the revision against a schema file.
 
     Renames and moves are taken from what is declared and what ids or case show; what looks like a rename but
@@ -57,7 +59,7 @@ def check_revision(
         engine.progress(section.name, "replaying its history")
         before = engine.replayed(database, section, _ancestors(section, script))
         wanted = engine.wanted(described, section, loaded, before)
-        decisions, _ = engine.decide(before, wanted, loaded, path, None, declared, "drop-add")
+        decisions, sides = engine.decide(before, wanted, loaded, path, None, declared, "drop-add")
         answers = answers_from(decisions, fills={}, on_question="proceed", repair_views=frozenset())
         losses = [(d.table, d.column) for d in decisions.drops]
         new_names = dict(answers.tables)
@@ -79,7 +81,7 @@ def check_revision(
     finally:
         engine.server.drop_database(database)
         engine.server.drop_database(described)
-    return SectionOutcome(
+    outcome = SectionOutcome(
         section.name,
         section.schema,
         "failed" if any(c.holds is False for c in checks) else "changed",
@@ -90,8 +92,9 @@ def check_revision(
         upgrade=(Operation(script.doc, ""),),
         decisions=decided(decisions),
         notes=loaded.notes,
-        checks=tuple(replace(c) for c in checks),
+        checks=checks,
     )
+    return Generated(outcome, sides)
 
 
 def _ancestors(section: Section, script: Script) -> list[Script]:
@@ -108,23 +111,30 @@ def refuse_other_head(url: str, section: Section, expected: str | None) -> None:
 
     Raises
     ------
+    ExternalError
+        It cannot be reached or read.
     InputError
         It does. A database without a version table is taken as a scratch one.
     """
-    engine = sa.create_engine(_driver(url), poolclass=sa.NullPool)
+    address = given_address(url)
     table = f"{section.version_schema}.{section.version_table}"
-    with engine.connect() as connection:
-        if connection.execute(sa.text("SELECT to_regclass(:t)"), {"t": table}).scalar() is None:
-            return
-        rows = connection.execute(sa.text(f"SELECT version_num FROM {table}")).scalars().all()  # noqa: S608
-    if list(rows) != ([expected] if expected else []):
+    statement = SQL("SELECT version_num FROM {}").format(
+        Identifier(section.version_schema, section.version_table)
+    )
+    try:
+        with connect(address) as connection:
+            rows = [str(row[0]) for row in connection.execute(statement).fetchall()]
+    except psycopg.errors.UndefinedTable:
+        return
+    except psycopg.Error as error:
+        raise ExternalError(
+            f"the version table cannot be read: {words(error, address)}",
+            place=table,
+            remedy="Point --database-url at a scratch server, or say --any-head if this is meant.",
+        ) from error
+    if rows != ([expected] if expected else []):
         raise InputError(
             f"the database is at revision {', '.join(rows) or 'none'}, and not at {expected or 'none'}",
             place=table,
             remedy="Point --database-url at a scratch server, or say --any-head if this is meant.",
         )
-
-
-def _driver(url: str) -> sa.URL:
-    made = sa.make_url(url)
-    return made.set(drivername="postgresql+psycopg") if made.drivername.startswith("postgres") else made

@@ -18,6 +18,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.script import write_hooks
 from alembic.util import format_as_comma
+from black.parsing import InvalidInput
 from mako.template import Template
 
 from consdb_actions.adapters.autogenerate.replay import migration_context
@@ -173,12 +174,26 @@ def render_revision(section: Section, revision: Revision, variables: dict[str, A
             place=str(template),
             remedy="Alembic's own script.py.mako shows the variables that a template can use.",
         ) from error
-    return _format(section, str(source))
+    try:
+        return _format(section, str(source))
+    except InvalidInput as error:
+        raise InputError(
+            f"what the template makes is not Python: {error}",
+            place=str(template),
+            remedy="Compare it with Alembic's own script.py.mako.",
+        ) from error
 
 
 def file_name(section: Section, revision: Revision) -> str:
     """Return the name of the revision's file, by the tree's ``file_template``."""
-    path = section.scripts._rev_path(section.versions, revision.id, revision.message, revision.created)
+    try:
+        path = section.scripts._rev_path(section.versions, revision.id, revision.message, revision.created)
+    except (LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the file_template of section {section.name} cannot be filled: {type(error).__name__}: {error}",
+            place=str(section.config.config_file_name),
+            remedy="Use the names that Alembic knows, such as %%(rev)s, %%(slug)s and %%(year)d.",
+        ) from error
     return Path(path).name
 
 

@@ -10,7 +10,9 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
+from sqlalchemy.exc import SQLAlchemyError
 
+from consdb_actions.adapters.interrupts import Terminated
 from consdb_actions.adapters.tree import Section
 from consdb_actions.errors import InputError
 
@@ -49,7 +51,9 @@ def replay(connection: sa.Connection, section: Section, revisions: Iterable[Scri
         try:
             with Operations.context(context):
                 script.module.upgrade()
-        except Exception as error:
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:
             raise InputError(
                 f"revision {script.revision} of section {section.name} does not apply: {_words(error)}",
                 place=script.path,
@@ -73,8 +77,11 @@ def run_source(connection: sa.Connection, section: Section, source: str, name: s
         getattr(module, direction)()
 
 
-def _words(error: Exception) -> str:
-    """Return the database's own first words, without SQLAlchemy's wrapping."""
+def _words(error: BaseException) -> str:
+    """Return the database's own first words, without SQLAlchemy's wrapping; of other errors the kind too."""
     cause = getattr(error, "orig", None) or error
     lines = [line for line in str(cause).splitlines() if line.strip()]
-    return lines[0] if lines else type(cause).__name__
+    kind = type(cause).__name__
+    if not lines:
+        return kind
+    return lines[0] if isinstance(error, SQLAlchemyError) else f"{kind}: {lines[0]}"

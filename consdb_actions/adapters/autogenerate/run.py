@@ -7,14 +7,14 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated
 from consdb_actions.adapters.felis import LoadedSchema, validate
-from consdb_actions.adapters.files import write_all
+from consdb_actions.adapters.files import check_folder, write_all
 from consdb_actions.adapters.git import edited_since_default_branch
 from consdb_actions.adapters.postgres import scratch_server
 from consdb_actions.adapters.schema_files import find_schema_file
@@ -36,7 +36,10 @@ Progress = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What a run is asked for; see the options of ``migrations generate``."""
+    """What a run is asked for; see the options of ``migrations generate``.
+
+    ``reports`` makes the files that tell of the outcome. They are written together with the revisions.
+    """
 
     tree: Tree
     schemas: Path
@@ -53,6 +56,7 @@ class Request:
     report_drift: bool = False
     prove: bool = True
     write: bool = True
+    reports: Callable[[RunOutcome], Mapping[Path, str]] = lambda _outcome: {}
 
 
 @dataclass(frozen=True)
@@ -117,10 +121,13 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
     outcomes = {**finished, **{name: g.outcome for name, g in generated.items()}}
     ordered = tuple(outcomes[s.name] for s in request.tree.sections if s.name in outcomes)
     outcome = RunOutcome(ordered, request.message, server_words, spoly)
-    if not request.write or outcome.verdict != "changed":
-        return outcome
-    write_all({request.tree.root / s.path: s.source for s in outcome.changed})
-    return RunOutcome(ordered, request.message, server_words, spoly, written=True)
+    revisions: dict[Path, str] = {}
+    if request.write and outcome.verdict == "changed":
+        revisions = {request.tree.root / s.path: s.source for s in outcome.changed}
+        outcome = replace(outcome, written=True)
+    reports = request.reports(outcome)
+    write_all({**revisions, **reports}, overwrite=reports.keys())
+    return outcome
 
 
 def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
@@ -151,7 +158,9 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
             )
             continue
         _check_history(section, request.tree)
+        _check_place(section, request.write)
         chosen.append(Chosen(section, validate(read), path, base, same and section not in named))
+    _check_fills(request.fills, chosen)
     if missing and not chosen and not any(s.status == "skipped" for s in finished.values()):
         raise missing[0]
     edited = edited_since_default_branch(request.tree.root, [c.section.versions for c in chosen])
@@ -186,7 +195,12 @@ def _check_history(section: Section, tree: Tree) -> None:
     others = [s.schema for s in tree.sections if s.schema != section.schema]
     pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, others))})\b") if others else None
     for script in section.revisions():
-        text = Path(script.path).read_text(encoding="utf-8")
+        try:
+            text = Path(script.path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(
+                f"this revision cannot be read: {error}", place=script.path, remedy="Save it as UTF-8."
+            ) from error
         for number, line in enumerate(text.splitlines(), start=1):
             if pattern is not None and (match := pattern.search(line)) and "import" not in line:
                 raise InputError(
@@ -194,8 +208,36 @@ def _check_history(section: Section, tree: Tree) -> None:
                     place=f"{script.path}:{number}",
                     remedy=f"A revision in {section.versions} may only touch {section.schema}.",
                 )
-    if section.versions.exists() and not section.versions.is_dir():
-        raise InputError("this is not a folder", place=str(section.versions))
+
+
+def _check_place(section: Section, write: bool) -> None:
+    """Make sure that a revision of this section can be rendered and written."""
+    template, versions = section.location / "script.py.mako", section.versions
+    if not template.is_file():
+        raise InputError(
+            f"section {section.name} has no template for revisions",
+            place=str(template),
+            remedy="Copy script.py.mako from another section, or from Alembic's own templates.",
+        )
+    if versions.exists() and not versions.is_dir():
+        raise InputError(
+            "this is not a folder",
+            place=str(versions),
+            remedy="Put a folder in its place: revisions stand in it.",
+        )
+    if write:
+        check_folder(versions if versions.exists() else section.location)
+
+
+def _check_fills(fills: Mapping[tuple[str, str], str | None], chosen: list[Chosen]) -> None:
+    """Refuse a value for a column that no schema file has."""
+    for (table, column), value in fills.items():
+        if chosen and not any(_is_of((table, column), item) for item in chosen):
+            raise InputError(
+                f"no schema file that is looked at has a column {column} in a table {table}",
+                place="--no-fill" if value is None else "--fill",
+                remedy="Check the names; a renamed column goes by its new name.",
+            )
 
 
 def _roles(config: Config, chosen: list[Chosen]) -> list[str]:
