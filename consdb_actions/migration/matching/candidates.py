@@ -74,18 +74,19 @@ def _by_key(olds: _Columns, news: _Columns, key: Callable[[ColumnFacts], Hashabl
     old_buckets, new_buckets = _buckets(olds, key), _buckets(news, key)
 
     def find(old: ColumnFacts) -> Iterable[ColumnFacts]:
-        return _nearest(old, old_buckets.get(key(old), []), new_buckets.get(key(old), []))
+        wanted = key(old)
+        return _nearest(old, old_buckets.get(wanted, {}), list(new_buckets.get(wanted, {}).values()))
 
     return find
 
 
 def _by_frame(olds: _Columns, news: _Columns) -> _Finder:
     """Find the added columns whose names differ in one run of up to three words."""
-    old_frames: dict[_Frame, list[ColumnFacts]] = defaultdict(list)
+    old_frames: dict[_Frame, _Bucket] = defaultdict(dict)
     new_frames: dict[_Frame, dict[int, list[ColumnFacts]]] = defaultdict(lambda: defaultdict(list))
     for column in olds:
         for frame, _ in _frames(column.name):
-            old_frames[frame].append(column)
+            old_frames[frame][column.name] = column
     for column in news:
         for frame, span in _frames(column.name):
             new_frames[frame][span].append(column)
@@ -156,23 +157,24 @@ def _frames(name: str) -> Iterator[tuple[_Frame, int]]:
             yield (words[:start], words[start + span :]), span
 
 
+_Bucket = dict[str, ColumnFacts]
+
+
 def _buckets(
     columns: Iterable[ColumnFacts], key: Callable[[ColumnFacts], Hashable]
-) -> dict[Hashable, list[ColumnFacts]]:
-    found: dict[Hashable, list[ColumnFacts]] = defaultdict(list)
+) -> dict[Hashable, _Bucket]:
+    found: dict[Hashable, _Bucket] = defaultdict(dict)
     for column in columns:
-        if key(column) is not None:
-            found[key(column)].append(column)
+        if (of := key(column)) is not None:
+            found[of][column.name] = column
     return found
 
 
-def _nearest(
-    old: ColumnFacts, olds: Sequence[ColumnFacts], news: Sequence[ColumnFacts]
-) -> Sequence[ColumnFacts]:
+def _nearest(old: ColumnFacts, olds: _Bucket, news: _Columns) -> _Columns:
     """Return of many columns those that stand where ``old`` stands among its like."""
     if len(news) <= _NEAREST:
         return news
-    at = olds.index(old)
+    at = list(olds).index(old.name)
     centre = round(at * (len(news) - 1) / max(len(olds) - 1, 1))
     start = max(0, min(centre - _NEAREST // 2, len(news) - _NEAREST))
     return news[start : start + _NEAREST]

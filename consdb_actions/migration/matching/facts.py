@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from consdb_actions.errors import InputError
 
@@ -42,7 +43,7 @@ class ColumnFacts:
     id: str | None = None
     position: int = 0
 
-    @property
+    @cached_property
     def path(self) -> str:
         """Table and column, as people and declarations write it."""
         return f"{self.table}.{self.name}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from consdb_actions.migration.matching.assignment import assign
 from consdb_actions.migration.matching.links import Key, Link
@@ -85,6 +86,7 @@ def _total(possible: _Pairs, chosen: Mapping[str, str]) -> int:
     return sum(_SCALE * possible[pair].score + bonus[pair] for pair in chosen.items())
 
 
+@lru_cache(maxsize=16384)
 def shift(key: Key) -> Shift | None:
     """Return by how much the only number that changes in a name moves, and what else changes."""
     numbers = [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from consdb_actions.migration.matching.decisions import Answer, Proposal, Question, Rejected
 from consdb_actions.migration.matching.families import choose, shift
@@ -25,7 +26,7 @@ class Part:
     links: tuple[Link, ...]
     chosen: tuple[Link, ...]
 
-    @property
+    @cached_property
     def choices(self) -> tuple[Link, ...]:
         """The pairs to choose from, where one column has several that are as good; the proposed one first."""
         possible = [link for link in self.links if link.possible]
@@ -35,6 +36,15 @@ class Part:
         best = self.chosen[0]
         close = [link for link in possible if link is not best and link.score > best.score - _CLOSE]
         return (best, *sorted(close, key=lambda link: (-link.score, link.declaration))) if close else ()
+
+    @cached_property
+    def by_column(self) -> Mapping[str, Sequence[Link]]:
+        """The links of each column, on either side."""
+        found: dict[str, list[Link]] = defaultdict(list)
+        for link in self.links:
+            found[f"-{link.old.path}"].append(link)
+            found[f"+{link.new.path}"].append(link)
+        return found
 
 
 def group(links: Iterable[Link]) -> list[tuple[Part, ...]]:
@@ -191,11 +201,8 @@ def proposal(link: Link, part: Part) -> Proposal:
     if link.move:
         # What counts for a move is the key, not how alike the columns are.
         return Proposal(link.old.path, link.new.path, link.evidence)
-    rivals = [
-        other
-        for other in part.links
-        if other is not link and (other.old.path == link.old.path or other.new.path == link.new.path)
-    ]
+    ends = (f"-{link.old.path}", f"+{link.new.path}")
+    rivals = [other for end in ends for other in part.by_column[end] if other is not link]
     margin = "no other candidate"
     if rivals:
         best = max(rivals, key=lambda rival: (rival.score, rival.declaration))
@@ -209,8 +216,9 @@ def _rejected(parts: Sequence[Part]) -> tuple[Rejected, ...]:
     families: dict[str, list[int]] = defaultdict(list)
     for part in parts:
         best = {end: link.score for link in part.chosen for end in (f"-{link.old.path}", f"+{link.new.path}")}
+        taken = {*part.chosen, *part.choices}
         for link in part.links:
-            if link in part.chosen or link in part.choices:
+            if link in taken:
                 continue
             rival = max(best.get(f"-{link.old.path}", 0), best.get(f"+{link.new.path}", 0))
             if link.key and len(part.chosen) > 1:

@@ -38,16 +38,18 @@ class Vocabulary:
             texts.append(Counter(word for name, text in sorted(set(side)) for word in document(name, text)))
         self._names, self._texts = _fewest(*names), _fewest(*texts)
         self._size = max(len(before), len(after))
+        self._name_weights = {word: share_weight(n, self._size) for word, n in self._names.items()}
+        self._text_weights = {word: share_weight(n, self._size) for word, n in self._texts.items()}
         self._repeats = [Counter(normalised(text) for _, text in side if text) for side in (before, after)]
         self._slots = [_slots(name for name, _ in side) for side in (before, after)]
 
     def name_weight(self, word: str) -> float:
         """Return how much a word of a name says: 1 when one column has it, near 0 when all have."""
-        return share_weight(self._names[word], self._size)
+        return self._name_weights.get(word, 1.0)
 
     def text_weight(self, word: str) -> float:
         """Return how much a word of a description or name says."""
-        return share_weight(self._texts[word], self._size)
+        return self._text_weights.get(word, 1.0)
 
     def repeats(self, text: str) -> int:
         """Return how many columns of one side have this description."""
