@@ -43,7 +43,8 @@ def expected_after(before: Snapshot, described: Snapshot, after: Snapshot, told:
 
     A view of the configuration is expected as the file gives it when a table under one of these views changed
     its columns, or when one of them was behind; else as it was. Views that nobody configured are taken from
-    ``after`` but for what must not change: their columns, grants and comments.
+    ``after`` but for what must not change: their columns, grants and comments. The type of a column follows
+    the table that it is read from.
     """
     relations: dict[str, Relation] = {}
     for name, table in described.tables.items():
@@ -75,7 +76,7 @@ def expected_after(before: Snapshot, described: Snapshot, after: Snapshot, told:
                 comment=old.comment if old else None,
                 options=old.options if old else (),
                 columns={
-                    c.name: replace(c, comment=old.columns[c.name].comment)
+                    c.name: replace(c, comment=old.columns[c.name].comment, grants=old.columns[c.name].grants)
                     if old and c.name in old.columns
                     else c
                     for c in view.columns.values()
@@ -89,7 +90,7 @@ def expected_after(before: Snapshot, described: Snapshot, after: Snapshot, told:
         now = after.views.get(name)
         if now is None and not all(r in relations or r in before.views for r in old.reads):
             continue
-        relations[name] = replace(old, definition=now.definition) if now else old
+        relations[name] = _as_shown(old, now) if now else old
     return Snapshot(
         schema=before.schema,
         relations=relations,
@@ -97,6 +98,14 @@ def expected_after(before: Snapshot, described: Snapshot, after: Snapshot, told:
         functions=before.functions,
         triggers=after.triggers if after.triggers.keys() == before.triggers.keys() else before.triggers,
     )
+
+
+def _as_shown(old: Relation, now: Relation) -> Relation:
+    columns = {
+        c.name: replace(c, type=now.columns[c.name].type) if c.name in now.columns else c
+        for c in old.columns.values()
+    }
+    return replace(old, definition=now.definition, columns=columns)
 
 
 def same_columns(a: Relation | None, b: Relation | None) -> bool:

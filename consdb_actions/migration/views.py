@@ -47,6 +47,7 @@ def kept_view(view: Relation, extra: frozenset[Grant] = frozenset(), query: str 
         grants=view.grants | extra,
         comment=view.comment,
         column_comments={c.name: c.comment for c in view.columns.values() if c.comment is not None},
+        column_grants={c.name: c.grants for c in view.columns.values() if c.grants},
         options=view.options,
         reads=view.reads,
         materialized=view.kind == "materialized view",

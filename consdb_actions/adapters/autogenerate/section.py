@@ -242,7 +242,8 @@ def _wanted_views(catalog: Snapshot, wanted: Wanted) -> dict[str, View]:
             kept = kept_view(view, configured - _held(view.grants), query)
             shown = output_names(rule, columns)
             comments = {c: text for c, text in kept.column_comments.items() if c in shown}
-            out[name] = replace(kept, column_comments=comments)
+            held = {c: grants for c, grants in kept.column_grants.items() if c in shown}
+            out[name] = replace(kept, column_comments=comments, column_grants=held)
         elif all(read in tables or read in catalog.views for read in view.reads):
             out[name] = kept_view(view)
     for name, rule in wanted.views.items():

@@ -24,20 +24,17 @@ def grants(plan: Plan, facts: Facts) -> Plan:
             out.extend(
                 grant_statements(facts.schema, op.table_name, wanted, phase=Phase.GRANT, table=op.table_name)
             )
+            for table, column in facts.column_grants:
+                if table == op.table_name:
+                    out.extend(_on_column(facts, table, column))
         elif isinstance(op, ops.AddColumnOp):
-            column = op.column.name
-            wanted = facts.column_grants.get((op.table_name, column), frozenset())
-            out.extend(
-                grant_statements(
-                    facts.schema,
-                    op.table_name,
-                    wanted,
-                    phase=Phase.GRANT,
-                    table=op.table_name,
-                    column=column,
-                )
-            )
+            out.extend(_on_column(facts, op.table_name, op.column.name))
     return replace(plan, ops=(*plan.ops, *out))
+
+
+def _on_column(facts: Facts, table: str, column: str) -> Iterator[Statement]:
+    wanted = facts.column_grants.get((table, column), frozenset())
+    return grant_statements(facts.schema, table, wanted, phase=Phase.GRANT, table=table, column=column)
 
 
 def grant_statements(

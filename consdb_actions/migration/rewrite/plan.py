@@ -36,12 +36,16 @@ class Risk:
 
 @dataclass(frozen=True)
 class Loss:
-    """Data that one direction removes and the other cannot bring back (rule M10)."""
+    """Data that one direction removes and the other cannot bring back (rule M10).
+
+    ``dropped`` where a whole column or table goes, and not only some of its values.
+    """
 
     table: str
     column: str | None
     direction: Direction
     words: str
+    dropped: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class View:
     grants: frozenset[Grant] = frozenset()
     comment: str | None = None
     column_comments: Mapping[str, str] = field(default_factory=dict)
+    column_grants: Mapping[str, frozenset[Grant]] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     materialized: bool = False

@@ -94,6 +94,10 @@ def _create(schema: str, view: View) -> Iterator[Statement]:
 
     yield statement([f"CREATE {kind} {name}{options} AS {view.query}"], f"create view {view.name}")
     yield from grant_statements(schema, view.name, view.grants, phase=Phase.CREATE_VIEW, table=view.name)
+    for column, held in view.column_grants.items():
+        yield from grant_statements(
+            schema, view.name, held, phase=Phase.CREATE_VIEW, table=view.name, column=column
+        )
     if view.comment is not None:
         yield statement(
             [f"COMMENT ON {kind} {name} IS {literal(view.comment)}"], f"describe view {view.name}"
