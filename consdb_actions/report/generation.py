@@ -137,7 +137,8 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
     if section.upgrade:
         body.append("**Upgrade**\n\n" + bullets(_operation(op) for op in section.upgrade))
     if section.losses:
-        body.append("**What is lost**\n\n" + bullets(prose(loss.words) for loss in section.losses))
+        words = [*_lost(section, "upgrade"), *_lost(section, "downgrade")]
+        body.append("**What is lost**\n\n" + bullets(prose(w) for w in words))
     if section.risks:
         body.append(
             "**What can go wrong**\n\n" + bullets(f"{code(r.about)}: {prose(r.words)}" for r in section.risks)
@@ -231,13 +232,28 @@ def _text_lines(section: SectionOutcome) -> Iterator[str]:
         yield from (f"    [dim]rejected: {plain(r)}[/]" for r in asked.rejected)
     yield from (f"  {plain(d)}" for d in (*section.decisions, *section.remembered))
     yield from _first(section.upgrade)
-    yield from (f"  [red]lost[/] {plain(loss.words)}" for loss in section.losses)
+    yield from (f"  [red]lost[/] {plain(words)}" for words in _lost(section, "upgrade"))
+    yield from (f"  [dim]lost[/] {plain(words)}" for words in _lost(section, "downgrade"))
     yield from (f"  [yellow]risk[/] {plain(r.about)}: {plain(r.words)}" for r in section.risks)
     yield from (f"  [dim]{plain(n)}[/]" for n in section.notes)
     for check in section.checks:
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[dim]-[/]"}[check.holds]
         yield f"  {mark} {plain(check.words)}"
         yield from (f"      {plain(d)}" for d in check.details)
+
+
+def _lost(section: SectionOutcome, direction: str) -> Iterator[str]:
+    """Say what a direction loses: each thing by itself, but what only a downgrade drops in one sentence."""
+    added = []
+    for loss in section.losses:
+        if loss.direction != direction:
+            continue
+        if direction == "downgrade" and loss.dropped:
+            added.append(f"{loss.table}.{loss.column}" if loss.column else f"table {loss.table}")
+        else:
+            yield loss.words
+    if added:
+        yield f"the downgrade drops, with what was written there since the upgrade: {', '.join(added)}"
 
 
 def _first(operations: Iterable[Operation], most: int = 40) -> Iterator[str]:

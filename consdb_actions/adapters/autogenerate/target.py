@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.types import TypeEngine
 
 from consdb_actions.adapters.autogenerate.replay import prepare
 from consdb_actions.adapters.felis import LoadedSchema
@@ -34,10 +37,24 @@ def build_metadata(
         if table.name in views:
             metadata.remove(table)
             continue
+        for column in table.columns:
+            column.type = _as_written(column.type)
         for constraint in table.constraints:
             # Alembic cannot write comments of constraints, so ConsDB has none.
             constraint.comment = None
     return metadata, table_columns(metadata)
+
+
+def _as_written(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Take ``TIMESTAMP(6)`` as Postgres does: six digits, no time zone.
+
+    Felis passes the number on as SQLAlchemy's first argument, which is the time zone. Schema files before
+    July 2024 write their times so, and the databases made of them have none.
+    """
+    written = type_._variant_mapping.get("postgresql", type_)
+    if isinstance(written, postgresql.TIMESTAMP) and type(written.timezone) is int:
+        return postgresql.TIMESTAMP(timezone=False, precision=written.timezone)
+    return type_
 
 
 def table_columns(metadata: sa.MetaData) -> dict[str, list[str]]:

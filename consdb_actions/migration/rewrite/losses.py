@@ -23,7 +23,7 @@ def losses(plan: Plan, facts: Facts) -> Plan:
                 if facts.direction == "upgrade"
                 else f"the downgrade drops {name} and what was written there since the upgrade"
             )
-            out.append(Loss(op.table_name, op.column_name, facts.direction, words))
+            out.append(Loss(op.table_name, op.column_name, facts.direction, words, dropped=True))
         elif isinstance(op, ops.DropTableOp):
             kept = [c for t, c in copied if t == op.table_name]
             but = f" but {', '.join(sorted(kept))}, which moved" if kept else ""
@@ -33,5 +33,5 @@ def losses(plan: Plan, facts: Facts) -> Plan:
                 if facts.direction == "upgrade"
                 else f"the downgrade drops table {op.table_name} and all its rows{but}"
             )
-            out.append(Loss(op.table_name, None, facts.direction, words))
+            out.append(Loss(op.table_name, None, facts.direction, words, dropped=True))
     return replace(plan, losses=tuple(sorted(out, key=lambda loss: (loss.table, loss.column or ""))))

@@ -162,6 +162,8 @@ def narrowing(old: str, new: str) -> str:
         if source.startswith("timestamp") and b is not None and (6 if a is None else a) > b:
             return f"fractions of a second beyond {b} digits are rounded"
         return ""
+    if source in _TIMES and target in _TIMES:
+        return _between_times(source, target)
     if source in _TEXT:
         return f"values that do not read as {target} make it fail"
     if target in _TEXT:
@@ -172,6 +174,16 @@ def narrowing(old: str, new: str) -> str:
     if source == "boolean":
         return ""
     return f"values that do not read as {target} make it fail"
+
+
+def _between_times(source: str, target: str) -> str:
+    if target == "date":
+        return "the time of day is lost"
+    if target.startswith("time "):
+        return "the day is lost"
+    if "with time zone" in (source.partition(" ")[2], target.partition(" ")[2]):
+        return "values are taken in the time zone of the session"
+    return ""
 
 
 def _length(text: str) -> int | None:
