@@ -1,0 +1,201 @@
+"""Rule M2: view statements stand in a script exactly when a table under a view changes its columns."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.errors import InputError
+from consdb_actions.migration.catalog import Grant
+from tests.support.stage import proven, staged
+from tests.support.workbench import Data, Workbench, column, schema, table
+
+READER = "DO $$BEGIN CREATE ROLE extra_reader; EXCEPTION WHEN duplicate_object THEN NULL; END$$"
+
+
+def observatory(**more: Any) -> Data:
+    """Two tables with a view on each, and a table that no view reads."""
+    exposure = table(
+        "exposure",
+        [
+            column("exposure_id", "long", nullable=False),
+            column("airMass", "float"),
+            column("order", "int"),
+            column("band", "string"),
+        ],
+        key=["exposure_id"],
+    )
+    ccd = table(
+        "ccdexposure",
+        [
+            column("ccdexposure_id", "long", nullable=False),
+            column("exposure_id", "long"),
+            column("detector", "int"),
+        ],
+        key=["ccdexposure_id"],
+        constraints=[
+            {
+                "name": "fk_ccdexposure_exposure",
+                "@type": "ForeignKey",
+                "columns": ["exposure_id"],
+                "referencedColumns": ["exposure.exposure_id"],
+            }
+        ],
+    )
+    flex = table(
+        "exposure_flexdata", [column("obs_id", "long", nullable=False), column("key")], key=["obs_id"]
+    )
+    visit = table("visit1", [column("visit_id", "long", nullable=False)], key=["visit_id"])
+    ccdvisit = table("ccdvisit1", [column("ccdvisit_id", "long", nullable=False)], key=["ccdvisit_id"])
+    return schema(exposure, ccd, flex, visit, ccdvisit, **more)
+
+
+def columns_of(data: Data, name: str) -> list[Data]:
+    found: list[Data] = next(t["columns"] for t in data["tables"] if t["name"] == name)
+    return found
+
+
+def gain(columns: list[Data]) -> None:
+    columns.insert(1, column("user", "double", id="#new"))
+
+
+def lose(columns: list[Data]) -> None:
+    columns.pop()
+
+
+def retype(columns: list[Data]) -> None:
+    columns[-1].update(datatype="text")
+    columns[-1].pop("length", None)
+
+
+def rename(columns: list[Data]) -> None:
+    columns[-1]["name"] = "Renamed"
+
+
+@pytest.mark.parametrize("change", [gain, lose, retype, rename])
+@pytest.mark.parametrize("name", ["exposure", "ccdexposure"])
+def test_a_change_of_columns_makes_both_views_anew(bench: Workbench, name: str, change: Any) -> None:
+    before = observatory()
+    bench.generate(before, prove=False)
+    after = deepcopy(before)
+    change(columns_of(after, name))
+    outcome = bench.generate(after, base=before, prove=name == "exposure")
+    if name == "exposure":
+        proven(outcome)
+    upgrade, downgrade = outcome.source.split("def downgrade", 1)
+    shown = "visit1" if name == "exposure" else "ccdvisit1"
+    for part, views in ((upgrade, ("visit1", "ccdvisit1")), (downgrade, (shown,))):
+        for view in views:
+            assert part.count(f"DROP VIEW cdb_latiss.{view}") == 1
+            assert part.count(f"CREATE VIEW cdb_latiss.{view} AS") == 1
+    words = [op.words for op in outcome.upgrade]
+    created = min(i for i, w in enumerate(words) if w.startswith("create view"))
+    assert all(w.startswith("drop view") for w in words[:2])
+    assert all("visit1" in w for w in words[created:])
+
+
+def test_nothing_else_touches_a_view(bench: Workbench) -> None:
+    before = observatory()
+    bench.generate(before, prove=False)
+    reordered = deepcopy(before)
+    columns_of(reordered, "exposure").reverse()
+    assert bench.generate(reordered).status == "unchanged"
+    after = deepcopy(reordered)
+    columns_of(after, "exposure")[0]["description"] = "Another text."
+    columns_of(after, "exposure")[-1]["nullable"] = False
+    columns_of(after, "exposure_flexdata").append(column("more", id="#more"))
+    columns_of(after, "ccdexposure")[-1]["value"] = 3
+    after["tables"][0]["indexes"] = [{"name": "ix_band", "@id": "#ix", "columns": ["#exposure.band"]}]
+    after["tables"].append(table("other", [column("a", "int", nullable=False)], key=["a"]))
+    outcome = proven(bench.generate(after, base=before))
+    assert "VIEW" not in outcome.source
+    assert "visit1" not in outcome.source
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "main"),
+    [
+        ("startrackerwide", "cdb_startrackerwide", "exposure"),
+        ("efd_latiss", "efd_latiss", "exposure_efd"),
+    ],
+)
+def test_a_schema_without_views_gets_none(
+    server: ScratchServer, tmp_path: Path, section: str, name: str, main: str
+) -> None:
+    bench = Workbench(server, tmp_path / "tree", section=section)
+    first = table(main, [column("exposure_id", "long", nullable=False)], key=["exposure_id"])
+    outcome = proven(bench.generate(schema(first, name=name)))
+    more = table(main, [column("exposure_id", "long", nullable=False), column("a")], key=["exposure_id"])
+    outcome = proven(bench.generate(schema(more, name=name)))
+    assert "VIEW" not in outcome.source
+
+
+def test_grants_and_the_very_definition_survive(bench: Workbench) -> None:
+    bench.generate(observatory(), prove=False)
+    bench.revise(
+        f'op.execute("{READER}")\n'
+        'op.execute("CREATE OR REPLACE VIEW cdb_latiss.visit1 AS SELECT exposure_id AS visit_id, '
+        '\\"airMass\\", \\"order\\", band FROM cdb_latiss.exposure WHERE band <> \'it\'\'s  two\'")\n'
+        'op.execute("GRANT SELECT, UPDATE ON cdb_latiss.visit1 TO extra_reader WITH GRANT OPTION")\n'
+        'op.execute("GRANT SELECT ON cdb_latiss.visit1 TO PUBLIC")\n'
+        'op.execute("GRANT UPDATE (band) ON cdb_latiss.visit1 TO extra_reader, PUBLIC")\n'
+        "op.execute(\"COMMENT ON VIEW cdb_latiss.visit1 IS '50 % of it"
+        "s'\")".replace("it''s", "it''''s")
+    )
+    after = observatory()
+    gain(columns_of(after, "exposure"))
+    proven(bench.generate(after))
+    with staged(bench, 2) as stage:
+        before = stage.catalog()
+        stage.upgrade()
+        upgraded = stage.catalog()
+        stage.downgrade()
+        downgraded = stage.catalog()
+    assert upgraded.views["visit1"].grants >= before.views["visit1"].grants
+    assert Grant("extra_reader", "UPDATE", True) in upgraded.views["visit1"].grants
+    assert Grant("PUBLIC", "SELECT") in upgraded.views["visit1"].grants
+    assert upgraded.views["visit1"].columns["band"].grants == before.views["visit1"].columns["band"].grants
+    assert before.views["visit1"].columns["band"].grants
+    assert list(upgraded.views["visit1"].columns) == ["visit_id", "user", "airMass", "order", "band"]
+    assert downgraded.views == before.views
+    assert "it''''s  two" in downgraded.views["visit1"].definition
+
+
+def test_views_made_by_hand_are_kept(bench: Workbench) -> None:
+    bench.generate(observatory(), prove=False)
+    bench.revise(
+        f'op.execute("{READER}")\n'
+        'op.execute("CREATE VIEW cdb_latiss.\\"Bright\\" AS '
+        'SELECT exposure_id, band FROM cdb_latiss.exposure")\n'
+        'op.execute("CREATE VIEW cdb_latiss.a_reader AS SELECT visit_id FROM cdb_latiss.visit1")\n'
+        'op.execute("CREATE MATERIALIZED VIEW cdb_latiss.counted AS '
+        'SELECT count(*) AS n FROM cdb_latiss.exposure")\n'
+        'op.execute("GRANT SELECT ON cdb_latiss.\\"Bright\\" TO extra_reader")\n'
+        'op.execute("COMMENT ON COLUMN cdb_latiss.\\"Bright\\".band IS \'A band.\'")'
+    )
+    after = observatory()
+    retype(columns_of(after, "exposure"))
+    proven(bench.generate(after))
+    with staged(bench, 2) as stage:
+        before = stage.catalog().views
+        stage.upgrade()
+        upgraded = stage.catalog().views
+    assert upgraded["Bright"].grants == before["Bright"].grants
+    assert upgraded["Bright"].columns["band"].comment == "A band."
+    assert upgraded["a_reader"].definition == before["a_reader"].definition
+    assert upgraded["counted"].kind == "materialized view"
+
+
+def test_a_view_made_by_hand_that_reads_a_dropped_column_is_an_error(bench: Workbench) -> None:
+    bench.generate(observatory(), prove=False)
+    bench.revise('op.execute("CREATE VIEW cdb_latiss.bright AS SELECT band FROM cdb_latiss.exposure")')
+    after = observatory()
+    lose(columns_of(after, "exposure"))
+    with pytest.raises(InputError, match="band") as caught:
+        bench.generate(after)
+    assert "latiss" in (caught.value.place or "")
+    assert len(list(bench.versions.glob("*.py"))) == 2
