@@ -20,10 +20,12 @@ from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
+from sqlalchemy.dialects.postgresql.base import PGCompiler
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine.mock import MockConnection
-from sqlalchemy.exc import NoInspectionAvailable
+from sqlalchemy.exc import CompileError, NoInspectionAvailable
 
+from consdb_actions.adapters.interrupts import Terminated
 from consdb_actions.adapters.tree import Section
 from consdb_actions.migration.lint.script import Direction, Failure, Rendering, Statement
 
@@ -50,6 +52,24 @@ class _NoAnswer:
 
     def __bool__(self) -> NoReturn:
         raise _NeedsConnectionError("the result of a query")
+
+
+class _Compiler(PGCompiler):
+    """Writes values into statements, and does not insist on those that it cannot write."""
+
+    def render_literal_value(self, value: Any, type_: Any) -> str:
+        try:
+            return str(super().render_literal_value(value, type_))  # type: ignore[no-untyped-call]
+        except CompileError:
+            return "NULL"  # which value is written does not matter here
+
+    def render_literal_bindparam(self, bindparam: Any, *args: Any, **kwargs: Any) -> str:
+        if bindparam.required:
+            raise CompileError(
+                f"parameter :{bindparam.key} has no value; where a colon is meant, write it as \\:"
+            )
+        text = super().render_literal_bindparam(bindparam, *args, **kwargs)  # type: ignore[no-untyped-call]
+        return str(text)
 
 
 class _Recorder:
@@ -100,7 +120,9 @@ def render(section: Section, script: Script, direction: Direction) -> Rendering:
         try:
             with Operations.context(context):
                 function()
-        except (Exception, SystemExit) as error:
+        except Terminated:
+            raise
+        except (Exception, SystemExit) as error:  # a revision is a program, and can fail in any way
             failure = _failure(error, direction, path, line, context)
     return Rendering(tuple(recorder.statements), line, failure)
 
@@ -136,6 +158,7 @@ def _offline(section: Section, recorder: _Recorder) -> Iterator[MigrationContext
     dialect: Any = PGDialect_psycopg(  # type: ignore[no-untyped-call]
         paramstyle="named", max_identifier_length=_NO_LIMIT
     )
+    dialect.statement_compiler = _Compiler
     options = {
         "as_sql": True,
         "literal_binds": True,

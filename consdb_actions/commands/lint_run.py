@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,7 +106,6 @@ def _wanted(
     elif selection.everything is False or (selection.everything is None and _something_new(changes)):
         files = changes.new | changes.edited
     else:
-        _load(section)
         if selection.everything:
             return frozenset(r.revision for r in section.revisions())
         return frozenset(section.scripts.get_heads())
@@ -115,38 +113,8 @@ def _wanted(
     gone = any(path.parent == section.versions for path in changes.removed) and not selection.revisions
     if not mine and not gone:
         return frozenset()
-    _load(section)
     heads = frozenset(section.scripts.get_heads()) if gone else frozenset()
     return heads | {r.revision for r in section.revisions() if Path(r.path) in mine}
-
-
-def _load(section: Section) -> None:
-    """Read the revisions of a section.
-
-    Raises
-    ------
-    InputError
-        They cannot be read, or one of them is there twice (rule M12).
-    """
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        try:
-            _ = section.scripts
-        except InputError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise InputError(
-                f"the revisions of section {section.name} cannot be read: {type(error).__name__}: {error}",
-                place=str(section.versions),
-                remedy="Mend the file; `alembic -n SECTION history` shows the same.",
-            ) from error
-    for warning in told:
-        if "present more than once" in str(warning.message):
-            raise InputError(
-                f"{str(warning.message).rstrip('.')} in section {section.name}",
-                place=str(section.versions),
-                remedy="Two files have the same revision id; give the newer one another.",
-            )
 
 
 def _named(tree: Tree, sections: Sequence[Section], text: str) -> frozenset[Path]:
@@ -169,7 +137,7 @@ def _named(tree: Tree, sections: Sequence[Section], text: str) -> frozenset[Path
             source = path.read_text(encoding="utf-8", errors="replace")
             if text in source and revision_id(source).startswith(text):
                 found[path] = revision_id(source)
-    if len(set(found.values())) > 1:
+    if text and len(set(found.values())) > 1:
         raise InputError(
             f"{text} is the beginning of several revisions: {', '.join(sorted(set(found.values())))}",
             remedy="Write more of it, or name the file.",

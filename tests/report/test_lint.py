@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from consdb_actions.migration.lint.finding import Finding, Hit
+from consdb_actions.migration.lint.result import LintResult, Looked
+from consdb_actions.migration.lint.rules import RULES
+from consdb_actions.report.lint import render_json, render_markdown, render_rules, render_text
+from consdb_actions.report.markdown import COMMENT_LIMIT
+
+LOOKED = (Looked("demo", "aaaa", "alembic/demo/versions/a.py"),)
+
+
+def finding(rule: str = "data-loss", severity: str = "error", **parts: object) -> Finding:
+    """Return a finding."""
+    values: dict[str, object] = {"line": 7, "words": "column s.t.c is lost"}
+    acknowledged = parts.pop("acknowledged", None)
+    hit = Hit(**{**values, **parts})  # type: ignore[arg-type]
+    return Finding(rule, severity, "a.py", "demo", "aaaa", hit, acknowledged)  # type: ignore[arg-type]
+
+
+def result(*findings: Finding) -> LintResult:
+    """Return what was found in one revision."""
+    return LintResult(LOOKED, findings, "heads")
+
+
+@pytest.mark.parametrize(
+    ("findings", "verdict"),
+    [
+        ((), "✅ Nothing to object to"),
+        ((finding("lock-timeout", "info"),), "✅ 1 note"),
+        ((finding("not-null-scan", "warning"),) * 2, "⚠️ 2 warnings"),
+        ((finding(), finding("not-null-scan", "warning")), "❌ 1 error, 1 warning"),
+        ((finding(acknowledged="why"),), "✅ 1 acknowledged"),
+    ],
+)
+def test_the_verdict_comes_first(findings: tuple[Finding, ...], verdict: str) -> None:
+    first = render_markdown(result(*findings)).splitlines()[0]
+    assert first == f"### Lint of the migrations: {verdict}"
+
+
+def test_the_worst_come_first_and_the_acknowledged_last() -> None:
+    found = result(
+        finding("lock-timeout", "info", line=1),
+        finding(line=2, acknowledged="DM-1"),
+        finding("not-null-scan", "warning", line=3),
+        finding("cascade", line=4),
+    )
+    lines = [line for line in render_text(found).splitlines() if line.startswith("a.py")]
+    assert [line.split(":")[1] for line in lines] == ["4", "3", "1", "2"]
+    assert lines[-1].endswith("(acknowledged: DM-1)")
+
+
+def test_what_to_do_is_said_once_for_each_rule_that_is_open() -> None:
+    text = render_text(result(finding(), finding(line=9), finding("cascade", acknowledged="why")))
+    assert text.count("# consdb: ack data-loss: REASON") == 1
+    assert "Name everything that is to go" not in text
+
+
+def test_names_cannot_control_a_terminal() -> None:
+    text = render_text(result(finding(words="column \x1b[31mred\r\nerror x is lost")))
+    assert "\x1b" not in text
+    assert "\r" not in text
+    assert "\nerror" not in text
+
+
+def test_a_comment_is_never_too_long() -> None:
+    many = [finding(words=f"{'x' * 900} {n}", acknowledged=str(n)) for n in range(200)]
+    assert len(render_markdown(result(*many))) <= COMMENT_LIMIT
+
+
+def test_json_cuts_long_statements() -> None:
+    (found,) = render_json(result(finding(sql="x" * 9999, tables=("s.t", "s.u"), lock="SHARE")))["findings"]
+    assert len(found["statement"]) == 400
+    assert found["tables"] == ["s.t", "s.u"]
+    assert found["lock"] == "SHARE"
+
+
+def test_the_documentation_has_every_rule_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "rules-lint.md").read_text(encoding="utf-8")
+    assert page.endswith(f"# The rules\n\n{render_rules()}"), "run: nox -s docs"
+    for rule in RULES:
+        assert f"\n## {rule.id}\n" in page
