@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -22,7 +21,6 @@ from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMAS = Path("examples/schemas")
 MESSAGE = "Wind, and a quick look per detector"
-MARKS = ("<!-- demo: begin -->", "<!-- demo: end -->")
 
 
 def main() -> int:
@@ -40,7 +38,7 @@ def main() -> int:
         printed += [migrate(server, output, section) for section in changed(output)]
     printed.append(farewell(output))
     if arguments.readme:
-        put_into_readme("".join(printed))
+        put_into_readme("".join(printed), (output / "report.md").read_text(encoding="utf-8"))
     return 0
 
 
@@ -111,15 +109,23 @@ def say(text: str) -> str:
     return text + "\n"
 
 
-def put_into_readme(text: str) -> None:
-    """Put the output where README.md shows it; the server differs from machine to machine and is left out."""
+def put_into_readme(printed: str, report: str) -> None:
+    """Put what was printed, and the head of the report, where README.md shows them."""
+    # The server differs from machine to machine.
+    shown = "".join(f"{line.rstrip()}\n" for line in printed.splitlines() if not line.startswith("Postgres "))
     path = ROOT / "README.md"
-    kept = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("Postgres "))
-    kept = re.sub(r"\n{3,}", "\n\n", kept)
-    before, _, rest = path.read_text(encoding="utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    block = f"{MARKS[0]}\n```text\n{kept}```\n{MARKS[1]}"
-    path.write_text(before + block + after, encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    for name, block in {"demo": f"```text\n{shown}```\n", "report": head_of_report(report)}.items():
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+        text = text.partition(begin)[0] + begin + block + end + text.partition(end)[2]
+    path.write_text(text, encoding="utf-8")
+
+
+def head_of_report(report: str) -> str:
+    """Return the verdict and the table of sections, as a quotation."""
+    return "".join(
+        f"> {line}".rstrip() + "\n" for line in report.partition("\n\nNot looked at")[0].splitlines()
+    )
 
 
 if __name__ == "__main__":

@@ -105,6 +105,15 @@ def test_readme_shows_what_the_demo_really_prints(demo: Demo) -> None:
     assert sorted(lines(shown)) == sorted(lines(printed)), "run `nox -s docs`"
 
 
+def test_readme_shows_how_the_report_begins(demo: Demo) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("<!-- report: begin -->\n")[2].partition("<!-- report: end -->")[0]
+    report = (demo.output / "report.md").read_text(encoding="utf-8").splitlines()
+    quoted = [line.removeprefix(">").removeprefix(" ") for line in shown.splitlines()]
+    assert len(quoted) > 5
+    assert quoted == report[: len(quoted)], "run `nox -s docs`"
+
+
 def test_a_folder_that_is_no_demos_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("dear", encoding="utf-8")
     done = subprocess.run(
