@@ -1,0 +1,85 @@
+"""Rule M5: a column that moves to another table takes its values along, or a question is asked."""
+
+from __future__ import annotations
+
+from tests.support.stage import proven, staged
+from tests.support.workbench import Data, Workbench, column, schema, table
+
+FK = {"name": "fk_quick", "@type": "ForeignKey", "columns": ["exposure_id"]}
+
+
+def exposure(*columns: Data) -> Data:
+    return table("exposure", [column("exposure_id", "long", nullable=False), *columns], key=["exposure_id"])
+
+
+def quick(*columns: Data) -> Data:
+    key = column("exposure_id", "long", nullable=False)
+    link = {**FK, "referencedColumns": ["exposure.exposure_id"]}
+    return table("exposure_quicklook", [key, *columns], key=["exposure_id"], constraints=[link])
+
+
+def ccd(*columns: Data) -> Data:
+    items = [column("ccd_id", "long", nullable=False), column("exposure_id", "long"), *columns]
+    link = {**FK, "name": "fk_ccd", "referencedColumns": ["exposure.exposure_id"]}
+    return table("ccdexposure", items, key=["ccd_id"], constraints=[link])
+
+
+def wind(identifier: str) -> Data:
+    return column("wind_speed", "double", description="Wind at the dome.", id=identifier)
+
+
+def test_to_a_table_with_the_same_key_and_back(bench: Workbench) -> None:
+    bench.generate(schema(exposure(wind("#a"), column("x", "int")), quick(column("y"))), prove=False)
+    after = schema(exposure(column("x", "int")), quick(column("y"), wind("#b")))
+    outcome = proven(bench.generate(after, "exposure.wind_speed=exposure_quicklook.wind_speed"))
+    assert not [loss for loss in outcome.losses if loss.direction == "upgrade"]
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO exposure (exposure_id, wind_speed, x) VALUES (1, 4.5, 0), (2, NULL, 0)")
+        stage.execute("INSERT INTO exposure_quicklook (exposure_id) VALUES (1), (2)")
+        stage.upgrade()
+        query = "SELECT wind_speed FROM {} ORDER BY exposure_id"
+        assert stage.rows(query.format("exposure_quicklook")) == [(4.5,), (None,)]
+        stage.downgrade()
+        assert stage.rows(query.format("exposure")) == [(4.5,), (None,)]
+
+
+def test_to_a_new_table(bench: Workbench) -> None:
+    bench.generate(schema(exposure(wind("#a"))), prove=False)
+    proven(
+        bench.generate(
+            schema(exposure(), quick(wind("#b"))), "exposure.wind_speed=exposure_quicklook.wind_speed"
+        )
+    )
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO exposure (exposure_id, wind_speed) VALUES (1, 4.5), (2, 5)")
+        stage.upgrade()
+        assert stage.rows("SELECT exposure_id, wind_speed FROM exposure_quicklook ORDER BY 1") == [
+            (1, 4.5),
+            (2, 5.0),
+        ]
+
+
+def test_from_many_rows_to_the_one_that_they_share(bench: Workbench) -> None:
+    bench.generate(schema(exposure(), ccd(wind("#a"))), prove=False)
+    outcome = proven(
+        bench.generate(schema(exposure(wind("#b")), ccd()), "ccdexposure.wind_speed=exposure.wind_speed")
+    )
+    assert any("different values" in risk.words for risk in outcome.risks)
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO exposure VALUES (1), (2)")
+        stage.execute("INSERT INTO ccdexposure VALUES (10, 1, 3.5), (11, 1, 3.5), (20, 2, 4)")
+        stage.upgrade()
+        assert stage.rows("SELECT wind_speed FROM exposure ORDER BY exposure_id") == [(3.5,), (4.0,)]
+        stage.downgrade()
+        assert stage.rows("SELECT wind_speed FROM ccdexposure ORDER BY ccd_id") == [(3.5,), (3.5,), (4.0,)]
+
+
+def test_without_a_key_in_common_it_is_a_question(bench: Workbench) -> None:
+    def other(*columns: Data) -> Data:
+        return table("other", [column("other_id", "string", nullable=False), *columns], key=["other_id"])
+
+    bench.generate(schema(exposure(wind("#a")), other()), prove=False)
+    outcome = bench.generate(schema(exposure(), other(wind("#b"))))
+    assert outcome.status == "question"
+    assert not outcome.source
+    assert "wind_speed" in outcome.questions[0].words
