@@ -57,7 +57,7 @@ def walk_section(
     removed = {
         revision: _relative(root, path)
         for path, revision in changes.removed.items()
-        if path.parent == section.versions
+        if path.parent == section.versions.resolve()
     }
     left = set(wanted)
     for revision in section.revisions():
@@ -80,10 +80,10 @@ def walk_section(
                 upgrade=upgrade,
                 downgrade=downgrade,
                 line=_down_revision_line(source),
-                down=_down(revision),
+                down=_down(section, revision),
                 roles=roles,
                 heads=heads,
-                edited=Path(revision.path) in changes.edited,
+                edited=Path(revision.path).resolve() in changes.edited,
                 removed=removed if revision.revision == first else {},
             ),
             source,
@@ -107,7 +107,7 @@ class _History:
         return followed
 
     def _start(self, revision: Revision) -> State:
-        down = _down(revision)
+        down = _down(self._section, revision)
         state = State(self._section.schema)
         if len(down) == 1:
             return self._after[down[0]]
@@ -120,8 +120,13 @@ class _History:
         return state
 
 
-def _down(revision: Revision) -> tuple[str, ...]:
-    return tuple(revision._all_down_revisions)
+def _down(section: Section, revision: Revision) -> tuple[str, ...]:
+    """Return what must have run before a revision."""
+    out: list[str] = []
+    for names in (revision.down_revision, revision.dependencies):
+        for name in (names,) if isinstance(names, str) else names or ():
+            out.append(section.scripts.get_revision(name).revision)
+    return tuple(out)
 
 
 def _shown(root: Path, revision: Revision | None) -> str:

@@ -21,7 +21,6 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
 from sqlalchemy.dialects.postgresql.base import PGCompiler
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.exc import CompileError, NoInspectionAvailable
 
@@ -155,29 +154,24 @@ def _no_connections() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _offline(section: Section, recorder: _Recorder) -> Iterator[MigrationContext]:
-    dialect: Any = PGDialect_psycopg(  # type: ignore[no-untyped-call]
-        paramstyle="named", max_identifier_length=_NO_LIMIT
-    )
-    dialect.statement_compiler = _Compiler
-    options = {
-        "as_sql": True,
-        "literal_binds": True,
-        "version_table": section.version_table,
-        "version_table_schema": section.version_schema,
-        "output_buffer": io.StringIO(),
-    }
     with EnvironmentContext(section.config, section.scripts, as_sql=True) as environment:
-        context = MigrationContext.configure(dialect=dialect, environment_context=environment, opts=options)
-        environment._migration_context = context
+        environment.configure(
+            dialect_name="postgresql+psycopg",
+            dialect_opts={"paramstyle": "named", "max_identifier_length": _NO_LIMIT},
+            literal_binds=True,
+            version_table=section.version_table,
+            version_table_schema=section.version_schema,
+            output_buffer=io.StringIO(),
+        )
+        context = environment.get_context()
+        context.dialect.statement_compiler = _Compiler
         context.impl.static_output = recorder.record  # type: ignore[method-assign]
 
         def execute(construct: Any, *parameters: Any, **_: Any) -> _NoAnswer:
-            if any(parameters):
-                construct = _with_values(construct, parameters)
-            context.impl._exec(construct)
+            context.impl.execute(_with_values(construct, parameters) if any(parameters) else construct)
             return _NoAnswer()
 
-        connection: Any = MockConnection(dialect, execute)
+        connection: Any = MockConnection(context.dialect, execute)
         context.connection = context.impl.connection = connection
         yield context
 

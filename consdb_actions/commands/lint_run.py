@@ -60,20 +60,13 @@ def lint_tree(tree: Tree, selection: Selection, config: Config) -> LintResult:
         words = _selection_in_words(selection, changes)
         for section in sections:
             wanted = _wanted(section, selection, changes, named)
-            for script, source in (
-                walk_section(
-                    tree.root,
-                    section,
-                    wanted,
-                    roles=config.grants_for(section.schema),
-                    changes=changes,
-                )
-                if wanted
-                else ()
-            ):
+            if not wanted:
+                continue
+            roles = config.grants_for(section.schema)
+            for script, source in walk_section(tree.root, section, wanted, roles=roles, changes=changes):
                 looked.append(Looked(section.name, script.revision, script.file))
                 findings.extend(judge(script, source, config.severities))
-    notes = (f"Nothing is known to be new or edited: {changes.note}.",) if changes.note else ()
+    notes = (f"What is new or edited cannot be told: {changes.note}.",) if changes.note else ()
     return LintResult(tuple(looked), tuple(findings), words, notes)
 
 
@@ -109,12 +102,13 @@ def _wanted(
         if selection.everything:
             return frozenset(r.revision for r in section.revisions())
         return frozenset(section.scripts.get_heads())
-    mine = {path for path in files if path.parent == section.versions}
-    gone = any(path.parent == section.versions for path in changes.removed) and not selection.revisions
+    folder = section.versions.resolve()
+    mine = {path for path in files if path.parent == folder}
+    gone = any(path.parent == folder for path in changes.removed) and not selection.revisions
     if not mine and not gone:
         return frozenset()
     heads = frozenset(section.scripts.get_heads()) if gone else frozenset()
-    return heads | {r.revision for r in section.revisions() if Path(r.path) in mine}
+    return heads | {r.revision for r in section.revisions() if Path(r.path).resolve() in mine}
 
 
 def _named(tree: Tree, sections: Sequence[Section], text: str) -> frozenset[Path]:
@@ -122,7 +116,7 @@ def _named(tree: Tree, sections: Sequence[Section], text: str) -> frozenset[Path
     for path in (Path(text), tree.root / text):
         if path.is_file():
             resolved = path.resolve()
-            if any(resolved.parent == section.versions for section in sections):
+            if any(resolved.parent == section.versions.resolve() for section in sections):
                 return frozenset({resolved})
             raise InputError(
                 "this file is no revision of the chosen sections",
@@ -136,7 +130,7 @@ def _named(tree: Tree, sections: Sequence[Section], text: str) -> frozenset[Path
         for path in sorted(section.versions.glob("*.py")):
             source = path.read_text(encoding="utf-8", errors="replace")
             if text in source and revision_id(source).startswith(text):
-                found[path] = revision_id(source)
+                found[path.resolve()] = revision_id(source)
     if text and len(set(found.values())) > 1:
         raise InputError(
             f"{text} is the beginning of several revisions: {', '.join(sorted(set(found.values())))}",
