@@ -1,0 +1,136 @@
+"""Rule M6: constraints that changed are found, renamed where they are equal, and ordered so that they run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.stage import proven, staged
+from tests.support.workbench import Data, Workbench, column, schema, table
+
+
+def foreign(name: str, columns: list[str], referenced: list[str], **more: Any) -> Data:
+    return {
+        "name": name,
+        "@type": "ForeignKey",
+        "columns": columns,
+        "referencedColumns": referenced,
+        **more,
+    }
+
+
+def unique(name: str, *columns: str) -> Data:
+    return {"name": name, "@type": "Unique", "columns": list(columns)}
+
+
+def check(name: str, expression: str) -> Data:
+    return {"name": name, "@type": "Check", "expression": expression}
+
+
+def night(*constraints: Data, key: tuple[str, ...] = ("id",), **more: Any) -> Data:
+    items = [column(n, "int", nullable=False) for n in ("id", "day_obs", "seq_num")]
+    return table("night", items, key=key, constraints=list(constraints), **more)
+
+
+def child(*constraints: Data, **more: Any) -> Data:
+    items = [column(n, "int", nullable=False) for n in ("child_id", "day_obs", "seq_num", "night_id")]
+    return table("child", items, key=["child_id"], constraints=list(constraints), **more)
+
+
+def test_a_primary_key_over_other_columns(bench: Workbench) -> None:
+    bench.generate(schema(night()), prove=False)
+    proven(bench.generate(schema(night(key=("day_obs", "seq_num")))))
+    with staged(bench, 2) as stage:
+        (key,) = (c for c in stage.catalog().tables["night"].constraints.values() if c.kind == "primary key")
+        assert key.definition == "PRIMARY KEY (day_obs, seq_num)"
+
+
+def test_equal_constraints_with_another_name_are_renamed(bench: Workbench) -> None:
+    def family(prefix: str) -> Data:
+        link = foreign(f"{prefix}_fk", ["night_id"], ["night.id"])
+        index = {"name": f"{prefix}_Index", "columns": ["seq_num"]}
+        rest = [unique(f"{prefix}_un", "day_obs", "seq_num"), check(f"{prefix}_ck", "seq_num >= 0")]
+        return schema(night(*rest, indexes=[index]), child(link))
+
+    bench.generate(family("one"), prove=False)
+    outcome = proven(bench.generate(family("two")))
+    upgrade = outcome.source.split("def upgrade", 1)[1]
+    assert "drop_" not in upgrade
+    assert "create_" not in upgrade
+    assert upgrade.split("def downgrade")[0].count("RENAME") == 4
+
+
+def test_changed_texts_and_options_are_found(bench: Workbench) -> None:
+    before = schema(
+        night(check("ck", "seq_num >= 0"), unique("un", "day_obs")),
+        child(foreign("fk", ["night_id"], ["night.id"])),
+    )
+    bench.generate(before, prove=False)
+    after = schema(
+        night(check("ck", "seq_num > -1 AND day_obs <> 5"), unique("un", "day_obs", "seq_num")),
+        child(foreign("fk", ["night_id"], ["night.id"], on_delete="CASCADE")),
+    )
+    proven(bench.generate(after))
+    with staged(bench, 2) as stage:
+        tables = stage.catalog().tables
+    assert "5" in tables["night"].constraints["ck"].definition
+    assert tables["night"].constraints["un"].definition == "UNIQUE (day_obs, seq_num)"
+    assert tables["child"].constraints["fk"].definition.endswith("ON DELETE CASCADE")
+
+
+def test_a_unique_over_the_primary_key_makes_no_endless_difference(bench: Workbench) -> None:
+    both = schema(night(unique("un_id", "id"), unique("un_other", "day_obs", "seq_num")))
+    bench.generate(both, prove=False)
+    assert bench.generate(both).status == "unchanged"
+    bench.generate(schema(night()))
+    proven(bench.generate(both))
+    assert bench.generate(both).status == "unchanged"
+    with staged(bench, 3) as stage:
+        definitions = [c.definition for c in stage.catalog().tables["night"].constraints.values()]
+    assert "PRIMARY KEY (id)" in definitions
+    assert "UNIQUE (day_obs, seq_num)" in definitions
+
+
+def test_a_unique_that_took_the_primary_key_in(bench: Workbench) -> None:
+    both = schema(night(unique("un_id", "id")))
+    bench.generate(both, prove=False)
+    bench.revise(
+        'op.execute("DROP TABLE cdb_latiss.night")\n'
+        'op.execute("CREATE TABLE cdb_latiss.night (id integer NOT NULL, day_obs integer NOT NULL, '
+        'seq_num integer NOT NULL, CONSTRAINT un_id UNIQUE (id), PRIMARY KEY (id))")'
+    )
+    first = bench.generate(both)
+    if first.status != "unchanged":
+        proven(first)
+    assert bench.generate(both).status == "unchanged"
+
+
+def test_two_tables_swap_the_names_of_their_constraints(bench: Workbench) -> None:
+    def family(one: str, two: str) -> Data:
+        return schema(
+            night(unique(one, "day_obs", "seq_num"), indexes=[{"name": f"ix_{one}", "columns": ["seq_num"]}]),
+            child(unique(two, "day_obs", "seq_num"), indexes=[{"name": f"ix_{two}", "columns": ["seq_num"]}]),
+        )
+
+    bench.generate(family("un_a", "un_b"), prove=False)
+    outcome = proven(bench.generate(family("un_b", "un_a")))
+    assert "drop_constraint" not in outcome.source
+    with staged(bench, 2) as stage:
+        tables = stage.catalog().tables
+    assert "un_b" in tables["night"].constraints
+    assert "un_a" in tables["child"].constraints
+
+
+def test_foreign_keys_go_before_what_they_refer_to_and_come_after_it(bench: Workbench) -> None:
+    before = schema(
+        night(unique("un_day", "day_obs", "seq_num")),
+        child(foreign("fk_day", ["day_obs", "seq_num"], ["night.day_obs", "night.seq_num"])),
+    )
+    bench.generate(before, prove=False)
+    after = schema(
+        night(unique("un_new", "seq_num")),
+        child(foreign("fk_new", ["night_id"], ["night.seq_num"])),
+    )
+    outcome = proven(bench.generate(after))
+    upgrade = outcome.source.split("def downgrade")[0]
+    steps = [upgrade.index(f'"{name}"') for name in ("fk_day", "un_day", "un_new", "fk_new")]
+    assert steps == sorted(steps)
