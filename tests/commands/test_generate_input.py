@@ -89,7 +89,7 @@ BAD_FILES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     ),
     "aliases that explode": (write(BOMB), ("aliases", "32 MiB")),
     "two heads": (
-        lambda g: g.section().add(NOTHING) and g.section().add(NOTHING, down=first(g), name="0001deadbeef"),
+        lambda g: two_heads(g),
         ("2 heads", "0000deadbeef", "0001deadbeef", "merge heads"),
     ),
     "another schema": (add(OTHER), ("names another schema: cdb_latiss", "by_hand.py:", "may only touch")),
@@ -121,11 +121,11 @@ BAD_FILES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
 }
 
 
-def first(ground: Ground) -> str:
-    """Return the id of the oldest revision."""
-    paths = ground.section().versions.glob("*.py")
-    (path,) = [p for p in paths if "down_revision = '" not in p.read_text().replace(chr(34), "'")]
-    return path.name.split("_")[0]
+def two_heads(ground: Ground) -> None:
+    """Add two revisions on the same one."""
+    head = ground.section().head()
+    for name in ("0000deadbeef", "0001deadbeef"):
+        ground.section().add(NOTHING, down=head, name=name)
 
 
 def latin(ground: Ground) -> None:
