@@ -95,6 +95,7 @@ class Workbench:
         if shadow:
             shutil.copytree(MIGRATIONS / "python", root / "python")
         self.number = 0
+        self.operator = True
 
     @property
     def versions(self) -> Path:
@@ -147,7 +148,9 @@ class Workbench:
         base_schema = load_schema(self.write_schema(base)).schema if base is not None else None
         tree = self.tree()
         with tree.importable() as shadow:
-            engine = Engine(self.server, shadow, tree, config, lambda _section, _step: None)
+            engine = Engine(
+                self.server, shadow, tree, config, lambda _section, _step: None, operator=self.operator
+            )
             section = tree.section(self.section_name)
             outcome = engine.run(
                 section,

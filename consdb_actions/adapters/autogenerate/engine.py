@@ -67,13 +67,17 @@ class Generated:
 
 @dataclass(frozen=True)
 class Engine:
-    """What all sections of a run share."""
+    """What all sections of a run share.
+
+    ``operator`` tells whether the proof also runs the alembic command through the tree's own ``env.py``.
+    """
 
     server: ScratchServer
     shadow: Shadow | None
     tree: Tree
     config: Config
     progress: Callable[[str, str], None]
+    operator: bool = True
 
     def run(
         self,
@@ -355,4 +359,4 @@ class Engine:
             lost=lost,
             empty=empty,
         )
-        return prove(self.server, candidate, find_again)
+        return prove(self.server, candidate, find_again, operator=self.operator)
