@@ -80,6 +80,21 @@ def test_m10_what_the_downgrade_loses_is_said_by_column(demo: Demo) -> None:
     assert lost == {("exposure", "camera_temperature")}
 
 
+@pytest.mark.slow
+def test_m11_sets_and_hashes_leave_no_trace() -> None:
+    """Python orders sets of texts anew in each process, unless told how."""
+    command = [sys.executable, "-B", "-m", "consdb_actions", "migrations", "generate", "--dry-run"]
+    command += ["--consdb", "migrations", "--sdm-schemas", "examples/schemas/after", "--format", "json"]
+    command += ["--sdm-schemas-base", "examples/schemas/before", "--message", "m", "--date", "2026-01-01"]
+    reports = {
+        subprocess.run(
+            command, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(reports) == 1
+
+
 def test_m15_the_proof_holds_in_every_statement(demo: Demo) -> None:
     for name in CHANGED:
         checks = demo.section(name)["checks"]
