@@ -1,4 +1,4 @@
-"""Issue 3: for random pairs of schemas, the script runs on rows, reaches its target, and takes itself back."""
+"""For random pairs of schemas, the script runs on rows, reaches its target, and takes itself back."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def tables(draw: st.DrawFn, name: str, parents: tuple[str, ...]) -> Data:
     key = [f"k{i}" for i in range(size)]
     items = [column(k, draw(st.sampled_from(["int", "long"])), nullable=False) for k in key]
     chosen = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=5))
-    for item_name in chosen:
-        items.append({**draw(columns()), "name": item_name})
+    items.extend({**draw(columns()), "name": chosen_name} for chosen_name in chosen)
     constraints: list[Data] = []
     if draw(st.booleans()):
-        constraints.append({"name": f"un_{name}", "@type": "Unique", "columns": draw(st.permutations(key))})
+        order: list[str] = draw(st.permutations(key))
+        constraints.append({"name": f"un_{name}", "@type": "Unique", "columns": order})
     numbers = [i["name"] for i in items if i["datatype"] == "int" and i["name"] not in key]
     if numbers and draw(st.booleans()):
         expression = f'"{numbers[0]}" > -1000'

@@ -127,7 +127,8 @@ class Workbench:
         text = (
             f'"""By hand."""\nfrom alembic import op\nimport sqlalchemy as sa\n{imports}\n'
             f"revision = {revision!r}\ndown_revision = {(head.revision if head else None)!r}\n"
-            f"branch_labels = None\ndepends_on = None\n\n\ndef upgrade():\n{lines}\n\n\ndef downgrade():\n    pass\n"
+            f"branch_labels = None\ndepends_on = None\n\n\n"
+            f"def upgrade():\n{lines}\n\n\ndef downgrade():\n    pass\n"
         )
         (self.versions / f"{revision}_by_hand.py").write_text(text, encoding="utf-8")
 

@@ -26,12 +26,11 @@ from consdb_actions.adapters.autogenerate.section import (
 )
 from consdb_actions.adapters.autogenerate.target import build_metadata, create_target
 from consdb_actions.adapters.felis import LoadedSchema
-from consdb_actions.adapters.git import file_versions
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.adapters.schema_history import described_before
 from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.config import Config
-from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
+from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.migration.answers import Answers, answers_from, table_facts
 from consdb_actions.migration.drift import explained_by
 from consdb_actions.migration.matching.decisions import Decisions
@@ -239,34 +238,10 @@ class Engine:
         """Decide about renames and moves between the two states."""
         views = list(wanted.views)
         after = table_facts(wanted.database.state, loaded.schema, views=views, ordered=True)
-        known = base or self._described_before(before, wanted, loaded, path)
+        known = base or described_before(before.state, wanted.database.state, path)
         old = table_facts(before.state, known, views=views)
         ours = Declarations.of(d for d in declared.all() if concerns(d, old, after))
         return decide(old, after, ours, on_question), (old, after)
-
-    def _described_before(
-        self, before: Database, wanted: Wanted, loaded: LoadedSchema, path: Path
-    ) -> Schema | None:
-        """Find, in the file's git history, the version that the database agrees with.
-
-        Only its ids, units and texts are wanted, as evidence for renames; so it is looked for only where a
-        column or table goes and another one comes.
-        """
-        then, now = before.state.tables, wanted.database.state.tables
-        gone = {(t, c) for t in then for c in then[t].columns} - {(t, c) for t in now for c in now[t].columns}
-        come = {(t, c) for t in now for c in now[t].columns} - {(t, c) for t in then for c in then[t].columns}
-        if not gone or not come:
-            return None
-        shape = {name: frozenset(table.columns) - {"pgs_region"} for name, table in then.items()}
-        for text in file_versions(path):
-            try:
-                schema = read_yaml(text, source=loaded.source).schema
-            except ConsdbActionsError:
-                continue
-            tables = {t.name: frozenset(c.name for c in t.columns) for t in schema.tables}
-            if all(tables.get(name) == columns for name, columns in shape.items()):
-                return schema
-        return None
 
     def _draft(
         self,

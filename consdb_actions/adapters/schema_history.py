@@ -1,0 +1,36 @@
+"""Which version of a schema file a database was made from, by the file's git history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from consdb_actions.adapters.git import file_versions
+from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.errors import ConsdbActionsError
+from consdb_actions.migration.state import SchemaState
+from consdb_actions.schema.model import Schema
+
+__all__ = ["described_before"]
+
+
+def described_before(before: SchemaState, after: SchemaState, path: Path) -> Schema | None:
+    """Find, in a file's git history, the newest version that a database agrees with.
+
+    Only its ids, units and texts are wanted, as evidence for renames; so it is looked for only where a column
+    goes and another one comes. Outside of a git checkout there is none.
+    """
+    then, now = before.tables, after.tables
+    gone = {(t, c) for t in then for c in then[t].columns} - {(t, c) for t in now for c in now[t].columns}
+    come = {(t, c) for t in now for c in now[t].columns} - {(t, c) for t in then for c in then[t].columns}
+    if not gone or not come:
+        return None
+    shape = {name: frozenset(table.columns) - {"pgs_region"} for name, table in then.items()}
+    for text in file_versions(path):
+        try:
+            schema = read_yaml(text, source=str(path)).schema
+        except ConsdbActionsError:
+            continue
+        tables = {t.name: frozenset(c.name for c in t.columns) for t in schema.tables}
+        if all(tables.get(name) == columns for name, columns in shape.items()):
+            return schema
+    return None
