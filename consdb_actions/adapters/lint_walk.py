@@ -124,8 +124,8 @@ def _down(section: Section, revision: Revision) -> tuple[str, ...]:
     """Return what must have run before a revision."""
     out: list[str] = []
     for names in (revision.down_revision, revision.dependencies):
-        for name in (names,) if isinstance(names, str) else names or ():
-            out.append(section.scripts.get_revision(name).revision)
+        listed = (names,) if isinstance(names, str) else names or ()
+        out.extend(section.scripts.get_revision(name).revision for name in listed)
     return tuple(out)
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "Comment",
     "Constraint",
     "CreateIndex",
+    "CreateOther",
     "CreateTable",
     "CreateView",
     "DefaultPrivileges",
@@ -80,6 +81,13 @@ class CreateView:
     replace: bool = False
     materialized: bool = False
     missing_ok: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOther:
+    """A relation that is not followed any further: a sequence."""
+
+    name: Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +234,7 @@ Action = (
     | ValidateConstraint
     | CreateIndex
     | CreateView
+    | CreateOther
     | DropRelation
     | DropSchema
     | Rename

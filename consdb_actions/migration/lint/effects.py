@@ -20,6 +20,7 @@ from consdb_actions.migration.lint.actions import (
     ChangeColumn,
     Comment,
     CreateIndex,
+    CreateOther,
     CreateTable,
     CreateView,
     DefaultPrivileges,
@@ -80,9 +81,7 @@ def _grant(state: State, action: Grant) -> Outcome:
     for name in relations:
         held = grants.get(name, frozenset())
         grants[name] = held - given if action.revoke else held | given
-    # Sequences are granted by the same statement and are not followed here.
-    gone = [n for n in action.relations if not n.name.endswith("_seq")]
-    return replace(state, grants=grants), next((p for n in gone if (p := missing(state, n))), "")
+    return replace(state, grants=grants), next((p for n in action.relations if (p := missing(state, n))), "")
 
 
 def _default_privileges(state: State, action: DefaultPrivileges) -> Outcome:
@@ -127,6 +126,7 @@ _EFFECTS: dict[type[Action], Callable[[State, Any], Outcome]] = {
     ValidateConstraint: effects_tables.validate_constraint,
     CreateIndex: effects_tables.create_index,
     CreateView: create_view,
+    CreateOther: effects_names.create_other,
     DropRelation: effects_names.drop_relation,
     DropSchema: effects_names.drop_schema,
     Rename: effects_names.rename,

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from consdb_actions.migration.lint.actions import Constraint, DropRelation, DropSchema, Rename, SetSchema
+from consdb_actions.migration.lint.actions import (
+    Constraint,
+    CreateOther,
+    DropRelation,
+    DropSchema,
+    Rename,
+    SetSchema,
+)
 from consdb_actions.migration.lint.effects_tables import Outcome, listed, missing
 from consdb_actions.migration.lint.names import Name
 from consdb_actions.migration.lint.state import INDEXED, Index, State, Table, View
 
-__all__ = ["drop_relation", "drop_schema", "rename", "set_schema"]
+__all__ = ["create_other", "drop_relation", "drop_schema", "rename", "set_schema"]
 
 
 def drop_relation(state: State, action: DropRelation) -> Outcome:
@@ -18,7 +25,7 @@ def drop_relation(state: State, action: DropRelation) -> Outcome:
     if action.kind == "index":
         return _drop_index(state, action)
     if action.kind in ("sequence", "other"):
-        return state, ""
+        return replace(state, others=state.others - {name}), ""
     known = state.tables if action.kind == "table" else state.views
     if name not in known:
         problem = missing(state, name) or (
@@ -39,6 +46,11 @@ def drop_relation(state: State, action: DropRelation) -> Outcome:
         constraints = {n: c for n, c in table.constraints.items() if n != key}
         state = state.with_table(other, replace(table, constraints=constraints))
     return state.with_table(name, None).with_view(name, None).dropped(name), problem
+
+
+def create_other(state: State, action: CreateOther) -> Outcome:
+    """Make a sequence."""
+    return replace(state, others=state.others | {action.name}), _taken(state, action.name)
 
 
 def _drop_index(state: State, action: DropRelation) -> Outcome:
@@ -203,9 +215,7 @@ def _rename_index(state: State, action: Rename) -> Outcome:
         constraint = table.constraints.get(action.old)
         if constraint is not None and constraint.kind in INDEXED:
             return _rename_constraint(state, Rename("constraint", name, action.old, action.new))
-    # Sequences are renamed by the same statement and are not followed here.
-    unknown = action.relation.schema != state.schema or action.old.endswith("_seq") or action.missing_ok
-    return state, "" if unknown else missing(state, action.relation)
+    return state, "" if action.missing_ok else missing(state, action.relation)
 
 
 def _taken(state: State, name: Name) -> str:

@@ -53,8 +53,10 @@ Outcome = tuple[State, str]
 
 
 def missing(state: State, name: Name) -> str:
-    """Say that a relation of the own schema is not there; empty when it is."""
+    """Say that a relation of the own schema is not there; empty when it is, or may be a sequence."""
     if name.schema != state.schema or name in state.tables or name in state.views:
+        return ""
+    if name in state.others or name.name.endswith("_seq"):
         return ""
     return f"there is no {name} at this point"
 

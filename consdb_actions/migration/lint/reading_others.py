@@ -8,6 +8,7 @@ from typing import Literal
 from consdb_actions.migration.lint.actions import (
     Action,
     Comment,
+    CreateOther,
     DefaultPrivileges,
     DropRelation,
     DropSchema,
@@ -75,6 +76,7 @@ def read_other(node: Node, search_path: str) -> Sequence[Action]:
         "VariableSetStmt": _set,
         "SelectStmt": _select,
         "TransactionStmt": _transaction,
+        "CreateSeqStmt": _sequence,
     }
     what = kind(node)
     if what in _OUTSIDE:
@@ -200,6 +202,10 @@ def _select(node: Node, _: str) -> Iterable[Action]:
         ):
             name, value = _constant(call.args[0]), _constant(call.args[1])
             yield SetVariable(name, tuple(part.strip() for part in value.split(",")))
+
+
+def _sequence(node: Node, search_path: str) -> Iterable[Action]:
+    yield CreateOther(relation(node.sequence, search_path))
 
 
 def _transaction(node: Node, _: str) -> Iterable[Action]:

@@ -62,6 +62,7 @@ def read_table_statement(node: Node, search_path: str) -> Sequence[Action]:
     """Return what a statement does to tables and indexes; nothing for other statements."""
     readers: dict[str, Callable[[Node, str], Sequence[Action]]] = {
         "CreateStmt": _create,
+        "CreateForeignTableStmt": _create_foreign,
         "AlterTableStmt": _alter,
         "IndexStmt": _index,
     }
@@ -92,6 +93,10 @@ def _create(node: Node, search_path: str) -> Sequence[Action]:
             node.relation.relpersistence == "t",
         )
     ]
+
+
+def _create_foreign(node: Node, search_path: str) -> Sequence[Action]:
+    return [CreateTable(relation(node.base.relation, search_path), known=False)]
 
 
 def _column(node: Node, search_path: str) -> tuple[Column, list[Constraint]]:

@@ -100,6 +100,8 @@ class State:
         Privileges that new tables and views get, by schema; the empty name stands for all schemas.
     comments
         Comments of relations (empty column) and columns.
+    others
+        Sequences that statements made; those that columns bring along are not listed.
     complete
         Whether nothing was done whose effect is not known.
     """
@@ -110,6 +112,7 @@ class State:
     grants: Mapping[Name, Grants] = field(default_factory=dict)
     default_grants: Mapping[str, Grants] = field(default_factory=dict)
     comments: Mapping[tuple[Name, str], str] = field(default_factory=dict)
+    others: frozenset[Name] = frozenset()
     complete: bool = True
 
     def with_table(self, name: Name, table: Table | None) -> State:
@@ -147,7 +150,7 @@ class State:
 
     def relation_names(self) -> set[Name]:
         """Return all names that a new table, view or index of the schema must not have."""
-        out = set(self.tables) | set(self.views)
+        out = set(self.tables) | set(self.views) | self.others
         for name, table in self.tables.items():
             out.update(Name(name.schema, index) for index in table.indexes)
             out.update(Name(name.schema, key) for key, c in table.constraints.items() if c.kind in INDEXED)

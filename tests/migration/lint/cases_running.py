@@ -83,6 +83,21 @@ RUNNING = (
     Case("does-not-apply", ("GRANT SELECT ON cdb_demo.gone TO usdf",), (), (20,)),
     Case("does-not-apply", ("UPDATE cdb_demo.gone SET a = 1",), (), (20,)),
     Case(
+        "does-not-apply",
+        (
+            "CREATE SEQUENCE cdb_demo.counter",
+            "GRANT SELECT ON cdb_demo.counter TO usdf",
+            "CREATE VIEW cdb_demo.v AS SELECT last_value FROM cdb_demo.counter",
+            "ALTER TABLE cdb_demo.exposure_id_seq RENAME TO other_seq",
+        ),
+        ("DROP SEQUENCE cdb_demo.counter", "CREATE TABLE cdb_demo.counter (a int)"),
+    ),
+    Case("does-not-apply", ("CREATE SEQUENCE cdb_demo.spare",), (), (20,)),
+    Case(
+        "does-not-apply",
+        ("CREATE FOREIGN TABLE cdb_demo.far (a int) SERVER s", f"ALTER TABLE {E} DROP COLUMN gone"),
+    ),
+    Case(
         "does-not-apply", ("DROP INDEX cdb_demo.ix_band", "CREATE INDEX ix_band ON cdb_demo.exposure (note)")
     ),
     Case("does-not-apply", ("CREATE INDEX ix_band ON cdb_demo.exposure (note)",), (), (20,)),

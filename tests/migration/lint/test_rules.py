@@ -66,7 +66,7 @@ def test_hits_name_the_table_the_lock_and_the_statement() -> None:
             "breaks-readers",
             ["ALTER TABLE cdb_demo.exposure RENAME band TO filter"],
             "cdb_demo.exposure.band is called filter from now on, while cdb_demo.visit1 goes on calling it "
-            "band; who reads it fails",
+            "band; queries with the old name fail",
         ),
         (
             "cascade",

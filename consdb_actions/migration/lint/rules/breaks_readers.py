@@ -13,6 +13,8 @@ from consdb_actions.migration.lint.script import Script, Step
 
 __all__ = ["RULE", "check"]
 
+_FAILS = "queries with the old name fail"
+
 RULE = Rule(
     id="breaks-readers",
     severity="warning",
@@ -41,23 +43,23 @@ def check(script: Script) -> Iterator[Hit]:
                 words = _renamed(step, action, added)
             elif isinstance(action, SetSchema):
                 table = action.relation
-                words = f"{action.relation} moves to schema {action.schema}"
+                words = f"{action.relation} moves to schema {action.schema}; {_FAILS}"
             elif isinstance(action, DropRelation) and action.kind in ("view", "matview"):
                 table = action.name
                 if table in step.before.views and table not in remade:
-                    words = f"view {table} goes away"
+                    words = f"view {table} goes away; queries that read it fail"
             if words and step.is_filled(table):
-                yield at(step, "upgrade", f"{words}; who reads it fails", table, lock=EXCLUSIVE)
+                yield at(step, "upgrade", words, table, lock=EXCLUSIVE)
 
 
 def _renamed(step: Step, action: Rename, added: set[tuple[Name, str]]) -> str:
     if action.kind == "relation":
         # An index is renamed by the same statement.
         known = action.relation in step.before.tables or action.relation in step.before.views
-        return f"{action.relation} is called {action.new} from now on" if known else ""
+        return f"{action.relation} is called {action.new} from now on; {_FAILS}" if known else ""
     if (action.relation, action.old) in added:
         return ""
     words = f"{action.relation}.{action.old} is called {action.new} from now on"
     if readers := step.after.readers(action.relation, action.new):
         words += f", while {listed(readers)} goes on calling it {action.old}"
-    return words
+    return f"{words}; {_FAILS}"
