@@ -1,0 +1,214 @@
+"""Whole runs of ``migrations generate``: all or nothing, the same bytes, its outputs, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.support.ground import SECTION, Ground
+
+DATE = ("--date", "2026-05-14T16:00:00Z")
+AS_BASE = "--sdm-schemas-base"
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    """Give a fresh copy of the tree and the schemas."""
+    return Ground(tmp_path / "ground")
+
+
+def checked(text: str) -> dict[str, Any]:
+    """Read a report, and hold it against its JSON Schema."""
+    path = resources.files("consdb_actions.report").joinpath("schemas/generation.schema.json")
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    report: dict[str, Any] = json.loads(text)
+    Draft202012Validator(schema).validate(report)
+    return report
+
+
+def test_m11_a_question_in_one_section_keeps_all_from_being_written(
+    ground: Ground, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ground.edit("azimuth", "pointing_az")
+    ground.edit(
+        "  - name: azimuth\n",
+        "  - {name: gain, '@id': '#exposure.gain', datatype: double, description: The gain.}\n"
+        "  - name: azimuth\n",
+        "cdb_startrackernarrow",
+    )
+    with ground.untouched():
+        args = ("--section", SECTION, "--format", "json")
+        assert ground.run("generate", *args, section="startrackernarrow") == 1
+    report = checked(capsys.readouterr().out)
+    assert (report["verdict"], report["written"]) == ("question", False)
+    assert {s["name"]: s["status"] for s in report["sections"]} == {
+        SECTION: "question",
+        "startrackernarrow": "changed",
+    }
+
+
+def test_m11_the_same_bytes_twice_and_then_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grounds = [Ground(tmp_path / name) for name in ("one", "two")]
+    before = grounds[0].contents()
+    with grounds[0].untouched():
+        assert grounds[0].run("generate", *DATE, "--dry-run", "--format", "json") == 0
+    planned = checked(capsys.readouterr().out)
+    assert (planned["changed"], planned["written"]) == (True, False)
+
+    message = ("--message", 'It\'s """quoted"""\nand ${x} %s :y \\ "')
+    made = []
+    for ground in grounds:
+        outside = ground.root.parent / f"{ground.root.name}-out"
+        files = ("--report", str(outside / "r.json"), "--summary", str(outside / "s.md"))
+        assert ground.run("generate", *DATE, *message, *files, "--format", "json") == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert (outside / "r.json").read_text(encoding="utf-8") == out
+        assert (outside / "s.md").read_text(encoding="utf-8").startswith("### 1 proven revision")
+        made.append(checked(out))
+    assert made[0] == made[1]
+    (section,) = made[0]["sections"]
+    assert made[0]["written"]
+    assert all(check["holds"] for check in section["checks"])
+
+    after = grounds[0].contents()
+    assert after == grounds[1].contents()
+    assert set(after) - set(before) == {f"consdb/{section['path']}"}
+    assert after[f"consdb/{section['path']}"] == section["source"].encode()
+    assert b"2026-05-14 16:00:00" in section["source"].encode()
+
+    with grounds[0].untouched():
+        assert grounds[0].run("generate", "--format", "json") == 0
+    again = checked(capsys.readouterr().out)
+    assert (again["verdict"], again["changed"], again["written"]) == ("unchanged", False, False)
+
+
+def test_m1_nothing_to_do_needs_no_server(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+    with ground.untouched():
+        options = (AS_BASE, str(ground.after), "--format", "json")
+        assert ground.run("generate", *options, section=None) == 0
+    report = checked(capsys.readouterr().out)
+    assert (report["verdict"], report["server"]) == ("unchanged", "")
+    assert {s["status"] for s in report["sections"]} == {"skipped"}
+
+
+def test_m11_a_report_that_cannot_be_written_takes_the_revisions_back(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from consdb_actions.adapters import files
+
+    stage = files._stage
+
+    def full(path: Path, *rest: Any) -> Path:
+        if path.name == "report.json":
+            raise OSError(28, "No space left on device")
+        return stage(path, *rest)
+
+    monkeypatch.setattr(files, "_stage", full)
+    with ground.untouched():
+        assert ground.run("generate", "--report", str(ground.root / "new" / "report.json")) == 2
+    err = capsys.readouterr().err
+    assert "No space left" in err
+    assert "nothing was changed" in err
+
+
+def test_f3_a_runner_gets_outputs_a_summary_and_annotations(ground: Ground, tmp_path: Path) -> None:
+    places = {name: tmp_path / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV")}
+    for path in places.values():
+        path.touch()
+    env = {**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(tmp_path)}
+    env |= {name: str(path) for name, path in places.items()}
+    unchanged = [AS_BASE, str(ground.after), "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "consdb_actions", *ground.args("generate", *unchanged, section=None)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert checked(done.stdout)["verdict"] == "unchanged"
+    output = places["GITHUB_OUTPUT"].read_text()
+    assert "changed" in output
+    assert "false" in output
+    assert "unchanged" in output
+    assert "Nothing was written" in places["GITHUB_STEP_SUMMARY"].read_text()
+
+    wrong = subprocess.run(
+        [sys.executable, "-m", "consdb_actions", *ground.args("generate", section="nosuch")],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert wrong.returncode == 2
+    assert "::error " in wrong.stderr
+    assert "no section 'nosuch'" in places["GITHUB_STEP_SUMMARY"].read_text()
+
+
+STOPPING = """
+import sys, time
+from pathlib import Path
+from consdb_actions.adapters import postgres_place
+from consdb_actions.adapters.autogenerate.engine import Engine
+from consdb_actions.cli import main
+
+postgres_place._MEMORY = Path("/nonexistent")  # so that all that is left is below TMPDIR
+
+
+def wait(*_args, **_options):
+    print("proving", flush=True)
+    time.sleep(60)
+
+
+Engine.prove = wait
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def base() -> Iterator[Path]:
+    """Give a directory with a path short enough for a socket, open to the user who runs the server."""
+    directory = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+    directory.chmod(0o777)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_f2_a_signal_in_the_middle_leaves_nothing(
+    ground: Ground, base: Path, number: signal.Signals, code: int
+) -> None:
+    with ground.untouched():
+        run = subprocess.Popen(
+            [sys.executable, "-c", STOPPING, *ground.args("generate")],
+            env={**os.environ, "TMPDIR": str(base)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert run.stdout is not None
+        assert run.stdout.readline() == "proving\n"
+        assert list(base.iterdir()), "the server's files are elsewhere"
+        run.send_signal(number)
+        _, err = run.communicate(timeout=60)
+    assert run.returncode == code
+    assert "Traceback" not in err
+    assert list(base.iterdir()) == []
+    listing = subprocess.run(["ps", "-ww", "-eo", "args="], capture_output=True, text=True, check=True)
+    assert f"{base}/" not in listing.stdout
