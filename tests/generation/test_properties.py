@@ -55,10 +55,10 @@ def tables(draw: st.DrawFn, name: str, parents: tuple[str, ...]) -> Data:
     items.extend({**draw(columns()), "name": chosen_name} for chosen_name in chosen)
     constraints: list[Data] = []
     if draw(st.booleans()):
-        order: list[str] = draw(st.permutations(key))
+        order = draw(st.permutations(key))
         constraints.append({"name": f"un_{name}", "@type": "Unique", "columns": order})
     numbers = [i["name"] for i in items if i["datatype"] == "int" and i["name"] not in key]
-    if numbers and draw(st.booleans()):
+    if draw(st.booleans()) and numbers:
         expression = f'"{numbers[0]}" > -1000'
         constraints.append({"name": f"ck_{name}", "@type": "Check", "expression": expression})
     for parent in parents:

@@ -226,7 +226,7 @@ def judge(case: Case, engine: Engine, section: Section, path: Path, source: str)
         file = without_grants(target)
         theirs_off = {d.path[:3] for d in compare(without_grants(their_state), file, described=True)}
         for difference in compare(our_state, their_state, described=True):
-            tell(case, difference, theirs_off)
+            tell(case, difference, theirs_off, before)
         gone = {(t, None) for t in their_rows if t not in our_rows}
         for lost in compare_rows(their_rows, our_rows, lost=gone):
             (case.ours if lost.before != "" and lost.after == "" else case.explained).append(f"rows: {lost}")
@@ -234,12 +234,15 @@ def judge(case: Case, engine: Engine, section: Section, path: Path, source: str)
         server.drop_database(database)
 
 
-def tell(case: Case, difference: Difference, theirs_off: set[tuple[str, ...]]) -> None:
+def tell(case: Case, difference: Difference, theirs_off: set[tuple[str, ...]], before: Snapshot) -> None:
     """Sort a difference: explained where the committed script left what the file does not describe."""
     words = str(difference)
     if "grants" in difference.path:
-        side = "ours grants" if difference.right is None else "the committed script grants"
-        (case.explained if difference.right is None else case.ours).append(f"{side}: {words}")
+        ours = difference.right is None
+        # On a table that was there, no schema file could say so: it mends what an earlier revision forgot.
+        known = ours or difference.path[0] in before.tables
+        side = "ours grants" if ours else "the committed script grants"
+        (case.explained if known else case.ours).append(f"{side}: {words}")
     elif difference.path[:3] in theirs_off or difference.path[0] == "sequences":
         case.explained.append(f"not as the schema file says: {words}")
     else:
