@@ -58,7 +58,7 @@ BAD_FILES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     "no tree": (lambda g: shutil.rmtree(g.consdb), ("no such directory", "checkout of lsst-dm/consdb")),
     "no schemas": (lambda g: shutil.rmtree(g.after), ("no such directory", "folder with the YAML")),
     "empty folder": (
-        lambda g: [p.unlink() for p in g.after.iterdir()],
+        lambda g: [p.rename(g.root / p.name) for p in g.after.iterdir()],
         ("no file of the schema cdb_startrackerwide", "looked for", "checkout of sdm_schemas"),
     ),
     "no ini": (lambda g: (g.consdb / "alembic.ini").unlink(), ("not a consdb tree", "--consdb")),
@@ -114,7 +114,7 @@ BAD_FILES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     ),
     "no UTF-8": (lambda g: latin(g), ("cannot be read", "Save it as UTF-8")),
     "versions is a file": (
-        lambda g: (shutil.rmtree(g.section().versions), g.section().versions.write_text("x")),
+        lambda g: g.section().versions.rename(g.root / "moved") and g.section().versions.write_text("x"),
         ("not a folder", "Put a folder in its place"),
     ),
     "no template": (lambda g: g.section().template.unlink(), ("no template", "Copy script.py.mako")),
