@@ -114,7 +114,7 @@ BAD_FILES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     ),
     "no UTF-8": (lambda g: latin(g), ("cannot be read", "Save it as UTF-8")),
     "versions is a file": (
-        lambda g: g.section().versions.rename(g.root / "moved") and g.section().versions.write_text("x"),
+        lambda g: [g.section().versions.rename(g.root / "moved"), g.section().versions.write_text("x")],
         ("not a folder", "Put a folder in its place"),
     ),
     "no template": (lambda g: g.section().template.unlink(), ("no template", "Copy script.py.mako")),
