@@ -25,7 +25,7 @@ from consdb_actions.adapters.autogenerate.replay import migration_context
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.tree import Section, Shadow
 from consdb_actions.errors import InputError
-from consdb_actions.migration.rewrite.statements import Retype, Statement
+from consdb_actions.migration.rewrite.statements import Retype, Statement, escape_binds
 
 __all__ = ["Revision", "file_name", "render_body", "render_revision"]
 
@@ -95,7 +95,9 @@ def _render_primary_key(context: AutogenContext, op: ops.CreatePrimaryKeyOp) -> 
 @renderers.dispatch_for(ops.CreateCheckConstraintOp, replace=True)
 def _render_check(context: AutogenContext, op: ops.CreateCheckConstraintOp) -> str:
     prefix = context.opts["alembic_module_prefix"] or ""
-    condition = f"{context.opts['sqlalchemy_module_prefix'] or ''}text({str(op.condition)!r})"
+    # The text as it was given: compiled, it loses the escapes that keep ":x" from being a parameter.
+    text = op.condition.text if isinstance(op.condition, sa.TextClause) else escape_binds(str(op.condition))
+    condition = f"{context.opts['sqlalchemy_module_prefix'] or ''}text({text!r})"
     return (
         f"{prefix}create_check_constraint("
         f"{op.constraint_name!r}, {op.table_name!r}, {condition}, schema={op.schema!r})"
@@ -199,7 +201,8 @@ def file_name(section: Section, revision: Revision) -> str:
 
 def _docstring(message: str) -> str:
     """Keep a message from ending the docstring that it stands in (rule M13)."""
-    return message.replace("\\", "\\\\").replace('"""', r"\"\"\"").rstrip('"')
+    text = message.replace("\\", "\\\\")
+    return re.sub(r'"{3,}|"+\Z', lambda match: r"\"" * len(match[0]), text)
 
 
 def _format(section: Section, source: str) -> str:
