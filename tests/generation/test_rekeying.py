@@ -1,0 +1,161 @@
+"""Rule M7: new NOT NULL columns on filled tables: from the parent row, from a default, from an answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.stage import proven, staged
+from tests.support.workbench import Data, Workbench, column, schema, table
+
+DAY = ("day_obs", "seq_num")
+
+
+def link(name: str, columns: list[str], parent: str, referenced: list[str]) -> Data:
+    return {
+        "name": name,
+        "@type": "ForeignKey",
+        "columns": columns,
+        "referencedColumns": [f"{parent}.{c}" for c in referenced],
+    }
+
+
+def whole(*names: str) -> list[Data]:
+    return [column(n, "int", nullable=False) for n in names]
+
+
+def family(*, rekeyed: bool) -> Data:
+    exposure = table(
+        "exposure",
+        whole("exposure_id", *DAY),
+        key=["exposure_id"],
+        constraints=[{"name": "un_exposure", "@type": "Unique", "columns": list(DAY)}],
+    )
+    days = list(DAY)
+    if not rekeyed:
+        quick = table(
+            "quick",
+            [*whole("exposure_id"), column("seeing")],
+            key=["exposure_id"],
+            constraints=[link("fk_quick", ["exposure_id"], "exposure", ["exposure_id"])],
+        )
+        ccd = table(
+            "ccd",
+            whole("ccd_id", "exposure_id", "detector"),
+            key=["ccd_id"],
+            constraints=[link("fk_ccd", ["exposure_id"], "exposure", ["exposure_id"])],
+        )
+        ccd_quick = table(
+            "ccd_quick",
+            [*whole("ccd_id"), column("psf")],
+            key=["ccd_id"],
+            constraints=[link("fk_ccd_quick", ["ccd_id"], "ccd", ["ccd_id"])],
+        )
+        return schema(exposure, quick, ccd, ccd_quick)
+    quick = table(
+        "quick",
+        [*whole("exposure_id", *DAY), column("seeing")],
+        key=days,
+        constraints=[link("fk_quick_day", days, "exposure", days)],
+    )
+    ccd = table(
+        "ccd",
+        whole("ccd_id", "exposure_id", "detector", *DAY),
+        key=[*days, "detector"],
+        constraints=[link("fk_ccd_day", days, "exposure", days)],
+    )
+    ccd_quick = table(
+        "ccd_quick",
+        [*whole("ccd_id", *DAY, "detector"), column("psf")],
+        key=[*days, "detector"],
+        constraints=[link("fk_ccd_quick_day", [*days, "detector"], "ccd", [*days, "detector"])],
+    )
+    return schema(exposure, quick, ccd, ccd_quick)
+
+
+def test_a_family_gets_its_new_key_from_its_parents(bench: Workbench) -> None:
+    bench.generate(family(rekeyed=False), prove=False)
+    outcome = proven(bench.generate(family(rekeyed=True)))
+    assert not outcome.questions
+    with staged(bench) as stage:
+        stage.execute(
+            "INSERT INTO exposure VALUES (1, 20250101, 7), (2, 20250102, 8)",
+            "INSERT INTO quick (exposure_id, seeing) VALUES (1, 0.5), (2, 0.75)",
+            "INSERT INTO ccd (ccd_id, exposure_id, detector) VALUES (10, 1, 90), (11, 1, 91), (20, 2, 90)",
+            "INSERT INTO ccd_quick (ccd_id, psf) VALUES (10, 1.5), (11, 2.5), (20, 3.5)",
+        )
+        before = stage.catalog()
+        stage.upgrade()
+        assert stage.rows("SELECT day_obs, seq_num, seeing FROM quick ORDER BY 1") == [
+            (20250101, 7, 0.5),
+            (20250102, 8, 0.75),
+        ]
+        assert stage.rows("SELECT day_obs, seq_num, detector, psf FROM ccd_quick ORDER BY ccd_id") == [
+            (20250101, 7, 90, 1.5),
+            (20250101, 7, 91, 2.5),
+            (20250102, 8, 90, 3.5),
+        ]
+        keys = [
+            c.definition
+            for c in stage.catalog().tables["ccd_quick"].constraints.values()
+            if c.kind == "primary key"
+        ]
+        assert keys == ["PRIMARY KEY (day_obs, seq_num, detector)"]
+        stage.downgrade()
+        assert stage.catalog() == before
+        assert stage.rows("SELECT * FROM ccd_quick ORDER BY 1") == [(10, 1.5), (11, 2.5), (20, 3.5)]
+
+
+def plain(*columns: Data) -> Data:
+    return schema(table("plain", [*whole("id"), *columns], key=["id"]))
+
+
+def test_not_null_asks_what_the_rows_should_hold(bench: Workbench) -> None:
+    bench.generate(plain(column("old", "string")), prove=False)
+    after = plain(column("old", "string", nullable=False), column("new", "int", nullable=False))
+    outcome = bench.generate(after)
+    assert outcome.status == "question"
+    assert not outcome.source
+    said = [option for q in outcome.questions for _, options in q.answers for option in options]
+    for name in ("old", "new"):
+        assert any(f"--fill plain.{name}=" in option for option in said)
+        assert any(f"--no-fill plain.{name}" in option for option in said)
+    assert len(list(bench.versions.glob("*.py"))) == 1
+
+
+def test_not_null_with_an_answer(bench: Workbench) -> None:
+    bench.generate(plain(column("old", "string")), prove=False)
+    after = plain(column("old", "string", nullable=False), column("new", "int", nullable=False))
+    text = "it's 5% :x\\"
+    proven(bench.generate(after, fills={("plain", "old"): text, ("plain", "new"): "-3"}))
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO plain VALUES (1, NULL), (2, 'kept')")
+        stage.upgrade()
+        assert stage.rows("SELECT old, new FROM plain ORDER BY id") == [(text, -3), ("kept", -3)]
+
+
+def test_not_null_where_no_row_is_without_a_value(bench: Workbench) -> None:
+    bench.generate(plain(column("old", "int")), prove=False)
+    after = plain(column("old", "int", nullable=False), column("new", "int", nullable=False))
+    outcome = bench.generate(after, fills={("plain", "old"): None, ("plain", "new"): None})
+    proven(outcome)
+    assert "UPDATE" not in outcome.source.split("def downgrade")[0]
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO plain VALUES (1, 2)")
+        with pytest.raises(Exception, match="new"):
+            stage.upgrade()
+
+
+def test_not_null_with_a_default(bench: Workbench) -> None:
+    bench.generate(plain(column("old", "int")), prove=False)
+    after = plain(
+        column("old", "int", nullable=False, value=4),
+        column("new", "string", nullable=False, value="it's :x:1: 5%"),
+    )
+    proven(bench.generate(after))
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO plain VALUES (1, NULL), (2, 9)")
+        stage.upgrade()
+        assert stage.rows("SELECT old, new FROM plain ORDER BY id") == [
+            (4, "it's :x:1: 5%"),
+            (9, "it's :x:1: 5%"),
+        ]
