@@ -174,13 +174,11 @@ def _decide(
     before: Schema, after: Schema, views: Mapping[str, ViewOf], declarations: Sequence[Declaration]
 ) -> Decisions:
     """Decide on renames, moves and losses; imported here, since most changes only add."""
-    from consdb_actions.migration.matching.scope import concerns
-    from consdb_actions.migration.rename import Declarations, decide
+    from consdb_actions.migration.rename import Declarations, decide, select
     from consdb_actions.migration.yaml_facts import table_facts
 
     sides = table_facts(before, views), table_facts(after, views)
-    declared = [declaration for declaration in declarations if concerns(declaration, *sides)]
-    return decide(*sides, Declarations.of(declared), "fail")
+    return decide(*sides, select(Declarations.of(declarations), *sides), "fail")
 
 
 def _statements(

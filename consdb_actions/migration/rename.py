@@ -42,9 +42,9 @@ from consdb_actions.migration.matching.declarations import (
 )
 from consdb_actions.migration.matching.facts import ColumnFacts, ForeignKeyFacts, TableFacts, canonical
 from consdb_actions.migration.matching.joins import Fill, Join, Through
-from consdb_actions.migration.matching.names import NameMap, RenameStep, rename_steps
+from consdb_actions.migration.matching.names import NameMap
 from consdb_actions.migration.matching.run import ANSWERER, Run
-from consdb_actions.migration.matching.scope import check_used, concerns
+from consdb_actions.migration.matching.scope import check_used, select
 from consdb_actions.migration.matching.table_questions import table_questions
 
 __all__ = [
@@ -72,17 +72,15 @@ __all__ = [
     "Question",
     "Rejected",
     "Remembered",
-    "RenameStep",
     "TableFacts",
     "TableRename",
     "Through",
     "check_used",
-    "concerns",
     "decide",
     "parse_declaration",
     "parse_directives",
     "parse_sidecar",
-    "rename_steps",
+    "select",
 ]
 
 OnQuestion = Literal["fail", "drop-add"]
@@ -104,7 +102,7 @@ def decide(
         The tables of one schema on each side of the change, in any order, views left out.
     declared
         What people said: :meth:`Declarations.of` collects it. Everything in it must mean something here;
-        where several schemas are looked at, select with :func:`concerns` first. What a pull request or a
+        where several schemas are looked at, :func:`select` first. What a pull request or a
         sidecar file declares and the schema has already is noted and left out; an option that has nothing to
         do is an error.
     on_question

@@ -8,11 +8,11 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.rename import (
     Declarations,
     check_used,
-    concerns,
     decide,
     parse_declaration,
     parse_directives,
     parse_sidecar,
+    select,
 )
 from tests.support.schema_pairs import changed, column, decided, declared, lost, renames, table
 
@@ -100,17 +100,53 @@ def test_m4_what_is_said_twice_counts_once_under_the_nearest_source() -> None:
     assert [r.source for r in decide(BEFORE, AFTER, found, "drop-add").remembered][:1] == ["option"]
 
 
-def test_m4_several_schemas_share_their_options() -> None:
-    elsewhere = [table("w", ["day", "x"])]
-    mine = parse_declaration("t.flux=size", "option")
-    assert concerns(mine, BEFORE, AFTER)
-    assert not concerns(mine, elsewhere, elsewhere)
-    assert not concerns(mine, AFTER, AFTER)
-    schemas = [(elsewhere, elsewhere), (BEFORE, AFTER)]
+ELSEWHERE = [table("t", ["day", "air_temp", "flux", "other"]), table("w", ["x"])]
+ELSEWHERE_AFTER = [table("t", ["day", "air_temp", "flux", "more"]), table("w", ["x"])]
+
+
+@pytest.mark.parametrize(
+    ("texts", "mine"),
+    [
+        (["t.flux=size"], True),
+        (["t.flux="], True),
+        (["t.flux=u.flux_two"], True),
+        (["t.nope=size"], False),
+        (["t.flux=nope"], False),
+        (["t.flux=w.x"], False),
+        (["u="], False),
+    ],
+)
+def test_m4_a_schema_is_only_told_what_it_is_about(texts: list[str], mine: bool) -> None:
+    assert bool(select(declared(*texts), BEFORE, AFTER).all()) == mine
+    assert select(declared(*texts), ELSEWHERE, ELSEWHERE_AFTER).all() == ()
+
+
+def test_m4_declarations_that_need_each_other_are_told_together() -> None:
+    before, after = [table("t", ["n_1", "n_2", "n_3"])], [table("t", ["n_2", "n_3", "n_4"])]
+    chain = declared("t.n_1=n_2", "t.n_2=n_3", "t.n_3=n_4")
+    found = select(chain, before, after)
+    assert found == chain
+    assert renames(decide(before, after, found, "fail")) == {"t.n_1": "n_2", "t.n_2": "n_3", "t.n_3": "n_4"}
+    assert select(declared("t.n_2=n_3", "t.n_3=n_4"), before, after).all() == ()
+    # Nothing but the declarations says that these two change places; so it may be meant for another schema.
+    assert select(declared("t.n_2=n_3", "t.n_3=n_2"), before, after).all() == ()
+
+
+def test_m4_every_answer_passes_the_selection() -> None:
+    before = [table("t", [column("a", "A.", id="#1"), column("b", "B.", id="#2")])]
+    after = [table("t", [column("a", "A.", id="#2"), column("b", "B.", id="#1")])]
+    for texts in (["t.a=b", "t.b=a"], ["t.a=a", "t.b=b"]):
+        assert select(declared(*texts), before, after) == declared(*texts)
+
+
+def test_m4_an_option_that_is_about_no_schema_is_refused() -> None:
+    schemas = [(ELSEWHERE, ELSEWHERE_AFTER), (BEFORE, AFTER)]
     check_used(declared("t.flux=size"), schemas)
-    with pytest.raises(InputError, match="matches nothing that changes"):
-        check_used(declared("t.nope=nothing"), schemas)
     check_used(declared("t.nope=nothing", source="pull request"), schemas)
+    with pytest.raises(InputError, match="Did you mean `flux`"):
+        check_used(declared("t.flx=size"), [(BEFORE, AFTER)])
+    with pytest.raises(InputError, match="matches nothing that changes"):
+        check_used(declared("v.flux=size"), schemas)
 
 
 @pytest.mark.parametrize("text", ["t.flux=size", "t.flux=", "t.day=day", "t.flux=u.flux_two", "v=w", "v="])

@@ -19,6 +19,7 @@ from consdb_actions.migration.rename import (
     TableFacts,
     decide,
     parse_declaration,
+    select,
 )
 
 WORDS = ("flux", "temp", "mean", "max", "1", "2", "Mean", "psf", "sky")
@@ -185,6 +186,7 @@ def every_answer_is_accepted_and_settles_its_question(before: Side, after: Side,
         for question, choice in zip(decisions.questions, choices, strict=False):
             texts += question.answers[choice % len(question.answers)].declarations
         answers = Declarations.of(parse_declaration(text, "option") for text in texts)
+        assert select(answers, before, after) == answers
         decisions = decide(before, after, answers, "fail")
     assert decisions.open_questions == ()
 

@@ -38,7 +38,7 @@ from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.matching.facts import TableFacts
 from consdb_actions.migration.outcome import Check, SectionOutcome, Status
 from consdb_actions.migration.proof import Expectation
-from consdb_actions.migration.rename import concerns, decide
+from consdb_actions.migration.rename import decide, select
 from consdb_actions.migration.rewrite.plan import Plan
 from consdb_actions.migration.telling import asked, asked_value, decided, operations, views_behind_words
 from consdb_actions.migration.views import ViewRule
@@ -240,8 +240,7 @@ class Engine:
         after = table_facts(wanted.database.state, loaded.schema, views=views, ordered=True)
         known = base or described_before(before.state, wanted.database.state, path)
         old = table_facts(before.state, known, views=views)
-        ours = Declarations.of(d for d in declared.all() if concerns(d, old, after))
-        return decide(old, after, ours, on_question), (old, after)
+        return decide(old, after, select(declared, old, after), on_question), (old, after)
 
     def _draft(
         self,

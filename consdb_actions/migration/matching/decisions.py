@@ -240,8 +240,8 @@ class Decisions:
     """Everything that was decided about one schema.
 
     While a question is open, what it is about is in neither ``renames`` nor ``drops`` nor ``adds``.
-    Renames of tables come first; then columns are renamed (:func:`.names.rename_steps` gives an order that
-    works), added, filled by the moves, and dropped.
+    Renames of tables come first; then columns are renamed (in an order in which each name is free when it is
+    taken: there may be chains and circles), added, filled by the moves, and dropped.
     """
 
     table_renames: tuple[TableRename, ...] = ()

@@ -21,7 +21,7 @@ from consdb_actions.migration.matching.words import normalised
 
 _SHOWN = 8
 
-__all__ = ["Column", "Settled", "settle_columns", "settle_tables"]
+__all__ = ["Column", "Settled", "moved_on", "settle_columns", "settle_tables"]
 
 Tables = Mapping[str, TableFacts]
 Column = tuple[str, str]
@@ -188,7 +188,7 @@ class _Columns:
             self._take(declaration, (table, old), (other.name, new))
             self.settled.stays[(table, old)] = declaration
             return
-        if old in other and (other.name, old) not in self.claims and not _moved_on(one, other, old, new):
+        if old in other and (other.name, old) not in self.claims and not moved_on(one, other, old, new):
             raise _error(
                 declaration,
                 f"`{table}.{old}` still exists after the change, so it is not what became `{new}`",
@@ -259,13 +259,23 @@ class _Columns:
         self.settled.used.append(declaration)
 
 
-def _moved_on(one: TableFacts, other: TableFacts, old: str, new: str) -> bool:
-    """Tell whether id or description of a column that stays by name stands on another one now."""
-    was, namesake, found = one.column(old), other.column(old), other.column(new)
-    if was.id is not None and was.id == found.id != namesake.id:
+def moved_on(one: TableFacts, other: TableFacts, old: str, new: str) -> bool:
+    """Tell whether id or description of a column stand on another one now, and no longer on its own.
+
+    Parameters
+    ----------
+    one, other
+        The table before and after.
+    old, new
+        The column before, and the one after that may be it.
+    """
+    was, found = one.column(old), other.column(new)
+    namesake = other.column(old) if old in other else None
+    if was.id is not None and was.id == found.id and (namesake is None or namesake.id != was.id):
         return True
-    texts = [normalised(column.description or "") for column in (was, found, namesake)]
-    return bool(texts[0]) and texts[0] == texts[1] != texts[2]
+    text = normalised(was.description or "")
+    left = namesake is None or normalised(namesake.description or "") != text
+    return bool(text) and normalised(found.description or "") == text and left
 
 
 def _need(

@@ -145,7 +145,8 @@ class Run:
         if len(olds) > _WEAKER_SHOWN:
             return ()
         asked = {(link.old.path, link.new.path) for link in links}
-        weaker = [rejected for old in olds for rejected in self.likeness.rejected(old, self._taken())]
+        taken = self._taken()
+        weaker = [rejected for old in olds for rejected in self.likeness.rejected(old, taken)]
         return tuple(rejected for rejected in weaker if (rejected.old, rejected.new) not in asked)
 
     def _taken(self) -> dict[Column, str]:
