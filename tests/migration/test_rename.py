@@ -7,7 +7,7 @@ import pytest
 from consdb_actions.migration.matching.candidates import LIMIT
 from consdb_actions.migration.matching.facts import canonical
 from consdb_actions.migration.matching.run import Run
-from consdb_actions.migration.rename import ColumnFacts, Declarations
+from consdb_actions.migration.rename import ColumnFacts, Declarations, TableFacts
 from tests.support.schema_pairs import changed, column, decided, has_none, lost, proposals, renames, table
 
 REAL = "real"
@@ -193,6 +193,22 @@ def test_m4_a_split_offers_both_halves_and_chooses_neither() -> None:
         for rejected in question.rejected
     )
     assert [added.column for added in decisions.adds] == ["dome_frame_time"]
+
+
+def test_m4_the_same_split_in_two_tables_is_one_choice() -> None:
+    def half(name: str) -> ColumnFacts:
+        return column(f"window_{name}", f"The {name} of the window, in pixels.", REAL, unit="pixel")
+
+    def side(name: str, *halves: str) -> list[TableFacts]:
+        there = [half(part) for part in halves]
+        return [table(name, ["day", *there, "seq"]), table(f"{name}_2", ["day", *there[::-1], "seq"])]
+
+    (question,) = decided(side("t", "size"), side("t", "cols", "rows")).open_questions
+    first, second, none = (answer.declarations for answer in question.answers)
+    assert {first, second} == {
+        (f"t.window_size=window_{name}", f"t_2.window_size=window_{name}") for name in ("cols", "rows")
+    }
+    assert none == ("t.window_size=", "t_2.window_size=")
 
 
 @pytest.mark.parametrize(

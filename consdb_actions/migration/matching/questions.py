@@ -15,6 +15,7 @@ from consdb_actions.migration.matching.wording import listed, number
 __all__ = ["Part", "group", "lines", "proposal", "question"]
 
 _NAMED = 4
+_FULL = 100
 _CLOSE = 12
 """Two scores that differ by less are as good as each other."""
 
@@ -81,7 +82,7 @@ def _signs(part: Part) -> set[str]:
         links = part.links
         return {f"impossible {link.old.table} {link.new.table}" for link in links}
     if part.choices:
-        return {f"choice {sorted((link.old.name, link.new.name, link.move) for link in part.choices)}"}
+        return {f"choice {sorted(map(_names, part.choices))}"}
     found: set[str] = set()
     for link in part.chosen:
         if link.move:
@@ -119,18 +120,14 @@ def question(parts: Sequence[Part], weaker: Sequence[Rejected] = ()) -> Question
 
 def _answers(parts: Sequence[Part]) -> tuple[Answer, ...]:
     """List the ways to answer: the proposal, alternatives, copies, and that nothing is renamed."""
-    answers: list[Answer] = []
-    n_choices = max(len(part.choices) for part in parts)
-    if any(part.chosen for part in parts):
-        for at in range(max(n_choices, 1)):
-            chosen = [
-                link
-                for part in parts
-                for link in (part.choices[at : at + 1] if part.choices else part.chosen)
-            ]
-            answers.append(Answer(_meaning(chosen), lines(parts, chosen)))
+    ways: list[list[Link]] = [
+        [link for part in parts for link in part.choices if _names(link) == _names(choice)]
+        for choice in parts[0].choices
+    ]
+    ways = ways or [[link for part in parts for link in part.chosen]]
+    answers = [Answer(_meaning(chosen), lines(parts, chosen)) for chosen in ways if chosen]
     copies = [link for part in parts for link in part.links if link.move and link.possible]
-    if n_choices > 1 and len(parts) == 1 and len({link.old.path for link in copies}) == 1 < len(copies):
+    if len(ways) > 1 and len(parts) == 1 and len({link.old.path for link in copies}) == 1 < len(copies):
         where = listed([f"`{link.new.table}`" for link in copies])
         answers.append(
             Answer(f"the values are copied to {where}", tuple(link.declaration for link in copies))
@@ -171,6 +168,11 @@ def lines(parts: Sequence[Part], chosen: Sequence[Link]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _names(link: Link) -> tuple[str, str]:
+    """Return what makes two links the same choice: a rename in another table, or the very same move."""
+    return (link.old.path, link.new.path) if link.move else (link.old.name, link.new.name)
+
+
 def _meaning(chosen: Sequence[Link]) -> str:
     verb = "moves" if all(link.move for link in chosen) else "is renamed"
     if len(chosen) == 1:
@@ -198,16 +200,16 @@ def _none(parts: Sequence[Part]) -> str:
 
 def proposal(link: Link, part: Part) -> Proposal:
     """Say why a pair is proposed, and how it compares with the next best."""
-    if link.move:
-        # What counts for a move is the key, not how alike the columns are.
+    if link.move or link.score > _FULL:
+        # What counts for a move is the key, and for an id its proof, not how alike the columns are.
         return Proposal(link.old.path, link.new.path, link.evidence)
     ends = (f"-{link.old.path}", f"+{link.new.path}")
     rivals = [other for end in ends for other in part.by_column[end] if other is not link]
     margin = "no other candidate"
     if rivals:
         best = max(rivals, key=lambda rival: (rival.score, rival.declaration))
-        margin = f"next best `{best.old.path}` → `{best.new.path}` with {min(best.score, 100)}"
-    return Proposal(link.old.path, link.new.path, link.evidence, min(link.score, 100), margin)
+        margin = f"next best `{best.old.path}` → `{best.new.path}` with {min(best.score, _FULL)}"
+    return Proposal(link.old.path, link.new.path, link.evidence, link.score, margin)
 
 
 def _rejected(parts: Sequence[Part]) -> tuple[Rejected, ...]:
@@ -227,7 +229,7 @@ def _rejected(parts: Sequence[Part]) -> tuple[Rejected, ...]:
                 found.append(Rejected(link.old.path, link.new.path, "; ".join(link.evidence)))
             else:
                 how = "as good a fit" if rival - link.score < _CLOSE else "a weaker fit"
-                reason = f"{how} (score {link.score}, the pair proposed has {min(rival, 100)})"
+                reason = f"{how} (score {link.score}, the pair proposed has {min(rival, _FULL)})"
                 found.append(Rejected(link.old.path, link.new.path, reason))
     for what, scores in families.items():
         reason = (

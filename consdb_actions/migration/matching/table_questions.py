@@ -18,6 +18,8 @@ from consdb_actions.migration.matching.wording import listed
 
 __all__ = ["table_questions"]
 
+_FULL = 100
+
 
 @dataclass(frozen=True)
 class _Inside:
@@ -49,7 +51,10 @@ def _question(group: TableGroup, run: Run, declared: Declarations) -> Question:
     answers = [_answer(way, olds, found) for way, found in zip(ways, inside, strict=True)]
     nothing = f"{_quoted(olds)} {'is' if len(olds) == 1 else 'are'} dropped and the rows lost"
     answers.append(Answer(nothing, tuple(f"{old}=" for old in olds)))
-    proposals = [Proposal(link.old, link.new, link.evidence, min(100, link.score)) for link in ways[0]]
+    proposals = [
+        Proposal(link.old, link.new, link.evidence, link.score if link.score <= _FULL else None)
+        for link in ways[0]
+    ]
     listed_links = {link for way in ways for link in way}
     return Question(
         text=_text(olds, news),
