@@ -42,7 +42,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Pass the tests, all but the slow ones, on each Python that is there."""
     install(session, "test")
-    pytest(session, "-n", "auto", "-m", "not slow")
+    pytest(session, "-n", "auto", "-m", "not slow and not pairs")
 
 
 @nox.session
@@ -50,6 +50,13 @@ def slow(session: nox.Session) -> None:
     """Pass the slow tests."""
     install(session, "test")
     pytest(session, "-n", "auto", "-m", "slow")
+
+
+@nox.session
+def pairs(session: nox.Session) -> None:
+    """Prove the scripts of a thousand random pairs of schemas; PAIRS in the environment says how many."""
+    install(session, "test")
+    pytest(session, "-n", "auto", "-m", "pairs")
 
 
 @nox.session(python=PYTHONS[0])
@@ -60,7 +67,7 @@ def minimum(session: nox.Session) -> None:
     python = str(shutil.which("python", path=session.bin))
     resolve = ["--resolution", "lowest-direct", "-e", ".[lint]", *wanted]
     session.run("uv", "pip", "install", "--python", python, *resolve)
-    pytest(session, "-n", "auto", "-m", "not slow")
+    pytest(session, "-n", "auto", "-m", "not slow and not pairs")
 
 
 @nox.session

@@ -38,7 +38,7 @@ class ConsdbActionsError(Exception):
         return "\n".join(parts)
 
 
-class CheckFailed(ConsdbActionsError):
+class CheckFailed(ConsdbActionsError):  # noqa: N818 - what failed is the check, not the program
     """A check did not hold, or a question is open: exit code 1."""
 
     exit_code = 1

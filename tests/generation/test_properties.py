@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 
 from consdb_actions.adapters.postgres import ScratchServer
 from tests.support.workbench import Data, Workbench, column, schema, table
+
+PAIRS = int(os.environ.get("PAIRS", "1024"))
+"""How many pairs the long session tries."""
 
 TYPES = ("int", "long", "short", "float", "double", "boolean", "string", "text", "timestamp")
 TEXTS = st.sampled_from(
@@ -121,20 +125,24 @@ QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=QUIET, phases=[Phase.explicit, Phase.generate]
+    max_examples=12,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=QUIET,
+    phases=[Phase.explicit, Phase.generate],
 )
 @given(before=schemas(), after=schemas())
 def test_pairs(server: ScratchServer, before: Data, after: Data) -> None:
     check_pair(server, before, after)
 
 
-@pytest.mark.slow
+@pytest.mark.pairs
 @pytest.mark.parametrize("part", range(8))
 def test_a_thousand_pairs(server: ScratchServer, part: int) -> None:
     """Eight parts, so that they can run side by side; each has a seed of its own."""
 
     @seed(part)
-    @settings(max_examples=128, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=PAIRS // 8, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(before=schemas(), after=schemas())
     def check(before: Data, after: Data) -> None:
         check_pair(server, before, after, operator=False)
