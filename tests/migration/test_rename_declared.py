@@ -147,6 +147,8 @@ def test_m4_an_option_that_is_about_no_schema_is_refused() -> None:
         check_used(declared("t.flx=size"), [(BEFORE, AFTER)])
     with pytest.raises(InputError, match="matches nothing that changes"):
         check_used(declared("v.flux=size"), schemas)
+    # Run again once it is carried out, the same command has nothing to say against.
+    check_used(declared("t.flux=size"), [(AFTER, AFTER)])
 
 
 @pytest.mark.parametrize("text", ["t.flux=size", "t.flux=", "t.day=day", "t.flux=u.flux_two", "v=w", "v="])

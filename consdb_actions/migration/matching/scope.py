@@ -157,6 +157,8 @@ def _moves(move: DeclaredMove, before: Tables, after: Tables) -> bool:
 def check_used(declared: Declarations, schemas: Sequence[Sides]) -> None:
     """Make sure that every option says something about one of the schemas.
 
+    One that is carried out already says it too: the same command, run again, has nothing to do.
+
     Parameters
     ----------
     declared
@@ -173,6 +175,8 @@ def check_used(declared: Declarations, schemas: Sequence[Sides]) -> None:
     for declaration in declared.all():
         if declaration.source != "option" or declaration.text in used:
             continue
+        if any(_is_done(declaration, before, after) for before, after in schemas):
+            continue
         named = declaration.old if isinstance(declaration, DeclaredTableRename) else declaration.table
         for before, after in schemas:
             if any(table.name == named for table in (*before, *after)):
@@ -182,6 +186,21 @@ def check_used(declared: Declarations, schemas: Sequence[Sides]) -> None:
             place="--rename",
             remedy="Check the names, and that the change is in the schema files given.",
         )
+
+
+def _is_done(declaration: Declaration, before: Tables, after: Tables) -> bool:
+    """Tell whether both sides stand as a rename leaves them: the new name is there, the old one is not."""
+    names: set[str]
+    if isinstance(declaration, DeclaredTableRename):
+        return all(
+            declaration.new in (names := _names(s)) and declaration.old not in names for s in (before, after)
+        )
+    if not isinstance(declaration, DeclaredRename) or declaration.old == declaration.new:
+        return False
+    sides = [
+        {c.name for t in side if t.name == declaration.table for c in t.columns} for side in (before, after)
+    ]
+    return all(declaration.new in names and declaration.old not in names for names in sides)
 
 
 def _explain(declaration: Declaration, before: Tables, after: Tables) -> None:
