@@ -10,9 +10,12 @@ from consdb_actions.migration.catalog import Grant, Relation
 from consdb_actions.migration.rewrite.plan import View
 from consdb_actions.migration.rewrite.statements import qualified, quote
 
-_NAME = r"[a-z_][a-z0-9_$]*"
-_ITEM = rf"(?:{_NAME}\.)?({_NAME})(?:\s+AS\s+({_NAME}))?"
-_PROJECTION = re.compile(rf"SELECT\s+{_ITEM}(?:,\s+{_ITEM})*\s+FROM\s+{_NAME}\.{_NAME}")
+_NAME = r"(?:[a-z_][a-z0-9_$]*|\"(?:[^\"]|\"\")+\")"
+_ITEM = rf"(?:{_NAME}\.)?(?P<column>{_NAME})(?:\s+AS\s+(?P<shown>{_NAME}))?"
+_PLAIN = re.sub(r"\?P<\w+>", "?:", _ITEM)
+_PROJECTION = re.compile(
+    rf"SELECT\s+(?P<items>{_PLAIN}(?:,\s+{_PLAIN})*)\s+FROM\s+(?P<relation>{_NAME}\.{_NAME})"
+)
 
 __all__ = ["ViewRule", "behind", "drifted", "kept_view", "output_names", "projection"]
 
@@ -57,11 +60,13 @@ def kept_view(view: Relation, extra: frozenset[Grant] = frozenset(), query: str 
 def _tidy(definition: str) -> str:
     """Put a query of Postgres on one line where no quotes could hold white space of their own."""
     query = definition.strip().rstrip(";")
-    if _PROJECTION.fullmatch(query):
+    if match := _PROJECTION.fullmatch(query):
         # Some versions of Postgres name the table before each column; the script is the same on all.
-        columns, relation = re.split(r"\s+FROM\s+", query[len("SELECT ") :])
-        items = [f"{m[1]} AS {m[2]}" if m[2] else m[1] for m in re.finditer(_ITEM, columns)]
-        return f"SELECT {', '.join(items)} FROM {relation}"
+        items = [
+            f"{m['column']} AS {m['shown']}" if m["shown"] else m["column"]
+            for m in re.finditer(_ITEM, match["items"])
+        ]
+        return f"SELECT {', '.join(items)} FROM {match['relation']}"
     return query if "'" in query or '"' in query or "$" in query else " ".join(query.split())
 
 
