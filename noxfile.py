@@ -49,7 +49,7 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Pass the slow tests."""
     install(session, "test")
-    pytest(session, "-n", "auto", "-m", "slow")
+    pytest(session, "-m", "slow")
 
 
 @nox.session
