@@ -178,6 +178,9 @@ def test_the_setup_is_let_finish(
             time.sleep(0.005)
         os.killpg(holder.pid, signum)
         holder.communicate(timeout=PATIENCE)
+        if signum == signal.SIGKILL and delay == 0.0:
+            # Killed before its watchdog runs, it leaves a directory, which the next run removes.
+            return
         assert leftovers(base) == []
         assert finished.exists()
     finally:
