@@ -76,8 +76,9 @@ class Config:
         Who gets what on new tables and views.
     severities
         Rules of lint and preview whose severity is not their default.
-    approvals
-        The section ``approvals`` as it stands, checked against the JSON Schema; empty when there is none.
+    approvals, release, deploy, sites, process
+        The sections of these names as they stand, checked against the JSON Schema; empty when there is none.
+        The domain package that a section belongs to makes its own policy of it, with the defaults.
     source
         The file it came from; empty for the defaults.
     """
@@ -87,6 +88,10 @@ class Config:
     grants: tuple[GrantRule, ...]
     severities: Mapping[str, Severity] = field(default_factory=dict)
     approvals: Mapping[str, Any] = field(default_factory=dict)
+    release: Mapping[str, Any] = field(default_factory=dict)
+    deploy: Mapping[str, Any] = field(default_factory=dict)
+    sites: Mapping[str, Any] = field(default_factory=dict)
+    process: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
 
     def is_ticket(self, text: str) -> bool:
@@ -149,7 +154,8 @@ def config_from_mapping(values: Mapping[str, Any], *, source: str) -> Config:
             for role, privileges in roles.items()
         )
     severities = cast("Mapping[str, Severity]", values.get("lint", {}).get("severity", {}))
-    return Config(patterns, views, grants, dict(severities), values.get("approvals", {}), source)
+    parts = {name: values.get(name, {}) for name in ("approvals", "release", "deploy", "sites", "process")}
+    return Config(patterns, views, grants, dict(severities), **parts, source=source)
 
 
 def _patterns(patterns: Sequence[str], source: str) -> tuple[str, ...]:

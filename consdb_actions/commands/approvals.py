@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +23,12 @@ from consdb_actions.approval.evaluate import evaluate
 from consdb_actions.approval.facts import Facts
 from consdb_actions.approval.policy import Policy, policy_from_mapping
 from consdb_actions.commands.approvals_run import Result, sync_pull
+from consdb_actions.commands.connection import moment_or_now, repository_name
 from consdb_actions.errors import ConsdbActionsError, InputError
 from consdb_actions.report.approvals import render_json, render_plan, render_text, render_tree
 from consdb_actions.report.approvals_comment import render_comment
 
 __all__ = ["group"]
-
-_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
 
 
 def _option(*names: str, **values: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -152,8 +149,8 @@ class _Session:
     """A connection, and what every pull request of a run has in common."""
 
     def __init__(self, options: dict[str, Any]) -> None:
-        self._repository = _repository(options["repo"] or os.environ.get("GITHUB_REPOSITORY", ""))
-        self._now = _moment(options["now"])
+        self._repository = repository_name(options["repo"])
+        self._now = moment_or_now(options["now"])
         self._runner = Runner.from_environ(os.environ)
         token = os.environ.get("GITHUB_TOKEN", "")
         url = os.environ.get("GITHUB_API_URL") or DEFAULT_API
@@ -263,26 +260,3 @@ def _read_policy(data: bytes | None, place: str) -> Policy:
     if data is None:
         return policy_from_mapping({})
     return policy_from_mapping(parse_config(data, source=place).approvals, place=f"{place}: approvals")
-
-
-def _repository(name: str) -> str:
-    """Check a repository's name, which becomes part of addresses."""
-    if not _REPOSITORY.fullmatch(name):
-        raise InputError(
-            f'"{name[:150]}" is no repository' if name else "no repository is given",
-            remedy="Give --repo OWNER/NAME, such as lsst/sdm_schemas.",
-        )
-    return name
-
-
-def _moment(text: str | None) -> datetime:
-    """Read --now; a moment without a zone is UTC."""
-    if text is None:
-        return datetime.now(UTC)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(
-            f'--now is "{text[:60]}", which is no moment', remedy="Write it as 2026-03-02T09:00:00Z."
-        ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

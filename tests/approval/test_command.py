@@ -295,7 +295,7 @@ def test_a_dry_run_says_what_it_would_do(stage: Callable[..., Stage]) -> None:
         (("status", "--pr", "1"), "no repository is given"),
         (("status", "--repo", REPOSITORY), "no pull request is given"),
         (("status", "--repo", REPOSITORY, "--pr", "0"), "--pr"),
-        (("status", "--repo", REPOSITORY, "--pr", "1", "--now", "soon"), "which is no moment"),
+        (("status", "--repo", REPOSITORY, "--pr", "1", "--now", "soon"), "is no date in ISO 8601"),
         (("sync", "--repo", REPOSITORY, "--event", "/no/such/file"), "there is no such file"),
         (("status", "--facts", "/no/such/file"), "there is no such file"),
     ],

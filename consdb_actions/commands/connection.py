@@ -1,0 +1,68 @@
+"""What every command that talks to GitHub begins with: which repository, which moment, which token."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import click
+
+from consdb_actions.adapters.github import GitHub, connect
+from consdb_actions.adapters.github.client import DEFAULT_API
+from consdb_actions.commands.options import parse_moment
+from consdb_actions.errors import InputError
+
+__all__ = ["github_session", "moment_or_now", "repository_name"]
+
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", re.ASCII)
+
+
+def repository_name(name: str | None, *, option: str = "--repo") -> str:
+    """Check a repository's name, which becomes part of addresses; GITHUB_REPOSITORY where it is None.
+
+    Raises
+    ------
+    InputError
+        There is no name, or it is none of a repository.
+    """
+    name = name or os.environ.get("GITHUB_REPOSITORY", "")
+    if not _REPOSITORY.fullmatch(name) or name.partition("/")[2] in (".", ".."):
+        raise InputError(
+            f'"{name[:150]}" is no repository' if name else "no repository is given",
+            place=option,
+            remedy=f"Give {option} OWNER/NAME, such as lsst/sdm_schemas.",
+        )
+    return name
+
+
+def moment_or_now(text: str | None, name: str = "--now") -> datetime:
+    """Read a moment in ISO 8601; a moment without a zone is UTC, and none at all is now.
+
+    Raises
+    ------
+    InputError
+        It is no moment.
+    """
+    return parse_moment(text, name) or datetime.now(UTC)
+
+
+@contextmanager
+def github_session(limit: int = 2000) -> Iterator[GitHub]:
+    """Connect with GITHUB_TOKEN to GITHUB_API_URL, and say at the end on standard error what it cost.
+
+    Raises
+    ------
+    InputError
+        There is no token, or the address is not one of an API.
+    """
+    github = connect(
+        os.environ.get("GITHUB_TOKEN", ""), os.environ.get("GITHUB_API_URL") or DEFAULT_API, limit=limit
+    )
+    try:
+        yield github
+    finally:
+        click.echo(str(github.budget), err=True)
+        github.close()
