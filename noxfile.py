@@ -23,7 +23,7 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 def install(session: nox.Session, *groups: str) -> None:
     """Install the project, editable, with groups of ``pyproject.toml``."""
     wanted = [name for group in groups for name in nox.project.dependency_groups(GROUPS, group)]
-    session.install("-e", ".[lint]", *wanted)
+    session.install("-e", ".", *wanted)
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
@@ -65,7 +65,7 @@ def minimum(session: nox.Session) -> None:
     session.install("uv")
     wanted = nox.project.dependency_groups(GROUPS, "test")
     python = str(shutil.which("python", path=session.bin))
-    resolve = ["--resolution", "lowest-direct", "-e", ".[lint]", *wanted]
+    resolve = ["--resolution", "lowest-direct", "-e", ".", *wanted]
     session.run("uv", "pip", "install", "--python", python, *resolve)
     pytest(session, "-n", "auto", "-m", "not slow and not pairs")
 
