@@ -1,0 +1,249 @@
+"""Container registries: which image a tag names (rule R4).
+
+The OCI distribution protocol, as ghcr.io and Docker Hub speak it: ``HEAD`` of a manifest, with a token that
+anybody is given. Nothing is pulled, and no credentials are sent.
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+https://distribution.github.io/distribution/spec/auth/token/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+from consdb_actions.adapters.github.measures import Clock, SystemClock
+from consdb_actions.adapters.registry_calls import Answer, Caller, RegistryError
+from consdb_actions.errors import InputError
+
+__all__ = ["Image", "Registry", "RegistryError"]
+
+INDEXES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+_ACCEPT = ", ".join((*INDEXES, *MANIFESTS))
+
+DOCKER_HUB = "registry-1.docker.io"
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?", re.ASCII)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
+_DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-f]{32,}", re.ASCII)
+_PARAMETER = re.compile(r'([a-z]+)="([^"]*)"', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that is there.
+
+    Attributes
+    ----------
+    digest
+        ``sha256:…`` of its manifest.
+    media_type
+        Type of its manifest.
+    multi_arch
+        Whether the manifest is an index of images for several architectures.
+    """
+
+    digest: str
+    media_type: str
+    multi_arch: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an image would be."""
+
+    root: str
+    name: str
+    tag: str
+
+    def __str__(self) -> str:
+        return f"registry {urlsplit(self.root).netloc}, {self.name}:{self.tag}"
+
+
+class Registry:
+    """Looks images up, in the registry that their name says.
+
+    Parameters
+    ----------
+    url
+        Root of a registry to ask for all images in place of their own: a mirror, or a double in tests.
+    clock
+        Time for back-off; that of the machine by default.
+    timeout
+        Seconds to wait for a connection, and for an answer.
+
+    Raises
+    ------
+    InputError
+        The URL is none of a registry.
+    """
+
+    def __init__(self, url: str | None = None, *, clock: Clock | None = None, timeout: float = 30.0) -> None:
+        self._root = _checked_root(url) if url else ""
+        self._caller = Caller(clock or SystemClock(), timeout)
+        self._tokens: dict[tuple[str, str], str] = {}
+
+    def __enter__(self) -> Registry:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._caller.close()
+
+    def find(self, image: str, tag: str) -> Image | None:
+        """Look an image up.
+
+        Parameters
+        ----------
+        image
+            As in a values file: ``ghcr.io/lsst-dm/consdb-hinfo``, or ``lsstsqre/name`` for Docker Hub.
+        tag
+            The tag.
+
+        Returns
+        -------
+        Image or None
+            None when the repository has no such tag.
+
+        Raises
+        ------
+        InputError
+            The name or the tag is none.
+        RegistryError
+            The repository is private or does not exist, or the registry could not be asked within the bounds.
+        """
+        place = _place(image, tag, self._root)
+        answer = self._manifest("HEAD", place)
+        if answer is None:
+            return None
+        digest = answer.headers.get("Docker-Content-Digest", "")
+        if not _DIGEST.fullmatch(digest):
+            # The header is optional; what the manifest itself hashes to is its digest by definition.
+            answer = self._manifest("GET", place)
+            if answer is None:
+                return None
+            digest = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
+        media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+        return Image(digest, media_type, media_type in INDEXES)
+
+    def _manifest(self, verb: str, place: _Place) -> Answer | None:
+        """Read a manifest, with a token where one is asked for; None when there is none."""
+        key = (place.root, place.name)
+        url = f"{place.root}/v2/{place.name}/manifests/{place.tag}"
+        answer = self._caller.call(
+            verb, url, accept=_ACCEPT, token=self._tokens.get(key, ""), place=str(place)
+        )
+        if answer.status == 401:  # No token yet, or one that has expired.
+            self._tokens[key] = self._token(answer.headers.get("WWW-Authenticate", ""), place)
+            answer = self._caller.call(verb, url, accept=_ACCEPT, token=self._tokens[key], place=str(place))
+        if answer.status == 404:
+            return None
+        _check(answer, place)
+        return answer
+
+    def _token(self, challenge: str, place: _Place) -> str:
+        """Ask for the token that a challenge speaks of; anybody who may read the repository gets it."""
+        scheme, _, rest = challenge.strip().partition(" ")
+        parameters = {name.lower(): value for name, value in _PARAMETER.findall(rest)}
+        realm = urlsplit(parameters.get("realm", ""))
+        # A token must not be fetched over less than what the registry itself is read over.
+        if scheme.lower() != "bearer" or realm.scheme not in ("https", urlsplit(place.root).scheme):
+            raise RegistryError(
+                "the registry asks for a login, and gives no token to the public",
+                place=str(place),
+                remedy="Make the image public, or name a registry that holds it with --registry-url.",
+                denied=True,
+            )
+        params = {"scope": parameters.get("scope") or f"repository:{place.name}:pull"}
+        if "service" in parameters:
+            params["service"] = parameters["service"]
+        answer = self._caller.call(
+            "GET", realm.geturl(), accept="application/json", params=params, place=str(place)
+        )
+        _check(answer, place)
+        try:
+            data: Any = json.loads(answer.body)
+        except (ValueError, RecursionError):
+            data = None
+        token = (data.get("token") or data.get("access_token")) if isinstance(data, dict) else None
+        if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise RegistryError(
+                "the registry's answer to a request for a token holds none",
+                place=str(place),
+                remedy="Run the command again later.",
+            )
+        return token
+
+
+def _check(answer: Answer, place: _Place) -> None:
+    """Raise when an answer is none that helps."""
+    if answer.status in (401, 403):
+        raise RegistryError(
+            f"the registry denies access to {place.name}: it is private, or there is no such repository",
+            place=str(place),
+            remedy="Check the image's name; a new image has to be built once, and made public.",
+            denied=True,
+        )
+    if answer.status != 200:
+        raise RegistryError(
+            f"the registry answered with HTTP {answer.status}",
+            place=str(place),
+            remedy="Check the image's name and --registry-url; else run the command again later.",
+        )
+
+
+def _place(image: str, tag: str, root: str) -> _Place:
+    """Read an image's name as Docker does: its first part is a host when it looks like one."""
+    host, slash, name = image.partition("/")
+    if not slash or not ("." in host or ":" in host or host == "localhost"):
+        host, name = DOCKER_HUB, image if slash else f"library/{image}"
+    elif host in ("docker.io", "index.docker.io"):
+        host, name = DOCKER_HUB, name if "/" in name else f"library/{name}"
+    if not _HOST.fullmatch(host) or not _NAME.fullmatch(name) or len(image) > 255:
+        raise InputError(
+            f'"{image[:150]}" is no name of an image',
+            remedy="Give it without a tag, such as ghcr.io/lsst-dm/consdb-hinfo.",
+        )
+    if not _TAG.fullmatch(tag):
+        raise InputError(
+            f'"{tag[:150]}" is no tag of an image',
+            place=image,
+            remedy="A tag has letters, digits, dots, dashes and underscores, 128 at most.",
+        )
+    return _Place(root or f"https://{host}", name, tag)
+
+
+def _checked_root(url: str) -> str:
+    """Check the address of a registry."""
+    parts = urlsplit(url)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.username
+        or parts.password
+        or parts.query
+        or parts.fragment
+    ):
+        raise InputError(
+            "this is not the address of a registry, or it holds credentials",
+            place="--registry-url",
+            remedy="Give one such as https://registry.example.org.",
+        )
+    return url.rstrip("/")

@@ -1,0 +1,165 @@
+"""Calls to container registries, with retries and bounds (rule F1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+import requests
+from requests.exceptions import RequestException, Timeout
+
+from consdb_actions.adapters.github.measures import Clock
+from consdb_actions.errors import ExternalError
+
+__all__ = ["Answer", "Caller", "RegistryError"]
+
+ATTEMPTS = 5
+PATIENCE = 120.0
+"""Seconds that one call may spend waiting before it is given up."""
+LIMIT = 4 * 1024 * 1024
+"""Bytes of an answer; the protocol asks registries to take manifests up to this size."""
+_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+
+
+class RegistryError(ExternalError):
+    """A registry refused a call, or could not be reached.
+
+    Parameters
+    ----------
+    cause, place, remedy
+        As for every error.
+    denied
+        Whether the repository is private or does not exist; without credentials the two look the same.
+    """
+
+    def __init__(self, cause: str, *, place: str = "", remedy: str = "", denied: bool = False) -> None:
+        super().__init__(cause, place=place, remedy=remedy)
+        self.denied = denied
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a registry answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Caller:
+    """Makes calls without credentials other than those that are handed to it.
+
+    Parameters
+    ----------
+    clock
+        Time for back-off.
+    timeout
+        Seconds to wait for a connection, and for an answer.
+    """
+
+    def __init__(self, clock: Clock, timeout: float) -> None:
+        self._clock = clock
+        self._timeout = timeout
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = "consdb-actions"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def call(
+        self,
+        verb: str,
+        url: str,
+        *,
+        accept: str,
+        token: str = "",
+        params: Mapping[str, str] | None = None,
+        place: str,
+    ) -> Answer:
+        """Make one call, again while that may help and within the bounds.
+
+        Parameters
+        ----------
+        verb
+            HEAD or GET: nothing is ever written.
+        url
+            The address.
+        accept
+            Media types that are understood.
+        token
+            A bearer token.
+        params
+            Query parameters.
+        place
+            What the call is about, for errors.
+
+        Returns
+        -------
+        Answer
+            Whatever its status, unless that is one after which it may help to try again.
+
+        Raises
+        ------
+        RegistryError
+            There was no answer within the bounds.
+        """
+        headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
+        waited = 0.0
+        for attempt in range(1, ATTEMPTS + 1):
+            pause = 2.0 ** (attempt - 1)
+            try:
+                answer = self._once(verb, url, headers, params, place)
+            except Timeout:
+                cause = "the registry did not answer in time"
+            except RequestException:
+                cause = "the connection to the registry broke off or could not be made"
+            else:
+                if answer.status not in _AGAIN:
+                    return answer
+                limited = answer.status == 429
+                cause = (
+                    "the registry's rate limit was reached (HTTP 429)"
+                    if limited
+                    else f"the registry failed with HTTP {answer.status}"
+                )
+                asked = _asked_wait(answer.headers.get("Retry-After", ""), self._clock.now())
+                pause = asked if asked is not None else pause
+            if attempt == ATTEMPTS or waited + pause > PATIENCE:
+                break
+            self._clock.sleep(pause)
+            waited += pause
+        raise RegistryError(cause, place=place, remedy="Run the command again later.")
+
+    def _once(
+        self, verb: str, url: str, headers: Mapping[str, str], params: Mapping[str, str] | None, place: str
+    ) -> Answer:
+        """Make one call and read its answer, which has no business to be long."""
+        body = bytearray()
+        # An `auth` of our own keeps requests from sending what a .netrc holds for this host.
+        with self._session.request(
+            verb, url, headers=headers, params=params, timeout=self._timeout, auth=_unchanged, stream=True
+        ) as answer:
+            for part in answer.iter_content(65536):
+                body += part
+                if len(body) > LIMIT:
+                    raise RegistryError(f"the registry's answer is longer than {LIMIT} bytes", place=place)
+        return Answer(answer.status_code, answer.headers, bytes(body))
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Return a request as it is."""
+    return request
+
+
+def _asked_wait(text: str, now: float) -> float | None:
+    """Return the seconds that a ``Retry-After`` asks to wait: a number, or a date; None for neither."""
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(at.replace(tzinfo=at.tzinfo or UTC).timestamp() - now, 0.0)
