@@ -13,7 +13,7 @@ from typing import Any
 from consdb_actions.approval.facts import Facts
 from consdb_actions.errors import InputError
 
-__all__ = ["FORMAT", "facts_from_json", "facts_to_json"]
+__all__ = ["FORMAT", "decode", "encode", "facts_from_json", "facts_to_json"]
 
 FORMAT = "consdb-actions/approval-facts/1"
 
@@ -32,7 +32,7 @@ def facts_to_json(facts: Facts) -> dict[str, Any]:
         The same, with the format's name under ``format``.
     """
     encoded: dict[str, Any] = {"format": FORMAT}
-    encoded.update(_encode(facts))
+    encoded.update(encode(facts))
     return encoded
 
 
@@ -63,7 +63,7 @@ def facts_from_json(data: object, *, place: str = "facts") -> Facts:
             remedy="Give a file that --dump-facts of this version wrote.",
         )
     try:
-        facts = _decode({key: value for key, value in data.items() if key != "format"}, Facts, "")
+        facts = decode({key: value for key, value in data.items() if key != "format"}, Facts, "")
     except InputError as error:
         where = f"{place}: {error.place.removeprefix('.')}" if error.place else place
         remedy = "Give a file that --dump-facts wrote, as it is."
@@ -72,12 +72,12 @@ def facts_from_json(data: object, *, place: str = "facts") -> Facts:
     return facts
 
 
-def _encode(value: Any) -> Any:
+def encode(value: Any) -> Any:
     """Encode dataclasses, tuples, enums and dates; leave the rest."""
     if dataclasses.is_dataclass(value):
-        return {item.name: _encode(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        return {item.name: encode(getattr(value, item.name)) for item in dataclasses.fields(value)}
     if isinstance(value, tuple):
-        return [_encode(item) for item in value]
+        return [encode(item) for item in value]
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, date):
@@ -85,19 +85,25 @@ def _encode(value: Any) -> Any:
     return value
 
 
-def _decode(value: Any, kind: Any, place: str) -> Any:
-    """Decode a value by the type that the dataclass declares."""
+def decode(value: Any, kind: Any, place: str) -> Any:
+    """Decode a value by the type that a dataclass declares; the reverse of `encode`.
+
+    Raises
+    ------
+    InputError
+        Something is missing, unknown, or of another type; its place is the path within the value.
+    """
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
         kind = next(item for item in typing.get_args(kind) if item is not type(None))
-        return _decode(value, kind, place)
+        return decode(value, kind, place)
     if origin is tuple:
         if not isinstance(value, list):
             raise _wrong(value, "a list", place)
         item_kind = typing.get_args(kind)[0]
-        return tuple(_decode(item, item_kind, f"{place}[{index}]") for index, item in enumerate(value))
+        return tuple(decode(item, item_kind, f"{place}[{index}]") for index, item in enumerate(value))
     if dataclasses.is_dataclass(kind):
         return _decode_object(value, typing.cast("type[Any]", kind), place)
     if isinstance(kind, type) and issubclass(kind, Enum | date):
@@ -125,7 +131,7 @@ def _decode_object(value: Any, kind: type[Any], place: str) -> Any:
     ]
     if missing := [name for name in required if name not in value]:
         raise InputError(f'"{missing[0]}" is missing', place=place)
-    return kind(**{name: _decode(value[name], hints[name], f"{place}.{name}") for name in value})
+    return kind(**{name: decode(value[name], hints[name], f"{place}.{name}") for name in value})
 
 
 def _name(kind: type) -> str:

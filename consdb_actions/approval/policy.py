@@ -12,7 +12,7 @@ from typing import Any
 
 from consdb_actions.errors import InputError
 
-__all__ = ["DEFAULT_POLICY", "Concern", "Designate", "Policy", "Role", "policy_from_mapping"]
+__all__ = ["DEFAULT_POLICY", "Concern", "Designate", "Policy", "Role", "policy_from_mapping", "read_day"]
 
 
 class Concern(StrEnum):
@@ -175,15 +175,21 @@ def _role(item: Mapping[str, Any], place: str) -> Role:
         teams=tuple(item.get("teams", ())),
         people=tuple(item.get("people", ())),
         designates=tuple(
-            Designate(entry["login"], _day(entry.get("until"), f"{place}.designates[{index}].until"))
+            Designate(entry["login"], read_day(entry.get("until"), f"{place}.designates[{index}].until"))
             for index, entry in enumerate(item.get("designates", ()))
         ),
         concerns=tuple(Concern(word) for word in item["concerns"]) if "concerns" in item else role.concerns,
     )
 
 
-def _day(value: Any, place: str) -> date | None:
-    """Read a day that YAML gave as a date or as text."""
+def read_day(value: Any, place: str) -> date | None:
+    """Read a day that YAML gave as a date or as text; None stays None.
+
+    Raises
+    ------
+    InputError
+        It is no day of the calendar.
+    """
     if isinstance(value, datetime):
         return value.date()
     if value is None or isinstance(value, date):
