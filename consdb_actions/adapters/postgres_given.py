@@ -79,6 +79,10 @@ class GivenServer:
         """Return the address of a database, given its name in the server."""
         return self.url.set(database=database)
 
+    def log(self) -> str:
+        """Return nothing: the log of somebody else's server cannot be read."""
+        return ""
+
     def failure(self, error: BaseException) -> ExternalError | None:
         """Return what to say when an error is the server's fault."""
         return trouble(error)

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -112,6 +112,13 @@ class OwnServer:
             self._process.wait(1.0)  # a client can lose its connection before the server's end is seen
         return self.ending() or trouble(error)
 
+    def log(self) -> str:
+        """Return what the server has logged so far."""
+        try:
+            return (self._directory / "log").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
     def ending(self) -> ExternalError | None:
         """Return what to say about a server that ended by itself; None while it runs."""
         code = self._process.returncode
@@ -125,7 +132,9 @@ class OwnServer:
 
 
 @contextmanager
-def own_server(installation: Installation, account: Account | None) -> Iterator[OwnServer]:
+def own_server(
+    installation: Installation, account: Account | None, settings: Mapping[str, str] | None = None
+) -> Iterator[OwnServer]:
     """Run a server until the block ends.
 
     Parameters
@@ -134,6 +143,8 @@ def own_server(installation: Installation, account: Account | None) -> Iterator[
         The programs to run.
     account
         The user to run them as; None for the current one.
+    settings
+        Settings of the server in place of the usual ones.
 
     Yields
     ------
@@ -169,7 +180,7 @@ def own_server(installation: Installation, account: Account | None) -> Iterator[
                         data,
                         "-k",
                         directory / SOCKETS,
-                        *_options(installation.major),
+                        *_options(installation.major, settings or {}),
                     ],
                     cwd=directory,
                     env=server_environment(os.environ),
@@ -223,8 +234,8 @@ def _copied(installation: Installation, directory: Path) -> Path:
     return copy / installation.bin_directory.relative_to(package.parent)
 
 
-def _options(major: int) -> list[str]:
-    settings = _SETTINGS | ({"io_method": "sync"} if major >= 18 else {})
+def _options(major: int, more: Mapping[str, str]) -> list[str]:
+    settings = _SETTINGS | ({"io_method": "sync"} if major >= 18 else {}) | dict(more)
     return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
 
