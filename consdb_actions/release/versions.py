@@ -1,0 +1,151 @@
+"""Calendar versions: ``YY.M.N``, the N-th release in a month (rule R1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from consdb_actions.errors import CheckFailed, InputError
+
+__all__ = ["NextVersion", "Version", "newest", "next_version", "parse_version"]
+
+_CALENDAR = re.compile(r"(?P<year>[0-9]{2})\.(?P<month>0?[1-9]|1[0-2])\.(?P<number>[0-9]{1,6})", re.ASCII)
+_MONTHS = (
+    "January February March April May June July August September October November December"
+).split()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """A calendar version. Versions are in the order of their numbers, however they are written.
+
+    Attributes
+    ----------
+    year
+        With four digits.
+    month
+        1 to 12.
+    number
+        Which release of the month.
+    text
+        The tag, as it is written; not part of what makes two versions equal.
+    """
+
+    year: int
+    month: int
+    number: int
+    text: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return self.text or f"{self.year % 100:02}.{self.month}.{self.number}"
+
+    @property
+    def month_name(self) -> str:
+        """The month in words, such as ``June 2026``."""
+        return f"{_MONTHS[self.month - 1]} {self.year}"
+
+
+@dataclass(frozen=True, slots=True)
+class NextVersion:
+    """The next version, and why it is that one.
+
+    Attributes
+    ----------
+    version
+        The version, written as it is to be tagged.
+    newest
+        The newest version that is there; None before the first.
+    reason
+        Why, as a sentence.
+    """
+
+    version: Version
+    newest: Version | None
+    reason: str
+
+
+def parse_version(tag: str) -> Version | None:
+    """Read a tag.
+
+    Parameters
+    ----------
+    tag
+        Its name.
+
+    Returns
+    -------
+    Version or None
+        None where it is no calendar version, as with ``3.0.0``, which ConsDB used before October 2024.
+
+    Examples
+    --------
+    >>> parse_version("26.06.2") == parse_version("26.6.2")
+    True
+    """
+    match = _CALENDAR.fullmatch(tag)
+    if match is None:
+        return None
+    return Version(2000 + int(match["year"]), int(match["month"]), int(match["number"]), tag)
+
+
+def newest(tags: Iterable[str]) -> Version | None:
+    """Return the newest calendar version among tags."""
+    return max((version for tag in tags if (version := parse_version(tag))), default=None)
+
+
+def next_version(tags: Iterable[str], now: datetime, *, padded: bool = False) -> NextVersion:
+    """Work out the next version.
+
+    Parameters
+    ----------
+    tags
+        Names of all tags that are there, in any order; those that are no calendar versions do not matter.
+    now
+        The moment of tagging, with a time zone; its month in UTC counts.
+    padded
+        Whether the month is written with two digits.
+
+    Returns
+    -------
+    NextVersion
+        The version, explained.
+
+    Raises
+    ------
+    CheckFailed
+        The newest version is of a later month.
+    InputError
+        The year cannot be written with two digits.
+    """
+    moment = now.astimezone(UTC)
+    if not 2000 <= moment.year <= 2099:
+        raise InputError(
+            f"the year {moment.year} has no calendar version",
+            place="--now",
+            remedy="Versions say the last two digits of 2000 to 2099.",
+        )
+    last = newest(tags)
+    if last is not None and (last.year, last.month) > (moment.year, moment.month):
+        raise CheckFailed(
+            f"the newest tag, {last}, is of {last.month_name}, and it is {_name(moment)} (rule R1)",
+            remedy="A version of an earlier month would come before it. If the tag is a mistake, remove it; "
+            "if the clock or --now is wrong, put it right.",
+        )
+    same_month = last is not None and (last.year, last.month) == (moment.year, moment.month)
+    number = last.number + 1 if last is not None and same_month else 1
+    month = f"{moment.month:02}" if padded else str(moment.month)
+    version = Version(moment.year, moment.month, number, f"{moment.year % 100:02}.{month}.{number}")
+    now_words = f"it is {_name(moment)} in UTC ({moment:%Y-%m-%d %H:%M})"
+    if last is None:
+        reason = f"there is no calendar version yet, and {now_words}"
+    elif same_month:
+        reason = f"the newest is {last}, and {now_words}: number {number} of the month"
+    else:
+        reason = f"the newest is {last}, and {now_words}: the first of the month"
+    return NextVersion(version, last, reason)
+
+
+def _name(moment: datetime) -> str:
+    return f"{_MONTHS[moment.month - 1]} {moment.year}"
