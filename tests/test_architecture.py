@@ -13,7 +13,7 @@ PACKAGE = "consdb_actions"
 
 # What the modules of each part may import of the package, besides their own part.
 FREE = {"errors", "redaction", "__version__"}
-DOMAIN = {"schema", "migration", "approval", "release", "deploy", "process"}
+DOMAIN = {"schema", "migration", "approval", "proposal", "release", "deploy", "process"}
 ARROWS = {
     "errors": set[str](),
     "redaction": set[str](),
@@ -21,6 +21,7 @@ ARROWS = {
     "schema": FREE,
     "migration": FREE | {"schema"},
     "approval": FREE | {"schema"},
+    "proposal": FREE,
     "release": FREE | {"schema"},
     "deploy": FREE | {"schema"},
     "process": FREE | {"schema", "migration", "approval", "release", "deploy"},

@@ -1,0 +1,38 @@
+"""The body of a pull request: our part is written anew, what people wrote around it stays."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["merged_body"]
+
+BEGIN = "<!-- consdb-actions: this part is written anew on each run -->"
+END = "<!-- consdb-actions: end -->"
+
+_TICK = re.compile(r"^(\s*[-*] \[)[xX](?=\])", re.MULTILINE)
+
+
+def merged_body(present: str, wanted: str) -> str:
+    """Return the body with our part renewed.
+
+    Parameters
+    ----------
+    present
+        The body as it is; empty for a new pull request.
+    wanted
+        Our part.
+
+    Returns
+    -------
+    str
+        The new body. It is the present one where our part differs only by boxes that people have ticked.
+    """
+    present = present.replace("\r\n", "\n")
+    part = f"{BEGIN}\n{wanted.strip()}\n{END}"
+    before, begin, rest = present.partition(BEGIN)
+    inside, end, after = rest.partition(END)
+    if not begin or not end:
+        return f"{part}\n\n{present.strip()}" if present.strip() else part
+    if _TICK.sub(r"\1 ", inside).strip() == wanted.strip():
+        return present
+    return f"{before}{part}{after}"

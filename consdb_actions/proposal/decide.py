@@ -1,0 +1,110 @@
+"""What is to be done with a branch and its pull request.
+
+Branches only ever go forward: a commit is put on top, with the base as its second parent where the base has
+moved. So nobody's commit can be lost, not even one that arrives between reading and writing: GitHub then
+refuses the move, and everything is looked at again.
+"""
+
+from __future__ import annotations
+
+from consdb_actions.errors import CheckFailed
+from consdb_actions.proposal.body import merged_body
+from consdb_actions.proposal.model import Facts, Foreign, Plan, Proposal, Pull, Write, is_ours
+
+__all__ = ["decide"]
+
+
+def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
+    """Say what is to be done so that the branch and its pull request propose what is wanted.
+
+    Parameters
+    ----------
+    proposal
+        What is wanted.
+    facts
+        What there is.
+
+    Returns
+    -------
+    Plan | Foreign
+        What is to be done; or the work of people that stands in the way.
+
+    Raises
+    ------
+    CheckFailed
+        The last pull request was closed without merging and `Proposal.reopen` is not set; or the open one
+        goes to another base.
+    """
+    wanted = {path: sha for path, sha in proposal.blobs.items() if facts.on_base.get(path) != sha}
+    pull = next((item for item in facts.pulls if item.is_open), None)
+    if not wanted:
+        return Plan((), pull=pull)
+    if pull is not None and pull.base != proposal.base:
+        raise CheckFailed(
+            f"pull request {pull.number} goes to {pull.base}, not to {proposal.base}",
+            place=pull.url,
+            remedy=f"Change its base to {proposal.base}, or close it.",
+        )
+    last = facts.pulls[0] if facts.pulls else None
+    if pull is None and last is not None and not last.merged and not proposal.reopen:
+        raise CheckFailed(
+            f"pull request {last.number} for this was closed without merging",
+            place=last.url,
+            remedy="Reopen it, and run this again; or open a new one with --reopen.",
+        )
+    title, body, labels = _words(proposal, pull)
+    write = _alone(wanted, facts)
+    if write is None or _is_done(facts, last):
+        return Plan(tuple(sorted(wanted)), write, pull, title, body, labels)
+    people = tuple(
+        commit for commit in facts.commits if commit.changed and not is_ours(commit, proposal, facts.viewer)
+    )
+    theirs = {path for commit in people for path in commit.changed}
+    if lost := tuple(sorted(path for path in theirs if not proposal.keeps(path))):
+        return Foreign(people, lost)
+    if theirs:
+        write = _beside(wanted, facts, theirs)
+    return Plan(tuple(sorted(wanted)), write, pull, title, body, labels, tuple(sorted(theirs)))
+
+
+def _is_done(facts: Facts, last: Pull | None) -> bool:
+    """Tell whether all that is on the branch has been merged already."""
+    return last is not None and last.merged and last.head == facts.head
+
+
+def _alone(wanted: dict[str, str | None], facts: Facts) -> Write | None:
+    """Plan the commit for a branch that is ours alone: the base's files, and the wanted ones."""
+    if facts.head is None:
+        return Write(facts.base, (facts.base,), wanted)
+    behind = any(facts.on_base.get(path) != facts.on_fork.get(path) for path in wanted)
+    if facts.on_branch == wanted and not behind:
+        return None
+    if facts.fork == facts.head:
+        parents: tuple[str, ...] = (facts.base,)
+    else:
+        parents = (facts.head,) if facts.fork == facts.base else (facts.head, facts.base)
+    return Write(facts.base, parents, wanted)
+
+
+def _beside(wanted: dict[str, str | None], facts: Facts, theirs: set[str]) -> Write | None:
+    """Plan the commit for a branch on which people changed files that stay: the others are renewed."""
+    assert facts.head is not None
+    there = {path: facts.on_branch.get(path, facts.on_fork.get(path)) for path in wanted}
+    blobs = {path: sha for path, sha in wanted.items() if path not in theirs and there[path] != sha}
+    for path, sha in facts.on_branch.items():
+        if path not in wanted and path not in theirs and facts.on_base.get(path) != sha:
+            blobs[path] = facts.on_base.get(path)
+    return Write(facts.head, (facts.head,), blobs) if blobs else None
+
+
+def _words(proposal: Proposal, pull: Pull | None) -> tuple[str | None, str | None, tuple[str, ...]]:
+    """Say what changes of the pull request's title, body and labels."""
+    if pull is None:
+        return None, None, proposal.labels
+    body = merged_body(pull.body, proposal.body)
+    had = {label.casefold() for label in pull.labels}
+    return (
+        proposal.title if pull.title != proposal.title else None,
+        body if body != pull.body.replace("\r\n", "\n") else None,
+        tuple(label for label in proposal.labels if label.casefold() not in had),
+    )
