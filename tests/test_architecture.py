@@ -13,7 +13,7 @@ PACKAGE = "consdb_actions"
 
 # What the modules of each part may import of the package, besides their own part.
 FREE = {"errors", "redaction", "__version__"}
-DOMAIN = {"schema", "migration", "approval", "proposal", "release", "deploy", "process"}
+DOMAIN = {"schema", "migration", "approval", "proposal", "publication", "release", "deploy", "process"}
 ARROWS = {
     "errors": set[str](),
     "redaction": set[str](),
@@ -22,6 +22,7 @@ ARROWS = {
     "migration": FREE | {"schema"},
     "approval": FREE | {"schema"},
     "proposal": FREE,
+    "publication": FREE | {"schema", "migration", "proposal"},
     "release": FREE | {"schema"},
     "deploy": FREE | {"schema"},
     "process": FREE | {"schema", "migration", "approval", "release", "deploy"},
