@@ -1,0 +1,313 @@
+"""The databases of the sites and the replication between them: the section ``sites`` of the configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from consdb_actions.errors import InputError
+
+__all__ = ["DEFAULT_SITES", "Part", "Replication", "Site", "Sites", "Writer", "sites_from_mapping"]
+
+Part = Literal["test", "publisher", "replica", "development"]
+"""What a database is for: tests, the one that is written to, its replica, or development at the replica."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One database.
+
+    Attributes
+    ----------
+    id
+        Its name in commands, such as ``summit``.
+    title
+        Its name for people.
+    part
+        What it is for.
+    schemas
+        Patterns of the schemas that it holds.
+    host, database, user
+        How its owner's role reaches it; no host where that is not known to everybody.
+    environments
+        Environments of Phalanx whose services read it.
+    attest
+        The step that its migration completes, as in ``/consdb done STEP``; empty for none.
+    channel
+        Where work on it is announced.
+    administrators
+        Who may do what the owner's role may not.
+    """
+
+    id: str
+    title: str
+    part: Part
+    schemas: tuple[str, ...] = ("cdb_*",)
+    host: str = ""
+    database: str = "exposurelog"
+    user: str = "oods"
+    environments: tuple[str, ...] = ()
+    attest: str = ""
+    channel: str = "#consolidated-database"
+    administrators: str = "the database administrators"
+
+    @property
+    def url(self) -> str:
+        """Address of the database, without a password; empty where the host is not known."""
+        return f"postgresql://{self.user}@{self.host}/{self.database}" if self.host else ""
+
+    def holds(self, schema: str) -> bool:
+        """Tell whether it has a schema."""
+        return any(fnmatchcase(schema, pattern) for pattern in self.schemas)
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """The logical replication from the publisher to the replica.
+
+    Attributes
+    ----------
+    publication, subscription
+        Their names. The slot at the publisher is called like the subscription.
+    role
+        The role with which the replica reads the publisher.
+    schemas
+        Patterns of the schemas whose tables are published.
+    ticket
+        Where administrators of the publisher are asked.
+    files
+        Where the SQL of the publication is kept.
+    rebuild
+        Where the list stands of tables to truncate when the replica is built anew.
+    """
+
+    publication: str = "usdfpub"
+    subscription: str = "usdf_exposurelog"
+    role: str = "replicauser"
+    schemas: tuple[str, ...] = ("cdb_*",)
+    ticket: str = "the IT project in Jira"
+    files: str = "slaclab/rubin-usdf-summit-db-replica-deploy, overlays/prod-logical-replication/summit-sql"
+    rebuild: str = "lsst/df-ops, docs/usdf-applications/qa/summit-db-replica/procedures.rst"
+
+    def covers(self, schema: str) -> bool:
+        """Tell whether tables of a schema are published."""
+        return any(fnmatchcase(schema, pattern) for pattern in self.schemas)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What writes to tables, and how it is stopped and started.
+
+    Attributes
+    ----------
+    tables
+        Pattern of ``schema.table``.
+    name
+        What it is called.
+    part
+        At which kind of site it runs.
+    stop, start
+        Commands; empty where people have to be asked.
+    """
+
+    tables: str
+    name: str
+    part: Part = "publisher"
+    stop: str = ""
+    start: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sites:
+    """All databases, and what the runbook must know besides.
+
+    Attributes
+    ----------
+    databases
+        In the order in which a change reaches them.
+    replication
+        From the publisher to the replica.
+    writers
+        Who writes; of several that match a table, all do.
+    restart
+        The command that restarts pqserver in an environment.
+    lock_timeout, statement_timeout
+        For upgrades, as Postgres writes times.
+    """
+
+    databases: tuple[Site, ...]
+    replication: Replication
+    writers: tuple[Writer, ...]
+    restart: str
+    lock_timeout: str
+    statement_timeout: str
+
+    def site(self, name: str) -> Site:
+        """Return a site by its id, or by the step that it attests.
+
+        Raises
+        ------
+        InputError
+            There is none.
+        """
+        for site in self.databases:
+            if name in (site.id, site.attest):
+                return site
+        raise InputError(
+            f'there is no site "{name}"',
+            remedy="Sites: " + ", ".join(site.id for site in self.databases) + ".",
+        )
+
+    def of(self, part: Part) -> tuple[Site, ...]:
+        """Return the sites that are for one purpose."""
+        return tuple(site for site in self.databases if site.part == part)
+
+    def writing(self, tables: Iterable[str], part: Part) -> tuple[Writer, ...]:
+        """Return who writes to some tables, given as ``schema.table``, at one kind of site."""
+        found = [
+            writer
+            for table in tables
+            for writer in self.writers
+            if writer.part == part and fnmatchcase(table, writer.tables)
+        ]
+        return tuple(dict.fromkeys(found))
+
+
+def _hinfo(instrument: str) -> Writer:
+    scale = f"kubectl --namespace consdb scale deployment/consdb-hinfo-{instrument} --replicas="
+    return Writer(f"cdb_{instrument}.*", f"hinfo for {instrument}", "publisher", f"{scale}0", f"{scale}1")
+
+
+DEFAULT_SITES = Sites(
+    databases=(
+        Site(
+            "bts",
+            "Base Test Stand",
+            "test",
+            host="postgresdb01.ls.lsst.org",
+            database="butler",
+            environments=("base",),
+            attest="bts",
+            channel="#rubinobs-test-planning",
+        ),
+        Site(
+            "usdf-dev",
+            "USDF development database",
+            "development",
+            schemas=("cdb_*", "efd_*"),
+            attest="dev",
+        ),
+        Site(
+            "summit",
+            "Summit",
+            "publisher",
+            host="postgresdb01.cp.lsst.org",
+            environments=("summit",),
+            attest="summit",
+            channel="#summit-announce",
+            administrators="Summit IT",
+        ),
+        Site(
+            "usdf",
+            "USDF",
+            "replica",
+            schemas=("cdb_*", "efd_*"),
+            host="usdf-summitdb-logical-replica-tx.sdf.slac.stanford.edu",
+            environments=("usdfdev", "usdfint", "usdfprod"),
+            attest="usdf",
+            administrators="the USDF database administrators",
+        ),
+    ),
+    replication=Replication(),
+    writers=(
+        _hinfo("latiss"),
+        _hinfo("lsstcomcam"),
+        _hinfo("lsstcam"),
+        Writer("cdb_*.*quicklook", "Rapid Analysis"),
+        Writer("efd_*.*", "the Transformed EFD job", "replica"),
+    ),
+    restart="kubectl --namespace consdb rollout restart deployment/consdb-pq",
+    lock_timeout="5s",
+    statement_timeout="15min",
+)
+
+
+def sites_from_mapping(values: Mapping[str, Any], *, place: str = "sites") -> Sites:
+    """Build the sites from their section of the configuration.
+
+    The section has been checked against the configuration's JSON Schema. A database with the id of a default
+    one takes from it what it leaves out, and one that is ``false`` is left out; writers replace the default
+    ones as a whole.
+
+    Parameters
+    ----------
+    values
+        The section; an empty one gives `DEFAULT_SITES`.
+    place
+        Where the section stands, for messages.
+
+    Returns
+    -------
+    Sites
+        The sites.
+
+    Raises
+    ------
+    InputError
+        There is no publisher or no replica, or more than one; or a name or a time cannot be written in SQL.
+    """
+    default = DEFAULT_SITES
+    known = {site.id: site for site in default.databases}
+    for identifier, given in values.get("databases", {}).items():
+        if given is False:
+            known.pop(identifier, None)
+            continue
+        base = known.get(identifier, Site(identifier, identifier, given.get("part", "test")))
+        known[identifier] = replace(base, **_fields(given))
+    sites = Sites(
+        databases=tuple(known.values()),
+        replication=replace(default.replication, **_fields(values.get("replication", {}))),
+        writers=tuple(Writer(**writer) for writer in values["writers"])
+        if "writers" in values
+        else default.writers,
+        **{
+            name: str(values.get(name, getattr(default, name)))
+            for name in ("restart", "lock_timeout", "statement_timeout")
+        },
+    )
+    for part in ("publisher", "replica"):
+        if len(found := sites.of(part)) != 1:
+            names = ", ".join(site.id for site in found) or "none"
+            raise InputError(
+                f"one database must be the {part}, and here it is {names}",
+                place=f"{place}.databases",
+                remedy=f"Write `part: {part}` for one of them.",
+            )
+    _check(sites, place)
+    return sites
+
+
+def _check(sites: Sites, place: str) -> None:
+    """Refuse what would be something else in a command or a statement."""
+    for name in ("lock_timeout", "statement_timeout"):
+        if not re.fullmatch(r"\d{1,7}(ms|s|min|h)", getattr(sites, name)):
+            raise InputError(
+                f'"{getattr(sites, name)}" is no time as Postgres writes it',
+                place=f"{place}.{name}",
+                remedy="Write it like 5s or 15min.",
+            )
+    for field in fields(Replication)[:3]:
+        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value := getattr(sites.replication, field.name)):
+            raise InputError(
+                f'"{value}" is no plain name in Postgres',
+                place=f"{place}.replication.{field.name}",
+                remedy="Names here are lower-case letters, digits and underscores.",
+            )
+
+
+def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Take lists as tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
