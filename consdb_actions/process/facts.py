@@ -1,0 +1,308 @@
+"""What is known about a schema change when its steps are looked at.
+
+Facts are plain values without behaviour. They are gathered by :mod:`consdb_actions.adapters.github` and can
+be written to and read from JSON (:mod:`consdb_actions.process.codec`), so that any state can be replayed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from consdb_actions.approval.facts import Account, CommitChange, MarkedComment, PublishedStatus, Team
+from consdb_actions.process.policy import ProcessPolicy
+
+__all__ = [
+    "Approvals",
+    "Comment",
+    "Deployment",
+    "EfdFile",
+    "Facts",
+    "Link",
+    "Migration",
+    "Pull",
+    "Release",
+    "RoleApproval",
+    "SchemaChange",
+    "Setting",
+    "Source",
+    "Trouble",
+]
+
+
+class Source(StrEnum):
+    """What a fact comes from, for saying what could not be read."""
+
+    CONSDB = "consdb"
+    PHALANX = "phalanx"
+    TAGS = "tags"
+    SCHEMAS = "schemas"
+
+
+class Link(StrEnum):
+    """How a pull request in consdb is known to belong to one in sdm_schemas."""
+
+    MARKER = "marker"
+    EFD = "efd"
+    BRANCH = "branch"
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """The pull request in sdm_schemas.
+
+    Attributes
+    ----------
+    number, title, url, author, draft, labels
+        As GitHub shows them.
+    state
+        ``open`` or ``closed``.
+    branch, head
+        Its branch and the newest commit of it.
+    base_branch, base
+        The branch that it is for, and the newest commit of that.
+    created_at, merged_at
+        When it was opened and merged; None when it is not merged.
+    merge_commit
+        The commit that the merge made; empty when it is not merged.
+    committed_at
+        The date in the newest commit.
+    seen_at
+        When a status of ours was first set on the newest commit, which is when it was there at the latest.
+    """
+
+    number: int
+    title: str
+    url: str
+    author: Account | None
+    state: str
+    draft: bool
+    branch: str
+    head: str
+    base_branch: str
+    base: str
+    created_at: datetime
+    merged_at: datetime | None = None
+    merge_commit: str = ""
+    committed_at: datetime | None = None
+    seen_at: datetime | None = None
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RoleApproval:
+    """What the approvals say of one role; `outcome` is a value of `approval.verdict.Outcome`.
+
+    `at` is the earliest moment since which the role may have been filled.
+    """
+
+    id: str
+    title: str
+    outcome: str
+    reason: str = ""
+    by: str = ""
+    at: datetime | None = None
+    url: str = ""
+    eligible: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """The verdict on the approvals; `state` is that of the status ``consdb/approvals``."""
+
+    state: str
+    description: str
+    applicable: bool
+    approved: bool
+    roles: tuple[RoleApproval, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """A schema file that the pull request changes, and the tables that it adds (views are none)."""
+
+    path: str
+    schema: str
+    new_tables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A pull request in consdb that carries the migration.
+
+    Attributes
+    ----------
+    number, url, title, branch, head, state, draft, created_at, merged_at, merge_commit
+        As for `Pull`.
+    link
+        How it is known to belong here.
+    source
+        The commit in sdm_schemas that it was generated from; empty where nothing says so.
+    files
+        Paths that it changes.
+    digest
+        Digest of its revision files: the same as long as the migration is the same.
+    """
+
+    number: int
+    url: str
+    title: str
+    branch: str
+    head: str
+    state: str
+    link: Link
+    created_at: datetime
+    draft: bool = False
+    merged_at: datetime | None = None
+    merge_commit: str = ""
+    source: str = ""
+    files: tuple[str, ...] = ()
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release tag of consdb that holds every migration of this change.
+
+    `at` is the tagger's date, or that of the GitHub release; None for a lightweight tag without either.
+    """
+
+    tag: str
+    commit: str
+    url: str
+    annotated: bool = True
+    at: datetime | None = None
+    release_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A tag that a component had, and since when; None is since before anybody looked."""
+
+    tag: str
+    at: datetime | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A component of an application in one environment, as the default branch of phalanx has it.
+
+    `history` holds its tags, the present one last; `enabled` is false for what is switched off there.
+    """
+
+    application: str
+    environment: str
+    component: str
+    history: tuple[Setting, ...]
+    enabled: bool = True
+    url: str = ""
+
+    @property
+    def tag(self) -> str:
+        """The present tag; empty when none is named."""
+        return self.history[-1].tag if self.history else ""
+
+
+@dataclass(frozen=True, slots=True)
+class EfdFile:
+    """A schema of the transformed EFD on both sides, by the blobs of its file; empty where there is none."""
+
+    schema: str
+    consdb: str
+    here: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment on the pull request that may hold commands."""
+
+    id: int
+    author: Account | None
+    created_at: datetime
+    updated_at: datetime
+    body: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What could not be read, and why; nothing is concluded from what is missing because of it."""
+
+    source: Source
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that the states of the steps rest on.
+
+    Attributes
+    ----------
+    repository, html_url
+        The repository of the pull request, and its address on the web without a slash at the end.
+    now
+        The moment for which designations are looked at.
+    identity
+        Our own account.
+    pull, policy, policy_source, approvals
+        The pull request, the policy with the name of its source, and what the approvals say.
+    schemas
+        The schema files that it changes.
+    changes
+        The schema change at its newest commit, and at the commits that migrations were generated from.
+    migrations
+        Pull requests in consdb, oldest first.
+    releases
+        Release tags that hold all of them, oldest first.
+    newest_release
+        The newest release of consdb, whatever it holds.
+    deployments
+        What is deployed where.
+    weeklies
+        Those tags among the deployed ones that are weekly tags of sdm_schemas and hold the merge.
+    efd_files
+        The changed schemas of the transformed EFD, here and in consdb.
+    teams
+        Members of the teams that the policy names.
+    comments
+        Comments in which ``/consdb`` stands, whoever wrote them.
+    marked
+        Comments that start with our marker.
+    status
+        The newest status ``consdb/ready-to-merge`` of the newest commit.
+    troubles
+        What could not be read.
+    """
+
+    repository: str
+    html_url: str
+    now: datetime
+    identity: Account
+    pull: Pull
+    policy: ProcessPolicy
+    policy_source: str
+    approvals: Approvals
+    schemas: tuple[SchemaChange, ...] = ()
+    changes: tuple[CommitChange, ...] = ()
+    migrations: tuple[Migration, ...] = ()
+    releases: tuple[Release, ...] = ()
+    newest_release: str = ""
+    deployments: tuple[Deployment, ...] = ()
+    weeklies: tuple[str, ...] = ()
+    efd_files: tuple[EfdFile, ...] = ()
+    teams: tuple[Team, ...] = ()
+    comments: tuple[Comment, ...] = ()
+    marked: tuple[MarkedComment, ...] = ()
+    status: PublishedStatus | None = None
+    troubles: tuple[Trouble, ...] = ()
+
+    def trouble(self, source: Source) -> str:
+        """Return why something could not be read; empty when it could."""
+        return "; ".join(trouble.words for trouble in self.troubles if trouble.source is source)
+
+    def change_at(self, sha: str) -> CommitChange | None:
+        """Return the schema change at a commit, or None when it was not looked at."""
+        return next((change for change in self.changes if change.sha == sha), None)

@@ -1,0 +1,211 @@
+"""The small language of comments: ``/consdb VERB …`` at the start of a line, and nothing else.
+
+What is quoted or shown as code is somebody speaking *about* a command, and is no command.
+
+===========================================  ===========================================================
+``/consdb done STEP [note]``                 the step is done
+``/consdb undo STEP [note]``                 it is not done (any more)
+``/consdb rename TABLE.OLD=NEW``             what is renamed, in every form that ``--rename`` takes
+``/consdb regenerate``                       make the migration anew
+``/consdb help``                             what there is to say
+===========================================  ===========================================================
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from consdb_actions.errors import InputError
+from consdb_actions.migration.matching.declarations import parse_declaration
+from consdb_actions.process.steps import STEPS, Step, step_words
+
+__all__ = ["MOST", "Command", "Mistake", "Verb", "commands_in", "mentions_commands"]
+
+MOST = 20
+"""Commands that one comment may hold."""
+
+NOTE = 300
+"""Characters that are kept of a note."""
+
+_SHOWN = 60
+_WORD = "/consdb"
+_LINE = re.compile(r" {0,3}/consdb(?P<rest>(?:[ \t].*)?)", re.IGNORECASE)
+_FENCE = re.compile(r" {0,3}(?P<ticks>`{3,}(?=[^`]*$)|~{3,})")
+_CLOSE = re.compile(r" {0,3}(?P<ticks>`{3,}|~{3,})[ \t]*")
+_QUOTE = re.compile(r" {0,3}>")
+# What HTML hides or shows as code; what stands behind it on its line is at no start of a line any more.
+_HTML = re.compile(r"<!--.*?-->|<(pre|code)\b.*?</\1\s*>", re.IGNORECASE)
+_HTML_OPEN = re.compile(r"<!--|<(?:pre|code)\b", re.IGNORECASE)
+_HTML_END = {
+    "<!--": re.compile(r"-->"),
+    "<pre": re.compile(r"</pre\s*>", re.IGNORECASE),
+    "<code": re.compile(r"</code\s*>", re.IGNORECASE),
+}
+
+
+class Verb(StrEnum):
+    """What can be said."""
+
+    DONE = "done"
+    UNDO = "undo"
+    RENAME = "rename"
+    REGENERATE = "regenerate"
+    HELP = "help"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that was understood.
+
+    Attributes
+    ----------
+    verb
+        What is asked for.
+    text
+        The line as it was written, on one line.
+    step
+        Id of the step; empty where none is meant.
+    note
+        What was said about it.
+    declaration
+        The rename, in the form of ``--rename``.
+    """
+
+    verb: Verb
+    text: str
+    step: str = ""
+    note: str = ""
+    declaration: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A line that was meant as a command and is none; `answer` says what to write instead."""
+
+    text: str
+    answer: str
+
+
+def mentions_commands(body: str) -> bool:
+    """Tell whether a comment may hold a command, without reading it in full."""
+    return _WORD in body.casefold()
+
+
+def commands_in(body: str) -> tuple[Command | Mistake, ...]:
+    """Read the commands of a comment.
+
+    Parameters
+    ----------
+    body
+        The comment, whatever it holds.
+
+    Returns
+    -------
+    tuple
+        What was understood and what was not, in the order of the lines; at most `MOST`, then a mistake.
+    """
+    if not mentions_commands(body):
+        return ()
+    lines = [match["rest"].strip() for line in _spoken(body) if (match := _LINE.fullmatch(line))]
+    found = [_command(rest) for rest in lines[:MOST]]
+    if len(lines) > MOST:
+        found.append(
+            Mistake(
+                _WORD, f"this comment has {len(lines)} commands, and only the first {MOST} of them are read"
+            )
+        )
+    return tuple(found)
+
+
+def _spoken(body: str) -> list[str]:
+    """List the lines that are neither code nor quoted nor hidden."""
+    lines: list[str] = []
+    fence = ""
+    hidden: re.Pattern[str] | None = None
+    quoted = False
+    for line in body.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        if fence:
+            close = _CLOSE.fullmatch(line)
+            if close and close["ticks"][0] == fence[0] and len(close["ticks"]) >= len(fence):
+                fence = ""
+        elif hidden is not None:
+            hidden = None if hidden.search(line) else hidden
+        elif opened := _FENCE.match(line):
+            fence, quoted = opened["ticks"], False
+        else:
+            # A line right below a quotation belongs to it, as long as no blank line ends the paragraph.
+            quoted = bool(_QUOTE.match(line)) or (quoted and bool(line.strip()))
+            shown = _HTML.sub("\ufffd", line)
+            if left_open := _HTML_OPEN.search(shown):
+                shown = shown[: left_open.start()] + "\ufffd"
+                hidden = _HTML_END[left_open[0].casefold()]
+            if not quoted:
+                lines.append(shown)
+    return lines
+
+
+def _command(rest: str) -> Command | Mistake:
+    """Read what follows the word."""
+    text = f"{_WORD} {rest}".strip()
+    if not rest:
+        return Command(Verb.HELP, _WORD)
+    word, arguments = _first(rest)
+    try:
+        verb = Verb(word.casefold())
+    except ValueError:
+        return Mistake(text, _unknown("command", word, list(Verb), list(Verb)))
+    if verb in (Verb.DONE, Verb.UNDO):
+        return _about_step(verb, text, arguments)
+    if verb is Verb.RENAME:
+        return _rename(text, arguments)
+    if arguments:
+        return Mistake(text, f"nothing may follow {verb}; write it alone on its line")
+    return Command(verb, text)
+
+
+def _about_step(verb: Verb, text: str, arguments: str) -> Command | Mistake:
+    """Read a step and a note."""
+    word, note = _first(arguments)
+    attested = [step.id for step in STEPS if step.attested]
+    if not word:
+        return Mistake(text, f"it lacks the step, one of: {', '.join(attested)}")
+    step: Step | None = step_words().get(word.casefold().rstrip(".,;:"))
+    if step is None:
+        known = [word for word, step in step_words().items() if step.attested]
+        return Mistake(text, _unknown("step", word, known, attested))
+    if not step.attested:
+        return Mistake(
+            text,
+            f"nobody has to say that {step.id} is done: {step.evidence}, and this is looked up",
+        )
+    note = " ".join(note.replace("\ufffd", " ").split())
+    return Command(verb, text, step.id, note if len(note) <= NOTE else note[: NOTE - 1] + "…")
+
+
+def _rename(text: str, arguments: str) -> Command | Mistake:
+    """Read a rename, in the forms of ``--rename``."""
+    if not arguments:
+        return Mistake(text, "it lacks what is renamed: TABLE.OLD=NEW")
+    try:
+        declaration = parse_declaration(arguments.strip("`"), "pull request")
+    except InputError as error:
+        return Mistake(text, f"{error.cause}. {error.remedy.removesuffix('.')}")
+    return Command(Verb.RENAME, text, declaration=declaration.text)
+
+
+def _unknown(kind: str, word: str, known: list[str], listed: list[str]) -> str:
+    """Say that a word is not known, with the one that was probably meant and those that there are."""
+    shown = word if len(word) <= _SHOWN else word[: _SHOWN - 1] + "…"
+    near = difflib.get_close_matches(word.casefold(), known, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ";"
+    every = ", ".join(listed)
+    return f'there is no {kind} "{shown}"{meant} {"The" if near else "the"} {kind}s are {every}'
+
+
+def _first(text: str) -> tuple[str, str]:
+    """Split off the first word."""
+    word, *rest = text.split(maxsplit=1) or [""]
+    return word, rest[0] if rest else ""
