@@ -25,7 +25,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from consdb_actions.adapters.autogenerate.engine import Engine
-from consdb_actions.adapters.autogenerate.proving import open_database
 from consdb_actions.adapters.autogenerate.replay import replay, run_source
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.felis import load_schema
@@ -126,7 +125,7 @@ def leave(
     server.create_database(name, template=database)
     problem = ""
     try:
-        with open_database(server, name) as engine:
+        with server.open_database(name) as engine:
             with engine.begin() as connection:
                 if upgrade is None:
                     replay(connection, section, section.revisions()[-1:])
@@ -218,7 +217,7 @@ def judge(case: Case, engine: Engine, section: Section, path: Path, source: str)
     server.create_database(database)
     try:
         target = described(engine, section, path, database)
-        with open_database(server, database) as connections, connections.begin() as connection:
+        with server.open_database(database) as connections, connections.begin() as connection:
             before = read_snapshot(connection, section.schema)
             seed(connection, before, demands=demands_of(before, target))
         our_state, our_rows, _ = leave(server, section, database, source, before)

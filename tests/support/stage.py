@@ -9,7 +9,6 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.operations import Operations
 
-from consdb_actions.adapters.autogenerate.proving import open_database
 from consdb_actions.adapters.autogenerate.replay import migration_context, prepare
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.migration.catalog import Snapshot
@@ -73,7 +72,7 @@ def staged(bench: Workbench, revisions: int = 1) -> Iterator[Stage]:
     """Give a database in which the first revisions have run; it goes at the end."""
     bench.server.create_database("stage")
     try:
-        with open_database(bench.server, "stage") as engine:
+        with bench.server.open_database("stage") as engine:
             stage = Stage(engine, bench)
             stage.upgrade(revisions)
             yield stage

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic.script import Script
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from consdb_actions.adapters.autogenerate.proving import Candidate, open_database, prove
+from consdb_actions.adapters.autogenerate.proving import Candidate, prove
 from consdb_actions.adapters.autogenerate.render import Revision, file_name, render_body, render_revision
 from consdb_actions.adapters.autogenerate.replay import prepare, replay
 from consdb_actions.adapters.autogenerate.section import (
@@ -22,6 +22,7 @@ from consdb_actions.adapters.autogenerate.section import (
     draft_migration,
     plan_upgrade,
     read_database,
+    read_tables,
     views_behind,
 )
 from consdb_actions.adapters.autogenerate.target import build_metadata, create_target
@@ -125,7 +126,7 @@ class Engine:
             )
             if decisions.open_questions:
                 return Generated(replace(first, status="question"), sides)
-            behind = views_behind(before, wanted.views)
+            behind = views_behind(before.state, before.catalog, wanted.views)
             answers = answers_from(
                 decisions,
                 fills=fills,
@@ -198,7 +199,7 @@ class Engine:
         self, database: str, section: Section, revisions: Sequence[Script] | None = None
     ) -> Database:
         """Make a section's history, or some of it, in an empty database, and read the result."""
-        with open_database(self.server, database) as engine:
+        with self.server.open_database(database) as engine:
             with engine.begin() as connection:
                 prepare(connection, section)
                 replay(connection, section, section.revisions() if revisions is None else revisions)
@@ -218,7 +219,7 @@ class Engine:
             and (v.name in tables or v.name in before.catalog.views)
         }
         metadata, columns = build_metadata(loaded, self.shadow, views)
-        with open_database(self.server, database) as engine:
+        with self.server.open_database(database) as engine:
             with engine.begin() as connection:
                 create_target(connection, section, loaded, metadata, views)
             with engine.connect() as connection:
@@ -255,7 +256,7 @@ class Engine:
     ) -> tuple[Draft, Revision | None, str]:
         head = section.head()
         down = head.revision if head else None
-        with open_database(self.server, database) as engine, engine.connect() as connection:
+        with self.server.open_database(database) as engine, engine.connect() as connection:
             transaction = connection.begin()
 
             def body(upgrade: Plan, downgrade: Plan) -> dict[str, Any]:
@@ -315,9 +316,10 @@ class Engine:
 
         def find_again(connection: sa.Connection) -> tuple[str, ...]:
             casts = self._casts(connection)
-            behind = views_behind(read_database(connection, section.schema), wanted.views)
-            again = Answers(on_question="proceed", repair_views=frozenset(behind))
-            return tuple(describe(op) for op in plan_upgrade(connection, section, wanted, again, casts).ops)
+            now = read_tables(connection, section.schema)
+            again = Answers(on_question="proceed", repair_views=frozenset(views_behind(*now, wanted.views)))
+            plan = plan_upgrade(connection, section, *now, wanted, again, casts)
+            return tuple(describe(op) for op in plan.ops)
 
         candidate = Candidate(
             tree=self.tree,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from consdb_actions.migration.seed import demands_of
 
 _MOST = 10
 
-__all__ = ["Candidate", "open_database", "prove"]
+__all__ = ["Candidate", "prove"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Candidate:
     file_name, source
         The revision file.
     database
-        Name of the database that the section's history made; it is copied, never changed.
+        Name of the database that the section's history made; it is used up.
     before, described
         Catalog of that database, and of the one that the schema file describes.
     lost
@@ -74,16 +73,6 @@ class Candidate:
         return {(table, old): new for table, old, new in self.answers.columns}
 
 
-@contextmanager
-def open_database(server: ScratchServer, name: str) -> Iterator[sa.Engine]:
-    """Give an engine whose connections are closed at the end, so that the database can be copied."""
-    engine = sa.create_engine(server.url(name), poolclass=sa.NullPool)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
 def prove(
     server: ScratchServer,
     candidate: Candidate,
@@ -91,7 +80,10 @@ def prove(
     *,
     operator: bool = True,
 ) -> tuple[Check, ...]:
-    """Run a revision up and down on a copy, and compare what it leaves with what it must.
+    """Run a revision up and down, twice, and compare what it leaves with what it must.
+
+    The second time is the operator's own command, on the same rows: it runs only where the first time left
+    everything as it was.
 
     Parameters
     ----------
@@ -109,14 +101,8 @@ def prove(
     tuple of Check
         In the order in which a reader wants them.
     """
-    name = f"{candidate.database}_proof"
-    server.create_database(name, template=candidate.database)
-    checks: list[Check] = []
-    try:
-        with open_database(server, name) as engine:
-            checks += _catalog(engine, candidate, find_again)
-    finally:
-        server.drop_database(name)
+    with server.open_database(candidate.database) as engine:
+        checks = list(_catalog(engine, candidate, find_again))
     if operator and all(check.holds for check in checks):
         checks.append(_operator(server, candidate))
     return tuple(checks)
@@ -201,14 +187,10 @@ def _without(snapshot: Snapshot, empty: frozenset[str]) -> Snapshot:
 
 
 def _operator(server: ScratchServer, candidate: Candidate) -> Check:
-    name = f"{candidate.database}_operator"
-    server.create_database(name, template=candidate.database)
-    try:
-        with temporary_directory() as directory:
-            copy_tree(candidate.tree, candidate.section, (candidate.file_name, candidate.source), directory)
-            return run_operator(directory, candidate.section, server.url(name), candidate.schema_file)
-    finally:
-        server.drop_database(name)
+    url = server.url(candidate.database)
+    with temporary_directory() as directory:
+        copy_tree(candidate.tree, candidate.section, (candidate.file_name, candidate.source), directory)
+        return run_operator(directory, candidate.section, url, candidate.schema_file)
 
 
 def _database_words(error: SQLAlchemyError) -> str:

@@ -27,7 +27,16 @@ from consdb_actions.migration.rewrite.statements import Rename
 from consdb_actions.migration.state import SchemaState
 from consdb_actions.migration.views import ViewRule, behind, kept_view, output_names, projection
 
-__all__ = ["Database", "Draft", "Wanted", "draft_migration", "plan_upgrade", "read_database", "views_behind"]
+__all__ = [
+    "Database",
+    "Draft",
+    "Wanted",
+    "draft_migration",
+    "plan_upgrade",
+    "read_database",
+    "read_tables",
+    "views_behind",
+]
 
 Roles = Mapping[str, tuple[str, ...]]
 """Privileges by role."""
@@ -81,11 +90,12 @@ class Draft:
 
 def read_database(connection: sa.Connection, schema: str) -> Database:
     """Read one state of a schema."""
-    return Database(
-        reflect_state(connection, schema),
-        read_snapshot(connection, schema),
-        reflect_metadata(connection, schema),
-    )
+    return Database(*read_tables(connection, schema), reflect_metadata(connection, schema))
+
+
+def read_tables(connection: sa.Connection, schema: str) -> tuple[SchemaState, Snapshot]:
+    """Read one state of a schema for our own rules, without what only Alembic needs."""
+    return reflect_state(connection, schema), read_snapshot(connection, schema)
 
 
 def draft_migration(
@@ -122,7 +132,8 @@ def draft_migration(
     schema = section.schema
     renames = answers.renames(schema)
     _run(connection, section, renames)
-    upgrade = plan_upgrade(connection, section, wanted, answers, casts)
+    renamed = read_tables(connection, schema) if renames else (before.state, before.catalog)
+    upgrade = plan_upgrade(connection, section, *renamed, wanted, answers, casts)
     if upgrade.questions or not upgrade.ops:
         return Draft(upgrade, Plan(), before)
     _undo(connection, section, renames)
@@ -135,14 +146,18 @@ def draft_migration(
 def plan_upgrade(
     connection: sa.Connection,
     section: Section,
+    state: SchemaState,
+    catalog: Snapshot,
     wanted: Wanted,
     answers: Answers,
     casts: frozenset[tuple[str, str]],
 ) -> Plan:
-    """Plan what leads from the connection's database, renames already done there, to the wanted one."""
+    """Plan what leads from the connection's database to the wanted one.
+
+    ``state`` and ``catalog`` are what :func:`read_tables` reads there, with renames already done.
+    """
     schema = section.schema
     renames = answers.renames(schema)
-    state, catalog = reflect_state(connection, schema), read_snapshot(connection, schema)
     facts = Facts(
         schema=schema,
         direction="upgrade",
@@ -176,7 +191,7 @@ def _plan_downgrade(
     back = answers.reversed()
     renames = back.renames(schema)
     _run(connection, section, renames)
-    state, catalog = reflect_state(connection, schema), read_snapshot(connection, schema)
+    state, catalog = read_tables(connection, schema)
     views = {name: kept_view(view) for name, view in before.catalog.views.items()}
     facts = Facts(
         schema=schema,
@@ -263,13 +278,12 @@ def _new_table_grants(state: SchemaState, wanted: Wanted, catalog: Snapshot) -> 
     return {name: grants for name in wanted.database.state.tables if name not in state.tables}
 
 
-def views_behind(before: Database, rules: Mapping[str, ViewRule]) -> dict[str, ViewRule]:
+def views_behind(state: SchemaState, catalog: Snapshot, rules: Mapping[str, ViewRule]) -> dict[str, ViewRule]:
     """Return the configured views that show other columns than their table has already."""
-    tables = before.state.tables
     return {
         name: rule
         for name, rule in rules.items()
-        if name in before.catalog.views
-        and rule.table in tables
-        and behind(before.catalog.views[name], rule, list(tables[rule.table].columns))
+        if name in catalog.views
+        and rule.table in state.tables
+        and behind(catalog.views[name], rule, list(state.tables[rule.table].columns))
     }
