@@ -186,7 +186,7 @@ def test_only_commits_with_account_and_trailer_are_ours(place: Place, how: str) 
         "branch": {"author": OURS, "message": "x\n\nConsdb-Actions-Branch: deploy/DM-2/summit"},
         "unknown": {"author": "po-1", "message": f"x\n\nConsdb-Actions-Branch: {BRANCH}"},
     }[how]
-    place.world.commit(place.repo, BRANCH, {"new.txt": "x\n"}, **values)  # type: ignore[arg-type]
+    place.world.commit(place.repo, BRANCH, {"new.txt": "x\n"}, **values)
     if how == "unknown":
         place.world.delete_user("po-1")
     with pytest.raises(CheckFailed, match=r"new\.txt"):
