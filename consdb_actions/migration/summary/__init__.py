@@ -1,0 +1,7 @@
+"""What a revision's file does, in words and without running it: for release notes and pull requests."""
+
+from __future__ import annotations
+
+from consdb_actions.migration.summary.script import Revision, read_revision
+
+__all__ = ["Revision", "read_revision"]

@@ -1,0 +1,80 @@
+"""What a revision does, deed by deed, and deeds of the same kind in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["Deed", "sentences"]
+
+_MANY = {
+    "add column": "add {count} columns to {table}",
+    "drop column": "drop {count} columns of {table}",
+    "rename column": "rename {count} columns of {table}",
+    "change type": "change the type of {count} columns of {table}",
+    "nullable": "make {count} columns of {table} nullable",
+    "not null": "make {count} columns of {table} not null",
+    "set default": "set the default of {count} columns of {table}",
+    "drop default": "drop the default of {count} columns of {table}",
+    "describe column": "describe {count} columns of {table}",
+    "add constraint": "add {count} constraints to {table}",
+    "drop constraint": "drop {count} constraints of {table}",
+    "rename constraint": "rename {count} constraints of {table}",
+    "validate constraint": "validate {count} constraints of {table}",
+    "create index": "create {count} indexes on {table}",
+    "drop index": "drop {count} indexes",
+    "rename index": "rename {count} indexes",
+    "describe table": "describe {count} tables",
+    "rename table": "rename {count} tables",
+    "create view": "create {count} views",
+    "drop view": "drop {count} views",
+    "remake view": "remake {count} views",
+    "write": "write rows of {count} tables",
+    "remove": "remove rows of {count} tables",
+}
+"""Kinds that are told together, and how."""
+
+_WHOLE = {"drop column", "rename column", "rename table", "drop view", "remove"}
+"""Kinds of which everything is named: readers of the database must know."""
+_MOST = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One thing that a revision does.
+
+    Attributes
+    ----------
+    kind
+        Deeds of one kind, on one table, can be told in one sentence.
+    table
+        The table that all of them are about; empty where each is about another.
+    item
+        How it is named in a list.
+    words
+        It alone, in words.
+    """
+
+    kind: str
+    table: str
+    item: str
+    words: str
+
+
+def sentences(deeds: Iterable[Deed]) -> tuple[str, ...]:
+    """Tell deeds in their order, those of one kind where the first of them stands, and none twice."""
+    groups: dict[tuple[str, str], list[Deed]] = {}
+    for deed in dict.fromkeys(deeds):
+        key = (deed.kind, deed.table) if deed.kind in _MANY else (deed.words, "")
+        groups.setdefault(key, []).append(deed)
+    return tuple(_sentence(group) for group in groups.values())
+
+
+def _sentence(group: list[Deed]) -> str:
+    first = group[0]
+    if len(group) == 1:
+        return first.words
+    items = [deed.item for deed in group]
+    if len(items) > _MOST and first.kind not in _WHOLE:
+        items = [*items[:_MOST], f"and {len(group) - _MOST} more"]
+    return f"{_MANY[first.kind].format(count=len(group), table=first.table)}: {', '.join(items)}"

@@ -1,0 +1,165 @@
+"""A revision's file, read as data (rule S2)."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from consdb_actions.migration.summary.deeds import Deed, sentences
+from consdb_actions.migration.summary.literals import UnknownValueError, arguments, value
+from consdb_actions.migration.summary.operations import CALLS, deeds_of_call
+from consdb_actions.migration.summary.sql import deeds_of_sql
+
+__all__ = ["Revision", "read_revision"]
+
+LIMIT = 2_000_000
+"""Characters that a file may have; the longest real one has about 300,000."""
+LOOP = 100
+"""Items of a loop that is followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A revision.
+
+    Attributes
+    ----------
+    id
+        Its identifier; empty where the file names none.
+    title
+        The first line of its message.
+    operations
+        What its upgrade does, in words.
+    """
+
+    id: str
+    title: str
+    operations: tuple[str, ...]
+
+
+def read_revision(text: str) -> Revision:
+    """Read a revision's file without running anything of it.
+
+    Parameters
+    ----------
+    text
+        The file.
+
+    Returns
+    -------
+    Revision
+        What could be read; code that is no plain ``op`` call is named by its line.
+    """
+    try:
+        if len(text) > LIMIT:
+            raise ValueError
+        tree = ast.parse(text)
+        names = dict(_assigned(tree.body))
+        upgrade = next(
+            (item for item in tree.body if isinstance(item, ast.FunctionDef) and item.name == "upgrade"), None
+        )
+        deeds = tuple(_deeds(upgrade.body, names)) if upgrade is not None else ()
+        message = (ast.get_docstring(tree) or "").partition("\n")[0].strip()
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Revision("", "", ("what it does cannot be read from its file",))
+    return Revision(str(names.get("revision") or ""), message, sentences(_without_echoes(deeds)))
+
+
+def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, Any]]:
+    """Yield names that stand for a plain value."""
+    known: dict[str, Any] = {}
+    for statement in body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=node):
+                pass
+            case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as node):
+                pass
+            case _:
+                continue
+        try:
+            known[name] = value(node, known)
+        except UnknownValueError:
+            known.pop(name, None)
+    yield from known.items()
+
+
+def _deeds(body: list[ast.stmt], names: dict[str, Any], *, looping: bool = False) -> Iterator[Deed]:
+    """Yield what statements do, also inside of conditions and loops; a loop in a loop is not followed."""
+    names = {**names, **dict(_assigned(body))}
+    for statement in body:
+        match statement:
+            case ast.Pass() | ast.Assign() | ast.AnnAssign() | ast.Return() | ast.Import() | ast.ImportFrom():
+                continue
+            case ast.Expr(value=ast.Constant()):
+                continue
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr=name)) as call):
+                yield from _called(name, call, names)
+            case ast.With():
+                yield from _deeds(statement.body, names, looping=looping)
+            case ast.For(target=ast.Name(id=name)) if not looping and (items := _items(statement, names)):
+                for item in items:
+                    yield from _deeds(statement.body, {**names, name: item}, looping=True)
+            case ast.For() | ast.If() | ast.While() | ast.Try():
+                yield _own_code(statement)
+                inner = [
+                    item for part in ("body", "orelse", "finalbody") for item in getattr(statement, part, [])
+                ]
+                yield from _deeds(inner, names, looping=looping)
+            case _:
+                yield _own_code(statement)
+
+
+def _items(loop: ast.For, names: dict[str, Any]) -> list[Any]:
+    """Return what a loop runs over, where it is a short list of plain values; else nothing."""
+    try:
+        items = value(loop.iter, names)
+    except UnknownValueError:
+        return []
+    items = list(items) if isinstance(items, list | dict) and not loop.orelse else []
+    return items if len(items) <= LOOP else []
+
+
+def _own_code(statement: ast.stmt) -> Deed:
+    words = f"run Python code of its own (line {statement.lineno})"
+    return Deed("other", "", words, words)
+
+
+def _called(name: str, call: ast.Call, names: dict[str, Any]) -> tuple[Deed, ...]:
+    """Return what a call of ``op`` does."""
+    # No plain values, or ones that Alembic would not take: then the script will say so when it runs.
+    with contextlib.suppress(Exception):
+        positional, named = arguments(call, names)
+        if name == "execute" and positional and isinstance(positional[0], str):
+            return deeds_of_sql(positional[0], call.lineno)
+        if name in CALLS:
+            return deeds_of_call(name, positional, named)
+    what = "SQL that the script puts together" if name == "execute" else f"op.{name}"
+    words = f"run {what} (line {call.lineno})"
+    return (Deed("other", "", words, words),)
+
+
+def _without_echoes(deeds: tuple[Deed, ...]) -> Iterator[Deed]:
+    """Tell a view that is dropped and created as one that is remade.
+
+    Grants on what the script itself makes, and the names of its views' columns, are a part of making it.
+    """
+    created = {deed.item for deed in deeds if deed.kind == "create view"}
+    dropped = {deed.item for deed in deeds if deed.kind == "drop view"}
+    made = created | {
+        deed.words.split()[2]
+        for deed in deeds
+        if deed.words.startswith(("create table ", "create sequence "))
+    }
+    for deed in deeds:
+        if deed.kind == "drop view" and deed.item in created:
+            continue
+        if (deed.kind == "grant" and deed.table in made) or (
+            deed.kind == "rename column" and deed.table in created
+        ):
+            continue
+        if deed.kind == "create view" and deed.item in dropped:
+            deed = replace(deed, kind="remake view", words=f"remake view {deed.item}")
+        yield deed
