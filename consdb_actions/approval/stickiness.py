@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from consdb_actions.approval.facts import UNCHANGED, Change, CommitChange, Facts
 from consdb_actions.approval.policy import Concern, Role
 
-__all__ = ["Stickiness", "stickiness"]
+__all__ = ["Stickiness", "differences", "stickiness"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def stickiness(facts: Facts, role: Role, sha: str | None) -> Stickiness:
         return Stickiness(False, f"the newest commit {head[:8]} could not be read: {_problem(now)}")
     if then is None or then.problem:
         return Stickiness(False, f"commit {sha[:8]} can no longer be read: {_problem(then)}")
-    differing = _differences(role, then, now)
+    differing = differences(role, then, now)
     if differing:
         return Stickiness(False, f"since commit {sha[:8]} the change differs in {', '.join(differing)}")
     what = "schema change" if Concern.TEXT in role.concerns else "structure of the schema change"
@@ -57,7 +57,7 @@ def stickiness(facts: Facts, role: Role, sha: str | None) -> Stickiness:
     return Stickiness(True, f"for commit {where} with the same {what}", kept=True)
 
 
-def _differences(role: Role, then: CommitChange, now: CommitChange) -> list[str]:
+def differences(role: Role, then: CommitChange, now: CommitChange) -> list[str]:
     """Name the files, and the parts in them, by which two changes differ for a role."""
     before = {change.path: change for change in then.changes}
     after = {change.path: change for change in now.changes}

@@ -137,12 +137,16 @@ class Migration:
         As for `Pull`.
     link
         How it is known to belong here.
+    committed_at
+        The date in its newest commit.
     source
         The commit in sdm_schemas that it was generated from; empty where nothing says so.
     files
         Paths that it changes.
     digest
         Digest of its revision files: the same as long as the migration is the same.
+    asked
+        The newest comment whose wishes it fulfils, by its id; 0 where nothing says so.
     """
 
     number: int
@@ -156,9 +160,21 @@ class Migration:
     draft: bool = False
     merged_at: datetime | None = None
     merge_commit: str = ""
+    committed_at: datetime | None = None
     source: str = ""
     files: tuple[str, ...] = ()
     digest: str = ""
+    asked: int = 0
+
+    @property
+    def merged(self) -> bool:
+        """Whether it is merged."""
+        return self.merged_at is not None
+
+    @property
+    def live(self) -> bool:
+        """Whether it is open or merged; one that was closed without a merge is nobody's migration."""
+        return self.merged or self.state == "open"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,278 @@
+"""What people have said in comments, and what counts of it (rule P1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from consdb_actions.approval.facts import Account
+from consdb_actions.process.facts import Comment, Facts
+from consdb_actions.process.language import Command, Mistake, Verb, commands_in
+from consdb_actions.process.memory import (
+    Binding,
+    Memo,
+    change_digest,
+    migration_digest,
+    recall,
+)
+from consdb_actions.process.roster import attesters, holders
+from consdb_actions.process.steps import BY_ID, CONTRIBUTOR
+
+__all__ = ["Attestation", "Heard", "Listening", "Outcome", "listen", "present_binding"]
+
+
+_TOO_LATE = (("!", ""),)
+"""Remembered of a comment that had been edited before it was read."""
+
+
+class Outcome(StrEnum):
+    """What became of a command."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One command of one comment.
+
+    Attributes
+    ----------
+    comment
+        The comment.
+    actor
+        Who wrote it.
+    said
+        The command, or the mistake.
+    outcome
+        What became of it.
+    answer
+        Why it was rejected, or what else is to be said about it; may be empty.
+    binding
+        What it is about; None where that does not matter.
+    """
+
+    comment: Comment
+    actor: Account
+    said: Command | Mistake
+    outcome: Outcome
+    answer: str = ""
+    binding: Binding | None = None
+
+    @property
+    def step(self) -> str:
+        """The step that it is about; empty for none."""
+        return self.said.step if isinstance(self.said, Command) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """Somebody says that a step is done: who, when, at which commit."""
+
+    step: str
+    by: str
+    at: datetime
+    note: str
+    url: str
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """All that was said.
+
+    Attributes
+    ----------
+    heard
+        Every command, oldest first.
+    attestations
+        Those that stand, by step, oldest first: accepted, and not undone.
+    undone
+        The last word on a step, where that is ``undo``.
+    memos
+        What is to be remembered of each comment that was read.
+    """
+
+    heard: tuple[Heard, ...]
+    attestations: dict[str, tuple[Attestation, ...]]
+    undone: dict[str, Heard]
+    memos: tuple[Memo, ...]
+
+
+def present_binding(facts: Facts) -> Binding:
+    """Return the state of things now."""
+    head = facts.pull.head
+    return Binding(head, change_digest(facts.change_at(head)), migration_digest(facts))
+
+
+def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
+    """Go through all comments in the order in which they were written.
+
+    Parameters
+    ----------
+    facts
+        The facts; their comments may come in any order.
+    applicable
+        Ids of the steps that apply to the change.
+
+    Returns
+    -------
+    Listening
+        What was said and what counts.
+    """
+    memory = recall(facts)
+    heard: list[Heard] = []
+    memos: list[Memo] = []
+    attestations: dict[str, list[Attestation]] = {}
+    undone: dict[str, Heard] = {}
+    for comment in sorted(facts.comments, key=lambda item: (item.created_at, item.id)):
+        if comment.author is None or comment.author.bot or facts.identity.same_as(comment.author):
+            continue
+        memo = memory.get(comment.id)
+        binding = memo.binding if memo else _binding_now(facts, comment)
+        found = [
+            _judge(facts, comment, comment.author, said, binding, applicable) for said in _said(comment, memo)
+        ]
+        for index, item in enumerate(found):
+            found[index] = _carry_out(item, attestations, undone)
+        if found:
+            heard += found
+            memos.append(_memo(comment, binding, found, memo))
+    return Listening(
+        tuple(heard),
+        {step: tuple(items) for step, items in attestations.items() if items},
+        undone,
+        tuple(memos),
+    )
+
+
+def _said(comment: Comment, memo: Memo | None) -> list[Command | Mistake]:
+    """Read the commands; an edit counts for nothing, because anybody who may write here can make one."""
+    now = list(commands_in(comment.body))
+    if now and (memo.said == _TOO_LATE if memo else comment.updated_at > comment.created_at):
+        return [Mistake(now[0].text, "this comment was edited before it was read; write a new one")]
+    if memo is not None and _pairs(now) != memo.said:
+        kept: list[Command | Mistake] = [
+            _remembered(*pair) for pair in memo.said if pair[0] not in ("?", "!")
+        ]
+        words = "this comment was edited after it was read, which changes nothing; write a new one"
+        return [*kept, Mistake("/consdb", words)]
+    return now
+
+
+def _remembered(verb: str, argument: str) -> Command | Mistake:
+    """Make a command of what was remembered of it."""
+    try:
+        kind = Verb(verb)
+    except ValueError:
+        return Mistake(f"/consdb {verb}", "it is not known any more what this said; write a new comment")
+    text = f"/consdb {kind} {argument}".strip()
+    if kind in (Verb.DONE, Verb.UNDO):
+        if argument not in BY_ID:
+            return Mistake(text, "there is no such step any more")
+        return Command(kind, text, argument)
+    return Command(kind, text, declaration=argument)
+
+
+def _pairs(said: list[Command | Mistake]) -> tuple[tuple[str, str], ...]:
+    """Put commands as they are remembered."""
+    return tuple(
+        (item.verb.value, item.step or item.declaration) if isinstance(item, Command) else ("?", "")
+        for item in said
+    )
+
+
+def _binding_now(facts: Facts, comment: Comment) -> Binding:
+    """Bind a comment that is read for the first time; without a commit where a push may have come between.
+
+    A commit was there when the comment was written, if a status of ours had been set on it by then. Where
+    there is none, the commit's own date has to do.
+    """
+    now = present_binding(facts)
+    arrived = [facts.pull.seen_at or facts.pull.committed_at]
+    arrived += [item.committed_at for item in facts.migrations if item.live and item.committed_at]
+    if any(moment is None or moment > comment.created_at for moment in arrived):
+        return Binding("", "", "")
+    return now
+
+
+def _judge(
+    facts: Facts,
+    comment: Comment,
+    actor: Account,
+    said: Command | Mistake,
+    binding: Binding,
+    applicable: frozenset[str],
+) -> Heard:
+    """Decide whether a command is accepted."""
+    if isinstance(said, Mistake):
+        return Heard(comment, actor, said, Outcome.REJECTED, said.answer)
+    if said.verb is Verb.HELP:
+        return Heard(comment, actor, said, Outcome.ACCEPTED)
+    day = comment.created_at.date()
+    if said.verb in (Verb.DONE, Verb.UNDO):
+        step = BY_ID[said.step]
+        if step.id not in applicable:
+            return Heard(comment, actor, said, Outcome.REJECTED, f"{step.id} is no step of this change")
+        people = attesters(facts, step, day)
+        what = f"attest to {step.id}"
+    else:
+        roles = (*facts.policy.rule(BY_ID["generate"]).attested_by, CONTRIBUTOR)
+        people = holders(facts, roles, day)
+        what = f"ask for {'a rename' if said.verb is Verb.RENAME else 'a new migration'}"
+    if not people.has(actor):
+        if people.problems:
+            why = f"who may {what} is not known now: {'; '.join(people.problems)}"
+            return Heard(comment, actor, said, Outcome.UNDECIDED, why)
+        who = ", ".join(people.people) or "nobody, until the configuration names people"
+        return Heard(
+            comment, actor, said, Outcome.REJECTED, f"{actor.login} may not {what}. Those who may: {who}"
+        )
+    if said.verb is Verb.DONE and not binding.sha:
+        words = "a push came at about the same time, so it is not certain what this is about; say it again"
+        return Heard(comment, actor, said, Outcome.REJECTED, words)
+    return Heard(comment, actor, said, Outcome.ACCEPTED, binding=binding)
+
+
+def _carry_out(item: Heard, attestations: dict[str, list[Attestation]], undone: dict[str, Heard]) -> Heard:
+    """Let an accepted command have its effect, and say so where it has none."""
+    if item.outcome is not Outcome.ACCEPTED or not isinstance(item.said, Command):
+        return item
+    step = item.said.step
+    standing = attestations.setdefault(step, []) if step else []
+    if item.said.verb is Verb.UNDO:
+        answer = "" if standing else f"{step} was not done, so nothing changes"
+        standing.clear()
+        undone[step] = item
+        return _answered(item, answer)
+    if item.said.verb is not Verb.DONE or item.binding is None:
+        return item
+    same = next((old for old in standing if old.binding == item.binding), None)
+    undone.pop(step, None)
+    standing.append(
+        Attestation(
+            step, item.actor.login, item.comment.created_at, item.said.note, item.comment.url, item.binding
+        )
+    )
+    if same is not None:
+        return _answered(item, f"{same.by} said so already on {same.at:%Y-%m-%d}, so nothing changes")
+    return item
+
+
+def _answered(item: Heard, answer: str) -> Heard:
+    """Add what else is to be said."""
+    return Heard(item.comment, item.actor, item.said, item.outcome, answer, item.binding)
+
+
+def _memo(comment: Comment, binding: Binding, found: list[Heard], old: Memo | None) -> Memo:
+    """Note what is to be remembered; a comment that cannot be judged yet gets no reaction."""
+    outcomes = {item.outcome for item in found}
+    reaction = "confused" if Outcome.REJECTED in outcomes else "+1"
+    if Outcome.UNDECIDED in outcomes:
+        reaction = old.reaction if old else ""
+    said = old.said if old else _pairs([item.said for item in found])
+    if old is None and comment.updated_at > comment.created_at:
+        said = _TOO_LATE
+    return Memo(comment.id, binding, said, reaction)

@@ -1,0 +1,143 @@
+"""What is deployed where, as evidence of steps: release, TAP_SCHEMA image, weekly tag."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+from consdb_actions.process.facts import Deployment, Facts, Migration, Source
+from consdb_actions.process.finding import Evidence, Finding, latest, listed
+
+__all__ = [
+    "CONSDB",
+    "CONSDBTAP",
+    "DATALINK",
+    "TAP_SCHEMA",
+    "deployed",
+    "needed",
+    "repinned",
+    "tap_deployed",
+    "ticket_image",
+]
+
+CONSDB, CONSDBTAP = "consdb", "consdbtap"
+"""Applications in phalanx."""
+
+TAP_SCHEMA, DATALINK = "tap-schema", "datalink"
+"""Components of consdbtap."""
+
+Holds = Callable[[str], bool]
+"""Tells whether a tag holds the change."""
+
+
+def ticket_image(branch: str) -> str:
+    """Return the tag of the images that are built from a branch."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", branch)
+
+
+def needed(facts: Facts) -> tuple[str, ...]:
+    """List the components that this change's release has to bring to every environment."""
+    files = [path for item in facts.migrations if item.live for path in item.files]
+    return facts.policy.components(files or [""])
+
+
+def deployed(facts: Facts, migrations: Collection[Migration]) -> Finding:
+    """Say whether a release that holds the migrations is in every environment."""
+    if trouble := facts.trouble(Source.PHALANX):
+        return Finding(False, trouble, unknown=True)
+    if not migrations or not facts.releases:
+        return Finding(False, "")
+    tags = {release.tag for release in facts.releases}
+    families = needed(facts)
+    return _everywhere(
+        facts,
+        facts.policy.environments,
+        lambda item: item.application == CONSDB and item.component.partition(".")[0] in families,
+        tags.__contains__,
+    )
+
+
+def tap_deployed(facts: Facts) -> Finding:
+    """Say whether a TAP_SCHEMA image with the change is in every environment: of its branch, or weekly."""
+    if trouble := facts.trouble(Source.PHALANX):
+        return Finding(False, trouble, unknown=True)
+    image = ticket_image(facts.pull.branch)
+    found = _everywhere(
+        facts,
+        facts.policy.tap_environments,
+        lambda item: item.application == CONSDBTAP and item.component == TAP_SCHEMA,
+        lambda tag: tag == image or tag in facts.weeklies,
+    )
+    if found.done:
+        return found
+    return Finding(False, f"{found.words}; wanted is {image}", found.at, found.by, found.evidence)
+
+
+def repinned(facts: Facts) -> Finding:
+    """Say whether a weekly tag that holds the merge is in every environment, for images and for datalink."""
+    if trouble := facts.trouble(Source.PHALANX) or facts.trouble(Source.TAGS):
+        return Finding(False, trouble, unknown=True)
+    return _everywhere(
+        facts,
+        facts.policy.tap_environments,
+        lambda item: item.application == CONSDBTAP and item.component in (TAP_SCHEMA, DATALINK),
+        facts.weeklies.__contains__,
+    )
+
+
+def _everywhere(
+    facts: Facts, environments: tuple[str, ...], wanted: Callable[[Deployment], bool], holds: Holds
+) -> Finding:
+    """Look at the wanted components in some environments."""
+    there: dict[str, list[Deployment]] = {}
+    behind: list[str] = []
+    moments: list[datetime | None] = []
+    evidence: dict[Evidence, None] = {}
+    for environment in environments:
+        parts = [
+            item
+            for item in facts.deployments
+            if item.environment == environment and item.enabled and wanted(item)
+        ]
+        late = [item for item in parts if not holds(item.tag)]
+        if not parts:
+            behind.append(f"{environment} has nothing of it")
+        elif late:
+            behind.append(f"{environment} has {_tags(late)}")
+        else:
+            there.setdefault(_common(parts), []).extend(parts[:1])
+            moments += [_since(item, holds) for item in parts]
+            evidence.update(
+                dict.fromkeys(Evidence(environment, item.history[-1].url or item.url) for item in parts[:1])
+            )
+    words = [f"{listed([item.environment for item in parts])} at {tag}" for tag, parts in there.items()]
+    return Finding(
+        done=not behind,
+        words="; ".join([*words, *behind]),
+        at=latest(moments) if not behind else None,
+        evidence=tuple(evidence),
+    )
+
+
+def _tags(parts: list[Deployment]) -> str:
+    """Say which tags some components have; those of one family with one tag are said once."""
+    said = dict.fromkeys(
+        f"{item.component.partition('.')[0]} {item.tag or 'without a tag'}" for item in parts
+    )
+    return listed(list(said))
+
+
+def _common(parts: list[Deployment]) -> str:
+    """Name the tag of an environment, or its tags."""
+    return listed(list(dict.fromkeys(item.tag for item in parts)))
+
+
+def _since(item: Deployment, holds: Holds) -> datetime | None:
+    """Return since when a component has had nothing but tags that hold the change."""
+    since = None
+    for setting in reversed(item.history):
+        if not holds(setting.tag):
+            break
+        since = setting.at
+    return since
