@@ -1,0 +1,245 @@
+"""The revisions of a tree on the way from one to another, with what they do; no database is asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic.script import Script as AlembicRevision
+from alembic.util import CommandError
+
+from consdb_actions.adapters.lint_walk import walk_section
+from consdb_actions.adapters.merged_revisions import Changes, revision_changes
+from consdb_actions.adapters.offline_sql import quiet
+from consdb_actions.adapters.tree import Section, Tree
+from consdb_actions.errors import InputError
+from consdb_actions.migration.lint.names import Name
+from consdb_actions.migration.lint.script import Run, Script
+from consdb_actions.migration.lint.state import State
+from consdb_actions.process.runbook_change import Revision, SectionChange
+from consdb_actions.process.runbook_trace import effects_of
+
+__all__ = ["BASE", "Way", "new_ways", "parse_way", "read_change", "resolve"]
+
+BASE = "base"
+"""Where a section stands before its first revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A section with the revisions from which and to which it is to go; empty where they are not said."""
+
+    section: str
+    start: str = ""
+    end: str = ""
+
+
+def parse_way(text: str) -> Way:
+    """Read ``SECTION`` or ``SECTION:FROM..TO``.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+    """
+    name, colon, ends = text.partition(":")
+    start, dots, end = ends.partition("..")
+    if not name or (colon and not (start and dots and end)):
+        raise InputError(
+            f'"{text[:100]}" is no section', place="--section", remedy="Write NAME, or NAME:FROM..TO."
+        )
+    return Way(name, start, end)
+
+
+def new_ways(tree: Tree, sections: Sequence[str], base: str | None) -> list[Way]:
+    """Find the revisions that are new against a branch or commit.
+
+    Parameters
+    ----------
+    tree
+        The tree, a git checkout.
+    sections
+        Sections to look at; all when empty.
+    base
+        What to compare with; the default branch when None.
+
+    Returns
+    -------
+    list of Way
+        One for each section with new revisions.
+
+    Raises
+    ------
+    InputError
+        It cannot be told what is new, or new revisions do not stand together at the end of a history.
+    """
+    chosen = [tree.section(name) for name in sections] or list(tree.sections)
+    changes = revision_changes(tree.root, [section.versions for section in chosen], base)
+    if not changes.base:
+        raise InputError(
+            f"what is new cannot be told: {changes.note}",
+            remedy="Run it in a git checkout, or name revisions: --section NAME:FROM..TO.",
+        )
+    out = []
+    for section in chosen:
+        folder = section.versions.resolve()
+        files = {path for path in changes.new if path.parent == folder}
+        if not files:
+            continue
+        head = section.head()
+        new = [r for r in section.revisions() if Path(r.path).resolve() in files]
+        if head is None or not new:
+            continue
+        start = _down(new[0])
+        way = Way(section.name, start, head.revision)
+        if {r.revision for r in _between(section, start, head.revision)} != {r.revision for r in new}:
+            raise InputError(
+                f"the new revisions of section {section.name} are not the last ones of its history",
+                place=str(section.versions),
+                remedy="Rebase them on the newest merged revision, or name the way: --section NAME:FROM..TO.",
+            )
+        out.append(way)
+    return out
+
+
+def resolve(section: Section, name: str, *, place: str = "--section") -> str:
+    """Return the whole id of a revision; ``base`` and ``head`` are understood.
+
+    Raises
+    ------
+    InputError
+        There is no such revision.
+    """
+    if name == BASE:
+        return BASE
+    if name in ("", "head"):
+        head = section.head()
+        return head.revision if head else BASE
+    try:
+        found = section.scripts.get_revision(name)
+    except CommandError:
+        found = None
+    if found is None:
+        known = ", ".join(r.revision for r in section.revisions())
+        raise InputError(
+            f'section {section.name} has no revision "{name[:60]}"',
+            place=place,
+            remedy=f"Its revisions, oldest first: {known}." if known else "It has none.",
+        )
+    return str(found.revision)
+
+
+def read_change(tree: Tree, section: Section, start: str, end: str) -> SectionChange:
+    """Follow a section's history, and say what the revisions after one and up to another do.
+
+    The revisions themselves are run to get their SQL, as alembic runs them; the tree's modules must be
+    importable.
+
+    Parameters
+    ----------
+    tree
+        The tree.
+    section
+        The section.
+    start, end
+        Whole ids, or ``base``; the first must be an ancestor of the second.
+
+    Returns
+    -------
+    SectionChange
+        The way; without revisions when both are the same.
+
+    Raises
+    ------
+    InputError
+        One is not an ancestor of the other, or a revision cannot be read.
+    """
+    between = _between(section, start, end)
+    wanted = {revision.revision for revision in between}
+    docs = {revision.revision: (revision.doc or "").strip() for revision in between}
+    with _untouched():
+        walked = [
+            script for script, _ in walk_section(tree.root, section, wanted, roles={}, changes=Changes())
+        ]
+    first, last = (walked[0].upgrade.start, walked[-1].upgrade.end) if walked else (None, None)
+    return SectionChange(
+        section=section.name,
+        schema=section.schema,
+        version_table=f"{section.version_schema}.{section.version_table}",
+        start=start,
+        end=end,
+        revisions=tuple(_revision(script, docs[script.revision]) for script in walked),
+        forward=effects_of([script.upgrade for script in walked]),
+        back=effects_of([script.downgrade for script in reversed(walked)]),
+        tables_before=_tables(first),
+        tables_after=_tables(last),
+        columns_before=_columns(first),
+        columns_after=_columns(last),
+    )
+
+
+def _between(section: Section, start: str, end: str) -> list[AlembicRevision]:
+    """Return the revisions after one and up to another, oldest first."""
+    if start == end:
+        return []
+    try:
+        found = list(section.scripts.iterate_revisions(end, start))
+    except CommandError:
+        found = []
+    if not found:
+        raise InputError(
+            f"revision {start} does not come before {end} in section {section.name}",
+            place=str(section.versions),
+            remedy=f"`alembic -n {section.name} history` shows the order.",
+        )
+    return list(reversed(found))
+
+
+def _down(revision: AlembicRevision) -> str:
+    down = revision.down_revision
+    if down is None:
+        return BASE
+    return down if isinstance(down, str) else str(down[0])
+
+
+def _revision(script: Script, words: str) -> Revision:
+    failures = [run.failure for run in script.runs if run.failure is not None]
+    return Revision(
+        script.revision,
+        words.splitlines()[0] if words else "",
+        script.file,
+        _statements(script.upgrade),
+        _statements(script.downgrade),
+        failures[0].words if failures else "",
+    )
+
+
+def _statements(run: Run) -> tuple[str, ...]:
+    return tuple(step.sql for step in run.steps)
+
+
+def _tables(state: State | None) -> tuple[Name, ...]:
+    return tuple(sorted(state.tables)) if state is not None and state.complete else ()
+
+
+def _columns(state: State | None) -> tuple[tuple[Name, tuple[str, ...]], ...]:
+    if state is None:
+        return ()
+    found = [(name, tuple(table.columns)) for name, table in state.tables.items()]
+    found += [(name, view.columns) for name, view in state.views.items() if view.columns is not None]
+    return tuple(sorted(found))
+
+
+@contextmanager
+def _untouched() -> Iterator[None]:
+    """Leave no compiled files in the tree, and show nothing that its code prints."""
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        with quiet():
+            yield
+    finally:
+        sys.dont_write_bytecode = before
