@@ -50,17 +50,24 @@ def moment_or_now(text: str | None, name: str = "--now") -> datetime:
 
 
 @contextmanager
-def github_session(limit: int = 2000) -> Iterator[GitHub]:
+def github_session(limit: int = 2000, variable: str = "GITHUB_TOKEN") -> Iterator[GitHub]:
     """Connect with GITHUB_TOKEN to GITHUB_API_URL, and say at the end on standard error what it cost.
+
+    Parameters
+    ----------
+    limit
+        Calls that the run may make.
+    variable
+        Environment variable whose token is used instead of GITHUB_TOKEN where it is set: for a repository in
+        which the workflow does not run.
 
     Raises
     ------
     InputError
         There is no token, or the address is not one of an API.
     """
-    github = connect(
-        os.environ.get("GITHUB_TOKEN", ""), os.environ.get("GITHUB_API_URL") or DEFAULT_API, limit=limit
-    )
+    token = os.environ.get(variable, "").strip() or os.environ.get("GITHUB_TOKEN", "")
+    github = connect(token, os.environ.get("GITHUB_API_URL") or DEFAULT_API, limit=limit)
     try:
         yield github
     finally:

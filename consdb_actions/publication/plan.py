@@ -30,7 +30,7 @@ __all__ = [
 WITHDRAWN = "<!-- consdb-actions:withdrawn -->"
 """Stands in the text of a pull request that this program closed itself."""
 
-State = Literal["published", "unchanged", "question", "failed", "error", "withdrawn", "moved"]
+State = Literal["published", "unchanged", "question", "failed", "error", "withdrawn", "moved", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ class Publication:
     state
         ``published``; ``unchanged``: no database would change; ``question`` and ``failed``: nothing was
         generated, and the report says why; ``error``: there is not even a report; ``withdrawn``: the pull
-        request was closed or left, as `words` says; ``moved``: the change has a newer commit.
+        request was closed or left, as `words` says; ``moved``: the change has a newer commit; ``nothing``:
+        the event asks for nothing.
     source, commit
         The schema change, and the commit for which this was generated.
     outcome

@@ -1,7 +1,7 @@
 """What a generating job hands over, held against what may be published (rule S3).
 
-The job runs the target tree's own code beside data from a pull request, and holds no rights. Whatever it hands
-over is data from a stranger here.
+The job runs the target tree's own code beside data from a pull request, and holds no rights. Whatever it
+hands over is data from a stranger here.
 """
 
 from __future__ import annotations

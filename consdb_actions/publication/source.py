@@ -120,8 +120,8 @@ def decide_wish(asked: Asked, source: Source, label: str) -> Wish:
     if asked.commit and asked.commit != source.commit:
         return Wish(
             "nothing",
-            f"{source.reference} has moved from {asked.commit[:8]} to {source.commit[:8]} since this was asked "
-            "for. The run for the newest commit makes the migration; where none comes, start one for it.",
+            f"{source.reference} has moved from {asked.commit[:8]} to {source.commit[:8]} since this was "
+            "asked for. The run for the newest commit makes the migration; where none comes, start one.",
         )
     pull = source.pull
     if pull is None:

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from consdb_actions.migration.outcome import Asked, Check, Operation, RunOutcome, SectionOutcome
-from consdb_actions.report.markdown import bullets, code, details, escape, fence, fit, prose, table
+from consdb_actions.report.markdown import (
+    COMMENT_LIMIT,
+    bullets,
+    code,
+    details,
+    escape,
+    fence,
+    fit,
+    prose,
+    table,
+)
 
 __all__ = ["SCHEMA_VERSION", "headline", "render_checked", "render_json", "render_markdown", "render_text"]
 
@@ -76,8 +86,11 @@ def _section_json(section: SectionOutcome) -> dict[str, Any]:
     return data
 
 
-def render_markdown(outcome: RunOutcome) -> str:
-    """Return the report as it stands in a pull request: verdict, questions, table, details folded."""
+def render_markdown(outcome: RunOutcome, *, limit: int = COMMENT_LIMIT) -> str:
+    """Return the report as it stands in a pull request: verdict, questions, table, details folded.
+
+    ``limit`` is the number of characters that it may have; what does not fit is left out as whole parts.
+    """
     blocks = [f"### {escape(headline(outcome))}"]
     for section in outcome.sections:
         blocks += [_question(section, q) for q in section.questions if not q.answered]
@@ -98,7 +111,8 @@ def render_markdown(outcome: RunOutcome) -> str:
     if outcome.server:
         spoly = "" if outcome.spoly == "pg_sphere" else ", with a stand-in for pgSphere's `spoly` type"
         blocks.append(f"<sub>Proven on {escape(outcome.server)}{spoly}.</sub>")
-    return fit(blocks, "*{count} more parts did not fit; the full report is in the job's artifact.*") + "\n"
+    note = "*{count} more parts did not fit; the full report is in the job's artifact.*"
+    return fit(blocks, note, limit=limit) + "\n"
 
 
 def _row(section: SectionOutcome) -> list[str]:

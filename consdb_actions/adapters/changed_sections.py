@@ -1,0 +1,58 @@
+"""Which sections of a tree a change of schema files is about, told without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from consdb_actions.adapters.schema_files import find_schema_file
+from consdb_actions.adapters.schema_yaml import read_bytes, read_yaml
+from consdb_actions.adapters.tree import Section, Tree
+from consdb_actions.errors import InputError
+from consdb_actions.schema.digest import Digest, digest_schema
+
+__all__ = ["changed_sections"]
+
+
+def changed_sections(
+    tree: Tree, schemas: Path, base: Path | None, names: Sequence[str] = ()
+) -> tuple[Section, ...]:
+    """Return the sections that ``migrations generate`` would look at, in the order of the ini file.
+
+    Parameters
+    ----------
+    tree
+        The Alembic tree.
+    schemas, base
+        The schema files after and before the change. Without those before, every section that has a file is
+        returned.
+    names
+        Only these sections, by name or schema.
+
+    Raises
+    ------
+    InputError
+        A folder or a section does not exist, or a schema file cannot be read.
+    """
+    wanted = {tree.section(name).name for name in names}
+    found = []
+    for section in tree.sections:
+        if wanted and section.name not in wanted:
+            continue
+        after = _digest(section, schemas, tree)
+        if after is not None and (base is None or after != _digest(section, base, tree)):
+            found.append(section)
+    return tuple(found)
+
+
+def _digest(section: Section, schemas: Path, tree: Tree) -> Digest | None:
+    """Return the digest of a section's schema; None where there is no file of it."""
+    if not schemas.is_dir():
+        raise InputError(
+            "there is no such directory", place=str(schemas), remedy="Give a checkout of sdm_schemas."
+        )
+    try:
+        path = find_schema_file(section.schema, sdm_schemas=schemas, consdb=tree.root)
+    except InputError:
+        return None
+    return digest_schema(read_yaml(read_bytes(path), source=str(path), expect_name=section.schema).schema)

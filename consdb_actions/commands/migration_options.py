@@ -1,0 +1,89 @@
+"""Options of the commands that are told which schema change is meant."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consdb_actions.adapters.github.migration_events import asked, asked_of_event
+from consdb_actions.commands.options import option
+from consdb_actions.errors import InputError
+from consdb_actions.publication.source import Asked
+
+__all__ = ["LABEL", "SOURCE", "TARGET", "asked_for", "source_options"]
+
+LABEL = "consdb: migrate"
+SOURCE = "lsst/sdm_schemas"
+TARGET = "lsst-dm/consdb"
+MAX_EVENT = 30_000_000
+"""Bytes of an event's payload; GitHub's limit is 25 MB."""
+
+
+def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which schema change is meant."""
+    options = (
+        option(
+            "--repo",
+            metavar="OWNER/NAME",
+            default=SOURCE,
+            show_default=True,
+            help="Repository of the schemas.",
+        ),
+        option("--pr", metavar="N", help="Number of its pull request."),
+        option("--branch", metavar="NAME", help="Branch of it, where there is no pull request."),
+        option("--commit", metavar="SHA", help="Newest commit of that branch or pull request."),
+        option(
+            "--event",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Payload of the event that started the workflow (GITHUB_EVENT_PATH), instead of these.",
+        ),
+        option("--event-name", metavar="NAME", help="Name of that event; GITHUB_EVENT_NAME by default."),
+        option(
+            "--label",
+            default=LABEL,
+            show_default=True,
+            metavar="NAME",
+            help="Label that asks for a migration.",
+        ),
+    )
+    for add in reversed(options):
+        command = add(command)
+    return command
+
+
+def asked_for(
+    number: str | None, branch: str | None, commit: str | None, event: Path | None, event_name: str | None
+) -> Asked:
+    """Read what is asked for: from options, or else from an event.
+
+    Raises
+    ------
+    InputError
+        Neither says it, or one is of another form.
+    """
+    if number or branch:
+        return asked(number, branch, commit, place="--pr" if number else "--branch")
+    if event is None:
+        raise InputError(
+            "it is not said which schema change is meant",
+            remedy="Give --pr, or --branch with --commit, or --event.",
+        )
+    name = event_name or os.environ.get("GITHUB_EVENT_NAME", "")
+    try:
+        if event.stat().st_size > MAX_EVENT:
+            raise InputError("this is too large for an event", place=str(event))
+        payload = json.loads(event.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            "there is no such file", place=str(event), remedy="Give GITHUB_EVENT_PATH."
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"this is not JSON: {str(error)[:200]}", place=str(event), remedy="Give GITHUB_EVENT_PATH."
+        ) from error
+    return asked_of_event(payload, name, place=str(event))

@@ -1,0 +1,62 @@
+"""``consdb-actions migrations plan``."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from consdb_actions.adapters.changed_sections import changed_sections
+from consdb_actions.adapters.runner import Runner
+from consdb_actions.adapters.tree import read_tree
+from consdb_actions.commands.options import format_option, option
+from consdb_actions.report.markdown import bullets, code
+
+__all__ = ["command"]
+
+_DIRECTORY = click.Path(path_type=Path)
+
+
+@click.command(name="plan")
+@option(
+    "--consdb", type=_DIRECTORY, required=True, help="Checkout of lsst-dm/consdb, or a tree of that shape."
+)
+@option(
+    "--sdm-schemas", type=_DIRECTORY, required=True, help="Checkout of lsst/sdm_schemas, or a folder of YAML."
+)
+@option(
+    "--sdm-schemas-base",
+    type=_DIRECTORY,
+    help="The same before the change: sections whose schema is the same in both are left out.",
+)
+@option("--section", "sections", multiple=True, metavar="NAME", help="Only this section; may be repeated.")
+@format_option()
+def command(
+    consdb: Path,
+    sdm_schemas: Path,
+    sdm_schemas_base: Path | None,
+    sections: tuple[str, ...],
+    output_format: str,
+) -> int:
+    """Print the sections whose schema changes, as a matrix for jobs. No database is needed.
+
+    On a runner the outputs are changed, and sections: a JSON list, to be used as
+    matrix: {section: ${{ fromJSON(needs.plan.outputs.sections) }}}.
+    """
+    found = changed_sections(read_tree(consdb), sdm_schemas, sdm_schemas_base, sections)
+    names = [section.name for section in found]
+    rows = [{"section": section.name, "schema": section.schema} for section in found]
+    markdown = bullets(f"{code(s.name)} ({code(s.schema)})" for s in found) or "No schema changes."
+    if output_format == "json":
+        click.echo(json.dumps({"changed": bool(found), "sections": names, "matrix": {"include": rows}}))
+    elif output_format == "markdown":
+        click.echo(markdown)
+    else:
+        click.echo("\n".join(f"{s.name}  {s.schema}" for s in found) or "No schema changes.")
+    runner = Runner.from_environ(os.environ)
+    runner.summary(f"### Sections whose schema changes\n\n{markdown}\n")
+    runner.output("changed", str(bool(found)).lower())
+    runner.output("sections", json.dumps(names))
+    return 0

@@ -1,0 +1,126 @@
+"""``consdb-actions migrations publish``."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import click
+
+from consdb_actions.adapters.runner import Runner
+from consdb_actions.commands.connection import github_session, repository_name
+from consdb_actions.commands.migration_options import TARGET, asked_for, source_options
+from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.publish_run import Publisher
+from consdb_actions.errors import InputError
+from consdb_actions.publication.plan import Publication
+from consdb_actions.report.publication import (
+    render_comment,
+    render_publication_json,
+    render_publication_text,
+)
+
+__all__ = ["command"]
+
+_EXIT = {"question": 1, "failed": 1, "error": 1}
+
+
+@click.command(name="publish")
+@source_options
+@option(
+    "--generated-for",
+    required=True,
+    metavar="SHA",
+    help="Commit of the change for which the result was generated.",
+)
+@option(
+    "--result",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder with report.json and the files, or with such folders; without it only withdrawing is done.",
+)
+@option(
+    "--target",
+    default=TARGET,
+    show_default=True,
+    metavar="OWNER/NAME",
+    help="Repository of the migrations.",
+)
+@option(
+    "--target-label",
+    default="migration",
+    show_default=True,
+    metavar="NAME",
+    help="Label of the pull request with the migration.",
+)
+@format_option()
+def command(
+    repo: str | None,
+    pr: str | None,
+    branch: str | None,
+    commit: str | None,
+    event: Path | None,
+    event_name: str | None,
+    label: str,
+    generated_for: str,
+    result: Path | None,
+    target: str,
+    target_label: str,
+    output_format: str,
+) -> int:
+    """Open or update the draft pull request with generated migrations, or withdraw it.
+
+    Nothing of the result is run. It must hold revisions of the target's sections that are plain operations,
+    and reports that tell of just these. CONSDB_TARGET_TOKEN is the token for the repository of migrations,
+    CONSDB_SOURCE_TOKEN the one for the repository of schemas; each is GITHUB_TOKEN where it is not set.
+    """
+    if not re.fullmatch(r"[0-9a-f]{40}", generated_for, re.ASCII):
+        raise InputError(
+            f"{generated_for[:100]!r} is no commit",
+            place="--generated-for",
+            remedy="Give all 40 hexadecimal digits of its SHA.",
+        )
+    asked = asked_for(pr, branch, commit, event, event_name)
+    runner = Runner.from_environ(os.environ)
+    with (
+        github_session(variable="CONSDB_SOURCE_TOKEN") as schemas,
+        github_session(variable="CONSDB_TARGET_TOKEN") as migrations,
+    ):
+        done = Publisher(
+            schemas,
+            migrations,
+            repository_name(repo),
+            repository_name(target, option="--target"),
+            label,
+            target_label,
+            _run_url(),
+        ).run(asked, generated_for, result)
+    _show(done, output_format, runner)
+    return _EXIT.get(done.state, 0)
+
+
+def _show(done: Publication, output_format: str, runner: Runner) -> None:
+    markdown = render_comment(done)
+    if output_format == "json":
+        click.echo(json.dumps(render_publication_json(done), indent=2, ensure_ascii=False))
+    else:
+        text = render_publication_text(done) if output_format == "text" else markdown
+        click.echo(runner.inert(text))
+    runner.summary(markdown)
+    level = "warning" if done.words or done.kept else "notice"
+    if done.state in _EXIT:
+        level = "error"
+    runner.annotation(level, render_publication_text(done), title="Migration")  # type: ignore[arg-type]
+    runner.output("state", done.state)
+    runner.output("pull-request", str(done.pull.number) if done.pull is not None else "")
+    runner.output("url", done.pull.url if done.pull is not None else "")
+
+
+def _run_url() -> str:
+    """Return the page of this run; empty where there is none."""
+    server, repository = os.environ.get("GITHUB_SERVER_URL", ""), os.environ.get("GITHUB_REPOSITORY", "")
+    run = os.environ.get("GITHUB_RUN_ID", "")
+    if not re.fullmatch(r"https://[a-z0-9.-]+", server) or not run.isdigit() or "/" not in repository:
+        return ""
+    return f"{server}/{repository}/actions/runs/{run}"

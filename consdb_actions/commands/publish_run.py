@@ -1,0 +1,247 @@
+"""A generated migration from the artifact to the pull requests of both repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from consdb_actions.adapters.config_file import parse_config
+from consdb_actions.adapters.github import GitHub, GitHubError
+from consdb_actions.adapters.github.contents import read_file
+from consdb_actions.adapters.github.marked_comment import MarkedComment
+from consdb_actions.adapters.github.migration_source import read_source
+from consdb_actions.adapters.github.migration_target import Target
+from consdb_actions.adapters.github.proposals import Proposal, Proposals
+from consdb_actions.adapters.result_directory import read_result
+from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
+from consdb_actions.migration.outcome import RunOutcome
+from consdb_actions.proposal import blob_sha
+from consdb_actions.publication.marker import COMMENT_MARKER, Marker
+from consdb_actions.publication.naming import Names, name_migration
+from consdb_actions.publication.plan import (
+    Present,
+    Publication,
+    TargetPull,
+    find_pull,
+    is_untouched,
+    may_reopen,
+    plan_files,
+)
+from consdb_actions.publication.result import TargetSection, check_result, join_outcomes
+from consdb_actions.publication.source import Asked, Source, decide_wish
+from consdb_actions.report.publication import render_comment, render_pull
+
+__all__ = ["Publisher", "config_of"]
+
+_DEFAULT_ACCOUNT = "github-actions[bot]"
+_NO_CHECKS = (
+    "GitHub starts no checks on a pull request that a workflow's own token opened. Close and reopen it to "
+    "start them, or give the workflow the token of an app."
+)
+
+
+def config_of(github: GitHub, source: Source) -> Config:
+    """Read the configuration on the default branch of the schemas; what the change says does not count.
+
+    Raises
+    ------
+    InputError
+        It is wrong.
+    GitHubError
+        GitHub refused, or could not be reached within the bounds.
+    """
+    data = read_file(github, source.repository, CONFIG_PATH, source.default)
+    return DEFAULT_CONFIG if data is None else parse_config(data, source=f"{CONFIG_PATH} of {source.default}")
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Publishes what was generated for one change.
+
+    Parameters
+    ----------
+    schemas, migrations
+        Connections to the two repositories; they may have different owners, and so different tokens.
+    repository, target
+        The repositories of schemas and of migrations.
+    label
+        The label that asks for a migration.
+    target_label
+        The label of pull requests with migrations.
+    run_url
+        Page of this run; empty off a runner.
+    """
+
+    schemas: GitHub
+    migrations: GitHub
+    repository: str
+    target: str
+    label: str
+    target_label: str
+    run_url: str = ""
+
+    def run(self, asked: Asked, commit: str, result: Path | None) -> Publication:
+        """Publish, withdraw, or say why nothing is done.
+
+        Parameters
+        ----------
+        asked
+            What the event asks for; what GitHub shows of it is read anew.
+        commit
+            The commit for which the result was generated.
+        result
+            The folder that the generating jobs handed over; None where nothing was to be generated.
+
+        Returns
+        -------
+        Publication
+            What was done.
+
+        Raises
+        ------
+        CheckFailed
+            The result holds what must not be published, or other people's work stands in the way.
+        InputError
+            There is no such change, or no ticket in it.
+        GitHubError
+            GitHub refused, or could not be reached within the bounds. Running again goes on from there.
+        """
+        source = read_source(self.schemas, self.repository, asked)
+        wish = decide_wish(replace(asked, commit=""), source, self.label)
+        patterns = config_of(self.schemas, source).ticket_patterns
+        title = source.pull.title if source.pull else ""
+        names = name_migration(source.branch, title, patterns, place=source.reference)
+        case = _Case(self, asked, source, names, Publication("nothing", source, commit, wish.reason))
+        if wish.deed == "withdraw":
+            done = case.withdraw()
+        elif wish.deed == "generate" and commit != source.commit:
+            done = case.moved()
+        elif wish.deed == "generate" and result is not None:
+            done = case.publish(result)
+        else:
+            done = case.so_far
+        return self._comment(replace(done, run_url=self.run_url))
+
+    def _comment(self, done: Publication) -> Publication:
+        """Tell the people of the schema change; that they cannot be told does not undo what was done."""
+        pull = done.source.pull
+        if pull is None or done.state == "nothing":
+            return done
+        comment = MarkedComment(self.schemas, self.repository, pull.number, COMMENT_MARKER)
+        try:
+            comment.write(render_comment(done), only_update=done.state in ("withdrawn", "moved"))
+        except GitHubError as error:
+            if error.status not in (403, 404):
+                raise
+            words = f"No comment could be written on {done.source.reference}: {error.cause}. {error.remedy}"
+            return replace(done, words=(*done.words, words))
+        return done
+
+
+class _Case:
+    """One change on its way; ``so_far`` is what will be told of it."""
+
+    def __init__(
+        self, publisher: Publisher, asked: Asked, source: Source, names: Names, so_far: Publication
+    ) -> None:
+        self._publisher = publisher
+        self._asked = asked
+        self._source = source
+        self._names = names
+        self.so_far = so_far
+        self._target = Target(publisher.migrations, publisher.target)
+        self._viewer = ""
+
+    def moved(self) -> Publication:
+        """Say that the result is for an older commit."""
+        words = (
+            f"This was generated for commit {self.so_far.commit[:12]}, and the branch is now at "
+            f"{self._source.commit[:12]}. Nothing was published. The run for the newest commit replaces "
+            f"this; where none comes, take the label “{self._publisher.label}” off and set it again."
+        )
+        return replace(self.so_far, state="moved", words=(words,))
+
+    def publish(self, folder: Path) -> Publication:
+        """Check what was handed over, and propose it."""
+        handed = read_result(folder)
+        if handed.logs:
+            return replace(self.so_far, state="error", log="\n".join(handed.logs))
+        base = self._target.default_branch()
+        tip = self._target.tip(base)
+        sections = self._target.sections(tip)
+        outcome = join_outcomes(handed.outcomes, [section.name for section in sections])
+        self.so_far = replace(self.so_far, outcome=outcome)
+        if outcome.verdict == "unchanged":
+            done = self.withdraw()
+            return replace(done, state="unchanged", words=done.words[1:])
+        if outcome.verdict != "changed":
+            return replace(self.so_far, state=outcome.verdict, pull=self._pull())
+        accepted = check_result(handed.files, outcome, sections, self._target.revisions(tip))
+        return self._propose(base, sections, outcome, accepted)
+
+    def _propose(
+        self,
+        base: str,
+        sections: Sequence[TargetSection],
+        outcome: RunOutcome,
+        accepted: Mapping[str, Mapping[str, bytes]],
+    ) -> Publication:
+        pull = self._pull()
+        generated = {path: data for files in accepted.values() for path, data in files.items()}
+        wanted = self._proposal(base, pull, generated)
+        proposals = Proposals(self._publisher.migrations)
+        theirs = proposals.plan(wanted).kept if pull is not None else ()
+        present = self._target.present(base, wanted.branch, theirs) if theirs else Present()
+        files, kept = plan_files(accepted, present, sections)
+        ours = {path: blob_sha(data) for path, data in files.items() if path in generated}
+        marker = Marker(self._source.reference, self._source.commit, ours)
+        body = render_pull(self._source, self._names.ticket, outcome, marker, kept)
+        made = proposals.publish(replace(wanted, files=files, body=body))
+        if made.number is None:
+            words = (f"{self._target.repository} has these revisions already.",)
+            return replace(self.so_far, state="unchanged", words=words)
+        shown = TargetPull(made.number, made.url, wanted.branch, self._own(), body)
+        told = (_NO_CHECKS,) if made.action == "opened" and self._own() == _DEFAULT_ACCOUNT else ()
+        return replace(self.so_far, state="published", pull=shown, action=made.action, kept=kept, words=told)
+
+    def _proposal(self, base: str, pull: TargetPull | None, files: Mapping[str, bytes]) -> Proposal:
+        branch = pull.branch if pull is not None else self._names.branch
+        anew = self._asked.deed in ("", "labeled")
+        title, source = self._names.title, self._source
+        return Proposal(
+            repository=self._target.repository,
+            base=base,
+            branch=branch,
+            files=files,
+            message=f"{title}\n\nGenerated for {source.reference} at {source.commit}.",
+            title=title,
+            body="",
+            draft=True,
+            labels=(self._publisher.target_label,),
+            # On a branch without a pull request of ours, nothing of anybody's is touched.
+            keep=("*",) if pull is not None else (),
+            reopen=pull is None and may_reopen(self._target.closed_pulls(branch), asked_anew=anew),
+        )
+
+    def withdraw(self) -> Publication:
+        """Close the pull request of a migration that is no longer wanted, unless somebody worked on it."""
+        done, why = replace(self.so_far, state="withdrawn"), (self.so_far.reason,)
+        pull = self._pull()
+        if pull is None:
+            return replace(done, words=why)
+        which = f"Pull request {pull.number} of {self._target.repository}"
+        if not is_untouched(pull, self._target.present(self._target.default_branch(), pull.branch)):
+            left = f"{which} is left open, since somebody has edited what was generated."
+            return replace(done, pull=pull, action="left open", words=(*why, left))
+        self._target.close(pull)
+        closed = f"{which} was closed, and its branch removed."
+        return replace(done, pull=pull, action="closed", words=(*why, closed))
+
+    def _pull(self) -> TargetPull | None:
+        return find_pull(self._target.open_pulls(), self._source, self._names.branch, self._own())
+
+    def _own(self) -> str:
+        """Return the login of our own account in the target."""
+        self._viewer = self._viewer or self._publisher.migrations.viewer()
+        return self._viewer

@@ -1,0 +1,196 @@
+"""What is said of a published migration: the pull request's text, the comment, and the summary (rule S5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from consdb_actions.migration.outcome import RunOutcome
+from consdb_actions.publication.marker import Marker
+from consdb_actions.publication.plan import Kept, Publication
+from consdb_actions.publication.source import Source
+from consdb_actions.redaction import redact
+from consdb_actions.report.generation import headline, render_markdown
+from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fence, table
+
+__all__ = ["render_comment", "render_pull", "render_publication_json", "render_publication_text"]
+
+SCHEMA_VERSION = 1
+_ROOM = 2_000
+"""Characters kept free for what stands around the report."""
+_SHOWN = 12_000
+"""Characters of a difference that are shown."""
+
+
+def render_pull(
+    source: Source, ticket: str, outcome: RunOutcome, marker: Marker, kept: tuple[Kept, ...] = ()
+) -> str:
+    """Return the text of the pull request that holds a migration: whose it is, the report, and the proof.
+
+    Parameters
+    ----------
+    source, ticket
+        The schema change.
+    outcome
+        What was generated.
+    marker
+        What the pull request remembers.
+    kept
+        What people edited and what stays.
+    """
+    where = escape(source.repository)
+    what = (
+        f"{where}#{source.pull.number}"
+        if source.pull is not None
+        else f"{where}, branch {code(source.branch)}"
+    )
+    head = [
+        str(marker),
+        f"The migration of {what} at {code(marker.sha[:12])}, for {escape(ticket)}. It is made anew when "
+        "that changes; files that people edit here stay as they are.",
+    ]
+    head += _kept(kept)
+    foot = (
+        "**For the reviewer:** the scripts and the proof are below. Check what is lost and what can go "
+        "wrong; run them at the test stand; then take this out of draft."
+    )
+    room = COMMENT_LIMIT - _ROOM - sum(len(part) for part in head)
+    return "\n\n".join([*head, foot, render_markdown(outcome, limit=room)])
+
+
+def render_comment(publication: Publication) -> str:
+    """Return the comment on the pull request of the schema change: verdict first, details folded."""
+    parts = [f"### Migration: {_verdict(publication)}"]
+    parts += [escape(words) for words in publication.words]
+    parts += _kept(publication.kept)
+    outcome = publication.outcome
+    if outcome is not None and publication.state in ("question", "failed"):
+        room = COMMENT_LIMIT - _ROOM - sum(len(part) for part in parts)
+        parts.append(render_markdown(outcome, limit=room).strip())
+        parts.append(_how_to_answer(publication))
+    elif outcome is not None and outcome.changed:
+        parts.append(_sections(outcome))
+    if publication.log.strip():
+        parts.append(_log(publication.log))
+    foot = f"For commit {code(publication.commit[:12])}"
+    if publication.run_url:
+        foot += f" · [the run]({publication.run_url})"
+    parts.append(f"<sub>{foot}</sub>")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _verdict(publication: Publication) -> str:
+    pull = publication.pull
+    link = f"[{escape(pull.branch)}]({pull.url})" if pull is not None else ""
+    match publication.state:
+        case "published":
+            assert pull is not None
+            assert publication.outcome is not None
+            return f"{link}: {escape(headline(publication.outcome))}"
+        case "unchanged":
+            return "none is needed, since no section's database would change"
+        case "question":
+            return "a question is open"
+        case "failed":
+            return "the proof does not hold"
+        case "error":
+            return "it could not be generated"
+        case "withdrawn":
+            return "withdrawn"
+        case "moved":
+            return "out of date"
+        case "nothing":
+            return "nothing to do"
+
+
+def _how_to_answer(publication: Publication) -> str:
+    if publication.state != "question":
+        return ""
+    return "To answer, put a line such as `consdb: rename TABLE.OLD=NEW` into the text of this pull request."
+
+
+def _sections(outcome: RunOutcome) -> str:
+    rows = []
+    for section in outcome.changed:
+        lost = sum(1 for loss in section.losses if loss.direction == "upgrade")
+        words = "; ".join(escape(op.words) for op in section.upgrade[:3])
+        more = f"; and {len(section.upgrade) - 3} more" if len(section.upgrade) > 3 else ""
+        rows.append(
+            [
+                code(section.name, in_table=True),
+                words + more,
+                str(lost) if lost else "",
+                str(len(section.risks)) if section.risks else "",
+            ]
+        )
+    return table(["section", "what it does", "losses", "risks"], rows)
+
+
+def _kept(kept: tuple[Kept, ...]) -> list[str]:
+    """Say what people edited, and show how that differs from what would be generated now."""
+    if not kept:
+        return []
+    words = (
+        "**Edited by hand and left as it is:** "
+        + ", ".join(code(item.path) for item in kept)
+        + ". Look whether the edit still fits; to have it made anew, take the commit back."
+    )
+    shown = [
+        details(
+            f"How {escape(item.path)} differs from what would be generated now",
+            fence(_cut(redact(item.difference)), "diff"),
+        )
+        for item in kept
+        if item.difference
+    ]
+    return [words, *shown[:4]]
+
+
+def _log(log: str) -> str:
+    """Show the end of what the generator printed, without the runner's own commands."""
+    lines = [line for line in redact(log).splitlines() if not line.lstrip().startswith("::")]
+    return fence(_cut("\n".join(lines[-40:])), "text")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}\n… and more"
+
+
+def render_publication_json(publication: Publication) -> dict[str, Any]:
+    """Return what was done as plain data, as ``schemas/publication.schema.json`` describes it."""
+    pull, source = publication.pull, publication.source
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "state": publication.state,
+        "action": publication.action,
+        "source": source.reference,
+        "commit": publication.commit,
+        "reason": publication.reason,
+        "pull_request": None
+        if pull is None
+        else {"number": pull.number, "url": pull.url, "branch": pull.branch},
+        "sections": [s.name for s in publication.outcome.changed] if publication.outcome else [],
+        "kept": [{"path": item.path, "section": item.section} for item in publication.kept],
+        "notes": list(publication.words),
+    }
+
+
+def render_publication_text(publication: Publication) -> str:
+    """Return what was done for a person at a terminal."""
+    return "\n".join(_lines(publication))
+
+
+def _lines(publication: Publication) -> Iterator[str]:
+    where = f": {publication.pull.url}" if publication.pull is not None else ""
+    yield f"{publication.source.reference} at {publication.commit[:12]}: {publication.state}{where}"
+    if publication.action:
+        yield f"  {publication.action}"
+    if publication.reason:
+        yield f"  {publication.reason}"
+    yield from (f"  {words}" for words in publication.words)
+    yield from (f"  left as it is, edited by hand: {item.path}" for item in publication.kept)
+
+
+def render_wish_markdown(reason: str) -> str:
+    """Return why something is done, or not, for the page that sums up a run."""
+    return f"### Migration\n\n{bullets([escape(reason)])}\n"
