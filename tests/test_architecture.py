@@ -24,7 +24,7 @@ ARROWS = {
     "proposal": FREE,
     "publication": FREE | {"schema", "migration", "proposal"},
     "release": FREE | {"schema"},
-    "deploy": FREE | {"schema"},
+    "deploy": FREE | {"schema", "release"},
     "process": FREE | {"schema", "migration", "approval", "release", "deploy"},
     "report": FREE | DOMAIN,
     "adapters": FREE | DOMAIN | {"config"},

@@ -1,0 +1,84 @@
+"""The order of the stages: which of them are not finished (rule R6)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from consdb_actions.deploy.components import Values, short_names, slots
+from consdb_actions.deploy.policy import DeployPolicy, Stage
+from consdb_actions.deploy.tags import Tag, read_tag
+
+__all__ = ["Waiting", "waiting_before"]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An environment of an earlier stage that does not run the tag, nor a later one.
+
+    Attributes
+    ----------
+    stage, environment
+        Where.
+    tags
+        What its components run instead, by component.
+    """
+
+    stage: str
+    environment: str
+    tags: Mapping[str, str]
+
+    @property
+    def words(self) -> str:
+        """What it runs, such as ``hinfo 26.5.1 and pq 26.6.1``."""
+        by_tag: dict[str, list[str]] = {}
+        for component, tag in self.tags.items():
+            by_tag.setdefault(tag, []).append(component)
+        return " and ".join(
+            f"{', '.join(short_names(components, self.tags))} {tag or 'without a tag'}"
+            for tag, components in by_tag.items()
+        )
+
+
+def waiting_before(
+    policy: DeployPolicy,
+    stage: Stage,
+    app: str,
+    components: Collection[str],
+    tag: Tag,
+    values: Mapping[str, Values],
+) -> tuple[Waiting, ...]:
+    """List the environments that keep the stages before one from being finished.
+
+    Parameters
+    ----------
+    policy
+        The stages.
+    stage
+        The stage that is to be deployed.
+    app, components, tag
+        What is to be deployed.
+    values
+        The values of every environment that has the application.
+
+    Returns
+    -------
+    tuple of Waiting
+        In the order of the stages; components that do not run somewhere are not waited for.
+    """
+    found = []
+    for earlier in policy.stages[: policy.stages.index(stage)]:
+        waiting = []
+        for name in (name for name in earlier.environments if name in values):
+            behind = {
+                slot.component: values[name].tag(slot)
+                for slot in slots(app, values[name])
+                if slot.component in components
+                and values[name].is_enabled(slot)
+                and not read_tag(values[name].tag(slot)).is_at_least(tag)
+            }
+            waiting.append(Waiting(earlier.name, name, behind))
+        unfinished = [item for item in waiting if item.tags]
+        if not (earlier.any_of and len(unfinished) < len(waiting)):
+            found += unfinished
+    return tuple(found)

@@ -1,0 +1,185 @@
+"""What a deployment changes, and whether it may go ahead (rules R3 to R6). A plan explains itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from consdb_actions.deploy.changes import PULL_POLICY, Change, edited
+from consdb_actions.deploy.components import Slot, Values, chosen, datalink_url, slots, values_file
+from consdb_actions.deploy.model import Left, Plan, Refusal, Request
+from consdb_actions.deploy.order import Waiting, waiting_before
+from consdb_actions.deploy.policy import DeployPolicy, Stage
+from consdb_actions.deploy.refusals import refused_order, refused_tag
+from consdb_actions.errors import InputError
+
+__all__ = ["make_plan", "with_found"]
+
+
+def make_plan(policy: DeployPolicy, request: Request, values: Mapping[str, Values]) -> Plan:
+    """Plan a deployment.
+
+    Parameters
+    ----------
+    policy
+        The stages and what is allowed where.
+    request
+        What is asked for.
+    values
+        The values of every environment that has the application.
+
+    Returns
+    -------
+    Plan
+        The plan, with the reasons why it may not go ahead as far as the values files show them; `with_found`
+        adds those that images give.
+
+    Raises
+    ------
+    InputError
+        There is no such stage, environment or component, or a values file cannot be changed.
+    """
+    stage, names, refusals = _where(policy, request, values)
+    wanted = {name: _slots(request, values[name]) for name in names}
+    if not any(wanted.values()):
+        asked = f": {', '.join(request.components)}" if request.components else ""
+        raise InputError(
+            f"{request.app} has no such component at {' and '.join(names)}{asked}",
+            place="--component",
+            remedy="The values files show which there are.",
+        )
+    changes: list[Change] = []
+    files: dict[str, str] = {}
+    for name in names:
+        text, made = edited(request.app, values[name], wanted[name], request.tag, policy.sdm_schemas)
+        changes += made
+        if made:
+            files[values_file(request.app, name)] = text
+    components = tuple(dict.fromkeys(s.component for n in names for s in slots(request.app, values[n])))
+    plan = Plan(request, stage, names, tuple(changes), files, components)
+    if not changes:
+        return replace(plan, left=_left(policy, plan, values))
+    waived, by_tag = refused_tag(policy, plan)
+    waiting: tuple[Waiting, ...] = ()
+    if request.tag.is_fixed or waived:
+        # A test of a branch is no roll-out, and has no order.
+        moving = {c.component for c in changes if c.enabled and c.what != PULL_POLICY}
+        waiting = waiting_before(policy, stage, request.app, moving, request.tag, values)
+    refusals += [*by_tag, *refused_order(request, stage, waiting)]
+    images = [
+        (values[c.environment].image(slot), request.tag.text)
+        for c in changes
+        for slot in wanted[c.environment]
+        if slot.component == c.component and slot.image and c.is_tag
+    ]
+    links = [change for change in changes if change.component == "datalink"]
+    return replace(
+        plan,
+        images=tuple(dict.fromkeys(images)),
+        datalink=datalink_url(policy.sdm_schemas, request.tag.text) if links else "",
+        waiting=waiting,
+        waived=waived,
+        left=_left(policy, plan, values),
+        refusals=tuple(refusals),
+    )
+
+
+def with_found(plan: Plan, missing: tuple[tuple[str, str], ...], *, datalink: bool = True) -> Plan:
+    """Add what the lookups of images and of the datalink snippets have shown (rule R4).
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    missing
+        Those of its images that do not exist.
+    datalink
+        Whether its datalink snippets exist.
+    """
+    refusals = [
+        Refusal(
+            "R4",
+            f"there is no image {image}:{tag}",
+            "Wait until it is built, or check the tag; nothing has been changed.",
+        )
+        for image, tag in missing
+    ]
+    if plan.datalink and not datalink:
+        refusals.append(
+            Refusal(
+                "R4",
+                f"there is no {plan.datalink}",
+                "The release has no datalink snippets; deploy another tag, or --component tap-schema alone.",
+            )
+        )
+    return replace(plan, refusals=(*plan.refusals, *refusals))
+
+
+def _where(
+    policy: DeployPolicy, request: Request, values: Mapping[str, Values]
+) -> tuple[Stage, tuple[str, ...], list[Refusal]]:
+    """Return stage and environments; asking for those of two stages at once is refused."""
+    if bool(request.stage) == bool(request.environments):
+        raise InputError(
+            "say where: a stage or environments, and not both",
+            place="--stage, --env",
+            remedy=f"The stages are {', '.join(stage.name for stage in policy.stages)}.",
+        )
+    if request.stage:
+        stage = policy.stage(request.stage)
+        names = tuple(name for name in stage.environments if name in values)
+        if not names:
+            raise InputError(f"{request.app} runs nowhere in the stage {stage.name}", place="--stage")
+        return stage, names, []
+    stages = [policy.stage_of(name) for name in request.environments]
+    for name in request.environments:
+        if name not in values:
+            raise InputError(
+                f"{request.app} has no values file for {name}",
+                place="--env",
+                remedy=f"It runs at {', '.join(values)}." if values else "",
+            )
+    # In the order of the policy, each once.
+    names = tuple(name for name in policy.environments if name in request.environments)
+    kept = [name for name in names if policy.stage_of(name) is stages[0]]
+    if len(kept) == len(names):
+        return stages[0], names, []
+    others = " and ".join(dict.fromkeys(stage.name for stage in stages))
+    refusal = Refusal(
+        "R3",
+        f"these environments belong to different stages: {others}",
+        "A pull request is for one stage. Run this once for each, in their order.",
+    )
+    return stages[0], names, [refusal]
+
+
+def _slots(request: Request, values: Values) -> tuple[Slot, ...]:
+    """Return the components of an environment that are meant."""
+    found = chosen(slots(request.app, values), request.components)
+    # There are datalink snippets for releases of sdm_schemas only.
+    named = "datalink" in request.components
+    if named and not request.tag.is_fixed:
+        raise InputError(
+            f"there are no datalink snippets for {request.tag.text}",
+            place="--component",
+            remedy="Leave datalink out; it is set with the release that replaces the ticket image.",
+        )
+    return tuple(slot for slot in found if not slot.is_datalink or request.tag.is_fixed)
+
+
+def _left(policy: DeployPolicy, plan: Plan, values: Mapping[str, Values]) -> tuple[Left, ...]:
+    """List what does not run the tag afterwards: here, and in the stages to come."""
+    tag, app = plan.request.tag, plan.request.app
+    changed = {(change.environment, change.component) for change in plan.changes}
+    position = policy.stages.index(plan.stage)
+    found = []
+    for name in policy.environments:
+        later = policy.stages.index(policy.stage_of(name)) > position
+        if name not in values or not (later or name in plan.environments):
+            continue
+        for slot in slots(app, values[name]):
+            has = values[name].tag(slot)
+            same = has == tag.text or (slot.is_datalink and not tag.is_fixed)
+            if (name, slot.component) not in changed and not same and values[name].is_enabled(slot):
+                found.append(Left(name, slot.component, has, later))
+    return tuple(found)

@@ -1,0 +1,115 @@
+"""What a tag of an image says: a release, a week, or something that can change under one's feet."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from consdb_actions.errors import InputError
+from consdb_actions.release.versions import parse_version
+
+__all__ = ["Kind", "Tag", "branch_tag", "check_tag", "read_tag"]
+
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
+_WEEK = re.compile(r"w\.(?P<year>20[0-9]{2})\.(?P<week>[0-9]{1,2})", re.ASCII)
+_NUMBERS = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}", re.ASCII)
+_TICKET = re.compile(r"tickets-(?P<rest>[A-Za-z0-9][A-Za-z0-9._-]*)", re.ASCII)
+
+
+class Kind(StrEnum):
+    """What a tag is."""
+
+    RELEASE = "release"
+    WEEKLY = "weekly"
+    TICKET = "ticket image"
+    MAIN = "main"
+    EMPTY = "empty"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag.
+
+    Attributes
+    ----------
+    text
+        As it is written.
+    kind
+        What it is.
+    order
+        Numbers by which tags of the same kind are in order; empty where there is no order.
+    """
+
+    text: str
+    kind: Kind
+    order: tuple[int, ...] = ()
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the tag names the same image for ever."""
+        return self.kind in (Kind.RELEASE, Kind.WEEKLY)
+
+    def is_older_than(self, other: Tag) -> bool:
+        """Tell whether both are of one kind, and this one comes first."""
+        return self.kind is other.kind and bool(self.order) and self.order < other.order
+
+    def is_at_least(self, other: Tag) -> bool:
+        """Tell whether this is the other tag, or one of its kind that comes after it."""
+        return (
+            self.text == other.text
+            or (bool(self.order) and self.order == other.order)
+            or other.is_older_than(self)
+        )
+
+
+def read_tag(text: str) -> Tag:
+    """Say what a tag is.
+
+    Examples
+    --------
+    >>> read_tag("26.6.2").kind, read_tag("w.2026.18").order, read_tag("tickets-DM-1").kind
+    (<Kind.RELEASE: 'release'>, (2026, 18), <Kind.TICKET: 'ticket image'>)
+    """
+    if not text:
+        return Tag(text, Kind.EMPTY)
+    if version := parse_version(text):
+        return Tag(text, Kind.RELEASE, (version.year, version.month, version.number))
+    if week := _WEEK.fullmatch(text):
+        return Tag(text, Kind.WEEKLY, (int(week["year"]), int(week["week"])))
+    if _NUMBERS.fullmatch(text):
+        # What ConsDB used before calendar versions: all of it comes before them.
+        return Tag(text, Kind.RELEASE, tuple(map(int, text.split("."))))
+    if _TICKET.fullmatch(text):
+        return Tag(text, Kind.TICKET)
+    return Tag(text, Kind.MAIN if text == "main" else Kind.OTHER)
+
+
+def check_tag(text: str) -> Tag:
+    """Read a tag that somebody gave.
+
+    Raises
+    ------
+    InputError
+        No image can have it.
+    """
+    if not _TAG.fullmatch(text):
+        raise InputError(
+            f'"{text[:100]}" is no tag of an image',
+            place="--tag",
+            remedy="Tags are such as 26.6.2, w.2026.18, or tickets-DM-12345 for a branch.",
+        )
+    return read_tag(text)
+
+
+def branch_tag(tag: Tag) -> str:
+    """Return the branch that a ticket image is built from; empty where it is not known.
+
+    Examples
+    --------
+    >>> branch_tag(read_tag("tickets-DM-12345"))
+    'tickets/DM-12345'
+    """
+    match = _TICKET.fullmatch(tag.text)
+    return f"tickets/{match['rest']}" if match else ""

@@ -1,0 +1,237 @@
+"""Values files, changed at the place of one scalar: every other byte stays.
+
+`yaml.compose` says where a scalar stands. After each change the file is read again, and everything in it but
+the one scalar must be as it was.
+"""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from consdb_actions.deploy.reading import STRING, Path, compose, key_text, leaves
+from consdb_actions.errors import InputError
+
+__all__ = ["insert_scalar", "remove_scalar", "set_scalar"]
+
+_VALUE = re.compile(r"[ -~]+")
+_ALIAS = re.compile(r"(?P<before>\s*:\s*)(?P<alias>\*[^\s,\[\]{}]+)")
+
+
+def set_scalar(text: str, path: Path, value: str, *, place: str) -> str:
+    """Write another value at the place of a scalar, in the quotes that it has.
+
+    Parameters
+    ----------
+    text
+        The file.
+    path
+        Keys from the root to the scalar; it must be there, if empty.
+    value
+        The new value: printable ASCII.
+    place
+        Name of the file, for messages.
+
+    Returns
+    -------
+    str
+        The file. It is the same text when the value is there already.
+
+    Raises
+    ------
+    InputError
+        The scalar is not there, or stands in a way in which changing it would change something else.
+    """
+    _, key, node = _find(text, path, place)
+    if not _VALUE.fullmatch(value):
+        raise InputError(f"{value[:100]!r} cannot be written into a values file", place=place)
+    where = f"{place}, {'.'.join(path)}"
+    if node.start_mark.index < key.end_mark.index:
+        # An alias is composed as the node that it stands for: only its own name is replaced.
+        found = _ALIAS.match(text, key.end_mark.index)
+        if found is None:
+            raise _by_hand(where)
+        start, end, style = *found.span("alias"), '"'
+    else:
+        start, end = node.start_mark.index, node.end_mark.index
+        if not _is_simple(node, text):
+            raise _by_hand(where)
+        if node.value == value:
+            return text
+        style = getattr(node, "style", None) or ""
+    # Where nothing stands, there may not even be a blank after the colon.
+    blank = " " if start == end and text[start - 1] == ":" else ""
+    written = blank + _quoted(value, style if start < end else '"')
+    return _checked(text, text[:start] + written + text[end:], path, value, where)
+
+
+def insert_scalar(text: str, path: Path, value: str, *, after: str | None, place: str) -> str:
+    """Write a key that is not there yet, in its mapping.
+
+    Parameters
+    ----------
+    text
+        The file.
+    path
+        Keys from the root to the new scalar; the mapping that it goes into must be there.
+    value
+        The value: printable ASCII.
+    after
+        Key of the same mapping below which the new one stands, in quotes of the same kind; None puts it
+        first.
+    place
+        Name of the file, for messages.
+
+    Raises
+    ------
+    InputError
+        There is no such mapping, or it has the key, or it is written in a way that does not let a line in.
+    """
+    where = f"{place}, {'.'.join(path)}"
+    if not _VALUE.fullmatch(value):
+        raise InputError(f"{value[:100]!r} cannot be written into a values file", place=place)
+    mapping = _mapping(text, path[:-1], place)
+    pairs = {key.value: (key, node) for key, node in mapping.value}
+    if path[-1] in pairs or mapping.flow_style or not mapping.value:
+        raise _by_hand(where)
+    first, style = mapping.value[0][0], '"'
+    if after in pairs:
+        first, node = pairs[after]
+        style = node.style if isinstance(node, yaml.ScalarNode) and node.style in ("'", '"') else '"'
+    start = _line_start(text, first.start_mark.index)
+    indent = text[start : first.start_mark.index].removeprefix("\ufeff")
+    if indent.strip(" "):
+        raise _by_hand(where)
+    ending = "\r\n" if "\r\n" in text else "\n"
+    line = f"{indent}{path[-1]}: {_quoted(value, style)}"
+    if after not in pairs:
+        start = first.start_mark.index
+        return _checked(
+            text, f"{text[:start]}{line.lstrip(' ')}{ending}{indent}{text[start:]}", path, value, where
+        )
+    end = _line_end(text, node.end_mark.index)
+    if text[end - 1 : end] in ("\n", "\r"):
+        return _checked(text, f"{text[:end]}{line}{ending}{text[end:]}", path, value, where)
+    return _checked(text, f"{text}{ending}{line}", path, value, where)
+
+
+def remove_scalar(text: str, path: Path, *, place: str) -> str:
+    """Take the line of a scalar out.
+
+    Raises
+    ------
+    InputError
+        It is not there, or does not have a line for itself.
+    """
+    where = f"{place}, {'.'.join(path)}"
+    mapping, key, node = _find(text, path, place)
+    start, end = _line_start(text, key.start_mark.index), _line_end(text, key.end_mark.index)
+    alone = len(mapping.value) > 1 and not text[start : key.start_mark.index].strip(" \ufeff")
+    within = key.start_mark.index <= node.start_mark.index and node.end_mark.index <= end
+    if mapping.flow_style or not alone or not within or not _is_simple(node, text):
+        raise _by_hand(where)
+    return _checked(text, text[:start] + text[end:], path, None, where)
+
+
+def _is_simple(node: yaml.Node, text: str) -> bool:
+    """Tell whether a value is a scalar on one line, without anchor and tag."""
+    start, end = node.start_mark.index, node.end_mark.index
+    return (
+        isinstance(node, yaml.ScalarNode)
+        and text[start : start + 1] not in ("&", "!", "|", ">")
+        and not set("\r\n") & set(text[start:end])
+    )
+
+
+def _mapping(text: str, path: Path, place: str) -> yaml.MappingNode:
+    """Return the mapping at a path, which no anchor shares with another place."""
+    node = _find(text, path, place)[2] if path else compose(text, place)
+    if not isinstance(node, yaml.MappingNode):
+        raise InputError(f"there is no mapping {'.'.join(path) or 'at all'}", place=place)
+    return node
+
+
+def _find(text: str, path: Path, place: str) -> tuple[yaml.MappingNode, yaml.Node, yaml.Node]:
+    """Return the mapping of the last key, that key, and its value."""
+    node = compose(text, place)
+    found: tuple[yaml.MappingNode, yaml.Node, yaml.Node] | None = None
+    for depth, part in enumerate(path, start=1):
+        where = ".".join(path[:depth])
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        fits = [pair for number, pair in enumerate(pairs) if key_text(pair[0], number) == part]
+        if not fits:
+            raise InputError(
+                f"there is no {where}",
+                place=place,
+                remedy="Write it into the file by hand once; from then on it is kept up to date.",
+            )
+        if len(fits) > 1:
+            raise InputError(f"{where} is there twice", place=place, remedy="Take one of them out.")
+        assert isinstance(node, yaml.MappingNode)
+        found = (node, *fits[0])
+        key, node = fits[0]
+        start = node.start_mark.index
+        shared = start < key.end_mark.index or text[start : start + 1] == "&"
+        if depth < len(path) and shared:
+            raise _by_hand(f"{place}, {where}")
+    assert found is not None
+    return found
+
+
+def _checked(before: str, after: str, path: Path, value: str | None, where: str) -> str:
+    """Return the changed file when nothing but the scalar has changed."""
+    try:
+        old, new = leaves(before, where), leaves(after, where)
+    except InputError:
+        raise _by_hand(where) from None
+    above = path[:-1]
+    if value is None:
+        del old[path]
+        old[above] = (old[above][0], str(int(old[above][1]) - 1))
+    else:
+        if path not in old:
+            old[above] = (old[above][0], str(int(old[above][1]) + 1))
+        old[path] = (STRING, value)
+    if old != new:
+        raise _by_hand(where)
+    return after
+
+
+def _quoted(value: str, style: str) -> str:
+    """Write a value in a kind of quotes; bare where it was bare, as far as it stays text."""
+    if style == "'":
+        return "'" + value.replace("'", "''") + "'"
+    if not style:
+        try:
+            node = yaml.compose(value, Loader=yaml.SafeLoader)
+        except yaml.YAMLError:
+            node = None
+        if (
+            isinstance(node, yaml.ScalarNode)
+            and node.value == value
+            and node.tag == STRING
+            and node.style is None
+        ):
+            return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _by_hand(where: str) -> InputError:
+    """Return the error for YAML that one scalar cannot be changed in alone."""
+    return InputError(
+        "this is written in a way in which nothing can be changed without changing something else",
+        place=where,
+        remedy="Change the file by hand, or write it with a line for each key and without anchors.",
+    )
+
+
+def _line_start(text: str, index: int) -> int:
+    """Return where the line of a character begins."""
+    return max(text.rfind("\n", 0, index), text.rfind("\r", 0, index)) + 1
+
+
+def _line_end(text: str, index: int) -> int:
+    """Return where the next line begins, or the text ends."""
+    found = re.compile(r"\r\n|\n|\r").search(text, index)
+    return found.end() if found else len(text)
