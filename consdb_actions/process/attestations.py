@@ -13,6 +13,7 @@ from consdb_actions.process.memory import (
     Binding,
     Memo,
     change_digest,
+    kept,
     migration_digest,
     recall,
 )
@@ -92,7 +93,7 @@ class Listening:
     undone
         The last word on a step, where that is ``undo``.
     memos
-        What is to be remembered of each comment that was read.
+        What is to be remembered of the comments that were read, as far as there is room for it.
     """
 
     heard: tuple[Heard, ...]
@@ -144,7 +145,7 @@ def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
         tuple(heard),
         {step: tuple(items) for step, items in attestations.items() if items},
         undone,
-        tuple(memos),
+        kept(memos),
     )
 
 

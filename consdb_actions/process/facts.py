@@ -145,8 +145,6 @@ class Migration:
         Paths that it changes.
     digest
         Digest of its revision files: the same as long as the migration is the same.
-    asked
-        The newest comment whose wishes it fulfils, by its id; 0 where nothing says so.
     """
 
     number: int
@@ -164,7 +162,6 @@ class Migration:
     source: str = ""
     files: tuple[str, ...] = ()
     digest: str = ""
-    asked: int = 0
 
     @property
     def merged(self) -> bool:

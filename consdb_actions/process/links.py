@@ -1,42 +1,35 @@
-"""How a pull request in one repository names what it was made from: a mark at the start of its text."""
+"""How a copy of EFD schemas in sdm_schemas names what it was copied from: a mark in the pull request's text.
+
+A migration in consdb names its schema change in the mark of :mod:`consdb_actions.publication.marker`.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
 
-__all__ = ["EFD_MARK", "MIGRATION_MARK", "Origin", "mark", "origin_of"]
+__all__ = ["EfdOrigin", "efd_mark", "efd_origin"]
 
-MIGRATION_MARK = "migration"
-"""Marks a migration in consdb; its source is the pull request in sdm_schemas."""
-
-EFD_MARK = "efd"
-"""Marks a copy of EFD schemas in sdm_schemas; its source is the pull request in consdb, or consdb itself."""
-
-_MARK = re.compile(r"\s*<!-- consdb-actions:(?P<kind>[a-z]+) (?P<json>\{[^<>]{0,400}\}) -->")
-_SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}(?:#[1-9][0-9]{0,8})?")
-_SHA = re.compile(r"[0-9a-f]{40}")
+_MARK = re.compile(r"<!-- consdb-actions:efd (?P<json>\{[^<>\n]{0,400}\}) -->")
+_SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}(?:#[1-9][0-9]{0,8})?", re.ASCII)
+_SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """What a pull request was made from.
+class EfdOrigin:
+    """What EFD schemas were copied from.
 
     Attributes
     ----------
     source
-        ``owner/name#number``, or ``owner/name`` where no pull request is meant.
+        ``owner/name#number`` for a pull request in consdb, or ``owner/name``.
     sha
         The commit, 40 hexadecimal digits.
-    asked
-        For a migration, the newest comment whose wishes it fulfils, by its id; 0 for none.
     """
 
     source: str
     sha: str
-    asked: int = 0
 
     @property
     def repository(self) -> str:
@@ -49,20 +42,8 @@ class Origin:
         return int(self.source.partition("#")[2] or 0)
 
 
-def mark(kind: str, origin: Origin) -> str:
-    """Write the mark, an HTML comment; it has to be the first thing in the text of the pull request.
-
-    Parameters
-    ----------
-    kind
-        `MIGRATION_MARK` or `EFD_MARK`.
-    origin
-        What the pull request is made from.
-
-    Returns
-    -------
-    str
-        The mark, on one line.
+def efd_mark(origin: EfdOrigin) -> str:
+    """Write the mark, an HTML comment on one line.
 
     Raises
     ------
@@ -70,40 +51,24 @@ def mark(kind: str, origin: Origin) -> str:
         The source is no repository or pull request, or the commit is none.
     """
     if not _SOURCE.fullmatch(origin.source) or not _SHA.fullmatch(origin.sha):
-        raise ValueError(f"{origin.source!r} at {origin.sha!r} is no source")
-    data: dict[str, Any] = {"source": origin.source, "sha": origin.sha}
-    if origin.asked:
-        data["asked"] = origin.asked
-    return f"<!-- consdb-actions:{kind} {json.dumps(data)} -->"
+        raise ValueError(f"{origin.source!r} at {origin.sha!r} is no origin")
+    # Two dashes would end the comment.
+    data = json.dumps({"source": origin.source, "sha": origin.sha}).replace("--", "-\\u002d")
+    return f"<!-- consdb-actions:efd {data} -->"
 
 
-def origin_of(body: str, kind: str) -> Origin | None:
-    """Read the mark at the start of a text.
-
-    Parameters
-    ----------
-    body
-        The text of a pull request, whoever wrote it.
-    kind
-        The mark that is looked for.
-
-    Returns
-    -------
-    Origin or None
-        What it says; None when there is no such mark, or one that does not have the expected form.
-    """
-    match = _MARK.match(body)
-    if match is None or match["kind"] != kind:
+def efd_origin(body: str) -> EfdOrigin | None:
+    """Read the mark in the text of a pull request; None where there is none of the expected form."""
+    match = _MARK.search(body)
+    if match is None:
         return None
     try:
         data = json.loads(match["json"])
-        source, sha, asked = data["source"], data["sha"], data.get("asked", 0)
-    except (ValueError, KeyError):
+        source, sha = data["source"], data["sha"]
+    except (ValueError, KeyError, TypeError):
         return None
     if not isinstance(source, str) or not _SOURCE.fullmatch(source):
         return None
     if not isinstance(sha, str) or not _SHA.fullmatch(sha):
         return None
-    if not isinstance(asked, int) or isinstance(asked, bool) or asked < 0:
-        return None
-    return Origin(source, sha, asked)
+    return EfdOrigin(source, sha)

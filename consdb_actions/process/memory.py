@@ -19,6 +19,7 @@ __all__ = [
     "Binding",
     "Memo",
     "change_digest",
+    "kept",
     "migration_digest",
     "own_comments",
     "recall",
@@ -100,25 +101,41 @@ def recall(facts: Facts) -> dict[int, Memo]:
         return {}
 
 
+def kept(memos: Iterable[Memo]) -> tuple[Memo, ...]:
+    """Choose what there is room for.
+
+    What has no effect is forgotten first, so that no crowd of comments makes us forget an attestation; then
+    the oldest.
+    """
+    ranked = sorted(memos, key=lambda memo: (not _matters(memo), -memo.comment))
+    while ranked and len(_json(ranked)) > ROOM:
+        ranked.pop()
+    return tuple(sorted(ranked, key=lambda memo: memo.comment))
+
+
 def written(memos: Iterable[Memo]) -> str:
-    """Write the memory as JSON that ends no HTML comment and mentions nobody."""
-    kept = sorted(memos, key=lambda memo: memo.comment)
-    while True:
-        data = {
-            str(memo.comment): [
-                memo.binding.sha,
-                memo.binding.change,
-                memo.binding.migration,
-                [list(pair) for pair in memo.said],
-                memo.reaction,
-            ]
-            for memo in kept
-        }
-        text = json.dumps(data, separators=(",", ":"))
-        text = re.sub(r"[-<>@&]", lambda match: f"\\u{ord(match[0]):04x}", text)
-        if len(text) <= ROOM or not kept:
-            return f"<!-- consdb-actions:process-memory {text} -->"
-        kept = kept[1:]
+    """Write the memory, as far as there is room, as JSON that ends no HTML comment and mentions nobody."""
+    return f"<!-- consdb-actions:process-memory {_json(kept(memos))} -->"
+
+
+def _matters(memo: Memo) -> bool:
+    """Tell whether a comment was an attestation, or took one back."""
+    return memo.reaction == "+1" and any(verb in ("done", "undo") for verb, _ in memo.said)
+
+
+def _json(memos: Iterable[Memo]) -> str:
+    data = {
+        str(memo.comment): [
+            memo.binding.sha,
+            memo.binding.change,
+            memo.binding.migration,
+            [list(pair) for pair in memo.said],
+            memo.reaction,
+        ]
+        for memo in memos
+    }
+    text = json.dumps(data, separators=(",", ":"))
+    return re.sub(r"[-<>@&]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def change_digest(change: CommitChange | None) -> str:

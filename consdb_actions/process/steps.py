@@ -46,7 +46,9 @@ class Step:
     id
         Its name in commands and in JSON.
     title
-        What is to be done, for people.
+        What is true when it is done, for people.
+    todo
+        What is to be done, as in a list of tasks.
     owner
         Id of the role that owns it; the policy can name another one.
     proof
@@ -63,6 +65,7 @@ class Step:
 
     id: str
     title: str
+    todo: str
     owner: str
     proof: Proof
     evidence: str
@@ -86,6 +89,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "gather",
         "Ticket and pull request",
+        "name the ticket",
         CONTRIBUTOR,
         Proof.DERIVED,
         "the pull request is there and names a ticket",
@@ -93,6 +97,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "efd-sync",
         "Schema copied from the EFD configuration",
+        "copy the schema from the EFD configuration",
         "consdb",
         Proof.DERIVED,
         "the files here are those of consdb",
@@ -102,6 +107,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "approve",
         "Approval by all roles",
+        "approve the change",
         APPROVERS,
         Proof.DERIVED,
         "the reviews, as consdb/approvals counts them",
@@ -110,6 +116,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "generate",
         "Migration generated",
+        "generate the migration",
         "consdb",
         Proof.DERIVED,
         "a pull request in consdb for this very change",
@@ -118,6 +125,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "bts",
         "Applied and tested at the Base Test Stand",
+        "apply and test at the Base Test Stand",
         "consdb",
         Proof.ATTESTED,
         "an attestation",
@@ -128,6 +136,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "dev",
         "Applied and tested on the USDF dev database",
+        "apply and test on the USDF dev database",
         "consdb",
         Proof.ATTESTED,
         "an attestation",
@@ -138,6 +147,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "merge-consdb",
         "Migration merged in consdb",
+        "merge the migration in consdb",
         "consdb",
         Proof.DERIVED,
         "the pull request in consdb is merged",
@@ -146,6 +156,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "tag",
         "Release tagged",
+        "tag a release of consdb",
         "consdb",
         Proof.DERIVED,
         "a release tag of consdb holds the merge",
@@ -154,6 +165,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "deploy",
         "Release deployed by stages",
+        "deploy the release by stages",
         "consdb",
         Proof.DERIVED,
         "the environments in phalanx name a release that holds the merge",
@@ -162,6 +174,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "summit",
         "Summit database migrated",
+        "migrate the Summit database",
         "consdb",
         Proof.ATTESTED,
         "an attestation",
@@ -172,6 +185,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "publication",
         "New tables added to the publication",
+        "add the new tables to the publication",
         "consdb",
         Proof.ATTESTED,
         "an attestation",
@@ -182,6 +196,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "usdf",
         "USDF database migrated",
+        "migrate the USDF database",
         "usdf",
         Proof.ATTESTED,
         "an attestation",
@@ -191,6 +206,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "pqserver",
         "pqserver restarted in all environments",
+        "restart pqserver in all environments",
         "consdb",
         Proof.ATTESTED,
         "an attestation",
@@ -200,6 +216,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "tap",
         "TAP_SCHEMA of this change deployed",
+        "deploy the TAP_SCHEMA of this change",
         "consdb",
         Proof.DERIVED,
         "the environments in phalanx name a TAP_SCHEMA image that holds the change",
@@ -208,6 +225,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         MERGE,
         "Schema change merged in sdm_schemas",
+        "merge this pull request",
         "consdb",
         Proof.DERIVED,
         "this pull request is merged",
@@ -216,6 +234,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "repin",
         "consdbtap pinned to a weekly tag",
+        "pin consdbtap to a weekly tag",
         "consdb",
         Proof.DERIVED,
         "the environments in phalanx name a weekly tag that holds the merge",

@@ -1,0 +1,97 @@
+"""What was done in the wrong order, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from consdb_actions.process.finding import Finding, listed
+from consdb_actions.process.steps import BY_ID, MERGE, STEPS, Step, predecessors
+
+__all__ = ["Disorder", "duration", "order_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Disorder:
+    """A step that was done at the wrong moment.
+
+    Attributes
+    ----------
+    words
+        What was wrong, in a sentence without a final stop.
+    steps
+        Ids of the steps that should have come before.
+    still
+        Whether they are still not done.
+    """
+
+    words: str
+    steps: tuple[str, ...]
+    still: bool
+
+
+def order_of(step: Step, findings: Mapping[str, Finding], applicable: frozenset[str]) -> tuple[Disorder, ...]:
+    """Say what should have been done before a step that is done, and was not.
+
+    Only what is certain is said: a step whose moment is not known was not done at a wrong one.
+
+    Parameters
+    ----------
+    step
+        A step that is done.
+    findings
+        What the evidence says about every step that applies.
+    applicable
+        Ids of the steps that apply.
+
+    Returns
+    -------
+    tuple of Disorder
+        None when the order was right. The merge in sdm_schemas is held
+        against all steps before it, any other step against those right before it.
+    """
+    names = predecessors(step, applicable)
+    if step.id == MERGE:
+        ids = [item.id for item in STEPS]
+        names = tuple(name for name in ids[: ids.index(MERGE)] if name in applicable)
+    at = findings[step.id].at
+    missing: list[str] = []
+    unattested: list[str] = []
+    later: dict[str, timedelta] = {}
+    for name in names:
+        before = findings[name]
+        if before.unknown:
+            continue
+        if not before.done:
+            silent = BY_ID[name].attested and not before.stale and not before.evidence
+            (unattested if silent else missing).append(name)
+        elif at is not None and before.at is not None and at < before.at:
+            later[name] = before.at - at
+    found = []
+    if later:
+        words = [f"{_quoted(name)} ({duration(span)} later)" for name, span in later.items()]
+        found.append(Disorder(f"done before {listed(words)}", tuple(later), still=False))
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        words = [_quoted(name) for name in missing]
+        found.append(Disorder(f"done although {listed(words)} {verb} not", tuple(missing), still=True))
+    if unattested:
+        words = [_quoted(name) for name in unattested]
+        found.append(
+            Disorder(f"done although nobody has attested to {listed(words)}", tuple(unattested), still=True)
+        )
+    return tuple(found)
+
+
+def duration(span: timedelta) -> str:
+    """Say how long something took, roughly."""
+    minutes = int(span.total_seconds() // 60)
+    for size, unit in ((60 * 24, "day"), (60, "hour")):
+        if minutes >= 2 * size:
+            return f"{minutes // size} {unit}s"
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"
+
+
+def _quoted(name: str) -> str:
+    return f"“{BY_ID[name].title}”"

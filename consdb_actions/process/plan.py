@@ -1,0 +1,138 @@
+"""What to change on GitHub so that it shows where a schema change stands (rules P2 and P3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consdb_actions.approval.plan import CommentPlan, StatusPlan
+from consdb_actions.process.attestations import Outcome
+from consdb_actions.process.facts import Facts
+from consdb_actions.process.language import Command, Verb
+from consdb_actions.process.memory import own_comments, recall
+from consdb_actions.process.states import Progress
+from consdb_actions.process.summary import Readiness, readiness
+
+__all__ = ["CONTEXT", "Plan", "ReactionPlan", "Wishes", "make_plan", "wishes_of"]
+
+CONTEXT = "consdb/ready-to-merge"
+"""The name of the commit status."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionPlan:
+    """A reaction to set on a comment, in place of one of ours that may be there."""
+
+    comment: int
+    content: str
+    instead_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The changes to make; an empty plan changes nothing."""
+
+    number: int
+    status: StatusPlan | None = None
+    reactions: tuple[ReactionPlan, ...] = ()
+    comment: CommentPlan | None = None
+    comments_delete: tuple[int, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether GitHub shows everything already."""
+        return self == Plan(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What people want of the next migration.
+
+    Attributes
+    ----------
+    renames
+        What was declared, in the form of ``--rename``; of two about the same column the later one.
+    regenerate
+        Whether somebody asked for a new migration in a comment that no run has read before.
+    """
+
+    renames: tuple[str, ...] = ()
+    regenerate: bool = False
+
+
+def make_plan(facts: Facts, progress: Progress, body: str) -> Plan:
+    """Compare what GitHub shows with what it should show.
+
+    Parameters
+    ----------
+    facts
+        The facts.
+    progress
+        Where the steps stand.
+    body
+        The comment's text for this.
+
+    Returns
+    -------
+    Plan
+        The changes to make. A comment is started where a schema is changed or somebody said something; a
+        pull request that was closed without a merge is left alone, and the status of a merged one stays as
+        it was.
+    """
+    pull = facts.pull
+    if pull.state != "open" and pull.merged_at is None:
+        return Plan(pull.number)
+    own = own_comments(facts)
+    comment = None
+    if own and own[0].body.replace("\r\n", "\n").strip() != body.strip():
+        comment = CommentPlan(body, own[0].id)
+    elif not own and (progress.applicable or progress.listening.memos):
+        comment = CommentPlan(body)
+    return Plan(
+        number=pull.number,
+        status=_status(facts, readiness(facts, progress)) if pull.merged_at is None else None,
+        reactions=_reactions(facts, progress),
+        comment=comment,
+        comments_delete=tuple(item.id for item in own[1:]),
+    )
+
+
+def wishes_of(facts: Facts, progress: Progress) -> Wishes:
+    """Collect what people want of the next migration; see `Wishes`."""
+    known = recall(facts)
+    new = {memo.comment for memo in progress.listening.memos if memo.comment not in known}
+    renames: dict[str, str] = {}
+    regenerate = False
+    for item in progress.listening.heard:
+        if item.outcome is not Outcome.ACCEPTED or not isinstance(item.said, Command):
+            continue
+        if item.said.verb is Verb.RENAME:
+            renames.pop(item.said.declaration.partition("=")[0], None)
+            renames[item.said.declaration.partition("=")[0]] = item.said.declaration
+        if item.said.verb in (Verb.RENAME, Verb.REGENERATE) and item.comment.id in new:
+            regenerate = True
+    return Wishes(tuple(renames.values()), regenerate)
+
+
+def _status(facts: Facts, verdict: Readiness) -> StatusPlan | None:
+    """Plan the status; None when ours says the same already."""
+    wanted = StatusPlan(facts.pull.head, verdict.state, verdict.description, facts.pull.url, CONTEXT)
+    shown = facts.status
+    if (
+        shown is not None
+        and (shown.creator is None or facts.identity.same_as(shown.creator))
+        and (shown.state, shown.description, shown.target_url)
+        == (wanted.state, wanted.description, wanted.target_url)
+    ):
+        return None
+    return wanted
+
+
+def _reactions(facts: Facts, progress: Progress) -> tuple[ReactionPlan, ...]:
+    """Plan a reaction for each comment that the memory does not have it for."""
+    known = recall(facts)
+    planned = []
+    for memo in progress.listening.memos:
+        before = known[memo.comment].reaction if memo.comment in known else ""
+        if memo.reaction and memo.reaction != before:
+            planned.append(ReactionPlan(memo.comment, memo.reaction, before))
+    return tuple(planned)

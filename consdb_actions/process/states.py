@@ -1,0 +1,303 @@
+"""Where each step of a schema change stands: facts in, states out (rules P1, P3 and P5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from consdb_actions.process.attestations import (
+    Attestation,
+    Listening,
+    listen,
+    present_binding,
+)
+from consdb_actions.process.evidence import DERIVED
+from consdb_actions.process.facts import Facts
+from consdb_actions.process.finding import Evidence, Finding
+from consdb_actions.process.memory import Binding
+from consdb_actions.process.order import Disorder, order_of
+from consdb_actions.process.roster import owner_names
+from consdb_actions.process.steps import MERGE, STEPS, Route, Step, predecessors
+
+__all__ = ["Progress", "Standing", "StepState", "progress_of", "routes_of"]
+
+
+class Standing(StrEnum):
+    """Where a step stands."""
+
+    DONE = "done"
+    NEXT = "next"
+    WAITING = "waiting"
+    STALE = "stale"
+    OUT_OF_ORDER = "out of order"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """Where one step stands.
+
+    Attributes
+    ----------
+    step
+        The step.
+    standing
+        Where it stands.
+    done
+        Whether it is done for this very change, in whatever order.
+    words
+        What the evidence shows, in a sentence without a final stop; may be empty.
+    order
+        What was wrong with the order.
+    owner, people
+        The title of the role that owns it, and the people who can move it.
+    at, by
+        When it was done and by whom, as far as that is known or matters.
+    since
+        Since when it waits for its owner, where it is next or stale.
+    commit
+        For an attestation, the commit of the pull request that it is about.
+    note
+        For an attestation, what was said about it.
+    evidence
+        Where to look.
+    """
+
+    step: Step
+    standing: Standing
+    done: bool = False
+    words: str = ""
+    order: tuple[Disorder, ...] = ()
+    owner: str = ""
+    people: tuple[str, ...] = ()
+    at: datetime | None = None
+    by: str = ""
+    since: datetime | None = None
+    commit: str = ""
+    note: str = ""
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether it applies and is not done."""
+        return not self.done and self.standing is not Standing.NOT_APPLICABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a schema change stands.
+
+    Attributes
+    ----------
+    applicable
+        Whether a schema is changed at all.
+    routes
+        The routes that it takes, by the sources of its schemas.
+    steps
+        Every step, in the order of the process.
+    listening
+        What people said.
+    """
+
+    applicable: bool
+    routes: tuple[Route, ...]
+    steps: tuple[StepState, ...]
+    listening: Listening
+
+    def state(self, identifier: str) -> StepState:
+        """Return the state of a step."""
+        return next(item for item in self.steps if item.step.id == identifier)
+
+    @property
+    def before_merge(self) -> tuple[StepState, ...]:
+        """The steps that apply and must be done before the merge in sdm_schemas (rule P3)."""
+        last = next(index for index, item in enumerate(self.steps) if item.step.id == MERGE)
+        return tuple(item for item in self.steps[:last] if item.standing is not Standing.NOT_APPLICABLE)
+
+    @property
+    def actionable(self) -> tuple[StepState, ...]:
+        """The steps that somebody can go on with now, in the order of the process."""
+        wanted = (Standing.NEXT, Standing.STALE)
+        states = {item.step.id: item for item in self.steps}
+        return tuple(
+            item
+            for item in self.steps
+            if item.standing in wanted
+            and not any(states[name].open for name in predecessors(item.step, _applying(self.steps)))
+        )
+
+    @property
+    def troubled(self) -> bool:
+        """Whether a step is stale, out of order, or could not be looked up."""
+        wrong = (Standing.STALE, Standing.OUT_OF_ORDER, Standing.UNKNOWN)
+        return any(item.standing in wrong for item in self.steps)
+
+
+def routes_of(facts: Facts) -> tuple[Route, ...]:
+    """Return the routes of a change: what is transformed from the EFD has its source at USDF."""
+    found = {Route.USDF if item.schema.startswith("efd_") else Route.SUMMIT for item in facts.schemas}
+    return tuple(route for route in Route if route in found)
+
+
+def progress_of(facts: Facts) -> Progress:
+    """Say where each step stands.
+
+    Parameters
+    ----------
+    facts
+        The facts of one pull request.
+
+    Returns
+    -------
+    Progress
+        A state for every step. The same facts give the same states, in whatever order they come.
+    """
+    routes = routes_of(facts)
+    reasons = {step.id: _why_not(facts, step, routes) for step in STEPS}
+    applicable = frozenset(step.id for step in STEPS if not reasons[step.id])
+    listening = listen(facts, applicable)
+    now = present_binding(facts)
+    current = DERIVED["generate"](facts).done
+    findings: dict[str, Finding] = {}
+    chosen: dict[str, Attestation] = {}
+    for step in STEPS:
+        if step.id not in applicable:
+            continue
+        if not step.attested:
+            findings[step.id] = DERIVED[step.id](facts)
+            continue
+        said = listening.attestations.get(step.id, ())
+        valid = [item for item in said if _holds(item.binding, now, current)]
+        if said:
+            chosen[step.id] = (valid or said[-1:])[0]
+        findings[step.id] = _attested(facts, step, listening, chosen.get(step.id), bool(valid), now)
+    return Progress(
+        bool(facts.schemas),
+        routes,
+        tuple(
+            _state(facts, step, reasons[step.id], findings, applicable, chosen.get(step.id)) for step in STEPS
+        ),
+        listening,
+    )
+
+
+def _applying(steps: tuple[StepState, ...]) -> frozenset[str]:
+    return frozenset(item.step.id for item in steps if item.standing is not Standing.NOT_APPLICABLE)
+
+
+def _why_not(facts: Facts, step: Step, routes: tuple[Route, ...]) -> str:
+    """Say why a step does not apply to the change; empty when it does."""
+    if not routes:
+        return "no schema is changed"
+    if not set(step.routes) & set(routes):
+        return "the data come from USDF" if Route.USDF in routes else "the data come from the Summit"
+    if step.id == "publication" and not _new_tables(facts):
+        return "there is no new table"
+    return ""
+
+
+def _new_tables(facts: Facts) -> list[str]:
+    """List the tables that have to be added to the publication."""
+    return [
+        f"{item.schema}.{table}"
+        for item in facts.schemas
+        if not item.schema.startswith("efd_")
+        for table in item.new_tables
+    ]
+
+
+def _holds(binding: Binding, now: Binding, current: bool) -> bool:
+    """Tell whether an attestation is about what there is now.
+
+    It is about a migration. While that is the same and up to date, the change is the same for a database.
+    """
+    if binding.migration != now.migration:
+        return False
+    same = binding.sha == now.sha or (binding.change != "" and binding.change == now.change)
+    return same or (current and now.migration != "")
+
+
+def _attested(
+    facts: Facts,
+    step: Step,
+    listening: Listening,
+    said: Attestation | None,
+    valid: bool,
+    now: Binding,
+) -> Finding:
+    """Say what was attested of a step."""
+    if said is None:
+        undone = listening.undone.get(step.id)
+        if undone is None:
+            tables = _new_tables(facts) if step.id == "publication" else []
+            return Finding(False, f"new: {', '.join(tables)}" if tables else "")
+        note = getattr(undone.said, "note", "")
+        words = f"undone by {undone.actor.login} on {undone.comment.created_at:%Y-%m-%d}"
+        return Finding(
+            False,
+            f"{words}: {note}" if note else words,
+            evidence=(Evidence("comment", undone.comment.url),),
+        )
+    evidence = (Evidence(f"{said.at:%Y-%m-%d}", said.url),)
+    if valid:
+        return Finding(True, said.note, said.at, said.by, evidence)
+    if said.binding.change == now.change or said.binding.sha == now.sha:
+        what = "the migration is another one since"
+    else:
+        what = f"the change is another one since ({facts.pull.head[:8]})"
+    words = f"attested by {said.by} for {said.binding.sha[:8]}, and {what}"
+    return Finding(False, words, said.at, said.by, evidence, stale=True)
+
+
+def _state(
+    facts: Facts,
+    step: Step,
+    reason: str,
+    findings: dict[str, Finding],
+    applicable: frozenset[str],
+    said: Attestation | None,
+) -> StepState:
+    """Put the finding on a step beside those on the steps that come before."""
+    if reason:
+        return StepState(step, Standing.NOT_APPLICABLE, words=reason)
+    finding = findings[step.id]
+    owner, people = owner_names(facts, step)
+    before = [item for item in predecessors(step, applicable) if not findings[item].done]
+    order: tuple[Disorder, ...] = ()
+    since = None
+    if finding.unknown:
+        standing = Standing.UNKNOWN
+    elif finding.done:
+        order = order_of(step, findings, applicable)
+        standing = Standing.OUT_OF_ORDER if order else Standing.DONE
+    elif finding.stale:
+        standing = Standing.STALE
+        since = facts.pull.seen_at or facts.pull.committed_at
+    elif before:
+        standing = Standing.WAITING
+    else:
+        standing = Standing.NEXT
+        since = _since(facts, step, findings, applicable)
+    return StepState(
+        step=step,
+        standing=standing,
+        done=finding.done,
+        words=finding.words,
+        order=order,
+        owner=owner,
+        people=people,
+        at=finding.at,
+        by=finding.by,
+        since=since,
+        commit=said.binding.sha if said else "",
+        note=said.note if said else "",
+        evidence=finding.evidence,
+    )
+
+
+def _since(facts: Facts, step: Step, findings: dict[str, Finding], applicable: frozenset[str]) -> datetime:
+    """Return since when everything before a step has been done."""
+    known = [findings[item].at for item in predecessors(step, applicable)]
+    return max((moment for moment in known if moment is not None), default=facts.pull.created_at)

@@ -1,0 +1,78 @@
+"""The verdict on the merge, and the one line that GitHub shows next to it (rules P3 and A9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consdb_actions.approval.summary import fit
+from consdb_actions.process.facts import Facts
+from consdb_actions.process.states import Progress, Standing, StepState
+from consdb_actions.process.steps import MERGE
+
+__all__ = ["Readiness", "readiness"]
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the pull request may be merged now; `state` is that of a commit status."""
+
+    state: str
+    description: str
+
+    @property
+    def ready(self) -> bool:
+        """Whether it may."""
+        return self.state == "success"
+
+
+def readiness(facts: Facts, progress: Progress) -> Readiness:
+    """Say whether all steps before the merge are done.
+
+    Parameters
+    ----------
+    facts
+        The facts.
+    progress
+        Where the steps stand.
+
+    Returns
+    -------
+    Readiness
+        ``success`` only when nothing before the merge is open and the pull request is no draft; ``error``
+        when something could not be looked up, ``failure`` when something is stale or was done too early,
+        and else ``pending``. The text has at most 140 characters.
+    """
+    if not progress.applicable:
+        return Readiness("success", "Not applicable: no ConsDB schema is changed")
+    waiting = [item for item in progress.before_merge if item.open]
+    unknown = [item for item in waiting if item.standing is Standing.UNKNOWN]
+    if unknown:
+        return Readiness("error", _line("Could not be looked up", unknown))
+    if not waiting:
+        if facts.pull.draft:
+            return Readiness("pending", "Draft; all steps before the merge are done")
+        return Readiness("success", "All steps before the merge are done")
+    stale = [item for item in waiting if item.standing is Standing.STALE]
+    if stale:
+        return Readiness("failure", _line("Stale", stale))
+    early = [
+        item
+        for item in progress.steps
+        if item.step.id != MERGE and any(disorder.still for disorder in item.order)
+    ]
+    if early:
+        return Readiness("failure", _line("Done too early", early))
+    first = next(iter(progress.actionable), waiting[0])
+    count = len(waiting)
+    many = f"{count} step{'' if count == 1 else 's'} before the merge open"
+    return Readiness(
+        "pending",
+        fit((f"Next: {first.step.title} ({first.owner}); {many}", f"Next: {first.step.title}; {many}", many)),
+    )
+
+
+def _line(what: str, items: list[StepState]) -> str:
+    """Name some steps, by their titles or shorter."""
+    titles = ", ".join(item.step.title for item in items)
+    ids = ", ".join(item.step.id for item in items)
+    return fit((f"{what}: {titles}", f"{what}: {ids}", f"{what}: {len(items)} steps"))
