@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -82,9 +83,15 @@ def modules() -> dict[str, Path]:
     return out
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Parse a module."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(name: str, path: Path, *, top: bool = False) -> Iterator[str]:
     """Yield the dotted names that a module imports; with ``top``, only those that importing it loads."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     for node in _statements(tree) if top else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -147,7 +154,7 @@ def test_what_decides_touches_nothing(part: str) -> None:
                 wrong.append(f"{name} imports {imported}")
         wrong += [
             f"{name}:{node.lineno} calls {ast.unparse(node.func)}"
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            for node in ast.walk(parsed(path))
             if isinstance(node, ast.Call) and ast.unparse(node.func) in CALLS
         ]
     assert not wrong

@@ -19,6 +19,7 @@ from consdb_actions.adapters.tree import read_tree
 from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.errors import InputError
 from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
+from tests.support.ground import share_postgres
 
 ROOT = Path(__file__).parents[1]
 BEFORE = ROOT / "examples" / "schemas" / "before"
@@ -28,8 +29,9 @@ Run = Callable[..., RunOutcome]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, server: ScratchServer, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Give a function that edits the YAML of the wide star tracker and generates, writing nothing."""
+    share_postgres(monkeypatch, server)
 
     def generate_edited(*edits: tuple[str, str], base: Path | None = BEFORE, **options: object) -> RunOutcome:
         path = BEFORE / f"cdb_{TRACKER}.yaml"

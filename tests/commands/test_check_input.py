@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ground import SECTION, Ground, refuse_postgres
+from consdb_actions.adapters.postgres import ScratchServer
+from tests.support.ground import SECTION, Ground, refuse_postgres, share_postgres
 
 NOTHING = "def upgrade() -> None:\n    pass\n\n\ndef downgrade() -> None:\n    pass\n"
 ADDRESS = "postgresql://u:s3cret@127.0.0.1:1/x"
@@ -70,7 +71,13 @@ def test_f3_bad_input_is_refused_before_postgres_is_started(
         assert word in err, f"{word!r} is not in:\n{err}"
 
 
-def test_f3_a_rename_of_nothing_is_refused(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+def test_f3_a_rename_of_nothing_is_refused(
+    ground: Ground,
+    server: ScratchServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    share_postgres(monkeypatch, server)
     ground.section().add(NOTHING)
     with ground.untouched():
         assert ground.run("check", "--rename", "a.b=c", "--report", str(ground.root / "r.json")) == 2
@@ -78,8 +85,12 @@ def test_f3_a_rename_of_nothing_is_refused(ground: Ground, capsys: pytest.Captur
 
 
 def test_f3_a_revision_that_does_not_do_what_the_file_says_fails(
-    ground: Ground, capsys: pytest.CaptureFixture[str]
+    ground: Ground,
+    server: ScratchServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    share_postgres(monkeypatch, server)
     ground.section().add(NOTHING)
     with ground.untouched():
         assert ground.run("check") == 1

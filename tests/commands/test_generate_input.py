@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ground import Ground, refuse_postgres
+from consdb_actions.adapters.postgres import ScratchServer
+from tests.support.ground import Ground, refuse_postgres, share_postgres
 from tests.support.repository import Repository
 
 Prepare = Callable[[Ground], object]
@@ -272,8 +273,13 @@ LATE: dict[str, tuple[Prepare, tuple[str, ...], tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("name", LATE)
 def test_m11_what_only_the_run_can_find_leaves_the_tree_as_it_was(
-    name: str, ground: Ground, capsys: pytest.CaptureFixture[str]
+    name: str,
+    ground: Ground,
+    server: ScratchServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    share_postgres(monkeypatch, server)
     prepare, options, words = LATE[name]
     prepare(ground)
     with ground.untouched():

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.support.ground import SECTION, Ground
+from consdb_actions.adapters.postgres import ScratchServer
+from tests.support.ground import SECTION, Ground, share_postgres
 
 DATE = ("--date", "2026-05-14T16:00:00Z")
 AS_BASE = "--sdm-schemas-base"
@@ -27,6 +28,12 @@ AS_BASE = "--sdm-schemas-base"
 def ground(tmp_path: Path) -> Ground:
     """Give a fresh copy of the tree and the schemas."""
     return Ground(tmp_path / "ground")
+
+
+@pytest.fixture(autouse=True)
+def shared(monkeypatch: pytest.MonkeyPatch, server: ScratchServer) -> None:
+    """Start no server for each run."""
+    share_postgres(monkeypatch, server)
 
 
 def checked(text: str) -> dict[str, Any]:
@@ -127,36 +134,26 @@ def test_m11_a_report_that_cannot_be_written_takes_the_revisions_back(
     assert "nothing was changed" in err
 
 
-def test_f3_a_runner_gets_outputs_a_summary_and_annotations(ground: Ground, tmp_path: Path) -> None:
+def test_f3_a_runner_gets_outputs_a_summary_and_annotations(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     places = {name: tmp_path / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ENV")}
-    for path in places.values():
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    for name, path in places.items():
         path.touch()
-    env = {**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(tmp_path)}
-    env |= {name: str(path) for name, path in places.items()}
+        monkeypatch.setenv(name, str(path))
     unchanged = [AS_BASE, str(ground.after), "--format", "json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "consdb_actions", *ground.args("generate", *unchanged, section=None)],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert checked(done.stdout)["verdict"] == "unchanged"
+    assert ground.run("generate", *unchanged, section=None) == 0
+    assert checked(capsys.readouterr().out)["verdict"] == "unchanged"
     output = places["GITHUB_OUTPUT"].read_text()
     assert "changed" in output
     assert "false" in output
     assert "unchanged" in output
     assert "Nothing was written" in places["GITHUB_STEP_SUMMARY"].read_text()
 
-    wrong = subprocess.run(
-        [sys.executable, "-m", "consdb_actions", *ground.args("generate", section="nosuch")],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert wrong.returncode == 2
-    assert "::error " in wrong.stderr
+    assert ground.run("generate", section="nosuch") == 2
+    assert "::error " in capsys.readouterr().err
     assert "no section 'nosuch'" in places["GITHUB_STEP_SUMMARY"].read_text()
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from consdb_actions.adapters.autogenerate import run
+from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.cli import main
 from consdb_actions.commands import migrations_check
 
-__all__ = ["SECTION", "Ground", "SectionFolder", "refuse_postgres"]
+__all__ = ["SECTION", "Ground", "SectionFolder", "refuse_postgres", "share_postgres"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTION = "startrackerwide"
@@ -113,3 +114,15 @@ def refuse_postgres(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(run, "scratch_server", refuse)
     patch.setattr(migrations_check, "scratch_server", refuse)
+
+
+def share_postgres(patch: pytest.MonkeyPatch, server: ScratchServer) -> None:
+    """Let runs work on a server that is there, where its start is not the subject."""
+
+    @contextlib.contextmanager
+    def share(**options: object) -> Iterator[ScratchServer]:
+        assert options.get("database_url") is None
+        yield server
+
+    patch.setattr(run, "scratch_server", share)
+    patch.setattr(migrations_check, "scratch_server", share)
