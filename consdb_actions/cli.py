@@ -19,6 +19,7 @@ __all__ = ["cli", "main"]
 GROUPS = {
     "migrations": "Generate, check, preview and lint Alembic migrations.",
     "approvals": "Show and publish who has approved a schema change.",
+    "release": "Name and tag releases.",
 }
 
 ISSUES = "https://github.com/lsst-dm/consdb-actions/issues"

@@ -78,6 +78,22 @@ class GitReader:
             raise InputError(f"{one[:12]} and {two[:12]} have no commit in common", remedy=remedy)
         return done.stdout.split()[0]
 
+    def tags(self) -> list[str]:
+        """Return the names of all tags.
+
+        Raises
+        ------
+        InputError
+            The clone is shallow, and tags may be missing.
+        """
+        if self._git("rev-parse", "--is-shallow-repository", check=True).stdout.strip() == "true":
+            cause = "this clone is shallow, so that tags may be missing"
+            remedy = "Fetch them first: git fetch --unshallow --tags."
+            raise InputError(cause, place=str(self._directory), remedy=remedy)
+        return self._git(
+            "for-each-ref", "--format=%(refname:strip=2)", "refs/tags", check=True
+        ).stdout.split()
+
     def files(self, commit: str, folders: Sequence[str] = ()) -> dict[str, Blob]:
         """Return the files and links of a commit below some folders; of the whole tree when none is given."""
         paths = [folder for folder in folders if folder not in ("", ".")]

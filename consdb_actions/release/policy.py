@@ -44,6 +44,15 @@ class ReleasePolicy:
     ignored: tuple[str, ...] = ()
     unchecked: bool = False
 
+    def is_migration(self, path: str) -> bool:
+        """Tell whether a file of the repository is a migration."""
+        parts = path.split("/")
+        return any(
+            len(parts) == len(wanted := pattern.split("/"))
+            and all(fnmatchcase(part, want) for part, want in zip(parts, wanted, strict=True))
+            for pattern in self.migrations
+        )
+
     def ignores(self, check: str) -> bool:
         """Tell whether a check does not matter; one that is required always does."""
         return check not in self.required and any(fnmatchcase(check, pattern) for pattern in self.ignored)

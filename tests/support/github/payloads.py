@@ -186,7 +186,7 @@ class Payloads:
             "labels": [self.label(repo, repo.labels[name.casefold()]) for name in pull.labels],
             "milestone": None,
             "created_at": self.moment(pull.at),
-            "updated_at": self.moment(pull.at),
+            "updated_at": self.moment(pull.merged_at or pull.at),
             "closed_at": closed,
             "merged_at": self.moment(pull.merged_at) if pull.merged_at else None,
             "merge_commit_sha": pull.merge_sha,

@@ -8,9 +8,12 @@ from tests.support.github.routing import Call, RefusalError, Response, route
 @route("GET", "/repos/{owner}/{repo}/pulls")
 def pulls(call: Call) -> Response:
     wanted, head = call.query.get("state", "open"), call.query.get("head", "")
+    pulls = sorted(call.repo.pulls.values(), key=lambda pull: -pull.number)
+    if call.query.get("sort") == "updated":
+        pulls.sort(key=lambda pull: pull.merged_at or pull.at, reverse=True)
     found = [
         call.payloads.pull_simple(call.repo, pull)
-        for pull in sorted(call.repo.pulls.values(), key=lambda pull: -pull.number)
+        for pull in pulls
         if wanted in (pull.state, "all")
         and head in ("", f"{call.repo.owner}:{pull.branch}")
         and call.query.get("base", pull.base) == pull.base

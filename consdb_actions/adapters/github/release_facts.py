@@ -1,0 +1,311 @@
+"""What a release rests on and what it holds, read over the API (rules R1 and R2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from consdb_actions.adapters.github import reading
+from consdb_actions.adapters.github.client import GitHub, quoted
+from consdb_actions.adapters.github.contents import ApiContents, read_file
+from consdb_actions.adapters.github.problems import GitHubError
+from consdb_actions.config import CONFIG_PATH
+from consdb_actions.errors import InputError
+from consdb_actions.migration.summary import read_revision
+from consdb_actions.release.facts import Check, CheckState, Facts, Tag
+from consdb_actions.release.notes import Contents, Migration, PullRequest
+from consdb_actions.release.plan import last_release
+from consdb_actions.release.policy import ReleasePolicy
+from consdb_actions.release.versions import parse_version
+
+__all__ = ["MARK", "ReleaseReader"]
+
+MARK = "Tagged by consdb-actions."
+"""The last line of the message of a tag that this program made."""
+
+_GREEN = {"success", "neutral", "skipped"}
+_LATE = timedelta(days=7)
+"""How much the clock of who made a commit may differ from GitHub's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """The default branch."""
+
+    name: str
+    head: str
+
+
+class ReleaseReader:
+    """Reads what concerns the releases of one repository.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    repository
+        ``owner/name``.
+    run
+        Number of the run of GitHub Actions that this is; its own checks do not count. Empty outside of one.
+    """
+
+    def __init__(self, github: GitHub, repository: str, *, run: str = "") -> None:
+        self._github = github
+        self._repository = repository
+        self._root = f"/repos/{repository}"
+        self._run = run if run.isascii() and run.isdigit() else ""
+
+    @cached_property
+    def html_url(self) -> str:
+        """The repository's page."""
+        return str(self._data["html_url"])
+
+    @cached_property
+    def branch(self) -> _Branch:
+        """The default branch, with its newest commit as it is when first asked for."""
+        name = str(self._data["default_branch"])
+        path = "/".join(quoted(part) for part in name.split("/"))
+        return _Branch(name, self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"])
+
+    @cached_property
+    def _data(self) -> Any:
+        data = self._github.get(self._root)
+        if data["full_name"].casefold() != self._repository.casefold():
+            raise InputError(
+                f"the repository {self._repository} is now called {data['full_name']}",
+                remedy=f"Give --repo {data['full_name']}.",
+            )
+        return data
+
+    def config(self) -> bytes | None:
+        """Return the configuration file on the default branch; None where there is none.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        return read_file(self._github, self._repository, CONFIG_PATH, self.branch.head)
+
+    def tags(self, commit: str = "") -> tuple[Tag, ...]:
+        """Read all tags.
+
+        Parameters
+        ----------
+        commit
+            A commit; for releases on it, it is read as well whether this program made them.
+
+        Returns
+        -------
+        tuple
+            Those that are releases with the commit that they are on, the others with whatever they name.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        refs = self._github.items(f"{self._root}/git/matching-refs/tags/")
+        peeled: dict[str, str] | None = None
+        found = []
+        for ref in refs:
+            name, target = ref["ref"].removeprefix("refs/tags/"), ref["object"]["sha"]
+            if ref["object"]["type"] != "tag" or parse_version(name) is None:
+                found.append(Tag(name, target, ref["object"]["type"] == "tag"))
+                continue
+            if peeled is None:
+                listed = self._github.items(f"{self._root}/tags")
+                peeled = {item["name"]: item["commit"]["sha"] for item in listed}
+            # The list can be older than the refs by a moment.
+            on = peeled.get(name) or self._peeled(target)
+            found.append(Tag(name, on, True, on == commit and self._is_ours(target)))
+        return tuple(found)
+
+    def facts(self, commit: str | None, now: datetime) -> Facts:
+        """Read what the decision about a tag rests on.
+
+        Parameters
+        ----------
+        commit
+            The commit to be tagged, 40 hexadecimal digits; None for the newest of the default branch.
+        now
+            The moment of tagging.
+
+        Returns
+        -------
+        Facts
+            What GitHub shows.
+
+        Raises
+        ------
+        InputError
+            GitHub does not know the commit.
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        branch = self.branch
+        sha = commit or branch.head
+        contained = sha == branch.head or self._relation(sha, branch.head, sha) in ("ahead", "identical")
+        tags = self.tags(sha)
+        newest = last_release(tags)
+        relation = "ahead" if newest is None else self._relation(newest.commit, sha, sha)
+        return Facts(
+            repository=self._repository,
+            branch=branch.name,
+            commit=sha,
+            now=now,
+            contained=contained,
+            tags=tags,
+            checks=tuple(self._checks(sha)),
+            released=relation in ("behind", "identical"),
+            parted=relation == "diverged",
+        )
+
+    def contents(self, previous: Tag | None, commit: str, policy: ReleasePolicy) -> Contents:
+        """Read what a release holds.
+
+        Parameters
+        ----------
+        previous
+            The release before; None for the first, which is not compared with anything.
+        commit
+            The commit that is released.
+        policy
+            Which files are migrations.
+
+        Returns
+        -------
+        Contents
+            Merged pull requests and migrations since then.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        if previous is None:
+            return Contents()
+        pages = list(self._github.pages(f"{self._root}/compare/{previous.commit}...{commit}"))
+        commits = {item["sha"] for page in pages for item in page["commits"]}
+        since = reading.moment(pages[0]["merge_base_commit"]["commit"]["committer"]["date"])
+        migrations, changed = self._migrations(previous.commit, commit, policy)
+        return Contents(previous.name, len(commits), tuple(self._merged(commits, since)), migrations, changed)
+
+    def _peeled(self, sha: str) -> str:
+        """Return what a tag object stands for in the end."""
+        for _ in range(5):
+            target = self._github.get(f"{self._root}/git/tags/{sha}", lasting=True)["object"]
+            sha = target["sha"]
+            if target["type"] != "tag":
+                break
+        return str(sha)
+
+    def _is_ours(self, sha: str) -> bool:
+        """Tell whether a tag object was made by this program."""
+        data = self._github.get(f"{self._root}/git/tags/{sha}", lasting=True)
+        lines = (data.get("message") or "").strip().splitlines()
+        return bool(lines) and lines[-1] == MARK
+
+    def _relation(self, base: str, head: str, sha: str) -> str:
+        """Say how a commit stands to another: ahead, behind, identical or diverged; one of them is `sha`."""
+        try:
+            data = self._github.get(
+                f"{self._root}/compare/{base}...{head}", {"per_page": 1, "page": 2}, lasting=True
+            )
+        except GitHubError as error:
+            if error.status != 404:
+                raise
+            raise InputError(
+                f"GitHub knows no commit {sha} in {self._repository} that has to do with {self.branch.name}",
+                place="--commit",
+                remedy="Check the commit and --repo.",
+            ) from error
+        return str(data["status"])
+
+    def _checks(self, sha: str) -> list[Check]:
+        """Read check runs and commit statuses, without the jobs of this run and of its earlier tries."""
+        runs = [
+            item
+            for page in self._github.pages(f"{self._root}/commits/{sha}/check-runs")
+            for item in page["check_runs"]
+        ]
+        mine = {
+            item["name"]
+            for item in runs
+            if self._run
+            and f"/actions/runs/{self._run}/" in (item.get("details_url") or "")
+            and _of_actions(item)
+        }
+        found = [_check(item) for item in runs if not (item["name"] in mine and _of_actions(item))]
+        for page in self._github.pages(f"{self._root}/commits/{sha}/status"):
+            for item in page["statuses"]:
+                state: CheckState = "success" if item["state"] == "success" else "failure"
+                if item["state"] == "pending":
+                    state = "pending"
+                found.append(Check(item["context"], state, item["state"]))
+        return found
+
+    def _merged(self, commits: set[str], since: datetime | None) -> list[PullRequest]:
+        """Find the merged pull requests by the commits that their merging made."""
+        query = {"state": "closed", "base": self.branch.name, "sort": "updated", "direction": "desc"}
+        found = []
+        for page in self._github.pages(f"{self._root}/pulls", query):
+            for item in page:
+                if item.get("merged_at") and item.get("merge_commit_sha") in commits:
+                    author = reading.account(item.get("user"))
+                    login = author.login if author is not None else ""
+                    found.append(PullRequest(item["number"], item["title"] or "", item["head"]["ref"], login))
+            oldest = reading.moment(page[-1].get("updated_at")) if page else None
+            if oldest is not None and since is not None and oldest < since - _LATE:
+                break  # Whatever was merged after that was updated after that.
+        return found
+
+    def _migrations(
+        self, base: str, head: str, policy: ReleasePolicy
+    ) -> tuple[tuple[Migration, ...], tuple[tuple[str, str], ...]]:
+        """Read the migrations that were added, and name those that were changed or removed."""
+        contents, wanted = ApiContents(self._github, self._repository), _Migrations(policy)
+        before, after = contents.files(base, wanted), contents.files(head, wanted)
+        added = []
+        for path in sorted(after.keys() - before.keys()):
+            revision = read_revision(contents.blob(after[path]).decode("utf-8", "replace"))
+            section = path.rsplit("/", 3)[-3] if path.count("/") >= 2 else ""
+            added.append(
+                Migration(section, path, revision.id, revision.title, revision.operations, revision.down)
+            )
+        changed = [
+            (path, "changed" if path in after else "removed")
+            for path in sorted(before)
+            if after.get(path) != before[path]
+        ]
+        return tuple(added), tuple(changed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Migrations:
+    """Which files are migrations."""
+
+    policy: ReleasePolicy
+
+    def matches(self, path: str) -> bool:
+        """Tell whether a file is one."""
+        return self.policy.is_migration(path)
+
+    @property
+    def schemas(self) -> tuple[str, ...]:
+        """The patterns."""
+        return self.policy.migrations
+
+
+def _of_actions(item: Any) -> bool:
+    return bool((item.get("app") or {}).get("slug") == "github-actions")
+
+
+def _check(item: Any) -> Check:
+    """Read a check run."""
+    if item["status"] != "completed":
+        return Check(item["name"], "pending", str(item["status"]).replace("_", " "))
+    conclusion = str(item["conclusion"])
+    return Check(item["name"], "success" if conclusion in _GREEN else "failure", conclusion.replace("_", " "))

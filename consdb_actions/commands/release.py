@@ -1,0 +1,237 @@
+"""``consdb-actions release``: the next version, and the tag with everything that belongs to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consdb_actions.adapters.config_file import load_config, parse_config
+from consdb_actions.adapters.git_read import GitReader
+from consdb_actions.adapters.github import SystemClock
+from consdb_actions.adapters.github.release_facts import ReleaseReader
+from consdb_actions.adapters.github.releases import Releaser
+from consdb_actions.adapters.registry import Image, Registry
+from consdb_actions.adapters.runner import Runner
+from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.release_run import Outcome, Wanted, make_release, wait_for_images
+from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
+from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.release.policy import policy_from_mapping
+from consdb_actions.release.versions import next_version
+from consdb_actions.report.release import (
+    next_json,
+    next_markdown,
+    release_json,
+    release_markdown,
+    release_text,
+)
+from consdb_actions.report.release_notes import extent
+
+__all__ = ["group"]
+
+_SHA = re.compile(r"[0-9a-f]{40}")
+
+
+@click.group()
+def group() -> None:
+    """Name and tag releases.
+
+    How is said in the section "release" of .github/consdb-actions.yaml on the repository's default branch.
+    The token is taken from GITHUB_TOKEN, the server from GITHUB_API_URL.
+    """
+
+
+_repo = option("--repo", metavar="OWNER/NAME", help="Repository; GITHUB_REPOSITORY by default.")
+_config = option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration to use instead of the one on the default branch.",
+)
+_now = option("--now", metavar="ISO", help="Moment of tagging; now by default. Its month in UTC counts.")
+
+
+@group.command("next", short_help="Show the next version.")
+@_repo
+@option(
+    "--git",
+    "git_dir",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Clone whose tags are looked at instead; no token is needed.",
+)
+@_config
+@_now
+@format_option()
+def next_command(
+    repo: str | None, git_dir: Path | None, config: Path | None, now: str | None, output_format: str
+) -> int:
+    """Show the next calendar version, YY.M.N, from the tags that are there. Nothing is changed.
+
+    The version alone goes to standard output, so that a script can take it; why it is that one goes to
+    standard error.
+    """
+    moment = moment_or_now(now)
+    if git_dir is not None:
+        source, (names, settings) = str(git_dir), _of_clone(git_dir, config)
+    else:
+        source = repository_name(repo)
+        with github_session() as github:
+            reader = ReleaseReader(github, source)
+            settings = _settings(reader, config)
+            names = [tag.name for tag in reader.tags()]
+    found = next_version(names, moment, padded=policy_from_mapping(settings.release).padded)
+    if output_format == "json":
+        click.echo(json.dumps(next_json(found, source, moment), indent=2))
+    elif output_format == "markdown":
+        click.echo(next_markdown(found, source), nl=False)
+    else:
+        click.echo(found.version)
+        click.echo(found.reason, err=True)
+    runner = Runner.from_environ(os.environ)
+    runner.output("version", str(found.version))
+    runner.summary(next_markdown(found, source))
+    return 0
+
+
+@group.command("tag", short_help="Tag a release.")
+@_repo
+@option("--commit", metavar="SHA", help="Commit to tag; the newest of the default branch by default.")
+@option("--tag", "expected", metavar="TAG", help="Tag that you expect; stop if another one would be next.")
+@_config
+@_now
+@option("--dry-run", is_flag=True, help="Show what would be tagged, with all its texts, and change nothing.")
+@option(
+    "--wait-images",
+    type=click.IntRange(min=0, max=21600),
+    metavar="SECONDS",
+    help="Wait so long for the images of the tag to be there; 0 looks once.",
+)
+@option("--registry-url", metavar="URL", help="Registry to ask for all images in place of their own.")
+@format_option()
+def tag_command(
+    repo: str | None,
+    commit: str | None,
+    expected: str | None,
+    config: Path | None,
+    now: str | None,
+    dry_run: bool,
+    wait_images: int | None,
+    registry_url: str | None,
+    output_format: str,
+) -> int:
+    """Tag a commit of the default branch with the next version, and make the GitHub release.
+
+    The tag is annotated: its message lists the pull requests, tickets and migrations since the last release.
+    All checks of the commit must be green. A commit that is tagged already is left as it is, so that the
+    command can be repeated after any failure. Tags are never moved.
+    """
+    if commit is not None and not _SHA.fullmatch(commit):
+        raise InputError(
+            f'"{commit[:100]}" is no full commit id',
+            place="--commit",
+            remedy="Give all of its 40 hexadecimal digits, in lower case.",
+        )
+    repository, wanted = repository_name(repo), Wanted(commit, expected, moment_or_now(now))
+    with github_session() as github, Registry(registry_url) as registry:
+        reader = ReleaseReader(github, repository, run=os.environ.get("GITHUB_RUN_ID", ""))
+        settings = _settings(reader, config)
+        policy = policy_from_mapping(settings.release)
+        releaser = None if dry_run else Releaser(github, repository)
+        outcome = make_release(reader, releaser, repository, wanted, policy, settings.ticket_patterns)
+        found: Mapping[str, Image | None] | None = None
+        failure: ExternalError | None = None
+        if wait_images is not None and not dry_run:
+            try:
+                found = wait_for_images(
+                    registry, policy.images, outcome.plan.tag, wait_images, SystemClock(), _say
+                )
+            except ExternalError as error:
+                failure = error
+    _show(outcome, found, output_format)
+    if failure is not None:
+        raise failure
+    missing = [f"{name}:{outcome.plan.tag}" for name, there in (found or {}).items() if there is None]
+    if missing:
+        raise ExternalError(
+            f"not there after {wait_images} s: {', '.join(missing)}",
+            place="registry",
+            remedy=f"The tag {outcome.plan.tag} stands. See why its images are not built, "
+            "and run the command again: it waits once more.",
+        )
+    return 0
+
+
+def _settings(reader: ReleaseReader, config: Path | None) -> Config:
+    """Read the configuration: the file that is given, or the one on the default branch."""
+    if config is not None:
+        return load_config(config)
+    data = reader.config()
+    return (
+        DEFAULT_CONFIG
+        if data is None
+        else parse_config(data, source=f"{CONFIG_PATH} of {reader.branch.name}")
+    )
+
+
+def _of_clone(git_dir: Path, config: Path | None) -> tuple[list[str], Config]:
+    """Read the names of a clone's tags, and its configuration as it stands at HEAD."""
+    reader = GitReader(git_dir)
+    try:
+        head = reader.commit("HEAD")
+    except InputError as error:
+        remedy = "Give --git the folder of a clone that has the tags."
+        raise InputError(error.cause, place=str(git_dir), remedy=remedy) from error
+    names = reader.tags()
+    if config is not None:
+        return names, load_config(config)
+    files = {path: blob for path, blob in reader.files(head, [CONFIG_PATH]).items() if path == CONFIG_PATH}
+    for data in reader.read(files, limit=1_000_000).values():
+        return names, parse_config(data, source=f"{CONFIG_PATH} at {head[:12]}")
+    return names, DEFAULT_CONFIG
+
+
+def _say(words: str) -> None:
+    click.echo(words, err=True)
+
+
+def _show(outcome: Outcome, found: Mapping[str, Image | None] | None, output_format: str) -> None:
+    """Print the outcome and tell the runner."""
+    plan, runner = outcome.plan, Runner.from_environ(os.environ)
+    done = {"created": outcome.created, "released": outcome.released, "dry_run": outcome.dry_run}
+    digests = None
+    if found is not None:
+        digests = {name: there.digest if there is not None else None for name, there in found.items()}
+    summary = release_markdown(
+        plan, outcome.markdown, **done, url=outcome.url, images=digests, warnings=outcome.warnings
+    )
+    if output_format == "json":
+        data = release_json(
+            outcome.repository,
+            plan,
+            outcome.notes,
+            done={**done, "url": outcome.url},
+            message=outcome.message,
+            markdown=outcome.markdown,
+            images=digests,
+            warnings=outcome.warnings,
+        )
+        click.echo(json.dumps(data, indent=2))
+    elif output_format == "markdown":
+        click.echo(summary, nl=False)
+    else:
+        text = release_text(plan, extent(outcome.notes), outcome.message, **done, url=outcome.url)
+        click.echo(runner.inert(text))
+    for warning in outcome.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+        runner.annotation("warning", warning)
+    runner.output("tag", plan.tag)
+    runner.output("sha", plan.commit)
+    runner.output("created", "true" if outcome.created else "false")
+    runner.output("url", outcome.url)
+    runner.summary(summary)

@@ -1,0 +1,198 @@
+"""One release: read, decide, act; and read again when somebody was faster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from consdb_actions.adapters.github import Clock
+from consdb_actions.adapters.github.release_facts import MARK, ReleaseReader
+from consdb_actions.adapters.github.releases import Releaser, TagTakenError
+from consdb_actions.adapters.registry import Image, Registry
+from consdb_actions.release.notes import ReleaseNotes, arrange
+from consdb_actions.release.plan import TagPlan, decide
+from consdb_actions.release.policy import ReleasePolicy
+from consdb_actions.report.release_notes import render_message, render_notes
+
+__all__ = ["Outcome", "Wanted", "make_release", "wait_for_images"]
+
+AGAIN = 3
+"""How often the tags are read again when one of the same name has appeared (rule R2)."""
+ACTIONS = "github-actions[bot]"
+BETWEEN_LOOKS = 15.0
+"""Seconds between two looks for the images."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be released.
+
+    Attributes
+    ----------
+    commit
+        The commit; None for the newest of the default branch.
+    tag
+        The tag that the caller expects; None for the next version.
+    now
+        The moment of tagging.
+    """
+
+    commit: str | None
+    tag: str | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was found and done.
+
+    Attributes
+    ----------
+    plan
+        What was to be done.
+    created
+        Whether the tag was made now.
+    released
+        Whether the GitHub release was made now.
+    url
+        The page of the release, or of the tag where it has none.
+    notes, message, markdown
+        What the release holds: arranged, as the tag's message, and as the notes of the GitHub release.
+    warnings
+        What the reader should know.
+    """
+
+    repository: str
+    plan: TagPlan
+    created: bool
+    released: bool
+    dry_run: bool
+    url: str
+    notes: ReleaseNotes
+    message: str
+    markdown: str
+    warnings: tuple[str, ...] = ()
+
+
+def make_release(
+    reader: ReleaseReader,
+    releaser: Releaser | None,
+    repository: str,
+    wanted: Wanted,
+    policy: ReleasePolicy,
+    tickets: Sequence[str],
+) -> Outcome:
+    """Tag a commit and make the GitHub release, as far as that is not done.
+
+    Parameters
+    ----------
+    reader
+        Reads the facts.
+    releaser
+        Makes the tag and the release; None makes this a dry run.
+    repository
+        ``owner/name``.
+    wanted
+        What is to be released.
+    policy
+        How releases are made.
+    tickets
+        Regular expressions of tickets.
+
+    Returns
+    -------
+    Outcome
+        What was done.
+
+    Raises
+    ------
+    CheckFailed
+        A rule forbids it.
+    InputError
+        The commit is not known, or the tag is none.
+    GitHubError
+        GitHub refused, or could not be reached within the bounds. Running again goes on from there.
+    TagTakenError
+        Others were faster each time.
+    """
+    for left in reversed(range(AGAIN + 1)):
+        plan = decide(reader.facts(wanted.commit, wanted.now), policy, wanted.tag)
+        plan.check()
+        notes = arrange(reader.contents(plan.previous, plan.commit, policy), tickets)
+        message = render_message(notes, repository.partition("/")[2], plan.tag, MARK)
+        markdown = render_notes(notes, plan.tag, reader.html_url, policy.images)
+        created = False
+        if releaser is not None and plan.action == "create":
+            try:
+                releaser.tag(plan.tag, plan.commit, message, wanted.now)
+            except TagTakenError:
+                if not left:
+                    raise
+                continue
+            created = True
+        break
+    url, released = f"{reader.html_url}/releases/tag/{plan.tag}", False
+    warnings = list(plan.remarks)
+    if releaser is not None and plan.action != "nothing":
+        url, released = releaser.release(plan.tag, plan.commit, markdown)
+        if created and policy.images and releaser.identity() == ACTIONS:
+            warnings.append(
+                "the tag was made with the workflow's own token, and GitHub starts no workflow for what is "
+                "made with it: where the images are built on a new tag, start their workflow by hand, "
+                "or give this command the token of an app"
+            )
+    dry_run = releaser is None
+    return Outcome(
+        repository, plan, created, released, dry_run, url, notes, message, markdown, tuple(warnings)
+    )
+
+
+def wait_for_images(
+    registry: Registry,
+    images: Sequence[str],
+    tag: str,
+    seconds: float,
+    clock: Clock,
+    say: Callable[[str], None],
+) -> Mapping[str, Image | None]:
+    """Look for images until all are there, or the time is over.
+
+    Parameters
+    ----------
+    registry
+        Where they are looked up.
+    images
+        Their names, without the tag.
+    tag
+        The tag.
+    seconds
+        How long to wait; with 0 they are looked up once.
+    clock
+        Time.
+    say
+        Takes a line about the progress.
+
+    Returns
+    -------
+    Mapping
+        What was found of each.
+
+    Raises
+    ------
+    RegistryError
+        A registry denies one of them, or could not be asked within the bounds.
+    """
+    found: dict[str, Image | None] = dict.fromkeys(images)
+    start = clock.now()
+    while True:
+        for image in images:
+            if found[image] is None and (there := registry.find(image, tag)) is not None:
+                found[image] = there
+                say(f"{image}:{tag} is there, {there.digest[:19]}")
+        missing = [image for image, there in found.items() if there is None]
+        waited = clock.now() - start
+        if not missing or waited >= seconds:
+            return found
+        say(f"after {waited:.0f} of {seconds:.0f} s: waiting for {', '.join(missing)}")
+        clock.sleep(min(BETWEEN_LOOKS, seconds - waited))

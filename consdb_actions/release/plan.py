@@ -1,0 +1,225 @@
+"""From facts to what is to be done about a tag (rule R2). Tags are never moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from consdb_actions.errors import CheckFailed, InputError
+from consdb_actions.release.facts import Check, Facts, Tag
+from consdb_actions.release.policy import ReleasePolicy
+from consdb_actions.release.versions import Version, next_version, parse_version
+
+__all__ = ["Refusal", "TagPlan", "decide", "last_release"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing is tagged, and the way out."""
+
+    words: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagPlan:
+    """What is to be done.
+
+    Attributes
+    ----------
+    tag
+        The tag.
+    commit
+        The commit that it is on, or is to be on.
+    action
+        ``create`` the tag and its GitHub release; ``complete`` a tag that an earlier run made with the
+        release that it may lack; or ``nothing``.
+    reason
+        Why, as a sentence.
+    previous
+        The release before; None for the first.
+    refusals
+        Why it is not done.
+    remarks
+        What a reader should know besides.
+    """
+
+    tag: str
+    commit: str
+    action: Literal["create", "complete", "nothing"]
+    reason: str
+    previous: Tag | None = None
+    refusals: tuple[Refusal, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raise when there is a refusal.
+
+        Raises
+        ------
+        CheckFailed
+            With all of them.
+        """
+        if self.refusals:
+            raise CheckFailed(
+                f"{self.commit[:12]} is not tagged as {self.tag} (rule R2): "
+                + "; ".join(refusal.words for refusal in self.refusals),
+                remedy="\n".join(dict.fromkeys(refusal.remedy for refusal in self.refusals)),
+            )
+
+
+def last_release(tags: tuple[Tag, ...], before: Version | None = None) -> Tag | None:
+    """Return the newest release, or the newest before a version; None where there is none."""
+    versions = [(version, tag) for tag in tags if (version := parse_version(tag.name))]
+    found = [pair for pair in versions if before is None or pair[0] < before]
+    return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def decide(facts: Facts, policy: ReleasePolicy, wanted: str | None = None) -> TagPlan:
+    """Decide what is to be done about a tag.
+
+    Parameters
+    ----------
+    facts
+        The repository.
+    policy
+        How releases are made.
+    wanted
+        The tag that the caller expects; None for whichever is next.
+
+    Returns
+    -------
+    TagPlan
+        The plan, with all refusals.
+
+    Raises
+    ------
+    InputError
+        What is expected is no calendar version.
+    CheckFailed
+        There is no next version, because the newest is of a later month (rule R1).
+    """
+    expected = _expected(wanted)
+    versions = {tag: version for tag in facts.tags if (version := parse_version(tag.name))}
+    here = [tag for tag in versions if tag.commit == facts.commit]
+    if expected is not None:
+        same = [tag for tag, version in versions.items() if version == expected]
+        if same and not set(same) & set(here):
+            other = same[0]
+            refusal = Refusal(
+                f"the tag {other.name} exists, on {other.commit[:12]}",
+                "Tags are never moved. Name the commit that it is on with --commit, "
+                "or leave --tag out for the next version.",
+            )
+            return TagPlan(other.name, facts.commit, "create", "", refusals=(refusal,))
+        here = [tag for tag in same if tag in here] or here
+    if here:
+        return _existing(facts, max(here, key=lambda tag: versions[tag]), expected)
+    following = next_version([tag.name for tag in facts.tags], facts.now, padded=policy.padded)
+    refusals = list(_refusals(facts, policy))
+    if expected is not None and expected != following.version:
+        words = f"{wanted} is not the next version, {following.version} is: {following.reason}"
+        refusals.append(Refusal(words, "Leave --tag out, or give the next version."))
+    previous = last_release(facts.tags, following.version)
+    remarks = []
+    if facts.parted and previous is not None:
+        remarks.append(
+            f"{previous.name} is not in the history of this commit: "
+            "what it holds besides may be missing here, and the notes begin where the two parted"
+        )
+    return TagPlan(
+        str(following.version),
+        facts.commit,
+        "create",
+        following.reason,
+        previous,
+        tuple(refusals),
+        tuple(remarks),
+    )
+
+
+def _expected(wanted: str | None) -> Version | None:
+    """Read the tag that the caller expects."""
+    if wanted is None:
+        return None
+    version = parse_version(wanted)
+    if version is None:
+        raise InputError(
+            f'"{wanted[:100]}" is no calendar version', place="--tag", remedy="Write it as 26.6.2."
+        )
+    return version
+
+
+def _existing(facts: Facts, tag: Tag, expected: Version | None) -> TagPlan:
+    """Leave a tag as it is."""
+    version = parse_version(tag.name)
+    remarks = []
+    if not tag.annotated:
+        remarks.append(
+            f"the tag {tag.name} is a lightweight one, without author, date or message; "
+            "it is left as it is, since tags are never moved"
+        )
+    refusals = []
+    if expected is not None and version != expected:
+        words = f"the commit is tagged already, as {tag.name}"
+        refusals.append(Refusal(words, "Leave --tag out, or name a newer commit with --commit."))
+    return TagPlan(
+        str(expected) if refusals else tag.name,
+        facts.commit,
+        "complete" if tag.ours else "nothing",
+        f"{tag.name} is on this commit already",
+        last_release(facts.tags, version),
+        tuple(refusals),
+        tuple(remarks),
+    )
+
+
+def _refusals(facts: Facts, policy: ReleasePolicy) -> Iterator[Refusal]:
+    """Say what stands against tagging a commit."""
+    if not facts.contained:
+        yield Refusal(
+            f"the commit is not in the history of {facts.branch}",
+            f"Merge it into {facts.branch} first, or name another with --commit.",
+        )
+    last = last_release(facts.tags)
+    if facts.released and last is not None:
+        yield Refusal(
+            f"the newest release, {last.name}, holds it already",
+            "A newer version on an older commit would go back. Name a newer commit with --commit.",
+        )
+    yield from _checks(facts.checks, policy)
+
+
+def _checks(checks: tuple[Check, ...], policy: ReleasePolicy) -> Iterator[Refusal]:
+    """Say which checks are not green."""
+    counted = [check for check in checks if not policy.ignores(check.name)]
+    failed = [check for check in counted if check.state == "failure"]
+    pending = [check for check in counted if check.state == "pending"]
+    missing = [name for name in policy.required if all(check.name != name for check in counted)]
+    if failed:
+        yield Refusal(
+            f"checks have failed: {_named(failed)}",
+            "Mend what they found and tag the new commit, or run them again on this one; "
+            "a check that does not matter can be named in release.checks.ignored of the configuration.",
+        )
+    if pending:
+        yield Refusal(
+            f"checks have not finished: {_named(pending)}", "Run the command again when they have finished."
+        )
+    if missing:
+        yield Refusal(
+            f"required checks have not reported: {', '.join(missing)}",
+            "Run the command again when they have; release.checks.required of the configuration names them.",
+        )
+    if not counted and not missing and not policy.unchecked:
+        yield Refusal(
+            "no check has reported on the commit",
+            "Run the command again when the checks have started; where there are none, say so with "
+            "release.checks.unchecked: true in the configuration.",
+        )
+
+
+def _named(checks: list[Check]) -> str:
+    """Name checks, each once, with what it says."""
+    return ", ".join(dict.fromkeys(f"{check.name} ({check.words})" for check in checks))

@@ -1,0 +1,164 @@
+"""A release in words: the tag's message as plain text, the GitHub release's notes as Markdown (rule S5)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from consdb_actions.release.notes import Migration, PullRequest, ReleaseNotes
+from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose
+
+__all__ = ["extent", "render_message", "render_notes"]
+
+_LIMIT = 120_000
+"""Characters; GitHub takes 125,000 for the notes of a release."""
+_LINES = 200
+"""Lines of each part of a tag's message."""
+_OPEN = 12
+"""Operations of a migration that are not folded."""
+
+
+def extent(notes: ReleaseNotes) -> str:
+    """Say how much a release holds."""
+    contents = notes.contents
+    if contents.previous is None:
+        return "the first release with a calendar version"
+    parts = [
+        _count(len(contents.migrations), "migration"),
+        _count(len(contents.pulls), "pull request"),
+        _count(len(notes.tickets), "ticket"),
+        _count(contents.commits, "commit"),
+    ]
+    return f"{', '.join(parts)} since {contents.previous}"
+
+
+def render_message(notes: ReleaseNotes, name: str, tag: str, mark: str) -> str:
+    """Write a tag's message.
+
+    Parameters
+    ----------
+    notes
+        What the release holds.
+    name
+        What is released.
+    tag
+        The tag.
+    mark
+        The last line, by which the tag is known as ours.
+
+    Returns
+    -------
+    str
+        Plain text. What others wrote never begins a line.
+    """
+    blocks = [f"{name} {tag}", _sentence(extent(notes))]
+    if notes.sections:
+        lines = [
+            f"  {printable(section)}: {_titled(migration)}"
+            for section, migrations in notes.sections
+            for migration in migrations
+        ]
+        blocks.append("\n".join(["Migrations:", *_first(lines)]))
+    if notes.contents.changed:
+        lines = [f"  {printable(path)} ({how})" for path, how in notes.contents.changed]
+        blocks.append(
+            "\n".join(["Migrations of earlier releases that are not what they were:", *_first(lines)])
+        )
+    if notes.tickets:
+        tickets = textwrap.fill(
+            f"Tickets: {', '.join(map(printable, notes.tickets))}", 72, subsequent_indent="  "
+        )
+        blocks.append(tickets)
+    pulls = [
+        f"  #{pull.number} {topic.name}: {printable(pull.title)}"
+        for topic in notes.topics
+        for pull in topic.pulls
+    ]
+    pulls += [f"  #{pull.number} {printable(pull.title)}" for pull in notes.others]
+    if pulls:
+        blocks.append("\n".join(["Pull requests:", *_first(pulls)]))
+    return "\n\n".join([*blocks, mark]) + "\n"
+
+
+def render_notes(notes: ReleaseNotes, tag: str, url: str, images: tuple[str, ...]) -> str:
+    """Write the notes of a GitHub release.
+
+    Parameters
+    ----------
+    notes
+        What the release holds.
+    tag
+        The tag.
+    url
+        The repository's page.
+    images
+        The images of the release, without the tag.
+
+    Returns
+    -------
+    str
+        Markdown in which everything that others wrote is inert.
+    """
+    previous = notes.contents.previous
+    blocks = [_sentence(extent(notes))]
+    if previous is not None:
+        blocks.append("### Migrations")
+        blocks += _migrations(notes)
+    if notes.topics:
+        lines = [f"**{escape(topic.name)}**: {_pulls(topic.pulls)}" for topic in notes.topics]
+        blocks.append(f"### Tickets\n\n{bullets(lines)}")
+    if notes.others:
+        title = "Pull requests without a ticket" if notes.topics else "Pull requests"
+        blocks.append(f"### {title}\n\n{bullets(_pulls((pull,)) for pull in notes.others)}")
+    if images:
+        blocks.append("### Images\n\n" + bullets(code(f"{image}:{tag}") for image in images))
+    if previous is not None:
+        blocks.append(f"[All changes]({url}/compare/{previous}...{tag})")
+    return fit(blocks, "*{count} more parts did not fit.*", limit=_LIMIT) + "\n"
+
+
+def _migrations(notes: ReleaseNotes) -> Iterator[str]:
+    """Write what happens to the database, section by section."""
+    if not notes.sections:
+        yield "None: the databases stay as they are."
+    for section, migrations in notes.sections:
+        for migration in migrations:
+            head = f"**{escape(section)}**: {escape(migration.title or migration.path)}"
+            head += f" ({code(migration.revision)})" if migration.revision else ""
+            body = bullets(prose(words) for words in migration.operations)
+            count = len(migration.operations)
+            if count > _OPEN:
+                body = details(_count(count, "operation"), body)
+            yield f"{head}\n\n{body}" if body else head
+    if notes.contents.changed:
+        lines = [f"{code(path)} was {how}" for path, how in notes.contents.changed]
+        yield f"⚠️ Migrations of earlier releases are not what they were:\n\n{bullets(lines)}"
+
+
+def _pulls(pulls: tuple[PullRequest, ...]) -> str:
+    """Write the pull requests of one ticket on one line."""
+    words = []
+    for pull in pulls:
+        author = f", {escape(pull.author)}" if pull.author else ""
+        words.append(f"{escape(pull.title)} (#{pull.number}{author})")
+    return "; ".join(words)
+
+
+def _titled(migration: Migration) -> str:
+    title = printable(migration.title or migration.path)
+    return f"{title} ({printable(migration.revision)})" if migration.revision else title
+
+
+def _first(lines: list[str]) -> list[str]:
+    """Cut a part of a message that is too long for one."""
+    if len(lines) <= _LINES:
+        return lines
+    return [*lines[:_LINES], f"  and {len(lines) - _LINES} more"]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
