@@ -29,6 +29,8 @@ class Revision:
     ----------
     id
         Its identifier; empty where the file names none.
+    down
+        The revisions that it follows.
     title
         The first line of its message.
     operations
@@ -38,6 +40,7 @@ class Revision:
     id: str
     title: str
     operations: tuple[str, ...]
+    down: tuple[str, ...] = ()
 
 
 def read_revision(text: str) -> Revision:
@@ -65,7 +68,11 @@ def read_revision(text: str) -> Revision:
         message = (ast.get_docstring(tree) or "").partition("\n")[0].strip()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Revision("", "", ("what it does cannot be read from its file",))
-    return Revision(str(names.get("revision") or ""), message, sentences(_without_echoes(deeds)))
+    down = names.get("down_revision") or ()
+    follows = tuple(map(str, down)) if isinstance(down, list) else (str(down),)
+    return Revision(
+        str(names.get("revision") or ""), message, sentences(_without_echoes(deeds)), follows if down else ()
+    )
 
 
 def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, Any]]:
