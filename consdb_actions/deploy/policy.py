@@ -57,6 +57,8 @@ class DeployPolicy:
         Labels of the pull requests.
     longest_waiver
         Days that a waiver may last.
+    test_days
+        Days that a branch may be tested in an environment before that is drift (rule R7).
     consdb, sdm_schemas
         Where the releases of ``consdb`` and of ``consdbtap`` come from.
     """
@@ -67,6 +69,7 @@ class DeployPolicy:
     strict: tuple[str, ...] = STRICT
     labels: tuple[str, ...] = ()
     longest_waiver: int = 30
+    test_days: int = 14
     consdb: str = "lsst-dm/consdb"
     sdm_schemas: str = "lsst/sdm_schemas"
 
@@ -149,6 +152,7 @@ def policy_from_mapping(values: Mapping[str, Any], *, place: str = "deploy") -> 
         ),
         labels=tuple(values.get("labels", default.labels)),
         longest_waiver=values.get("longest_waiver", default.longest_waiver),
+        test_days=values.get("test_days", default.test_days),
         consdb=values.get("consdb", default.consdb),
         sdm_schemas=values.get("sdm_schemas", default.sdm_schemas),
     )

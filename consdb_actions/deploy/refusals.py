@@ -1,4 +1,4 @@
-"""Why a deployment may not go ahead: the tag is not allowed there, or it is not its turn (rules R5 and R6)."""
+"""Why a deployment may not go ahead: the tag may not run there, or it is not its turn (rules R5 and R6)."""
 
 from __future__ import annotations
 

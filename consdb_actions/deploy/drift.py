@@ -1,0 +1,291 @@
+"""Where environments have drifted from each other and from the newest release (rule R7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import IntEnum
+
+from consdb_actions.deploy.changes import ALWAYS
+from consdb_actions.deploy.components import Values, short_names, slots
+from consdb_actions.deploy.history import Since, Version, since
+from consdb_actions.deploy.policy import DeployPolicy
+from consdb_actions.deploy.tags import Kind, Tag, read_tag
+
+__all__ = ["Drift", "Finding", "Severity", "Standing", "find_drift", "standings"]
+
+
+class Severity(IntEnum):
+    """How much a finding matters."""
+
+    INFO = 0
+    WARNING = 1
+    ERROR = 2
+
+    @property
+    def word(self) -> str:
+        """The severity in a word."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a component runs in an environment.
+
+    Attributes
+    ----------
+    app, environment, component
+        Which one.
+    tag
+        Its tag.
+    enabled
+        Whether it runs.
+    since
+        Since when it has the tag; None where the history does not say.
+    pull_policy
+        Its pull policy; empty where it has none.
+    """
+
+    app: str
+    environment: str
+    component: str
+    tag: Tag
+    enabled: bool
+    since: Since | None = None
+    pull_policy: str = ""
+
+    def days(self, today: date) -> int | None:
+        """Return for how many days it has had the tag."""
+        return None if self.since is None else max((today - self.since.day).days, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be.
+
+    Attributes
+    ----------
+    severity, kind
+        How much it matters, and what it is.
+    app, environment, components
+        Where.
+    text
+        What is wrong.
+    """
+
+    severity: Severity
+    kind: str
+    app: str
+    environment: str
+    components: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The whole picture.
+
+    Attributes
+    ----------
+    standings
+        What runs where.
+    findings
+        What is wrong, the worst first.
+    newest
+        The release to compare with, by application.
+    """
+
+    standings: tuple[Standing, ...]
+    findings: tuple[Finding, ...]
+    newest: Mapping[str, Tag]
+
+    def at_least(self, level: Severity) -> tuple[Finding, ...]:
+        """Return the findings that matter at least so much."""
+        return tuple(item for item in self.findings if item.severity >= level)
+
+
+def standings(
+    app: str, values: Mapping[str, Values], history: Mapping[str, Sequence[Version] | None]
+) -> tuple[Standing, ...]:
+    """Say what runs where, and since when.
+
+    Parameters
+    ----------
+    app
+        ``consdb`` or ``consdbtap``.
+    values
+        The values of every environment that has it.
+    history
+        The versions of each environment's file, newest first; None where there is no history.
+    """
+    return tuple(
+        Standing(
+            app,
+            name,
+            slot.component,
+            read_tag(found.tag(slot)),
+            found.is_enabled(slot),
+            since(history.get(name), slot),
+            found.value(slot.pull_policy) if slot.pull_policy else "",
+        )
+        for name, found in values.items()
+        for slot in slots(app, found)
+    )
+
+
+def find_drift(
+    policy: DeployPolicy, seen: Sequence[Standing], today: date, release: Tag | None = None
+) -> Drift:
+    """Compare environments with the newest release and with one another.
+
+    Parameters
+    ----------
+    policy
+        The environments in their order, and what is allowed where.
+    seen
+        What runs where.
+    today
+        The day in UTC.
+    release
+        The newest release of consdb; the newest that any environment runs by default.
+
+    Returns
+    -------
+    Drift
+        What runs where, and what is wrong with it.
+    """
+    newest = {}
+    for app in dict.fromkeys(item.app for item in seen):
+        kind = Kind.RELEASE if app == "consdb" else Kind.WEEKLY
+        tags = [item.tag for item in seen if item.app == app and item.tag.kind is kind]
+        if app == "consdb" and release is not None:
+            tags = [release]
+        if tags:
+            newest[app] = max(tags, key=lambda tag: tag.order)
+    found = [
+        finding
+        for item in seen
+        for finding in (
+            _by_tag(policy, item, today),
+            _behind(policy, item, newest.get(item.app), seen, today),
+            _pull_policy(item),
+            _datalink(item, seen),
+        )
+        if finding is not None
+    ]
+    places = {name: number for number, name in enumerate(policy.environments)}
+    merged = _merged(found, seen)
+    merged.sort(key=lambda item: (-item.severity, item.app, places.get(item.environment, 99), item.kind))
+    return Drift(tuple(seen), tuple(merged), newest)
+
+
+def _by_tag(policy: DeployPolicy, item: Standing, today: date) -> Finding | None:
+    """Find tags that are none, or that can move."""
+    if item.component == "datalink" or item.tag.is_fixed:
+        return None
+    strict, days = item.environment in policy.strict, item.days(today)
+    if item.tag.kind is Kind.EMPTY:
+        severity = Severity.ERROR if strict else Severity.WARNING
+        text = "without a tag: what the chart was made with runs"
+        return _finding(severity if item.enabled else Severity.INFO, "empty-tag", item, text)
+    text = f"{_off(item)}on {_what(item.tag)}{_age(item, today)}"
+    if not item.enabled:
+        return _finding(Severity.INFO, "branch-tag", item, text)
+    until = item.since.waived.get(item.environment) if item.since else None
+    if strict and until is not None:
+        if until >= today:
+            return _finding(Severity.INFO, "branch-tag", item, f"{text}; waived until {until}")
+        text += f"; the waiver ended on {until}"
+    if strict:
+        return _finding(Severity.ERROR, "branch-tag", item, text)
+    long = days is None or days > policy.test_days
+    return _finding(Severity.WARNING if long else Severity.INFO, "branch-tag", item, text)
+
+
+def _behind(
+    policy: DeployPolicy, item: Standing, newest: Tag | None, seen: Iterable[Standing], today: date
+) -> Finding | None:
+    """Find what runs an older release."""
+    if newest is None or item.component == "datalink" or not item.tag.is_older_than(newest):
+        return None
+    stages = {name: number for number, stage in enumerate(policy.stages) for name in stage.environments}
+    passed = any(
+        stages[other.environment] > stages[item.environment] and item.tag.is_older_than(other.tag)
+        for other in seen
+        if (other.app, other.component) == (item.app, item.component) and other.enabled
+    )
+    text = f"{_off(item)}at {item.tag.text}{_age(item, today)}; the newest is {newest.text}"
+    if item.enabled and passed:
+        text += ", and a later stage is ahead"
+    return _finding(Severity.WARNING if item.enabled else Severity.INFO, "behind", item, text)
+
+
+def _pull_policy(item: Standing) -> Finding | None:
+    """Find a tag that can move where nodes keep the image that they have."""
+    if item.component == "datalink" or item.tag.is_fixed or not item.enabled:
+        return None
+    if item.pull_policy == ALWAYS or item.tag.kind is Kind.EMPTY:
+        return None
+    text = f"perhaps on an old build of {item.tag.text}: the pull policy is not Always"
+    return _finding(Severity.WARNING, "pull-policy", item, text)
+
+
+def _datalink(item: Standing, seen: Iterable[Standing]) -> Finding | None:
+    """Find datalink snippets of another release than the TAP schema."""
+    if item.component != "datalink":
+        return None
+    schema = next(
+        other
+        for other in seen
+        if (other.app, other.environment, other.component) == (item.app, item.environment, "tap-schema")
+    )
+    if item.tag.text == schema.tag.text:
+        return None
+    severity = Severity.WARNING if schema.tag.is_fixed else Severity.INFO
+    text = (
+        f"is of {item.tag.text or 'no release'}, and the TAP schema is {schema.tag.text or 'without a tag'}"
+    )
+    return _finding(severity, "datalink", item, text)
+
+
+def _finding(severity: Severity, kind: str, item: Standing, text: str) -> Finding:
+    return Finding(severity, kind, item.app, item.environment, (item.component,), text)
+
+
+def _merged(found: Iterable[Finding], seen: Sequence[Standing]) -> list[Finding]:
+    """Join what several components of an environment have in common."""
+    groups: dict[tuple[Severity, str, str, str, str], list[str]] = {}
+    for item in found:
+        groups.setdefault((item.severity, item.kind, item.app, item.environment, item.text), []).extend(
+            item.components
+        )
+    everything = {
+        (item.app, item.environment): [
+            other.component
+            for other in seen
+            if (other.app, other.environment) == (item.app, item.environment)
+        ]
+        for item in seen
+    }
+    return [
+        Finding(severity, kind, app, name, tuple(short_names(parts, everything[app, name])), text)
+        for (severity, kind, app, name, text), parts in groups.items()
+    ]
+
+
+def _off(item: Standing) -> str:
+    return "" if item.enabled else "disabled, left "
+
+
+def _what(tag: Tag) -> str:
+    """Name a tag that can move."""
+    return f"the {tag.kind} {tag.text}" if tag.kind is Kind.TICKET else tag.text
+
+
+def _age(item: Standing, today: date) -> str:
+    """Say since when a component has its tag."""
+    if item.since is None:
+        return ""
+    days = item.days(today)
+    return f" since {item.since.day} ({days} day{'' if days == 1 else 's'})"
