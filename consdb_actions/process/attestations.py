@@ -155,11 +155,11 @@ def _said(comment: Comment, memo: Memo | None) -> list[Command | Mistake]:
     if now and (memo.said == _TOO_LATE if memo else comment.updated_at > comment.created_at):
         return [Mistake(now[0].text, "this comment was edited before it was read; write a new one")]
     if memo is not None and _pairs(now) != memo.said:
-        kept: list[Command | Mistake] = [
+        first: list[Command | Mistake] = [
             _remembered(*pair) for pair in memo.said if pair[0] not in ("?", "!")
         ]
         words = "this comment was edited after it was read, which changes nothing; write a new one"
-        return [*kept, Mistake("/consdb", words)]
+        return [*first, Mistake("/consdb", words)]
     return now
 
 

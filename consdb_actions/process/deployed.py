@@ -91,7 +91,7 @@ def _everywhere(
 ) -> Finding:
     """Look at the wanted components in some environments."""
     there: dict[str, list[Deployment]] = {}
-    behind: list[str] = []
+    behind: dict[str, list[str]] = {}
     moments: list[datetime | None] = []
     evidence: dict[Evidence, None] = {}
     for environment in environments:
@@ -102,22 +102,31 @@ def _everywhere(
         ]
         late = [item for item in parts if not holds(item.tag)]
         if not parts:
-            behind.append(f"{environment} has nothing of it")
+            behind.setdefault("nothing of it", []).append(environment)
         elif late:
-            behind.append(f"{environment} has {_tags(late)}")
+            behind.setdefault(_tags(late), []).append(environment)
         else:
             there.setdefault(_common(parts), []).extend(parts[:1])
             moments += [_since(item, holds) for item in parts]
-            evidence.update(
-                dict.fromkeys(Evidence(environment, item.history[-1].url or item.url) for item in parts[:1])
-            )
+            evidence.update(dict.fromkeys(_shown(item) for item in parts[:1]))
     words = [f"{listed([item.environment for item in parts])} at {tag}" for tag, parts in there.items()]
+    words += [
+        f"{listed(names)} {'has' if len(names) == 1 else 'have'} {tags}" for tags, names in behind.items()
+    ]
     return Finding(
         done=not behind,
-        words="; ".join([*words, *behind]),
+        words="; ".join(words),
         at=latest(moments) if not behind else None,
         evidence=tuple(evidence),
     )
+
+
+def _shown(item: Deployment) -> Evidence:
+    """Link the pull request that brought a tag, or else the file that has it."""
+    url = item.history[-1].url or item.url
+    repository, pull, number = url.partition("/pull/")
+    text = f"{repository.rpartition('/')[2]}#{number}" if pull else url.rpartition("/")[2] or item.environment
+    return Evidence(text, url)
 
 
 def _tags(parts: list[Deployment]) -> str:

@@ -127,6 +127,10 @@ def _merged_consdb(facts: Facts) -> Finding:
     return Finding(True, "", at, evidence=evidence)
 
 
+def _openness(item: Migration) -> str:
+    return "a draft" if item.draft else "open"
+
+
 def _tagged(facts: Facts) -> Finding:
     """Look for the first release that holds the migrations."""
     merged = _merged_consdb(facts)

@@ -240,7 +240,7 @@ def _attested(
             f"{words}: {note}" if note else words,
             evidence=(Evidence("comment", undone.comment.url),),
         )
-    evidence = (Evidence(f"{said.at:%Y-%m-%d}", said.url),)
+    evidence = (Evidence("comment", said.url),)
     if valid:
         return Finding(True, said.note, said.at, said.by, evidence)
     if said.binding.change == now.change or said.binding.sha == now.sha:
@@ -280,11 +280,13 @@ def _state(
     else:
         standing = Standing.NEXT
         since = _since(facts, step, findings, applicable)
+    # What waits for others has nothing to say yet, unless something of it is there already.
+    silent = standing is Standing.WAITING and not step.attested and not finding.evidence
     return StepState(
         step=step,
         standing=standing,
         done=finding.done,
-        words=finding.words,
+        words="" if silent else finding.words,
         order=order,
         owner=owner,
         people=people,

@@ -67,7 +67,7 @@ def readiness(facts: Facts, progress: Progress) -> Readiness:
     many = f"{count} step{'' if count == 1 else 's'} before the merge open"
     return Readiness(
         "pending",
-        fit((f"Next: {first.step.title} ({first.owner}); {many}", f"Next: {first.step.title}; {many}", many)),
+        fit((f"Next: {first.step.todo} ({first.owner}); {many}", f"Next: {first.step.todo}; {many}", many)),
     )
 
 

@@ -1,0 +1,299 @@
+"""The comment that says where a schema change stands (rules P2 and S5)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import quote
+
+from consdb_actions.process.attestations import Heard, Outcome
+from consdb_actions.process.deployed import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
+from consdb_actions.process.facts import Facts
+from consdb_actions.process.finding import Evidence
+from consdb_actions.process.language import Command, Verb
+from consdb_actions.process.memory import MARKER, written
+from consdb_actions.process.states import Progress, Standing, StepState
+from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fit, prose, table
+
+__all__ = ["render_comment"]
+
+ANSWERS = 5
+"""How many answers to commands that were not accepted the comment shows."""
+
+NAMED = 6
+"""How many people it names for a step."""
+
+SIGNS = {
+    Standing.DONE: "✅",
+    Standing.NEXT: "▶️",
+    Standing.WAITING: "⏳",
+    Standing.STALE: "🔁",
+    Standing.OUT_OF_ORDER: "⚠️",
+    Standing.UNKNOWN: "❔",
+}
+
+_WORDS = {
+    Standing.DONE: "done",
+    Standing.NEXT: "next",
+    Standing.WAITING: "waiting",
+    Standing.STALE: "stale",
+    Standing.OUT_OF_ORDER: "out of order",
+    Standing.UNKNOWN: "unknown",
+}
+
+
+def render_comment(facts: Facts, progress: Progress) -> str:
+    """Write the comment; the same facts give the same text, whenever it is written.
+
+    Parameters
+    ----------
+    facts
+        The facts.
+    progress
+        Where the steps stand.
+
+    Returns
+    -------
+    str
+        GitHub Markdown, with our marker in front and the memory behind.
+    """
+    memory = written(progress.listening.memos)
+    blocks = [_heading(facts, progress)]
+    if progress.applicable:
+        blocks += [block for block in (_next(facts, progress), _table(facts, progress)) if block]
+        blocks += _alerts(progress)
+    blocks += _answers(facts, progress)
+    blocks.append(
+        f"<sub>For commit {_commit(facts, facts.pull.head)}, by the policy in {escape(facts.policy_source)}. "
+        "This comment keeps itself up to date.</sub>"
+    )
+    blocks.append(_help(progress))
+    if progress.applicable:
+        blocks += [block for block in (_environments(facts), _attestations(facts, progress)) if block]
+    note = "_There was no room for {count} more parts; `consdb-actions process status` prints them._"
+    text = fit(blocks, note, limit=COMMENT_LIMIT - len(MARKER) - len(memory) - 100)
+    return "\n\n".join([MARKER, text, memory])
+
+
+def _heading(facts: Facts, progress: Progress) -> str:
+    """Write the next step first."""
+    if not progress.applicable:
+        return "### Way of the schema change\n\nNo ConsDB schema is changed, so no step is needed."
+    if not any(item.open for item in progress.steps):
+        return "### ✅ All steps are done"
+    if facts.pull.state == "closed" and facts.pull.merged_at is None:
+        return "### Closed without a merge"
+    steps = progress.actionable
+    if not steps:
+        return "### ❔ What is next could not be looked up"
+    sign = "🔁" if steps[0].standing is Standing.STALE else "▶️"
+    again = ", again" if steps[0].standing is Standing.STALE else ""
+    return f"### {sign} Next: {escape(steps[0].step.todo)}{again}"
+
+
+def _next(facts: Facts, progress: Progress) -> str:
+    """Say who owns the next step, since when, and what there is to do."""
+    steps = progress.actionable
+    if not steps:
+        return ""
+    now = f": {prose(steps[0].words)}." if steps[0].words else "."
+    lines = [f"{_owner(facts, steps[0])}, since {_day(steps[0].since)}{now} {_how(steps[0])}"]
+    if steps[1:]:
+        others = "; ".join(f"{escape(item.step.todo)} ({escape(item.owner)})" for item in steps[1:])
+        lines.append(f"At the same time: {others}.")
+    return "\n".join(lines)
+
+
+def _how(item: StepState) -> str:
+    """Say how it is seen that a step is done."""
+    step = item.step
+    if not step.attested:
+        return f"Done when {prose(step.evidence)}."
+    command = code(f"/consdb done {step.id}")
+    if not item.people:
+        return (
+            f"When it is done, somebody writes {command} in a comment; the configuration has to say who may."
+        )
+    who = "one of them writes" if len(item.people) > 1 else f"{escape(item.people[0])} writes"
+    return f"When it is done, {who} {command} in a comment."
+
+
+def _table(facts: Facts, progress: Progress) -> str:
+    """Write one line for each step that applies, and the others below."""
+    rows = [
+        (
+            f"{SIGNS[item.standing]}\u00a0{_WORDS[item.standing]}",
+            escape(item.step.title),
+            escape(item.owner),
+            _shown(facts, item),
+        )
+        for item in progress.steps
+        if item.standing is not Standing.NOT_APPLICABLE
+    ]
+    text = table(("State", "Step", "Owner", "Evidence"), rows)
+    reasons: dict[str, list[str]] = {}
+    for item in progress.steps:
+        if item.standing is Standing.NOT_APPLICABLE:
+            reasons.setdefault(item.words, []).append(f"“{item.step.title}”")
+    if reasons:
+        text += "\n\n" + "\n".join(
+            f"Not needed, since {escape(reason)}: {escape(', '.join(titles))}."
+            for reason, titles in reasons.items()
+        )
+    return text
+
+
+def _shown(facts: Facts, item: StepState) -> str:
+    """Write what shows where a step stands."""
+    parts = []
+    if item.evidence:
+        parts.append(", ".join(_link(evidence) for evidence in item.evidence))
+    if item.at is not None:
+        by = f" by {_person(facts, item.by)}" if item.by else ""
+        about = f" for {_commit(facts, item.commit)}" if item.commit else ""
+        parts.append(f"{_day(item.at)}{by}{about}")
+    if item.words:
+        parts.append(prose(item.words))
+    return "; ".join(parts)
+
+
+def _alerts(progress: Progress) -> list[str]:
+    """Write what was done out of order."""
+    lines = [
+        f"“{escape(item.step.title)}” was {prose(disorder.words)}."
+        for item in progress.steps
+        for disorder in item.order
+    ]
+    return ["\n".join(["> [!WARNING]", *(f"> - {line}" for line in lines)])] if lines else []
+
+
+def _answers(facts: Facts, progress: Progress) -> list[str]:
+    """Answer the newest commands that have not been accepted, or need a word."""
+    told = [item for item in progress.listening.heard if item.answer]
+    if not told:
+        return []
+    lines = [f"> - {_heard(facts, item)}: {prose(_sentence(item.answer))}" for item in told[-ANSWERS:]]
+    return ["\n".join(["> [!NOTE]", *lines])]
+
+
+def _heard(facts: Facts, item: Heard) -> str:
+    """Name a command with its author and its day, linked."""
+    day = f"{item.comment.created_at:%Y-%m-%d}"
+    when = f"[{day}]({item.comment.url})" if item.comment.url else day
+    text = item.said.text if len(item.said.text) <= 80 else item.said.text[:79] + "…"
+    return f"{_person(facts, item.actor.login)}, {when}, {code(text)}"
+
+
+def _help(progress: Progress) -> str:
+    """Fold what can be said; it is open while somebody has just asked for it."""
+    heard = progress.listening.heard
+    asked = bool(heard) and isinstance(heard[-1].said, Command) and heard[-1].said.verb is Verb.HELP
+    attested = [
+        item.step.id
+        for item in progress.steps
+        if item.step.attested and item.standing is not Standing.NOT_APPLICABLE
+    ]
+    ids = ", ".join(code(name) for name in attested) or "none here"
+    lines = [
+        f"{code('/consdb done STEP')}: a step is done that leaves no trace in a repository. "
+        f"The steps are {ids}. A note may follow on the same line.",
+        f"{code('/consdb undo STEP')}: it is not, or not any more.",
+        f"{code('/consdb rename TABLE.OLD=NEW')}: a column was renamed and not replaced; "
+        "for the next migration.",
+        f"{code('/consdb regenerate')}: make the migration anew; what people edited in it stays.",
+        f"{code('/consdb help')}: open this part.",
+    ]
+    text = (
+        "A command stands at the start of a line of a comment, outside of quotations and code. 👍 says that "
+        "it counts, 😕 that it does not, and why stands above. An edited comment does not count anew: write "
+        "another one. What was said for another state of the change is stale.\n\n"
+    )
+    return details("What can be said in comments", text + bullets(lines), is_open=asked)
+
+
+def _environments(facts: Facts) -> str:
+    """Fold what is deployed where."""
+    environments = list(dict.fromkeys(item.environment for item in facts.deployments))
+    if not environments:
+        return ""
+    families = ("hinfo", "pq", TAP_SCHEMA, DATALINK)
+    releases = {release.tag for release in facts.releases}
+    holding = {ticket_image(facts.pull.branch), *facts.weeklies}
+    rows = []
+    for environment in environments:
+        cells = [escape(environment)]
+        for family in families:
+            parts = [
+                item
+                for item in facts.deployments
+                if item.environment == environment
+                and item.enabled
+                and item.component.partition(".")[0] == family
+            ]
+            tags = dict.fromkeys(
+                (item.tag, item.tag in (holding if item.application == CONSDBTAP else releases))
+                for item in parts
+            )
+            cells.append(
+                "<br>".join(
+                    f"{code(tag, in_table=True) if tag else 'no tag'}{' ✅' if holds else ''}"
+                    for tag, holds in tags
+                )
+                or "-"
+            )
+        rows.append(cells)
+    newest = f" The newest release is {code(facts.newest_release)}." if facts.newest_release else ""
+    body = table(("Environment", "hinfo", "pqserver", "TAP_SCHEMA", "Datalink"), rows)
+    return details("Environments", f"{body}\n\n✅ holds this change.{newest}")
+
+
+def _attestations(facts: Facts, progress: Progress) -> str:
+    """Fold who said what, when, and for which commit."""
+    rows = []
+    for item in progress.listening.heard:
+        if item.outcome is not Outcome.ACCEPTED or not item.step or not isinstance(item.said, Command):
+            continue
+        sha = item.binding.sha if item.binding is not None else ""
+        rows.append(
+            (
+                f"[{item.comment.created_at:%Y-%m-%d %H:%M}]({item.comment.url})"
+                if item.comment.url
+                else f"{item.comment.created_at:%Y-%m-%d %H:%M}",
+                _person(facts, item.actor.login),
+                f"{item.said.verb} {item.step}",
+                _commit(facts, sha) if sha else "",
+                escape(item.said.note),
+            )
+        )
+    if not rows:
+        return ""
+    return details("What was attested", table(("When (UTC)", "Who", "What", "Commit", "Note"), rows))
+
+
+def _owner(facts: Facts, item: StepState) -> str:
+    """Name the owner of a step and the people who can move it."""
+    people = ", ".join(_person(facts, login) for login in item.people[:NAMED])
+    people += f" and {len(item.people) - NAMED} more" if len(item.people) > NAMED else ""
+    return f"**{escape(item.owner)}**" + (f" ({people})" if people else "")
+
+
+def _link(evidence: Evidence) -> str:
+    return f"[{escape(evidence.text)}]({evidence.url})" if evidence.url else escape(evidence.text)
+
+
+def _person(facts: Facts, login: str) -> str:
+    """Write a person as a link and not as a mention, which would notify."""
+    server = facts.html_url.rsplit("/", 2)[0]
+    return f"[{escape(login)}]({server}/{quote(login.removesuffix('[bot]'))})"
+
+
+def _commit(facts: Facts, sha: str) -> str:
+    return f"[{code(sha[:8])}]({facts.html_url}/commit/{sha})"
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d}" if moment is not None else "an unknown day"
+
+
+def _sentence(text: str) -> str:
+    """Write words as a sentence."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "…")) else ".")
