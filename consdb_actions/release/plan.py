@@ -73,7 +73,7 @@ def last_release(tags: tuple[Tag, ...], before: Version | None = None) -> Tag | 
     """Return the newest release, or the newest before a version; None where there is none."""
     versions = [(version, tag) for tag in tags if (version := parse_version(tag.name))]
     found = [pair for pair in versions if before is None or pair[0] < before]
-    return max(found, key=lambda pair: pair[0])[1] if found else None
+    return max(found, key=lambda pair: (pair[0], pair[1].name))[1] if found else None
 
 
 def decide(facts: Facts, policy: ReleasePolicy, wanted: str | None = None) -> TagPlan:

@@ -93,7 +93,8 @@ def parse_version(tag: str) -> Version | None:
 
 def newest(tags: Iterable[str]) -> Version | None:
     """Return the newest calendar version among tags."""
-    return max((version for tag in tags if (version := parse_version(tag))), default=None)
+    versions = [version for tag in tags if (version := parse_version(tag))]
+    return max(versions, key=lambda version: (version, version.text), default=None)
 
 
 def next_version(tags: Iterable[str], now: datetime, *, padded: bool = False) -> NextVersion:

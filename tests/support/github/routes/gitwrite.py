@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
 
 from tests.support.github.routes.gitdata import content_payload, decoded, ref_payload
@@ -207,7 +208,8 @@ def tag_payload(call: Call, sha: str) -> dict[str, Any]:
 def _signature(call: Call, given: dict[str, str] | None) -> Signature:
     if given is None:
         return call.actor.signature()
-    return Signature(given["name"], given["email"])
+    date = datetime.fromisoformat(given["date"]) if "date" in given else None
+    return Signature(given["name"], given["email"], date)
 
 
 def _url(call: Call, kind: str, sha: str) -> str:

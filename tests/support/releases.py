@@ -1,0 +1,187 @@
+"""A world in which a release is due: merged pull requests with migrations since the last one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.support.github.things import Pull, Repo
+from tests.support.github.world import World
+
+__all__ = ["FIRST", "REPOSITORY", "TOKEN", "ReleaseScene", "migration"]
+
+REPOSITORY = "lsst-dm/consdb"
+TOKEN = "token-of-actions"
+CONFIG = ".github/consdb-actions.yaml"
+FIRST = "alembic/lsstcam/versions/aaaaaaaaaaaa_initial.py"
+
+
+def migration(revision: str, down: str, title: str, *operations: str) -> str:
+    """Write a revision's file."""
+    body = "\n".join(f"    {line}" for line in operations or ("pass",))
+    return (
+        f'"""{title}\n\nRevision ID: {revision}\n"""\n\nimport sqlalchemy as sa\nfrom alembic import op\n\n'
+        f"revision = {revision!r}\ndown_revision = {down or None!r}\n\n\n"
+        f"def upgrade() -> None:\n{body}\n\n\ndef downgrade() -> None:\n    pass\n"
+    )
+
+
+class ReleaseScene:
+    """consdb after two merges since 26.6.1, which somebody tagged by hand.
+
+    Parameters
+    ----------
+    world
+        The world to set it in.
+    release
+        The section ``release`` of the configuration; None for no configuration at all.
+    """
+
+    def __init__(self, world: World, release: Mapping[str, Any] | None = None) -> None:
+        self.world = world
+        self.repo: Repo = world.repo(REPOSITORY)
+        files = {"README.md": "ConsDB.\n", FIRST: migration("aaaaaaaaaaaa", "", "initial")}
+        if release is not None:
+            files[CONFIG] = json.dumps({"release": release})
+        self.base = world.commit(self.repo, "main", files, author="maintainer")
+        self.tag("3.0.0", self.base, annotated=False)
+        self.tag("26.6.1", self.base)
+        self.first = self.merge(
+            "tickets/DM-7",
+            "DM-7: Add the pointing",
+            {
+                "alembic/lsstcam/versions/bbbbbbbbbbbb_pointing.py": migration(
+                    "bbbbbbbbbbbb",
+                    "aaaaaaaaaaaa",
+                    "add the pointing",
+                    'op.add_column("exposure", sa.Column("azimuth", sa.Double()), schema="cdb_lsstcam")',
+                    'op.add_column("exposure", sa.Column("altitude", sa.Double()), schema="cdb_lsstcam")',
+                )
+            },
+        )
+        self.second = self.merge(
+            "u/po-1/typos", "Mend typos", {"README.md": "ConsDB, mended.\n"}, author="po-1"
+        )
+        self.green()
+
+    @property
+    def head(self) -> str:
+        return self.repo.tip("main")
+
+    def merge(
+        self, branch: str, title: str, files: Mapping[str, str | None], *, author: str = "author"
+    ) -> Pull:
+        """Open a pull request and merge it."""
+        self.world.commit(self.repo, branch, files, onto=self.repo.tip("main"), author=author)
+        pull = self.world.open_pull(self.repo, branch, title=title, author=author)
+        self.world.merge(self.repo, pull)
+        return pull
+
+    def tag(self, name: str, commit: str, *, annotated: bool = True, message: str = "By hand") -> None:
+        """Tag a commit as a person does with git."""
+        sha = commit
+        if annotated:
+            tagger = "po-1 <po-1@example.org> 1780000000 +0000"
+            text = f"object {commit}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}\n"
+            sha = self.repo.store.git("mktag", stdin=text.encode()).decode().strip()
+        self.repo.store.set_ref(f"refs/tags/{name}", sha)
+
+    def check(
+        self,
+        name: str,
+        conclusion: str | None = "success",
+        *,
+        status: str = "completed",
+        sha: str | None = None,
+        run: int = 1,
+        app: str = "github-actions",
+    ) -> None:
+        """Have a check report on a commit; with None as its conclusion it has not finished."""
+        number = self.world.new_id()
+        at = "2026-06-20T10:00:00Z"
+        url = f"https://api.github.com/repos/{REPOSITORY}"
+        self.repo.rows.setdefault("check runs", []).append(
+            {
+                "id": number,
+                "name": name,
+                "node_id": f"CR_{number}",
+                "head_sha": sha or self.head,
+                "external_id": "",
+                "url": f"{url}/check-runs/{number}",
+                "html_url": f"https://github.com/{REPOSITORY}/runs/{number}",
+                "details_url": f"https://github.com/{REPOSITORY}/actions/runs/{run}/job/{number}",
+                "status": status if conclusion is not None else "in_progress",
+                "conclusion": conclusion,
+                "started_at": at,
+                "completed_at": at if conclusion is not None else None,
+                "output": {
+                    "title": None,
+                    "summary": None,
+                    "text": None,
+                    "annotations_count": 0,
+                    "annotations_url": f"{url}/check-runs/{number}/annotations",
+                },
+                "check_suite": {"id": run},
+                "app": {
+                    "id": 15368,
+                    "slug": app,
+                    "node_id": "A_1",
+                    "owner": {
+                        "id": 1,
+                        "slug": "github",
+                        "node_id": "E_1",
+                        "name": "GitHub",
+                        "html_url": "https://github.com/enterprises/github",
+                        "created_at": at,
+                        "updated_at": at,
+                        "avatar_url": "https://avatars.githubusercontent.com/b/1",
+                    },
+                    "name": "GitHub Actions",
+                    "description": None,
+                    "external_url": "https://help.github.com",
+                    "html_url": f"https://github.com/apps/{app}",
+                    "created_at": at,
+                    "updated_at": at,
+                    "permissions": {},
+                    "events": [],
+                },
+                "pull_requests": [],
+            }
+        )
+
+    def green(self, sha: str | None = None) -> None:
+        """Have all checks of a commit pass: a job and a commit status."""
+        self.check("test", sha=sha)
+        self.world.status(self.repo, sha or self.head, "ci/docs", "success")
+
+    def copy(self, root: Path) -> ReleaseScene:
+        """Return the same scene in a world and with a repository of its own."""
+        twin = ReleaseScene.__new__(ReleaseScene)
+        twin.__dict__.update(self.__dict__)
+        root.mkdir(parents=True)
+        twin.world = self.world.copy(root)
+        twin.repo = twin.world.repos[REPOSITORY]
+        return twin
+
+    @property
+    def tags(self) -> dict[str, tuple[str, str, str]]:
+        """Every tag: the commit, and for annotated ones the tagger and the message."""
+        found = {}
+        for name, kind, sha in self.repo.store.refs("refs/tags/"):
+            short = name.removeprefix("refs/tags/")
+            if kind != "tag":
+                found[short] = (sha, "", "")
+                continue
+            tag = self.repo.store.tag_info(sha)
+            found[short] = (tag.target, f"{tag.tagger.name} {tag.tagger.date}", tag.message)
+        return found
+
+    @property
+    def releases(self) -> list[tuple[str, str | None, str | None]]:
+        """Every GitHub release: tag, name and notes."""
+        return [(row["tag_name"], row["name"], row["body"]) for row in self.repo.rows.get("releases", [])]
+
+    def shown(self) -> dict[str, Any]:
+        return {"tags": self.tags, "releases": self.releases}
