@@ -1,0 +1,138 @@
+"""Read a tree, and make the runbook of its revisions: what ``runbook`` and ``rehearse`` begin with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from consdb_actions.adapters.config_file import load_config
+from consdb_actions.adapters.merged_revisions import revision_id
+from consdb_actions.adapters.revision_path import Way, new_ways, parse_way, read_change, resolve
+from consdb_actions.adapters.tree import Section, Tree
+from consdb_actions.config import Config
+from consdb_actions.errors import InputError
+from consdb_actions.process.runbook import make_runbook
+from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.process.runbook_steps import Runbook
+from consdb_actions.process.sites import Sites, sites_from_mapping
+
+__all__ = ["chosen_changes", "load_sites", "prepare_runbook"]
+
+_RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", re.ASCII)
+
+
+def load_sites(config: Path | None) -> tuple[Config, Sites]:
+    """Read the configuration, and the sites in it."""
+    settings = load_config(config)
+    return settings, sites_from_mapping(settings.sites, place=f"{settings.source or 'the defaults'}: sites")
+
+
+def prepare_runbook(
+    tree: Tree,
+    settings: Config,
+    sites: Sites,
+    *,
+    sections: Sequence[str],
+    revisions: Sequence[str],
+    since: str | None,
+    ticket: str,
+    release: str,
+    when: str,
+) -> Runbook:
+    """Make the runbook of the chosen revisions of a tree.
+
+    Raises
+    ------
+    InputError
+        The ticket or the release is none, or there is nothing to apply.
+    """
+    if not settings.is_ticket(ticket):
+        raise InputError(
+            f'"{ticket[:60]}" is no ticket',
+            place="--ticket",
+            remedy=f"Tickets look like {' or '.join(settings.ticket_patterns)}.",
+        )
+    if release and not _RELEASE.fullmatch(release):
+        raise InputError(f'"{release[:60]}" is no tag', place="--tag", remedy="Write it like 26.6.2.")
+    changes = chosen_changes(tree, sections, revisions, since)
+    return make_runbook(changes, sites, ticket=ticket, release=release, when=when)
+
+
+def chosen_changes(
+    tree: Tree, sections: Sequence[str], revisions: Sequence[str], since: str | None
+) -> list[SectionChange]:
+    """Return what is to be applied: named ways, the revisions that are named, or those that are new.
+
+    Parameters
+    ----------
+    tree
+        The tree.
+    sections
+        Sections, each with or without its way.
+    revisions
+        Ids or files; a section goes from before the oldest of them to the newest.
+    since
+        Branch or commit against which revisions are new; the default branch when None.
+
+    Raises
+    ------
+    InputError
+        Something is named that is not there, or nothing is new.
+    """
+    ways = [parse_way(text) for text in sections]
+    with tree.importable():
+        if revisions:
+            ways = _around(tree, [way.section for way in ways], revisions)
+        elif not ways or not all(way.start for way in ways):
+            named = [way for way in ways if way.start]
+            ways = named + new_ways(tree, [way.section for way in ways if not way.start], since)
+        changes = []
+        for way in ways:
+            section = tree.section(way.section)
+            start, end = resolve(section, way.start), resolve(section, way.end)
+            changes.append(read_change(tree, section, start, end))
+    if not changes:
+        raise InputError(
+            "there is no new revision",
+            place=str(tree.root),
+            remedy="Name what is to be applied: --section NAME:FROM..TO, --revision, or --since.",
+        )
+    order = [section.name for section in tree.sections]
+    return sorted(changes, key=lambda change: order.index(change.section))
+
+
+def _around(tree: Tree, sections: Sequence[str], revisions: Sequence[str]) -> list[Way]:
+    """Return the ways that the named revisions make."""
+    chosen = [tree.section(name) for name in sections] or list(tree.sections)
+    found: dict[str, set[str]] = {}
+    for text in revisions:
+        section, identifier = _find(chosen, text, tree)
+        found.setdefault(section.name, set()).add(identifier)
+    ways = []
+    for name, wanted in found.items():
+        history = [r for r in tree.section(name).revisions() if r.revision in wanted]
+        down = history[0].down_revision
+        start = down if isinstance(down, str) else str(down[0]) if down else "base"
+        ways.append(Way(name, start, history[-1].revision))
+    return ways
+
+
+def _find(sections: Sequence[Section], text: str, tree: Tree) -> tuple[Section, str]:
+    """Return the section and the id of a revision that is named by its id, the start of it, or its file."""
+    path = next((p for p in (Path(text), tree.root / text) if p.is_file()), None)
+    identifier = revision_id(path.read_text(encoding="utf-8", errors="replace")) if path else text
+    matches = [
+        (section, str(revision.revision))
+        for section in sections
+        for revision in section.revisions()
+        if identifier and revision.revision.startswith(identifier)
+    ]
+    if len(matches) != 1:
+        cause = "several revisions start with" if matches else "there is no revision"
+        raise InputError(
+            f'{cause} "{text[:100]}"',
+            place=str(tree.root),
+            remedy="Name the id that stands in the file (`revision = ...`), or the file.",
+        )
+    return matches[0]

@@ -1,0 +1,287 @@
+"""Rule P4: the runbook of one migration, made from its own operations and from what is known of the sites.
+
+The order is that of the process: the subscription goes off, the publisher is upgraded, new tables come into
+the publication, the replica is upgraded, the subscription goes on and is refreshed. What a migration does not
+need is left out; :mod:`consdb_actions.process.runbook_order` says what it needs and why. The way back is a
+migration as well, with needs of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from consdb_actions.errors import InputError
+from consdb_actions.process import runbook_sql as sql
+from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.process.runbook_migrate import cancel_steps, migrate_steps
+from consdb_actions.process.runbook_order import Needs, needs_of
+from consdb_actions.process.runbook_plan import Plan
+from consdb_actions.process.runbook_steps import Block, Part, Runbook, Step
+from consdb_actions.process.runbook_texts import texts
+from consdb_actions.process.runbook_upgrade import upgrade_step
+from consdb_actions.process.sites import Site, Sites
+
+__all__ = ["make_runbook"]
+
+
+def make_runbook(
+    changes: Sequence[SectionChange], sites: Sites, *, ticket: str, release: str = "", when: str = ""
+) -> Runbook:
+    """Make the runbook.
+
+    Parameters
+    ----------
+    changes
+        What is applied, by section.
+    sites
+        The databases and the replication.
+    ticket
+        What it is for.
+    release
+        The release of consdb that holds the revisions; empty where there is none yet.
+    when
+        When it is planned, in words.
+
+    Returns
+    -------
+    Runbook
+        The parts that this migration needs, in their order.
+
+    Raises
+    ------
+    InputError
+        Nothing changes, or no database holds a schema.
+    """
+    changes = tuple(change for change in changes if change.revisions)
+    if not changes:
+        raise InputError(
+            "there is nothing to apply", remedy="Name the revisions: --section NAME:FROM..TO, or --since."
+        )
+    plan = _plan(changes, sites)
+    back = _turned(plan)
+    parts = [
+        _test_part(plan, ticket),
+        Part(
+            "migrate",
+            _migrate_title(plan),
+            _migrate_intro(plan),
+            tuple(migrate_steps(plan)),
+            tuple(_attested(plan)),
+        ),
+        Part("after", "Afterwards", (), tuple(_after(plan, ticket)), ("pqserver",)),
+        Part(
+            "cancel",
+            "Stop before anything is changed",
+            (f"Only while {plan.publisher.title} is not upgraded, or its upgrade has failed.",),
+            tuple(cancel_steps(plan)),
+        ),
+        Part("back", "The way back", _back_intro(plan, back), tuple(migrate_steps(back))),
+    ]
+    return Runbook(
+        ticket,
+        release,
+        changes,
+        plan.needs,
+        tuple(part for part in parts if part.steps),
+        tuple(texts(plan, ticket, release, when)),
+        tuple(_sessions(plan, back)),
+        tuple(_warnings(plan)),
+    )
+
+
+def _plan(changes: Sequence[SectionChange], sites: Sites) -> Plan:
+    publisher, replica = sites.of("publisher")[0], sites.of("replica")[0]
+    published = tuple(change for change in changes if publisher.holds(change.schema))
+    local = tuple(change for change in changes if not publisher.holds(change.schema))
+    for change in local:
+        if not replica.holds(change.schema):
+            raise InputError(
+                f"no database holds the schema {change.schema}",
+                place="sites.databases",
+                remedy="Write a pattern for it into `schemas` of the databases that do.",
+            )
+    needs = needs_of([change.forward for change in published], sites.replication.covers)
+    return Plan(sites, publisher, replica, published, local, needs, "upgrade")
+
+
+def _turned(plan: Plan) -> Plan:
+    """Return the way back, in the opposite order of sections."""
+    published = tuple(change.turned() for change in reversed(plan.published))
+    local = tuple(change.turned() for change in reversed(plan.local))
+    needs = needs_of([change.forward for change in published], plan.sites.replication.covers)
+    return replace(plan, published=published, local=local, needs=needs, direction="downgrade")
+
+
+def _test_part(plan: Plan, ticket: str) -> Part:
+    steps: list[Step] = []
+    attested = []
+    pairs = [(site, plan.published) for site in plan.sites.of("test")]
+    pairs += [(site, plan.local) for site in plan.sites.of("development")]
+    for site, changes in pairs:
+        held = tuple(change for change in changes if site.holds(change.schema))
+        if held:
+            steps += _test_steps(site, held, plan)
+            attested += [site.attest] if site.attest else []
+    intro = (
+        "On errors, do not go on to the next part. Mend the migration, and begin here again.",
+        f"The branch of {ticket} is enough for this part; it needs no release.",
+    )
+    return Part("test", "Try it", intro, tuple(steps), tuple(attested))
+
+
+def _attested(plan: Plan) -> Iterator[str]:
+    """Yield what is done at the end, in the words of the process."""
+    if plan.published:
+        if plan.publisher.attest:
+            yield plan.publisher.attest
+        if plan.needs.added:
+            yield "publication"
+    if plan.replica.attest:
+        yield plan.replica.attest
+
+
+def _test_steps(site: Site, changes: tuple[SectionChange, ...], plan: Plan) -> Iterator[Step]:
+    back = " and ".join(f"`alembic -n {c.section} downgrade {c.start}`" for c in reversed(changes))
+    yield upgrade_step(site, changes, plan.sites, "upgrade", (f"To take it back: {back}.",))
+    done = [Block("restart", site.id, plan.sites.restart)] if site.environments else []
+    if any(change.schema.startswith("cdb_") for change in changes) and site.part == "test":
+        done.append(
+            Block("look", site.id, "\n".join(_newest(change) for change in changes if _newest(change)))
+        )
+    if done:
+        yield Step(
+            f"{site.id}-try",
+            f"Restart pqserver and take an image at {site.title}",
+            site.id,
+            "ConsDB team",
+            tuple(done),
+            "The image must be the newest row, with the values that are expected.",
+        )
+
+
+def _newest(change: SectionChange) -> str:
+    """Ask for the newest row of the exposures, where there are any."""
+    columns = dict(change.columns_after)
+    for name, known in columns.items():
+        if name.name == "exposure" and {"day_obs", "seq_num"} <= set(known):
+            return sql.newest(name)
+    return ""
+
+
+def _migrate_title(plan: Plan) -> str:
+    return f"{plan.publisher.title} and {plan.replica.title}" if plan.published else plan.replica.title
+
+
+def _migrate_intro(plan: Plan) -> tuple[str, ...]:
+    if not plan.published:
+        return (f"The values come from {plan.replica.title}: {plan.publisher.title} is not touched.",)
+    if not plan.needs.pause:
+        return ("Nothing that is replicated changes: the subscription stays on, and rows keep coming.",)
+    words = ["Do not stop between the first step and the last. Each step is done when its checks are."]
+    if not plan.needs.quiet:
+        words.append(
+            f"Nothing has to stand still: rows that are written meanwhile wait at {plan.publisher.title}, "
+            "and "
+            "fit whenever they are sent."
+        )
+    return tuple(words)
+
+
+def _back_intro(plan: Plan, back: Plan) -> tuple[str, ...]:
+    last = "turn the subscription on and see that every row arrives" if plan.needs.pause else "see its checks"
+    words = [
+        f"Only when {plan.replica.title} is upgraded as well. If that failed, mend it and finish first: "
+        f"{last}. "
+        "Then every row is in a place where it fits.",
+    ]
+    lost = [loss for change in back.at_replica for loss in change.forward.losses]
+    if lost:
+        words.append(f"This goes for good: {', '.join(dict.fromkeys(lost))}.")
+    forward = [loss for change in plan.at_replica for loss in change.forward.losses]
+    if forward:
+        words.append(f"This does not come back with it: {', '.join(dict.fromkeys(forward))}.")
+    words.append("Restart pqserver afterwards, and take back what was said to be done: `/consdb undo STEP`.")
+    return tuple(words)
+
+
+def _after(plan: Plan, ticket: str) -> Iterator[Step]:
+    environments = [
+        (site, environment)
+        for site in plan.sites.databases
+        for environment in site.environments
+        if any(site.holds(change.schema) for change in plan.at_replica)
+    ]
+    if environments:
+        names = ", ".join(environment for _, environment in environments)
+        yield Step(
+            "restart",
+            f"Restart pqserver in {names}",
+            "",
+            "ConsDB team",
+            (Block("restart", "", plan.sites.restart),),
+            f"In each of these {len(environments)} environments, or with Restart of deployment consdb-pq in "
+            "Argo "
+            "CD. Before that it does not know the new schema.",
+        )
+    if taps := plan.replica.environments:
+        options = " ".join(f"--env {environment}" for environment in taps)
+        command = (
+            f"consdb-actions deploy open --repo lsst-sqre/phalanx --app consdbtap {options} \\\n"
+            f"    --tag tickets-{ticket} --ticket {ticket}"
+        )
+        yield Step(
+            "tap",
+            f"Deploy the TAP_SCHEMA of {ticket} to {', '.join(taps)}",
+            "",
+            "ConsDB team",
+            (Block("restart", "", command),),
+            f"The image tap-schema of the branch tickets/{ticket} of sdm_schemas must be there; the command "
+            "looks "
+            "for it. usdfprod takes the image of a ticket only with --waive-until DATE.",
+        )
+
+
+def _sessions(plan: Plan, back: Plan) -> Iterator[tuple[str, str]]:
+    """Yield how to connect, for everything that the steps ask for."""
+    used: set[tuple[str, str]] = set()
+    for part in (migrate_steps(plan), migrate_steps(back)):
+        for step in part:
+            for block in step.blocks:
+                used.update(
+                    (site, block.account) for site in block.site.split(",") if block.language == "sql"
+                )
+    for site in (plan.publisher, plan.replica):
+        if (site.id, "owner") in used and site.url:
+            yield f"{site.id}, as owner", f"psql {site.url}"
+        if (site.id, "replication") in used and site.host:
+            role = plan.sites.replication.role
+            yield f"{site.id}, as replication role", f"psql postgresql://{role}@{site.host}/{site.database}"
+        if (site.id, "administrator") in used:
+            yield f"{site.id}, as administrator", f"{site.administrators}, in database {site.database}"
+
+
+def _warnings(plan: Plan) -> Iterator[str]:
+    needs: Needs = plan.needs
+    for name in needs.twice:
+        yield (
+            f"The upgrade adds rows to {name} at both sites, and those of {plan.publisher.title} are "
+            "replicated "
+            "besides: they would be there twice, and stop the replication. Take that out of the migration, "
+            "and "
+            f"add them at {plan.publisher.title} alone, afterwards."
+        )
+    for words in needs.different:
+        yield (
+            f"New column {words} gets other values at {plan.replica.title} than at {plan.publisher.title}, "
+            "in "
+            "all rows that are there. Give it one value, or fill it from other columns."
+        )
+    for change in plan.at_replica:
+        for words in change.forward.unknown:
+            yield f"Not all that {change.section} does is known ({words}): this runbook may lack a step."
+        for what in change.forward.apart:
+            yield (
+                f"Section {change.section} holds {what}, which is not taken back when something fails after "
+                "it."
+            )

@@ -1,0 +1,169 @@
+"""The part of the runbook on which everything hangs: publisher, publication and replica, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from consdb_actions.migration.lint.names import Name
+from consdb_actions.process import runbook_replication as steps
+from consdb_actions.process import runbook_sql as sql
+from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.process.runbook_effects import ColumnChange
+from consdb_actions.process.runbook_plan import SOON, Plan, ask, listed, run
+from consdb_actions.process.runbook_steps import Block, Step
+from consdb_actions.process.runbook_upgrade import upgrade_step
+from consdb_actions.process.sites import Writer
+
+__all__ = ["cancel_steps", "migrate_steps", "writers_of"]
+
+
+_ROOM = "How much room there is for rows that wait. No number: only the disk is the limit."
+
+
+def writers_of(plan: Plan) -> tuple[Writer, ...]:
+    """Return who must stand still."""
+    found: dict[Writer, None] = {}
+    if plan.needs.quiet:
+        tables = [str(name) for name in plan.needs.tables]
+        found.update(dict.fromkeys(plan.sites.writing(tables, "publisher")))
+    local = [str(name) for change in plan.local for name in _disturbed(change)]
+    found.update(dict.fromkeys(plan.sites.writing(local, "replica")))
+    return tuple(found)
+
+
+def _disturbed(change: SectionChange) -> set[Name]:
+    """Return the tables, by their old names, into which what writes today may no longer fit."""
+    effects = change.forward
+    old = {new: name for name, new in effects.renamed_tables}
+    found = {old.get(c.table, c.table) for c in effects.columns if c.kind != "loosened" and not _free(c)}
+    return found | set(effects.dropped_tables) | set(old.values())
+
+
+def _free(change: ColumnChange) -> bool:
+    """Tell whether a change is nothing to what writes: a new column that may stay empty."""
+    return change.kind == "added" and not change.required
+
+
+def migrate_steps(plan: Plan) -> Iterator[Step]:
+    """Yield the steps in their order."""
+    yield from _look(plan)
+    yield from _writers(plan, "stop")
+    if plan.needs.quiet:
+        yield steps.drain(plan)
+    if plan.needs.pause:
+        yield steps.off(plan)
+    if plan.needs.quiet:
+        yield steps.nothing_waits(plan)
+    if plan.published:
+        yield from steps.identity(plan, "FULL")
+        yield upgrade_step(plan.publisher, plan.published, plan.sites, plan.direction, _publisher_fails(plan))
+        yield from steps.identity(plan, "DEFAULT")
+    yield from steps.publish(plan)
+    yield upgrade_step(plan.replica, plan.at_replica, plan.sites, plan.direction, _replica_fails(plan))
+    yield from steps.empty(plan)
+    if plan.needs.pause:
+        yield steps.on(plan)
+        yield steps.caught_up(plan)
+    yield from _writers(plan, "start")
+
+
+def cancel_steps(plan: Plan) -> Iterator[Step]:
+    """Yield what takes back the steps before the publisher's upgrade, when that did not happen."""
+    if plan.needs.identity:
+        yield from steps.identity(plan, "DEFAULT", prefix="cancel-")
+    if plan.needs.pause:
+        block = Block("sql", plan.replica.id, plan.enable, "administrator")
+        ask = Block("wait", plan.publisher.id, sql.slot_active(plan.sites.replication), "owner", "t", SOON)
+        yield Step(
+            "cancel-subscription",
+            "Turn the subscription on again",
+            plan.replica.id,
+            plan.replica.administrators,
+            (block, ask),
+        )
+    yield from _writers(plan, "start", prefix="cancel-")
+
+
+def _look(plan: Plan) -> Iterator[Step]:
+    blocks = [
+        ask(site, sql.revision_of(change), change.start)
+        for site, changes in ((plan.publisher, plan.published), (plan.replica, plan.at_replica))
+        for change in changes
+        if change.start != "base"
+    ]
+    failure = ["Another revision: stop. Somebody has been here, or a release was left out."]
+    if plan.needs.pause:
+        replication = plan.sites.replication
+        blocks += [
+            ask(plan.replica, sql.enabled(replication), "t"),
+            ask(plan.publisher, sql.slot_active(replication), "t"),
+            run(plan.publisher, sql.caught_up(replication), note=steps.DONE),
+            Block("look", plan.publisher.id, sql.retained(replication), note=_ROOM),
+        ]
+        failure.append(
+            f"Not `t`, or an error that the replica is behind: the replication is broken already. Stop, and "
+            f"have {plan.replica.administrators} mend that first."
+        )
+    if blocks:
+        yield Step(
+            f"{plan.prefix}look",
+            "Look before you begin",
+            plan.publisher.id if plan.published else plan.replica.id,
+            "ConsDB team",
+            tuple(blocks),
+            failure=(*failure, "Nothing has been changed yet."),
+        )
+
+
+def _writers(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]:
+    writers = writers_of(plan)
+    if not writers:
+        return
+    stops = what == "stop"
+    blocks = []
+    for writer in writers:
+        site = plan.publisher if writer.part == "publisher" else plan.replica
+        words = f"Ask for {writer.name} to be {'stopped' if stops else 'started again'}."
+        text = (writer.stop if stops else writer.start) or words
+        blocks.append(Block("stop" if stops else "start", site.id, text))
+    names = listed([writer.name for writer in writers])
+    why = ""
+    if stops:
+        reasons = listed(plan.needs.reasons or tuple(str(n) for c in plan.local for n in _disturbed(c)), 4)
+        why = (
+            "Rows are sent as they were written, and those from before the upgrade at "
+            f"{plan.publisher.title} "
+            f"do not fit {plan.replica.title} after its own: {reasons}. So none may be on its way then."
+            if plan.needs.quiet
+            else f"What writes now does not know the tables as they will be: {reasons}."
+        )
+    yield Step(
+        f"{plan.prefix if prefix is None else prefix}writers-{'off' if stops else 'on'}",
+        f"Stop {names}" if stops else f"Start {names} again",
+        plan.publisher.id if plan.published else plan.replica.id,
+        "ConsDB team",
+        tuple(blocks),
+        why,
+        ("Something cannot be stopped: do not go on. Start the others again.",) if stops else (),
+    )
+
+
+def _publisher_fails(plan: Plan) -> tuple[str, ...]:
+    words = ["The command says what failed; the section that failed is as it was."]
+    if plan.needs.pause:
+        words.append(plan.leave)
+    if len(plan.published) > 1:
+        words.append("Sections that it names as done stay done; the same command goes on where it stopped.")
+    return tuple(words)
+
+
+def _replica_fails(plan: Plan) -> tuple[str, ...]:
+    words = ["The command says what failed; the section that failed is as it was."]
+    if plan.needs.pause:
+        words.append(
+            f"Leave the subscription off, and {plan.publisher.title} as it is now: rows wait and are not "
+            "lost. "
+            "Mend it, and run the same command again. How long they can wait, the last query of “Look before "
+            "you begin” shows."
+        )
+    return tuple(words)

@@ -1,0 +1,95 @@
+"""What the steps of a migration are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from consdb_actions.migration.lint.names import Name
+from consdb_actions.process import runbook_sql as sql
+from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.process.runbook_order import Needs
+from consdb_actions.process.runbook_steps import Account, Block
+from consdb_actions.process.runbook_upgrade import Direction
+from consdb_actions.process.sites import Site, Sites
+
+__all__ = ["SOON", "Plan", "ask", "listed", "run", "tables"]
+
+SOON = 60
+"""Seconds in which a connection comes or goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the steps are made of.
+
+    Attributes
+    ----------
+    sites
+        The configuration.
+    publisher, replica
+        The two databases.
+    published
+        Changes of sections that the publisher has.
+    local
+        Changes of sections that only the replica has.
+    needs
+        What the published ones ask of the replication.
+    direction
+        Forward, or the way back.
+    """
+
+    sites: Sites
+    publisher: Site
+    replica: Site
+    published: tuple[SectionChange, ...]
+    local: tuple[SectionChange, ...]
+    needs: Needs
+    direction: Direction
+
+    @property
+    def prefix(self) -> str:
+        """What the ids of steps start with."""
+        return "back-" if self.direction == "downgrade" else ""
+
+    @property
+    def leave(self) -> str:
+        """Say how to leave things as they are, while the publisher is not touched."""
+        if self.direction == "upgrade":
+            return "To leave it for today: “Stop before anything is changed”."
+        words = "“Turn the subscription on…” and what follows it" if self.needs.pause else "the last steps"
+        return f"To leave things as they are: go on with {words}."
+
+    @property
+    def at_replica(self) -> tuple[SectionChange, ...]:
+        """All that is applied at the replica."""
+        return (*self.published, *self.local)
+
+    @property
+    def enable(self) -> str:
+        """What turns the subscription on again."""
+        return sql.subscription(self.sites.replication, "ENABLE")
+
+
+def run(site: Site, text: str, account: Account = "owner", note: str = "") -> Block:
+    """Return a block with statements to run."""
+    return Block("sql", site.id, text, account, note=note)
+
+
+def ask(site: Site, text: str, answer: str, account: Account = "owner") -> Block:
+    """Return a block with a question and its answer."""
+    return Block("check", site.id, text, account, answer)
+
+
+def tables(names: Sequence[Name]) -> str:
+    """Write one name, or how many there are."""
+    return str(names[0]) if len(names) == 1 else f"{len(names)} tables"
+
+
+def listed(words: Iterable[str], most: int = 8) -> str:
+    """Write words one after the other, and how many there are besides."""
+    found = list(words)
+    shown = found[:most]
+    if len(found) > most:
+        shown.append(f"{len(found) - most} more")
+    return ", ".join(shown[:-1]) + (" and " if len(shown) > 1 else "") + shown[-1] if shown else ""

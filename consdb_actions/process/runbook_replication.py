@@ -1,0 +1,183 @@
+"""The steps that are about the replication."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from consdb_actions.process import runbook_sql as sql
+from consdb_actions.process.runbook_plan import SOON, Plan, ask, listed, run
+from consdb_actions.process.runbook_plan import tables as tables_of
+from consdb_actions.process.runbook_steps import Block, Step
+
+__all__ = ["DONE", "caught_up", "drain", "empty", "identity", "nothing_waits", "off", "on", "publish"]
+
+_COPY = 1800
+DONE = "It answers `DO` when the replica has every row."
+
+
+def drain(plan: Plan) -> Step:
+    """Wait until nothing is on its way."""
+    return Step(
+        f"{plan.prefix}drain",
+        f"Wait until {plan.replica.title} has every row",
+        plan.publisher.id,
+        "ConsDB team",
+        (run(plan.publisher, sql.caught_up(plan.sites.replication), note=DONE),),
+        "",
+        (
+            "An error says that the replica is still behind: run it again while the distance shrinks. If it "
+            f"does not shrink, start the writers again and call {plan.replica.administrators}.",
+        ),
+    )
+
+
+def off(plan: Plan) -> Step:
+    """Turn the subscription off."""
+    replication = plan.sites.replication
+    return Step(
+        f"{plan.prefix}subscription-off",
+        "Turn the subscription off",
+        plan.replica.id,
+        plan.replica.administrators,
+        (
+            run(plan.replica, sql.subscription(replication, "DISABLE"), "administrator"),
+            ask(plan.replica, sql.enabled(replication), "f", "administrator"),
+            Block("wait", plan.publisher.id, sql.slot_active(replication), "owner", "f", SOON),
+        ),
+        f"From here on, rows wait at {plan.publisher.title}, and {plan.replica.title} shows nothing new.",
+        (plan.leave,),
+    )
+
+
+def nothing_waits(plan: Plan) -> Step:
+    """Make sure that no row was written since."""
+    return Step(
+        f"{plan.prefix}nothing-waits",
+        "Make sure that nothing waits",
+        plan.publisher.id,
+        "ConsDB team",
+        (ask(plan.publisher, sql.pending(plan.sites.replication), "0", "replication"),),
+        "A row that waits now could never be taken.",
+        (
+            f"Not `0`: somebody still writes. Run `{plan.enable}` at {plan.replica.title}, find who it is, "
+            "and "
+            f"go on from “Wait until {plan.replica.title} has every row”.",
+        ),
+    )
+
+
+def identity(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]:
+    """Let rows be changed without a primary key, or take that back."""
+    tables = plan.needs.identity
+    if not tables:
+        return
+    full = what == "FULL"
+    yield Step(
+        f"{plan.prefix if prefix is None else prefix}identity-{what.lower()}",
+        "Let rows be changed without a primary key"
+        if full
+        else "Let rows be known by their primary key again",
+        plan.publisher.id,
+        f"ConsDB team, as {plan.publisher.user}",
+        (run(plan.publisher, sql.identity(tables, what)),),
+        f"The upgrade changes rows of {listed([str(t) for t in tables])} after it has dropped the primary "
+        "key. Postgres refuses that for a published table without this."
+        if full
+        else "",
+        ("It waits for a lock: see who holds it, and run it again.",),
+    )
+
+
+def publish(plan: Plan) -> Iterator[Step]:
+    """Add new tables to the publication."""
+    tables = plan.needs.added
+    if not tables:
+        return
+    replication, site = plan.sites.replication, plan.publisher
+    schemas = [c.schema for c in plan.published if c.start == "base"]
+    readable = [(name, replication.role, "SELECT") for name in tables]
+    yield Step(
+        f"{plan.prefix}publication",
+        f"Add {tables_of(tables)} to the publication",
+        site.id,
+        f"{site.administrators}, by the ticket below",
+        (
+            run(site, sql.add_to_publication(replication, tables, schemas), "administrator"),
+            ask(site, sql.not_published(replication, tables), "0"),
+            ask(site, sql.grants_there(readable), "0"),
+        ),
+        failure=(
+            '"already member of publication": it was done before; go on with the checks.',
+            '"FOR ALL TABLES" or "already published": the publication takes new tables by itself; go on with '
+            "the checks.",
+            "Anything else: go on without this step. The new tables can be added at any later time, by this "
+            "step and the refresh below.",
+        ),
+    )
+
+
+def empty(plan: Plan) -> Iterator[Step]:
+    """Empty new tables that the upgrade has filled at the replica."""
+    tables = plan.needs.refilled
+    if not tables:
+        return
+    yield Step(
+        f"{plan.prefix}empty",
+        f"Empty {tables_of(tables)} at {plan.replica.title}",
+        plan.replica.id,
+        f"ConsDB team, as {plan.replica.user}",
+        (run(plan.replica, sql.truncate(tables)),),
+        f"The upgrade has filled them at both sites. All of their rows come from {plan.publisher.title} in a "
+        "moment, and would be there twice.",
+    )
+
+
+def on(plan: Plan) -> Step:
+    """Turn the subscription on."""
+    replication = plan.sites.replication
+    statements = [sql.subscription(replication, "ENABLE")]
+    blocks = []
+    if plan.needs.refresh:
+        statements.append(sql.subscription(replication, "REFRESH PUBLICATION"))
+        blocks.append(Block("wait", plan.replica.id, sql.copied(replication), "owner", "0", _COPY))
+    replica, off = plan.replica, sql.subscription(replication, "DISABLE")
+    return Step(
+        f"{plan.prefix}subscription-on",
+        "Turn the subscription on" + (" and refresh it" if plan.needs.refresh else ""),
+        replica.id,
+        replica.administrators,
+        (
+            *(run(replica, statement, "administrator") for statement in statements),
+            Block("wait", plan.publisher.id, sql.slot_active(replication), "owner", "t", SOON),
+            *blocks,
+        ),
+        failure=(
+            f"`active` stays `f`, or changes all the time: the log of {replica.title} names the table whose "
+            f'rows do not fit ("missing replicated column", "duplicate key"). Run `{off}`; the rows wait. '
+            "Compare that table at both sites, and mend it.",
+        ),
+    )
+
+
+def caught_up(plan: Plan) -> Step:
+    """See that every row has arrived."""
+    replication = plan.sites.replication
+    blocks = [
+        run(plan.publisher, sql.caught_up(replication), note=DONE),
+        Block("wait", plan.replica.id, sql.worker(replication), "owner", "1", SOON),
+    ]
+    if tables := plan.needs.added:
+        compared = f"{plan.publisher.id},{plan.replica.id}"
+        blocks += [Block("compare", compared, sql.rows_of(name)) for name in tables]
+    return Step(
+        f"{plan.prefix}caught-up",
+        f"See that {plan.replica.title} has every row",
+        plan.publisher.id,
+        "ConsDB team",
+        tuple(blocks),
+        "That is the proof that the replication works.",
+        (
+            "An error says that the replica is still behind: if many rows waited, run it again. Otherwise "
+            "see the step before.",
+        ),
+    )

@@ -1,0 +1,206 @@
+"""The statements and questions of a runbook. Every question is answered by one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from consdb_actions.migration.lint.names import Name
+from consdb_actions.migration.rewrite.statements import literal, qualified, quote
+from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.process.sites import Replication
+
+__all__ = [
+    "add_to_publication",
+    "caught_up",
+    "columns_counted",
+    "columns_gone",
+    "columns_there",
+    "copied",
+    "enabled",
+    "grants_there",
+    "identity",
+    "newest",
+    "not_published",
+    "pending",
+    "retained",
+    "revision_of",
+    "rows_of",
+    "slot_active",
+    "sql_list",
+    "subscription",
+    "table",
+    "truncate",
+    "worker",
+]
+
+_PATIENCE = 600
+
+
+def table(name: Name) -> str:
+    """Write the name of a relation."""
+    return qualified(name.schema, name.name)
+
+
+def sql_list(names: Iterable[Name]) -> str:
+    """Write names of relations one after the other."""
+    return ", ".join(table(name) for name in names)
+
+
+def _values(rows: Iterable[Sequence[str | int]], columns: str) -> str:
+    """Write rows as a table of a query."""
+    written = [
+        "(" + ", ".join(str(v) if isinstance(v, int) else literal(v) for v in row) + ")" for row in rows
+    ]
+    joined = ",\n    ".join(written)
+    return f"(VALUES\n    {joined}\n) AS expected({columns})"
+
+
+def revision_of(change: SectionChange) -> str:
+    """Ask at which revision a section is."""
+    schema, _, name = change.version_table.partition(".")
+    return f"SELECT version_num FROM {qualified(schema, name)};"
+
+
+def columns_counted(relations: Iterable[tuple[Name, int]]) -> str:
+    """Ask how many relations have another number of columns than they should: none, when all is well."""
+    return (
+        f"SELECT count(*) FROM {_values(((table(n), c) for n, c in relations), 'relation, columns')}\n"
+        "WHERE columns <> (SELECT count(*) FROM pg_attribute\n"
+        "    WHERE attrelid = to_regclass(relation) AND attnum > 0 AND NOT attisdropped);"
+    )
+
+
+def _columns(columns: Iterable[tuple[Name, str]], there: str) -> str:
+    rows = ((table(name), column) for name, column in columns)
+    return (
+        f"SELECT count(*) FROM {_values(rows, 'relation, name')}\n"
+        f"WHERE {there} (SELECT FROM pg_attribute\n"
+        "    WHERE attrelid = to_regclass(relation) AND attname = name AND NOT attisdropped);"
+    )
+
+
+def columns_there(columns: Iterable[tuple[Name, str]]) -> str:
+    """Ask how many of some columns are missing."""
+    return _columns(columns, "NOT EXISTS")
+
+
+def columns_gone(columns: Iterable[tuple[Name, str]]) -> str:
+    """Ask how many of some columns are still there."""
+    return _columns(columns, "EXISTS")
+
+
+def grants_there(grants: Iterable[tuple[Name, str, str]]) -> str:
+    """Ask how many privileges are missing."""
+    rows = ((role, table(name), privilege) for name, role, privilege in grants)
+    return (
+        f"SELECT count(*) FROM {_values(rows, 'role, relation, privilege')}\n"
+        "WHERE NOT has_table_privilege(role, relation, privilege);"
+    )
+
+
+def subscription(replication: Replication, what: str) -> str:
+    """Change the subscription."""
+    return f"ALTER SUBSCRIPTION {quote(replication.subscription)} {what};"
+
+
+def enabled(replication: Replication) -> str:
+    """Ask whether the subscription is on."""
+    return f"SELECT subenabled FROM pg_subscription WHERE subname = {literal(replication.subscription)};"
+
+
+def slot_active(replication: Replication) -> str:
+    """Ask the publisher whether the replica is connected."""
+    return f"SELECT active FROM pg_replication_slots WHERE slot_name = {literal(replication.subscription)};"
+
+
+def worker(replication: Replication) -> str:
+    """Ask how many workers take rows for the subscription."""
+    return (
+        "SELECT count(*) FROM pg_stat_subscription\n"
+        f"WHERE subname = {literal(replication.subscription)} AND relid IS NULL AND pid IS NOT NULL;"
+    )
+
+
+def caught_up(replication: Replication, seconds: int = _PATIENCE) -> str:
+    """Wait at the publisher until the replica has everything that is written by now."""
+    return (
+        "DO $$\n"
+        "DECLARE mark pg_lsn := pg_current_wal_lsn();\n"
+        "BEGIN\n"
+        f"    FOR second IN 1..{seconds} LOOP\n"
+        "        IF (SELECT confirmed_flush_lsn >= mark FROM pg_replication_slots\n"
+        f"            WHERE slot_name = {literal(replication.subscription)}) THEN RETURN; END IF;\n"
+        "        PERFORM pg_sleep(1);\n"
+        "    END LOOP;\n"
+        f"    RAISE EXCEPTION 'the replica is still behind after {seconds} seconds';\n"
+        "END $$;"
+    )
+
+
+def pending(replication: Replication) -> str:
+    """Ask the publisher how many changes of rows wait for the replica; the subscription must be off."""
+    return (
+        "SELECT count(*) FROM pg_logical_slot_peek_binary_changes(\n"
+        f"    {literal(replication.subscription)}, NULL, NULL,\n"
+        f"    'proto_version', '1', 'publication_names', {literal(replication.publication)})\n"
+        "WHERE get_byte(data, 0) IN (ascii('I'), ascii('U'), ascii('D'), ascii('T'));"
+    )
+
+
+def retained(replication: Replication) -> str:
+    """Ask the publisher how much it keeps for the replica, and how much more it may keep."""
+    return (
+        "SELECT wal_status, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) AS kept,\n"
+        "    pg_size_pretty(safe_wal_size) AS room\n"
+        f"FROM pg_replication_slots WHERE slot_name = {literal(replication.subscription)};"
+    )
+
+
+def identity(tables: Iterable[Name], what: str) -> str:
+    """Set how rows of tables are known to the replica."""
+    return "\n".join(f"ALTER TABLE {table(name)} REPLICA IDENTITY {what};" for name in tables)
+
+
+def add_to_publication(replication: Replication, tables: Sequence[Name], schemas: Iterable[str]) -> str:
+    """Publish tables, and let the role of the replication read them."""
+    role = quote(replication.role)
+    lines = [f"GRANT USAGE ON SCHEMA {quote(schema)} TO {role};" for schema in schemas]
+    lines.append(f"GRANT SELECT ON {sql_list(tables)} TO {role};")
+    lines += [
+        f"ALTER PUBLICATION {quote(replication.publication)} ADD TABLE {table(name)};" for name in tables
+    ]
+    return "\n".join(lines)
+
+
+def not_published(replication: Replication, tables: Iterable[Name]) -> str:
+    """Ask how many tables are not published."""
+    rows = ((name.schema, name.name) for name in tables)
+    return (
+        f"SELECT count(*) FROM {_values(rows, 'in_schema, name')}\n"
+        "WHERE NOT EXISTS (SELECT FROM pg_publication_tables\n"
+        f"    WHERE pubname = {literal(replication.publication)} AND schemaname = in_schema"
+        " AND tablename = name);"
+    )
+
+
+def copied(replication: Replication) -> str:
+    """Ask the replica how many tables are not copied yet."""
+    return (
+        "SELECT count(*) FROM pg_subscription_rel JOIN pg_subscription ON pg_subscription.oid = srsubid\n"
+        f"WHERE subname = {literal(replication.subscription)} AND srsubstate <> 'r';"
+    )
+
+
+def rows_of(name: Name) -> str:
+    """Ask how many rows a table has."""
+    return f"SELECT count(*) FROM {table(name)};"
+
+
+def newest(name: Name) -> str:
+    """Ask for the newest exposure."""
+    return f"SELECT * FROM {table(name)} ORDER BY day_obs DESC, seq_num DESC LIMIT 1;"
+
+
+def truncate(tables: Iterable[Name]) -> str:
+    """Empty tables."""
+    return f"TRUNCATE TABLE {sql_list(tables)};"

@@ -1,0 +1,156 @@
+"""Texts that a migration asks for: the ticket, the announcement, the lines of other people's files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from consdb_actions.migration.lint.names import Name
+from consdb_actions.process import runbook_sql as sql
+from consdb_actions.process.runbook_migrate import writers_of
+from consdb_actions.process.runbook_plan import Plan, listed, tables
+from consdb_actions.process.runbook_steps import Text
+from consdb_actions.process.sites import Site
+
+__all__ = ["texts"]
+
+_WORDS = 12
+"""Changes that an announcement names; the others are counted."""
+
+
+def texts(plan: Plan, ticket: str, release: str, when: str) -> Iterator[Text]:
+    """Yield the texts that this migration asks for.
+
+    Parameters
+    ----------
+    plan
+        The migration.
+    ticket, release
+        What it is for; the release may be empty.
+    when
+        When it is planned, in words; empty where that is not known yet.
+    """
+    for site in plan.sites.of("test"):
+        if plan.published:
+            yield _test_announcement(plan, site, ticket)
+    yield _announcement(plan, ticket, release, when)
+    yield _done(plan, ticket, release)
+    if plan.needs.added:
+        yield _it_ticket(plan, ticket, when)
+    if plan.needs.added or plan.needs.removed or plan.needs.renamed:
+        yield _publication_files(plan)
+        yield _truncate_list(plan)
+
+
+def _test_announcement(plan: Plan, site: Site, ticket: str) -> Text:
+    sections = listed([change.section for change in plan.published])
+    body = (
+        f"{ticket}: I am going to upgrade ConsDB at {site.title} ({sections}), restart pqserver, and take a "
+        "test "
+        "image."
+    )
+    return Text(f"Announcement at {site.title}", site.channel, body)
+
+
+def _announcement(plan: Plan, ticket: str, release: str, when: str) -> Text:
+    site = plan.publisher if plan.published else plan.replica
+    changes = [words for change in plan.at_replica for words in change.words()]
+    shown = changes[:_WORDS] + ([f"and {len(changes) - _WORDS} more"] if len(changes) > _WORDS else [])
+    lines = [
+        f"{ticket}: the schema of ConsDB changes at {_places(plan)}"
+        + (f" (release {release})" if release else "")
+        + f", {when or 'on DATE at TIME UTC'}.",
+        *(f"* {words}" for words in shown),
+    ]
+    if names := [writer.name for writer in writers_of(plan)]:
+        lines.append(f"Meanwhile {listed(names)} must stand still: please take no images.")
+    elif plan.published:
+        lines.append("Images can be taken. A writer may have to wait for some seconds.")
+    if plan.needs.pause:
+        lines.append(
+            f"{plan.replica.title} shows nothing new from {plan.publisher.title} until it is done; nothing "
+            "is "
+            "lost."
+        )
+    lines.append("Questions: #consolidated-database")
+    return Text("Announcement", site.channel, "\n".join(lines))
+
+
+def _done(plan: Plan, ticket: str, release: str) -> Text:
+    site = plan.publisher if plan.published else plan.replica
+    body = f"{ticket}: done. {_places(plan)} " + ("are" if plan.published else "is") + " at the new schema"
+    body += f" (release {release})." if release else "."
+    if writers_of(plan):
+        body += " Images can be taken again."
+    return Text("Announcement, when it is done", site.channel, body)
+
+
+def _places(plan: Plan) -> str:
+    return f"{plan.publisher.title} and {plan.replica.title}" if plan.published else plan.replica.title
+
+
+def _it_ticket(plan: Plan, ticket: str, when: str) -> Text:
+    replication, site = plan.sites.replication, plan.publisher
+    names = plan.needs.added
+    schemas = [change.schema for change in plan.published if change.start == "base"]
+    body = "\n".join(
+        [
+            f"Summary: Add {tables(names)} to publication {replication.publication} ({ticket})",
+            "",
+            f"Database {site.database} at {site.host or site.title}. Please run, as owner of the "
+            "publication, "
+            f"right after we have upgraded the database{f' ({when})' if when else ''}; we will call you:",
+            "",
+            sql.add_to_publication(replication, names, schemas),
+            "",
+            "Both of these must answer 0 then:",
+            "",
+            sql.not_published(replication, names),
+            "",
+            sql.grants_there([(name, replication.role, "SELECT") for name in names]),
+            "",
+            "Nothing else is to be changed. Nothing is lost when it is done later: the tables only stay "
+            "empty "
+            f"at {plan.replica.title} until then.",
+        ]
+    )
+    return Text("IT ticket", replication.ticket, body)
+
+
+def _publication_files(plan: Plan) -> Text:
+    replication = plan.sites.replication
+    lines = []
+    if plan.needs.added:
+        lines.append(sql.add_to_publication(replication, plan.needs.added, []))
+    lines += [f"-- remove every line about {name}" for name in plan.needs.removed]
+    lines += [f"-- write {new} for {old}" for old, new in plan.needs.renamed]
+    return Text("SQL of the publication", replication.files, "\n".join(lines))
+
+
+def _truncate_list(plan: Plan) -> Text:
+    """Write the whole line of each schema anew where all its tables are known."""
+    lines = []
+    for change in plan.published:
+        effects = change.forward
+        concerned = {
+            *effects.new_tables,
+            *effects.dropped_tables,
+            *(old for old, _ in effects.renamed_tables),
+        }
+        if not concerned:
+            continue
+        if change.tables_after:
+            lines.append(sql.truncate(change.tables_after))
+        else:
+            lines += _partial(effects.new_tables, effects.dropped_tables, effects.renamed_tables)
+    return Text(
+        "Tables to truncate when the replica is built anew", plan.sites.replication.rebuild, "\n".join(lines)
+    )
+
+
+def _partial(
+    new: Sequence[Name], gone: Sequence[Name], renamed: Sequence[tuple[Name, Name]]
+) -> Iterator[str]:
+    if new:
+        yield sql.truncate(new)
+    yield from (f"-- remove {name}" for name in gone)
+    yield from (f"-- write {now} for {old}" for old, now in renamed)

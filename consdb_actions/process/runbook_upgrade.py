@@ -1,0 +1,123 @@
+"""The step that upgrades a database, by our command and by alembic's, with its checks."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Literal
+
+from consdb_actions.migration.lint.names import Name
+from consdb_actions.process import runbook_sql as sql
+from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.process.runbook_steps import Block, Step
+from consdb_actions.process.sites import Site, Sites
+
+__all__ = ["Direction", "apply_command", "by_hand", "upgrade_checks", "upgrade_step"]
+
+Direction = Literal["upgrade", "downgrade"]
+
+_MOST = 60
+"""Columns that are looked for by name; the others are counted."""
+
+_TITLES = {"upgrade": "Upgrade", "downgrade": "Take back"}
+
+
+def upgrade_step(
+    site: Site,
+    changes: Sequence[SectionChange],
+    sites: Sites,
+    direction: Direction,
+    failure: tuple[str, ...] = (),
+) -> Step:
+    """Return the step that takes sections of a database to their new revisions.
+
+    Parameters
+    ----------
+    site
+        The database.
+    changes
+        What is applied, in the order of the tree.
+    sites
+        The configuration.
+    direction
+        Forward, or the way back.
+    failure
+        What to do when it fails, besides what is always so.
+    """
+    sections = ", ".join(change.section for change in changes)
+    evidence = f"{site.id}-{direction}.json"
+    return Step(
+        f"{site.id}-{direction}",
+        f"{_TITLES[direction]} {site.title}: {sections}",
+        site.id,
+        f"ConsDB team, as {site.user}",
+        (
+            Block(direction, site.id, apply_command(site, changes, direction, evidence)),
+            Block("by-hand", site.id, by_hand(site, changes, sites, direction)),
+            *upgrade_checks(site, changes),
+        ),
+        _locks(changes),
+        (
+            "It waits for a lock, or gives up: it names who holds it. Nothing is changed; run it again "
+            "when that "
+            "session is gone.",
+            *failure,
+        ),
+    )
+
+
+def _locks(changes: Sequence[SectionChange]) -> str:
+    names = [str(name) for change in changes for name in change.forward.locked]
+    if not names:
+        return ""
+    return f"Locked while it runs, so that others wait: {', '.join(names)}."
+
+
+def apply_command(site: Site, changes: Sequence[SectionChange], direction: Direction, evidence: str) -> str:
+    """Write the command that checks, asks, upgrades and looks."""
+    lines = [f"consdb-actions migrations apply --site {shlex.quote(site.id)} --consdb ."]
+    lines += [f"--section {shlex.quote(change.range)}" for change in changes]
+    if direction == "downgrade":
+        lines.append("--downgrade")
+    lines.append(f"--evidence {shlex.quote(evidence)}")
+    return " \\\n    ".join(lines)
+
+
+def by_hand(site: Site, changes: Sequence[SectionChange], sites: Sites, direction: Direction) -> str:
+    """Write the commands that do the same with alembic alone."""
+    url = shlex.quote(site.url) if site.url else '"$CONSDB_URL"'
+    timeouts = f"-c lock_timeout={sites.lock_timeout} -c statement_timeout={sites.statement_timeout}"
+    lines = [f"export CONSDB_URL={url}", f"export PGOPTIONS='{timeouts}'"]
+    lines += [f"alembic -n {shlex.quote(change.section)} {direction} {change.end}" for change in changes]
+    return "\n".join(lines)
+
+
+def upgrade_checks(site: Site, changes: Sequence[SectionChange]) -> tuple[Block, ...]:
+    """Return the questions that show whether a database is as it should be."""
+    blocks = [
+        Block("check", site.id, sql.revision_of(change), answer=change.end)
+        for change in changes
+        if change.end != "base"
+    ]
+    there: list[tuple[Name, str]] = []
+    gone: list[tuple[Name, str]] = []
+    counted: dict[Name, int] = {}
+    grants: list[tuple[Name, str, str]] = []
+    for change in changes:
+        effects = change.forward
+        known = dict(change.columns_after)
+        there += [(c.table, c.column) for c in effects.columns if c.kind in ("added", "renamed")]
+        gone += [(c.table, c.column) for c in effects.columns if c.kind == "dropped"]
+        gone += [(c.table, c.old) for c in effects.columns if c.kind == "renamed"]
+        touched = {*effects.new_tables, *effects.new_views, *effects.remade_views}
+        counted.update({name: len(known[name]) for name in sorted(touched) if name in known})
+        grants += list(effects.grants)
+    still = [pair for pair in gone if pair not in set(there)]
+    questions = (
+        (counted, sql.columns_counted(counted.items())),
+        (there, sql.columns_there(there[:_MOST])),
+        (still, sql.columns_gone(still[:_MOST])),
+        (grants, sql.grants_there(grants)),
+    )
+    blocks += [Block("check", site.id, text, answer="0") for some, text in questions if some]
+    return tuple(blocks)
