@@ -11,6 +11,7 @@ from typing import Any
 from consdb_actions.approval.policy import DEFAULT_POLICY as APPROVALS
 from consdb_actions.approval.policy import Designate, read_day
 from consdb_actions.approval.policy import Policy as ApprovalPolicy
+from consdb_actions.deploy.policy import DeployPolicy
 from consdb_actions.errors import InputError
 from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, Step
 
@@ -55,7 +56,11 @@ class ProcessPolicy:
     Attributes
     ----------
     consdb, phalanx
-        The other repositories, as ``owner/name``.
+        The other repositories, as ``owner/name``, from the section ``deploy``.
+    phalanx_branch
+        The branch of phalanx that is deployed.
+    shown
+        All environments, in the order of their stages.
     owners
         Roles with their people.
     rules
@@ -80,6 +85,8 @@ class ProcessPolicy:
 
     consdb: str
     phalanx: str
+    phalanx_branch: str
+    shown: tuple[str, ...]
     owners: tuple[Owner, ...]
     rules: tuple[StepRule, ...]
     environments: tuple[str, ...]
@@ -140,8 +147,10 @@ _TITLES = {
 }
 
 DEFAULT_POLICY = ProcessPolicy(
-    consdb="lsst-dm/consdb",
-    phalanx="lsst-sqre/phalanx",
+    consdb=DeployPolicy().consdb,
+    phalanx=DeployPolicy().repository,
+    phalanx_branch=DeployPolicy().base,
+    shown=DeployPolicy().environments,
     owners=tuple(Owner(identifier, title) for identifier, title in _TITLES.items()),
     rules=_rules({}),
     environments=("base", "summit", "usdfdev", "usdfint", "usdfprod"),
@@ -166,6 +175,7 @@ def policy_from_mapping(
     values: Mapping[str, Any],
     *,
     approvals: ApprovalPolicy = APPROVALS,
+    deploy: DeployPolicy | None = None,
     ticket_patterns: Sequence[str] = DEFAULT_POLICY.ticket_patterns,
     place: str = "process",
 ) -> ProcessPolicy:
@@ -180,6 +190,9 @@ def policy_from_mapping(
     approvals
         The policy of the approvals. A role here that names nobody and has the id of a role there is held by
         the same people.
+    deploy
+        The policy of the deployments, for the repositories and environments; that of the real ConsDB by
+        default.
     ticket_patterns
         How tickets are named.
     place
@@ -196,6 +209,7 @@ def policy_from_mapping(
         A step or a role is named that does not exist, or a date is none.
     """
     default = DEFAULT_POLICY
+    deploy = deploy or DeployPolicy()
     steps: Mapping[str, Mapping[str, Any]] = values.get("steps", {})
     if unknown := [name for name in steps if name not in BY_ID]:
         raise InputError(
@@ -205,17 +219,21 @@ def policy_from_mapping(
         )
     policy = replace(
         default,
+        consdb=deploy.consdb,
+        phalanx=deploy.repository,
+        phalanx_branch=deploy.base,
+        shown=deploy.environments,
         owners=_owners(values.get("roles", ()), approvals, f"{place}.roles"),
         rules=_rules(steps),
         ticket_patterns=tuple(ticket_patterns),
     )
-    for name in ("consdb", "phalanx", "ticket_url", "migrate_label", "follow_days"):
+    for name in ("ticket_url", "migrate_label", "follow_days"):
         if name in values:
             policy = replace(policy, **{name: values[name]})
     policy = replace(
         policy,
-        environments=tuple(values.get("environments", policy.environments)),
-        tap_environments=tuple(values.get("tap_environments", policy.tap_environments)),
+        environments=_environments(values, "environments", policy.environments, deploy, place),
+        tap_environments=_environments(values, "tap_environments", policy.tap_environments, deploy, place),
     )
     if "images" in values:
         images = tuple(Image(component, tuple(paths)) for component, paths in values["images"].items())
@@ -257,6 +275,22 @@ def _owners(items: Sequence[Mapping[str, Any]], approvals: ApprovalPolicy, place
                 owner = replace(owner, teams=role.teams, people=role.people, designates=role.designates)
         owners.append(owner)
     return tuple(owners)
+
+
+def _environments(
+    values: Mapping[str, Any], name: str, default: tuple[str, ...], deploy: DeployPolicy, place: str
+) -> tuple[str, ...]:
+    """Return environments that are in a stage; by default the real ones, as far as they are."""
+    if name not in values:
+        return tuple(item for item in default if item in deploy.environments)
+    for item in values[name]:
+        if item not in deploy.environments:
+            raise InputError(
+                f'the environment "{item}" is in no stage',
+                place=f"{place}.{name}",
+                remedy=f"The environments are {', '.join(deploy.environments)}.",
+            )
+    return tuple(values[name])
 
 
 def _check_roles(policy: ProcessPolicy, place: str) -> None:

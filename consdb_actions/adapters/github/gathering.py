@@ -70,7 +70,7 @@ class Gatherer:
         self._policy = policy
         self.identity: Account | None = None
 
-    def gather(self, number: int, now: datetime) -> Facts:
+    def gather(self, number: int, now: datetime, *, base: str = "") -> Facts:
         """Read the facts of one pull request.
 
         Parameters
@@ -79,6 +79,9 @@ class Gatherer:
             The pull request.
         now
             The moment for which designations are looked at.
+        base
+            The commit that the pull request is held against; the tip of its base branch by default, which
+            for a merged one holds the change already.
 
         Returns
         -------
@@ -97,8 +100,9 @@ class Gatherer:
             self.identity = Account(self._github.viewer())
         data = self._github.get(f"{self._root}/pulls/{number}")
         self._check_name(data["base"]["repo"]["full_name"])
-        branch = "/".join(quoted(part) for part in data["base"]["ref"].split("/"))
-        base = self._github.get(f"{self._root}/git/ref/heads/{branch}")["object"]["sha"]
+        if not base:
+            branch = "/".join(quoted(part) for part in data["base"]["ref"].split("/"))
+            base = self._github.get(f"{self._root}/git/ref/heads/{branch}")["object"]["sha"]
         pull = reading.pull_request(data, base)
         policy, source = self._policy or self._policy_at(base, pull.base_branch)
         facts = Facts(
@@ -158,11 +162,17 @@ class Gatherer:
                 unknown.append(login)
             else:
                 accounts.append(found)
-        teams = tuple(self._team(name) for name in names)
+        teams = tuple(self.team(name) for name in names)
         return replace(facts, teams=teams, accounts=tuple(accounts), unknown_people=tuple(unknown))
 
-    def _team(self, name: str) -> Team:
-        """Read the active members of a team; that it cannot be read is a fact of its own (rule A6)."""
+    def team(self, name: str) -> Team:
+        """Read the active members of a team; that it cannot be read is a fact of its own (rule A6).
+
+        Parameters
+        ----------
+        name
+            ``org/slug``.
+        """
         org, _, slug = name.partition("/")
         try:
             items = self._github.items(f"/orgs/{quoted(org)}/teams/{quoted(slug)}/members")
