@@ -20,6 +20,7 @@ GROUPS = {
     "migrations": "Generate, check, preview and lint Alembic migrations.",
     "approvals": "Show and publish who has approved a schema change.",
     "release": "Name and tag releases.",
+    "deploy": "Deploy releases, and show what runs where.",
 }
 
 ISSUES = "https://github.com/lsst-dm/consdb-actions/issues"

@@ -11,6 +11,7 @@ from consdb_actions.errors import InputError
 
 __all__ = [
     "APPS",
+    "DATALINK_FILE",
     "Slot",
     "Values",
     "chosen",
@@ -23,6 +24,9 @@ __all__ = [
 ]
 
 APPS = ("consdb", "consdbtap")
+
+DATALINK_FILE = "datalink-snippets.zip"
+"""Name of the datalink snippets among the files of a release of sdm_schemas."""
 
 _CHART = "cadc-tap"
 _TAP = (_CHART, "tapSchema", "image")
@@ -201,7 +205,7 @@ def short_names(components: Iterable[str], everything: Iterable[str]) -> list[st
 
 def datalink_url(repository: str, tag: str) -> str:
     """Return the address of the datalink snippets of a release."""
-    return f"https://github.com/{repository}/releases/download/{tag}/datalink-snippets.zip"
+    return f"https://github.com/{repository}/releases/download/{tag}/{DATALINK_FILE}"
 
 
 def datalink_tag(url: str) -> str:

@@ -243,9 +243,7 @@ def _datalink(item: Standing, seen: Iterable[Standing]) -> Finding | None:
     if item.tag.text == schema.tag.text:
         return None
     severity = Severity.WARNING if schema.tag.is_fixed else Severity.INFO
-    text = (
-        f"is of {item.tag.text or 'no release'}, and the TAP schema is {schema.tag.text or 'without a tag'}"
-    )
+    text = f"of {item.tag.text or 'no release'}, beside the TAP schema {schema.tag.text or 'without a tag'}"
     return _finding(severity, "datalink", item, text)
 
 

@@ -69,6 +69,9 @@ class Proposal:
         they made of those files stays, and the other files are renewed.
     reopen
         Whether a new pull request is opened where the last one was closed without merging.
+    base_commit
+        Commit of the base that the files were made from; the newest by default. Files that were made from an
+        older one would undo what came in between, were they put onto a newer one.
 
     Raises
     ------
@@ -87,6 +90,7 @@ class Proposal:
     labels: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     reopen: bool = False
+    base_commit: str = ""
 
     def __post_init__(self) -> None:
         for name in (self.base, self.branch):
@@ -157,7 +161,7 @@ class Facts:
     viewer
         Login of the token's own account.
     base
-        Newest commit of the base branch.
+        Newest commit of the base branch, or `Proposal.base_commit`.
     on_base
         The wanted paths in it.
     head

@@ -46,7 +46,7 @@ class ProposalReader:
             GitHub refused, or could not be reached within the bounds.
         """
         repository = proposal.repository
-        base = self.tip(repository, proposal.base)
+        base = proposal.base_commit or self.tip(repository, proposal.base)
         if base is None:
             raise InputError(
                 f"there is no branch {proposal.base}",
@@ -84,6 +84,24 @@ class ProposalReader:
                 return None
             raise
         return str(data["object"]["sha"])
+
+    def commit(self, repository: str, name: str) -> str:
+        """Return the commit that a branch, a tag or a SHA names.
+
+        Raises
+        ------
+        InputError
+            There is none.
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        try:
+            data = self._github.get(f"/repos/{repository}/commits/{quoted(name)}")
+        except GitHubError as error:
+            if error.status not in (404, 422):
+                raise
+            raise InputError(f'there is no commit "{name[:100]}"', place=repository) from error
+        return str(data["sha"])
 
     def blob(self, repository: str, sha: str | None) -> bytes | None:
         """Return the bytes of a blob; None for none."""

@@ -1,0 +1,283 @@
+"""``consdb-actions deploy``: what runs where, and the pull requests that change it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consdb_actions.adapters.config_file import load_config
+from consdb_actions.adapters.registry import Registry
+from consdb_actions.adapters.runner import Runner
+from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+from consdb_actions.commands.deploy_drift import look, newest_release
+from consdb_actions.commands.deploy_run import Asked, Deployer, refusal
+from consdb_actions.commands.options import format_option, option
+from consdb_actions.config import Config
+from consdb_actions.deploy.components import APPS
+from consdb_actions.deploy.drift import Drift, Severity
+from consdb_actions.deploy.policy import DeployPolicy, policy_from_mapping
+from consdb_actions.deploy.tags import check_tag
+from consdb_actions.errors import InputError
+from consdb_actions.release import policy as release_policy
+from consdb_actions.report import deploy as report
+from consdb_actions.report import drift as drift_report
+
+__all__ = ["group"]
+
+_TICKET = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}-[0-9]{1,9}", re.ASCII)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+Command = Callable[..., Any]
+
+
+@click.group()
+def group() -> None:
+    """Deploy releases, and show what runs where.
+
+    Stages, environments and what may run where are the section "deploy" of .github/consdb-actions.yaml.
+    The token is taken from GITHUB_TOKEN, the server from GITHUB_API_URL.
+    """
+
+
+_config = option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration; .github/consdb-actions.yaml of this folder by default.",
+)
+_repo = option(
+    "--repo", metavar="OWNER/NAME", help="Repository of the values files; lsst-sqre/phalanx by default."
+)
+_now = option("--now", metavar="ISO", help="Moment that counts as now; its day in UTC matters.")
+
+
+def _deployment(command: Command) -> Command:
+    """Add the options that say what is to be deployed."""
+    options = (
+        _repo,
+        option("--app", type=click.Choice(APPS), default="consdb", show_default=True, help="Application."),
+        option("--stage", metavar="NAME", help="Stage: all of its environments that have the application."),
+        option(
+            "--env",
+            "environments",
+            multiple=True,
+            metavar="NAME",
+            help="Environment, in place of a whole stage; may be repeated, within one stage.",
+        ),
+        option(
+            "--component",
+            "components",
+            multiple=True,
+            metavar="NAME",
+            help="hinfo, hinfo.INSTRUMENT, pq, tap-schema or datalink; may be repeated. All by default.",
+        ),
+        option(
+            "--tag", metavar="TAG", help="Tag to deploy: a release, or a branch such as tickets-DM-12345."
+        ),
+        option("--ticket", metavar="KEY", help="Ticket of the pull request, such as DM-12345."),
+        option(
+            "--repin",
+            is_flag=True,
+            help="For consdbtap: replace a ticket image by the first weekly tag of sdm_schemas that holds "
+            "what the ticket merged, with its datalink snippets. Tag and ticket follow from the image; "
+            "without --stage and --env, it is the first stage that has one.",
+        ),
+        option(
+            "--waive-until",
+            metavar="DATE",
+            help="Last day on which a tag that is no release may stay where only releases run.",
+        ),
+        option(
+            "--force-order",
+            is_flag=True,
+            help="Go past stages that are not finished; the pull request says so.",
+        ),
+        option(
+            "--reopen",
+            is_flag=True,
+            help="Open a new pull request although the last one was closed without merging.",
+        ),
+        option("--registry-url", metavar="URL", help="Registry to ask for all images in place of their own."),
+        _now,
+        _config,
+        format_option(),
+    )
+    for add in reversed(options):
+        command = add(command)
+    return command
+
+
+@group.command("plan", short_help="Show what a deployment would change.")
+@_deployment
+def plan_command(**options: Any) -> int:
+    """Show what a deployment would change, and whether it may go ahead. Nothing is changed.
+
+    The exit code is 1 where it is refused: an image that does not exist, a tag that may not run there, an
+    earlier stage that is not finished.
+    """
+    return _deploy(options, write=False)
+
+
+@group.command("open", short_help="Open or update the pull request of a deployment.")
+@_deployment
+def open_command(**options: Any) -> int:
+    """Open the pull request of a deployment, or bring it up to date.
+
+    There is one for each ticket, application and stage. It is made over the API: nothing is cloned or
+    pushed. A branch that people have changed is left alone, and the difference is shown. What is refused is
+    not opened.
+    """
+    return _deploy(options, write=True)
+
+
+@group.command("drift", short_help="Show what runs where, and what has drifted.")
+@option(
+    "--phalanx",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Checkout or bare clone of the values files; no token is needed.",
+)
+@_repo
+@option("--ref", metavar="REV", help="Commit or branch to look at in place of what is checked out.")
+@option("--release", metavar="TAG", help="Newest release of consdb; the newest that is seen by default.")
+@option(
+    "--level",
+    type=click.Choice([severity.word for severity in reversed(Severity)]),
+    default="error",
+    show_default=True,
+    help="Exit with 1 when something matters at least so much.",
+)
+@_now
+@_config
+@format_option()
+def drift_command(
+    phalanx: Path | None,
+    repo: str | None,
+    ref: str | None,
+    release: str | None,
+    level: str,
+    now: str | None,
+    config: Path | None,
+    output_format: str,
+) -> int:
+    """Show what runs where, since when, and what has drifted from the newest release or from one another.
+
+    Days are counted from the history; in a folder without one, or in a shallow clone, they are left out.
+    """
+    if (phalanx is None) == (repo is None):
+        raise InputError(
+            "say where the values files are, once", remedy="Give either --phalanx DIR or --repo OWNER/NAME."
+        )
+    policy = _policy(load_config(config), repo)
+    today = moment_or_now(now).astimezone(UTC).date()
+    given = newest_release(release)
+    if phalanx is not None:
+        drift, source = look(phalanx, policy, ref, today, given)
+    else:
+        with github_session() as github:
+            drift, source = look(github, policy, ref, today, given)
+    _show_drift(drift, source, today, output_format)
+    return 1 if drift.at_least(Severity[level.upper()]) else 0
+
+
+def _show_drift(drift: Drift, source: str, today: date, output_format: str) -> None:
+    """Print the report, and tell the runner."""
+    markdown = drift_report.render_markdown(drift, source, today)
+    if output_format == "json":
+        click.echo(json.dumps(drift_report.render_json(drift, source, today), indent=2))
+    elif output_format == "markdown":
+        click.echo(markdown)
+    else:
+        click.echo(drift_report.render_text(drift, source, today))
+    runner = Runner.from_environ(os.environ)
+    runner.output("findings", str(len(drift.findings)))
+    runner.output("errors", str(len(drift.at_least(Severity.ERROR))))
+    runner.summary(markdown)
+
+
+def _deploy(options: dict[str, Any], *, write: bool) -> int:
+    """Plan or open a deployment, and show it."""
+    config = load_config(options["config"])
+    policy = _policy(config, options["repo"])
+    asked = _asked(options, config)
+    with github_session() as github, Registry(options["registry_url"]) as registry:
+        deployer = Deployer(
+            github,
+            registry,
+            policy,
+            release_policy.policy_from_mapping(config.release),
+            config.ticket_patterns,
+        )
+        shown = deployer.run(asked, write=write)
+    runner = Runner.from_environ(os.environ)
+    runner.output("action", shown.action or "refused")
+    runner.output("number", str(shown.number or ""))
+    runner.output("url", shown.url)
+    refused = shown.plan is not None and bool(shown.plan.refusals)
+    if options["output_format"] == "json":
+        click.echo(json.dumps(report.render_json(shown), indent=2))
+    elif options["output_format"] == "markdown":
+        click.echo(report.render_markdown(shown))
+    elif not (refused and write):
+        click.echo(report.render_text(shown))
+    if refused and write:
+        assert shown.plan is not None
+        raise refusal(shown.plan)
+    runner.summary(report.render_markdown(shown))
+    return 1 if refused else 0
+
+
+def _policy(config: Config, repo: str | None) -> DeployPolicy:
+    """Return the policy, with another repository where one is given."""
+    policy = policy_from_mapping(config.deploy, place=f"{config.source} deploy".strip())
+    return policy if repo is None else replace(policy, repository=repository_name(repo))
+
+
+def _asked(options: dict[str, Any], config: Config) -> Asked:
+    """Check the options that say what is to be deployed (rule S1)."""
+    tag, ticket, repin = options["tag"], options["ticket"] or "", options["repin"]
+    if repin and (options["app"] != "consdbtap" or tag or options["components"]):
+        raise InputError(
+            "only consdbtap is repinned, with the tag that follows from its image",
+            place="--repin",
+            remedy="Give --app consdbtap, and neither --tag nor --component.",
+        )
+    if not repin and not tag:
+        raise InputError("no tag is given", place="--tag", remedy="Say which tag to deploy.")
+    if not repin and not ticket:
+        raise InputError("no ticket is given", place="--ticket", remedy="Every deployment has its ticket.")
+    if ticket and not (_TICKET.fullmatch(ticket) and config.is_ticket(ticket)):
+        raise InputError(
+            f'"{ticket[:100]}" is no ticket', place="--ticket", remedy="Tickets are such as DM-12345."
+        )
+    return Asked(
+        app=options["app"],
+        today=moment_or_now(options["now"]).astimezone(UTC).date(),
+        tag=check_tag(tag) if tag else None,
+        ticket=ticket,
+        stage=options["stage"] or "",
+        environments=tuple(options["environments"]),
+        components=tuple(options["components"]),
+        waive_until=_day(options["waive_until"]),
+        force_order=options["force_order"],
+        repin=repin,
+        reopen=options["reopen"],
+    )
+
+
+def _day(text: str | None) -> date | None:
+    """Read the last day of a waiver."""
+    if not text:
+        return None
+    try:
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise InputError(f'"{text[:100]}" is no day', place="--waive-until", remedy="Write it like 2026-05-14.")

@@ -1,0 +1,214 @@
+"""A deployment from what is asked for to its pull request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+from consdb_actions.adapters.github import GitHub
+from consdb_actions.adapters.github.deploy_facts import DeployReader
+from consdb_actions.adapters.github.proposal_facts import ProposalReader
+from consdb_actions.adapters.github.proposals import Proposals
+from consdb_actions.adapters.registry import Registry
+from consdb_actions.adapters.values_files import ApiFiles, read_values
+from consdb_actions.deploy.components import Values
+from consdb_actions.deploy.model import Plan, Request
+from consdb_actions.deploy.plan import make_plan, with_found
+from consdb_actions.deploy.policy import DeployPolicy
+from consdb_actions.deploy.repin import ticket_image
+from consdb_actions.deploy.tags import Tag, branch_tag, read_tag
+from consdb_actions.errors import CheckFailed, InputError
+from consdb_actions.proposal import Proposal
+from consdb_actions.release.notes import tickets_in
+from consdb_actions.release.policy import ReleasePolicy
+from consdb_actions.report.deploy import Shown
+from consdb_actions.report.deploy_pull import pull_body, pull_message, pull_title
+
+__all__ = ["Asked", "Deployer", "refusal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody asks for, as the options say it; with `repin`, tag and ticket may be left open."""
+
+    app: str
+    today: date
+    tag: Tag | None = None
+    ticket: str = ""
+    stage: str = ""
+    environments: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
+    waive_until: date | None = None
+    force_order: bool = False
+    repin: bool = False
+    reopen: bool = False
+
+
+class Deployer:
+    """Plans deployments, and opens their pull requests.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    registry
+        Where images are looked up.
+    policy
+        Environments, and what is allowed where.
+    releases
+        Which files of consdb are migrations.
+    patterns
+        Regular expressions of tickets.
+    """
+
+    def __init__(
+        self,
+        github: GitHub,
+        registry: Registry,
+        policy: DeployPolicy,
+        releases: ReleasePolicy,
+        patterns: tuple[str, ...],
+    ) -> None:
+        self._github = github
+        self._registry = registry
+        self._policy = policy
+        self._releases = releases
+        self._patterns = patterns
+        self._reader = DeployReader(github)
+
+    def run(self, asked: Asked, *, write: bool) -> Shown:
+        """Plan a deployment, and with `write` open or update its pull request.
+
+        Parameters
+        ----------
+        asked
+            What is asked for.
+        write
+            Whether GitHub is changed.
+
+        Returns
+        -------
+        Shown
+            The plan, and what was done; a refused plan is never carried out.
+
+        Raises
+        ------
+        InputError
+            What is asked for does not exist.
+        CheckFailed
+            Other people's work stands in the way; or what is to be repinned is not ready for it.
+        ExternalError
+            GitHub or a registry refused, or could not be reached within the bounds.
+        """
+        repository = self._policy.repository
+        base = ProposalReader(self._github).tip(repository, self._policy.base)
+        if base is None:
+            raise InputError(f"there is no branch {self._policy.base}", place=repository)
+        values = read_values(ApiFiles(self._github, repository, base), asked.app, self._policy)
+        if not values:
+            raise InputError(
+                f"there are no values files of {asked.app}",
+                place=repository,
+                remedy="Check --repo and the stages in the configuration.",
+            )
+        if asked.repin:
+            found = self._repinned(asked, values)
+            if found is None:
+                return Shown(None, repository, "nothing", done=False)
+            asked = found
+        assert asked.tag is not None
+        request = Request(
+            asked.app,
+            asked.tag,
+            asked.ticket,
+            asked.today,
+            asked.stage,
+            asked.environments,
+            asked.components,
+            asked.waive_until,
+            asked.force_order,
+        )
+        plan = make_plan(self._policy, request, values)
+        plan, digests = self._look_up(plan)
+        title = pull_title(plan) if plan.changes else ""
+        if plan.refusals:
+            return Shown(plan, repository, None, done=False, title=title)
+        body = ""
+        if plan.changes:
+            source = self._policy.source(asked.app)
+            holds = self._reader.holds(plan, source, self._releases, self._patterns)
+            body = pull_body(plan, holds, digests)
+        # What does not change is proposed as it is: so an open pull request without a difference is found.
+        files = {path: text.encode() for path, text in plan.files.items()}
+        proposal = Proposal(
+            repository=repository,
+            base=self._policy.base,
+            branch=plan.branch,
+            files=files,
+            message=pull_message(plan) if plan.changes else "",
+            title=title,
+            body=body,
+            labels=self._policy.labels,
+            reopen=asked.reopen,
+            base_commit=base,
+        )
+        if not write:
+            planned = Proposals(self._github).plan(proposal)
+            pull = planned.pull
+            return Shown(
+                plan,
+                repository,
+                planned.action,
+                False,
+                title,
+                body,
+                pull.number if pull else None,
+                pull.url if pull else "",
+            )
+        done = Proposals(self._github).publish(proposal)
+        return Shown(plan, repository, done.action, True, title, body, done.number, done.url)
+
+    def _look_up(self, plan: Plan) -> tuple[Plan, dict[tuple[str, str], str]]:
+        """Look up what must exist before a pull request names it (rule R4)."""
+        digests: dict[tuple[str, str], str] = {}
+        missing = []
+        for image, tag in plan.images:
+            there = self._registry.find(image, tag)
+            if there is None:
+                missing.append((image, tag))
+            else:
+                digests[image, tag] = there.digest
+        datalink = not plan.datalink or self._reader.has_datalink(
+            self._policy.sdm_schemas, plan.request.tag.text
+        )
+        return with_found(plan, tuple(missing), datalink=datalink), digests
+
+    def _repinned(self, asked: Asked, values: dict[str, Values]) -> Asked | None:
+        """Find out what a ticket image is replaced with; None where there is none."""
+        image = ticket_image(self._policy, values, stage=asked.stage, environments=asked.environments)
+        if image is None:
+            return None
+        week = self._reader.first_week(image, self._policy.sdm_schemas)
+        ticket = asked.ticket or next(iter(tickets_in(branch_tag(image.tag), self._patterns)), "")
+        if not ticket:
+            raise InputError(
+                f"the image {image.tag.text} names no ticket",
+                place="--ticket",
+                remedy="Give the ticket for the pull request with --ticket.",
+            )
+        # The stage is then that of these environments.
+        return replace(asked, tag=read_tag(week), ticket=ticket, stage="", environments=image.environments)
+
+
+def refusal(plan: Plan) -> CheckFailed:
+    """Return the error that says why a deployment may not go ahead.
+
+    Parameters
+    ----------
+    plan
+        A plan with refusals.
+    """
+    causes = "\n".join(f"{item.rule}: {item.cause}" for item in plan.refusals)
+    remedies = "\n".join(f"{item.rule}: {item.remedy}" for item in plan.refusals)
+    what = f"{plan.request.app} {plan.request.tag.text} is not deployed to {' and '.join(plan.environments)}"
+    return CheckFailed(f"{what}\n{causes}", remedy=remedies)
