@@ -17,6 +17,8 @@ nox.options.download_python = "never"
 
 ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
+# Tests that share a costly fixture are a group, so that it is made once.
+QUICK = ["-n", "auto", "--dist", "loadgroup", "-m", "not slow and not pairs"]
 GROUPS = nox.project.load_toml("pyproject.toml")
 
 
@@ -28,7 +30,8 @@ def install(session: nox.Session, *groups: str) -> None:
 
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Run tests; what follows ``--`` on the command line comes last."""
-    session.run("pytest", *arguments, *session.posargs)
+    # Tests start many programs: what one has compiled serves the next, whatever the caller's habit.
+    session.run("pytest", *arguments, *session.posargs, env={"PYTHONDONTWRITEBYTECODE": None})
 
 
 @nox.session
@@ -42,14 +45,15 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Pass the tests, all but the slow ones, on each Python that is there."""
     install(session, "test")
-    pytest(session, "-n", "auto", "-m", "not slow and not pairs")
+    pytest(session, *QUICK)
 
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Pass the slow tests."""
+    """Pass the slow tests, and those of properties with many more examples."""
     install(session, "test")
     pytest(session, "-m", "slow")
+    pytest(session, "-m", "hypothesis and not slow and not pairs", "--hypothesis-profile", "thorough")
 
 
 @nox.session
@@ -67,7 +71,7 @@ def minimum(session: nox.Session) -> None:
     python = str(shutil.which("python", path=session.bin))
     resolve = ["--resolution", "lowest-direct", "-e", ".", *wanted]
     session.run("uv", "pip", "install", "--python", python, *resolve)
-    pytest(session, "-n", "auto", "-m", "not slow and not pairs")
+    pytest(session, *QUICK)
 
 
 @nox.session
@@ -94,6 +98,14 @@ def docs(session: nox.Session) -> None:
     session.run("python", "docs/commands.py")
     session.run("python", "docs/rules_lint.py")
     session.run("python", "examples/demo.py", "--readme")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure against the stock way and the floor, and write docs/bench: nox -s bench -- --help."""
+    install(session)
+    session.run("python", "-m", "compileall", "-q", "consdb_actions")
+    session.run("python", "tests/bench/bench.py", *session.posargs)
 
 
 @nox.session

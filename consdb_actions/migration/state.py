@@ -7,7 +7,7 @@ this module; it reads ``pg_catalog`` itself (:mod:`consdb_actions.migration.cata
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,3 +117,26 @@ class SchemaState:
 
     schema: str
     tables: Mapping[str, TableState]
+
+    def unlike(self, other: SchemaState) -> frozenset[str]:
+        """Return the tables of either side that only one has, or whose columns or comments differ."""
+        names = self.tables.keys() | other.tables.keys()
+        return frozenset(name for name in names if _shown(self, name) != _shown(other, name))
+
+    def with_parents(self, names: Iterable[str]) -> frozenset[str]:
+        """Return those of these tables that are here, and all that their foreign keys lead to."""
+        found: set[str] = set()
+        open_ = [name for name in names if name in self.tables]
+        while open_:
+            found.add(name := open_.pop())
+            open_ += [
+                k.table
+                for k in self.tables[name].foreign_keys
+                if k.table in self.tables and k.table not in found
+            ]
+        return frozenset(found)
+
+
+def _shown(state: SchemaState, name: str) -> object:
+    table = state.tables.get(name)
+    return table and (dict(table.columns), table.comment)

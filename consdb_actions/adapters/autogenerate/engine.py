@@ -13,6 +13,7 @@ from alembic.script import Script
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.proving import Candidate, prove
+from consdb_actions.adapters.autogenerate.reflect import reflect_metadata
 from consdb_actions.adapters.autogenerate.render import Revision, file_name, render_body, render_revision
 from consdb_actions.adapters.autogenerate.replay import prepare, replay
 from consdb_actions.adapters.autogenerate.section import (
@@ -224,7 +225,12 @@ class Engine:
                 create_target(connection, section, loaded, metadata, views)
             with engine.connect() as connection:
                 made = read_database(connection, section.schema)
-        return Wanted(made, columns, views, self.config.grants_for(section.schema))
+
+        def reflect(names: frozenset[str]) -> sa.MetaData:
+            with self.server.open_database(database) as engine, engine.connect() as connection:
+                return reflect_metadata(connection, section.schema, names)
+
+        return Wanted(made, columns, views, self.config.grants_for(section.schema), reflect)
 
     def decide(
         self,

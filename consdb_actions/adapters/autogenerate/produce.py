@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,7 +27,7 @@ PLUGINS = (
 def find_operations(
     connection: sa.Connection,
     section: Section,
-    metadata: sa.MetaData,
+    reflect: Callable[[frozenset[str]], sa.MetaData],
     before: SchemaState,
     after: SchemaState,
 ) -> tuple[ops.MigrateOperation, ...]:
@@ -39,14 +39,24 @@ def find_operations(
         The database on the left; what its transaction sees counts.
     section
         Which section; other schemas are not looked at.
-    metadata
-        The right side, reflected from a database, so that types compare as Postgres has them.
+    reflect
+        Gives tables of the right side, reflected from a database, so that types compare as Postgres has them.
     before, after
-        The same two sides as plain state.
+        The two sides as plain state; tables that are alike there are not shown to Alembic.
     """
+    unlike = before.unlike(after)
+    if not unlike:
+        return ()
+    metadata = reflect(after.with_parents(unlike))
+    # A table that stands on the right but was not reflected must not look as if it were to be dropped.
+    reflected = {table.name for table in metadata.tables.values()}
+    shown = {name for name in unlike if name in reflected or name not in after.tables}
 
     def include_name(name: str | None, kind: str, _parents: Mapping[str, Any]) -> bool:
-        return kind != "schema" or name == section.schema
+        return name in {"schema": {section.schema}, "table": shown}.get(kind, {name})
+
+    def include_object(_item: object, name: str | None, kind: str, _reflected: bool, _other: object) -> bool:
+        return kind != "table" or name in shown
 
     def compare_type(
         _context: object, left: sa.Column[Any], right: sa.Column[Any], _a: object, _b: object
@@ -62,6 +72,7 @@ def find_operations(
         section,
         include_schemas=True,
         include_name=include_name,
+        include_object=include_object,
         compare_type=compare_type,
         compare_server_default=False,
         autogenerate_plugins=list(PLUGINS),

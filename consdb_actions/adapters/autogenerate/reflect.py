@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -126,8 +126,8 @@ def _index(index: Any) -> Index:
     )
 
 
-def reflect_metadata(connection: sa.Connection, schema: str) -> sa.MetaData:
-    """Reflect the tables of a schema as metadata that Alembic can render.
+def reflect_metadata(connection: sa.Connection, schema: str, tables: Collection[str]) -> sa.MetaData:
+    """Reflect some tables of a schema as metadata that Alembic can render.
 
     A SERIAL column comes back as ``autoincrement`` without its default, as Alembic itself has it, and texts
     of defaults and conditions are escaped for ``sqlalchemy.text``.
@@ -143,7 +143,13 @@ def reflect_metadata(connection: sa.Connection, schema: str) -> sa.MetaData:
         elif default:
             info["default"] = escape_binds(default)
 
-    metadata.reflect(bind=connection, schema=schema, views=False, resolve_fks=False)
+    metadata.reflect(
+        bind=connection,
+        schema=schema,
+        only=lambda name, _metadata: name in tables,
+        views=False,
+        resolve_fks=False,
+    )
     for table in metadata.tables.values():
         for column in table.columns:
             # Reflection says "no" where nothing was to be said; only a lone key column could number itself.

@@ -48,7 +48,6 @@ class Database:
 
     state: SchemaState
     catalog: Snapshot
-    metadata: sa.MetaData
 
 
 @dataclass(frozen=True)
@@ -65,12 +64,15 @@ class Wanted:
         Rule of each configured view that the YAML knows.
     roles
         What the configuration grants on new relations.
+    reflect
+        Reflects tables of that database, as metadata that Alembic can render.
     """
 
     database: Database
     columns: Mapping[str, Sequence[str]]
     views: Mapping[str, ViewRule]
     roles: Roles
+    reflect: Callable[[frozenset[str]], sa.MetaData]
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Draft:
 
 def read_database(connection: sa.Connection, schema: str) -> Database:
     """Read one state of a schema."""
-    return Database(*read_tables(connection, schema), reflect_metadata(connection, schema))
+    return Database(*read_tables(connection, schema))
 
 
 def read_tables(connection: sa.Connection, schema: str) -> tuple[SchemaState, Snapshot]:
@@ -131,6 +133,9 @@ def draft_migration(
     """
     schema = section.schema
     renames = answers.renames(schema)
+    # For the way back, and read now: once the upgrade has run, these tables are other ones.
+    kept = before.state.with_parents(before.state.unlike(wanted.database.state))
+    metadata = reflect_metadata(connection, schema, kept)
     _run(connection, section, renames)
     renamed = read_tables(connection, schema) if renames else (before.state, before.catalog)
     upgrade = plan_upgrade(connection, section, *renamed, wanted, answers, casts)
@@ -139,7 +144,7 @@ def draft_migration(
     _undo(connection, section, renames)
     run_source(connection, section, render_upgrade(upgrade), f"{section.name}_draft", "upgrade")
     after = read_snapshot(connection, schema)
-    downgrade = _plan_downgrade(connection, section, before, after, answers, casts)
+    downgrade = _plan_downgrade(connection, section, before, metadata, after, answers, casts)
     return Draft(upgrade, downgrade, before, after)
 
 
@@ -175,7 +180,7 @@ def plan_upgrade(
         casts=casts,
         on_question=answers.on_question,
     )
-    found = find_operations(connection, section, wanted.database.metadata, state, wanted.database.state)
+    found = find_operations(connection, section, wanted.reflect, state, wanted.database.state)
     return rewrite(Plan(ops=(*renames, *found)), facts)
 
 
@@ -183,6 +188,7 @@ def _plan_downgrade(
     connection: sa.Connection,
     section: Section,
     before: Database,
+    metadata: sa.MetaData,
     after: Snapshot,
     answers: Answers,
     casts: frozenset[tuple[str, str]],
@@ -191,7 +197,10 @@ def _plan_downgrade(
     back = answers.reversed()
     renames = back.renames(schema)
     _run(connection, section, renames)
-    state, catalog = read_tables(connection, schema)
+    state, catalog = (
+        reflect_state(connection, schema),
+        read_snapshot(connection, schema) if renames else after,
+    )
     views = {name: kept_view(view) for name, view in before.catalog.views.items()}
     facts = Facts(
         schema=schema,
@@ -219,7 +228,7 @@ def _plan_downgrade(
         casts=casts,
         on_question="proceed",
     )
-    found = find_operations(connection, section, before.metadata, state, before.state)
+    found = find_operations(connection, section, lambda _tables: metadata, state, before.state)
     return rewrite(Plan(ops=(*renames, *found)), facts)
 
 
