@@ -13,7 +13,7 @@ __all__ = ["extent", "render_message", "render_notes"]
 _LIMIT = 120_000
 """Characters; GitHub takes 125,000 for the notes of a release."""
 _LINES = 200
-"""Lines of each part of a tag's message."""
+"""Lines of each list."""
 _OPEN = 12
 """Operations of a migration that are not folded."""
 
@@ -106,10 +106,11 @@ def render_notes(notes: ReleaseNotes, tag: str, url: str, images: tuple[str, ...
         blocks += _migrations(notes)
     if notes.topics:
         lines = [f"**{escape(topic.name)}**: {_pulls(topic.pulls)}" for topic in notes.topics]
-        blocks.append(f"### Tickets\n\n{bullets(lines)}")
+        blocks.append(f"### Tickets\n\n{bullets(_first(lines, ''))}")
     if notes.others:
         title = "Pull requests without a ticket" if notes.topics else "Pull requests"
-        blocks.append(f"### {title}\n\n{bullets(_pulls((pull,)) for pull in notes.others)}")
+        lines = [_pulls((pull,)) for pull in notes.others]
+        blocks.append(f"### {title}\n\n{bullets(_first(lines, ''))}")
     if images:
         blocks.append("### Images\n\n" + bullets(code(f"{image}:{tag}") for image in images))
     if previous is not None:
@@ -149,11 +150,11 @@ def _titled(migration: Migration) -> str:
     return f"{title} ({printable(migration.revision)})" if migration.revision else title
 
 
-def _first(lines: list[str]) -> list[str]:
-    """Cut a part of a message that is too long for one."""
+def _first(lines: list[str], indent: str = "  ") -> list[str]:
+    """Cut a list that is too long."""
     if len(lines) <= _LINES:
         return lines
-    return [*lines[:_LINES], f"  and {len(lines) - _LINES} more"]
+    return [*lines[:_LINES], f"{indent}and {len(lines) - _LINES} more"]
 
 
 def _count(number: int, noun: str) -> str:

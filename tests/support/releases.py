@@ -163,6 +163,7 @@ class ReleaseScene:
         root.mkdir(parents=True)
         twin.world = self.world.copy(root)
         twin.repo = twin.world.repos[REPOSITORY]
+        twin.first, twin.second = (twin.repo.pulls[pull.number] for pull in (self.first, self.second))
         return twin
 
     @property

@@ -107,21 +107,20 @@ class ReleaseReader:
         GitHubError
             GitHub refused, or could not be reached within the bounds.
         """
-        refs = self._github.items(f"{self._root}/git/matching-refs/tags/")
-        peeled: dict[str, str] | None = None
-        found = []
+        # Refs are current and tell the kind; the list tells the commits, and may be a moment old.
+        refs = self._github.get(f"{self._root}/git/matching-refs/tags/")
+        listed = self._github.items(f"{self._root}/tags")
+        commits = {item["name"]: item["commit"]["sha"] for item in listed}
+        found = {name: Tag(name, on) for name, on in commits.items()}
         for ref in refs:
             name, target = ref["ref"].removeprefix("refs/tags/"), ref["object"]["sha"]
-            if ref["object"]["type"] != "tag" or parse_version(name) is None:
-                found.append(Tag(name, target, ref["object"]["type"] == "tag"))
-                continue
-            if peeled is None:
-                listed = self._github.items(f"{self._root}/tags")
-                peeled = {item["name"]: item["commit"]["sha"] for item in listed}
-            # The list can be older than the refs by a moment.
-            on = peeled.get(name) or self._peeled(target)
-            found.append(Tag(name, on, True, on == commit and self._is_ours(target)))
-        return tuple(found)
+            annotated = ref["object"]["type"] == "tag"
+            on = target
+            if annotated and parse_version(name) is not None:
+                on = commits.get(name) or self._peeled(target)
+            ours = annotated and on == commit and self._is_ours(target)
+            found[name] = Tag(name, on, annotated, ours)
+        return tuple(found.values())
 
     def facts(self, commit: str | None, now: datetime) -> Facts:
         """Read what the decision about a tag rests on.

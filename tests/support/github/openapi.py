@@ -143,7 +143,7 @@ class Description:
 
 
 def _with_ghosts(value: Any) -> Any:
-    """Put an account, or a description, where one is missing."""
+    """Put an account, a description or a conclusion where one is missing."""
     value = copy.deepcopy(value)
     url = "https://api.github.com/users/ghost"
     ghost = {
@@ -179,6 +179,10 @@ def _with_ghosts(value: Any) -> Any:
                     item[key] = ghost
                 elif key == "description" and inner is None:
                     item[key] = ""
+                elif (
+                    key == "conclusion" and inner is None
+                ):  # null while a check runs; the enumeration lacks it
+                    item[key] = "neutral"
                 else:
                     fill(inner)
         elif isinstance(item, list):
