@@ -24,6 +24,7 @@ from consdb_actions.publication.plan import (
     Publication,
     TargetPull,
     find_pull,
+    find_withdrawn,
     is_untouched,
     may_reopen,
     plan_files,
@@ -192,7 +193,7 @@ class _Case:
         wanted = self._proposal(base, pull, generated)
         proposals = Proposals(self._publisher.migrations)
         theirs = proposals.plan(wanted).kept if pull is not None else ()
-        present = self._target.present(base, wanted.branch, theirs) if theirs else Present()
+        present = (self._target.present(base, wanted.branch, theirs) if theirs else None) or Present()
         files, kept = plan_files(accepted, present, sections)
         ours = {path: blob_sha(data) for path, data in files.items() if path in generated}
         marker = Marker(self._source.reference, self._source.commit, ours)
@@ -202,7 +203,7 @@ class _Case:
             words = (f"{self._target.repository} has these revisions already.",)
             return replace(self.so_far, state="unchanged", words=words)
         shown = TargetPull(made.number, made.url, wanted.branch, self._own(), body)
-        told = (_NO_CHECKS,) if made.action == "opened" and self._own() == _DEFAULT_ACCOUNT else ()
+        told = (_NO_CHECKS,) if self._own() == _DEFAULT_ACCOUNT else ()
         return replace(self.so_far, state="published", pull=shown, action=made.action, kept=kept, words=told)
 
     def _proposal(self, base: str, pull: TargetPull | None, files: Mapping[str, bytes]) -> Proposal:
@@ -227,11 +228,14 @@ class _Case:
     def withdraw(self) -> Publication:
         """Close the pull request of a migration that is no longer wanted, unless somebody worked on it."""
         done, why = replace(self.so_far, state="withdrawn"), (self.so_far.reason,)
-        pull = self._pull()
+        pull = self._pull() or find_withdrawn(self._target.closed_pulls(self._names.branch), self._source)
         if pull is None:
             return replace(done, words=why)
         which = f"Pull request {pull.number} of {self._target.repository}"
-        if not is_untouched(pull, self._target.present(self._target.default_branch(), pull.branch)):
+        present = self._target.present(self._target.default_branch(), pull.branch)
+        if present is not None and not is_untouched(pull, present):
+            if not pull.is_open:
+                return replace(done, words=why)
             left = f"{which} is left open, since somebody has edited what was generated."
             return replace(done, pull=pull, action="left open", words=(*why, left))
         self._target.close(pull)

@@ -22,6 +22,7 @@ __all__ = [
     "State",
     "TargetPull",
     "find_pull",
+    "find_withdrawn",
     "is_untouched",
     "may_reopen",
     "plan_files",
@@ -144,7 +145,7 @@ def find_pull(pulls: Sequence[TargetPull], source: Source, branch: str, viewer: 
     CheckFailed
         The branch is taken by a pull request that is not ours, or by the migration of another change.
     """
-    references = {source.reference, f"{source.repository}@{source.branch}"}
+    references = _references(source)
     for pull in pulls:
         ours = pull.author.casefold() == viewer.casefold()
         if ours and pull.marker is not None and pull.marker.source in references:
@@ -165,6 +166,14 @@ def find_pull(pulls: Sequence[TargetPull], source: Source, branch: str, viewer: 
         place=taken.url,
         remedy="Give one of the two branches a suffix of its own, such as tickets/DM-12345-latiss.",
     )
+
+
+def find_withdrawn(pulls: Sequence[TargetPull], source: Source) -> TargetPull | None:
+    """Return the newest closed pull request of a branch when this program closed it for that change."""
+    last = next(iter(pulls), None)
+    if last is None or last.merged or WITHDRAWN not in last.body or last.marker is None:
+        return None
+    return last if last.marker.source in _references(source) else None
 
 
 def may_reopen(pulls: Sequence[TargetPull], *, asked_anew: bool) -> bool:
@@ -226,6 +235,11 @@ def plan_files(
             Kept(path, section.name, _difference(path, there.get(path), new_path, new)) for path in edited
         ]
     return files, tuple(kept)
+
+
+def _references(source: Source) -> set[str]:
+    """Return what a change is called: before it had a pull request, and since."""
+    return {source.reference, f"{source.repository}@{source.branch}"}
 
 
 def _difference(path: str, theirs: bytes | None, new_path: str, new: bytes) -> str:

@@ -11,7 +11,7 @@ from consdb_actions.publication.plan import Kept, Publication
 from consdb_actions.publication.source import Source
 from consdb_actions.redaction import redact
 from consdb_actions.report.generation import headline, render_markdown
-from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fence, table
+from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fence, prose, table
 
 __all__ = ["render_comment", "render_pull", "render_publication_json", "render_publication_text"]
 
@@ -113,7 +113,7 @@ def _sections(outcome: RunOutcome) -> str:
     rows = []
     for section in outcome.changed:
         lost = sum(1 for loss in section.losses if loss.direction == "upgrade")
-        words = "; ".join(escape(op.words) for op in section.upgrade[:3])
+        words = "; ".join(prose(op.words, in_table=True) for op in section.upgrade[:3])
         more = f"; and {len(section.upgrade) - 3} more" if len(section.upgrade) > 3 else ""
         rows.append(
             [

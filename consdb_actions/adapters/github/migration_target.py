@@ -102,8 +102,8 @@ class Target:
         pulls = self._pulls({"state": "closed", "head": f"{owner}:{branch}"})
         return sorted((pull for pull in pulls if pull.branch == branch), key=lambda pull: -pull.number)
 
-    def present(self, base: str, branch: str, theirs: tuple[str, ...] = ()) -> Present:
-        """Read the files that a branch changes against where it left a base branch.
+    def present(self, base: str, branch: str, theirs: tuple[str, ...] = ()) -> Present | None:
+        """Read the files that a branch changes against where it left a base branch; None without a branch.
 
         Raises
         ------
@@ -112,7 +112,12 @@ class Target:
         GitHubError
             GitHub refused, or could not be reached within the bounds.
         """
-        data = self._github.get(f"{self._root}/compare/{_path(base)}...{_path(branch)}")
+        try:
+            data = self._github.get(f"{self._root}/compare/{_path(base)}...{_path(branch)}")
+        except GitHubError as error:
+            if error.status == 404:
+                return None
+            raise
         items = data.get("files") or []
         if len(items) >= MOST_FILES:
             raise CheckFailed(
@@ -128,17 +133,19 @@ class Target:
         return Present(files, theirs)
 
     def close(self, pull: TargetPull) -> None:
-        """Close a pull request as one that this program closed, and remove its branch.
+        """Close a pull request as one that this program closed, and remove its branch, unless that is done.
 
         Raises
         ------
         GitHubError
             GitHub refused, or could not be reached within the bounds. Running again goes on from there.
         """
-        body = pull.body if WITHDRAWN in pull.body else f"{pull.body.rstrip()}\n\n{WITHDRAWN}"
-        changes = {"state": "closed", "body": body}
-        self._github.write("PATCH", f"{self._root}/pulls/{pull.number}", changes)
+        if pull.is_open:
+            body = pull.body if WITHDRAWN in pull.body else f"{pull.body.rstrip()}\n\n{WITHDRAWN}"
+            changes = {"state": "closed", "body": body}
+            self._github.write("PATCH", f"{self._root}/pulls/{pull.number}", changes)
         try:
+            self.tip(pull.branch)
             self._github.write("DELETE", f"{self._root}/git/refs/heads/{_path(pull.branch)}")
         except GitHubError as error:
             if error.status not in (404, 422):  # it is gone already

@@ -1,0 +1,210 @@
+"""Which schema change is meant, what it is called, and what it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consdb_actions.adapters.github.migration_events import asked, asked_of_event
+from consdb_actions.errors import InputError
+from consdb_actions.publication.marker import Marker, read_marker
+from consdb_actions.publication.naming import Names, name_migration
+from consdb_actions.publication.source import Asked, PullSeen, Source, decide_wish
+
+PATTERNS = (r"DM-\d+", r"OSW-\d+")
+SHA, OTHER = "a" * 40, "b" * 40
+LABEL = "consdb: migrate"
+PULL = PullSeen(12, "https://github.com/o/r/pull/12", "tickets/DM-1", SHA, labels=(LABEL,))
+SOURCE = Source("lsst/sdm_schemas", "tickets/DM-1", SHA, "main", PULL)
+
+
+@pytest.mark.parametrize(
+    ("branch", "title", "ticket", "migration", "message"),
+    [
+        ("tickets/DM-1", "", "DM-1", "tickets/DM-1-migrate", "DM-1"),
+        ("tickets/OSW-123", "", "OSW-123", "tickets/OSW-123-migrate", "OSW-123"),
+        ("tickets/DM-1-latiss", "", "DM-1", "tickets/DM-1-latiss-migrate", "DM-1-latiss"),
+        ("tickets/DM-1_v2.1", "DM-2: x", "DM-1", "tickets/DM-1_v2.1-migrate", "DM-1_v2.1"),
+        ("u/somebody/work", "DM-7: Add x", "DM-7", "tickets/DM-7-migrate", "DM-7"),
+        ("u/somebody/work", " [OSW-7] Add x", "OSW-7", "tickets/OSW-7-migrate", "OSW-7"),
+        ("tickets/DM-1$(id)", "DM-2: x", "DM-2", "tickets/DM-2-migrate", "DM-2"),
+        ("tickets/DM-1" + "-x" * 80, "DM-2: x", "DM-2", "tickets/DM-2-migrate", "DM-2"),
+    ],
+)
+def test_names_come_from_the_branch_or_else_from_the_title(
+    branch: str, title: str, ticket: str, migration: str, message: str
+) -> None:
+    names = name_migration(branch, title, PATTERNS)
+    assert names == Names(ticket, migration, f"{ticket}: Migrate schema changes", message)
+
+
+@pytest.mark.parametrize(
+    ("branch", "title"),
+    [
+        ("main", "Add x"),
+        ("tickets/XX-1", "XX-1: x"),
+        ("tickets/DM-", ""),
+        ("tickets/DM-1\n", ""),
+        ("tickets/DM-1/more", ""),
+        ("tickets/DM-\u0661", ""),
+        ("tickets/DM-1 ", "for DM-1"),
+        ("work", "DM-1x: y"),
+    ],
+)
+def test_a_change_without_a_ticket_is_refused(branch: str, title: str) -> None:
+    with pytest.raises(InputError, match="no ticket is named"):
+        name_migration(branch, title, PATTERNS)
+
+
+def test_patterns_of_other_trackers() -> None:
+    assert name_migration("tickets/SP-3", "", (r"SP-\d+",)).ticket == "SP-3"
+    assert name_migration("tickets/B-3", "", (r"A-\d+|B-\d+",)).ticket == "B-3"
+    with pytest.raises(InputError, match="cannot be part of a branch"):
+        name_migration("x", "A B: y", (r"A B",))
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_s1_a_name_is_plain_whatever_people_write(branch: str, title: str) -> None:
+    try:
+        names = name_migration(f"tickets/{branch}", f"DM-1{title}", (*PATTERNS, r".+"))
+    except InputError:
+        return
+    assert all(
+        character.isascii() and (character.isalnum() or character in "-_./") for character in names.branch
+    )
+    assert names.branch.startswith("tickets/")
+    assert names.branch.endswith("-migrate")
+
+
+def event(deed: str = "labeled", label: str = LABEL, **more: Any) -> dict[str, Any]:
+    return {"action": deed, "label": {"name": label}, "pull_request": {"number": 12}, **more}
+
+
+def test_events_say_what_is_asked_for() -> None:
+    assert asked_of_event(event(), "pull_request") == Asked(12, deed="labeled", label=LABEL)
+    assert asked_of_event(event("synchronize"), "pull_request").deed == "synchronize"
+    by_hand = {"inputs": {"pr": "12", "branch_name": "", "commit_sha": ""}}
+    assert asked_of_event(by_hand, "workflow_dispatch") == Asked(12)
+    payload = {"client_payload": {"branch_name": "tickets/DM-1", "commit_sha": SHA}}
+    assert asked_of_event(payload, "repository_dispatch") == Asked(branch="tickets/DM-1", commit=SHA)
+    assert asked("#12", None, SHA, place="x") == Asked(12, commit=SHA)
+
+
+@pytest.mark.parametrize(
+    ("payload", "name"),
+    [
+        ([], "pull_request"),
+        (None, "pull_request"),
+        ({}, "push"),
+        ({}, "pull_request"),
+        ({"inputs": None}, "workflow_dispatch"),
+        ({"inputs": {"pr": "1; id"}}, "workflow_dispatch"),
+        ({"inputs": {"pr": "0"}}, "workflow_dispatch"),
+        ({"inputs": {"pr": True}}, "workflow_dispatch"),
+        ({"client_payload": {"branch_name": "a"}}, "repository_dispatch"),
+        ({"client_payload": {"branch_name": "a", "commit_sha": "A" * 40}}, "repository_dispatch"),
+        ({"client_payload": {"branch_name": "a", "commit_sha": f"{SHA}\n"}}, "repository_dispatch"),
+        ({"client_payload": {"branch_name": ["a"], "commit_sha": SHA}}, "repository_dispatch"),
+        (event(pull_request={"number": "12/../../x"}), "pull_request"),
+        (event(pull_request={"number": -1}), "pull_request"),
+    ],
+)
+def test_s1_events_of_another_form_are_refused(payload: object, name: str) -> None:
+    with pytest.raises(InputError):
+        asked_of_event(payload, name)
+
+
+@pytest.mark.parametrize(
+    "branch",
+    [
+        "$(id)",
+        "`id`",
+        "a b",
+        "-x",
+        "a..b",
+        "a\nb",
+        "a/",
+        "/a",
+        "a.lock",
+        "a;b",
+        "a'b",
+        "${{ x }}",
+        "é",
+        "@{u}",
+    ],
+)
+def test_s1_branches_of_another_form_are_refused(branch: str) -> None:
+    with pytest.raises(InputError, match="is no branch"):
+        asked(None, branch, SHA, place="--branch")
+
+
+WISHES: list[tuple[str, Asked, dict[str, Any], str]] = [
+    ("label set", Asked(12, deed="labeled", label=LABEL), {}, "generate"),
+    ("label in other case", Asked(12, deed="labeled", label=LABEL.upper()), {}, "generate"),
+    ("another label set", Asked(12, deed="labeled", label="other"), {}, "nothing"),
+    ("label set and off again", Asked(12, deed="labeled", label=LABEL), {"labels": ()}, "withdraw"),
+    ("label off", Asked(12, deed="unlabeled", label=LABEL), {"labels": ("other",)}, "withdraw"),
+    ("label off and on again", Asked(12, deed="unlabeled", label=LABEL), {}, "generate"),
+    ("another label off", Asked(12, deed="unlabeled", label="other"), {}, "nothing"),
+    ("push with label", Asked(12, deed="synchronize"), {}, "generate"),
+    ("push without label", Asked(12, deed="synchronize"), {"labels": ()}, "nothing"),
+    ("closed", Asked(12, deed="closed"), {"is_open": False}, "withdraw"),
+    ("merged", Asked(12, deed="closed"), {"is_open": False, "merged": True}, "nothing"),
+    ("by hand without label", Asked(12), {"labels": ()}, "generate"),
+    ("by hand, closed", Asked(12), {"is_open": False}, "withdraw"),
+    ("moved", Asked(12, commit=OTHER), {}, "nothing"),
+    ("not moved", Asked(12, commit=SHA), {}, "generate"),
+]
+
+
+@pytest.mark.parametrize(("asked_for", "pull", "deed"), [w[1:] for w in WISHES], ids=[w[0] for w in WISHES])
+def test_what_an_event_asks_for(asked_for: Asked, pull: dict[str, Any], deed: str) -> None:
+    wish = decide_wish(asked_for, replace(SOURCE, pull=replace(PULL, **pull)), LABEL)
+    assert (wish.deed, wish.publish) == (deed, True)
+    assert wish.reason.endswith(".")
+
+
+def test_a_fork_gets_a_result_and_no_token() -> None:
+    source = replace(SOURCE, pull=replace(PULL, from_fork=True))
+    wish = decide_wish(Asked(12, deed="labeled", label=LABEL), source, LABEL)
+    assert (wish.deed, wish.publish) == ("generate", False)
+    assert "start the workflow by hand for number 12" in wish.reason
+    assert decide_wish(Asked(12), source, LABEL).publish
+
+
+def test_a_branch_without_a_pull_request() -> None:
+    source = replace(SOURCE, pull=None)
+    assert source.reference == "lsst/sdm_schemas@tickets/DM-1"
+    assert decide_wish(Asked(branch="tickets/DM-1", commit=SHA), source, LABEL).deed == "generate"
+    assert decide_wish(Asked(branch="tickets/DM-1", commit=OTHER), source, LABEL).deed == "nothing"
+
+
+def test_a_marker_comes_back_from_a_body_and_ends_no_comment() -> None:
+    marker = Marker("lsst-dm/x--->y#1", SHA, {"alembic/a/versions/x.py": OTHER})
+    body = f"Before.\n{marker}\nAfter."
+    assert str(marker).count("-->") == 1
+    assert str(marker).count("<!--") == 1
+    assert read_marker(body) == marker
+    assert str(Marker("lsst/sdm_schemas#12", SHA)).startswith(
+        f'<!-- consdb-actions:migration {{"source": "lsst/sdm_schemas#12", "sha": "{SHA}"'
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "<!-- consdb-actions:migration {} -->",
+        '<!-- consdb-actions:migration {"source": 1, "sha": "x"} -->',
+        f'<!-- consdb-actions:migration {{"source": "a", "sha": "{SHA}", "files": [1]}} -->',
+        f'<!-- consdb-actions:migration {{"source": "a", "sha": "{SHA}", "files": {{"x": 1}}}} -->',
+        "<!-- consdb-actions:migration " + "[" * 50_000 + " -->",
+        "<!-- consdb-actions:migration {" + '"a":[' * 9_000 + "} -->",
+    ],
+)
+def test_a_marker_of_another_form_is_none(text: str) -> None:
+    assert read_marker(text) is None
