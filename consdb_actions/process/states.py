@@ -13,7 +13,7 @@ from consdb_actions.process.attestations import (
     present_binding,
 )
 from consdb_actions.process.evidence import DERIVED
-from consdb_actions.process.facts import Facts
+from consdb_actions.process.facts import Facts, Source
 from consdb_actions.process.finding import Evidence, Finding
 from consdb_actions.process.memory import Binding
 from consdb_actions.process.order import Disorder, order_of
@@ -193,7 +193,7 @@ def _why_not(facts: Facts, step: Step, routes: tuple[Route, ...]) -> str:
         return "no schema is changed"
     if not set(step.routes) & set(routes):
         return "the data come from USDF" if Route.USDF in routes else "the data come from the Summit"
-    if step.id == "publication" and not _new_tables(facts):
+    if step.id == "publication" and not _new_tables(facts) and not facts.trouble(Source.SCHEMAS):
         return "there is no new table"
     return ""
 

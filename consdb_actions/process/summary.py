@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from consdb_actions.approval.summary import fit
-from consdb_actions.process.facts import Facts
+from consdb_actions.process.facts import Facts, Source
 from consdb_actions.process.states import Progress, Standing, StepState
 from consdb_actions.process.steps import MERGE
 
@@ -42,6 +42,8 @@ def readiness(facts: Facts, progress: Progress) -> Readiness:
         when something could not be looked up, ``failure`` when something is stale or was done too early,
         and else ``pending``. The text has at most 140 characters.
     """
+    if not progress.applicable and facts.trouble(Source.SCHEMAS):
+        return Readiness("error", "Could not be looked up: what is changed")
     if not progress.applicable:
         return Readiness("success", "Not applicable: no ConsDB schema is changed")
     waiting = [item for item in progress.before_merge if item.open]

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from consdb_actions.process.attestations import Heard, Outcome
 from consdb_actions.process.deployed import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
-from consdb_actions.process.facts import Facts
+from consdb_actions.process.facts import Facts, Source
 from consdb_actions.process.finding import Evidence
 from consdb_actions.process.language import Command, Verb
 from consdb_actions.process.memory import MARKER, written
@@ -76,6 +76,8 @@ def render_comment(facts: Facts, progress: Progress) -> str:
 
 def _heading(facts: Facts, progress: Progress) -> str:
     """Write the next step first."""
+    if not progress.applicable and (trouble := facts.trouble(Source.SCHEMAS)):
+        return f"### ❔ The schema change could not be read\n\n{prose(_sentence(trouble))}"
     if not progress.applicable:
         return "### Way of the schema change\n\nNo ConsDB schema is changed, so no step is needed."
     if not any(item.open for item in progress.steps):

@@ -261,9 +261,9 @@ class GitStore:
         """List the commits of head that base does not have, oldest first."""
         return self.lasting("rev-list", "--reverse", "--topo-order", f"{base}..{head}").decode().split()
 
-    def history(self, head: str) -> list[str]:
-        """List head and everything before it, newest first."""
-        return self.lasting("rev-list", head).decode().split()
+    def history(self, head: str, path: str = "") -> list[str]:
+        """List head and everything before it, newest first; with a path, what changed it."""
+        return self.lasting("rev-list", head, *(["--", path] if path else [])).decode().split()
 
     def changed(self, base: str, head: str) -> list[tuple[str, str, str]]:
         """List letter, path and the new blob (or the old one, where it is gone) of all changed files."""

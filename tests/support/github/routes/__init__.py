@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from tests.support.github.routes import accounts, gitdata, gitwrite, issues, pulls, releases, statuses
+from tests.support.github.routes import (
+    accounts,
+    gitdata,
+    gitwrite,
+    issues,
+    pulls,
+    reactions,
+    releases,
+    statuses,
+)
 
 __all__ = ["LOADED"]
 
-LOADED = (accounts, gitdata, gitwrite, issues, pulls, releases, statuses)
+LOADED = (accounts, gitdata, gitwrite, issues, pulls, reactions, releases, statuses)

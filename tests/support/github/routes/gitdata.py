@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from typing import Any
 
 from tests.support.github.routing import Call, RefusalError, Response, route
@@ -31,9 +32,13 @@ def matching_refs(call: Call) -> Response:
 def list_commits(call: Call) -> Response:
     start = call.commit(call.query.get("sha", call.repo.default_branch))
     author = call.query.get("author")
+    since = datetime.fromisoformat(call.query.get("since", "1970-01-01T00:00:00Z"))
     found = []
-    for sha in call.repo.store.history(start):
-        signature = call.repo.store.info(sha).author
+    for sha in call.repo.store.history(start, call.query.get("path", "")):
+        info = call.repo.store.info(sha)
+        if info.committer.date is not None and info.committer.date < since:
+            continue
+        signature = info.author
         user = call.world.user_of_email(signature.email)
         if author is None or author == signature.email or (user is not None and user.login == author):
             found.append(sha)

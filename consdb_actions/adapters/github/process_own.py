@@ -1,0 +1,220 @@
+"""What the repository of the schemas shows of a schema change: the pull request, comments, approvals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from consdb_actions.adapters.github import reading
+from consdb_actions.adapters.github.client import GitHub
+from consdb_actions.adapters.github.contents import Contents
+from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.approval import evaluate
+from consdb_actions.approval.facts import Facts as ApprovalFacts
+from consdb_actions.approval.verdict import Decision, Outcome, RoleVerdict, Standing
+from consdb_actions.errors import InputError
+from consdb_actions.process.facts import (
+    Approvals,
+    Comment,
+    Facts,
+    Pull,
+    RoleApproval,
+    SchemaChange,
+    Source,
+    Trouble,
+)
+from consdb_actions.process.language import mentions_commands
+from consdb_actions.process.memory import MARKER
+from consdb_actions.process.plan import CONTEXT
+from consdb_actions.process.policy import ProcessPolicy
+from consdb_actions.schema.compare import compare
+from consdb_actions.schema.model import Schema
+
+__all__ = ["Settings", "read_own"]
+
+OURS = "consdb/"
+"""How the names of our statuses begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the configuration says about the process.
+
+    Attributes
+    ----------
+    policy
+        The policy.
+    views
+        Names of tables in the YAML that are views in the database.
+    """
+
+    policy: ProcessPolicy
+    views: frozenset[str] = frozenset()
+
+
+def read_own(
+    github: GitHub, contents: Contents, data: Any, seen: ApprovalFacts, settings: Settings, source: str
+) -> Facts:
+    """Read the facts that the repository of the schemas has.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    contents
+        Where schema files come from.
+    data
+        The pull request, as GitHub gives it.
+    seen
+        What its approvals rest on.
+    settings, source
+        The settings, and the name of their source.
+
+    Returns
+    -------
+    Facts
+        Without anything of other repositories, and without teams.
+
+    Raises
+    ------
+    GitHubError
+        GitHub refused, or could not be reached within the bounds.
+    """
+    root = f"/repos/{seen.repository}"
+    head = seen.pull.head
+    statuses = github.items(f"{root}/commits/{head}/statuses")
+    shown = next((item for item in statuses if item["context"] == CONTEXT), None)
+    commit = github.get(f"{root}/git/commits/{head}", lasting=True)
+    items = github.items(f"{root}/issues/{seen.pull.number}/comments")
+    created = reading.moment(data["created_at"])
+    assert created is not None
+    schemas, trouble = _schemas(contents, seen, settings)
+    merged = bool(data.get("merged_at"))
+    return Facts(
+        repository=seen.repository,
+        html_url=seen.html_url,
+        now=seen.now,
+        identity=seen.identity,
+        pull=Pull(
+            number=seen.pull.number,
+            title=seen.pull.title,
+            url=seen.pull.url,
+            author=seen.pull.author,
+            state=seen.pull.state,
+            draft=seen.pull.draft,
+            branch=data["head"]["ref"],
+            head=head,
+            base_branch=seen.pull.base_branch,
+            base=seen.pull.base,
+            created_at=created,
+            merged_at=reading.moment(data.get("merged_at")),
+            merge_commit=(data.get("merge_commit_sha") or "") if merged else "",
+            committed_at=reading.moment(commit["committer"]["date"]),
+            seen_at=_first_seen(seen, statuses),
+            labels=seen.pull.labels,
+        ),
+        policy=settings.policy,
+        policy_source=source,
+        approvals=_approvals(evaluate(seen)),
+        schemas=schemas,
+        changes=tuple(change for change in seen.changes if change.sha == head),
+        comments=tuple(_comments(items)),
+        marked=reading.comments(items, MARKER),
+        status=reading.status(shown) if shown is not None else None,
+        troubles=(Trouble(Source.SCHEMAS, trouble),) if trouble else (),
+    )
+
+
+def _first_seen(seen: ApprovalFacts, statuses: list[Any]) -> Any:
+    """Return when a status of ours was first set on the newest commit."""
+    moments = [
+        reading.moment(item["created_at"])
+        for item in statuses
+        if item["context"].startswith(OURS) and seen.identity.same_as(reading.account(item.get("creator")))
+    ]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _schemas(
+    contents: Contents, seen: ApprovalFacts, settings: Settings
+) -> tuple[tuple[SchemaChange, ...], str]:
+    """List the changed schemas with their new tables, and say what could not be read of them."""
+    head = seen.change_at(seen.pull.head)
+    if head is None or head.problem:
+        return (), head.problem if head is not None else "the newest commit was not looked at"
+    if not head.changes:
+        return (), ""
+    fork = contents.fork_point(seen.pull.base, head.sha)
+    before, after = contents.files(fork, seen.policy), contents.files(head.sha, seen.policy)
+    found, broken = [], []
+    for change in head.changes:
+        name = change.path.rpartition("/")[2].rpartition(".")[0]
+        tables: tuple[str, ...] = ()
+        try:
+            one = _schema(contents, change.path, before.get(change.path))
+            other = _schema(contents, change.path, after.get(change.path))
+        except InputError:
+            broken.append(f"{name}.yaml is no valid schema, so its new tables are not known")
+        else:
+            added = compare(one, other).tables_added if other is not None else ()
+            tables = tuple(table.name for table in added if table.name not in settings.views)
+        found.append(SchemaChange(change.path, name, tables))
+    return tuple(found), "; ".join(broken)
+
+
+def _schema(contents: Contents, path: str, blob: str | None) -> Schema | None:
+    """Read a schema as data; nothing in it is executed."""
+    return None if blob is None else read_yaml(contents.blob(blob), source=path).schema
+
+
+def _comments(items: Iterable[Any]) -> list[Comment]:
+    """Read the comments that may hold commands."""
+    found = []
+    for item in items:
+        body = item.get("body") or ""
+        created, updated = reading.moment(item.get("created_at")), reading.moment(item.get("updated_at"))
+        if created is None or not mentions_commands(body) or body.lstrip().startswith(MARKER):
+            continue
+        found.append(
+            Comment(
+                id=item["id"],
+                author=reading.account(item.get("user")),
+                created_at=created,
+                updated_at=updated or created,
+                body=body,
+                url=item.get("html_url") or "",
+            )
+        )
+    return found
+
+
+def _approvals(decision: Decision) -> Approvals:
+    """Sum the verdict on the approvals up."""
+    return Approvals(
+        decision.state.value,
+        decision.description,
+        decision.applicable,
+        decision.approved,
+        tuple(_role(item) for item in decision.roles),
+    )
+
+
+def _role(item: RoleVerdict) -> RoleApproval:
+    """Sum the verdict on a role up."""
+    counted = [
+        review.submitted_at
+        for review in item.reviews
+        if review.standing in (Standing.COUNTS, Standing.SUPERSEDED) and review.submitted_at is not None
+    ]
+    approver = item.approver
+    return RoleApproval(
+        id=item.role.id,
+        title=item.role.title,
+        outcome=item.outcome.value,
+        reason=item.reason,
+        by=approver.author.login if approver is not None else "",
+        at=min(counted, default=None) if item.outcome is Outcome.APPROVED else None,
+        url=approver.url if approver is not None else "",
+        eligible=item.eligible,
+    )
