@@ -17,8 +17,8 @@ nox.options.download_python = "never"
 
 ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
-# Tests that share a costly fixture are a group, so that it is made once.
-QUICK = ["-n", "auto", "--dist", "loadgroup", "-m", "not slow and not pairs"]
+# The tests of a file stay together, so that what they share is made once.
+QUICK = ["-n", "auto", "--dist", "loadfile", "-m", "not slow and not pairs"]
 GROUPS = nox.project.load_toml("pyproject.toml")
 
 

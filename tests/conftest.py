@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.errors import InputError
@@ -24,6 +25,11 @@ for _name in [
 ]:
     if _name != _KEPT:
         del os.environ[_name]
+
+# The same examples in every run, so that a failure is one for everybody; new ones in the slow session.
+settings.register_profile("quick", max_examples=40, derandomize=True, deadline=None)
+settings.register_profile("thorough", max_examples=500, deadline=None)
+settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session", autouse=True)

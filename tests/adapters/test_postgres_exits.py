@@ -24,7 +24,8 @@ Hold = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture
 def base() -> Iterator[Path]:
     """Give a directory with a path short enough for a socket, open to the user who runs the server."""
-    directory = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
+    memory = Path("/dev/shm")  # faster than a disk
+    directory = Path(tempfile.mkdtemp(prefix="t", dir=memory if os.access(memory, os.W_OK) else "/tmp"))
     directory.chmod(0o777)
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
@@ -82,7 +83,7 @@ def ready(holder: subprocess.Popen[str]) -> Path:
     return Path(line.split()[1]).parent
 
 
-@pytest.mark.parametrize("prefer", ["auto", "embedded"])
+@pytest.mark.parametrize("prefer", [pytest.param("auto", marks=pytest.mark.slow), "embedded"])
 def test_success_leaves_neither_files_nor_processes_nor_zombies(hold: Hold, base: Path, prefer: str) -> None:
     holder = hold("leave", prefer=prefer)
     directory = ready(holder)
@@ -109,7 +110,7 @@ def test_a_forked_child_that_exits_does_not_end_the_server(hold: Hold, base: Pat
     ("how", "signum", "code"),
     [
         ("wait", signal.SIGTERM, 143),
-        ("query", signal.SIGTERM, 143),
+        pytest.param("query", signal.SIGTERM, 143, marks=pytest.mark.slow),
         ("query", signal.SIGINT, -signal.SIGINT),
         pytest.param("wait", signal.SIGINT, -signal.SIGINT, marks=pytest.mark.slow),
         pytest.param("wait", signal.SIGHUP, 129, marks=pytest.mark.slow),
@@ -160,7 +161,14 @@ def test_a_signal_while_the_server_starts(
     assert leftovers(base) == []
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "signum",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+)
 def test_the_setup_is_let_finish(
     hold: Hold, base: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
 ) -> None:

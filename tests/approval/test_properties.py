@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.approval import evaluate, facts_from_json, facts_to_json, make_plan
@@ -114,7 +114,6 @@ def test_the_order_in_which_github_lists_things_does_not_matter(known: Facts, ra
     assert evaluate(other) == evaluate(known)
 
 
-@settings(max_examples=300)
 @given(any_facts())
 def test_what_counts_is_by_a_holder_who_did_not_write_it_and_has_not_taken_it_back(known: Facts) -> None:
     """Said again in other words than the program's, for the reviews that fill a role."""
@@ -182,7 +181,6 @@ def next_plan(known: Facts) -> Plan:
     return make_plan(known, decision, render_comment(known, decision))
 
 
-@settings(max_examples=300)
 @given(any_facts())
 def test_a_plan_that_was_carried_out_leaves_nothing_to_do(known: Facts) -> None:
     plan = next_plan(known)
