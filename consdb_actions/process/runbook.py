@@ -73,7 +73,7 @@ def make_runbook(
         Part(
             "cancel",
             "Stop before anything is changed",
-            (f"Only while {plan.publisher.title} is not upgraded, or its upgrade has failed.",),
+            (f"Only while {_first(plan).title} is not upgraded, or its upgrade has failed.",),
             tuple(cancel_steps(plan)),
         ),
         Part("back", "The way back", _back_intro(plan, back), tuple(migrate_steps(back))),
@@ -103,6 +103,11 @@ def _plan(changes: Sequence[SectionChange], sites: Sites) -> Plan:
             )
     needs = needs_of([change.forward for change in published], sites.replication.covers)
     return Plan(sites, publisher, replica, published, local, needs, "upgrade")
+
+
+def _first(plan: Plan) -> Site:
+    """Return the database that is upgraded first."""
+    return plan.publisher if plan.published else plan.replica
 
 
 def _turned(plan: Plan) -> Plan:

@@ -11,6 +11,7 @@ from consdb_actions.process.sites import Replication
 
 __all__ = [
     "add_to_publication",
+    "alter_subscription",
     "caught_up",
     "columns_counted",
     "columns_gone",
@@ -98,9 +99,14 @@ def grants_there(grants: Iterable[tuple[Name, str, str]]) -> str:
     )
 
 
+def alter_subscription(name: str, what: str) -> str:
+    """Change a subscription."""
+    return f"ALTER SUBSCRIPTION {quote(name)} {what};"
+
+
 def subscription(replication: Replication, what: str) -> str:
-    """Change the subscription."""
-    return f"ALTER SUBSCRIPTION {quote(replication.subscription)} {what};"
+    """Change the subscription of the replica."""
+    return alter_subscription(replication.subscription, what)
 
 
 def enabled(replication: Replication) -> str:

@@ -75,7 +75,7 @@ def _locks(changes: Sequence[SectionChange]) -> str:
 
 def apply_command(site: Site, changes: Sequence[SectionChange], direction: Direction, evidence: str) -> str:
     """Write the command that checks, asks, upgrades and looks."""
-    lines = [f"consdb-actions migrations apply --site {shlex.quote(site.id)} --consdb ."]
+    lines = [f"{_address(site)}consdb-actions migrations apply --site {shlex.quote(site.id)} --consdb ."]
     lines += [f"--section {shlex.quote(change.range)}" for change in changes]
     if direction == "downgrade":
         lines.append("--downgrade")
@@ -83,11 +83,16 @@ def apply_command(site: Site, changes: Sequence[SectionChange], direction: Direc
     return " \\\n    ".join(lines)
 
 
+def _address(site: Site) -> str:
+    """Ask for the address of a database where it is not known here."""
+    return "" if site.url else f': "${{CONSDB_URL:?is the address of the {site.title}}}"\n'
+
+
 def by_hand(site: Site, changes: Sequence[SectionChange], sites: Sites, direction: Direction) -> str:
     """Write the commands that do the same with alembic alone."""
-    url = shlex.quote(site.url) if site.url else '"$CONSDB_URL"'
     timeouts = f"-c lock_timeout={sites.lock_timeout} -c statement_timeout={sites.statement_timeout}"
-    lines = [f"export CONSDB_URL={url}", f"export PGOPTIONS='{timeouts}'"]
+    lines = [f"export CONSDB_URL={shlex.quote(site.url)}" if site.url else _address(site).rstrip()]
+    lines.append(f"export PGOPTIONS='{timeouts}'")
     lines += [f"alembic -n {shlex.quote(change.section)} {direction} {change.end}" for change in changes]
     return "\n".join(lines)
 

@@ -1,0 +1,215 @@
+"""Run alembic on a section as an operator does, with time-outs, and again when a lock is not granted.
+
+Alembic runs as a program of its own, through the tree's ``env.py``. It gets the password by ``PGPASSWORD``
+and never in the address, since an ``env.py`` may log that. All revisions of a section are one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import sqlalchemy as sa
+
+from consdb_actions.adapters.apply_facts import connected, read_locks
+from consdb_actions.adapters.interrupts import shielded
+from consdb_actions.adapters.shell import run, tail
+from consdb_actions.adapters.tree import Section, Tree
+from consdb_actions.errors import CheckFailed, ConsdbActionsError, ExternalError
+from consdb_actions.process.apply_facts import Lock
+
+__all__ = ["Attempts", "Direction", "Timeouts", "run_alembic", "seconds_of"]
+
+Direction = Literal["upgrade", "downgrade"]
+
+_LOCKED = ("LockNotAvailable", "DeadlockDetected", "canceling statement due to lock timeout")
+_LONGEST_WAIT = 30.0
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+_ENDING = 20.0  # seconds in which a session that is told to end has to be gone
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait for a lock and for a statement, as Postgres writes it, and how often to try again."""
+
+    lock: str = "5s"
+    statement: str = "15min"
+    retries: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """How often it was tried, and how many seconds it took in all."""
+
+    count: int
+    seconds: float
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds of a time as Postgres writes it."""
+    digits = text.rstrip("hinms")
+    return int(digits) * _UNITS[text[len(digits) :]]
+
+
+def run_alembic(
+    tree: Tree,
+    section: Section,
+    url: sa.URL,
+    direction: Direction,
+    revision: str,
+    *,
+    locked: tuple[str, ...],
+    timeouts: Timeouts,
+    schemas: Path | None = None,
+    waiting: Callable[[int, float, tuple[Lock, ...]], None] = lambda _count, _seconds, _locks: None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Attempts:
+    """Run ``alembic -n SECTION upgrade REVISION``, or ``downgrade``.
+
+    Parameters
+    ----------
+    tree, section
+        What to run it on.
+    url
+        The database.
+    direction, revision
+        Where to go.
+    locked
+        Tables and views that it locks, as ``schema.name``, to say who is in its way.
+    timeouts
+        Time-outs and how often to try again.
+    schemas
+        A checkout of sdm_schemas, for an ``env.py`` that wants one.
+    waiting
+        Told before each further try: the number of the one that failed, the seconds until the next, and who
+        holds locks.
+    sleep
+        Waits.
+
+    Returns
+    -------
+    Attempts
+        When it is done.
+
+    Raises
+    ------
+    CheckFailed
+        The migration does not run; nothing of it is left.
+    ExternalError
+        The lock was not granted, or the database cannot be reached; nothing is changed.
+    """
+    application = f"consdb-actions apply {secrets.token_hex(4)}"
+    environment = _environment(url, timeouts, application, schemas)
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "alembic",
+        "-c",
+        tree.ini,
+        "-n",
+        section.name,
+        direction,
+        revision,
+    ]
+    limit = (seconds_of(timeouts.statement) + seconds_of(timeouts.lock)) * 50 + 120
+    password = url.password or ""
+    started = time.monotonic()
+    for attempt in range(1, timeouts.retries + 2):
+        try:
+            done = run(
+                command, cwd=tree.root, env=environment, check=False, timeout=limit, secrets=[password]
+            )
+        except BaseException:
+            # The program is gone by now, but Postgres may still be at work for it.
+            with shielded():
+                _end_sessions(url, application)
+            raise
+        if done.returncode == 0:
+            return Attempts(attempt, time.monotonic() - started)
+        said = done.stderr + done.stdout
+        if not any(word in said for word in _LOCKED):
+            raise _failure(said, section, direction, revision, password)
+        locks = read_locks(url, locked, application)
+        if attempt <= timeouts.retries:
+            pause = min(2.0 ** (attempt - 1), _LONGEST_WAIT)
+            waiting(attempt, pause, locks)
+            sleep(pause)
+    holders = "\n".join(map(str, locks)) or "nobody any more"
+    raise ExternalError(
+        f"a lock that section {section.name} needs was not granted in {attempt} tries of {timeouts.lock}; "
+        "it is "
+        f"as it was. Locks are held by:\n{holders}",
+        place=f"section {section.name}",
+        remedy="Run the same command again when they are gone, or with a longer --lock-timeout.",
+    )
+
+
+def _environment(url: sa.URL, timeouts: Timeouts, application: str, schemas: Path | None) -> dict[str, str]:
+    options = url.query.get("options") or os.environ.get("PGOPTIONS", "")
+    given = options if isinstance(options, str) else " ".join(options)
+    plain = (
+        url.set(password=None).difference_update_query(["options"]) if url.query else url.set(password=None)
+    )
+    environment = {
+        **os.environ,
+        # A percent sign would be an interpolation in an env.py that puts the address into its configuration.
+        "CONSDB_URL": plain.render_as_string(hide_password=False).replace("%2F", "/"),
+        "PGOPTIONS": f"{given} -c lock_timeout={timeouts.lock} "
+        f"-c statement_timeout={timeouts.statement}".strip(),
+        "PGAPPNAME": application,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if url.password:
+        environment["PGPASSWORD"] = str(url.password)
+    if schemas is not None:
+        environment["SDM_SCHEMAS_DIR"] = str(schemas.resolve())
+    return environment
+
+
+def _failure(said: str, section: Section, direction: str, revision: str, password: str) -> ConsdbActionsError:
+    """Put into words why alembic failed."""
+    words = tail(said, [password], lines=8)
+    last = words.rsplit("\n", 1)[-1]
+    command = f"alembic -n {section.name} {direction} {revision}"
+    if "statement timeout" in said:
+        return ExternalError(
+            f"`{command}` took longer than --statement-timeout; the section is as it was",
+            place=f"section {section.name}",
+            remedy="See what takes so long (migrations lint tells of rewrites), and allow more.",
+        )
+    if "OperationalError" in last or "connection" in last.lower():
+        return ExternalError(
+            f"`{command}` lost its database:\n{words}",
+            place=f"section {section.name}",
+            remedy="Run the same command again: it sees first where the section is.",
+        )
+    return CheckFailed(
+        f"`{command}` failed, and the section is as it was:\n{words}",
+        place=f"section {section.name}",
+        remedy="Mend the revision, try it at a test stand, and make a release again.",
+    )
+
+
+def _end_sessions(url: sa.URL, application: str) -> None:
+    """End sessions that a program of ours has left, and wait until they are gone."""
+    question = sa.text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
+    end = sa.text(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = :name"
+    )
+    deadline = time.monotonic() + _ENDING
+    try:
+        while time.monotonic() < deadline:
+            with connected(url) as connection:
+                if not connection.execute(question, {"name": application}).scalar_one():
+                    return
+                connection.execute(end, {"name": application})
+            time.sleep(0.05)
+    except ExternalError:
+        return  # without a database there is no session to end

@@ -1,0 +1,308 @@
+"""Decide from facts whether a migration may be applied to a database; any doubt refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from consdb_actions.process.apply_facts import (
+    ACCEPTABLE,
+    ApplyCheck,
+    Checkout,
+    CheckState,
+    DatabaseFacts,
+    SectionFacts,
+)
+from consdb_actions.process.apply_replication import check_replication
+from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.process.runbook_sql import table
+from consdb_actions.process.sites import Replication
+
+__all__ = ["check_before", "check_revision"]
+
+_LONG = 10.0
+"""Seconds after which a transaction of somebody else is no passing one."""
+_MOST = 15
+
+
+def check_revision(
+    facts: SectionFacts, section: str, history: Sequence[str], expected: str
+) -> tuple[str, ApplyCheck]:
+    """Find out at which revision a section is, and whether it is the expected one (rule M12).
+
+    Parameters
+    ----------
+    facts
+        What the database holds.
+    section
+        The section's name.
+    history
+        Ids of all revisions of the tree.
+    expected
+        Where it must be; empty for anywhere on the way.
+
+    Returns
+    -------
+    tuple of str and ApplyCheck
+        The revision, ``base`` for none, and whether that is right. When it is not known, it is empty.
+    """
+
+    def refused(words: str, remedy: str) -> tuple[str, ApplyCheck]:
+        return "", ApplyCheck("revision", "refused", words, remedy)
+
+    rows = facts.revisions
+    if rows is None:
+        if facts.snapshot.relations:
+            return refused(
+                f"{section}: there are tables, but no version table",
+                f"Find out which revision they are of, and run `alembic -n {section} stamp REVISION`.",
+            )
+        rows = ()
+    if len(rows) > 1:
+        return refused(
+            f"{section}: the version table names {len(rows)} revisions: {', '.join(rows)}",
+            "The database has seen two heads. Look at the history, and leave the right one.",
+        )
+    found = rows[0] if rows else "base"
+    if found != "base" and found not in history:
+        return refused(
+            f"{section} is at revision {found[:40]}, which is not in this tree",
+            "Check out the release that the database is at, or a later one.",
+        )
+    if expected and found != expected:
+        return found, ApplyCheck(
+            "revision",
+            "refused",
+            f"{section} is at revision {found}, and not at {expected}",
+            "Somebody has been here, or a release was left out. Find out before going on.",
+        )
+    return found, ApplyCheck("revision", "ok", f"{section} is at {found}")
+
+
+def check_before(
+    facts: DatabaseFacts,
+    changes: Sequence[SectionChange],
+    checkout: Checkout,
+    replication: Replication,
+    wanted_roles: Iterable[str],
+    accepted: Collection[str] = (),
+) -> tuple[ApplyCheck, ...]:
+    """Make all checks but that of the revision.
+
+    Parameters
+    ----------
+    facts
+        What the database holds.
+    changes
+        What is to be applied.
+    checkout
+        The commit of the tree.
+    replication
+        Names of publication, subscription and role.
+    wanted_roles
+        Roles that the configuration names for these schemas.
+    accepted
+        Ids of checks that the operator goes on against.
+
+    Returns
+    -------
+    tuple of ApplyCheck
+        In the order in which a reader wants them.
+    """
+    changes = [change for change in changes if change.revisions]
+    checks = [*_checkout(checkout), *_server(facts)]
+    for change in changes:
+        section = facts.sections[change.schema]
+        checks += [*_tables(change, section), *_owner(change, section), *_grants(change, section)]
+    checks += [
+        *_roles(facts, changes, wanted_roles),
+        *_extension(facts, changes),
+        *check_replication(facts, changes, replication),
+        *_locks(facts),
+        *_apart(changes),
+    ]
+    return tuple(
+        replace(check, accepted=check.state == "refused" and check.id in accepted and check.id in ACCEPTABLE)
+        for check in checks
+    )
+
+
+def _checkout(checkout: Checkout) -> Iterator[ApplyCheck]:
+    if not checkout.commit:
+        yield ApplyCheck(
+            "checkout", "warning", "the tree is no git checkout: the evidence can name no commit"
+        )
+    elif checkout.edited:
+        yield ApplyCheck(
+            "checkout",
+            "refused",
+            f"{len(checkout.edited)} files of the tree are not those of commit {checkout.commit[:12]}",
+            "Commit them, or `git checkout` the release.",
+            checkout.edited[:_MOST],
+        )
+    else:
+        name = f"{checkout.tag}, " if checkout.tag else ""
+        yield ApplyCheck("checkout", "ok", f"the tree is at {name}commit {checkout.commit[:12]}")
+
+
+def _server(facts: DatabaseFacts) -> Iterator[ApplyCheck]:
+    if facts.read_only:
+        yield ApplyCheck(
+            "server", "refused", "this database takes no writes", "Name the primary, and not a standby."
+        )
+    else:
+        yield ApplyCheck("server", "ok", f"Postgres {facts.version}, as {facts.user}")
+
+
+def _tables(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
+    """See that tables to be changed are there with their columns, and those to be made are not."""
+    expected = dict(change.columns_before)
+    there = facts.snapshot.relations
+    missing: list[str] = []
+    more: list[str] = []
+    for name in change.forward.locked:
+        if name.schema != change.schema:
+            continue
+        relation = there.get(name.name)
+        if relation is None:
+            missing.append(f"there is no {name}")
+            continue
+        columns = set(expected.get(name, relation.columns))
+        missing += [f"{name} has no column {c}" for c in sorted(columns - set(relation.columns))]
+        more += [
+            f"{name} has a column {c} that no revision made" for c in sorted(set(relation.columns) - columns)
+        ]
+    made = (*change.forward.new_tables, *change.forward.new_views)
+    missing += [f"{name} is there already" for name in made if name.name in there]
+    missing += [f"there is no schema {name}" for name in _schemas(change) if name not in facts.schemas]
+    if missing:
+        yield ApplyCheck(
+            "tables",
+            "refused",
+            f"{change.section}: the database is not as revision {change.start} leaves it",
+            "Find out what happened to it. Nothing can be applied to it as it is.",
+            tuple(missing[:_MOST]),
+        )
+    else:
+        count = len(change.forward.locked)
+        yield ApplyCheck(
+            "tables", "ok", f"{change.section}: the {count} tables and views concerned are there"
+        )
+    if more:
+        yield ApplyCheck(
+            "drift",
+            "refused",
+            f"{change.section}: there is more than revision {change.start} leaves",
+            "Find out what it is for; views that are made again will not show it.",
+            tuple(more[:_MOST]),
+        )
+
+
+def _schemas(change: SectionChange) -> tuple[str, str]:
+    return change.version_table.partition(".")[0], change.schema
+
+
+def _owner(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
+    foreign = [
+        f"{name} belongs to {facts.owners.get(name.name, 'somebody else')}"
+        for name in change.forward.locked
+        if name.schema == change.schema
+        and name.name in facts.snapshot.relations
+        and name.name not in facts.may_alter
+    ]
+    if not facts.may_create and (change.forward.new_tables or change.forward.new_views):
+        foreign.append(f"nothing can be made in schema {change.schema}")
+    if foreign:
+        yield ApplyCheck(
+            "owner",
+            "refused",
+            f"{change.section}: this user may not change what has to be changed",
+            "Connect as the owner of the tables.",
+            tuple(foreign[:_MOST]),
+        )
+
+
+def _grants(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
+    """Find privileges of views that the revision does not give back when it makes them again."""
+    given = set(change.forward.grants)
+    lost = []
+    for view in change.forward.remade_views:
+        relation = facts.snapshot.relations.get(view.name)
+        lost += [
+            f"GRANT {grant.privilege} ON {table(view)} TO {grant.grantee};"
+            for grant in (sorted(relation.grants) if relation else ())
+            if (view, grant.grantee, grant.privilege) not in given
+        ]
+    if lost:
+        yield ApplyCheck(
+            "grants",
+            "refused",
+            f"{change.section}: views that are made again lose privileges that they have here",
+            "Put these statements into the revision; or go on with --accept grants, and run them afterwards.",
+            tuple(lost[:_MOST]),
+        )
+
+
+def _roles(
+    facts: DatabaseFacts, changes: Sequence[SectionChange], wanted: Iterable[str]
+) -> Iterator[ApplyCheck]:
+    named = sorted({role for change in changes for role in change.forward.roles} | set(wanted))
+    missing = [role for role in named if role not in facts.roles]
+    if missing:
+        yield ApplyCheck(
+            "roles",
+            "refused",
+            f"there is no role {', '.join(missing)}, which gets privileges",
+            "Have an administrator run " + " ".join(f'`CREATE ROLE "{role}";`' for role in missing),
+        )
+    elif named:
+        yield ApplyCheck("roles", "ok", f"the roles {', '.join(named)} are there")
+
+
+def _extension(facts: DatabaseFacts, changes: Sequence[SectionChange]) -> Iterator[ApplyCheck]:
+    if not any(change.forward.spoly for change in changes):
+        return
+    if facts.spoly:
+        yield ApplyCheck("extension", "ok", "the type spoly of pg_sphere is there")
+    else:
+        yield ApplyCheck(
+            "extension",
+            "refused",
+            "the type spoly is not there, and a column needs it",
+            "Have an administrator run `CREATE EXTENSION pg_sphere` in this database.",
+        )
+
+
+def _locks(facts: DatabaseFacts) -> Iterator[ApplyCheck]:
+    if not facts.locks:
+        yield ApplyCheck("locks", "ok", "no other session has locked them")
+        return
+    long = [lock for lock in facts.locks if lock.seconds is None or lock.seconds >= _LONG]
+    state: CheckState = "warning" if long else "ok"
+    yield ApplyCheck(
+        "locks",
+        state,
+        f"{len({lock.pid for lock in facts.locks})} other sessions have locked tables or views that are "
+        "concerned",
+        "It waits for them, and gives up after some tries. Ask whose they are." if long else "",
+        tuple(map(str, facts.locks[:_MOST])),
+    )
+
+
+def _apart(changes: Sequence[SectionChange]) -> Iterator[ApplyCheck]:
+    for change in changes:
+        if change.forward.apart:
+            yield ApplyCheck(
+                "transaction",
+                "warning",
+                f"{change.section}: {', '.join(change.forward.apart)} is not taken back when something "
+                "fails later",
+            )
+        if change.forward.unknown or any(revision.unshown for revision in change.revisions):
+            reasons = [*change.forward.unknown, *(r.unshown for r in change.revisions if r.unshown)]
+            yield ApplyCheck(
+                "transaction",
+                "warning",
+                f"{change.section}: not all that it does is known before it runs",
+                details=tuple(dict.fromkeys(reasons)),
+            )

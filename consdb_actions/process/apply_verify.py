@@ -1,0 +1,237 @@
+"""See that a database is as a migration should leave it, by its catalog alone.
+
+Where the history can be replayed elsewhere, the two catalogs are compared as a whole: what differs before and
+after alike was there before; what differs only afterwards is this migration's. What its statements say about
+tables, columns, views and privileges is looked at in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from consdb_actions.migration.catalog import Difference, Relation, Snapshot, compare
+from consdb_actions.migration.lint.names import Name
+from consdb_actions.process.apply_facts import ApplyCheck, SectionFacts
+from consdb_actions.process.runbook_change import SectionChange
+
+__all__ = ["Expected", "check_drift", "check_result"]
+
+_MOST = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The catalogs that the history alone leaves before and after the change.
+
+    ``major`` is the version of the server on which it was replayed: each version prints views in its own way.
+    """
+
+    before: Snapshot
+    after: Snapshot
+    major: int
+
+
+def check_drift(
+    change: SectionChange, facts: SectionFacts, expected: Expected, major: int
+) -> Iterator[ApplyCheck]:
+    """Compare the database before the change with what its history leaves.
+
+    Parameters
+    ----------
+    change
+        What is to be applied.
+    facts
+        What the database holds.
+    expected
+        What it should hold.
+    major
+        Version of its server.
+    """
+    found = _differences(facts.snapshot, expected.before, facts.owners, major == expected.major)
+    concerned = {name.name for name in change.forward.locked}
+    serious = [d for d in found if d.path[0] in concerned and d.path[-1] != "comment"]
+    others = [d for d in found if d not in serious]
+    if serious:
+        yield ApplyCheck(
+            "drift",
+            "refused",
+            f"{change.section}: what is to be changed is not as revision {change.start} leaves it",
+            "Find out why. If it is meant to be so, go on with --accept drift.",
+            _words(serious),
+        )
+    if others:
+        yield ApplyCheck(
+            "drift",
+            "warning",
+            f"{change.section}: {len(others)} differences from revision {change.start} that do not matter "
+            "here",
+            details=_words(others),
+        )
+    if not found:
+        yield ApplyCheck("drift", "ok", f"{change.section} is as its history leaves it")
+
+
+def check_result(
+    change: SectionChange,
+    before: SectionFacts,
+    after: SectionFacts,
+    expected: Expected | None,
+    wanted: Mapping[str, tuple[str, ...]],
+    major: int,
+) -> tuple[ApplyCheck, ...]:
+    """Look at the database after the change.
+
+    Parameters
+    ----------
+    change
+        What was applied.
+    before, after
+        What the database held, and holds.
+    expected
+        What it should hold; None where the history could not be replayed.
+    wanted
+        Privileges that the configuration gives on new tables and views, by role.
+    major
+        Version of its server.
+
+    Returns
+    -------
+    tuple of ApplyCheck
+        ``refused`` is what is not as it should be.
+    """
+    rows = tuple(after.revisions or ())
+    should = () if change.end == "base" else (change.end,)
+    checks = [
+        ApplyCheck("revision", "ok", f"{change.section} is at {change.end}")
+        if rows == should
+        else ApplyCheck(
+            "revision", "refused", f"{change.section} is at {', '.join(rows) or 'base'}, not {change.end}"
+        )
+    ]
+    checks += _columns(change, after)
+    checks += _grants(change, after, wanted)
+    if expected is not None:
+        checks += _catalog(change, before, after, expected, major)
+    return tuple(checks)
+
+
+def _columns(change: SectionChange, after: SectionFacts) -> Iterator[ApplyCheck]:
+    effects, known = change.forward, dict(change.columns_after)
+    old = {name for name, _ in effects.renamed_tables}
+    gone = {*effects.dropped_tables, *effects.dropped_views, *old}
+    touched = {*effects.new_tables, *effects.new_views, *effects.remade_views, *effects.locked}
+    looked = sorted(name for name in touched if name in known and name.schema == change.schema)
+    wrong = [f"{name} is still there" for name in sorted(gone - set(known)) if _find(after, name)]
+    for name in looked:
+        relation = _find(after, name)
+        if relation is None:
+            wrong.append(f"there is no {name}")
+        elif relation.is_view and tuple(relation.columns) != known[name]:
+            wrong.append(f"{name} shows {', '.join(relation.columns)}, and not {', '.join(known[name])}")
+        elif not relation.is_view:
+            wrong += [f"{name} has no column {c}" for c in known[name] if c not in relation.columns]
+    for column in effects.columns:
+        relation = _find(after, column.table)
+        old_name = column.column if column.kind == "dropped" else column.old
+        if (
+            old_name
+            and relation
+            and old_name in relation.columns
+            and old_name not in known.get(column.table, ())
+        ):
+            wrong.append(f"{column.table} still has column {old_name}")
+    if wrong:
+        yield ApplyCheck(
+            "columns",
+            "refused",
+            f"{change.section}: tables or views are not as they should be",
+            details=tuple(wrong[:_MOST]),
+        )
+    else:
+        yield ApplyCheck(
+            "columns", "ok", f"{change.section}: {len(looked)} tables and views are as they should be"
+        )
+
+
+def _find(facts: SectionFacts, name: Name) -> Relation | None:
+    return facts.snapshot.relations.get(name.name)
+
+
+def _grants(
+    change: SectionChange, after: SectionFacts, wanted: Mapping[str, tuple[str, ...]]
+) -> Iterator[ApplyCheck]:
+    effects = change.forward
+    made = (*effects.new_tables, *effects.new_views, *effects.remade_views)
+    should = set(effects.grants) | {
+        (name, role, privilege)
+        for name in made
+        for role, privileges in wanted.items()
+        for privilege in privileges
+    }
+    missing = []
+    for name, role, privilege in sorted(should):
+        relation = _find(after, name)
+        if relation is None or after.owners.get(name.name) == role:
+            continue
+        if not any(g.grantee == role and g.privilege == privilege for g in relation.grants):
+            missing.append(f"GRANT {privilege} ON {name} TO {role};")
+    if missing:
+        yield ApplyCheck(
+            "grants",
+            "refused",
+            f"{change.section}: privileges are missing",
+            "Put these statements into a revision of their own, or have the owner run them.",
+            tuple(missing[:_MOST]),
+        )
+    elif should:
+        yield ApplyCheck("grants", "ok", f"{change.section}: {len(should)} privileges are there")
+
+
+def _catalog(
+    change: SectionChange, before: SectionFacts, after: SectionFacts, expected: Expected, major: int
+) -> Iterator[ApplyCheck]:
+    same = major == expected.major
+    known = set(map(str, _differences(before.snapshot, expected.before, before.owners, same)))
+    now = _differences(after.snapshot, expected.after, after.owners, same)
+    new = [difference for difference in now if str(difference) not in known]
+    if new:
+        yield ApplyCheck(
+            "catalog",
+            "refused",
+            f"{change.section}: the database is not as the history leaves a fresh one",
+            details=_words(new),
+        )
+    else:
+        yield ApplyCheck(
+            "catalog", "ok", f"{change.section}: the catalog is as the history leaves a fresh one"
+        )
+
+
+def _differences(
+    live: Snapshot, expected: Snapshot, owners: Mapping[str, str], same_version: bool
+) -> list[Difference]:
+    return [d for d in compare(live, expected) if not _passes(d, live, owners, same_version)]
+
+
+def _passes(found: Difference, live: Snapshot, owners: Mapping[str, str], same_version: bool) -> bool:
+    """Tell whether a difference says nothing: another owner, more privileges, another version's spelling."""
+    if "grants" in found.path:
+        grantee = found.path[-1].partition(" TO ")[2].partition(" WITH ")[0]
+        return found.right is None or owners.get(found.path[0]) == grantee
+    if found.path[-1] == "definition":
+        relation = live.relations.get(found.path[0])
+        return not same_version and relation is not None and relation.is_view
+    return False
+
+
+def _words(differences: Iterable[Difference]) -> tuple[str, ...]:
+    found = list(differences)
+    words = [
+        f"{'.'.join(d.path)}: here {_shown(d.left)}, by its history {_shown(d.right)}" for d in found[:_MOST]
+    ]
+    return (*words, f"and {len(found) - _MOST} more") if len(found) > _MOST else tuple(words)
+
+
+def _shown(value: object) -> str:
+    return "nothing" if value is None else str(value)
