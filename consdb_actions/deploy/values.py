@@ -16,6 +16,8 @@ from consdb_actions.errors import InputError
 __all__ = ["insert_scalar", "remove_scalar", "set_scalar"]
 
 _VALUE = re.compile(r"[ -~]+")
+# Readers differ in what they take for a number, so that only tags as they are usual are written bare.
+_BARE = re.compile(r"[a-z][a-z-]*[A-Za-z0-9.-]{2,}|[0-9]+\.[0-9]+\.[0-9]+", re.ASCII)
 _ALIAS = re.compile(r"(?P<before>\s*:\s*)(?P<alias>\*[^\s,\[\]{}]+)")
 
 
@@ -47,7 +49,7 @@ def set_scalar(text: str, path: Path, value: str, *, place: str) -> str:
     if not _VALUE.fullmatch(value):
         raise InputError(f"{value[:100]!r} cannot be written into a values file", place=place)
     where = f"{place}, {'.'.join(path)}"
-    if node.start_mark.index < key.end_mark.index:
+    if _is_alias(key, node):
         # An alias is composed as the node that it stands for: only its own name is replaced.
         found = _ALIAS.match(text, key.end_mark.index)
         if found is None:
@@ -92,13 +94,15 @@ def insert_scalar(text: str, path: Path, value: str, *, after: str | None, place
     if not _VALUE.fullmatch(value):
         raise InputError(f"{value[:100]!r} cannot be written into a values file", place=place)
     mapping = _mapping(text, path[:-1], place)
-    pairs = {key.value: (key, node) for key, node in mapping.value}
+    pairs = {key_text(key, n): (key, node) for n, (key, node) in enumerate(mapping.value)}
     if path[-1] in pairs or mapping.flow_style or not mapping.value:
         raise _by_hand(where)
     first, style = mapping.value[0][0], '"'
     if after in pairs:
         first, node = pairs[after]
-        style = node.style if isinstance(node, yaml.ScalarNode) and node.style in ("'", '"') else '"'
+        if not _is_alias(first, node) and not _is_simple(node, text):
+            raise _by_hand(where)
+        style = "'" if getattr(node, "style", None) == "'" else '"'
     start = _line_start(text, first.start_mark.index)
     indent = text[start : first.start_mark.index].removeprefix("\ufeff")
     if indent.strip(" "):
@@ -110,7 +114,7 @@ def insert_scalar(text: str, path: Path, value: str, *, after: str | None, place
         return _checked(
             text, f"{text[:start]}{line.lstrip(' ')}{ending}{indent}{text[start:]}", path, value, where
         )
-    end = _line_end(text, node.end_mark.index)
+    end = _line_end(text, first.end_mark.index)
     if text[end - 1 : end] in ("\n", "\r"):
         return _checked(text, f"{text[:end]}{line}{ending}{text[end:]}", path, value, where)
     return _checked(text, f"{text}{ending}{line}", path, value, where)
@@ -144,11 +148,23 @@ def _is_simple(node: yaml.Node, text: str) -> bool:
     )
 
 
+def _is_alias(key: yaml.Node, node: yaml.Node) -> bool:
+    """Tell whether a value is an alias: it is composed as the node that it stands for, which comes before."""
+    return bool(node.start_mark.index < key.end_mark.index)
+
+
+def _is_anchored(node: yaml.Node, text: str) -> bool:
+    """Tell whether a value has an anchor, so that it may be used elsewhere."""
+    return text[node.start_mark.index : node.start_mark.index + 1] == "&"
+
+
 def _mapping(text: str, path: Path, place: str) -> yaml.MappingNode:
     """Return the mapping at a path, which no anchor shares with another place."""
     node = _find(text, path, place)[2] if path else compose(text, place)
     if not isinstance(node, yaml.MappingNode):
         raise InputError(f"there is no mapping {'.'.join(path) or 'at all'}", place=place)
+    if _is_anchored(node, text):
+        raise _by_hand(f"{place}, {'.'.join(path)}")
     return node
 
 
@@ -171,9 +187,7 @@ def _find(text: str, path: Path, place: str) -> tuple[yaml.MappingNode, yaml.Nod
         assert isinstance(node, yaml.MappingNode)
         found = (node, *fits[0])
         key, node = fits[0]
-        start = node.start_mark.index
-        shared = start < key.end_mark.index or text[start : start + 1] == "&"
-        if depth < len(path) and shared:
+        if depth < len(path) and (_is_alias(key, node) or _is_anchored(node, text)):
             raise _by_hand(f"{place}, {where}")
     assert found is not None
     return found
@@ -202,18 +216,12 @@ def _quoted(value: str, style: str) -> str:
     """Write a value in a kind of quotes; bare where it was bare, as far as it stays text."""
     if style == "'":
         return "'" + value.replace("'", "''") + "'"
-    if not style:
-        try:
-            node = yaml.compose(value, Loader=yaml.SafeLoader)
-        except yaml.YAMLError:
-            node = None
-        if (
-            isinstance(node, yaml.ScalarNode)
-            and node.value == value
-            and node.tag == STRING
-            and node.style is None
-        ):
-            return value
+    if (
+        not style
+        and _BARE.fullmatch(value)
+        and getattr(yaml.compose(value, Loader=yaml.SafeLoader), "tag", "") == STRING
+    ):
+        return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
