@@ -21,6 +21,7 @@ GROUPS = {
     "approvals": "Show and publish who has approved a schema change.",
     "release": "Name and tag releases.",
     "deploy": "Deploy releases, and show what runs where.",
+    "process": "Show where schema changes stand, and what to do next.",
 }
 
 ISSUES = "https://github.com/lsst-dm/consdb-actions/issues"

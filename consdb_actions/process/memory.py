@@ -15,6 +15,7 @@ from consdb_actions.approval.facts import CommitChange, MarkedComment
 from consdb_actions.process.facts import Facts
 
 __all__ = [
+    "FINISHED",
     "MARKER",
     "Binding",
     "Memo",
@@ -28,6 +29,9 @@ __all__ = [
 
 MARKER = "<!-- consdb-actions:process -->"
 """The first line of our comment."""
+
+FINISHED = "<!-- consdb-actions:process-finished -->"
+"""Stands in our comment when all steps are done: the pull request need not be looked at again."""
 
 ROOM = 20_000
 """Characters that the memory may take of a comment; the oldest entries are forgotten first."""

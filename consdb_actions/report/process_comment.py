@@ -10,7 +10,7 @@ from consdb_actions.process.deployed import CONSDBTAP, DATALINK, TAP_SCHEMA, tic
 from consdb_actions.process.facts import Facts, Source
 from consdb_actions.process.finding import Evidence
 from consdb_actions.process.language import Command, Verb
-from consdb_actions.process.memory import MARKER, written
+from consdb_actions.process.memory import FINISHED, MARKER, written
 from consdb_actions.process.states import Progress, Standing, StepState
 from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fit, prose, table
 
@@ -71,7 +71,8 @@ def render_comment(facts: Facts, progress: Progress) -> str:
         blocks += [block for block in (_environments(facts), _attestations(facts, progress)) if block]
     note = "_There was no room for {count} more parts; `consdb-actions process status` prints them._"
     text = fit(blocks, note, limit=COMMENT_LIMIT - len(MARKER) - len(memory) - 100)
-    return "\n\n".join([MARKER, text, memory])
+    finished = progress.applicable and not any(item.open for item in progress.steps)
+    return "\n\n".join([MARKER, text, *([FINISHED] if finished else []), memory])
 
 
 def _heading(facts: Facts, progress: Progress) -> str:

@@ -83,6 +83,21 @@ class ProcessGatherer:
     def identity(self, account: Account | None) -> None:
         self._approvals.identity = account
 
+    def follow_days(self) -> int:
+        """Return how many days after its merge a pull request is followed, by the default branch's policy.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        InputError
+            The configuration is wrong.
+        """
+        if self._settings is None:
+            branch = self._github.get(self._root)["default_branch"]
+            return self._settings_at(branch)[0].policy.follow_days
+        return self._settings[0].policy.follow_days
+
     def gather(self, number: int, now: datetime) -> Facts:
         """Read the facts of one pull request.
 
@@ -108,7 +123,7 @@ class ProcessGatherer:
         self._troubles = {}
         data = self._github.get(f"{self._root}/pulls/{number}")
         seen = self._approvals.gather(number, now, base=self._parent(data))
-        settings, source = self._settings or self._settings_at(data)
+        settings, source = self._settings or self._settings_at(data["base"]["ref"])
         facts = read_own(self._github, self._contents, data, seen, settings, source)
         self._troubles = {trouble.source: trouble for trouble in facts.troubles}
         if not facts.schemas:
@@ -127,9 +142,8 @@ class ProcessGatherer:
         # A squash or a rebase left the branch's own commits out of the history.
         return str(parents[0]["sha"]) if len(parents) == 2 else ""
 
-    def _settings_at(self, data: Any) -> tuple[Settings, str]:
+    def _settings_at(self, branch: str) -> tuple[Settings, str]:
         """Read the configuration of the base branch, as it is now."""
-        branch = data["base"]["ref"]
         path = "/".join(quoted(part) for part in branch.split("/"))
         tip = self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"]
         content = read_file(self._github, self._repository, CONFIG_PATH, tip)
@@ -148,8 +162,11 @@ class ProcessGatherer:
             )
             or ()
         )
-        older = dict.fromkeys(item.source for item in migrations if item.source != facts.pull.head)
-        changes = (*facts.changes, *(changes_at(self._contents, seen.pull.base, sha, seen.policy) for sha in older if sha))
+        older = dict.fromkeys(item.source for item in migrations if item.source not in ("", facts.pull.head))
+        changes = (
+            *facts.changes,
+            *(changes_at(self._contents, seen.pull.base, sha, seen.policy) for sha in older),
+        )
         facts = replace(facts, migrations=migrations, changes=changes)
         efd = {item.path for item in facts.schemas if item.schema.startswith("efd_")}
         if efd:

@@ -1,0 +1,220 @@
+"""One pull request from facts to what GitHub shows of its process, until both agree."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consdb_actions.adapters.config_file import load_config, parse_config
+from consdb_actions.adapters.files import write_all
+from consdb_actions.adapters.github import GitHub
+from consdb_actions.adapters.github.contents import ApiContents, CloneContents, Contents
+from consdb_actions.adapters.github.gathering import Gatherer
+from consdb_actions.adapters.github.process_gathering import ProcessGatherer
+from consdb_actions.adapters.github.process_own import Settings
+from consdb_actions.adapters.github.process_publishing import ProcessPublisher
+from consdb_actions.adapters.runner import Runner
+from consdb_actions.approval.policy import Policy
+from consdb_actions.approval.policy import policy_from_mapping as approval_policy
+from consdb_actions.config import Config, config_from_mapping
+from consdb_actions.deploy.policy import policy_from_mapping as deploy_policy
+from consdb_actions.errors import InputError
+from consdb_actions.process.codec import facts_to_json
+from consdb_actions.process.facts import Facts
+from consdb_actions.process.plan import Plan, Wishes, make_plan, wishes_of
+from consdb_actions.process.policy import policy_from_mapping
+from consdb_actions.process.states import Progress, progress_of
+from consdb_actions.process.summary import readiness
+from consdb_actions.report.process import render_json, render_text
+from consdb_actions.report.process_comment import render_comment
+
+__all__ = ["Result", "make_gatherer", "settings_of", "show", "sync_pull"]
+
+PASSES = 4
+"""How often a run looks again whether something changed while it wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was found, decided and done for one pull request.
+
+    Attributes
+    ----------
+    facts, progress
+        As they were when the run ended.
+    plan, wishes
+        What the first look asked to be changed, and what people want of the next migration.
+    warnings
+        What could not be done and does not matter enough to fail.
+    """
+
+    facts: Facts
+    progress: Progress
+    plan: Plan
+    wishes: Wishes
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, facts: Facts) -> Result:
+        """Return the result of looking at facts, with the plan that follows."""
+        progress = progress_of(facts)
+        plan = make_plan(facts, progress, render_comment(facts, progress))
+        return cls(facts, progress, plan, wishes_of(facts, progress))
+
+
+def settings_of(config: Config) -> Settings:
+    """Make what the process needs of the configuration.
+
+    Raises
+    ------
+    InputError
+        The sections name steps, roles or environments that do not exist.
+    """
+    policy = policy_from_mapping(
+        config.process,
+        approvals=approval_policy(config.approvals, place="approvals"),
+        deploy=deploy_policy(config.deploy),
+        ticket_patterns=config.ticket_patterns,
+    )
+    return Settings(policy, frozenset(view.name for view in config.views))
+
+
+def make_gatherer(
+    github: GitHub, repository: str, *, config: Path | None = None, clone: Path | None = None
+) -> ProcessGatherer:
+    """Put together what reads the facts.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    repository
+        ``owner/name`` of the schemas.
+    config
+        Configuration to use instead of the base branch's.
+    clone
+        Clone to read schema files from.
+
+    Raises
+    ------
+    InputError
+        The configuration is wrong, or the clone is none.
+    """
+    contents: Contents = ApiContents(github, repository)
+    if clone is not None:
+        contents = CloneContents(clone, contents)
+    policy, settings = None, None
+    if config is not None:
+        given = load_config(config)
+        policy = (approval_policy(given.approvals, place="approvals"), str(config))
+        settings = (settings_of(given), str(config))
+    approvals = Gatherer(github, repository, contents, _approval_policy, policy)
+    return ProcessGatherer(github, repository, contents, approvals, _settings, settings)
+
+
+def sync_pull(
+    gatherer: ProcessGatherer, publisher: ProcessPublisher | None, number: int, now: datetime
+) -> Result:
+    """Gather, decide and publish, and look again until there is nothing left to change.
+
+    Whoever of two runs at once looks last makes the end state.
+
+    Parameters
+    ----------
+    gatherer
+        Reads the facts.
+    publisher
+        Writes the plan; None makes this a dry run.
+    number
+        The pull request.
+    now
+        The moment for which designations are looked at.
+
+    Returns
+    -------
+    Result
+        Facts, states, and what was done.
+
+    Raises
+    ------
+    GitHubError
+        GitHub refused, or could not be reached within the bounds. Running again goes on from there.
+    InputError
+        The configuration of the base branch is wrong.
+    """
+    warnings: list[str] = []
+    first: Result | None = None
+    for _ in range(PASSES):
+        result = Result.of(gatherer.gather(number, now))
+        first = first or result
+        if result.facts.pull.state != "open" and result.facts.pull.merged_at is None:
+            warnings.append(f"pull request {number} is closed without a merge; nothing is published")
+            break
+        if publisher is None or result.plan.empty:
+            break
+        publisher.publish(result.plan, result.facts.identity)
+        gatherer.identity = publisher.identity
+    else:
+        warnings.append(
+            f"pull request {number} kept changing while it was looked at; the next run goes on from there"
+        )
+    asked = first or result
+    return Result(result.facts, result.progress, asked.plan, asked.wishes, tuple(warnings))
+
+
+def show(results: Sequence[Result], options: Mapping[str, Any]) -> None:
+    """Print the results, write the facts, and tell the runner.
+
+    Raises
+    ------
+    InputError
+        Facts of several pull requests are to be written into one file.
+    """
+    if options["dump_facts"] is not None:
+        if len(results) != 1:
+            raise InputError(
+                f"--dump-facts writes one pull request, and there are {len(results)}",
+                remedy="Name one with --pr.",
+            )
+        text = json.dumps(facts_to_json(results[0].facts), indent=1) + "\n"
+        write_all({options["dump_facts"]: text}, overwrite=True)
+    rendered = [render_json(result.facts, result.progress) for result in results]
+    if options["output_format"] == "json":
+        click.echo(json.dumps(rendered[0] if len(rendered) == 1 else rendered, indent=2))
+    for result in results:
+        if options["output_format"] == "text":
+            click.echo(render_text(result.facts, result.progress))
+        elif options["output_format"] == "markdown":
+            click.echo(render_comment(result.facts, result.progress))
+    if not results and options["output_format"] == "text":
+        click.echo("There is no pull request to look at.")
+    runner = Runner.from_environ(os.environ)
+    runner.output("count", str(len(results)))
+    if len(results) == 1:
+        verdict = readiness(results[0].facts, results[0].progress)
+        runner.output("state", verdict.state)
+        runner.output("description", verdict.description)
+        runner.output("next", " ".join(item.step.id for item in results[0].progress.actionable))
+    for result in results:
+        runner.summary(render_comment(result.facts, result.progress))
+
+
+def _approval_policy(data: bytes | None, place: str) -> Policy:
+    """Make the policy of the approvals of the base branch's configuration file."""
+    if data is None:
+        return approval_policy({})
+    return approval_policy(parse_config(data, source=place).approvals, place=f"{place}: approvals")
+
+
+def _settings(data: bytes | None, place: str) -> Settings:
+    """Make the settings of the base branch's configuration file."""
+    if data is None:
+        return settings_of(config_from_mapping({}, source=place))
+    return settings_of(parse_config(data, source=place))

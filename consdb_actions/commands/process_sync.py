@@ -1,0 +1,122 @@
+"""``consdb-actions process sync``: publish where schema changes stand."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from consdb_actions.adapters.github import GitHub, GitHubError, Target
+from consdb_actions.adapters.github.gathering import open_pulls, pulls_of_commit
+from consdb_actions.adapters.github.process_events import followed_pulls, process_target
+from consdb_actions.adapters.github.process_publishing import ProcessPublisher
+from consdb_actions.adapters.runner import Runner
+from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+from consdb_actions.commands.options import option
+from consdb_actions.commands.process_options import common, read_json
+from consdb_actions.commands.process_run import Result, make_gatherer, show, sync_pull
+from consdb_actions.errors import ConsdbActionsError, InputError
+from consdb_actions.report.process import render_plan
+
+__all__ = ["command"]
+
+
+@click.command("sync", short_help="Publish where schema changes stand.")
+@option(
+    "--event",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Payload of the event that started the workflow (GITHUB_EVENT_PATH); it says which pull requests.",
+)
+@option("--event-name", help="Name of that event; GITHUB_EVENT_NAME by default.")
+@option("--dry-run", is_flag=True, help="Print what would be changed, and change nothing.")
+@common
+def command(event: Path | None, event_name: str | None, dry_run: bool, **options: Any) -> int:
+    """Publish the comment, the status consdb/ready-to-merge, and reactions to commands.
+
+    Everything is read anew from GitHub each time. The exit code is 0 once the state is published, whatever it
+    is. Without --pr and --event, all open pull requests are looked at, and those merged ones that are still
+    followed.
+    """
+    target = Target(everything=True)
+    if options["pr"] is not None:
+        target = Target(numbers=(options["pr"],))
+    elif event is not None:
+        name = event_name or os.environ.get("GITHUB_EVENT_NAME", "")
+        target = process_target(read_json(event), name, options["repo"] or "", place=str(event))
+    repository = repository_name(options["repo"] or target.repository)
+    now = moment_or_now(options["now"])
+    with github_session(options["max_calls"]) as github:
+        numbers = _numbers(github, repository, target, now, options["config"])
+        results, failures = _run(github, repository, numbers, now, dry_run, options)
+    _tell_wishes(results)
+    show(results, options)
+    if dry_run:
+        for result in results:
+            click.echo(render_plan(result.plan))
+    if failures:
+        raise failures[0]
+    return 0
+
+
+def _numbers(
+    github: GitHub, repository: str, target: Target, now: datetime, config: Path | None
+) -> list[int]:
+    """List the pull requests that are meant."""
+    if target.numbers:
+        return list(target.numbers)
+    if target.commit:
+        return pulls_of_commit(github, repository, target.commit)
+    days = make_gatherer(github, repository, config=config).follow_days()
+    return [*open_pulls(github, repository), *followed_pulls(github, repository, now - timedelta(days=days))]
+
+
+def _run(
+    github: GitHub,
+    repository: str,
+    numbers: Sequence[int],
+    now: datetime,
+    dry_run: bool,
+    options: dict[str, Any],
+) -> tuple[list[Result], list[ConsdbActionsError]]:
+    """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
+    gatherer = make_gatherer(github, repository, config=options["config"], clone=options["sdm_schemas"])
+    runner = Runner.from_environ(os.environ)
+    results: list[Result] = []
+    failures: list[ConsdbActionsError] = []
+    for number in numbers:
+        publisher = None if dry_run else ProcessPublisher(github, repository)
+        try:
+            result = sync_pull(gatherer, publisher, number, now)
+        except (GitHubError, InputError) as error:
+            # Only what GitHub says of this one pull request is its own trouble.
+            if len(numbers) == 1 or (isinstance(error, GitHubError) and error.status not in (404, 422)):
+                raise
+            click.echo(f"Pull request {number} could not be looked at: {error.cause}", err=True)
+            failures.append(error)
+            continue
+        for warning in result.warnings:
+            click.echo(f"Warning: {warning}", err=True)
+            runner.annotation("warning", warning)
+        results.append(result)
+    return results, failures
+
+
+def _tell_wishes(results: Sequence[Result]) -> None:
+    """Tell the workflow which migrations are to be made anew, with which renames."""
+    wanted = [
+        {
+            "number": result.facts.pull.number,
+            "sha": result.facts.pull.head,
+            "renames": list(result.wishes.renames),
+        }
+        for result in results
+        if result.wishes.regenerate and result.facts.pull.state == "open"
+    ]
+    runner = Runner.from_environ(os.environ)
+    runner.output("regenerate", "true" if wanted else "false")
+    runner.output("wishes", json.dumps(wanted))
