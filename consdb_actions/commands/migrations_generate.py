@@ -11,6 +11,7 @@ import click
 from consdb_actions.adapters.autogenerate.run import Request, generate
 from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.files import check_targets
+from consdb_actions.adapters.result_directory import REPORT
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.tree import read_tree
 from consdb_actions.commands.options import format_option, option, parse_moment
@@ -86,6 +87,12 @@ _EXIT = {"changed": 0, "unchanged": 0, "question": 1, "failed": 1}
 @option("--drift", is_flag=True, help="Report where databases are behind unchanged schemas, too.")
 @option("--report", type=_FILE, metavar="FILE.json", help="Write the report as JSON.")
 @option("--summary", type=_FILE, metavar="FILE.md", help="Write the report as Markdown.")
+@option(
+    "--result",
+    type=_DIRECTORY,
+    metavar="DIRECTORY",
+    help="Write the report and copies of the new revisions there, for migrations publish.",
+)
 @format_option()
 @option("--dry-run", is_flag=True, help="Do everything but write the revisions.")
 def command(
@@ -107,6 +114,7 @@ def command(
     drift: bool,
     report: Path | None,
     summary: Path | None,
+    result: Path | None,
     output_format: str,
     dry_run: bool,
 ) -> int:
@@ -124,10 +132,13 @@ def command(
         raise InputError(
             "the message is not UTF-8", place="--message", remedy="Check the terminal's encoding."
         )
-    check_targets(path for path in (report, summary) if path is not None)
+    handed = result / REPORT if result is not None else None
+    check_targets(path for path in (report, summary, handed) if path is not None)
 
     def reports(outcome: RunOutcome) -> dict[Path, str]:
-        wanted = {report: _json(outcome), summary: render_markdown(outcome)}
+        wanted = {report: _json(outcome), summary: render_markdown(outcome), handed: _json(outcome)}
+        copies = outcome.changed if result is not None and outcome.written else ()
+        wanted |= {result / section.path: section.source for section in copies if result is not None}
         return {path: text for path, text in wanted.items() if path is not None}
 
     runner = Runner.from_environ(os.environ)
