@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,9 @@ nox.options.sessions = ["tests"]
 # A Python that is not there is skipped, not downloaded.
 nox.options.error_on_missing_interpreters = False
 nox.options.download_python = "never"
+
+# Compiled once at installation, instead of by each of the processes that tests start.
+os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 
 ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import felis.datamodel
     from sqlalchemy import MetaData
 
-__all__ = ["LoadedSchema", "load_schema", "parse_schema", "validate"]
+__all__ = ["LoadedSchema", "load_schema", "parse_schema", "prepare_felis", "validate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,11 @@ def load_schema(path: Path, *, expect_name: str | None = None) -> LoadedSchema:
 def parse_schema(text: str | bytes, *, source: str, expect_name: str | None = None) -> LoadedSchema:
     """Load a schema from the content of a file; see :func:`load_schema`."""
     return validate(read_yaml(text, source=source, expect_name=expect_name))
+
+
+def prepare_felis() -> None:
+    """Import Felis ahead of its use: it takes a second, which can pass while something else is waited for."""
+    import consdb_actions.adapters.felis_metadata  # noqa: F401
 
 
 def validate(read: ReadSchema) -> LoadedSchema:

@@ -10,15 +10,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 from typing import Literal
 
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated
-from consdb_actions.adapters.felis import LoadedSchema, validate
+from consdb_actions.adapters.felis import prepare_felis, validate
 from consdb_actions.adapters.files import check_folder, write_all
 from consdb_actions.adapters.git import edited_since_default_branch
 from consdb_actions.adapters.postgres import scratch_server
 from consdb_actions.adapters.schema_files import find_schema_file
-from consdb_actions.adapters.schema_yaml import read_bytes, read_yaml
+from consdb_actions.adapters.schema_yaml import ReadSchema, read_bytes, read_yaml
 from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
@@ -64,7 +65,7 @@ class Chosen:
     """A section with its schema files, before any database is touched."""
 
     section: Section
-    loaded: LoadedSchema
+    read: ReadSchema
     path: Path
     base: Schema | None
     only_drift: bool
@@ -93,15 +94,21 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
     if chosen:
         with ExitStack() as stack:
             progress("", "starting Postgres")
-            server = stack.enter_context(
-                scratch_server(database_url=request.database_url, roles=_roles(request.config, chosen))
-            )
+            loading = Thread(target=prepare_felis)
+            loading.start()
+            try:
+                server = stack.enter_context(
+                    scratch_server(database_url=request.database_url, roles=_roles(request.config, chosen))
+                )
+            finally:
+                loading.join()
+            loaded = [validate(item.read) for item in chosen]
             engine = Engine(server, shadow, request.tree, request.config, progress)
             created = request.created or datetime.now(UTC).replace(microsecond=0)
-            for item in chosen:
+            for item, schema in zip(chosen, loaded, strict=True):
                 generated[item.section.name] = engine.run(
                     item.section,
-                    item.loaded,
+                    schema,
                     item.path,
                     base=item.base,
                     declared=request.declared,
@@ -159,7 +166,7 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
             continue
         _check_history(section, request.tree)
         _check_place(section, request.write)
-        chosen.append(Chosen(section, validate(read), path, base, same and section not in named))
+        chosen.append(Chosen(section, read, path, base, same and section not in named))
     _check_fills(request.fills, chosen)
     if missing and not chosen and not any(s.status == "skipped" for s in finished.values()):
         raise missing[0]
@@ -247,7 +254,7 @@ def _roles(config: Config, chosen: list[Chosen]) -> list[str]:
 
 
 def _is_of(where: tuple[str, str], item: Chosen) -> bool:
-    return any(t.name == where[0] and where[1] in t for t in item.loaded.schema.tables)
+    return any(t.name == where[0] and where[1] in t for t in item.read.schema.tables)
 
 
 def _identifier(request: Request) -> Callable[[Section, str | None, Mapping[str, str]], str]:
