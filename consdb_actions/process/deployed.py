@@ -125,8 +125,10 @@ def _shown(item: Deployment) -> Evidence:
     """Link the pull request that brought a tag, or else the file that has it."""
     url = item.history[-1].url or item.url
     repository, pull, number = url.partition("/pull/")
-    text = f"{repository.rpartition('/')[2]}#{number}" if pull else url.rpartition("/")[2] or item.environment
-    return Evidence(text, url)
+    if pull:
+        return Evidence(f"{repository.rpartition('/')[2]}#{number}", url)
+    name = url.rpartition("/")[2] or item.environment
+    return Evidence(name[:8] if "/commit/" in url else name, url)
 
 
 def _tags(parts: list[Deployment]) -> str:

@@ -7,6 +7,7 @@ from datetime import date
 
 from consdb_actions.approval.facts import Account
 from consdb_actions.process.facts import Facts
+from consdb_actions.process.finding import listed
 from consdb_actions.process.policy import Owner
 from consdb_actions.process.steps import APPROVERS, CONTRIBUTOR, Step
 
@@ -64,7 +65,7 @@ def owner_names(facts: Facts, step: Step) -> tuple[str, tuple[str, ...]]:
     if owner.id == APPROVERS:
         missing = [role for role in facts.approvals.roles if role.outcome != "approved"]
         people = dict.fromkeys(login for role in missing for login in role.eligible)
-        return (" and ".join(role.title for role in missing) or owner.title), tuple(people)
+        return listed([role.title for role in missing]) or owner.title, tuple(people)
     return owner.title, holders(facts, (owner.id,), facts.now.date()).people
 
 

@@ -174,7 +174,7 @@ def _answers(facts: Facts, progress: Progress) -> list[str]:
     told = [item for item in progress.listening.heard if item.answer]
     if not told:
         return []
-    lines = [f"> - {_heard(facts, item)}: {prose(_sentence(item.answer))}" for item in told[-ANSWERS:]]
+    lines = [f"> - {_heard(facts, item)}: {prose(item.answer)}." for item in told[-ANSWERS:]]
     return ["\n".join(["> [!NOTE]", *lines])]
 
 

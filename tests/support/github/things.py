@@ -139,6 +139,12 @@ class Repo:
         assert found is not None
         return found[1]
 
+    def base_of(self, pull: Pull) -> str:
+        """Return the newest commit of the base branch; of a merged pull request the one before its merge."""
+        if pull.merge_sha is None:
+            return self.tip(pull.base)
+        return self.store.info(pull.merge_sha).parents[0]
+
     def tip(self, branch: str) -> str:
         found = self.store.ref(f"refs/heads/{branch}")
         assert found is not None, branch

@@ -98,7 +98,7 @@ def pulls_of_commit(call: Call) -> Response:
     sha = call.commit(call.params["commit_sha"])
     found = []
     for item in call.repo.pulls.values():
-        shas = call.repo.store.between(call.repo.tip(item.base), call.repo.head(item))
+        shas = call.repo.store.between(call.repo.base_of(item), call.repo.head(item))
         if sha in shas or sha == item.merge_sha:
             found.append(call.payloads.pull_simple(call.repo, item))
     return Response(body=call.paged(found))

@@ -117,7 +117,7 @@ def dispatch_workflow(call: Call) -> Response:
 def files(call: Call) -> Response:
     store, pull = call.repo.store, call.pull
     head = call.repo.head(pull)
-    fork = store.merge_base(call.repo.tip(pull.base), head) or head
+    fork = store.merge_base(call.repo.base_of(pull), head) or head
     words = {"A": "added", "D": "removed", "M": "modified", "T": "changed"}
     web = call.payloads.html(call.repo)
     rows = [
