@@ -241,8 +241,9 @@ def test_r2_the_run_does_not_wait_for_itself(scene: ReleaseScene, double: GitHub
 
 
 def test_r2_more_than_a_hundred_of_everything(scene: ReleaseScene, double: GitHubDouble) -> None:
+    refs = "".join(f"create refs/tags/26.5.{number} {scene.base}\n" for number in range(1, 106))
+    scene.repo.store.git("update-ref", "--stdin", stdin=refs.encode())
     for number in range(1, 106):
-        scene.tag(f"26.5.{number}", scene.base, annotated=number % 2 == 0)
         scene.check(f"job {number}")
     scene.check("job 0", "failure")
     with pytest.raises(CheckFailed, match=r": checks have failed: job 0 \(failure\)\n"):
