@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from consdb_actions.process.apply_facts import (
@@ -84,8 +84,9 @@ def check_before(
     changes: Sequence[SectionChange],
     checkout: Checkout,
     replication: Replication,
-    wanted_roles: Iterable[str],
+    wanted: Mapping[str, Mapping[str, tuple[str, ...]]],
     accepted: Collection[str] = (),
+    direction: str = "upgrade",
 ) -> tuple[ApplyCheck, ...]:
     """Make all checks but that of the revision.
 
@@ -99,10 +100,12 @@ def check_before(
         The commit of the tree.
     replication
         Names of publication, subscription and role.
-    wanted_roles
-        Roles that the configuration names for these schemas.
+    wanted
+        Privileges of roles on new tables and views, by schema, as configured.
     accepted
         Ids of checks that the operator goes on against.
+    direction
+        ``upgrade`` or ``downgrade``.
 
     Returns
     -------
@@ -114,8 +117,9 @@ def check_before(
     for change in changes:
         section = facts.sections[change.schema]
         checks += [*_tables(change, section), *_owner(change, section), *_grants(change, section)]
+        checks += _ungranted(change, wanted.get(change.schema, {}), direction)
     checks += [
-        *_roles(facts, changes, wanted_roles),
+        *_roles(facts, changes, {role for roles in wanted.values() for role in roles}),
         *_extension(facts, changes),
         *check_replication(facts, changes, replication),
         *_locks(facts),
@@ -184,10 +188,7 @@ def _tables(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
             tuple(missing[:_MOST]),
         )
     else:
-        count = len(change.forward.locked)
-        yield ApplyCheck(
-            "tables", "ok", f"{change.section}: the {count} tables and views concerned are there"
-        )
+        yield ApplyCheck("tables", "ok", f"{change.section}: what is to be changed is there")
     if more:
         yield ApplyCheck(
             "drift",
@@ -240,6 +241,29 @@ def _grants(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
             f"{change.section}: views that are made again lose privileges that they have here",
             "Put these statements into the revision; or go on with --accept grants, and run them afterwards.",
             tuple(lost[:_MOST]),
+        )
+
+
+def _ungranted(
+    change: SectionChange, wanted: Mapping[str, tuple[str, ...]], direction: str
+) -> Iterator[ApplyCheck]:
+    """See that new tables and views get what the configuration gives (rule M3)."""
+    made = (*change.forward.new_tables, *change.forward.new_views) if direction == "upgrade" else ()
+    given = set(change.forward.grants)
+    missing = [
+        f"GRANT {privilege} ON {table(name)} TO {role};"
+        for name in made
+        for role, privileges in wanted.items()
+        for privilege in privileges
+        if (name, role, privilege) not in given
+    ]
+    if missing:
+        yield ApplyCheck(
+            "grants",
+            "refused",
+            f"{change.section}: new tables or views do not get the privileges that they should",
+            "Put these statements into the revision; or go on with --accept grants, and run them afterwards.",
+            tuple(missing[:_MOST]),
         )
 
 

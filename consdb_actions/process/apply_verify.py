@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from consdb_actions.migration.catalog import Difference, Relation, Snapshot, compare
+from consdb_actions.migration.catalog import Difference, Relation, Sequence, Snapshot, compare
 from consdb_actions.migration.lint.names import Name
 from consdb_actions.process.apply_facts import ApplyCheck, SectionFacts
 from consdb_actions.process.runbook_change import SectionChange
@@ -149,9 +149,7 @@ def _columns(change: SectionChange, after: SectionFacts) -> Iterator[ApplyCheck]
             details=tuple(wrong[:_MOST]),
         )
     else:
-        yield ApplyCheck(
-            "columns", "ok", f"{change.section}: {len(looked)} tables and views are as they should be"
-        )
+        yield ApplyCheck("columns", "ok", f"{change.section}: tables and views are as they should be")
 
 
 def _find(facts: SectionFacts, name: Name) -> Relation | None:
@@ -234,4 +232,7 @@ def _words(differences: Iterable[Difference]) -> tuple[str, ...]:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, Sequence):
+        owner = f" of {value.owned_by}" if value.owned_by else ""
+        return f"a sequence{owner}, {'used' if value.used else 'not used'}"
     return "nothing" if value is None else str(value)

@@ -1,0 +1,186 @@
+"""``consdb-actions migrations apply``: what an operator runs at a test stand or a site."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from consdb_actions.commands.options import format_option, option
+from consdb_actions.errors import InputError
+from consdb_actions.process.apply_facts import ACCEPTABLE
+
+if TYPE_CHECKING:
+    from consdb_actions.process.apply_outcome import ApplyOutcome
+
+__all__ = ["command"]
+
+_DIRECTORY = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_COLOURS: dict[str, dict[str, object]] = {
+    "error": {"fg": "red", "bold": True},
+    "warning": {"fg": "yellow"},
+    "ok": {"fg": "green"},
+    "dim": {"dim": True},
+}
+
+
+@click.command(name="apply")
+@option(
+    "--database-url",
+    metavar="URL",
+    help="The database; that of --site by default, or CONSDB_URL. Leave the password to ~/.pgpass.",
+)
+@option("--site", metavar="NAME", help="Which site this is, such as bts, summit or usdf.")
+@option(
+    "--section",
+    "sections",
+    multiple=True,
+    required=True,
+    metavar="NAME[:FROM..TO]",
+    help="Section, with the revision at which it must be and the one to reach; may be repeated, in order.",
+)
+@option("--to", metavar="REV", help="The revision to reach, with one --section; the head by default.")
+@option("--downgrade", is_flag=True, help="Go back; needs --to, or the way of each --section.")
+@option(
+    "--consdb",
+    type=_DIRECTORY,
+    default=Path(),
+    show_default="the current folder",
+    help="Checkout of lsst-dm/consdb, or a tree of that shape.",
+)
+@option(
+    "--sdm-schemas",
+    type=_DIRECTORY,
+    help="Checkout of lsst/sdm_schemas, for an env.py that asks for SDM_SCHEMAS_DIR.",
+)
+@option("--dry-run", is_flag=True, help="Show the plan, the checks and the SQL, and change nothing.")
+@option("--yes", is_flag=True, help="Do not ask.")
+@option(
+    "--accept",
+    multiple=True,
+    type=click.Choice(ACCEPTABLE),
+    help="Go on against this check; the evidence says so. May be repeated.",
+)
+@option("--lock-timeout", metavar="TIME", help="How long to wait for a lock; 5s by default.")
+@option("--statement-timeout", metavar="TIME", help="How long a statement may take; 15min by default.")
+@option(
+    "--retries",
+    type=click.IntRange(0, 100),
+    default=5,
+    show_default=True,
+    help="How often to try again when a lock is not granted.",
+)
+@option(
+    "--replay/--no-replay",
+    default=True,
+    show_default=True,
+    help="Compare the database with what its history leaves on a scratch server.",
+)
+@option("--evidence", type=_FILE, metavar="FILE.json", help="Write what was found and done to this file.")
+@option("--config", type=_FILE, help="Configuration; .github/consdb-actions.yaml by default.")
+@format_option()
+def command(
+    database_url: str | None,
+    site: str | None,
+    sections: tuple[str, ...],
+    to: str | None,
+    downgrade: bool,
+    consdb: Path,
+    sdm_schemas: Path | None,
+    dry_run: bool,
+    yes: bool,
+    accept: tuple[str, ...],
+    lock_timeout: str | None,
+    statement_timeout: str | None,
+    retries: int,
+    replay: bool,
+    evidence: Path | None,
+    config: Path | None,
+    output_format: str,
+) -> int:
+    """Upgrade a database, with checks before and after.
+
+    It looks at the database and the tree, shows the plan and the SQL, asks, runs alembic through the tree's
+    own env.py with time-outs, tries again when a lock is not granted, and compares the result with what the
+    history leaves on a fresh database. All revisions of a section are one transaction: it is upgraded whole
+    or not at all. The first doubt stops it, with exit code 1. At its end it says how to go back.
+    """
+    from consdb_actions.adapters.files import check_targets, write_all
+    from consdb_actions.commands.apply_request import make_request
+    from consdb_actions.commands.apply_plan import make_plan
+    from consdb_actions.commands.apply_run import carry_out
+    from consdb_actions.commands.progress import progress_display
+    from consdb_actions.report.apply import render_comment, render_json, render_plan, render_result, where
+
+    if not (yes or dry_run) and not sys.stdin.isatty():
+        raise InputError(
+            "there is no terminal to ask on",
+            place="--yes",
+            remedy="Say --yes to apply without a question, or --dry-run to look only.",
+        )
+    check_targets([evidence] if evidence else [])
+    request = make_request(
+        database_url=database_url,
+        site=site,
+        consdb=consdb,
+        schemas=sdm_schemas,
+        config=config,
+        sections=sections,
+        to=to,
+        direction="downgrade" if downgrade else "upgrade",
+        lock_timeout=lock_timeout,
+        statement_timeout=statement_timeout,
+        retries=retries,
+        accepted=frozenset(accept),
+        replay=replay,
+    )
+
+    def record(outcome: ApplyOutcome) -> None:
+        if evidence is not None:
+            text = json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
+            write_all({evidence: text}, overwrite=True)
+
+    def show(outcome: ApplyOutcome) -> None:
+        if output_format == "json":
+            click.echo(json.dumps(render_json(outcome), indent=2, ensure_ascii=False))
+        elif output_format == "markdown":
+            click.echo(render_comment(outcome), nl=False)
+        else:
+            click.echo(render_result(outcome, _paint))
+
+    with progress_display(quiet=output_format == "json") as progress:
+        planned = make_plan(request, progress)
+    outcome = planned.outcome
+    click.echo(render_plan(outcome, _paint) + "\n", err=output_format != "text")
+    if outcome.result != "planned" or dry_run:
+        record(outcome)
+        show(outcome)
+        return 1 if outcome.result == "refused" else 0
+    if not yes and not click.confirm(f"Apply this to {where(outcome)}?", err=True):
+        from dataclasses import replace
+
+        outcome = replace(outcome, result="declined")
+        record(outcome)
+        show(outcome)
+        return 1
+    # No spinner here: what is said meanwhile must stay.
+    outcome = carry_out(
+        request,
+        planned,
+        lambda section, what: click.echo(f"{section}: {what}", err=True),
+        lambda words: click.echo(words, err=True),
+        record,
+    )
+    show(outcome)
+    if evidence is not None and output_format == "text":
+        click.echo(f"\nEvidence: {evidence}")
+    return 0 if outcome.result == "applied" else 1
+
+
+def _paint(text: str, kind: str) -> str:
+    """Colour a text; click takes the colour away where there is no terminal."""
+    return click.style(text, **_COLOURS[kind])  # type: ignore[arg-type]

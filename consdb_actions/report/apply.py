@@ -1,0 +1,243 @@
+"""A run of ``migrations apply``: the plan and the result for a terminal, the evidence, and its comment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from consdb_actions.process.apply_facts import ApplyCheck
+from consdb_actions.process.apply_outcome import ApplyOutcome, Direction, SectionResult, statements
+from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.report.markdown import bullets, code, details, escape, fence, printable, prose, table
+
+__all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_result", "where"]
+
+FORMAT = "consdb-actions/apply/1"
+"""Raised when the form changes."""
+
+Paint = Callable[[str, str], str]
+"""Colours a text: the text, and ``error``, ``warning``, ``ok`` or ``dim``."""
+
+_KIND = {"ok": "ok", "warning": "warning", "refused": "error"}
+_SIGN = {"ok": "✅", "warning": "⚠️", "refused": "❌"}
+
+
+def _plain(text: str, _: str) -> str:
+    return text
+
+
+def where(outcome: ApplyOutcome) -> str:
+    """Name the database, without anything that is secret."""
+    facts = outcome.facts
+    host = f" on {facts.host}" if facts.host else ""
+    name = f"{facts.database}{host}" + (f":{facts.port}" if facts.host and facts.port != 5432 else "")
+    return f"{outcome.site.title} ({name})" if outcome.site else name
+
+
+def render_plan(outcome: ApplyOutcome, paint: Paint = _plain) -> str:
+    """Write what is to be done, what speaks against it, and the SQL.
+
+    Parameters
+    ----------
+    outcome
+        The plan.
+    paint
+        Colours texts.
+    """
+    lines = [f"{where(outcome)}, as {outcome.facts.user}, Postgres {outcome.facts.version}", ""]
+    for section in outcome.sections:
+        lines += _section(section.change, outcome.direction)
+    lines += ["", "Checks", *_checks(outcome.checks, paint)]
+    sql = [line for section in outcome.sections for line in _sql(section.change, outcome.direction)]
+    if sql:
+        lines += ["", "SQL", *sql]
+    return "\n".join(lines)
+
+
+def _section(change: SectionChange, direction: Direction) -> Iterator[str]:
+    if not change.revisions:
+        yield printable(f"{change.section} is at {change.end} already")
+        return
+    yield printable(f"{change.section}: {change.start} -> {change.end}")
+    for revision in change.revisions:
+        back = "take back " if direction == "downgrade" else ""
+        yield printable(f"  {back}{revision.id} {revision.words}".rstrip())
+    for words in change.words():
+        yield printable(f"    {words}")
+    for loss in change.forward.losses:
+        yield printable(f"    for good: {loss}")
+
+
+def _checks(checks: Sequence[ApplyCheck], paint: Paint) -> Iterator[str]:
+    width = max((len(check.id) for check in checks), default=0)
+    for check in checks:
+        state = "accepted" if check.accepted else check.state
+        line = f"  {state:<8}  {check.id:<{width}}  {check.words}"
+        yield paint(printable(line), "warning" if check.accepted else _KIND[check.state])
+        if check.state == "ok":
+            continue
+        yield from (printable(f"{'':12}{'':<{width}}  {detail}") for detail in check.details)
+        if check.remedy:
+            yield printable(f"{'':12}{'':<{width}}  what to do: {check.remedy}")
+
+
+def _sql(change: SectionChange, direction: Direction) -> Iterator[str]:
+    for revision, parts in statements(change, direction):
+        yield printable(f"-- {change.section} {revision}")
+        for sql in parts:
+            yield from (printable(line) for line in f"{sql};".split("\n"))
+
+
+def render_result(outcome: ApplyOutcome, paint: Paint = _plain) -> str:
+    """Write how it ended, what is there now, and how to go back."""
+    lines = [paint(printable(_verdict(outcome)), _verdict_kind(outcome))]
+    for section in outcome.sections:
+        tries = f" at the {section.attempts}. try" if section.attempts > 1 else ""
+        took = f", {section.seconds:.1f} s{tries}" if section.state == "applied" else ""
+        place = section.change.end if section.state in ("applied", "already there") else section.change.start
+        lines.append(printable(f"  {section.change.section}: {section.state}{took}, at {place}"))
+        lines += [f"  {line}" for line in _checks(section.verification, paint)]
+    if back := outcome.way_back():
+        again = "To go forward again" if outcome.direction == "downgrade" else "To go back"
+        lines += ["", f"{again} (first see the runbook: other sites may have to as well):"]
+        lines += [printable(f"  {command}") for command in back]
+        lost = dict.fromkeys(loss for section in outcome.done for loss in section.change.back.losses)
+        lines += [printable(f"  which removes for good: {', '.join(lost)}")] if lost else []
+    if outcome.attests:
+        lines += ["", "When all is tried, say so in a comment on the pull request in sdm_schemas:", ""]
+        lines += render_comment(outcome, short=True).rstrip().split("\n")
+    return "\n".join(lines)
+
+
+_VERDICTS = {
+    "planned": "A dry run: nothing was changed",
+    "applied": "Done",
+    "nothing to do": "Nothing to do",
+    "refused": "Stopped: nothing was changed",
+    "declined": "Not agreed to: nothing was changed",
+    "failed": "Failed",
+    "interrupted": "Interrupted",
+    "not as expected": "Applied, but not as it should be",
+}
+
+
+def _verdict(outcome: ApplyOutcome) -> str:
+    words = _VERDICTS[outcome.result]
+    if outcome.result in ("failed", "interrupted"):
+        done = [section.change.section for section in outcome.done]
+        words += f"; done before that: {', '.join(done)}" if done else "; nothing was changed"
+    return f"{words}: {outcome.problem}" if outcome.problem else f"{words}."
+
+
+def _verdict_kind(outcome: ApplyOutcome) -> str:
+    return "ok" if outcome.result in ("applied", "nothing to do", "planned") else "error"
+
+
+def render_comment(outcome: ApplyOutcome, *, short: bool = False) -> str:
+    """Write the evidence as a comment for a pull request; its first line says what is done.
+
+    The line ``/consdb done STEP`` stands there only when everything was applied and is as it should be.
+
+    Parameters
+    ----------
+    outcome
+        What was found and done.
+    short
+        Whether to leave out what is folded.
+    """
+    parts = [f"/consdb done {outcome.attests}"] if outcome.attests else []
+    parts.append(f"**{escape(where(outcome))}**: {prose(_verdict(outcome))}")
+    rows = [
+        (
+            code(section.change.section, in_table=True),
+            code(section.change.start, in_table=True),
+            code(section.change.end, in_table=True),
+            escape(section.state),
+        )
+        for section in outcome.sections
+    ]
+    parts.append(table(("Section", "From", "To", ""), rows))
+    facts = [f"at {outcome.when}", f"Postgres {outcome.facts.version}"]
+    if outcome.checkout.commit:
+        tag = f"{outcome.checkout.tag}, " if outcome.checkout.tag else ""
+        facts.insert(0, f"consdb {tag}{outcome.checkout.commit}")
+    parts.append(escape("; ".join(facts)))
+    if short:
+        return "\n\n".join(parts) + "\n"
+    after = [check for section in outcome.sections for check in section.verification]
+    lines = bullets(
+        f"{_SIGN[check.state]} {prose(check.words)}{_accepted(check)}" for check in _seen(outcome, after)
+    )
+    if lines:
+        parts.append(details("Checks", lines))
+    if back := outcome.way_back():
+        parts.append(details("The way back", fence("\n".join(back), "sh")))
+    return "\n\n".join(parts) + "\n"
+
+
+def _seen(outcome: ApplyOutcome, after: Iterable[ApplyCheck]) -> list[ApplyCheck]:
+    return [*outcome.checks, *after]
+
+
+def _accepted(check: ApplyCheck) -> str:
+    return " (gone on against it)" if check.accepted else ""
+
+
+def render_json(outcome: ApplyOutcome) -> dict[str, Any]:
+    """Return the evidence as data for JSON, as ``schemas/apply.schema.json`` describes it."""
+    facts, checkout = outcome.facts, outcome.checkout
+    return {
+        "format": FORMAT,
+        "result": outcome.result,
+        "problem": outcome.problem or None,
+        "when": outcome.when,
+        "direction": outcome.direction,
+        "site": outcome.site.id if outcome.site else None,
+        "attests": outcome.attests or None,
+        "database": {
+            "name": facts.database,
+            "host": facts.host or None,
+            "port": facts.port,
+            "user": facts.user,
+            "server_version": facts.version,
+        },
+        "consdb": {
+            "commit": checkout.commit or None,
+            "tag": checkout.tag or None,
+            "edited": list(checkout.edited),
+        },
+        "checks": [_check_json(check) for check in outcome.checks],
+        "sections": [_section_json(section, outcome.direction) for section in outcome.sections],
+        "way_back": list(outcome.way_back()),
+        "comment": render_comment(outcome),
+    }
+
+
+def _check_json(check: ApplyCheck) -> dict[str, Any]:
+    return {
+        "id": check.id,
+        "state": check.state,
+        "accepted": check.accepted,
+        "words": check.words,
+        "remedy": check.remedy or None,
+        "details": list(check.details),
+    }
+
+
+def _section_json(section: SectionResult, direction: Direction) -> dict[str, Any]:
+    change = section.change
+    return {
+        "section": change.section,
+        "schema": change.schema,
+        "from": change.start,
+        "to": change.end,
+        "revisions": [revision.id for revision in change.revisions],
+        "changes": list(change.words()),
+        "losses": list(change.forward.losses),
+        "state": section.state,
+        "attempts": section.attempts,
+        "seconds": round(section.seconds, 3),
+        "sql": [sql for _, parts in statements(change, direction) for sql in parts],
+        "sql_sha256": section.digest(direction) or None,
+        "verification": [_check_json(check) for check in section.verification],
+    }
