@@ -110,8 +110,8 @@ def command(
     or not at all. The first doubt stops it, with exit code 1. At its end it says how to go back.
     """
     from consdb_actions.adapters.files import check_targets, write_all
-    from consdb_actions.commands.apply_request import make_request
     from consdb_actions.commands.apply_plan import make_plan
+    from consdb_actions.commands.apply_request import make_request
     from consdb_actions.commands.apply_run import carry_out
     from consdb_actions.commands.progress import progress_display
     from consdb_actions.report.apply import render_comment, render_json, render_plan, render_result, where

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from consdb_actions.process.apply_facts import (
@@ -13,9 +13,9 @@ from consdb_actions.process.apply_facts import (
     DatabaseFacts,
     SectionFacts,
 )
+from consdb_actions.process.apply_grants import kept_grants, new_grants, roles_there
 from consdb_actions.process.apply_replication import check_replication
 from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_sql import table
 from consdb_actions.process.sites import Replication
 
 __all__ = ["check_before", "check_revision"]
@@ -116,10 +116,10 @@ def check_before(
     checks = [*_checkout(checkout), *_server(facts)]
     for change in changes:
         section = facts.sections[change.schema]
-        checks += [*_tables(change, section), *_owner(change, section), *_grants(change, section)]
-        checks += _ungranted(change, wanted.get(change.schema, {}), direction)
+        checks += [*_tables(change, section), *_owner(change, section), *kept_grants(change, section)]
+        checks += new_grants(change, wanted.get(change.schema, {}), direction)
     checks += [
-        *_roles(facts, changes, {role for roles in wanted.values() for role in roles}),
+        *roles_there(facts, changes, {role for roles in wanted.values() for role in roles}),
         *_extension(facts, changes),
         *check_replication(facts, changes, replication),
         *_locks(facts),
@@ -221,66 +221,6 @@ def _owner(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
             "Connect as the owner of the tables.",
             tuple(foreign[:_MOST]),
         )
-
-
-def _grants(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
-    """Find privileges of views that the revision does not give back when it makes them again."""
-    given = set(change.forward.grants)
-    lost = []
-    for view in change.forward.remade_views:
-        relation = facts.snapshot.relations.get(view.name)
-        lost += [
-            f"GRANT {grant.privilege} ON {table(view)} TO {grant.grantee};"
-            for grant in (sorted(relation.grants) if relation else ())
-            if (view, grant.grantee, grant.privilege) not in given
-        ]
-    if lost:
-        yield ApplyCheck(
-            "grants",
-            "refused",
-            f"{change.section}: views that are made again lose privileges that they have here",
-            "Put these statements into the revision; or go on with --accept grants, and run them afterwards.",
-            tuple(lost[:_MOST]),
-        )
-
-
-def _ungranted(
-    change: SectionChange, wanted: Mapping[str, tuple[str, ...]], direction: str
-) -> Iterator[ApplyCheck]:
-    """See that new tables and views get what the configuration gives (rule M3)."""
-    made = (*change.forward.new_tables, *change.forward.new_views) if direction == "upgrade" else ()
-    given = set(change.forward.grants)
-    missing = [
-        f"GRANT {privilege} ON {table(name)} TO {role};"
-        for name in made
-        for role, privileges in wanted.items()
-        for privilege in privileges
-        if (name, role, privilege) not in given
-    ]
-    if missing:
-        yield ApplyCheck(
-            "grants",
-            "refused",
-            f"{change.section}: new tables or views do not get the privileges that they should",
-            "Put these statements into the revision; or go on with --accept grants, and run them afterwards.",
-            tuple(missing[:_MOST]),
-        )
-
-
-def _roles(
-    facts: DatabaseFacts, changes: Sequence[SectionChange], wanted: Iterable[str]
-) -> Iterator[ApplyCheck]:
-    named = sorted({role for change in changes for role in change.forward.roles} | set(wanted))
-    missing = [role for role in named if role not in facts.roles]
-    if missing:
-        yield ApplyCheck(
-            "roles",
-            "refused",
-            f"there is no role {', '.join(missing)}, which gets privileges",
-            "Have an administrator run " + " ".join(f'`CREATE ROLE "{role}";`' for role in missing),
-        )
-    elif named:
-        yield ApplyCheck("roles", "ok", f"the roles {', '.join(named)} are there")
 
 
 def _extension(facts: DatabaseFacts, changes: Sequence[SectionChange]) -> Iterator[ApplyCheck]:
