@@ -42,7 +42,9 @@ class Migration:
     title
         The first line of its message.
     operations
-        What its upgrade does, in words.
+        What its upgrade does to tables, columns, views and rows, in words.
+    others
+        What it does to keys, defaults, grants and descriptions.
     """
 
     section: str
@@ -50,6 +52,7 @@ class Migration:
     revision: str
     title: str
     operations: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
 
 

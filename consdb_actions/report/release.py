@@ -112,6 +112,7 @@ def _migration(migration: Migration) -> dict[str, Any]:
         "title": migration.title,
         "path": migration.path,
         "operations": list(migration.operations),
+        "other_operations": list(migration.others),
     }
 
 

@@ -14,8 +14,8 @@ _LIMIT = 120_000
 """Characters; GitHub takes 125,000 for the notes of a release."""
 _LINES = 200
 """Lines of each list."""
-_OPEN = 12
-"""Operations of a migration that are not folded."""
+_OPEN = 3
+"""Changes of keys and the like that are not folded."""
 
 
 def extent(notes: ReleaseNotes) -> str:
@@ -126,14 +126,24 @@ def _migrations(notes: ReleaseNotes) -> Iterator[str]:
         for migration in migrations:
             head = f"**{escape(section)}**: {escape(migration.title or migration.path)}"
             head += f" ({code(migration.revision)})" if migration.revision else ""
-            body = bullets(prose(words) for words in migration.operations)
-            count = len(migration.operations)
-            if count > _OPEN:
-                body = details(_count(count, "operation"), body)
-            yield f"{head}\n\n{body}" if body else head
+            yield "\n\n".join([head, *_operations(migration)])
     if notes.contents.changed:
         lines = [f"{code(path)} was {how}" for path, how in notes.contents.changed]
         yield f"⚠️ Migrations of earlier releases are not what they were:\n\n{bullets(lines)}"
+
+
+def _operations(migration: Migration) -> Iterator[str]:
+    """Write what a migration does; many changes of keys and the like are folded."""
+    shown, folded = list(migration.operations), list(migration.others)
+    if len(folded) <= _OPEN:
+        shown, folded = shown + folded, []
+    if shown:
+        yield bullets(prose(words) for words in shown)
+    if folded:
+        yield details(
+            f"{len(folded)} changes of keys, defaults, grants or descriptions",
+            bullets(prose(words) for words in folded),
+        )
 
 
 def _pulls(pulls: tuple[PullRequest, ...]) -> str:

@@ -32,9 +32,8 @@ def upgrade() -> None:
 
 
 def told(body: str, message: str = "change") -> tuple[str, ...]:
-    return read_revision(
-        HEAD.format(message=message) + textwrap.indent(textwrap.dedent(body), "    ")
-    ).operations
+    revision = read_revision(HEAD.format(message=message) + textwrap.indent(textwrap.dedent(body), "    "))
+    return (*revision.operations, *revision.others)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +149,18 @@ def test_a_loop_over_names_is_followed() -> None:
     assert told(body) == ("write rows of 2 tables: t, u", "make t.a not null", "make u.a not null")
 
 
+def test_what_readers_notice_stands_apart() -> None:
+    body = """
+    op.create_unique_constraint("un", "t", ["a"])
+    op.alter_column("t", "a", nullable=False)
+    op.drop_column("t", "b")
+    op.execute("GRANT SELECT ON s.t TO usdf")
+    """
+    revision = read_revision(HEAD.format(message="x") + textwrap.indent(textwrap.dedent(body), "    "))
+    assert revision.operations == ("drop column t.b",)
+    assert revision.others == ("add unique un to t (a)", "make t.a not null", "grant SELECT on t to usdf")
+
+
 def test_head_of_a_revision() -> None:
     revision = read_revision(HEAD.format(message="add the pointing") + "    pass\n")
     assert revision == Revision("0123456789ab", "add the pointing", ())
@@ -162,6 +173,7 @@ def test_s2_a_file_that_is_no_python(text: str) -> None:
     revision = read_revision(text)
     assert revision.id == ""
     assert len(revision.operations) <= 1
+    assert revision.others == ()
 
 
 def test_s2_nothing_is_run(tmp_path: Path) -> None:
@@ -206,5 +218,6 @@ def test_every_revision_of_the_tree_is_told_whole() -> None:
     for file in files:
         revision = read_revision(file.read_text(encoding="utf-8"))
         assert file.name.startswith(revision.id)
-        assert revision.operations
-        assert not [words for words in revision.operations if "(line " in words], file
+        words = (*revision.operations, *revision.others)
+        assert words
+        assert not [item for item in words if "(line " in item], file

@@ -24,17 +24,18 @@ CONTENTS = Contents(
     ),
     migrations=(
         Migration(
-            "lsstcam",
-            "alembic/lsstcam/versions/a.py",
-            "aaaa",
-            "second",
+            *("lsstcam", "alembic/lsstcam/versions/a.py", "aaaa", "second"),
             ("add column t.b (text)",),
+            ("make t.b not null",),
             ("bbbb",),
         ),
         Migration(
-            "lsstcam", "alembic/lsstcam/versions/b.py", "bbbb", "first", ("add column t.a (text)",), ("0000",)
+            *("lsstcam", "alembic/lsstcam/versions/b.py", "bbbb", "first"),
+            ("add column t.a (text)",),
+            tuple(f"describe t.{column}" for column in "abcd"),
+            ("0000",),
         ),
-        Migration("latiss", "alembic/latiss/versions/c.py", "cccc", "other", (), ("0000",)),
+        Migration("latiss", "alembic/latiss/versions/c.py", "cccc", "other", (), (), ("0000",)),
     ),
     changed=(("alembic/latiss/versions/old.py", "changed"),),
 )
@@ -74,9 +75,20 @@ NOTES = """\
 
 - add column t.a (text)
 
+<details>
+<summary>4 changes of keys, defaults, grants or descriptions</summary>
+
+- describe t.a
+- describe t.b
+- describe t.c
+- describe t.d
+
+</details>
+
 **lsstcam**: second (`aaaa`)
 
 - add column t.b (text)
+- make t.b not null
 
 ⚠️ Migrations of earlier releases are not what they were:
 

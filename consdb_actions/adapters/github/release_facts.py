@@ -272,7 +272,15 @@ class ReleaseReader:
             revision = read_revision(contents.blob(after[path]).decode("utf-8", "replace"))
             section = path.rsplit("/", 3)[-3] if path.count("/") >= 2 else ""
             added.append(
-                Migration(section, path, revision.id, revision.title, revision.operations, revision.down)
+                Migration(
+                    section,
+                    path,
+                    revision.id,
+                    revision.title,
+                    revision.operations,
+                    revision.others,
+                    revision.down,
+                )
             )
         changed = [
             (path, "changed" if path in after else "removed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Deed", "sentences"]
+__all__ = ["UNSEEN", "Deed", "sentences"]
 
 _MANY = {
     "add column": "add {count} columns to {table}",
@@ -37,6 +37,14 @@ _MANY = {
 _WHOLE = {"drop column", "rename column", "rename table", "drop view", "remove"}
 """Kinds of which everything is named: readers of the database must know."""
 _MOST = 30
+
+UNSEEN = {
+    *("add constraint", "drop constraint", "rename constraint", "validate constraint"),
+    *("create index", "drop index", "rename index", "sequence"),
+    *("nullable", "not null", "set default", "drop default"),
+    *("describe column", "describe table", "grant", "revoke"),
+}
+"""Kinds that who only reads the database does not notice."""
 
 
 @dataclass(frozen=True, slots=True)

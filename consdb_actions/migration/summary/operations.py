@@ -94,8 +94,10 @@ def _deeds(op: Any) -> Iterator[Deed]:
             yield Deed("create index", table, str(op.index_name), describe(op))
         case ops.DropIndexOp():
             yield Deed("drop index", "", str(op.index_name), describe(op))
+        case ops.CreateTableOp():
+            yield Deed("create table", table, table, describe(op))
         case _:
-            yield Deed("other", table, table, describe(op))
+            yield Deed("drop table", table, table, describe(op))
 
 
 def _changes(op: ops.AlterColumnOp, table: str) -> Iterator[Deed]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from consdb_actions.migration.summary.deeds import Deed, sentences
+from consdb_actions.migration.summary.deeds import UNSEEN, Deed, sentences
 from consdb_actions.migration.summary.literals import UnknownValueError, arguments, value
 from consdb_actions.migration.summary.operations import CALLS, deeds_of_call
 from consdb_actions.migration.summary.sql import deeds_of_sql
@@ -34,12 +34,15 @@ class Revision:
     title
         The first line of its message.
     operations
-        What its upgrade does, in words.
+        What its upgrade does to tables, columns, views and rows, in words.
+    others
+        What it does to keys, defaults, grants and descriptions.
     """
 
     id: str
     title: str
     operations: tuple[str, ...]
+    others: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
 
 
@@ -69,9 +72,13 @@ def read_revision(text: str) -> Revision:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Revision("", "", ("what it does cannot be read from its file",))
     down = names.get("down_revision") or ()
-    follows = tuple(map(str, down)) if isinstance(down, list) else (str(down),)
+    told = tuple(_without_echoes(deeds))
     return Revision(
-        str(names.get("revision") or ""), message, sentences(_without_echoes(deeds)), follows if down else ()
+        str(names.get("revision") or ""),
+        message,
+        sentences(deed for deed in told if deed.kind not in UNSEEN),
+        sentences(deed for deed in told if deed.kind in UNSEEN),
+        tuple(map(str, down)) if isinstance(down, list | tuple) else (str(down),),
     )
 
 

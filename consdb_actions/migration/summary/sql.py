@@ -58,7 +58,8 @@ def _deeds(action: act.Action, line: int) -> Iterator[Deed]:
         case act.CreateTable(temporary=False):
             count = len(action.columns)
             size = f" with {count} column{'s' if count != 1 else ''}" if action.known else ""
-            yield _plain(f"create table {action.table.name}{size}")
+            name = action.table.name
+            yield Deed("create table", name, name, f"create table {name}{size}")
         case act.AddColumn():
             column, table = action.column, action.table.name
             null = "" if column.nullable else " not null"
@@ -115,7 +116,8 @@ def _deeds(action: act.Action, line: int) -> Iterator[Deed]:
         case act.DropSchema():
             yield _plain(f"drop schema {action.name}")
         case act.CreateOther():
-            yield _plain(f"create sequence {action.name.name}")
+            name = action.name.name
+            yield Deed("sequence", "", name, f"create sequence {name}")
         case act.SetVariable() | act.Transaction() | act.CreateTable():
             return
         case _:
@@ -151,8 +153,10 @@ def _dropped(action: act.DropRelation) -> Deed:
             return Deed(f"drop {action.kind}", "", name, f"drop {action.kind} {name}")
         case "matview":
             return _plain(f"drop materialized view {name}")
+        case "sequence":
+            return Deed("sequence", "", name, f"drop sequence {name}")
         case kind:
-            return _plain(f"drop {kind} {name}")
+            return Deed(f"drop {kind}", name, name, f"drop {kind} {name}")
 
 
 def _renamed(action: act.Rename) -> Deed:
