@@ -15,7 +15,7 @@ from hypothesis import settings
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.errors import InputError
 
-pytest_plugins = ["tests.support.github.plugin", "tests.support.registry"]
+pytest_plugins = ["tests.support.github.plugin", "tests.support.goldens", "tests.support.registry"]
 
 # A test must neither find a live token nor take the CI runner that it may run on for its own, nor follow
 # somebody's connection settings. Removed at import, before anything can read them.
