@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from consdb_actions.deploy.components import Values, short_names, slots
 from consdb_actions.deploy.policy import DeployPolicy, Stage
 from consdb_actions.deploy.tags import Tag, read_tag
 
-__all__ = ["Waiting", "waiting_before"]
+__all__ = ["Waiting", "waiting_before", "waiting_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +82,15 @@ def waiting_before(
         if not (earlier.any_of and len(unfinished) < len(waiting)):
             found += unfinished
     return tuple(found)
+
+
+def waiting_words(waiting: Iterable[Waiting]) -> str:
+    """Say who waits with what, such as ``base and summit have pq 26.5.1``."""
+    by_words: dict[str, list[str]] = {}
+    for item in waiting:
+        by_words.setdefault(item.words, []).append(item.environment)
+    words = []
+    for what, names in by_words.items():
+        who = f"{', '.join(names[:-1])} and {names[-1]} have" if len(names) > 1 else f"{names[0]} has"
+        words.append(f"{who} {what}")
+    return "; ".join(words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consdb_actions.deploy.model import Plan, Refusal, Request
-from consdb_actions.deploy.order import Waiting
+from consdb_actions.deploy.order import Waiting, waiting_words
 from consdb_actions.deploy.policy import DeployPolicy, Stage
 from consdb_actions.deploy.tags import Kind
 
@@ -50,9 +50,7 @@ def refused_order(request: Request, stage: Stage, waiting: tuple[Waiting, ...]) 
         Refusal(
             "R6",
             f"{stage.name} comes after {first.stage}, and {first.stage} is not finished: "
-            + "; ".join(
-                f"{item.environment} has {item.words}" for item in waiting if item.stage == first.stage
-            ),
+            + waiting_words(item for item in waiting if item.stage == first.stage),
             f"Deploy {first.stage} first (--stage {first.stage}); or go past it with --force-order, which is "
             "written into the pull request.",
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consdb_actions.deploy.model import Plan
+from consdb_actions.deploy.order import waiting_words
 from consdb_actions.proposal import Action
 from consdb_actions.report.deploy_pull import changes_table
 from consdb_actions.report.markdown import code, escape, printable, prose
@@ -99,8 +100,7 @@ def render_text(shown: Shown) -> str:
         if plan.waived:
             lines.append(f"  R5 is waived at {', '.join(plan.waived)} until {plan.request.waive_until}")
         if plan.waiting and plan.request.force_order:
-            behind = "; ".join(f"{item.environment} has {item.words}" for item in plan.waiting)
-            lines.append(f"  R6 is passed: {behind}")
+            lines.append(f"  R6 is passed: {waiting_words(plan.waiting)}")
     where = (
         f": {shown.url}"
         if shown.url

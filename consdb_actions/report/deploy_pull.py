@@ -9,6 +9,7 @@ from consdb_actions.deploy.components import short_names
 from consdb_actions.deploy.history import waiver_trailer
 from consdb_actions.deploy.holds import Holds
 from consdb_actions.deploy.model import Left, Plan
+from consdb_actions.deploy.order import waiting_words
 from consdb_actions.deploy.tags import Kind, branch_tag
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, prose, table
 from consdb_actions.report.release_notes import extent
@@ -65,54 +66,56 @@ def pull_body(plan: Plan, holds: Holds, digests: Mapping[tuple[str, str], str]) 
     blocks += _holds(plan, holds)
     if lines := _left(plan):
         blocks.append(f"### Stays behind\n\n{bullets(lines)}")
-    blocks.append("### Before merging\n\n" + bullets(f"[ ] {line}" for line in _checks(plan, holds)))
+    title, checks = _checks(plan, holds)
+    blocks.append(f"### {title}\n\n" + bullets(f"[ ] {line}" for line in checks))
     if digests:
         lines = [f"{code(f'{image}:{tag}')} {code(digest[:19])}" for (image, tag), digest in digests.items()]
         blocks.append(details("Images, as the registry has them", bullets(lines)))
-    blocks.append("<sub>Written by consdb-actions from the difference. What you write outside stays.</sub>")
+    blocks.append(
+        "<sub>Made by consdb-actions from the difference. What you write above or below stays.</sub>"
+    )
     return fit(blocks, "*{count} more parts did not fit.*", limit=60_000)
 
 
 def changes_table(plan: Plan) -> str:
     """Write the table of what changes, with components that change alike in one row."""
-    rows: dict[tuple[str, str, str, str, bool], list[str]] = {}
+    rows: dict[tuple[str, bool, str, str], list[Change]] = {}
     for change in plan.changes:
-        key = (change.environment, change.what, change.old, change.new, change.enabled)
-        rows.setdefault(key, []).append(change.component)
-    everything = plan.components
+        key = (change.environment, change.what == PULL_POLICY, change.old, change.new)
+        rows.setdefault(key, []).append(change)
     return table(
         ("Environment", "Component", "From", "To"),
         (
             (
                 escape(name),
-                _component(what, parts, everything) + ("" if enabled else " (disabled)"),
-                _value(old, what),
-                _value(new, what) + _back(plan, old, new, what),
+                escape(", ".join(_components(changes))),
+                _value(old, policy=policy),
+                _value(new, policy=policy) + (" (goes back)" if not policy and changes[0].goes_back else ""),
             )
-            for (name, what, old, new, enabled), parts in rows.items()
+            for (name, policy, old, new), changes in rows.items()
         ),
     )
 
 
-def _component(what: str, parts: list[str], everything: Iterable[str]) -> str:
-    """Name components in a row."""
-    if what == PULL_POLICY:
-        return f"{escape(', '.join(parts))}, pull policy"
-    names = short_names(parts, everything)
-    if names == ["hinfo"]:
-        return escape(f"hinfo ({', '.join(part.removeprefix('hinfo.') for part in parts)})")
-    return escape(", ".join(names))
+def _components(changes: list[Change]) -> list[str]:
+    """Name the components of a row, instruments by name."""
+    words: dict[str, None] = {}
+    for change in changes:
+        kind, _, instrument = change.component.partition(".")
+        if change.what == PULL_POLICY:
+            words[f"{change.component}, pull policy"] = None
+        elif instrument:
+            same = [c for c in changes if c.component.startswith(f"{kind}.") and c.enabled == change.enabled]
+            names = ", ".join(c.component.partition(".")[2] for c in same)
+            words[f"{kind} ({names}{'' if change.enabled else '; disabled'})"] = None
+        else:
+            words["datalink URL" if change.what == "datalink" else change.component] = None
+    return list(words)
 
 
-def _value(value: str, what: str) -> str:
-    """Write a tag or a policy; an empty one is the chart's."""
-    return code(value, in_table=True) if value else ("chart's default" if what == PULL_POLICY else "none")
-
-
-def _back(plan: Plan, old: str, new: str, what: str) -> str:
-    """Say that a tag goes back."""
-    change = Change("", "", what, old, new)
-    return " (goes back)" if what != PULL_POLICY and change.goes_back else ""
+def _value(value: str, *, policy: bool) -> str:
+    """Write a tag or a pull policy; an empty policy is the chart's."""
+    return code(value, in_table=True) if value else ("the chart's default" if policy else "none")
 
 
 def _warnings(plan: Plan) -> list[str]:
@@ -124,8 +127,8 @@ def _warnings(plan: Plan) -> list[str]:
             f"**{request.waive_until}**; after that day the drift report counts it as an error."
         )
     if plan.waiting:
-        behind = "; ".join(f"{escape(item.environment)} has {prose(item.words)}" for item in plan.waiting)
         stages = _and(dict.fromkeys(escape(item.stage) for item in plan.waiting))
+        behind = prose(waiting_words(plan.waiting))
         lines.append(f"This goes ahead of {stages}, asked for with `--force-order`: {behind}.")
     return ["> [!WARNING]\n" + "\n>\n".join(f"> {line}" for line in lines)] if lines else []
 
@@ -136,16 +139,16 @@ def _holds(plan: Plan, holds: Holds) -> list[str]:
     if not tag.is_fixed:
         branch = branch_tag(tag)
         where = f"the branch [{escape(branch)}]({url}/tree/{branch})" if branch else code(tag.text)
-        return [f"This is a test of {where}, and no release. The release that follows replaces it here."]
+        return [f"This is a test of {where}, and no release."]
     head = f"### What {escape(tag.text)} brings"
     if not holds.since or holds.problem:
         why = prose(holds.problem or "it replaces no earlier release") + "."
         return [head, f"Not shown: {why}"]
-    link = f"[{escape(holds.since)} … {escape(tag.text)}]({url}/compare/{holds.since}...{tag.text})"
+    link = f"[all changes]({url}/compare/{holds.since}...{tag.text})"
     if holds.notes is None:
         files = [code(path.rpartition("/")[2].removesuffix(".yaml")) for path in holds.schemas]
-        changed = f"Schemas changed: {', '.join(files)}." if files else "No schema of ConsDB changed."
-        return [head, f"{changed} Everything: {link}."]
+        changed = f"changes of {', '.join(files)}" if files else "no schema of ConsDB changed"
+        return [head, f"Since {escape(holds.since)}: {changed} ({link})."]
     words = extent(holds.notes)
     blocks = [head, f"{words[0].upper()}{words[1:]} ({link})."]
     operations = sum(len(m.operations) or 1 for _, ms in holds.notes.sections for m in ms)
@@ -169,43 +172,56 @@ def _holds(plan: Plan, holds: Holds) -> list[str]:
 
 
 def _left(plan: Plan) -> list[str]:
-    """Say what does not run the tag afterwards."""
+    """Say what does not run the tag afterwards; a test says nothing about where it does not run."""
     lines = []
     for later in (False, True):
         places: dict[str, list[Left]] = {}
         for item in plan.left:
-            if item.later is later:
+            if item.later is later and (plan.request.tag.is_fixed or not later):
                 places.setdefault(item.environment, []).append(item)
+        by_words: dict[str, list[str]] = {}
         for name, items in places.items():
-            by_tag: dict[str, list[str]] = {}
-            for item in items:
-                by_tag.setdefault(item.tag, []).append(item.component)
-            everything = [item.component for item in items]
-            words = ", ".join(
-                f"{escape(', '.join(short_names(parts, everything)))} {code(tag) if tag else 'without a tag'}"
-                for tag, parts in by_tag.items()
-            )
-            lines.append(f"{escape(name)}: {words}" + (" (its turn comes later)" if later else ""))
+            by_words.setdefault(_running(items), []).append(escape(name))
+        start = "Still to come: " if later else ""
+        lines += [f"{start}{_and(names)}, at {words}" for words, names in by_words.items()]
     return lines
 
 
-def _checks(plan: Plan, holds: Holds) -> list[str]:
-    """List what the reviewer looks at."""
+def _running(items: list[Left]) -> str:
+    """Say what components run."""
+    by_tag: dict[str, list[str]] = {}
+    for item in items:
+        by_tag.setdefault(item.tag, []).append(item.component)
+    everything = [item.component for item in items]
+    return ", ".join(
+        f"{code(tag) if tag else 'no tag'} ({escape(', '.join(short_names(parts, everything)))})"
+        for tag, parts in by_tag.items()
+    )
+
+
+def _checks(plan: Plan, holds: Holds) -> tuple[str, list[str]]:
+    """List what the reviewer looks at, under its heading."""
     places = _and(escape(name) for name in dict.fromkeys(change.environment for change in plan.changes))
+    app = code(plan.request.app)
+    if not plan.request.tag.is_fixed:
+        lines = [
+            f"Argo CD's target revision of {app} at {places} is this branch while the test lasts",
+            "The pods are healthy, and their logs show no errors",
+            "The release that follows is put here by the same command, with its tag",
+        ]
+        if plan.request.tag.kind is Kind.MAIN:
+            lines.append("`main` is meant: it changes without anybody deploying it")
+        return "For the test", lines
     lines = []
     if holds.notes is not None and holds.notes.sections:
         sections = _and(code(section) for section, _ in holds.notes.sections)
-        lines.append(f"The databases of {places} have the migrations of {sections}")
-    if not plan.request.tag.is_fixed:
-        lines.append("Argo CD's target revision points at this branch for the test, and back at the end")
-    if plan.request.tag.kind is Kind.MAIN:
-        lines.append("`main` is meant: it changes without anybody deploying it")
-    lines.append(f"Argo CD shows {code(plan.request.app)} at {places} synced and healthy after the merge")
-    if plan.request.app == "consdb" and any(change.component == "pq" for change in plan.changes):
-        lines.append("pqserver answers queries there")
+        lines.append(f"Before the merge, the databases of {places} have the migrations of {sections}")
+    lines.append(f"After the merge, {app} at {places} is synced and healthy in Argo CD")
+    if any(change.component == "pq" for change in plan.changes):
+        lines.append("pqserver answers a query there")
     if plan.request.app == "consdbtap":
-        lines.append("A TAP query sees the new columns")
-    return lines
+        lines.append("TAP shows the columns that are new")
+    return "Checks", lines
 
 
 def _and(words: Iterable[str]) -> str:

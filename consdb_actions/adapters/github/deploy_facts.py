@@ -37,7 +37,7 @@ class DeployReader:
 
     def tags(self, repository: str, prefix: str = "") -> tuple[str, ...]:
         """Return the names of all tags that begin so."""
-        refs = self._github.items(f"/repos/{repository}/git/matching-refs/tags/{quoted(prefix)}")
+        refs = self._github.get(f"/repos/{repository}/git/matching-refs/tags/{quoted(prefix)}")
         return tuple(ref["ref"].removeprefix("refs/tags/") for ref in refs)
 
     def has_datalink(self, repository: str, tag: str) -> bool:

@@ -1,0 +1,61 @@
+"""Runs of the program at a site, as the tests of whole deployments need them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from consdb_actions.adapters.github import connect
+from consdb_actions.adapters.registry import Registry
+from consdb_actions.commands.deploy_run import Asked, Deployer
+from consdb_actions.config import DEFAULT_CONFIG
+from consdb_actions.deploy.policy import DeployPolicy
+from consdb_actions.deploy.tags import read_tag
+from consdb_actions.release.policy import ReleasePolicy
+from consdb_actions.report.deploy import Shown
+from tests.support.github import GitHubDouble, TestClock
+from tests.support.phalanx import TOKEN, Site
+
+__all__ = ["TODAY", "MakeSite", "deploy"]
+
+TODAY = date(2026, 6, 10)
+
+MakeSite = Callable[..., tuple[Site, GitHubDouble]]
+
+
+def deploy(
+    site: Site,
+    double: GitHubDouble,
+    *,
+    write: bool = True,
+    policy: DeployPolicy | None = None,
+    tag: str = "26.6.2",
+    **values: Any,
+) -> Shown:
+    """Plan or open a deployment once."""
+    where = {} if values.keys() & {"stage", "environments", "repin"} else {"stage": "test-stands"}
+    asked = Asked(
+        **{
+            "app": "consdb",
+            "today": TODAY,
+            "tag": None if values.get("repin") else read_tag(tag),
+            "ticket": "" if values.get("repin") else "DM-1",
+            **where,
+            **values,
+        }
+    )
+    github = connect(TOKEN, double.url, clock=TestClock(), timeout=1)
+    try:
+        assert site.registry is not None
+        with Registry(site.registry.url, clock=TestClock(), timeout=1) as registry:
+            deployer = Deployer(
+                github,
+                registry,
+                policy or DeployPolicy(labels=("consdb",)),
+                ReleasePolicy(),
+                DEFAULT_CONFIG.ticket_patterns,
+            )
+            return deployer.run(asked, write=write)
+    finally:
+        github.close()
