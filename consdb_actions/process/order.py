@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from consdb_actions.process.finding import Finding, listed
-from consdb_actions.process.steps import BY_ID, MERGE, STEPS, Step, predecessors
+from consdb_actions.process.steps import BY_ID, MERGE, Scope, Step
 
 __all__ = ["Disorder", "duration", "order_of"]
 
@@ -31,7 +31,7 @@ class Disorder:
     still: bool
 
 
-def order_of(step: Step, findings: Mapping[str, Finding], applicable: frozenset[str]) -> tuple[Disorder, ...]:
+def order_of(step: Step, findings: Mapping[str, Finding], scope: Scope) -> tuple[Disorder, ...]:
     """Say what should have been done before a step that is done, and was not.
 
     Only what is certain is said: a step whose moment is not known was not done at a wrong one.
@@ -42,8 +42,8 @@ def order_of(step: Step, findings: Mapping[str, Finding], applicable: frozenset[
         A step that is done.
     findings
         What the evidence says about every step that applies.
-    applicable
-        Ids of the steps that apply.
+    scope
+        The steps of the change.
 
     Returns
     -------
@@ -51,10 +51,7 @@ def order_of(step: Step, findings: Mapping[str, Finding], applicable: frozenset[
         None when the order was right. The merge in sdm_schemas is held
         against all steps before it, any other step against those right before it.
     """
-    names = predecessors(step, applicable)
-    if step.id == MERGE:
-        ids = [item.id for item in STEPS]
-        names = tuple(name for name in ids[: ids.index(MERGE)] if name in applicable)
+    names = scope.before_merge if step.id == MERGE else scope.before(step)
     at = findings[step.id].at
     missing: list[str] = []
     unattested: list[str] = []

@@ -18,7 +18,7 @@ from consdb_actions.process.finding import Evidence, Finding
 from consdb_actions.process.memory import Binding
 from consdb_actions.process.order import Disorder, order_of
 from consdb_actions.process.roster import owner_names
-from consdb_actions.process.steps import MERGE, STEPS, Route, Step, predecessors
+from consdb_actions.process.steps import STEPS, Route, Scope, Step
 
 __all__ = ["Progress", "Standing", "StepState", "progress_of", "routes_of"]
 
@@ -93,8 +93,8 @@ class Progress:
     ----------
     applicable
         Whether a schema is changed at all.
-    routes
-        The routes that it takes, by the sources of its schemas.
+    scope
+        The routes that it takes, by the sources of its schemas, and the steps that apply.
     steps
         Every step, in the order of the process.
     listening
@@ -102,7 +102,7 @@ class Progress:
     """
 
     applicable: bool
-    routes: tuple[Route, ...]
+    scope: Scope
     steps: tuple[StepState, ...]
     listening: Listening
 
@@ -113,19 +113,17 @@ class Progress:
     @property
     def before_merge(self) -> tuple[StepState, ...]:
         """The steps that apply and must be done before the merge in sdm_schemas (rule P3)."""
-        last = next(index for index, item in enumerate(self.steps) if item.step.id == MERGE)
-        return tuple(item for item in self.steps[:last] if item.standing is not Standing.NOT_APPLICABLE)
+        return tuple(self.state(name) for name in self.scope.before_merge)
 
     @property
     def actionable(self) -> tuple[StepState, ...]:
         """The steps that somebody can go on with now, in the order of the process."""
         wanted = (Standing.NEXT, Standing.STALE)
-        states = {item.step.id: item for item in self.steps}
         return tuple(
             item
             for item in self.steps
             if item.standing in wanted
-            and not any(states[name].open for name in predecessors(item.step, _applying(self.steps)))
+            and not any(self.state(name).open for name in self.scope.before(item.step))
         )
 
     @property
@@ -156,14 +154,14 @@ def progress_of(facts: Facts) -> Progress:
     """
     routes = routes_of(facts)
     reasons = {step.id: _why_not(facts, step, routes) for step in STEPS}
-    applicable = frozenset(step.id for step in STEPS if not reasons[step.id])
-    listening = listen(facts, applicable)
+    scope = Scope(routes, frozenset(step.id for step in STEPS if not reasons[step.id]))
+    listening = listen(facts, scope.ids)
     now = present_binding(facts)
     current = DERIVED["generate"](facts).done
     findings: dict[str, Finding] = {}
     chosen: dict[str, Attestation] = {}
     for step in STEPS:
-        if step.id not in applicable:
+        if step.id not in scope.ids:
             continue
         if not step.attested:
             findings[step.id] = DERIVED[step.id](facts)
@@ -175,16 +173,10 @@ def progress_of(facts: Facts) -> Progress:
         findings[step.id] = _attested(facts, step, listening, chosen.get(step.id), bool(valid), now)
     return Progress(
         bool(facts.schemas),
-        routes,
-        tuple(
-            _state(facts, step, reasons[step.id], findings, applicable, chosen.get(step.id)) for step in STEPS
-        ),
+        scope,
+        tuple(_state(facts, step, reasons[step.id], findings, scope, chosen.get(step.id)) for step in STEPS),
         listening,
     )
-
-
-def _applying(steps: tuple[StepState, ...]) -> frozenset[str]:
-    return frozenset(item.step.id for item in steps if item.standing is not Standing.NOT_APPLICABLE)
 
 
 def _why_not(facts: Facts, step: Step, routes: tuple[Route, ...]) -> str:
@@ -256,7 +248,7 @@ def _state(
     step: Step,
     reason: str,
     findings: dict[str, Finding],
-    applicable: frozenset[str],
+    scope: Scope,
     said: Attestation | None,
 ) -> StepState:
     """Put the finding on a step beside those on the steps that come before."""
@@ -264,13 +256,13 @@ def _state(
         return StepState(step, Standing.NOT_APPLICABLE, words=reason)
     finding = findings[step.id]
     owner, people = owner_names(facts, step)
-    before = [item for item in predecessors(step, applicable) if not findings[item].done]
+    before = [item for item in scope.before(step) if not findings[item].done]
     order: tuple[Disorder, ...] = ()
     since = None
     if finding.unknown:
         standing = Standing.UNKNOWN
     elif finding.done:
-        order = order_of(step, findings, applicable)
+        order = order_of(step, findings, scope)
         standing = Standing.OUT_OF_ORDER if order else Standing.DONE
     elif finding.stale:
         standing = Standing.STALE
@@ -279,7 +271,7 @@ def _state(
         standing = Standing.WAITING
     else:
         standing = Standing.NEXT
-        since = _since(facts, step, findings, applicable)
+        since = _since(facts, step, findings, scope)
     # What waits for others has nothing to say yet, unless something of it is there already.
     silent = standing is Standing.WAITING and not step.attested and not finding.evidence
     return StepState(
@@ -299,7 +291,7 @@ def _state(
     )
 
 
-def _since(facts: Facts, step: Step, findings: dict[str, Finding], applicable: frozenset[str]) -> datetime:
+def _since(facts: Facts, step: Step, findings: dict[str, Finding], scope: Scope) -> datetime:
     """Return since when everything before a step has been done."""
-    known = [findings[item].at for item in predecessors(step, applicable)]
+    known = [findings[item].at for item in scope.before(step)]
     return max((moment for moment in known if moment is not None), default=facts.pull.created_at)

@@ -5,7 +5,6 @@ They are the nine steps of ConsDB's process over four repositories, cut where th
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,8 +16,8 @@ __all__ = [
     "STEPS",
     "Proof",
     "Route",
+    "Scope",
     "Step",
-    "predecessors",
     "step_words",
 ]
 
@@ -252,29 +251,40 @@ def step_words() -> dict[str, Step]:
     return dict(_BY_WORD)
 
 
-def predecessors(step: Step, applicable: Collection[str]) -> tuple[str, ...]:
-    """List the applicable steps that must come right before a step.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The steps of one change.
 
-    Parameters
+    Attributes
     ----------
-    step
-        The step.
-    applicable
-        Ids of the steps that apply to the change.
-
-    Returns
-    -------
-    tuple of str
-        Their ids, in the order of `STEPS`. A step that does not apply is replaced by its own predecessors.
+    routes
+        The routes that it takes.
+    ids
+        Ids of the steps that apply.
     """
-    found: set[str] = set()
 
-    def walk(ids: tuple[str, ...]) -> None:
-        for identifier in ids:
-            if identifier in applicable:
-                found.add(identifier)
-            else:
-                walk(BY_ID[identifier].after)
+    routes: tuple[Route, ...]
+    ids: frozenset[str]
 
-    walk(step.after)
-    return tuple(item.id for item in STEPS if item.id in found)
+    def before(self, step: Step) -> tuple[str, ...]:
+        """List the applicable steps that must come right before a step, in the order of `STEPS`.
+
+        A step that does not apply is replaced by its own predecessors; one of another route is left out.
+        """
+        found: set[str] = set()
+
+        def walk(ids: tuple[str, ...]) -> None:
+            for identifier in ids:
+                if identifier in self.ids:
+                    found.add(identifier)
+                elif set(BY_ID[identifier].routes) & set(self.routes):
+                    walk(BY_ID[identifier].after)
+
+        walk(step.after)
+        return tuple(item.id for item in STEPS if item.id in found)
+
+    @property
+    def before_merge(self) -> tuple[str, ...]:
+        """List the applicable steps that must come before the merge in sdm_schemas (rule P3)."""
+        ids = [step.id for step in STEPS]
+        return tuple(name for name in ids[: ids.index(MERGE)] if name in self.ids)

@@ -118,7 +118,7 @@ def render_json(facts: Facts, progress: Progress) -> dict[str, Any]:
         "url": facts.pull.url,
         "head": facts.pull.head,
         "applicable": progress.applicable,
-        "routes": [route.value for route in progress.routes],
+        "routes": [route.value for route in progress.scope.routes],
         "state": verdict.state,
         "description": verdict.description,
         "ready": verdict.ready,
