@@ -26,6 +26,7 @@ from pathlib import Path
 
 from consdb_actions.adapters.autogenerate.engine import Engine
 from consdb_actions.adapters.autogenerate.replay import replay, run_source
+from consdb_actions.adapters.autogenerate.states import make_described, make_replayed
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.felis import load_schema
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
@@ -168,8 +169,12 @@ def described(engine: Engine, section: Section, path: Path, database: str) -> Sn
     name = f"{database}_file"
     engine.server.create_database(name)
     try:
-        before = engine.replayed(database, section, section.revisions()[:-1])
-        return engine.wanted(name, section, load_schema(path), before).database.catalog
+        before = make_replayed(engine.server, database, section, section.revisions()[:-1])
+        loaded = load_schema(path)
+        made = make_described(
+            engine.server, name, section, loaded, before, config=engine.config, shadow=engine.shadow
+        )
+        return made.database.catalog
     finally:
         engine.server.drop_database(name)
 

@@ -9,6 +9,7 @@ from alembic.script import Script
 from psycopg.sql import SQL, Identifier
 
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated
+from consdb_actions.adapters.autogenerate.states import decide_names, make_described, make_replayed
 from consdb_actions.adapters.felis import LoadedSchema
 from consdb_actions.adapters.postgres_given import given_address
 from consdb_actions.adapters.postgres_sql import connect, words
@@ -57,9 +58,11 @@ def check_revision(
     engine.server.create_database(described)
     try:
         engine.progress(section.name, "replaying its history")
-        before = engine.replayed(database, section, _ancestors(section, script))
-        wanted = engine.wanted(described, section, loaded, before)
-        decisions, sides = engine.decide(before, wanted, loaded, path, None, declared, "drop-add")
+        before = make_replayed(engine.server, database, section, _ancestors(section, script))
+        wanted = make_described(
+            engine.server, described, section, loaded, before, config=engine.config, shadow=engine.shadow
+        )
+        decisions, sides = decide_names(before, wanted, loaded, path, None, declared, "drop-add")
         answers = answers_from(decisions, fills={}, on_question="proceed", repair_views=frozenset())
         losses = [(d.table, d.column) for d in decisions.drops]
         new_names = dict(answers.tables)

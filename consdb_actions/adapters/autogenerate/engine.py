@@ -2,54 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from alembic.script import Script
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.proving import Candidate, prove
-from consdb_actions.adapters.autogenerate.reflect import reflect_metadata
 from consdb_actions.adapters.autogenerate.render import Revision, file_name, render_body, render_revision
-from consdb_actions.adapters.autogenerate.replay import prepare, replay
 from consdb_actions.adapters.autogenerate.section import (
     Database,
     Draft,
     Wanted,
     draft_migration,
     plan_upgrade,
-    read_database,
     read_tables,
     views_behind,
 )
-from consdb_actions.adapters.autogenerate.target import build_metadata, create_target
+from consdb_actions.adapters.autogenerate.states import Sides, decide_names, make_described, make_replayed
 from consdb_actions.adapters.felis import LoadedSchema
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.schema_history import described_before
 from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.config import Config
 from consdb_actions.errors import ExternalError, InputError
-from consdb_actions.migration.answers import Answers, answers_from, table_facts
+from consdb_actions.migration.answers import Answers, answers_from
 from consdb_actions.migration.drift import explained_by
-from consdb_actions.migration.matching.decisions import Decisions
 from consdb_actions.migration.matching.declarations import Declarations
-from consdb_actions.migration.matching.facts import TableFacts
 from consdb_actions.migration.outcome import Check, SectionOutcome, Status
 from consdb_actions.migration.proof import Expectation
-from consdb_actions.migration.rename import decide, select
 from consdb_actions.migration.rewrite.plan import Plan
 from consdb_actions.migration.telling import asked, asked_value, decided, operations, views_behind_words
-from consdb_actions.migration.views import ViewRule
 from consdb_actions.migration.words import describe
 from consdb_actions.schema.model import Schema
 
-__all__ = ["Engine", "Generated", "Sides"]
+__all__ = ["Engine", "Generated"]
 
-Sides = tuple[Sequence[TableFacts], Sequence[TableFacts]]
 Identify = Callable[[Section, str | None, Mapping[str, str]], str]
 
 _CASTS = """
@@ -110,10 +100,12 @@ class Engine:
         self.server.create_database(database)
         self.server.create_database(described)
         try:
-            before = self.replayed(database, section)
+            before = make_replayed(self.server, database, section)
             self.progress(section.name, "reading the schema file")
-            wanted = self.wanted(described, section, loaded, before)
-            decisions, sides = self.decide(before, wanted, loaded, path, base, declared, on_question)
+            wanted = make_described(
+                self.server, described, section, loaded, before, config=self.config, shadow=self.shadow
+            )
+            decisions, sides = decide_names(before, wanted, loaded, path, base, declared, on_question)
             first = SectionOutcome(
                 section.name,
                 section.schema,
@@ -195,59 +187,6 @@ class Engine:
         finally:
             self.server.drop_database(database)
             self.server.drop_database(described)
-
-    def replayed(
-        self, database: str, section: Section, revisions: Sequence[Script] | None = None
-    ) -> Database:
-        """Make a section's history, or some of it, in an empty database, and read the result."""
-        with self.server.open_database(database) as engine:
-            with engine.begin() as connection:
-                prepare(connection, section)
-                replay(connection, section, section.revisions() if revisions is None else revisions)
-            with engine.connect() as connection:
-                return read_database(connection, section.schema)
-
-    def wanted(self, database: str, section: Section, loaded: LoadedSchema, before: Database) -> Wanted:
-        """Make what a schema file describes in an empty database, and read the result."""
-        tables = {t.name for t in loaded.schema.tables}
-        views = {
-            v.name: ViewRule(v.table, dict(v.rename))
-            for v in self.config.views
-            # A tree whose history has a table of this name keeps it as a table; a view that the database
-            # has already follows its table, whether the file lists it or not.
-            if v.table in tables
-            and v.name not in before.catalog.tables
-            and (v.name in tables or v.name in before.catalog.views)
-        }
-        metadata, columns = build_metadata(loaded, self.shadow, views)
-        with self.server.open_database(database) as engine:
-            with engine.begin() as connection:
-                create_target(connection, section, loaded, metadata, views)
-            with engine.connect() as connection:
-                made = read_database(connection, section.schema)
-
-        def reflect(names: frozenset[str]) -> sa.MetaData:
-            with self.server.open_database(database) as engine, engine.connect() as connection:
-                return reflect_metadata(connection, section.schema, names)
-
-        return Wanted(made, columns, views, self.config.grants_for(section.schema), reflect)
-
-    def decide(
-        self,
-        before: Database,
-        wanted: Wanted,
-        loaded: LoadedSchema,
-        path: Path,
-        base: Schema | None,
-        declared: Declarations,
-        on_question: Literal["fail", "drop-add"],
-    ) -> tuple[Decisions, Sides]:
-        """Decide about renames and moves between the two states."""
-        views = list(wanted.views)
-        after = table_facts(wanted.database.state, loaded.schema, views=views, ordered=True)
-        known = base or described_before(before.state, wanted.database.state, path)
-        old = table_facts(before.state, known, views=views)
-        return decide(old, after, select(declared, old, after), on_question), (old, after)
 
     def _draft(
         self,

@@ -14,8 +14,9 @@ from threading import Thread
 from typing import Literal
 
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated
-from consdb_actions.adapters.felis import prepare_felis, validate
+from consdb_actions.adapters.felis import LoadedSchema, prepare_felis, validate
 from consdb_actions.adapters.files import check_folder, write_all
+from consdb_actions.adapters.forks import in_processes, processors
 from consdb_actions.adapters.git import edited_since_default_branch
 from consdb_actions.adapters.postgres import scratch_server
 from consdb_actions.adapters.schema_files import find_schema_file
@@ -40,6 +41,7 @@ class Request:
     """What a run is asked for; see the options of ``migrations generate``.
 
     ``reports`` makes the files that tell of the outcome. They are written together with the revisions.
+    ``jobs`` is how many sections are worked on at a time; with 0, as many as there are processors.
     """
 
     tree: Tree
@@ -57,6 +59,7 @@ class Request:
     report_drift: bool = False
     prove: bool = True
     write: bool = True
+    jobs: int = 0
     reports: Callable[[RunOutcome], Mapping[Path, str]] = lambda _outcome: {}
 
 
@@ -103,10 +106,11 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
             finally:
                 loading.join()
             loaded = [validate(item.read) for item in chosen]
-            engine = Engine(server, shadow, request.tree, request.config, progress)
             created = request.created or datetime.now(UTC).replace(microsecond=0)
-            for item, schema in zip(chosen, loaded, strict=True):
-                generated[item.section.name] = engine.run(
+
+            def work(pair: tuple[Chosen, LoadedSchema], tell: Progress) -> Generated:
+                item, schema = pair
+                return Engine(server, shadow, request.tree, request.config, tell).run(
                     item.section,
                     schema,
                     item.path,
@@ -120,6 +124,10 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
                     prove=request.prove,
                     only_drift=item.only_drift,
                 )
+
+            pairs = list(zip(chosen, loaded, strict=True))
+            results = in_processes(work, pairs, request.jobs or processors(), progress)
+            generated = {item.section.name: g for item, g in zip(chosen, results, strict=True)}
             server_words, spoly = (
                 f"Postgres {server.info.version} ({server.info.source})",
                 server.info.pgsphere,
