@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-__all__ = ["Terminated", "shielded", "unwinding_on_signals"]
+__all__ = ["Terminated", "raise_terminated", "shielded", "unwinding_on_signals"]
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 _HELD_OFF = (signal.SIGINT, *_ENDING)
@@ -23,7 +23,8 @@ class Terminated(SystemExit):
         self.signum = signum
 
 
-def _raise_terminated(signum: int, _frame: FrameType | None) -> NoReturn:
+def raise_terminated(signum: int, _frame: FrameType | None) -> NoReturn:
+    """Unwind the stack: a handler for signals that ask a process to end."""
     raise Terminated(signum)
 
 
@@ -45,12 +46,12 @@ def unwinding_on_signals() -> Iterator[None]:
         return
     changed = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
     for number in changed:
-        signal.signal(number, _raise_terminated)
+        signal.signal(number, raise_terminated)
     try:
         yield
     finally:
         for number in changed:
-            if signal.getsignal(number) is _raise_terminated:
+            if signal.getsignal(number) is raise_terminated:
                 signal.signal(number, signal.SIG_DFL)
 
 

@@ -93,6 +93,13 @@ _EXIT = {"changed": 0, "unchanged": 0, "question": 1, "failed": 1}
     metavar="DIRECTORY",
     help="Write the report and copies of the new revisions there, for migrations publish.",
 )
+@option(
+    "--jobs",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Sections to work on at a time; 0, the default, is one for each processor.",
+)
 @format_option()
 @option("--dry-run", is_flag=True, help="Do everything but write the revisions.")
 def command(
@@ -115,6 +122,7 @@ def command(
     report: Path | None,
     summary: Path | None,
     result: Path | None,
+    jobs: int,
     output_format: str,
     dry_run: bool,
 ) -> int:
@@ -159,6 +167,7 @@ def command(
                 database_url=database_url,
                 report_drift=drift,
                 write=not dry_run,
+                jobs=jobs,
                 reports=reports,
             ),
             progress,

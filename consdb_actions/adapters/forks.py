@@ -1,0 +1,200 @@
+"""The same work for several items in as many processes as there are processors.
+
+The processes are copies of this one, so that nothing is imported again: that would take longer than the work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pickle
+import signal
+import struct
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe, wait
+from typing import Any, NoReturn, TypeVar, cast
+
+from consdb_actions.adapters.interrupts import raise_terminated, shielded
+from consdb_actions.errors import ExternalError
+
+__all__ = ["in_processes", "processors"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Tell = Callable[..., None]
+
+_NUMBER = struct.Struct("I")
+_SECONDS_TO_STOP = 10.0
+_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
+
+
+@dataclass(frozen=True)
+class _Worker:
+    pid: int
+    channel: Connection[Any, Any]
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def in_processes(
+    function: Callable[[Item, Tell], Result], items: Sequence[Item], jobs: int, tell: Tell
+) -> list[Result]:
+    """Call a function for each item, several at a time.
+
+    Parameters
+    ----------
+    function
+        Given an item, and what to call with words about its progress. What it returns must be picklable.
+    items
+        The items; they are begun in this order.
+    jobs
+        How many at a time; with one, everything happens in this process.
+    tell
+        Called here with what the function tells.
+
+    Returns
+    -------
+    list
+        The results, in the order of the items.
+
+    Raises
+    ------
+    Exception
+        What the function raised, for the first item for which it did. What runs then is waited for, and
+        nothing more is begun.
+    ExternalError
+        A process was killed.
+    """
+    if min(jobs, len(items)) < 2:
+        return [function(item, tell) for item in items]
+    queue, fill = os.pipe()
+    try:
+        os.write(fill, b"".join(_NUMBER.pack(number) for number in range(len(items))))
+    finally:
+        os.close(fill)
+    workers: list[_Worker] = []
+    try:
+        for _ in range(min(jobs, len(items))):
+            with shielded():
+                workers.append(_start(function, items, queue))
+        done, failed = _collect(workers, queue, tell)
+    finally:
+        os.close(queue)
+        _stop(workers)
+    if failed:
+        raise failed[min(failed)]
+    if len(done) < len(items):
+        raise ExternalError(
+            "a process that did part of the work was killed",
+            remedy="Look whether the machine ran out of memory; --jobs 1 needs the least.",
+        )
+    return [done[number] for number in range(len(items))]
+
+
+def _start(function: Callable[[Any, Tell], Any], items: Sequence[Any], queue: int) -> _Worker:
+    receive, send = Pipe(duplex=False)
+    with warnings.catch_warnings():
+        # Python warns of locks that other threads may hold; ours only draw progress, which a copy does not.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        receive.close()
+        _work(function, items, queue, send)
+    send.close()
+    return _Worker(pid, receive)
+
+
+def _work(
+    function: Callable[[Any, Tell], Any], items: Sequence[Any], queue: int, channel: Connection[Any, Any]
+) -> NoReturn:
+    """Do the work of one process, which ends here: nothing of what it was copied from may run in it."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for signum in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, raise_terminated)
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+        for number in _numbers(queue):
+            try:
+                result = function(items[number], lambda *words: channel.send(("told", 0, words)))
+            except Exception as error:
+                channel.send(("failed", number, _portable(error)))
+                break
+            else:
+                channel.send(("done", number, result))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _numbers(queue: int) -> Iterator[int]:
+    """Take numbers off the queue that all processes share."""
+    while data := os.read(queue, _NUMBER.size):
+        yield _NUMBER.unpack(data)[0]
+
+
+def _portable(error: Exception) -> Exception:
+    """Return the error in a form that can be sent; its traceback is told as a note."""
+    error.add_note("".join(traceback.format_exception(error)))
+    try:
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - what this process itself wrote
+    except Exception:  # an error of a library, with arguments of its own
+        again = None
+    return error if type(again) is type(error) else RuntimeError("".join(traceback.format_exception(error)))
+
+
+def _collect(
+    workers: Sequence[_Worker], queue: int, tell: Tell
+) -> tuple[dict[int, Any], dict[int, Exception]]:
+    done: dict[int, Any] = {}
+    failed: dict[int, Exception] = {}
+    channels: list[Any] = [worker.channel for worker in workers]
+    while channels:
+        for channel in wait(channels):
+            try:
+                kind, number, value = cast("Connection[Any, Any]", channel).recv()
+            except (EOFError, OSError):
+                channels.remove(channel)
+                continue
+            if kind == "told":
+                tell(*value)
+            elif kind == "done":
+                done[number] = value
+            else:
+                failed[number] = value
+                for _ in _numbers(queue):  # nothing more is begun
+                    pass
+    return done, failed
+
+
+def _stop(workers: Sequence[_Worker]) -> None:
+    """End the processes that still run, and give them time to tidy up."""
+    with shielded():
+        running = {worker.pid for worker in workers}
+        for worker in workers:
+            worker.channel.close()
+        deadline = time.monotonic() + _SECONDS_TO_STOP
+        asked: set[int] = set()
+        while running:
+            for pid in list(running):
+                ended, _ = os.waitpid(pid, os.WNOHANG)
+                if ended:
+                    running.discard(pid)
+                elif pid not in asked:
+                    os.kill(pid, signal.SIGTERM)
+                    asked.add(pid)
+                elif time.monotonic() > deadline:
+                    os.kill(pid, signal.SIGKILL)
+            if running:
+                time.sleep(0.005)

@@ -1,0 +1,110 @@
+"""Work in several processes: order, failures, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from consdb_actions.adapters.forks import in_processes, processors
+from consdb_actions.errors import ExternalError, InputError
+
+Tell = Callable[..., None]
+
+
+def ignore(*_words: object) -> None:
+    """Tell nobody."""
+
+
+def children() -> set[str]:
+    """Return the process ids of this process's children."""
+    return {
+        pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()
+    }
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_results_have_the_order_of_the_items(jobs: int) -> None:
+    def work(item: int, _tell: Tell) -> tuple[int, int]:
+        time.sleep(0.02 * (5 - item))
+        return item * item, os.getpid()
+
+    results = in_processes(work, range(5), jobs, ignore)
+    assert [square for square, _ in results] == [0, 1, 4, 9, 16]
+    pids = {pid for _, pid in results}
+    assert (pids == {os.getpid()}) == (jobs == 1)
+    assert len(pids) == jobs
+
+
+def test_what_is_told_arrives_here() -> None:
+    told: list[tuple[object, ...]] = []
+
+    def work(item: str, tell: Tell) -> None:
+        tell(item, "begins")
+
+    in_processes(work, ["a", "b", "c"], 2, lambda *words: told.append(words))
+    assert sorted(told) == [("a", "begins"), ("b", "begins"), ("c", "begins")]
+
+
+def test_the_failure_of_the_first_item_is_raised_and_nothing_more_begins(tmp_path: Path) -> None:
+    def work(item: int, _tell: Tell) -> None:
+        (tmp_path / str(item)).touch()
+        time.sleep(0.3 if item == 0 else 0.0)
+        raise InputError(f"item {item}", place="here", remedy="none")
+
+    with pytest.raises(InputError) as caught:
+        in_processes(work, range(20), 2, ignore)
+    assert (caught.value.cause, caught.value.place, caught.value.remedy) == ("item 0", "here", "none")
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}
+    assert not children()
+
+
+class OddError(Exception):
+    """An error that cannot be made anew from its arguments."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one + two)
+
+
+def test_an_error_that_cannot_travel_is_told_in_words() -> None:
+    def work(_item: int, _tell: Tell) -> None:
+        raise OddError("left", "right")
+
+    with pytest.raises(RuntimeError, match="leftright"):
+        in_processes(work, range(2), 2, ignore)
+
+
+def test_a_killed_process_is_told() -> None:
+    def work(_item: int, _tell: Tell) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(ExternalError, match="was killed"):
+        in_processes(work, range(2), 2, ignore)
+    assert not children()
+
+
+@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals need it")
+def test_f2_an_interrupt_ends_the_processes_and_lets_them_tidy_up(tmp_path: Path) -> None:
+    def work(item: int, tell: Tell) -> None:
+        try:
+            tell(item)
+            time.sleep(60)
+        finally:
+            (tmp_path / str(item)).touch()
+
+    def interrupt(_item: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        in_processes(work, range(2), 2, interrupt)
+    assert not children()
+    assert (tmp_path / "0").exists() or (tmp_path / "1").exists()
+
+
+def test_there_is_a_processor() -> None:
+    assert 1 <= processors() <= (os.cpu_count() or 1)
