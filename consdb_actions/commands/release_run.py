@@ -138,9 +138,8 @@ def make_release(
         url, released = releaser.release(plan.tag, plan.commit, markdown)
         if created and policy.images and releaser.identity() == ACTIONS:
             warnings.append(
-                "the tag was made with the workflow's own token, and GitHub starts no workflow for what is "
-                "made with it: where the images are built on a new tag, start their workflow by hand, "
-                "or give this command the token of an app"
+                "the tag was made with the workflow's own token, for which GitHub starts no workflow: "
+                "if the images are built on new tags, start that build by hand, or use the token of an app"
             )
     dry_run = releaser is None
     return Outcome(

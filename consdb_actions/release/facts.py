@@ -58,8 +58,6 @@ class Facts:
 
     Attributes
     ----------
-    repository
-        ``owner/name``.
     branch
         The default branch.
     commit
@@ -78,7 +76,6 @@ class Facts:
         Whether the commit does not come after the newest release either: their histories have parted.
     """
 
-    repository: str
     branch: str
     commit: str
     now: datetime

@@ -133,7 +133,8 @@ def release_text(
 ) -> str:
     """Write a release for a terminal: what was done, why, and with a dry run the whole message."""
     lines = [headline(plan, created=created, released=released, dry_run=dry_run)]
-    lines.append(f"  why    {plan.reason}")
+    if plan.action == "create":
+        lines.append(f"  why    {plan.reason}")
     lines.append(f"  holds  {extent}")
     if not dry_run:
         lines.append(f"  see    {url}")
@@ -155,7 +156,11 @@ def release_markdown(
 ) -> str:
     """Write a release for the summary of a run: what was done and why, the images, and the notes."""
     words = escape(headline(plan, created=created, released=released, dry_run=dry_run))
-    blocks = [f"## {words}", f"{escape(plan.reason)}." + ("" if dry_run else f" [Its page]({url}).")]
+    blocks = [f"## {words}"]
+    if plan.action == "create":
+        blocks.append(f"Why this version: {escape(plan.reason)}.")
+    if not dry_run:
+        blocks.append(f"[The release's page]({url})")
     if warnings:
         blocks.append(bullets(f"⚠️ {escape(words)}" for words in warnings))
     if images is not None:

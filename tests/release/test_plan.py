@@ -15,7 +15,6 @@ from consdb_actions.release.policy import ReleasePolicy, policy_from_mapping
 HEAD, OLD, OTHER = "a" * 40, "b" * 40, "c" * 40
 GREEN = (Check("test", "success", "success"), Check("lint", "success", "skipped"))
 FACTS = Facts(
-    repository="lsst-dm/consdb",
     branch="main",
     commit=HEAD,
     now=datetime(2026, 6, 20, tzinfo=UTC),

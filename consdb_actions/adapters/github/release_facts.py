@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from consdb_actions.adapters.github import reading
 from consdb_actions.adapters.github.client import GitHub, quoted
-from consdb_actions.adapters.github.contents import ApiContents, read_file
+from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.github.problems import GitHubError
+from consdb_actions.adapters.github.release_contents import read_contents
 from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import InputError
-from consdb_actions.migration.summary import read_revision
 from consdb_actions.release.facts import Check, CheckState, Facts, Tag
-from consdb_actions.release.notes import Contents, Migration, PullRequest
+from consdb_actions.release.notes import Contents
 from consdb_actions.release.plan import last_release
 from consdb_actions.release.policy import ReleasePolicy
 from consdb_actions.release.versions import parse_version
@@ -26,8 +25,6 @@ MARK = "Tagged by consdb-actions."
 """The last line of the message of a tag that this program made."""
 
 _GREEN = {"success", "neutral", "skipped"}
-_LATE = timedelta(days=7)
-"""How much the clock of who made a commit may differ from GitHub's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +148,6 @@ class ReleaseReader:
         newest = last_release(tags)
         relation = "ahead" if newest is None else self._relation(newest.commit, sha, sha)
         return Facts(
-            repository=self._repository,
             branch=branch.name,
             commit=sha,
             now=now,
@@ -184,13 +180,7 @@ class ReleaseReader:
         GitHubError
             GitHub refused, or could not be reached within the bounds.
         """
-        if previous is None:
-            return Contents()
-        pages = list(self._github.pages(f"{self._root}/compare/{previous.commit}...{commit}"))
-        commits = {item["sha"] for page in pages for item in page["commits"]}
-        since = reading.moment(pages[0]["merge_base_commit"]["commit"]["committer"]["date"])
-        migrations, changed = self._migrations(previous.commit, commit, policy)
-        return Contents(previous.name, len(commits), tuple(self._merged(commits, since)), migrations, changed)
+        return read_contents(self._github, self._repository, self.branch.name, previous, commit, policy)
 
     def _peeled(self, sha: str) -> str:
         """Return what a tag object stands for in the end."""
@@ -210,14 +200,13 @@ class ReleaseReader:
     def _relation(self, base: str, head: str, sha: str) -> str:
         """Say how a commit stands to another: ahead, behind, identical or diverged; one of them is `sha`."""
         try:
-            data = self._github.get(
-                f"{self._root}/compare/{base}...{head}", {"per_page": 1, "page": 2}, lasting=True
-            )
+            data = self._github.get(f"{self._root}/compare/{base}...{head}", {"per_page": 1}, lasting=True)
         except GitHubError as error:
             if error.status != 404:
                 raise
             raise InputError(
-                f"GitHub knows no commit {sha} in {self._repository} that has to do with {self.branch.name}",
+                f"GitHub knows no commit {sha} in {self._repository}, or none that has a history in common "
+                f"with {self.branch.name}",
                 place="--commit",
                 remedy="Check the commit and --repo.",
             ) from error
@@ -245,65 +234,6 @@ class ReleaseReader:
                     state = "pending"
                 found.append(Check(item["context"], state, item["state"]))
         return found
-
-    def _merged(self, commits: set[str], since: datetime | None) -> list[PullRequest]:
-        """Find the merged pull requests by the commits that their merging made."""
-        query = {"state": "closed", "base": self.branch.name, "sort": "updated", "direction": "desc"}
-        found = []
-        for page in self._github.pages(f"{self._root}/pulls", query):
-            for item in page:
-                if item.get("merged_at") and item.get("merge_commit_sha") in commits:
-                    author = reading.account(item.get("user"))
-                    login = author.login if author is not None else ""
-                    found.append(PullRequest(item["number"], item["title"] or "", item["head"]["ref"], login))
-            oldest = reading.moment(page[-1].get("updated_at")) if page else None
-            if oldest is not None and since is not None and oldest < since - _LATE:
-                break  # Whatever was merged after that was updated after that.
-        return found
-
-    def _migrations(
-        self, base: str, head: str, policy: ReleasePolicy
-    ) -> tuple[tuple[Migration, ...], tuple[tuple[str, str], ...]]:
-        """Read the migrations that were added, and name those that were changed or removed."""
-        contents, wanted = ApiContents(self._github, self._repository), _Migrations(policy)
-        before, after = contents.files(base, wanted), contents.files(head, wanted)
-        added = []
-        for path in sorted(after.keys() - before.keys()):
-            revision = read_revision(contents.blob(after[path]).decode("utf-8", "replace"))
-            section = path.rsplit("/", 3)[-3] if path.count("/") >= 2 else ""
-            added.append(
-                Migration(
-                    section,
-                    path,
-                    revision.id,
-                    revision.title,
-                    revision.operations,
-                    revision.others,
-                    revision.down,
-                )
-            )
-        changed = [
-            (path, "changed" if path in after else "removed")
-            for path in sorted(before)
-            if after.get(path) != before[path]
-        ]
-        return tuple(added), tuple(changed)
-
-
-@dataclass(frozen=True, slots=True)
-class _Migrations:
-    """Which files are migrations."""
-
-    policy: ReleasePolicy
-
-    def matches(self, path: str) -> bool:
-        """Tell whether a file is one."""
-        return self.policy.is_migration(path)
-
-    @property
-    def schemas(self) -> tuple[str, ...]:
-        """The patterns."""
-        return self.policy.migrations
 
 
 def _of_actions(item: Any) -> bool:
