@@ -115,10 +115,9 @@ def _merged_consdb(facts: Facts) -> Finding:
     evidence = tuple(Evidence(migration_name(facts, item), item.url) for item in live)
     waiting = [item for item in live if not item.merged]
     if not live or waiting:
-        words = [
-            f"{migration_name(facts, item)} is {'a draft' if item.draft else 'open'}" for item in waiting
-        ]
-        return Finding(False, listed(words), evidence=evidence)
+        words = [f"{migration_name(facts, item)} is {_openness(item)}" for item in waiting]
+        said = f"still {_openness(waiting[0])}" if len(live) == len(waiting) == 1 else listed(words)
+        return Finding(False, said, evidence=evidence)
     at = latest([item.merged_at for item in live])
     if generated.stale:
         return Finding(

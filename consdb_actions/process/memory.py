@@ -111,10 +111,14 @@ def kept(memos: Iterable[Memo]) -> tuple[Memo, ...]:
     What has no effect is forgotten first, so that no crowd of comments makes us forget an attestation; then
     the oldest.
     """
-    ranked = sorted(memos, key=lambda memo: (not _matters(memo), -memo.comment))
-    while ranked and len(_json(ranked)) > ROOM:
-        ranked.pop()
-    return tuple(sorted(ranked, key=lambda memo: memo.comment))
+    room = ROOM
+    chosen = []
+    for memo in sorted(memos, key=lambda memo: (not _matters(memo), -memo.comment)):
+        room -= len(_json([memo]))
+        if room < 0:
+            break
+        chosen.append(memo)
+    return tuple(sorted(chosen, key=lambda memo: memo.comment))
 
 
 def written(memos: Iterable[Memo]) -> str:

@@ -72,7 +72,7 @@ def order_of(step: Step, findings: Mapping[str, Finding], scope: Scope) -> tuple
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         words = [_quoted(name) for name in missing]
-        found.append(Disorder(f"done although {listed(words)} {verb} not", tuple(missing), still=True))
+        found.append(Disorder(f"done although {listed(words)} {verb} still open", tuple(missing), still=True))
     if unattested:
         words = [_quoted(name) for name in unattested]
         found.append(

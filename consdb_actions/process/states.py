@@ -123,7 +123,7 @@ class Progress:
             item
             for item in self.steps
             if item.standing in wanted
-            and not any(self.state(name).open for name in self.scope.before(item.step))
+            and not any(self.state(name).open for name in self.scope.all_before(item.step))
         )
 
     @property
@@ -239,8 +239,7 @@ def _attested(
         what = "the migration is another one since"
     else:
         what = f"the change is another one since ({facts.pull.head[:8]})"
-    words = f"attested by {said.by} for {said.binding.sha[:8]}, and {what}"
-    return Finding(False, words, said.at, said.by, evidence, stale=True)
+    return Finding(False, what, said.at, said.by, evidence, stale=True)
 
 
 def _state(
@@ -256,7 +255,7 @@ def _state(
         return StepState(step, Standing.NOT_APPLICABLE, words=reason)
     finding = findings[step.id]
     owner, people = owner_names(facts, step)
-    before = [item for item in scope.before(step) if not findings[item].done]
+    waits = any(not findings[item].done for item in scope.all_before(step))
     order: tuple[Disorder, ...] = ()
     since = None
     if finding.unknown:
@@ -267,7 +266,7 @@ def _state(
     elif finding.stale:
         standing = Standing.STALE
         since = facts.pull.seen_at or facts.pull.committed_at
-    elif before:
+    elif waits:
         standing = Standing.WAITING
     else:
         standing = Standing.NEXT

@@ -283,6 +283,11 @@ class Scope:
         walk(step.after)
         return tuple(item.id for item in STEPS if item.id in found)
 
+    def all_before(self, step: Step) -> frozenset[str]:
+        """Return the applicable steps that must come before a step, those right before it and all earlier."""
+        right = self.before(step)
+        return frozenset(right).union(*(self.all_before(BY_ID[name]) for name in right))
+
     @property
     def before_merge(self) -> tuple[str, ...]:
         """List the applicable steps that must come before the merge in sdm_schemas (rule P3)."""
