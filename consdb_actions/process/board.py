@@ -1,0 +1,348 @@
+"""All open changes, all environments and all releases in one picture: facts in, board out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+from consdb_actions.deploy.drift import Drift, Severity, find_drift
+from consdb_actions.deploy.drift import Standing as Running
+from consdb_actions.deploy.history import Since
+from consdb_actions.deploy.policy import DeployPolicy
+from consdb_actions.deploy.tags import Kind, read_tag
+from consdb_actions.process.facts import Facts, Source
+from consdb_actions.process.states import Progress, Standing, StepState, progress_of
+from consdb_actions.process.summary import Readiness, readiness
+from consdb_actions.release.notes import ReleaseNotes
+from consdb_actions.release.versions import parse_version
+
+__all__ = [
+    "Board",
+    "Change",
+    "Environments",
+    "Released",
+    "Releases",
+    "Unread",
+    "drift_of_facts",
+    "make_board",
+    "releases_of_facts",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A pull request that could not be looked at, and why; `title` and `url` may be empty."""
+
+    name: str
+    words: str
+    title: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A schema change on its way.
+
+    Attributes
+    ----------
+    facts, progress, verdict
+        What is known of it, where its steps stand, and whether it may be merged.
+    """
+
+    facts: Facts
+    progress: Progress
+    verdict: Readiness
+
+    @property
+    def steps(self) -> tuple[StepState, ...]:
+        """The steps that apply."""
+        return tuple(item for item in self.progress.steps if item.standing is not Standing.NOT_APPLICABLE)
+
+    @property
+    def done(self) -> int:
+        """How many of them are done."""
+        return sum(item.done for item in self.steps)
+
+    @property
+    def next(self) -> tuple[StepState, ...]:
+        """The steps that somebody can go on with now; none where that could not be looked up."""
+        return self.progress.actionable
+
+    @property
+    def since(self) -> datetime:
+        """Since when it waits for somebody."""
+        return min(
+            (item.since for item in self.next if item.since is not None), default=self.facts.pull.created_at
+        )
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The roles that it waits for; for the approvals, those that have not approved."""
+        found: dict[str, None] = {}
+        for item in self.next:
+            missing = [role.title for role in self.facts.approvals.roles if role.outcome != "approved"]
+            found.update(dict.fromkeys(missing if item.step.id == "approve" and missing else [item.owner]))
+        return tuple(found)
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether something went wrong that is not put right: stale, unknown, or done too early."""
+        wrong = (Standing.STALE, Standing.UNKNOWN)
+        return bool(self.facts.troubles) or any(
+            item.standing in wrong or any(disorder.still for disorder in item.order) for item in self.steps
+        )
+
+    @property
+    def release(self) -> str:
+        """The first release that holds its migration; empty when there is none."""
+        return self.facts.releases[0].tag if self.facts.releases else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Environments:
+    """What runs where.
+
+    Attributes
+    ----------
+    drift
+        The picture; None where it could not be had.
+    source
+        Where the values files come from.
+    web
+        Address of their repository, for links to its commits; empty for none.
+    trouble
+        Why there is no picture.
+    """
+
+    drift: Drift | None
+    source: str = ""
+    web: str = ""
+    trouble: str = ""
+
+    def worst(self) -> dict[tuple[str, str, str], Severity]:
+        """Return the worst finding by application, environment and component."""
+        found: dict[tuple[str, str, str], Severity] = {}
+        for item in self.drift.findings if self.drift is not None else ():
+            for running in self.drift.standings if self.drift is not None else ():
+                names = {running.component, running.component.partition(".")[0]}
+                if (running.app, running.environment) == (item.app, item.environment) and names & set(
+                    item.components
+                ):
+                    key = (running.app, running.environment, running.component)
+                    found[key] = max(found.get(key, Severity.INFO), item.severity)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A release of consdb.
+
+    Attributes
+    ----------
+    tag, url
+        Its name and its page.
+    at
+        When it was made; None where that is not known.
+    of_commit
+        Whether that is only the date of its commit, since the tag has none.
+    annotated
+        Whether the tag is an annotated one.
+    notes
+        What it holds; None where that could not be had.
+    trouble
+        Why not.
+    """
+
+    tag: str
+    url: str
+    at: datetime | None = None
+    of_commit: bool = False
+    annotated: bool = True
+    notes: ReleaseNotes | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The releases of consdb, the newest first.
+
+    Attributes
+    ----------
+    items
+        The releases.
+    older
+        How many more there are.
+    web
+        Address of the repository.
+    trouble
+        Why they could not be had.
+    """
+
+    items: tuple[Released, ...] = ()
+    older: int = 0
+    web: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The whole picture.
+
+    Attributes
+    ----------
+    repository
+        The repository of the schemas.
+    now
+        The moment that it shows.
+    changes
+        Open changes: those that need attention first, then those that wait for longest.
+    unread
+        Pull requests that could not be looked at.
+    finished, unaffected
+        How many pull requests are not shown, because nothing is left to do or no schema is changed.
+    environments, releases
+        What runs where, and what is in which release.
+    """
+
+    repository: str
+    now: datetime
+    changes: tuple[Change, ...]
+    unread: tuple[Unread, ...]
+    finished: int
+    unaffected: int
+    environments: Environments
+    releases: Releases
+
+    @property
+    def today(self) -> date:
+        """The day in UTC."""
+        return self.now.astimezone(UTC).date()
+
+    @property
+    def waiting(self) -> tuple[tuple[str, int], ...]:
+        """How many changes wait for each owner, the most first."""
+        count = Counter(name for change in self.changes for name in change.owners)
+        return tuple(sorted(count.items(), key=lambda pair: (-pair[1], pair[0])))
+
+    def brought_by(self, tag: str) -> tuple[Change, ...]:
+        """Return the open changes whose migration a release brought."""
+        return tuple(change for change in self.changes if change.release == tag)
+
+
+def make_board(
+    repository: str,
+    now: datetime,
+    known: Iterable[Facts],
+    unread: Iterable[Unread],
+    environments: Environments,
+    releases: Releases,
+) -> Board:
+    """Put the picture together.
+
+    Parameters
+    ----------
+    repository
+        The repository of the schemas, as ``owner/name``.
+    now
+        The moment that the board shows; who may attest and who is a designate is that of this day.
+    known
+        The facts of pull requests, in any order; of several of one pull request the newest count.
+    unread
+        Pull requests whose facts could not be had.
+    environments, releases
+        What runs where, and what is in which release.
+
+    Returns
+    -------
+    Board
+        The same facts give the same board, in whatever order they come.
+    """
+    latest: dict[int, Facts] = {}
+    missing = list(unread)
+    for facts in known:
+        number = facts.pull.number
+        if facts.repository.casefold() != repository.casefold():
+            name = f"{facts.repository}#{number}"
+            words = f"it is a pull request of {facts.repository}, and this is the board of {repository}"
+            missing.append(Unread(name, words, facts.pull.title, facts.pull.url))
+        elif number not in latest or facts.now > latest[number].now:
+            latest[number] = facts
+    changes: list[Change] = []
+    finished = unaffected = 0
+    for number in sorted(latest):
+        facts = replace(latest[number], now=now)
+        if not facts.schemas and (trouble := facts.trouble(Source.SCHEMAS)):
+            missing.append(Unread(f"#{number}", trouble, facts.pull.title, facts.pull.url))
+            continue
+        if not facts.schemas:
+            unaffected += 1
+            continue
+        progress = progress_of(facts)
+        dropped = facts.pull.state == "closed" and facts.pull.merged_at is None
+        if dropped or not any(item.open for item in progress.steps):
+            finished += 1
+            continue
+        changes.append(Change(facts, progress, readiness(facts, progress)))
+    changes.sort(key=lambda item: (not item.needs_attention, item.since, item.facts.pull.number))
+    return Board(
+        repository,
+        now,
+        tuple(changes),
+        tuple(sorted(missing, key=lambda item: (item.name, item.words))),
+        finished,
+        unaffected,
+        environments,
+        releases,
+    )
+
+
+def drift_of_facts(known: Sequence[Facts], policy: DeployPolicy, today: date) -> Drift | None:
+    """Find drift in what facts of pull requests say about deployments.
+
+    Parameters
+    ----------
+    known
+        The facts; the newest that hold deployments are taken.
+    policy
+        The environments.
+    today
+        The day in UTC.
+
+    Returns
+    -------
+    Drift or None
+        None where no facts hold any. Since when a tag is there is known only of those that matter to the
+        pull request.
+    """
+    holding = [facts for facts in known if facts.deployments]
+    if not holding:
+        return None
+    facts = max(holding, key=lambda item: (item.now, item.pull.number))
+    seen = []
+    for item in facts.deployments:
+        at = item.history[-1].at if item.history else None
+        since = None if at is None else Since("", at.astimezone(UTC).date())
+        seen.append(
+            Running(
+                item.application, item.environment, item.component, read_tag(item.tag), item.enabled, since
+            )
+        )
+    release = read_tag(facts.newest_release)
+    return find_drift(policy, seen, today, release if release.kind is Kind.RELEASE else None)
+
+
+def releases_of_facts(known: Iterable[Facts]) -> tuple[Released, ...]:
+    """List the releases that facts of pull requests name, the newest first; what they hold is not known."""
+    found: dict[str, Released] = {}
+    for facts in known:
+        for item in facts.releases:
+            there = found.get(item.tag)
+            if there is None or there.at is None:
+                # An undated one is undated here, though the facts of another pull request may know more.
+                found[item.tag] = Released(
+                    item.tag, item.release_url or item.url, item.at, annotated=item.annotated
+                )
+    order = {tag: version for tag in found if (version := parse_version(tag)) is not None}
+    return tuple(found[tag] for tag in sorted(order, key=lambda tag: (order[tag], tag), reverse=True))

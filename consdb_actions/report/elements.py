@@ -1,0 +1,127 @@
+"""HTML in which text is text: whatever is not an element of ours is escaped (rule S5)."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import TypeAlias
+
+from consdb_actions.report.markdown import printable
+
+__all__ = [
+    "Html",
+    "Part",
+    "day",
+    "element",
+    "isolated",
+    "joined",
+    "link",
+    "prose",
+    "separated",
+    "spoken",
+    "text",
+]
+
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[^\s<>\"'\\]*)?")
+_BACKQUOTED = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)")
+
+
+class Html(str):
+    """Markup that is safe as it stands."""
+
+    __slots__ = ()
+
+
+Part: TypeAlias = "str | Iterable[Part] | None"
+"""A text, an element, nothing, or several of them."""
+
+Value: TypeAlias = "str | int | bool | None"
+
+
+def text(value: str) -> Html:
+    """Return a text as it is: no markup, no line break, nothing that cannot be seen."""
+    return Html(html.escape(printable(value)))
+
+
+def element(name: str, *children: Part, **attributes: Value) -> Html:
+    """Return an element.
+
+    Parameters
+    ----------
+    name
+        The name of the tag.
+    children
+        What is in it; what is no `Html` is escaped.
+    attributes
+        Attributes; ``class_`` and ``for_`` lose their underscore, other ones become hyphens. One that is
+        True stands without a value, one that is None or False is left out.
+    """
+    return Html(f"<{name}{_attributes(attributes)}>{joined(children)}</{name}>")
+
+
+def _attributes(values: Mapping[str, Value]) -> str:
+    parts = []
+    for name, value in values.items():
+        if value is None or value is False:
+            continue
+        label = name.rstrip("_").replace("_", "-")
+        parts.append(f" {label}" if value is True else f' {label}="{text(str(value))}"')
+    return "".join(parts)
+
+
+def joined(parts: Iterable[Part]) -> Html:
+    """Return several parts as one; what is no `Html` is escaped."""
+    found = []
+    for part in parts:
+        if isinstance(part, Html):
+            found.append(str(part))
+        elif isinstance(part, str):
+            found.append(text(part))
+        elif part is not None:
+            found.append(joined(part))
+    return Html("".join(found))
+
+
+def link(words: Part, address: str, **attributes: Value) -> Html:
+    """Return a link; only its words where the address is none on the web."""
+    if not _ADDRESS.fullmatch(address):
+        return element("span", words, **attributes)
+    return element("a", words, href=address, **attributes)
+
+
+def separated(parts: Iterable[Part], between: str) -> list[Part]:
+    """Return parts with something between them."""
+    found: list[Part] = []
+    for part in parts:
+        found += [between, part] if found else [part]
+    return found
+
+
+def isolated(words: str) -> Html:
+    """Return words of others, which may be of any script, so that they turn nothing around them."""
+    return element("bdi", words)
+
+
+def prose(words: str) -> Html:
+    """Return a sentence of ours, in which backquotes mark code."""
+    parts: list[Part] = []
+    line, end = printable(words), 0
+    for match in _BACKQUOTED.finditer(line):
+        parts += [line[end : match.start()], element("code", match[2])]
+        end = match.end()
+    return joined([*parts, line[end:]])
+
+
+def spoken(words: str) -> Html:
+    """Return words for who does not see the page."""
+    return element("span", words, class_="spoken")
+
+
+def day(moment: datetime | date | None) -> Html:
+    """Return a day."""
+    if moment is None:
+        return text("an unknown day")
+    words = f"{moment:%Y-%m-%d}"
+    return element("time", words, datetime=words)
