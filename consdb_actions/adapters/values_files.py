@@ -11,7 +11,7 @@ from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.github.client import GitHub
 from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.shell import Completed, run
-from consdb_actions.deploy.components import Values, default_files, values_file
+from consdb_actions.deploy.components import Values, default_files, slots, values_file
 from consdb_actions.deploy.history import Version
 from consdb_actions.deploy.policy import DeployPolicy
 from consdb_actions.deploy.reading import Tree, parse_values
@@ -153,13 +153,14 @@ class _GitHistory:
 
     def versions(self, path: str) -> Iterator[tuple[str, str, datetime, bytes | None]]:
         """Yield commit, message, moment and content, newest first."""
-        form = "--format=%H%x00%cI%x00%B%x01"
-        log = _git(self._folder, "log", f"--max-count={MOST_VERSIONS}", form, self._revision, "--", path)
-        for record in (log.stdout if log else "").split("\x01"):
-            if record.strip():
-                commit, at, message = record.strip("\n").split("\0", 2)
-                blob = _git(self._folder, "show", f"{commit}:{path}")
-                yield commit, message, datetime.fromisoformat(at), blob.stdout_bytes if blob else None
+        form = "--format=%H%x00%cI%x00%B"
+        log = _git(
+            self._folder, "log", "-z", f"--max-count={MOST_VERSIONS}", form, self._revision, "--", path
+        )
+        fields = log.stdout.split("\0") if log else []
+        for commit, at, message in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
+            blob = _git(self._folder, "show", f"{commit}:{path}")
+            yield commit, message, datetime.fromisoformat(at), blob.stdout_bytes if blob else None
 
 
 def _history(folder: Path, revision: str) -> History | None:
@@ -209,8 +210,6 @@ def read_history(
 
     A file is followed back until none of its present values is in it any more.
     """
-    from consdb_actions.deploy.components import slots
-
     found: dict[str, Sequence[Version] | None] = {}
     for name, now in values.items():
         if source.history is None:

@@ -173,7 +173,7 @@ class Deployer:
         digests: dict[tuple[str, str], str] = {}
         missing = []
         for image, tag in plan.images:
-            there = self._registry.find(image, tag)
+            there = self._registry.find(image, tag) if image else None
             if there is None:
                 missing.append((image, tag))
             else:

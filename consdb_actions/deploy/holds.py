@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from consdb_actions.deploy.changes import PULL_POLICY
 from consdb_actions.deploy.model import Plan
 from consdb_actions.deploy.tags import Tag, read_tag
 from consdb_actions.release.notes import ReleaseNotes
@@ -56,7 +57,8 @@ def replaced_by(plan: Plan, known: Iterable[str] = ()) -> Tag | None:
     wanted = plan.request.tag
     if not wanted.is_fixed:
         return None
-    olds = [read_tag(change.old) for change in plan.changes if change.is_tag and change.enabled]
+    moved = [change for change in plan.changes if change.what != PULL_POLICY and change.enabled]
+    olds = [read_tag(change.old) for change in moved]
     older = [tag for tag in olds if tag.is_older_than(wanted)]
     if older:
         return min(older, key=lambda tag: tag.order)

@@ -99,7 +99,7 @@ def with_found(plan: Plan, missing: tuple[tuple[str, str], ...], *, datalink: bo
     refusals = [
         Refusal(
             "R4",
-            f"there is no image {image}:{tag}",
+            f"there is no image {image}:{tag}" if image else "the values files name no image",
             "Wait until it is built, or check the tag; nothing has been changed.",
         )
         for image, tag in missing

@@ -105,9 +105,13 @@ def _components(changes: list[Change]) -> list[str]:
         if change.what == PULL_POLICY:
             words[f"{change.component}, pull policy"] = None
         elif instrument:
-            same = [c for c in changes if c.component.startswith(f"{kind}.") and c.enabled == change.enabled]
-            names = ", ".join(c.component.partition(".")[2] for c in same)
-            words[f"{kind} ({names}{'' if change.enabled else '; disabled'})"] = None
+            same = [c for c in changes if c.component.startswith(f"{kind}.")]
+            names = [
+                ", ".join(c.component.partition(".")[2] for c in same if c.enabled is enabled)
+                for enabled in (True, False)
+            ]
+            off = f"disabled: {names[1]}" if names[1] else ""
+            words[f"{kind} ({'; '.join(filter(None, (names[0], off)))})"] = None
         else:
             words["datalink URL" if change.what == "datalink" else change.component] = None
     return list(words)
