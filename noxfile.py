@@ -22,7 +22,7 @@ os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
 # The tests of a file stay together, so that what they share is made once.
-QUICK = ["-n", "auto", "--dist", "loadfile", "-m", "not slow and not pairs"]
+QUICK = ["-n", "auto", "--dist", "loadfile", "-m", "not slow and not pairs and not e2e"]
 GROUPS = nox.project.load_toml("pyproject.toml")
 
 
@@ -57,7 +57,9 @@ def slow(session: nox.Session) -> None:
     """Pass the slow tests, and those of properties with many more examples."""
     install(session, "test")
     pytest(session, "-m", "slow")
-    pytest(session, "-m", "hypothesis and not slow and not pairs", "--hypothesis-profile", "thorough")
+    pytest(
+        session, "-m", "hypothesis and not slow and not pairs and not e2e", "--hypothesis-profile", "thorough"
+    )
 
 
 @nox.session
@@ -65,6 +67,34 @@ def pairs(session: nox.Session) -> None:
     """Prove the scripts of a thousand random pairs of schemas; PAIRS in the environment says how many."""
     install(session, "test")
     pytest(session, "-n", "auto", "-m", "pairs")
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """Run the workflows for real, from a label to a pull request, and print what was tried."""
+    install(session, "e2e")
+    pytest(session, "-m", "e2e", "tests/e2e")
+
+
+@nox.session
+def security(session: nox.Session) -> None:
+    """Look at workflows, actions and scripts with linters, and drive hostile input through the real entry points."""
+    install(session, "security")
+    session.run("python", "tests/actions/linters.py")
+    pytest(
+        session,
+        "tests/actions",
+        "tests/publication",
+        "-k",
+        "s1 or s2 or s3 or s4 or s5 or action or workflow",
+    )
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write requirements.lock anew from pyproject.toml; -- --upgrade takes newer versions."""
+    session.install("uv")
+    session.run("python", "actions/lock.py", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])

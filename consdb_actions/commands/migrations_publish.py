@@ -83,6 +83,13 @@ def command(
         )
     asked = asked_for(pr, branch, commit, event, event_name)
     runner = Runner.from_environ(os.environ)
+    if runner.on_runner and not os.environ.get("CONSDB_TARGET_TOKEN", "").strip():
+        # The workflow's own token is good for the repository in which it runs, and starts no checks there.
+        raise InputError(
+            f"there is no token for {target[:150]}",
+            remedy="Give the workflow an app (CONSDB_APP_CLIENT_ID and CONSDB_APP_PRIVATE_KEY) or CONSDB_TOKEN; "
+            "docs/adopt.md says with which permissions.",
+        )
     with (
         github_session(variable="CONSDB_SOURCE_TOKEN") as schemas,
         github_session(variable="CONSDB_TARGET_TOKEN") as migrations,

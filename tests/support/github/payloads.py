@@ -200,7 +200,7 @@ class Payloads:
                 "label": f"{repo.owner}:{pull.branch}",
                 "ref": pull.branch,
                 "sha": head,
-                "repo": shown,
+                "repo": {**shown, "full_name": pull.fork, "fork": True} if pull.fork else shown,
                 "user": owner,
             },
             "base": {

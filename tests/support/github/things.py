@@ -110,6 +110,7 @@ class Pull:
     timeline: list[Event] = field(default_factory=list)
     asked_people: list[int] = field(default_factory=list)
     asked_teams: list[str] = field(default_factory=list)
+    fork: str = ""
 
 
 @dataclass

@@ -1,0 +1,300 @@
+"""From the label to the draft pull request: the caller of sdm_schemas as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consdb_actions.publication.marker import COMMENT_MARKER
+from tests.e2e.workflows import APP_LOGIN, APP_TOKEN, ROOT, TOKEN, Run, Workflows
+from tests.support.github import Fault, Kind
+from tests.support.github.things import Pull, Repo
+
+pytestmark = pytest.mark.e2e
+
+SCHEMAS, TARGET = "lsst/sdm_schemas", "lsst-dm/consdb"
+LABEL = "consdb: migrate"
+FOLDER = "python/lsst/sdm/schemas"
+ONE = "cdb_startrackerwide.yaml"
+CALLER = "sdm_schemas/consdb-migrate.yaml"
+
+
+def tree(root: Path, prefix: str = "") -> dict[str, str | bytes | None]:
+    return {
+        f"{prefix}{path.relative_to(root)}": path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+class Change:
+    """The example change in sdm_schemas, and the example tree in consdb.
+
+    Parameters
+    ----------
+    workflows
+        GitHub.
+    files
+        Schema files that change; all of the example by default.
+    """
+
+    def __init__(self, workflows: Workflows, *files: str, title: str = "DM-1: Wind") -> None:
+        self.workflows, self.world = workflows, workflows.world
+        self.schemas: Repo = self.world.repo(SCHEMAS)
+        self.target: Repo = self.world.repo(TARGET)
+        examples = ROOT / "examples" / "schemas"
+        before = tree(examples / "before", f"{FOLDER}/")
+        self.base = self.world.commit(self.schemas, "main", before, author="maintainer")
+        after = tree(examples / "after", f"{FOLDER}/")
+        wanted = {path: text for path, text in after.items() if not files or Path(path).name in files}
+        self.world.commit(self.schemas, "tickets/DM-1", wanted, onto=self.base)
+        self.pull: Pull = self.world.open_pull(self.schemas, "tickets/DM-1", title=title)
+        self.world.commit(self.target, "main", tree(ROOT / "migrations"), author="maintainer")
+
+    @property
+    def head(self) -> str:
+        return self.schemas.head(self.pull)
+
+    def payload(self, deed: str, **more: Any) -> dict[str, Any]:
+        head = {"sha": self.head, "ref": self.pull.branch, "repo": {"full_name": SCHEMAS}}
+        pull = {"number": self.pull.number, "head": head, "base": {"ref": "main"}}
+        return {"action": deed, "number": self.pull.number, "pull_request": pull, **more}
+
+    def label(self) -> Run:
+        """Set the label, and let the workflow run."""
+        self.world.add_label(self.schemas, self.pull, LABEL, "author")
+        return self.event("labeled", label={"name": LABEL})
+
+    def event(self, deed: str, spoil: str = "", **more: Any) -> Run:
+        return self.workflows.run(CALLER, SCHEMAS, "pull_request", self.payload(deed, **more), spoil=spoil)
+
+    def push(self, old: str, new: str, file: str = ONE) -> None:
+        path = f"{FOLDER}/{file}"
+        text = self.schemas.store.git("show", f"{self.pull.branch}:{path}").decode()
+        assert old in text
+        self.world.commit(self.schemas, self.pull.branch, {path: text.replace(old, new)})
+
+    @property
+    def comments(self) -> list[str]:
+        return [c.body for c in self.schemas.comments if c.body.startswith(COMMENT_MARKER)]
+
+    def proposed(self, branch: str = "tickets/DM-1-migrate") -> list[str]:
+        return self.target.store.git("diff", "--name-only", f"main...{branch}").decode().split()
+
+    def untouched(self) -> bool:
+        """Tell whether nothing was written anywhere."""
+        return not self.target.pulls and not self.comments and len(self.target.store.refs("refs/heads/")) == 1
+
+
+def test_a_label_becomes_a_pull_request_and_a_comment(
+    workflows: Workflows, figure: Callable[[str, str], None]
+) -> None:
+    change = Change(workflows)
+    run = change.label()
+    assert run.ok, run.log
+    assert set(run.jobs.values()) == {"success"}
+    pull = change.target.pulls[1]
+    author = workflows.world.users[pull.author or 0].login
+    assert (pull.draft, pull.labels, author) == (True, ["migration"], APP_LOGIN)
+    sections = [path.split("/")[1] for path in change.proposed()]
+    assert sections == ["latiss", "lsstcam", "startrackerwide"]
+    assert "and `downgrade -1` run through the tree's own env.py" in (pull.body or "")
+    (comment,) = change.comments
+    assert "3 proven revisions: latiss, lsstcam, startrackerwide" in comment
+    for secret in (TOKEN, APP_TOKEN, "key-of-the-app"):
+        assert secret not in "".join(comment + (pull.body or ""))
+    assert run.checkouts.count(f"checkout {SCHEMAS} {change.head}") == 1
+    assert [line for line in run.checkouts if line.startswith("token")] == [
+        f"token for {TARGET} contents=write"
+    ]
+    figure("from the label to the pull request, three sections", f"{run.seconds:.1f} s")
+    workflows.row("label: pull request and comment")
+
+
+def test_a_fault_in_the_middle_and_a_second_run(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    faults = [
+        Fault(Kind.FORBIDDEN, method="POST", target=f"/repos/{TARGET}/pulls"),
+        Fault(Kind.DONE_THEN_RESET, method="POST", target=f"/repos/{TARGET}/git/refs"),
+    ]
+    workflows.double.faults += faults
+    run = change.label()
+    assert not run.ok
+    assert run.jobs["Publish"] == "failure"
+    assert "HTTP 403" in run.log
+    assert not change.target.pulls
+    again = change.event("labeled", label={"name": LABEL})
+    assert again.ok, again.log
+    assert all(fault.hits for fault in faults)
+    assert (len(change.target.pulls), len(change.comments)) == (1, 1)
+    assert len(change.target.store.between("main", "tickets/DM-1-migrate")) == 1
+    workflows.row("label, then again", "403 for the pull request; answer lost for the branch")
+
+
+def test_a_push_keeps_what_a_person_edited(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    assert change.label().ok
+    (path,) = change.proposed()
+    text = change.target.store.git("show", f"tickets/DM-1-migrate:{path}").decode()
+    edited = text.replace('"""', '"""Looked at. ', 1)
+    workflows.world.commit(change.target, "tickets/DM-1-migrate", {path: edited}, author="author")
+    change.push("camera_temperature", "housing_temperature")
+    run = change.event("synchronize")
+    assert run.ok, run.log
+    assert change.proposed() == [path]
+    assert change.target.store.git("show", f"tickets/DM-1-migrate:{path}").decode() == edited
+    assert "Edited by hand and left as it is" in change.comments[0]
+    workflows.row("push after an edit by hand")
+
+
+def test_a_label_that_is_taken_off_again(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    assert change.label().ok
+    workflows.world.remove_label(change.schemas, change.pull, LABEL, "author")
+    run = change.event("unlabeled", label={"name": LABEL})
+    assert run.ok, run.log
+    assert run.jobs == {"What is asked for": "success", "Publish": "success"}
+    assert change.target.pulls[1].state == "closed"
+    assert "The label “consdb: migrate” was taken off" in change.comments[0]
+    workflows.row("label taken off")
+
+
+def test_another_label_starts_nothing(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    run = change.event("labeled", label={"name": "other"})
+    assert run.ok
+    assert run.jobs == {}
+    assert change.untouched()
+
+
+def test_a_pull_request_that_moves_meanwhile(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    moved = []
+
+    def push(_method: str, target: str) -> None:
+        # The configuration is read when publishing begins: generating is over by then.
+        if not moved and target.startswith(f"/repos/{SCHEMAS}/git/commits/"):
+            moved.append(change.head)
+            change.push("camera_temperature", "housing_temperature")
+
+    workflows.double.before = push
+    run = change.label()
+    workflows.double.before = None
+    assert run.ok, run.log
+    assert moved
+    assert change.untouched()
+    assert "Nothing was published" in run.log
+    again = change.event("synchronize")
+    assert again.ok, again.log
+    assert len(change.target.pulls) == 1
+    workflows.row("moved while it was generated, then the next run")
+
+
+def test_s3_a_fork_gets_a_result_and_no_token(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    change.pull.fork = "mallory/sdm_schemas"
+    workflows.secrets = {"GITHUB_TOKEN": TOKEN}
+    run = change.label()
+    assert run.ok, run.log
+    assert run.jobs == {"What is asked for": "success", "Generate": "success"}
+    assert "A maintainer can look at the change and start the workflow by hand for number 1" in run.log
+    assert not [line for line in run.checkouts if line.startswith("token")]
+    assert change.untouched()
+    workflows.secrets["CONSDB_APP_PRIVATE_KEY"] = "key-of-the-app"
+    by_hand = workflows.run(CALLER, SCHEMAS, "workflow_dispatch", {"inputs": {"pr": "1"}})
+    assert by_hand.ok, by_hand.log
+    assert len(change.target.pulls) == 1
+    workflows.row("a fork's pull request, then by hand")
+
+
+def test_a_schema_file_that_cannot_be_read(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    change.push("tables:", "tables: [}")
+    run = change.label()
+    assert not run.ok
+    assert run.jobs["Generate"] == "success", "what went wrong is told by the job that publishes"
+    assert not change.target.pulls
+    assert "it could not be generated" in change.comments[0]
+    assert ONE in change.comments[0]
+    workflows.row("a schema file that is no YAML", "wrong input")
+
+
+def test_a_question_is_asked_in_the_comment(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    text = (ROOT / "examples/schemas/before" / ONE).read_text()
+    name = "exp_time" if "exp_time" in text else text.partition("  - name: ")[2].partition("\n")[0]
+    workflows.world.commit(
+        change.schemas, "tickets/DM-1", {f"{FOLDER}/{ONE}": text.replace(name, f"{name}_of_it")}
+    )
+    run = change.label()
+    if run.ok:
+        assert len(change.target.pulls) == 1
+    else:
+        assert "a question is open" in change.comments[0]
+        assert not change.target.pulls
+
+
+def test_no_permission_in_the_target(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    workflows.secrets = {"GITHUB_TOKEN": TOKEN, "CONSDB_APP_PRIVATE_KEY": "wrong"}
+    run = change.label()
+    assert not run.ok
+    assert change.untouched()
+    workflows.secrets = {"GITHUB_TOKEN": TOKEN}
+    workflows.variables = {}
+    run = change.event("labeled", label={"name": LABEL})
+    assert not run.ok
+    assert "there is no token for lsst-dm/consdb" in run.log
+    assert change.untouched()
+    workflows.row("no key, no token", "no permission")
+
+
+@pytest.mark.parametrize(
+    ("what", "spoil", "words"),
+    [
+        (
+            "a workflow",
+            'mkdir -p "$1/.github/workflows" && touch "$1/.github/workflows/x.yaml"',
+            "no report tells",
+        ),
+        ("a link", 'ln -s /etc/passwd "$1/alembic/x.py"', "a link or a special file"),
+        ("other code", "for f in $(find $1 -name '*.py'); do echo 'import os' >> $f; done", "not the script"),
+        ("nothing", 'rm -r "$1/alembic"', "it is not there"),
+    ],
+)
+def test_s3_an_artifact_of_another_kind_is_refused(
+    workflows: Workflows, what: str, spoil: str, words: str
+) -> None:
+    change = Change(workflows, ONE)
+    workflows.world.add_label(change.schemas, change.pull, LABEL, "author")
+    run = change.event("labeled", spoil=spoil, label={"name": LABEL})
+    assert not run.ok
+    assert words in run.log
+    assert change.untouched()
+    workflows.row(f"artifact with {what} in place of what was generated", "hostile artifact")
+
+
+def test_a_dispatch_from_consdb(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    payload = {"client_payload": {"branch_name": "tickets/DM-1", "commit_sha": "0" * 40}}
+    caller = "consdb/consdb-migrate.yaml"
+    late = workflows.run(caller, TARGET, "repository_dispatch", {"action": "migration", **payload})
+    assert late.ok, late.log
+    assert "has moved from 00000000" in late.log
+    assert change.untouched()
+    payload["client_payload"]["commit_sha"] = change.head
+    run = workflows.run(caller, TARGET, "repository_dispatch", {"action": "migration", **payload})
+    assert run.ok, run.log
+    assert len(change.target.pulls) == 1
+    tokens = [line for line in run.checkouts if line.startswith("token")]
+    assert tokens == [f"token for {TARGET} contents=write", f"token for {SCHEMAS} contents=read"]
+    wrong = workflows.run(
+        caller, TARGET, "workflow_dispatch", {"inputs": {"branch_name": "$(id)", "commit_sha": change.head}}
+    )
+    assert not wrong.ok
+    assert "is no branch" in wrong.log
+    assert "uid=" not in wrong.log
+    workflows.row("dispatch with branch and commit", "an old commit; a branch that is a command")

