@@ -7,10 +7,11 @@ from datetime import UTC
 from consdb_actions.process.board import Board
 from consdb_actions.process.states import Standing
 from consdb_actions.report.board_changes import changes, overview
-from consdb_actions.report.board_environments import counted, environments
+from consdb_actions.report.board_environments import environments
 from consdb_actions.report.board_parts import standing_mark
 from consdb_actions.report.board_releases import releases
 from consdb_actions.report.board_style import style_sheet
+from consdb_actions.report.board_text import counted
 from consdb_actions.report.elements import Html, Part, day, element, text
 
 __all__ = ["render_html"]

@@ -11,6 +11,7 @@ from consdb_actions.process.finding import Evidence
 from consdb_actions.process.states import Standing, StepState, routes_of
 from consdb_actions.process.steps import Route
 from consdb_actions.report.board_parts import STANDINGS, alert, alerts, badge, cards, standing_mark
+from consdb_actions.report.board_text import todo, wrong
 from consdb_actions.report.elements import (
     Html,
     Part,
@@ -82,7 +83,7 @@ def _unread(item: Unread) -> Html:
 def _row(change: Change, today: date) -> list[Part]:
     """Return the cells of a change in the overview."""
     pull = change.facts.pull
-    marks = [standing_mark(standing) for standing in _wrong(change)]
+    marks = [standing_mark(standing) for standing in wrong(change)]
     marks += [badge("draft")] if pull.draft else []
     title: list[Part] = [
         element("a", f"#{pull.number}", " ", isolated(pull.title), href=f"#change-{pull.number}"),
@@ -92,25 +93,14 @@ def _row(change: Change, today: date) -> list[Part]:
     if not change.next:
         return [title, "could not be looked up", "", "", _count(change)]
     first, *others = change.next
-    step: list[Part] = [_todo(first)]
+    step: list[Part] = [todo(first)]
     if others:
-        step.append(element("div", "also: ", "; ".join(_todo(item) for item in others), class_="muted small"))
+        step.append(element("div", "also: ", "; ".join(todo(item) for item in others), class_="muted small"))
     return [title, step, ", ".join(change.owners), _waiting(change.since, today), _count(change)]
-
-
-def _wrong(change: Change) -> list[Standing]:
-    """List what is wrong with a change, each kind once."""
-    kinds = (Standing.UNKNOWN, Standing.STALE, Standing.OUT_OF_ORDER)
-    return [kind for kind in kinds if any(item.standing is kind for item in change.steps)]
 
 
 def _count(change: Change) -> Html:
     return element("span", f"{change.done} of {len(change.steps)}", class_="count")
-
-
-def _todo(item: StepState) -> str:
-    again = ", again" if item.standing is Standing.STALE else ""
-    return f"{item.step.todo}{again}"
 
 
 def _waiting(since: datetime | None, today: date) -> list[Part]:
@@ -193,7 +183,7 @@ def _next(change: Change, today: date) -> Html:
         lines.append(
             element(
                 "p",
-                element("strong", f"{'Also' if number else 'Next'}: {_todo(item)}."),
+                element("strong", f"{'Also' if number else 'Next'}: {todo(item)}."),
                 f" {item.owner}",
                 who,
                 ", since ",

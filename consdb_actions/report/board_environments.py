@@ -7,22 +7,10 @@ from datetime import date
 from consdb_actions.deploy.drift import Finding, Severity
 from consdb_actions.deploy.drift import Standing as Running
 from consdb_actions.process.board import Environments
-from consdb_actions.report.board_parts import SEVERITIES, alert, alerts, badge, cards, severity_mark
+from consdb_actions.report.board_parts import alert, alerts, badge, cards, severity_mark
 from consdb_actions.report.elements import Html, Part, day, element, joined, link, prose, spoken
 
-__all__ = ["counted", "environments"]
-
-
-def counted(seen: Environments) -> str:
-    """Count errors and warnings."""
-    if seen.drift is None:
-        return "could not be had"
-    counts = [
-        (sum(item.severity is severity for item in seen.drift.findings), SEVERITIES[severity][2])
-        for severity in (Severity.ERROR, Severity.WARNING)
-    ]
-    words = [f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count]
-    return " and ".join(words) or "nothing has drifted"
+__all__ = ["environments"]
 
 
 def environments(seen: Environments, today: date) -> Html:
@@ -34,9 +22,7 @@ def environments(seen: Environments, today: date) -> Html:
     grave = [item for item in findings if item.severity > Severity.INFO]
     notes = [item for item in findings if item.severity is Severity.INFO]
     parts: list[Part] = [
-        element("p", "From ", element("code", seen.source), ".", class_="muted small")
-        if seen.source
-        else None,
+        element("p", f"From {seen.source}.", class_="muted small") if seen.source else None,
         element(
             "div",
             _matrix(seen, today),

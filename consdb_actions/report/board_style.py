@@ -131,6 +131,7 @@ details td, details th { padding: .4rem .75rem .4rem 0; }
 .migrations dt { font-weight: 600; font-size: .9375rem; }
 .migrations dd + dd { grid-column: 2; }
 .plain { list-style: none; padding: 0; }
+footer li { margin: .25rem 0; }
 
 @media screen and (max-width: 48rem) {
   header, main, footer { padding-left: 1rem; padding-right: 1rem; }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TypeAlias
 
 from consdb_actions.report.markdown import printable
@@ -120,8 +120,10 @@ def spoken(words: str) -> Html:
 
 
 def day(moment: datetime | date | None) -> Html:
-    """Return a day."""
+    """Return a day, that of a moment in UTC."""
     if moment is None:
         return text("an unknown day")
-    words = f"{moment:%Y-%m-%d}"
+    if isinstance(moment, datetime):
+        moment = moment.astimezone(UTC).date()
+    words = moment.isoformat()
     return element("time", words, datetime=words)
