@@ -1,0 +1,118 @@
+"""Rehearse a runbook: two servers, rows, something that writes, and the runbook's own blocks."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from consdb_actions.adapters.files import temporary_directory
+from consdb_actions.adapters.postgres_find import Preference
+from consdb_actions.adapters.rehearsal_blocks import Hands
+from consdb_actions.adapters.rehearsal_play import Play
+from consdb_actions.adapters.rehearsal_sites import two_sites
+from consdb_actions.adapters.rehearsal_writer import Writer
+from consdb_actions.adapters.revision_path import parse_way, resolve
+from consdb_actions.adapters.tree import Section, Tree
+from consdb_actions.process.rehearsal import Rehearsal, ways_of
+from consdb_actions.process.runbook_reading import Placed
+from consdb_actions.process.sites import Sites
+
+__all__ = ["rehearse"]
+
+
+def rehearse(
+    tree: Tree,
+    sites: Sites,
+    placed: Sequence[Placed],
+    *,
+    rows: int = 8,
+    acts: Sequence[str] = ("cancel", "migrate", "back"),
+    by_hand: bool = False,
+    publisher: Preference = "auto",
+    replica: Preference = "auto",
+    progress: Callable[[str, str], None] = lambda _act, _what: None,
+) -> Rehearsal:
+    """Carry out a runbook on two servers that replicate, while rows are written.
+
+    Parameters
+    ----------
+    tree
+        The tree with the revisions.
+    sites
+        What is where, and the names of publication, subscription and roles.
+    placed
+        The blocks of the runbook, as they are read from its Markdown.
+    rows
+        How many rows each table has at the beginning.
+    acts
+        What to try, in order: ``cancel``, ``migrate``, ``back``.
+    by_hand
+        Whether to use the commands of alembic in place of our own.
+    publisher, replica
+        Which Postgres to use for each.
+    progress
+        Told what is being done.
+
+    Returns
+    -------
+    Rehearsal
+        What was done and found; a failure ends it.
+
+    Raises
+    ------
+    InputError
+        The runbook does not fit the tree.
+    ExternalError
+        A server cannot be started, or is lost.
+    """
+    started = time.monotonic()
+    with ExitStack() as stack:
+        stack.enter_context(tree.importable())
+        published, local = _sections(tree, sites, placed)
+        folder = stack.enter_context(temporary_directory())
+        progress("", "starting two servers")
+        pair = stack.enter_context(two_sites(sites, publisher, replica))
+        progress("", "making the state before")
+        pair.lay_out(published, local, rows)
+        writers = {
+            place.site.id: Writer(place.url(), [section for section, _ in sections])
+            for place, sections in ((pair.publisher, published), (pair.replica, local))
+            if sections
+        }
+        for writer in writers.values():
+            stack.callback(writer.stop)
+            writer.start()
+        hands = Hands(pair, tree, folder, writers, by_hand)
+        play = Play(pair, hands, [s for s, _ in published], [s for s, _ in local], progress)
+        done = list(play.acts(placed, acts))
+        for writer in writers.values():
+            writer.stop()
+        written = sum((writer.written for writer in writers.values()), start=Counter[str]())
+        refused = sum((writer.refused for writer in writers.values()), start=Counter[str]())
+        return Rehearsal(
+            sections=ways_of(placed),
+            servers=(pair.publisher.words, pair.replica.words),
+            acts=tuple(done),
+            written=dict(sorted(written.items())),
+            refused=dict(sorted(refused.items())),
+            seconds=time.monotonic() - started,
+        )
+
+
+Ways = list[tuple[Section, str]]
+
+
+def _sections(tree: Tree, sites: Sites, placed: Sequence[Placed]) -> tuple[Ways, Ways]:
+    """Return the sections of the runbook with their revisions before it: published ones, and others."""
+    published: Ways = []
+    local: Ways = []
+    for text in ways_of(placed):
+        way = parse_way(text)
+        section = tree.section(way.section)
+        start = resolve(section, way.start)
+        resolve(section, way.end)
+        target = published if sites.of("publisher")[0].holds(section.schema) else local
+        target.append((section, start))
+    return published, local

@@ -1,0 +1,203 @@
+"""Two Postgres servers with the replication between them, as the sites have it (rule F2 holds for both)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.sql import SQL, Identifier, Literal
+
+from consdb_actions.adapters.autogenerate.replay import prepare, replay
+from consdb_actions.adapters.catalog import read_snapshot
+from consdb_actions.adapters.interrupts import unwinding_on_signals
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+from consdb_actions.adapters.postgres_find import Preference
+from consdb_actions.adapters.postgres_sql import Connection, connect
+from consdb_actions.adapters.rows import seed
+from consdb_actions.adapters.tree import Section
+from consdb_actions.errors import ExternalError
+from consdb_actions.migration.catalog import Snapshot
+from consdb_actions.process.runbook_steps import Account
+from consdb_actions.process.sites import Replication, Site, Sites
+
+__all__ = ["Pair", "Place", "two_sites"]
+
+_SETTINGS = {
+    "wal_level": "logical",
+    "max_wal_senders": "10",
+    "max_replication_slots": "10",
+    "max_worker_processes": "12",
+    # A worker that failed is started again soon, so that a rehearsal need not wait for it.
+    "wal_retrieve_retry_interval": "200ms",
+    "wal_receiver_status_interval": "1s",
+    # The log says which lines are of a worker of the replication.
+    "log_line_prefix": "%m [%p] %b ",
+}
+_COPIED = """
+SELECT count(*) FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
+WHERE s.subname = %s AND r.srsubstate <> 'r'
+"""
+_COPY_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """One site with its server."""
+
+    site: Site
+    server: ScratchServer
+    replication: Replication
+
+    def url(self, account: Account = "owner") -> sa.URL:
+        """Return the address of its database."""
+        user = {"owner": self.site.user, "administrator": "postgres", "replication": self.replication.role}
+        return self.server.url(self.site.database).set(username=user[account])
+
+    def connect(self, account: Account = "owner") -> Connection:
+        """Connect; every statement commits by itself."""
+        return connect(self.url(account))
+
+    def snapshot(self, schema: str) -> Snapshot:
+        """Read the catalog of a schema."""
+        with self.server.open_database(self.site.database) as engine, engine.connect() as connection:
+            return read_snapshot(connection, schema)
+
+    @property
+    def words(self) -> str:
+        """The site and its server in words."""
+        info = self.server.info
+        return f"{self.site.title}: Postgres {info.version} ({info.source}), {info.pgsphere}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Publisher and replica."""
+
+    publisher: Place
+    replica: Place
+
+    def place(self, site: str) -> Place | None:
+        """Return the place of a site; None when it is none of the two."""
+        return next((p for p in (self.publisher, self.replica) if p.site.id == site), None)
+
+    def lay_out(
+        self, published: Sequence[tuple[Section, str]], local: Sequence[tuple[Section, str]], rows: int
+    ) -> None:
+        """Make the state before a migration: tables at their revisions, rows, publication, subscription.
+
+        Parameters
+        ----------
+        published, local
+            Sections of both sites, and of the replica alone, with the revisions at which they are.
+        rows
+            How many rows for each table.
+        """
+        for place, sections in ((self.publisher, published), (self.replica, [*published, *local])):
+            self._history(place, sections)
+        self._rows(self.publisher, [section for section, _ in published], rows)
+        self._rows(self.replica, [section for section, _ in local], rows)
+        if published:
+            self._replicate([section for section, _ in published])
+
+    def _history(self, place: Place, sections: Sequence[tuple[Section, str]]) -> None:
+        engine = sa.create_engine(place.url(), poolclass=sa.NullPool)
+        try:
+            with engine.begin() as connection:
+                for section, revision in sections:
+                    prepare(connection, section)
+                    history = section.revisions()
+                    ids = [one.revision for one in history]
+                    count = ids.index(revision) + 1 if revision in ids else 0
+                    replay(connection, section, history[:count])
+        finally:
+            engine.dispose()
+
+    def _rows(self, place: Place, sections: Sequence[Section], rows: int) -> None:
+        with place.server.open_database(place.site.database) as engine, engine.begin() as connection:
+            for section in sections:
+                seed(connection, read_snapshot(connection, section.schema), rows=rows)
+
+    def _replicate(self, sections: Sequence[Section]) -> None:
+        replication = self.publisher.replication
+        role, publication = Identifier(replication.role), Identifier(replication.publication)
+        with self.publisher.connect("administrator") as connection:
+            connection.execute(SQL("CREATE PUBLICATION {}").format(publication))
+            for section in sections:
+                schema = Identifier(section.schema)
+                connection.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, role))
+                connection.execute(SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(schema, role))
+                for name, relation in self.publisher.snapshot(section.schema).tables.items():
+                    if relation.kind == "table":
+                        add = SQL("ALTER PUBLICATION {} ADD TABLE {}")
+                        connection.execute(add.format(publication, Identifier(section.schema, name)))
+        url = self.publisher.url("replication")
+        address = f"host={url.query['host']} port={url.port} dbname={url.database} user={url.username}"
+        with self.replica.connect("administrator") as connection:
+            create = SQL("CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {}")
+            subscription = Identifier(replication.subscription)
+            connection.execute(create.format(subscription, Literal(address), publication))
+            deadline = time.monotonic() + _COPY_SECONDS
+            while (connection.execute(_COPIED, [replication.subscription]).fetchone() or (1,))[0]:
+                if time.monotonic() > deadline:
+                    raise ExternalError(
+                        "the first copy of the tables does not end",
+                        place="the rehearsal's replica",
+                        remedy="Its log says:\n" + self.replica.server.log()[-2000:],
+                    )
+                time.sleep(0.05)
+
+
+@contextmanager
+def two_sites(sites: Sites, publisher: Preference = "auto", replica: Preference = "auto") -> Iterator[Pair]:
+    """Run two servers until the block ends; nothing of them is left.
+
+    Parameters
+    ----------
+    sites
+        What is where.
+    publisher, replica
+        Which Postgres to use for each.
+
+    Yields
+    ------
+    Pair
+        With empty databases, and the roles that the sites have.
+    """
+    replication = sites.replication
+    with unwinding_on_signals(), ExitStack() as stack:
+        places = []
+        for site, prefer in ((sites.of("publisher")[0], publisher), (sites.of("replica")[0], replica)):
+            roles = list(dict.fromkeys(("usdf", "oods", site.user, replication.role)))
+            server = stack.enter_context(scratch_server(prefer=prefer, roles=roles, settings=_SETTINGS))
+            server.create_database(site.database)
+            place = Place(site, server, replication)
+            with place.connect("administrator") as connection:
+                _roles(connection, place)
+            places.append(place)
+        pair = Pair(*places)
+        try:
+            yield pair
+        finally:
+            _disconnect(pair)
+
+
+def _roles(connection: Connection, place: Place) -> None:
+    """Let the roles log in, and give the database to the owner of the tables."""
+    owner, role = Identifier(place.site.user), Identifier(place.replication.role)
+    connection.execute(SQL("ALTER ROLE {} LOGIN").format(owner))
+    connection.execute(SQL("ALTER ROLE {} LOGIN REPLICATION").format(role))
+    connection.execute(SQL("ALTER DATABASE {} OWNER TO {}").format(Identifier(place.site.database), owner))
+
+
+def _disconnect(pair: Pair) -> None:
+    """Let the replica go first, so that no server waits for the other when it is stopped."""
+    try:
+        with pair.replica.connect("administrator") as connection:
+            name = Identifier(pair.replica.replication.subscription)
+            connection.execute(SQL("ALTER SUBSCRIPTION {} DISABLE").format(name))
+    except psycopg.Error:
+        return  # there is no subscription, or no server any more
