@@ -188,11 +188,11 @@ def _pairs(said: list[Command | Mistake]) -> tuple[tuple[str, str], ...]:
 def _binding_now(facts: Facts, comment: Comment) -> Binding:
     """Bind a comment that is read for the first time; without a commit where a push may have come between.
 
-    A commit was there when the comment was written, if a status of ours had been set on it by then. Where
-    there is none, the commit's own date has to do.
+    GitHub does not say when a commit was pushed. The first check on it begins with the push; where there is
+    none, the commit's own date has to do.
     """
     now = present_binding(facts)
-    arrived = [facts.pull.seen_at or facts.pull.committed_at]
+    arrived = [facts.pull.pushed_at or facts.pull.committed_at]
     arrived += [item.committed_at for item in facts.migrations if item.live and item.committed_at]
     if any(moment is None or moment > comment.created_at for moment in arrived):
         return Binding("", "", "")

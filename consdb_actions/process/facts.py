@@ -61,8 +61,8 @@ class Pull:
         The commit that the merge made; empty when it is not merged.
     committed_at
         The date in the newest commit.
-    seen_at
-        When a status of ours was first set on the newest commit, which is when it was there at the latest.
+    pushed_at
+        When the first check began on the newest commit, which is when it came; None when none did.
     """
 
     number: int
@@ -79,7 +79,7 @@ class Pull:
     merged_at: datetime | None = None
     merge_commit: str = ""
     committed_at: datetime | None = None
-    seen_at: datetime | None = None
+    pushed_at: datetime | None = None
     labels: tuple[str, ...] = ()
 
 

@@ -265,7 +265,7 @@ def _state(
         standing = Standing.OUT_OF_ORDER if order else Standing.DONE
     elif finding.stale:
         standing = Standing.STALE
-        since = facts.pull.seen_at or facts.pull.committed_at
+        since = facts.pull.pushed_at or facts.pull.committed_at
     elif waits:
         standing = Standing.WAITING
     else:

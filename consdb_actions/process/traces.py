@@ -1,4 +1,4 @@
-"""What a schema change leaves behind in other repositories: migrations, releases, deployments, EFD schemas."""
+"""What a schema change leaves in other repositories: migrations, releases, deployments, EFD schemas."""
 
 from __future__ import annotations
 

@@ -357,7 +357,7 @@ def test_p1_a_comment_before_the_last_change_of_the_migration_is_about_nothing_c
 
 def test_p1_without_a_date_of_the_newest_commit_nothing_is_certain() -> None:
     known = facts_at("tested")
-    known = replace(known, pull=replace(known.pull, seen_at=None, committed_at=None))
+    known = replace(known, pull=replace(known.pull, pushed_at=None, committed_at=None))
     assert not progress_of(known).state("bts").done
 
 

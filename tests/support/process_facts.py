@@ -219,7 +219,7 @@ def facts_at(stage: str = "opened", *more: Comment, **values: Any) -> Facts:
         merged_at=at(13) if merged else None,
         merge_commit=SDM_MERGE if merged else "",
         committed_at=at(-1),
-        seen_at=at(0.01),
+        pushed_at=at(0.01),
     )
     migrations: tuple[Migration, ...] = ()
     if has("generated"):
@@ -267,7 +267,7 @@ def facts_at(stage: str = "opened", *more: Comment, **values: Any) -> Facts:
 
 def push(known: Facts, day: float, *, same: bool = False, sha: str = NEWER) -> Facts:
     """Push another commit, with another schema change or the same."""
-    pull = replace(known.pull, head=sha, committed_at=at(day), seen_at=at(day + 0.01))
+    pull = replace(known.pull, head=sha, committed_at=at(day), pushed_at=at(day + 0.01))
     structure = "s1" if same else f"s-{sha[:4]}"
     return replace(known, pull=pull, changes=(*known.changes, change(sha, structure)))
 

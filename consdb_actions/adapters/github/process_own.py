@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from consdb_actions.adapters.github import reading
 from consdb_actions.adapters.github.client import GitHub
 from consdb_actions.adapters.github.contents import Contents
+from consdb_actions.adapters.github.problems import GitHubError
 from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.approval import evaluate
 from consdb_actions.approval.facts import Facts as ApprovalFacts
@@ -32,9 +34,6 @@ from consdb_actions.schema.compare import compare
 from consdb_actions.schema.model import Schema
 
 __all__ = ["Settings", "read_own"]
-
-OURS = "consdb/"
-"""How the names of our statuses begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def read_own(
     """
     root = f"/repos/{seen.repository}"
     head = seen.pull.head
-    statuses = github.items(f"{root}/commits/{head}/statuses")
+    statuses = (item for page in github.pages(f"{root}/commits/{head}/statuses") for item in page)
     shown = next((item for item in statuses if item["context"] == CONTEXT), None)
     commit = github.get(f"{root}/git/commits/{head}", lasting=True)
     items = github.items(f"{root}/issues/{seen.pull.number}/comments")
@@ -111,7 +110,7 @@ def read_own(
             merged_at=reading.moment(data.get("merged_at")),
             merge_commit=(data.get("merge_commit_sha") or "") if merged else "",
             committed_at=reading.moment(commit["committer"]["date"]),
-            seen_at=_first_seen(seen, statuses),
+            pushed_at=_pushed_at(github, f"{root}/commits/{head}/check-runs"),
             labels=seen.pull.labels,
         ),
         policy=settings.policy,
@@ -126,13 +125,15 @@ def read_own(
     )
 
 
-def _first_seen(seen: ApprovalFacts, statuses: list[Any]) -> Any:
-    """Return when a status of ours was first set on the newest commit."""
-    moments = [
-        reading.moment(item["created_at"])
-        for item in statuses
-        if item["context"].startswith(OURS) and seen.identity.same_as(reading.account(item.get("creator")))
-    ]
+def _pushed_at(github: GitHub, path: str) -> datetime | None:
+    """Return when the first check began on a commit; None when none did, or the token may not see them."""
+    try:
+        pages = list(github.pages(path, {"filter": "all"}))
+    except GitHubError as error:
+        if error.status not in (403, 404):
+            raise
+        return None
+    moments = [reading.moment(item.get("started_at")) for page in pages for item in page["check_runs"]]
     return min((moment for moment in moments if moment is not None), default=None)
 
 
