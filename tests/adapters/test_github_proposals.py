@@ -173,7 +173,10 @@ def test_a_commit_of_somebody_else_stops_and_is_shown(place: Place) -> None:
     assert "password: ***" in caught.value.cause
 
 
-@pytest.mark.parametrize("how", ["committer", "trailer", "branch", "unknown"])
+@pytest.mark.parametrize(
+    "how",
+    ["committer", "trailer", *(pytest.param(how, marks=pytest.mark.slow) for how in ("branch", "unknown"))],
+)
 def test_only_commits_with_account_and_trailer_are_ours(place: Place, how: str) -> None:
     place.publish()
     values = {
@@ -247,7 +250,9 @@ def test_a_pull_request_closed_unmerged_is_told_and_a_new_one_is_for_the_asking(
     assert place.publish().action == "unchanged"
 
 
-@pytest.mark.parametrize("how", ["merge", "squash", "branch deleted"])
+@pytest.mark.parametrize(
+    "how", ["squash", *(pytest.param(how, marks=pytest.mark.slow) for how in ("merge", "branch deleted"))]
+)
 def test_after_a_merge_the_next_difference_opens_a_new_one(place: Place, how: str) -> None:
     place.publish()
     (pull,) = place.pulls

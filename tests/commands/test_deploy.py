@@ -149,8 +149,7 @@ def test_options_come_from_the_environment(
     assert site.repo.pulls[1].title == "DM-1: consdb hinfo.latiss, pq 26.6.2 at base and tucson-teststand"
 
 
-@pytest.mark.parametrize(
-    "args",
+BAD: list[tuple[str, ...]] = (
     [
         ("--tag", "26.6.2", "--stage", "summit", "--ticket", ticket)
         for ticket in ("DM-1; rm -rf /", "DM-1\n", "../DM-1", "dm", "X-1", "$(id)", "DM-" + "1" * 50, "DM-1 ")
@@ -175,14 +174,14 @@ def test_options_come_from_the_environment(
         ("--repin",),
         ("--repin", "--app", "consdbtap", "--tag", "w.2026.23"),
         ("--app", "nosuch"),
-    ],
+    ]
 )
-def test_s1_bad_input_is_refused_before_anything_is_written(
-    run: Run, double: GitHubDouble, args: tuple[str, ...]
-) -> None:
-    code, _, err = run("open", *args)
-    assert code == 2
-    assert err
+
+
+def test_s1_bad_input_is_refused_before_anything_is_written(run: Run, double: GitHubDouble) -> None:
+    for args in BAD:
+        code, _, err = run("open", *args)
+        assert (code, bool(err)) == (2, True), args
     assert not any(call.writes for call in double.log)
 
 
