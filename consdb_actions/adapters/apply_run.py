@@ -7,6 +7,7 @@ and never in the address, since an ``env.py`` may log that. All revisions of a s
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 import time
@@ -24,13 +25,20 @@ from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.errors import CheckFailed, ConsdbActionsError, ExternalError
 from consdb_actions.process.apply_facts import Lock
 
-__all__ = ["Attempts", "Direction", "Timeouts", "run_alembic", "seconds_of"]
+__all__ = ["Attempts", "Direction", "Timeouts", "error_words", "run_alembic", "seconds_of"]
 
 Direction = Literal["upgrade", "downgrade"]
 
 _LOCKED = ("LockNotAvailable", "DeadlockDetected", "canceling statement due to lock timeout")
 _LONGEST_WAIT = 30.0
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+_ERROR = re.compile(r"(?:[\w.]+\.)?\w*(?:Error|Exception|Exit|Violation|Refused)\b[^:]*: |FAILED: ")
+_LOST = re.compile(
+    r"server closed the connection|terminating connection|connection (?:to server|is lost|refused|timed out)"
+    r"|AdminShutdown|CrashShutdown|could not (?:connect|translate host)",
+    re.IGNORECASE,
+)
+_LINES = 10  # of an error that are shown
 _ENDING = 20.0  # seconds in which a session that is told to end has to be gone
 
 
@@ -175,8 +183,7 @@ def _environment(url: sa.URL, timeouts: Timeouts, application: str, schemas: Pat
 
 def _failure(said: str, section: Section, direction: str, revision: str, password: str) -> ConsdbActionsError:
     """Put into words why alembic failed."""
-    words = tail(said, [password], lines=8)
-    last = words.rsplit("\n", 1)[-1]
+    words = error_words(said, password)
     command = f"alembic -n {section.name} {direction} {revision}"
     if "statement timeout" in said:
         return ExternalError(
@@ -184,7 +191,7 @@ def _failure(said: str, section: Section, direction: str, revision: str, passwor
             place=f"section {section.name}",
             remedy="See what takes so long (migrations lint tells of rewrites), and allow more.",
         )
-    if "OperationalError" in last or "connection" in last.lower():
+    if _LOST.search(words):
         return ExternalError(
             f"`{command}` lost its database:\n{words}",
             place=f"section {section.name}",
@@ -195,6 +202,15 @@ def _failure(said: str, section: Section, direction: str, revision: str, passwor
         place=f"section {section.name}",
         remedy="Mend the revision, try it at a test stand, and make a release again.",
     )
+
+
+def error_words(said: str, password: str = "") -> str:
+    """Return the error at the end of what a program printed, without the stack above it."""
+    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    heads = [number for number, line in enumerate(lines) if _ERROR.match(line)]
+    found = lines[heads[-1] :] if heads else lines[-_LINES:]
+    kept = [line for line in found if not line.startswith("(Background on this error")]
+    return tail("\n".join(kept[:_LINES]), [password])
 
 
 def _end_sessions(url: sa.URL, application: str) -> None:

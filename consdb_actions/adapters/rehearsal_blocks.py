@@ -13,6 +13,7 @@ from pathlib import Path
 import pglast
 import psycopg
 
+from consdb_actions.adapters.apply_run import error_words
 from consdb_actions.adapters.rehearsal_sites import Pair, Place
 from consdb_actions.adapters.rehearsal_writer import Writer
 from consdb_actions.adapters.shell import run, tail
@@ -183,7 +184,7 @@ class Hands:
             timeout=_COMMAND,
         )
         if done.returncode:
-            raise CheckFailed(tail(done.stderr + done.stdout, lines=12))
+            raise CheckFailed(error_words(f"{done.stdout}\n{done.stderr}"))
         return tail(done.stdout or done.stderr, lines=3)
 
 
