@@ -69,6 +69,7 @@ def _release(board: Board, item: Released) -> Html:
         element("p", facts, class_="muted small"),
         body,
         class_="sheet release",
+        id=f"release-{item.tag}",
     )
 
 
