@@ -87,8 +87,8 @@ def command(
         # The workflow's own token is good for the repository in which it runs, and starts no checks there.
         raise InputError(
             f"there is no token for {target[:150]}",
-            remedy="Give the workflow an app (CONSDB_APP_CLIENT_ID and CONSDB_APP_PRIVATE_KEY) or CONSDB_TOKEN; "
-            "docs/adopt.md says with which permissions.",
+            remedy="Give the workflow an app (CONSDB_APP_CLIENT_ID and CONSDB_APP_PRIVATE_KEY) or "
+            "CONSDB_TOKEN; docs/adopt.md says with which permissions.",
         )
     with (
         github_session(variable="CONSDB_SOURCE_TOKEN") as schemas,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,13 @@ def workflows(kit: Kit, tmp_path: Path, world: World, github_double: Double) -> 
 
 
 @pytest.fixture
-def figure() -> Iterator[Callable[[str, str], None]]:
+def figure() -> Callable[[str, str], None]:
     """Give a function that adds a figure to what is told at the end."""
 
     def add(name: str, value: str) -> None:
         FIGURES[name] = value
 
-    yield add
+    return add
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
