@@ -98,7 +98,11 @@ class CloneFiles:
 
     def __init__(self, folder: Path, revision: str) -> None:
         self._reader = GitReader(folder)
-        self.commit = self._reader.commit(revision)
+        try:
+            self.commit = self._reader.commit(revision)
+        except InputError as error:
+            remedy = "Give --phalanx a checkout or clone of the values files, and --ref a commit of it."
+            raise InputError(error.cause, place=error.place, remedy=remedy) from error
         self._files = self._reader.files(
             self.commit, ("applications/consdb", "applications/consdbtap", "charts")
         )

@@ -209,6 +209,6 @@ def refusal(plan: Plan) -> CheckFailed:
         A plan with refusals.
     """
     causes = "\n".join(f"{item.rule}: {item.cause}" for item in plan.refusals)
-    remedies = "\n".join(f"{item.rule}: {item.remedy}" for item in plan.refusals)
+    remedies = "\n".join(dict.fromkeys(f"{item.rule}: {item.remedy}" for item in plan.refusals))
     what = f"{plan.request.app} {plan.request.tag.text} is not deployed to {' and '.join(plan.environments)}"
     return CheckFailed(f"{what}\n{causes}", remedy=remedies)

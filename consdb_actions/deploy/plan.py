@@ -41,12 +41,19 @@ def make_plan(policy: DeployPolicy, request: Request, values: Mapping[str, Value
     """
     stage, names, refusals = _where(policy, request, values)
     wanted = {name: _slots(request, values[name]) for name in names}
-    if not any(wanted.values()):
-        asked = f": {', '.join(request.components)}" if request.components else ""
+    components = tuple(dict.fromkeys(s.component for n in names for s in slots(request.app, values[n])))
+    unknown = [
+        name
+        for name in request.components
+        if not any(name in (part, part.partition(".")[0]) for part in components)
+    ]
+    if unknown or not components:
         raise InputError(
-            f"{request.app} has no such component at {' and '.join(names)}{asked}",
+            f"{request.app} has no component {', '.join(unknown)} at {' and '.join(names)}".replace(
+                "  ", " "
+            ),
             place="--component",
-            remedy="The values files show which there are.",
+            remedy=f"It has {', '.join(components)}." if components else "Its values files name none.",
         )
     changes: list[Change] = []
     files: dict[str, str] = {}
@@ -55,7 +62,6 @@ def make_plan(policy: DeployPolicy, request: Request, values: Mapping[str, Value
         changes += made
         if made:
             files[values_file(request.app, name)] = text
-    components = tuple(dict.fromkeys(s.component for n in names for s in slots(request.app, values[n])))
     plan = Plan(request, stage, names, tuple(changes), files, components)
     if not changes:
         return replace(plan, left=_left(policy, plan, values))

@@ -64,7 +64,7 @@ class Shown:
         if self.plan is None:
             return "no environment runs a ticket image: nothing to repin"
         if self.action is None:
-            return "refused"
+            return "refused: nothing was changed"
         if self.action == "nothing":
             places = ", ".join(self.plan.environments)
             rest = ""
@@ -101,13 +101,9 @@ def render_text(shown: Shown) -> str:
             lines.append(f"  R5 is waived at {', '.join(plan.waived)} until {plan.request.waive_until}")
         if plan.waiting and plan.request.force_order:
             lines.append(f"  R6 is passed: {waiting_words(plan.waiting)}")
-    where = (
-        f": {shown.url}"
-        if shown.url
-        else f" in {shown.repository}, branch {plan.branch}"
-        if plan and shown.title
-        else ""
-    )
+    where = f": {shown.url}" if shown.url else ""
+    if shown.action == "opened" and plan is not None and not shown.url:
+        where = f" in {shown.repository}, from the branch {plan.branch}"
     lines.append(f"{shown.words}{where}")
     return "\n".join(printable(part) for line in lines for part in line.split("\n"))
 

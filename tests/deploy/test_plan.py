@@ -110,8 +110,11 @@ def test_r3_two_stages_at_once_are_refused() -> None:
         ({"environments": ("base; rm -rf /",)}, "no environment"),
         ({"stage": "summit", "environments": ("summit",)}, "and not both"),
         ({}, "say where"),
-        ({"stage": "summit", "components": ("tap-schema",)}, "no such component"),
-        ({"stage": "summit", "components": ("hinfo.nosuch",)}, "no such component"),
+        ({"stage": "summit", "components": ("tap-schema",)}, "has no component tap-schema at summit"),
+        (
+            {"stage": "summit", "components": ("pq", "hinfo.nosuch")},
+            "has no component hinfo.nosuch at summit",
+        ),
         ({"stage": "summit", "components": ("hinfo\n",)}, "is no component"),
         ({"stage": "summit", "components": ("../pq",)}, "is no component"),
     ],
