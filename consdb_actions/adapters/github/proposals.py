@@ -20,6 +20,8 @@ One way for all of them: deployments, generated migrations, copies of schemas. :
   them, unless `Proposal.keep` names the files: these stay as they are, and the rest is renewed.
 * A pull request that was closed without merging is a `CheckFailed` too, unless `Proposal.reopen` is set;
   after a merge the next difference opens a new one.
+* Files that were read from the base before belong to `Proposal.base_commit`, so that what others merge
+  meanwhile is not undone.
 * Author and committer are left to GitHub: the commits of an app are then signed by it.
 
 The token needs ``contents: write`` and ``pull_requests: write``.
