@@ -1,0 +1,123 @@
+"""Reviews and comments: labels, statuses and the comment of the process, by the callers as they stand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.test_migrate import ONE, Change
+from tests.e2e.workflows import APP_LOGIN, Run, Workflows
+from tests.support.approvals import REPOSITORY, Scene
+from tests.support.github import Fault, Kind
+
+pytestmark = pytest.mark.e2e
+
+APPROVALS, PROCESS = "sdm_schemas/consdb-approvals.yaml", "sdm_schemas/consdb-process.yaml"
+
+
+class Reviewed:
+    """The scene of the approvals, with its workflows."""
+
+    def __init__(self, workflows: Workflows) -> None:
+        self.workflows = workflows
+        self.scene = Scene(workflows.world)
+
+    def review(self) -> Run:
+        return self.workflows.run(APPROVALS, REPOSITORY, "pull_request_review", self._payload("submitted"))
+
+    def _payload(self, deed: str, **more: Any) -> dict[str, Any]:
+        number = self.scene.pull.number
+        head = {"sha": self.scene.head, "ref": self.scene.pull.branch, "repo": {"full_name": REPOSITORY}}
+        pull = {"number": number, "head": head, "base": {"ref": "main"}}
+        return {"action": deed, "number": number, "pull_request": pull, **more}
+
+    def state(self, context: str) -> str:
+        found = [s for s in self.scene.repo.statuses if s.context == context and s.sha == self.scene.head]
+        return found[-1].state if found else ""
+
+
+def test_a_review_becomes_labels_and_a_status(workflows: Workflows) -> None:
+    place = Reviewed(workflows)
+    place.scene.approve("dan")
+    run = place.review()
+    assert run.ok, run.log
+    assert place.scene.pull.labels == ["approved: data-engineering"]
+    assert place.state("consdb/approvals") == "pending"
+    place.scene.approve("olga", "carl")
+    run = place.review()
+    assert run.ok, run.log
+    assert place.state("consdb/approvals") == "success"
+    authors = {workflows.world.users[c.user or 0].login for c in place.scene.repo.comments}
+    assert (authors, len(place.scene.repo.comments)) == ({APP_LOGIN}, 1)
+    workflows.row("reviews: labels, status, comment")
+
+
+def test_a_fault_in_the_middle_of_approvals_and_a_second_run(workflows: Workflows) -> None:
+    place = Reviewed(workflows)
+    place.scene.approve("dan", "olga", "carl")
+    path = f"/repos/{REPOSITORY}/issues/1/labels"
+    faults = [
+        Fault(Kind.FORBIDDEN, method="POST", target=path, skip=1),
+        Fault(Kind.DONE_THEN_RESET, method="POST", target=f"/repos/{REPOSITORY}/issues/1/comments"),
+    ]
+    workflows.double.faults += faults
+    assert not place.review().ok
+    run = place.review()
+    assert run.ok, run.log
+    assert all(fault.hits for fault in faults)
+    assert len(place.scene.pull.labels) == 3
+    assert len(place.scene.repo.comments) == 1
+    workflows.row("reviews, then again", "403 for a label; answer lost for the comment")
+
+
+def test_approvals_without_permission(workflows: Workflows) -> None:
+    place = Reviewed(workflows)
+    place.scene.approve("dan", "olga", "carl")
+    path = f"/repos/{REPOSITORY}/statuses/{place.scene.head}"
+    workflows.double.faults.append(Fault(Kind.FORBIDDEN, method="POST", target=path, times=9))
+    run = place.review()
+    assert not run.ok
+    assert "HTTP 403" in run.log
+    assert "The token lacks a permission" in run.log
+    assert (place.state("consdb/approvals"), place.scene.pull.labels) == ("", [])
+    workflows.row("reviews, the token may set no status", "no permission")
+
+
+def test_a5_a_label_by_hand_is_taken_off(workflows: Workflows) -> None:
+    place = Reviewed(workflows)
+    place.scene.label("approved: product-owner", "mallory")
+    payload = place._payload("labeled", label={"name": "approved: product-owner"})
+    run = workflows.run(APPROVALS, REPOSITORY, "pull_request", payload)
+    assert run.ok, run.log
+    assert place.scene.pull.labels == []
+    workflows.row("a role's label by hand", "wrong input")
+
+
+def test_comments_are_answered_and_make_the_migration_anew(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    policy = {"roles": [{"id": "consdb", "people": ["carl"]}]}
+    files = {".github/consdb-actions.yaml": json.dumps({"approvals": policy})}
+    workflows.world.commit(change.schemas, "main", files, author="maintainer")
+    workflows.world.commit(workflows.world.repo("lsst-sqre/phalanx"), "main", {"README.md": "Phalanx.\n"})
+    for login in ("carl", "mallory"):
+        workflows.world.user(login)
+
+    def comment(who: str, body: str) -> Run:
+        workflows.world.comment(change.schemas, change.pull.number, who, body)
+        issue = {"number": change.pull.number, "pull_request": {"url": "x"}}
+        payload = {"action": "created", "issue": issue, "comment": {"body": body, "user": {"login": who}}}
+        return workflows.run(PROCESS, REPOSITORY, "issue_comment", payload)
+
+    assert comment("author", "Nice.").jobs == {}
+    run = comment("mallory", "/consdb regenerate")
+    assert run.ok, run.log
+    assert set(run.jobs) == {"Process"}, "who is on no roster starts nothing"
+    assert not change.target.pulls
+    run = comment("carl", "/consdb regenerate")
+    assert run.ok, run.log
+    assert len(change.target.pulls) == 1
+    states = {status.context: status.state for status in change.schemas.statuses}
+    assert states["consdb/ready-to-merge"] == "pending"
+    workflows.row("comments: the process, the migration anew", "by somebody on no roster")
