@@ -66,8 +66,12 @@ def clone_releases(
         There is no whole clone there.
     """
     reader = GitReader(folder)
-    reader.commit("HEAD")
-    known = set(reader.tags())
+    try:
+        reader.commit("HEAD")
+        known = set(reader.tags())
+    except InputError as error:
+        remedy = "Give --consdb the folder of a whole clone that has the tags."
+        raise InputError(error.cause, place=str(folder), remedy=remedy) from error
     tags = sorted(
         (tag for tag in _tags(folder) if tag.name in known),
         key=lambda tag: (tag.version, tag.name),
