@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from consdb_actions.approval.facts import Account
-from consdb_actions.process.facts import Comment, Facts
+from consdb_actions.process.facts import Comment, Facts, Source
 from consdb_actions.process.language import Command, Mistake, Verb, commands_in
 from consdb_actions.process.memory import (
     Binding,
@@ -134,12 +134,14 @@ def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
         memo = memory.get(comment.id)
         binding = memo.binding if memo else _binding_now(facts, comment)
         found = [
-            _judge(facts, comment, comment.author, said, binding, applicable) for said in _said(comment, memo)
+            _judge(facts, comment, comment.author, said, memo, binding, applicable)
+            for said in _said(comment, memo)
         ]
         for index, item in enumerate(found):
             found[index] = _carry_out(item, attestations, undone)
-        if found:
-            heard += found
+        heard += found
+        # What cannot be bound yet is not remembered either: the next run reads it for the first time again.
+        if found and (memo is not None or not _unreadable(facts)):
             memos.append(_memo(comment, binding, found, memo))
     return Listening(
         tuple(heard),
@@ -199,11 +201,19 @@ def _binding_now(facts: Facts, comment: Comment) -> Binding:
     return now
 
 
+def _unreadable(facts: Facts) -> str:
+    """Say why it is not known what a comment is about that is read now; empty when it is."""
+    change = facts.change_at(facts.pull.head)
+    problem = "the newest commit could not be read" if change is None else change.problem
+    return facts.trouble(Source.CONSDB) or problem
+
+
 def _judge(
     facts: Facts,
     comment: Comment,
     actor: Account,
     said: Command | Mistake,
+    memo: Memo | None,
     binding: Binding,
     applicable: frozenset[str],
 ) -> Heard:
@@ -230,6 +240,10 @@ def _judge(
         who = ", ".join(people.people) or "nobody, until the configuration names people"
         return Heard(
             comment, actor, said, Outcome.REJECTED, f"{actor.login} may not {what}. Those who may: {who}"
+        )
+    if said.verb is Verb.DONE and (unreadable := _unreadable(facts)) and memo is None:
+        return Heard(
+            comment, actor, said, Outcome.UNDECIDED, f"it is not known now what this is about: {unreadable}"
         )
     if said.verb is Verb.DONE and not binding.sha:
         words = "a push came at about the same time, so it is not certain what this is about; say it again"

@@ -151,6 +151,47 @@ def test_p1_a_push_after_an_attestation_makes_it_stale(make_way: MakeWay) -> Non
     assert way.sync(double).progress.state("bts").by == "cleo"
 
 
+def check_run(way: Way, at: str) -> None:
+    """Have a check begin on the newest commit."""
+    url = f"https://api.github.com/repos/{REPOSITORY}/check-runs/1"
+    way.repo.rows.setdefault("check runs", []).append(
+        {
+            "id": 1,
+            "name": "lint",
+            "node_id": "CR_1",
+            "head_sha": way.head,
+            "external_id": "",
+            "url": url,
+            "html_url": None,
+            "details_url": None,
+            "status": "completed",
+            "conclusion": "success",
+            "started_at": at,
+            "completed_at": at,
+            "output": {
+                "title": None,
+                "summary": None,
+                "text": None,
+                "annotations_count": 0,
+                "annotations_url": f"{url}/annotations",
+            },
+            "check_suite": {"id": 1},
+            "app": None,
+            "pull_requests": [],
+        }
+    )
+
+
+@pytest.mark.parametrize(("at", "counts"), [("2026-03-01T09:00:00Z", True), ("2026-03-02T11:00:00Z", False)])
+def test_p1_a_commit_that_came_after_the_comment_is_not_what_it_was_about(
+    make_way: MakeWay, at: str, counts: bool
+) -> None:
+    way, double = make_way()
+    way.finish("bts")
+    check_run(way, at)
+    assert way.sync(double).progress.state("bts").done == counts
+
+
 def test_p1_a_rebase_that_leaves_the_change_keeps_everything(make_way: MakeWay) -> None:
     way, double = make_way()
     way.finish("bts")

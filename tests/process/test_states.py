@@ -361,6 +361,18 @@ def test_p1_without_a_date_of_the_newest_commit_nothing_is_certain() -> None:
     assert not progress_of(known).state("bts").done
 
 
+def test_p1_while_the_migration_cannot_be_read_nothing_is_bound_and_nothing_remembered() -> None:
+    known = facts_at("tested", troubles=(Trouble(Source.CONSDB, "consdb: HTTP 403"),))
+    assert answers(known) == ["it is not known now what this is about: consdb: HTTP 403"]
+    assert progress_of(known).listening.memos == ()
+    read = replace(later(known), troubles=())
+    assert progress_of(read).state("bts").done
+    # What was bound before stays so.
+    bound = replace(later(facts_at("tested")), troubles=known.troubles)
+    assert progress_of(bound).listening.memos != ()
+    assert answers(bound) == []
+
+
 def edited(known: Facts, body: str) -> Facts:
     """Edit the attestation of the test stand."""
     first = known.comments[0]

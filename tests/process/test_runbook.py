@@ -1,0 +1,339 @@
+"""Rule P4: the runbook, for each kind of migration; goldens of it were read by a person."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import resources
+
+import jsonschema
+import pytest
+
+from consdb_actions.errors import InputError
+from consdb_actions.migration.lint.names import Name
+from consdb_actions.process.runbook import make_runbook
+from consdb_actions.process.runbook_change import Revision, SectionChange
+from consdb_actions.process.runbook_reading import read_runbook
+from consdb_actions.process.runbook_steps import Runbook
+from consdb_actions.process.runbook_trace import effects_of
+from consdb_actions.process.sites import DEFAULT_SITES, sites_from_mapping
+from consdb_actions.report.runbook import render_json, render_markdown, render_text
+from tests.support.goldens import Golden
+from tests.support.lint import make_script
+
+EXPOSURE = (
+    "CREATE TABLE {0}.exposure (exposure_id bigint NOT NULL, day_obs integer NOT NULL, seq_num integer NOT "
+    "NULL, band varchar(32), note text, CONSTRAINT exposure_pkey PRIMARY KEY (exposure_id))"
+)
+SPARE = "CREATE TABLE {0}.exposure_flexdata (obs_id bigint PRIMARY KEY, value text)"
+VIEW = "CREATE VIEW {0}.visit1 AS SELECT exposure_id AS visit_id, day_obs FROM {0}.exposure"
+GRANT = "GRANT SELECT ON {0}.{1} TO usdf, oods"
+WITH_VIEWS = (EXPOSURE, SPARE, VIEW, GRANT.replace("{1}", "visit1"))
+WITHOUT = (EXPOSURE, SPARE)
+
+AWAY = ("DROP TABLE {0}.visit1_quicklook",)
+NEW_TABLE = (
+    "CREATE TABLE {0}.visit1_quicklook (visit_id bigint PRIMARY KEY, seeing real)",
+    GRANT.replace("{1}", "visit1_quicklook"),
+)
+ADD = (
+    "DROP VIEW {0}.visit1",
+    "ALTER TABLE {0}.exposure ADD airmass double precision",
+    "CREATE VIEW {0}.visit1 AS SELECT exposure_id AS visit_id, day_obs, airmass FROM {0}.exposure",
+    GRANT.replace("{1}", "visit1"),
+)
+DROP = "ALTER TABLE {0}.exposure DROP note"
+
+
+def change(
+    section: str, up: Sequence[str], down: Sequence[str] = (), history: Sequence[str] = WITH_VIEWS
+) -> SectionChange:
+    """One revision of a section."""
+    schema = section if section.startswith("efd_") else f"cdb_{section}"
+
+    def of(parts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(part.format(schema) for part in parts)
+
+    script = make_script(of(up), of(down), history=of(history), schema=schema)
+    start, end = script.upgrade.start, script.upgrade.end
+    return SectionChange(
+        section,
+        schema,
+        f"{schema.partition('_')[0]}.{schema}_version",
+        "aaaa11111111",
+        "bbbb22222222",
+        (Revision("bbbb22222222", "change", "b.py", of(up), of(down)),),
+        effects_of([script.upgrade]),
+        effects_of([script.downgrade]),
+        tuple(sorted(start.tables)),
+        tuple(sorted(end.tables)),
+        tuple(sorted((n, tuple(t.columns)) for n, t in start.tables.items())),
+        tuple(
+            sorted(
+                [
+                    *((n, tuple(t.columns)) for n, t in end.tables.items()),
+                    *((n, v.columns) for n, v in end.views.items() if v.columns),
+                ]
+            )
+        ),
+    )
+
+
+def runbook(*changes: SectionChange, **values: str) -> Runbook:
+    return make_runbook(changes, DEFAULT_SITES, ticket="DM-12345", **values)
+
+
+def steps(made: Runbook, part: str) -> list[str]:
+    found = made.part(part)
+    return [step.id for step in found.steps] if found else []
+
+
+def sql(made: Runbook, step: str) -> str:
+    return "\n".join(block.text for _, s in made.steps() if s.id == step for block in s.blocks)
+
+
+PAUSED = ["look", "subscription-off", "summit-upgrade", "usdf-upgrade", "subscription-on", "caught-up"]
+QUIET = [
+    "look",
+    "writers-off",
+    "drain",
+    "subscription-off",
+    "nothing-waits",
+    "summit-upgrade",
+    "usdf-upgrade",
+    "subscription-on",
+    "caught-up",
+    "writers-on",
+]
+KINDS = {
+    "a column": (change("latiss", ADD), PAUSED),
+    "a table": (change("latiss", NEW_TABLE, AWAY), [*PAUSED[:3], "publication", *PAUSED[3:]]),
+    "a rename": (change("latiss", ["ALTER TABLE {0}.exposure RENAME note TO remark"]), QUIET),
+    "a drop": (change("latiss", [DROP]), QUIET),
+    "a view alone": (change("latiss", [ADD[0], VIEW]), ["look", "summit-upgrade", "usdf-upgrade"]),
+    "a comment": (
+        change("latiss", ["COMMENT ON TABLE {0}.exposure IS 'x'"]),
+        ["look", "summit-upgrade", "usdf-upgrade"],
+    ),
+    "star trackers": (
+        change("startrackerwide", ["ALTER TABLE {0}.exposure ADD a int"], history=WITHOUT),
+        PAUSED,
+    ),
+    "EFD": (
+        change("efd_latiss", ["ALTER TABLE {0}.exposure ADD a int"], history=WITHOUT),
+        ["look", "usdf-upgrade"],
+    ),
+    "EFD, a rename": (
+        change(
+            "efd_latiss",
+            ["ALTER TABLE {0}.exposure RENAME note TO remark"],
+            ["ALTER TABLE {0}.exposure RENAME remark TO note"],
+            history=WITHOUT,
+        ),
+        ["look", "writers-off", "usdf-upgrade", "writers-on"],
+    ),
+    "a key": (
+        change(
+            "latiss",
+            [
+                "ALTER TABLE {0}.exposure DROP CONSTRAINT exposure_pkey",
+                "UPDATE {0}.exposure SET note = ''",
+                "ALTER TABLE {0}.exposure ADD PRIMARY KEY (day_obs, seq_num)",
+            ],
+            [
+                "ALTER TABLE {0}.exposure DROP CONSTRAINT exposure_pkey",
+                "ALTER TABLE {0}.exposure ADD PRIMARY KEY (exposure_id)",
+            ],
+        ),
+        [*QUIET[:5], "identity-full", "summit-upgrade", "identity-default", *QUIET[6:]],
+    ),
+    "a table that is filled": (
+        change(
+            "latiss", [*NEW_TABLE, "INSERT INTO {0}.visit1_quicklook SELECT exposure_id, 1 FROM {0}.exposure"]
+        ),
+        [*PAUSED[:3], "publication", "usdf-upgrade", "empty", *PAUSED[4:]],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_p4_the_order_of_each_kind(kind: str) -> None:
+    made, wanted = KINDS[kind]
+    found = runbook(made)
+    assert steps(found, "migrate") == wanted
+    # What is written can be read back, block by block: a rehearsal carries out what people read.
+    blocks = [block for _, step in found.steps() for block in step.blocks]
+    assert [placed.block for placed in read_runbook(render_markdown(found))] == blocks
+    assert len({step.id for _, step in found.steps()}) == len(list(found.steps()))
+    schema = resources.files("consdb_actions").joinpath("report/schemas/runbook.schema.json").read_text()
+    jsonschema.validate(render_json(found), json.loads(schema))
+    assert all(step.id.partition("-")[0] for _, step in found.steps())
+
+
+def test_p4_exact_commands_of_a_new_table() -> None:
+    made = runbook(KINDS["a table"][0], release="26.6.2")
+    assert sql(made, "publication").startswith(
+        "GRANT SELECT ON cdb_latiss.visit1_quicklook TO replicauser;\n"
+        "ALTER PUBLICATION usdfpub ADD TABLE cdb_latiss.visit1_quicklook;\n"
+    )
+    assert "--section latiss:aaaa11111111..bbbb22222222" in sql(made, "summit-upgrade")
+    assert "alembic -n latiss upgrade bbbb22222222" in sql(made, "usdf-upgrade")
+    assert "postgresql://oods@postgresdb01.cp.lsst.org/exposurelog" in sql(made, "summit-upgrade")
+    assert "lock_timeout=5s -c statement_timeout=15min" in sql(made, "usdf-upgrade")
+    assert "REFRESH PUBLICATION" in sql(made, "subscription-on")
+    bodies = {text.title: text.body for text in made.texts}
+    assert "ALTER PUBLICATION usdfpub ADD TABLE cdb_latiss.visit1_quicklook;" in bodies["IT ticket"]
+    assert bodies["Tables to truncate when the replica is built anew"] == (
+        "TRUNCATE TABLE cdb_latiss.exposure, cdb_latiss.exposure_flexdata, cdb_latiss.visit1_quicklook;"
+    )
+    migrate = made.part("migrate")
+    assert migrate is not None
+    assert migrate.attested == ("summit", "publication", "usdf")
+
+
+def test_p4_nothing_that_is_not_touched() -> None:
+    markdown = render_markdown(runbook(KINDS["a column"][0]))
+    assert "PUBLICATION" not in markdown
+    assert "IT ticket" not in markdown
+    assert "truncate" not in markdown.lower()
+    assert "exposure_flexdata" not in markdown
+    for other in ("lsstcam", "startracker", "efd_"):
+        assert other not in markdown
+    efd = render_markdown(runbook(KINDS["EFD"][0]))
+    for absent in (
+        "SUBSCRIPTION",
+        "replicauser",
+        "postgresdb01.cp",
+        "/consdb done summit",
+        "Base Test Stand",
+    ):
+        assert absent not in efd
+
+
+def test_p4_the_new_schema_itself_is_opened_to_the_replica() -> None:
+    first = replace(KINDS["a table"][0], start="base")
+    assert sql(runbook(first), "publication").startswith("GRANT USAGE ON SCHEMA cdb_latiss TO replicauser;")
+    assert "aaaa11111111" not in sql(runbook(first), "look")
+
+
+def test_p4_the_way_back_has_an_order_of_its_own() -> None:
+    down = ["DROP VIEW {0}.visit1", "ALTER TABLE {0}.exposure DROP airmass", VIEW]
+    made = runbook(change("latiss", ADD, down))
+    back = steps(made, "back")
+    assert back == [
+        "back-look",
+        "back-writers-off",
+        "back-drain",
+        "back-subscription-off",
+        "back-nothing-waits",
+        "summit-downgrade",
+        "usdf-downgrade",
+        "back-subscription-on",
+        "back-caught-up",
+        "back-writers-on",
+    ]
+    assert "alembic -n latiss downgrade aaaa11111111" in sql(made, "usdf-downgrade")
+    part = made.part("back")
+    assert part is not None
+    assert any("column cdb_latiss.exposure.airmass" in words for words in part.intro)
+
+
+def test_p4_several_sections_go_back_in_the_opposite_order() -> None:
+    made = runbook(KINDS["a column"][0], KINDS["star trackers"][0], KINDS["EFD, a rename"][0])
+    up, down = sql(made, "usdf-upgrade"), sql(made, "usdf-downgrade")
+    assert up.index("latiss:") < up.index("startrackerwide:") < up.index("efd_latiss:")
+    assert down.index("startrackerwide:") < down.index("section latiss:")
+    assert "efd_latiss" not in sql(made, "summit-upgrade")
+    assert steps(made, "test") == ["bts-upgrade", "bts-try", "usdf-dev-upgrade"]
+
+
+def test_p4_what_speaks_against_a_migration_is_said_first() -> None:
+    twice = runbook(change("latiss", ["INSERT INTO {0}.exposure_flexdata VALUES (1, 'x')"]))
+    assert "would be there twice" in twice.warnings[0]
+    assert render_markdown(twice).index("⚠️") < render_markdown(twice).index("## What changes")
+    assert "Warning: " in render_text(twice)
+    other = runbook(change("latiss", ["ALTER TABLE {0}.exposure ADD at timestamp DEFAULT clock_timestamp()"]))
+    assert "gets other values" in other.warnings[0]
+    unknown = runbook(change("latiss", ["DO $$ BEGIN END $$"]))
+    assert "may lack a step" in unknown.warnings[0]
+
+
+def test_p4_the_configuration_is_used() -> None:
+    sites = sites_from_mapping(
+        {
+            "databases": {
+                "bts": False,
+                "summit": {"host": "db.example.org", "database": "consdb", "user": "owner"},
+            },
+            "replication": {"publication": "pub", "subscription": "sub", "role": "reader"},
+            "writers": [{"tables": "cdb_*.*", "name": "everything", "stop": "systemctl stop everything"}],
+            "lock_timeout": "2s",
+        }
+    )
+    made = make_runbook([KINDS["a table"][0], KINDS["a drop"][0]][:1], sites, ticket="DM-1")
+    markdown = render_markdown(made)
+    assert "postgresql://owner@db.example.org/consdb" in markdown
+    assert "ALTER PUBLICATION pub ADD TABLE" in markdown
+    assert "ALTER SUBSCRIPTION sub DISABLE;" in markdown
+    assert "lock_timeout=2s" in markdown
+    assert "bts" not in markdown
+    assert "usdfpub" not in markdown
+    quiet = make_runbook([KINDS["a drop"][0]], sites, ticket="DM-1")
+    assert "systemctl stop everything" in sql(quiet, "writers-off")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"databases": {"summit": False}}, "one database must be the publisher"),
+        ({"databases": {"other": {"part": "replica"}}}, "usdf, other"),
+        ({"lock_timeout": "soon"}, "no time as Postgres writes it"),
+        ({"replication": {"publication": "a; DROP"}}, "no plain name"),
+    ],
+)
+def test_a_configuration_that_cannot_be(given: dict[str, object], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        sites_from_mapping(given)
+
+
+def test_nothing_to_apply_or_nowhere() -> None:
+    with pytest.raises(InputError, match="nothing to apply"):
+        runbook(replace(KINDS["a drop"][0], revisions=()))
+    with pytest.raises(InputError, match="no database holds the schema"):
+        runbook(replace(KINDS["EFD"][0], schema="other_schema"))
+
+
+def test_s4_s5_nothing_secret_and_nothing_alive() -> None:
+    nasty = "a`b|c @everyone <!-- x -->\n```"
+    made = change("latiss", ['ALTER TABLE {0}.exposure ADD "@all`` --><b>" int'])
+    markdown = render_markdown(runbook(made))
+    shown = re.sub(r"^(`{3,})[^\n]*\n.*?^\1$", "", markdown, flags=re.DOTALL | re.MULTILINE)
+    assert "-->" not in shown
+    assert "<b>" not in shown
+    assert "@all" not in re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", shown)
+    assert "password" not in markdown.replace("Passwords come", "").replace("PGPASSWORD", "").lower()
+    named = replace(made, forward=replace(made.forward, new_views=(Name("cdb_latiss", nasty),)))
+    read_runbook(render_markdown(runbook(named)))
+
+
+@pytest.mark.parametrize("kind", ["a table", "a key", "EFD, a rename"])
+def test_p4_goldens(kind: str, golden: Golden) -> None:
+    made = runbook(KINDS[kind][0], release="26.6.2", when="on 2026-12-01 at 16:00 UTC")
+    golden(f"runbook/{kind.replace(', ', '-').replace(' ', '-').lower()}.md", render_markdown(made))
+
+
+@pytest.mark.parametrize(
+    ("markdown", "words"),
+    [
+        ("# nothing", "holds no step"),
+        ("```sql part=migrate step=a do=dance at=summit as=owner\nSELECT 1\n```", "not known: do=dance"),
+        ("```sql part=migrate step=a do=sql at=summit as=king\nSELECT 1\n```", "as=king"),
+        ("```sql part=migrate step='a do=sql\nSELECT 1\n```", "cannot be read"),
+        ("```sql part=migrate do=wait within=soon\nSELECT 1\n```", "cannot be read"),
+    ],
+)
+def test_an_edited_runbook_that_cannot_be_read(markdown: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        read_runbook(markdown)

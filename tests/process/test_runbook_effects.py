@@ -1,0 +1,187 @@
+"""What a migration does, and what that asks of the replication, from its SQL alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from consdb_actions.migration.lint.names import Name
+from consdb_actions.process.runbook_effects import Effects
+from consdb_actions.process.runbook_order import Needs, needs_of
+from consdb_actions.process.runbook_trace import effects_of
+from tests.support.lint import make_script
+
+
+def effects(*sql: str) -> Effects:
+    return effects_of([make_script(sql).upgrade])
+
+
+def needs(*sql: str, published: bool = True) -> Needs:
+    return needs_of([effects(*sql)], lambda _: published)
+
+
+def demo(*names: str) -> tuple[Name, ...]:
+    return tuple(Name("cdb_demo", name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("ALTER TABLE cdb_demo.exposure ADD a int", ["cdb_demo.exposure.a is new"]),
+        (
+            "ALTER TABLE cdb_demo.exposure ADD a int DEFAULT 0 NOT NULL",
+            ["cdb_demo.exposure.a is new"],
+        ),
+        (
+            "ALTER TABLE cdb_demo.exposure ADD a int; ALTER TABLE cdb_demo.exposure ALTER a SET NOT NULL",
+            ["cdb_demo.exposure.a is new and must not be empty"],
+        ),
+        ("ALTER TABLE cdb_demo.exposure DROP note", ["cdb_demo.exposure.note goes"]),
+        (
+            "ALTER TABLE cdb_demo.exposure RENAME note TO remark",
+            ["cdb_demo.exposure.note becomes remark"],
+        ),
+        (
+            "ALTER TABLE cdb_demo.exposure ALTER amount TYPE int USING amount::int",
+            ["cdb_demo.exposure.amount gets another type"],
+        ),
+        (
+            "ALTER TABLE cdb_demo.exposure ALTER band SET NOT NULL",
+            ["cdb_demo.exposure.band must not be empty any more"],
+        ),
+        (
+            "ALTER TABLE cdb_demo.exposure ALTER day_obs DROP NOT NULL",
+            ["cdb_demo.exposure.day_obs may be empty"],
+        ),
+        # What comes and goes again is nothing.
+        ("ALTER TABLE cdb_demo.exposure ADD a int; ALTER TABLE cdb_demo.exposure DROP a", []),
+        (
+            "ALTER TABLE cdb_demo.exposure RENAME note TO x; ALTER TABLE cdb_demo.exposure RENAME x TO note",
+            [],
+        ),
+        ("COMMENT ON COLUMN cdb_demo.exposure.note IS 'more'", []),
+        ("CREATE INDEX i ON cdb_demo.exposure (note)", []),
+    ],
+)
+def test_changes_of_columns_in_words(sql: str, words: list[str]) -> None:
+    assert [str(change) for change in effects(*sql.split("; ")).columns] == words
+
+
+def test_names_are_those_of_the_end() -> None:
+    found = effects(
+        "ALTER TABLE cdb_demo.spare ADD a int",
+        "ALTER TABLE cdb_demo.spare RENAME TO kept",
+        "ALTER TABLE cdb_demo.kept RENAME a TO b",
+        "ALTER TABLE cdb_demo.kept ALTER value TYPE varchar(3)",
+        "ALTER TABLE cdb_demo.kept RENAME value TO worth",
+    )
+    assert found.renamed_tables == ((*demo("spare"), *demo("kept")),)
+    assert [str(change) for change in found.columns] == [
+        "cdb_demo.kept.b is new",
+        "cdb_demo.kept.value becomes worth",
+        "cdb_demo.kept.worth gets another type",
+    ]
+    assert found.locked == demo("spare")
+
+
+def test_tables_views_and_privileges() -> None:
+    found = effects(
+        "CREATE TABLE cdb_demo.quicklook (id bigint PRIMARY KEY, "
+        "CONSTRAINT f FOREIGN KEY (id) REFERENCES cdb_demo.exposure (exposure_id))",
+        "GRANT SELECT ON cdb_demo.quicklook TO usdf, oods",
+        "INSERT INTO cdb_demo.quicklook SELECT exposure_id FROM cdb_demo.exposure",
+        "CREATE TABLE cdb_demo.gone (id bigint)",
+        "DROP TABLE cdb_demo.gone",
+        "DROP TABLE cdb_demo.spare",
+        "DROP VIEW cdb_demo.visit1",
+        "CREATE VIEW cdb_demo.visit1 AS SELECT exposure_id AS visit_id, band FROM cdb_demo.exposure",
+        "CREATE VIEW cdb_demo.more AS SELECT band FROM cdb_demo.exposure",
+    )
+    assert (found.new_tables, found.dropped_tables, found.filled) == (
+        demo("quicklook"),
+        demo("spare"),
+        demo("quicklook"),
+    )
+    assert (found.new_views, found.remade_views, found.dropped_views) == (demo("more"), demo("visit1"), ())
+    assert dict(found.view_columns)[Name("cdb_demo", "visit1")] == ("visit_id", "band")
+    assert found.roles == ("oods", "usdf")
+    # The table that the new one refers to is locked as well.
+    assert set(found.locked) == set(demo("exposure", "spare", "visit1"))
+    assert found.losses == ("table cdb_demo.spare with its rows",)
+
+
+def test_rows_that_change_while_there_is_no_key() -> None:
+    drop = "ALTER TABLE cdb_demo.spare DROP CONSTRAINT spare_pkey"
+    fill = "UPDATE cdb_demo.spare SET value = 'x'"
+    key = "ALTER TABLE cdb_demo.spare ADD PRIMARY KEY (id)"
+    assert effects(drop, fill, key).unidentified == demo("spare")
+    assert effects(fill, drop, key).unidentified == ()
+    assert effects(fill, drop, key).updated == demo("spare")
+    assert effects("DELETE FROM cdb_demo.spare").emptied == demo("spare")
+
+
+def test_what_cannot_be_followed_is_said() -> None:
+    found = effects(
+        "DO $$ BEGIN PERFORM 1; END $$",
+        "THIS IS NO SQL",
+        "CREATE INDEX CONCURRENTLY i ON cdb_demo.quick (seeing)",
+    )
+    assert len(found.unknown) == 2
+    assert found.apart
+    assert needs_of([found], lambda _: True).quiet
+
+
+A = "ALTER TABLE cdb_demo.exposure "
+ORDER = [
+    # What a migration does; whether writers must stand still, whether the subscription must be off.
+    (A + "ADD a int", False, True),
+    (A + "ADD a int NOT NULL DEFAULT 0", False, True),
+    (A + "ADD a int; " + A + "ALTER a SET NOT NULL", True, True),
+    (A + "DROP note", True, True),
+    (A + "RENAME note TO remark", True, True),
+    (A + "ALTER band SET NOT NULL", True, True),
+    (A + "ALTER day_obs DROP NOT NULL", False, True),
+    (A + "ALTER band TYPE varchar(64)", False, True),
+    (A + "ALTER band TYPE text", False, True),
+    (A + "ALTER band TYPE varchar(16)", True, True),
+    (A + "ALTER seq_num TYPE bigint", False, True),
+    (A + "ALTER seq_num TYPE smallint", True, True),
+    (A + "ALTER seq_num TYPE text USING seq_num::text", False, True),
+    ("ALTER TABLE cdb_demo.quick ALTER seeing TYPE double precision", True, True),
+    ("CREATE TABLE cdb_demo.n (id int PRIMARY KEY)", False, True),
+    ("DROP TABLE cdb_demo.spare", True, True),
+    ("ALTER TABLE cdb_demo.spare RENAME TO kept", True, True),
+    (
+        "ALTER TABLE cdb_demo.spare DROP CONSTRAINT spare_pkey; "
+        "ALTER TABLE cdb_demo.spare ADD PRIMARY KEY (id, value)",
+        True,
+        True,
+    ),
+    ("CREATE INDEX i ON cdb_demo.exposure (note)", False, False),
+    ("COMMENT ON TABLE cdb_demo.exposure IS 'x'", False, False),
+    ("DROP VIEW cdb_demo.visit1", False, False),
+    ("UPDATE cdb_demo.spare SET value = 'x'", False, False),
+    ("GRANT SELECT ON cdb_demo.exposure TO somebody", False, False),
+    (A + "ADD CHECK (seq_num > 0)", False, False),
+    ("ALTER TABLE cdb_demo.quick DROP CONSTRAINT fk_quick", False, False),
+    ("ALTER TABLE cdb_demo.exposure RENAME CONSTRAINT un_day TO un_exposure_day", False, False),
+]
+
+
+@pytest.mark.parametrize(("sql", "quiet", "pause"), ORDER, ids=[sql[:60] for sql, _, _ in ORDER])
+def test_p4_which_rows_fit_where(sql: str, quiet: bool, pause: bool) -> None:
+    found = needs(*sql.split("; "))
+    assert (found.quiet, found.pause) == (quiet, pause)
+    assert bool(found.reasons) == quiet
+    # What is not published asks for nothing.
+    elsewhere = needs(*sql.split("; "), published=False)
+    assert not elsewhere.quiet
+    assert not elsewhere.pause
+
+
+def test_what_would_differ_or_be_there_twice() -> None:
+    assert needs("INSERT INTO cdb_demo.spare VALUES (1, 'x')").twice == demo("spare")
+    assert needs(A + "ADD at timestamp DEFAULT clock_timestamp()").different == (
+        "cdb_demo.exposure.at (clock_timestamp)",
+    )
+    made = needs("CREATE TABLE cdb_demo.n (id int PRIMARY KEY)", "INSERT INTO cdb_demo.n VALUES (1)")
+    assert (made.refilled, made.twice) == (demo("n"), ())
