@@ -151,8 +151,7 @@ def run_alembic(
     holders = "\n".join(map(str, locks)) or "nobody any more"
     raise ExternalError(
         f"a lock that section {section.name} needs was not granted in {attempt} tries of {timeouts.lock}; "
-        "it is "
-        f"as it was. Locks are held by:\n{holders}",
+        f"it is as it was. Locks are held by:\n{holders}",
         place=f"section {section.name}",
         remedy="Run the same command again when they are gone, or with a longer --lock-timeout.",
     )

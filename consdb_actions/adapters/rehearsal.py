@@ -32,6 +32,7 @@ def rehearse(
     by_hand: bool = False,
     publisher: Preference = "auto",
     replica: Preference = "auto",
+    patience: float = 60.0,
     progress: Callable[[str, str], None] = lambda _act, _what: None,
 ) -> Rehearsal:
     """Carry out a runbook on two servers that replicate, while rows are written.
@@ -52,6 +53,8 @@ def rehearse(
         Whether to use the commands of alembic in place of our own.
     publisher, replica
         Which Postgres to use for each.
+    patience
+        Seconds that a statement, or waiting for an answer, may take.
     progress
         Told what is being done.
 
@@ -84,7 +87,7 @@ def rehearse(
         for writer in writers.values():
             stack.callback(writer.stop)
             writer.start()
-        hands = Hands(pair, tree, folder, writers, by_hand)
+        hands = Hands(pair, tree, folder, writers, by_hand, patience)
         play = Play(pair, hands, [s for s, _ in published], [s for s, _ in local], progress)
         done = list(play.acts(placed, acts))
         for writer in writers.values():

@@ -47,7 +47,7 @@ class Hands:
     by_hand
         Whether to use the commands of alembic in place of our own.
     patience
-        The most that a ``wait`` may take here, in seconds.
+        The most that a statement or a ``wait`` may take here, in seconds.
     """
 
     pair: Pair
@@ -100,6 +100,7 @@ class Hands:
         """Run statements one by one, as psql does, and return the last answer as psql shows it."""
         answer = ""
         with place.connect(block.account) as connection:
+            connection.execute(f"SET statement_timeout = {int(self.patience * 1000)}".encode())
             for statement in pglast.split(block.text):
                 cursor = connection.execute(statement.encode())
                 if cursor.description is not None:

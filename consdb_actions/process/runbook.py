@@ -187,19 +187,19 @@ def _migrate_intro(plan: Plan) -> tuple[str, ...]:
     if not plan.needs.quiet:
         words.append(
             f"Nothing has to stand still: rows that are written meanwhile wait at {plan.publisher.title}, "
-            "and "
-            "fit whenever they are sent."
+            "and fit whenever they are sent."
         )
     return tuple(words)
 
 
 def _back_intro(plan: Plan, back: Plan) -> tuple[str, ...]:
-    last = "turn the subscription on and see that every row arrives" if plan.needs.pause else "see its checks"
-    words = [
-        f"Only when {plan.replica.title} is upgraded as well. If that failed, mend it and finish first: "
-        f"{last}. "
-        "Then every row is in a place where it fits.",
-    ]
+    words = [f"Only after {plan.replica.title} was upgraded."]
+    if plan.needs.pause:
+        words = [
+            f"Only after {plan.replica.title} was upgraded as well, and has every row. If its upgrade "
+            "failed, "
+            "mend it and finish first: a row must never wait for a place where it does not fit."
+        ]
     lost = [loss for change in back.at_replica for loss in change.forward.losses]
     if lost:
         words.append(f"This goes for good: {', '.join(dict.fromkeys(lost))}.")
@@ -226,8 +226,7 @@ def _after(plan: Plan, ticket: str) -> Iterator[Step]:
             "ConsDB team",
             (Block("restart", "", plan.sites.restart),),
             f"In each of these {len(environments)} environments, or with Restart of deployment consdb-pq in "
-            "Argo "
-            "CD. Before that it does not know the new schema.",
+            "Argo CD. Before that it does not know the new schema.",
         )
     if taps := plan.replica.environments:
         options = " ".join(f"--env {environment}" for environment in taps)
@@ -242,8 +241,7 @@ def _after(plan: Plan, ticket: str) -> Iterator[Step]:
             "ConsDB team",
             (Block("restart", "", command),),
             f"The image tap-schema of the branch tickets/{ticket} of sdm_schemas must be there; the command "
-            "looks "
-            "for it. usdfprod takes the image of a ticket only with --waive-until DATE.",
+            "looks for it. usdfprod takes the image of a ticket only with --waive-until DATE.",
         )
 
 
@@ -271,16 +269,13 @@ def _warnings(plan: Plan) -> Iterator[str]:
     for name in needs.twice:
         yield (
             f"The upgrade adds rows to {name} at both sites, and those of {plan.publisher.title} are "
-            "replicated "
-            "besides: they would be there twice, and stop the replication. Take that out of the migration, "
-            "and "
-            f"add them at {plan.publisher.title} alone, afterwards."
+            "replicated besides: they would be there twice, and stop the replication. Take that out of the "
+            f"migration, and add them at {plan.publisher.title} alone, afterwards."
         )
     for words in needs.different:
         yield (
             f"New column {words} gets other values at {plan.replica.title} than at {plan.publisher.title}, "
-            "in "
-            "all rows that are there. Give it one value, or fill it from other columns."
+            "in all rows that are there. Give it one value, or fill it from other columns."
         )
     for change in plan.at_replica:
         for words in change.forward.unknown:

@@ -162,8 +162,7 @@ def _replica_fails(plan: Plan) -> tuple[str, ...]:
     if plan.needs.pause:
         words.append(
             f"Leave the subscription off, and {plan.publisher.title} as it is now: rows wait and are not "
-            "lost. "
-            "Mend it, and run the same command again. How long they can wait, the last query of “Look before "
-            "you begin” shows."
+            "lost. Mend it, and run the same command again. How long they can wait, the last query of "
+            "“Look before you begin” shows."
         )
     return tuple(words)

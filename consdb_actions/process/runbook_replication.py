@@ -60,8 +60,7 @@ def nothing_waits(plan: Plan) -> Step:
         "A row that waits now could never be taken.",
         (
             f"Not `0`: somebody still writes. Run `{plan.enable}` at {plan.replica.title}, find who it is, "
-            "and "
-            f"go on from “Wait until {plan.replica.title} has every row”.",
+            f"and go on from “Wait until {plan.replica.title} has every row”.",
         ),
     )
 

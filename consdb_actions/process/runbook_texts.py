@@ -45,8 +45,7 @@ def _test_announcement(plan: Plan, site: Site, ticket: str) -> Text:
     sections = listed([change.section for change in plan.published])
     body = (
         f"{ticket}: I am going to upgrade ConsDB at {site.title} ({sections}), restart pqserver, and take a "
-        "test "
-        "image."
+        "test image."
     )
     return Text(f"Announcement at {site.title}", site.channel, body)
 
@@ -61,15 +60,16 @@ def _announcement(plan: Plan, ticket: str, release: str, when: str) -> Text:
         + f", {when or 'on DATE at TIME UTC'}.",
         *(f"* {words}" for words in shown),
     ]
-    if names := [writer.name for writer in writers_of(plan)]:
-        lines.append(f"Meanwhile {listed(names)} must stand still: please take no images.")
+    writers = writers_of(plan)
+    if writers:
+        images = ": please take no images" if _images(plan) else ""
+        lines.append(f"Meanwhile {listed([w.name for w in writers])} must stand still{images}.")
     elif plan.published:
         lines.append("Images can be taken. A writer may have to wait for some seconds.")
     if plan.needs.pause:
         lines.append(
             f"{plan.replica.title} shows nothing new from {plan.publisher.title} until it is done; nothing "
-            "is "
-            "lost."
+            "is lost."
         )
     lines.append("Questions: #consolidated-database")
     return Text("Announcement", site.channel, "\n".join(lines))
@@ -79,9 +79,14 @@ def _done(plan: Plan, ticket: str, release: str) -> Text:
     site = plan.publisher if plan.published else plan.replica
     body = f"{ticket}: done. {_places(plan)} " + ("are" if plan.published else "is") + " at the new schema"
     body += f" (release {release})." if release else "."
-    if writers_of(plan):
+    if _images(plan):
         body += " Images can be taken again."
     return Text("Announcement, when it is done", site.channel, body)
+
+
+def _images(plan: Plan) -> bool:
+    """Tell whether images must not be taken meanwhile."""
+    return any(writer.part == "publisher" for writer in writers_of(plan))
 
 
 def _places(plan: Plan) -> str:
@@ -97,8 +102,8 @@ def _it_ticket(plan: Plan, ticket: str, when: str) -> Text:
             f"Summary: Add {tables(names)} to publication {replication.publication} ({ticket})",
             "",
             f"Database {site.database} at {site.host or site.title}. Please run, as owner of the "
-            "publication, "
-            f"right after we have upgraded the database{f' ({when})' if when else ''}; we will call you:",
+            f"publication, right after we have upgraded the database{f' ({when})' if when else ''}; we will "
+            "call you:",
             "",
             sql.add_to_publication(replication, names, schemas),
             "",
@@ -109,8 +114,7 @@ def _it_ticket(plan: Plan, ticket: str, when: str) -> Text:
             sql.grants_there([(name, replication.role, "SELECT") for name in names]),
             "",
             "Nothing else is to be changed. Nothing is lost when it is done later: the tables only stay "
-            "empty "
-            f"at {plan.replica.title} until then.",
+            f"empty at {plan.replica.title} until then.",
         ]
     )
     return Text("IT ticket", replication.ticket, body)

@@ -8,6 +8,7 @@ from consdb_actions.migration.lint.actions import (
     Action,
     AddColumn,
     AlterType,
+    CreateIndex,
     CreateTable,
     CreateView,
     DropColumn,
@@ -136,6 +137,8 @@ class _Trace:
             self.grants.update(dict.fromkeys(sorted(given)))
         elif isinstance(action, OutsideTransaction):
             self.apart.append(action.what)
+        elif isinstance(action, CreateIndex | DropRelation) and action.concurrently:
+            self.apart.append("an index CONCURRENTLY")
         elif isinstance(action, Transaction) and not action.opens:
             self.apart.append("COMMIT")
         elif isinstance(action, UnknownEffect):

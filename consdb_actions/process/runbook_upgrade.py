@@ -59,8 +59,7 @@ def upgrade_step(
         _locks(changes),
         (
             "It waits for a lock, or gives up: it names who holds it. Nothing is changed; run it again "
-            "when that "
-            "session is gone.",
+            "when that session is gone.",
             *failure,
         ),
     )

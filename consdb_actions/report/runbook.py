@@ -90,8 +90,8 @@ def _ready(runbook: Runbook) -> str:
         ]
     )
     words = (
-        "Passwords come from `~/.pgpass` or the variable `PGPASSWORD`; none stands here. Commands are run in "
-        "this folder:"
+        "Passwords come from `~/.pgpass` or the variable `PGPASSWORD`; none stands here. Commands are run "
+        "in this folder:"
     )
     return f"{prose(words)}\n\n{fence(commands, 'sh')}"
 
