@@ -16,7 +16,7 @@ from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.rows import Rows, TableRows
 from consdb_actions.migration.seed import Demands, Seeding, plan_rows
 
-__all__ = ["SeedResult", "insert_rows", "read_rows", "seed"]
+__all__ = ["SeedResult", "insert_rows", "printed", "read_rows", "seed"]
 
 # Texts that do not depend on where the server was started, and that read back as the same value.
 _SETTINGS = {
@@ -145,6 +145,14 @@ def read_rows(connection: sa.Connection, snapshot: Snapshot, tables: Collection[
                 name, tuple(table.columns), tuple(c.type for c in table.columns.values()), tuple(rows)
             )
     return out
+
+
+def printed(connection: sa.Connection, text: str, type_: str) -> str | None:
+    """Return how Postgres prints a text once it is of a type, as :func:`read_rows` would read it."""
+    with _stable(connection) as cursor:
+        cursor.execute(SQL("SELECT CAST({} AS {})::text").format(Literal(text), SQL(type_)))
+        row = cursor.fetchone()
+    return None if row is None else row[0]
 
 
 @contextmanager

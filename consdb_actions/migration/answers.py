@@ -52,6 +52,11 @@ class Answers:
         columns = [Rename("column", schema, table, old, new) for table, old, new in self.columns]
         return [*free_names(tables), *free_names(columns)]
 
+    def named_before(self, table: str, column: str) -> tuple[str, str]:
+        """Return a column's names before all renames."""
+        old = next((old for t, old, new in self.columns if (t, new) == (table, column)), column)
+        return next((old for old, new in self.tables if new == table), table), old
+
     def reversed(self) -> Answers:
         """Return the same for the way back."""
         back = {new: old for old, new in self.tables}

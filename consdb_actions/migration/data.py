@@ -12,7 +12,7 @@ from consdb_actions.migration.data_moves import Move, compare_move
 from consdb_actions.migration.rows import Rows, TableRows
 from consdb_actions.migration.sameness import Normalise, normaliser
 
-__all__ = ["DataDifference", "Move", "column_digests", "compare_rows"]
+__all__ = ["DataDifference", "Move", "column_digests", "compare_rows", "renamed"]
 
 # Rows that are left over are paired by likeness up to this many comparisons.
 _COMPARISONS = 40_000
@@ -28,6 +28,7 @@ def compare_rows(
     renamed_columns: Mapping[tuple[str, str], str] | None = None,
     moved: Sequence[Move] = (),
     lost: Collection[Place] = (),
+    loose: Collection[Place] = (),
 ) -> list[DataDifference]:
     """Compare rows of two states.
 
@@ -47,13 +48,16 @@ def compare_rows(
     lost
         Columns whose values are expected to be lost, by the names of the second state; a table with None
         means all of its rows.
+    loose
+        Columns whose NULLs may have become anything, by the names of the second state; of these, what was
+        there must be there still, in whatever row.
 
     Returns
     -------
     list of DataDifference
         By table and column; empty when everything that should be there is.
     """
-    before = _renamed(before, renamed_tables or {}, renamed_columns or {})
+    before = renamed(before, renamed_tables or {}, renamed_columns or {})
     gone = {(m.source, m.source_column) for m in moved} | {(t, c) for t, c in lost if c is not None}
     lost_tables = {t for t, c in lost if c is None}
     out: list[DataDifference] = []
@@ -66,7 +70,9 @@ def compare_rows(
             out.append(DataDifference(name, None, len(old.rows), "", "", words))
             continue
         ignored = {c for t, c in gone if t == name}
-        out.extend(_table(old, new, ignored))
+        free = {c for t, c in loose if t == name and c in old.columns and c in new.columns} - ignored
+        out.extend(_table(old, new, ignored | free))
+        out.extend(d for c in sorted(free) if (d := _kept(old, new, c)))
     for move in moved:
         out.extend(compare_move(move, before, after))
     return out
@@ -92,9 +98,10 @@ def column_digests(rows: Rows) -> dict[tuple[str, str], str]:
     return out
 
 
-def _renamed(
+def renamed(
     rows: Rows, tables: Mapping[str, str], columns: Mapping[tuple[str, str], str]
 ) -> dict[str, TableRows]:
+    """Return rows under later names: those of tables by old, those of columns by new table and old column."""
     out = {}
     for table in rows.values():
         name = tables.get(table.table, table.table)
@@ -120,6 +127,24 @@ def _table(old: TableRows, new: TableRows, ignored: Collection[str]) -> Iterator
     a_rows = [r for k, found in left[0].items() for r in found[len(left[1][k]) if k in both else 0 :]]
     b_rows = [r for k, found in left[1].items() for r in found[len(left[0][k]) if k in both else 0 :]]
     yield from _explain(name, shared, rules, a_rows, b_rows)
+
+
+def _kept(old: TableRows, new: TableRows, column: str) -> DataDifference | None:
+    """Look whether every value of a column is in it still."""
+    a, b = old.columns.index(column), new.columns.index(column)
+    rule = normaliser(old.types[a], new.types[b])
+    there = Counter(rule(row[b]) for row in new.rows)
+    gone = []
+    for row in old.rows:
+        if row[a] is None:
+            continue
+        there[rule(row[a])] -= 1
+        if there[rule(row[a])] < 0:
+            gone.append(row[a])
+    if not gone:
+        return None
+    words = f"{len(gone)} values are gone, for example {shown(gone[0])}"
+    return DataDifference(old.table, column, len(gone), shown(gone[0]), "", words)
 
 
 def _unmatched(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.stage import proven
+from consdb_actions.migration.outcome import SectionOutcome
+from tests.support.stage import proven, staged
 from tests.support.workbench import Data, Workbench, column, schema, table
 
 
@@ -45,6 +46,78 @@ def test_values_that_no_type_can_hold_are_asked_about_and_named(bench: Workbench
         ("upgrade", "x"),
         ("downgrade", "x"),
     }
+
+
+def asked(outcome: SectionOutcome) -> list[str]:
+    return [option for question in outcome.questions for _, options in question.answers for option in options]
+
+
+def test_values_that_no_type_can_hold_in_a_column_that_may_not_be_empty(bench: Workbench) -> None:
+    bench.generate(schema(plain("kept", column("x", "timestamp", nullable=False))), prove=False)
+    after = schema(plain("kept", column("x", "boolean", nullable=False)))
+    outcome = bench.generate(after)
+    assert outcome.status == "question"
+    assert asked(outcome) == ["--fill kept.x=VALUE", "--no-fill kept.x"]
+    assert not bench.generate(after, fills={("kept", "x"): None}, keep=False).questions
+    proven(bench.generate(after, fills={("kept", "x"): "true"}))
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO kept VALUES (1, '2026-01-01'), (2, '2026-01-02')")
+        stage.upgrade()
+        assert stage.rows("SELECT x FROM kept") == [(True,), (True,)]
+        stage.downgrade()
+        (first, _) = stage.rows("SELECT x::text FROM kept")
+        assert first == ("1970-01-01 00:00:00",), "a stand-in, which is named as a loss"
+
+
+def test_values_that_no_type_can_hold_give_way_to_the_default(bench: Workbench) -> None:
+    bench.generate(schema(plain("kept", column("x", "timestamp"))), prove=False)
+    after = schema(plain("kept", column("x", "int", nullable=False, value=7)))
+    assert asked(bench.generate(after)) == [
+        "--fill kept.x=VALUE",
+        "--on-question drop-add",
+        "--no-fill kept.x",
+    ]
+    outcome = proven(bench.generate(after, on_question="drop-add"))
+    assert {(loss.direction, loss.column) for loss in outcome.losses} == {
+        ("upgrade", "x"),
+        ("downgrade", "x"),
+    }
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO kept VALUES (1, '2026-01-01'), (2, NULL)")
+        stage.upgrade()
+        assert stage.rows("SELECT x FROM kept") == [(7,), (7,)]
+
+
+def test_a_column_that_may_be_emptied_is(bench: Workbench) -> None:
+    bench.generate(schema(plain("kept", column("x", "timestamp", nullable=False))), prove=False)
+    outcome = proven(
+        bench.generate(schema(plain("kept", column("x", "int"))), on_question="drop-add", keep=False)
+    )
+    assert "NULL::INTEGER" in outcome.source
+
+
+def test_a_key_whose_values_no_type_can_hold_stays_a_question(bench: Workbench) -> None:
+    def keyed(datatype: str) -> Data:
+        return schema(table("kept", [column("x", datatype, nullable=False)], key=["x"]))
+
+    bench.generate(keyed("timestamp"), prove=False)
+    outcome = bench.generate(keyed("long"), on_question="drop-add")
+    assert outcome.status == "question"
+    assert asked(outcome) == []
+    assert "in the primary key" in outcome.questions[0].words
+
+
+def test_what_the_upgrade_put_in_place_of_null_is_null_again(bench: Workbench) -> None:
+    bench.generate(schema(plain("kept", column("x", "int"))), prove=False)
+    text = "it's 5% \\ :x"
+    after = schema(plain("kept", column("x", "text", nullable=False, value=text)))
+    proven(bench.generate(after))
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO kept VALUES (1, NULL), (2, 3)")
+        stage.upgrade()
+        assert stage.rows("SELECT x FROM kept ORDER BY id") == [(text,), ("3",)]
+        stage.downgrade()
+        assert stage.rows("SELECT x FROM kept ORDER BY id") == [(None,), (3,)]
 
 
 def test_a_stand_in_of_the_downgrade_is_a_loss(bench: Workbench) -> None:

@@ -74,6 +74,18 @@ def test_from_many_rows_to_the_one_that_they_share(bench: Workbench) -> None:
         assert stage.rows("SELECT wind_speed FROM ccdexposure ORDER BY ccd_id") == [(3.5,), (3.5,), (4.0,)]
 
 
+def test_into_a_column_that_nothing_fills_it_says_that_the_table_was_empty(bench: Workbench) -> None:
+    def other(*columns: Data) -> Data:
+        return table("other", [column("exposure_id", "long", nullable=False), *columns], key=["exposure_id"])
+
+    required = {**wind("#b"), "nullable": False}
+    bench.generate(schema(exposure({**wind("#a"), "nullable": False}), other()), prove=False)
+    outcome = bench.generate(schema(exposure(), other(required)), on_question="drop-add")
+    assert outcome.decisions[0].startswith("`exposure.wind_speed` moves to `other.wind_speed`")
+    details = {c.name: c.details for c in proven(outcome).checks}
+    assert details["rows"] == ("no rows in other: the upgrade runs only where it is empty",)
+
+
 def test_without_a_key_in_common_it_is_a_question(bench: Workbench) -> None:
     def other(*columns: Data) -> Data:
         return table("other", [column("other_id", "string", nullable=False), *columns], key=["other_id"])

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from typing import Any
+
 import pytest
 
+from consdb_actions.adapters.autogenerate import engine
+from consdb_actions.adapters.autogenerate.render import render_revision
 from tests.support.stage import proven, staged
 from tests.support.workbench import Data, Workbench, column, schema, table
 
@@ -159,3 +164,58 @@ def test_not_null_with_a_default(bench: Workbench) -> None:
             (4, "it's :x:1: 5%"),
             (9, "it's :x:1: 5%"),
         ]
+
+
+def of_a_day(day: Data | None) -> Data:
+    """A child that refers to its parent, and by its day to a day that there is."""
+    days = {"name": "un_day", "@type": "Unique", "columns": ["day_obs"]}
+    exposure = table("exposure", whole("exposure_id", "day_obs"), key=["exposure_id"], constraints=[days])
+    keys = [link("fk_child", ["exposure_id"], "exposure", ["exposure_id"])]
+    if day is not None and not day["nullable"]:
+        keys.append(link("fk_child_day", ["day_obs"], "exposure", ["day_obs"]))
+    columns = [*whole("child_id", "exposure_id"), *([day] if day else [])]
+    return schema(exposure, table("child", columns, key=["child_id"], constraints=keys))
+
+
+TO_FOUR = (
+    plain(column("old", "int")),
+    plain(column("old", "int", nullable=False, value=4)),
+    'SET "old" = 4 ',
+    'SET "old" = 5 ',
+)
+BY_PARENT = (
+    of_a_day(column("day_obs", "int", nullable=False)),
+    "SET day_obs = parent.day_obs ",
+    "SET day_obs = (SELECT max(day_obs) FROM cdb_latiss.exposure) ",
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "statement", "wrong", "said"),
+    [
+        (*TO_FOUR, "plain.old: "),
+        (of_a_day(column("day_obs", "int", nullable=True)), *BY_PARENT, "child.day_obs: "),
+        (of_a_day(None), *BY_PARENT, "child.day_obs: "),
+    ],
+    ids=["default", "parent", "new column"],
+)
+def test_m15_a_fill_is_proven_on_rows_that_lack_a_value(
+    bench: Workbench,
+    monkeypatch: pytest.MonkeyPatch,
+    before: Data,
+    after: Data,
+    statement: str,
+    wrong: str,
+    said: str,
+) -> None:
+    bench.generate(deepcopy(before), prove=False)
+    outcome = proven(bench.generate(deepcopy(after), keep=False))
+    assert outcome.source.count(statement) == 1, outcome.source
+
+    def tampered(*arguments: Any) -> str:
+        return render_revision(*arguments).replace(statement, wrong)
+
+    monkeypatch.setattr(engine, "render_revision", tampered)
+    (rows,) = [c for c in bench.generate(deepcopy(after), keep=False).checks if c.name == "rows"]
+    assert not rows.holds
+    assert rows.details[0].startswith(said)

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from consdb_actions.adapters.autogenerate.proving import Candidate, prove
+from consdb_actions.adapters.autogenerate.candidate import Candidate
+from consdb_actions.adapters.autogenerate.proving import prove
 from consdb_actions.adapters.autogenerate.render import Revision, file_name, render_body, render_revision
 from consdb_actions.adapters.autogenerate.section import (
     Database,
@@ -33,7 +34,7 @@ from consdb_actions.migration.drift import explained_by
 from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.outcome import Check, SectionOutcome, Status
 from consdb_actions.migration.proof import Expectation
-from consdb_actions.migration.rewrite.plan import Plan
+from consdb_actions.migration.rewrite.plan import Filling, Plan
 from consdb_actions.migration.telling import asked, asked_value, decided, operations, views_behind_words
 from consdb_actions.migration.words import describe
 from consdb_actions.schema.model import Schema
@@ -167,6 +168,7 @@ class Engine:
                     answers,
                     lost=frozenset((loss.table, loss.column) for loss in draft.upgrade.losses),
                     empty=frozenset(old_names.get(t, t) for t, _ in draft.upgrade.unfilled),
+                    filled=draft.upgrade.filled,
                 )
             status: Status = "failed" if any(c.holds is False for c in checks) else "changed"
             outcome = replace(
@@ -247,6 +249,7 @@ class Engine:
         *,
         lost: frozenset[tuple[str, str | None]],
         empty: frozenset[str] = frozenset(),
+        filled: tuple[Filling, ...] | None = None,
     ) -> tuple[Check, ...]:
         """Prove a revision, given by the name and the text of its file."""
         columns: dict[str, dict[str, str]] = {}
@@ -279,5 +282,6 @@ class Engine:
             answers=answers,
             lost=lost,
             empty=empty,
+            filled=filled,
         )
         return prove(self.server, candidate, find_again, operator=self.operator)

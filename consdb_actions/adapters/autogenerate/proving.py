@@ -2,75 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from consdb_actions.adapters.autogenerate.candidate import Candidate
+from consdb_actions.adapters.autogenerate.judging_rows import check_rows, check_rows_back
 from consdb_actions.adapters.autogenerate.operator import copy_tree, run_operator
 from consdb_actions.adapters.autogenerate.replay import run_source
+from consdb_actions.adapters.autogenerate.starting_rows import Start, made_up
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.rows import SeedResult, read_rows, seed
-from consdb_actions.adapters.tree import Section, Tree
-from consdb_actions.migration.answers import Answers
-from consdb_actions.migration.catalog import Snapshot
-from consdb_actions.migration.data import DataDifference, compare_rows
-from consdb_actions.migration.data_moves import Moved, named_before, returned
+from consdb_actions.adapters.rows import read_rows
 from consdb_actions.migration.outcome import Check
-from consdb_actions.migration.proof import Expectation, check_downgrade, check_upgrade
-from consdb_actions.migration.rewrite.plan import Copy
-from consdb_actions.migration.rows import Rows
-from consdb_actions.migration.seed import demands_of
+from consdb_actions.migration.proof import check_downgrade, check_upgrade
 
-_MOST = 10
+__all__ = ["prove"]
 
-__all__ = ["Candidate", "prove"]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A revision to prove, and the databases to prove it on.
-
-    Attributes
-    ----------
-    file_name, source
-        The revision file.
-    database
-        Name of the database that the section's history made; it is used up.
-    before, described
-        Catalog of that database, and of the one that the schema file describes.
-    lost
-        Columns, and with None tables, that the upgrade drops with their values, in the names after renames.
-    empty
-        Tables that the migration needs to be empty.
-    """
-
-    tree: Tree
-    section: Section
-    file_name: str
-    source: str
-    schema_file: Path
-    database: str
-    before: Snapshot
-    described: Snapshot
-    told: Expectation
-    answers: Answers
-    lost: frozenset[tuple[str, str | None]] = frozenset()
-    empty: frozenset[str] = frozenset()
-
-    @property
-    def renamed_tables(self) -> dict[str, str]:
-        """New names of tables by old."""
-        return dict(self.answers.tables)
-
-    @property
-    def renamed_columns(self) -> dict[tuple[str, str], str]:
-        """New names of columns, by the table's new name and the column's old."""
-        return {(table, old): new for table, old, new in self.answers.columns}
+FindAgain = Callable[[sa.Connection], tuple[str, ...]]
 
 
 def prove(
@@ -102,88 +55,71 @@ def prove(
         In the order in which a reader wants them.
     """
     with server.open_database(candidate.database) as engine:
-        checks = list(_catalog(engine, candidate, find_again))
+        refused = _refuses_nulls(engine, candidate)
+        with engine.begin() as connection:
+            start = made_up(connection, candidate, nulls=not refused)
+        checks = list(_there_and_back(engine, candidate, start, find_again))
     if operator and all(check.holds for check in checks):
         checks.append(_operator(server, candidate))
-    return tuple(checks)
+    return (*checks, *refused)
 
 
-def _catalog(
-    engine: sa.Engine, candidate: Candidate, find_again: Callable[[sa.Connection], tuple[str, ...]]
+def _there_and_back(
+    engine: sa.Engine, candidate: Candidate, start: Start, find_again: FindAgain
 ) -> Iterator[Check]:
+    # Each step has a connection of its own: settings that a script leaves behind reach no judge.
     section, before = candidate.section, candidate.before
-    tables, columns = candidate.renamed_tables, candidate.renamed_columns
+    try:
+        _run(engine, candidate, "upgrade")
+    except SQLAlchemyError as error:
+        yield Check("upgrade", False, "the upgrade runs", (_database_words(error),))
+        return
     with engine.begin() as connection:
-        demands = demands_of(before, candidate.described, tables, columns, candidate.answers.copies)
-        seeded = seed(connection, _without(before, candidate.empty), demands=demands)
-        rows = read_rows(connection, before, seeded.seeded)
-    old = {new: name for name, new in tables.items()}
-    tellable = {*seeded.seeded, *(candidate.described.relations.keys() - before.relations.keys())}
-    moves = [
-        m
-        for m in candidate.answers.copies
-        if old.get(m.source, m.source) in seeded.seeded and old.get(m.target, m.target) in tellable
-    ]
-    for direction in ("upgrade", "downgrade"):
+        now = read_snapshot(connection, section.schema)
+        yield check_upgrade(before, candidate.described, now, candidate.told)
+        arrived = read_rows(connection, now)
+        yield check_rows(candidate, start, arrived)
+        found = find_again(connection)
+        yield Check("second run", not found, "a second generation finds nothing", found)
+    try:
+        _run(engine, candidate, "downgrade")
+    except SQLAlchemyError as error:
+        yield Check("downgrade", False, "the downgrade runs", (_database_words(error),))
+        return
+    with engine.begin() as connection:
+        restored = read_snapshot(connection, section.schema)
+        yield check_downgrade(before, restored)
+        yield check_rows_back(candidate, start, arrived, read_rows(connection, restored))
+
+
+def _run(engine: sa.Engine, candidate: Candidate, direction: str) -> None:
+    with engine.begin() as connection:
+        run_source(connection, candidate.section, candidate.source, Path(candidate.file_name).stem, direction)
+
+
+def _refuses_nulls(engine: sa.Engine, candidate: Candidate) -> tuple[Check, ...]:
+    """Try whether a revision that a person wrote fills the NULLs of columns that become NOT NULL.
+
+    That it does not is no fault where no row holds NULL, which only the real databases know.
+    """
+    columns = sorted(candidate.tightened) if candidate.filled is None else []
+    if not columns:
+        return ()
+    with engine.connect() as connection, connection.begin() as transaction:
         try:
-            with engine.begin() as connection:
-                run_source(connection, section, candidate.source, Path(candidate.file_name).stem, direction)
+            made_up(connection, candidate)
+            run_source(
+                connection, candidate.section, candidate.source, Path(candidate.file_name).stem, "upgrade"
+            )
         except SQLAlchemyError as error:
-            yield Check(direction, False, f"the {direction} runs", (_database_words(error),))
-            return
-        with engine.begin() as connection:
-            now = read_snapshot(connection, section.schema)
-            if direction == "upgrade":
-                yield check_upgrade(before, candidate.described, now, candidate.told)
-                arrived = read_rows(connection, now)
-                differences = compare_rows(
-                    rows,
-                    arrived,
-                    renamed_tables=tables,
-                    renamed_columns=columns,
-                    moved=moves,
-                    lost=candidate.lost,
-                )
-                yield _data("rows", "keep their values in the upgrade", differences, seeded)
-                found = find_again(connection)
-                yield Check("second run", not found, "a second generation finds nothing", found)
-            else:
-                yield check_downgrade(before, now)
-                differences = compare_rows(
-                    rows,
-                    read_rows(connection, now),
-                    moved=_back(candidate, moves, arrived),
-                    lost=named_before(candidate.lost, tables, columns),
-                )
-                yield _data("rows back", "hold the same values after the downgrade", differences, seeded)
-
-
-def _back(candidate: Candidate, moves: Sequence[Copy], arrived: Rows) -> list[Moved]:
-    """Return what moved and can come back: not into a table whose rows are gone."""
-    gone = {table for table, column in candidate.lost if column is None}
-    kept = [m for m in moves if m.source not in gone]
-    return returned(kept, candidate.renamed_tables, candidate.renamed_columns, arrived)
-
-
-def _data(name: str, words: str, differences: Sequence[DataDifference], seeded: SeedResult) -> Check:
-    """Say what became of the rows; a table that could not be filled is told, never passed over."""
-    total = sum(seeded.seeded.values())
-    details = tuple(str(d) for d in differences[:_MOST])
-    unseeded = tuple(f"no rows in {table}: {why}" for table, why in sorted(seeded.unseeded.items()))
-    tables = f"{len(seeded.seeded)} table{'s' if len(seeded.seeded) != 1 else ''}"
-    return Check(name, not differences, f"{total} rows in {tables} {words}", (*details, *unseeded))
-
-
-def _without(snapshot: Snapshot, empty: frozenset[str]) -> Snapshot:
-    """Leave out tables that must be empty, and those that refer to them."""
-    gone = set(empty)
-    while more := {
-        name
-        for name, table in snapshot.tables.items()
-        if name not in gone and any(c.references in gone for c in table.constraints.values())
-    }:
-        gone |= more
-    return replace(snapshot, relations={n: r for n, r in snapshot.relations.items() if n not in gone})
+            if not isinstance(getattr(error, "orig", None), psycopg.errors.NotNullViolation):
+                return ()
+            names = ", ".join(".".join(where) for where in columns)
+            words = f"the upgrade fails where a row holds NULL; these become NOT NULL: {names}"
+            return (Check("nulls", None, words, (_database_words(error),)),)
+        finally:
+            transaction.rollback()
+    return ()
 
 
 def _operator(server: ScratchServer, candidate: Candidate) -> Check:

@@ -144,7 +144,7 @@ def draft_migration(
     _undo(connection, section, renames)
     run_source(connection, section, render_upgrade(upgrade), f"{section.name}_draft", "upgrade")
     after = read_snapshot(connection, schema)
-    downgrade = _plan_downgrade(connection, section, before, metadata, after, answers, casts)
+    downgrade = _plan_downgrade(connection, section, before, metadata, after, answers, casts, upgrade)
     return Draft(upgrade, downgrade, before, after)
 
 
@@ -192,6 +192,7 @@ def _plan_downgrade(
     after: Snapshot,
     answers: Answers,
     casts: frozenset[tuple[str, str]],
+    upgrade: Plan,
 ) -> Plan:
     schema = section.schema
     back = answers.reversed()
@@ -225,6 +226,11 @@ def _plan_downgrade(
         sequences=frozenset(before.catalog.sequences),
         copies=back.copies,
         fills={},
+        given={
+            answers.named_before(f.table, f.column): f.constant
+            for f in upgrade.filled
+            if f.constant is not None
+        },
         casts=casts,
         on_question="proceed",
     )

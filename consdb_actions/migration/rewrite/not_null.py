@@ -8,12 +8,12 @@ from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
 from consdb_actions.migration.backfill import Fill, fill_statement, find_fill, order_fills
-from consdb_actions.migration.rewrite.plan import Facts, Loss, Plan, Question, Risk
+from consdb_actions.migration.rewrite.plan import Facts, Filling, Loss, Plan, Question, Risk
 from consdb_actions.migration.rewrite.stand_ins import constant, numbered
 from consdb_actions.migration.rewrite.statements import (
     Phase,
+    Retype,
     Statement,
-    escape_binds,
     literal,
     qualified,
     quote,
@@ -41,6 +41,11 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
         if isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False
     }
     wanted = sorted({*added, *tightened})
+    # Columns without a value in any row: new ones, and those that a change of type empties.
+    blank = {
+        *added,
+        *((o.table_name, o.column_name) for o in plan.ops if isinstance(o, Retype) and o.empties),
+    }
     found: dict[tuple[str, str], Fill] = {}
     # A value may pass through several new columns, so that finding one can make another reachable.
     while True:
@@ -76,26 +81,29 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
         counted = state.sequence or state.identity
         if where in added and (counted or (state.default is not None and where not in copied)):
             continue
-        statement, result = _without_parent(result, facts, where, state)
+        statement, result = _without_parent(result, facts, where, state, where in blank)
         if statement:
             extra.append(statement)
     fills = [fill_statement(facts.schema, f) for f in order_fills(list(found.values()))]
-    return replace(result, ops=(*out, *fills, *extra))
+    parents = [Filling(*where, path=f.path, source=f.sources[0]) for where, f in found.items()]
+    return replace(result, ops=(*out, *fills, *extra), filled=(*result.filled, *parents))
 
 
 def _without_parent(
-    plan: Plan, facts: Facts, where: tuple[str, str], state: ColumnState
+    plan: Plan, facts: Facts, where: tuple[str, str], state: ColumnState, blank: bool
 ) -> tuple[Statement | None, Plan]:
     """Fill from an answer, a default, or, in a downgrade, a stand-in; else ask."""
     table, column = where
     name = ".".join(where)
     if where in facts.fills:
         value = facts.fills[where]
-        if value is None and column not in facts.before.tables[table].columns:
-            plan = replace(plan, unfilled=(*plan.unfilled, where))
-        return (None if value is None else _fill(facts, where, literal(value), f"with {value!r}")), plan
+        if value is None:
+            return None, replace(plan, unfilled=(*plan.unfilled, *((where,) if blank else ())))
+        plan = replace(plan, filled=(*plan.filled, Filling(*where, answer=value)))
+        return _fill(facts, where, literal(value), f"with {value!r}"), plan
     if state.default is not None:
-        return _fill(facts, where, escape_binds(state.default), "with its default"), plan
+        plan = replace(plan, filled=(*plan.filled, Filling(*where, expression=state.default)))
+        return _fill(facts, where, state.default, "with its default"), plan
     if facts.direction == "downgrade":
         loss = Loss(
             table, column, "downgrade", f"{name} is NOT NULL: rows without a value get a stand-in value"
@@ -104,8 +112,8 @@ def _without_parent(
         return _stand_in(facts, where, state, unique), replace(plan, losses=(*plan.losses, loss))
     if facts.on_question == "proceed":
         risk = Risk(name, "becomes NOT NULL without a fill: fails where a row has no value")
-        unfilled = () if column in facts.before.tables[table].columns else (where,)
-        return None, replace(plan, risks=(*plan.risks, risk), unfilled=(*plan.unfilled, *unfilled))
+        unfilled = (*plan.unfilled, *((where,) if blank else ()))
+        return None, replace(plan, risks=(*plan.risks, risk), unfilled=unfilled)
     question = Question(
         name,
         f"{name} becomes NOT NULL, and nothing says what rows that exist already should hold: "

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from alembic.operations import ops
 
+from consdb_actions.migration.backfill import Link
 from consdb_actions.migration.catalog import Grant, Relation, Snapshot
 from consdb_actions.migration.state import SchemaState
 
-__all__ = ["Copy", "Facts", "Loss", "Plan", "Question", "Risk", "View"]
+__all__ = ["Copy", "Facts", "Filling", "Loss", "Plan", "Question", "Risk", "View"]
 
 Direction = Literal["upgrade", "downgrade"]
+
+# A constant as Postgres writes it in a default, with or without its type.
+_CONSTANT = re.compile(
+    r"(?:(-?[0-9.]+(?:e[-+]?[0-9]+)?|true|false)|'((?:[^']|'')*)')(?:::[\w ().,\"\[\]]+)?", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,38 @@ class Copy:
 
 
 @dataclass(frozen=True)
+class Filling:
+    """What a column gets where a row has no value for it (rule M7), in the names after renames.
+
+    Attributes
+    ----------
+    answer
+        The text that was given for it.
+    expression
+        The default that it gets, as Postgres writes it.
+    path, source
+        The way to the parent's row, and its column.
+    """
+
+    table: str
+    column: str
+    answer: str | None = None
+    expression: str = ""
+    path: tuple[Link, ...] = ()
+    source: str = ""
+
+    @property
+    def constant(self) -> str | None:
+        """The text of the constant that it gets; None where it is a parent's value, or is computed."""
+        if self.answer is not None:
+            return self.answer
+        quoted = _CONSTANT.fullmatch(self.expression)
+        if quoted is None:
+            return None
+        return quoted[2].replace("''", "'") if quoted[2] is not None else quoted[1]
+
+
+@dataclass(frozen=True)
 class View:
     """A view as it should be at the end: its query and what belongs to it."""
 
@@ -138,6 +177,8 @@ class Facts:
         Columns that move between tables.
     fills
         Answers for NOT NULL columns: the value, or None for "no row holds NULL".
+    given
+        In a downgrade: the constants that the upgrade put where a column held NULL.
     casts
         Pairs of type names (without length) that Postgres converts by itself in an assignment.
     on_question
@@ -159,6 +200,7 @@ class Facts:
     fills: Mapping[tuple[str, str], str | None]
     casts: frozenset[tuple[str, str]]
     on_question: Literal["ask", "proceed"]
+    given: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def view(self, name: str) -> Relation | None:
         """Return a view of the left side."""
@@ -170,6 +212,7 @@ class Plan:
     """The operations so far, and what a reader must know about them.
 
     ``unfilled`` are new NOT NULL columns, by table, that nothing fills: their tables must be empty.
+    ``filled`` are those that something fills.
     """
 
     ops: tuple[ops.MigrateOperation, ...] = ()
@@ -177,3 +220,4 @@ class Plan:
     risks: tuple[Risk, ...] = ()
     losses: tuple[Loss, ...] = ()
     unfilled: tuple[tuple[str, str], ...] = ()
+    filled: tuple[Filling, ...] = ()

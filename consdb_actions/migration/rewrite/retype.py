@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +13,7 @@ from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
 from consdb_actions.migration.rewrite.plan import Facts, Loss, Plan, Question, Risk
-from consdb_actions.migration.rewrite.statements import Retype, escape_binds, quote
+from consdb_actions.migration.rewrite.statements import Retype, escape_binds, literal, quote
 from consdb_actions.migration.state import ColumnState
 
 __all__ = ["base_type", "convertible", "narrowing", "retype", "using"]
@@ -31,6 +33,7 @@ _TIMES = (
     "timestamp with time zone",
     "time without time zone",
 )
+_FLAGS = {"t", "true", "y", "yes", "on", "1", "f", "false", "n", "no", "off", "0"}
 _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
 
 
@@ -52,20 +55,28 @@ def retype(plan: Plan, facts: Facts) -> Plan:
         new = facts.after.tables[op.table_name].columns[op.column_name]
         source, target = base_type(old.type_text), base_type(new.type_text)
         expression = using(op.column_name, source, target, new.type_text, facts.casts)
-        if not convertible(source, target):
+        readable = convertible(source, target)
+        if not readable:
             question = _no_conversion(facts, where, old, new)
             if question is not None:
                 questions.append(question)
                 continue
             expression = f"NULL::{new.type_text}"
             lost.append(_values_lost(facts, where, old, new))
+            if not old.nullable and not new.nullable:
+                # The rule of NOT NULL columns finds the second, and values for the rows in between.
+                out += [_nullable(op, old.type, True), _nullable(op, new.type, False)]
+        elif expression and new.nullable and (given := _unreadable(facts, where, target)) is not None:
+            # What the upgrade put in place of NULL becomes NULL again.
+            name = quote(op.column_name)
+            expression = expression.replace(name, f"nullif({name}, {_unformatted(given)})", 1)
         if old.default is not None and source != target:
             if where not in resets or new.default is not None:
                 out.append(_default(op, old.type, None))
             if where not in resets and new.default is not None:
                 out.append(_default(op, new.type, escape_binds(new.default)))
-        out.append(_with_using(op, expression) if expression else op)
-        if convertible(source, target) and (words := narrowing(old.type_text, new.type_text)):
+        out.append(_with_using(op, expression, empties=not readable) if expression else op)
+        if readable and (words := narrowing(old.type_text, new.type_text)):
             change = f"{facts.direction}: {old.type_text} to {new.type_text}"
             risks.append(Risk(".".join(where), f"{change}: {words}"))
     return replace(plan, ops=tuple(out), risks=tuple(risks), questions=tuple(questions), losses=tuple(lost))
@@ -81,26 +92,64 @@ def convertible(source: str, target: str) -> bool:
     )
 
 
+def _unformatted(text: str) -> str:
+    """Write a literal without percent signs, which the driver would take for places of parameters."""
+    quoted = literal(text)
+    return quoted if "%" not in text else f"E{quoted.removeprefix('E')}".replace("%", r"\x25")
+
+
+def _unreadable(facts: Facts, where: tuple[str, str], target: str) -> str | None:
+    """Return the constant that an upgrade filled a column with, if it does not read as the type before."""
+    given = facts.given.get(where)
+    if given is None:
+        return None
+    try:
+        if target in _NUMBERS:
+            Decimal(given.strip())
+        elif target == "boolean":
+            return None if given.strip().lower() in _FLAGS else given
+        elif target in _TIMES:
+            datetime.fromisoformat(given.strip())
+        return None
+    except (ValueError, InvalidOperation):
+        return given
+
+
 def _no_conversion(
     facts: Facts, where: tuple[str, str], old: ColumnState, new: ColumnState
 ) -> Question | None:
     """Ask about a change of type that no value survives; a downgrade has no choice."""
+    if facts.direction == "downgrade":
+        return None
     name = ".".join(where)
     words = (
         f"{name} changes from {old.type_text} to {new.type_text}, and no value of the one reads as the other"
     )
-    if not (old.nullable and new.nullable):
-        if facts.direction == "downgrade":
-            return None
+    if not new.nullable and _stays_in_primary_key(facts, where):
         return Question(
             name,
-            f"{words}; the column is NOT NULL on one side, so that its values cannot simply be emptied. "
-            "Give the new column another name, or make the column nullable in a change of its own first.",
+            f"{words}; the column is in the primary key, so that its values cannot be emptied. Give the new "
+            "column another name, or take this one out of the key in a change of its own first.",
             (),
         )
-    if facts.direction == "downgrade" or facts.on_question == "proceed":
+    if facts.on_question == "proceed" or where in facts.fills:
         return None
-    return Question(name, f"{words}. Shall its values be dropped?", ("--on-question drop-add",))
+    if new.nullable:
+        return Question(name, f"{words}. Shall its values be dropped?", ("--on-question drop-add",))
+    default = ("--on-question drop-add",) if new.default is not None else ()
+    instead = "its default or another value" if default else "which value"
+    return Question(
+        name,
+        f"{words}; the column is NOT NULL. What shall the rows hold instead: {instead}? "
+        "With --no-fill the upgrade runs only where the table is empty.",
+        (f"--fill {name}=VALUE", *default, f"--no-fill {name}"),
+    )
+
+
+def _stays_in_primary_key(facts: Facts, where: tuple[str, str]) -> bool:
+    table, column = where
+    keys = (facts.before.tables[table].primary_key, facts.after.tables[table].primary_key)
+    return all(key is not None and column in key.columns for key in keys)
 
 
 def _values_lost(facts: Facts, where: tuple[str, str], old: ColumnState, new: ColumnState) -> Loss:
@@ -191,7 +240,7 @@ def _length(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _with_using(op: ops.AlterColumnOp, expression: str) -> Retype:
+def _with_using(op: ops.AlterColumnOp, expression: str, *, empties: bool) -> Retype:
     return Retype(
         op.table_name,
         op.column_name,
@@ -201,6 +250,13 @@ def _with_using(op: ops.AlterColumnOp, expression: str) -> Retype:
         modify_type=op.modify_type,
         modify_nullable=op.modify_nullable,
         using=expression,
+        empties=empties,
+    )
+
+
+def _nullable(op: ops.AlterColumnOp, type_: TypeEngine[Any], nullable: bool) -> ops.AlterColumnOp:
+    return ops.AlterColumnOp(
+        op.table_name, op.column_name, schema=op.schema, existing_type=type_, modify_nullable=nullable
     )
 
 

@@ -174,11 +174,12 @@ class Rename(Statement):
 
 
 class Retype(ops.AlterColumnOp):
-    """An ``alter_column`` whose type change needs ``USING`` (rule M8)."""
+    """A change of type with ``USING`` (rule M8); ``empties`` where no value survives it."""
 
-    def __init__(self, *args: Any, using: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, using: str, empties: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.using = using
+        self.empties = empties
         self.kw["postgresql_using"] = using
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from consdb_actions.migration.catalog import Relation, Snapshot
+from consdb_actions.migration.data_fills import Filled
 from consdb_actions.migration.data_moves import Move
 from consdb_actions.migration.seed.checks import Limits, Order
 from consdb_actions.migration.seed.shape import Reference, keys_of, limits_of, references_of
@@ -65,6 +66,7 @@ def demands_of(
     renamed_tables: Mapping[str, str] | None = None,
     renamed_columns: Mapping[tuple[str, str], str] | None = None,
     moves: Iterable[Move] = (),
+    filled: Iterable[Filled] = (),
 ) -> Demands:
     """Return what a migration will ask of the rows that stand before it.
 
@@ -78,14 +80,17 @@ def demands_of(
         New names of columns, by the table's new name and the column's old.
     moves
         Columns that go to another table, in the names after renames.
+    filled
+        Columns that the migration fills where they hold NULL, in the names after renames.
 
     Returns
     -------
     Demands
         Types that change, columns that become NOT NULL, new keys, references and CHECKs, as far as their
         columns exist before. Where a table gets a NOT NULL column without a default, which is filled from
-        a parent (rule M7), its references hold no NULL either. Rows that share the key by which a column
-        moves agree on its value, and the key holds no NULL.
+        a parent (rule M7), its references hold no NULL either. A column that is filled holds some NULLs, and
+        what leads to its parent's value does not; but one that is unique keeps its values. Rows that share
+        the key by which a column moves agree on its value, and the key holds no NULL.
     """
     pairs = _pairs(before, after, renamed_tables or {}, renamed_columns or {})
     existing = references_of(before)
@@ -127,6 +132,10 @@ def demands_of(
         ):
             if other in pairs and (found := pairs[other].names(columns)):
                 no_nulls.update((pairs[other].before.name, c) for c in found)
+    for item in filled:
+        if item.table in pairs:
+            needed, empty = _fill(item, pairs, keys)
+            no_nulls = (no_nulls | needed) - empty
     return Demands(
         becomes,
         frozenset(no_nulls),
@@ -152,6 +161,26 @@ def _pairs(
             back = {columns.get((new.name, c), c): c for c in old.columns}
             out[new.name] = _Pair(old, new, {n: c for n, c in back.items() if n in new.columns})
     return out
+
+
+def _fill(
+    item: Filled, pairs: Mapping[str, _Pair], keys: Mapping[str, tuple[tuple[str, ...], ...]]
+) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """Return what must hold values so that a column can be filled, and the column itself where it may not."""
+    needed: set[tuple[str, str]] = set()
+    table = item.table
+    for step in item.path:
+        for name, columns in ((table, step.columns), (step.parent, step.referenced)):
+            if name in pairs and (found := pairs[name].names(columns)):
+                needed.update((pairs[name].before.name, c) for c in found)
+        table = step.parent
+    if item.path and table in pairs and (source := pairs[table].names((item.source,))):
+        needed.add((pairs[table].before.name, source[0]))
+    own = pairs[item.table]
+    was = own.old.get(item.column)
+    if was is None or any(was in key for key in keys[own.before.name]):
+        return needed, set()
+    return needed, {(own.before.name, was)}
 
 
 def _new_references(

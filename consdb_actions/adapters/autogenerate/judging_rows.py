@@ -1,0 +1,79 @@
+"""What became of the rows on the way up and down (rule M15)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from consdb_actions.adapters.autogenerate.candidate import Candidate
+from consdb_actions.adapters.autogenerate.starting_rows import Start
+from consdb_actions.migration.data import DataDifference, compare_rows, renamed
+from consdb_actions.migration.data_fills import compare_filled
+from consdb_actions.migration.data_moves import Moved, named_before, returned
+from consdb_actions.migration.outcome import Check
+from consdb_actions.migration.rewrite.plan import Copy
+from consdb_actions.migration.rows import Rows
+
+__all__ = ["check_rows", "check_rows_back"]
+
+_MOST = 10
+
+
+def check_rows(candidate: Candidate, start: Start, arrived: Rows) -> Check:
+    """Compare the rows after the upgrade with those before."""
+    tables, columns = candidate.renamed_tables, candidate.renamed_columns
+    moves, lost = _moves(candidate, start)
+    differences = compare_rows(
+        start.expected,
+        arrived,
+        renamed_tables=tables,
+        renamed_columns=columns,
+        moved=moves,
+        lost=lost,
+        loose=start.loose,
+    )
+    differences += compare_filled(renamed(start.rows, tables, columns), arrived, start.filled)
+    return _check("rows", "keep their values in the upgrade", differences, start)
+
+
+def check_rows_back(candidate: Candidate, start: Start, arrived: Rows, back: Rows) -> Check:
+    """Compare the rows after the downgrade with those before; ``arrived`` are those in between."""
+    tables, columns = candidate.renamed_tables, candidate.renamed_columns
+    moves, lost = _moves(candidate, start)
+    # Nothing comes back out of a table whose rows are gone.
+    gone = {table for table, column in candidate.lost if column is None}
+    kept: list[Moved] = returned([m for m in moves if m.source not in gone], tables, columns, arrived)
+    differences = compare_rows(
+        start.expected,
+        back,
+        moved=kept,
+        lost=named_before(lost, tables, columns),
+        loose={(t, c) for t, c in named_before(start.loose, tables, columns) if c is not None},
+    )
+    return _check("rows back", "hold the same values after the downgrade", differences, start)
+
+
+def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[str, str | None]]]:
+    """Return the moves that the rows can tell of, and what the rows have lost at the end.
+
+    A column that moves into a table without rows is gone, with nothing to compare it with.
+    """
+    old = {new: name for name, new in candidate.renamed_tables.items()}
+    tellable = {*start.rows, *(candidate.described.relations.keys() - candidate.before.relations.keys())}
+    told: list[Copy] = []
+    lost = set(candidate.lost)
+    for move in candidate.answers.copies:
+        if old.get(move.source, move.source) not in start.rows:
+            continue
+        if old.get(move.target, move.target) in tellable:
+            told.append(move)
+        else:
+            lost.add((move.source, move.source_column))
+    return told, lost
+
+
+def _check(name: str, words: str, differences: Sequence[DataDifference], start: Start) -> Check:
+    """Say what became of the rows; a table that has none is told, never passed over."""
+    details = tuple(str(d) for d in differences[:_MOST])
+    more = len(differences) - len(details)
+    rest = (f"and {more} more",) if more else ()
+    return Check(name, not differences, f"{start.words} {words}", (*details, *rest, *start.remarks))

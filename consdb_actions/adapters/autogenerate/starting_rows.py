@@ -1,0 +1,147 @@
+"""The rows that stand before a revision runs, and what its fills must make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from consdb_actions.adapters.autogenerate.candidate import Candidate
+from consdb_actions.adapters.rows import printed, read_rows, seed
+from consdb_actions.migration.catalog import Snapshot
+from consdb_actions.migration.data import renamed
+from consdb_actions.migration.data_fills import Filled, Step, fill_in, unknown_fills
+from consdb_actions.migration.rewrite.plan import Filling
+from consdb_actions.migration.rows import Rows
+from consdb_actions.migration.seed import demands_of
+
+__all__ = ["Start", "made_up"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Rows before an upgrade.
+
+    Attributes
+    ----------
+    rows
+        As they stand.
+    expected
+        The same with what the fills of the upgrade must put in place of NULL.
+    filled
+        What the upgrade fills, as far as it can be told.
+    loose
+        Columns whose NULLs may become anything, in the names after renames.
+    words
+        How many rows there are and whose.
+    remarks
+        What a reader must know of them.
+    """
+
+    rows: Rows
+    expected: Rows
+    filled: tuple[Filled, ...] = ()
+    loose: frozenset[tuple[str, str]] = frozenset()
+    words: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+def made_up(connection: sa.Connection, candidate: Candidate, *, nulls: bool = True) -> Start:
+    """Fill every table with made-up rows.
+
+    Parameters
+    ----------
+    connection
+        Open on the candidate's database; the caller commits.
+    candidate
+        What is to be proven.
+    nulls
+        Whether columns that become NOT NULL hold some NULLs, where the revision fills them or where nobody
+        knows.
+    """
+    before = candidate.before
+    filled, loose = _fills(connection, candidate) if nulls else ((), frozenset())
+    demands = demands_of(
+        before,
+        candidate.described,
+        candidate.renamed_tables,
+        candidate.renamed_columns,
+        candidate.answers.copies,
+        [*filled, *(Filled(*where) for where in loose)],
+    )
+    seeded = seed(connection, _without(before, candidate.empty), demands=demands)
+    rows = read_rows(connection, before, seeded.seeded)
+    emptied = sorted(before.tables.keys() - seeded.seeded.keys() - seeded.unseeded.keys())
+    remarks = [f"no rows in {table}: {why}" for table, why in sorted(seeded.unseeded.items())]
+    remarks += [f"no rows in {table}: the upgrade runs only where it is empty" for table in emptied]
+    tables = f"{len(rows)} table{'s' if len(rows) != 1 else ''}"
+    words = f"{sum(seeded.seeded.values())} rows in {tables}"
+    return _start(candidate, rows, filled, loose, words, remarks)
+
+
+def _start(
+    candidate: Candidate,
+    rows: Rows,
+    filled: tuple[Filled, ...],
+    loose: frozenset[tuple[str, str]],
+    words: str,
+    remarks: Iterable[str],
+) -> Start:
+    later = renamed(rows, candidate.renamed_tables, candidate.renamed_columns)
+    done = fill_in(later, filled)
+    expected = {n: replace(t, rows=done[candidate.renamed_tables.get(n, n)].rows) for n, t in rows.items()}
+    unknown = unknown_fills(later, filled)
+    return Start(rows, expected, filled, loose | unknown, words, tuple(remarks))
+
+
+def _fills(
+    connection: sa.Connection, candidate: Candidate
+) -> tuple[tuple[Filled, ...], frozenset[tuple[str, str]]]:
+    """Return the fills whose outcome is known, and the columns that are filled with something else."""
+    if candidate.filled is None:
+        return (), frozenset(w for w in candidate.tightened if w[0] not in candidate.empty)
+    copied = {(c.target, c.target_column) for c in candidate.answers.copies}
+    known: list[Filled] = []
+    loose: set[tuple[str, str]] = set()
+    for item in candidate.filled:
+        where = (item.table, item.column)
+        if where in copied:
+            continue
+        found = None if _retyped(candidate, where) else _known(connection, candidate, item)
+        if found is None:
+            loose.add(where)
+        else:
+            known.append(found)
+    return tuple(known), frozenset(loose)
+
+
+def _known(connection: sa.Connection, candidate: Candidate, item: Filling) -> Filled | None:
+    if item.path:
+        steps = tuple(Step(link.columns, link.parent, link.referenced) for link in item.path)
+        return Filled(item.table, item.column, path=steps, source=item.source)
+    if item.constant is None:
+        return None
+    type_ = candidate.described.tables[item.table].columns[item.column].type
+    return Filled(item.table, item.column, printed(connection, item.constant, type_))
+
+
+def _retyped(candidate: Candidate, where: tuple[str, str]) -> bool:
+    """Whether a column was there before with another type, so that a fill reads otherwise on the way back."""
+    new_table, new = where
+    table = candidate.told.tables.get(new_table, new_table)
+    column = candidate.told.columns.get(new_table, {}).get(new, new)
+    old = candidate.before.tables[table].columns.get(column) if table in candidate.before.tables else None
+    return old is not None and old.type != candidate.described.tables[new_table].columns[new].type
+
+
+def _without(snapshot: Snapshot, empty: frozenset[str]) -> Snapshot:
+    """Leave out tables that must be empty, and those that refer to them."""
+    gone = set(empty)
+    while more := {
+        name
+        for name, table in snapshot.tables.items()
+        if name not in gone and any(c.references in gone for c in table.constraints.values())
+    }:
+        gone |= more
+    return replace(snapshot, relations={n: r for n, r in snapshot.relations.items() if n not in gone})
