@@ -1,0 +1,224 @@
+"""Whole runs against the double: what can happen beside the way."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from consdb_actions.approval.facts import Account
+from consdb_actions.process.facts import Link
+from consdb_actions.process.plan import wishes_of
+from consdb_actions.process.states import Standing
+from tests.process.conftest import MakeWay
+from tests.support.approvals import CONFIG, LATISS, POLICY, REPOSITORY
+from tests.support.process import CONSDB, PROCESS, REVISION, Way, values
+
+OURS = "github-actions[bot]"
+
+pytestmark = pytest.mark.slow
+
+
+def check_run(way: Way, at: str) -> None:
+    """Have a check begin on the newest commit."""
+    url = f"https://api.github.com/repos/{REPOSITORY}/check-runs/1"
+    way.repo.rows.setdefault("check runs", []).append(
+        {
+            "id": 1,
+            "name": "lint",
+            "node_id": "CR_1",
+            "head_sha": way.head,
+            "external_id": "",
+            "url": url,
+            "html_url": None,
+            "details_url": None,
+            "status": "completed",
+            "conclusion": "success",
+            "started_at": at,
+            "completed_at": at,
+            "output": {
+                "title": None,
+                "summary": None,
+                "text": None,
+                "annotations_count": 0,
+                "annotations_url": f"{url}/annotations",
+            },
+            "check_suite": {"id": 1},
+            "app": None,
+            "pull_requests": [],
+        }
+    )
+
+
+@pytest.mark.parametrize(("at", "counts"), [("2026-03-01T09:00:00Z", True), ("2026-03-02T11:00:00Z", False)])
+def test_p1_a_commit_that_came_after_the_comment_is_not_what_it_was_about(
+    make_way: MakeWay, at: str, counts: bool
+) -> None:
+    way, double = make_way()
+    way.finish("bts")
+    check_run(way, at)
+    assert way.sync(double).progress.state("bts").done == counts
+
+
+def test_p1_a_rebase_that_leaves_the_change_keeps_everything(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.finish("bts")
+    way.sync(double)
+    way.world.commit(way.repo, "main", {"README.md": "More.\n"}, author="maintainer")
+    way.push(way.new_table(), onto=way.repo.tip("main"))
+    progress = way.sync(double).progress
+    assert progress.state("bts").done
+    assert progress.state("generate").words.endswith(", which makes the same change")
+
+
+def test_p5_a_migration_that_a_person_edits_has_to_be_tested_again(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.finish("bts")
+    way.sync(double)
+    assert way.migration is not None
+    way.world.commit(way.consdb, way.migration.branch, {REVISION: "# by hand\n"}, author="carl")
+    assert way.sync(double).progress.state("bts").words == "the migration is another one since"
+
+
+def test_a_migration_is_found_by_its_branch_when_it_has_no_mark(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.world.commit(way.consdb, "tickets/DM-1", {REVISION: "# up\n"}, onto=way.consdb.tip("main"))
+    way.world.open_pull(way.consdb, "tickets/DM-1", title="DM-1")
+    way.world.commit(way.consdb, "tickets/DM-1-docs", {"doc/x.rst": "x\n"}, onto=way.consdb.tip("main"))
+    way.world.open_pull(way.consdb, "tickets/DM-1-docs", title="DM-1: docs")
+    facts = way.sync(double).facts
+    assert [(item.number, item.link) for item in facts.migrations] == [(1, Link.BRANCH)]
+
+
+def test_a_mark_that_names_another_change_is_nothing_of_ours(make_way: MakeWay) -> None:
+    way, double = make_way()
+    migration = way.generate()
+    migration.body = (migration.body or "").replace("#1", "#99")
+    assert way.sync(double).facts.migrations == ()
+
+
+def test_a_tag_on_a_branch_that_lacks_the_merge_is_no_release_of_it(make_way: MakeWay) -> None:
+    way, double = make_way()
+    before = way.consdb.tip("main")
+    way.finish("merge consdb")
+    way.world.commit(way.consdb, "old", {"x": "y"}, onto=before)
+    way.consdb.store.set_ref("refs/tags/26.3.9", way.consdb.tip("old"))
+    result = way.sync(double)
+    assert result.facts.releases == ()
+    assert result.facts.newest_release == "26.3.9"
+    assert result.progress.state("tag").standing is Standing.NEXT
+
+
+def test_a_github_release_is_linked(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.finish("tag")
+    page = f"https://github.com/{CONSDB}/releases/tag/26.3.1"
+    row: dict[str, Any] = {
+        "url": page,
+        "html_url": page,
+        "assets_url": page,
+        "upload_url": page,
+        "tarball_url": page,
+        "zipball_url": page,
+        "id": 1,
+        "node_id": "RE_1",
+        "target_commitish": "main",
+        "name": None,
+        "draft": False,
+        "prerelease": False,
+        "created_at": "2026-03-02T12:00:00Z",
+        "author": None,
+        "assets": [],
+        "tag_name": "26.3.1",
+        "published_at": "2026-03-02T12:00:00Z",
+    }
+    way.consdb.rows["releases"] = [row]
+    (release,) = way.sync(double).facts.releases
+    assert (release.annotated, release.release_url) == (True, page)
+    assert release.at is not None
+
+
+def test_a_values_file_that_is_no_yaml_is_unknown(make_way: MakeWay) -> None:
+    way, double = make_way()
+    path = "applications/consdb/values-summit.yaml"
+    way.world.commit(way.phalanx, "main", {path: "a: [\n"}, author="carl")
+    assert way.sync(double).progress.state("tap").standing is Standing.UNKNOWN
+    assert "this is no YAML" in way.comment
+
+
+def test_since_when_a_tag_is_there_is_found_behind_later_changes(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.finish("deploy")
+    deployed = way.world.now
+    text = values("26.3.1", hinfo=True) + "resources: {}\n"
+    path = "applications/consdb/values-base.yaml"
+    way.world.commit(way.phalanx, "main", {path: text}, author="carl")
+    at = way.sync(double).progress.state("deploy").at
+    assert at is not None
+    assert at <= deployed
+
+
+def test_the_policy_is_that_of_the_base_branch(make_way: MakeWay) -> None:
+    way, double = make_way()
+    mine = {"approvals": POLICY, "process": {**PROCESS, "roles": [{"id": "consdb", "people": ["author"]}]}}
+    way.world.commit(way.repo, way.pull.branch, {CONFIG: json.dumps(mine)}, author="author")
+    way.approve("dan", "olga", "carl")
+    way.generate()
+    way.say("author", "/consdb done bts")
+    assert not way.sync(double).progress.state("bts").done
+
+
+def test_a_schema_that_is_none_is_told_and_never_ready(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.push("name: [\n")
+    result = way.sync(double)
+    assert "cdb_latiss.yaml is no valid schema" in result.facts.troubles[0].words
+    assert result.progress.state("publication").standing is Standing.WAITING
+
+
+def test_views_are_no_tables_to_publish(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.push(way.new_table().replace("exposure_flexdata", "visit1"))
+    assert way.sync(double).progress.state("publication").words == "there is no new table"
+
+
+def test_wishes_of_people_are_told_to_the_workflow_once(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.generate()
+    way.say("author", "/consdb rename exposure.seeing=dimm_seeing")
+    first = way.sync(double)
+    assert (first.wishes.renames, first.wishes.regenerate) == (("exposure.seeing=dimm_seeing",), True)
+    second = way.sync(double)
+    assert (second.wishes.renames, second.wishes.regenerate) == (("exposure.seeing=dimm_seeing",), False)
+    assert not wishes_of(second.facts, second.progress).regenerate
+
+
+def test_the_identity_is_that_of_the_token(make_way: MakeWay) -> None:
+    way, double = make_way()
+    assert way.sync(double).facts.identity.same_as(Account(OURS))
+    assert way.repo.comments[0].user == way.world.user(OURS).id
+
+
+def test_a_comment_that_goes_while_it_is_read_does_no_harm(make_way: MakeWay) -> None:
+    way, double = make_way()
+    said = way.say("mallory", "/consdb help")
+
+    def remove(method: str, target: str) -> None:
+        if method == "POST" and target.endswith("/reactions") and said in way.repo.comments:
+            way.repo.comments.remove(said)
+
+    double.before = remove
+    way.sync(double)
+    assert len(way.repo.comments) == 1
+
+
+def test_a_hundred_comments_are_all_read(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.finish("approve")
+    for number in range(150):
+        way.say("mallory", f"Comment {number}.")
+    way.say("carl", "/consdb done bts")
+    assert way.sync(double).progress.state("bts").by == "carl"
+    assert way.repo.full_name == REPOSITORY
+    assert LATISS in [item.path for item in way.sync(double).facts.schemas]
