@@ -134,9 +134,9 @@ def _change(change: Change, today: date) -> Html:
         element("ol", [_chip(item) for item in change.steps], class_="chips", aria_label="Steps"),
         element(
             "details",
-            element("summary", "All steps and what shows them"),
+            element("summary", "All steps with their evidence"),
             cards(
-                ("Step", "State", "Owner", "What shows it"),
+                ("Step", "State", "Owner", "Evidence"),
                 [
                     [item.step.title, standing_mark(item.standing), item.owner, _shown(facts, item)]
                     for item in change.steps

@@ -93,9 +93,10 @@ thead th { color: var(--muted); font-size: .8125rem; border-top: 0; vertical-ali
 tbody th { font-weight: 500; }
 .cards th a { text-decoration: none; }
 .cards th a:hover, .cards th a:focus-visible { text-decoration: underline; }
-.wide th:first-child { width: 42%; }
+.wide th:first-child { width: 39%; }
+.cards th:first-child, .cards td:last-child { overflow-wrap: anywhere; }
 .label { display: none; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; position: relative; }
 
 .mark { display: inline-block; white-space: nowrap; font-size: .8125rem; line-height: 1.4; font-weight: 600;
   padding: 0 .45rem; border-radius: .25rem; border: 1px solid transparent; }
@@ -108,6 +109,7 @@ tbody th { font-weight: 500; }
 
 .change, .release { padding: 1rem 1.25rem; }
 .title { display: flex; gap: .5rem; align-items: baseline; flex-wrap: wrap; }
+.title > * { min-width: 0; }
 .alerts { list-style: none; padding: 0; margin: .6rem 0; }
 .alerts li { border-left: 3px solid currentcolor; padding: .25rem .75rem; margin: .3rem 0;
   font-size: .9375rem; }
@@ -127,7 +129,7 @@ details td, details th { padding: .4rem .75rem .4rem 0; }
 .since { display: block; color: var(--muted); font-size: .8125rem; }
 .since a { color: inherit; text-decoration-style: dotted; }
 .matrix thead tr + tr th { border-top: 1px solid var(--line); }
-.migrations { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; }
+.migrations { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .25rem 1rem; }
 .migrations dt { font-weight: 600; font-size: .9375rem; }
 .migrations dd + dd { grid-column: 2; }
 .plain { list-style: none; padding: 0; }
@@ -143,7 +145,7 @@ footer li { margin: .25rem 0; }
   .cards tr:first-child { border-top: 0; }
   .cards th, .cards td { border: 0; padding: .1rem 0; }
   .cards td:empty { display: none; }
-  .cards td { display: grid; grid-template-columns: 5.75rem 1fr; }
+  .cards td { display: grid; grid-template-columns: 5.25rem minmax(0, 1fr); gap: .5rem; }
   .cards .label { display: block; color: var(--muted); font-size: .8125rem; line-height: 1.85; }
   .wide th:first-child { width: auto; }
   details .cards tr { padding: .6rem 0; }

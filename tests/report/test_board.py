@@ -333,7 +333,7 @@ def test_a_release_says_what_it_holds_where_it_runs_and_what_it_brings(page: Nod
         "#change-181",
     }
     assert [node.text for node in first.all("dt")] == ["latiss", "lsstcam"]
-    assert first.all("summary")[0].text == "9 operations"
+    assert first.all("summary")[0].text == "10 operations"
     texts = [node.text for node in others]
     assert "The databases stay as they are." in texts[0]
     assert "commit of 2025-11-22" in texts[1]

@@ -28,7 +28,8 @@ HOSTILE = (
 )
 LONG = (
     "OSW-2553: Add the wavefront residuals, the guider centroids with their covariances, and the corrected "
-    "zero points per amplifier to the quick-look tables of LSSTCam, with units and UCDs for all of them"
+    "zero points per amplifier to the quick-look tables of LSSTCam, "
+    "with psf_sigma_tangential_covariance_per_amplifier_and_wavelength_band"
 )
 
 
@@ -94,7 +95,7 @@ def facts() -> list[Facts]:
         _shifted(
             early, "OSW-1617: Split the guider ROI size into columns and rows", 187, ("cdb_lsstcam", "")
         ),
-        renamed(pushed, 190, LONG),
+        _shifted(pushed, LONG, 190, ("cdb_lsstcam", f"ccdexposure_{'wavefront_' * 6}quicklook")),
         _shifted(
             ahead,
             "DM-52440: Add the dome temperatures",
@@ -200,7 +201,10 @@ def releases() -> Releases:
             "alembic/lsstcam/versions/1a1b2c3d4e5f_dm_52001.py",
             "1a1b2c3d4e5f",
             "OSW-2134: Widen the observation reason",
-            tuple(f"makes `ccdvisit1_quicklook.column_{n}` a varchar(64)" for n in range(9)),
+            (
+                f"adds the column `{'very_' * 20}long`",
+                *(f"makes `ccdvisit1_quicklook.column_{n}` a varchar(64)" for n in range(9)),
+            ),
         ),
     )
     rich = Contents("26.2.1", 23, pulls, migrations)

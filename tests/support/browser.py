@@ -1,0 +1,122 @@
+"""A real browser for pages: what it lays out, what it paints, and what it asks the network for."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from consdb_actions.adapters import shell
+
+__all__ = ["Browser", "find_browser", "listening_proxy"]
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+QUIET = (
+    *("--headless=new", "--disable-gpu", "--hide-scrollbars", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-default-apps"),
+    *("--disable-extensions", "--disable-client-side-phishing-detection", "--metrics-recording-only"),
+    *("--virtual-time-budget=3000",),
+)
+_POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
+
+
+def find_browser() -> str | None:
+    """Return a Chromium of this machine; None where there is none."""
+    return next((path for name in NAMES if (path := shutil.which(name)) is not None), None)
+
+
+class Browser:
+    """Starts a headless Chromium once for each question.
+
+    Parameters
+    ----------
+    program
+        Its path.
+    folder
+        An empty folder of its own.
+    """
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self._program = program
+        self._folder = folder
+
+    def run(self, address: str, *options: str) -> str:
+        """Open an address and return what it prints."""
+        # Its own sandbox does not work as root, and the page is ours.
+        sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
+        profile = f"--user-data-dir={self._folder / 'profile'}"
+        command = [self._program, *QUIET, *sandbox, profile, *options, address]
+        return shell.run(command, timeout=180).stdout
+
+    def probe(self, page: str, script: str, *, width: int = 1280, dark: bool = False) -> Any:
+        """Lay a page out and return what a function finds, which has to be JSON.
+
+        The page's own policy forbids scripts; it is taken out of this copy. The copy is laid out in a frame,
+        because a window of Chromium is never narrower than 500 pixels.
+        """
+        tell = f"<script>parent.document.title = JSON.stringify(({script})());</script></body>"
+        copy = html.escape(_POLICY.sub("", page).replace("</body>", tell))
+        frame = (
+            '<!DOCTYPE html><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
+            f'<iframe style="border: 0; width: {width}px; height: 1500px" srcdoc="{copy}"></iframe>'
+        )
+        scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+        dumped = self.dump(frame, "--window-size=1400,2000", scheme)
+        match = re.search(r"<title>(.*?)</title>", dumped, re.DOTALL)
+        assert match is not None, dumped[:500]
+        return json.loads(html.unescape(match[1]))
+
+    def dump(self, page: str, *options: str) -> str:
+        """Open a page as it is, and return what became of it."""
+        return self.run(self._write(page), "--dump-dom", *options)
+
+    def print(self, page: str) -> bytes:
+        """Print a page as PDF."""
+        target = self._folder / "page.pdf"
+        self.run(self._write(page), f"--print-to-pdf={target}", "--no-pdf-header-footer")
+        return target.read_bytes()
+
+    def _write(self, page: str) -> str:
+        path = self._folder / "page.html"
+        path.write_text(page, encoding="utf-8")
+        return path.as_uri()
+
+
+@contextmanager
+def listening_proxy(page: str) -> Iterator[tuple[str, list[str]]]:
+    """Stand between the browser and all of the network, with one page behind: yield address and requests."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            found = self.path.endswith("/board/")
+            self.send_response(200 if found else 404)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(page.encode() if found else b"")
+
+        def do_CONNECT(self) -> None:
+            asked.append(self.path)
+            self.send_error(403)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
+            """Stay silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
