@@ -283,7 +283,7 @@ def make_board(
         repository,
         now,
         tuple(changes),
-        tuple(sorted(missing, key=lambda item: (item.name, item.words))),
+        tuple(sorted(missing, key=lambda item: (len(item.name), item.name, item.words))),
         finished,
         unaffected,
         environments,

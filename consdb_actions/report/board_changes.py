@@ -109,7 +109,7 @@ def _waiting(since: datetime | None, today: date) -> list[Part]:
         return ["an unknown day"]
     days = max((today - since.astimezone(UTC).date()).days, 0)
     words = "today" if days == 0 else f"{days} day{'' if days == 1 else 's'}"
-    return [day(since), " ", element("span", f"({words})", class_="muted span")]
+    return [day(since), " ", element("span", f"({words})", class_="muted nowrap")]
 
 
 def _change(change: Change, today: date) -> Html:

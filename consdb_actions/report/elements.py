@@ -55,8 +55,8 @@ def element(name: str, *children: Part, **attributes: Value) -> Html:
     children
         What is in it; what is no `Html` is escaped.
     attributes
-        Attributes; ``class_`` and ``for_`` lose their underscore, other ones become hyphens. One that is
-        True stands without a value, one that is None or False is left out.
+        Attributes: an underscore at the end is dropped, others become hyphens. One that is True stands
+        without a value, one that is None or False is left out.
     """
     return Html(f"<{name}{_attributes(attributes)}>{joined(children)}</{name}>")
 
