@@ -15,7 +15,15 @@ from consdb_actions.deploy.policy import DeployPolicy
 from consdb_actions.errors import InputError
 from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, Step
 
-__all__ = ["DEFAULT_POLICY", "Image", "Owner", "ProcessPolicy", "StepRule", "policy_from_mapping"]
+__all__ = [
+    "DEFAULT_POLICY",
+    "EfdPolicy",
+    "Image",
+    "Owner",
+    "ProcessPolicy",
+    "StepRule",
+    "policy_from_mapping",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,29 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class EfdPolicy:
+    """How schemas of the transformed EFD are copied from consdb to sdm_schemas.
+
+    Attributes
+    ----------
+    sources, target
+        Their folder in consdb, and in sdm_schemas.
+    without
+        Names of files that are not copied.
+    labels
+        Labels of the pull request with a copy.
+    keep
+        Patterns of paths that people may change on its branch.
+    """
+
+    sources: str = "python/lsst/consdb/transformed_efd/schemas/yml"
+    target: str = "python/lsst/sdm/schemas"
+    without: tuple[str, ...] = ("efd_scheduler.yaml",)
+    labels: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ("docs/*",)
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessPolicy:
     """How the process runs.
 
@@ -75,10 +106,8 @@ class ProcessPolicy:
         Address of a ticket, with ``{ticket}`` in it; empty for no link.
     migrate_label
         The label that starts the generation of a migration.
-    efd_sources, efd_target
-        Folder of the EFD schemas in consdb, and where they go in sdm_schemas.
-    efd_without
-        Names of files there that are not copied.
+    efd
+        How schemas of the transformed EFD are copied.
     follow_days
         How many days after its merge a pull request is still looked at.
     """
@@ -95,9 +124,7 @@ class ProcessPolicy:
     ticket_patterns: tuple[str, ...]
     ticket_url: str
     migrate_label: str
-    efd_sources: str
-    efd_target: str
-    efd_without: tuple[str, ...]
+    efd: EfdPolicy
     follow_days: int
 
     def rule(self, step: Step) -> StepRule:
@@ -164,9 +191,7 @@ DEFAULT_POLICY = ProcessPolicy(
     ticket_patterns=(r"DM-\d+", r"OSW-\d+"),
     ticket_url="https://rubinobs.atlassian.net/browse/{ticket}",
     migrate_label="consdb: migrate",
-    efd_sources="python/lsst/consdb/transformed_efd/schemas/yml",
-    efd_target="python/lsst/sdm/schemas",
-    efd_without=("efd_scheduler.yaml",),
+    efd=EfdPolicy(),
     follow_days=120,
 )
 
@@ -238,15 +263,20 @@ def policy_from_mapping(
     if "images" in values:
         images = tuple(Image(component, tuple(paths)) for component, paths in values["images"].items())
         policy = replace(policy, images=images)
-    efd = values.get("efd", {})
-    policy = replace(
-        policy,
-        efd_sources=efd.get("sources", policy.efd_sources).strip("/"),
-        efd_target=efd.get("target", policy.efd_target).strip("/"),
-        efd_without=tuple(efd.get("without", policy.efd_without)),
-    )
+    policy = replace(policy, efd=_efd(values.get("efd", {}), policy.efd))
     _check_roles(policy, place)
     return policy
+
+
+def _efd(values: Mapping[str, Any], default: EfdPolicy) -> EfdPolicy:
+    """Read how EFD schemas are copied."""
+    return EfdPolicy(
+        sources=values.get("sources", default.sources).strip("/"),
+        target=values.get("target", default.target).strip("/"),
+        without=tuple(values.get("without", default.without)),
+        labels=tuple(values.get("labels", default.labels)),
+        keep=tuple(values.get("keep", default.keep)),
+    )
 
 
 def _owners(items: Sequence[Mapping[str, Any]], approvals: ApprovalPolicy, place: str) -> tuple[Owner, ...]:

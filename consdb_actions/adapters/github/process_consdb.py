@@ -156,14 +156,14 @@ class ConsdbReader:
             found = self._pull(origin.number)
             if found is not None and found["state"] == "open":
                 commit = found["head"]["sha"]
-        wanted = _Folder(self._policy.efd_sources)
+        wanted = _Folder(self._policy.efd.sources)
         there = ApiContents(self._github, self.repository).files(commit, wanted)
         files = []
         for path, blob in sorted(here.items()):
             name = path.rpartition("/")[2]
-            if name in self._policy.efd_without:
+            if name in self._policy.efd.without:
                 continue
-            source = f"{self._policy.efd_sources}/{name}"
+            source = f"{self._policy.efd.sources}/{name}"
             url = self._page("blob", f"{commit}/{source}")
             files.append(EfdFile(name.removesuffix(".yaml"), there.get(source, ""), blob, url))
         return tuple(files)

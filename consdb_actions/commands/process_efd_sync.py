@@ -1,0 +1,156 @@
+"""``consdb-actions process efd-sync``: copy changed EFD schemas from consdb into a pull request."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from consdb_actions.adapters.config_file import load_config, parse_config
+from consdb_actions.adapters.github import GitHub
+from consdb_actions.adapters.github.contents import read_file
+from consdb_actions.adapters.github.process_efd import EfdReader, default_branch
+from consdb_actions.adapters.github.proposals import Outcome, Proposal, Proposals
+from consdb_actions.adapters.runner import Runner
+from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.commands.connection import github_session, repository_name
+from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.process_run import settings_of
+from consdb_actions.config import CONFIG_PATH, Config, config_from_mapping
+from consdb_actions.errors import CheckFailed, InputError
+from consdb_actions.process.efd import EfdCopy, EfdSource, branch_of
+from consdb_actions.report.process_efd import (
+    copy_body,
+    copy_message,
+    copy_title,
+    render_json,
+    render_markdown,
+    render_text,
+)
+
+__all__ = ["command"]
+
+
+@click.command("efd-sync", short_help="Copy changed EFD schemas from consdb into a pull request.")
+@option("--repo", metavar="OWNER/NAME", help="Repository of the schemas; GITHUB_REPOSITORY by default.")
+@option(
+    "--consdb-pr",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Pull request in consdb that changes EFD schemas; without it the default branch is copied.",
+)
+@option("--ticket", metavar="KEY", help="The ticket, where the pull request does not name it.")
+@option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration to use instead of the one on the default branch.",
+)
+@option(
+    "--reopen", is_flag=True, help="Open a new pull request where the last one was closed without merging."
+)
+@option("--dry-run", is_flag=True, help="Show what would be copied, and change nothing.")
+@option(
+    "--max-calls",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    help="Calls to GitHub that the run may make.",
+)
+@format_option()
+def command(
+    repo: str | None,
+    consdb_pr: int | None,
+    ticket: str | None,
+    config: Path | None,
+    reopen: bool,
+    dry_run: bool,
+    max_calls: int,
+    output_format: str,
+) -> int:
+    """Copy the schemas of the transformed EFD that differ, from consdb into one pull request per ticket.
+
+    Nothing is removed, and no branch is ever forced: where somebody has edited a copied schema on the branch,
+    the run stops and shows the difference. Exit code 0 says that the pull request is there, or that nothing
+    differs.
+    """
+    repository = repository_name(repo)
+    with github_session(max_calls) as github:
+        base_name, base = default_branch(github, repository)
+        settings = (
+            load_config(config) if config is not None else _config_at(github, repository, base_name, base)
+        )
+        policy = settings_of(settings).policy
+        reader = EfdReader(github, policy, repository)
+        source, changed = reader.source(consdb_pr, _ticket(ticket, settings))
+        copy = reader.copy(source, changed, base)
+        if not copy.files:
+            return _tell(source, copy, Outcome("nothing"), output_format)
+        proposal = Proposal(
+            repository=repository,
+            base=base_name,
+            branch=branch_of(source.ticket),
+            files={path: _checked(path, reader.bytes_of(blob)) for path, blob in copy.files.items()},
+            message=copy_message(source, copy),
+            title=copy_title(source),
+            body=copy_body(source, copy),
+            labels=policy.efd.labels,
+            keep=policy.efd.keep,
+            reopen=reopen,
+        )
+        proposals = Proposals(github)
+        if dry_run:
+            return _tell(source, copy, Outcome(proposals.plan(proposal).action), output_format, done=False)
+        return _tell(source, copy, proposals.publish(proposal), output_format)
+
+
+def _config_at(github: GitHub, repository: str, branch: str, commit: str) -> Config:
+    """Read the configuration of the default branch."""
+    data = read_file(github, repository, CONFIG_PATH, commit)
+    place = f"{CONFIG_PATH} of {branch}"
+    return config_from_mapping({}, source=place) if data is None else parse_config(data, source=place)
+
+
+def _ticket(text: str | None, config: Config) -> str:
+    """Check a ticket, which becomes part of a branch's name."""
+    if text and not config.is_ticket(text):
+        raise InputError(
+            f'"{text[:100]}" is no ticket',
+            place="--ticket",
+            remedy=f"Tickets look like {' or '.join(config.ticket_patterns)}.",
+        )
+    return text or ""
+
+
+def _checked(path: str, data: bytes) -> bytes:
+    """Return the bytes of a file that is a schema; it is parsed as data, and nothing in it is executed."""
+    try:
+        read_yaml(data, source=path)
+    except InputError as error:
+        raise CheckFailed(
+            f"it is no valid schema, so it is not copied: {error.cause}",
+            place=path,
+            remedy="Put it right in consdb, and run this again.",
+        ) from error
+    return data
+
+
+def _tell(
+    source: EfdSource, copy: EfdCopy, outcome: Outcome, output_format: str, *, done: bool = True
+) -> int:
+    """Print the outcome, and tell the runner."""
+    if output_format == "json":
+        click.echo(
+            json.dumps(render_json(source, copy, outcome.action, outcome.number, outcome.url, done), indent=2)
+        )
+    elif output_format == "markdown":
+        click.echo(render_markdown(source, copy, outcome.action, outcome.url, done))
+    else:
+        click.echo(render_text(source, copy, outcome.action, outcome.url, done))
+    runner = Runner.from_environ(os.environ)
+    runner.output("action", outcome.action)
+    runner.output("number", str(outcome.number or ""))
+    runner.output("url", outcome.url)
+    runner.summary(render_markdown(source, copy, outcome.action, outcome.url, done))
+    return 0
