@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime
 from consdb_actions.deploy.drift import Drift, Severity
 from consdb_actions.process.facts import Facts, Source
 from consdb_actions.process.states import Progress, Standing, StepState, progress_of
-from consdb_actions.process.summary import Readiness, readiness
 from consdb_actions.release.notes import ReleaseNotes
 
 __all__ = [
@@ -40,13 +39,12 @@ class Change:
 
     Attributes
     ----------
-    facts, progress, verdict
-        What is known of it, where its steps stand, and whether it may be merged.
+    facts, progress
+        What is known of it, and where its steps stand.
     """
 
     facts: Facts
     progress: Progress
-    verdict: Readiness
 
     @property
     def steps(self) -> tuple[StepState, ...]:
@@ -277,7 +275,7 @@ def make_board(
         if dropped or not any(item.open for item in progress.steps):
             finished += 1
             continue
-        changes.append(Change(facts, progress, readiness(facts, progress)))
+        changes.append(Change(facts, progress))
     changes.sort(key=lambda item: (not item.needs_attention, item.since, item.facts.pull.number))
     return Board(
         repository,

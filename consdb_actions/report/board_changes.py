@@ -84,7 +84,7 @@ def _row(change: Change, today: date) -> list[Part]:
     """Return the cells of a change in the overview."""
     pull = change.facts.pull
     marks = [standing_mark(standing) for standing in wrong(change)]
-    marks += [badge("draft")] if pull.draft else []
+    marks += _flags(change)
     title: list[Part] = [
         element("a", f"#{pull.number}", " ", isolated(pull.title), href=f"#change-{pull.number}"),
     ]
@@ -122,12 +122,9 @@ def _change(change: Change, today: date) -> Html:
         isolated(pull.title),
         id=f"title-{pull.number}",
     )
-    flags = [badge("draft")] if pull.draft else []
-    if pull.merged_at is not None:
-        flags.append(badge("merged"))
     return element(
         "article",
-        element("div", heading, flags, class_="title"),
+        element("div", heading, _flags(change), class_="title"),
         element("p", _about(change), class_="muted small"),
         _next(change, today),
         _alerts(change),
@@ -152,6 +149,11 @@ def _change(change: Change, today: date) -> Html:
     )
 
 
+def _flags(change: Change) -> list[Html]:
+    pull = change.facts.pull
+    return [badge(word) for word, holds in (("draft", pull.draft), ("merged", pull.merged_at)) if holds]
+
+
 def _about(change: Change) -> list[Part]:
     """Say what a change is about: schemas, ticket, author, release."""
     facts, pull = change.facts, change.facts.pull
@@ -161,7 +163,7 @@ def _about(change: Change) -> list[Part]:
     if ticket:
         parts.append(link(ticket, facts.policy.ticket_url.replace("{ticket}", quote(ticket))))
     author = _person(facts, pull.author.login) if pull.author is not None else "somebody"
-    parts.append([f"{'draft' if pull.draft else 'opened'} by ", author, " on ", day(pull.created_at)])
+    parts.append(["opened by ", author, " on ", day(pull.created_at)])
     for item in facts.migrations:
         if item.live:
             name = f"{facts.policy.consdb.rpartition('/')[2]}#{item.number}"

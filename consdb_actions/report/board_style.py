@@ -93,7 +93,7 @@ thead th { color: var(--muted); font-size: .8125rem; border-top: 0; vertical-ali
 tbody th { font-weight: 500; }
 .cards th a { text-decoration: none; }
 .cards th a:hover, .cards th a:focus-visible { text-decoration: underline; }
-.wide th:first-child { width: 39%; }
+.wide th:first-child { width: 37%; }
 .cards th:first-child, .cards td:last-child { overflow-wrap: anywhere; }
 .label { display: none; }
 .scroll { overflow-x: auto; position: relative; }
