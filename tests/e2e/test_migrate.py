@@ -165,7 +165,7 @@ def test_a_label_that_is_taken_off_again(workflows: Workflows) -> None:
 def test_another_label_starts_nothing(workflows: Workflows) -> None:
     change = Change(workflows, ONE)
     run = change.event("labeled", label={"name": "other"})
-    # All jobs are skipped; act itself then stumbles over the matrix of one of them: not asked for its verdict.
+    # All jobs are skipped; act itself then stumbles over the matrix of one of them.
     assert run.jobs == {}
     assert not workflows.double.log
     assert change.untouched()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -39,7 +40,7 @@ TOKEN = "token-of-actions"
 APP_LOGIN, APP_TOKEN = "consdb-actions[bot]", "token-of-the-app"
 CODE = ("consdb_actions", "actions", ".github")
 FILES = ("action.yml", "requirements.lock", "pyproject.toml", "README.md", "LICENSE")
-LIMIT = 240
+LIMIT = 120
 """Seconds after which a run is given up."""
 
 
@@ -208,17 +209,8 @@ class Workflows:
         command += ["--local-repository", f"{_own_pin(place / '.github/workflows' / name)}={self._kit.own}"]
         path = f"{self._kit.tools}{os.pathsep}{os.environ['PATH']}"
         began = time.monotonic()
-        done = subprocess.run(
-            command,
-            cwd=place,
-            env={"PATH": path, "HOME": str(work / "home")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
-        run = _read(done, calls.read_text().splitlines(), time.monotonic() - began)
+        code, printed = _call(command, place, {"PATH": path, "HOME": str(work / "home")})
+        run = _read(code, printed, calls.read_text().splitlines(), time.monotonic() - began)
         self.runs.append(run)
         self.events.append(f"{event}{_deed(payload)}")
         return run
@@ -239,7 +231,7 @@ class Workflows:
         text = (ROOT / "examples" / caller).read_text(encoding="utf-8").replace("    cache-mode: none\n", "")
         target.write_text(text, encoding="utf-8")
         if caller.endswith("process.yaml"):
-            # A workflow that a called one calls is in that one's repository; act looks for it in the caller's.
+            # What a called workflow calls is in that one's repository; act looks for it in the caller's.
             shutil.copy(self._kit.own / ".github/workflows/migrate.yaml", target.parent)
         git = ["git", "-C", str(place), "-c", "user.name=author", "-c", "user.email=author@example.org"]
         if not (place / ".git").exists():
@@ -273,10 +265,31 @@ def _deed(payload: Mapping[str, Any]) -> str:
     return f"/{payload['action']}" if "action" in payload else ""
 
 
-def _read(done: subprocess.CompletedProcess[str], checkouts: list[str], seconds: float) -> Run:
+def _call(command: list[str], place: Path, env: dict[str, str]) -> tuple[int, str]:
+    """Run a command with everything that it starts; what does not end in time is ended."""
+    process = subprocess.Popen(
+        command,
+        cwd=place,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        printed, _ = process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGTERM)
+        printed, _ = process.communicate()
+        return 124, f"{printed}\nended after {LIMIT} s"
+    return process.returncode, printed
+
+
+def _read(code: int, printed: str, checkouts: list[str], seconds: float) -> Run:
     jobs: dict[str, str] = {}
     lines = []
-    for line in (done.stdout + done.stderr).splitlines():
+    for line in printed.splitlines():
         try:
             entry = json.loads(line)
         except ValueError:
@@ -286,4 +299,4 @@ def _read(done: subprocess.CompletedProcess[str], checkouts: list[str], seconds:
         if "jobResult" in entry:
             jobs[name] = entry["jobResult"]
         lines.append(f"[{name}] {entry.get('msg', '')}".rstrip())
-    return Run(done.returncode == 0, jobs, "\n".join(lines), checkouts, seconds)
+    return Run(code == 0, jobs, "\n".join(lines), checkouts, seconds)
