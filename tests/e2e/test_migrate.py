@@ -114,6 +114,17 @@ def test_a_label_becomes_a_pull_request_and_a_comment(
     workflows.row("label: pull request and comment")
 
 
+def test_each_section_in_a_job_of_its_own(workflows: Workflows) -> None:
+    change = Change(workflows)
+    workflows.edits = [('with: {pr: "${{ inputs.pr }}"}', 'with: {pr: "${{ inputs.pr }}", matrix: true}')]
+    run = change.label()
+    assert run.ok, run.log
+    assert len([line for line in run.checkouts if line.strip() == f"checkout {TARGET}"]) == 4
+    assert [path.split("/")[1] for path in change.proposed()] == ["latiss", "lsstcam", "startrackerwide"]
+    assert "3 proven revisions: latiss, lsstcam, startrackerwide" in change.comments[0]
+    workflows.row("label: a job for each section")
+
+
 def test_a_fault_in_the_middle_and_a_second_run(workflows: Workflows) -> None:
     change = Change(workflows, ONE)
     faults = [
@@ -173,7 +184,7 @@ def test_another_label_starts_nothing(workflows: Workflows) -> None:
 
 def test_a_pull_request_that_moves_meanwhile(workflows: Workflows) -> None:
     change = Change(workflows, ONE)
-    moved = []
+    moved: list[str] = []
 
     def push(_method: str, target: str) -> None:
         # The configuration is read when publishing begins: generating is over by then.

@@ -154,7 +154,7 @@ class Workflows:
         self.events: list[str] = []
         self.variables = {"CONSDB_APP_CLIENT_ID": "Iv1.double"}
         self.secrets = {"GITHUB_TOKEN": TOKEN, "CONSDB_APP_PRIVATE_KEY": "key-of-the-app"}
-        self.extra: dict[str, str] = {}
+        self.edits: list[tuple[str, str]] = []
         world.tokens[APP_TOKEN] = world.user(APP_LOGIN, kind="Bot").id
 
     def run(
@@ -191,7 +191,6 @@ class Workflows:
             "E2E_CALLS": str(calls),
             "E2E_SPOIL": spoil,
             **{name: os.environ[name] for name in ("CONSDB_POSTGRES_BIN",) if name in os.environ},
-            **self.extra,
         }
         name = Path(caller).name
         command = [str(self._kit.tools / "act"), event, "--json", "-e", str(event_file)]
@@ -229,6 +228,9 @@ class Workflows:
         target.parent.mkdir(parents=True, exist_ok=True)
         # act does not know this key; everything else runs as it stands.
         text = (ROOT / "examples" / caller).read_text(encoding="utf-8").replace("    cache-mode: none\n", "")
+        for old, new in self.edits:
+            assert old in text
+            text = text.replace(old, new)
         target.write_text(text, encoding="utf-8")
         if caller.endswith("process.yaml"):
             # What a called workflow calls is in that one's repository; act looks for it in the caller's.
