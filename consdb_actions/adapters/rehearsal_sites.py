@@ -31,6 +31,8 @@ _SETTINGS = {
     "max_wal_senders": "10",
     "max_replication_slots": "10",
     "max_worker_processes": "12",
+    # As at the sites: what is committed is written, and so before the mark for which the runbook waits.
+    "synchronous_commit": "on",
     # A worker that failed is started again soon, so that a rehearsal need not wait for it.
     "wal_retrieve_retry_interval": "200ms",
     "wal_receiver_status_interval": "1s",

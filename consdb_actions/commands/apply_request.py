@@ -45,16 +45,17 @@ def make_request(
         They do not fit each other, or name what is not there.
     """
     settings, sites = load_sites(config)
-    url, known = _database(database_url, site, sites)
+    ways = _ways(sections, to, direction)
     timeouts = Timeouts(
         _time(lock_timeout or sites.lock_timeout, "--lock-timeout"),
         _time(statement_timeout or sites.statement_timeout, "--statement-timeout"),
         retries,
     )
+    url, known = _database(database_url, site, sites)
     return Request(
         tree=read_tree(consdb),
         url=url,
-        ways=_ways(sections, to, direction),
+        ways=ways,
         direction=direction,
         settings=settings,
         replication=sites.replication,

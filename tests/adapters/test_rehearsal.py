@@ -1,0 +1,202 @@
+"""Rule P4: the runbook works, its way back works, and other orders do not; on two real servers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from consdb_actions.adapters.rehearsal import rehearse
+from consdb_actions.adapters.revision_path import read_change, resolve
+from consdb_actions.cli import main
+from consdb_actions.errors import InputError
+from consdb_actions.process.rehearsal import Rehearsal, ways_of
+from consdb_actions.process.runbook import make_runbook
+from consdb_actions.process.runbook_reading import Placed, read_runbook
+from consdb_actions.process.sites import DEFAULT_SITES
+from consdb_actions.report.rehearsal import render_json, render_markdown, render_text
+from consdb_actions.report.runbook import render_markdown as render_runbook
+from tests.support.site_tree import BEFORE, SiteTree
+
+VIEW = (
+    "CREATE VIEW cdb_latiss.visit1 AS SELECT exposure_id AS visit_id, day_obs, seq_num, band{} "
+    "FROM cdb_latiss.exposure"
+)
+GRANT = "GRANT SELECT ON cdb_latiss.visit1 TO usdf, oods"
+MORE = (
+    f"""DROP VIEW cdb_latiss.visit1; ALTER TABLE cdb_latiss.exposure ADD airmass double precision;
+    {VIEW.format(", airmass")}; {GRANT};
+    CREATE TABLE cdb_latiss.quicklook (
+        visit_id bigint PRIMARY KEY REFERENCES cdb_latiss.exposure (exposure_id), seeing real);
+    CREATE TABLE cdb_latiss.moved (obs_id bigint PRIMARY KEY, remark text);
+    INSERT INTO cdb_latiss.moved SELECT exposure_id, note FROM cdb_latiss.exposure;
+    GRANT SELECT ON cdb_latiss.quicklook, cdb_latiss.moved TO usdf, oods""",
+    f"""DROP TABLE cdb_latiss.moved; DROP TABLE cdb_latiss.quicklook; DROP VIEW cdb_latiss.visit1;
+    ALTER TABLE cdb_latiss.exposure DROP airmass; {VIEW.format("")}; {GRANT}""",
+)
+"""Nothing has to stand still: a column, a view, a table, and one that the migration fills."""
+OTHER = (
+    """ALTER TABLE cdb_latiss.exposure RENAME note TO remark; ALTER TABLE cdb_latiss.exposure DROP air_temp;
+    ALTER TABLE cdb_latiss.exposure_flexdata DROP CONSTRAINT fk_flexdata;
+    ALTER TABLE cdb_latiss.exposure_flexdata DROP CONSTRAINT exposure_flexdata_pkey;
+    ALTER TABLE cdb_latiss.exposure_flexdata ADD day_obs integer;
+    UPDATE cdb_latiss.exposure_flexdata AS child SET day_obs = parent.day_obs
+        FROM cdb_latiss.exposure AS parent WHERE parent.exposure_id = child.obs_id;
+    ALTER TABLE cdb_latiss.exposure_flexdata ALTER day_obs SET NOT NULL;
+    ALTER TABLE cdb_latiss.exposure_flexdata ADD CONSTRAINT exposure_flexdata_pkey
+        PRIMARY KEY (day_obs, obs_id, key);
+    ALTER TABLE cdb_latiss.exposure_flexdata ADD CONSTRAINT fk_flexdata
+        FOREIGN KEY (obs_id) REFERENCES cdb_latiss.exposure (exposure_id)""",
+    """ALTER TABLE cdb_latiss.exposure_flexdata DROP CONSTRAINT exposure_flexdata_pkey;
+    ALTER TABLE cdb_latiss.exposure_flexdata DROP day_obs;
+    ALTER TABLE cdb_latiss.exposure_flexdata ADD CONSTRAINT exposure_flexdata_pkey PRIMARY KEY (obs_id, key);
+    ALTER TABLE cdb_latiss.exposure ADD air_temp double precision;
+    ALTER TABLE cdb_latiss.exposure RENAME remark TO note""",
+)
+"""What writes must stand still: a rename, a drop, and a key whose rows are changed while there is none."""
+
+
+def blocks_of(made: SiteTree) -> tuple[Placed, ...]:
+    """Make the runbook of the tree's last revision, and read it back."""
+    tree = made.tree()
+    with tree.importable():
+        section = tree.section("latiss")
+        change = read_change(tree, section, BEFORE, resolve(section, "head"))
+    return read_runbook(render_runbook(make_runbook([change], DEFAULT_SITES, ticket="DM-1")))
+
+
+def without(placed: Sequence[Placed], *steps: str) -> list[Placed]:
+    """Leave steps out."""
+    assert set(steps) <= {one.step for one in placed}
+    return [one for one in placed if one.step not in steps]
+
+
+def sooner(placed: Sequence[Placed], step: str, before: str) -> list[Placed]:
+    """Do a step before another."""
+    moved = [one for one in placed if one.step == step]
+    rest = [one for one in placed if one.step != step]
+    place = next(number for number, one in enumerate(rest) if one.step == before)
+    return [*rest[:place], *moved, *rest[place:]]
+
+
+def why_not(rehearsal: Rehearsal) -> list[str]:
+    """Return what speaks against it."""
+    out = []
+    for act in rehearsal.acts:
+        out += [f"{b.placed.step}: {b.words}" for b in act.blocks if b.state == "failed"]
+        out += [f"{f.words}: {f.details}" for f in act.findings if not f.holds]
+        out += list(act.errors)
+    return out
+
+
+def test_p4_a_runbook_is_carried_out(tmp_path: Path) -> None:
+    made = SiteTree(tmp_path / "consdb")
+    made.add("more", *MORE)
+    result = rehearse(made.tree(), DEFAULT_SITES, blocks_of(made), acts=("migrate",), by_hand=True)
+    assert result.passed, why_not(result)
+    assert result.written["cdb_latiss.quicklook"] > 0
+    assert result.written["cdb_latiss.exposure"] > result.written["cdb_latiss.quicklook"]
+    assert any("all" in f.words and "rows in 4 tables" in f.words for f in result.acts[0].findings)
+    schema = resources.files("consdb_actions").joinpath("report/schemas/rehearsal.schema.json").read_text()
+    jsonschema.validate(render_json(result), json.loads(schema))
+    assert "The runbook works." in render_text(result)
+    assert render_markdown(result).startswith("### Rehearsal: ✅ The runbook works")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("replica", ["auto", "embedded"])
+@pytest.mark.parametrize("what", [MORE, OTHER], ids=["more", "other"])
+def test_p4_every_act_and_the_way_back(tmp_path: Path, what: tuple[str, str], replica: str) -> None:
+    made = SiteTree(tmp_path / "consdb")
+    made.add("change", *what)
+    result = rehearse(made.tree(), DEFAULT_SITES, blocks_of(made), by_hand=True, replica=replica)  # type: ignore[arg-type]
+    assert result.passed, why_not(result)
+    assert [act.id for act in result.acts] == ["cancel", "migrate", "back"]
+
+
+@pytest.mark.slow
+def test_p4_the_command_with_our_own_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = SiteTree(tmp_path / "consdb")
+    made.add("change", *OTHER)
+    where = ["--consdb", str(made.root)]
+    file = tmp_path / "runbook.md"
+    way = f"latiss:{BEFORE}..head"
+    args = ["process", "runbook", *where, "--ticket", "DM-1", "--section", way, "--output", str(file)]
+    assert main(args) == 0
+    report = tmp_path / "report.json"
+    code = main(["process", "rehearse", *where, "--runbook", str(file), "--report", str(report)])
+    printed = capsys.readouterr()
+    assert code == 0, printed.out
+    assert json.loads(report.read_text())["passed"]
+    assert "postgresql://" not in printed.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["consdb", "report.json", "runbook.md"]
+    assert not list(made.root.rglob("*.json"))
+
+
+Edit = Callable[[Sequence[Placed]], Sequence[Placed]]
+WRONG: dict[str, tuple[tuple[str, str], Edit, str]] = {
+    # What is done otherwise: with which migration, how, and what comes of it.
+    "the subscription stays on": (
+        MORE,
+        lambda p: without(p, "subscription-off"),
+        "missing replicated column",
+    ),
+    "new tables are published while the replica lacks them, and takes rows": (
+        MORE,
+        lambda p: without(sooner(p, "subscription-on", "usdf-upgrade"), "subscription-off"),
+        "does not exist",
+    ),
+    "tables that the migration fills are not emptied": (
+        MORE,
+        lambda p: without(p, "empty"),
+        "duplicate key",
+    ),
+    "the refresh comes before the publication": (
+        MORE,
+        lambda p: sooner(without(p, "caught-up"), "subscription-on", "publication"),
+        "rows are only at the publisher",
+    ),
+    "writers go on": (
+        OTHER,
+        lambda p: without(p, "writers-off", "drain", "nothing-waits"),
+        "missing replicated column",
+    ),
+    "rows are changed without a key or a replica identity": (
+        OTHER,
+        lambda p: without(p, "identity-full"),
+        "does not have a replica identity",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", WRONG)
+def test_p4_another_order_fails(tmp_path: Path, what: str) -> None:
+    change, edit, words = WRONG[what]
+    made = SiteTree(tmp_path / "consdb")
+    made.add("change", *change)
+    placed = edit(blocks_of(made))
+    result = rehearse(made.tree(), DEFAULT_SITES, placed, acts=("migrate",), by_hand=True, patience=6)
+    assert not result.passed
+    assert any(words in reason for reason in why_not(result)), why_not(result)
+    assert "not all is well" in render_text(result) or "fails at step" in render_markdown(result)
+
+
+def test_a_runbook_that_upgrades_nothing() -> None:
+    with pytest.raises(InputError, match="upgrades nothing"):
+        ways_of([])
+
+
+def test_what_the_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = SiteTree(tmp_path / "consdb")
+    args = ["process", "rehearse", "--consdb", str(made.root)]
+    assert main([*args, "--runbook", str(tmp_path / "none.md")]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    assert main([*args, "--runbook", str(tmp_path / "none.md"), "--since", "main"]) == 2
+    assert "the runbook says what is applied" in capsys.readouterr().err
+    assert main(args) == 2
+    assert "what is new cannot be told" in capsys.readouterr().err

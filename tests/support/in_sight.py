@@ -1,0 +1,14 @@
+"""The program, with the files of its scratch servers below the directory in TMPDIR, where a test sees them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from consdb_actions.adapters import postgres_place
+from consdb_actions.cli import main
+
+postgres_place._MEMORY = Path("/nonexistent")
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
