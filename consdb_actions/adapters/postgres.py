@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from psycopg.sql import SQL, Identifier
 from sqlalchemy.engine import URL
 
+from consdb_actions.adapters.postgres_copy import copy_database
 from consdb_actions.adapters.postgres_find import Preference, find_installation
 from consdb_actions.adapters.postgres_given import given_server
 from consdb_actions.adapters.postgres_place import unprivileged_account
@@ -169,6 +170,29 @@ class ScratchServer:
             Identifier(self._backend.physical(name)), Identifier(source)
         )
         execute(self._backend.address(self._backend.maintenance), statement + self._strategy)
+        return self.url(name)
+
+    def copy_given(self, name: str) -> URL:
+        """Copy the database that ``database_url`` names, with all that it holds.
+
+        Parameters
+        ----------
+        name
+            What to call the copy.
+
+        Returns
+        -------
+        sqlalchemy.engine.URL
+            Its address.
+
+        Raises
+        ------
+        ExternalError
+            Postgres refuses.
+        InputError
+            Others are connected to it, or the user may not copy it.
+        """
+        copy_database(self._backend.address(self._backend.maintenance), self._backend.physical(name))
         return self.url(name)
 
     def drop_database(self, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -16,7 +16,7 @@ from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.rows import Rows, TableRows
 from consdb_actions.migration.seed import Demands, Seeding, plan_rows
 
-__all__ = ["SeedResult", "insert_rows", "printed", "read_rows", "seed"]
+__all__ = ["SeedResult", "count_rows", "hash_columns", "insert_rows", "printed", "read_rows", "seed"]
 
 # Texts that do not depend on where the server was started, and that read back as the same value.
 _SETTINGS = {
@@ -116,7 +116,12 @@ def insert_rows(connection: sa.Connection, snapshot: Snapshot, seeding: Seeding)
     return result
 
 
-def read_rows(connection: sa.Connection, snapshot: Snapshot, tables: Collection[str] | None = None) -> Rows:
+def read_rows(
+    connection: sa.Connection,
+    snapshot: Snapshot,
+    tables: Collection[str] | None = None,
+    first: Mapping[str, tuple[Sequence[str], int]] | None = None,
+) -> Rows:
     """Read all rows of tables, each value as the text that Postgres prints.
 
     Parameters
@@ -127,6 +132,8 @@ def read_rows(connection: sa.Connection, snapshot: Snapshot, tables: Collection[
         The schema as it stands there.
     tables
         Which tables; by default all.
+    first
+        Tables of which only the first rows are read: in the order of these columns, and how many.
 
     Returns
     -------
@@ -139,12 +146,66 @@ def read_rows(connection: sa.Connection, snapshot: Snapshot, tables: Collection[
             if (tables is not None and name not in tables) or table.kind != "table" or not table.columns:
                 continue
             columns = SQL(", ").join(SQL("{}::text").format(Identifier(c)) for c in table.columns)
-            cursor.execute(SQL("SELECT {} FROM {}").format(columns, Identifier(snapshot.schema, name)))
+            statement = SQL("SELECT {} FROM {}").format(columns, Identifier(snapshot.schema, name))
+            if first and name in first:
+                order, most = first[name]
+                names = SQL(", ").join(map(Identifier, order))
+                statement += SQL(" ORDER BY {} LIMIT {}").format(names, Literal(most))
+            cursor.execute(statement)
             rows = sorted(cursor.fetchall(), key=lambda row: [(v is None, v or "") for v in row])
             out[name] = TableRows(
                 name, tuple(table.columns), tuple(c.type for c in table.columns.values()), tuple(rows)
             )
     return out
+
+
+def count_rows(connection: sa.Connection, snapshot: Snapshot) -> dict[str, int]:
+    """Count the rows of every table."""
+    out = {}
+    with _stable(connection) as cursor:
+        for name, table in snapshot.tables.items():
+            if table.kind == "table":
+                cursor.execute(SQL("SELECT count(*) FROM {}").format(Identifier(snapshot.schema, name)))
+                row = cursor.fetchone()
+                out[name] = 0 if row is None else int(row[0])
+    return out
+
+
+def hash_columns(
+    connection: sa.Connection, schema: str, table: str, key: Collection[str], columns: Collection[str]
+) -> dict[str, str]:
+    """Hash each column of a table in the database, together with the key of each row.
+
+    Parameters
+    ----------
+    connection
+        Open connection.
+    schema, table
+        Which table.
+    key
+        Columns that tell its rows; without any, only the values count, in whatever row.
+    columns
+        Which columns.
+
+    Returns
+    -------
+    dict
+        By column the number of its values, and the sum of their hashes.
+    """
+    if not columns:
+        return {}
+    keys = SQL(", ").join(SQL("{}::text").format(Identifier(c)) for c in key)
+    parts = [
+        SQL("concat_ws(':', count({c}), sum(hashtextextended(row({row})::text, 0)::numeric))").format(
+            c=Identifier(c),
+            row=SQL(", ").join([SQL("{}::text").format(Identifier(c)), *([keys] if key else [])]),
+        )
+        for c in columns
+    ]
+    with _stable(connection) as cursor:
+        cursor.execute(SQL("SELECT {} FROM {}").format(SQL(", ").join(parts), Identifier(schema, table)))
+        row = cursor.fetchone()
+    return dict(zip(columns, row or (), strict=True))
 
 
 def printed(connection: sa.Connection, text: str, type_: str) -> str | None:

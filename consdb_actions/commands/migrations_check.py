@@ -7,28 +7,34 @@ import os
 from pathlib import Path
 
 import click
+from alembic.script import Script
 
-from consdb_actions.adapters.autogenerate.checking import check_revision, find_revision, refuse_other_head
+from consdb_actions.adapters.autogenerate.checking import Given, check_revision, find_revision
 from consdb_actions.adapters.autogenerate.engine import Engine
+from consdb_actions.adapters.autogenerate.site import look_at
 from consdb_actions.adapters.config_file import load_config
-from consdb_actions.adapters.felis import load_schema
+from consdb_actions.adapters.felis import LoadedSchema, load_schema
 from consdb_actions.adapters.files import check_targets, write_all
 from consdb_actions.adapters.postgres import scratch_server
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.schema_files import find_schema_file
-from consdb_actions.adapters.tree import read_tree
+from consdb_actions.adapters.tree import Section, read_tree
 from consdb_actions.commands.options import format_option, option
 from consdb_actions.commands.progress import progress_display
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
-from consdb_actions.migration.outcome import RunOutcome
+from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
 from consdb_actions.migration.rename import check_used
+from consdb_actions.migration.site import use_of
 from consdb_actions.report.generation import render_checked, render_json, render_markdown
 
 __all__ = ["command"]
 
 _DIRECTORY = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
+
+Work = tuple[Section, Script, LoadedSchema, Path, Given | None]
+"""A section, the revision to check, its schema file, and a database with rows of its own."""
 
 
 @click.command(name="check")
@@ -50,9 +56,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--rename", "renames", multiple=True, metavar="TABLE.OLD=NEW", help="What the revision renames or moves."
 )
 @option(
-    "--database-url", metavar="URL", help="Server to use for scratch databases, instead of one of our own."
+    "--database-url",
+    metavar="URL",
+    help="A copy of a site's database: the revision is proven on a copy of it too, with its own rows. "
+    "It is not changed. One that holds nothing lends its server only.",
 )
-@option("--any-head", is_flag=True, help="Use --database-url even if it holds a section at another revision.")
+@option("--any-head", is_flag=True, help="Take --database-url as it is, whatever revision it says it is at.")
 @option("--config", type=_FILE, help="Configuration; .github/consdb-actions.yaml by default.")
 @option("--report", type=_FILE, metavar="FILE.json", help="Write the report as JSON.")
 @option("--summary", type=_FILE, metavar="FILE.md", help="Write the report as Markdown.")
@@ -75,6 +84,9 @@ def command(
     The history before it is replayed on a scratch Postgres, every table gets rows, and the revision runs up
     and down. The catalog must be the one that the schema file describes, and then the one before; the rows
     must keep their values; a new generation must find nothing. Exit code 1 when something does not hold.
+
+    With --database-url the revision also runs on a copy of that database, which must be at the revision
+    before it. Where the database differs from what its history makes, that is said.
     """
     if revision is not None and len(sections) != 1:
         raise InputError(
@@ -85,30 +97,51 @@ def command(
     settings = load_config(config)
     declared = Declarations.of(parse_declaration(text, "option") for text in renames)
     runner = Runner.from_environ(os.environ)
-    checked = []
+    work: list[Work] = []
+    finished: list[SectionOutcome] = []
     with (
         progress_display(quiet=output_format == "json" or runner.on_runner) as progress,
         tree.importable() as shadow,
     ):
-        chosen = [tree.section(name) for name in sections] or [s for s in tree.sections if s.head()]
-        work = []
-        for section in chosen:
+        for section in [tree.section(name) for name in sections] or [s for s in tree.sections if s.head()]:
             script = find_revision(section, revision)
             path = find_schema_file(section.schema, sdm_schemas=sdm_schemas, consdb=tree.root)
-            work.append((section, script, load_schema(path, expect_name=section.schema), path))
-            if database_url and not any_head:
-                refuse_other_head(database_url, section, str(script.down_revision or "") or None)
-        with scratch_server(database_url=database_url) as server:
-            engine = Engine(server, shadow, tree, settings, progress)
-            for section, script, loaded, path in work:
-                checked.append(check_revision(engine, section, script, loaded, path, declared))
-            check_used(declared, [c.sides for c in checked])
-            info = server.info
+            loaded = load_schema(path, expect_name=section.schema)
+            given = None
+            if database_url:
+                standing = look_at(database_url, section)
+                before = str(script.down_revision) if script.down_revision else None
+                use = use_of(
+                    standing,
+                    section=section.name,
+                    revision=script.revision,
+                    before=before,
+                    named=bool(sections),
+                    any_head=any_head,
+                )
+                if use == "done":
+                    finished.append(_done(section, script, loaded))
+                    continue
+                if use == "copy":
+                    given = Given(standing.database, standing.is_at(before))
+            work.append((section, script, loaded, path, given))
+        checked = []
+        info = None
+        if work:
+            with scratch_server(database_url=database_url) as server:
+                engine = Engine(server, shadow, tree, settings, progress)
+                for section, script, loaded, path, given in work:
+                    checked.append(check_revision(engine, section, script, loaded, path, declared, given))
+                check_used(declared, [c.sides for c in checked])
+                info = server.info
     outcome = RunOutcome(
-        tuple(c.outcome for c in checked), "check", f"Postgres {info.version} ({info.source})", info.pgsphere
+        (*finished, *(c.outcome for c in checked)),
+        "check",
+        f"Postgres {info.version} ({info.source})" if info else "",
+        info.pgsphere if info else "",
     )
     as_json = json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
-    markdown = render_markdown(outcome)
+    markdown = render_markdown(outcome, checked=True)
     wanted = {report: as_json, summary: markdown}
     write_all({path: text for path, text in wanted.items() if path is not None}, overwrite=True)
     if output_format == "text":
@@ -118,3 +151,16 @@ def command(
     runner.summary(markdown)
     runner.output("verdict", outcome.verdict)
     return 1 if outcome.verdict == "failed" else 0
+
+
+def _done(section: Section, script: Script, loaded: LoadedSchema) -> SectionOutcome:
+    """Tell of a section whose database has the revision already."""
+    return SectionOutcome(
+        section.name,
+        section.schema,
+        "unchanged",
+        version=loaded.schema.version or "",
+        revision=script.revision,
+        down_revision=str(script.down_revision or ""),
+        notes=("the database has this revision already; there is nothing to try",),
+    )

@@ -86,12 +86,13 @@ def _section_json(section: SectionOutcome) -> dict[str, Any]:
     return data
 
 
-def render_markdown(outcome: RunOutcome, *, limit: int = COMMENT_LIMIT) -> str:
+def render_markdown(outcome: RunOutcome, *, limit: int = COMMENT_LIMIT, checked: bool = False) -> str:
     """Return the report as it stands in a pull request: verdict, questions, table, details folded.
 
     ``limit`` is the number of characters that it may have; what does not fit is left out as whole parts.
+    ``checked`` where revisions of the tree were checked, and none was made.
     """
-    blocks = [f"### {escape(headline(outcome))}"]
+    blocks = [f"### {escape(_checked(outcome) if checked else headline(outcome))}"]
     for section in outcome.sections:
         blocks += [_question(section, q) for q in section.questions if not q.answered]
     looked = [s for s in outcome.sections if s.status not in {"skipped", "no schema file"}]
@@ -160,7 +161,7 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
     if section.notes:
         body.append("**Noted**\n\n" + bullets(prose(n) for n in section.notes))
     if section.checks and not failed:
-        body.append("**Proof**\n\n" + bullets(f"{_MARK[c.holds]} {prose(c.words)}" for c in section.checks))
+        body.append("**Proof**\n\n" + bullets(_held(c) for c in section.checks))
     if not body:
         return
     title = f"{escape(section.name)}: {_STATUS[section.status]}"
@@ -173,6 +174,13 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
 
 def _operation(op: Operation) -> str:
     return prose(op.words) + (" *(drift: the schema files' change does not explain it)*" if op.drift else "")
+
+
+def _held(check: Check) -> str:
+    """Return a statement that holds, or could not be tried, with what a reader must know of it."""
+    return "\n".join(
+        [f"{_MARK[check.holds]} {prose(check.words)}", *(f"  - {prose(d)}" for d in check.details)]
+    )
 
 
 def _check(check: Check) -> str:
@@ -220,12 +228,19 @@ def render_checked(outcome: RunOutcome) -> None:
     for section in outcome.sections:
         for line in _text_lines(section):
             console.print(line)
-    failed = ", ".join(s.name for s in outcome.sections if s.status == "failed")
     console.print()
+    style = {"failed": "bold red", "changed": "bold green"}.get(outcome.verdict, "bold")
+    console.print(f"[{style}]{plain(_checked(outcome))}[/]")
+
+
+def _checked(outcome: RunOutcome) -> str:
+    """Say the result of a check in one sentence."""
+    failed = ", ".join(s.name for s in outcome.sections if s.status == "failed")
     if failed:
-        console.print(f"[bold red]The proof does not hold for {plain(failed)}.[/]")
-    else:
-        console.print(f"[bold green]Everything holds for {_count(len(outcome.sections), 'revision')}.[/]")
+        return f"The proof does not hold for {failed}."
+    if not outcome.changed:
+        return "Nothing to check: the database has the newest revision of every section."
+    return f"Everything holds for {_count(len(outcome.changed), 'revision')}."
 
 
 def _text_lines(section: SectionOutcome) -> Iterator[str]:

@@ -86,6 +86,30 @@ def test_after_an_error_and_with_connections_open_all_goes_too(host: ScratchServ
     connections[0].invalidate()
 
 
+def test_a_database_is_copied_with_what_it_holds(host: ScratchServer) -> None:
+    host.create_database("held")
+    host.execute("held", "CREATE TABLE t AS SELECT 7 AS x")
+    before = names(host)
+    with scratch_server(database_url=address(host, database="held")) as server:
+        assert ask(server.copy_given("copy"), "SELECT x FROM t") == [7]
+        assert len(names(host) - before) == 4, "the template, the copy and two roles"
+    assert names(host) == before
+    host.drop_database("held")
+
+
+def test_who_does_not_own_a_database_may_not_copy_it(host: ScratchServer) -> None:
+    host.create_database("held")
+    host.execute("postgres", "CREATE ROLE usdf; CREATE ROLE oods")
+    with (
+        pytest.raises(InputError, match='user "maker" may not copy the database "held"') as caught,
+        scratch_server(database_url=address(host, "maker", "held")) as server,
+    ):
+        server.copy_given("copy")
+    assert 'ALTER DATABASE "held" OWNER TO "maker"' in caught.value.remedy
+    host.execute("postgres", "DROP ROLE usdf; DROP ROLE oods")
+    host.drop_database("held")
+
+
 def test_a_role_that_was_there_stays(host: ScratchServer) -> None:
     host.execute("postgres", "CREATE ROLE usdf")
     with scratch_server(database_url=address(host)):

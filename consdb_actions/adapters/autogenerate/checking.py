@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 from alembic.script import Script
-from psycopg.sql import SQL, Identifier
 
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated
+from consdb_actions.adapters.autogenerate.site import prove_on_copy
 from consdb_actions.adapters.autogenerate.states import decide_names, make_described, make_replayed
 from consdb_actions.adapters.felis import LoadedSchema
-from consdb_actions.adapters.postgres_given import given_address
-from consdb_actions.adapters.postgres_sql import connect, words
 from consdb_actions.adapters.tree import Section
-from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import answers_from
 from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.outcome import Operation, SectionOutcome
 from consdb_actions.migration.telling import decided
 
-__all__ = ["check_revision", "find_revision", "refuse_other_head"]
+__all__ = ["Given", "check_revision", "find_revision"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A database with rows of its own: its name, and whether it is at the revision before the checked one."""
+
+    database: str
+    at_its_revision: bool
 
 
 def find_revision(section: Section, name: str | None) -> Script:
@@ -46,9 +52,17 @@ def find_revision(section: Section, name: str | None) -> Script:
 
 
 def check_revision(
-    engine: Engine, section: Section, script: Script, loaded: LoadedSchema, path: Path, declared: Declarations
+    engine: Engine,
+    section: Section,
+    script: Script,
+    loaded: LoadedSchema,
+    path: Path,
+    declared: Declarations,
+    given: Given | None = None,
 ) -> Generated:
     """Replay the history before a revision, and prove the revision against a schema file.
+
+    With a given database, it is proven there, too: on a copy, with the rows that the copy holds.
 
     Renames and moves are taken from what is declared and what ids or case show; what looks like a rename but
     is not declared counts as a drop, so that the rows tell whether the script keeps the values.
@@ -71,7 +85,7 @@ def check_revision(
         }
         engine.progress(section.name, "proving")
         source = Path(script.path).read_text(encoding="utf-8")
-        checks = engine.prove(
+        candidate = engine.candidate(
             section,
             (Path(script.path).name, source),
             path,
@@ -81,6 +95,17 @@ def check_revision(
             answers,
             lost=frozenset(lost),
         )
+        proof = engine.prove(candidate, wanted)
+        checks = proof.checks
+        if given is not None:
+            engine.progress(section.name, "proving on a copy of the database")
+            checks += prove_on_copy(
+                engine.server,
+                candidate,
+                given.database,
+                proof.upgraded,
+                operator=engine.operator and given.at_its_revision,
+            )
     finally:
         engine.server.drop_database(database)
         engine.server.drop_database(described)
@@ -107,37 +132,3 @@ def _ancestors(section: Section, script: Script) -> list[Script]:
     down = script.down_revision if isinstance(script.down_revision, str) else tuple(script.down_revision)
     wanted = {s.revision for s in section.scripts.iterate_revisions(down, "base")}
     return [s for s in section.revisions() if s.revision in wanted]
-
-
-def refuse_other_head(url: str, section: Section, expected: str | None) -> None:
-    """Refuse a database whose version table names another revision than the one before (rule M12).
-
-    Raises
-    ------
-    ExternalError
-        It cannot be reached or read.
-    InputError
-        It does. A database without a version table is taken as a scratch one.
-    """
-    address = given_address(url)
-    table = f"{section.version_schema}.{section.version_table}"
-    statement = SQL("SELECT version_num FROM {}").format(
-        Identifier(section.version_schema, section.version_table)
-    )
-    try:
-        with connect(address) as connection:
-            rows = [str(row[0]) for row in connection.execute(statement).fetchall()]
-    except psycopg.errors.UndefinedTable:
-        return
-    except psycopg.Error as error:
-        raise ExternalError(
-            f"the version table cannot be read: {words(error, address)}",
-            place=table,
-            remedy="Point --database-url at a scratch server, or say --any-head if this is meant.",
-        ) from error
-    if rows != ([expected] if expected else []):
-        raise InputError(
-            f"the database is at revision {', '.join(rows) or 'none'}, and not at {expected or 'none'}",
-            place=table,
-            remedy="Point --database-url at a scratch server, or say --any-head if this is meant.",
-        )

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.candidate import Candidate
-from consdb_actions.adapters.autogenerate.proving import prove
+from consdb_actions.adapters.autogenerate.proving import Proof, prove
 from consdb_actions.adapters.autogenerate.render import Revision, file_name, render_body, render_revision
 from consdb_actions.adapters.autogenerate.section import (
     Database,
@@ -158,7 +158,7 @@ class Engine:
             if prove:
                 self.progress(section.name, "proving")
                 old_names = {new: old for old, new in answers.tables}
-                checks = self.prove(
+                candidate = self.candidate(
                     section,
                     (name, source),
                     path,
@@ -170,6 +170,7 @@ class Engine:
                     empty=frozenset(old_names.get(t, t) for t, _ in draft.upgrade.unfilled),
                     filled=draft.upgrade.filled,
                 )
+                checks = self.prove(candidate, wanted).checks
             status: Status = "failed" if any(c.holds is False for c in checks) else "changed"
             outcome = replace(
                 outcome,
@@ -237,7 +238,7 @@ class Engine:
     def _casts(self, connection: sa.Connection) -> frozenset[tuple[str, str]]:
         return frozenset((str(a), str(b)) for a, b in connection.execute(sa.text(_CASTS)))
 
-    def prove(
+    def candidate(
         self,
         section: Section,
         file: tuple[str, str],
@@ -250,8 +251,8 @@ class Engine:
         lost: frozenset[tuple[str, str | None]],
         empty: frozenset[str] = frozenset(),
         filled: tuple[Filling, ...] | None = None,
-    ) -> tuple[Check, ...]:
-        """Prove a revision, given by the name and the text of its file."""
+    ) -> Candidate:
+        """Put together what the proof must know of a revision, given by the name and the text of its file."""
         columns: dict[str, dict[str, str]] = {}
         for table, old, new in answers.columns:
             columns.setdefault(table, {})[new] = old
@@ -261,15 +262,7 @@ class Engine:
             roles=wanted.roles,
             views={name: rule.table for name, rule in wanted.views.items()},
         )
-
-        def find_again(connection: sa.Connection) -> tuple[str, ...]:
-            casts = self._casts(connection)
-            now = read_tables(connection, section.schema)
-            again = Answers(on_question="proceed", repair_views=frozenset(views_behind(*now, wanted.views)))
-            plan = plan_upgrade(connection, section, *now, wanted, again, casts)
-            return tuple(describe(op) for op in plan.ops)
-
-        candidate = Candidate(
+        return Candidate(
             tree=self.tree,
             section=section,
             file_name=file[0],
@@ -284,4 +277,16 @@ class Engine:
             empty=empty,
             filled=filled,
         )
+
+    def prove(self, candidate: Candidate, wanted: Wanted) -> Proof:
+        """Prove a revision."""
+        schema = candidate.section.schema
+
+        def find_again(connection: sa.Connection) -> tuple[str, ...]:
+            casts = self._casts(connection)
+            now = read_tables(connection, schema)
+            again = Answers(on_question="proceed", repair_views=frozenset(views_behind(*now, wanted.views)))
+            plan = plan_upgrade(connection, candidate.section, *now, wanted, again, casts)
+            return tuple(describe(op) for op in plan.ops)
+
         return prove(self.server, candidate, find_again, operator=self.operator)

@@ -58,13 +58,15 @@ def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[st
     A column that moves into a table without rows is gone, with nothing to compare it with.
     """
     old = {new: name for name, new in candidate.renamed_tables.items()}
-    tellable = {*start.rows, *(candidate.described.relations.keys() - candidate.before.relations.keys())}
+    whole = start.rows.keys() - start.partial
+    tellable = {*whole, *(candidate.described.relations.keys() - candidate.before.relations.keys())}
     told: list[Copy] = []
     lost = set(candidate.lost)
     for move in candidate.answers.copies:
-        if old.get(move.source, move.source) not in start.rows:
+        source, target = old.get(move.source, move.source), old.get(move.target, move.target)
+        if source not in start.rows:
             continue
-        if old.get(move.target, move.target) in tellable:
+        if source in whole and target in tellable:
             told.append(move)
         else:
             lost.add((move.source, move.source_column))

@@ -6,10 +6,12 @@ import contextlib
 import io
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic.config import CommandLine
@@ -23,7 +25,7 @@ _WORDS = "`alembic -n {section} upgrade head` and `downgrade -1` run through the
 
 
 def copy_tree(tree: Tree, section: Section, revision: tuple[str, str], destination: Path) -> None:
-    """Copy what the alembic command needs of a tree, with one more revision in it.
+    """Copy what the alembic command needs of a tree, with this revision as its newest.
 
     Links are kept as links, so that an ``env.py`` that finds its neighbours through them still does.
     """
@@ -36,6 +38,9 @@ def copy_tree(tree: Tree, section: Section, revision: tuple[str, str], destinati
     versions = destination / section.versions.relative_to(tree.root)
     versions.mkdir(exist_ok=True)
     (versions / name).write_text(source, encoding="utf-8")
+    history = [Path(script.path).name for script in section.revisions()]
+    for later in history[history.index(name) + 1 :] if name in history else ():
+        (versions / later).unlink()
 
 
 def run_operator(directory: Path, section: Section, url: sa.URL, schema_file: Path) -> Check:
@@ -48,7 +53,7 @@ def run_operator(directory: Path, section: Section, url: sa.URL, schema_file: Pa
     folder = directory / "schemas" / "yml"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(schema_file, folder / f"{section.schema}.yaml")
-    environment = {"CONSDB_URL": _plain(url), "SDM_SCHEMAS_DIR": str(folder.parent)}
+    environment = {**_address(url), "SDM_SCHEMAS_DIR": str(folder.parent)}
     for arguments in (["upgrade", "head"], ["downgrade", "-1"]):
         problem = _command(directory, section, arguments, environment)
         if problem is not None:
@@ -122,10 +127,23 @@ def _sandbox(directory: Path, environment: dict[str, str]) -> Iterator[None]:
                 logger.disabled = False
 
 
-def _plain(url: sa.URL) -> str:
-    """Write a URL without percent signs, which an ini file would take for an interpolation."""
-    text = url.render_as_string(hide_password=False)
-    return text.replace("%2F", "/").replace("%", "%%")
+def _address(url: sa.URL) -> dict[str, str]:
+    """Return the variables that name a database.
+
+    An ``env.py`` may put the URL into an ini file, which takes a percent sign for an interpolation, or hand
+    it to SQLAlchemy as it is. Both are right where it has none: what would need one goes past it to libpq.
+    """
+    variables = {}
+    parts: dict[str, Any] = {}
+    for part, variable in (("username", "PGUSER"), ("password", "PGPASSWORD"), ("database", "PGDATABASE")):
+        value = getattr(url, part)
+        if value is not None and not re.fullmatch(r"[\w.-]*", value, re.ASCII):
+            variables[variable] = str(value)
+        else:
+            parts[part] = value
+    plain = sa.URL.create(url.drivername, host=url.host, port=url.port, query=url.query, **parts)
+    text = plain.render_as_string(hide_password=False)
+    return {"CONSDB_URL": text.replace("%2F", "/"), **variables}
 
 
 def _last_line(text: str) -> str:

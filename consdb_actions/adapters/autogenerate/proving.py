@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import psycopg
 import sqlalchemy as sa
@@ -11,28 +11,32 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.candidate import Candidate
 from consdb_actions.adapters.autogenerate.judging_rows import check_rows, check_rows_back
-from consdb_actions.adapters.autogenerate.operator import copy_tree, run_operator
-from consdb_actions.adapters.autogenerate.replay import run_source
+from consdb_actions.adapters.autogenerate.running import database_words, run, run_as_operator
 from consdb_actions.adapters.autogenerate.starting_rows import Start, made_up
 from consdb_actions.adapters.catalog import read_snapshot
-from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows
+from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.outcome import Check
 from consdb_actions.migration.proof import check_downgrade, check_upgrade
 
-__all__ = ["prove"]
+__all__ = ["FindAgain", "Proof", "prove"]
 
 FindAgain = Callable[[sa.Connection], tuple[str, ...]]
+"""Generates once more on a connection, and returns the operations that it finds, in words."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Statements in the order in which a reader wants them, and the catalog after the upgrade if it ran."""
+
+    checks: tuple[Check, ...]
+    upgraded: Snapshot | None = None
 
 
 def prove(
-    server: ScratchServer,
-    candidate: Candidate,
-    find_again: Callable[[sa.Connection], tuple[str, ...]],
-    *,
-    operator: bool = True,
-) -> tuple[Check, ...]:
+    server: ScratchServer, candidate: Candidate, find_again: FindAgain, *, operator: bool = True
+) -> Proof:
     """Run a revision up and down, twice, and compare what it leaves with what it must.
 
     The second time is the operator's own command, on the same rows: it runs only where the first time left
@@ -45,56 +49,49 @@ def prove(
     candidate
         What to prove.
     find_again
-        Generates once more on a connection, and returns the operations that it finds, in words.
+        What generates once more.
     operator
         Whether to run the alembic command through the tree's own ``env.py``, too.
-
-    Returns
-    -------
-    tuple of Check
-        In the order in which a reader wants them.
     """
     with server.open_database(candidate.database) as engine:
         refused = _refuses_nulls(engine, candidate)
         with engine.begin() as connection:
             start = made_up(connection, candidate, nulls=not refused)
-        checks = list(_there_and_back(engine, candidate, start, find_again))
+        proof = _there_and_back(engine, candidate, start, find_again)
+    checks = list(proof.checks)
     if operator and all(check.holds for check in checks):
-        checks.append(_operator(server, candidate))
-    return (*checks, *refused)
+        checks.append(run_as_operator(server, candidate))
+    return Proof((*checks, *refused), proof.upgraded)
 
 
-def _there_and_back(
-    engine: sa.Engine, candidate: Candidate, start: Start, find_again: FindAgain
-) -> Iterator[Check]:
+def _there_and_back(engine: sa.Engine, candidate: Candidate, start: Start, find_again: FindAgain) -> Proof:
     # Each step has a connection of its own: settings that a script leaves behind reach no judge.
-    section, before = candidate.section, candidate.before
+    schema = candidate.section.schema
     try:
-        _run(engine, candidate, "upgrade")
+        with engine.begin() as connection:
+            run(connection, candidate, "upgrade")
     except SQLAlchemyError as error:
-        yield Check("upgrade", False, "the upgrade runs", (_database_words(error),))
-        return
+        return Proof((Check("upgrade", False, "the upgrade runs", (database_words(error),)),))
     with engine.begin() as connection:
-        now = read_snapshot(connection, section.schema)
-        yield check_upgrade(before, candidate.described, now, candidate.told)
-        arrived = read_rows(connection, now)
-        yield check_rows(candidate, start, arrived)
+        upgraded = read_snapshot(connection, schema)
+        arrived = read_rows(connection, upgraded)
         found = find_again(connection)
-        yield Check("second run", not found, "a second generation finds nothing", found)
+    checks = [
+        check_upgrade(candidate.before, candidate.described, upgraded, candidate.told),
+        check_rows(candidate, start, arrived),
+        Check("second run", not found, "a second generation finds nothing", found),
+    ]
     try:
-        _run(engine, candidate, "downgrade")
+        with engine.begin() as connection:
+            run(connection, candidate, "downgrade")
     except SQLAlchemyError as error:
-        yield Check("downgrade", False, "the downgrade runs", (_database_words(error),))
-        return
+        checks.append(Check("downgrade", False, "the downgrade runs", (database_words(error),)))
+        return Proof(tuple(checks), upgraded)
     with engine.begin() as connection:
-        restored = read_snapshot(connection, section.schema)
-        yield check_downgrade(before, restored)
-        yield check_rows_back(candidate, start, arrived, read_rows(connection, restored))
-
-
-def _run(engine: sa.Engine, candidate: Candidate, direction: str) -> None:
-    with engine.begin() as connection:
-        run_source(connection, candidate.section, candidate.source, Path(candidate.file_name).stem, direction)
+        restored = read_snapshot(connection, schema)
+        back = read_rows(connection, restored)
+    checks += [check_downgrade(candidate.before, restored), check_rows_back(candidate, start, arrived, back)]
+    return Proof(tuple(checks), upgraded)
 
 
 def _refuses_nulls(engine: sa.Engine, candidate: Candidate) -> tuple[Check, ...]:
@@ -108,29 +105,13 @@ def _refuses_nulls(engine: sa.Engine, candidate: Candidate) -> tuple[Check, ...]
     with engine.connect() as connection, connection.begin() as transaction:
         try:
             made_up(connection, candidate)
-            run_source(
-                connection, candidate.section, candidate.source, Path(candidate.file_name).stem, "upgrade"
-            )
+            run(connection, candidate, "upgrade")
         except SQLAlchemyError as error:
             if not isinstance(getattr(error, "orig", None), psycopg.errors.NotNullViolation):
                 return ()
             names = ", ".join(".".join(where) for where in columns)
             words = f"the upgrade fails where a row holds NULL; these become NOT NULL: {names}"
-            return (Check("nulls", None, words, (_database_words(error),)),)
+            return (Check("nulls", None, words, (database_words(error),)),)
         finally:
             transaction.rollback()
     return ()
-
-
-def _operator(server: ScratchServer, candidate: Candidate) -> Check:
-    url = server.url(candidate.database)
-    with temporary_directory() as directory:
-        copy_tree(candidate.tree, candidate.section, (candidate.file_name, candidate.source), directory)
-        return run_operator(directory, candidate.section, url, candidate.schema_file)
-
-
-def _database_words(error: SQLAlchemyError) -> str:
-    """Return the database's words and the statement that it refused."""
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    statement = " ".join(str(getattr(error, "statement", "") or "").split())
-    return f"{cause}: {statement[:300]}" if statement else cause

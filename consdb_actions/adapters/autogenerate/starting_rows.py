@@ -37,6 +37,8 @@ class Start:
         How many rows there are and whose.
     remarks
         What a reader must know of them.
+    partial
+        Tables of which not all rows are read.
     """
 
     rows: Rows
@@ -45,6 +47,7 @@ class Start:
     loose: frozenset[tuple[str, str]] = frozenset()
     words: str = ""
     remarks: tuple[str, ...] = ()
+    partial: frozenset[str] = frozenset()
 
 
 def made_up(connection: sa.Connection, candidate: Candidate, *, nulls: bool = True) -> Start:

@@ -1,0 +1,37 @@
+"""Run a candidate: by itself in a transaction, or as an operator does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from consdb_actions.adapters.autogenerate.candidate import Candidate
+from consdb_actions.adapters.autogenerate.operator import copy_tree, run_operator
+from consdb_actions.adapters.autogenerate.replay import run_source
+from consdb_actions.adapters.files import temporary_directory
+from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.migration.outcome import Check
+
+__all__ = ["database_words", "run", "run_as_operator"]
+
+
+def run(connection: sa.Connection, candidate: Candidate, direction: str) -> None:
+    """Run ``upgrade`` or ``downgrade`` in the connection's transaction."""
+    run_source(connection, candidate.section, candidate.source, Path(candidate.file_name).stem, direction)
+
+
+def run_as_operator(server: ScratchServer, candidate: Candidate) -> Check:
+    """Run both directions by the alembic command, in a copy of the tree (rule M16)."""
+    url = server.url(candidate.database)
+    with temporary_directory() as directory:
+        copy_tree(candidate.tree, candidate.section, (candidate.file_name, candidate.source), directory)
+        return run_operator(directory, candidate.section, url, candidate.schema_file)
+
+
+def database_words(error: SQLAlchemyError) -> str:
+    """Return the database's words and the statement that it refused."""
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    statement = " ".join(str(getattr(error, "statement", "") or "").split())
+    return f"{cause}: {statement[:300]}" if statement else cause

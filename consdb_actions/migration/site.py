@@ -1,0 +1,202 @@
+"""A database as a site has it: what it may be used for, and how it differs from its history."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from typing import Literal
+
+from consdb_actions.errors import InputError
+from consdb_actions.migration.catalog import Difference, Sequence
+from consdb_actions.migration.outcome import Check
+
+__all__ = ["Standing", "Use", "check_drift", "check_site", "drifted_paths", "use_of"]
+
+_MOST = 20
+_SHOWN = 100
+
+Use = Literal["copy", "server", "done"]
+"""To copy it with its rows; to use its server only, because it holds nothing; or nothing is left to check."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a database stands with one section.
+
+    Attributes
+    ----------
+    database
+        Its name.
+    schema, version_table
+        Name of the section's schema, and of its version table with its schema.
+    revisions
+        What the version table holds; None where there is none.
+    relations
+        How many tables and views the schema holds.
+    owners
+        Owners of these whose rights the user does not have.
+    user
+        The user.
+    """
+
+    database: str
+    schema: str
+    version_table: str
+    revisions: tuple[str, ...] | None
+    relations: int
+    owners: tuple[str, ...] = ()
+    user: str = ""
+
+    def is_at(self, revision: str | None) -> bool:
+        """Whether the version table names this revision, or none where None is meant."""
+        return (self.revisions or ()) == ((revision,) if revision else ())
+
+
+def use_of(
+    standing: Standing, *, section: str, revision: str, before: str | None, named: bool, any_head: bool
+) -> Use:
+    """Decide what a database is good for (rule M12).
+
+    Parameters
+    ----------
+    standing
+        Where it stands.
+    section, revision
+        The section, and the revision to check.
+    before
+        The revision before that one; None when it is the first.
+    named
+        Whether the section was asked for by name. Others are left alone where they have the revision already.
+    any_head
+        Whether to take the database as it is.
+
+    Raises
+    ------
+    InputError
+        It is at another revision, or nothing says at which; or the user may not change its tables.
+    """
+    if standing.revisions is None and not standing.relations:
+        return "server"
+    place = f'{standing.version_table} in "{standing.database}"'
+    found = standing.revisions or ()
+    if not any_head:
+        if revision in found and not named:
+            return "done"
+        if standing.revisions is None:
+            raise InputError(
+                f"the database holds {standing.schema}, but has no version table: nothing says at which "
+                "revision it is",
+                place=place,
+                remedy=f"If it is at {before or 'no revision'}, run `alembic -n {section} stamp "
+                f"{before or 'base'}` on it, or say --any-head.",
+            )
+        if revision in found:
+            raise InputError(
+                f"the database is at revision {revision} already, the one that is to be checked",
+                place=place,
+                remedy=f"Give a copy from before it was applied, or take this one back with `alembic -n "
+                f"{section} downgrade {before or 'base'}`.",
+            )
+        if not standing.is_at(before):
+            raise InputError(
+                f"the database is at revision {', '.join(found) or 'none'}, and not at {before or 'none'}",
+                place=place,
+                remedy=f"Bring the copy there with `alembic -n {section} upgrade {before or 'base'}`, or say "
+                "--any-head if it is meant to be taken as it is.",
+            )
+    if standing.owners:
+        raise InputError(
+            f'{standing.schema} belongs to {", ".join(standing.owners)}, so that user "{standing.user}" may '
+            "not change its tables",
+            place=f'database "{standing.database}"',
+            remedy="Name that user, or a superuser.",
+        )
+    return "copy"
+
+
+def check_drift(database: str, differences: Many[Difference]) -> Check:
+    """Say how a database differs from what its history makes; ``left`` of a difference is the history."""
+    if not differences:
+        return Check("database", True, f'the database "{database}" is what its history makes')
+    words = (
+        f'the database "{database}" differs from what its history makes in {_count(len(differences))}, which '
+        "the statements below leave out"
+    )
+    shown = [_told(d) for d in differences[:_MOST]]
+    more = len(differences) - len(shown)
+    return Check("database", None, words, (*shown, *([f"and {more} more"] if more else [])))
+
+
+def drifted_paths(
+    differences: Many[Difference],
+    tables: Mapping[str, str],
+    columns: Mapping[tuple[str, str], str],
+) -> frozenset[tuple[str, ...]]:
+    """Return where a database differs, in the names after renames as well as in those before.
+
+    Parameters
+    ----------
+    differences
+        How it differs before the upgrade.
+    tables
+        New names of tables by old.
+    columns
+        New names of columns, by the table's new name and the column's old.
+    """
+    out = set()
+    for path in (d.path for d in differences):
+        new = tables.get(path[0], path[0])
+        later = (new, *path[1:])
+        if len(path) > 2 and path[1] == "columns":
+            later = (new, "columns", columns.get((new, path[2]), path[2]), *path[3:])
+        out |= {path, later}
+    return frozenset(out)
+
+
+def check_site(differences: Many[Difference], drifted: Collection[tuple[str, ...]]) -> Check:
+    """Compare what the upgrade leaves in the copy with what it leaves where the history made the database.
+
+    Parameters
+    ----------
+    differences
+        Between the two; ``left`` is where the history made it.
+    drifted
+        Where the two differed before.
+    """
+    new = [d for d in differences if not any(d.path[: len(p)] == p for p in drifted)]
+    shown = [_told(d) for d in new[:_MOST]]
+    more = [f"and {len(new) - _MOST} more"] if len(new) > _MOST else []
+    return Check(
+        "database upgrade",
+        not new,
+        "the upgrade makes of the copy of the database what the schema file describes",
+        (*shown, *more),
+    )
+
+
+def _told(difference: Difference) -> str:
+    where, left, right = ".".join(difference.path), difference.left, difference.right
+    if left is None:
+        return f"{where}: only in the database{_with(': ', right)}"
+    if right is None:
+        return f"{where}: not in the database{_with('; by its history ', left)}"
+    return f"{where}: {_value(right)} in the database, {_value(left)} by its history"
+
+
+def _with(words: str, value: object) -> str:
+    # A grant is there or is not, and its path says it all.
+    return "" if value is True else words + _value(value)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple):  # a constraint: its kind, its definition, its comment
+        value = value[1]
+    if isinstance(value, Sequence):
+        value = value.type
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _count(number: int) -> str:
+    return "one place" if number == 1 else f"{number} places"
