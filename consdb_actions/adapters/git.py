@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from consdb_actions.adapters.shell import Completed, run
 from consdb_actions.errors import ExternalError
 
-__all__ = ["edited_since_default_branch", "file_versions"]
-
-_DEFAULTS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
+__all__ = ["file_versions"]
 
 
 def _git(directory: Path, *arguments: str) -> Completed | None:
@@ -23,34 +21,6 @@ def _git(directory: Path, *arguments: str) -> Completed | None:
         )
     except ExternalError:
         return None
-
-
-def edited_since_default_branch(directory: Path, folders: Sequence[Path]) -> list[str]:
-    """Return the files of these folders that stand on the default branch with another content (rule M12).
-
-    New and deleted files do not count. Outside of a git checkout, or without a default branch, there is
-    nothing to compare with, and the list is empty.
-    """
-    if not folders:
-        return []
-    for branch in _DEFAULTS:
-        base = _git(directory, "merge-base", "HEAD", branch)
-        if base is not None:
-            break
-    else:
-        return []
-    changed = _git(
-        directory,
-        "diff",
-        "--no-ext-diff",
-        "--name-only",
-        "--diff-filter=M",
-        "-z",
-        base.stdout.strip(),
-        "--",
-        *[str(f) for f in folders],
-    )
-    return [name for name in (changed.stdout.split("\0") if changed else []) if name.endswith(".py")]
 
 
 def file_versions(path: Path, most: int = 60) -> Iterator[bytes]:

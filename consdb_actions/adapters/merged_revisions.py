@@ -13,7 +13,7 @@ from consdb_actions.migration.lint.same_program import same_program
 
 __all__ = ["Changes", "revision_id", "revision_changes"]
 
-_DEFAULTS = ("origin/HEAD", "origin/main", "main")
+_DEFAULTS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _LIMIT = 4 * 1024 * 1024  # bytes of a revision file that are compared
 
 

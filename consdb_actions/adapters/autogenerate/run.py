@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -14,10 +13,10 @@ from threading import Thread
 from typing import Literal
 
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated
+from consdb_actions.adapters.autogenerate.history import check_history, check_merged
 from consdb_actions.adapters.felis import LoadedSchema, prepare_felis, validate
 from consdb_actions.adapters.files import check_folder, write_all
 from consdb_actions.adapters.forks import in_processes, processors
-from consdb_actions.adapters.git import edited_since_default_branch
 from consdb_actions.adapters.postgres import scratch_server
 from consdb_actions.adapters.schema_files import find_schema_file
 from consdb_actions.adapters.schema_yaml import ReadSchema, read_bytes, read_yaml
@@ -172,19 +171,13 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
                 base_version=(base.version or "") if base else "",
             )
             continue
-        _check_history(section, request.tree)
+        check_history(section, request.tree)
         _check_place(section, request.write)
         chosen.append(Chosen(section, read, path, base, same and section not in named))
     _check_fills(request.fills, chosen)
     if missing and not chosen and not any(s.status == "skipped" for s in finished.values()):
         raise missing[0]
-    edited = edited_since_default_branch(request.tree.root, [c.section.versions for c in chosen])
-    if edited:
-        raise InputError(
-            f"a revision that is merged already was edited: {', '.join(edited)}",
-            place=str(request.tree.root),
-            remedy="Put it back as it stands on the default branch, and change the schema by a new revision.",
-        )
+    check_merged(request.tree, [c.section for c in chosen])
     return chosen, finished
 
 
@@ -202,27 +195,6 @@ def _base(request: Request, section: Section) -> Schema | None:
     except InputError:
         return None
     return read_yaml(read_bytes(path), source=str(path), expect_name=section.schema).schema
-
-
-def _check_history(section: Section, tree: Tree) -> None:
-    """Rule M12: one head, and no revision that names another section's schema."""
-    section.head()
-    others = [s.schema for s in tree.sections if s.schema != section.schema]
-    pattern = re.compile(rf"\b(?:{'|'.join(map(re.escape, others))})\b") if others else None
-    for script in section.revisions():
-        try:
-            text = Path(script.path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"this revision cannot be read: {error}", place=script.path, remedy="Save it as UTF-8."
-            ) from error
-        for number, line in enumerate(text.splitlines(), start=1):
-            if pattern is not None and (match := pattern.search(line)) and "import" not in line:
-                raise InputError(
-                    f"this revision of {section.schema} names another schema: {match[0]}",
-                    place=f"{script.path}:{number}",
-                    remedy=f"A revision in {section.versions} may only touch {section.schema}.",
-                )
 
 
 def _check_place(section: Section, write: bool) -> None:
