@@ -1,0 +1,354 @@
+"""Actions, workflows and callers: what they promise is what the command line takes and gives."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from consdb_actions.cli import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+ACTIONS = {path.parent.name: path for path in ROOT.glob("actions/*/action.yml")}
+EVERY_ACTION = [ROOT / "action.yml", *ACTIONS.values()]
+WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yaml"))
+CALLERS = [p for p in sorted(ROOT.glob("examples/*/*.yaml")) if p.parent.name in ("consdb", "sdm_schemas")]
+REUSABLE = {"approvals", "deploy", "migrate", "process", "release"}
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of an action that runs a command, and the module that sets its outputs."""
+
+    command: tuple[str, str]
+    renamed: tuple[tuple[str, str], ...] = ()
+    """Options whose input has another name, since two commands share an action."""
+
+
+STEPS = {
+    ("generate", "generate"): Step(("migrations", "generate")),
+    ("approvals", "sync"): Step(("approvals", "sync")),
+    ("process", "sync"): Step(("process", "sync")),
+    ("release", "tag"): Step(("release", "tag")),
+    ("release", "deploy"): Step(
+        ("deploy", "open"), (("stage", "deploy-stage"), ("app", "deploy-app"), ("repo", "deploy-repo"))
+    ),
+    ("deploy", "deploy"): Step(("deploy", "open")),
+}
+
+NOT_OFFERED = {
+    "migrations generate": {
+        # Files for a person at a terminal; an action has its summary and its result.
+        *("report", "summary", "format"),
+        # Answers for a person at a terminal; in a pull request they are said in its text.
+        *("fill", "no-fill", "rev-id-from"),
+    },
+    "approvals sync": {"format", "dump-facts"},
+    "process sync": {"format", "dump-facts"},
+    "release tag": {"format"},
+    "deploy open": {"format"},
+}
+"""Options that an action does not offer."""
+
+
+def options_of(group: str, name: str) -> dict[str, click.Option]:
+    """Return the options of a command by their variable."""
+    found = cli.get_command(click.Context(cli), group)
+    assert isinstance(found, click.Group)
+    command = found.get_command(click.Context(found), name)
+    assert command is not None
+    return {str(p.envvar): p for p in command.params if isinstance(p, click.Option)}
+
+
+def kebab(variable: str) -> str:
+    return variable.removeprefix("CONSDB_").lower().replace("_", "-")
+
+
+def test_every_step_that_runs_a_command_is_known() -> None:
+    found = {
+        (name, step["id"])
+        for name, path in ACTIONS.items()
+        for step in load(path)["runs"]["steps"]
+        if "id" in step
+    }
+    assert found == set(STEPS)
+
+
+@pytest.mark.parametrize("key", STEPS, ids="-".join)
+def test_every_input_is_an_option_and_every_option_an_input(key: tuple[str, str]) -> None:
+    action, step = load(ACTIONS[key[0]]), STEPS[key]
+    (found,) = [item for item in action["runs"]["steps"] if item.get("id") == key[1]]
+    options = options_of(*step.command)
+    renamed = dict(step.renamed)
+    given = {name: value for name, value in found["env"].items() if name.startswith("CONSDB_")}
+    assert set(given) <= set(options), "a variable that no option declares"
+    for name, value in given.items():
+        wanted = renamed.get(kebab(name), kebab(name))
+        assert value in (f"${{{{ inputs.{wanted} }}}}", "${{ steps.tag.outputs.tag }}"), name
+    text = " ".join(step.command)
+    if key != ("release", "deploy"):
+        missing = {kebab(name) for name in set(options) - set(given)} - NOT_OFFERED[text]
+        assert not missing, "options without an input"
+    if key[1] != "deploy":
+        assert f"consdb-actions {text}" in found["run"] + _script(key[0])
+
+
+def _script(action: str) -> str:
+    return "".join(path.read_text(encoding="utf-8") for path in ACTIONS[action].parent.glob("*.sh"))
+
+
+@pytest.mark.parametrize("path", EVERY_ACTION, ids=short)
+def test_every_input_is_described_and_used(path: Path) -> None:
+    action, text = load(path), path.read_text(encoding="utf-8")
+    for name, value in action["inputs"].items():
+        assert value["description"].strip().endswith("."), name
+        assert value.get("required") is True or "default" in value, name
+        assert f"inputs.{name} " in text, f"{name} is used nowhere"
+
+
+@pytest.mark.parametrize("path", EVERY_ACTION, ids=short)
+def test_every_output_is_described_and_given(path: Path) -> None:
+    action = load(path)
+    for name, value in action["outputs"].items():
+        assert value["description"].strip().endswith("."), name
+        step, output = re.fullmatch(
+            r"\$\{\{ steps\.([\w-]+)\.outputs\.([\w-]+) \}\}", value["value"]
+        ).groups()  # type: ignore[union-attr]
+        assert output in _given(path, step), name
+
+
+def _given(path: Path, step: str) -> set[str]:
+    """Return the outputs that a step sets, by the source of what it runs."""
+    if path.parent == ROOT:
+        return set(re.findall(r'echo "([\w-]+)=', (ROOT / "actions/install.sh").read_text(encoding="utf-8")))
+    group, name = STEPS[path.parent.name, step].command
+    files = [f"migrations_{name}"] if group == "migrations" else [group, f"{group}_run", f"{group}_{name}"]
+    found: set[str] = set()
+    for file in files:
+        source = ROOT / "consdb_actions" / "commands" / f"{file}.py"
+        if source.exists():
+            found |= set(re.findall(r'runner\.output\(\s*"([\w-]+)"', source.read_text(encoding="utf-8")))
+    return found
+
+
+# Shape
+
+
+def steps_of(path: Path) -> Iterator[dict[str, Any]]:
+    data = load(path)
+    for job in data.get("jobs", {}).values():
+        yield from job.get("steps", [])
+    yield from data.get("runs", {}).get("steps", [])
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, *EVERY_ACTION], ids=short)
+def test_s1_no_expression_stands_in_a_script(path: Path) -> None:
+    for step in steps_of(path):
+        assert "${{" not in step.get("run", ""), step
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, *EVERY_ACTION, *CALLERS], ids=short)
+def test_s3_everything_of_others_is_pinned_to_a_commit(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for used in re.findall(r"(?m)^[ -]*uses: (\S+.*)$", text):
+        assert re.fullmatch(r"\./\S+|[\w.-]+/[\w./-]+@[0-9a-f]{40} # (v\d+(\.\d+)*|main)", used), used
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=short)
+def test_s3_no_checkout_leaves_a_token_behind(path: Path) -> None:
+    for step in steps_of(path):
+        if "actions/checkout@" in step.get("uses", ""):
+            assert step["with"]["persist-credentials"] is False, step
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, *CALLERS], ids=short)
+def test_s3_each_job_asks_for_what_it_needs(path: Path) -> None:
+    data = load(path)
+    assert data["permissions"] == {}
+    for name, job in data["jobs"].items():
+        assert "permissions" in job, name
+        assert "uses" in job or "timeout-minutes" in job, name
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=short)
+def test_s3_each_grant_has_a_reason(path: Path) -> None:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if re.match(
+            r"\s+(permission-)?(contents|pull-requests|statuses|checks|members|id-token|attestations): ", line
+        ):
+            assert re.search(r"# [a-z]", line), line
+
+
+def test_s3_only_the_jobs_that_publish_can_write() -> None:
+    writing = {
+        (path.stem, name)
+        for path in WORKFLOWS
+        for name, job in load(path)["jobs"].items()
+        if "write" in job["permissions"].values()
+    }
+    assert writing == {
+        ("approvals", "approvals"),
+        ("process", "process"),
+        ("process", "migrate"),  # hands the right on to the job below
+        ("migrate", "publish"),
+    } | ({("publish", "release")} if (ROOT / ".github/workflows/publish.yaml").exists() else set())
+    secret = {
+        (path.stem, name)
+        for path in WORKFLOWS
+        for name, job in load(path)["jobs"].items()
+        if "secrets." in yaml.safe_dump(job)
+    }
+    assert secret == {
+        ("approvals", "approvals"),
+        ("process", "process"),
+        ("process", "migrate"),
+        ("migrate", "publish"),
+        ("release", "tag"),
+        ("deploy", "open"),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(REUSABLE))
+def test_every_input_secret_and_output_of_a_workflow_is_described(name: str) -> None:
+    data = load(ROOT / ".github" / "workflows" / f"{name}.yaml")
+    call = data[True]["workflow_call"]  # YAML takes the key "on" for a truth value
+    for part in ("inputs", "secrets", "outputs"):
+        for key, value in call[part].items():
+            assert value["description"].strip().endswith("."), key
+    used = (ROOT / ".github" / "workflows" / f"{name}.yaml").read_text(encoding="utf-8")
+    for key in call["inputs"]:
+        assert f"inputs.{key}" in used, key
+    for key in call["secrets"]:
+        assert f"secrets.{key}" in used, key
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=short)
+def test_what_a_workflow_gives_to_an_action_is_one_of_its_inputs(path: Path) -> None:
+    for step in steps_of(path):
+        used = step.get("uses", "")
+        if used.startswith("./.consdb-actions"):
+            action = load(ROOT / used.removeprefix("./.consdb-actions").lstrip("/") / "action.yml")
+            given = step.get("with", {})
+            assert set(given) <= set(action["inputs"]), used
+            required = {name for name, value in action["inputs"].items() if value.get("required")}
+            assert required <= set(given), used
+
+
+# Callers
+
+
+@pytest.mark.parametrize("path", CALLERS, ids=short)
+def test_a_caller_has_at_most_fifteen_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 15
+
+
+@pytest.mark.parametrize("path", CALLERS, ids=short)
+def test_a_caller_gives_what_the_workflow_takes_and_all_that_it_asks(path: Path) -> None:
+    (job,) = load(path)["jobs"].values()
+    file = re.fullmatch(r"lsst-dm/consdb-actions/(\.github/workflows/[a-z]+\.yaml)@[0-9a-f]{40}", job["uses"])
+    assert file is not None
+    called = load(ROOT / file[1])
+    call = called[True]["workflow_call"]
+    assert set(job.get("with", {})) <= set(call["inputs"])
+    assert set(job["secrets"]) <= set(call["secrets"])
+    for name, inner in called["jobs"].items():
+        for grant, level in inner["permissions"].items():
+            assert job["permissions"].get(grant) in (level, "write"), f"{name} needs {grant}: {level}"
+
+
+def test_all_callers_use_one_commit() -> None:
+    used = {job["uses"].partition("@")[2] for path in CALLERS for job in load(path)["jobs"].values()}
+    assert len(used) == 1
+
+
+# What is installed
+
+
+def locked() -> dict[str, list[str]]:
+    """Return the versions of each package in the lock file; each must have hashes and come from an index."""
+    found: dict[str, list[str]] = {}
+    entries = re.split(r"\n(?=[A-Za-z0-9])", (ROOT / "requirements.lock").read_text(encoding="utf-8").strip())
+    for entry in entries:
+        head, *hashes = [line.strip().rstrip("\\").strip() for line in entry.splitlines()]
+        match = re.fullmatch(r"([A-Za-z0-9._-]+)==([^ ;]+)( ; .+)?", head)
+        assert match is not None, head
+        assert hashes, head
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", line) for line in hashes), head
+        found.setdefault(canonicalize_name(match[1]), []).append(match[2])
+    return found
+
+
+def test_the_lock_file_holds_what_the_project_needs() -> None:
+    versions = locked()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = [
+        Requirement(r) for r in (*project["project"]["dependencies"], *project["build-system"]["requires"])
+    ]
+    for requirement in wanted:
+        name = canonicalize_name(requirement.name)
+        assert name in versions, f"{name} is not locked: nox -s lock"
+        for version in versions[name]:
+            assert requirement.specifier.contains(version, prereleases=True), f"{name}: nox -s lock"
+
+
+def test_the_lock_file_holds_what_is_installed_here() -> None:
+    """Whatever the installed packages need is locked as well: nothing is missing on the way."""
+    from importlib import metadata
+
+    versions, todo, seen = locked(), ["consdb-actions"], set[str]()
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            needs = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        for text in needs:
+            need = Requirement(text)
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                todo.append(canonicalize_name(need.name))
+    assert seen - {"consdb-actions"} <= set(versions), "nox -s lock"
+
+
+def test_one_version_of_uv_is_used() -> None:
+    used = {
+        str(step["with"]["version"])
+        for path in EVERY_ACTION
+        for step in steps_of(path)
+        if "astral-sh/setup-uv@" in step.get("uses", "")
+    }
+    assert len(used) == 1
+
+
+# The project's own workflows
+
+
+def test_the_gate_waits_for_every_job() -> None:
+    jobs = load(ROOT / ".github" / "workflows" / "ci.yaml")["jobs"]
+    assert set(jobs["gate"]["needs"]) == set(jobs) - {"gate"}
+
+
+def test_ci_runs_the_sessions_for_workflows() -> None:
+    for path in (ROOT / ".ci" / "run", ROOT / ".github" / "workflows" / "ci.yaml"):
+        text = path.read_text(encoding="utf-8")
+        assert "e2e" in text, path
+        assert "security" in text, path
