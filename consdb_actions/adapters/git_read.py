@@ -149,7 +149,9 @@ class GitReader:
         """Run git in the directory."""
         if not self._directory.is_dir():
             raise InputError("there is no such directory", place=str(self._directory), remedy="Check --repo.")
-        done = shell.run(["git", *args], cwd=self._directory, input=input, timeout=120, check=False)
+        # A checkout may belong to another user, as on a runner; nothing of its configuration is run here.
+        safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
+        done = shell.run(["git", *safe, *args], cwd=self._directory, input=input, timeout=120, check=False)
         if check and done.returncode:
             said = done.stderr.strip() or f"exit code {done.returncode}"
             raise ExternalError(f"git {args[0]} failed: {said}", place=str(self._directory))

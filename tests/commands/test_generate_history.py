@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,17 @@ def test_m12_a_merged_revision_may_be_laid_out_anew_but_do_nothing_else(ground: 
     look(ground)
     path.write_text(f"{source}\nx = 1\n", encoding="utf-8")
     with pytest.raises(InputError, match=f"merged already was edited: .*{path.name}"):
+        look(ground)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="to give files away needs root")
+def test_m12_a_checkout_of_another_user_is_looked_at_too(ground: Ground) -> None:
+    Repository(ground.consdb).commit()
+    path = sorted(ground.section().versions.glob("*.py"))[0]
+    path.write_text(path.read_text(encoding="utf-8") + "\nx = 1\n", encoding="utf-8")
+    for found in (ground.consdb, *ground.consdb.rglob("*")):
+        os.chown(found, 65534, 65534)
+    with pytest.raises(InputError, match="merged already was edited"):
         look(ground)
 
 
