@@ -48,6 +48,8 @@ class Hands:
         Whether to use the commands of alembic in place of our own.
     patience
         The most that a statement or a ``wait`` may take here, in seconds.
+    schemas
+        A checkout of sdm_schemas for an ``env.py`` that wants one.
     """
 
     pair: Pair
@@ -56,6 +58,7 @@ class Hands:
     writers: Mapping[str, Writer]
     by_hand: bool = False
     patience: float = 60.0
+    schemas: Path | None = None
     _done: dict[str, Callable[[Block], str]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -177,10 +180,11 @@ class Hands:
 
     def _run(self, command: list[str], environment: Mapping[str, str]) -> str:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        schemas = {"SDM_SCHEMAS_DIR": str(self.schemas.resolve())} if self.schemas else {}
         done = run(
             command,
             cwd=self.tree.root,
-            env={**kept, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+            env={**kept, **schemas, "PYTHONDONTWRITEBYTECODE": "1", **environment},
             check=False,
             timeout=_COMMAND,
         )

@@ -21,10 +21,11 @@ from consdb_actions.adapters.rows import seed
 from consdb_actions.adapters.tree import Section
 from consdb_actions.errors import ExternalError
 from consdb_actions.migration.catalog import Snapshot
+from consdb_actions.migration.seed import Demands
 from consdb_actions.process.runbook_steps import Account
 from consdb_actions.process.sites import Replication, Site, Sites
 
-__all__ = ["Pair", "Place", "two_sites"]
+__all__ = ["Begun", "Pair", "Place", "two_sites"]
 
 _SETTINGS = {
     "wal_level": "logical",
@@ -76,6 +77,25 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """A section as it is before the migration.
+
+    Attributes
+    ----------
+    section
+        The section.
+    revision
+        Where it is; ``base`` for nothing.
+    demands
+        What the migration will ask of its rows.
+    """
+
+    section: Section
+    revision: str
+    demands: Demands
+
+
+@dataclass(frozen=True)
 class Pair:
     """Publisher and replica."""
 
@@ -86,42 +106,41 @@ class Pair:
         """Return the place of a site; None when it is none of the two."""
         return next((p for p in (self.publisher, self.replica) if p.site.id == site), None)
 
-    def lay_out(
-        self, published: Sequence[tuple[Section, str]], local: Sequence[tuple[Section, str]], rows: int
-    ) -> None:
+    def lay_out(self, published: Sequence[Begun], local: Sequence[Begun], rows: int) -> None:
         """Make the state before a migration: tables at their revisions, rows, publication, subscription.
 
         Parameters
         ----------
         published, local
-            Sections of both sites, and of the replica alone, with the revisions at which they are.
+            Sections of both sites, and of the replica alone.
         rows
             How many rows for each table.
         """
         for place, sections in ((self.publisher, published), (self.replica, [*published, *local])):
             self._history(place, sections)
-        self._rows(self.publisher, [section for section, _ in published], rows)
-        self._rows(self.replica, [section for section, _ in local], rows)
+        self._rows(self.publisher, published, rows)
+        self._rows(self.replica, local, rows)
         if published:
-            self._replicate([section for section, _ in published])
+            self._replicate([begun.section for begun in published])
 
-    def _history(self, place: Place, sections: Sequence[tuple[Section, str]]) -> None:
+    def _history(self, place: Place, sections: Sequence[Begun]) -> None:
         engine = sa.create_engine(place.url(), poolclass=sa.NullPool)
         try:
             with engine.begin() as connection:
-                for section, revision in sections:
-                    prepare(connection, section)
-                    history = section.revisions()
+                for begun in sections:
+                    prepare(connection, begun.section)
+                    history = begun.section.revisions()
                     ids = [one.revision for one in history]
-                    count = ids.index(revision) + 1 if revision in ids else 0
-                    replay(connection, section, history[:count])
+                    count = ids.index(begun.revision) + 1 if begun.revision in ids else 0
+                    replay(connection, begun.section, history[:count])
         finally:
             engine.dispose()
 
-    def _rows(self, place: Place, sections: Sequence[Section], rows: int) -> None:
+    def _rows(self, place: Place, sections: Sequence[Begun], rows: int) -> None:
         with place.server.open_database(place.site.database) as engine, engine.begin() as connection:
-            for section in sections:
-                seed(connection, read_snapshot(connection, section.schema), rows=rows)
+            for begun in sections:
+                snapshot = read_snapshot(connection, begun.section.schema)
+                seed(connection, snapshot, rows=rows, demands=begun.demands)
 
     def _replicate(self, sections: Sequence[Section]) -> None:
         replication = self.publisher.replication

@@ -48,6 +48,11 @@ _COLOURS: dict[str, dict[str, object]] = {
     type=click.Choice(["cancel", "migrate", "back"]),
     help="What to try: to begin and stop, the migration, the way back. May be repeated; all by default.",
 )
+@option(
+    "--sdm-schemas",
+    type=_DIRECTORY,
+    help="Checkout of lsst/sdm_schemas, for an env.py that asks for SDM_SCHEMAS_DIR.",
+)
 @option("--by-hand", is_flag=True, help="Use the commands of alembic that the runbook gives besides.")
 @option(
     "--rows",
@@ -72,6 +77,7 @@ def command(
     revisions: tuple[str, ...],
     since: str | None,
     acts: tuple[str, ...],
+    sdm_schemas: Path | None,
     by_hand: bool,
     rows: int,
     publisher_postgres: str,
@@ -121,6 +127,7 @@ def command(
             rows=rows,
             acts=tuple(name for name in ("cancel", "migrate", "back") if not acts or name in acts),
             by_hand=by_hand,
+            schemas=sdm_schemas,
             publisher=publisher_postgres,  # type: ignore[arg-type]
             replica=replica_postgres,  # type: ignore[arg-type]
             progress=progress,
