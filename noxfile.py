@@ -35,7 +35,10 @@ def install(session: nox.Session, *groups: str) -> None:
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Run tests; what follows ``--`` on the command line comes last."""
     # Tests start many programs: what one has compiled serves the next, whatever the caller's habit.
-    session.run("pytest", *arguments, *session.posargs, env={"PYTHONDONTWRITEBYTECODE": None})
+    # 5 is that nothing was chosen, as by --last-failed among the tests that did not fail.
+    codes = [0, 5] if session.posargs else [0]
+    environment = {"PYTHONDONTWRITEBYTECODE": None}
+    session.run("pytest", *arguments, *session.posargs, env=environment, success_codes=codes)
 
 
 @nox.session
@@ -56,10 +59,10 @@ def tests(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Pass the slow tests, and those of properties with many more examples."""
     install(session, "test")
-    pytest(session, "-m", "slow")
-    pytest(
-        session, "-m", "hypothesis and not slow and not pairs and not e2e", "--hypothesis-profile", "thorough"
-    )
+    more = "hypothesis and not slow and not pairs and not e2e"
+    pytest(session, "-n", "auto", "-m", "slow and not alone")
+    pytest(session, "-m", "slow and alone")
+    pytest(session, "-n", "auto", "-m", more, "--hypothesis-profile", "thorough")
 
 
 @nox.session

@@ -26,9 +26,9 @@ for _name in [
     if _name != _KEPT:
         del os.environ[_name]
 
-# The same examples in every run, so that a failure is one for everybody; new ones in the slow session.
+# The same examples in every run, so that a failure is one for everybody; more of them in the slow session.
 settings.register_profile("quick", max_examples=40, derandomize=True, deadline=None)
-settings.register_profile("thorough", max_examples=500, deadline=None)
+settings.register_profile("thorough", max_examples=200, derandomize=True, deadline=None)
 settings.load_profile("quick")
 
 

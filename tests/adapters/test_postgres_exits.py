@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 HOLDER = Path(__file__).parents[1] / "support" / "holder.py"
 PATIENCE = 30.0  # seconds; a bound for the hopeless case only
 

@@ -187,6 +187,7 @@ def base() -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_f2_a_signal_in_the_middle_leaves_nothing(
     ground: Ground, base: Path, number: signal.Signals, code: int
