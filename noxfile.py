@@ -84,7 +84,7 @@ def security(session: nox.Session) -> None:
     """Look at workflows, actions and scripts with linters, and give hostile input to the entry points."""
     install(session, "security")
     session.run("python", "tests/actions/linters.py")
-    pytest(session, "tests/actions", "tests/publication")
+    pytest(session, "tests/actions")
 
 
 @nox.session

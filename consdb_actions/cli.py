@@ -73,6 +73,16 @@ def main(args: Sequence[str] | None = None) -> int:
         0 done, 1 a check failed or a question is open, 2 usage or configuration, 3 an external service
         failed, 4 a bug of ours, 130 interrupted.
     """
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from consdb_actions.adapters.runner import quoted_streams
+
+        with quoted_streams():
+            return _run(args)
+    return _run(args)
+
+
+def _run(args: Sequence[str] | None) -> int:
+    """Run the command line behind the error boundary."""
     try:
         outcome = cli.main(args=args, prog_name="consdb-actions", standalone_mode=False)
     except click.exceptions.Abort:

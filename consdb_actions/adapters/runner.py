@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TextIO, cast
 
-__all__ = ["Level", "Runner", "inert"]
+__all__ = ["Level", "Runner", "inert", "quoted_streams"]
 
 Level = Literal["notice", "warning", "error"]
 
@@ -38,6 +38,40 @@ def inert(text: str) -> str:
         attacker) and a blank inside of the older form's mark, which works anywhere in a line.
     """
     return re.sub(r"(^|[\r\n])(?=[\s\x00\ufeff\u200b]*::)", r"\1> ", text).replace("##[", "## [")
+
+
+class _Quoting:
+    """A stream on which whatever is written is inert; `unquoted` is the stream itself."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.unquoted = stream
+
+    def write(self, text: str) -> int:
+        """Write a text as `inert` gives it."""
+        self.unquoted.write(inert(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts one after the other."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unquoted, name)
+
+
+@contextmanager
+def quoted_streams() -> Iterator[None]:
+    """Make everything inert that is printed inside of the block, but for what `Runner` itself says.
+
+    The runner reads both streams for commands, and reports hold others' words.
+    """
+    kept = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = cast("TextIO", _Quoting(kept[0])), cast("TextIO", _Quoting(kept[1]))
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = kept
 
 
 @dataclass(frozen=True)
@@ -211,8 +245,9 @@ class Runner:
             for name, value in properties.items()
             if value is not None
         )
-        sys.stderr.write(f"::{command}{' ' if given else ''}{given}::{_escape(message)}\n")
-        sys.stderr.flush()
+        stream = getattr(sys.stderr, "unquoted", sys.stderr)
+        stream.write(f"::{command}{' ' if given else ''}{given}::{_escape(message)}\n")
+        stream.flush()
 
     def _relative(self, file: str | Path) -> str:
         path = Path(file)
