@@ -95,3 +95,77 @@ def test_without_a_key_in_common_it_is_a_question(bench: Workbench) -> None:
     assert outcome.status == "question"
     assert not outcome.source
     assert "wind_speed" in outcome.questions[0].words
+
+
+def weather(*columns: Data) -> Data:
+    key = column("exposure_id", "long", nullable=False)
+    link = {**FK, "name": "fk_weather", "referencedColumns": ["exposure.exposure_id"]}
+    return table("weather", [key, *columns], key=["exposure_id"], constraints=[link])
+
+
+def test_from_two_tables_into_one_new_table(bench: Workbench) -> None:
+    rain = column("rain", "double", description="Rain at the dome.", id="#r")
+    bench.generate(schema(exposure(wind("#a")), weather(rain)), prove=False)
+    together = quick(wind("#b"), {**rain, "@id": "#s"})
+    after = schema(exposure(), weather(), together)
+    moves = ("exposure.wind_speed=exposure_quicklook.wind_speed", "weather.rain=exposure_quicklook.rain")
+    proven(bench.generate(after, *moves))
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO exposure VALUES (1, 4.5), (2, 5), (3, NULL), (4, NULL)")
+        stage.execute("INSERT INTO weather VALUES (1, 0.5), (3, 0.25), (4, NULL)")
+        stage.upgrade()
+        query = "SELECT exposure_id, wind_speed, rain FROM exposure_quicklook ORDER BY 1"
+        assert stage.rows(query) == [(1, 4.5, 0.5), (2, 5.0, None), (3, None, 0.25)]
+        stage.downgrade()
+        assert stage.rows("SELECT wind_speed FROM exposure ORDER BY 1") == [(4.5,), (5.0,), (None,), (None,)]
+        assert stage.rows("SELECT rain FROM weather ORDER BY exposure_id") == [(0.5,), (0.25,), (None,)]
+
+
+def test_from_tables_with_different_keys_into_one_new_table_it_is_a_question(bench: Workbench) -> None:
+    rain = column("rain", "double", description="Rain at the dome.", id="#r")
+    days = ["day_obs", "seq_num"]
+
+    def family(*new: Data, old: tuple[Data, ...] = (), by_day: tuple[Data, ...] = ()) -> Data:
+        parent = exposure(*[column(c, "int", nullable=False) for c in days], *old)
+        parent["constraints"] = [
+            {"name": "un_day", "@id": "#un", "@type": "Unique", "columns": [f"#exposure.{c}" for c in days]}
+        ]
+        link = {**FK, "name": "fk_day", "columns": days, "referencedColumns": [f"exposure.{c}" for c in days]}
+        keys = [column(c, "int", nullable=False) for c in days]
+        daily = table("weather", [*keys, *by_day], key=days, constraints=[link])
+        return schema(parent, daily, *new)
+
+    bench.generate(family(old=(wind("#a"),), by_day=(rain,)), prove=False)
+    after = family(quick(wind("#b"), {**rain, "@id": "#s"}))
+    moves = ("exposure.wind_speed=exposure_quicklook.wind_speed", "weather.rain=exposure_quicklook.rain")
+    outcome = bench.generate(after, *moves)
+    assert outcome.status == "question"
+    (question,) = outcome.questions
+    assert "Its rows can come from exposure only" in question.words
+    assert question.answers == (("drop the values", ("--on-question drop-add",)),)
+    outcome = proven(bench.generate(after, *moves, on_question="drop-add"))
+    assert any("weather.rain only where exposure_quicklook has a row" in o.words for o in outcome.losses)
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO exposure VALUES (1, 10, 1, 4.5), (2, 10, 2, NULL)")
+        stage.execute("INSERT INTO weather VALUES (10, 1, 0.5), (10, 2, 0.25)")
+        stage.upgrade()
+        assert stage.rows("SELECT * FROM exposure_quicklook") == [(1, 4.5, 0.5)]
+
+
+def test_a_table_that_was_divided_comes_back_whole(bench: Workbench) -> None:
+    rain = column("rain", "double", description="Rain at the dome.", id="#r")
+    bench.generate(schema(exposure(), weather(rain, wind("#a")), quick(column("y"))), prove=False)
+    after = schema(exposure(wind("#b")), quick(column("y"), {**rain, "@id": "#s"}))
+    moves = ("weather.rain=exposure_quicklook.rain", "weather.wind_speed=exposure.wind_speed", "weather=")
+    proven(bench.generate(after, *moves))
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO exposure VALUES (1), (2), (3)")
+        stage.execute("INSERT INTO exposure_quicklook VALUES (1, 7), (3, 8)")
+        stage.execute("INSERT INTO weather VALUES (1, 0.5, 4.5), (2, NULL, 5.5), (3, 0.25, NULL)")
+        stage.upgrade()
+        stage.downgrade()
+        assert stage.rows("SELECT * FROM weather ORDER BY 1") == [
+            (1, 0.5, 4.5),
+            (2, None, 5.5),
+            (3, 0.25, None),
+        ]

@@ -64,7 +64,7 @@ def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[st
     lost = set(candidate.lost)
     for move in candidate.answers.copies:
         source, target = old.get(move.source, move.source), old.get(move.target, move.target)
-        if source not in start.rows:
+        if source not in start.rows or (move.source, move.source_column) in lost:
             continue
         if source in whole and target in tellable:
             told.append(move)

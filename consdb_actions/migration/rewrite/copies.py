@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 
 from alembic.operations import ops
 
-from consdb_actions.migration.rewrite.plan import Copy, Facts, Plan, Risk
+from consdb_actions.migration.rewrite.plan import Copy, Facts, Loss, Plan, Question, Risk
 from consdb_actions.migration.rewrite.statements import (
     LateDropTable,
     Phase,
@@ -29,16 +30,27 @@ def copies(plan: Plan, facts: Facts) -> Plan:
     """
     groups: dict[Copy, list[Copy]] = defaultdict(list)
     for copy in facts.copies:
-        groups[replace(copy, source_column="", target_column="")].append(copy)
+        groups[_key(copy)].append(copy)
     statements: list[Statement] = []
-    risks = list(plan.risks)
+    questions, risks, losses = list(plan.questions), list(plan.risks), list(plan.losses)
+    late: list[list[Copy]] = []
+    for target, joint in _joint(groups.values(), facts).items():
+        if _alike(joint):
+            statements.append(_insert_joint(facts.schema, joint))
+            for group in joint:
+                del groups[_key(group[0])]
+        elif facts.on_question == "ask":
+            questions.append(_apart(target, joint))
+        else:
+            late += joint[1:]
+            losses += [_left_behind(facts, copy) for group in joint[1:] for copy in group]
     for group in groups.values():
         if group[0].relation == "many to one":
             if facts.direction == "upgrade":
                 statements += [_guard(facts.schema, copy) for copy in group]
             risks += [_risk(facts, copy) for copy in group]
-        is_update = group[0].target in facts.before.tables
-        if is_update and facts.direction == "upgrade":
+        is_update = group[0].target in facts.before.tables or group in late
+        if group[0].target in facts.before.tables and facts.direction == "upgrade":
             risks += [_partnerless(copy) for copy in group]
         statements.append(_update(facts.schema, group) if is_update else _insert(facts.schema, group))
     sources = {copy.source for copy in facts.copies}
@@ -48,7 +60,63 @@ def copies(plan: Plan, facts: Facts) -> Plan:
         else op
         for op in plan.ops
     ]
-    return replace(plan, ops=(*out, *statements), risks=tuple(risks))
+    return replace(
+        plan,
+        ops=(*out, *statements),
+        questions=tuple(questions),
+        risks=tuple(risks),
+        losses=tuple(losses),
+    )
+
+
+def _joint(groups: Iterable[list[Copy]], facts: Facts) -> dict[str, list[list[Copy]]]:
+    """Return the new tables that get their rows from several tables, with these."""
+    joint: dict[str, list[list[Copy]]] = defaultdict(list)
+    for group in groups:
+        if group[0].target not in facts.before.tables:
+            joint[group[0].target].append(group)
+    # Rows come first from where each key has one.
+    return {
+        target: sorted(found, key=lambda group: (group[0].relation != "one to one", bool(group[0].through)))
+        for target, found in joint.items()
+        if len(found) > 1
+    }
+
+
+def _key(copy: Copy) -> Copy:
+    """Return what all columns that move together share."""
+    return replace(copy, source_column="", target_column="")
+
+
+def _alike(joint: list[list[Copy]]) -> bool:
+    """Whether every table gives one row for each key, and nothing but its own columns."""
+    key = set(joint[0][0].target_key)
+    return all(
+        first.relation == "one to one"
+        and not first.through
+        and key == set(first.target_key)
+        and key.issuperset(column for column, _, _ in first.filled)
+        for first in (group[0] for group in joint)
+    )
+
+
+def _apart(target: str, joint: list[list[Copy]]) -> Question:
+    first, *others = [group[0].source for group in joint]
+    return Question(
+        target,
+        f"{', '.join([first, *others[:-1]])} and {others[-1]} give columns to the new table {target}, but do "
+        f"not tell its rows by the same key. Its rows can come from {first} only: shall those values of "
+        f"{', '.join(others)} be dropped that have no row there? Else move them in a change of their own.",
+        ("--on-question drop-add",),
+    )
+
+
+def _left_behind(facts: Facts, copy: Copy) -> Loss:
+    name = f"{copy.source}.{copy.source_column}"
+    words = (
+        f"the {facts.direction} keeps values of {name} only where {copy.target} has a row from another table"
+    )
+    return Loss(copy.source, copy.source_column, facts.direction, words)
 
 
 def _partnerless(copy: Copy) -> Risk:
@@ -137,6 +205,35 @@ def _insert(schema: str, group: list[Copy]) -> Statement:
         phase=Phase.FILL,
         words=_words(group),
         table=first.target,
+    )
+
+
+def _insert_joint(schema: str, joint: list[list[Copy]]) -> Statement:
+    """Insert a row for each key that one of several tables has something for."""
+    key = joint[0][0].target_key
+    found, joined, values = [], [], {c: f"keys.{quote(c)}" for c in key}
+    for number, group in enumerate(joint, start=1):
+        first, name = group[0], f"source{number}"
+        table = qualified(schema, first.source)
+        # The order of the first table's key holds for all.
+        own = dict(zip(first.target_key, first.source_key, strict=True))
+        kept = " OR ".join(f"{quote(c.source_column)} IS NOT NULL" for c in group)
+        columns = ", ".join(f"{quote(own[c])} AS {quote(c)}" for c in key)
+        found.append(f"SELECT {columns} FROM {table} WHERE {kept}")
+        match = " AND ".join(_equal(name, tuple(own[c] for c in key), "keys", key))
+        joined.append(f"LEFT JOIN {table} AS {name} ON {match}")
+        values |= {c.target_column: f"{name}.{quote(c.source_column)}" for c in group}
+    target = joint[0][0].target
+    return Statement(
+        [
+            f"INSERT INTO {qualified(schema, target)} ({', '.join(map(quote, values))})",
+            f"SELECT {', '.join(values.values())}",
+            f"FROM ({' UNION '.join(found)}) AS keys",
+            *joined,
+        ],
+        phase=Phase.FILL,
+        words="; ".join(_words(group) for group in joint),
+        table=target,
     )
 
 
