@@ -29,13 +29,6 @@ def check_replication(
         yield from _replica(facts, needs)
     if published:
         yield from _publisher(facts, needs, replication)
-    if needs.twice:
-        yield ApplyCheck(
-            "replication",
-            "refused",
-            f"rows are added to {', '.join(map(str, needs.twice))} at both ends, and replicated besides",
-            "Take that out of the revision, and add them at the publisher alone.",
-        )
     if needs.different:
         yield ApplyCheck(
             "replication",
@@ -77,6 +70,7 @@ def _publisher(facts: DatabaseFacts, needs: Needs, replication: Replication) -> 
     else:
         yield ApplyCheck("replication", "ok", f"nobody is connected to slot {slot}")
         yield from _waiting(facts, needs, slot)
+    yield from _unsent(facts, needs, replication)
     yield from _identity(facts, needs)
     if needs.added and replication.role not in facts.roles:
         yield ApplyCheck(
@@ -111,6 +105,19 @@ def _waiting(facts: DatabaseFacts, needs: Needs, slot: str) -> Iterator[ApplyChe
         yield ApplyCheck("waiting", "ok", "no row waits for the replica")
 
 
+def _unsent(facts: DatabaseFacts, needs: Needs, replication: Replication) -> Iterator[ApplyCheck]:
+    published = {name for publication in facts.publications for name in publication.tables}
+    tables = [name for name in needs.unsent if str(name) in published]
+    if tables:
+        yield ApplyCheck(
+            "publication",
+            "refused",
+            "rows are written in a form that the replica cannot take, and would be sent to it",
+            "Have an administrator run these first, and put the tables back afterwards; see the runbook.",
+            tuple(sql.take_out(replication, tables).split("\n")),
+        )
+
+
 def _identity(facts: DatabaseFacts, needs: Needs) -> Iterator[ApplyCheck]:
     refused = {name for publication in facts.publications for name in publication.unidentified}
     tables = [name for name in needs.identity if str(name) in refused]
@@ -118,8 +125,7 @@ def _identity(facts: DatabaseFacts, needs: Needs) -> Iterator[ApplyCheck]:
         yield ApplyCheck(
             "identity",
             "refused",
-            "rows of published tables are changed while the tables have no primary key, which Postgres "
-            "refuses",
+            "rows of published tables are changed under another primary key than the one at the end",
             "Run these first, and again with DEFAULT afterwards.",
             tuple(sql.identity(tables, "FULL").split("\n")),
         )

@@ -266,12 +266,6 @@ def _sessions(plan: Plan, back: Plan) -> Iterator[tuple[str, str]]:
 
 def _warnings(plan: Plan) -> Iterator[str]:
     needs: Needs = plan.needs
-    for name in needs.twice:
-        yield (
-            f"The upgrade adds rows to {name} at both sites, and those of {plan.publisher.title} are "
-            "replicated besides: they would be there twice, and stop the replication. Take that out of the "
-            f"migration, and add them at {plan.publisher.title} alone, afterwards."
-        )
     for words in needs.different:
         yield (
             f"New column {words} gets other values at {plan.replica.title} than at {plan.publisher.title}, "

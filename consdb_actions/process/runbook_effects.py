@@ -87,7 +87,11 @@ class Effects:
     filled
         New tables that the scripts put rows in.
     unidentified
-        Tables that stay and whose rows are changed or removed while the table has no primary key.
+        Tables that stay and whose rows are changed or removed while their primary key is not the one that
+        they have at the end.
+    passing
+        Tables that stay and whose rows are written as they do not stay: with columns that go or get another
+        name, or without a value that a column must have at the end; or to which rows are added.
     new_views, remade_views, dropped_views
         Views that are there only afterwards; that are dropped and made again; that are there only before.
     view_columns
@@ -116,6 +120,7 @@ class Effects:
     emptied: tuple[Name, ...] = ()
     filled: tuple[Name, ...] = ()
     unidentified: tuple[Name, ...] = ()
+    passing: tuple[Name, ...] = ()
     new_views: tuple[Name, ...] = ()
     remade_views: tuple[Name, ...] = ()
     dropped_views: tuple[Name, ...] = ()

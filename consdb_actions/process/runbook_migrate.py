@@ -55,9 +55,11 @@ def migrate_steps(plan: Plan) -> Iterator[Step]:
     if plan.needs.quiet:
         yield steps.nothing_waits(plan)
     if plan.published:
+        yield from steps.unpublish(plan)
         yield from steps.identity(plan, "FULL")
         yield upgrade_step(plan.publisher, plan.published, plan.sites, plan.direction, _publisher_fails(plan))
         yield from steps.identity(plan, "DEFAULT")
+        yield from steps.republish(plan)
     yield from steps.publish(plan)
     yield upgrade_step(plan.replica, plan.at_replica, plan.sites, plan.direction, _replica_fails(plan))
     yield from steps.empty(plan)
@@ -71,6 +73,7 @@ def cancel_steps(plan: Plan) -> Iterator[Step]:
     """Yield what takes back the steps before the publisher's upgrade, when that did not happen."""
     if plan.needs.identity:
         yield from steps.identity(plan, "DEFAULT", prefix="cancel-")
+    yield from steps.republish(plan, prefix="cancel-")
     if plan.needs.pause:
         block = Block("sql", plan.replica.id, plan.enable, "administrator")
         ask = Block("wait", plan.publisher.id, sql.slot_active(plan.sites.replication), "owner", "t", SOON)

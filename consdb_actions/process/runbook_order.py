@@ -62,13 +62,15 @@ class Needs:
     renamed
         Published tables with another name: old and new.
     identity
-        Tables whose rows are changed while they have no primary key, which Postgres refuses for a published
-        table unless ``REPLICA IDENTITY FULL`` is set.
+        Tables whose rows the upgrade changes under another primary key than the one at the end, or under
+        none. Postgres refuses the one, and the replica the other, unless ``REPLICA IDENTITY FULL`` is set.
+    unsent
+        Tables whose rows the upgrade writes in a form that the upgraded replica cannot take, or adds to.
+        The replica does the same by its own upgrade, so that these must not be sent at all: the table is
+        taken out of the publication meanwhile.
     refilled
         New tables that the upgrade fills at both sites, so that the replica's must be emptied before the
         first copy.
-    twice
-        Published tables to which the upgrade adds rows at both sites: they would arrive at the replica again.
     different
         New columns of published tables that get another value at each site.
     unknown
@@ -80,15 +82,15 @@ class Needs:
     removed: tuple[Name, ...] = ()
     renamed: tuple[tuple[Name, Name], ...] = ()
     identity: tuple[Name, ...] = ()
+    unsent: tuple[Name, ...] = ()
     refilled: tuple[Name, ...] = ()
-    twice: tuple[Name, ...] = ()
     different: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
     @property
     def quiet(self) -> bool:
         """Whether writers must stand still, and nothing may wait when the subscription goes off."""
-        return bool(self.removed or self.renamed or self.unknown) or any(
+        return bool(self.removed or self.renamed or self.unsent or self.unknown) or any(
             misfit.earlier for misfit in self.misfits
         )
 
@@ -108,12 +110,14 @@ class Needs:
         words = [misfit.what for misfit in self.misfits if misfit.earlier]
         words += [f"{name} goes" for name in self.removed]
         words += [f"{old} becomes {new}" for old, new in self.renamed]
+        words += [f"rows of {name} are written on the way" for name in self.unsent]
         return (*words, *self.unknown)
 
     @property
     def tables(self) -> tuple[Name, ...]:
         """The published tables that are concerned."""
         found = {misfit.table for misfit in self.misfits} | set(self.removed) | set(self.identity)
+        found |= set(self.unsent)
         return tuple(sorted(found | {old for old, _ in self.renamed}))
 
 
@@ -142,9 +146,9 @@ def needs_of(effects: Iterable[Effects], published: Callable[[str], bool]) -> Ne
         added=kept(name for e in parts for name in e.new_tables),
         removed=kept(name for e in parts for name in e.dropped_tables),
         renamed=tuple(pair for e in parts for pair in e.renamed_tables if published(pair[0].schema)),
-        identity=kept(name for e in parts for name in e.unidentified),
+        identity=kept(name for e in parts for name in e.unidentified if name not in e.passing),
+        unsent=kept(name for e in parts for name in e.passing),
         refilled=kept(name for e in parts for name in e.filled),
-        twice=kept(name for e in parts for name in e.inserted),
         different=tuple(
             f"{c.table}.{c.column} ({c.volatile})"
             for e in parts

@@ -9,7 +9,19 @@ from consdb_actions.process.runbook_plan import SOON, Plan, ask, listed, run
 from consdb_actions.process.runbook_plan import tables as tables_of
 from consdb_actions.process.runbook_steps import Block, Step
 
-__all__ = ["DONE", "caught_up", "drain", "empty", "identity", "nothing_waits", "off", "on", "publish"]
+__all__ = [
+    "DONE",
+    "caught_up",
+    "drain",
+    "empty",
+    "identity",
+    "nothing_waits",
+    "off",
+    "on",
+    "publish",
+    "republish",
+    "unpublish",
+]
 
 _COPY = 1800
 DONE = "It answers `DO` when the replica has every row."
@@ -79,11 +91,55 @@ def identity(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]
         plan.publisher.id,
         f"ConsDB team, as {plan.publisher.user}",
         (run(plan.publisher, sql.identity(tables, what)),),
-        f"The upgrade changes rows of {listed([str(t) for t in tables])} after it has dropped the primary "
-        "key. Postgres refuses that for a published table without this."
+        f"The upgrade changes rows of {listed([str(t) for t in tables])} under another primary key than the "
+        "new one, or under none. Without this, Postgres refuses that here, or the replica refuses the rows."
         if full
         else "",
         ("It waits for a lock: see who holds it, and run it again.",),
+    )
+
+
+def unpublish(plan: Plan) -> Iterator[Step]:
+    """Take tables out of the publication whose rows the upgrade writes in passing."""
+    tables = plan.needs.unsent
+    if not tables:
+        return
+    replication, site = plan.sites.replication, plan.publisher
+    yield Step(
+        f"{plan.prefix}unpublish",
+        f"Take {tables_of(tables)} out of the publication",
+        site.id,
+        f"{site.administrators}, by the ticket below",
+        (
+            run(site, sql.take_out(replication, tables), "administrator"),
+            ask(site, sql.published(replication, tables), "0"),
+        ),
+        f"The upgrade writes rows of {listed([str(t) for t in tables])} in a form that {plan.replica.title} "
+        "cannot take after its own. It does the same by itself, so nothing of this must be sent.",
+        (
+            '"FOR ALL TABLES": the publication takes all tables, and this migration cannot be done so. Stop.',
+            plan.leave,
+        ),
+    )
+
+
+def republish(plan: Plan, prefix: str | None = None) -> Iterator[Step]:
+    """Publish those tables again."""
+    tables = plan.needs.unsent
+    if not tables:
+        return
+    replication, site = plan.sites.replication, plan.publisher
+    yield Step(
+        f"{plan.prefix if prefix is None else prefix}republish",
+        f"Put {tables_of(tables)} back into the publication",
+        site.id,
+        f"{site.administrators}, by the ticket below",
+        (
+            run(site, sql.put_back(replication, tables), "administrator"),
+            ask(site, sql.not_published(replication, tables), "0"),
+        ),
+        f"Without this, {plan.replica.title} would miss every row of it from now on, without an error.",
+        ("Do not start what writes before this is done.",),
     )
 
 

@@ -23,6 +23,8 @@ __all__ = [
     "newest",
     "not_published",
     "pending",
+    "published",
+    "put_back",
     "retained",
     "revision_of",
     "rows_of",
@@ -30,6 +32,7 @@ __all__ = [
     "sql_list",
     "subscription",
     "table",
+    "take_out",
     "truncate",
     "worker",
 ]
@@ -172,10 +175,30 @@ def add_to_publication(replication: Replication, tables: Sequence[Name], schemas
     role = quote(replication.role)
     lines = [f"GRANT USAGE ON SCHEMA {quote(schema)} TO {role};" for schema in schemas]
     lines.append(f"GRANT SELECT ON {sql_list(tables)} TO {role};")
-    lines += [
-        f"ALTER PUBLICATION {quote(replication.publication)} ADD TABLE {table(name)};" for name in tables
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, put_back(replication, tables)])
+
+
+def take_out(replication: Replication, tables: Iterable[Name]) -> str:
+    """Take tables out of the publication."""
+    publication = quote(replication.publication)
+    return "\n".join(f"ALTER PUBLICATION {publication} DROP TABLE {table(name)};" for name in tables)
+
+
+def put_back(replication: Replication, tables: Iterable[Name]) -> str:
+    """Publish tables again."""
+    publication = quote(replication.publication)
+    return "\n".join(f"ALTER PUBLICATION {publication} ADD TABLE {table(name)};" for name in tables)
+
+
+def published(replication: Replication, tables: Iterable[Name]) -> str:
+    """Ask how many of some tables are published."""
+    rows = ((name.schema, name.name) for name in tables)
+    return (
+        f"SELECT count(*) FROM {_values(rows, 'in_schema, name')}\n"
+        "WHERE EXISTS (SELECT FROM pg_publication_tables\n"
+        f"    WHERE pubname = {literal(replication.publication)} AND schemaname = in_schema"
+        " AND tablename = name);"
+    )
 
 
 def not_published(replication: Replication, tables: Iterable[Name]) -> str:

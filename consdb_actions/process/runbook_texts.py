@@ -34,7 +34,7 @@ def texts(plan: Plan, ticket: str, release: str, when: str) -> Iterator[Text]:
             yield _test_announcement(plan, site, ticket)
     yield _announcement(plan, ticket, release, when)
     yield _done(plan, ticket, release)
-    if plan.needs.added:
+    if plan.needs.added or plan.needs.unsent:
         yield _it_ticket(plan, ticket, when)
     if plan.needs.added or plan.needs.removed or plan.needs.renamed:
         yield _publication_files(plan)
@@ -95,29 +95,39 @@ def _places(plan: Plan) -> str:
 
 def _it_ticket(plan: Plan, ticket: str, when: str) -> Text:
     replication, site = plan.sites.replication, plan.publisher
-    names = plan.needs.added
+    added, unsent = plan.needs.added, plan.needs.unsent
     schemas = [change.schema for change in plan.published if change.start == "base"]
-    body = "\n".join(
-        [
-            f"Summary: Add {tables(names)} to publication {replication.publication} ({ticket})",
+    names = [*added, *unsent]
+    lines = [
+        f"Summary: {'Add' if added else 'Take out and add again'} {tables(added or unsent)}: publication "
+        f"{replication.publication} ({ticket})",
+        "",
+        f"Database {site.database} at {site.host or site.title}. Please run this as owner of the publication"
+        f"{f' {when}' if when else ''}; we will call you each time.",
+    ]
+    if unsent:
+        lines += [
             "",
-            f"Database {site.database} at {site.host or site.title}. Please run, as owner of the "
-            f"publication, right after we have upgraded the database{f' ({when})' if when else ''}; we will "
-            "call you:",
+            "1. Right before we upgrade the database:",
             "",
-            sql.add_to_publication(replication, names, schemas),
-            "",
-            "Both of these must answer 0 then:",
-            "",
-            sql.not_published(replication, names),
-            "",
-            sql.grants_there([(name, replication.role, "SELECT") for name in names]),
-            "",
-            "Nothing else is to be changed. Nothing is lost when it is done later: the tables only stay "
-            f"empty at {plan.replica.title} until then.",
+            sql.take_out(replication, unsent),
         ]
-    )
-    return Text("IT ticket", replication.ticket, body)
+    statements = [sql.add_to_publication(replication, added, schemas)] if added else []
+    statements += [sql.put_back(replication, unsent)] if unsent else []
+    lines += [
+        "",
+        f"{'2. R' if unsent else 'R'}ight after we have upgraded it:",
+        "",
+        *statements,
+        "",
+        "These must answer 0 then:",
+        "",
+        sql.not_published(replication, names),
+        *(["", sql.grants_there([(n, replication.role, "SELECT") for n in added])] if added else []),
+        "",
+        "Nothing else is to be changed.",
+    ]
+    return Text("IT ticket", replication.ticket, "\n".join(lines))
 
 
 def _publication_files(plan: Plan) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from consdb_actions.migration.lint.actions import (
     Action,
@@ -25,7 +26,7 @@ from consdb_actions.migration.lint.column_types import Type
 from consdb_actions.migration.lint.losses import losses
 from consdb_actions.migration.lint.names import Name
 from consdb_actions.migration.lint.script import Run, Step
-from consdb_actions.migration.lint.state import State
+from consdb_actions.migration.lint.state import State, Table
 from consdb_actions.process.runbook_effects import ColumnChange, Effects, Rekeyed
 
 __all__ = ["effects_of"]
@@ -55,6 +56,28 @@ def effects_of(runs: Sequence[Run]) -> Effects:
     return trace.result(runs[-1].end, [str(loss.what) for run in runs for loss in losses(run)])
 
 
+@dataclass(frozen=True)
+class _Written:
+    """A statement that writes rows: how, and the table by its first name, its name then, and as it was."""
+
+    how: str
+    origin: Name
+    table: Name
+    known: Table | None
+
+    def other_key(self, final: Table | None) -> bool:
+        """Tell whether a row cannot be found by the key at the end from what is sent of it."""
+        if self.how == "inserted":
+            return False
+        key = self.known.primary_key if self.known is not None else None
+        last = final.primary_key if final is not None else None
+        return key is None or last is None or not set(last.columns) <= set(key.columns)
+
+
+def _at(end: State, kept: dict[Name, Name], written: _Written) -> Table | None:
+    return end.tables.get(kept[written.origin])
+
+
 class _Trace:
     """Follows where each table and column came from."""
 
@@ -66,7 +89,7 @@ class _Trace:
         }
         self.retyped: set[tuple[Name, str]] = set()
         self.rows: dict[str, set[Name]] = {"updated": set(), "inserted": set(), "emptied": set()}
-        self.unidentified: set[Name] = set()
+        self.written: list[_Written] = []
         self.made_views: set[Name] = set()
         self.locked: set[Name] = set()
         self.grants: dict[tuple[Name, str, str], None] = {}
@@ -122,10 +145,9 @@ class _Trace:
         else:
             how = "inserted" if step.sql.lstrip("( \n").upper().startswith("INSERT") else "updated"
         self.rows[how].add(action.table)
-        table = step.before.tables.get(action.table)
-        keyed = table is not None and table.primary_key is not None
-        if how != "inserted" and not keyed and self.tables.get(action.table) is not None:
-            self.unidentified.add(action.table)
+        origin = self.tables.get(action.table)
+        if origin is not None:
+            self.written.append(_Written(how, origin, action.table, step.before.tables.get(action.table)))
 
     def _others(self, action: Action) -> None:
         if isinstance(action, CreateView):
@@ -173,7 +195,8 @@ class _Trace:
             inserted=_sorted(self.rows["inserted"] & stays),
             emptied=_sorted(self.rows["emptied"] & stays),
             filled=_sorted((self.rows["inserted"] | self.rows["updated"]) & fresh),
-            unidentified=_sorted(kept.get(name, name) for name in self.unidentified),
+            unidentified=_sorted(kept[w.origin] for w in self._stay(kept) if w.other_key(_at(end, kept, w))),
+            passing=_sorted(kept[w.origin] for w in self._stay(kept) if self._passes(w, kept, end)),
             new_views=_sorted(made - remade),
             remade_views=_sorted(remade),
             dropped_views=_sorted(dropped),
@@ -186,6 +209,25 @@ class _Trace:
             spoly=self.spoly,
             apart=tuple(dict.fromkeys(self.apart)),
             unknown=tuple(dict.fromkeys(self.unknown)),
+        )
+
+    def _stay(self, kept: dict[Name, Name]) -> list[_Written]:
+        return [written for written in self.written if written.origin in kept]
+
+    def _passes(self, written: _Written, kept: dict[Name, Name], end: State) -> bool:
+        """Tell whether rows are written in a form that they do not have at the end."""
+        final = _at(end, kept, written)
+        if written.how == "inserted" or written.table != kept[written.origin] or final is None:
+            return True
+        if written.how == "emptied" or written.known is None:
+            return written.known is None
+        if set(written.known.columns) - set(final.columns):
+            return True
+        # Of several statements on one table, all but the last may leave a column empty that must not be.
+        several = sum(other.origin == written.origin for other in self.written) > 1
+        return several and any(
+            column.nullable and not final.columns[name].nullable
+            for name, column in written.known.columns.items()
         )
 
     def _columns(self, old: Name, new: Name, end: State) -> Iterable[ColumnChange]:

@@ -67,7 +67,7 @@ def checks(found: DatabaseFacts, sql: str) -> list[ApplyCheck]:
         (publishing(False, waiting={SLOT: 0}), KEY, ["ok", "ok", "refused"]),
         (publishing(False), TABLE, ["ok"]),
         (facts(publications=(PUBLISHED,), slots={SLOT: False}), TABLE, ["ok", "refused"]),
-        (publishing(False), "INSERT INTO cdb_demo.spare VALUES (1, 'x')", ["ok", "refused"]),
+        (publishing(False), "INSERT INTO cdb_demo.spare VALUES (1, 'x')", ["ok", "warning", "refused"]),
         (
             publishing(False),
             "ALTER TABLE cdb_demo.exposure ADD a timestamp DEFAULT clock_timestamp()",
@@ -87,6 +87,8 @@ def test_remedies_are_statements_to_copy() -> None:
     assert "`ALTER SUBSCRIPTION usdf_exposurelog DISABLE;`" in checks(subscribed(True), ADD)[0].remedy
     key = checks(publishing(False, waiting={SLOT: 0}), KEY)[-1]
     assert key.details == ("ALTER TABLE cdb_demo.spare REPLICA IDENTITY FULL;",)
+    added = checks(publishing(False), "INSERT INTO cdb_demo.spare VALUES (1, 'x')")[-1]
+    assert added.details == ("ALTER PUBLICATION usdfpub DROP TABLE cdb_demo.spare;",)
     full = Publication("usdfpub", TABLES)
     known = facts(publications=(full,), slots={SLOT: False}, waiting={SLOT: 0})
     assert [check.state for check in checks(known, KEY)] == ["ok", "ok"]

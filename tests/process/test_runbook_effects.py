@@ -179,9 +179,42 @@ def test_p4_which_rows_fit_where(sql: str, quiet: bool, pause: bool) -> None:
 
 
 def test_what_would_differ_or_be_there_twice() -> None:
-    assert needs("INSERT INTO cdb_demo.spare VALUES (1, 'x')").twice == demo("spare")
     assert needs(A + "ADD at timestamp DEFAULT clock_timestamp()").different == (
         "cdb_demo.exposure.at (clock_timestamp)",
     )
     made = needs("CREATE TABLE cdb_demo.n (id int PRIMARY KEY)", "INSERT INTO cdb_demo.n VALUES (1)")
-    assert (made.refilled, made.twice) == (demo("n"), ())
+    assert (made.refilled, made.unsent) == (demo("n"), ())
+
+
+S = "ALTER TABLE cdb_demo.spare "
+FILL = "UPDATE cdb_demo.spare SET value = 'x'"
+WRITTEN = [
+    # What writes rows of a table; whether they need an identity of their own, or must not be sent at all.
+    (FILL, False, False),
+    (f"{S}ADD a int; UPDATE cdb_demo.spare SET a = 1; {S}ALTER a SET NOT NULL", False, False),
+    (f"{FILL}; DELETE FROM cdb_demo.spare", False, False),
+    ("INSERT INTO cdb_demo.spare VALUES (1, 'x')", False, True),
+    (f"{S}DROP CONSTRAINT spare_pkey; {FILL}; {S}ADD PRIMARY KEY (id)", True, False),
+    # The key that a row is sent with is the old one, and the replica looks for it by the new one.
+    (f"{FILL}; {S}DROP CONSTRAINT spare_pkey; {S}ADD PRIMARY KEY (id, value)", True, False),
+    (f"{S}DROP CONSTRAINT spare_pkey; {S}ADD PRIMARY KEY (id, value); {FILL}", False, False),
+    # The row is sent with a column that the replica no longer has.
+    (f"{FILL}; {S}DROP value", False, True),
+    (f"{FILL}; {S}RENAME value TO worth", False, True),
+    (f"{S}RENAME value TO worth; UPDATE cdb_demo.spare SET worth = 'x'", False, False),
+    (f"{FILL}; {S}RENAME TO kept", False, True),
+    # The first of two leaves empty what must not be empty there.
+    (
+        f"{S}ADD a int; {S}ADD b int; UPDATE cdb_demo.spare SET a = 1; UPDATE cdb_demo.spare SET b = 1; "
+        f"{S}ALTER b SET NOT NULL",
+        False,
+        True,
+    ),
+]
+
+
+@pytest.mark.parametrize(("sql", "identity", "unsent"), WRITTEN, ids=[case[0][:70] for case in WRITTEN])
+def test_p4_rows_that_the_upgrade_writes_itself(sql: str, identity: bool, unsent: bool) -> None:
+    found = needs(*sql.split("; "))
+    assert (bool(found.identity), bool(found.unsent)) == (identity, unsent)
+    assert found.quiet or not unsent
