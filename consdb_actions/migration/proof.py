@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from consdb_actions.migration.catalog import Difference, Grant, Relation, Snapshot, compare
+from consdb_actions.migration.catalog import Column, Difference, Grant, Relation, Snapshot, compare
 from consdb_actions.migration.outcome import Check
 
 __all__ = ["Expectation", "check_downgrade", "check_upgrade", "expected_after", "same_columns"]
@@ -75,12 +75,9 @@ def expected_after(before: Snapshot, described: Snapshot, after: Snapshot, told:
                 grants=grants,
                 comment=old.comment if old else None,
                 options=old.options if old else (),
-                columns={
-                    c.name: replace(c, comment=old.columns[c.name].comment, grants=old.columns[c.name].grants)
-                    if old and c.name in old.columns
-                    else c
-                    for c in view.columns.values()
-                },
+                columns=_as_before(view, old, told.columns.get(told.views[name], {}))
+                if old
+                else view.columns,
             )
         else:
             relations[name] = old
@@ -98,6 +95,17 @@ def expected_after(before: Snapshot, described: Snapshot, after: Snapshot, told:
         functions=before.functions,
         triggers=after.triggers if after.triggers.keys() == before.triggers.keys() else before.triggers,
     )
+
+
+def _as_before(view: Relation, old: Relation | None, names: Mapping[str, str]) -> dict[str, Column]:
+    """Give the columns of a view the comments and grants that they had, under their names before."""
+    if old is None:
+        return dict(view.columns)
+    columns = {}
+    for name, column in view.columns.items():
+        was = old.columns.get(names.get(name, name)) or old.columns.get(name)
+        columns[name] = replace(column, comment=was.comment, grants=was.grants) if was else column
+    return columns
 
 
 def _as_shown(old: Relation, now: Relation) -> Relation:

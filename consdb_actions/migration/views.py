@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from consdb_actions.migration.catalog import Grant, Relation
+from consdb_actions.migration.catalog import Grant, Relation, Snapshot
 from consdb_actions.migration.rewrite.plan import View
 from consdb_actions.migration.rewrite.statements import qualified, quote
 
@@ -17,7 +17,7 @@ _PROJECTION = re.compile(
     rf"SELECT\s+(?P<items>{_PLAIN}(?:,\s+{_PLAIN})*)\s+FROM\s+(?P<relation>{_NAME}\.{_NAME})"
 )
 
-__all__ = ["ViewRule", "behind", "drifted", "kept_view", "output_names", "projection"]
+__all__ = ["ViewRule", "behind", "drifted", "kept_view", "output_names", "projection", "wanted_views"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,57 @@ def kept_view(view: Relation, extra: frozenset[Grant] = frozenset(), query: str 
         reads=view.reads,
         materialized=view.kind == "materialized view",
     )
+
+
+def wanted_views(
+    catalog: Snapshot,
+    rules: Mapping[str, ViewRule],
+    columns: Mapping[str, Sequence[str]],
+    granted: frozenset[Grant],
+    renamed: Mapping[tuple[str, str], str],
+) -> dict[str, View]:
+    """Return the views as they should be: those with a rule by their rule, and all others as they are.
+
+    Parameters
+    ----------
+    catalog
+        The database, with renames of tables done.
+    rules
+        Rule of each configured view that the schema file knows.
+    columns
+        Columns of each table of the file, in its order.
+    granted
+        What the configuration grants on these views at least.
+    renamed
+        Old names of columns, by table and new name: the comments and grants of a view's column stay with it.
+    """
+    out: dict[str, View] = {}
+    for name, view in catalog.views.items():
+        rule = rules.get(name)
+        if rule is not None:
+            names = columns[rule.table]
+            kept = kept_view(view, granted - _held(view.grants), projection(catalog.schema, rule, names))
+            earlier = [renamed.get((rule.table, c), c) for c in names]
+            shown = dict(zip(output_names(rule, names), output_names(rule, earlier), strict=True))
+            out[name] = replace(
+                kept,
+                column_comments={
+                    n: kept.column_comments[o] for n, o in shown.items() if o in kept.column_comments
+                },
+                column_grants={n: kept.column_grants[o] for n, o in shown.items() if o in kept.column_grants},
+            )
+        elif all(read in columns or read in catalog.views for read in view.reads):
+            out[name] = kept_view(view)
+    for name, rule in rules.items():
+        if name not in out:
+            query = projection(catalog.schema, rule, columns[rule.table])
+            out[name] = View(name, query, granted, reads=(rule.table,))
+    return out
+
+
+def _held(grants: frozenset[Grant]) -> frozenset[Grant]:
+    """Return the same grants as if none could be passed on, to find what is held already."""
+    return frozenset(replace(g, grantable=False) for g in grants)
 
 
 def _tidy(definition: str) -> str:

@@ -76,6 +76,31 @@ def test_renames_keep_grants_and_drops_bring_them_back(bench: Workbench) -> None
     assert back == before
 
 
+def test_a_renamed_column_of_a_view_keeps_its_grant_and_comment(bench: Workbench) -> None:
+    def observed(name: str) -> Data:
+        visit = table("visit1", [column("visit_id", "int", nullable=False)], key=["visit_id"])
+        key = column("exposure_id", "int", nullable=False)
+        return schema(table("exposure", [key, column(name), column("other")], key=["exposure_id"]), visit)
+
+    bench.generate(observed("before"), prove=False)
+    bench.revise(
+        f'op.execute("{READER}")\n'
+        'op.execute("GRANT SELECT (before) ON cdb_latiss.visit1 TO extra_reader")\n'
+        'op.execute("GRANT SELECT (visit_id) ON cdb_latiss.visit1 TO extra_reader")\n'
+        'op.execute("COMMENT ON COLUMN cdb_latiss.visit1.before IS $$Seen.$$")'
+    )
+    proven(bench.generate(observed("after"), "exposure.before=after"))
+    with staged(bench, 2) as stage:
+        before = stage.catalog().views["visit1"]
+        stage.upgrade()
+        after = stage.catalog().views["visit1"].columns
+        stage.downgrade()
+        assert stage.catalog().views["visit1"] == before
+    assert after["after"].comment == "Seen."
+    assert after["after"].grants == before.columns["before"].grants != frozenset()
+    assert after["visit_id"].grants == before.columns["visit_id"].grants != frozenset()
+
+
 def test_other_roles_in_the_configuration(bench: Workbench) -> None:
     bench.generate(schema(plain("a")), prove=False)
     bench.revise(f'op.execute("{READER}")')

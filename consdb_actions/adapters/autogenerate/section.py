@@ -8,7 +8,7 @@ carefully, and restores what was there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from alembic.operations import Operations, ops
@@ -22,10 +22,10 @@ from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.catalog import Grant, Snapshot
 from consdb_actions.migration.rewrite import rewrite
 from consdb_actions.migration.rewrite.grants import sibling_grants, with_configured
-from consdb_actions.migration.rewrite.plan import Facts, Plan, Question, View
+from consdb_actions.migration.rewrite.plan import Facts, Plan, Question
 from consdb_actions.migration.rewrite.statements import Rename
 from consdb_actions.migration.state import SchemaState
-from consdb_actions.migration.views import ViewRule, behind, kept_view, output_names, projection
+from consdb_actions.migration.views import ViewRule, behind, kept_view, wanted_views
 
 __all__ = [
     "Database",
@@ -169,7 +169,13 @@ def plan_upgrade(
         before=state,
         after=wanted.database.state,
         catalog=catalog,
-        wanted_views=_wanted_views(catalog, wanted),
+        wanted_views=wanted_views(
+            catalog,
+            wanted.views,
+            wanted.columns,
+            frozenset(Grant(r, p) for r, privileges in wanted.roles.items() for p in privileges),
+            {(table, new): old for table, old, new in answers.columns},
+        ),
         remake=answers.repair_views,
         family=frozenset(wanted.views),
         table_grants=_new_table_grants(state, wanted, catalog),
@@ -257,35 +263,6 @@ def _undo(connection: sa.Connection, section: Section, renames: Sequence[ops.Mig
         if isinstance(op, Rename)
     ]
     _run(connection, section, back)
-
-
-def _wanted_views(catalog: Snapshot, wanted: Wanted) -> dict[str, View]:
-    """Return the views of the right side: those of the YAML, and all others as they are."""
-    schema, tables = wanted.database.state.schema, wanted.database.state.tables
-    configured = frozenset(Grant(r, p) for r, privileges in wanted.roles.items() for p in privileges)
-    out: dict[str, View] = {}
-    for name, view in catalog.views.items():
-        rule = wanted.views.get(name)
-        if rule is not None:
-            columns = wanted.columns[rule.table]
-            query = projection(schema, rule, columns)
-            kept = kept_view(view, configured - _held(view.grants), query)
-            shown = output_names(rule, columns)
-            comments = {c: text for c, text in kept.column_comments.items() if c in shown}
-            held = {c: grants for c, grants in kept.column_grants.items() if c in shown}
-            out[name] = replace(kept, column_comments=comments, column_grants=held)
-        elif all(read in tables or read in catalog.views for read in view.reads):
-            out[name] = kept_view(view)
-    for name, rule in wanted.views.items():
-        if name not in out:
-            query = projection(schema, rule, wanted.columns[rule.table])
-            out[name] = View(name, query, configured, reads=(rule.table,))
-    return out
-
-
-def _held(grants: frozenset[Grant]) -> frozenset[Grant]:
-    """Return the same grants as if none could be passed on, to find what is held already."""
-    return frozenset(replace(g, grantable=False) for g in grants)
 
 
 def _new_table_grants(state: SchemaState, wanted: Wanted, catalog: Snapshot) -> dict[str, frozenset[Grant]]:
