@@ -67,8 +67,10 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     assert (tmp_path / "real").read_text() == "after"
 
 
-def test_nothing_to_write_is_fine() -> None:
+def test_nothing_to_write_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     write_all({})
+    assert list(tmp_path.iterdir()) == []
 
 
 CONTENTS = {"old-1": "after", "new/a/b": "x", "new/a/c": "y", "old-2": "after", "z": "z"}

@@ -159,6 +159,8 @@ def test_nothing_stays_pending_and_settings_come_back(connection: sa.Connection)
 def test_sequences_go_on_behind_the_rows(connection: sa.Connection) -> None:
     filled(connection, "CREATE TABLE t (id serial PRIMARY KEY, x text)")
     run(connection, "INSERT INTO t (x) VALUES ('new')")
+    last = connection.execute(sa.text(f"SELECT x FROM {SCHEMA}.t ORDER BY id DESC LIMIT 1")).scalar_one()
+    assert last == "new"
 
 
 def test_rows_left_dangling_by_a_refusal_stop_the_run(connection: sa.Connection) -> None:

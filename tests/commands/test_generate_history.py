@@ -19,12 +19,16 @@ def ground(tmp_path: Path) -> Ground:
     return Ground(tmp_path / "ground")
 
 
-def look(ground: Ground) -> None:
+def look(ground: Ground) -> str:
+    """Look at the history, and return its newest revision."""
     tree = read_tree(ground.consdb)
     with tree.importable():
         section = tree.section(SECTION)
         check_history(section, tree)
         check_merged(tree, [section])
+        head = section.head()
+    assert head is not None
+    return head.revision
 
 
 DOWN = "\n\ndef downgrade() -> None:\n    pass\n"
@@ -56,7 +60,7 @@ def test_m12_what_only_speaks_of_another_schema_is_no_fault(ground: Ground) -> N
         "    op.create_table_comment('exposure', 'As in cdb_latiss.', schema='cdb_startrackerwide')\n"
         "    op.execute('SELECT cdb_latiss_version')\n" + DOWN
     )
-    look(ground)
+    assert look(ground) == "0000deadbeef"
 
 
 def test_m12_a_merged_revision_may_be_laid_out_anew_but_do_nothing_else(ground: Ground) -> None:
@@ -66,7 +70,7 @@ def test_m12_a_merged_revision_may_be_laid_out_anew_but_do_nothing_else(ground: 
     path = sorted(ground.section().versions.glob("*.py"))[0]
     source = path.read_text(encoding="utf-8")
     path.write_text(f"# A word on top.\n{source}", encoding="utf-8")
-    look(ground)
+    assert look(ground) == ground.section().head()
     path.write_text(f"{source}\nx = 1\n", encoding="utf-8")
     with pytest.raises(InputError, match=f"merged already was edited: .*{path.name}"):
         look(ground)
@@ -86,4 +90,4 @@ def test_m12_a_checkout_of_another_user_is_looked_at_too(ground: Ground) -> None
 def test_m12_outside_of_a_checkout_there_is_nothing_to_compare_with(ground: Ground) -> None:
     path = sorted(ground.section().versions.glob("*.py"))[0]
     path.write_text(path.read_text(encoding="utf-8") + "\nx = 1\n", encoding="utf-8")
-    look(ground)
+    assert look(ground) == ground.section().head()
