@@ -88,6 +88,28 @@ def security(session: nox.Session) -> None:
 
 
 @nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel, or take the one in dist/, and pass the tests with it, far from the source tree."""
+    session.install("uv")
+    if not list((ROOT / "dist").glob("*.whl")):
+        session.run("uv", "build", "--wheel", "--quiet")
+    (built,) = (ROOT / "dist").glob("*.whl")
+    session.install(str(built), *nox.project.dependency_groups(GROUPS, "test"))
+    place = Path(session.create_tmp()).resolve() / "without-source"
+    shutil.rmtree(place, ignore_errors=True)
+    left = shutil.ignore_patterns("consdb_actions", "dist", "build", ".*", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, place, ignore=left)
+    for name in (".ci", ".github"):
+        shutil.copytree(ROOT / name, place / name)
+    session.chdir(place)
+    where = "import consdb_actions, sys; sys.exit('site-packages' not in consdb_actions.__file__)"
+    session.run("python", "-P", "-c", where)
+    # What looks at the source itself has nothing to look at here.
+    without = [f"--ignore=tests/test_{name}.py" for name in ("architecture", "docs")]
+    pytest(session, *QUICK, *without)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write requirements.lock anew from pyproject.toml; -- --upgrade takes newer versions."""
     session.install("uv")

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs consdb-actions into a folder of its own and puts its command on PATH. Every dependency is held against
 # the hashes in requirements.lock. What is installed is the code beside this script; or, where CONSDB_ACTIONS_VERSION
-# names a release, that release. An installation of the same content is used again, as a runner of one's own keeps it.
+# names a release, the wheel of that. An installation of the same content is used again, as a runner of one's own keeps
+# it.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 version=${CONSDB_ACTIONS_VERSION:-}
 python=${CONSDB_ACTIONS_PYTHON:-}
+wheels=${GITHUB_SERVER_URL:-https://github.com}/lsst-dm/consdb-actions/releases/download
 began=$SECONDS
 
 fail() {
@@ -45,7 +47,9 @@ install_with_pip() {
 if [ ! -e "$place/done" ]; then
     tool=pip
     if command -v uv >/dev/null; then tool=uv; fi
-    "install_with_$tool" "${version:+consdb-actions==}${version:-$root}"
+    what=$root
+    if [ -n "$version" ]; then what=$wheels/v$version/consdb_actions-$version-py3-none-any.whl; fi
+    "install_with_$tool" "$what"
     mkdir -p "$place/bin"
     ln -sf "$place/venv/bin/consdb-actions" "$place/bin/consdb-actions"
     touch "$place/done"

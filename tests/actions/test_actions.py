@@ -15,6 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from consdb_actions import commands
 from consdb_actions.cli import cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,7 +143,7 @@ def _given(path: Path, step: str) -> set[str]:
     files = [f"migrations_{name}"] if group == "migrations" else [group, f"{group}_run", f"{group}_{name}"]
     found: set[str] = set()
     for file in files:
-        source = ROOT / "consdb_actions" / "commands" / f"{file}.py"
+        source = Path(commands.__file__).with_name(f"{file}.py")
         if source.exists():
             found |= set(re.findall(r'runner\.output\(\s*"([\w-]+)"', source.read_text(encoding="utf-8")))
     return found
@@ -208,7 +209,8 @@ def test_s3_only_the_jobs_that_publish_can_write() -> None:
         ("process", "process"),
         ("process", "migrate"),  # hands the right on to the job below
         ("migrate", "publish"),
-    } | ({("publish", "release")} if (ROOT / ".github/workflows/publish.yaml").exists() else set())
+        ("publish", "release"),
+    }
     secret = {
         (path.stem, name)
         for path in WORKFLOWS
