@@ -92,6 +92,9 @@ def address(text: str, *, place: str = "--database-url") -> sa.URL:
             remedy="Write it as postgresql://<user>@<host>:<port>/<database>; the password can come from "
             "PGPASSWORD or ~/.pgpass.",
         )
+    if "password" in url.query:
+        # Where a password belongs, it is hidden and handed on as one.
+        url = url.set(password=str(url.query["password"])).difference_update_query(["password"])
     if not url.database:
         raise InputError(
             "the address names no database", place=place, remedy="Write the database's name at its end."

@@ -125,6 +125,7 @@ def run_alembic(
         direction,
         revision,
     ]
+    # A bound for the hopeless case alone: a revision has some dozens of statements that can take long.
     limit = (seconds_of(timeouts.statement) + seconds_of(timeouts.lock)) * 50 + 120
     password = url.password or ""
     started = time.monotonic()
@@ -196,10 +197,13 @@ def _failure(said: str, section: Section, direction: str, revision: str, passwor
             place=f"section {section.name}",
             remedy="Run the same command again: it sees first where the section is.",
         )
+    remedy = "Mend the revision, try it at a test stand, and make a release again."
+    if "SDM_SCHEMAS_DIR" in words:
+        remedy = "The tree's env.py reads schema files: name a checkout of sdm_schemas with --sdm-schemas."
     return CheckFailed(
         f"`{command}` failed, and the section is as it was:\n{words}",
         place=f"section {section.name}",
-        remedy="Mend the revision, try it at a test stand, and make a release again.",
+        remedy=remedy,
     )
 
 

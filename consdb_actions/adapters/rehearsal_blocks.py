@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pglast
 import psycopg
@@ -155,13 +157,21 @@ class Hands:
         if words[:1] != ["consdb-actions"]:
             raise CheckFailed(f"this is no command of consdb-actions: {block.text.splitlines()[0]}")
         arguments = words[1:]
+        evidence = self.folder / f"{block.site}-{block.kind}.json"
         if "--evidence" in arguments:
-            place = arguments.index("--evidence") + 1
-            arguments[place] = str(self.folder / Path(arguments[place]).name)
+            place = arguments.index("--evidence")
+            del arguments[place : place + 2]
+        arguments += ["--evidence", str(evidence)]
         url = self._place(block).url(block.account).render_as_string(hide_password=False)
         # A tree that is being worked on can be rehearsed as well.
         arguments += ["--database-url", url, "--yes", "--accept", "checkout"]
-        return self._run([sys.executable, "-m", "consdb_actions", *arguments], {})
+        evidence.unlink(missing_ok=True)
+        try:
+            return self._run([sys.executable, "-m", "consdb_actions", *arguments], {})
+        except CheckFailed:
+            if evidence.exists():
+                raise CheckFailed(_against(json.loads(evidence.read_text(encoding="utf-8")))) from None
+            raise
 
     def _alembic(self, block: Block) -> str:
         """Run the commands of alembic, on the database of the rehearsal."""
@@ -191,6 +201,14 @@ class Hands:
         if done.returncode:
             raise CheckFailed(error_words(f"{done.stdout}\n{done.stderr}"))
         return tail(done.stdout or done.stderr, lines=3)
+
+
+def _against(report: dict[str, Any]) -> str:
+    """Return what stopped a migration, from its evidence."""
+    checks = [*report["checks"], *(c for s in report["sections"] for c in s["verification"])]
+    stops = [check for check in checks if check["state"] == "refused" and not check["accepted"]]
+    lines = [line for check in stops for line in (check["words"], *check["details"])]
+    return "\n".join(lines or [str(report["problem"])])
 
 
 def _lines(text: str) -> list[str]:

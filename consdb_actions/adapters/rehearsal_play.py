@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import psycopg
@@ -12,7 +12,8 @@ from consdb_actions.adapters.rehearsal_blocks import Hands
 from consdb_actions.adapters.rehearsal_sites import Pair, Place
 from consdb_actions.adapters.rows import read_rows
 from consdb_actions.adapters.tree import Section
-from consdb_actions.migration.catalog import Snapshot, compare
+from consdb_actions.migration.catalog import Difference, Snapshot, compare
+from consdb_actions.migration.catalog import Sequence as CatalogSequence
 from consdb_actions.migration.rows import Rows, TableRows
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.rehearsal import Act, BlockResult, Finding, acts_of
@@ -89,13 +90,12 @@ class Play:
             yield Finding(
                 not found,
                 f"{section.schema}: tables, views and privileges are the same at both sites",
-                tuple(map(str, found[:_MOST])),
+                _told(found, *(place.site.title for place in self._places)),
             )
         if name != "migrate":
             found = [d for key, before in self._before.items() for d in compare(before, catalogs[key])]
-            yield Finding(
-                not found, "tables, views and privileges are those of before", tuple(map(str, found[:_MOST]))
-            )
+            words = "tables, views and privileges are those of before"
+            yield Finding(not found, words, _told(found, "before", "now"))
 
     @property
     def _same_version(self) -> bool:
@@ -168,6 +168,23 @@ class Play:
 
 def _some(words: str) -> tuple[str, ...]:
     return (words,) if words else ()
+
+
+def _told(differences: Iterable[Difference], left: str, right: str) -> tuple[str, ...]:
+    """Say how two catalogs differ, each thing once and in short."""
+    words = dict.fromkeys(
+        f"{d.path[0]} is defined otherwise"
+        if d.path[-1] == "definition"
+        else f"{'.'.join(d.path)}: {left} {_short(d.left)}, {right} {_short(d.right)}"
+        for d in differences
+    )
+    return tuple(words)[:_MOST]
+
+
+def _short(value: object) -> str:
+    if isinstance(value, CatalogSequence):
+        return "a sequence that is used" if value.used else "a sequence that is not used"
+    return "nothing" if value is None else str(value)[:100]
 
 
 def _compared(here: TableRows | None, there: TableRows | None) -> str:

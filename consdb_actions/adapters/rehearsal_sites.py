@@ -150,11 +150,13 @@ class Pair:
             for section in sections:
                 schema = Identifier(section.schema)
                 connection.execute(SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, role))
-                connection.execute(SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(schema, role))
                 for name, relation in self.publisher.snapshot(section.schema).tables.items():
                     if relation.kind == "table":
-                        add = SQL("ALTER PUBLICATION {} ADD TABLE {}")
-                        connection.execute(add.format(publication, Identifier(section.schema, name)))
+                        table = Identifier(section.schema, name)
+                        connection.execute(SQL("GRANT SELECT ON {} TO {}").format(table, role))
+                        connection.execute(
+                            SQL("ALTER PUBLICATION {} ADD TABLE {}").format(publication, table)
+                        )
         url = self.publisher.url("replication")
         address = f"host={url.query['host']} port={url.port} dbname={url.database} user={url.username}"
         with self.replica.connect("administrator") as connection:

@@ -389,6 +389,7 @@ def test_without_a_server_of_our_own_the_statements_are_looked_at(
     assert "there is no room for a server" in check["words"]
 
 
+@pytest.mark.slow
 def test_drift_in_what_is_changed_stops_it(bench: MakeBench) -> None:
     made = bench()
     made.sql("ALTER TABLE cdb_latiss.exposure ALTER air_temp TYPE real")
@@ -447,9 +448,23 @@ def test_usage(args: tuple[str, ...], words: str, tmp_path: Path, capsys: pytest
     assert "p@ss" not in error
 
 
+def test_the_address_of_the_tree_is_taken(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = bench()
+    monkeypatch.setenv("CONSDB_URL", made.url.render_as_string(hide_password=False))
+    args = ["migrations", "apply", "--consdb", str(made.tree.root), "--section", "latiss", "--dry-run"]
+    assert main([*args, "--no-replay"]) == 0
+    monkeypatch.setenv("CONSDB_URL", "mysql://u:s3cret@h/d")
+    assert main(args) == 2
+    error = capsys.readouterr().err
+    assert "CONSDB_URL" in error
+    assert "s3cret" not in error
+
+
 def test_a_database_that_cannot_be_reached(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tree = SiteTree(tmp_path / "consdb")
-    url = f"postgresql://oods:s3cret@/db?host={tmp_path}"
+    url = f"postgresql://oods@/db?host={tmp_path}&password=s3cret"
     args = ["migrations", "apply", "--consdb", str(tree.root), "--section", "latiss", "--yes"]
     assert main([*args, "--database-url", url]) == 3
     error = capsys.readouterr().err

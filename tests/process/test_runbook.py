@@ -7,10 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
+from pathlib import Path
 
 import jsonschema
 import pytest
 
+from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.errors import InputError
 from consdb_actions.migration.lint.names import Name
 from consdb_actions.process.runbook import make_runbook
@@ -298,6 +300,15 @@ def test_p4_the_configuration_is_used() -> None:
 def test_a_configuration_that_cannot_be(given: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
         sites_from_mapping(given)
+
+
+def test_the_configuration_of_the_page_for_operators_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operate.md").read_text(encoding="utf-8")
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    sites = sites_from_mapping(parse_config(example, source="operate.md").sites)
+    assert [site.id for site in sites.databases] == ["bts", "usdf-dev", "summit", "usdf", "tts"]
+    assert sites.site("dev").url == "postgresql://oods@dev.example.org/exposurelog"
+    assert [site.id for site in sites.of("test")] == ["bts", "tts"]
 
 
 def test_nothing_to_apply_or_nowhere() -> None:
