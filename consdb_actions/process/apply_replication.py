@@ -107,7 +107,7 @@ def _waiting(facts: DatabaseFacts, needs: Needs, slot: str) -> Iterator[ApplyChe
 
 def _unsent(facts: DatabaseFacts, needs: Needs, replication: Replication) -> Iterator[ApplyCheck]:
     published = {name for publication in facts.publications for name in publication.tables}
-    tables = [name for name in needs.unsent if str(name) in published]
+    tables = [name for name, _ in needs.unsent if str(name) in published]
     if tables:
         yield ApplyCheck(
             "publication",
@@ -120,7 +120,7 @@ def _unsent(facts: DatabaseFacts, needs: Needs, replication: Replication) -> Ite
 
 def _identity(facts: DatabaseFacts, needs: Needs) -> Iterator[ApplyCheck]:
     refused = {name for publication in facts.publications for name in publication.unidentified}
-    tables = [name for name in needs.identity if str(name) in refused]
+    tables = [name for name, _ in needs.identity if str(name) in refused]
     if tables:
         yield ApplyCheck(
             "identity",

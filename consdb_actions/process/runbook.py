@@ -140,7 +140,7 @@ def _attested(plan: Plan) -> Iterator[str]:
     if plan.published:
         if plan.publisher.attest:
             yield plan.publisher.attest
-        if plan.needs.added:
+        if plan.needs.added or plan.needs.unsent:
             yield "publication"
     if plan.replica.attest:
         yield plan.replica.attest
@@ -150,10 +150,9 @@ def _test_steps(site: Site, changes: tuple[SectionChange, ...], plan: Plan) -> I
     back = " and ".join(f"`alembic -n {c.section} downgrade {c.start}`" for c in reversed(changes))
     yield upgrade_step(site, changes, plan.sites, "upgrade", (f"To take it back: {back}.",))
     done = [Block("restart", site.id, plan.sites.restart)] if site.environments else []
-    if any(change.schema.startswith("cdb_") for change in changes) and site.part == "test":
-        done.append(
-            Block("look", site.id, "\n".join(_newest(change) for change in changes if _newest(change)))
-        )
+    newest = [question for change in changes if (question := _newest(change))]
+    if newest and site.part == "test":
+        done.append(Block("look", site.id, "\n".join(newest)))
     if done:
         yield Step(
             f"{site.id}-try",
@@ -197,8 +196,7 @@ def _back_intro(plan: Plan, back: Plan) -> tuple[str, ...]:
     if plan.needs.pause:
         words = [
             f"Only after {plan.replica.title} was upgraded as well, and has every row. If its upgrade "
-            "failed, "
-            "mend it and finish first: a row must never wait for a place where it does not fit."
+            "failed, mend it and finish first: a row must never wait for a place where it does not fit."
         ]
     lost = [loss for change in back.at_replica for loss in change.forward.losses]
     if lost:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from consdb_actions.migration.lint.names import Name
 
-__all__ = ["ColumnChange", "Effects", "Rekeyed"]
+__all__ = ["ColumnChange", "Effects", "Pair", "Rekeyed"]
 
 Kind = Literal["added", "dropped", "renamed", "retyped", "tightened", "loosened"]
 
@@ -70,6 +70,10 @@ class Rekeyed:
         return f"{self.table} gets the primary key ({', '.join(self.new)}) for ({', '.join(self.old)})"
 
 
+Pair = tuple[Name, Name]
+"""A table by its names before and after."""
+
+
 @dataclass(frozen=True, slots=True)
 class Effects:
     """The net effect of one direction.
@@ -87,11 +91,12 @@ class Effects:
     filled
         New tables that the scripts put rows in.
     unidentified
-        Tables that stay and whose rows are changed or removed while their primary key is not the one that
-        they have at the end.
+        Tables that stay, by their names before and after, whose rows are changed or removed while their
+        primary key is not the one that they have at the end.
     passing
-        Tables that stay and whose rows are written as they do not stay: with columns that go or get another
-        name, or without a value that a column must have at the end; or to which rows are added.
+        Tables that stay, by their names before and after, whose rows are written as they do not stay: with
+        columns that go or get another name, or without a value that a column must have at the end; or to
+        which rows are added.
     new_views, remade_views, dropped_views
         Views that are there only afterwards; that are dropped and made again; that are there only before.
     view_columns
@@ -119,8 +124,8 @@ class Effects:
     inserted: tuple[Name, ...] = ()
     emptied: tuple[Name, ...] = ()
     filled: tuple[Name, ...] = ()
-    unidentified: tuple[Name, ...] = ()
-    passing: tuple[Name, ...] = ()
+    unidentified: tuple[Pair, ...] = ()
+    passing: tuple[Pair, ...] = ()
     new_views: tuple[Name, ...] = ()
     remade_views: tuple[Name, ...] = ()
     dropped_views: tuple[Name, ...] = ()

@@ -26,6 +26,11 @@ def writers_of(plan: Plan) -> tuple[Writer, ...]:
     if plan.needs.quiet:
         tables = [str(name) for name in plan.needs.tables]
         found.update(dict.fromkeys(plan.sites.writing(tables, "publisher")))
+        # Nobody may write who is not known here.
+        unknown = [name for name in tables if not plan.sites.writing([name], "publisher")]
+        unknown += [change.schema for change in plan.published if change.forward.unknown]
+        if unknown:
+            found[Writer("", f"everything that writes to {listed(unknown)}")] = None
     local = [str(name) for change in plan.local for name in _disturbed(change)]
     found.update(dict.fromkeys(plan.sites.writing(local, "replica")))
     return tuple(found)

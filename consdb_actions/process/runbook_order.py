@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from consdb_actions.migration.lint.names import Name
-from consdb_actions.process.runbook_effects import ColumnChange, Effects
+from consdb_actions.process.runbook_effects import ColumnChange, Effects, Pair
 
 __all__ = ["Misfit", "Needs", "needs_of"]
 
@@ -62,12 +62,13 @@ class Needs:
     renamed
         Published tables with another name: old and new.
     identity
-        Tables whose rows the upgrade changes under another primary key than the one at the end, or under
-        none. Postgres refuses the one, and the replica the other, unless ``REPLICA IDENTITY FULL`` is set.
+        Tables, by their names before and after, whose rows the upgrade changes under another primary key than
+        the one at the end, or under none. Postgres refuses the one, and the replica the other, unless
+        ``REPLICA IDENTITY FULL`` is set.
     unsent
-        Tables whose rows the upgrade writes in a form that the upgraded replica cannot take, or adds to.
-        The replica does the same by its own upgrade, so that these must not be sent at all: the table is
-        taken out of the publication meanwhile.
+        Tables, by their names before and after, whose rows the upgrade writes in a form that the upgraded
+        replica cannot take, or adds to. The replica does the same by its own upgrade, so that these must not
+        be sent at all: the table is taken out of the publication meanwhile.
     refilled
         New tables that the upgrade fills at both sites, so that the replica's must be emptied before the
         first copy.
@@ -80,9 +81,9 @@ class Needs:
     misfits: tuple[Misfit, ...] = ()
     added: tuple[Name, ...] = ()
     removed: tuple[Name, ...] = ()
-    renamed: tuple[tuple[Name, Name], ...] = ()
-    identity: tuple[Name, ...] = ()
-    unsent: tuple[Name, ...] = ()
+    renamed: tuple[Pair, ...] = ()
+    identity: tuple[Pair, ...] = ()
+    unsent: tuple[Pair, ...] = ()
     refilled: tuple[Name, ...] = ()
     different: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
@@ -110,15 +111,15 @@ class Needs:
         words = [misfit.what for misfit in self.misfits if misfit.earlier]
         words += [f"{name} goes" for name in self.removed]
         words += [f"{old} becomes {new}" for old, new in self.renamed]
-        words += [f"rows of {name} are written on the way" for name in self.unsent]
+        words += [f"rows of {name} are written on the way" for name, _ in self.unsent]
         return (*words, *self.unknown)
 
     @property
     def tables(self) -> tuple[Name, ...]:
-        """The published tables that are concerned."""
-        found = {misfit.table for misfit in self.misfits} | set(self.removed) | set(self.identity)
-        found |= set(self.unsent)
-        return tuple(sorted(found | {old for old, _ in self.renamed}))
+        """The published tables that are concerned, by their names before."""
+        new = {now: old for old, now in self.renamed}
+        found = {new.get(misfit.table, misfit.table) for misfit in self.misfits} | set(self.removed)
+        return tuple(sorted(found | {old for old, _ in (*self.renamed, *self.identity, *self.unsent)}))
 
 
 def needs_of(effects: Iterable[Effects], published: Callable[[str], bool]) -> Needs:
@@ -146,8 +147,13 @@ def needs_of(effects: Iterable[Effects], published: Callable[[str], bool]) -> Ne
         added=kept(name for e in parts for name in e.new_tables),
         removed=kept(name for e in parts for name in e.dropped_tables),
         renamed=tuple(pair for e in parts for pair in e.renamed_tables if published(pair[0].schema)),
-        identity=kept(name for e in parts for name in e.unidentified if name not in e.passing),
-        unsent=kept(name for e in parts for name in e.passing),
+        identity=tuple(
+            pair
+            for e in parts
+            for pair in e.unidentified
+            if pair not in e.passing and published(pair[0].schema)
+        ),
+        unsent=tuple(pair for e in parts for pair in e.passing if published(pair[0].schema)),
         refilled=kept(name for e in parts for name in e.filled),
         different=tuple(
             f"{c.table}.{c.column} ({c.volatile})"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from consdb_actions.migration.lint.names import Name
 from consdb_actions.process import runbook_sql as sql
+from consdb_actions.process.runbook_effects import Pair
 from consdb_actions.process.runbook_plan import SOON, Plan, ask, listed, run
 from consdb_actions.process.runbook_plan import tables as tables_of
 from consdb_actions.process.runbook_steps import Block, Step
@@ -78,16 +80,14 @@ def nothing_waits(plan: Plan) -> Step:
 
 
 def identity(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]:
-    """Let rows be changed without a primary key, or take that back."""
-    tables = plan.needs.identity
+    """Let rows be known by all their values, or by their primary key again."""
+    full = what == "FULL"
+    tables = _named(plan.needs.identity, before=full or prefix is not None)
     if not tables:
         return
-    full = what == "FULL"
     yield Step(
         f"{plan.prefix if prefix is None else prefix}identity-{what.lower()}",
-        "Let rows be changed without a primary key"
-        if full
-        else "Let rows be known by their primary key again",
+        "Let rows be known by all their values" if full else "Let rows be known by their primary key again",
         plan.publisher.id,
         f"ConsDB team, as {plan.publisher.user}",
         (run(plan.publisher, sql.identity(tables, what)),),
@@ -101,7 +101,7 @@ def identity(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]
 
 def unpublish(plan: Plan) -> Iterator[Step]:
     """Take tables out of the publication whose rows the upgrade writes in passing."""
-    tables = plan.needs.unsent
+    tables = _named(plan.needs.unsent, before=True)
     if not tables:
         return
     replication, site = plan.sites.replication, plan.publisher
@@ -125,7 +125,7 @@ def unpublish(plan: Plan) -> Iterator[Step]:
 
 def republish(plan: Plan, prefix: str | None = None) -> Iterator[Step]:
     """Publish those tables again."""
-    tables = plan.needs.unsent
+    tables = _named(plan.needs.unsent, before=prefix is not None)
     if not tables:
         return
     replication, site = plan.sites.replication, plan.publisher
@@ -141,6 +141,11 @@ def republish(plan: Plan, prefix: str | None = None) -> Iterator[Step]:
         f"Without this, {plan.replica.title} would miss every row of it from now on, without an error.",
         ("Do not start what writes before this is done.",),
     )
+
+
+def _named(pairs: Sequence[Pair], *, before: bool) -> list[Name]:
+    """Return tables by their names before or after the upgrade."""
+    return [old if before else new for old, new in pairs]
 
 
 def publish(plan: Plan) -> Iterator[Step]:

@@ -95,9 +95,10 @@ def _places(plan: Plan) -> str:
 
 def _it_ticket(plan: Plan, ticket: str, when: str) -> Text:
     replication, site = plan.sites.replication, plan.publisher
-    added, unsent = plan.needs.added, plan.needs.unsent
+    added, unsent = plan.needs.added, [old for old, _ in plan.needs.unsent]
+    again = [new for _, new in plan.needs.unsent]
     schemas = [change.schema for change in plan.published if change.start == "base"]
-    names = [*added, *unsent]
+    names = [*added, *again]
     lines = [
         f"Summary: {'Add' if added else 'Take out and add again'} {tables(added or unsent)}: publication "
         f"{replication.publication} ({ticket})",
@@ -113,7 +114,7 @@ def _it_ticket(plan: Plan, ticket: str, when: str) -> Text:
             sql.take_out(replication, unsent),
         ]
     statements = [sql.add_to_publication(replication, added, schemas)] if added else []
-    statements += [sql.put_back(replication, unsent)] if unsent else []
+    statements += [sql.put_back(replication, again)] if again else []
     lines += [
         "",
         f"{'2. R' if unsent else 'R'}ight after we have upgraded it:",

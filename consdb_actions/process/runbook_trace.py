@@ -27,7 +27,7 @@ from consdb_actions.migration.lint.losses import losses
 from consdb_actions.migration.lint.names import Name
 from consdb_actions.migration.lint.script import Run, Step
 from consdb_actions.migration.lint.state import State, Table
-from consdb_actions.process.runbook_effects import ColumnChange, Effects, Rekeyed
+from consdb_actions.process.runbook_effects import ColumnChange, Effects, Pair, Rekeyed
 
 __all__ = ["effects_of"]
 
@@ -195,8 +195,8 @@ class _Trace:
             inserted=_sorted(self.rows["inserted"] & stays),
             emptied=_sorted(self.rows["emptied"] & stays),
             filled=_sorted((self.rows["inserted"] | self.rows["updated"]) & fresh),
-            unidentified=_sorted(kept[w.origin] for w in self._stay(kept) if w.other_key(_at(end, kept, w))),
-            passing=_sorted(kept[w.origin] for w in self._stay(kept) if self._passes(w, kept, end)),
+            unidentified=_pairs(kept, (w for w in self._stay(kept) if w.other_key(_at(end, kept, w)))),
+            passing=_pairs(kept, (w for w in self._stay(kept) if self._passes(w, kept, end))),
             new_views=_sorted(made - remade),
             remade_views=_sorted(remade),
             dropped_views=_sorted(dropped),
@@ -280,6 +280,10 @@ def _takes(old: Type, new: Type) -> bool:
     if old.name in _WHOLE_NUMBERS and new.name in _WHOLE_NUMBERS:
         return _WHOLE_NUMBERS.index(old.name) <= _WHOLE_NUMBERS.index(new.name)
     return old.same == new.same
+
+
+def _pairs(kept: dict[Name, Name], written: Iterable[_Written]) -> tuple[Pair, ...]:
+    return tuple(sorted({(one.origin, kept[one.origin]) for one in written}))
 
 
 def _sorted(names: Iterable[Name]) -> tuple[Name, ...]:

@@ -350,3 +350,25 @@ def test_p4_goldens(kind: str, golden: Golden) -> None:
 def test_an_edited_runbook_that_cannot_be_read(markdown: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         read_runbook(markdown)
+
+
+def test_p4_renamed_tables_have_their_names_of_the_moment() -> None:
+    sqls = [
+        "UPDATE {0}.exposure_flexdata SET value = ''",
+        "ALTER TABLE {0}.exposure_flexdata RENAME TO notes",
+    ]
+    made = runbook(change("latiss", sqls))
+    assert "DROP TABLE cdb_latiss.exposure_flexdata;" in sql(made, "unpublish")
+    assert "ADD TABLE cdb_latiss.notes;" in sql(made, "republish")
+    assert "ADD TABLE cdb_latiss.exposure_flexdata;" in sql(made, "cancel-republish")
+    ticket = next(text.body for text in made.texts if text.title == "IT ticket")
+    assert ticket.index("DROP TABLE cdb_latiss.exposure_flexdata;") < ticket.index(
+        "ADD TABLE cdb_latiss.notes;"
+    )
+
+
+def test_p4_nobody_writes_who_is_not_known() -> None:
+    made = runbook(change("startrackerwide", [DROP], history=WITHOUT))
+    assert sql(made, "writers-off") == (
+        "Ask for everything that writes to cdb_startrackerwide.exposure to be stopped."
+    )
