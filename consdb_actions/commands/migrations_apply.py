@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,6 +111,7 @@ def command(
     or not at all. The first doubt stops it, with exit code 1. At its end it says how to go back.
     """
     from consdb_actions.adapters.files import check_targets, write_all
+    from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.apply_plan import make_plan
     from consdb_actions.commands.apply_request import make_request
     from consdb_actions.commands.apply_run import carry_out
@@ -139,6 +141,9 @@ def command(
         replay=replay,
     )
 
+    # A word of a revision at the start of a line must not be taken for a command of a runner.
+    runner = Runner.from_environ(os.environ)
+
     def record(outcome: ApplyOutcome) -> None:
         if evidence is not None:
             text = json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
@@ -150,12 +155,12 @@ def command(
         elif output_format == "markdown":
             click.echo(render_comment(outcome), nl=False)
         else:
-            click.echo(render_result(outcome, _paint))
+            click.echo(runner.inert(render_result(outcome, _paint)))
 
     with progress_display(quiet=output_format == "json") as progress:
         planned = make_plan(request, progress)
     outcome = planned.outcome
-    click.echo(render_plan(outcome, _paint) + "\n", err=output_format != "text")
+    click.echo(runner.inert(render_plan(outcome, _paint)) + "\n", err=output_format != "text")
     if outcome.result != "planned" or dry_run:
         record(outcome)
         show(outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -64,11 +65,13 @@ def command(
     on two servers of its own. Exit code 1 when something speaks against the migration as it is.
     """
     from consdb_actions.adapters.files import check_targets, write_all
+    from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.tree import read_tree
     from consdb_actions.commands.runbook_make import load_sites, prepare_runbook
     from consdb_actions.report.runbook import render_json, render_markdown, render_text
 
     check_targets([output] if output else [])
+    runner = Runner.from_environ(os.environ)
     settings, sites = load_sites(config)
     runbook = prepare_runbook(
         read_tree(consdb),
@@ -87,8 +90,8 @@ def command(
     if output_format == "json":
         click.echo(json.dumps(render_json(runbook), indent=2, ensure_ascii=False))
     elif output_format == "markdown":
-        click.echo(markdown, nl=False)
+        click.echo(runner.inert(markdown), nl=False)
     else:
-        click.echo(render_text(runbook))
+        click.echo(runner.inert(render_text(runbook)))
         click.echo(f"\nWritten to {output}" if output else "\nThe whole of it: --output FILE.md")
     return 1 if runbook.warnings else 0
