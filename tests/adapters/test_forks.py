@@ -55,6 +55,8 @@ def test_what_is_told_arrives_here() -> None:
 
 
 def test_the_failure_of_the_first_item_is_raised_and_nothing_more_begins(tmp_path: Path) -> None:
+    before = children()
+
     def work(item: int, _tell: Tell) -> None:
         (tmp_path / str(item)).touch()
         time.sleep(0.3 if item == 0 else 0.0)
@@ -64,7 +66,7 @@ def test_the_failure_of_the_first_item_is_raised_and_nothing_more_begins(tmp_pat
         in_processes(work, range(20), 2, ignore)
     assert (caught.value.cause, caught.value.place, caught.value.remedy) == ("item 0", "here", "none")
     assert {path.name for path in tmp_path.iterdir()} == {"0", "1"}
-    assert not children()
+    assert children() <= before
 
 
 class OddError(Exception):
@@ -83,16 +85,20 @@ def test_an_error_that_cannot_travel_is_told_in_words() -> None:
 
 
 def test_a_killed_process_is_told() -> None:
+    before = children()
+
     def work(_item: int, _tell: Tell) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     with pytest.raises(ExternalError, match="was killed"):
         in_processes(work, range(2), 2, ignore)
-    assert not children()
+    assert children() <= before
 
 
 @pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals need it")
 def test_f2_an_interrupt_ends_the_processes_and_lets_them_tidy_up(tmp_path: Path) -> None:
+    before = children()
+
     def work(item: int, tell: Tell) -> None:
         try:
             tell(item)
@@ -105,7 +111,7 @@ def test_f2_an_interrupt_ends_the_processes_and_lets_them_tidy_up(tmp_path: Path
 
     with pytest.raises(KeyboardInterrupt):
         in_processes(work, range(2), 2, interrupt)
-    assert not children()
+    assert children() <= before
     assert (tmp_path / "0").exists() or (tmp_path / "1").exists()
 
 
