@@ -99,9 +99,9 @@ def _it_ticket(plan: Plan, ticket: str, when: str) -> Text:
     again = [new for _, new in plan.needs.unsent]
     schemas = [change.schema for change in plan.published if change.start == "base"]
     names = [*added, *again]
+    what = f"Add {tables(added)} to" if added else f"Take {tables(unsent)} out of, and back into,"
     lines = [
-        f"Summary: {'Add' if added else 'Take out and add again'} {tables(added or unsent)}: publication "
-        f"{replication.publication} ({ticket})",
+        f"Summary: {what} publication {replication.publication} ({ticket})",
         "",
         f"Database {site.database} at {site.host or site.title}. Please run this as owner of the publication"
         f"{f' {when}' if when else ''}; we will call you each time.",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
+import click
 import jsonschema
 import pytest
 
 from consdb_actions.adapters.config_file import parse_config
+from consdb_actions.cli import cli
 from consdb_actions.errors import InputError
 from consdb_actions.migration.lint.names import Name
 from consdb_actions.process.runbook import make_runbook
@@ -222,6 +225,24 @@ def test_p4_the_new_schema_itself_is_opened_to_the_replica() -> None:
     first = replace(KINDS["a table"][0], start="base")
     assert sql(runbook(first), "publication").startswith("GRANT USAGE ON SCHEMA cdb_latiss TO replicauser;")
     assert "aaaa11111111" not in sql(runbook(first), "look")
+
+
+@pytest.mark.parametrize("kind", ["a table", "EFD, a rename"])
+def test_p4_our_own_commands_are_ones_that_there_are(kind: str) -> None:
+    lines = [block.text for _, step in runbook(KINDS[kind][0]).steps() for block in step.blocks]
+    ours = [line[line.index("consdb-actions ") :] for line in lines if "consdb-actions " in line]
+    names = set()
+    for text in ours:
+        _, *args = shlex.split(text.replace("\\\n", " "))
+        command: click.Command = cli
+        context = click.Context(cli)
+        while isinstance(command, click.Group):
+            found = command.get_command(context, args.pop(0))
+            assert found is not None, text
+            command = found
+        names.add(command.name)
+        command.make_context(command.name, args)
+    assert names == {"apply", "open"}
 
 
 def test_p4_the_way_back_has_an_order_of_its_own() -> None:
