@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
-from consdb_actions.adapters.github import GitHubError
+from consdb_actions import report
+from consdb_actions.adapters.github import GitHubError, client
+from consdb_actions.cli import main
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.publication.marker import COMMENT_MARKER, read_marker
 from consdb_actions.publication.plan import WITHDRAWN
@@ -66,6 +70,30 @@ def test_a_migration_is_proposed_as_a_draft_and_linked_both_ways(
     assert comment.body.startswith(COMMENT_MARKER)
     assert f"[{BRANCH}](https://github.com/{TARGET}/pull/1)" in comment.body
     assert "1 proven revision: latiss" in comment.body
+
+
+def test_what_is_printed_is_as_its_schemas_say(
+    world: World,
+    github_double: Double,
+    result: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    monkeypatch.setattr(client, "BETWEEN_WRITES", 0.0)
+    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
+    monkeypatch.setenv("GITHUB_API_URL", double.url)
+    schemas = Path(report.__file__).with_name("schemas")
+    publish = ["publish", "--generated-for", scene.head, "--result", str(result)]
+    for name, arguments in (("migration_source", ["source"]), ("publication", publish)):
+        assert main(["migrations", *arguments, "--pr", "1", "--format", "json"]) == 0
+        printed = json.loads(capsys.readouterr().out)
+        jsonschema.validate(printed, json.loads((schemas / f"{name}.schema.json").read_text()))
+    assert printed["pull_request"] == {
+        "number": 1,
+        "url": f"https://github.com/{TARGET}/pull/1",
+        "branch": BRANCH,
+    }
 
 
 def test_a_rerun_changes_nothing(world: World, github_double: Double, result: Path) -> None:
