@@ -66,6 +66,10 @@ def carry_out(
                     record(outcome)
                     if outcome.result == "interrupted":
                         say(outcome.problem)
+                    if outcome.done:
+                        names = ", ".join(one.change.section for one in outcome.done)
+                        back = "; ".join(outcome.way_back())
+                        say(f"Done before that, and left so: {names}. To go back: {back}")
                 raise
             if any(check.stops for check in results[index].verification):
                 rest = [replace(r, state="untouched") if r.state == "planned" else r for r in results]

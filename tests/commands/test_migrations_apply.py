@@ -333,6 +333,7 @@ def test_sections_that_are_done_stay_done(bench: MakeBench) -> None:
     report = checked(json.loads(report_path.read_text()))
     assert code == 1
     assert [s["state"] for s in report["sections"]] == ["applied", "failed"]
+    assert "left so: efd_latiss. To go back: alembic -n efd_latiss downgrade base" in made.err
     assert report["way_back"] == ["alembic -n efd_latiss downgrade base"]
     assert made.sql("SELECT version_num FROM efd.efd_latiss_version") == [("aaaa",)]
     assert made.revision == BEFORE
