@@ -60,9 +60,16 @@ def slow(session: nox.Session) -> None:
     """Pass the slow tests, and those of properties with many more examples."""
     install(session, "test")
     more = "hypothesis and not slow and not pairs and not e2e"
-    pytest(session, "-n", "auto", "-m", "slow and not alone")
+    pytest(session, "-n", "auto", "-m", "slow and not alone and not faults")
     pytest(session, "-m", "slow and alone")
     pytest(session, "-n", "auto", "-m", more, "--hypothesis-profile", "thorough")
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Fail every call to GitHub of every flow in every way, and run again."""
+    install(session, "test")
+    pytest(session, "-n", "auto", "-m", "faults")
 
 
 @nox.session
@@ -76,7 +83,7 @@ def pairs(session: nox.Session) -> None:
 def e2e(session: nox.Session) -> None:
     """Run the workflows for real, from a label to a pull request, and print what was tried."""
     install(session, "e2e")
-    pytest(session, "-m", "e2e", "tests/e2e")
+    pytest(session, "-n", "2", "--dist", "worksteal", "-m", "e2e", "tests/e2e")
 
 
 @nox.session

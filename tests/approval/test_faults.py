@@ -193,6 +193,7 @@ def test_f1_a_fault_while_finding_the_pull_requests(world: World, flow: str, kin
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_every_kind_of_fault_at_any_call_then_a_second_run(world: World, flow: str) -> None:
     assert tried(world, flow, every=True) > 600

@@ -122,6 +122,7 @@ def test_f1_a_fault_at_any_write_that_people_see_then_a_second_run(site: Site, t
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_every_kind_of_fault_at_any_call_then_a_second_run(site: Site, tmp_path: Path, flow: str) -> None:
     once = [Kind.SECONDARY, Kind.GARBLED]

@@ -232,6 +232,7 @@ def test_what_cannot_be_copied_is_a_clear_error(
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("kind", [Kind.INTERNAL, Kind.DONE_THEN_RESET, Kind.RESET, Kind.SECONDARY])
 @pytest.mark.parametrize("times", [1, 5])
 def test_f1_a_fault_at_any_call_then_a_second_run(stage: Stage, kind: Kind, times: int) -> None:

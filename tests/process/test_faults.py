@@ -141,12 +141,14 @@ def test_f1_a_fault_at_every_write_then_a_second_run(world: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_a_fault_at_every_call_then_a_second_run(world: World, flow: str) -> None:
     assert tried(world, flow, [Kind.SECONDARY], [Kind.INTERNAL, Kind.FORBIDDEN], AFTER) > 150
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_every_kind_of_fault_at_many_calls_then_a_second_run(world: World, flow: str) -> None:
     assert tried(world, flow, ONCE, LASTING, AFTER, each=5) > 150

@@ -112,6 +112,7 @@ def test_f1_a_write_whose_answer_is_lost(world: World, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_a_fault_at_any_call_then_a_second_run(world: World, tmp_path: Path, flow: str) -> None:
     kinds = [

@@ -110,6 +110,7 @@ def test_f1_a_fault_at_any_write_then_a_second_run(scene: ReleaseScene, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_every_kind_of_fault_at_any_call_then_a_second_run(
     scene: ReleaseScene, tmp_path: Path, flow: str
