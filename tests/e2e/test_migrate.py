@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +88,7 @@ class Change:
         return not self.target.pulls and not self.comments and len(self.target.store.refs("refs/heads/")) == 1
 
 
-def test_a_label_becomes_a_pull_request_and_a_comment(
-    workflows: Workflows, figure: Callable[[str, str], None]
-) -> None:
+def test_a_label_becomes_a_pull_request_and_a_comment(workflows: Workflows) -> None:
     change = Change(workflows)
     run = change.label()
     assert run.ok, run.log
@@ -110,7 +107,7 @@ def test_a_label_becomes_a_pull_request_and_a_comment(
     assert [line for line in run.checkouts if line.startswith("token")] == [
         f"token for {TARGET} contents=write"
     ]
-    figure("from the label to the pull request, three sections", f"{run.seconds:.1f} s")
+    workflows.figure("from the label to the pull request, three sections", f"{run.seconds:.1f} s")
     workflows.row("label: pull request and comment")
 
 
@@ -234,19 +231,22 @@ def test_a_schema_file_that_cannot_be_read(workflows: Workflows) -> None:
     workflows.row("a schema file that is no YAML", "wrong input")
 
 
-def test_a_question_is_asked_in_the_comment(workflows: Workflows) -> None:
+def test_a_question_is_asked_and_answered_in_the_pull_request(workflows: Workflows) -> None:
     change = Change(workflows, ONE)
-    text = (ROOT / "examples/schemas/before" / ONE).read_text()
-    name = "exp_time" if "exp_time" in text else text.partition("  - name: ")[2].partition("\n")[0]
-    workflows.world.commit(
-        change.schemas, "tickets/DM-1", {f"{FOLDER}/{ONE}": text.replace(name, f"{name}_of_it")}
-    )
+    text = (ROOT / "examples/schemas/before" / ONE).read_text(encoding="utf-8")
+    files = {f"{FOLDER}/{ONE}": text.replace("exp_time", "exposure_time")}
+    workflows.world.commit(change.schemas, "tickets/DM-1", files)
     run = change.label()
-    if run.ok:
-        assert len(change.target.pulls) == 1
-    else:
-        assert "a question is open" in change.comments[0]
-        assert not change.target.pulls
+    assert not run.ok
+    assert "a question is open" in change.comments[0]
+    assert "--rename exposure.exp_time=exposure_time" in change.comments[0]
+    assert not change.target.pulls
+    change.pull.body = "New names.\n\nconsdb: rename exposure.exp_time=exposure_time\n"
+    run = change.event("edited")
+    assert run.ok, run.log
+    assert 'new_column_name="exposure_time"' in (change.target.pulls[1].body or "")
+    assert "a question is open" not in change.comments[0]
+    workflows.row("a question, and its answer in the text", "a rename that nothing says")
 
 
 def test_no_permission_in_the_target(workflows: Workflows) -> None:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,8 @@ __all__ = [
     "APP_TOKEN",
     "OWN",
     "ROOT",
-    "TABLE",
     "TOKEN",
     "Kit",
-    "Row",
     "Run",
     "Workflows",
     "pins",
@@ -42,20 +40,6 @@ CODE = ("consdb_actions", "actions", ".github")
 FILES = ("action.yml", "requirements.lock", "pyproject.toml", "README.md", "LICENSE")
 LIMIT = 120
 """Seconds after which a run is given up."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table at the end."""
-
-    scenario: str
-    events: str
-    calls: int
-    faults: str
-    seconds: float
-
-
-TABLE: list[Row] = []
 
 
 @dataclass(frozen=True)
@@ -145,7 +129,10 @@ class Workflows:
         GitHub.
     """
 
-    def __init__(self, kit: Kit, folder: Path, world: World, double: GitHubDouble) -> None:
+    def __init__(
+        self, kit: Kit, folder: Path, world: World, double: GitHubDouble, tell: Callable[[str, object], None]
+    ) -> None:
+        self._tell = tell
         self._kit = kit
         self._folder = folder
         self.world = world
@@ -215,9 +202,14 @@ class Workflows:
         return run
 
     def row(self, scenario: str, faults: str = "") -> None:
-        """Add a line to the table about everything that was run here."""
+        """Add a line to the table at the end, about everything that was run here."""
         seconds = sum(run.seconds for run in self.runs)
-        TABLE.append(Row(scenario, ", ".join(self.events), len(self.double.log), faults, seconds))
+        events = ", ".join(self.events)
+        self._tell("row", [scenario, events, str(len(self.double.log)), faults or "-", f"{seconds:.1f}"])
+
+    def figure(self, name: str, value: str) -> None:
+        """Add a figure to what is told at the end."""
+        self._tell("figure", [name, value])
 
     def _caller(self, caller: str, repository: str) -> Path:
         """Lay out the repository in which a caller stands."""
