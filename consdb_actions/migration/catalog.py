@@ -22,7 +22,10 @@ __all__ = [
     "Snapshot",
     "canonical",
     "compare",
+    "fact",
 ]
+
+_SHOWN = 120
 
 
 @dataclass(frozen=True, order=True)
@@ -137,6 +140,21 @@ class Difference:
         if self.right is None:
             return f"{name}: missing on the right; left has {self.left!r}"
         return f"{name}: {self.left!r} against {self.right!r}"
+
+
+def fact(words: str, value: object) -> str:
+    """Return one side of a difference for a reader, after these words.
+
+    A grant is there or is not, and its path says it all: then there are no words either.
+    """
+    if value is True and words:
+        return ""
+    if isinstance(value, tuple):  # a constraint: its kind, its definition, its comment
+        value = value[1]
+    if isinstance(value, Sequence):
+        value = value.type
+    text = value if isinstance(value, str) else repr(value)
+    return words + (text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def canonical(relation: Relation) -> Relation:

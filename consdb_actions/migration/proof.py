@@ -5,10 +5,10 @@ Nothing here looks at operations or at SQLAlchemy: the judge is not the generato
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from consdb_actions.migration.catalog import Column, Difference, Grant, Relation, Snapshot, compare
+from consdb_actions.migration.catalog import Column, Difference, Grant, Relation, Snapshot, compare, fact
 from consdb_actions.migration.outcome import Check
 
 __all__ = ["Expectation", "check_downgrade", "check_upgrade", "expected_after", "same_columns"]
@@ -153,7 +153,7 @@ def check_upgrade(before: Snapshot, described: Snapshot, after: Snapshot, told: 
         not differences,
         "the catalog after the upgrade is the one that the schema file describes, "
         "with the views and grants that there were",
-        _shown(differences),
+        _shown(map(_against_expected, differences)),
     )
 
 
@@ -161,11 +161,32 @@ def check_downgrade(before: Snapshot, restored: Snapshot) -> Check:
     """Compare the state after upgrade and downgrade with the one before."""
     differences = compare(before, restored)
     return Check(
-        "downgrade", not differences, "the downgrade restores the catalog exactly", _shown(differences)
+        "downgrade",
+        not differences,
+        "the downgrade restores the catalog exactly",
+        _shown(map(_against_before, differences)),
     )
 
 
-def _shown(differences: Sequence[Difference]) -> tuple[str, ...]:
-    shown = tuple(str(d) for d in differences[:_MOST])
-    more = len(differences) - len(shown)
-    return (*shown, f"and {more} more") if more else shown
+def _against_expected(difference: Difference) -> str:
+    where, found, wanted = ".".join(difference.path), difference.left, difference.right
+    if found is None:
+        return f"{where}: missing{fact('; expected is ', wanted)}"
+    if wanted is None:
+        return f"{where}: not expected{fact(': ', found)}"
+    return f"{where}: {fact('', found)}, expected is {fact('', wanted)}"
+
+
+def _against_before(difference: Difference) -> str:
+    where, before, now = ".".join(difference.path), difference.left, difference.right
+    if before is None:
+        return f"{where}: was not there before{fact(': ', now)}"
+    if now is None:
+        return f"{where}: does not come back{fact(': ', before)}"
+    return f"{where}: {fact('', before)} before, {fact('', now)} now"
+
+
+def _shown(differences: Iterable[str]) -> tuple[str, ...]:
+    told = list(differences)
+    more = len(told) - _MOST
+    return (*told[:_MOST], f"and {more} more") if more > 0 else tuple(told)

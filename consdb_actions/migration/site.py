@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from consdb_actions.errors import InputError
-from consdb_actions.migration.catalog import Difference, Sequence
+from consdb_actions.migration.catalog import Difference, fact
 from consdb_actions.migration.outcome import Check
 
 __all__ = ["Standing", "Use", "check_drift", "check_site", "drifted_paths", "use_of"]
 
 _MOST = 20
-_SHOWN = 100
 
 Use = Literal["copy", "server", "done"]
 """To copy it with its rows; to use its server only, because it holds nothing; or nothing is left to check."""
@@ -154,23 +153,25 @@ def drifted_paths(
     return frozenset(out)
 
 
-def check_site(differences: Many[Difference], drifted: Collection[tuple[str, ...]]) -> Check:
+def check_site(differences: Many[Difference] | None, drifted: Collection[tuple[str, ...]]) -> Check:
     """Compare what the upgrade leaves in the copy with what it leaves where the history made the database.
 
     Parameters
     ----------
     differences
-        Between the two; ``left`` is where the history made it.
+        Between the two; ``left`` is where the history made it. None when it does not run there.
     drifted
         Where the two differed before.
     """
+    if differences is None:
+        return Check("database upgrade", None, "the upgrade runs on the copy of the database, if only there")
     new = [d for d in differences if not any(d.path[: len(p)] == p for p in drifted)]
     shown = [_told(d) for d in new[:_MOST]]
     more = [f"and {len(new) - _MOST} more"] if len(new) > _MOST else []
     return Check(
         "database upgrade",
         not new,
-        "the upgrade makes of the copy of the database what the schema file describes",
+        "the upgrade leaves in the copy of the database what it leaves where the history made it",
         (*shown, *more),
     )
 
@@ -178,24 +179,10 @@ def check_site(differences: Many[Difference], drifted: Collection[tuple[str, ...
 def _told(difference: Difference) -> str:
     where, left, right = ".".join(difference.path), difference.left, difference.right
     if left is None:
-        return f"{where}: only in the database{_with(': ', right)}"
+        return f"{where}: only in the database{fact(': ', right)}"
     if right is None:
-        return f"{where}: not in the database{_with('; by its history ', left)}"
-    return f"{where}: {_value(right)} in the database, {_value(left)} by its history"
-
-
-def _with(words: str, value: object) -> str:
-    # A grant is there or is not, and its path says it all.
-    return "" if value is True else words + _value(value)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, tuple):  # a constraint: its kind, its definition, its comment
-        value = value[1]
-    if isinstance(value, Sequence):
-        value = value.type
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        return f"{where}: not in the database{fact('; by its history ', left)}"
+    return f"{where}: {fact('', right)} in the database, {fact('', left)} by its history"
 
 
 def _count(number: int) -> str:

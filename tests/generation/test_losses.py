@@ -120,6 +120,19 @@ def test_what_the_upgrade_put_in_place_of_null_is_null_again(bench: Workbench) -
         assert stage.rows("SELECT x FROM kept ORDER BY id") == [(None,), (3,)]
 
 
+def test_what_reads_as_a_value_is_not_taken_for_null(bench: Workbench) -> None:
+    bench.generate(schema(plain("kept", column("x", "short"), column("y", "short"))), prove=False)
+    after = schema(
+        plain(
+            "kept",
+            column("x", "boolean", nullable=False, value=True),
+            column("y", "text", nullable=False, value="7"),
+        )
+    )
+    outcome = proven(bench.generate(after, keep=False))
+    assert "nullif" not in outcome.source
+
+
 def test_a_stand_in_of_the_downgrade_is_a_loss(bench: Workbench) -> None:
     bench.generate(schema(plain("kept", column("x", "int", nullable=False), column("y", "int"))), prove=False)
     outcome = proven(bench.generate(schema(plain("kept", column("y", "int"))), "kept.x="))

@@ -139,7 +139,7 @@ def _there_and_back(
     with engine.connect() as connection:
         now = read_snapshot(connection, schema)
         arrived, hashed = rows.after(connection, now), rows.changed(connection, after=True)
-    yield check_site(compare(upgraded, now) if upgraded is not None else [], drifted)
+    yield check_site(compare(upgraded, now) if upgraded is not None else None, drifted)
     yield _joined("database rows", check_rows(candidate, rows.start, arrived), hashed)
     try:
         with engine.begin() as connection:

@@ -66,7 +66,7 @@ def retype(plan: Plan, facts: Facts) -> Plan:
             if not old.nullable and not new.nullable:
                 # The rule of NOT NULL columns finds the second, and values for the rows in between.
                 out += [_nullable(op, old.type, True), _nullable(op, new.type, False)]
-        elif expression and new.nullable and (given := _unreadable(facts, where, target)) is not None:
+        elif expression and new.nullable and (given := _unreadable(facts, where, source, target)):
             # What the upgrade put in place of NULL becomes NULL again.
             name = quote(op.column_name)
             expression = expression.replace(name, f"nullif({name}, {_unformatted(given)})", 1)
@@ -98,10 +98,10 @@ def _unformatted(text: str) -> str:
     return quoted if "%" not in text else f"E{quoted.removeprefix('E')}".replace("%", r"\x25")
 
 
-def _unreadable(facts: Facts, where: tuple[str, str], target: str) -> str | None:
-    """Return the constant that an upgrade filled a column with, if it does not read as the type before."""
+def _unreadable(facts: Facts, where: tuple[str, str], source: str, target: str) -> str | None:
+    """Return the text that an upgrade filled a column with, if it does not read as the type before."""
     given = facts.given.get(where)
-    if given is None:
+    if given is None or source not in _TEXT:
         return None
     try:
         if target in _NUMBERS:
