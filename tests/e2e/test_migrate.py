@@ -244,7 +244,10 @@ def test_a_question_is_asked_and_answered_in_the_pull_request(workflows: Workflo
     change.pull.body = "New names.\n\nconsdb: rename exposure.exp_time=exposure_time\n"
     run = change.event("edited")
     assert run.ok, run.log
-    assert 'new_column_name="exposure_time"' in (change.target.pulls[1].body or "")
+    (path,) = change.proposed()
+    script = change.target.store.git("show", f"tickets/DM-1-migrate:{path}").decode()
+    assert "drop_column" not in script
+    assert "exposure_time" in script
     assert "a question is open" not in change.comments[0]
     workflows.row("a question, and its answer in the text", "a rename that nothing says")
 
