@@ -77,7 +77,12 @@ def made_up(connection: sa.Connection, candidate: Candidate, *, nulls: bool = Tr
     rows = read_rows(connection, before, seeded.seeded)
     emptied = sorted(before.tables.keys() - seeded.seeded.keys() - seeded.unseeded.keys())
     remarks = [f"no rows in {table}: {why}" for table, why in sorted(seeded.unseeded.items())]
-    remarks += [f"no rows in {table}: the upgrade runs only where it is empty" for table in emptied]
+    remarks += [
+        f"no rows in {table}: the upgrade runs only where it is empty"
+        if table in candidate.empty
+        else f"no rows in {table}: it refers to a table that must be empty"
+        for table in emptied
+    ]
     tables = f"{len(rows)} table{'s' if len(rows) != 1 else ''}"
     words = f"{sum(seeded.seeded.values())} rows in {tables}"
     return _start(candidate, rows, filled, loose, words, remarks)
