@@ -61,7 +61,7 @@ def test_a_migration_is_proposed_as_a_draft_and_linked_both_ways(
     assert scene.proposed() == [PATH]
     assert scene.text(PATH) == generated().source
     assert pull.body is not None
-    assert "lsst/sdm\\_schemas#1" in pull.body
+    assert "[lsst/sdm\\_schemas#1](https://github.com/lsst/sdm_schemas/pull/1)" in pull.body
     assert "The upgraded catalog equals that of the YAML" in pull.body
     marker = read_marker(pull.body)
     assert marker is not None
