@@ -39,11 +39,9 @@ def render_pull(
         What people edited and what stays.
     """
     where = escape(source.repository)
-    what = (
-        f"{where}#{source.pull.number}"
-        if source.pull is not None
-        else f"{where}, branch {code(source.branch)}"
-    )
+    what = f"{escape(source.repository)}, branch {code(source.branch)}"
+    if source.pull is not None:
+        what = f"[{escape(source.repository)}#{source.pull.number}]({source.pull.url})"
     head = [
         str(marker),
         f"The migration of {what} at {code(marker.sha[:12])}, for {escape(ticket)}. It is made anew when "
