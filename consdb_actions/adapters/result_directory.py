@@ -24,6 +24,8 @@ LOG_SHOWN = 8_000
 """Bytes of its end that are read."""
 MAX_PARTS = 64
 """Jobs whose results are joined; ConsDB has 11 sections."""
+MAX_WHOLE = 60_000_000
+"""Bytes of everything together."""
 
 _REMEDY = "Nothing was published. Look at the job that made the artifact, and run it again."
 
@@ -77,14 +79,21 @@ def read_result(folder: Path) -> Result:
     if len(parts) > MAX_PARTS:
         raise CheckFailed(f"the result has {len(parts)} parts", place=str(folder), remedy=_REMEDY)
     result = Result()
+    size = 0
     for part in parts:
-        _read_part(part, result)
+        size += _read_part(part, result)
+        if size > MAX_WHOLE:
+            raise CheckFailed(
+                f"the result has more than {MAX_WHOLE:,} bytes", place=str(folder), remedy=_REMEDY
+            )
     return result
 
 
-def _read_part(part: Path, result: Result) -> None:
+def _read_part(part: Path, result: Result) -> int:
+    """Read one part, and return its size in bytes."""
     files: dict[str, bytes] = {}
     _walk(part, "", files)
+    size = sum(map(len, files.values()))
     report = files.pop(REPORT, None)
     log = files.pop(LOG, b"")
     if report is not None:
@@ -97,6 +106,7 @@ def _read_part(part: Path, result: Result) -> None:
                 "two parts of the result hold this file", place=repr(path[:200])[1:-1], remedy=_REMEDY
             )
         result.files[path] = data
+    return size
 
 
 def _walk(folder: Path, prefix: str, files: dict[str, bytes]) -> None:

@@ -38,7 +38,6 @@ def render_pull(
     kept
         What people edited and what stays.
     """
-    where = escape(source.repository)
     what = f"{escape(source.repository)}, branch {code(source.branch)}"
     if source.pull is not None:
         what = f"[{escape(source.repository)}#{source.pull.number}]({source.pull.url})"

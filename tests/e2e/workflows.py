@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,6 @@ class Run:
     log: str
     checkouts: list[str]
     seconds: float
-    outputs: dict[str, str] = field(default_factory=dict)
 
 
 class Workflows:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from consdb_actions.adapters import result_directory
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.migration.outcome import Check, RunOutcome, SectionOutcome
@@ -236,6 +237,15 @@ def test_s3_a_folder_of_another_kind_is_refused(tmp_path: Path, spoil: Callable[
     spoil(folder)
     with pytest.raises(CheckFailed):
         read_result(folder)
+
+
+def test_s3_everything_together_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(result_directory, "MAX_WHOLE", 3_000)
+    one = write_result(tmp_path / "r" / "one", outcome_of(generated()))
+    assert read_result(one).files
+    write_result(tmp_path / "r" / "two", outcome_of(generated("lsstcam", "cdb_lsstcam", revision="b" * 12)))
+    with pytest.raises(CheckFailed, match="more than 3,000 bytes"):
+        read_result(tmp_path / "r")
 
 
 def test_s3_a_part_that_is_a_link_is_refused(tmp_path: Path) -> None:
