@@ -81,6 +81,8 @@ def test_the_matrix_holds_the_pythons_of_the_project(workflow: dict[str, Any]) -
 def test_sessions_that_ci_runs_exist(workflow: dict[str, Any]) -> None:
     noxfile = (ROOT / "noxfile.py").read_text(encoding="utf-8")
     sessions = set(re.findall(r"^def (\w+)\(session", noxfile, re.MULTILINE))
-    commands = re.findall(r"--session \"?([a-z0-9]+)", TEXT + (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+    commands = re.findall(
+        r"--session \"?([a-z0-9]+)", TEXT + (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    )
     assert commands
     assert {*commands, *workflow["jobs"]["check"]["strategy"]["matrix"]["session"]} <= sessions

@@ -29,7 +29,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.process.codec import facts_to_json
 from consdb_actions.process.facts import Facts
 from consdb_actions.process.plan import Plan, Wishes, make_plan, wishes_of
-from consdb_actions.process.policy import policy_from_mapping
+from consdb_actions.process.policy_reading import policy_from_mapping
 from consdb_actions.process.states import Progress, progress_of
 from consdb_actions.process.summary import readiness
 from consdb_actions.report.process import render_json, render_text

@@ -261,15 +261,15 @@ class Bench:
 
     def generate(self, tree: Path, after: Path, before: Path | None) -> list[str | Path]:
         """Return the command that generates and proves, and writes nothing."""
-        command = ["migrations", "generate", "--consdb", tree, "--sdm-schemas", after]
-        base = ["--sdm-schemas-base", before] if before else []
+        command: list[str | Path] = ["migrations", "generate", "--consdb", tree, "--sdm-schemas", after]
+        base: list[str | Path] = ["--sdm-schemas-base", before] if before else []
         options = ["--message", inputs.MESSAGE, "--on-question", "drop-add", "--dry-run"]
         return ours(*command, *base, *options)
 
     def peer(self, schemas: Path, sections: Sequence[str], tree: Path | None = None) -> Command:
         """Return the stock way; it writes into a tree of its own."""
         copy = shutil.copytree(tree or self.tree, self._next(), symlinks=True)
-        where = ["--tools", self.tools, "--tree", copy, "--schemas", schemas]
+        where: list[str | Path] = ["--tools", self.tools, "--tree", copy, "--schemas", schemas]
         return [sys.executable, HERE / "peer.py", *where, *sections]
 
     def floor(self, *sql: Path) -> Command:

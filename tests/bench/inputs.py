@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ Data = dict[str, Any]
 
 
 def write_schemas(
-    target: Path, change: Callable[[Data], None], source: Path | None = None, only: Container[str] = ()
+    target: Path, change: Callable[[Data], None], source: Path | None = None, only: Collection[str] = ()
 ) -> Path:
     """Write the example schemas, or those of another folder that are named, each changed."""
     target.mkdir(parents=True)

@@ -35,7 +35,16 @@ class Stock:
 
     def psql(self, database: str, sql: str) -> None:
         """Run SQL by psql."""
-        command = [self.tools / "psql", "-qX", "-v", "ON_ERROR_STOP=1", "-h", self.socket, "-U", "postgres"]
+        command: list[str | Path] = [
+            self.tools / "psql",
+            "-qX",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            self.socket,
+            "-U",
+            "postgres",
+        ]
         subprocess.run(
             [*command, database], input=sql.encode(), stdout=subprocess.DEVNULL, check=True, **self.user
         )
@@ -78,7 +87,7 @@ def stock_server(tools: Path, base: str | None = None) -> Iterator[Stock]:
         stderr=subprocess.DEVNULL,
         **user,
     )
-    ready = [tools / "pg_isready", "-q", "-h", directory]
+    ready: list[str | Path] = [tools / "pg_isready", "-q", "-h", directory]
     try:
         while subprocess.run(ready, check=False, **user).returncode:
             if server.poll() is not None:

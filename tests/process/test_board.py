@@ -13,7 +13,7 @@ from consdb_actions.deploy.policy import DeployPolicy
 from consdb_actions.process.board import Board, Environments, Releases, make_board
 from consdb_actions.process.board_sources import drift_of_facts, releases_of_facts
 from consdb_actions.process.facts import Facts, Source, Trouble
-from consdb_actions.process.policy import policy_from_mapping
+from consdb_actions.process.policy_reading import policy_from_mapping
 from consdb_actions.process.states import Standing, progress_of
 from consdb_actions.report.process_comment import render_comment
 from tests.support.board_scene import NOW, REPOSITORY, board, environments, facts, renamed

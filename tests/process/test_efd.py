@@ -105,6 +105,7 @@ def test_a_changed_schema_becomes_a_pull_request_once(stage: Stage) -> None:
     assert stage.way.repo.tip("tickets/DM-7-efd") == head
 
 
+@pytest.mark.slow
 def test_the_copy_follows_the_branch_and_then_the_default_branch(stage: Stage) -> None:
     pull = stage.change()
     stage.sync("--consdb-pr", "1")
@@ -121,6 +122,7 @@ def test_the_copy_follows_the_branch_and_then_the_default_branch(stage: Stage) -
     assert "nothing differs" in out
 
 
+@pytest.mark.slow
 def test_on_a_branch_only_the_files_that_it_changes_are_copied(stage: Stage) -> None:
     stage.change()
     newer = {f"{FOLDER}/efd_other.yaml": efd(name="efd_other")}
@@ -133,6 +135,7 @@ def test_on_a_branch_only_the_files_that_it_changes_are_copied(stage: Stage) -> 
     assert "new       efd_other.yaml" in out
 
 
+@pytest.mark.slow
 def test_nothing_is_ever_removed(stage: Stage) -> None:
     stage.way.world.commit(
         stage.way.repo, "main", {f"{TARGET}/efd_old.yaml": efd(name="efd_old")}, author="maintainer"
@@ -158,6 +161,7 @@ def test_a_persons_edit_of_the_copy_stops_the_run_and_is_kept(stage: Stage) -> N
     assert stage.file(f"{TARGET}/efd_latiss.yaml") == edited
 
 
+@pytest.mark.slow
 def test_a_news_fragment_beside_the_copy_stays(stage: Stage) -> None:
     pull = stage.change()
     stage.sync("--consdb-pr", "1")

@@ -61,6 +61,7 @@ def test_p1_a_change_goes_all_its_way(make_way: MakeWay) -> None:
     assert [item.text for item in last.progress.state("deploy").evidence] == ["phalanx#1", "phalanx#2"]
 
 
+@pytest.mark.slow
 def test_p1_a_merged_change_is_seen_as_it_was_and_its_approvals_still_count(make_way: MakeWay) -> None:
     way, double = make_way()
     way.finish("merge")
@@ -88,7 +89,10 @@ def test_an_early_change_costs_few_calls(make_way: MakeWay) -> None:
     assert len(double.log) <= 45
 
 
-@pytest.mark.parametrize("at_call", ["/statuses/", "/reactions", "/comments"])
+@pytest.mark.parametrize(
+    "at_call",
+    ["/statuses/", *(pytest.param(name, marks=pytest.mark.slow) for name in ("/reactions", "/comments"))],
+)
 def test_f1_two_runs_at_once_end_in_the_same_state(world: World, at_call: str) -> None:
     way = Way(world)
     way.generate()
@@ -115,6 +119,7 @@ def test_f1_two_runs_at_once_end_in_the_same_state(world: World, at_call: str) -
     assert [content for _, content in once["reactions"]] == ["+1", "confused"]
 
 
+@pytest.mark.slow
 def test_p2_of_several_comments_of_ours_the_oldest_stays_and_others_are_left_alone(
     make_way: MakeWay,
 ) -> None:
@@ -147,6 +152,7 @@ def test_p1_a_push_after_an_attestation_makes_it_stale(make_way: MakeWay) -> Non
     assert way.sync(double).progress.state("bts").by == "cleo"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "standing"), [(CONSDB, "generate"), (PHALANX, "tap")])
 def test_p1_a_repository_that_may_not_be_read_is_unknown_and_the_rest_is_shown(
     make_way: MakeWay, name: str, standing: str
@@ -168,6 +174,7 @@ def test_a_change_of_no_schema_gets_a_status_and_no_comment(make_way: MakeWay) -
     assert way.repo.comments == []
 
 
+@pytest.mark.slow
 def test_reactions_are_replaced_when_somebody_joins_the_roster(make_way: MakeWay) -> None:
     way, double = make_way()
     way.finish("approve")

@@ -20,7 +20,8 @@ from consdb_actions.process.facts import (
     SchemaChange,
     Setting,
 )
-from consdb_actions.process.policy import ProcessPolicy, policy_from_mapping
+from consdb_actions.process.policy import ProcessPolicy
+from consdb_actions.process.policy_reading import policy_from_mapping
 
 __all__ = [
     "BOT",
