@@ -16,7 +16,16 @@ from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.rows import Rows, TableRows
 from consdb_actions.migration.seed import Demands, Seeding, plan_rows
 
-__all__ = ["SeedResult", "count_rows", "hash_columns", "insert_rows", "printed", "read_rows", "seed"]
+__all__ = [
+    "SeedResult",
+    "count_rows",
+    "hash_columns",
+    "insert_rows",
+    "printed",
+    "read_rows",
+    "remove_rows",
+    "seed",
+]
 
 # Texts that do not depend on where the server was started, and that read back as the same value.
 _SETTINGS = {
@@ -206,6 +215,15 @@ def hash_columns(
         cursor.execute(SQL("SELECT {} FROM {}").format(SQL(", ").join(parts), Identifier(schema, table)))
         row = cursor.fetchone()
     return dict(zip(columns, row or (), strict=True))
+
+
+def remove_rows(connection: sa.Connection, snapshot: Snapshot) -> None:
+    """Empty all tables of a schema, in the connection's transaction."""
+    names = [n for n, table in snapshot.tables.items() if table.kind == "table"]
+    if names:
+        tables = SQL(", ").join(Identifier(snapshot.schema, n) for n in names)
+        with _stable(connection) as cursor:
+            cursor.execute(SQL("TRUNCATE {} CASCADE").format(tables))
 
 
 def printed(connection: sa.Connection, text: str, type_: str) -> str | None:

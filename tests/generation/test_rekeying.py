@@ -114,6 +114,26 @@ def plain(*columns: Data) -> Data:
     return schema(table("plain", [*whole("id"), *columns], key=["id"]))
 
 
+def test_a_fill_over_a_column_that_goes_away_need_not_run_twice(bench: Workbench) -> None:
+    by_number = [link("fk_child", ["number"], "exposure", ["number"])]
+    by_day = [link("fk_child_day", ["day_obs"], "exposure", ["day_obs"])]
+
+    def family(*columns: Data, keys: list[Data]) -> Data:
+        uniques = [{"name": f"un_{c}", "@type": "Unique", "columns": [c]} for c in ("number", "day_obs")]
+        numbers = whole("number", "day_obs")
+        exposure = table(
+            "exposure", [*whole("exposure_id"), *numbers], key=["exposure_id"], constraints=uniques
+        )
+        return schema(
+            exposure, table("child", [*whole("child_id"), *columns], key=["child_id"], constraints=keys)
+        )
+
+    bench.generate(family(column("number", "int"), keys=by_number), prove=False)
+    after = family(*whole("day_obs"), keys=by_day)
+    outcome = proven(bench.generate(after, "child.number="))
+    assert [c.name for c in outcome.checks][-1] == "operator"
+
+
 def test_not_null_asks_what_the_rows_should_hold(bench: Workbench) -> None:
     bench.generate(plain(column("old", "string")), prove=False)
     after = plain(column("old", "string", nullable=False), column("new", "int", nullable=False))

@@ -59,6 +59,11 @@ class Candidate:
         return {(table, old): new for table, old, new in self.answers.columns}
 
     @property
+    def loses(self) -> bool:
+        """Whether rows may lack something once both directions have run: it need not work on them again."""
+        return bool(self.lost or self.answers.copies)
+
+    @property
     def tightened(self) -> frozenset[tuple[str, str]]:
         """Columns that may hold NULL before and not after, in the names after renames."""
         out = set()

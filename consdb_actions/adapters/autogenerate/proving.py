@@ -15,7 +15,7 @@ from consdb_actions.adapters.autogenerate.running import database_words, run, ru
 from consdb_actions.adapters.autogenerate.starting_rows import Start, made_up
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.rows import read_rows
+from consdb_actions.adapters.rows import read_rows, remove_rows
 from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.outcome import Check
 from consdb_actions.migration.proof import check_downgrade, check_upgrade
@@ -39,8 +39,8 @@ def prove(
 ) -> Proof:
     """Run a revision up and down, twice, and compare what it leaves with what it must.
 
-    The second time is the operator's own command, on the same rows: it runs only where the first time left
-    everything as it was.
+    The second time is the operator's own command. It runs where the first time left everything as it was:
+    on the same rows, or without any where the upgrade drops values that its fills would need again.
 
     Parameters
     ----------
@@ -58,6 +58,9 @@ def prove(
         with engine.begin() as connection:
             start = made_up(connection, candidate, nulls=not refused)
         proof = _there_and_back(engine, candidate, start, find_again)
+        if candidate.loses:
+            with engine.begin() as connection:
+                remove_rows(connection, candidate.before)
     checks = list(proof.checks)
     if operator and all(check.holds for check in checks):
         checks.append(run_as_operator(server, candidate))
