@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -278,6 +279,20 @@ def test_a_caller_gives_what_the_workflow_takes_and_all_that_it_asks(path: Path)
 def test_all_callers_use_one_commit() -> None:
     used = {job["uses"].partition("@")[2] for path in CALLERS for job in load(path)["jobs"].values()}
     assert len(used) == 1
+
+
+@pytest.mark.parametrize("path", CALLERS, ids=short)
+def test_the_commit_that_a_caller_names_takes_what_it_gives(path: Path) -> None:
+    (job,) = load(path)["jobs"].values()
+    file, _, commit = job["uses"].removeprefix("lsst-dm/consdb-actions/").partition("@")
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), "show", f"{commit}:{file}"], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip("this is no clone that has the commit")
+    call = yaml.safe_load(done.stdout)[True]["workflow_call"]
+    assert set(job.get("with", {})) <= set(call["inputs"])
+    assert set(job["secrets"]) <= set(call["secrets"])
 
 
 # What is installed
