@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-
 from consdb_actions.approval.facts import Account
 from consdb_actions.process.facts import Comment, Facts, Source
+from consdb_actions.process.heard import Attestation, Heard, Listening, Outcome
 from consdb_actions.process.language import Command, Mistake, Verb, commands_in
 from consdb_actions.process.memory import (
     Binding,
@@ -20,86 +17,11 @@ from consdb_actions.process.memory import (
 from consdb_actions.process.roster import attesters, holders
 from consdb_actions.process.steps import BY_ID, CONTRIBUTOR
 
-__all__ = ["Attestation", "Heard", "Listening", "Outcome", "listen", "present_binding"]
+__all__ = ["listen", "present_binding"]
 
 
 _TOO_LATE = (("!", ""),)
 """Remembered of a comment that had been edited before it was read."""
-
-
-class Outcome(StrEnum):
-    """What became of a command."""
-
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """One command of one comment.
-
-    Attributes
-    ----------
-    comment
-        The comment.
-    actor
-        Who wrote it.
-    said
-        The command, or the mistake.
-    outcome
-        What became of it.
-    answer
-        Why it was rejected, or what else is to be said about it; may be empty.
-    binding
-        What it is about; None where that does not matter.
-    """
-
-    comment: Comment
-    actor: Account
-    said: Command | Mistake
-    outcome: Outcome
-    answer: str = ""
-    binding: Binding | None = None
-
-    @property
-    def step(self) -> str:
-        """The step that it is about; empty for none."""
-        return self.said.step if isinstance(self.said, Command) else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Attestation:
-    """Somebody says that a step is done: who, when, at which commit."""
-
-    step: str
-    by: str
-    at: datetime
-    note: str
-    url: str
-    binding: Binding
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """All that was said.
-
-    Attributes
-    ----------
-    heard
-        Every command, oldest first.
-    attestations
-        Those that stand, by step, oldest first: accepted, and not undone.
-    undone
-        The last word on a step, where that is ``undo``.
-    memos
-        What is to be remembered of the comments that were read, as far as there is room for it.
-    """
-
-    heard: tuple[Heard, ...]
-    attestations: dict[str, tuple[Attestation, ...]]
-    undone: dict[str, Heard]
-    memos: tuple[Memo, ...]
 
 
 def present_binding(facts: Facts) -> Binding:
@@ -128,7 +50,11 @@ def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
     memos: list[Memo] = []
     attestations: dict[str, list[Attestation]] = {}
     undone: dict[str, Heard] = {}
+    gone = _gone(facts, memory)
     for comment in sorted(facts.comments, key=lambda item: (item.created_at, item.id)):
+        for old in [memo for memo in gone if memo.comment < comment.id]:
+            memos.append(_undo_anyway(old, attestations))
+            gone.remove(old)
         if comment.author is None or comment.author.bot or facts.identity.same_as(comment.author):
             continue
         memo = memory.get(comment.id)
@@ -143,12 +69,34 @@ def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
         # What cannot be bound yet is not remembered either: the next run reads it for the first time again.
         if found and (memo is not None or not _unreadable(facts)):
             memos.append(_memo(comment, binding, found, memo))
+    memos += [_undo_anyway(old, attestations) for old in gone]
     return Listening(
         tuple(heard),
         {step: tuple(items) for step, items in attestations.items() if items},
         undone,
         kept(memos),
     )
+
+
+def _gone(facts: Facts, memory: dict[int, Memo]) -> list[Memo]:
+    """List what is remembered of comments that took a step back and are removed by now, oldest first.
+
+    Whoever may write here can remove a comment; a step must not come to be done again by that.
+    """
+    there = {comment.id for comment in facts.comments}
+    return [
+        memo
+        for number, memo in sorted(memory.items())
+        if number not in there and memo.reaction == "+1" and any(verb == "undo" for verb, _ in memo.said)
+    ]
+
+
+def _undo_anyway(memo: Memo, attestations: dict[str, list[Attestation]]) -> Memo:
+    """Let what a comment took back stay taken back."""
+    for verb, step in memo.said:
+        if verb == "undo":
+            attestations.get(step, []).clear()
+    return memo
 
 
 def _said(comment: Comment, memo: Memo | None) -> list[Command | Mistake]:

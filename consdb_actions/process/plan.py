@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from consdb_actions.approval.plan import CommentPlan, StatusPlan
-from consdb_actions.process.attestations import Outcome
 from consdb_actions.process.facts import Facts
+from consdb_actions.process.heard import Outcome
 from consdb_actions.process.language import Command, Verb
 from consdb_actions.process.memory import own_comments, recall
 from consdb_actions.process.states import Progress
@@ -99,7 +99,12 @@ def make_plan(facts: Facts, progress: Progress, body: str) -> Plan:
 def wishes_of(facts: Facts, progress: Progress) -> Wishes:
     """Collect what people want of the next migration; see `Wishes`."""
     known = recall(facts)
-    new = {memo.comment for memo in progress.listening.memos if memo.comment not in known}
+    # One without a reaction was read before and could not be judged then.
+    new = {
+        memo.comment
+        for memo in progress.listening.memos
+        if memo.comment not in known or not known[memo.comment].reaction
+    }
     renames: dict[str, str] = {}
     regenerate = False
     for item in progress.listening.heard:

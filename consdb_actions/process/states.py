@@ -6,15 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from consdb_actions.process.attestations import (
-    Attestation,
-    Listening,
-    listen,
-    present_binding,
-)
+from consdb_actions.process.attestations import listen, present_binding
 from consdb_actions.process.evidence import DERIVED
 from consdb_actions.process.facts import Facts, Source
 from consdb_actions.process.finding import Evidence, Finding
+from consdb_actions.process.heard import Attestation, Listening
 from consdb_actions.process.memory import Binding
 from consdb_actions.process.order import Disorder, order_of
 from consdb_actions.process.roster import owner_names

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import quote
 
-from consdb_actions.process.attestations import Heard, Outcome
 from consdb_actions.process.deployed import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
 from consdb_actions.process.facts import Facts, Source
 from consdb_actions.process.finding import Evidence
+from consdb_actions.process.heard import Heard, Outcome
 from consdb_actions.process.language import Command, Verb
 from consdb_actions.process.memory import FINISHED, MARKER, written
 from consdb_actions.process.states import Progress, Standing, StepState

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from consdb_actions.approval.facts import Account, MarkedComment
+from consdb_actions.approval.facts import Account, MarkedComment, Team
 from consdb_actions.process.facts import Facts, SchemaChange, Source, Trouble
 from consdb_actions.process.memory import FINISHED, MARKER, recall
 from consdb_actions.process.plan import CONTEXT, make_plan, wishes_of
@@ -22,7 +22,7 @@ from consdb_actions.process.states import progress_of
 from consdb_actions.report.process import render_json, render_plan, render_text
 from consdb_actions.report.process_comment import ANSWERS, render_comment
 from tests.support.goldens import Golden
-from tests.support.process_facts import BOT, STAGES, at, facts_at, person, push, remembered, say
+from tests.support.process_facts import BOT, STAGES, at, facts_at, person, policy, push, remembered, say
 
 NASTY = "@everyone | <!-- x --> <b>\n| a | b |\n\n# big `code` [x](javascript:alert) ![i](//e) #1 -->"
 
@@ -182,6 +182,11 @@ def test_what_people_want_of_the_next_migration() -> None:
     assert not wishes_of(after, progress_of(after)).regenerate
     again = replace(after, comments=(*after.comments, say("carl", "/consdb regenerate", 3, number=4)))
     assert wishes_of(again, progress_of(again)).regenerate
+    team = policy(roles=[{"id": "consdb", "teams": ["lsst/consdb"]}])
+    unread = facts_at("generated", say("tina", "/consdb regenerate", 2), policy=team)
+    assert not wishes_of(unread, progress_of(unread)).regenerate
+    read = remembered(replace(unread, teams=(Team("lsst/consdb", (person("tina"),)),)), comment(unread))
+    assert wishes_of(read, progress_of(read)).regenerate
     forbidden = facts_at("generated", say("mallory", "/consdb regenerate", 2))
     assert not wishes_of(forbidden, progress_of(forbidden)).regenerate
 

@@ -222,3 +222,14 @@ def test_a_hundred_comments_are_all_read(make_way: MakeWay) -> None:
     assert way.sync(double).progress.state("bts").by == "carl"
     assert way.repo.full_name == REPOSITORY
     assert LATISS in [item.path for item in way.sync(double).facts.schemas]
+
+
+def test_p1_a_command_that_is_edited_away_stays_said(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.finish("bts")
+    taken_back = way.say("cleo", "/consdb undo bts")
+    assert not way.sync(double).progress.state("bts").done
+    taken_back.body, taken_back.edited = "Never mind.", way.world.tick()
+    result = way.sync(double)
+    assert not result.progress.state("bts").done
+    assert "edited after it was read" in way.comment

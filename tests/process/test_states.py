@@ -399,6 +399,16 @@ def test_p1_an_undo_that_is_edited_away_stays_an_undo() -> None:
     assert not progress_of(replace(known, comments=(known.comments[0], changed))).state("bts").done
 
 
+def test_p1_an_undo_that_is_removed_stays_an_undo_and_a_later_word_counts() -> None:
+    said = (say("carl", "/consdb done bts", 3, number=1), say("cleo", "/consdb undo bts", 3.5, number=2))
+    known = later(facts_at("approved", *said))
+    removed = replace(known, comments=said[:1])
+    assert not progress_of(removed).state("bts").done
+    assert not progress_of(replace(later(removed), comments=said[:1])).state("bts").done
+    again = replace(removed, comments=(said[0], say("carl", "/consdb done bts", 4, number=3)))
+    assert progress_of(again).state("bts").at == at(4)
+
+
 def test_p1_an_edit_before_the_reading_counts_for_nothing_now_and_later() -> None:
     known = edited(facts_at("tested"), "/consdb done bts")
     words = ["this comment was edited before it was read; write a new one"]

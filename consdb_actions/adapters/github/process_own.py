@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ from consdb_actions.process.facts import (
     Trouble,
 )
 from consdb_actions.process.language import mentions_commands
-from consdb_actions.process.memory import MARKER
+from consdb_actions.process.memory import MARKER, recall
 from consdb_actions.process.plan import CONTEXT
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.schema.compare import compare
@@ -90,7 +90,7 @@ def read_own(
     assert created is not None
     schemas, trouble = _schemas(contents, seen, settings)
     merged = bool(data.get("merged_at"))
-    return Facts(
+    facts = Facts(
         repository=seen.repository,
         html_url=seen.html_url,
         now=seen.now,
@@ -118,11 +118,11 @@ def read_own(
         approvals=_approvals(evaluate(seen)),
         schemas=schemas,
         changes=tuple(change for change in seen.changes if change.sha == head),
-        comments=tuple(_comments(items)),
         marked=reading.comments(items, MARKER),
         status=reading.status(shown) if shown is not None else None,
         troubles=(Trouble(Source.SCHEMAS, trouble),) if trouble else (),
     )
+    return replace(facts, comments=tuple(_comments(items, recall(facts))))
 
 
 def _pushed_at(github: GitHub, path: str) -> datetime | None:
@@ -169,13 +169,15 @@ def _schema(contents: Contents, path: str, blob: str | None) -> Schema | None:
     return None if blob is None else read_yaml(contents.blob(blob), source=path).schema
 
 
-def _comments(items: Iterable[Any]) -> list[Comment]:
-    """Read the comments that may hold commands."""
+def _comments(items: Iterable[Any], known: Collection[int]) -> list[Comment]:
+    """Read the comments that may hold commands, and those that held some when they were first read."""
     found = []
     for item in items:
         body = item.get("body") or ""
         created, updated = reading.moment(item.get("created_at")), reading.moment(item.get("updated_at"))
-        if created is None or not mentions_commands(body) or body.lstrip().startswith(MARKER):
+        if created is None or body.lstrip().startswith(MARKER):
+            continue
+        if not mentions_commands(body) and item["id"] not in known:
             continue
         found.append(
             Comment(
