@@ -5,6 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consdb_actions.adapters import yaml_tree
 from consdb_actions.adapters.problems import MAX_SHOWN, FileError, Problem
 from consdb_actions.adapters.yaml_text import MAX_BYTES
 from consdb_actions.adapters.yaml_tree import MAX_DEPTH, MAX_PROBLEMS, Node, read_tree
@@ -59,7 +60,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: !!int x", 1, "cannot be read as int"),
         ("a: " + "9" * 5000, 1, "cannot be read as int"),
         (b"a" * (MAX_BYTES + 1), 0, "larger than 8 MiB"),
-        ("-\n" * 600_000, 524288, "more values than any schema"),
+        pytest.param("-\n" * 600_000, 524288, "more values than any schema", marks=pytest.mark.slow),
     ],
     ids=range(25),
 )
@@ -68,6 +69,13 @@ def test_s2_bad_files_are_refused_with_the_place(data: str | bytes, line: int, w
     assert found.line == line
     assert words in found.cause
     assert found.remedy
+
+
+def test_s2_a_file_with_too_many_values_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_tree, "MAX_EXPANDED", 2**16)
+    found = problem("-\n" * 2000)
+    assert found.line == 1024
+    assert "more values than any schema" in found.cause
 
 
 def test_s2_a_bomb_is_refused_before_it_is_expanded() -> None:
