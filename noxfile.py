@@ -57,12 +57,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Pass the slow tests, and those of properties with many more examples."""
+    """Pass the slow tests; those that want a quiet machine come last and one by one."""
     install(session, "test")
-    more = "hypothesis and not slow and not pairs and not e2e"
     pytest(session, "-n", "auto", "-m", "slow and not alone and not faults")
     pytest(session, "-m", "slow and alone")
-    pytest(session, "-n", "auto", "-m", more, "--hypothesis-profile", "thorough")
 
 
 @nox.session
@@ -70,6 +68,14 @@ def faults(session: nox.Session) -> None:
     """Fail every call to GitHub of every flow in every way, and run again."""
     install(session, "test")
     pytest(session, "-n", "auto", "-m", "faults")
+
+
+@nox.session
+def thorough(session: nox.Session) -> None:
+    """Try properties on many more examples."""
+    install(session, "test")
+    more = "hypothesis and not slow and not pairs and not e2e"
+    pytest(session, "-n", "auto", "-m", more, "--hypothesis-profile", "thorough")
 
 
 @nox.session
