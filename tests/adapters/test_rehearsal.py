@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -165,7 +166,8 @@ WRONG: dict[str, tuple[tuple[str, str], Edit, str]] = {
     "the refresh comes before the publication": (
         MORE,
         lambda p: sooner(without(p, "caught-up"), "subscription-on", "publication"),
-        "rows are only at the publisher",
+        # What is seen first depends on whether a row came in between.
+        "rows are only at the publisher|missing replicated column",
     ),
     "writers go on": (
         OTHER,
@@ -194,7 +196,7 @@ def test_p4_another_order_fails(tmp_path: Path, what: str) -> None:
     placed = edit(blocks_of(made))
     result = rehearse(made.tree(), DEFAULT_SITES, placed, acts=("migrate",), by_hand=True, patience=6)
     assert not result.passed
-    assert any(words in reason for reason in why_not(result)), why_not(result)
+    assert any(re.search(words, reason) for reason in why_not(result)), why_not(result)
     assert "not all is well" in render_text(result) or "fails at step" in render_markdown(result)
 
 
