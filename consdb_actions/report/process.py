@@ -51,7 +51,7 @@ def render_text(facts: Facts, progress: Progress) -> str:
         for heard in progress.listening.heard
         if heard.answer
     )
-    return "\n".join(printable(line) for line in lines)
+    return "\n".join(printable(line.replace("\t", " ")) for line in lines)
 
 
 def _plain(item: StepState) -> str:

@@ -10,7 +10,7 @@ from importlib import resources
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -244,6 +244,7 @@ def test_s5_hostile_text_mentions_nobody_hides_nothing_and_breaks_no_table() -> 
     assert "\n" not in render_json(nasty(NASTY), progress_of(nasty(NASTY)))["description"]
 
 
+@example("\t")
 @given(st.text(max_size=120))
 def test_s5_no_text_breaks_the_comment_or_its_memory(text: str) -> None:
     known = nasty(text)
