@@ -151,4 +151,4 @@ def test_f1_a_fault_at_every_call_then_a_second_run(world: World, flow: str) -> 
 @pytest.mark.faults
 @pytest.mark.parametrize("flow", FLOWS)
 def test_f1_every_kind_of_fault_at_many_calls_then_a_second_run(world: World, flow: str) -> None:
-    assert tried(world, flow, ONCE, LASTING, AFTER, each=5) > 150
+    assert tried(world, flow, ONCE, LASTING, AFTER, each=12) > 90
