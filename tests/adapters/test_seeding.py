@@ -13,6 +13,7 @@ from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows, seed
 from consdb_actions.migration.data import compare_rows
+from consdb_actions.migration.data_fills import Filled, Step
 from consdb_actions.migration.data_moves import Moved
 from consdb_actions.migration.seed import demands_of
 from tests.support.tables import SCHEMA, column, database, families, filled, run
@@ -263,6 +264,35 @@ def test_a_new_foreign_key_holds_on_the_seeded_rows(connection: sa.Connection) -
     demands = demands_of(before, after, renamed_columns={("c", "p"): "parent"})
     assert seed(connection, before, demands=demands).seeded == {"p": 8, "c": 8}
     run(connection, "ALTER TABLE c ADD FOREIGN KEY (p) REFERENCES p")
+
+
+def test_columns_that_a_migration_fills_lack_some_values_but_not_the_way_to_them(
+    connection: sa.Connection,
+) -> None:
+    run(
+        connection,
+        "CREATE TABLE p (id integer PRIMARY KEY, day integer);"
+        "CREATE TABLE c (id integer PRIMARY KEY, p integer REFERENCES p, day integer, one integer UNIQUE)",
+    )
+    before = read_snapshot(connection, SCHEMA)
+    savepoint = connection.begin_nested()
+    run(
+        connection,
+        "ALTER TABLE p ALTER day SET NOT NULL;"
+        "ALTER TABLE c ALTER day SET NOT NULL; ALTER TABLE c ALTER one SET NOT NULL",
+    )
+    after = read_snapshot(connection, SCHEMA)
+    savepoint.rollback()
+    way = (Step(("p",), "p", ("id",)),)
+    fills = [Filled("p", "day", "1"), Filled("c", "one", "1"), Filled("c", "day", path=way, source="day")]
+    for order in (fills, fills[::-1]):
+        seed(connection, before, demands=demands_of(before, after, filled=order))
+        rows = read_rows(connection, before)
+        assert None in column(rows, "c", "day")
+        assert None not in column(rows, "c", "p"), "the way to the parent"
+        assert None not in column(rows, "p", "day"), "what the child is filled with"
+        assert None not in column(rows, "c", "one"), "a constant could not fill two of them"
+        run(connection, "TRUNCATE p, c")
 
 
 def try_family(connection: sa.Connection, sql: str, rows: int) -> None:

@@ -132,10 +132,14 @@ def demands_of(
         ):
             if other in pairs and (found := pairs[other].names(columns)):
                 no_nulls.update((pairs[other].before.name, c) for c in found)
+    needed, empty = set[tuple[str, str]](), set[tuple[str, str]]()
     for item in filled:
         if item.table in pairs:
-            needed, empty = _fill(item, pairs, keys)
-            no_nulls = (no_nulls | needed) - empty
+            asked, blank = _fill(item, pairs, keys)
+            needed |= asked
+            empty |= blank
+    # Of two columns that are filled one after the other only the last lacks values.
+    no_nulls = (no_nulls - empty) | needed
     return Demands(
         becomes,
         frozenset(no_nulls),
