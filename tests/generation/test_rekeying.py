@@ -136,6 +136,34 @@ def test_a_fill_over_a_column_that_goes_away_need_not_run_twice(bench: Workbench
     assert outcome.checks[-1].name == "operator"
 
 
+def test_a_fill_over_a_table_that_goes_away_comes_before(bench: Workbench) -> None:
+    def family(quick: list[Data], *more: Data, keys: list[Data]) -> Data:
+        return schema(
+            table("exposure", whole("exposure_id"), key=["exposure_id"]),
+            *more,
+            table("quick", [*whole("quick_id"), *quick], key=["quick_id"], constraints=keys),
+        )
+
+    to_exposure = link("fk_quick", ["exposure_id"], "exposure", ["exposure_id"])
+    to_flex = link("fk_quick_flex", ["flex_id"], "flex", ["flex_id"])
+    of_flex = link("fk_flex", ["exposure_id"], "exposure", ["exposure_id"])
+    flex = table("flex", whole("flex_id", "exposure_id"), key=["flex_id"], constraints=[of_flex])
+    apart = family(whole("exposure_id"), keys=[to_exposure])
+    between = family(
+        [column("exposure_id", "int"), column("flex_id", "int")], flex, keys=[to_exposure, to_flex]
+    )
+    bench.generate(deepcopy(apart), prove=False)
+    proven(bench.generate(deepcopy(between)))
+    outcome = proven(bench.generate(deepcopy(apart), "flex=", "quick.flex_id="))
+    upgrade = outcome.source.split("def downgrade")[0]
+    assert upgrade.index("parent1.flex_id = child.flex_id") < upgrade.index('op.drop_table("flex"')
+    with staged(bench, 2) as stage:
+        stage.execute("INSERT INTO exposure VALUES (1), (2)", "INSERT INTO flex VALUES (10, 1), (20, 2)")
+        stage.execute("INSERT INTO quick VALUES (100, NULL, 10), (200, NULL, 20), (201, 1, 20)")
+        stage.upgrade()
+        assert stage.rows("SELECT * FROM quick ORDER BY 1") == [(100, 1), (200, 2), (201, 1)]
+
+
 def test_not_null_asks_what_the_rows_should_hold(bench: Workbench) -> None:
     bench.generate(plain(column("old", "string")), prove=False)
     after = plain(column("old", "string", nullable=False), column("new", "int", nullable=False))

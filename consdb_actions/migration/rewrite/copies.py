@@ -55,9 +55,7 @@ def copies(plan: Plan, facts: Facts) -> Plan:
         statements.append(_update(facts.schema, group) if is_update else _insert(facts.schema, group))
     sources = {copy.source for copy in facts.copies}
     out = [
-        LateDropTable(op.table_name, schema=op.schema, table_kw=op.table_kw, _reverse=op._reverse)
-        if isinstance(op, ops.DropTableOp) and op.table_name in sources
-        else op
+        LateDropTable.of(op) if isinstance(op, ops.DropTableOp) and op.table_name in sources else op
         for op in plan.ops
     ]
     return replace(

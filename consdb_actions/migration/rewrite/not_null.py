@@ -11,6 +11,7 @@ from consdb_actions.migration.backfill import Fill, fill_statement, find_fill, o
 from consdb_actions.migration.rewrite.plan import Facts, Filling, Loss, Plan, Question, Risk
 from consdb_actions.migration.rewrite.stand_ins import constant, numbered
 from consdb_actions.migration.rewrite.statements import (
+    LateDropTable,
     Phase,
     Retype,
     Statement,
@@ -63,7 +64,12 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
     out: list[ops.MigrateOperation] = []
     extra: list[ops.MigrateOperation] = []
     result = plan
+    # A table that leads to a parent's value must be there still.
+    needed = {link.parent for fill in found.values() for link in fill.path}
     for op in plan.ops:
+        if isinstance(op, ops.DropTableOp) and op.table_name in needed:
+            out.append(LateDropTable.of(op))
+            continue
         if not isinstance(op, ops.AddColumnOp) or (where := (op.table_name, op.column.name)) not in added:
             out.append(op)
             continue

@@ -184,7 +184,12 @@ class Retype(ops.AlterColumnOp):
 
 
 class LateDropTable(ops.DropTableOp):
-    """A ``drop_table`` that waits until its columns were copied (rule M5)."""
+    """A ``drop_table`` that waits until its values were read (rules M5, M7)."""
+
+    @classmethod
+    def of(cls, op: ops.DropTableOp) -> LateDropTable:
+        """Let a table go late."""
+        return cls(op.table_name, schema=op.schema, table_kw=op.table_kw, _reverse=op._reverse)
 
 
 def phase_of(op: ops.MigrateOperation) -> Phase:

@@ -171,15 +171,19 @@ def _fill(
     item: Filled, pairs: Mapping[str, _Pair], keys: Mapping[str, tuple[tuple[str, ...], ...]]
 ) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
     """Return what must hold values so that a column can be filled, and the column itself where it may not."""
+
+    def place(table: str, column: str) -> tuple[str, str]:
+        # Tables and columns that go away are on this side only, under the names that they have here.
+        pair = pairs.get(table)
+        return (pair.before.name, pair.old.get(column, column)) if pair else (table, column)
+
     needed: set[tuple[str, str]] = set()
     table = item.table
     for step in item.path:
-        for name, columns in ((table, step.columns), (step.parent, step.referenced)):
-            if name in pairs and (found := pairs[name].names(columns)):
-                needed.update((pairs[name].before.name, c) for c in found)
+        needed |= {place(table, c) for c in step.columns} | {place(step.parent, c) for c in step.referenced}
         table = step.parent
-    if item.path and table in pairs and (source := pairs[table].names((item.source,))):
-        needed.add((pairs[table].before.name, source[0]))
+    if item.path:
+        needed.add(place(table, item.source))
     own = pairs[item.table]
     was = own.old.get(item.column)
     if was is None or any(was in key for key in keys[own.before.name]):
