@@ -138,8 +138,15 @@ def test_a_fill_over_a_column_that_goes_away_need_not_run_twice(bench: Workbench
 
 def test_a_fill_over_a_table_that_goes_away_comes_before(bench: Workbench) -> None:
     def family(quick: list[Data], *more: Data, keys: list[Data]) -> Data:
+        # The key that the table refers to, as long as it is there.
+        number = {"name": "un_number", "@type": "Unique", "columns": ["number"]}
         return schema(
-            table("exposure", whole("exposure_id"), key=["exposure_id"]),
+            table(
+                "exposure",
+                whole("exposure_id", "number"),
+                key=["exposure_id"],
+                constraints=[number] if more else [],
+            ),
             *more,
             table("quick", [*whole("quick_id"), *quick], key=["quick_id"], constraints=keys),
         )
@@ -147,7 +154,10 @@ def test_a_fill_over_a_table_that_goes_away_comes_before(bench: Workbench) -> No
     to_exposure = link("fk_quick", ["exposure_id"], "exposure", ["exposure_id"])
     to_flex = link("fk_quick_flex", ["flex_id"], "flex", ["flex_id"])
     of_flex = link("fk_flex", ["exposure_id"], "exposure", ["exposure_id"])
-    flex = table("flex", whole("flex_id", "exposure_id"), key=["flex_id"], constraints=[of_flex])
+    numbered = link("fk_flex_number", ["number"], "exposure", ["number"])
+    flex = table(
+        "flex", whole("flex_id", "exposure_id", "number"), key=["flex_id"], constraints=[of_flex, numbered]
+    )
     apart = family(whole("exposure_id"), keys=[to_exposure])
     between = family(
         [column("exposure_id", "int"), column("flex_id", "int")], flex, keys=[to_exposure, to_flex]
@@ -158,7 +168,8 @@ def test_a_fill_over_a_table_that_goes_away_comes_before(bench: Workbench) -> No
     upgrade = outcome.source.split("def downgrade")[0]
     assert upgrade.index("parent1.flex_id = child.flex_id") < upgrade.index('op.drop_table("flex"')
     with staged(bench, 2) as stage:
-        stage.execute("INSERT INTO exposure VALUES (1), (2)", "INSERT INTO flex VALUES (10, 1), (20, 2)")
+        stage.execute("INSERT INTO exposure VALUES (1, 5), (2, 6)")
+        stage.execute("INSERT INTO flex VALUES (10, 1, 5), (20, 2, 6)")
         stage.execute("INSERT INTO quick VALUES (100, NULL, 10), (200, NULL, 20), (201, 1, 20)")
         stage.upgrade()
         assert stage.rows("SELECT * FROM quick ORDER BY 1") == [(100, 1), (200, 2), (201, 1)]

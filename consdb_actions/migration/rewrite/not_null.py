@@ -8,6 +8,7 @@ from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
 from consdb_actions.migration.backfill import Fill, fill_statement, find_fill, order_fills
+from consdb_actions.migration.rewrite.constraints import drop_constraint
 from consdb_actions.migration.rewrite.plan import Facts, Filling, Loss, Plan, Question, Risk
 from consdb_actions.migration.rewrite.stand_ins import constant, numbered
 from consdb_actions.migration.rewrite.statements import (
@@ -68,7 +69,7 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
     needed = {link.parent for fill in found.values() for link in fill.path}
     for op in plan.ops:
         if isinstance(op, ops.DropTableOp) and op.table_name in needed:
-            out.append(LateDropTable.of(op))
+            out += _late(op, facts)
             continue
         if not isinstance(op, ops.AddColumnOp) or (where := (op.table_name, op.column.name)) not in added:
             out.append(op)
@@ -93,6 +94,17 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
     fills = [fill_statement(facts.schema, f) for f in order_fills(list(found.values()))]
     parents = [Filling(*where, path=f.path, source=f.sources[0]) for where, f in found.items()]
     return replace(result, ops=(*out, *fills, *extra), filled=(*result.filled, *parents))
+
+
+def _late(op: ops.DropTableOp, facts: Facts) -> list[ops.MigrateOperation]:
+    """Let a table go late, but its foreign keys at once: what they refer to may go before it."""
+    if op.table_name in {c.source for c in facts.copies}:
+        return [LateDropTable.of(op)]  # the rule of foreign keys has seen to it
+    keys = [k for k in facts.before.tables[op.table_name].foreign_keys if k.table != op.table_name]
+    return [
+        *(drop_constraint(facts.schema, op.table_name, k.name, "foreignkey") for k in keys),
+        LateDropTable.of(op),
+    ]
 
 
 def _without_parent(
