@@ -152,6 +152,33 @@ def test_from_tables_with_different_keys_into_one_new_table_it_is_a_question(ben
         assert stage.rows("SELECT * FROM exposure_quicklook") == [(1, 4.5, 0.5)]
 
 
+def test_a_table_of_which_one_column_is_kept_comes_back_with_stand_ins(bench: Workbench) -> None:
+    more = [
+        column("begin", "timestamp", nullable=False),
+        column("number", "int", nullable=False),
+        column("other_id", "long", nullable=False),
+    ]
+    full = weather(wind("#a"), *more)
+    full["constraints"] += [
+        {"name": "un_number", "@id": "#un", "@type": "Unique", "columns": ["#weather.number"]},
+        {
+            "name": "fk_other",
+            "@id": "#fk",
+            "@type": "ForeignKey",
+            "columns": ["#weather.other_id"],
+            "referencedColumns": ["#exposure.exposure_id"],
+        },
+    ]
+    bench.generate(schema(exposure(), full), prove=False)
+    proven(bench.generate(schema(exposure(wind("#b"))), "weather.wind_speed=exposure.wind_speed", "weather="))
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO exposure VALUES (1), (2), (3)")
+        stage.execute("INSERT INTO weather VALUES (2, 4.5, now(), 7, 1), (3, 5.5, now(), 8, 2)")
+        stage.upgrade()
+        stage.downgrade()
+        assert stage.rows("SELECT exposure_id, wind_speed FROM weather ORDER BY 1") == [(2, 4.5), (3, 5.5)]
+
+
 def test_a_table_that_was_divided_comes_back_whole(bench: Workbench) -> None:
     rain = column("rain", "double", description="Rain at the dome.", id="#r")
     bench.generate(schema(exposure(), weather(rain, wind("#a")), quick(column("y"))), prove=False)

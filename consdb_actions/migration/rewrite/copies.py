@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from alembic.operations import ops
 
 from consdb_actions.migration.rewrite.plan import Copy, Facts, Loss, Plan, Question, Risk
+from consdb_actions.migration.rewrite.stand_ins import stand_in_values
 from consdb_actions.migration.rewrite.statements import (
     LateDropTable,
     Phase,
@@ -36,7 +37,7 @@ def copies(plan: Plan, facts: Facts) -> Plan:
     late: list[list[Copy]] = []
     for target, joint in _joint(groups.values(), facts).items():
         if _alike(joint):
-            statements.append(_insert_joint(facts.schema, joint))
+            statements.append(_insert_joint(facts, joint))
             for group in joint:
                 del groups[_key(group[0])]
         elif facts.on_question == "ask":
@@ -52,7 +53,7 @@ def copies(plan: Plan, facts: Facts) -> Plan:
         is_update = group[0].target in facts.before.tables or group in late
         if group[0].target in facts.before.tables and facts.direction == "upgrade":
             risks += [_partnerless(copy) for copy in group]
-        statements.append(_update(facts.schema, group) if is_update else _insert(facts.schema, group))
+        statements.append(_update(facts.schema, group) if is_update else _insert(facts, group))
     sources = {copy.source for copy in facts.copies}
     out = [
         LateDropTable.of(op) if isinstance(op, ops.DropTableOp) and op.table_name in sources else op
@@ -181,8 +182,8 @@ def _update(schema: str, group: list[Copy]) -> Statement:
     )
 
 
-def _insert(schema: str, group: list[Copy]) -> Statement:
-    first = group[0]
+def _insert(facts: Facts, group: list[Copy]) -> Statement:
+    first, schema = group[0], facts.schema
     values: dict[str, str] = {}
     side = ("parent", first.target_side) if first.through else ("source", first.source_key)
     for column, origin in zip(first.target_key, side[1], strict=True):
@@ -191,6 +192,7 @@ def _insert(schema: str, group: list[Copy]) -> Statement:
         values[column] = f"{'parent' if first.through == table else 'source'}.{quote(origin)}"
     for copy in group:
         values[copy.target_column] = f"source.{quote(copy.source_column)}"
+    values |= _others(facts, first.target, values)
     parents, joined = _parent(schema, first)
     kept = " OR ".join(f"source.{quote(c.source_column)} IS NOT NULL" for c in group)
     return Statement(
@@ -206,9 +208,14 @@ def _insert(schema: str, group: list[Copy]) -> Statement:
     )
 
 
-def _insert_joint(schema: str, joint: list[list[Copy]]) -> Statement:
+def _others(facts: Facts, target: str, given: Collection[str]) -> dict[str, str]:
+    """Return what else a row needs when a downgrade makes it anew: values that mean nothing."""
+    return stand_in_values(facts, target, given) if facts.direction == "downgrade" else {}
+
+
+def _insert_joint(facts: Facts, joint: list[list[Copy]]) -> Statement:
     """Insert a row for each key that one of several tables has something for."""
-    key = joint[0][0].target_key
+    schema, key = facts.schema, joint[0][0].target_key
     found, joined, values = [], [], {c: f"keys.{quote(c)}" for c in key}
     for number, group in enumerate(joint, start=1):
         first, name = group[0], f"source{number}"
@@ -222,6 +229,7 @@ def _insert_joint(schema: str, joint: list[list[Copy]]) -> Statement:
         joined.append(f"LEFT JOIN {table} AS {name} ON {match}")
         values |= {c.target_column: f"{name}.{quote(c.source_column)}" for c in group}
     target = joint[0][0].target
+    values |= _others(facts, target, values)
     return Statement(
         [
             f"INSERT INTO {qualified(schema, target)} ({', '.join(map(quote, values))})",

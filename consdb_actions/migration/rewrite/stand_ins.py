@@ -6,7 +6,7 @@ rows that they refer to: their keys, and for the rest values that mean nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from consdb_actions.migration.rewrite.plan import Facts, Loss, Plan
@@ -14,7 +14,7 @@ from consdb_actions.migration.rewrite.retype import base_type
 from consdb_actions.migration.rewrite.statements import Phase, Statement, qualified, quote
 from consdb_actions.migration.state import ForeignKey, TableState
 
-__all__ = ["constant", "numbered", "stand_in_rows"]
+__all__ = ["constant", "numbered", "stand_in_rows", "stand_in_values"]
 
 
 def constant(type_text: str) -> str:
@@ -35,6 +35,16 @@ def numbered(type_text: str) -> str:
     if base == "date":
         return "'epoch'::date + numbered.n::integer"
     return "(numbered.n % 2 = 0)" if base == "boolean" else f"numbered.n::text::{type_text}"
+
+
+def stand_in_values(facts: Facts, table: str, given: Collection[str]) -> dict[str, str]:
+    """Return values for the columns that a new row of a table needs besides those that are given."""
+    state = facts.after.tables[table]
+    return {
+        column: _own_value(facts, state, column, "row_number() OVER ()")
+        for column in state.columns
+        if column not in given and _needs_value(state, column)
+    }
 
 
 def stand_in_rows(plan: Plan, facts: Facts) -> Plan:
@@ -109,10 +119,16 @@ def _value(
         if origin in kept:
             return f"numbered.{quote(origin)}"
         return numbered(type_text) if numbers and not kept else constant(type_text)
-    for own in parent.foreign_keys:
+    return _own_value(facts, parent, column, "numbered.n" if numbers else "")
+
+
+def _own_value(facts: Facts, table: TableState, column: str, number: str) -> str:
+    """Return a parent's value where a key asks for it, a number where values must differ, or a constant."""
+    type_text = table.columns[column].type_text
+    for own in table.foreign_keys:
         if column in own.columns and own.table in facts.before.tables:
             source = quote(own.referenced[own.columns.index(column)])
             order = ", ".join(map(quote, own.referenced))
             return f"(SELECT {source} FROM {qualified(facts.schema, own.table)} ORDER BY {order} LIMIT 1)"
-    in_key = any(column in k for k in parent.keys)
-    return numbered(type_text) if numbers and in_key else constant(type_text)
+    in_key = any(column in k for k in table.keys)
+    return numbered(type_text).replace("numbered.n", number) if number and in_key else constant(type_text)
