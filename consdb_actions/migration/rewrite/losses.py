@@ -27,9 +27,10 @@ def losses(plan: Plan, facts: Facts) -> Plan:
         elif isinstance(op, ops.DropTableOp):
             kept = [c for t, c in copied if t == op.table_name]
             but = f" but {', '.join(sorted(kept))}, which moved" if kept else ""
+            back = "with that alone" if kept else "empty"
             words = (
                 f"the upgrade drops table {op.table_name} with all its rows{but}; "
-                "the downgrade brings the table back, empty"
+                f"the downgrade brings the table back, {back}"
                 if facts.direction == "upgrade"
                 else f"the downgrade drops table {op.table_name} and all its rows{but}"
             )
