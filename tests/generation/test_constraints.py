@@ -134,3 +134,9 @@ def test_foreign_keys_go_before_what_they_refer_to_and_come_after_it(bench: Work
     upgrade = outcome.source.split("def downgrade")[0]
     steps = [upgrade.index(f'"{name}"') for name in ("fk_day", "un_day", "un_new", "fk_new")]
     assert steps == sorted(steps)
+
+
+def test_m6_a_foreign_key_names_the_columns_of_a_key_in_an_order_of_its_own(bench: Workbench) -> None:
+    link = foreign("fk_day", ["seq_num", "day_obs"], ["night.seq_num", "night.day_obs"])
+    bench.generate(schema(night(key=("day_obs", "seq_num")), child(link)), prove=False)
+    proven(bench.generate(schema(night(unique("un_day", "day_obs", "seq_num")), child(link))))

@@ -11,6 +11,7 @@ from consdb_actions.migration.rewrite.copies import copies
 from consdb_actions.migration.rewrite.flatten import flatten
 from consdb_actions.migration.rewrite.foreign_keys import foreign_keys
 from consdb_actions.migration.rewrite.grants import grants
+from consdb_actions.migration.rewrite.identity import identity
 from consdb_actions.migration.rewrite.losses import losses
 from consdb_actions.migration.rewrite.not_null import not_null
 from consdb_actions.migration.rewrite.order import order
@@ -34,6 +35,7 @@ RULES = (
     grants,
     losses,
     views,
+    identity,
     order,
 )
 

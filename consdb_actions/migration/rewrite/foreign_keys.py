@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -25,7 +26,7 @@ def foreign_keys(plan: Plan, facts: Facts) -> Plan:
         for op in out
         if isinstance(op, ops.DropConstraintOp | ops.CreateForeignKeyOp)
     }
-    lost = _lost_keys(plan, facts)
+    lost = _lost_keys(plan.ops, facts)
     retyped = {
         (op.table_name, op.column_name)
         for op in out
@@ -43,7 +44,7 @@ def foreign_keys(plan: Plan, facts: Facts) -> Plan:
                 continue
             ends = zip(key.columns, key.referenced, strict=True)
             moved = any((name, c) in retyped and (key.table, r) in retyped for c, r in ends)
-            if moved or (key.table, key.referenced) in lost:
+            if moved or (key.table, frozenset(key.referenced)) in lost:
                 out = [op for op in out if not _renames(op, name, before.name)]
                 out.append(drop_constraint(facts.schema, name, before.name, "foreignkey"))
                 out.append(create_foreign_key(facts.schema, name, key))
@@ -64,30 +65,36 @@ def _renames(op: ops.MigrateOperation, table: str, name: str) -> bool:
     )
 
 
-def _lost_keys(plan: Plan, facts: Facts) -> set[tuple[str, tuple[str, ...]]]:
-    """Return the keys, as table and columns, of which one is dropped."""
+def _lost_keys(operations: Iterable[ops.MigrateOperation], facts: Facts) -> set[tuple[str, frozenset[str]]]:
+    """Return the keys, as table and columns, of which one is dropped.
+
+    The order of the columns does not matter: a foreign key may name them in another than the key itself.
+    """
     lost = set()
-    for op in plan.ops:
+    for op in operations:
         if isinstance(op, ops.DropConstraintOp) and op.constraint_type in ("primary", "unique"):
             table = facts.before.tables[op.table_name]
             if table.primary_key and table.primary_key.name == op.constraint_name:
-                lost.add((op.table_name, table.primary_key.columns))
-            lost |= {(op.table_name, u.columns) for u in table.uniques if u.name == op.constraint_name}
+                lost.add((op.table_name, frozenset(table.primary_key.columns)))
+            lost |= {
+                (op.table_name, frozenset(u.columns)) for u in table.uniques if u.name == op.constraint_name
+            }
     return lost
 
 
 def _standing_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set[tuple[str, tuple[str, ...]]]:
-    """Return the keys, as table and columns, that stand from the first operation to the last."""
-    dropped = {
-        (op.table_name, op.constraint_name) for op in operations if isinstance(op, ops.DropConstraintOp)
+    """Return the keys, as table and columns, that stand from the first operation to the last.
+
+    Of two over the same columns, Postgres may take the one that goes.
+    """
+    lost = _lost_keys(operations, facts)
+    return {
+        (name, columns)
+        for name, table in facts.before.tables.items()
+        if name in facts.after.tables
+        for columns in table.keys
+        if (name, frozenset(columns)) not in lost
     }
-    standing = set()
-    for name, table in facts.before.tables.items():
-        if name not in facts.after.tables:
-            continue
-        constraints = (table.primary_key, *table.uniques)
-        standing |= {(name, c.columns) for c in constraints if c and (name, c.name) not in dropped}
-    return standing
 
 
 def _detached(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from alembic.operations import ops
@@ -10,7 +10,7 @@ from alembic.operations import ops
 from consdb_actions.migration.rewrite.plan import Facts, Plan
 from consdb_actions.migration.rewrite.statements import Phase, Rename, phase_of
 
-__all__ = ["free_names", "order"]
+__all__ = ["free_names", "order", "spare_name"]
 
 
 def order(plan: Plan, facts: Facts) -> Plan:
@@ -77,16 +77,17 @@ def free_names(members: Iterable[ops.MigrateOperation]) -> Iterable[ops.MigrateO
             out.extend(waiting.pop(key) for key in ready)
             continue
         key, op = next(iter(waiting.items()))
-        between = _between(op, {o for _, o in waiting})
+        between = spare_name(op.old, {o for _, o in waiting})
         del waiting[key]
         out.append(Rename(op.kind, op.schema, op.table, op.old, between, phase=op.phase))
         waiting[key[0], between] = Rename(op.kind, op.schema, op.table, between, op.new, phase=op.phase)
     return out + others
 
 
-def _between(op: Rename, taken: set[str]) -> str:
+def spare_name(old: str, taken: Collection[str]) -> str:
+    """Return a name that nothing has, made of one that must be free for a while."""
     name, number = "", 0
     while not name or name in taken:
         number += 1
-        name = f"{op.old.encode()[:55].decode(errors='ignore')}_swap{number}"
+        name = f"{old.encode()[:55].decode(errors='ignore')}_swap{number}"
     return name

@@ -15,8 +15,11 @@ from alembic.operations import ops
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 __all__ = [
+    "DropOldKey",
     "LateDropTable",
     "Phase",
+    "ReadyKey",
+    "RelaxOldKey",
     "Rename",
     "Retype",
     "Statement",
@@ -80,7 +83,8 @@ class Phase(IntEnum):
     """The order of a script: what must be gone first, what can only come last (rule M6).
 
     Foreign keys go before what they refer to and come after it; nothing is dropped before it was copied;
-    names are freed before they are taken; views stand around everything.
+    names are freed before they are taken; views stand around everything. ``READY_PRIMARY_KEY``,
+    ``DROP_OLD_PRIMARY_KEY`` and ``RELAX_OLD_KEY`` are for tables whose rows are changed (``identity.py``).
     """
 
     DROP_VIEW = 0
@@ -97,8 +101,11 @@ class Phase(IntEnum):
     ADD_COLUMN = 50
     RELAX = 55
     ALTER_COLUMN = 60
+    READY_PRIMARY_KEY = 65
     FILL = 70
     FILL_REST = 75
+    DROP_OLD_PRIMARY_KEY = 77
+    RELAX_OLD_KEY = 78
     TIGHTEN = 80
     DROP_COLUMN = 90
     DROP_COPIED_TABLE = 91
@@ -139,6 +146,11 @@ class Statement(ops.ExecuteSQLOp):
     def sql(self) -> str:
         """The whole statement, without escapes."""
         return " ".join(self.lines)
+
+    @property
+    def changes_rows(self) -> bool:
+        """Whether it changes rows that are there, and not only adds some."""
+        return self.lines[0].startswith(("UPDATE ", "DELETE "))
 
 
 class Rename(Statement):
@@ -192,12 +204,41 @@ class LateDropTable(ops.DropTableOp):
         return cls(op.table_name, schema=op.schema, table_kw=op.table_kw, _reverse=op._reverse)
 
 
+class ReadyKey(ops.CreatePrimaryKeyOp):
+    """A new primary key that comes before rows are changed (rule M7)."""
+
+    @classmethod
+    def of(cls, op: ops.CreatePrimaryKeyOp) -> ReadyKey:
+        """Let a key come early."""
+        return cls(op.constraint_name, op.table_name, op.columns, schema=op.schema, **op.kw)
+
+
+class DropOldKey(ops.DropConstraintOp):
+    """The end of a primary key that waits until rows were changed (rule M7)."""
+
+
+class RelaxOldKey(ops.AlterColumnOp):
+    """The end of a NOT NULL that stands as long as the old primary key does (rule M7)."""
+
+    @classmethod
+    def of(cls, op: ops.AlterColumnOp) -> RelaxOldKey:
+        """Let a column be empty late."""
+        return cls(
+            op.table_name,
+            op.column_name,
+            schema=op.schema,
+            existing_type=op.existing_type,
+            modify_nullable=True,
+        )
+
+
 def phase_of(op: ops.MigrateOperation) -> Phase:
     """Return where an operation stands in the script."""
     if isinstance(op, Statement):
         return op.phase
-    if isinstance(op, LateDropTable):
-        return Phase.DROP_COPIED_TABLE
+    for kind, phase in _ELSEWHERE:
+        if isinstance(op, kind):
+            return phase
     if isinstance(op, ops.DropConstraintOp):
         return {
             "foreignkey": Phase.DROP_FOREIGN_KEY,
@@ -226,6 +267,13 @@ def _alter_phase(op: ops.AlterColumnOp) -> Phase:
         return Phase.ADD_DEFAULT
     return Phase.ALTER_COLUMN
 
+
+_ELSEWHERE: tuple[tuple[type[ops.MigrateOperation], Phase], ...] = (
+    (LateDropTable, Phase.DROP_COPIED_TABLE),
+    (ReadyKey, Phase.READY_PRIMARY_KEY),
+    (DropOldKey, Phase.DROP_OLD_PRIMARY_KEY),
+    (RelaxOldKey, Phase.RELAX_OLD_KEY),
+)
 
 _PHASES: tuple[tuple[type[ops.MigrateOperation], Phase], ...] = (
     (ops.DropTableOp, Phase.DROP_TABLE),

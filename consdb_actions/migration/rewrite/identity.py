@@ -1,0 +1,152 @@
+"""Rule M7: rows are changed while their table has a primary key.
+
+A table that is published for replication takes an UPDATE only while something tells its rows apart: its
+primary key, unless an administrator chose otherwise. So where the key changes in the same script, either the
+new one comes before the UPDATE, if it needs nothing of it, or the old one goes after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeGuard
+
+from alembic.operations import ops
+
+from consdb_actions.migration.rewrite.order import spare_name
+from consdb_actions.migration.rewrite.plan import Facts, Plan, Risk
+from consdb_actions.migration.rewrite.retype import narrowing
+from consdb_actions.migration.rewrite.statements import (
+    DropOldKey,
+    Phase,
+    ReadyKey,
+    RelaxOldKey,
+    Rename,
+    Retype,
+    Statement,
+    phase_of,
+)
+from consdb_actions.migration.state import Key, TableState
+
+__all__ = ["identity"]
+
+
+def identity(plan: Plan, facts: Facts) -> Plan:
+    """Place the changes of primary keys around the statements that change rows.
+
+    The new key is preferred: an upgraded replica knows the rows by it. Where neither can stand, the table is
+    named as a risk.
+    """
+    out, risks = list(plan.ops), list(plan.risks)
+    for table in sorted({op.table for op in plan.ops if isinstance(op, Statement) and op.changes_rows}):
+        # A new table has its key from the beginning, if it has one.
+        first = facts.before.tables.get(table, facts.after.tables.get(table))
+        old = first.primary_key if first else None
+        dropped = next((op for op in out if _drops(op, table, old)), None)
+        if old is not None and dropped is None:
+            continue
+        created = next((op for op in out if _creates(op, table)), None)
+        if created is not None and _ready(out, facts, created):
+            out = [ReadyKey.of(created) if op is created else op for op in out]
+        elif old is not None and dropped is not None and _can_wait(out, facts, table, old):
+            out = _let_wait(out, facts, table, old, dropped)
+        else:
+            words = (
+                f"{facts.direction}: its rows are changed while it has no primary key; where the table is "
+                "published, Postgres refuses that unless REPLICA IDENTITY FULL is set meanwhile"
+            )
+            risks.append(Risk(table, words))
+    return replace(plan, ops=tuple(out), risks=tuple(risks))
+
+
+def _drops(op: ops.MigrateOperation, table: str, key: Key | None) -> bool:
+    return (
+        isinstance(op, ops.DropConstraintOp)
+        and key is not None
+        and (op.table_name, op.constraint_name) == (table, key.name)
+    )
+
+
+def _creates(op: ops.MigrateOperation, table: str) -> TypeGuard[ops.CreatePrimaryKeyOp]:
+    return isinstance(op, ops.CreatePrimaryKeyOp) and op.table_name == table
+
+
+def _ready(operations: list[ops.MigrateOperation], facts: Facts, key: ops.CreatePrimaryKeyOp) -> bool:
+    """Whether a key can be made of what rows hold before they are changed, under a name that is free."""
+    columns = facts.before.tables[key.table_name].columns
+    emptied = {c for c, op in _retyped(operations, key.table_name) if isinstance(op, Retype) and op.empties}
+    taken = {
+        name
+        for other in facts.before.tables.values()
+        if other.name != key.table_name
+        for name in _relations(other)
+    }
+    return key.constraint_name not in taken and all(
+        c in columns and not columns[c].nullable and c not in emptied for c in key.columns
+    )
+
+
+def _can_wait(operations: list[ops.MigrateOperation], facts: Facts, table: str, key: Key) -> bool:
+    """Whether a key outlives the changes of type: all its values stay apart."""
+    before, after = facts.before.tables[table].columns, facts.after.tables[table].columns
+    return not any(
+        column in key.columns
+        and (
+            (isinstance(op, Retype) and op.empties)
+            or narrowing(before[column].type_text, after[column].type_text)
+        )
+        for column, op in _retyped(operations, table)
+    )
+
+
+def _retyped(operations: list[ops.MigrateOperation], table: str) -> Iterator[tuple[str, ops.AlterColumnOp]]:
+    for op in operations:
+        if isinstance(op, ops.AlterColumnOp) and op.table_name == table and op.modify_type is not None:
+            yield op.column_name, op
+
+
+def _let_wait(
+    operations: list[ops.MigrateOperation],
+    facts: Facts,
+    table: str,
+    key: Key,
+    dropped: ops.MigrateOperation,
+) -> list[ops.MigrateOperation]:
+    """Drop a key late, and with it what keeps its columns from being empty; free its name if need be."""
+    out = [RelaxOldKey.of(op) if _relaxes(op, table, key) else op for op in operations if op is not dropped]
+    name = key.name
+    if name in _taken_early(out, facts):
+        names = {
+            n for side in (facts.before, facts.after) for t in side.tables.values() for n in _relations(t)
+        }
+        name = spare_name(name, names)
+        out.append(Rename("key", facts.schema, table, key.name, name, phase=Phase.RENAME_CONSTRAINT))
+    return [*out, DropOldKey(name, table, type_="primary", schema=facts.schema)]
+
+
+def _relaxes(op: ops.MigrateOperation, table: str, key: Key) -> TypeGuard[ops.AlterColumnOp]:
+    return (
+        isinstance(op, ops.AlterColumnOp)
+        and (op.table_name, op.modify_nullable) == (table, True)
+        and op.column_name in key.columns
+    )
+
+
+def _taken_early(operations: list[ops.MigrateOperation], facts: Facts) -> set[str]:
+    """Return the names that are taken before the rows are changed."""
+    made = {op.table_name for op in operations if isinstance(op, ops.CreateTableOp)}
+    names = {name for table in made for name in _relations(facts.after.tables[table])}
+    return names | {
+        op.new
+        for op in operations
+        if isinstance(op, Rename) and op.space == "relation" and phase_of(op) is Phase.RENAME_CONSTRAINT
+    }
+
+
+def _relations(table: TableState) -> Iterator[str]:
+    """Yield the names that a table and what belongs to it take from the schema's."""
+    yield table.name
+    if table.primary_key is not None:
+        yield table.primary_key.name
+    yield from (unique.name for unique in table.uniques)
+    yield from (index.name for index in table.indexes)
