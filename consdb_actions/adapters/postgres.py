@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import psycopg
 import sqlalchemy as sa
-from psycopg.sql import SQL, Identifier
+from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy.engine import URL
 
 from consdb_actions.adapters.postgres_copy import copy_database
+from consdb_actions.adapters.postgres_engine import SharedEngine
 from consdb_actions.adapters.postgres_find import Preference, find_installation
 from consdb_actions.adapters.postgres_given import given_server
 from consdb_actions.adapters.postgres_place import unprivileged_account
 from consdb_actions.adapters.postgres_process import own_server
-from consdb_actions.adapters.postgres_sql import connect, execute, words
+from consdb_actions.adapters.postgres_sql import Connection, connect, execute, refusal, words
 from consdb_actions.adapters.spoly import make_spoly_available
 from consdb_actions.errors import ExternalError, InputError
 
@@ -90,7 +90,8 @@ class ScratchServer:
     def __init__(self, backend: _Backend, info: ServerInfo, *, copy_files: bool) -> None:
         self._backend = backend
         self._strategy = SQL(" STRATEGY file_copy" if copy_files else "")
-        self._opened: list[str] = []
+        self._engine = SharedEngine(self.url)
+        self._administering: tuple[int, Connection] | None = None
         self.info = info
 
     def url(self, database: str) -> URL:
@@ -112,8 +113,7 @@ class ScratchServer:
         """Return what the server has logged; nothing of a given server."""
         return self._backend.log()
 
-    @contextmanager
-    def open_database(self, name: str) -> Iterator[sa.Engine]:
+    def open_database(self, name: str) -> AbstractContextManager[sa.Engine]:
         """Give an engine that connects to a database while the block lasts.
 
         Parameters
@@ -121,28 +121,30 @@ class ScratchServer:
         name
             Its name, as given to :meth:`create_database`.
 
-        Yields
-        ------
-        sqlalchemy.Engine
-            It keeps no connection, so that the database can be copied after the block. Another block inside
-            of this one turns it to another database.
+        Returns
+        -------
+        context manager of sqlalchemy.Engine
+            What one of the engine's connections leaves behind in the session, the next does not see. None is
+            kept after the outermost block for this database, which can then be copied. Another block inside
+            of this one turns the engine to another database.
         """
-        self._opened.append(name)
+        return self._engine.open(name)
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[None]:
+        """Have a new database, prepared for ConsDB, while the block lasts, and an engine open on it.
+
+        Parameters
+        ----------
+        name
+            What to call it.
+        """
+        self.create_database(name)
         try:
-            yield self._engine
+            with self.open_database(name):
+                yield
         finally:
-            self._opened.pop()
-
-    @cached_property
-    def _engine(self) -> sa.Engine:
-        """The one engine for all databases: what it learns of the server, and compiles, is done once."""
-        engine = sa.create_engine(self.url(self._opened[-1]), poolclass=sa.NullPool)
-
-        @sa.event.listens_for(engine, "do_connect")
-        def choose(_dialect: Any, _record: Any, _arguments: Any, keywords: dict[str, Any]) -> None:
-            keywords["dbname"] = self.url(self._opened[-1]).database
-
-        return engine
+            self.drop_database(name)
 
     def create_database(self, name: str, *, template: str | None = None) -> URL:
         """Create a database.
@@ -169,7 +171,7 @@ class ScratchServer:
         statement = SQL("CREATE DATABASE {} TEMPLATE {}").format(
             Identifier(self._backend.physical(name)), Identifier(source)
         )
-        execute(self._backend.address(self._backend.maintenance), statement + self._strategy)
+        self._administer(statement + self._strategy)
         return self.url(name)
 
     def copy_given(self, name: str) -> URL:
@@ -211,7 +213,26 @@ class ScratchServer:
         statement = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
             Identifier(self._backend.physical(name))
         )
-        execute(self._backend.address(self._backend.maintenance), statement)
+        self._administer(statement)
+
+    def _administer(self, statement: Composed) -> None:
+        """Run a statement where databases are made from; the connection is kept for the next."""
+        url = self._backend.address(self._backend.maintenance)
+        owner, connection = self._administering or (0, None)
+        try:
+            if connection is None or connection.closed or owner != os.getpid():
+                connection = connect(url)
+                self._administering = os.getpid(), connection
+            connection.execute(statement)
+        except psycopg.Error as error:
+            raise refusal(error, url) from error
+
+    def close(self) -> None:
+        """Close what is kept open, in the process that opened it."""
+        owner, connection = self._administering or (0, None)
+        if connection is not None and owner == os.getpid():
+            connection.close()
+            self._administering = None
 
     def execute(self, database: str, sql: str) -> None:
         """Run SQL in a database, as the user who made it.
@@ -273,6 +294,8 @@ def scratch_server(
             if failure := server._backend.failure(error):
                 raise failure from error
             raise
+        finally:
+            server.close()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL
 from consdb_actions.errors import ExternalError
 from consdb_actions.redaction import redact
 
-__all__ = ["LONGEST_NAME", "Connection", "connect", "execute", "is_lost", "trouble", "words"]
+__all__ = ["LONGEST_NAME", "Connection", "connect", "execute", "is_lost", "refusal", "trouble", "words"]
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -71,9 +71,14 @@ def execute(url: URL, statement: str | Composed) -> None:
         with connect(url) as connection:
             connection.execute(statement.encode() if isinstance(statement, str) else statement)
     except psycopg.Error as error:
-        raise ExternalError(
-            f"Postgres refused a statement: {words(error, url)}", place=f"database {url.database}"
-        ) from error
+        raise refusal(error, url) from error
+
+
+def refusal(error: psycopg.Error, url: URL) -> ExternalError:
+    """Return what to say of a statement that Postgres refuses in a database."""
+    return ExternalError(
+        f"Postgres refused a statement: {words(error, url)}", place=f"database {url.database}"
+    )
 
 
 def words(error: psycopg.Error, url: URL) -> str:

@@ -251,7 +251,8 @@ def read_tree(root: Path) -> Tree:
     root = root.resolve()
     ini = root / "alembic.ini"
     try:
-        names = [n for n in Config(str(ini)).file_config.sections() if n != "DEFAULT"]
+        parsed = Config(str(ini)).file_config
+        names = [n for n in parsed.sections() if n != "DEFAULT"]
     except Exception as error:  # configparser has many ways to say no
         line = getattr(error, "lineno", None)
         raise InputError(
@@ -262,6 +263,7 @@ def read_tree(root: Path) -> Tree:
     sections = []
     for name in names:
         config = Config(str(ini), ini_section=name)
+        config.file_config = parsed  # which it would read once more for every section
         # One option at a time: a logging format elsewhere in the file is no valid interpolation.
         schema = config.get_section_option(name, "consdb.schema_name")
         location = config.get_section_option(name, "script_location")

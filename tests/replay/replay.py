@@ -166,17 +166,17 @@ def without_grants(snapshot: Snapshot) -> Snapshot:
 
 def described(engine: Engine, section: Section, path: Path, database: str) -> Snapshot:
     """Return the catalog that the schema file describes."""
-    name = f"{database}_file"
-    engine.server.create_database(name)
-    try:
-        before = make_replayed(engine.server, database, section, section.revisions()[:-1])
-        loaded = load_schema(path)
-        made = make_described(
-            engine.server, name, section, loaded, before, config=engine.config, shadow=engine.shadow
-        )
-        return made.database.catalog
-    finally:
-        engine.server.drop_database(name)
+    before = make_replayed(engine.server, database, section, section.revisions()[:-1])
+    made = make_described(
+        engine.server,
+        database,
+        section,
+        load_schema(path),
+        before,
+        config=engine.config,
+        shadow=engine.shadow,
+    )
+    return made.database.catalog
 
 
 def play(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from consdb_actions.adapters.autogenerate.operator import TreeCopy
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.catalog import Snapshot
@@ -32,6 +33,8 @@ class Candidate:
         Tables that the migration needs to be empty.
     filled
         What the upgrade fills; None where nobody knows, because a person wrote the revision.
+    copy
+        Where the operator's commands run; by default, a copy of the tree that is made for the purpose.
     """
 
     tree: Tree
@@ -47,6 +50,7 @@ class Candidate:
     lost: frozenset[tuple[str, str | None]] = frozenset()
     empty: frozenset[str] = frozenset()
     filled: tuple[Filling, ...] | None = None
+    copy: TreeCopy | None = None
 
     @property
     def renamed_tables(self) -> dict[str, str]:

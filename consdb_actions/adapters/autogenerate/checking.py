@@ -67,14 +67,12 @@ def check_revision(
     Renames and moves are taken from what is declared and what ids or case show; what looks like a rename but
     is not declared counts as a drop, so that the rows tell whether the script keeps the values.
     """
-    database, described = section.name, f"{section.name}_described"
-    engine.server.create_database(database)
-    engine.server.create_database(described)
-    try:
+    database = section.name
+    with engine.server.database(database):
         engine.progress(section.name, "replaying its history")
         before = make_replayed(engine.server, database, section, _ancestors(section, script))
         wanted = make_described(
-            engine.server, described, section, loaded, before, config=engine.config, shadow=engine.shadow
+            engine.server, database, section, loaded, before, config=engine.config, shadow=engine.shadow
         )
         decisions, sides = decide_names(before, wanted, loaded, path, None, declared, "drop-add")
         answers = answers_from(decisions, fills={}, on_question="proceed", repair_views=frozenset())
@@ -106,9 +104,6 @@ def check_revision(
                 proof.upgraded,
                 operator=engine.operator and given.at_its_revision,
             )
-    finally:
-        engine.server.drop_database(database)
-        engine.server.drop_database(described)
     outcome = SectionOutcome(
         section.name,
         section.schema,

@@ -12,15 +12,21 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.candidate import Candidate
+from consdb_actions.adapters.autogenerate.database import Database, read_database
+from consdb_actions.adapters.autogenerate.operator import TreeCopy
 from consdb_actions.adapters.autogenerate.proving import Proof, prove
-from consdb_actions.adapters.autogenerate.render import Revision, file_name, render_body, render_revision
+from consdb_actions.adapters.autogenerate.render import (
+    Revision,
+    file_name,
+    fill_template,
+    render_body,
+    render_revision,
+)
 from consdb_actions.adapters.autogenerate.section import (
-    Database,
     Draft,
     Wanted,
     draft_migration,
     plan_upgrade,
-    read_tables,
     views_behind,
 )
 from consdb_actions.adapters.autogenerate.states import Sides, decide_names, make_described, make_replayed
@@ -30,6 +36,7 @@ from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.config import Config
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.migration.answers import Answers, answers_from
+from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.drift import explained_by
 from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.outcome import Check, SectionOutcome, Status
@@ -61,7 +68,8 @@ class Generated:
 class Engine:
     """What all sections of a run share.
 
-    ``operator`` tells whether the proof also runs the alembic command through the tree's own ``env.py``.
+    ``operator`` tells whether the proof also runs the alembic command through the tree's own ``env.py``, and
+    ``copy`` is the copy of the tree for it; each proof makes its own where there is none.
     """
 
     server: ScratchServer
@@ -70,6 +78,7 @@ class Engine:
     config: Config
     progress: Callable[[str, str], None]
     operator: bool = True
+    copy: TreeCopy | None = None
 
     def run(
         self,
@@ -97,99 +106,95 @@ class Engine:
             The server failed.
         """
         self.progress(section.name, "replaying its history")
-        database, described = section.name, f"{section.name}_described"
-        self.server.create_database(database)
-        self.server.create_database(described)
+        database = section.name
         try:
-            before = make_replayed(self.server, database, section)
-            self.progress(section.name, "reading the schema file")
-            wanted = make_described(
-                self.server, described, section, loaded, before, config=self.config, shadow=self.shadow
-            )
-            decisions, sides = decide_names(before, wanted, loaded, path, base, declared, on_question)
-            first = SectionOutcome(
-                section.name,
-                section.schema,
-                "unchanged",
-                version=loaded.schema.version or "",
-                base_version=(base.version or "") if base else "",
-                decisions=decided(decisions),
-                remembered=tuple(r.describe() for r in decisions.remembered),
-                questions=tuple(asked(q) for q in decisions.questions),
-                notes=(*loaded.notes, *decisions.notes),
-            )
-            if decisions.open_questions:
-                return Generated(replace(first, status="question"), sides)
-            behind = views_behind(before.state, before.catalog, wanted.views)
-            answers = answers_from(
-                decisions,
-                fills=fills,
-                on_question="ask" if on_question == "fail" else "proceed",
-                repair_views=frozenset(behind),
-            )
-            self.progress(section.name, "comparing")
-            draft, revision, source = self._draft(
-                database, section, before, wanted, answers, identify, created, message
-            )
-            explained = (
-                explained_by(base, loaded.schema, {v: r.table for v, r in wanted.views.items()})
-                if base
-                else None
-            )
-            columns = {name: list(t.columns) for name, t in before.state.tables.items()}
-            outcome = replace(
-                first,
-                upgrade=operations(draft.upgrade, explained),
-                downgrade=operations(draft.downgrade, None),
-                questions=(*first.questions, *(asked_value(q) for q in draft.questions)),
-                risks=(*draft.upgrade.risks, *draft.downgrade.risks),
-                losses=(*draft.upgrade.losses, *draft.downgrade.losses),
-                notes=(*first.notes, *views_behind_words(before.catalog, columns, wanted.views)),
-            )
-            if draft.questions:
-                return Generated(replace(outcome, status="question"), sides)
-            if revision is None:
-                return Generated(outcome, sides)
-            if only_drift:
-                marked = tuple(replace(op, drift=True) for op in outcome.upgrade)
-                return Generated(replace(outcome, status="drift", upgrade=marked), sides)
-            name = file_name(section, revision)
-            checks: tuple[Check, ...] = ()
-            if prove:
-                self.progress(section.name, "proving")
-                old_names = {new: old for old, new in answers.tables}
-                candidate = self.candidate(
-                    section,
-                    (name, source),
-                    path,
-                    database,
-                    before,
-                    wanted,
-                    answers,
-                    lost=frozenset((loss.table, loss.column) for loss in draft.upgrade.losses),
-                    empty=frozenset(old_names.get(t, t) for t, _ in draft.upgrade.unfilled),
-                    filled=draft.upgrade.filled,
+            with self.server.database(database):
+                before = make_replayed(self.server, database, section)
+                self.progress(section.name, "reading the schema file")
+                wanted = make_described(
+                    self.server, database, section, loaded, before, config=self.config, shadow=self.shadow
                 )
-                checks = self.prove(candidate, wanted).checks
-            status: Status = "failed" if any(c.holds is False for c in checks) else "changed"
-            outcome = replace(
-                outcome,
-                status=status,
-                path=str((section.versions / name).relative_to(self.tree.root)),
-                revision=revision.id,
-                down_revision=revision.down or "",
-                source=source,
-                checks=checks,
-            )
-            return Generated(outcome, sides)
+                decisions, sides = decide_names(before, wanted, loaded, path, base, declared, on_question)
+                first = SectionOutcome(
+                    section.name,
+                    section.schema,
+                    "unchanged",
+                    version=loaded.schema.version or "",
+                    base_version=(base.version or "") if base else "",
+                    decisions=decided(decisions),
+                    remembered=tuple(r.describe() for r in decisions.remembered),
+                    questions=tuple(asked(q) for q in decisions.questions),
+                    notes=(*loaded.notes, *decisions.notes),
+                )
+                if decisions.open_questions:
+                    return Generated(replace(first, status="question"), sides)
+                behind = views_behind(before, wanted.views)
+                answers = answers_from(
+                    decisions,
+                    fills=fills,
+                    on_question="ask" if on_question == "fail" else "proceed",
+                    repair_views=frozenset(behind),
+                )
+                self.progress(section.name, "comparing")
+                draft, revision, source = self._draft(
+                    database, section, before, wanted, answers, identify, created, message
+                )
+                explained = (
+                    explained_by(base, loaded.schema, {v: r.table for v, r in wanted.views.items()})
+                    if base
+                    else None
+                )
+                columns = {name: list(t.columns) for name, t in before.state.tables.items()}
+                outcome = replace(
+                    first,
+                    upgrade=operations(draft.upgrade, explained),
+                    downgrade=operations(draft.downgrade, None),
+                    questions=(*first.questions, *(asked_value(q) for q in draft.questions)),
+                    risks=(*draft.upgrade.risks, *draft.downgrade.risks),
+                    losses=(*draft.upgrade.losses, *draft.downgrade.losses),
+                    notes=(*first.notes, *views_behind_words(before.catalog, columns, wanted.views)),
+                )
+                if draft.questions:
+                    return Generated(replace(outcome, status="question"), sides)
+                if revision is None:
+                    return Generated(outcome, sides)
+                if only_drift:
+                    marked = tuple(replace(op, drift=True) for op in outcome.upgrade)
+                    return Generated(replace(outcome, status="drift", upgrade=marked), sides)
+                name = file_name(section, revision)
+                checks: tuple[Check, ...] = ()
+                if prove:
+                    self.progress(section.name, "proving")
+                    old_names = {new: old for old, new in answers.tables}
+                    candidate = self.candidate(
+                        section,
+                        (name, source),
+                        path,
+                        database,
+                        before,
+                        wanted,
+                        answers,
+                        lost=frozenset((loss.table, loss.column) for loss in draft.upgrade.losses),
+                        empty=frozenset(old_names.get(t, t) for t, _ in draft.upgrade.unfilled),
+                        filled=draft.upgrade.filled,
+                    )
+                    checks = self.prove(candidate, wanted).checks
+                status: Status = "failed" if any(c.holds is False for c in checks) else "changed"
+                outcome = replace(
+                    outcome,
+                    status=status,
+                    path=str((section.versions / name).relative_to(self.tree.root)),
+                    revision=revision.id,
+                    down_revision=revision.down or "",
+                    source=source,
+                    checks=checks,
+                )
+                return Generated(outcome, sides)
         except OperationalError as error:
             raise ExternalError(
                 f"Postgres failed while section {section.name} was worked on: {str(error.orig).strip()}",
                 remedy="Run again; if it stays, look at the server's log and the free disk space.",
             ) from error
-        finally:
-            self.server.drop_database(database)
-            self.server.drop_database(described)
 
     def _draft(
         self,
@@ -211,7 +216,7 @@ class Engine:
                 return render_body(connection, section, upgrade.ops, downgrade.ops, self.shadow)
 
             def render_upgrade(plan: Plan) -> str:
-                return render_revision(section, Revision("draft", down, message, created), body(plan, Plan()))
+                return fill_template(section, Revision("draft", down, message, created), body(plan, Plan()))
 
             try:
                 draft = draft_migration(
@@ -276,17 +281,18 @@ class Engine:
             lost=lost,
             empty=empty,
             filled=filled,
+            copy=self.copy,
         )
 
     def prove(self, candidate: Candidate, wanted: Wanted) -> Proof:
         """Prove a revision."""
         schema = candidate.section.schema
 
-        def find_again(connection: sa.Connection) -> tuple[str, ...]:
+        def find_again(connection: sa.Connection, catalog: Snapshot) -> tuple[str, ...]:
             casts = self._casts(connection)
-            now = read_tables(connection, schema)
-            again = Answers(on_question="proceed", repair_views=frozenset(views_behind(*now, wanted.views)))
-            plan = plan_upgrade(connection, candidate.section, *now, wanted, again, casts)
+            now = read_database(connection, schema, catalog)
+            again = Answers(on_question="proceed", repair_views=frozenset(views_behind(now, wanted.views)))
+            plan = plan_upgrade(connection, candidate.section, now, wanted, again, casts)
             return tuple(describe(op) for op in plan.ops)
 
         return prove(self.server, candidate, find_again, operator=self.operator)

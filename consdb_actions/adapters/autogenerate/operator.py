@@ -10,58 +10,86 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.config import CommandLine
 
+from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.migration.outcome import Check
 
-__all__ = ["copy_tree", "run_operator"]
+__all__ = ["TreeCopy", "copied_tree"]
 
 _WORDS = "`alembic -n {section} upgrade head` and `downgrade -1` run through the tree's own env.py"
 
 
-def copy_tree(tree: Tree, section: Section, revision: tuple[str, str], destination: Path) -> None:
-    """Copy what the alembic command needs of a tree, with this revision as its newest.
+@dataclass(frozen=True)
+class TreeCopy:
+    """A copy of what the alembic command needs of a tree, for revisions of any of its sections.
+
+    Processes can share it, as long as each has sections of its own.
+    """
+
+    tree: Tree
+    directory: Path
+
+    def run(self, section: Section, revision: tuple[str, str], url: sa.URL, schema_file: Path) -> Check:
+        """Run the operator's two commands, with this revision (name and text of its file) as the newest.
+
+        An ``env.py`` that fails before it reaches the revision says nothing about the revision: the check is
+        then neither true nor false, and its words say why.
+        """
+        words = _WORDS.format(section=section.name)
+        folder = self.directory / "schemas" / section.name / "yml"
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(schema_file, folder / f"{section.schema}.yaml")
+        environment = {**_address(url), "SDM_SCHEMAS_DIR": str(folder.parent)}
+        with self._newest(section, *revision):
+            for arguments in (["upgrade", "head"], ["downgrade", "-1"]):
+                problem = _command(self.directory, section, arguments, environment)
+                if problem is not None:
+                    reached, text = problem
+                    if not reached:
+                        words = f"the tree's own env.py fails before any revision: {text}"
+                        return Check("operator", None, words)
+                    return Check("operator", False, words, (f"alembic {' '.join(arguments)}: {text}",))
+        return Check("operator", True, words)
+
+    @contextlib.contextmanager
+    def _newest(self, section: Section, name: str, source: str) -> Iterator[None]:
+        """Have a revision in the copy, and none after it, while the block lasts."""
+        versions = self.directory / section.versions.relative_to(self.tree.root)
+        versions.mkdir(exist_ok=True)
+        (versions / name).write_text(source, encoding="utf-8")
+        history = [Path(script.path).name for script in section.revisions()]
+        later = history[history.index(name) + 1 :] if name in history else []
+        for other in later:
+            (versions / other).unlink()
+        try:
+            yield
+        finally:
+            (versions / name).unlink()
+            for other in (*later, *({name} & {*history})):
+                shutil.copyfile(section.versions / other, versions / other)
+
+
+@contextlib.contextmanager
+def copied_tree(tree: Tree) -> Iterator[TreeCopy]:
+    """Copy a tree; the copy is removed when the block ends.
 
     Links are kept as links, so that an ``env.py`` that finds its neighbours through them still does.
     """
-    shutil.copyfile(tree.ini, destination / tree.ini.name)
-    for folder in {section.location.relative_to(tree.root).parts[0], "python"}:
-        if (tree.root / folder).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".git")
-            shutil.copytree(tree.root / folder, destination / folder, symlinks=True, ignore=ignored)
-    name, source = revision
-    versions = destination / section.versions.relative_to(tree.root)
-    versions.mkdir(exist_ok=True)
-    (versions / name).write_text(source, encoding="utf-8")
-    history = [Path(script.path).name for script in section.revisions()]
-    for later in history[history.index(name) + 1 :] if name in history else ():
-        (versions / later).unlink()
-
-
-def run_operator(directory: Path, section: Section, url: sa.URL, schema_file: Path) -> Check:
-    """Run the operator's two commands in a copied tree.
-
-    An ``env.py`` that fails before it reaches the revision says nothing about the revision: the check is then
-    neither true nor false, and its words say why.
-    """
-    words = _WORDS.format(section=section.name)
-    folder = directory / "schemas" / "yml"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(schema_file, folder / f"{section.schema}.yaml")
-    environment = {**_address(url), "SDM_SCHEMAS_DIR": str(folder.parent)}
-    for arguments in (["upgrade", "head"], ["downgrade", "-1"]):
-        problem = _command(directory, section, arguments, environment)
-        if problem is not None:
-            reached, text = problem
-            if not reached:
-                return Check("operator", None, f"the tree's own env.py fails before any revision: {text}")
-            return Check("operator", False, words, (f"alembic {' '.join(arguments)}: {text}",))
-    return Check("operator", True, words)
+    with temporary_directory() as directory:
+        shutil.copyfile(tree.ini, directory / tree.ini.name)
+        tops = {section.location.relative_to(tree.root).parts[0] for section in tree.sections}
+        for folder in sorted(tops | {"python"}):
+            if (tree.root / folder).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".git")
+                shutil.copytree(tree.root / folder, directory / folder, symlinks=True, ignore=ignored)
+        yield TreeCopy(tree, directory)
 
 
 def _command(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 from alembic.autogenerate import produce_migrations
 from alembic.operations import ops
 
+from consdb_actions.adapters.autogenerate.database import Database
+from consdb_actions.adapters.autogenerate.recall import recalled
+from consdb_actions.adapters.autogenerate.reflect import build_metadata
 from consdb_actions.adapters.autogenerate.replay import migration_context
 from consdb_actions.adapters.tree import Section
-from consdb_actions.migration.state import SchemaState
 
 __all__ = ["find_operations"]
 
@@ -27,30 +29,28 @@ PLUGINS = (
 def find_operations(
     connection: sa.Connection,
     section: Section,
-    reflect: Callable[[frozenset[str]], sa.MetaData],
-    before: SchemaState,
-    after: SchemaState,
+    before: Database,
+    after: Database,
 ) -> tuple[ops.MigrateOperation, ...]:
     """Return the operations for tables, columns, types and comments, as Alembic finds them.
 
     Parameters
     ----------
     connection
-        The database on the left; what its transaction sees counts.
+        The database on the left; nothing is asked of it that was read already.
     section
         Which section; other schemas are not looked at.
-    reflect
-        Gives tables of the right side, reflected from a database, so that types compare as Postgres has them.
     before, after
-        The two sides as plain state; tables that are alike there are not shown to Alembic.
+        The two sides; tables that are alike there are not shown to Alembic.
     """
-    unlike = before.unlike(after)
+    unlike = before.state.unlike(after.state)
     if not unlike:
         return ()
-    metadata = reflect(after.with_parents(unlike))
+    # From a database too, not from the file, so that types compare as Postgres has them.
+    metadata = build_metadata(connection, after.inspected, after.state.with_parents(unlike))
     # A table that stands on the right but was not reflected must not look as if it were to be dropped.
     reflected = {table.name for table in metadata.tables.values()}
-    shown = {name for name in unlike if name in reflected or name not in after.tables}
+    shown = {name for name in unlike if name in reflected or name not in after.state.tables}
 
     def include_name(name: str | None, kind: str, _parents: Mapping[str, Any]) -> bool:
         return name in {"schema": {section.schema}, "table": shown}.get(kind, {name})
@@ -63,8 +63,8 @@ def find_operations(
     ) -> bool:
         table = left.table.name
         return (
-            before.tables[table].columns[left.name].type_text
-            != after.tables[table].columns[right.name].type_text
+            before.state.tables[table].columns[left.name].type_text
+            != after.state.tables[table].columns[right.name].type_text
         )
 
     context = migration_context(
@@ -78,6 +78,7 @@ def find_operations(
         autogenerate_plugins=list(PLUGINS),
         target_metadata=metadata,
     )
-    script = produce_migrations(context, metadata)
+    with recalled(connection, before.inspected):
+        script = produce_migrations(context, metadata)
     assert script.upgrade_ops is not None
     return tuple(script.upgrade_ops.ops)

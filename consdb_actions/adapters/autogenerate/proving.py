@@ -22,8 +22,8 @@ from consdb_actions.migration.proof import check_downgrade, check_upgrade
 
 __all__ = ["FindAgain", "Proof", "prove"]
 
-FindAgain = Callable[[sa.Connection], tuple[str, ...]]
-"""Generates once more on a connection, and returns the operations that it finds, in words."""
+FindAgain = Callable[[sa.Connection, Snapshot], tuple[str, ...]]
+"""Generates once more on a connection with this catalog, and returns the operations found, in words."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _there_and_back(engine: sa.Engine, candidate: Candidate, start: Start, find_
     with engine.begin() as connection:
         upgraded = read_snapshot(connection, schema)
         arrived = read_rows(connection, upgraded)
-        found = find_again(connection)
+        found = find_again(connection, upgraded)
     checks = [
         check_upgrade(candidate.before, candidate.described, upgraded, candidate.told),
         check_rows(candidate, start, arrived),

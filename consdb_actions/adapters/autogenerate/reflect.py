@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine.reflection import Inspector, ObjectKind
+from sqlalchemy.engine.reflection import Inspector
 
+from consdb_actions.adapters.autogenerate.recall import Inspected, recalled
 from consdb_actions.migration.rewrite.statements import escape_binds
 from consdb_actions.migration.state import (
     Check,
@@ -21,23 +22,25 @@ from consdb_actions.migration.state import (
     Unique,
 )
 
-__all__ = ["reflect_metadata", "reflect_state"]
+__all__ = ["build_metadata", "plain_state"]
 
 _NEXTVAL = re.compile(r"^nextval\('((?:[^']|'')+)'::regclass\)$")
 
 
-def reflect_state(connection: sa.Connection, schema: str) -> SchemaState:
-    """Reflect the tables of a schema, with a fixed number of queries whatever their count."""
-    inspector = sa.inspect(connection)
-    tables = ObjectKind.TABLE
-    dialect = connection.dialect
-    columns = inspector.get_multi_columns(schema=schema, kind=tables)
-    primary = inspector.get_multi_pk_constraint(schema=schema, kind=tables)
-    uniques = inspector.get_multi_unique_constraints(schema=schema, kind=tables)
-    foreign = inspector.get_multi_foreign_keys(schema=schema, kind=tables)
-    checks = inspector.get_multi_check_constraints(schema=schema, kind=tables)
-    indexes = inspector.get_multi_indexes(schema=schema, kind=tables)
-    comments = inspector.get_multi_table_comment(schema=schema, kind=tables)
+def plain_state(inspected: Inspected, dialect: sa.Dialect) -> SchemaState:
+    """Return the tables of a schema as plain state."""
+    columns, primary, uniques, foreign, checks, indexes, comments = (
+        inspected.items(f"get_multi_{name}")
+        for name in (
+            "columns",
+            "pk_constraint",
+            "unique_constraints",
+            "foreign_keys",
+            "check_constraints",
+            "indexes",
+            "table_comment",
+        )
+    )
     out: dict[str, TableState] = {}
     for key in sorted(columns, key=lambda k: k[1]):
         name = key[1]
@@ -69,7 +72,7 @@ def reflect_state(connection: sa.Connection, schema: str) -> SchemaState:
             indexes=tuple(_index(i) for i in _named(indexes.get(key)) if not i.get("duplicates_constraint")),
             comment=comment.get("text"),
         )
-    return SchemaState(schema, out)
+    return SchemaState(inspected.schema, out)
 
 
 def _named(items: Any) -> list[Any]:
@@ -126,11 +129,11 @@ def _index(index: Any) -> Index:
     )
 
 
-def reflect_metadata(connection: sa.Connection, schema: str, tables: Collection[str]) -> sa.MetaData:
-    """Reflect some tables of a schema as metadata that Alembic can render.
+def build_metadata(connection: sa.Connection, inspected: Inspected, tables: Collection[str]) -> sa.MetaData:
+    """Return some tables of a schema as metadata that Alembic can render.
 
     A SERIAL column comes back as ``autoincrement`` without its default, as Alembic itself has it, and texts
-    of defaults and conditions are escaped for ``sqlalchemy.text``.
+    of defaults and conditions are escaped for ``sqlalchemy.text``. The connection is asked nothing.
     """
     metadata = sa.MetaData()
 
@@ -143,13 +146,14 @@ def reflect_metadata(connection: sa.Connection, schema: str, tables: Collection[
         elif default:
             info["default"] = escape_binds(default)
 
-    metadata.reflect(
-        bind=connection,
-        schema=schema,
-        only=lambda name, _metadata: name in tables,
-        views=False,
-        resolve_fks=False,
-    )
+    with recalled(connection, inspected):
+        metadata.reflect(
+            bind=connection,
+            schema=inspected.schema,
+            only=lambda name, _metadata: name in tables,
+            views=False,
+            resolve_fks=False,
+        )
     for table in metadata.tables.values():
         for column in table.columns:
             # Reflection says "no" where nothing was to be said; only a lone key column could number itself.

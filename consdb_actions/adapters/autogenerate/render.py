@@ -27,7 +27,7 @@ from consdb_actions.adapters.tree import Section, Shadow
 from consdb_actions.errors import InputError
 from consdb_actions.migration.rewrite.statements import Retype, Statement, escape_binds
 
-__all__ = ["Revision", "file_name", "render_body", "render_revision"]
+__all__ = ["Revision", "file_name", "fill_template", "render_body", "render_revision"]
 
 _LINE_LENGTH = 110
 
@@ -149,6 +149,21 @@ def render_body(
 def render_revision(section: Section, revision: Revision, variables: dict[str, Any]) -> str:
     """Fill the tree's template and format the result.
 
+    Raises
+    ------
+    InputError
+        The template is missing or cannot be filled.
+    """
+    source = fill_template(section, revision, variables)
+    try:
+        return _format(section, source)
+    except InvalidInput as error:
+        raise _not_python(section, error) from error
+
+
+def fill_template(section: Section, revision: Revision, variables: dict[str, Any]) -> str:
+    """Fill the tree's template: a program that runs, not yet formatted, which takes longer than the rest.
+
     consdb's own template writes view statements from ``config.attributes``; nothing is set there, so it
     writes none (rule M2).
 
@@ -177,13 +192,18 @@ def render_revision(section: Section, revision: Revision, variables: dict[str, A
             remedy="Alembic's own script.py.mako shows the variables that a template can use.",
         ) from error
     try:
-        return _format(section, str(source))
-    except InvalidInput as error:
-        raise InputError(
-            f"what the template makes is not Python: {error}",
-            place=str(template),
-            remedy="Compare it with Alembic's own script.py.mako.",
-        ) from error
+        compile(source, str(template), "exec")
+    except (SyntaxError, ValueError) as error:
+        raise _not_python(section, error) from error
+    return str(source)
+
+
+def _not_python(section: Section, error: Exception) -> InputError:
+    return InputError(
+        f"what the template makes is not Python: {error}",
+        place=str(section.location / "script.py.mako"),
+        remedy="Compare it with Alembic's own script.py.mako.",
+    )
 
 
 def file_name(section: Section, revision: Revision) -> str:

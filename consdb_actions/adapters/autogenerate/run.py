@@ -14,6 +14,7 @@ from typing import Literal
 
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated
 from consdb_actions.adapters.autogenerate.history import check_history, check_merged
+from consdb_actions.adapters.autogenerate.operator import copied_tree
 from consdb_actions.adapters.felis import LoadedSchema, prepare_felis, validate
 from consdb_actions.adapters.files import check_folder, write_all
 from consdb_actions.adapters.forks import in_processes, processors
@@ -98,6 +99,7 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
             progress("", "starting Postgres")
             loading = Thread(target=prepare_felis)
             loading.start()
+            copy = stack.enter_context(copied_tree(request.tree))
             try:
                 server = stack.enter_context(
                     scratch_server(database_url=request.database_url, roles=_roles(request.config, chosen))
@@ -109,7 +111,7 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
 
             def work(pair: tuple[Chosen, LoadedSchema], tell: Progress) -> Generated:
                 item, schema = pair
-                return Engine(server, shadow, request.tree, request.config, tell).run(
+                return Engine(server, shadow, request.tree, request.config, tell, copy=copy).run(
                     item.section,
                     schema,
                     item.path,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.candidate import Candidate
-from consdb_actions.adapters.autogenerate.operator import copy_tree, run_operator
+from consdb_actions.adapters.autogenerate.operator import copied_tree
 from consdb_actions.adapters.autogenerate.replay import run_source
-from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.migration.outcome import Check
 
@@ -25,9 +25,10 @@ def run(connection: sa.Connection, candidate: Candidate, direction: str) -> None
 def run_as_operator(server: ScratchServer, candidate: Candidate) -> Check:
     """Run both directions by the alembic command, in a copy of the tree (rule M16)."""
     url = server.url(candidate.database)
-    with temporary_directory() as directory:
-        copy_tree(candidate.tree, candidate.section, (candidate.file_name, candidate.source), directory)
-        return run_operator(directory, candidate.section, url, candidate.schema_file)
+    revision = candidate.file_name, candidate.source
+    with ExitStack() as stack:
+        copy = candidate.copy or stack.enter_context(copied_tree(candidate.tree))
+        return copy.run(candidate.section, revision, url, candidate.schema_file)
 
 
 def database_words(error: SQLAlchemyError) -> str:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from alembic.operations import Operations, ops
 
+from consdb_actions.adapters.autogenerate.database import Database, read_database
 from consdb_actions.adapters.autogenerate.produce import find_operations
-from consdb_actions.adapters.autogenerate.reflect import reflect_metadata, reflect_state
 from consdb_actions.adapters.autogenerate.replay import migration_context, run_source
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.tree import Section
@@ -24,30 +24,18 @@ from consdb_actions.migration.rewrite import rewrite
 from consdb_actions.migration.rewrite.grants import sibling_grants, with_configured
 from consdb_actions.migration.rewrite.plan import Facts, Plan, Question
 from consdb_actions.migration.rewrite.statements import Rename
-from consdb_actions.migration.state import SchemaState
 from consdb_actions.migration.views import ViewRule, behind, kept_view, wanted_views
 
 __all__ = [
-    "Database",
     "Draft",
     "Wanted",
     "draft_migration",
     "plan_upgrade",
-    "read_database",
-    "read_tables",
     "views_behind",
 ]
 
 Roles = Mapping[str, tuple[str, ...]]
 """Privileges by role."""
-
-
-@dataclass(frozen=True)
-class Database:
-    """One state of a schema, read in all the ways that are needed."""
-
-    state: SchemaState
-    catalog: Snapshot
 
 
 @dataclass(frozen=True)
@@ -64,15 +52,12 @@ class Wanted:
         Rule of each configured view that the YAML knows.
     roles
         What the configuration grants on new relations.
-    reflect
-        Reflects tables of that database, as metadata that Alembic can render.
     """
 
     database: Database
     columns: Mapping[str, Sequence[str]]
     views: Mapping[str, ViewRule]
     roles: Roles
-    reflect: Callable[[frozenset[str]], sa.MetaData]
 
 
 @dataclass(frozen=True)
@@ -88,16 +73,6 @@ class Draft:
     def questions(self) -> tuple[Question, ...]:
         """What must be answered first."""
         return self.upgrade.questions
-
-
-def read_database(connection: sa.Connection, schema: str) -> Database:
-    """Read one state of a schema."""
-    return Database(*read_tables(connection, schema))
-
-
-def read_tables(connection: sa.Connection, schema: str) -> tuple[SchemaState, Snapshot]:
-    """Read one state of a schema for our own rules, without what only Alembic needs."""
-    return reflect_state(connection, schema), read_snapshot(connection, schema)
 
 
 def draft_migration(
@@ -133,44 +108,37 @@ def draft_migration(
     """
     schema = section.schema
     renames = answers.renames(schema)
-    # For the way back, and read now: once the upgrade has run, these tables are other ones.
-    kept = before.state.with_parents(before.state.unlike(wanted.database.state))
-    metadata = reflect_metadata(connection, schema, kept)
     _run(connection, section, renames)
-    renamed = read_tables(connection, schema) if renames else (before.state, before.catalog)
-    upgrade = plan_upgrade(connection, section, *renamed, wanted, answers, casts)
+    renamed = read_database(connection, schema) if renames else before
+    upgrade = plan_upgrade(connection, section, renamed, wanted, answers, casts)
     if upgrade.questions or not upgrade.ops:
         return Draft(upgrade, Plan(), before)
     _undo(connection, section, renames)
     run_source(connection, section, render_upgrade(upgrade), f"{section.name}_draft", "upgrade")
     after = read_snapshot(connection, schema)
-    downgrade = _plan_downgrade(connection, section, before, metadata, after, answers, casts, upgrade)
+    downgrade = _plan_downgrade(connection, section, before, after, answers, casts, upgrade)
     return Draft(upgrade, downgrade, before, after)
 
 
 def plan_upgrade(
     connection: sa.Connection,
     section: Section,
-    state: SchemaState,
-    catalog: Snapshot,
+    now: Database,
     wanted: Wanted,
     answers: Answers,
     casts: frozenset[tuple[str, str]],
 ) -> Plan:
-    """Plan what leads from the connection's database to the wanted one.
-
-    ``state`` and ``catalog`` are what :func:`read_tables` reads there, with renames already done.
-    """
+    """Plan what leads from the connection's database, with renames already done, to the wanted one."""
     schema = section.schema
     renames = answers.renames(schema)
     facts = Facts(
         schema=schema,
         direction="upgrade",
-        before=state,
+        before=now.state,
         after=wanted.database.state,
-        catalog=catalog,
+        catalog=now.catalog,
         wanted_views=wanted_views(
-            catalog,
+            now.catalog,
             wanted.views,
             wanted.columns,
             frozenset(Grant(r, p) for r, privileges in wanted.roles.items() for p in privileges),
@@ -178,7 +146,7 @@ def plan_upgrade(
         ),
         remake=answers.repair_views,
         family=frozenset(wanted.views),
-        table_grants=_new_table_grants(state, wanted, catalog),
+        table_grants=_new_table_grants(now, wanted),
         column_grants={},
         sequences=frozenset(wanted.database.catalog.sequences),
         copies=answers.copies,
@@ -186,7 +154,7 @@ def plan_upgrade(
         casts=casts,
         on_question=answers.on_question,
     )
-    found = find_operations(connection, section, wanted.reflect, state, wanted.database.state)
+    found = find_operations(connection, section, now, wanted.database)
     return rewrite(Plan(ops=(*renames, *found)), facts)
 
 
@@ -194,7 +162,6 @@ def _plan_downgrade(
     connection: sa.Connection,
     section: Section,
     before: Database,
-    metadata: sa.MetaData,
     after: Snapshot,
     answers: Answers,
     casts: frozenset[tuple[str, str]],
@@ -204,22 +171,19 @@ def _plan_downgrade(
     back = answers.reversed()
     renames = back.renames(schema)
     _run(connection, section, renames)
-    state, catalog = (
-        reflect_state(connection, schema),
-        read_snapshot(connection, schema) if renames else after,
-    )
+    now = read_database(connection, schema, None if renames else after)
     views = {name: kept_view(view) for name, view in before.catalog.views.items()}
     facts = Facts(
         schema=schema,
         direction="downgrade",
-        before=state,
+        before=now.state,
         after=before.state,
-        catalog=catalog,
+        catalog=now.catalog,
         wanted_views=views,
         remake=frozenset(
             name
             for name, view in before.catalog.views.items()
-            if name in catalog.views and _shape(catalog, name) != _shape(before.catalog, name)
+            if name in now.catalog.views and _shape(now.catalog, name) != _shape(before.catalog, name)
         ),
         family=frozenset(),
         table_grants={name: t.grants for name, t in before.catalog.tables.items()},
@@ -240,7 +204,7 @@ def _plan_downgrade(
         casts=casts,
         on_question="proceed",
     )
-    found = find_operations(connection, section, lambda _tables: metadata, state, before.state)
+    found = find_operations(connection, section, now, before)
     return rewrite(Plan(ops=(*renames, *found)), facts)
 
 
@@ -265,17 +229,17 @@ def _undo(connection: sa.Connection, section: Section, renames: Sequence[ops.Mig
     _run(connection, section, back)
 
 
-def _new_table_grants(state: SchemaState, wanted: Wanted, catalog: Snapshot) -> dict[str, frozenset[Grant]]:
-    grants = with_configured(sibling_grants(catalog), wanted.roles)
-    return {name: grants for name in wanted.database.state.tables if name not in state.tables}
+def _new_table_grants(now: Database, wanted: Wanted) -> dict[str, frozenset[Grant]]:
+    grants = with_configured(sibling_grants(now.catalog), wanted.roles)
+    return {name: grants for name in wanted.database.state.tables if name not in now.state.tables}
 
 
-def views_behind(state: SchemaState, catalog: Snapshot, rules: Mapping[str, ViewRule]) -> dict[str, ViewRule]:
+def views_behind(now: Database, rules: Mapping[str, ViewRule]) -> dict[str, ViewRule]:
     """Return the configured views that show other columns than their table has already."""
     return {
         name: rule
         for name, rule in rules.items()
-        if name in catalog.views
-        and rule.table in state.tables
-        and behind(catalog.views[name], rule, list(state.tables[rule.table].columns))
+        if name in now.catalog.views
+        and rule.table in now.state.tables
+        and behind(now.catalog.views[name], rule, list(now.state.tables[rule.table].columns))
     }

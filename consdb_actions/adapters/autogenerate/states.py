@@ -9,9 +9,9 @@ from typing import Literal
 import sqlalchemy as sa
 from alembic.script import Script
 
-from consdb_actions.adapters.autogenerate.reflect import reflect_metadata
+from consdb_actions.adapters.autogenerate.database import Database, read_database
 from consdb_actions.adapters.autogenerate.replay import prepare, replay
-from consdb_actions.adapters.autogenerate.section import Database, Wanted, read_database
+from consdb_actions.adapters.autogenerate.section import Wanted
 from consdb_actions.adapters.autogenerate.target import build_metadata, create_target
 from consdb_actions.adapters.felis import LoadedSchema
 from consdb_actions.adapters.postgres import ScratchServer
@@ -53,7 +53,11 @@ def make_described(
     config: Config,
     shadow: Shadow | None,
 ) -> Wanted:
-    """Make what a schema file describes in an empty database, and read the result."""
+    """Make what a schema file describes, and read the result.
+
+    It is made in the database of the history, in a transaction that first drops the schema there and is
+    rolled back: to create another database would take longer.
+    """
     tables = {t.name for t in loaded.schema.tables}
     views = {
         v.name: ViewRule(v.table, dict(v.rename))
@@ -65,16 +69,12 @@ def make_described(
         and (v.name in tables or v.name in before.catalog.views)
     }
     metadata, columns = build_metadata(loaded, shadow, views)
+
     with server.open_database(database) as engine, engine.connect() as connection:
+        connection.execute(sa.schema.DropSchema(section.schema, cascade=True, if_exists=True))
         create_target(connection, section, loaded, metadata, views)
-        connection.commit()
         made = read_database(connection, section.schema)
-
-    def reflect(names: frozenset[str]) -> sa.MetaData:
-        with server.open_database(database) as engine, engine.connect() as connection:
-            return reflect_metadata(connection, section.schema, names)
-
-    return Wanted(made, columns, views, config.grants_for(section.schema), reflect)
+    return Wanted(made, columns, views, config.grants_for(section.schema))
 
 
 def decide_names(
