@@ -30,10 +30,7 @@ def upgrade() -> None:
         "fk_visit1_quicklook_visit_id", "visit1_quicklook", schema="cdb_lsstcam", type_="foreignkey"
     )
     op.drop_constraint("un_exposure_ds", "exposure", schema="cdb_lsstcam", type_="unique")
-    op.drop_constraint("ccdexposure_pkey", "ccdexposure", schema="cdb_lsstcam", type_="primary")
     op.drop_constraint("exposure_pkey", "exposure", schema="cdb_lsstcam", type_="primary")
-    op.drop_constraint("exposure_flexdata_pkey", "exposure_flexdata", schema="cdb_lsstcam", type_="primary")
-    op.drop_constraint("visit1_quicklook_pkey", "visit1_quicklook", schema="cdb_lsstcam", type_="primary")
     op.execute("ALTER TABLE cdb_lsstcam.ccdexposure ALTER COLUMN ccdexposure_id DROP DEFAULT")
     op.execute("DROP SEQUENCE cdb_lsstcam.ccdexposure_ccdexposure_id_seq")
     op.execute("ALTER TABLE cdb_lsstcam.exposure ALTER COLUMN exposure_id DROP DEFAULT")
@@ -107,6 +104,9 @@ def upgrade() -> None:
         "FROM cdb_lsstcam.exposure AS parent "
         "WHERE parent.exposure_id = child.visit_id"
     )
+    op.drop_constraint("ccdexposure_pkey", "ccdexposure", schema="cdb_lsstcam", type_="primary")
+    op.drop_constraint("exposure_flexdata_pkey", "exposure_flexdata", schema="cdb_lsstcam", type_="primary")
+    op.drop_constraint("visit1_quicklook_pkey", "visit1_quicklook", schema="cdb_lsstcam", type_="primary")
     op.alter_column(
         "ccdexposure", "day_obs", existing_type=sa.INTEGER(), nullable=False, schema="cdb_lsstcam"
     )
