@@ -34,8 +34,24 @@ class Database:
     catalog: Snapshot
 
 
-def read_database(connection: sa.Connection, schema: str, catalog: Snapshot | None = None) -> Database:
-    """Read what a transaction sees of a schema; its catalog too, unless it is known."""
+def read_database(
+    connection: sa.Connection, schema: str, catalog: Snapshot | None = None, like: Database | None = None
+) -> Database:
+    """Read what a transaction sees of a schema.
+
+    Parameters
+    ----------
+    connection
+        Open connection.
+    schema
+        Name of the schema.
+    catalog
+        Its catalog, where it was read already.
+    like
+        What the same statements made of the same state before: the answer, if the catalog is the same.
+    """
+    catalog = catalog or read_snapshot(connection, schema)
+    if like is not None and like.catalog == catalog:
+        return like
     inspected = inspect_tables(connection, schema)
-    state = plain_state(inspected, connection.dialect)
-    return Database(inspected, state, catalog or read_snapshot(connection, schema))
+    return Database(inspected, plain_state(inspected, connection.dialect), catalog)

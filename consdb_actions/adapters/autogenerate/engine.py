@@ -178,7 +178,7 @@ class Engine:
                         empty=frozenset(old_names.get(t, t) for t, _ in draft.upgrade.unfilled),
                         filled=draft.upgrade.filled,
                     )
-                    checks = self.prove(candidate, wanted).checks
+                    checks = self.prove(candidate, wanted, draft.upgraded).checks
                 status: Status = "failed" if any(c.holds is False for c in checks) else "changed"
                 outcome = replace(
                     outcome,
@@ -284,13 +284,13 @@ class Engine:
             copy=self.copy,
         )
 
-    def prove(self, candidate: Candidate, wanted: Wanted) -> Proof:
-        """Prove a revision."""
+    def prove(self, candidate: Candidate, wanted: Wanted, drafted: Database | None = None) -> Proof:
+        """Prove a revision; ``drafted`` is what a first run of its upgrade left."""
         schema = candidate.section.schema
 
         def find_again(connection: sa.Connection, catalog: Snapshot) -> tuple[str, ...]:
             casts = self._casts(connection)
-            now = read_database(connection, schema, catalog)
+            now = read_database(connection, schema, catalog, drafted)
             again = Answers(on_question="proceed", repair_views=frozenset(views_behind(now, wanted.views)))
             plan = plan_upgrade(connection, candidate.section, now, wanted, again, casts)
             return tuple(describe(op) for op in plan.ops)

@@ -16,7 +16,6 @@ from alembic.operations import Operations, ops
 from consdb_actions.adapters.autogenerate.database import Database, read_database
 from consdb_actions.adapters.autogenerate.produce import find_operations
 from consdb_actions.adapters.autogenerate.replay import migration_context, run_source
-from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.tree import Section
 from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.catalog import Grant, Snapshot
@@ -62,12 +61,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Draft:
-    """Both directions as plans, and the states between which they lead."""
+    """Both directions as plans, and what the upgrade leaves."""
 
     upgrade: Plan
     downgrade: Plan
-    before: Database
-    after: Snapshot | None = None
+    upgraded: Database | None = None
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -112,12 +110,12 @@ def draft_migration(
     renamed = read_database(connection, schema) if renames else before
     upgrade = plan_upgrade(connection, section, renamed, wanted, answers, casts)
     if upgrade.questions or not upgrade.ops:
-        return Draft(upgrade, Plan(), before)
+        return Draft(upgrade, Plan())
     _undo(connection, section, renames)
     run_source(connection, section, render_upgrade(upgrade), f"{section.name}_draft", "upgrade")
-    after = read_snapshot(connection, schema)
-    downgrade = _plan_downgrade(connection, section, before, after, answers, casts, upgrade)
-    return Draft(upgrade, downgrade, before, after)
+    upgraded = read_database(connection, schema)
+    downgrade = _plan_downgrade(connection, section, before, upgraded, answers, casts, upgrade)
+    return Draft(upgrade, downgrade, upgraded)
 
 
 def plan_upgrade(
@@ -162,7 +160,7 @@ def _plan_downgrade(
     connection: sa.Connection,
     section: Section,
     before: Database,
-    after: Snapshot,
+    upgraded: Database,
     answers: Answers,
     casts: frozenset[tuple[str, str]],
     upgrade: Plan,
@@ -171,7 +169,7 @@ def _plan_downgrade(
     back = answers.reversed()
     renames = back.renames(schema)
     _run(connection, section, renames)
-    now = read_database(connection, schema, None if renames else after)
+    now = read_database(connection, schema) if renames else upgraded
     views = {name: kept_view(view) for name, view in before.catalog.views.items()}
     facts = Facts(
         schema=schema,
