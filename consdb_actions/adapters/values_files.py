@@ -1,4 +1,4 @@
-"""Values files of the environments: out of a folder or a clone, or over the API; and their history."""
+"""Values files of the environments, out of a folder or a clone, and their history."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 from consdb_actions.adapters.git_read import GitReader
-from consdb_actions.adapters.github.client import GitHub
-from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.shell import Completed, run
 from consdb_actions.deploy.components import Values, default_files, slots, values_file
 from consdb_actions.deploy.history import Version
@@ -17,7 +15,16 @@ from consdb_actions.deploy.policy import DeployPolicy
 from consdb_actions.deploy.reading import Tree, parse_values
 from consdb_actions.errors import ExternalError, InputError
 
-__all__ = ["ApiFiles", "CloneFiles", "FolderFiles", "History", "Source", "read_history", "read_values"]
+__all__ = [
+    "MOST_VERSIONS",
+    "CloneFiles",
+    "FolderFiles",
+    "History",
+    "Past",
+    "Source",
+    "read_history",
+    "read_values",
+]
 
 MAX_FILE = 1_000_000
 """Bytes of a values file that are read."""
@@ -25,18 +32,22 @@ MOST_VERSIONS = 60
 """Versions of a file that are looked at for the one that brought a tag."""
 
 
-class History(Protocol):
-    """A file through time."""
+Past = tuple[str, str, datetime, bytes | None]
+"""Commit, its message, its moment, and the file as it was then; None where it was not there."""
 
-    def versions(self, path: str) -> Iterator[tuple[str, str, datetime, bytes | None]]:
-        """Yield commit, message, moment and content, newest first."""
+
+class History(Protocol):
+    """Files through time."""
+
+    def versions(self, paths: Sequence[str]) -> Mapping[str, Iterator[Past]]:
+        """Return the versions of some files, newest first."""
 
 
 class Source(Protocol):
     """Where values files come from."""
 
-    def read(self, path: str) -> bytes | None:
-        """Return a file; None where there is none."""
+    def read(self, paths: Sequence[str]) -> Mapping[str, bytes | None]:
+        """Return files; None where there is none."""
 
     @property
     def history(self) -> History | None:
@@ -67,8 +78,11 @@ class FolderFiles:
             )
         self.history: History | None = _history(folder, "HEAD")
 
-    def read(self, path: str) -> bytes | None:
-        """Return a file; None where there is none."""
+    def read(self, paths: Sequence[str]) -> dict[str, bytes | None]:
+        """Return files; None where there is none."""
+        return {path: self._read(path) for path in paths}
+
+    def _read(self, path: str) -> bytes | None:
         try:
             with (self._folder / path).open("rb") as file:
                 return file.read(MAX_FILE)
@@ -108,44 +122,10 @@ class CloneFiles:
         )
         self.history: History | None = _history(folder, self.commit)
 
-    def read(self, path: str) -> bytes | None:
-        """Return a file; None where there is none."""
-        if path not in self._files:
-            return None
-        return self._reader.read({path: self._files[path]}, limit=MAX_FILE)[path]
-
-
-class ApiFiles:
-    """Files of a commit over the API.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    commit
-        SHA of the commit.
-    """
-
-    def __init__(self, github: GitHub, repository: str, commit: str) -> None:
-        self._github = github
-        self._repository = repository
-        self.commit = commit
-        self.history: History | None = self
-
-    def read(self, path: str) -> bytes | None:
-        """Return a file; None where there is none."""
-        return read_file(self._github, self._repository, path, self.commit)
-
-    def versions(self, path: str) -> Iterator[tuple[str, str, datetime, bytes | None]]:
-        """Yield commit, message, moment and content, newest first."""
-        query = {"sha": self.commit, "path": path}
-        for page in self._github.pages(f"/repos/{self._repository}/commits", query):
-            for item in page:
-                at = datetime.fromisoformat(item["commit"]["committer"]["date"].replace("Z", "+00:00"))
-                data = read_file(self._github, self._repository, path, item["sha"])
-                yield item["sha"], item["commit"]["message"], at, data
+    def read(self, paths: Sequence[str]) -> dict[str, bytes | None]:
+        """Return files; None where there is none."""
+        there = {path: self._files[path] for path in paths if path in self._files}
+        return {**dict.fromkeys(paths), **self._reader.read(there, limit=MAX_FILE)}
 
 
 class _GitHistory:
@@ -155,8 +135,11 @@ class _GitHistory:
         self._folder = folder
         self._revision = revision
 
-    def versions(self, path: str) -> Iterator[tuple[str, str, datetime, bytes | None]]:
-        """Yield commit, message, moment and content, newest first."""
+    def versions(self, paths: Sequence[str]) -> dict[str, Iterator[Past]]:
+        """Return the versions of some files, newest first; each is read when it is asked for."""
+        return {path: self._versions(path) for path in paths}
+
+    def _versions(self, path: str) -> Iterator[Past]:
         form = "--format=%H%x00%cI%x00%B"
         log = _git(
             self._folder, "log", "-z", f"--max-count={MOST_VERSIONS}", form, self._revision, "--", path
@@ -196,11 +179,12 @@ def read_values(source: Source, app: str, policy: DeployPolicy) -> dict[str, Val
     InputError
         A file is no values file.
     """
-    defaults = _defaults(source, app)
+    files = {name: values_file(app, name) for name in policy.environments}
+    there = source.read([*(path for path, _ in default_files(app)), *files.values()])
+    defaults = _defaults(there, app)
     found = {}
-    for name in policy.environments:
-        path = values_file(app, name)
-        data = source.read(path)
+    for name, path in files.items():
+        data = there[path]
         if data is not None:
             text = _text(data, path)
             found[name] = Values(name, parse_values(text, place=path), text, defaults)
@@ -214,17 +198,18 @@ def read_history(
 
     A file is followed back until none of its present values is in it any more.
     """
+    if source.history is None:
+        return dict.fromkeys(values)
+    files = {name: values_file(app, name) for name in values}
+    past = source.history.versions(list(files.values()))
     found: dict[str, Sequence[Version] | None] = {}
     for name, now in values.items():
-        if source.history is None:
-            found[name] = None
-            continue
-        path, versions = values_file(app, name), []
-        for commit, message, at, data in source.history.versions(path):
+        versions: list[Version] = []
+        for commit, message, at, data in past[files[name]]:
             version = Version(commit, message, at.astimezone(UTC).date(), _past(name, data, now.defaults))
             versions.append(version)
-            past = version.values
-            if past is None or not any(past.tag(slot) == now.tag(slot) for slot in slots(app, now)):
+            then = version.values
+            if then is None or not any(then.tag(slot) == now.tag(slot) for slot in slots(app, now)):
                 break
             if len(versions) == MOST_VERSIONS:
                 break
@@ -243,11 +228,11 @@ def _past(name: str, data: bytes | None, defaults: tuple[Tree, ...]) -> Values |
         return None
 
 
-def _defaults(source: Source, app: str) -> tuple[Tree, ...]:
+def _defaults(there: Mapping[str, bytes | None], app: str) -> tuple[Tree, ...]:
     """Read the values that hold where an environment says nothing."""
     found = []
     for path, key in default_files(app):
-        data = source.read(path)
+        data = there[path]
         if data is not None:
             tree = parse_values(_text(data, path), place=path)
             found.append({key: tree} if key else tree)

@@ -13,7 +13,7 @@ import click
 from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.files import write_all
 from consdb_actions.adapters.github import GitHub, GitHubError, Target, connect, target_of_event
-from consdb_actions.adapters.github.client import DEFAULT_API
+from consdb_actions.adapters.github.connecting import DEFAULT_API
 from consdb_actions.adapters.github.contents import ApiContents, CloneContents, Contents
 from consdb_actions.adapters.github.gathering import Gatherer, open_pulls, pulls_of_commit
 from consdb_actions.adapters.github.publishing import Publisher

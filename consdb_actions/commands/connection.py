@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import click
 
 from consdb_actions.adapters.github import GitHub, connect
-from consdb_actions.adapters.github.client import DEFAULT_API
+from consdb_actions.adapters.github.connecting import DEFAULT_API
 from consdb_actions.commands.options import parse_moment
 from consdb_actions.errors import InputError
 

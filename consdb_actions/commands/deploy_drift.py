@@ -10,8 +10,8 @@ import click
 from consdb_actions.adapters.github import GitHub
 from consdb_actions.adapters.github.deploy_facts import DeployReader
 from consdb_actions.adapters.github.proposal_facts import ProposalReader
+from consdb_actions.adapters.values_api import ApiFiles
 from consdb_actions.adapters.values_files import (
-    ApiFiles,
     CloneFiles,
     FolderFiles,
     Source,

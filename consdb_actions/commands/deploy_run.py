@@ -10,7 +10,8 @@ from consdb_actions.adapters.github.deploy_facts import DeployReader
 from consdb_actions.adapters.github.proposal_facts import ProposalReader
 from consdb_actions.adapters.github.proposals import Proposals
 from consdb_actions.adapters.registry import Registry
-from consdb_actions.adapters.values_files import ApiFiles, read_values
+from consdb_actions.adapters.values_api import ApiFiles
+from consdb_actions.adapters.values_files import read_values
 from consdb_actions.deploy.components import Values
 from consdb_actions.deploy.model import Plan, Request
 from consdb_actions.deploy.plan import make_plan, with_found

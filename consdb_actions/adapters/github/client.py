@@ -7,36 +7,27 @@ would sleep on a real clock and spend calls that nobody counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from github import Auth, Github, GithubException
+from github import GithubException
 from github.Requester import Requester
 from requests.exceptions import RequestException
 
-from consdb_actions.adapters.github.measures import Budget, Clock, SystemClock
-from consdb_actions.adapters.github.problems import GitHubError, Trouble, classify
-from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.adapters.github.answers import Answer, Answers
+from consdb_actions.adapters.github.measures import Budget, Clock
+from consdb_actions.adapters.github.problems import GitHubError, Trouble, answered, classify
+from consdb_actions.errors import ExternalError
 
-__all__ = ["GitHub", "connect", "quoted"]
+__all__ = ["PAGE", "GitHub", "quoted"]
 
-DEFAULT_API = "https://api.github.com"
 ATTEMPTS = 5
 PATIENCE = 300.0
 """Seconds that one call may spend waiting before it is given up."""
 BETWEEN_WRITES = 1.0
 """Seconds between writes, as GitHub asks of its users to stay below the secondary limits."""
 PAGE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A remembered answer for conditional requests."""
-
-    etag: str
-    headers: Mapping[str, str]
-    data: Any
 
 
 class GitHub:
@@ -56,8 +47,8 @@ class GitHub:
         self._requester = requester
         self._clock = clock
         self.budget = budget
-        self._answers: dict[str, _Answer] = {}
-        self._lasting: dict[str, Any] = {}
+        self._answers = Answers(PAGE)
+        self._viewer = ""
         self._last_write = float("-inf")
 
     def close(self) -> None:
@@ -86,15 +77,11 @@ class GitHub:
         GitHubError
             GitHub refused, or could not be reached within the bounds.
         """
-        url = path + ("?" + urlencode(params) if params else "")
-        if lasting and url in self._lasting:
-            return self._lasting[url]
-        _, data = self._read(url)
-        if lasting:
-            self._lasting[url] = data
-        return data
+        return self._read(path + ("?" + urlencode(params) if params else ""), lasting)[1]
 
-    def pages(self, path: str, params: Mapping[str, str | int] | None = None) -> Iterator[Any]:
+    def pages(
+        self, path: str, params: Mapping[str, str | int] | None = None, *, lasting: bool = False
+    ) -> Iterator[Any]:
         """Read all pages of a list, a hundred entries each.
 
         Parameters
@@ -103,6 +90,8 @@ class GitHub:
             Path below the API's root.
         params
             Query parameters besides those of the page.
+        lasting
+            As in `get`.
 
         Yields
         ------
@@ -117,7 +106,7 @@ class GitHub:
         page = 1
         while True:
             query: dict[str, str | int] = {**(params or {}), "per_page": PAGE, "page": page}
-            headers, data = self._read(path + "?" + urlencode(query))
+            headers, data = self._read(path + "?" + urlencode(query), lasting)
             yield data
             if 'rel="next"' not in headers.get("link", ""):
                 return
@@ -160,6 +149,7 @@ class GitHub:
         GitHubError
             GitHub refused, or could not be reached within the bounds.
         """
+        self._answers.end_moment()
         pause = self._last_write + BETWEEN_WRITES - self._clock.now()
         if pause > 0:
             self._clock.sleep(pause)
@@ -167,6 +157,29 @@ class GitHub:
             return self._call(verb, path, body=body, landed=landed)[1]
         finally:
             self._last_write = self._clock.now()
+
+    def query(self, text: str, variables: Mapping[str, Any]) -> Any:
+        """Ask a question in GraphQL, which answers for many things at once.
+
+        Parameters
+        ----------
+        text
+            The query; what is not our own text goes into its variables.
+        variables
+            Their values.
+
+        Returns
+        -------
+        Any
+            The field ``data`` of the answer.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        body = {"query": text, "variables": dict(variables)}
+        return self._call("POST", self._requester.graphql_url, body=body, check=answered)[1]["data"]
 
     def viewer(self) -> str:
         """Return the login of the token's own account, which GraphQL tells for every kind of token.
@@ -176,30 +189,40 @@ class GitHub:
         GitHubError
             GitHub refused, or could not be reached within the bounds.
         """
-        body = {"query": "query { viewer { login } }"}
-        data = self._call("POST", self._requester.graphql_url, body=body)[1]
-        login = ((data or {}).get("data") or {}).get("viewer", {}).get("login")
-        if not isinstance(login, str):
-            raise GitHubError(
-                "GitHub does not say whose token this is",
-                place="GitHub, POST /graphql",
-                remedy="Use the workflow's GITHUB_TOKEN, or the token of an app or of a person.",
-            )
-        return login
+        if not self._viewer:
+            login = (self.query("query { viewer { login } }", {}).get("viewer") or {}).get("login")
+            if not isinstance(login, str):
+                raise GitHubError(
+                    "GitHub does not say whose token this is",
+                    place="GitHub, POST /graphql",
+                    remedy="Use the workflow's GITHUB_TOKEN, or the token of an app or of a person.",
+                )
+            self._viewer = login
+        return self._viewer
 
-    def _read(self, url: str) -> tuple[Mapping[str, str], Any]:
-        """Read one URL, with the condition that it changed since this run read it last."""
-        known = self._answers.get(url)
-        # A full last page grows a "next" link without changing itself: such a page is read anew.
-        if known is not None and isinstance(known.data, list) and len(known.data) >= PAGE:
-            known = None
-        headers, data = self._call("GET", url, etag=known.etag if known else "")
-        if known is not None and data is None:
-            self.budget.unchanged += 1
-            return known.headers, known.data
-        if etag := headers.get("etag"):
-            self._answers[url] = _Answer(etag, headers, data)
-        return headers, data
+    @property
+    def lasting(self) -> dict[str, Any]:
+        """Answers that can never change, by what was asked; kept as long as the connection."""
+        return self._answers.lasting
+
+    def moment(self) -> AbstractContextManager[None]:
+        """Look at GitHub as it is at one moment: what was read is not asked for again until this ends.
+
+        A change that is made within ends it.
+        """
+        return self._answers.moment()
+
+    def _read(self, url: str, lasting: bool) -> Answer:
+        """Read one URL: from memory where that is right, else if it changed since this run read it last."""
+        answer = self._answers.find(url, lasting=lasting)
+        if answer is None:
+            known = self._answers.known(url)
+            answer = self._call("GET", url, etag=known[0]["etag"] if known is not None else "")
+            if known is not None and answer[1] is None:
+                self.budget.unchanged += 1
+                answer = known
+            self._answers.keep(url, answer, lasting=lasting)
+        return answer
 
     def _call(
         self,
@@ -209,7 +232,8 @@ class GitHub:
         body: Any = None,
         etag: str = "",
         landed: Callable[[], Any] | None = None,
-    ) -> tuple[Mapping[str, str], Any]:
+        check: Callable[[Any], Trouble | None] | None = None,
+    ) -> Answer:
         """Make one call, again while that may help and within the bounds."""
         call = f"{verb} {urlsplit(url).path}"
         waited = 0.0
@@ -223,8 +247,11 @@ class GitHub:
             except (GithubException, RequestException, ValueError) as failure:
                 trouble = classify(failure, call, self._clock.now())
             else:
-                self.budget.remaining = self._requester.rate_limiting[0]
-                return answer_headers, data
+                found = check(data) if check is not None else None
+                if found is None:
+                    self.budget.remaining = self._requester.rate_limiting[0]
+                    return answer_headers, data
+                trouble = found
             pause = trouble.wait if trouble.wait is not None else 2.0 ** (attempt - 1)
             if not trouble.again or attempt == ATTEMPTS or waited + pause > PATIENCE:
                 raise trouble.error
@@ -249,63 +276,6 @@ class GitHub:
 def _may_have_landed(trouble: Trouble) -> bool:
     """Tell whether a write may have been made; 409 can be the echo of one whose answer was lost."""
     return trouble.unclear or trouble.error.status == 409
-
-
-def connect(
-    token: str,
-    api_url: str = DEFAULT_API,
-    *,
-    clock: Clock | None = None,
-    timeout: int = 30,
-    limit: int = 2000,
-) -> GitHub:
-    """Make a connection; no call is made yet.
-
-    Parameters
-    ----------
-    token
-        The token.
-    api_url
-        Root of the API.
-    clock
-        Time for back-off and limits; that of the machine by default.
-    timeout
-        Whole seconds to wait for an answer.
-    limit
-        Calls that the run may make.
-
-    Returns
-    -------
-    GitHub
-        The connection.
-
-    Raises
-    ------
-    InputError
-        There is no token, or the address is not one of an API.
-    """
-    if not token.strip():
-        raise InputError(
-            "there is no token for GitHub",
-            remedy="Set GITHUB_TOKEN; on a runner: env: GITHUB_TOKEN: ${{ github.token }}",
-        )
-    parts = urlsplit(api_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-        raise InputError(
-            "GITHUB_API_URL is not the address of an API, or it holds credentials",
-            remedy=f"Set it to an address such as {DEFAULT_API}.",
-        )
-    github = Github(
-        auth=Auth.Token(token.strip()),
-        base_url=api_url.rstrip("/"),
-        timeout=timeout,
-        user_agent="consdb-actions",
-        per_page=PAGE,
-        retry=None,
-        seconds_between_requests=None,
-        seconds_between_writes=None,
-    )
-    return GitHub(github.requester, clock or SystemClock(), Budget(limit=limit))
 
 
 def quoted(text: str) -> str:

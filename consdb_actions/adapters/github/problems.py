@@ -11,7 +11,7 @@ from requests.exceptions import RequestException, Timeout
 from consdb_actions.errors import ExternalError
 from consdb_actions.redaction import redact
 
-__all__ = ["GitHubError", "Trouble", "classify"]
+__all__ = ["GitHubError", "Trouble", "answered", "classify"]
 
 _SERVER_ERRORS = frozenset({500, 502, 503, 504})
 _SECONDARY_WAIT = 60.0
@@ -87,6 +87,44 @@ def classify(failure: Exception, call: str, now: float) -> Trouble:
         cause, place=place, remedy="Run the command again; it goes on from the present state."
     )
     return Trouble(error, again=True, unclear=True)
+
+
+def answered(data: Any) -> Trouble | None:
+    """Say what is wrong with an answer to a GraphQL query, which has its errors in itself; None for nothing.
+
+    Parameters
+    ----------
+    data
+        The parsed answer.
+    """
+    place = "GitHub, POST /graphql"
+    errors = data.get("errors") if isinstance(data, dict) else None
+    if isinstance(data, dict) and isinstance(data.get("data"), dict) and not errors:
+        return None
+    kinds = {item.get("type") for item in errors or () if isinstance(item, dict)}
+    message = _message({"errors": errors}) if errors else "it holds no data"
+    if "RATE_LIMITED" in kinds:
+        error = GitHubError(
+            "GitHub's rate limit for queries was reached",
+            place=place,
+            remedy="Run the command again within the hour; it goes on from the present state.",
+            status=403,
+        )
+        return Trouble(error, again=True, wait=_SECONDARY_WAIT)
+    for kind, status in (("FORBIDDEN", 403), ("NOT_FOUND", 404)):
+        if kind in kinds:
+            cause = f"GitHub refused a query: {message}"
+            return Trouble(
+                GitHubError(cause, place=place, remedy=_REMEDIES[status], status=status), again=False
+            )
+    # GitHub gives up queries that take it too long, which says nothing about the next one.
+    error = GitHubError(
+        f"GitHub could not answer a query: {message}",
+        place=place,
+        remedy="Run the command again; if it keeps failing, see https://www.githubstatus.com.",
+        status=502,
+    )
+    return Trouble(error, again=True)
 
 
 def _refused(failure: GithubException, place: str, now: float) -> Trouble:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from consdb_actions.adapters.github import reading
 from consdb_actions.adapters.github.client import GitHub, quoted
-from consdb_actions.adapters.github.contents import read_file
+from consdb_actions.adapters.github.objects import Objects
 from consdb_actions.deploy.components import Values, slots, values_file
 from consdb_actions.deploy.reading import parse_values
 from consdb_actions.errors import InputError
@@ -49,8 +47,9 @@ class PhalanxReader:
         self._github = github
         self._policy = policy
         self._root = f"/repos/{policy.phalanx}"
+        self._objects = Objects(github, policy.phalanx)
+        self._tip = ""
         self._now: tuple[Deployment, ...] | None = None
-        self._pulls: dict[str, tuple[datetime | None, str]] = {}
 
     def deployments(self) -> tuple[Deployment, ...]:
         """Read what runs now, without its history.
@@ -64,21 +63,18 @@ class PhalanxReader:
         """
         if self._now is None:
             path = "/".join(map(quoted, self._policy.phalanx_branch.split("/")))
-            tip = self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"]
+            self._tip = self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"]
+            wanted = [("consdb", name) for name in self._policy.shown]
+            wanted += [("consdbtap", name) for name in self._policy.tap_environments]
+            there = self._objects.files((self._tip, values_file(*item)) for item in wanted)
             found = []
-            for app, environments in (
-                ("consdb", self._policy.shown),
-                ("consdbtap", self._policy.tap_environments),
-            ):
-                for environment in environments:
-                    file = values_file(app, environment)
-                    url = (
-                        f"https://github.com/{self._policy.phalanx}/blob/{self._policy.phalanx_branch}/{file}"
-                    )
-                    found += [
-                        Deployment(app, environment, row.component, (Setting(row.tag),), row.enabled, url)
-                        for row in self._rows(app, environment, tip)
-                    ]
+            for app, environment in wanted:
+                file = values_file(app, environment)
+                url = f"https://github.com/{self._policy.phalanx}/blob/{self._policy.phalanx_branch}/{file}"
+                found += [
+                    Deployment(app, environment, row.component, (Setting(row.tag),), row.enabled, url)
+                    for row in _rows(app, environment, there[self._tip, file])
+                ]
             self._now = tuple(found)
         return self._now
 
@@ -90,7 +86,7 @@ class PhalanxReader:
         Parameters
         ----------
         deployments
-            What runs now.
+            What runs now, as `deployments` returned it.
         since
             A moment before which none of these tags can have been there.
         holds
@@ -109,7 +105,7 @@ class PhalanxReader:
         files = {
             (item.application, item.environment) for item in deployments if item.enabled and holds(item.tag)
         }
-        histories = {key: self._history(*key, since) for key in sorted(files)}
+        histories = self._histories(files, since)
         return tuple(
             replace(item, history=_settings(item, histories[item.application, item.environment]))
             if (item.application, item.environment) in files and holds(item.tag)
@@ -117,59 +113,51 @@ class PhalanxReader:
             for item in deployments
         )
 
-    def _rows(self, app: str, environment: str, commit: str) -> tuple[_Row, ...]:
-        """Read the components of one values file at a commit; none where there is no file."""
-        path = values_file(app, environment)
-        data = read_file(self._github, self._policy.phalanx, path, commit)
-        if data is None:
-            return ()
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError("this is not UTF-8", place=path) from error
-        values = Values(environment, parse_values(text, place=path), text)
-        return tuple(
-            _Row(slot.component, values.tag(slot), values.is_enabled(slot))
-            for slot in slots(app, values)
-            if values.own_value(slot.path) is not None
-        )
-
-    def _history(
-        self, app: str, environment: str, since: datetime
-    ) -> list[tuple[tuple[_Row, ...], datetime | None, str]]:
-        """Read a values file after each change since a moment, oldest first; none where they are too many."""
-        query: dict[str, str | int] = {
-            "sha": self._policy.phalanx_branch,
-            "path": values_file(app, environment),
-            "since": (since - EARLIER).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "per_page": MOST,
-        }
-        items = self._github.get(f"{self._root}/commits", query)
-        if len(items) >= MOST:
-            return []
-        found = [(self._rows(app, environment, item["sha"]), *self._merged(item)) for item in reversed(items)]
-        # What was merged later was there later, whenever it was written.
-        return sorted(found, key=lambda row: (row[1] is not None, row[1]))
-
-    def _merged(self, item: Any) -> tuple[datetime | None, str]:
-        """Say when a commit came to the branch, and with which pull request."""
-        sha = item["sha"]
-        if sha not in self._pulls:
-            pulls = self._github.get(f"{self._root}/commits/{sha}/pulls", lasting=True)
-            merged = [
-                (moment, pull["html_url"])
-                for pull in pulls
-                if (moment := reading.moment(pull.get("merged_at"))) is not None
+    def _histories(
+        self, files: Collection[tuple[str, str]], since: datetime
+    ) -> dict[tuple[str, str], list[_Then]]:
+        """Read values files after each change since a moment, oldest first; none where they are too many."""
+        paths = {key: values_file(*key) for key in sorted(files)}
+        changes = self._objects.histories(self._tip, paths.values(), MOST, since - EARLIER)
+        some = {key: items for key, path in paths.items() if len(items := changes[path]) < MOST}
+        texts = self._objects.files((item.sha, paths[key]) for key, items in some.items() for item in items)
+        merges = self._objects.merges(item.sha for items in some.values() for item in items)
+        found: dict[tuple[str, str], list[_Then]] = {key: [] for key in paths}
+        for key, items in some.items():
+            then = [
+                (
+                    _rows(*key, texts[item.sha, paths[key]]),
+                    *min(merges[item.sha], default=(item.at, item.url)),
+                )
+                for item in reversed(items)
             ]
-            self._pulls[sha] = min(
-                merged, default=(reading.moment(item["commit"]["committer"]["date"]), item["html_url"])
-            )
-        return self._pulls[sha]
+            # What was merged later was there later, whenever it was written.
+            found[key] = sorted(then, key=lambda row: row[1])
+        return found
 
 
-def _settings(
-    item: Deployment, history: list[tuple[tuple[_Row, ...], datetime | None, str]]
-) -> tuple[Setting, ...]:
+_Then = tuple[tuple[_Row, ...], datetime, str]
+"""What a values file said, since when, and where that is shown."""
+
+
+def _rows(app: str, environment: str, data: bytes | None) -> tuple[_Row, ...]:
+    """Read the components of one values file; none where there is no file."""
+    if data is None:
+        return ()
+    path = values_file(app, environment)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("this is not UTF-8", place=path) from error
+    values = Values(environment, parse_values(text, place=path), text)
+    return tuple(
+        _Row(slot.component, values.tag(slot), values.is_enabled(slot))
+        for slot in slots(app, values)
+        if values.own_value(slot.path) is not None
+    )
+
+
+def _settings(item: Deployment, history: list[_Then]) -> tuple[Setting, ...]:
     """Return the tags that a component had, each once as long as it stayed; the present one is the last."""
     found: list[Setting] = []
     for rows, at, url in history:

@@ -173,7 +173,9 @@ class _Handler(BaseHTTPRequestHandler):
         response = None
         if fault is None or fault.kind.after:
             response = double.answer(self.command, self.path, token, body)
-        status = response.status if response is not None else 0
+        status = 0
+        if response is not None:
+            status = 304 if self._is_known(response) else response.status
         double.log.append(Served(self.command, self.path, 0 if fault else status, token))
         if fault is not None:
             self._fail(fault, response)
@@ -182,14 +184,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815  (named by the base class)
 
+    def _is_known(self, response: Response) -> bool:
+        """Tell whether the caller has this answer already, by the condition of its call."""
+        condition = self.headers.get("If-None-Match")
+        return (self.command, response.status, condition) == ("GET", 200, _etag(response))
+
     def _send(self, response: Response) -> None:
         data = b"" if response.body is None else json.dumps(response.body).encode()
-        etag = f'W/"{hashlib.sha256(data).hexdigest()[:32]}"'
         status = response.status
-        if self.command == "GET" and status == 200:
-            if self.headers.get("If-None-Match") == etag:
-                status, data = 304, b""
-            response.headers["ETag"] = etag
+        if self._is_known(response):
+            status, data = 304, b""
+        if self.command == "GET" and response.status == 200:
+            response.headers["ETag"] = _etag(response)
         if status != 304:
             self.server.double.remaining -= 1
         self.send_response(status)
@@ -225,6 +231,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
         else:
             self._send(_FAILURES[kind](fault))
+
+
+def _etag(response: Response) -> str:
+    data = b"" if response.body is None else json.dumps(response.body).encode()
+    return f'W/"{hashlib.sha256(data).hexdigest()[:32]}"'
 
 
 def _refused(refusal: RefusalError) -> Response:

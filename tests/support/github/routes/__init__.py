@@ -8,6 +8,7 @@ from tests.support.github.routes import (
     gitwrite,
     issues,
     pulls,
+    queries,
     reactions,
     releases,
     statuses,
@@ -15,4 +16,4 @@ from tests.support.github.routes import (
 
 __all__ = ["LOADED"]
 
-LOADED = (accounts, gitdata, gitwrite, issues, pulls, reactions, releases, statuses)
+LOADED = (accounts, gitdata, gitwrite, issues, pulls, queries, reactions, releases, statuses)

@@ -1,4 +1,4 @@
-"""Accounts, teams, and the one GraphQL query that the program makes."""
+"""Accounts and teams."""
 
 from __future__ import annotations
 
@@ -10,13 +10,6 @@ def own_account(call: Call) -> Response:
     if call.actor.type == "Bot":
         raise RefusalError(403, "Resource not accessible by integration")
     return Response(body=call.payloads.profile(call.actor))
-
-
-@route("POST", "/graphql")
-def graphql(call: Call) -> Response:
-    if (call.body or {}).get("query", "").split() != ["query", "{", "viewer", "{", "login", "}", "}"]:
-        raise RefusalError(400, "the double knows only the query for the viewer")
-    return Response(body={"data": {"viewer": {"login": call.actor.login}}})
 
 
 @route("GET", "/users/{username}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.support.github.routing import Call, RefusalError, Response, route
+from tests.support.github.things import Pull, Repo
 
 
 @route("GET", "/repos/{owner}/{repo}/pulls")
@@ -95,10 +96,14 @@ def request_reviewers(call: Call) -> Response:
 
 @route("GET", "/repos/{owner}/{repo}/commits/{commit_sha}/pulls")
 def pulls_of_commit(call: Call) -> Response:
-    sha = call.commit(call.params["commit_sha"])
-    found = []
-    for item in call.repo.pulls.values():
-        shas = call.repo.store.between(call.repo.base_of(item), call.repo.head(item))
-        if sha in shas or sha == item.merge_sha:
-            found.append(call.payloads.pull_simple(call.repo, item))
-    return Response(body=call.paged(found))
+    found = pulls_with(call.repo, call.commit(call.params["commit_sha"]))
+    return Response(body=call.paged([call.payloads.pull_simple(call.repo, item) for item in found]))
+
+
+def pulls_with(repo: Repo, sha: str) -> list[Pull]:
+    """List the pull requests that brought a commit, or would."""
+    return [
+        item
+        for item in repo.pulls.values()
+        if sha == item.merge_sha or sha in repo.store.between(repo.base_of(item), repo.head(item))
+    ]

@@ -1,0 +1,265 @@
+"""Many git objects of a repository with one call, by GraphQL: over REST each of them is a call of its own.
+
+A text is taken only where it has the very bytes whose name git gives; else the blob is read over REST.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from consdb_actions.adapters.github import reading
+from consdb_actions.adapters.github.client import GitHub
+from consdb_actions.adapters.github.problems import GitHubError
+from consdb_actions.errors import InputError
+from consdb_actions.proposal import blob_sha
+
+__all__ = ["Change", "Objects", "objects_query"]
+
+MAX_FILE = 1_000_000
+"""Bytes of a file that are read."""
+MOST = 100
+"""Objects that one query asks for: GitHub gives a query up after ten seconds."""
+
+_CONTENT = "__typename ... on Blob { oid byteSize isTruncated text }"
+_NAME = "__typename ... on Blob { oid }"
+_PULLS = "... on Commit { associatedPullRequests(first: 10) { nodes { mergedAt url } } }"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A commit that changed a file.
+
+    Attributes
+    ----------
+    sha, message, url
+        The commit.
+    at
+        When it was committed.
+    """
+
+    sha: str
+    message: str
+    url: str
+    at: datetime
+
+
+def objects_query(count: int, fields: str, *, declared: str = "") -> str:
+    """Write a query for some objects of a repository, named by expressions such as ``COMMIT:PATH``.
+
+    Parameters
+    ----------
+    count
+        How many; their aliases are ``o0``, ``o1``, ..., their variables ``e0``, ``e1``, ...
+    fields
+        What is asked of each; ``#`` stands for its number.
+    declared
+        Further variables.
+    """
+    names = "".join(f", $e{index}: String!" for index in range(count))
+    body = " ".join(
+        f"o{index}: object(expression: $e{index}) {{ {fields.replace('#', str(index))} }}"
+        for index in range(count)
+    )
+    return (
+        f"query($owner: String!, $name: String!{names}{declared}) "
+        f"{{ repository(owner: $owner, name: $name) {{ {body} }} }}"
+    )
+
+
+class Objects:
+    """Git objects of one repository; what a commit names is asked for once in a run.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    repository
+        ``owner/name``.
+    """
+
+    def __init__(self, github: GitHub, repository: str) -> None:
+        self._github = github
+        self._repository = repository
+
+    def files(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
+        """Read files at commits.
+
+        Parameters
+        ----------
+        wanted
+            SHA of a commit, and a path, of each.
+
+        Returns
+        -------
+        dict
+            Their bytes; None where there is no such file.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        InputError
+            A path names something else than a file, or a large one.
+        """
+        keys = {f"{commit}:{path}": (commit, path) for commit, path in wanted}
+        answers = self._lasting(list(keys), _CONTENT)
+        return {key: self._content(answers[name], name) for name, key in keys.items()}
+
+    def blobs(self, shas: Iterable[str]) -> dict[str, bytes]:
+        """Read blobs by their SHA.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, could not be reached within the bounds, or has no such blob.
+        InputError
+            One is too large.
+        """
+        found = {}
+        for sha, answer in self._lasting(list(dict.fromkeys(shas)), _CONTENT).items():
+            data = self._content(answer, sha)
+            found[sha] = self._over_rest(sha) if data is None else data
+        return found
+
+    def names(self, commit: str, paths: Iterable[str]) -> dict[str, str | None]:
+        """Return the SHA of the blob of each path at a commit; None where there is no such file.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        InputError
+            A path names something else than a file.
+        """
+        keys = {f"{commit}:{path}": path for path in sorted(paths)}
+        known = {
+            name: self._github.lasting[key]
+            for name in keys
+            if (key := self._key(name, _CONTENT)) in self._github.lasting
+        }
+        answers = known | self._lasting([name for name in keys if name not in known], _NAME)
+        return {path: self._name(answers[name], name) for name, path in keys.items()}
+
+    def histories(
+        self, commit: str, paths: Iterable[str], first: int, since: datetime | None = None
+    ) -> dict[str, tuple[Change, ...]]:
+        """List the commits that changed some files, newest first.
+
+        Parameters
+        ----------
+        commit
+            SHA of the commit at which to begin.
+        paths
+            The files.
+        first
+            How many are listed of each file.
+        since
+            Leave out those from before.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds, or has no such commit.
+        """
+        moment = since.strftime("%Y-%m-%dT%H:%M:%SZ") if since is not None else None
+        keys = {path: f"{self._repository}:{commit}:{path}:{first}:{moment}" for path in paths}
+        memory = self._github.lasting
+        for some in _batches([path for path, key in keys.items() if key not in memory]):
+            fields = (
+                "... on Commit { history(path: $p#, first: $first, since: $since) "
+                "{ nodes { oid message url committedDate } } }"
+            )
+            names = "".join(f", $p{index}: String!" for index in range(len(some)))
+            query = objects_query(len(some), fields, declared=f"{names}, $first: Int!, $since: GitTimestamp")
+            answers = self._ask(
+                query,
+                [commit] * len(some),
+                {"first": first, "since": moment, **{f"p{index}": path for index, path in enumerate(some)}},
+            )
+            for path, answer in zip(some, answers, strict=True):
+                if answer is None:
+                    raise GitHubError(
+                        f"GitHub has no commit {commit[:8]}", place=self._repository, status=404
+                    )
+                memory[keys[path]] = tuple(_change(item) for item in answer["history"]["nodes"])
+        return {path: memory[key] for path, key in keys.items()}
+
+    def merges(self, commits: Iterable[str]) -> dict[str, tuple[tuple[datetime, str], ...]]:
+        """Say when and with which merged pull requests commits came to the default branch.
+
+        Returns
+        -------
+        dict
+            Moment and address of each pull request, by commit.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        answers = self._lasting(list(dict.fromkeys(commits)), _PULLS)
+        return {
+            commit: tuple(
+                (moment, item["url"])
+                for item in ((answer or {}).get("associatedPullRequests") or {}).get("nodes") or ()
+                if (moment := reading.moment(item["mergedAt"])) is not None
+            )
+            for commit, answer in answers.items()
+        }
+
+    def _key(self, name: str, fields: str) -> str:
+        return f"{self._repository}:{name} {{{fields}}}"
+
+    def _lasting(self, names: Sequence[str], fields: str) -> dict[str, Any]:
+        """Ask for objects by their names, which name the same for ever."""
+        memory = self._github.lasting
+        keys = {name: self._key(name, fields) for name in names}
+        for some in _batches([name for name in names if keys[name] not in memory]):
+            answers = self._ask(objects_query(len(some), fields), some, {})
+            memory.update((keys[name], answer) for name, answer in zip(some, answers, strict=True))
+        return {name: memory[keys[name]] for name in names}
+
+    def _ask(self, query: str, expressions: Sequence[str], values: Mapping[str, Any]) -> list[Any]:
+        """Ask one query and return its objects in their order."""
+        owner, _, name = self._repository.partition("/")
+        named = {f"e{index}": text for index, text in enumerate(expressions)}
+        data = self._github.query(query, {"owner": owner, "name": name, **named, **values})
+        return [data["repository"][f"o{index}"] for index in range(len(expressions))]
+
+    def _name(self, answer: Any, place: str) -> str | None:
+        """Return the SHA of a blob; None where there is none."""
+        if answer is None:
+            return None
+        if answer["__typename"] != "Blob":
+            raise InputError("this is not a file", place=f"{self._repository}, {place}")
+        return str(answer["oid"])
+
+    def _content(self, answer: Any, place: str) -> bytes | None:
+        """Return the bytes of a blob; None where there is none."""
+        sha = self._name(answer, place)
+        if sha is None:
+            return None
+        if answer["byteSize"] > MAX_FILE:
+            raise InputError(f"a file has more than {MAX_FILE:,} bytes", place=f"{self._repository}, {place}")
+        text = None if answer["isTruncated"] else answer["text"]
+        data = text.encode("utf-8", "surrogatepass") if text is not None else b""
+        return data if blob_sha(data) == sha else self._over_rest(sha)
+
+    def _over_rest(self, sha: str) -> bytes:
+        data = self._github.get(f"/repos/{self._repository}/git/blobs/{sha}", lasting=True)
+        return base64.b64decode(data["content"])
+
+
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), MOST):
+        yield names[start : start + MOST]
+
+
+def _change(item: Any) -> Change:
+    at = reading.moment(item["committedDate"])
+    assert at is not None
+    return Change(item["oid"], item["message"], item["url"], at)

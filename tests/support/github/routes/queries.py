@@ -1,0 +1,126 @@
+"""The part of GraphQL that the program uses, on the same state as everything else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from graphql import GraphQLError, build_schema, graphql_sync
+
+from tests.support.github.routes.pulls import pulls_with
+from tests.support.github.routing import Call, RefusalError, Response, route
+from tests.support.github.things import Repo
+
+SCHEMA = """
+scalar DateTime
+scalar GitObjectID
+scalar GitTimestamp
+scalar URI
+interface GitObject { oid: GitObjectID! }
+type Blob implements GitObject { oid: GitObjectID! byteSize: Int! isTruncated: Boolean! text: String }
+type Tree implements GitObject { oid: GitObjectID! }
+type Tag implements GitObject { oid: GitObjectID! }
+type Commit implements GitObject {
+  oid: GitObjectID!
+  message: String!
+  url: URI!
+  committedDate: DateTime!
+  history(first: Int, path: String, since: GitTimestamp): CommitHistoryConnection!
+  associatedPullRequests(first: Int): PullRequestConnection
+}
+type CommitHistoryConnection { nodes: [Commit] }
+type PullRequestConnection { nodes: [PullRequest] }
+type PullRequest { mergedAt: DateTime url: URI! }
+type Repository { object(expression: String, oid: GitObjectID): GitObject }
+type User { login: String! }
+type Query { viewer: User! repository(owner: String!, name: String!): Repository }
+"""
+"""Fields of GitHub's public schema; a test holds the program's queries against all of it."""
+
+_SCHEMA = build_schema(SCHEMA)
+TRUNCATED = 512_000
+"""Bytes of which GitHub shows no more."""
+
+
+@route("POST", "/graphql")
+def graphql(call: Call) -> Response:
+    done = graphql_sync(_SCHEMA, call.body["query"], _Root(call), variable_values=call.body.get("variables"))
+    body: dict[str, Any] = {"data": done.data}
+    if done.errors:
+        body["errors"] = [_error(error) for error in done.errors]
+    return Response(body=body)
+
+
+def _error(error: GraphQLError) -> dict[str, Any]:
+    known = error.original_error
+    if known is not None and not isinstance(known, RefusalError):
+        raise known
+    return {"message": error.message, "path": error.path, **({"type": known.message} if known else {})}
+
+
+class _Root:
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self.viewer = {"login": call.actor.login}
+
+    def repository(self, _: Any, owner: str, name: str) -> _Repository:
+        repo = self._call.world.repos.get(f"{owner}/{name}")
+        if repo is None:
+            raise RefusalError(200, "NOT_FOUND")
+        return _Repository(self._call, repo)
+
+
+class _Repository:
+    def __init__(self, call: Call, repo: Repo) -> None:
+        self._call, self._repo = call, repo
+
+    def object(self, _: Any, expression: str = "", oid: str = "") -> Any:
+        store = self._repo.store
+        name, _, path = (oid or expression).partition(":")
+        sha = name if store.type_of(name) else store.resolve(f"refs/heads/{name}")
+        if not sha or sha in self._repo.lost:
+            return None
+        if path:
+            rows = store.entries(store.info(sha).tree, recursive=True)
+            sha = next((row.sha for row in rows if row.path == path), "")
+        kind = store.type_of(sha) if sha else ""
+        makers = {"blob": self._blob, "commit": self._commit}
+        if kind not in makers:
+            return {"__typename": kind.capitalize(), "oid": sha} if kind else None
+        return makers[kind](sha)
+
+    def _blob(self, sha: str) -> dict[str, Any]:
+        data = self._repo.store.blob(sha)
+        text = None if b"\0" in data else data[:TRUNCATED].decode("utf-8", "replace")
+        cut = len(data) > TRUNCATED
+        return {"__typename": "Blob", "oid": sha, "byteSize": len(data), "isTruncated": cut, "text": text}
+
+    def _commit(self, sha: str) -> dict[str, Any]:
+        info, show = self._repo.store.info(sha), self._call.payloads
+        assert info.committer.date is not None
+        return {
+            "__typename": "Commit",
+            "oid": sha,
+            "message": info.message,
+            "url": f"{show.html(self._repo)}/commit/{sha}",
+            "committedDate": show.moment(info.committer.date),
+            "history": lambda _, **given: {"nodes": self._history(sha, **given)},
+            "associatedPullRequests": lambda _, first: {
+                "nodes": [
+                    {
+                        "mergedAt": show.moment(pull.merged_at) if pull.merged_at else None,
+                        "url": f"{show.html(self._repo)}/pull/{pull.number}",
+                    }
+                    for pull in pulls_with(self._repo, sha)[:first]
+                ]
+            },
+        }
+
+    def _history(self, sha: str, first: int, path: str = "", since: str | None = None) -> list[Any]:
+        start = datetime.fromisoformat(since or "1970-01-01T00:00:00Z")
+        found = []
+        for commit in self._repo.store.history(sha, path):
+            at = self._repo.store.info(commit).committer.date
+            if at is not None and at >= start:
+                found.append(self._commit(commit))
+        return found[:first]
