@@ -43,6 +43,24 @@ def test_to_a_table_with_the_same_key_and_back(bench: Workbench) -> None:
         assert stage.rows(query.format("exposure")) == [(4.5,), (None,)]
 
 
+def test_m5_a_default_is_for_rows_to_come(bench: Workbench) -> None:
+    def moved(identifier: str) -> Data:
+        return {**wind(identifier), "value": 2.5}
+
+    bench.generate(schema(exposure(moved("#a")), quick(column("y"))), prove=False)
+    after = schema(exposure(), quick(column("y"), moved("#b")))
+    back = schema(exposure(moved("#c")), quick(column("y")))
+    proven(bench.generate(after, "exposure.wind_speed=exposure_quicklook.wind_speed"))
+    proven(bench.generate(back, "exposure_quicklook.wind_speed=exposure.wind_speed"))
+    with staged(bench, 2) as stage:
+        stage.execute("INSERT INTO exposure VALUES (1), (2), (3)")
+        stage.execute("INSERT INTO exposure_quicklook VALUES (1, 0, 4.5), (2, 0, NULL)")
+        stage.upgrade()
+        stage.execute("INSERT INTO exposure VALUES (4)")
+        query = "SELECT wind_speed FROM exposure ORDER BY exposure_id"
+        assert stage.rows(query) == [(4.5,), (None,), (None,), (2.5,)]
+
+
 def test_to_a_new_table(bench: Workbench) -> None:
     bench.generate(schema(exposure(wind("#a"))), prove=False)
     proven(

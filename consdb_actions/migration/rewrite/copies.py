@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from alembic.operations import ops
@@ -57,7 +57,8 @@ def copies(plan: Plan, facts: Facts) -> Plan:
     sources = {copy.source for copy in facts.copies}
     out = [
         LateDropTable.of(op) if isinstance(op, ops.DropTableOp) and op.table_name in sources else op
-        for op in plan.ops
+        for found in plan.ops
+        for op in _without_default(found, facts)
     ]
     return replace(
         plan,
@@ -65,6 +66,28 @@ def copies(plan: Plan, facts: Facts) -> Plan:
         questions=tuple(questions),
         risks=tuple(risks),
         losses=tuple(losses),
+    )
+
+
+def _without_default(op: ops.MigrateOperation, facts: Facts) -> Iterator[ops.MigrateOperation]:
+    """Give a column that is copied into its default afterwards: rows without a partner have no value."""
+    if (
+        not isinstance(op, ops.AddColumnOp)
+        or (op.table_name, op.column.name) not in {(c.target, c.target_column) for c in facts.copies}
+        or facts.after.tables[op.table_name].columns[op.column.name].default is None
+    ):
+        yield op
+        return
+    column = op.column._copy()
+    default, column.server_default = column.server_default, None
+    yield ops.AddColumnOp(op.table_name, column, schema=op.schema, **op.kw)
+    yield ops.AlterColumnOp(
+        op.table_name,
+        column.name,
+        schema=op.schema,
+        existing_type=column.type,
+        existing_nullable=column.nullable,
+        modify_server_default=default,
     )
 
 
