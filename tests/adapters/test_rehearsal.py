@@ -59,6 +59,10 @@ OTHER = (
     ALTER TABLE cdb_latiss.exposure RENAME remark TO note""",
 )
 """What writes must stand still: a rename, a drop, and a key whose rows are changed while there is none."""
+DROPPED = """ALTER TABLE cdb_latiss.exposure_flexdata DROP CONSTRAINT exposure_flexdata_pkey;"""
+TIGHT = "ALTER TABLE cdb_latiss.exposure_flexdata ALTER day_obs SET NOT NULL;"
+UNDER_THE_OLD = (OTHER[0].replace(DROPPED, "").replace(TIGHT, f"{DROPPED} {TIGHT}"), OTHER[1])
+"""The same, but the rows are changed under the old key."""
 PASSING = (
     """UPDATE cdb_latiss.exposure SET band = left(upper(note), 32); ALTER TABLE cdb_latiss.exposure DROP note;
     INSERT INTO cdb_latiss.exposure_flexdata SELECT exposure_id, 'made', 'here' FROM cdb_latiss.exposure""",
@@ -183,6 +187,11 @@ WRONG: dict[str, tuple[tuple[str, str], Edit, str]] = {
         OTHER,
         lambda p: without(p, "identity-full"),
         "does not have a replica identity",
+    ),
+    "rows are changed under the old key, and the replica has the new one": (
+        UNDER_THE_OLD,
+        lambda p: without(p, "identity-full"),
+        "did not send replica identity column",
     ),
 }
 

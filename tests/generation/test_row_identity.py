@@ -28,6 +28,12 @@ def unidentified(outcome: SectionOutcome) -> list[str]:
     return [risk.about for risk in outcome.risks if "no primary key" in risk.words]
 
 
+def under_the_old_key(outcome: SectionOutcome) -> list[str]:
+    """Return the tables, by direction, whose changed rows a migrated replica does not take."""
+    risks = [risk for risk in outcome.risks if "under the old primary key" in risk.words]
+    return [f"{risk.words.partition(':')[0]} {risk.about}" for risk in risks]
+
+
 def plain(*columns: Data, key: list[str], **more: list[Data]) -> Data:
     return schema(table("plain", [*whole("id", "number"), *columns], key=key, **more))
 
@@ -43,6 +49,7 @@ def test_m7_a_publication_takes_the_fill_of_a_new_key(bench: Workbench) -> None:
     bench.generate(family(rekeyed=False), prove=False)
     outcome = proven(bench.generate(family(rekeyed=True)))
     assert not unidentified(outcome)
+    assert under_the_old_key(outcome) == ["upgrade ccd", "upgrade ccd_quick", "upgrade quick"]
     with published(bench) as stage:
         stage.execute(
             "INSERT INTO exposure VALUES (1, 20250101, 7)",
@@ -58,6 +65,7 @@ def test_m7_a_publication_takes_the_fill_of_an_old_key(bench: Workbench) -> None
     bench.generate(family(rekeyed=True), prove=False)
     outcome = proven(bench.generate(family(rekeyed=False)))
     assert not unidentified(outcome)
+    assert under_the_old_key(outcome) == ["downgrade ccd", "downgrade ccd_quick", "downgrade quick"]
     with published(bench) as stage:
         stage.execute(
             "INSERT INTO exposure VALUES (1, 20250101, 7)",
@@ -118,6 +126,8 @@ def test_m7_rows_are_changed_while_a_key_stands(
     bench.generate(deepcopy(before), prove=False)
     outcome = proven(bench.generate(deepcopy(after)))
     assert not unidentified(outcome)
+    waits = {"UPDATE", "DROP KEY"} <= set(order) and order.index("UPDATE") < order.index("DROP KEY")
+    assert ("upgrade plain" in under_the_old_key(outcome)) == waits
     with published(bench) as stage:
         names = [c["name"] for c in before["tables"][0]["columns"]]
         stage.execute(

@@ -30,12 +30,20 @@ from consdb_actions.migration.state import Key, TableState
 
 __all__ = ["identity"]
 
+_OLD_KEY = (
+    "its rows are changed under the old primary key; where the table is published, a replica that is "
+    "migrated already refuses them"
+)
+_NO_KEY = (
+    "its rows are changed while it has no primary key; where the table is published, Postgres refuses that"
+)
+
 
 def identity(plan: Plan, facts: Facts) -> Plan:
     """Place the changes of primary keys around the statements that change rows.
 
-    The new key is preferred: an upgraded replica knows the rows by it. Where neither can stand, the table is
-    named as a risk.
+    The new key is preferred: a replica with the new key finds the rows by it, and takes none without. Under
+    the old one, or where neither can stand, the table is named as a risk.
     """
     out, risks = list(plan.ops), list(plan.risks)
     for table in sorted({op.table for op in plan.ops if isinstance(op, Statement) and op.changes_rows}):
@@ -50,13 +58,17 @@ def identity(plan: Plan, facts: Facts) -> Plan:
             out = [ReadyKey.of(created) if op is created else op for op in out]
         elif old is not None and dropped is not None and _can_wait(out, facts, table, old):
             out = _let_wait(out, facts, table, old, dropped)
+            risks.append(_risk(facts, table, _OLD_KEY))
         else:
-            words = (
-                f"{facts.direction}: its rows are changed while it has no primary key; where the table is "
-                "published, Postgres refuses that unless REPLICA IDENTITY FULL is set meanwhile"
-            )
-            risks.append(Risk(table, words))
+            risks.append(_risk(facts, table, _NO_KEY))
     return replace(plan, ops=tuple(out), risks=tuple(risks))
+
+
+def _risk(facts: Facts, table: str, words: str) -> Risk:
+    return Risk(
+        table,
+        f"{facts.direction}: {words} unless REPLICA IDENTITY FULL is set meanwhile, as the runbook says",
+    )
 
 
 def _drops(op: ops.MigrateOperation, table: str, key: Key | None) -> bool:
