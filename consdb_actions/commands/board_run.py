@@ -103,6 +103,12 @@ def board_of_github(github: GitHub, wanted: Wanted) -> Board:
     InputError
         The configuration is wrong, or a clone is none.
     """
+    with github.moment():
+        return _board_of_moment(github, wanted)
+
+
+def _board_of_moment(github: GitHub, wanted: Wanted) -> Board:
+    """Read everything, and nothing twice."""
     settings = _Settings.load(wanted.config)
     now = wanted.now or datetime.now(UTC)
     gatherer = make_gatherer(github, wanted.repository, config=wanted.config, clone=wanted.schemas)

@@ -152,7 +152,6 @@ class _Case:
         self._names = names
         self.so_far = so_far
         self._target = Target(publisher.migrations, publisher.target)
-        self._viewer = ""
 
     def moved(self) -> Publication:
         """Say that the result is for an older commit."""
@@ -247,5 +246,4 @@ class _Case:
 
     def _own(self) -> str:
         """Return the login of our own account in the target."""
-        self._viewer = self._viewer or self._publisher.migrations.viewer()
-        return self._viewer
+        return self._publisher.migrations.viewer()

@@ -25,12 +25,15 @@ class Tag:
         Whether it is an object of its own, with a message.
     ours
         Whether it was made by this program, which its message says.
+    object
+        SHA of that object of its own; empty where there is none, or it is not known.
     """
 
     name: str
     commit: str
     annotated: bool = True
     ours: bool = False
+    object: str = ""
 
 
 @dataclass(frozen=True, slots=True)

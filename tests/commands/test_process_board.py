@@ -97,7 +97,7 @@ def test_all_open_changes_come_from_the_api_and_nothing_is_written_there(
     assert [item["tag"] for item in data["releases"]["items"]] == ["26.2.1"]
     assert "Next: merge the migration in consdb." in page().text
     assert not [call for call in double.log if call.writes]
-    assert len(double.log) <= 130
+    assert len(double.log) <= 75
     assert TOKEN not in out + err + Path("out/index.html").read_text("utf-8")
 
 

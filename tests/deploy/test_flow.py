@@ -140,7 +140,7 @@ def test_r3_what_others_merge_meanwhile_is_not_undone(make_site: MakeSite) -> No
     path = "applications/consdb/values-base.yaml"
 
     def meanwhile(method: str, target: str) -> None:
-        if method == "POST" and target.endswith("/git/blobs"):
+        if method == "POST" and target.endswith("/git/trees"):
             double.before = None
             text = consdb_file("base", "26.5.1").replace("resources: {}", "resources: {cpu: 2}")
             site.world.commit(site.repo, "main", {path: text}, author="po-1")

@@ -111,7 +111,7 @@ def test_a_deployment_by_stages(workflows: Workflows, registry_double: RegistryD
 def test_no_permission_to_deploy(workflows: Workflows, registry_double: RegistryDouble) -> None:
     place = Releasing(workflows, registry_double)
     place.tag(NEW, place.head)
-    target = f"/repos/{PHALANX}/git/blobs"
+    target = f"/repos/{PHALANX}/git/trees"
     workflows.double.faults.append(Fault(Kind.FORBIDDEN, method="POST", target=target, times=9))
     run = place.deploy("test-stands")
     assert not run.ok

@@ -404,7 +404,7 @@ def test_a_comment_that_may_not_be_written_undoes_nothing(
 
 def test_no_permission_in_the_target_is_an_error(world: World, github_double: Double, result: Path) -> None:
     scene, double = MigrationScene(world), github_double(world)
-    path = f"/repos/{TARGET}/git/blobs"
+    path = f"/repos/{TARGET}/git/trees"
     double.faults.append(Fault(Kind.FORBIDDEN, method="POST", target=path, times=9))
     with pytest.raises(GitHubError, match="HTTP 403") as caught:
         scene.publish(double, result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,8 +69,10 @@ class ApiContents:
         UnreachableError
             GitHub does not have one of them, or they have nothing in common.
         """
-        data = self._lasting(f"/compare/{base}...{commit}", {"per_page": 1}, commit)
-        return str(data["merge_base_commit"]["sha"])
+        # A whole page: who asks for the commits as well has the first hundred of them then.
+        path = f"{self._root}/compare/{base}...{commit}"
+        page = self._reachable(commit, lambda: next(self._github.pages(path, lasting=True)))
+        return str(page["merge_base_commit"]["sha"])
 
     def files(self, commit: str, wanted: Wanted) -> dict[str, str]:
         """Return the blob of each file that matters, by its path.
@@ -79,7 +82,7 @@ class ApiContents:
         UnreachableError
             GitHub does not have the commit.
         """
-        data = self._lasting(f"/git/trees/{commit}", {"recursive": "1"}, commit)
+        data = self._tree(commit, {"recursive": "1"}, commit)
         if data["truncated"]:
             return self._walk(commit, "", wanted, commit)
         return {entry["path"]: entry["sha"] for entry in data["tree"] if _is_wanted(entry, "", wanted)}
@@ -93,7 +96,7 @@ class ApiContents:
 
     def _walk(self, tree: str, folder: str, wanted: Wanted, commit: str) -> dict[str, str]:
         """Read folder by folder what is too large to be read at once, and only where it can matter."""
-        data = self._lasting(f"/git/trees/{tree}", None, commit)
+        data = self._tree(tree, None, commit)
         found = {}
         for entry in data["tree"]:
             path = folder + entry["path"]
@@ -103,10 +106,15 @@ class ApiContents:
                 found[path] = entry["sha"]
         return found
 
-    def _lasting(self, path: str, params: dict[str, str | int] | None, commit: str) -> Any:
+    def _tree(self, tree: str, params: dict[str, str | int] | None, commit: str) -> Any:
+        """Read a folder."""
+        path = f"{self._root}/git/trees/{tree}"
+        return self._reachable(commit, lambda: self._github.get(path, params, lasting=True))
+
+    def _reachable(self, commit: str, read: Callable[[], Any]) -> Any:
         """Read what a SHA names; an answer that there is no such thing is about the commit."""
         try:
-            return self._github.get(self._root + path, params, lasting=True)
+            return read()
         except GitHubError as error:
             if error.status == 404:
                 raise UnreachableError(f"GitHub no longer has commit {commit[:8]}") from error

@@ -68,6 +68,7 @@ class Gatherer:
         self._contents = contents
         self._read_policy = read_policy
         self._policy = policy
+        self._accounts: dict[str, Account | None] = {}
         self.identity: Account | None = None
 
     def gather(self, number: int, now: datetime, *, base: str = "") -> Facts:
@@ -182,13 +183,15 @@ class Gatherer:
         return Team(name, tuple(member for item in items if (member := reading.account(item))))
 
     def _account(self, login: str) -> Account | None:
-        """Read an account by its login; None when there is none (any more)."""
-        try:
-            return reading.account(self._github.get(f"/users/{quoted(login)}"))
-        except GitHubError as error:
-            if error.status == 404:
-                return None
-            raise
+        """Read an account by its login, once in a run; None when there is none (any more)."""
+        if login not in self._accounts:
+            try:
+                self._accounts[login] = reading.account(self._github.get(f"/users/{quoted(login)}"))
+            except GitHubError as error:
+                if error.status != 404:
+                    raise
+                self._accounts[login] = None
+        return self._accounts[login]
 
     def _reviewed(self, facts: Facts) -> list[CommitChange]:
         """Read the schema change at each older commit that a holder of a role approved.
@@ -215,11 +218,8 @@ class Gatherer:
 
     def _with_commits(self, facts: Facts) -> Facts:
         """Add the commits with everybody who had a part in them, as far as accounts can be found."""
-        items = [
-            item
-            for page in self._github.pages(f"{self._root}/compare/{facts.pull.base}...{facts.pull.head}")
-            for item in page["commits"]
-        ]
+        path = f"{self._root}/compare/{facts.pull.base}...{facts.pull.head}"
+        items = [item for page in self._github.pages(path, lasting=True) for item in page["commits"]]
         approvers: dict[str, Account] = {}
         for review in facts.reviews:
             if review.author is not None and review.state is ReviewState.APPROVED:

@@ -31,7 +31,6 @@ class MarkedComment:
         self._root = f"/repos/{repository}"
         self._issue = f"{self._root}/issues/{number}"
         self._marker = marker
-        self._viewer = ""
 
     def write(self, body: str, *, only_update: bool = False) -> str:
         """Make the comment say something.
@@ -73,11 +72,11 @@ class MarkedComment:
 
     def _ours(self) -> list[Any]:
         """List our comments, oldest first."""
-        self._viewer = self._viewer or self._github.viewer()
+        viewer = self._github.viewer().casefold()
         found = [
             item
             for item in self._github.items(f"{self._issue}/comments")
-            if (item.get("user") or {}).get("login", "").casefold() == self._viewer.casefold()
+            if (item.get("user") or {}).get("login", "").casefold() == viewer
             and (item.get("body") or "").startswith(self._marker)
         ]
         return sorted(found, key=lambda item: (item["created_at"], item["id"]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from consdb_actions.adapters.github import reading
@@ -26,6 +26,7 @@ MOST = 100
 
 _CONTENT = "__typename ... on Blob { oid byteSize isTruncated text }"
 _NAME = "__typename ... on Blob { oid }"
+_TAGGER = "... on Tag { tagger { date } }"
 _PULLS = "... on Commit { associatedPullRequests(first: 10) { nodes { mergedAt url } } }"
 
 
@@ -206,9 +207,22 @@ class Objects:
             commit: tuple(
                 (moment, item["url"])
                 for item in ((answer or {}).get("associatedPullRequests") or {}).get("nodes") or ()
-                if (moment := reading.moment(item["mergedAt"])) is not None
+                if (moment := _utc(item["mergedAt"])) is not None
             )
             for commit, answer in answers.items()
+        }
+
+    def tagged(self, shas: Iterable[str]) -> dict[str, datetime | None]:
+        """Say when annotated tags were made, by the SHA of their objects; None where they do not say.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        answers = self._lasting(list(dict.fromkeys(shas)), _TAGGER)
+        return {
+            sha: _utc(((answer or {}).get("tagger") or {}).get("date")) for sha, answer in answers.items()
         }
 
     def _key(self, name: str, fields: str) -> str:
@@ -259,7 +273,13 @@ def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
         yield names[start : start + MOST]
 
 
+def _utc(text: str | None) -> datetime | None:
+    """Read a time; that of a person's tag comes with the offset of their clock."""
+    moment = reading.moment(text)
+    return None if moment is None else moment.astimezone(UTC)
+
+
 def _change(item: Any) -> Change:
-    at = reading.moment(item["committedDate"])
+    at = _utc(item["committedDate"])
     assert at is not None
     return Change(item["oid"], item["message"], item["url"], at)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from consdb_actions.adapters.github import reading
-from consdb_actions.adapters.github.client import GitHub, quoted
+from consdb_actions.adapters.github.client import PAGE, GitHub, quoted
 from consdb_actions.adapters.github.contents import ApiContents
 from consdb_actions.adapters.github.problems import GitHubError
 from consdb_actions.adapters.github.release_facts import ReleaseReader
@@ -71,11 +71,12 @@ class ConsdbReader:
         """
         origin = efd_origin(body)
         efd = origin.number if origin is not None and self._is(origin.repository) else 0
-        items = {item["number"]: item for item in self._recent()}
+        recent = self._recent()
+        items = {item["number"]: item for item in recent}
         if efd and efd not in items and (found := self._pull(efd)) is not None:
             items[efd] = found
         known = self._linked(repository, pull, efd, items)
-        if not known:
+        if not known and len(recent) >= PAGE:  # else these are all that there are
             for branch in (f"{pull.branch}-migrate", pull.branch):
                 items.update({item["number"]: item for item in self._of_branch(branch)})
             known = self._linked(repository, pull, efd, items)
@@ -126,7 +127,7 @@ class ConsdbReader:
                 continue
             if all(self._holds(tag.commit, item.merge_commit) for item in live):
                 release = Release(tag.name, tag.commit, self._page("tree", tag.name), tag.annotated)
-                found.append(release if found else self._dated(release))
+                found.append(release if found else self._dated(release, tag.object))
         return tuple(found), name
 
     def efd_files(self, pull: Pull, body: str, here: dict[str, str]) -> tuple[EfdFile, ...]:
@@ -250,14 +251,12 @@ class ConsdbReader:
         )
         return data["status"] in ("ahead", "identical")
 
-    def _dated(self, release: Release) -> Release:
-        """Add when a release was tagged, and its notes."""
+    def _dated(self, release: Release, sha: str) -> Release:
+        """Add when a release was tagged, which its tag object says, and its notes."""
         at = None
-        if release.annotated:
-            ref = self._github.get(f"{self._root}/git/ref/tags/{quoted(release.tag)}")["object"]
-            if ref["type"] == "tag":
-                tag = self._github.get(f"{self._root}/git/tags/{ref['sha']}", lasting=True)
-                at = reading.moment((tag.get("tagger") or {}).get("date"))
+        if sha:
+            tag = self._github.get(f"{self._root}/git/tags/{sha}", lasting=True)
+            at = reading.moment((tag.get("tagger") or {}).get("date"))
         try:
             notes = self._github.get(f"{self._root}/releases/tags/{quoted(release.tag)}")
         except GitHubError as error:

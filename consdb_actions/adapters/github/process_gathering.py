@@ -72,6 +72,7 @@ class ProcessGatherer:
         self._phalanx: dict[ProcessPolicy, PhalanxReader] = {}
         self._consdb: dict[ProcessPolicy, ConsdbReader] = {}
         self._teams: dict[str, Team] = {}
+        self._held: dict[tuple[str, str], bool] = {}
         self._troubles: dict[Source, Trouble] = {}
 
     @property
@@ -120,6 +121,10 @@ class ProcessGatherer:
         InputError
             The configuration of the base branch is wrong, or the repository has another name now.
         """
+        with self._github.moment():
+            return self._gather(number, now)
+
+    def _gather(self, number: int, now: datetime) -> Facts:
         self._troubles = {}
         data = self._github.get(f"{self._root}/pulls/{number}")
         seen = self._approvals.gather(number, now, base=self._parent(data))
@@ -242,7 +247,12 @@ class ProcessGatherer:
         return held or ()
 
     def _holds(self, tag: str, commit: str) -> bool:
-        """Tell whether a tag of the repository of the schemas has a commit in its history."""
+        """Tell whether a tag of the repository of the schemas has a commit in its history; it never moves."""
+        if (tag, commit) not in self._held:
+            self._held[tag, commit] = self._compared(tag, commit)
+        return self._held[tag, commit]
+
+    def _compared(self, tag: str, commit: str) -> bool:
         path = f"{self._root}/compare/{commit}...{quoted(tag)}"
         try:
             data = self._github.get(path, {"per_page": 1, "page": 2}, lasting=True)

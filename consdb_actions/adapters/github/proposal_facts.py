@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from consdb_actions.adapters.github.client import GitHub, quoted
+from consdb_actions.adapters.github.objects import Objects
 from consdb_actions.adapters.github.problems import GitHubError
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.proposal import BranchCommit, Facts, Proposal, Pull, is_ours
@@ -31,7 +32,6 @@ class ProposalReader:
 
     def __init__(self, github: GitHub) -> None:
         self._github = github
-        self._viewer = ""
 
     def facts(self, proposal: Proposal) -> Facts:
         """Read all that the decision rests on.
@@ -57,14 +57,14 @@ class ProposalReader:
         pulls = self._pulls(proposal)
         if on_base == proposal.blobs:
             return Facts("", base, on_base, pulls=pulls)
-        self._viewer = self._viewer or self._github.viewer()
+        viewer = self._github.viewer()
         head = self.tip(repository, proposal.branch)
         if head is None:
-            return Facts(self._viewer, base, on_base, pulls=pulls)
+            return Facts(viewer, base, on_base, pulls=pulls)
         fork, on_branch, commits = self._compare(proposal, base, head)
         paths = {*proposal.files, *on_branch}
         return Facts(
-            viewer=self._viewer,
+            viewer=viewer,
             base=base,
             on_base=self._blobs(repository, paths, base),
             head=head,
@@ -112,26 +112,15 @@ class ProposalReader:
 
     def _blobs(self, repository: str, paths: Iterable[str], commit: str) -> dict[str, str | None]:
         """Return the blob of each path at a commit."""
-        found: dict[str, str | None] = {}
-        for path in sorted(paths):
-            url = f"/repos/{repository}/contents/{path_of(path)}"
-            try:
-                data = self._github.get(url, {"ref": commit}, lasting=True)
-            except GitHubError as error:
-                if error.status != 404:
-                    raise
-                found[path] = None
-                continue
-            if not isinstance(data, dict) or data.get("type") != "file":
-                raise InputError("this is not a file", place=f"{path} at {commit[:8]}")
-            found[path] = str(data["sha"])
-        return found
+        return Objects(self._github, repository).names(commit, paths)
 
     def _compare(
         self, proposal: Proposal, base: str, head: str
     ) -> tuple[str, dict[str, str | None], list[Json]]:
         """Return where a commit left the base, the files that it changes since, and its commits."""
-        pages = list(self._github.pages(f"/repos/{proposal.repository}/compare/{base}...{head}"))
+        pages = list(
+            self._github.pages(f"/repos/{proposal.repository}/compare/{base}...{head}", lasting=True)
+        )
         files = pages[0].get("files") or []
         if len(files) >= MOST_FILES:
             raise CheckFailed(
@@ -155,7 +144,7 @@ class ProposalReader:
             committer=(item.get("committer") or {}).get("login") or "",
             message=item["commit"].get("message") or "",
         )
-        if is_ours(commit, proposal, self._viewer):
+        if is_ours(commit, proposal, self._github.viewer()):
             return commit
         after = self._compare(proposal, base, commit.sha)[1]
         parent = item["parents"][0]["sha"] if item["parents"] else ""

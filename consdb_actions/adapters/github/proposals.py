@@ -55,6 +55,8 @@ __all__ = ["Outcome", "Proposal", "Proposals"]
 
 ATTEMPTS = 3
 """How often everything is looked at again when the branch moved meanwhile."""
+WITHIN = 1_000_000
+"""Bytes of files that go into the call that makes the tree."""
 
 
 class Proposals:
@@ -163,21 +165,31 @@ class Proposals:
         return Outcome(plan.action, pull.number, pull.url, head, plan.kept)
 
     def _write_commit(self, root: str, proposal: Proposal, write: Write) -> str:
-        """Make blobs, a tree and a commit; what a failure leaves of these, nobody sees."""
+        """Make a tree and a commit; what a failure leaves of these, nobody sees."""
         entries = []
+        room = WITHIN
         for path, sha in sorted(write.blobs.items()):
             data = proposal.files.get(path)
+            entry = {"path": path, "mode": "100644", "type": "blob", "sha": sha}
             if sha is not None and data is not None and blob_sha(data) == sha:
-                content = base64.b64encode(data).decode()
-                made = self._github.write(
-                    "POST", f"{root}/git/blobs", {"content": content, "encoding": "base64"}
-                )
-                sha = str(made["sha"])
-            entries.append({"path": path, "mode": "100644", "type": "blob", "sha": sha})
+                text = _text(data) if len(data) <= room else None
+                if text is None:
+                    entry["sha"] = self._write_blob(root, data)
+                else:
+                    # The tree takes texts as they are, without a call for each.
+                    room -= len(data)
+                    del entry["sha"]
+                    entry["content"] = text
+            entries.append(entry)
         base_tree = self._github.get(f"{root}/git/commits/{write.tree_of}", lasting=True)["tree"]["sha"]
         tree = self._github.write("POST", f"{root}/git/trees", {"base_tree": base_tree, "tree": entries})
         body = {"message": signed_message(proposal), "tree": tree["sha"], "parents": list(write.parents)}
         return str(self._github.write("POST", f"{root}/git/commits", body)["sha"])
+
+    def _write_blob(self, root: str, data: bytes) -> str:
+        """Make a blob of its own."""
+        body = {"content": base64.b64encode(data).decode(), "encoding": "base64"}
+        return str(self._github.write("POST", f"{root}/git/blobs", body)["sha"])
 
     def _move(self, proposal: Proposal, sha: str, *, new: bool) -> None:
         """Make the branch, or move it forward; GitHub refuses when somebody else moved it meanwhile."""
@@ -210,6 +222,14 @@ class Proposals:
             "draft": proposal.draft,
         }
         return read_pull(self._github.write("POST", f"{root}/pulls", body, landed=landed))
+
+
+def _text(data: bytes) -> str | None:
+    """Return a file as text; None where it is none."""
+    try:
+        return data.decode("utf-8") if b"\0" not in data else None
+    except UnicodeDecodeError:
+        return None
 
 
 def _has_moved(error: GitHubError) -> bool:

@@ -59,7 +59,9 @@ class Publisher(Shower):
             self.unless_gone("DELETE", f"{issue}/labels/{quoted(label)}")
         for role in plan.labels_add:
             self._ensure_label(role)
-            self._github.write("POST", f"{issue}/labels", {"labels": [role.label]})
+        if plan.labels_add:
+            labels = [role.label for role in plan.labels_add]
+            self._github.write("POST", f"{issue}/labels", {"labels": labels})
         if plan.comment is not None:
             self.write_comment(plan.number, plan.comment)
         for comment in plan.comments_delete:

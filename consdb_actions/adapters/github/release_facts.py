@@ -116,7 +116,7 @@ class ReleaseReader:
             if annotated and parse_version(name) is not None:
                 on = commits.get(name) or self._peeled(target)
             ours = annotated and on == commit and self._is_ours(target)
-            found[name] = Tag(name, on, annotated, ours)
+            found[name] = Tag(name, on, annotated, ours, target if annotated else "")
         return tuple(found.values())
 
     def facts(self, commit: str | None, now: datetime) -> Facts:
@@ -180,7 +180,9 @@ class ReleaseReader:
         GitHubError
             GitHub refused, or could not be reached within the bounds.
         """
-        return read_contents(self._github, self._repository, self.branch.name, previous, commit, policy)
+        return read_contents(
+            self._github, self._repository, str(self._data["default_branch"]), previous, commit, policy
+        )
 
     def _peeled(self, sha: str) -> str:
         """Return what a tag object stands for in the end."""
@@ -199,8 +201,11 @@ class ReleaseReader:
 
     def _relation(self, base: str, head: str, sha: str) -> str:
         """Say how a commit stands to another: ahead, behind, identical or diverged; one of them is `sha`."""
+        if base == head:
+            return "identical"
         try:
-            data = self._github.get(f"{self._root}/compare/{base}...{head}", {"per_page": 1}, lasting=True)
+            # A whole page, which the contents of the release need as well.
+            data = next(self._github.pages(f"{self._root}/compare/{base}...{head}", lasting=True))
         except GitHubError as error:
             if error.status != 404:
                 raise

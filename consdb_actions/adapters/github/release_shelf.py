@@ -8,6 +8,7 @@ from typing import Any
 
 from consdb_actions.adapters.github import reading
 from consdb_actions.adapters.github.client import GitHub, quoted
+from consdb_actions.adapters.github.objects import Objects
 from consdb_actions.adapters.github.problems import GitHubError
 from consdb_actions.adapters.github.release_facts import ReleaseReader
 from consdb_actions.process.board import Released, Releases
@@ -55,14 +56,18 @@ def read_releases(
     versions = {tag: version for tag in tags if (version := parse_version(tag.name)) is not None}
     ordered = sorted(versions, key=lambda tag: (versions[tag], tag.name), reverse=True)
     pages = {item["tag_name"]: item for item in github.items(f"/repos/{repository}/releases")}
+    shown = ordered[:count]
+    objects = [tag.object for tag in shown if tag.object]
     found = []
-    for tag in ordered[:count]:
+    for tag in shown:
         page = pages.get(tag.name)
         url = page["html_url"] if page else f"{reader.html_url}/tree/{quoted(tag.name)}"
         at: datetime | None = None
         of_commit = False
         try:
-            at, of_commit = _moment(github, repository, tag, page)
+            at = Objects(github, repository).tagged(objects).get(tag.object)
+            if at is None:
+                at, of_commit = _moment(github, repository, tag, page)
             contents = reader.contents(last_release(tags, versions[tag]), tag.commit, policy)
         except GitHubError as error:
             words = " ".join(error.cause.split())[:300]
@@ -74,15 +79,8 @@ def read_releases(
 
 
 def _moment(github: GitHub, repository: str, tag: Tag, page: Any) -> tuple[datetime | None, bool]:
-    """Say when a release was made, and whether that is only the date of its commit."""
-    root = f"/repos/{repository}/git"
-    if tag.annotated:
-        ref = github.get(f"{root}/ref/tags/{quoted(tag.name)}")["object"]
-        if ref["type"] == "tag":
-            data = github.get(f"{root}/tags/{ref['sha']}", lasting=True)
-            if (at := reading.moment((data.get("tagger") or {}).get("date"))) is not None:
-                return at, False
+    """Say when a release was made that its tag does not date, and whether that is its commit's date."""
     if page and (at := reading.moment(page.get("published_at"))) is not None:
         return at, False
-    commit = github.get(f"{root}/commits/{tag.commit}", lasting=True)
+    commit = github.get(f"/repos/{repository}/git/commits/{tag.commit}", lasting=True)
     return reading.moment(commit["committer"]["date"]), True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from graphql import GraphQLError, build_schema, graphql_sync
@@ -19,7 +19,8 @@ scalar URI
 interface GitObject { oid: GitObjectID! }
 type Blob implements GitObject { oid: GitObjectID! byteSize: Int! isTruncated: Boolean! text: String }
 type Tree implements GitObject { oid: GitObjectID! }
-type Tag implements GitObject { oid: GitObjectID! }
+type Tag implements GitObject { oid: GitObjectID! tagger: GitActor }
+type GitActor { date: GitTimestamp }
 type Commit implements GitObject {
   oid: GitObjectID!
   message: String!
@@ -84,7 +85,7 @@ class _Repository:
             rows = store.entries(store.info(sha).tree, recursive=True)
             sha = next((row.sha for row in rows if row.path == path), "")
         kind = store.type_of(sha) if sha else ""
-        makers = {"blob": self._blob, "commit": self._commit}
+        makers = {"blob": self._blob, "commit": self._commit, "tag": self._tag}
         if kind not in makers:
             return {"__typename": kind.capitalize(), "oid": sha} if kind else None
         return makers[kind](sha)
@@ -94,6 +95,11 @@ class _Repository:
         text = None if b"\0" in data else data[:TRUNCATED].decode("utf-8", "replace")
         cut = len(data) > TRUNCATED
         return {"__typename": "Blob", "oid": sha, "byteSize": len(data), "isTruncated": cut, "text": text}
+
+    def _tag(self, sha: str) -> dict[str, Any]:
+        at = self._repo.store.tag_info(sha).tagger.date
+        date = at.astimezone(timezone(timedelta(hours=-3))).isoformat() if at is not None else None
+        return {"__typename": "Tag", "oid": sha, "tagger": {"date": date}}
 
     def _commit(self, sha: str) -> dict[str, Any]:
         info, show = self._repo.store.info(sha), self._call.payloads
