@@ -107,6 +107,7 @@ def _copy(move: Move, new_table: Mapping[str, str], new_column: Mapping[tuple[st
         source_side=through.source_side if through else (),
         target_side=through.target_side if through else (),
         relation=join.relation,
+        required=move.required,
         filled=tuple(
             (f.column, new_table.get(f.table, f.table), column(f.table, f.source)) for f in join.fills
         ),

@@ -55,6 +55,10 @@ class Move(Protocol):
     def target_side(self) -> tuple[str, ...]:
         """Columns of the parent that equal the target's key."""
 
+    @property
+    def required(self) -> bool:
+        """Whether it holds no NULL there: rows without a value get one, the same for all."""
+
 
 @dataclass(frozen=True)
 class Moved:
@@ -70,6 +74,7 @@ class Moved:
     source_side: tuple[str, ...] = ()
     target_side: tuple[str, ...] = ()
     only: frozenset[tuple[str | None, ...]] | None = None
+    required: bool = False
 
 
 def named_before(
@@ -107,7 +112,9 @@ def returned(
     for m in moves:
         table = next((o for o, n in renamed_tables.items() if n == m.source), m.source)
         column, key = old(m.source, m.source_column)[0], old(m.source, *m.source_key)
-        out.append(Moved(table, column, table, column, key, key, only=_partners(m, arrived)))
+        out.append(
+            Moved(table, column, table, column, key, key, only=_partners(m, arrived), required=m.required)
+        )
     return out
 
 
@@ -162,9 +169,14 @@ def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifferen
         if only is None or tuple(key) in only:
             arrived[tuple(key)].append(found)
     wrong, told = [], set()
+    fill: list[str | None] = []
     for end, values in arrived.items():
         expected = sent.get(end, [None])
         strange = [v for v in values if value(v) not in {value(e) for e in expected}]
+        if move.required and None in expected:
+            # All must hold what the first one does.
+            fill = fill or strange[:1]
+            strange = [v for v in strange if v not in fill]
         if strange:
             told.add(end)
             wrong += [(expected[0], v) for v in strange]

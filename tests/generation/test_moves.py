@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from consdb_actions.adapters.autogenerate import engine
+from consdb_actions.adapters.autogenerate.render import render_revision
 from tests.support.stage import proven, staged
 from tests.support.workbench import Data, Workbench, column, schema, table
 
@@ -59,6 +66,41 @@ def test_m5_a_default_is_for_rows_to_come(bench: Workbench) -> None:
         stage.execute("INSERT INTO exposure VALUES (4)")
         query = "SELECT wind_speed FROM exposure ORDER BY exposure_id"
         assert stage.rows(query) == [(4.5,), (None,), (None,), (2.5,)]
+
+
+def test_m7_a_moved_column_is_filled_where_it_has_no_value(bench: Workbench) -> None:
+    bench.generate(schema(exposure(wind("#a")), quick(column("y"))), prove=False)
+    required = {**wind("#b"), "nullable": False}
+    outcome = bench.generate(
+        schema(exposure(), quick(column("y"), required)),
+        "exposure.wind_speed=exposure_quicklook.wind_speed",
+        fills={("exposure_quicklook", "wind_speed"): "2.5"},
+    )
+    proven(outcome)
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO exposure VALUES (1, 4.5), (2, NULL), (3, 5.5)")
+        stage.execute("INSERT INTO exposure_quicklook VALUES (1), (2)")
+        stage.upgrade()
+        query = "SELECT wind_speed FROM exposure_quicklook ORDER BY exposure_id"
+        assert stage.rows(query) == [(4.5,), (2.5,)]
+
+
+def test_m15_rows_that_no_foreign_key_ties_are_copied_in_the_proof(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(*columns: Data) -> Data:
+        return table("other", [column("exposure_id", "long", nullable=False), *columns], key=["exposure_id"])
+
+    def tampered(*arguments: Any) -> str:
+        return render_revision(*arguments).replace("SET wind_speed = source.wind_speed ", "SET y = 1 ")
+
+    bench.generate(schema(exposure(wind("#a")), other(column("y"))), prove=False)
+    after = schema(exposure(), other(column("y"), wind("#b")))
+    move = "exposure.wind_speed=other.wind_speed"
+    proven(bench.generate(deepcopy(after), move, keep=False))
+    monkeypatch.setattr(engine, "render_revision", tampered)
+    (rows,) = [c for c in bench.generate(after, move, keep=False).checks if c.name == "rows"]
+    assert any(d.startswith("other.wind_speed: ") and "became NULL" in d for d in rows.details)
 
 
 def test_to_a_new_table(bench: Workbench) -> None:

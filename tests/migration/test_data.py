@@ -167,6 +167,24 @@ def test_a_moved_value_without_a_row_to_go_to_is_not_asked_for() -> None:
     assert words(before, moved(("2", None)), moved=[MOVE]) != []
 
 
+def test_a_moved_column_without_null_is_filled_with_one_value() -> None:
+    before = {**SOURCE, **rows("target", "ref", ("1",), ("2",), ("3",), ("4",))}
+    required = replace(MOVE, required=True)
+    filled = moved(("1", "a"), ("2", "b"), ("3", "-"), ("4", "-"))
+    assert words(before, filled, moved=[required]) == []
+    assert words(before, filled, moved=[MOVE]) == [
+        "target.v: 2 rows differ from source.v, for example NULL became '-'"
+    ]
+    for wrong in (
+        moved(("1", "a"), ("2", "b"), ("3", "-"), ("4", "+")),
+        moved(("1", "a"), ("2", "-"), ("3", "-"), ("4", "-")),
+    ):
+        assert len(words(before, wrong, moved=[required])) == 1
+    back = returned([required], {}, {}, filled)
+    restored = rows("source", "id v keep", ("1", "a", "k"), ("2", "b", "l"), ("3", "-", "m"))
+    assert words(SOURCE, restored, moved=back, lost=[("source", None)]) == []
+
+
 def test_many_rows_to_one_and_one_to_many() -> None:
     before = rows("source", "id v", ("1", "a"), ("1", "b"), ("2", "c"))
     after = {

@@ -67,6 +67,7 @@ class Move:
     """A column whose values are copied to another table before it is dropped.
 
     ``table`` and ``column`` are names before the change, ``new_table`` and ``new_column`` names after it.
+    ``required`` tells whether the column is NOT NULL there.
     """
 
     table: str
@@ -76,6 +77,7 @@ class Move:
     kind: Literal["declared", "same name"]
     evidence: str
     join: Join
+    required: bool = False
 
     def describe(self) -> str:
         """Say it in a sentence."""

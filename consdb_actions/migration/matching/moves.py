@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.decisions import Move
@@ -96,7 +96,8 @@ def declared_moves(settled: Settled, before: Tables, after: Tables, names: NameM
                     remedy=f"Let them share a key, or say {table}.{column}= and copy the values by hand.",
                 )
             evidence = f"declared ({declared.source})"
-            moves.append(Move(table, column, new_table, new_column, "declared", evidence, join))
+            required = not after[new_table].column(new_column).nullable
+            moves.append(Move(table, column, new_table, new_column, "declared", evidence, join, required))
     return tuple(moves)
 
 
@@ -153,7 +154,8 @@ def find_moves(
             evidence = (
                 "it is gone from the one table and new in the other, with the same name and description"
             )
-            certain.append(Move(old.table, old.name, new.table, new.name, "same name", evidence, join))
+            move = Move(old.table, old.name, new.table, new.name, "same name", evidence, join)
+            certain.append(replace(move, required=not new.nullable))
             continue
         score = _SCORE + _JOIN_SCORE * (join is not None) + _TEXT_SCORE * _same_text(old, new)
         evidence_words = [

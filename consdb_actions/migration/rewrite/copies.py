@@ -71,11 +71,13 @@ def copies(plan: Plan, facts: Facts) -> Plan:
 
 def _without_default(op: ops.MigrateOperation, facts: Facts) -> Iterator[ops.MigrateOperation]:
     """Give a column that is copied into its default afterwards: rows without a partner have no value."""
-    if (
-        not isinstance(op, ops.AddColumnOp)
-        or (op.table_name, op.column.name) not in {(c.target, c.target_column) for c in facts.copies}
-        or facts.after.tables[op.table_name].columns[op.column.name].default is None
-    ):
+    if not isinstance(op, ops.AddColumnOp) or (op.table_name, op.column.name) not in {
+        (c.target, c.target_column) for c in facts.copies
+    }:
+        yield op
+        return
+    state = facts.after.tables[op.table_name].columns[op.column.name]
+    if state.default is None:
         yield op
         return
     column = op.column._copy()
@@ -86,7 +88,7 @@ def _without_default(op: ops.MigrateOperation, facts: Facts) -> Iterator[ops.Mig
         column.name,
         schema=op.schema,
         existing_type=column.type,
-        existing_nullable=column.nullable,
+        existing_nullable=state.nullable,
         modify_server_default=default,
     )
 
@@ -107,7 +109,7 @@ def _joint(groups: Iterable[list[Copy]], facts: Facts) -> dict[str, list[list[Co
 
 def _key(copy: Copy) -> Copy:
     """Return what all columns that move together share."""
-    return replace(copy, source_column="", target_column="")
+    return replace(copy, source_column="", target_column="", required=False)
 
 
 def _alike(joint: list[list[Copy]]) -> bool:

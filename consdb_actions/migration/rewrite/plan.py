@@ -69,6 +69,8 @@ class Copy:
         Rows of the source to rows of the target.
     filled
         Where a row's other columns come from when the target is a new table: column, table, column.
+    required
+        Whether the column is NOT NULL in the target.
     """
 
     source: str
@@ -82,6 +84,7 @@ class Copy:
     target_side: tuple[str, ...] = ()
     relation: Literal["one to one", "one to many", "many to one"] = "one to one"
     filled: tuple[tuple[str, str, str], ...] = ()
+    required: bool = False
 
     def reversed(self, old_table: Mapping[str, str]) -> Copy:
         """Return the copy back; ``old_table`` gives the names of tables after the renames are taken back."""

@@ -60,6 +60,10 @@ class _Pair:
         return found if all(found) else None
 
 
+_Ends = tuple[str, tuple[str, ...]]
+"""A table and some of its columns."""
+
+
 def demands_of(
     before: Snapshot,
     after: Snapshot,
@@ -90,7 +94,8 @@ def demands_of(
         columns exist before. Where a table gets a NOT NULL column without a default, which is filled from
         a parent (rule M7), its references hold no NULL either. A column that is filled holds some NULLs, and
         what leads to its parent's value does not; but one that is unique keeps its values. Rows that share
-        the key by which a column moves agree on its value, and the key holds no NULL.
+        the key by which a column moves agree on its value, and the key holds no NULL. Rows of the two tables
+        have it in common.
     """
     pairs = _pairs(before, after, renamed_tables or {}, renamed_columns or {})
     existing = references_of(before)
@@ -118,6 +123,7 @@ def demands_of(
             Order(ends[0], ends[1], o.strict) for o in compared if (ends := pair.names((o.small, o.large)))
         )
     same: dict[str, list[tuple[str, tuple[str, ...]]]] = defaultdict(list)
+    meetings: list[Reference] = []
     for move in moves:
         source = pairs.get(move.source)
         # The column and a table that goes away are not on the other side.
@@ -132,6 +138,10 @@ def demands_of(
         ):
             if other in pairs and (found := pairs[other].names(columns)):
                 no_nulls.update((pairs[other].before.name, c) for c in found)
+        target = pairs.get(move.target)
+        met = target.names(move.target_key) if target and not move.through else None
+        if target and met and not _meet(existing, (table, key), (target.before.name, met)):
+            meetings.append(_meeting(before, (table, key), (target.before.name, met)))
     needed, empty = set[tuple[str, str]](), set[tuple[str, str]]()
     for item in filled:
         if item.table in pairs:
@@ -144,7 +154,7 @@ def demands_of(
         becomes,
         frozenset(no_nulls),
         keys,
-        tuple(_new_references(existing, references_of(after), pairs)),
+        (*_new_references(existing, references_of(after), pairs), *dict.fromkeys(meetings)),
         limits,
         orders,
         {table: tuple(found) for table, found in same.items()},
@@ -189,6 +199,19 @@ def _fill(
     if was is None or any(was in key for key in keys[own.before.name]):
         return needed, set()
     return needed, {(own.before.name, was)}
+
+
+def _meet(existing: Iterable[Reference], one: _Ends, other: _Ends) -> bool:
+    """Whether foreign keys give two tables the same values in these columns."""
+    led = {(r.table, r.columns): (r.target, r.target_columns) for r in existing}
+    return led.get(one) == other or led.get(other) == one or (one in led and led.get(one) == led.get(other))
+
+
+def _meeting(before: Snapshot, one: _Ends, other: _Ends) -> Reference:
+    """Let the rows of one table refer to those of another, or the other way where only the one has a key."""
+    unique = any(set(key) <= set(other[1]) for key in keys_of(before.tables[other[0]]))
+    child, parent = (one, other) if unique else (other, one)
+    return Reference("", *child, *parent, wanted=True)
 
 
 def _new_references(
