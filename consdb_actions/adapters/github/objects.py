@@ -17,7 +17,7 @@ from consdb_actions.adapters.github.problems import GitHubError
 from consdb_actions.errors import InputError
 from consdb_actions.proposal import blob_sha
 
-__all__ = ["Change", "Objects", "objects_query"]
+__all__ = ["Change", "Objects"]
 
 MAX_FILE = 1_000_000
 """Bytes of a file that are read."""
@@ -48,7 +48,7 @@ class Change:
     at: datetime
 
 
-def objects_query(count: int, fields: str, *, declared: str = "") -> str:
+def _query(count: int, fields: str, *, declared: str = "") -> str:
     """Write a query for some objects of a repository, named by expressions such as ``COMMIT:PATH``.
 
     Parameters
@@ -175,7 +175,7 @@ class Objects:
                 "{ nodes { oid message url committedDate } } }"
             )
             names = "".join(f", $p{index}: String!" for index in range(len(some)))
-            query = objects_query(len(some), fields, declared=f"{names}, $first: Int!, $since: GitTimestamp")
+            query = _query(len(some), fields, declared=f"{names}, $first: Int!, $since: GitTimestamp")
             answers = self._ask(
                 query,
                 [commit] * len(some),
@@ -233,7 +233,7 @@ class Objects:
         memory = self._github.lasting
         keys = {name: self._key(name, fields) for name in names}
         for some in _batches([name for name in names if keys[name] not in memory]):
-            answers = self._ask(objects_query(len(some), fields), some, {})
+            answers = self._ask(_query(len(some), fields), some, {})
             memory.update((keys[name], answer) for name, answer in zip(some, answers, strict=True))
         return {name: memory[keys[name]] for name in names}
 

@@ -13,14 +13,16 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-__all__ = ["UnavailableError", "description_file", "webhook_examples", "webhook_schema"]
+__all__ = ["UnavailableError", "description_file", "graphql_schema", "webhook_examples", "webhook_schema"]
 
 OPENAPI = "@octokit/openapi@23.0.2"
+GRAPHQL = "@octokit/graphql-schema@15.26.1"
 EXAMPLES = "@octokit/webhooks-examples@7.6.1"
 SCHEMAS = "@octokit/webhooks-schemas@7.6.1"
 
 _WANTED = {
     OPENAPI: ("package/generated/api.github.com.json", "package/LICENSE"),
+    GRAPHQL: ("package/schema.graphql",),
     EXAMPLES: ("package/api.github.com/index.json",),
     SCHEMAS: ("package/schema.json",),
 }
@@ -41,6 +43,11 @@ def cache() -> Path:
 def description_file() -> Path:
     """Return the path of ``api.github.com.json``, fetched if need be."""
     return _file(OPENAPI, _WANTED[OPENAPI][0])
+
+
+def graphql_schema() -> Path:
+    """Return the path of GitHub's GraphQL schema, fetched if need be."""
+    return _file(GRAPHQL, _WANTED[GRAPHQL][0])
 
 
 def webhook_examples() -> Path:
@@ -89,7 +96,7 @@ def _fetch(package: str) -> None:
 
 if __name__ == "__main__":
     try:
-        for path in (description_file(), webhook_examples(), webhook_schema()):
+        for path in (description_file(), graphql_schema(), webhook_examples(), webhook_schema()):
             sys.stdout.write(f"{path}\n")
     except UnavailableError as error:
         sys.exit(str(error))
