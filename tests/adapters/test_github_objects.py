@@ -12,7 +12,7 @@ from graphql import build_schema, parse, validate
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
 from consdb_actions.adapters.github import objects as module
 from consdb_actions.adapters.github.objects import Objects
-from consdb_actions.adapters.github.problems import answered
+from consdb_actions.adapters.github.problems import RateLimitError, answered
 from consdb_actions.errors import InputError
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.github.descriptions import UnavailableError, graphql_schema
@@ -56,19 +56,52 @@ def place(world: World, github_double: Double) -> Iterator[Place]:
     made.github.close()
 
 
-def test_files_come_with_their_very_bytes_and_once(place: Place) -> None:
-    wanted = [(place.commit, path) for path in [*FILES, "nowhere.yaml"]]
+@pytest.fixture(params=["queries", "REST"])
+def either(place: Place, request: pytest.FixtureRequest) -> Place:
+    """Give a place that takes queries, and one that refuses them."""
+    if request.param == "REST":
+        place.repo.rows["no queries"] = []
+    return place
+
+
+def test_files_come_with_their_very_bytes(either: Place) -> None:
+    found = either.objects.files([(either.commit, path) for path in [*FILES, "nowhere.yaml"]])
+    assert found == {
+        (either.commit, "nowhere.yaml"): None,
+        **{
+            (either.commit, path): text if isinstance(text, bytes) else text.encode()
+            for path, text in FILES.items()
+        },
+    }
+
+
+def test_files_are_asked_for_once_and_together(place: Place) -> None:
     for _ in range(2):
-        found = place.objects.files(wanted)
-        assert found[place.commit, "odd.yaml"] == ODD.encode()
-        assert found[place.commit, "empty.yaml"] == b""
-        assert found[place.commit, "large.yaml"] == LARGE
-        assert found[place.commit, "binary"] == b"\0\1"
-        assert found[place.commit, "latin.yaml"] == "ü".encode("latin-1")
-        assert found[place.commit, "nowhere.yaml"] is None
+        place.objects.files([(place.commit, path) for path in [*FILES, "nowhere.yaml"]])
     # A text that is cut off, or none, is read over REST.
     kinds = [call.rpartition("/")[0] for call in place.calls]
     assert kinds == ["POST "] + ["GET /repos/o/r/git/blobs"] * 3
+
+
+def test_where_queries_are_refused_none_is_tried_again(place: Place) -> None:
+    place.repo.rows["no queries"] = []
+    for path in ("odd.yaml", "empty.yaml"):
+        assert place.objects.names(place.commit, [path])[path]
+    assert [call.partition("?")[0] for call in place.calls] == [
+        "POST /graphql",
+        "GET /repos/o/r/contents/odd.yaml",
+        "GET /repos/o/r/contents/empty.yaml",
+    ]
+
+
+def test_merges_are_those_of_each_commit(either: Place) -> None:
+    either.world.commit(either.repo, "b", {"odd.yaml": "2\n"}, onto=either.commit)
+    pull = either.world.open_pull(either.repo, "b")
+    head = either.repo.head(pull)
+    sha = either.world.merge(either.repo, pull)
+    found = either.objects.merges([either.commit, head, sha])
+    assert found[either.commit] == ()
+    assert found[head] == found[sha] == ((pull.merged_at, "https://github.com/o/r/pull/1"),)
 
 
 def test_what_is_no_file_is_said_to_be_none(place: Place) -> None:
@@ -98,37 +131,43 @@ def test_a_hundred_objects_are_one_query_and_more_are_more(place: Place) -> None
     assert len(place.calls) == 3, "the one that is new"
 
 
-def test_histories_are_those_of_each_file(place: Place) -> None:
-    second = place.world.commit(place.repo, "main", {"odd.yaml": "2\n"}, message="Second\n\nTrailer: x")
-    third = place.world.commit(place.repo, "main", {"empty.yaml": "3\n"})
-    found = place.objects.histories(third, ["odd.yaml", "empty.yaml", "nowhere"], 30)
-    assert [item.sha for item in found["odd.yaml"]] == [second, place.commit]
-    assert [item.sha for item in found["empty.yaml"]] == [third, place.commit]
+def test_histories_are_those_of_each_file(either: Place) -> None:
+    second = either.world.commit(either.repo, "main", {"odd.yaml": "2\n"}, message="Second\n\nTrailer: x")
+    third = either.world.commit(either.repo, "main", {"empty.yaml": "3\n"})
+    found = either.objects.histories(third, ["odd.yaml", "empty.yaml", "nowhere"], 30)
+    assert [item.sha for item in found["odd.yaml"]] == [second, either.commit]
+    assert [item.sha for item in found["empty.yaml"]] == [third, either.commit]
     assert found["nowhere"] == ()
     newest = found["odd.yaml"][0]
     assert newest.message == "Second\n\nTrailer: x"
     assert newest.url == f"https://github.com/o/r/commit/{second}"
-    assert newest.at == place.repo.store.info(second).committer.date
-    since = place.objects.histories(third, ["odd.yaml"], 30, newest.at)
+    assert newest.at == either.repo.store.info(second).committer.date
+    since = either.objects.histories(third, ["odd.yaml"], 30, newest.at)
     assert [item.sha for item in since["odd.yaml"]] == [second]
-    assert len(place.objects.histories(third, ["odd.yaml"], 1)["odd.yaml"]) == 1
-    with pytest.raises(GitHubError, match="has no commit 00000000"):
-        place.objects.histories("0" * 40, ["odd.yaml"], 1)
+    assert len(either.objects.histories(third, ["odd.yaml"], 1)["odd.yaml"]) == 1
+    with pytest.raises(GitHubError, match=r"has no commit 00000000|HTTP 404"):
+        either.objects.histories("0" * 40, ["odd.yaml"], 1)
 
 
-def test_tags_are_dated_in_utc(place: Place) -> None:
-    text = f"object {place.commit}\ntype commit\ntag t\ntagger p <p@example.org> 1780000000 +0000\n\nt\n"
-    sha = place.repo.store.git("mktag", stdin=text.encode()).decode().strip()
-    at = place.objects.tagged([sha])[sha]
+def test_tags_are_dated_in_utc(either: Place) -> None:
+    text = f"object {either.commit}\ntype commit\ntag t\ntagger p <p@example.org> 1780000000 +0000\n\nt\n"
+    sha = either.repo.store.git("mktag", stdin=text.encode()).decode().strip()
+    at = either.objects.tagged([sha])[sha]
     assert at == datetime.fromtimestamp(1780000000, UTC)
     assert at.tzinfo is UTC
 
 
 def test_a_repository_that_is_not_to_be_seen_is_a_404(place: Place) -> None:
-    with pytest.raises(GitHubError, match="GitHub refused a query") as caught:
-        Objects(place.github, "o/other").names(place.commit, ["a"])
+    with pytest.raises(GitHubError, match="HTTP 404") as caught:
+        Objects(place.github, "o/other").blobs(["0" * 40])
     assert caught.value.status == 404
-    assert len(place.calls) == 1
+
+
+def test_f1_a_rate_limit_is_no_reason_to_ask_over_rest(place: Place) -> None:
+    place.double.faults = [Fault(Kind.PRIMARY, "POST", "/graphql", times=9)]
+    with pytest.raises(RateLimitError):
+        place.objects.names(place.commit, ["odd.yaml"])
+    assert set(place.calls) == {"POST /graphql"}
 
 
 @pytest.mark.parametrize("kind", [Kind.BAD_GATEWAY, Kind.SECONDARY, Kind.RESET, Kind.GARBLED])

@@ -247,9 +247,11 @@ class GitHub:
             except (GithubException, RequestException, ValueError) as failure:
                 trouble = classify(failure, call, self._clock.now())
             else:
-                found = check(data) if check is not None else None
-                if found is None:
+                if check is None:
                     self.budget.remaining = self._requester.rate_limiting[0]
+                    return answer_headers, data
+                found = check(data)
+                if found is None:
                     return answer_headers, data
                 trouble = found
             pause = trouble.wait if trouble.wait is not None else 2.0 ** (attempt - 1)

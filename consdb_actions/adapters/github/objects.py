@@ -6,14 +6,23 @@ A text is taken only where it has the very bytes whose name git gives; else the 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from consdb_actions.adapters.github import reading
 from consdb_actions.adapters.github.client import GitHub
-from consdb_actions.adapters.github.problems import GitHubError
+from consdb_actions.adapters.github.problems import GitHubError, RateLimitError
+from consdb_actions.adapters.github.questions import (
+    BLOB,
+    FILE,
+    FILE_NAME,
+    PULLS,
+    TAGGER,
+    Question,
+    history,
+)
 from consdb_actions.errors import InputError
 from consdb_actions.proposal import blob_sha
 
@@ -23,11 +32,6 @@ MAX_FILE = 1_000_000
 """Bytes of a file that are read."""
 MOST = 100
 """Objects that one query asks for: GitHub gives a query up after ten seconds."""
-
-_CONTENT = "__typename ... on Blob { oid byteSize isTruncated text }"
-_NAME = "__typename ... on Blob { oid }"
-_TAGGER = "... on Tag { tagger { date } }"
-_PULLS = "... on Commit { associatedPullRequests(first: 10) { nodes { mergedAt url } } }"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +50,6 @@ class Change:
     message: str
     url: str
     at: datetime
-
-
-def _query(count: int, fields: str, *, declared: str = "") -> str:
-    """Write a query for some objects of a repository, named by expressions such as ``COMMIT:PATH``.
-
-    Parameters
-    ----------
-    count
-        How many; their aliases are ``o0``, ``o1``, ..., their variables ``e0``, ``e1``, ...
-    fields
-        What is asked of each; ``#`` stands for its number.
-    declared
-        Further variables.
-    """
-    names = "".join(f", $e{index}: String!" for index in range(count))
-    body = " ".join(
-        f"o{index}: object(expression: $e{index}) {{ {fields.replace('#', str(index))} }}"
-        for index in range(count)
-    )
-    return (
-        f"query($owner: String!, $name: String!{names}{declared}) "
-        f"{{ repository(owner: $owner, name: $name) {{ {body} }} }}"
-    )
 
 
 class Objects:
@@ -107,7 +88,7 @@ class Objects:
             A path names something else than a file, or a large one.
         """
         keys = {f"{commit}:{path}": (commit, path) for commit, path in wanted}
-        answers = self._lasting(list(keys), _CONTENT)
+        answers = self._lasting(list(keys), FILE)
         return {key: self._content(answers[name], name) for name, key in keys.items()}
 
     def blobs(self, shas: Iterable[str]) -> dict[str, bytes]:
@@ -121,7 +102,7 @@ class Objects:
             One is too large.
         """
         found = {}
-        for sha, answer in self._lasting(list(dict.fromkeys(shas)), _CONTENT).items():
+        for sha, answer in self._lasting(list(dict.fromkeys(shas)), BLOB).items():
             data = self._content(answer, sha)
             found[sha] = self._over_rest(sha) if data is None else data
         return found
@@ -140,9 +121,9 @@ class Objects:
         known = {
             name: self._github.lasting[key]
             for name in keys
-            if (key := self._key(name, _CONTENT)) in self._github.lasting
+            if (key := self._key(name, FILE)) in self._github.lasting
         }
-        answers = known | self._lasting([name for name in keys if name not in known], _NAME)
+        answers = known | self._lasting([name for name in keys if name not in known], FILE_NAME)
         return {path: self._name(answers[name], name) for name, path in keys.items()}
 
     def histories(
@@ -166,28 +147,14 @@ class Objects:
         GitHubError
             GitHub refused, or could not be reached within the bounds, or has no such commit.
         """
-        moment = since.strftime("%Y-%m-%dT%H:%M:%SZ") if since is not None else None
-        keys = {path: f"{self._repository}:{commit}:{path}:{first}:{moment}" for path in paths}
-        memory = self._github.lasting
-        for some in _batches([path for path, key in keys.items() if key not in memory]):
-            fields = (
-                "... on Commit { history(path: $p#, first: $first, since: $since) "
-                "{ nodes { oid message url committedDate } } }"
-            )
-            names = "".join(f", $p{index}: String!" for index in range(len(some)))
-            query = _query(len(some), fields, declared=f"{names}, $first: Int!, $since: GitTimestamp")
-            answers = self._ask(
-                query,
-                [commit] * len(some),
-                {"first": first, "since": moment, **{f"p{index}": path for index, path in enumerate(some)}},
-            )
-            for path, answer in zip(some, answers, strict=True):
-                if answer is None:
-                    raise GitHubError(
-                        f"GitHub has no commit {commit[:8]}", place=self._repository, status=404
-                    )
-                memory[keys[path]] = tuple(_change(item) for item in answer["history"]["nodes"])
-        return {path: memory[key] for path, key in keys.items()}
+        names = {f"{commit}:{path}": path for path in paths}
+        answers = self._lasting(list(names), history(first, since))
+        found = {}
+        for name, path in names.items():
+            if answers[name] is None:
+                raise GitHubError(f"GitHub has no commit {commit[:8]}", place=self._repository, status=404)
+            found[path] = tuple(_change(item) for item in answers[name]["history"]["nodes"])
+        return found
 
     def merges(self, commits: Iterable[str]) -> dict[str, tuple[tuple[datetime, str], ...]]:
         """Say when and with which merged pull requests commits came to the default branch.
@@ -202,7 +169,7 @@ class Objects:
         GitHubError
             GitHub refused, or could not be reached within the bounds.
         """
-        answers = self._lasting(list(dict.fromkeys(commits)), _PULLS)
+        answers = self._lasting(list(dict.fromkeys(commits)), PULLS)
         return {
             commit: tuple(
                 (moment, item["url"])
@@ -220,29 +187,42 @@ class Objects:
         GitHubError
             GitHub refused, or could not be reached within the bounds.
         """
-        answers = self._lasting(list(dict.fromkeys(shas)), _TAGGER)
+        answers = self._lasting(list(dict.fromkeys(shas)), TAGGER)
         return {
             sha: _utc(((answer or {}).get("tagger") or {}).get("date")) for sha, answer in answers.items()
         }
 
-    def _key(self, name: str, fields: str) -> str:
-        return f"{self._repository}:{name} {{{fields}}}"
+    def _key(self, name: str, question: Question) -> str:
+        return f"{self._repository} {name} {question.argument} {question.fields}"
 
-    def _lasting(self, names: Sequence[str], fields: str) -> dict[str, Any]:
-        """Ask for objects by their names, which name the same for ever."""
+    def _lasting(self, names: Sequence[str], question: Question) -> dict[str, Any]:
+        """Ask about objects by their names, which name the same for ever."""
         memory = self._github.lasting
-        keys = {name: self._key(name, fields) for name in names}
-        for some in _batches([name for name in names if keys[name] not in memory]):
-            answers = self._ask(_query(len(some), fields), some, {})
+        keys = {name: self._key(name, question) for name in names}
+        unknown = [name for name in names if keys[name] not in memory]
+        for start in range(0, len(unknown), MOST):
+            some = unknown[start : start + MOST]
+            answers = self._asked(some, question)
             memory.update((keys[name], answer) for name, answer in zip(some, answers, strict=True))
         return {name: memory[keys[name]] for name in names}
 
-    def _ask(self, query: str, expressions: Sequence[str], values: Mapping[str, Any]) -> list[Any]:
-        """Ask one query and return its objects in their order."""
+    def _asked(self, names: Sequence[str], question: Question) -> list[Any]:
+        """Ask one query; where the token may not, each object is asked for over REST."""
         owner, _, name = self._repository.partition("/")
-        named = {f"e{index}": text for index, text in enumerate(expressions)}
-        data = self._github.query(query, {"owner": owner, "name": name, **named, **values})
-        return [data["repository"][f"o{index}"] for index in range(len(expressions))]
+        refused = f"{self._repository} takes no queries"
+        if refused not in self._github.lasting:
+            query, values = question.query(names)
+            try:
+                data = self._github.query(query, {"owner": owner, "name": name, **values})
+            except RateLimitError:
+                raise
+            except GitHubError as error:
+                if error.status not in (403, 404):
+                    raise
+                self._github.lasting[refused] = error
+            else:
+                return [data["repository"][f"o{index}"] for index in range(len(names))]
+        return [question.rest(self._github, f"/repos/{self._repository}", item) for item in names]
 
     def _name(self, answer: Any, place: str) -> str | None:
         """Return the SHA of a blob; None where there is none."""
@@ -266,11 +246,6 @@ class Objects:
     def _over_rest(self, sha: str) -> bytes:
         data = self._github.get(f"/repos/{self._repository}/git/blobs/{sha}", lasting=True)
         return base64.b64decode(data["content"])
-
-
-def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(names), MOST):
-        yield names[start : start + MOST]
 
 
 def _utc(text: str | None) -> datetime | None:

@@ -11,7 +11,7 @@ from requests.exceptions import RequestException, Timeout
 from consdb_actions.errors import ExternalError
 from consdb_actions.redaction import redact
 
-__all__ = ["GitHubError", "Trouble", "answered", "classify"]
+__all__ = ["GitHubError", "RateLimitError", "Trouble", "answered", "classify"]
 
 _SERVER_ERRORS = frozenset({500, 502, 503, 504})
 _SECONDARY_WAIT = 60.0
@@ -33,6 +33,10 @@ class GitHubError(ExternalError):
     def __init__(self, cause: str, *, place: str = "", remedy: str = "", status: int = 0) -> None:
         super().__init__(cause, place=place, remedy=remedy)
         self.status = status
+
+
+class RateLimitError(GitHubError):
+    """GitHub lets no more calls through for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ def answered(data: Any) -> Trouble | None:
     kinds = {item.get("type") for item in errors or () if isinstance(item, dict)}
     message = _message({"errors": errors}) if errors else "it holds no data"
     if "RATE_LIMITED" in kinds:
-        error = GitHubError(
+        error: GitHubError = RateLimitError(
             "GitHub's rate limit for queries was reached",
             place=place,
             remedy="Run the command again within the hour; it goes on from the present state.",
@@ -133,7 +137,7 @@ def _refused(failure: GithubException, place: str, now: float) -> Trouble:
     headers = {key.lower(): str(value) for key, value in (failure.headers or {}).items()}
     message = _message(failure.data)
     if status in (403, 429) and (wait := _limit(status, headers, message, now)) is not None:
-        error = GitHubError(
+        error: GitHubError = RateLimitError(
             f"GitHub's rate limit was reached (HTTP {status}); it asks to wait {wait:.0f} seconds",
             place=place,
             remedy="Run the command again after that time; it goes on from the present state.",

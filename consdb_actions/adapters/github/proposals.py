@@ -225,9 +225,9 @@ class Proposals:
 
 
 def _text(data: bytes) -> str | None:
-    """Return a file as text; None where it is none."""
+    """Return a file as text; None where it is none, or empty."""
     try:
-        return data.decode("utf-8") if b"\0" not in data else None
+        return (data.decode("utf-8") or None) if b"\0" not in data else None
     except UnicodeDecodeError:
         return None
 

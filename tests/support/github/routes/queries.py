@@ -68,6 +68,8 @@ class _Root:
         repo = self._call.world.repos.get(f"{owner}/{name}")
         if repo is None:
             raise RefusalError(200, "NOT_FOUND")
+        if "no queries" in repo.rows:
+            raise RefusalError(200, "FORBIDDEN")
         return _Repository(self._call, repo)
 
 
