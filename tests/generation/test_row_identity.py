@@ -115,10 +115,16 @@ def test_m7_a_publication_takes_the_fill_of_an_old_key(bench: Workbench) -> None
             plain(note(**FILLED), column("size", "long", nullable=False), key=["id", "note"]),
             ["TYPE", "UPDATE", "DROP KEY", "NOT NULL", "KEY id note"],
         ),
+        # Integers that do not fit are refused anyway.
+        (
+            plain(note(), column("size", "long", nullable=False), key=["size"]),
+            plain(note(**FILLED), column("size", "int", nullable=False), key=["id", "note"]),
+            ["TYPE", "UPDATE", "DROP KEY", "NOT NULL", "KEY id note"],
+        ),
         # Without a fill, nothing moves.
         (plain(key=["id"]), plain(key=["number"]), ["DROP KEY", "KEY number"]),
     ],
-    ids=["old", "new", "none before", "none after", "free", "wider", "no fill"],
+    ids=["old", "new", "none before", "none after", "free", "wider", "integers", "no fill"],
 )
 def test_m7_rows_are_changed_while_a_key_stands(
     bench: Workbench, before: Data, after: Data, order: list[str]

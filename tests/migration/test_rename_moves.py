@@ -272,3 +272,32 @@ def test_m5_a_move_within_a_renamed_table_is_a_rename() -> None:
     )
     assert renames(decisions) == {"quick.old_name": "fresh"}
     assert decisions.moves == ()
+
+
+@pytest.mark.parametrize(
+    ("required", "why_not"),
+    [
+        ((), "but `quick` is new, and nothing gives a value for its column `mount`"),
+        (("mount",), "but its rows need `mount`, which is in question"),
+    ],
+)
+def test_m5_a_row_of_a_new_table_needs_all_that_it_must_hold(required: tuple[str, ...], why_not: str) -> None:
+    mount = column("mount", "Which mount.", "integer")
+    other = column("mount", "Temperature of the mount.", "integer")
+    before = [table("exposure", [*DAY, JITTER, mount], key=DAY, required=required)]
+    after = [
+        table("exposure", DAY, key=DAY),
+        table("quick", [*DAY, JITTER, other], key=DAY, required=["mount"]),
+    ]
+    # The one would be certain, but for the other.
+    decisions = decided(before, after)
+    assert has_none(decisions, "moves")
+    asked = {p.old: p.describe() for question in decisions.open_questions for p in question.proposals}
+    assert asked.keys() == {"exposure.jitter", "exposure.mount"}
+    assert why_not in asked["exposure.jitter"]
+    # What is answered counts.
+    settled = decided(before, after, "exposure.mount=quick.mount")
+    assert [move.column for move in settled.moves] == ["mount", "jitter"]
+    dropped = decided(before, after, on_question="drop-add")
+    assert has_none(dropped, "moves")
+    assert lost(dropped) == {"exposure.jitter", "exposure.mount"}

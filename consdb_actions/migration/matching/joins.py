@@ -290,7 +290,8 @@ def _fills(
             or (wanted.nullable and wanted.name not in target.primary_key)
         ):
             continue
-        if wanted.name in source and type_fit(source.column(wanted.name).type, wanted.type) != "incompatible":
+        found = source.column(wanted.name) if wanted.name in source else None
+        if found and not found.nullable and type_fit(found.type, wanted.type) != "incompatible":
             fills[wanted.name] = Fill(wanted.name, join.source_table, wanted.name)
         else:
             missing.append(wanted.name)

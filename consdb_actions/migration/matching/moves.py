@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.decisions import Move
@@ -19,6 +19,7 @@ from consdb_actions.migration.matching.words import fold, normalised
 __all__ = ["Moves", "declared_moves", "find_moves"]
 
 Tables = Mapping[str, TableFacts]
+_Columns = tuple[ColumnFacts, ColumnFacts]
 
 _SCORE = 60
 _TEXT_SCORE = 25
@@ -108,6 +109,7 @@ def find_moves(
     gone: Sequence[ColumnFacts],
     come: Sequence[ColumnFacts],
     asked: Collection[ColumnFacts],
+    declared: Iterable[Move] = (),
 ) -> Moves:
     """Find the columns that are gone from one table and new in another, under the same name.
 
@@ -121,6 +123,8 @@ def find_moves(
         The columns whose fate, or origin, is not settled.
     asked
         Those of them that another question is about already.
+    declared
+        Moves that are settled.
     """
     finder = _Finder(before, after, names)
     olds, news = _by_fold(gone), _by_fold(come)
@@ -135,10 +139,9 @@ def find_moves(
         and finder.is_deliberate(old, new)
     ]
     degree = Counter(node for old, new in pairs for node in (f"-{old.path}", f"+{new.path}"))
-    given: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for old, new in pairs:
-        given[old.table, new.table].append(new.name)
-    certain: list[Move] = []
+    settled = [(move.table, move.new_table, move.new_column) for move in declared]
+    given = _given(settled, pairs)
+    certain: list[_Columns] = []
     doubtful: list[Link] = []
     for old, new in pairs:
         join, why_not = finder.join(old.table, new.table, given[old.table, new.table])
@@ -151,23 +154,72 @@ def find_moves(
             rivals.append("it may have been renamed within its table")
         doubts = rivals + _doubts(old, new, join, why_not, () if rivals else finder.repeats)
         if join is not None and not doubts:
-            evidence = (
-                "it is gone from the one table and new in the other, with the same name and description"
-            )
-            move = Move(old.table, old.name, new.table, new.name, "same name", evidence, join)
-            certain.append(replace(move, required=not new.nullable))
+            certain.append((old, new))
             continue
-        score = _SCORE + _JOIN_SCORE * (join is not None) + _TEXT_SCORE * _same_text(old, new)
-        evidence_words = [
-            "the same name in both tables" if old.name == new.name else "names that differ in case"
-        ]
-        if _same_text(old, new):
-            evidence_words.append("the same description")
-        if join is not None:
-            evidence_words.append(join.describe())
-        words = (*evidence_words, *(f"but {doubt}" for doubt in doubts))
-        doubtful.append(Link(old, new, score, words, move=True, obstacle=why_not))
-    return Moves(tuple(certain), tuple(doubtful))
+        doubtful.append(_doubtful(old, new, join, doubts, why_not))
+    moves, beside = _made(certain, doubtful, settled, finder)
+    return Moves(moves, (*doubtful, *beside))
+
+
+def _given(
+    settled: Iterable[tuple[str, str, str]], pairs: Iterable[_Columns]
+) -> dict[tuple[str, str], list[str]]:
+    """Return which columns of the one table come from the other."""
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for table, new_table, column in settled:
+        found[table, new_table].append(column)
+    for old, new in pairs:
+        found[old.table, new.table].append(new.name)
+    return found
+
+
+def _made(
+    certain: list[_Columns],
+    asked: Iterable[Link],
+    settled: Sequence[tuple[str, str, str]],
+    finder: _Finder,
+) -> tuple[tuple[Move, ...], tuple[Link, ...]]:
+    """Make the moves that are certain, but for those whose rows need a value that is in question."""
+    doubtful: list[Link] = []
+    open_ = {(link.old.table, link.new.table, link.new.name) for link in asked}
+    while True:
+        given = _given(settled, certain)
+        joins = []
+        for old, new in certain:
+            join, why_not = finder.join(old.table, new.table, given[old.table, new.table])
+            needed = (
+                [f.column for f in join.fills if (old.table, new.table, f.column) in open_] if join else []
+            )
+            if needed:
+                why_not = f"its rows need `{needed[0]}`, which is in question"
+            joins.append(((old, new), None if needed else join, why_not))
+        if all(join for _, join, _ in joins):
+            break
+        for (old, new), join, why_not in joins:
+            if join is None:
+                doubtful.append(_doubtful(old, new, None, [why_not], ""))
+                open_.add((old.table, new.table, new.name))
+        certain = [pair for pair, join, _ in joins if join]
+    evidence = "it is gone from the one table and new in the other, with the same name and description"
+    moves = (
+        Move(a.table, a.name, b.table, b.name, "same name", evidence, join, not b.nullable)
+        for (a, b), join, _ in joins
+        if join
+    )
+    return tuple(moves), tuple(doubtful)
+
+
+def _doubtful(
+    old: ColumnFacts, new: ColumnFacts, join: Join | None, doubts: Iterable[str], obstacle: str
+) -> Link:
+    score = _SCORE + _JOIN_SCORE * (join is not None) + _TEXT_SCORE * _same_text(old, new)
+    evidence = ["the same name in both tables" if old.name == new.name else "names that differ in case"]
+    if _same_text(old, new):
+        evidence.append("the same description")
+    if join is not None:
+        evidence.append(join.describe())
+    words = (*evidence, *(f"but {doubt}" for doubt in doubts))
+    return Link(old, new, score, words, move=True, obstacle=obstacle)
 
 
 def _doubts(

@@ -120,6 +120,7 @@ class Run:
             [c for c in gone if (c.table, c.name) not in self.done_old],
             [c for c in come if (c.table, c.name) not in self.done_new],
             {column for link in self.links for column in (link.old, link.new)},
+            self.moves,
         )
         self.moves += found.certain
         self.done_old |= {(move.table, move.column) for move in found.certain}

@@ -15,7 +15,7 @@ from alembic.operations import ops
 
 from consdb_actions.migration.rewrite.order import spare_name
 from consdb_actions.migration.rewrite.plan import Facts, Plan, Risk
-from consdb_actions.migration.rewrite.retype import narrowing
+from consdb_actions.migration.rewrite.retype import base_type, narrowing
 from consdb_actions.migration.rewrite.statements import (
     DropOldKey,
     Phase,
@@ -30,6 +30,7 @@ from consdb_actions.migration.state import Key, TableState
 
 __all__ = ["identity"]
 
+_INTEGERS = {"smallint", "integer", "bigint"}
 _OLD_KEY = (
     "its rows are changed under the old primary key; where the table is published, a replica that is "
     "migrated already refuses them"
@@ -105,10 +106,15 @@ def _can_wait(operations: list[ops.MigrateOperation], facts: Facts, table: str, 
         column in key.columns
         and (
             (isinstance(op, Retype) and op.empties)
-            or narrowing(before[column].type_text, after[column].type_text)
+            or _merges(before[column].type_text, after[column].type_text)
         )
         for column, op in _retyped(operations, table)
     )
+
+
+def _merges(old: str, new: str) -> bool:
+    """Whether two values of one type may become one of the other; integers stay apart, or do not fit."""
+    return bool(narrowing(old, new)) and not {base_type(old), base_type(new)} <= _INTEGERS
 
 
 def _retyped(operations: list[ops.MigrateOperation], table: str) -> Iterator[tuple[str, ops.AlterColumnOp]]:
