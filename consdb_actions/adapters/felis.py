@@ -78,7 +78,7 @@ def parse_schema(text: str | bytes, *, source: str, expect_name: str | None = No
 
 
 def prepare_felis() -> None:
-    """Import Felis ahead of its use: it takes a second, which can pass while something else is waited for."""
+    """Import Felis ahead of its use, which takes half a second: once, for all processes that come of this."""
     import consdb_actions.adapters.felis_metadata  # noqa: F401
 
 

@@ -9,12 +9,14 @@ import contextlib
 import ctypes
 import os
 import pickle
+import select
 import signal
 import struct
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, NoReturn, TypeVar, cast
@@ -22,7 +24,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from consdb_actions.adapters.interrupts import raise_terminated, shielded
 from consdb_actions.errors import ExternalError
 
-__all__ = ["in_processes", "processors"]
+__all__ = ["in_processes", "meanwhile", "processors"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -99,6 +101,46 @@ def in_processes(
             remedy="Look whether the machine ran out of memory; --jobs 1 needs the least.",
         )
     return [done[number] for number in range(len(items))]
+
+
+@contextmanager
+def meanwhile(function: Callable[[Callable[[], bool]], Result]) -> Iterator[list[Result]]:
+    """Call a function in another process while the block goes on, and wait for it at the end of the block.
+
+    Parameters
+    ----------
+    function
+        What to do, given what tells whether the block has ended. What it returns must be picklable.
+
+    Yields
+    ------
+    list
+        Empty; after the block it holds the result, unless the function failed. Nobody hears of that: what was
+        to be done is left to be done.
+    """
+    queue, fill = os.pipe()
+    os.write(fill, _NUMBER.pack(0))
+    os.close(fill)
+    ended, end = os.pipe()
+
+    def work(_item: None, _tell: Tell) -> Result:
+        os.close(end)
+        return function(lambda: bool(select.select([ended], [], [], 0)[0]))
+
+    results: list[Result] = []
+    workers: list[_Worker] = []
+    with ExitStack() as stack:
+        stack.callback(_stop, workers)
+        stack.callback(os.close, queue)
+        stack.callback(os.close, ended)
+        try:
+            with shielded():
+                workers.append(_start(work, [None], queue))
+            yield results
+        finally:
+            os.close(end)
+        done, _failed = _collect(workers, queue, lambda *_words: None)
+        results.extend(done.values())
 
 
 def _start(function: Callable[[Any, Tell], Any], items: Sequence[Any], queue: int) -> _Worker:

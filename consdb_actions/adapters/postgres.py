@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 import psycopg
 import sqlalchemy as sa
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 from sqlalchemy.engine import URL
 
+from consdb_actions.adapters.postgres_ahead import Ahead
+from consdb_actions.adapters.postgres_backend import Backend
 from consdb_actions.adapters.postgres_copy import copy_database
 from consdb_actions.adapters.postgres_engine import SharedEngine
-from consdb_actions.adapters.postgres_find import Preference, find_installation
+from consdb_actions.adapters.postgres_find import Preference
 from consdb_actions.adapters.postgres_given import given_server
-from consdb_actions.adapters.postgres_place import unprivileged_account
-from consdb_actions.adapters.postgres_process import own_server
-from consdb_actions.adapters.postgres_sql import Connection, connect, execute, refusal, words
+from consdb_actions.adapters.postgres_own import OwnServer
+from consdb_actions.adapters.postgres_process import server_process
+from consdb_actions.adapters.postgres_sql import Administration, connect, execute, words
 from consdb_actions.adapters.spoly import make_spoly_available
-from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.errors import InputError
 
 __all__ = ["ScratchServer", "ServerInfo", "scratch_server"]
 
@@ -50,30 +50,6 @@ class ServerInfo:
     pgsphere_problem: str = ""
 
 
-class _Backend(Protocol):
-    """A running server, our own or a given one."""
-
-    @property
-    def maintenance(self) -> str:
-        """The database from which others are made."""
-
-    @property
-    def template(self) -> str:
-        """The prepared database that others are copied from."""
-
-    def physical(self, name: str) -> str:
-        """Return a database's name in the server."""
-
-    def address(self, database: str) -> URL:
-        """Return the address of a database, given its name in the server."""
-
-    def log(self) -> str:
-        """Return what the server has logged; nothing where that cannot be read."""
-
-    def failure(self, error: BaseException) -> ExternalError | None:
-        """Return what to say when an error is the server's fault."""
-
-
 class ScratchServer:
     """A server on which databases are made and thrown away.
 
@@ -83,15 +59,17 @@ class ScratchServer:
         The running server, with its template prepared.
     info
         Facts about it.
-    copy_files
-        Whether new databases are copied as files, which is fast but makes the server write all it holds.
+    own
+        Whether nobody else uses the server. New databases are then copied as files, which is fast but makes
+        the server write all it holds.
     """
 
-    def __init__(self, backend: _Backend, info: ServerInfo, *, copy_files: bool) -> None:
+    def __init__(self, backend: Backend, info: ServerInfo, *, own: bool) -> None:
         self._backend = backend
+        copy_files = own and int(info.version.split(".")[0]) >= _FILE_COPY_SINCE
         self._strategy = SQL(" STRATEGY file_copy" if copy_files else "")
         self._engine = SharedEngine(self.url)
-        self._administering: tuple[int, Connection] | None = None
+        self._administration = Administration(backend.address(backend.maintenance), keep=own)
         self.info = info
 
     def url(self, database: str) -> URL:
@@ -131,20 +109,24 @@ class ScratchServer:
         return self._engine.open(name)
 
     @contextmanager
-    def database(self, name: str) -> Iterator[None]:
+    def database(self, name: str, *, made: bool = False) -> Iterator[None]:
         """Have a new database, prepared for ConsDB, while the block lasts, and an engine open on it.
 
         Parameters
         ----------
         name
             What to call it.
+        made
+            Whether it is there already. Such a one is not dropped: it goes with the server.
         """
-        self.create_database(name)
+        if not made:
+            self.create_database(name)
         try:
             with self.open_database(name):
                 yield
         finally:
-            self.drop_database(name)
+            if not made:
+                self.drop_database(name)
 
     def create_database(self, name: str, *, template: str | None = None) -> URL:
         """Create a database.
@@ -171,7 +153,7 @@ class ScratchServer:
         statement = SQL("CREATE DATABASE {} TEMPLATE {}").format(
             Identifier(self._backend.physical(name)), Identifier(source)
         )
-        self._administer(statement + self._strategy)
+        self._administration.execute(statement + self._strategy)
         return self.url(name)
 
     def copy_given(self, name: str) -> URL:
@@ -213,26 +195,11 @@ class ScratchServer:
         statement = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
             Identifier(self._backend.physical(name))
         )
-        self._administer(statement)
-
-    def _administer(self, statement: Composed) -> None:
-        """Run a statement where databases are made from; the connection is kept for the next."""
-        url = self._backend.address(self._backend.maintenance)
-        owner, connection = self._administering or (0, None)
-        try:
-            if connection is None or connection.closed or owner != os.getpid():
-                connection = connect(url)
-                self._administering = os.getpid(), connection
-            connection.execute(statement)
-        except psycopg.Error as error:
-            raise refusal(error, url) from error
+        self._administration.execute(statement)
 
     def close(self) -> None:
-        """Close what is kept open, in the process that opened it."""
-        owner, connection = self._administering or (0, None)
-        if connection is not None and owner == os.getpid():
-            connection.close()
-            self._administering = None
+        """Close what this process keeps open."""
+        self._administration.close()
 
     def execute(self, database: str, sql: str) -> None:
         """Run SQL in a database, as the user who made it.
@@ -259,6 +226,7 @@ def scratch_server(
     prefer: Preference = "auto",
     roles: Sequence[str] = ("usdf", "oods"),
     settings: Mapping[str, str] | None = None,
+    ahead: Ahead | None = None,
 ) -> Iterator[ScratchServer]:
     """Give a scratch server until the block ends, and leave nothing of it behind (rule F2).
 
@@ -274,6 +242,8 @@ def scratch_server(
         Roles that must exist.
     settings
         Settings of a server of our own in place of the usual ones.
+    ahead
+        A server of our own that was started already; where there is none, one is started.
 
     Yields
     ------
@@ -287,7 +257,7 @@ def scratch_server(
     InputError
         There is no server to start, no place for its files, or the given one cannot be used as it is.
     """
-    with _running(database_url, prefer, roles, settings) as server:
+    with _running(database_url, prefer, roles, settings, ahead) as server:
         try:
             yield server
         except Exception as error:
@@ -300,7 +270,11 @@ def scratch_server(
 
 @contextmanager
 def _running(
-    database_url: str | None, prefer: Preference, roles: Sequence[str], settings: Mapping[str, str] | None
+    database_url: str | None,
+    prefer: Preference,
+    roles: Sequence[str],
+    settings: Mapping[str, str] | None,
+    ahead: Ahead | None,
 ) -> Iterator[ScratchServer]:
     if database_url is not None:
         with given_server(database_url, roles) as given:
@@ -311,18 +285,20 @@ def _running(
             statement = SQL("CREATE DATABASE {} TEMPLATE ").format(Identifier(given.template)) + SQL(source)
             execute(given.url, statement)
             info = ServerInfo("given URL", given.version, *_with_spoly(given))
-            yield ScratchServer(given, info, copy_files=False)
+            yield ScratchServer(given, info, own=False)
         return
-    account = unprivileged_account()
-    installation = find_installation(prefer, account, os.environ)
-    with own_server(installation, account, settings) as own:
-        for role in roles:
-            execute(own.address(own.maintenance), SQL("CREATE ROLE {}").format(Identifier(role)))
+    with ExitStack() as stack:
+        process = ahead.process() if ahead else stack.enter_context(server_process(prefer, settings))
+        own = OwnServer(process)
+        if roles:
+            statements = [SQL("CREATE ROLE {}").format(Identifier(role)) for role in roles]
+            execute(own.address(own.maintenance), SQL(";").join(statements))
+        installation = process.installation
         info = ServerInfo(installation.source, installation.version, *_with_spoly(own))
-        yield ScratchServer(own, info, copy_files=installation.major >= _FILE_COPY_SINCE)
+        yield ScratchServer(own, info, own=True)
 
 
-def _with_spoly(backend: _Backend) -> tuple[str, str]:
+def _with_spoly(backend: Backend) -> tuple[str, str]:
     url = backend.address(backend.template)
     try:
         with connect(url) as connection:

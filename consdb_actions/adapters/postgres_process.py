@@ -1,30 +1,28 @@
-"""A Postgres server of our own: started in a scratch directory, gone with it (rule F2)."""
+"""A Postgres server of our own: started in a scratch directory, gone with it (rule F2).
+
+Nothing here speaks to it, so that it can be started before the libraries for that are imported.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
-from sqlalchemy.engine import URL
-
 from consdb_actions.adapters.interrupts import shielded
-from consdb_actions.adapters.postgres_find import Installation
-from consdb_actions.adapters.postgres_place import PREFIX, SOCKETS, scratch_base
-from consdb_actions.adapters.postgres_sql import connect, is_lost, trouble
+from consdb_actions.adapters.postgres_find import Installation, Preference, find_installation
+from consdb_actions.adapters.postgres_place import PREFIX, SOCKETS, scratch_base, unprivileged_account
 from consdb_actions.adapters.postgres_watchdog import discard, server_environment, start_watchdog
 from consdb_actions.adapters.scratch import remove_tree, scratch_directory
 from consdb_actions.adapters.shell import Account, Process, run, start, tail
 from consdb_actions.errors import ExternalError
 
-__all__ = ["OwnServer", "own_server"]
+__all__ = ["SUPERUSER", "ServerProcess", "server_process"]
 
-_SUPERUSER = "postgres"
+SUPERUSER = "postgres"
 _SECONDS_TO_START = 60.0
 _SECONDS_TO_STOP = 10.0
 
@@ -50,8 +48,8 @@ _SETTINGS = {
 }
 
 
-class OwnServer:
-    """A running server of our own.
+class ServerProcess:
+    """A server of our own that was started; it may not answer yet.
 
     Parameters
     ----------
@@ -59,58 +57,23 @@ class OwnServer:
         The server.
     directory
         Its scratch directory.
+    installation
+        Its programs.
     """
 
-    maintenance = "postgres"
-    # The whole cluster is ours, so that its default template can be the one to prepare.
-    template = "template1"
-
-    def __init__(self, process: Process, directory: Path) -> None:
+    def __init__(self, process: Process, directory: Path, installation: Installation) -> None:
         self._process = process
         self._directory = directory
+        self.installation = installation
 
-    def physical(self, name: str) -> str:
-        """Return a database's name in the server: the very name it is called by."""
-        return name
+    @property
+    def sockets(self) -> Path:
+        """The directory of its socket."""
+        return self._directory / SOCKETS
 
-    def address(self, database: str) -> URL:
-        """Return the address of a database, with the superuser's name.
-
-        Parameters
-        ----------
-        database
-            Name in the server.
-
-        Returns
-        -------
-        sqlalchemy.engine.URL
-            An address over the socket. It names the port, which is a part of the socket's name, so that no
-            environment variable decides it.
-        """
-        return URL.create(
-            "postgresql+psycopg",
-            username=_SUPERUSER,
-            port=5432,
-            database=database,
-            query={"host": str(self._directory / SOCKETS)},
-        )
-
-    def failure(self, error: BaseException) -> ExternalError | None:
-        """Return what to say when an error is the server's fault.
-
-        Parameters
-        ----------
-        error
-            The error that was met.
-
-        Returns
-        -------
-        ExternalError or None
-            None when the server runs and the error speaks of nothing that is wrong with it.
-        """
-        if is_lost(error):
-            self._process.wait(1.0)  # a client can lose its connection before the server's end is seen
-        return self.ending() or trouble(error)
+    def wait(self, timeout: float) -> None:
+        """Wait for its end, for so many seconds at most."""
+        self._process.wait(timeout)
 
     def log(self) -> str:
         """Return what the server has logged so far."""
@@ -132,32 +95,32 @@ class OwnServer:
 
 
 @contextmanager
-def own_server(
-    installation: Installation, account: Account | None, settings: Mapping[str, str] | None = None
-) -> Iterator[OwnServer]:
+def server_process(
+    prefer: Preference = "auto", settings: Mapping[str, str] | None = None
+) -> Iterator[ServerProcess]:
     """Run a server until the block ends.
 
     Parameters
     ----------
-    installation
-        The programs to run.
-    account
-        The user to run them as; None for the current one.
+    prefer
+        Which installation of Postgres to use.
     settings
         Settings of the server in place of the usual ones.
 
     Yields
     ------
-    OwnServer
-        The server, ready for connections.
+    ServerProcess
+        The server, which answers soon.
 
     Raises
     ------
     ExternalError
         It cannot be started.
     InputError
-        There is no place for its files.
+        There is no Postgres, no user to run it, or no place for its files.
     """
+    account = unprivileged_account()
+    installation = find_installation(prefer, account, os.environ)
     base = scratch_base(account, for_programs=installation.private)
     with scratch_directory(base, PREFIX, discard) as directory:
         owner = os.getpid()
@@ -188,9 +151,7 @@ def own_server(
                     account=account,
                 )
                 watchdog.tell(f"server {server.pid}\n")
-            own = OwnServer(server, directory)
-            _wait_until_ready(own)
-            yield own
+            yield ServerProcess(server, directory, installation)
         finally:
             # A forked child that unwinds the same stack must leave its parent's server alone.
             if os.getpid() == owner:
@@ -244,7 +205,7 @@ def _initdb(programs: Path, data: Path, account: Account | None, watchdog: Proce
         [
             programs / "initdb",
             "--auth=trust",
-            f"--username={_SUPERUSER}",
+            f"--username={SUPERUSER}",
             "--encoding=UTF8",
             "--no-locale",
             "--no-sync",
@@ -265,24 +226,6 @@ def _initdb(programs: Path, data: Path, account: Account | None, watchdog: Proce
             place=str(data),
             remedy="If it speaks of room or of writing: free some space, or set TMPDIR to another directory.",
         )
-
-
-def _wait_until_ready(server: OwnServer) -> None:
-    deadline = time.monotonic() + _SECONDS_TO_START
-    while True:
-        try:
-            connect(server.address(server.maintenance)).close()
-        except psycopg.OperationalError as error:
-            if failure := server.ending():
-                raise failure from error
-            if time.monotonic() > deadline:
-                raise ExternalError(
-                    f"the scratch Postgres server did not answer in {_SECONDS_TO_START:g} seconds: {error}",
-                    remedy="Run again when the machine is less busy, or name a server with --database-url.",
-                ) from error
-            time.sleep(0.005)
-        else:
-            return
 
 
 def _last_words(directory: Path) -> str:

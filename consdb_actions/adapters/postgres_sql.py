@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import psycopg
@@ -12,7 +13,16 @@ from sqlalchemy.engine import URL
 from consdb_actions.errors import ExternalError
 from consdb_actions.redaction import redact
 
-__all__ = ["LONGEST_NAME", "Connection", "connect", "execute", "is_lost", "refusal", "trouble", "words"]
+__all__ = [
+    "LONGEST_NAME",
+    "Administration",
+    "Connection",
+    "connect",
+    "execute",
+    "is_lost",
+    "trouble",
+    "words",
+]
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -71,10 +81,52 @@ def execute(url: URL, statement: str | Composed) -> None:
         with connect(url) as connection:
             connection.execute(statement.encode() if isinstance(statement, str) else statement)
     except psycopg.Error as error:
-        raise refusal(error, url) from error
+        raise _refusal(error, url) from error
 
 
-def refusal(error: psycopg.Error, url: URL) -> ExternalError:
+class Administration:
+    """Statements about databases, run one by one from a database of their own.
+
+    Parameters
+    ----------
+    url
+        Address of that database.
+    keep
+        Whether the connection is kept for the next statement; not where that database may be copied.
+    """
+
+    def __init__(self, url: URL, *, keep: bool) -> None:
+        self._url = url
+        self._keep = keep
+        self._connection: Connection | None = None
+        self._process = 0
+
+    def execute(self, statement: Composed) -> None:
+        """Run a statement.
+
+        Raises
+        ------
+        ExternalError
+            Postgres refuses, or is not there.
+        """
+        try:
+            if self._connection is None or self._connection.closed or self._process != os.getpid():
+                self._connection, self._process = connect(self._url), os.getpid()
+            self._connection.execute(statement)
+        except psycopg.Error as error:
+            raise _refusal(error, self._url) from error
+        finally:
+            if not self._keep:
+                self.close()
+
+    def close(self) -> None:
+        """Close the connection, in the process that opened it."""
+        if self._connection is not None and self._process == os.getpid():
+            self._connection.close()
+            self._connection = None
+
+
+def _refusal(error: psycopg.Error, url: URL) -> ExternalError:
     """Return what to say of a statement that Postgres refuses in a database."""
     return ExternalError(
         f"Postgres refused a statement: {words(error, url)}", place=f"database {url.database}"

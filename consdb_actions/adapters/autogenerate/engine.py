@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -69,7 +69,8 @@ class Engine:
     """What all sections of a run share.
 
     ``operator`` tells whether the proof also runs the alembic command through the tree's own ``env.py``, and
-    ``copy`` is the copy of the tree for it; each proof makes its own where there is none.
+    ``copy`` is the copy of the tree for it; each proof makes its own where there is none. ``replayed`` names
+    the sections whose database was made, and their history replayed, ahead.
     """
 
     server: ScratchServer
@@ -79,6 +80,7 @@ class Engine:
     progress: Callable[[str, str], None]
     operator: bool = True
     copy: TreeCopy | None = None
+    replayed: Collection[str] = ()
 
     def run(
         self,
@@ -108,8 +110,9 @@ class Engine:
         self.progress(section.name, "replaying its history")
         database = section.name
         try:
-            with self.server.database(database):
-                before = make_replayed(self.server, database, section)
+            ahead = section.name in self.replayed
+            with self.server.database(database, made=ahead):
+                before = make_replayed(self.server, database, section, [] if ahead else None)
                 self.progress(section.name, "reading the schema file")
                 wanted = make_described(
                     self.server, database, section, loaded, before, config=self.config, shadow=self.shadow

@@ -9,16 +9,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
 from typing import Literal
 
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated
 from consdb_actions.adapters.autogenerate.history import check_history, check_merged
 from consdb_actions.adapters.autogenerate.operator import copied_tree
-from consdb_actions.adapters.felis import LoadedSchema, prepare_felis, validate
+from consdb_actions.adapters.autogenerate.states import replay_ahead
+from consdb_actions.adapters.felis import prepare_felis, validate
 from consdb_actions.adapters.files import check_folder, write_all
-from consdb_actions.adapters.forks import in_processes, processors
-from consdb_actions.adapters.postgres import scratch_server
+from consdb_actions.adapters.forks import in_processes, meanwhile, processors
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+from consdb_actions.adapters.postgres_ahead import Ahead
 from consdb_actions.adapters.schema_files import find_schema_file
 from consdb_actions.adapters.schema_yaml import ReadSchema, read_bytes, read_yaml
 from consdb_actions.adapters.tree import Section, Shadow, Tree
@@ -32,6 +33,9 @@ from consdb_actions.schema.model import Schema
 
 __all__ = ["Progress", "Request", "generate"]
 
+_AHEAD = 16
+"""Sections whose history is replayed while Felis is imported; each takes 8 MB until the end."""
+
 Progress = Callable[[str, str], None]
 """Told the section and the step that begins."""
 
@@ -42,6 +46,7 @@ class Request:
 
     ``reports`` makes the files that tell of the outcome. They are written together with the revisions.
     ``jobs`` is how many sections are worked on at a time; with 0, as many as there are processors.
+    ``ahead`` is a server that is being started already.
     """
 
     tree: Tree
@@ -60,6 +65,7 @@ class Request:
     prove: bool = True
     write: bool = True
     jobs: int = 0
+    ahead: Ahead | None = None
     reports: Callable[[RunOutcome], Mapping[Path, str]] = lambda _outcome: {}
 
 
@@ -97,23 +103,26 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
     if chosen:
         with ExitStack() as stack:
             progress("", "starting Postgres")
-            loading = Thread(target=prepare_felis)
-            loading.start()
-            copy = stack.enter_context(copied_tree(request.tree))
-            try:
-                server = stack.enter_context(
-                    scratch_server(database_url=request.database_url, roles=_roles(request.config, chosen))
+            server = stack.enter_context(
+                scratch_server(
+                    database_url=request.database_url,
+                    roles=_roles(request.config, chosen),
+                    ahead=request.ahead,
                 )
-            finally:
-                loading.join()
-            loaded = [validate(item.read) for item in chosen]
+            )
+            copy = stack.enter_context(copied_tree(request.tree))
+            # A server of somebody else's is not left with databases; one of our own goes with them.
+            ahead = [item.section for item in chosen[:_AHEAD]] if request.ahead else []
+            replayed = _prepare(server, ahead)
             created = request.created or datetime.now(UTC).replace(microsecond=0)
 
-            def work(pair: tuple[Chosen, LoadedSchema], tell: Progress) -> Generated:
-                item, schema = pair
-                return Engine(server, shadow, request.tree, request.config, tell, copy=copy).run(
+            def work(item: Chosen, tell: Progress) -> Generated:
+                engine = Engine(
+                    server, shadow, request.tree, request.config, tell, copy=copy, replayed=replayed
+                )
+                return engine.run(
                     item.section,
-                    schema,
+                    validate(item.read),
                     item.path,
                     base=item.base,
                     declared=request.declared,
@@ -126,8 +135,7 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
                     only_drift=item.only_drift,
                 )
 
-            pairs = list(zip(chosen, loaded, strict=True))
-            results = in_processes(work, pairs, request.jobs or processors(), progress)
+            results = in_processes(work, chosen, request.jobs or processors(), progress)
             generated = {item.section.name: g for item, g in zip(chosen, results, strict=True)}
             server_words, spoly = (
                 f"Postgres {server.info.version} ({server.info.source})",
@@ -146,6 +154,19 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
     return outcome
 
 
+def _prepare(server: ScratchServer, sections: list[Section]) -> list[str]:
+    """Import Felis, and replay histories meanwhile; return the names of the sections that are done."""
+    if not sections:
+        prepare_felis()
+        return []
+    with meanwhile(lambda enough: replay_ahead(server, sections, enough)) as results:
+        prepare_felis()
+    if not results:
+        for section in sections:
+            server.drop_database(section.name)
+    return [name for names in results for name in names]
+
+
 def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
     """Read all schema files, and leave out the sections that need no database."""
     named = [request.tree.section(name) for name in request.sections]
@@ -161,8 +182,9 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
             missing.append(error)
             finished[section.name] = SectionOutcome(section.name, section.schema, "no schema file")
             continue
-        read = read_yaml(read_bytes(path), source=str(path), expect_name=section.schema)
-        base = _base(request, section)
+        content = read_bytes(path)
+        read = read_yaml(content, source=str(path), expect_name=section.schema)
+        base = _base(request, section, content, read.schema)
         same = base is not None and digest_schema(base) == digest_schema(read.schema)
         if same and section not in named and not request.report_drift:
             finished[section.name] = SectionOutcome(
@@ -183,7 +205,8 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
     return chosen, finished
 
 
-def _base(request: Request, section: Section) -> Schema | None:
+def _base(request: Request, section: Section, content: bytes, after: Schema) -> Schema | None:
+    """Return the schema before the change; that after it, with its content, where the file is the same."""
     if request.base is None:
         return None
     if not request.base.is_dir():
@@ -196,7 +219,10 @@ def _base(request: Request, section: Section) -> Schema | None:
         path = find_schema_file(section.schema, sdm_schemas=request.base, consdb=request.tree.root)
     except InputError:
         return None
-    return read_yaml(read_bytes(path), source=str(path), expect_name=section.schema).schema
+    before = read_bytes(path)
+    if before == content:
+        return after
+    return read_yaml(before, source=str(path), expect_name=section.schema).schema
 
 
 def _check_place(section: Section, write: bool) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import sqlalchemy as sa
 from alembic.script import Script
+from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.database import Database, read_database
 from consdb_actions.adapters.autogenerate.replay import prepare, replay
@@ -18,6 +19,7 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.schema_history import described_before
 from consdb_actions.adapters.tree import Section, Shadow
 from consdb_actions.config import Config
+from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import table_facts
 from consdb_actions.migration.matching.decisions import Decisions
 from consdb_actions.migration.matching.declarations import Declarations
@@ -26,7 +28,7 @@ from consdb_actions.migration.rename import decide, select
 from consdb_actions.migration.views import ViewRule
 from consdb_actions.schema.model import Schema
 
-__all__ = ["Sides", "decide_names", "make_described", "make_replayed"]
+__all__ = ["Sides", "decide_names", "make_described", "make_replayed", "replay_ahead"]
 
 Sides = tuple[Sequence[TableFacts], Sequence[TableFacts]]
 """Both states as the matching of names sees them."""
@@ -41,6 +43,31 @@ def make_replayed(
         replay(connection, section, section.revisions() if revisions is None else revisions)
         connection.commit()
         return read_database(connection, section.schema)
+
+
+def replay_ahead(server: ScratchServer, sections: Iterable[Section], enough: Callable[[], bool]) -> list[str]:
+    """Make the databases of sections with their histories, up to one that does not apply, or until enough.
+
+    Returns
+    -------
+    list of str
+        The names of the sections; each is its database's.
+    """
+    done: list[str] = []
+    for section in sections:
+        if enough():
+            break
+        server.create_database(section.name)
+        try:
+            with server.open_database(section.name) as engine, engine.begin() as connection:
+                prepare(connection, section)
+                replay(connection, section, section.revisions())
+        except (InputError, SQLAlchemyError):
+            # It is met again, where it can be told.
+            server.drop_database(section.name)
+            break
+        done.append(section.name)
+    return done
 
 
 def make_described(

@@ -1,0 +1,35 @@
+"""What a running server must be able to tell, our own or a given one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sqlalchemy.engine import URL
+
+from consdb_actions.errors import ExternalError
+
+__all__ = ["Backend"]
+
+
+class Backend(Protocol):
+    """A running server, our own or a given one."""
+
+    @property
+    def maintenance(self) -> str:
+        """The database from which others are made."""
+
+    @property
+    def template(self) -> str:
+        """The prepared database that others are copied from."""
+
+    def physical(self, name: str) -> str:
+        """Return a database's name in the server."""
+
+    def address(self, database: str) -> URL:
+        """Return the address of a database, given its name in the server."""
+
+    def log(self) -> str:
+        """Return what the server has logged; nothing where that cannot be read."""
+
+    def failure(self, error: BaseException) -> ExternalError | None:
+        """Return what to say when an error is the server's fault."""

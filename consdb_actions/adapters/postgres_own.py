@@ -1,0 +1,105 @@
+"""Speak to a Postgres server of our own."""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+from sqlalchemy.engine import URL
+
+from consdb_actions.adapters.postgres_process import SUPERUSER, ServerProcess
+from consdb_actions.adapters.postgres_sql import connect, is_lost, trouble
+from consdb_actions.errors import ExternalError
+
+__all__ = ["OwnServer"]
+
+_SECONDS_TO_START = 60.0
+
+
+class OwnServer:
+    """A running server of our own; it answers when this has been made.
+
+    Parameters
+    ----------
+    process
+        The server.
+
+    Raises
+    ------
+    ExternalError
+        It does not answer in time, or has ended.
+    """
+
+    maintenance = "postgres"
+    # The whole cluster is ours, so that its default template can be the one to prepare.
+    template = "template1"
+
+    def __init__(self, process: ServerProcess) -> None:
+        self._process = process
+        self._wait_until_ready()
+
+    def physical(self, name: str) -> str:
+        """Return a database's name in the server: the very name it is called by."""
+        return name
+
+    def address(self, database: str) -> URL:
+        """Return the address of a database, with the superuser's name.
+
+        Parameters
+        ----------
+        database
+            Name in the server.
+
+        Returns
+        -------
+        sqlalchemy.engine.URL
+            An address over the socket. It names the port, which is a part of the socket's name, so that no
+            environment variable decides it.
+        """
+        return URL.create(
+            "postgresql+psycopg",
+            username=SUPERUSER,
+            port=5432,
+            database=database,
+            query={"host": str(self._process.sockets)},
+        )
+
+    def failure(self, error: BaseException) -> ExternalError | None:
+        """Return what to say when an error is the server's fault.
+
+        Parameters
+        ----------
+        error
+            The error that was met.
+
+        Returns
+        -------
+        ExternalError or None
+            None when the server runs and the error speaks of nothing that is wrong with it.
+        """
+        if is_lost(error):
+            self._process.wait(1.0)  # a client can lose its connection before the server's end is seen
+        return self._process.ending() or trouble(error)
+
+    def log(self) -> str:
+        """Return what the server has logged so far."""
+        return self._process.log()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _SECONDS_TO_START
+        while True:
+            try:
+                connect(self.address(self.maintenance)).close()
+            except psycopg.OperationalError as error:
+                if failure := self._process.ending():
+                    raise failure from error
+                if time.monotonic() > deadline:
+                    raise ExternalError(
+                        "the scratch Postgres server did not answer in "
+                        f"{_SECONDS_TO_START:g} seconds: {error}",
+                        remedy="Run again when the machine is less busy, or name a server with "
+                        "--database-url.",
+                    ) from error
+                time.sleep(0.005)
+            else:
+                return
