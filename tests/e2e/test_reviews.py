@@ -59,7 +59,7 @@ def test_a_fault_in_the_middle_of_approvals_and_a_second_run(workflows: Workflow
     place.scene.approve("dan", "olga", "carl")
     path = f"/repos/{REPOSITORY}/issues/1/labels"
     faults = [
-        Fault(Kind.FORBIDDEN, method="POST", target=path, skip=1),
+        Fault(Kind.FORBIDDEN, method="POST", target=path),
         Fault(Kind.DONE_THEN_RESET, method="POST", target=f"/repos/{REPOSITORY}/issues/1/comments"),
     ]
     workflows.double.faults += faults
