@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters.forks import in_processes, processors
+from consdb_actions.adapters.forks import in_processes, meanwhile, processors
 from consdb_actions.errors import ExternalError, InputError
 
 Tell = Callable[..., None]
@@ -117,3 +117,50 @@ def test_f2_an_interrupt_ends_the_processes_and_lets_them_tidy_up(tmp_path: Path
 
 def test_there_is_a_processor() -> None:
     assert 1 <= processors() <= (os.cpu_count() or 1)
+
+
+def test_meanwhile_another_process_works_until_the_block_ends() -> None:
+    def work(enough: Callable[[], bool]) -> tuple[int, int]:
+        turns = 0
+        while not enough():
+            turns += 1
+            time.sleep(0.01)
+        return turns, os.getpid()
+
+    before = children()
+    with meanwhile(work) as results:
+        time.sleep(0.1)
+        assert results == []
+    ((turns, pid),) = results
+    assert turns > 0
+    assert pid != os.getpid()
+    assert children() == before
+
+
+def test_what_fails_meanwhile_leaves_no_result() -> None:
+    def work(_enough: Callable[[], bool]) -> int:
+        raise InputError("it is met again")
+
+    with meanwhile(work) as results:
+        pass
+    assert results == []
+
+
+def test_what_is_killed_meanwhile_leaves_no_result() -> None:
+    def work(_enough: Callable[[], bool]) -> int:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 1
+
+    with meanwhile(work) as results:
+        pass
+    assert results == []
+
+
+def test_a_failure_of_the_block_ends_what_is_done_meanwhile() -> None:
+    def work(_enough: Callable[[], bool]) -> None:
+        time.sleep(600)
+
+    before = children()
+    with pytest.raises(InputError), meanwhile(work):
+        raise InputError("the block")
+    assert children() == before

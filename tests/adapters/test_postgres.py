@@ -154,3 +154,58 @@ def test_roles_are_as_asked_for() -> None:
     with scratch_server(prefer="embedded", roles=["reader", 'odd "role"']) as server:
         known = "SELECT string_agg(rolname, ',' ORDER BY rolname) FROM pg_roles WHERE rolname !~ '^pg_'"
         assert ask(server.url("postgres"), known) == 'odd "role",postgres,reader'
+
+
+def test_one_session_serves_a_database_and_forgets_what_it_was_told(
+    any_server: ScratchServer, database: str
+) -> None:
+    asked = "SELECT pg_backend_pid(), current_setting('search_path'), to_regclass('pg_temp.left') IS NULL"
+    with any_server.open_database(database) as engine:
+        with engine.begin() as connection:
+            connection.exec_driver_sql('SET search_path = elsewhere; CREATE TEMPORARY TABLE "left" (n int)')
+            first = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        with any_server.open_database(database) as inner, inner.connect() as connection:
+            pid, path, gone = connection.exec_driver_sql(asked).one()
+    assert (pid, gone) == (first, True)
+    assert path != "elsewhere"
+
+
+def test_an_engine_turns_to_another_database_and_back(any_server: ScratchServer, database: str) -> None:
+    asked = "SELECT current_database()"
+    any_server.create_database("other")
+    try:
+        with any_server.open_database(database) as outer:
+            with outer.connect() as connection:
+                assert connection.exec_driver_sql(asked).scalar() == database
+            with any_server.open_database("other") as inner, inner.connect() as connection:
+                assert connection.exec_driver_sql(asked).scalar() == "other"
+            with outer.connect() as connection:
+                assert connection.exec_driver_sql(asked).scalar() == database
+        any_server.create_database("copy", template=database)  # no session of ours is left there
+    finally:
+        any_server.drop_database("copy")
+        any_server.drop_database("other")
+
+
+def test_two_connections_at_once_are_two_sessions(any_server: ScratchServer, database: str) -> None:
+    asked = "SELECT pg_backend_pid()"
+    with (
+        any_server.open_database(database) as engine,
+        engine.connect() as one,
+        engine.connect() as other,
+    ):
+        assert one.exec_driver_sql(asked).scalar() != other.exec_driver_sql(asked).scalar()
+
+
+def test_a_database_lasts_as_long_as_its_block(embedded_server: ScratchServer) -> None:
+    for _ in range(2):
+        with (
+            embedded_server.database("short"),
+            embedded_server.open_database("short") as engine,
+            engine.connect(),
+        ):
+            pass
+    with pytest.raises(RuntimeError), embedded_server.database("short"):
+        raise RuntimeError
+    embedded_server.create_database("short")
+    embedded_server.drop_database("short")

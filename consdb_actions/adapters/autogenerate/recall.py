@@ -7,7 +7,7 @@ Every look takes nine queries, and the answers cannot differ.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ _METHODS = (
     "get_multi_check_constraints",
     "get_multi_indexes",
     "get_multi_table_comment",
+    "get_multi_table_options",
 )
 _KEY = "consdb_actions_inspected"
 
@@ -54,7 +55,10 @@ class Inspected:
 def inspect_tables(connection: sa.Connection, schema: str) -> Inspected:
     """Ask for everything, with a fixed number of queries whatever the number of tables."""
     inspector = sa.inspect(connection)
-    found = {name: getattr(inspector, name)(schema=schema, kind=ObjectKind.TABLE) for name in _METHODS}
+    found = {}
+    for name in _METHODS:
+        with suppress(NotImplementedError):  # SQLAlchemy 2.0 has no options of tables for Postgres
+            found[name] = getattr(inspector, name)(schema=schema, kind=ObjectKind.TABLE)
     return Inspected(schema, found)
 
 
@@ -77,7 +81,7 @@ def _answer(name: str) -> Callable[..., Any]:
         self: Any, schema: str | None = None, filter_names: Collection[str] | None = None, **more: Any
     ) -> Any:
         inspected = _inspected(self, schema)
-        if inspected is None:
+        if inspected is None or name not in inspected.found:
             return getattr(PGInspector, name)(self, schema=schema, filter_names=filter_names, **more)
         return inspected.items(name, filter_names)
 
