@@ -99,7 +99,7 @@ def test_nothing_is_asked_of_postgres(connection: sa.Connection) -> None:
     metadata = build_metadata(connection, inspected, {"child"})
     state = plain_state(inspected, connection.dialect)
     assert asked == []
-    assert [table.name for table in metadata.sorted_tables] == ["child"]
+    assert [table.name for table in metadata.tables.values()] == ["child"]
     assert sorted(state.tables) == ["child", "parent"]
 
 
