@@ -15,7 +15,7 @@ import struct
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
@@ -30,6 +30,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Tell = Callable[..., None]
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NUMBER = struct.Struct("I")
 _SECONDS_TO_STOP = 10.0
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
@@ -145,19 +146,28 @@ def meanwhile(function: Callable[[Callable[[], bool]], Result]) -> Iterator[list
 
 def _start(function: Callable[[Any, Tell], Any], items: Sequence[Any], queue: int) -> _Worker:
     receive, send = Pipe(duplex=False)
-    with warnings.catch_warnings():
-        # Python warns of locks that other threads may hold; ours only draw progress, which a copy does not.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid == 0:
-        receive.close()
-        _work(function, items, queue, send)
+    # Held back until the copy has handlers of its own: by ours, a signal to end would be forgotten there.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        with warnings.catch_warnings():
+            # Python warns of locks that other threads may hold; ours only draw progress, a copy does not.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            receive.close()
+            _work(function, items, queue, send, mask)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     send.close()
     return _Worker(pid, receive)
 
 
 def _work(
-    function: Callable[[Any, Tell], Any], items: Sequence[Any], queue: int, channel: Connection[Any, Any]
+    function: Callable[[Any, Tell], Any],
+    items: Sequence[Any],
+    queue: int,
+    channel: Connection[Any, Any],
+    mask: Iterable[int],
 ) -> NoReturn:
     """Do the work of one process, which ends here: nothing of what it was copied from may run in it."""
     code = 1
@@ -165,6 +175,7 @@ def _work(
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for signum in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, raise_terminated)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
         for number in _numbers(queue):

@@ -141,7 +141,7 @@ def _given(path: Path, step: str) -> set[str]:
     if path.parent == ROOT:
         return set(re.findall(r'echo "([\w-]+)=', (ROOT / "actions/install.sh").read_text(encoding="utf-8")))
     group, name = STEPS[path.parent.name, step].command
-    files = [f"migrations_{name}"] if group == "migrations" else [group, f"{group}_run", f"{group}_{name}"]
+    files = [group, f"{group}_run", f"{name}_run", f"{group}_{name}"]
     found: set[str] = set()
     for file in files:
         source = Path(commands.__file__).with_name(f"{file}.py")
