@@ -111,3 +111,12 @@ def test_what_one_reader_changes_the_next_does_not_see(connection: sa.Connection
     assert plain_state(inspected, connection.dialect) == before
     again = build_metadata(connection, inspected, {"child", "parent"})
     assert sql_of(again, connection) == sql_of(first, connection)
+
+
+def test_many_tables_are_as_few(connection: sa.Connection) -> None:
+    # From a hundred on, SQLAlchemy may take all tables rather than name them.
+    for number in range(120):
+        connection.exec_driver_sql(f"CREATE TABLE {SCHEMA}.t{number} (n int)")
+    inspected = inspect_tables(connection, SCHEMA)
+    metadata = build_metadata(connection, inspected, {f"t{number}" for number in range(110)})
+    assert len(metadata.tables) == 110

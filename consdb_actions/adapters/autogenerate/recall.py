@@ -85,6 +85,7 @@ def _answer(name: str) -> Callable[..., Any]:
             return getattr(PGInspector, name)(self, schema=schema, filter_names=filter_names, **more)
         return inspected.items(name, filter_names)
 
+    method.__name__ = name  # by which SQLAlchemy asks whether the dialect has it, with many tables
     return method
 
 
