@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import datetime
+
+import pytest
 
 from tests.support.stage import proven, staged
 from tests.support.workbench import Data, Workbench, column, schema, table
@@ -111,3 +114,15 @@ def test_a_sequence_appears_and_disappears(bench: Workbench) -> None:
         stage.execute("INSERT INTO plain (x) VALUES (1)")
         assert stage.rows("SELECT id FROM plain WHERE x = 1") == [(42,)]
     proven(bench.generate(numbered(False)))
+
+
+@pytest.mark.slow
+def test_m16_more_columns_than_fit_twice_are_proven_once(bench: Workbench) -> None:
+    """Postgres counts dropped columns on, up to 1,600: a second time there is no room for them."""
+    few = [column("id", "long", nullable=False)]
+    many = [column(f"reading_{number}") for number in range(900)]
+    bench.generate(schema(table("wide", deepcopy(few), key=["id"])))
+    outcome = bench.generate(schema(table("wide", [*few, *many], key=["id"])))
+    assert outcome.status == "changed"
+    assert [(c.name, c.holds) for c in outcome.checks if not c.holds] == [("operator", None)]
+    assert "fit into a table only once" in outcome.checks[-1].words

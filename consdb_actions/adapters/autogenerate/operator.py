@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import psycopg
 import sqlalchemy as sa
 from alembic.config import CommandLine
 
@@ -40,8 +41,9 @@ class TreeCopy:
     def run(self, section: Section, revision: tuple[str, str], url: sa.URL, schema_file: Path) -> Check:
         """Run the operator's two commands, with this revision (name and text of its file) as the newest.
 
-        An ``env.py`` that fails before it reaches the revision says nothing about the revision: the check is
-        then neither true nor false, and its words say why.
+        The check is neither true nor false, and its words say why, where the revision was not tried: an
+        ``env.py`` fails before it reaches it, or columns that were dropped when the revision ran before leave
+        no room for so many new ones (Postgres counts them on, up to 1,600 in a table).
         """
         words = _WORDS.format(section=section.name)
         folder = self.directory / "schemas" / section.name / "yml"
@@ -52,9 +54,12 @@ class TreeCopy:
             for arguments in (["upgrade", "head"], ["downgrade", "-1"]):
                 problem = _command(self.directory, section, arguments, environment)
                 if problem is not None:
-                    reached, text = problem
-                    if not reached:
+                    kind, text = problem
+                    if kind == "environment":
                         words = f"the tree's own env.py fails before any revision: {text}"
+                        return Check("operator", None, words)
+                    if kind == "room":
+                        words = f"{words}: not tried, as so many columns fit into a table only once: {text}"
                         return Check("operator", None, words)
                     return Check("operator", False, words, (f"alembic {' '.join(arguments)}: {text}",))
         return Check("operator", True, words)
@@ -95,8 +100,8 @@ def copied_tree(tree: Tree) -> Iterator[TreeCopy]:
 
 def _command(
     directory: Path, section: Section, arguments: Sequence[str], environment: dict[str, str]
-) -> tuple[bool, str] | None:
-    """Run one command in this process; return whether it reached the revisions and what went wrong."""
+) -> tuple[Literal["environment", "revision", "room"], str] | None:
+    """Run one command in this process; return what went wrong: where, and in words."""
     output = io.StringIO()
     argv = ["-c", str(directory / "alembic.ini"), "-n", section.name, *arguments]
     with (
@@ -109,9 +114,12 @@ def _command(
         except SystemExit as error:
             if error.code in (0, None):
                 return None
-            return True, _last_line(output.getvalue()) or f"exit {error.code}"
+            return "revision", _last_line(output.getvalue()) or f"exit {error.code}"
         except Exception as error:
-            return _in_revision(error), f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            words = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            if isinstance(getattr(error, "orig", None), psycopg.errors.TooManyColumns):
+                return "room", words
+            return "revision" if _in_revision(error) else "environment", words
     return None
 
 
