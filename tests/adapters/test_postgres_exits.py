@@ -130,6 +130,30 @@ def test_a_signal_to_the_whole_process_group(
     assert leftovers(base) == []
 
 
+@pytest.mark.parametrize(
+    ("delay", "signum", "code"),
+    [
+        (0.1, signal.SIGTERM, 143),
+        *(
+            pytest.param(delay, signum, code, marks=pytest.mark.slow)
+            for delay in (0.0, 0.03, 0.3, 0.6, 1.0)
+            for signum, code in ((signal.SIGTERM, 143), (signal.SIGINT, -2), (signal.SIGKILL, -9))
+        ),
+    ],
+)
+def test_a_signal_while_a_server_starts_ahead(
+    hold: Hold, base: Path, delay: float, signum: signal.Signals, code: int
+) -> None:
+    holder = hold("ahead")
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "begun\n"
+    time.sleep(delay)
+    holder.send_signal(signum)
+    holder.communicate(timeout=PATIENCE)
+    assert holder.returncode == code
+    assert leftovers(base) == []
+
+
 @pytest.mark.slow
 def test_an_impatient_second_and_third_interrupt(hold: Hold, base: Path) -> None:
     holder = hold("wait")

@@ -3,7 +3,8 @@
     python tests/bench/bench.py [--consdb GITDIR --sdm-schemas GITDIR] [--repeats N] [--only WORD]
 
 Whole processes are timed, medians of several, and whatever is compared is run in turn, so that a machine that
-slows down slows both. Ratios count, not seconds. Writes ``bench.json`` and ``bench.svg``.
+slows down slows both. Ratios count, not seconds. Writes ``bench.json`` and ``bench.svg``, and
+the tables of ``README.md`` beside them.
 """
 
 from __future__ import annotations
@@ -72,7 +73,11 @@ def main() -> int:
     parser.add_argument("--sdm-schemas", type=Path, help="git directory of sdm_schemas")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--output", type=Path, default=Path("docs/bench"))
-    parser.add_argument("--only", default="", help="only measurements whose name has this word")
+    parser.add_argument(
+        "--only",
+        default="",
+        help="only measurements whose name has this word; what is known of the others is kept",
+    )
     arguments = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling anew each time would drown everything
     tools = find_tools()
@@ -98,9 +103,18 @@ def main() -> int:
         "postgres": version(tools),
         "system": platform.system(),
     }
-    result = {"machine": machine, "rows": [asdict(r) for r in rows], "growth": [asdict(g) for g in grown]}
+    result: dict[str, Any] = {
+        "machine": machine,
+        "rows": [asdict(r) for r in rows],
+        "growth": [asdict(g) for g in grown],
+    }
+    if arguments.only:
+        result = merged(arguments.output / "bench.json", result)
     (arguments.output / "bench.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     (arguments.output / "bench.svg").write_text(draw(result), encoding="utf-8")
+    page = arguments.output / "README.md"
+    if page.is_file():
+        page.write_text(with_tables(page.read_text(encoding="utf-8"), result), encoding="utf-8")
     return 0
 
 
@@ -200,7 +214,7 @@ class Bench:
         """How time and memory grow with columns, renames, tables, sections and revisions."""
         out = []
         for name, sizes, make in (
-            ("columns", [45, 90, 180, 360, 720], self._columns),
+            ("columns", [95, 190, 380, 760, 1520], self._columns),
             ("renamed columns", [95, 190, 380, 760, 1520], self._renames),
             ("tables", [8, 16, 32, 64, 128], self._tables),
             ("sections", [11, 22, 44, 110], self._sections),
@@ -340,17 +354,25 @@ def run(command: Command) -> tuple[float, float]:
 
 def sections_of(tree: Path) -> list[str]:
     """Return the sections of a tree."""
-    from consdb_actions.adapters.tree import read_tree
-
-    return [section.name for section in read_tree(tree).sections]
+    imports = "from consdb_actions.adapters.tree import read_tree"
+    names = f"*(section.name for section in read_tree(Path({str(tree)!r})).sections)"
+    return asked(imports, names).split()
 
 
 def find_tools() -> Path:
     """Return the directory of the Postgres that the program itself would use, which must have psql."""
-    from consdb_actions.adapters.postgres_find import find_installation
-    from consdb_actions.adapters.postgres_place import unprivileged_account
+    imports = (
+        "import os; from consdb_actions.adapters.postgres_find import find_installation; "
+        "from consdb_actions.adapters.postgres_place import unprivileged_account"
+    )
+    return Path(asked(imports, 'find_installation("auto", unprivileged_account(), os.environ).bin_directory'))
 
-    return Path(find_installation("auto", unprivileged_account(), os.environ).bin_directory)
+
+def asked(imports: str, expression: str) -> str:
+    """Ask the program in another process: the memory of this one counts in what others are told to take."""
+    code = f"from pathlib import Path; {imports}; print({expression})"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def version(tools: Path) -> str:
@@ -392,6 +414,50 @@ def exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
         if error < best_error:
             best, best_error = power, error
     return best
+
+
+def merged(path: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """Put what was measured in its place among what is known."""
+    if not path.is_file():
+        return result
+    known = json.loads(path.read_text(encoding="utf-8"))
+    for part in ("rows", "growth"):
+        items = {item["name"]: item for item in known[part]} | {item["name"]: item for item in result[part]}
+        known[part] = list(items.values())
+    return {**known, "machine": result["machine"]}
+
+
+def with_tables(page: str, result: dict[str, Any]) -> str:
+    """Return a page with the tables between its marks made anew."""
+    machine = result["machine"]
+    lines = [
+        "",
+        f"{machine['cpu_count']} processors ({machine['architecture']}, {machine['system']}), "
+        f"Python {machine['python']}, {machine['postgres']}.",
+        "",
+        "| | Ours | Memory | Others | Ratio | Wanted |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in result["rows"]:
+        others = "<br>".join(f"{name}: {seconds:.2f} s" for name, seconds in row["others"].items())
+        ratios = "<br>".join(f"{seconds / row['ours']:.2f}" for seconds in row["others"].values())
+        own = f"{row['ours']:.2f} s | {row['memory_mib']:.0f} MiB"
+        lines.append(f"| {row['name']} | {own} | {others} | {ratios} | {row['wanted']} |")
+    if result["growth"]:
+        lines += [
+            "",
+            "| Growth with | Sizes | Seconds | Exponent | MiB | Exponent |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
+    for g in result["growth"]:
+        seconds = " ".join(f"{s:.2f}" for s in g["seconds"])
+        memory = " ".join(f"{m:.0f}" for m in g["memory_mib"])
+        sizes = " ".join(map(str, g["sizes"]))
+        time_cells = f"{seconds} | {g['exponent']:.2f}"
+        lines.append(f"| {g['name']} | {sizes} | {time_cells} | {memory} | {g['memory_exponent']:.2f} |")
+    start, end = "<!-- tables -->", "<!-- end of tables -->"
+    before, _, rest = page.partition(start)
+    return f"{before}{start}\n" + "\n".join(lines) + f"\n\n{end}{rest.partition(end)[2]}"
 
 
 def say_rows(rows: Sequence[Row]) -> None:

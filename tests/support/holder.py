@@ -14,6 +14,7 @@ from pathlib import Path
 
 from consdb_actions.adapters import postgres_place
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+from consdb_actions.adapters.postgres_ahead import server_ahead
 from consdb_actions.errors import ConsdbActionsError
 
 postgres_place._MEMORY = Path("/nonexistent")
@@ -50,6 +51,10 @@ def main(how: str, prefer: str) -> int:
     if how == "small-files":
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
     try:
+        if how == "ahead":
+            with server_ahead():
+                say("begun")
+                time.sleep(60)
         with scratch_server(prefer=prefer) as server:  # type: ignore[arg-type]
             hold(how, server)
     except ConsdbActionsError as error:

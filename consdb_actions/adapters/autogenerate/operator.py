@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import psycopg
 import sqlalchemy as sa
+import yaml
 from alembic.config import CommandLine
 
 from consdb_actions.adapters.files import temporary_directory
@@ -148,12 +149,16 @@ def _sandbox(directory: Path, environment: dict[str, str]) -> Iterator[None]:
     root = logging.getLogger()
     handlers = list(root.handlers)
     disabled = logging.root.manager.disable
+    loader = yaml.SafeLoader
+    # consdb's env.py loads the whole schema file each time: in C, by the same rules, ten times faster.
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", loader)  # type: ignore[misc]
     os.environ.update(environment)
     os.chdir(directory)
     logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
+        yaml.SafeLoader = loader  # type: ignore[misc]
         logging.disable(disabled)
         os.chdir(cwd)
         os.environ.clear()
