@@ -74,7 +74,7 @@ def _lines(growth: Sequence[Mapping[str, Any]], top: int) -> list[str]:
         )
         out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
         y = top + 40 + 22 * number
-        out.append(f'<rect x="{right + 30}" y="{y - 9}" width="12" height="4" fill="{colour}"/>')
+        out.append(f'<rect x="{end + 70}" y="{y - 9}" width="12" height="4" fill="{colour}"/>')
         label = escape(f"{g['name']} {g['sizes'][0]}-{g['sizes'][-1]}")
-        out.append(f'<text class="small" x="{right + 48}" y="{y}">{label}: {g["exponent"]:.2f}</text>')
+        out.append(f'<text class="small" x="{end + 88}" y="{y}">{label}: exponent {g["exponent"]:.2f}</text>')
     return out
