@@ -69,7 +69,7 @@ def prove(
 
 
 def _there_and_back(engine: sa.Engine, candidate: Candidate, start: Start, find_again: FindAgain) -> Proof:
-    # Each step has a connection of its own: settings that a script leaves behind reach no judge.
+    # Each step has a session as new: settings that a script leaves behind reach no judge.
     schema = candidate.section.schema
     try:
         with engine.begin() as connection:
