@@ -192,7 +192,8 @@ def _plan(
     domains, labels, left_out, generates, nullable, empty = {}, {}, [], [], set(), set()
     for name, column in table.columns.items():
         place = (table.name, name)
-        tied = [p for p in members.get(groups.get(place, place), [place]) if p != place]
+        # A table that must be empty is left out, and ties nothing.
+        tied = [p for p in members.get(groups.get(place, place), [place]) if p != place and p[0] in tables]
         limit = limits.get(place)
         for other in tied:
             if (more := limits.get(other)) is not None:
