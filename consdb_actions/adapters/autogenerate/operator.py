@@ -31,7 +31,7 @@ _WORDS = "`alembic -n {section} upgrade head` and `downgrade -1` run through the
 
 @dataclass(frozen=True)
 class TreeCopy:
-    """A copy of what the alembic command needs of a tree, for revisions of any of its sections.
+    """A copy of what the alembic command needs of a tree, for one revision of each of its sections.
 
     Processes can share it, as long as each has sections of its own.
     """
@@ -51,36 +51,28 @@ class TreeCopy:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(schema_file, folder / f"{section.schema}.yaml")
         environment = {**_address(url), "SDM_SCHEMAS_DIR": str(folder.parent)}
-        with self._newest(section, *revision):
-            for arguments in (["upgrade", "head"], ["downgrade", "-1"]):
-                problem = _command(self.directory, section, arguments, environment)
-                if problem is not None:
-                    kind, text = problem
-                    if kind == "environment":
-                        words = f"the tree's own env.py fails before any revision: {text}"
-                        return Check("operator", None, words)
-                    if kind == "room":
-                        words = f"{words}: not tried, as so many columns fit into a table only once: {text}"
-                        return Check("operator", None, words)
-                    return Check("operator", False, words, (f"alembic {' '.join(arguments)}: {text}",))
+        self._place(section, *revision)
+        for arguments in (["upgrade", "head"], ["downgrade", "-1"]):
+            problem = _command(self.directory, section, arguments, environment)
+            if problem is not None:
+                kind, text = problem
+                if kind == "environment":
+                    words = f"the tree's own env.py fails before any revision: {text}"
+                    return Check("operator", None, words)
+                if kind == "room":
+                    words = f"{words}: not tried, as so many columns fit into a table only once: {text}"
+                    return Check("operator", None, words)
+                return Check("operator", False, words, (f"alembic {' '.join(arguments)}: {text}",))
         return Check("operator", True, words)
 
-    @contextlib.contextmanager
-    def _newest(self, section: Section, name: str, source: str) -> Iterator[None]:
-        """Have a revision in the copy, and none after it, while the block lasts."""
+    def _place(self, section: Section, name: str, source: str) -> None:
+        """Put a revision in the copy, and take away those after it."""
         versions = self.directory / section.versions.relative_to(self.tree.root)
         versions.mkdir(exist_ok=True)
         (versions / name).write_text(source, encoding="utf-8")
         history = [Path(script.path).name for script in section.revisions()]
-        later = history[history.index(name) + 1 :] if name in history else []
-        for other in later:
-            (versions / other).unlink()
-        try:
-            yield
-        finally:
-            (versions / name).unlink()
-            for other in (*later, *({name} & {*history})):
-                shutil.copyfile(section.versions / other, versions / other)
+        for later in history[history.index(name) + 1 :] if name in history else ():
+            (versions / later).unlink()
 
 
 @contextlib.contextmanager
