@@ -23,19 +23,31 @@ ROOT = Path(__file__).parent
 PYTHONS = ["3.11", "3.12", "3.13"]
 # The tests of a file stay together, so that what they share is made once.
 QUICK = ["-n", "auto", "--dist", "loadfile", "-m", "not slow and not pairs and not e2e"]
-GROUPS = nox.project.load_toml("pyproject.toml")
+PROJECT = nox.project.load_toml("pyproject.toml")
 
 
 def install(session: nox.Session, *groups: str) -> None:
     """Install the project, editable, with groups of ``pyproject.toml``."""
-    wanted = [name for group in groups for name in nox.project.dependency_groups(GROUPS, group)]
-    session.install("-e", ".", *wanted)
+    needed = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
+    install_pinned(session, *needed, *of_groups("editable", *groups))
+    # Built with what was just installed: an isolated build would take whatever was released last.
+    session.install("--no-deps", "--no-build-isolation", "--editable", ".")
+
+
+def install_pinned(session: nox.Session, *requirements: str) -> None:
+    """Install in the versions of constraints.txt, whatever was released since (rule U1)."""
+    session.install("--constraint", "constraints.txt", *requirements)
+
+
+def of_groups(*groups: str) -> list[str]:
+    """Return the requirements of groups of ``pyproject.toml``."""
+    return [name for group in groups for name in nox.project.dependency_groups(PROJECT, group)]
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Run tests; what follows ``--`` on the command line comes last."""
     # Tests start many programs: what one has compiled serves the next, whatever the caller's habit.
-    # 5 is that nothing was chosen, as by --last-failed among the tests that did not fail.
+    # 5 is that nothing was chosen, as when -k fits one of the two runs of a session.
     codes = [0, 5] if session.posargs else [0]
     environment = {"PYTHONDONTWRITEBYTECODE": None}
     session.run("pytest", *arguments, *session.posargs, env=environment, success_codes=codes)
@@ -103,11 +115,11 @@ def security(session: nox.Session) -> None:
 @nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel, or take the one in dist/, and pass the tests with it, far from the source tree."""
-    session.install("uv")
+    install_pinned(session, "uv")
     if not list((ROOT / "dist").glob("*.whl")):
-        session.run("uv", "build", "--wheel", "--quiet")
+        session.run("uv", "build", "--wheel", "--quiet", "--build-constraint", "constraints.txt")
     (built,) = (ROOT / "dist").glob("*.whl")
-    session.install(str(built), *nox.project.dependency_groups(GROUPS, "test"))
+    install_pinned(session, str(built), *of_groups("test"))
     place = Path(session.create_tmp()).resolve() / "without-source"
     shutil.rmtree(place, ignore_errors=True)
     left = shutil.ignore_patterns("consdb_actions", "dist", "build", ".*", "*.egg-info", "__pycache__")
@@ -124,18 +136,17 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write requirements.lock anew from pyproject.toml; -- --upgrade takes newer versions."""
-    session.install("uv")
+    """Write requirements.lock and constraints.txt anew; -- --upgrade takes newer versions."""
+    install_pinned(session, "uv")
     session.run("python", "actions/lock.py", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])
 def minimum(session: nox.Session) -> None:
     """Pass the tests with the oldest versions that pyproject.toml allows."""
-    session.install("uv")
-    wanted = nox.project.dependency_groups(GROUPS, "test")
+    install_pinned(session, "uv")
     python = str(shutil.which("python", path=session.bin))
-    resolve = ["--resolution", "lowest-direct", "-e", ".", *wanted]
+    resolve = ["--resolution", "lowest-direct", "-e", ".", *of_groups("test")]
     session.run("uv", "pip", "install", "--python", python, *resolve)
     pytest(session, *QUICK)
 
@@ -143,7 +154,7 @@ def minimum(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check format and style, and who imports whom."""
-    session.install(*nox.project.dependency_groups(GROUPS, "lint"), "pytest>=8.3")
+    install_pinned(session, *of_groups("lint"), "pytest")
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run("pytest", "--noconftest", "-q", "tests/test_architecture.py")
@@ -153,7 +164,7 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """Check types, strictly."""
     install(session, "typing")
-    session.install("nox")
+    install_pinned(session, "nox")
     session.run("mypy")
 
 

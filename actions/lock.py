@@ -1,4 +1,4 @@
-"""Write requirements.lock: every dependency of the project and of its build, with versions and hashes."""
+"""Write requirements.lock, which runners install from, and constraints.txt, with which nox sessions install."""
 
 from __future__ import annotations
 
@@ -9,20 +9,29 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+PROJECT = ROOT / "pyproject.toml"
 LOCK = ROOT / "requirements.lock"
+CONSTRAINTS = ROOT / "constraints.txt"
 
 
 def main() -> int:
-    """Resolve with uv; pins that are there stay unless --upgrade is given."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    """Resolve with uv; existing pins are kept unless --upgrade is given."""
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
-        given = Path(folder) / "requirements.in"
-        given.write_text("\n".join(wanted) + "\n", encoding="utf-8")
-        command = ["uv", "pip", "compile", str(given), "--output-file", str(LOCK), "--quiet"]
-        command += ["--generate-hashes", "--universal", "--python-version", "3.11"]
-        command += ["--no-header", "--no-annotate", "--no-emit-index-url", *sys.argv[1:]]
-        return subprocess.run(command, check=False).returncode  # noqa: S603
+        build = Path(folder) / "build.in"
+        build.write_text("\n".join(project["build-system"]["requires"]) + "\n", encoding="utf-8")
+        groups = [f"--group={PROJECT}:{group}" for group in project["dependency-groups"]]
+        # Sessions test what runners install, so the second file takes the pins of the first.
+        return compile_pins(LOCK, build, "--generate-hashes") or compile_pins(
+            CONSTRAINTS, build, *groups, f"--constraint={LOCK}"
+        )
+
+
+def compile_pins(output: Path, build: Path, *options: str) -> int:
+    """Write the pins of the project, its build and what the options add; return uv's exit code."""
+    command = ["uv", "pip", "compile", str(PROJECT), str(build), f"--output-file={output}", "--quiet"]
+    command += ["--universal", "--python-version=3.11", "--no-header", "--no-annotate", "--no-emit-index-url"]
+    return subprocess.run([*command, *options, *sys.argv[1:]], check=False).returncode  # noqa: S603
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ _SCALARS = {"null", "bool", "int", "float", "str", "timestamp"}
 _COLLECTIONS = {"map", "seq"}
 _NODE_WEIGHT = 64
 
+Pairs: TypeAlias = "list[tuple[yaml.ScalarNode, Node]]"
 Value: TypeAlias = "bool | int | float | str | datetime.date | list[Node] | dict[str, Node] | None"
 
 
@@ -50,6 +51,8 @@ class Node:
         Line and column of each key of a mapping.
     weight
         Characters that the value takes when its aliases are followed.
+    merged
+        All pairs of a mapping that has merge keys, the repeated ones too, as PyYAML flattened them.
     """
 
     value: Value
@@ -58,6 +61,7 @@ class Node:
     text: str = ""
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)
     weight: int = _NODE_WEIGHT
+    merged: Pairs | None = None
 
 
 @dataclass(slots=True)
@@ -253,11 +257,11 @@ class _Builder:
             node.value = opened.items
             return
         own: dict[str, Node] = {}
-        merged: dict[str, Node] = {}
+        pairs: list[tuple[yaml.ScalarNode, Any]] = []
         for index in range(0, len(opened.items) - 1, 2):
             key, value = opened.items[index], opened.items[index + 1]
             if opened.key_is_merge[index]:
-                self._merge(value, merged)
+                pairs.append((yaml.ScalarNode(_PREFIX + "merge", key.text), self._sources(value)))
             elif isinstance(key.value, (list, dict)):
                 cause = "a mapping's key is itself a list or a mapping"
                 self.problems.append(Problem(key.line, key.column, cause, "Use plain words as keys."))
@@ -268,16 +272,33 @@ class _Builder:
             else:
                 own[key.text] = value
                 node.keys[key.text] = (key.line, key.column)
-        node.value = {**{name: value for name, value in merged.items() if name not in own}, **own}
-        for name in merged:
-            node.keys.setdefault(name, (merged[name].line, merged[name].column))
+                pairs.append((yaml.ScalarNode(_PREFIX + "str", key.text), value))
+        if len(pairs) > len(own):
+            self._merge(node, pairs)
+        else:
+            node.value = own
 
-    def _merge(self, value: Node, into: dict[str, Node]) -> None:
-        """Take the entries of a merge key; what was merged first wins."""
+    def _merge(self, node: Node, pairs: list[tuple[yaml.ScalarNode, Any]]) -> None:
+        """Let PyYAML flatten merge keys: which of two equal keys wins differs between its versions."""
+        flat = yaml.MappingNode(_PREFIX + "map", pairs)
+        self._loader.flatten_mapping(flat)
+        node.merged = flat.value
+        node.value = {key.value: value for key, value in flat.value}
+        for name, value in node.value.items():
+            node.keys.setdefault(name, (value.line, value.column))
+
+    def _sources(self, value: Node) -> yaml.Node:
+        """Return what a merge key refers to, as PyYAML takes it; note what is not a mapping."""
+        found = []
         for source in value.value if isinstance(value.value, list) else [value]:
-            if not isinstance(source.value, dict):
+            if isinstance(source.value, dict):
+                # The texts of keys are handed on as the same objects: PyYAML 6.0.4 looks at their identity.
+                pairs = [
+                    (yaml.ScalarNode(_PREFIX + "str", name), node) for name, node in source.value.items()
+                ]
+                found.append(yaml.MappingNode(_PREFIX + "map", source.merged or pairs))
+            else:
                 cause = 'a merge key "<<" needs a mapping or a list of mappings'
                 self.problems.append(Problem(source.line, source.column, cause, "Refer to a mapping there."))
-                continue
-            for name, node in source.value.items():
-                into.setdefault(name, node)
+        one = len(found) == 1 and not isinstance(value.value, list)
+        return found[0] if one else yaml.SequenceNode(_PREFIX + "seq", found)
