@@ -1,4 +1,4 @@
-"""Write requirements.lock, which runners install from, and constraints.txt, with which nox sessions install."""
+"""Write requirements.lock, which runners install from, and constraints.txt, which nox installs with."""
 
 from __future__ import annotations
 

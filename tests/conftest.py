@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -51,6 +52,24 @@ def no_network() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", checked)
         patch.setattr(socket.socket, "connect_ex", checked_ex)
         yield
+
+
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    """Have Python's own handlers, in the test and in what it starts, also where the session ignores signals.
+
+    ``nohup nox ... &`` starts with SIGHUP and SIGINT ignored, and a server that another test left running has
+    handlers of its own.
+    """
+    defaults: dict[signal.Signals, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in defaults.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -323,6 +324,35 @@ def test_the_lock_file_holds_what_the_project_needs() -> None:
         assert name in versions, f"{name} is not locked: nox -s lock"
         for version in versions[name]:
             assert requirement.specifier.contains(version, prereleases=True), f"{name}: nox -s lock"
+
+
+def test_u1_sessions_install_what_is_locked_and_every_tool_has_a_version() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins: dict[str, set[str]] = {}
+    for pin in map(Requirement, lines):
+        (version,) = pin.specifier
+        assert (version.operator, pin.url) == ("==", None), pin
+        pins.setdefault(canonicalize_name(pin.name), set()).add(version.version)
+    for name, versions in locked().items():
+        assert pins[name] == set(versions), f"{name}: nox -s lock"
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    for requirement in [
+        Requirement(item) for group in groups.values() for item in group if isinstance(item, str)
+    ]:
+        name = canonicalize_name(requirement.name)
+        assert name in pins, f"{name} has no version: nox -s lock"
+        assert all(requirement.specifier.contains(version) for version in pins[name]), f"{name}: nox -s lock"
+
+
+def test_u1_nox_installs_nothing_without_constraints() -> None:
+    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    for function in [node for node in tree.body if isinstance(node, ast.FunctionDef)]:
+        for call in [node for node in ast.walk(function) if isinstance(node, ast.Call)]:
+            text = ast.unparse(call)
+            if text.startswith("session.install(") or "'pip', 'install'" in text:
+                # minimum tests other versions: the oldest.
+                allowed = "'--constraint', 'constraints.txt'" in text or "'--no-deps'" in text
+                assert allowed or function.name == "minimum", f"{function.name}: {text}"
 
 
 def test_the_lock_file_holds_what_is_installed_here() -> None:

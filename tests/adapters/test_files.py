@@ -170,6 +170,7 @@ def test_without_hard_links_a_copy_is_kept(
     }
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_a_signal_waits_until_all_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Path.replace
 

@@ -13,6 +13,7 @@ import pytest
 
 from consdb_actions.adapters.forks import in_processes, meanwhile, processors
 from consdb_actions.errors import ExternalError, InputError
+from tests.support.waiting import until
 
 Tell = Callable[..., None]
 
@@ -34,7 +35,7 @@ def test_results_have_the_order_of_the_items(jobs: int, tmp_path: Path) -> None:
         (tmp_path / str(os.getpid())).touch()
         while len(list(tmp_path.iterdir())) < jobs:  # so many at a time, or this never ends
             time.sleep(0.01)
-        time.sleep(0.02 * (5 - item))
+        time.sleep(0.02 * (5 - item))  # later ones tend to end first
         return item * item, os.getpid()
 
     results = in_processes(work, range(5), jobs, ignore)
@@ -59,7 +60,8 @@ def test_the_failure_of_the_first_item_is_raised_and_nothing_more_begins(tmp_pat
 
     def work(item: int, _tell: Tell) -> None:
         (tmp_path / str(item)).touch()
-        time.sleep(0.3 if item == 0 else 0.0)
+        while not (tmp_path / "1").exists():
+            time.sleep(0.01)
         raise InputError(f"item {item}", place="here", remedy="none")
 
     with pytest.raises(InputError) as caught:
@@ -119,17 +121,18 @@ def test_there_is_a_processor() -> None:
     assert 1 <= processors() <= (os.cpu_count() or 1)
 
 
-def test_meanwhile_another_process_works_until_the_block_ends() -> None:
+def test_meanwhile_another_process_works_until_the_block_ends(tmp_path: Path) -> None:
     def work(enough: Callable[[], bool]) -> tuple[int, int]:
         turns = 0
         while not enough():
             turns += 1
+            (tmp_path / "turned").touch()
             time.sleep(0.01)
         return turns, os.getpid()
 
     before = children()
     with meanwhile(work) as results:
-        time.sleep(0.1)
+        until((tmp_path / "turned").exists)
         assert results == []
     ((turns, pid),) = results
     assert turns > 0

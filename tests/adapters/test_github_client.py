@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,7 +39,7 @@ class Place:
         self.world = world
         self.double = double
         self.clock = TestClock()
-        self.github: GitHub = connect(TOKEN, double.url, clock=self.clock, timeout=1)
+        self.github: GitHub = connect(TOKEN, double.url, clock=self.clock)
         self.repo: Repo = world.repo(REPO)
         base = world.commit(self.repo, "main", {"a": "1\n"})
         world.commit(self.repo, "tickets/DM-1", {"a": "2\n"}, onto=base)
@@ -74,8 +75,18 @@ def test_f1_a_read_goes_on_after_a_passing_fault(place: Place, kind: Kind) -> No
 
 
 def test_f1_a_read_goes_on_after_a_timeout(place: Place) -> None:
-    place.fault(Kind.TIMEOUT)
+    fault = place.fault(Kind.TIMEOUT)
     assert place.github.get(PULL)["number"] == 1
+    assert fault.hits == 1
+
+
+@pytest.mark.slow
+def test_f1_a_server_that_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        github = connect(TOKEN, f"http://127.0.0.1:{silent.getsockname()[1]}", clock=TestClock(), timeout=1)
+        with pytest.raises(ExternalError, match="in time"):
+            github.get(PULL)
+        github.close()
 
 
 @pytest.mark.parametrize(
@@ -139,7 +150,7 @@ def test_f1_no_server_at_all(world: World) -> None:
     double = GitHubDouble(world)
     url = double.url
     double.close()
-    github = connect(TOKEN, url, clock=TestClock(), timeout=1)
+    github = connect(TOKEN, url, clock=TestClock())
     with pytest.raises(ExternalError, match="could not be made"):
         github.get(PULL)
     github.close()

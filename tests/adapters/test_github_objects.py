@@ -41,7 +41,7 @@ class Place:
         self.repo = world.repo(REPO)
         self.commit = world.commit(self.repo, "main", FILES)
         self.clock = TestClock()
-        self.github: GitHub = connect(TOKEN, double.url, clock=self.clock, timeout=1)
+        self.github: GitHub = connect(TOKEN, double.url, clock=self.clock)
         self.objects = Objects(self.github, REPO)
 
     @property

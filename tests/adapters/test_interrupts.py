@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from consdb_actions.adapters.interrupts import Terminated, shielded, unwinding_on_signals
 
-
-@pytest.fixture(autouse=True)
-def default_handlers() -> Iterator[None]:
-    """A server that another test left running has handlers of its own; here the defaults count."""
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("default_signals")
 
 
 class Work:

@@ -23,7 +23,7 @@ MANIFEST = "/v2/lsst-dm/consdb-hinfo/manifests/26.6.2"
 
 @pytest.fixture
 def registry(registry_double: RegistryDouble) -> Registry:
-    return Registry(registry_double.url, clock=TestClock(), timeout=0.3)
+    return Registry(registry_double.url, clock=TestClock())
 
 
 def test_r4_an_image_that_is_there(registry: Registry, registry_double: RegistryDouble) -> None:
@@ -106,13 +106,20 @@ def test_f1_a_fault_that_passes_is_lived_through(
 )
 def test_f1_a_fault_that_stays_is_an_error(registry_double: RegistryDouble, kind: Kind, words: str) -> None:
     clock = TestClock()
-    registry = Registry(registry_double.url, clock=clock, timeout=0.1)
+    registry = Registry(registry_double.url, clock=clock)
     registry_double.faults.append(Fault(kind, times=1000, retry_after=40))
     with pytest.raises(RegistryError, match=words) as caught:
         registry.find(HINFO, "26.6.2")
     assert caught.value.remedy
     assert len(registry_double.log) <= 5
     assert sum(clock.slept) <= 120
+
+
+def test_f1_a_registry_that_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(RegistryError, match="in time"):
+            Registry(url, clock=TestClock(), timeout=0.1).find(HINFO, "26.6.2")
 
 
 def test_f1_the_registry_says_how_long_to_wait(registry_double: RegistryDouble) -> None:

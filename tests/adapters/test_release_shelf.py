@@ -33,7 +33,7 @@ def scene(tmp_path: Path) -> ReleaseScene:
 
 
 def shelf(double: GitHubDouble, count: int = 8) -> Releases:
-    github = connect(TOKEN, double.url, clock=TestClock(), timeout=1)
+    github = connect(TOKEN, double.url, clock=TestClock())
     try:
         return read_releases(github, REPOSITORY, ReleasePolicy(), TICKETS, count)
     finally:

@@ -22,6 +22,8 @@ from consdb_actions.adapters.interrupts import Terminated
 from consdb_actions.adapters.scratch import remove_tree, scratch_directory, temporary_base
 from consdb_actions.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("default_signals")
+
 
 @pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

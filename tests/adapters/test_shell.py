@@ -6,7 +6,6 @@ import ast
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,9 @@ import pytest
 import consdb_actions
 from consdb_actions.adapters.shell import Account, run, start, tail
 from consdb_actions.errors import ExternalError
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.usefixtures("default_signals")
 
 PACKAGE = Path(consdb_actions.__file__).parent
 STARTERS = ("system", "popen", "exec", "spawn", "posix_spawn", "startfile", "fork")
@@ -133,11 +135,11 @@ def test_secrets_are_not_shown() -> None:
     assert "https://***@github.com/a/b" in caught.value.cause
 
 
-def test_a_program_that_takes_too_long_goes_with_all_it_started(tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
+def test_a_program_that_takes_too_long_goes_with_all_it_started() -> None:
+    long = f"600.{os.getpid()}"
     with pytest.raises(ExternalError, match=r"did not end within 0\.5 seconds"):
-        run(["sh", "-c", f"sleep 60 & echo $! > {pid_file}; wait"], timeout=0.5)
-    assert gone(int(pid_file.read_text()))
+        run(["sh", "-c", f"sleep {long} & sleep {long}; wait"], timeout=0.5)
+    until(lambda: f"sleep {long}" not in run(["ps", "-ww", "-eo", "args="]).stdout)
 
 
 def test_an_interrupt_ends_the_program_with_all_it_started(tmp_path: Path) -> None:
@@ -145,7 +147,7 @@ def test_an_interrupt_ends_the_program_with_all_it_started(tmp_path: Path) -> No
     script = f"sleep 60 & echo $! > {pid_file}; kill -INT {os.getpid()}; wait"
     with pytest.raises(KeyboardInterrupt):
         run(["sh", "-c", script], timeout=30)
-    assert gone(int(pid_file.read_text()))
+    wait_for_end(int(pid_file.read_text()))
 
 
 def test_an_interrupt_while_a_program_starts_does_not_leave_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,17 +163,12 @@ def test_an_interrupt_while_a_program_starts_does_not_leave_it(monkeypatch: pyte
     with pytest.raises(KeyboardInterrupt):
         run(["sleep", "60"])
     monkeypatch.undo()
-    assert gone(started[0])
+    wait_for_end(started[0])
 
 
-def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        state = run(["ps", "-o", "stat=", "-p", str(pid)], check=False).stdout.strip()
-        if state in ("", "Z", "Zs"):  # one that waits for its new parent is as good as gone
-            return True
-        time.sleep(0.02)
-    return False
+def wait_for_end(pid: int) -> None:
+    # One that waits for its new parent is as good as gone.
+    until(lambda: run(["ps", "-o", "stat=", "-p", str(pid)], check=False).stdout.strip() in ("", "Z", "Zs"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs programs as somebody else")
@@ -201,8 +198,7 @@ def test_a_program_that_does_not_stop_is_killed(tmp_path: Path) -> None:
         env={},
         log=tmp_path / "log",
     )
-    while "ready" not in (tmp_path / "log").read_text():
-        time.sleep(0.01)
+    until(lambda: "ready" in (tmp_path / "log").read_text())
     process.stop(signal.SIGTERM, patience=0.2)
     assert process.returncode == -signal.SIGKILL
 

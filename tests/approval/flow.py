@@ -29,7 +29,7 @@ def gatherer(github: GitHub) -> Gatherer:
 
 def run(scene: Scene, double: GitHubDouble, *, dry: bool = False) -> Result:
     """Sync the scene's pull request once."""
-    github = connect(TOKEN, double.url, clock=TestClock(), timeout=1)
+    github = connect(TOKEN, double.url, clock=TestClock())
     try:
         publisher = None if dry else Publisher(github, REPOSITORY)
         return sync_pull(gatherer(github), publisher, scene.pull.number, NOW)

@@ -174,12 +174,12 @@ def test_f1_a_fault_at_any_call_then_a_second_run(world: World, flow: str) -> No
 
 
 @pytest.mark.parametrize("flow", FINDING)
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (Kind.MISSING, Kind.TIMEOUT)])
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.MISSING])
 @pytest.mark.parametrize("times", [1, ATTEMPTS])
 def test_f1_a_fault_while_finding_the_pull_requests(world: World, flow: str, kind: Kind, times: int) -> None:
     scene = fresh(world)
     with GitHubDouble(world) as double:
-        github = connect(TOKEN, double.url, clock=TestClock(), timeout=1)
+        github = connect(TOKEN, double.url, clock=TestClock())
         double.faults.append(Fault(kind, times=times))
         try:
             found = FINDING[flow](scene, github)

@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 
 from consdb_actions.adapters.postgres import ScratchServer
 from tests.support.ground import SECTION, Ground, share_postgres
+from tests.support.waiting import PATIENCE
 
 DATE = ("--date", "2026-05-14T16:00:00Z")
 AS_BASE = "--sdm-schemas-base"
@@ -169,7 +170,7 @@ postgres_place._MEMORY = Path("/nonexistent")  # so that all that is left is bel
 
 def wait(*_args, **_options):
     print("proving", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 
 
 Engine.prove = wait
@@ -188,6 +189,7 @@ def base() -> Iterator[Path]:
 
 @pytest.mark.slow
 @pytest.mark.alone
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_f2_a_signal_in_the_middle_leaves_nothing(
     ground: Ground, base: Path, number: signal.Signals, code: int
@@ -204,7 +206,7 @@ def test_f2_a_signal_in_the_middle_leaves_nothing(
         assert run.stdout.readline() == "proving\n"
         assert list(base.iterdir()), "the server's files are elsewhere"
         run.send_signal(number)
-        _, err = run.communicate(timeout=60)
+        _, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == code
     assert "Traceback" not in err
     assert list(base.iterdir()) == []

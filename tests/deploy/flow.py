@@ -45,10 +45,10 @@ def deploy(
             **values,
         }
     )
-    github = connect(TOKEN, double.url, clock=TestClock(), timeout=1)
+    github = connect(TOKEN, double.url, clock=TestClock())
     try:
         assert site.registry is not None
-        with Registry(site.registry.url, clock=TestClock(), timeout=1) as registry:
+        with Registry(site.registry.url, clock=TestClock()) as registry:
             deployer = Deployer(
                 github,
                 registry,

@@ -30,7 +30,7 @@ def run(
     policy: ReleasePolicy | None = None,
 ) -> Outcome:
     """Release once."""
-    github = connect(TOKEN, double.url, clock=TestClock(), timeout=1)
+    github = connect(TOKEN, double.url, clock=TestClock())
     try:
         reader = ReleaseReader(github, REPOSITORY, run=run_id)
         releaser = None if dry else Releaser(github, REPOSITORY)

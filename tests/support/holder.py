@@ -30,7 +30,7 @@ def hold(how: str, server: ScratchServer) -> None:
     """Do with a running server what the test asks for."""
     say(f"ready {server.url('postgres').query['host']}")
     if how == "wait":
-        time.sleep(60)
+        time.sleep(600)
     elif how == "fail":
         raise ZeroDivisionError
     elif how == "fork":
@@ -43,7 +43,7 @@ def hold(how: str, server: ScratchServer) -> None:
             "postgres", "CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 1000000)"
         )
     elif how == "query":
-        server.execute("postgres", "SELECT pg_sleep(60)")
+        server.execute("postgres", "SELECT pg_sleep(600)")
 
 
 def main(how: str, prefer: str) -> int:
@@ -54,7 +54,7 @@ def main(how: str, prefer: str) -> int:
         if how == "ahead":
             with server_ahead():
                 say("begun")
-                time.sleep(60)
+                time.sleep(600)
         with scratch_server(prefer=prefer) as server:  # type: ignore[arg-type]
             hold(how, server)
     except ConsdbActionsError as error:

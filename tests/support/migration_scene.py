@@ -212,7 +212,7 @@ class MigrationScene:
         token: str = TOKEN,
     ) -> Publication:
         """Publish a result once."""
-        github = connect(token, double.url, clock=TestClock(), timeout=1)
+        github = connect(token, double.url, clock=TestClock())
         try:
             return self.publisher(github).run(asked or self.asked(), commit or self.head, result)
         finally:

@@ -180,7 +180,7 @@ class Way(Scene):
 
     def sync(self, double: GitHubDouble, *, dry: bool = False) -> Result:
         """Sync the pull request once."""
-        github = connect(TOKEN, double.url, clock=TestClock(), timeout=1)
+        github = connect(TOKEN, double.url, clock=TestClock())
         try:
             publisher = None if dry else ProcessPublisher(github, REPOSITORY)
             return sync_pull(make_gatherer(github, REPOSITORY), publisher, self.pull.number, NOW)

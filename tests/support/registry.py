@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from consdb_actions.adapters.registry import INDEXES, MANIFESTS
-from tests.support.github.faults import Fault, Kind
+from tests.support.github.faults import HANGS, Fault, Kind
 
 __all__ = ["RegistryDouble", "registry_double"]
 
@@ -163,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _fail(self, fault: Fault) -> None:
         if fault.kind is Kind.TIMEOUT:
             self.close_connection = True
-            self.rfile.read(1)
+            self.wfile.write(HANGS)
         elif fault.kind is Kind.RESET:
             self.close_connection = True
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+import http.client
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
-__all__ = ["Fault", "Kind"]
+import pytest
+
+__all__ = ["HANGS", "Fault", "Kind", "without_waiting"]
+
+HANGS = b"*hangs*"
+"""What a double sends in place of an answer that does not come in time."""
+
+
+@contextmanager
+def without_waiting() -> Iterator[None]:
+    """Let clients in this process run out of patience at once where a double hangs.
+
+    Their time-outs can then be as long as in real use: short ones would also strike on a busy machine.
+    """
+    begin = http.client.HTTPResponse.begin
+
+    def begin_or_time_out(self: http.client.HTTPResponse) -> None:
+        if self.fp.peek(1).startswith(HANGS):
+            raise TimeoutError("timed out")
+        begin(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http.client.HTTPResponse, "begin", begin_or_time_out)
+        yield
 
 
 class Kind(Enum):

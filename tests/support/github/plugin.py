@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.github.descriptions import UnavailableError, cache, description_file
+from tests.support.github.faults import without_waiting
 from tests.support.github.openapi import Description
 from tests.support.github.server import GitHubDouble
 from tests.support.github.world import World
@@ -43,6 +44,13 @@ def github_description() -> Description | None:
         except UnavailableError as error:
             TRIED.missing = str(error)
     return TRIED.description
+
+
+@pytest.fixture(scope="session", autouse=True)
+def impatient_clients() -> Iterator[None]:
+    """Do not wait for doubles that hang."""
+    with without_waiting():
+        yield
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.support.github import routes
-from tests.support.github.faults import Fault, Kind
+from tests.support.github.faults import HANGS, Fault, Kind
 from tests.support.github.openapi import Description, MismatchError
 from tests.support.github.payloads import Payloads
 from tests.support.github.routing import Call, RefusalError, Response, find_route
@@ -215,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         kind = fault.kind
         if kind is Kind.TIMEOUT:
             self.close_connection = True
-            self.rfile.read(1)
+            self.wfile.write(HANGS)
         elif kind in (Kind.RESET, Kind.DONE_THEN_RESET):
             self.close_connection = True
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
