@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from consdb_actions.adapters.schema_base import SchemaBase
 from consdb_actions.adapters.schema_files import find_schema_file
 from consdb_actions.adapters.schema_yaml import read_bytes, read_yaml
 from consdb_actions.adapters.tree import Section, Tree
@@ -15,7 +16,7 @@ __all__ = ["changed_sections"]
 
 
 def changed_sections(
-    tree: Tree, schemas: Path, base: Path | None, names: Sequence[str] = ()
+    tree: Tree, schemas: Path, base: SchemaBase, names: Sequence[str] = ()
 ) -> tuple[Section, ...]:
     """Return the sections that ``migrations generate`` would look at, in the order of the ini file.
 
@@ -24,8 +25,8 @@ def changed_sections(
     tree
         The Alembic tree.
     schemas, base
-        The schema files after and before the change. Without those before, every section that has a file is
-        returned.
+        The schema files after and before the change. Where nothing is known of those before, every section
+        that has a file is returned.
     names
         Only these sections, by name or schema.
 
@@ -39,20 +40,24 @@ def changed_sections(
     for section in tree.sections:
         if wanted and section.name not in wanted:
             continue
-        after = _digest(section, schemas, tree)
-        if after is not None and (base is None or after != _digest(section, base, tree)):
+        try:
+            path = find_schema_file(section.schema, sdm_schemas=schemas, consdb=tree.root)
+        except InputError:
+            continue
+        after = _digest(read_bytes(path), str(path), section)
+        if after != _digest_before(base, section):
             found.append(section)
     return tuple(found)
 
 
-def _digest(section: Section, schemas: Path, tree: Tree) -> Digest | None:
-    """Return the digest of a section's schema; None where there is no file of it."""
-    if not schemas.is_dir():
-        raise InputError(
-            "there is no such directory", place=str(schemas), remedy="Give a checkout of sdm_schemas."
-        )
+def _digest_before(base: SchemaBase, section: Section) -> Digest | None:
+    """Return the digest of a section's schema before the change; None where it cannot be read."""
+    before = base.read(section.schema)
     try:
-        path = find_schema_file(section.schema, sdm_schemas=schemas, consdb=tree.root)
+        return _digest(*before, section) if before else None
     except InputError:
         return None
-    return digest_schema(read_yaml(read_bytes(path), source=str(path), expect_name=section.schema).schema)
+
+
+def _digest(data: bytes, source: str, section: Section) -> Digest:
+    return digest_schema(read_yaml(data, source=source, expect_name=section.schema).schema)

@@ -6,8 +6,9 @@ an option. Only plumbing commands run; they start no hooks and no filters.
 
 from __future__ import annotations
 
+import os
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,18 @@ __all__ = ["Blob", "GitReader"]
 
 _LINK = "120000"
 _HOPS = 5
+_DEFAULTS = {
+    "origin/HEAD": "refs/remotes/origin/HEAD",
+    "origin/main": "refs/remotes/origin/main",
+    "origin/master": "refs/remotes/origin/master",
+    "main": "refs/heads/main",
+    "master": "refs/heads/master",
+}
+_OF_A_REPOSITORY = frozenset(
+    f"GIT_{name}"
+    for name in ("DIR", "WORK_TREE", "COMMON_DIR", "INDEX_FILE", "PREFIX", "OBJECT_DIRECTORY", "NAMESPACE")
+)
+_UNSHALLOW = "Fetch the history: git fetch --unshallow, or fetch-depth: 0 of actions/checkout."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +70,66 @@ class GitReader:
         done = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         if done.returncode == 0:
             return done.stdout.strip()
-        if self._git("rev-parse", "--git-dir").returncode:
+        if not self.is_repository():
             said = done.stderr.strip().splitlines()
             cause = f"this is no git repository ({said[-1]})" if said else "this is no git repository"
             raise InputError(cause, place=str(self._directory), remedy="Name one with --repo.")
-        remedy = "Check its spelling; in a shallow clone, fetch it first (git fetch --unshallow)."
-        raise InputError(f'git knows no commit "{revision}"', place=str(self._directory), remedy=remedy)
+        if revision == "HEAD":
+            cause = "this repository has no commit yet"
+            raise InputError(cause, place=str(self._directory), remedy="Commit something first.")
+        cause, remedy = f'git knows no commit "{revision}"', "Check its spelling."
+        if self.is_shallow():
+            cause, remedy = f"{cause}; this clone is shallow", f"{remedy} {_UNSHALLOW}"
+        raise InputError(cause, place=str(self._directory), remedy=remedy)
+
+    def is_repository(self) -> bool:
+        """Tell whether the directory is in a git repository."""
+        return self._git("rev-parse", "--git-dir").returncode == 0
+
+    def prefix(self) -> str:
+        """Return the directory's path in its repository, as git writes it; empty for the root."""
+        return self._git("rev-parse", "--show-prefix", check=True).stdout.strip().rstrip("/")
+
+    def is_shallow(self) -> bool:
+        """Tell whether commits are missing, as after ``git clone --depth``."""
+        return self._git("rev-parse", "--is-shallow-repository").stdout.strip() == "true"
+
+    def default_branch(self) -> tuple[str, str]:
+        """Return the name of the default branch, as far as a clone tells, and its commit.
+
+        Raises
+        ------
+        InputError
+            There is none of the usual names.
+        """
+        fields = "%(refname) %(symref) %(objectname)"
+        listed = self._git("for-each-ref", f"--format={fields}", *_DEFAULTS.values()).stdout.splitlines()
+        found = {line.split(" ")[0]: line.split(" ")[1:] for line in listed}
+        for name, ref in _DEFAULTS.items():
+            if ref in found:
+                target, commit = found[ref]
+                return target.removeprefix("refs/remotes/") or name, commit
+        remedy = _UNSHALLOW if self.is_shallow() else "Name a branch or commit to compare with."
+        raise InputError(
+            f"git knows none of {', '.join(_DEFAULTS)}", place=str(self._directory), remedy=remedy
+        )
+
+    def fork_point(self) -> tuple[str, str]:
+        """Return the commit where HEAD left the default branch, and what to call it in reports.
+
+        On the default branch that is HEAD itself: only what is not committed is new.
+
+        Raises
+        ------
+        InputError
+            There is no repository, no commit, no default branch, or they have no commit in common.
+        """
+        head = self.commit("HEAD")
+        name, tip = self.default_branch()
+        base = self.merge_base(head, tip)
+        if base == head:
+            return base, f"HEAD ({base[:7]}, on {name})"
+        return base, f"merge base {base[:7]} with {name}"
 
     def merge_base(self, one: str, two: str) -> str:
         """Return the commit where two commits parted.
@@ -74,8 +141,11 @@ class GitReader:
         """
         done = self._git("merge-base", one, two)
         if done.returncode:
-            remedy = "In a shallow clone, fetch the history first (git fetch --unshallow)."
-            raise InputError(f"{one[:12]} and {two[:12]} have no commit in common", remedy=remedy)
+            if self.is_shallow():
+                cause = f"this clone is shallow: it lacks the commit that {one[:12]} and {two[:12]} share"
+                raise InputError(cause, place=str(self._directory), remedy=_UNSHALLOW)
+            cause = f"{one[:12]} and {two[:12]} have no commit in common"
+            raise InputError(cause, place=str(self._directory), remedy="Name the commit to compare with.")
         return done.stdout.split()[0]
 
     def tags(self) -> list[str]:
@@ -136,6 +206,14 @@ class GitReader:
             position = end + 1 + size + 1
         return {path: contents[blob.sha] for path, blob in blobs.items()}
 
+    def versions(self, name: str, most: int = 60) -> Iterator[bytes]:
+        """Yield the contents that a file of the directory had, newest first; none outside of a checkout."""
+        log = self._git("log", f"--max-count={most}", "--format=%H", "--", name)
+        for commit in log.stdout.split():
+            blob = self._git("cat-file", "blob", f"{commit}:./{name}")
+            if blob.returncode == 0:
+                yield blob.stdout_bytes
+
     def follow(self, path: str, files: Mapping[str, Blob]) -> str:
         """Return the path to which links lead within the tree; it need not exist."""
         for _ in range(_HOPS):
@@ -151,7 +229,10 @@ class GitReader:
             raise InputError("there is no such directory", place=str(self._directory), remedy="Check --repo.")
         # A checkout may belong to another user, as on a runner; nothing of its configuration is run here.
         safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
-        done = shell.run(["git", *safe, *args], cwd=self._directory, input=input, timeout=120, check=False)
+        # In a hook, git names the repository that it works on; here it is the one of the directory.
+        env = {name: value for name, value in os.environ.items() if name not in _OF_A_REPOSITORY}
+        command = ["git", *safe, *args]
+        done = shell.run(command, cwd=self._directory, env=env, input=input, timeout=120, check=False)
         if check and done.returncode:
             said = done.stderr.strip() or f"exit code {done.returncode}"
             raise ExternalError(f"git {args[0]} failed: {said}", place=str(self._directory))

@@ -13,7 +13,6 @@ from consdb_actions.migration.lint.same_program import same_program
 
 __all__ = ["Changes", "revision_id", "revision_changes"]
 
-_DEFAULTS = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 _LIMIT = 4 * 1024 * 1024  # bytes of a revision file that are compared
 
 
@@ -98,24 +97,12 @@ def _compare(root: Path, folders: list[Path], base: str | None) -> Changes:
 
 def _base_commit(git: GitReader, base: str | None) -> str:
     head = git.commit("HEAD")
-    if base is not None:
-        commit = git.commit(base)
-    else:
-        commit = next((c for name in _DEFAULTS if (c := _commit(git, name))), "")
-        if not commit:
-            raise InputError(f"git knows none of {', '.join(_DEFAULTS)}", remedy="Name one with --base.")
+    commit = git.commit(base) if base is not None else git.default_branch()[1]
     try:
         return git.merge_base(head, commit)
     except InputError:
         # A shallow clone has no common commit; the branch as it is now is the next best.
         return commit
-
-
-def _commit(git: GitReader, name: str) -> str:
-    try:
-        return git.commit(name)
-    except InputError:
-        return ""
 
 
 def _texts(git: GitReader, blobs: Mapping[Path, Blob]) -> dict[Path, str]:

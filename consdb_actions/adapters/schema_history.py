@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from consdb_actions.adapters.git import file_versions
+from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.errors import ConsdbActionsError
+from consdb_actions.errors import ConsdbActionsError, ExternalError
 from consdb_actions.migration.state import SchemaState
 from consdb_actions.schema.model import Schema
 
@@ -25,7 +26,7 @@ def described_before(before: SchemaState, after: SchemaState, path: Path) -> Sch
     if not gone or not come:
         return None
     shape = {name: frozenset(table.columns) - {"pgs_region"} for name, table in then.items()}
-    for text in file_versions(path):
+    for text in _versions(path.resolve()):
         try:
             schema = read_yaml(text, source=str(path)).schema
         except ConsdbActionsError:
@@ -34,3 +35,10 @@ def described_before(before: SchemaState, after: SchemaState, path: Path) -> Sch
         if all(tables.get(name) == columns for name, columns in shape.items()):
             return schema
     return None
+
+
+def _versions(path: Path) -> Iterator[bytes]:
+    try:
+        yield from GitReader(path.parent).versions(path.name)
+    except ExternalError:  # it is not worth an error: git is missing, or too slow
+        return

@@ -6,6 +6,7 @@
 ``REV``                      the same at a commit of the repository
 ``REV:path``                 a file or folder at a commit
 ``A..B``, ``A...B``          both sides at once; from where they parted with three dots; B is HEAD by default
+nothing                      where HEAD left the default branch, against the work tree
 ===========================  ==============================================================================
 
 What exists on disk is taken from there; write ``REV:`` for a branch that is called like a folder.
@@ -15,9 +16,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from consdb_actions.adapters.git_read import Blob, GitReader
@@ -26,7 +28,7 @@ from consdb_actions.adapters.schema_yaml import read_bytes
 from consdb_actions.adapters.yaml_text import MAX_BYTES
 from consdb_actions.errors import InputError
 
-__all__ = ["DEFAULT_SCHEMAS", "RawFile", "Side", "read_sides"]
+__all__ = ["DEFAULT_SCHEMAS", "CommitTree", "RawFile", "Side", "read_sides"]
 
 DEFAULT_SCHEMAS = ("cdb_*", "efd_*")
 """Which files of a folder are schemas of ConsDB."""
@@ -64,7 +66,7 @@ class Side:
 
 
 def read_sides(
-    before: str, after: str | None, *, repository: Path, schemas: Sequence[str] = DEFAULT_SCHEMAS
+    before: str | None, after: str | None, *, repository: Path, schemas: Sequence[str] = DEFAULT_SCHEMAS
 ) -> tuple[Side, Side]:
     """Read both sides of a comparison.
 
@@ -72,7 +74,7 @@ def read_sides(
     ----------
     before, after
         Files, folders or revisions. Without ``after``, ``before`` may be a range; else it is compared with
-        the work tree.
+        the work tree. Without ``before`` it is where HEAD left the default branch.
     repository
         Where revisions are looked up.
     schemas
@@ -89,8 +91,12 @@ def read_sides(
         When a side does not exist or holds no schema file.
     """
     git = GitReader(repository)
-    span = _RANGE.fullmatch(before) if after is None and not Path(before).exists() else None
-    if span and (span["before"] or span["after"]):
+    span = _RANGE.fullmatch(before) if before and after is None and not Path(before).exists() else None
+    if before is None:
+        commit, label = git.fork_point()
+        tree = CommitTree(git, commit, commit[:12])
+        sides = Side(label, tree.read(tree.find(git.prefix(), schemas))), _side(str(repository), git, schemas)
+    elif span and (span["before"] or span["after"]):
         one, two = git.commit(span["before"] or "HEAD"), git.commit(span["after"] or "HEAD")
         if span["dots"] == "...":
             one = git.merge_base(one, two)
@@ -138,26 +144,80 @@ def _side(text: str, git: GitReader, schemas: Sequence[str]) -> Side:
 
 def _at(git: GitReader, commit: str, path: str, label: str, schemas: Sequence[str]) -> Side:
     """Read one side from a commit."""
-    everything = git.files(commit)
-    root = git.follow(posixpath.normpath(path), everything) if path else "."
-    if root in everything:
+    tree = CommitTree(git, commit, label.partition(":")[0])
+    root = tree.follow(path)
+    if root in tree.paths:
         name = PurePosixPath(path).stem
-        data = git.read({name: everything[root]}, limit=MAX_BYTES + 1)[name]
+        data = git.read({name: tree.paths[root]}, limit=MAX_BYTES + 1)[name]
         return Side(label, {name: RawFile(name, label, data)}, single=True)
-    if path and not any(known.startswith(f"{root}/") for known in everything):
+    if path and not tree.has_folder(root):
         remedy = "Paths are those of the repository's root."
         raise InputError(f'the commit has no file or folder "{path}"', place=label, remedy=remedy)
-    found: dict[str, Blob] = {}
-    for folder in (*SDM_FOLDERS, *CONSDB_FOLDERS):
-        place = posixpath.normpath(posixpath.join(root, folder))
-        for known in everything:
-            name = PurePosixPath(known).stem
-            inside = (posixpath.dirname(known) or ".") == place and known.endswith(_SUFFIXES)
-            if inside and name not in found and any(fnmatchcase(name, glob) for glob in schemas):
-                target = everything.get(git.follow(known, everything))
-                if target is not None:
+    return Side(label, tree.read(tree.find(root, schemas)))
+
+
+class CommitTree:
+    """Schema files as they stand in a commit; links are followed within the commit, never on disk.
+
+    Parameters
+    ----------
+    git, commit
+        The commit.
+    label
+        What the commit is called in the names of files.
+    """
+
+    def __init__(self, git: GitReader, commit: str, label: str) -> None:
+        self._git, self._commit, self._label = git, commit, label
+
+    @cached_property
+    def _folders(self) -> dict[str, list[str]]:
+        """The YAML files and links of each folder."""
+        found: dict[str, list[str]] = {}
+        for path in self.paths:
+            if path.endswith(_SUFFIXES):
+                found.setdefault(posixpath.dirname(path) or ".", []).append(path)
+        return found
+
+    @cached_property
+    def paths(self) -> dict[str, Blob]:
+        """All files and links of the commit by path."""
+        return self._git.files(self._commit)
+
+    def follow(self, path: str) -> str:
+        """Return a path without links at its end; ``.`` is the root."""
+        return self._git.follow(posixpath.normpath(path), self.paths) if path else "."
+
+    def has_folder(self, path: str) -> bool:
+        """Tell whether there is such a folder."""
+        return path == "." or any(known.startswith(f"{path}/") for known in self.paths)
+
+    def find(
+        self, root: str, globs: Sequence[str], folders: Sequence[str] = (*SDM_FOLDERS, *CONSDB_FOLDERS)
+    ) -> dict[str, Blob]:
+        """Find the schema files of a tree by name; where a name is in several folders, the first counts.
+
+        Parameters
+        ----------
+        root
+            Where the tree of sdm_schemas or consdb starts; it can also be a plain folder of files.
+        globs
+            Patterns of the schemas' names.
+        folders
+            Folders of the tree that hold schemas.
+        """
+        found: dict[str, Blob] = {}
+        for folder in folders:
+            for path in self._folders.get(self.follow(posixpath.join(root, folder)), []):
+                name = PurePosixPath(path).stem
+                target = self.paths.get(self.follow(path))
+                if name not in found and target is not None and any(fnmatchcase(name, g) for g in globs):
                     found[name] = target
-    contents = git.read(found, limit=MAX_BYTES + 1)
-    revision = label.partition(":")[0]
-    files = {name: RawFile(name, f"{revision}:{found[name].path}", contents[name]) for name in sorted(found)}
-    return Side(label, files)
+        return found
+
+    def read(self, found: Mapping[str, Blob]) -> dict[str, RawFile]:
+        """Read schema files."""
+        contents = self._git.read(found, limit=MAX_BYTES + 1)
+        return {
+            name: RawFile(name, f"{self._label}:{found[name].path}", contents[name]) for name in sorted(found)
+        }

@@ -10,9 +10,10 @@ import click
 
 from consdb_actions.adapters.changed_sections import changed_sections
 from consdb_actions.adapters.runner import Runner
+from consdb_actions.adapters.schema_base import resolve_base
 from consdb_actions.adapters.tree import read_tree
 from consdb_actions.commands.options import format_option, option
-from consdb_actions.report.markdown import bullets, code
+from consdb_actions.report.markdown import bullets, code, prose
 
 __all__ = ["command"]
 
@@ -28,15 +29,16 @@ _DIRECTORY = click.Path(path_type=Path)
 )
 @option(
     "--sdm-schemas-base",
-    type=_DIRECTORY,
-    help="The same before the change: sections whose schema is the same in both are left out.",
+    metavar="DIR|REV",
+    help="The same before the change, as a directory or a git revision: sections whose schema is the same in "
+    "both are left out. By default, where HEAD left the default branch.",
 )
 @option("--section", "sections", multiple=True, metavar="NAME", help="Only this section; may be repeated.")
 @format_option()
 def command(
     consdb: Path,
     sdm_schemas: Path,
-    sdm_schemas_base: Path | None,
+    sdm_schemas_base: str | None,
     sections: tuple[str, ...],
     output_format: str,
 ) -> int:
@@ -45,15 +47,24 @@ def command(
     On a runner the outputs are changed, and sections: a JSON list, to be used as
     matrix: {section: ${{ fromJSON(needs.plan.outputs.sections) }}}.
     """
-    found = changed_sections(read_tree(consdb), sdm_schemas, sdm_schemas_base, sections)
+    tree = read_tree(consdb)
+    base = resolve_base(sdm_schemas, sdm_schemas_base, consdb=tree.root)
+    found = changed_sections(tree, sdm_schemas, base, sections)
     names = [section.name for section in found]
     rows = [{"section": section.name, "schema": section.schema} for section in found]
+    if base.problem:
+        compared = f"There is nothing to compare with: {base.problem}. {base.remedy}".strip()
+    else:
+        compared = f"Compared with {base.label}."
     markdown = bullets(f"{code(s.name)} ({code(s.schema)})" for s in found) or "No schema changes."
+    markdown = f"{prose(compared)}\n\n{markdown}"
     if output_format == "json":
-        click.echo(json.dumps({"changed": bool(found), "sections": names, "matrix": {"include": rows}}))
+        facts = {"changed": bool(found), "sections": names, "matrix": {"include": rows}}
+        click.echo(json.dumps({**facts, "base": base.label, "base_problem": base.problem}))
     elif output_format == "markdown":
         click.echo(markdown)
     else:
+        click.echo(compared, err=True)
         click.echo("\n".join(f"{s.name}  {s.schema}" for s in found) or "No schema changes.")
     runner = Runner.from_environ(os.environ)
     runner.summary(f"### Sections whose schema changes\n\n{markdown}\n")

@@ -34,7 +34,7 @@ _COLOURS: Mapping[str, Mapping[str, object]] = {
 
 
 @click.command()
-@click.argument("before", envvar="CONSDB_BEFORE")
+@click.argument("before", envvar="CONSDB_BEFORE", required=False)
 @click.argument("after", envvar="CONSDB_AFTER", required=False)
 @option(
     "--repo",
@@ -71,7 +71,7 @@ _COLOURS: Mapping[str, Mapping[str, object]] = {
 )
 @format_option()
 def command(
-    before: str,
+    before: str | None,
     after: str | None,
     repo: Path,
     schemas: tuple[str, ...],
@@ -84,9 +84,11 @@ def command(
     """Say what a schema change means, without a database.
 
     BEFORE and AFTER are files, folders (such as checkouts of sdm_schemas) or git revisions: REV, REV:path, or
-    one range, A..B or A...B. Without AFTER, BEFORE is compared with the work tree.
+    one range, A..B or A...B. Without AFTER, BEFORE is compared with the work tree. Without both, the work
+    tree is compared with where HEAD left the default branch.
 
     \b
+      consdb-actions migrations preview
       consdb-actions migrations preview main...
       consdb-actions migrations preview origin/main . --format markdown
       consdb-actions migrations preview old/cdb_latiss.yaml new/cdb_latiss.yaml

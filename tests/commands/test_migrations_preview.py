@@ -75,6 +75,20 @@ def test_the_three_forms(repository: Repository, capsys: pytest.CaptureFixture[s
     assert NEW.splitlines()[finding["line"] - 1].startswith("  - {name: gain")
 
 
+def test_m18_without_arguments_the_branch_is_compared_with_where_it_left(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.git("checkout", "-q", "-b", "tickets/DM-1")
+    repository.put(PATH, NEW)
+    repository.commit()
+    printed = []
+    for sides in (["main"], []):
+        main(["migrations", "preview", "--repo", str(repository.path), "--format", "json", *sides])
+        printed.append(json.loads(capsys.readouterr().out))
+    assert printed[0]["schemas"]
+    assert printed[0]["schemas"] == printed[1]["schemas"]
+
+
 def test_nothing_differs(repository: Repository, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("main..") == 0
     assert (

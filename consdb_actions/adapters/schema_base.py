@@ -1,0 +1,172 @@
+"""Schema files before a change: a folder, a revision, or where HEAD left the default branch (rule M18)."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from glob import escape
+from pathlib import Path
+
+from consdb_actions.adapters.git_read import Blob, GitReader
+from consdb_actions.adapters.schema_files import CONSDB_FOLDERS, SDM_FOLDERS, list_schema_files
+from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, CommitTree
+from consdb_actions.adapters.schema_yaml import read_bytes
+from consdb_actions.errors import ConsdbActionsError, InputError
+
+__all__ = ["SchemaBase", "resolve_base"]
+
+_OPTION = "--sdm-schemas-base"
+
+Reader = Callable[[str], tuple[bytes, str] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaBase:
+    """The schema files before a change.
+
+    Attributes
+    ----------
+    label
+        What they are called in reports, such as ``merge base 1a2b3c4 with origin/main``; empty without any.
+    problem, remedy
+        Why there is no base to compare with, and what to do about it; empty where there is one.
+    """
+
+    label: str = ""
+    problem: str = ""
+    remedy: str = ""
+    _readers: tuple[Reader, ...] = field(default=(), repr=False)
+
+    def read(self, name: str) -> tuple[bytes, str] | None:
+        """Return the content of a schema's file and where it is from; None where there was no such file.
+
+        Where there is no base at all it is always None: see ``problem``.
+
+        Raises
+        ------
+        ConsdbActionsError
+            A file cannot be read.
+        """
+        return next((found for reader in self._readers if (found := reader(name)) is not None), None)
+
+
+def resolve_base(schemas: Path, given: str | None, *, consdb: Path | None = None) -> SchemaBase:
+    """Find the schema files before a change.
+
+    Parameters
+    ----------
+    schemas
+        The files after the change: a checkout of sdm_schemas, a folder of one, or any folder.
+    given
+        A directory, or a revision (also ``REV:path``) of the checkout that ``schemas`` is in; where there are
+        both, the directory. By default the merge base of HEAD and the default branch: what is not committed
+        belongs to the change.
+    consdb
+        A consdb tree, which has the schemas that sdm_schemas has not; before the change they were as at the
+        merge base of its own checkout.
+
+    Returns
+    -------
+    SchemaBase
+        Without ``given`` it can be one that only says why there is none.
+
+    Raises
+    ------
+    InputError
+        ``schemas`` is not a directory, or ``given`` is neither a directory nor a revision.
+    ExternalError
+        Git is missing or fails, and a revision was given.
+    """
+    if not schemas.is_dir():
+        remedy = "Give a checkout of sdm_schemas, or a folder with the YAML files."
+        raise InputError("there is no such directory", place=str(schemas), remedy=remedy)
+    behind = () if consdb is None else (_of_consdb(consdb),)
+    if given is not None:
+        if given and Path(given).is_dir():
+            return SchemaBase(given, _readers=(_folder(Path(given)), *behind))
+        label, reader = _of_revision(schemas, given)
+        return SchemaBase(label, _readers=(reader, *behind))
+    try:
+        label, reader = _of_fork_point(schemas, SDM_FOLDERS)
+    except ConsdbActionsError as error:
+        return SchemaBase(problem=error.cause, remedy=error.remedy)
+    return SchemaBase(label, _readers=(reader, *behind))
+
+
+def _of_revision(schemas: Path, given: str) -> tuple[str, Reader]:
+    git = GitReader(schemas)
+    revision, colon, inside = given.partition(":")
+    neither = f'"{given}" is neither a directory nor a revision'
+    if not git.is_repository():
+        cause = f"{neither}: {schemas} is not in a git checkout"
+        raise InputError(cause, place=_OPTION, remedy="Give a directory that exists.")
+    try:
+        if not revision.strip() or not revision.isprintable():
+            raise InputError("no revision is written like this", remedy="Check its spelling.")
+        commit = git.commit(revision)
+    except InputError as error:
+        cause = f"{neither} of the checkout of {schemas} ({error.cause})"
+        raise InputError(cause, place=_OPTION, remedy=error.remedy) from None
+    label = given[:12] if commit.startswith(given) else f"{given} ({commit[:7]})"
+    return label, _at(git, commit, inside if colon else git.prefix(), SDM_FOLDERS)
+
+
+def _of_fork_point(directory: Path, folders: Sequence[str]) -> tuple[str, Reader]:
+    git = GitReader(directory)
+    if not git.is_repository():
+        cause = f"{directory} is not in a git checkout"
+        raise InputError(cause, remedy=f"Give the files before the change: {_OPTION} DIR.")
+    commit, label = git.fork_point()
+    return label, _at(git, commit, git.prefix(), folders)
+
+
+def _of_consdb(consdb: Path) -> Reader:
+    """Read schemas of a consdb tree; without git, it is taken as not changed."""
+
+    @cache
+    def reader() -> Reader:
+        try:
+            return _of_fork_point(consdb, CONSDB_FOLDERS)[1]
+        except ConsdbActionsError:
+            return _folder(consdb, consdb=True)
+
+    return lambda name: reader()(name)
+
+
+def _folder(directory: Path, *, consdb: bool = False) -> Reader:
+    def read(name: str) -> tuple[bytes, str] | None:
+        path = list_schema_files(directory, consdb=consdb, globs=[escape(name)]).get(name)
+        return None if path is None else (read_bytes(path), str(path))
+
+    return read
+
+
+def _at(git: GitReader, commit: str, root: str, folders: Sequence[str]) -> Reader:
+    """Read schemas of a commit; ``root`` is where the tree starts, or one of its folders.
+
+    Raises
+    ------
+    InputError
+        Git has no schema file there, neither in this commit nor in HEAD.
+    """
+    tree = CommitTree(git, commit, commit[:12])
+    root = posixpath.normpath(root)
+    # A folder of today's layout is missing in older commits, which have another below the same root.
+    above = [root.removesuffix(folder) for folder in folders if f"/{root}".endswith(f"/{folder}")]
+    roots = [root, *(posixpath.normpath(path) for path in above)]
+
+    def find(tree: CommitTree, *globs: str) -> dict[str, Blob]:
+        return next((found for path in roots if (found := tree.find(path, globs, folders))), {})
+
+    head = CommitTree(git, git.commit("HEAD"), "HEAD")  # read only if needed
+    if not find(tree, *DEFAULT_SCHEMAS) and not find(head, *DEFAULT_SCHEMAS):
+        cause = f'git has no schema files in "{root}", neither at {commit[:7]} nor at HEAD'
+        raise InputError(cause, remedy=f"Give a directory with the files before the change: {_OPTION} DIR.")
+
+    def read(name: str) -> tuple[bytes, str] | None:
+        file = tree.read(find(tree, escape(name))).get(name)
+        return None if file is None else (file.data, file.source)
+
+    return read
