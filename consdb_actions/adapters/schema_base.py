@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from glob import escape
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from consdb_actions.adapters.git_read import Blob, GitReader
 from consdb_actions.adapters.schema_files import CONSDB_FOLDERS, SDM_FOLDERS, list_schema_files
-from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, CommitTree
+from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, CommitTree, RawFile
 from consdb_actions.adapters.schema_yaml import read_bytes
 from consdb_actions.errors import ConsdbActionsError, InputError
 
@@ -89,7 +89,7 @@ def resolve_base(schemas: Path, given: str | None, *, consdb: Path | None = None
         label, reader = _of_revision(schemas, given)
         return SchemaBase(label, _readers=(reader, *behind))
     try:
-        label, reader = _of_fork_point(schemas, SDM_FOLDERS)
+        label, reader = _of_fork_point(schemas)
     except ConsdbActionsError as error:
         return SchemaBase(problem=error.cause, remedy=error.remedy)
     return SchemaBase(label, _readers=(reader, *behind))
@@ -110,16 +110,16 @@ def _of_revision(schemas: Path, given: str) -> tuple[str, Reader]:
         cause = f"{neither} of the checkout of {schemas} ({error.cause})"
         raise InputError(cause, place=_OPTION, remedy=error.remedy) from None
     label = given[:12] if commit.startswith(given) else f"{given} ({commit[:7]})"
-    return label, _at(git, commit, inside if colon else git.prefix(), SDM_FOLDERS)
+    return label, _at(schemas, git, commit, inside if colon else git.prefix())
 
 
-def _of_fork_point(directory: Path, folders: Sequence[str]) -> tuple[str, Reader]:
+def _of_fork_point(directory: Path, *, consdb: bool = False) -> tuple[str, Reader]:
     git = GitReader(directory)
     if not git.is_repository():
         cause = f"{directory} is not in a git checkout"
         raise InputError(cause, remedy=f"Give the files before the change: {_OPTION} DIR.")
     commit, label = git.fork_point()
-    return label, _at(git, commit, git.prefix(), folders)
+    return label, _at(directory, git, commit, git.prefix(), consdb=consdb)
 
 
 def _of_consdb(consdb: Path) -> Reader:
@@ -128,7 +128,7 @@ def _of_consdb(consdb: Path) -> Reader:
     @cache
     def reader() -> Reader:
         try:
-            return _of_fork_point(consdb, CONSDB_FOLDERS)[1]
+            return _of_fork_point(consdb, consdb=True)[1]
         except ConsdbActionsError:
             return _folder(consdb, consdb=True)
 
@@ -143,30 +143,38 @@ def _folder(directory: Path, *, consdb: bool = False) -> Reader:
     return read
 
 
-def _at(git: GitReader, commit: str, root: str, folders: Sequence[str]) -> Reader:
+def _at(directory: Path, git: GitReader, commit: str, root: str, *, consdb: bool = False) -> Reader:
     """Read schemas of a commit; ``root`` is where the tree starts, or one of its folders.
 
     Raises
     ------
     InputError
-        Git has no schema file there, neither in this commit nor in HEAD.
+        The directory has schema files, and git knows of none, neither in this commit nor in HEAD.
     """
-    tree = CommitTree(git, commit, commit[:12])
-    root = posixpath.normpath(root)
+    root, folders = posixpath.normpath(root), CONSDB_FOLDERS if consdb else SDM_FOLDERS
     # A folder of today's layout is missing in older commits, which have another below the same root.
     above = [root.removesuffix(folder) for folder in folders if f"/{root}".endswith(f"/{folder}")]
-    roots = [root, *(posixpath.normpath(path) for path in above)]
+    roots = [*(posixpath.normpath(path) for path in above), root]
 
     def find(tree: CommitTree, *globs: str) -> dict[str, Blob]:
-        return next((found for path in roots if (found := tree.find(path, globs, folders))), {})
+        found: dict[str, Blob] = {}
+        for path in roots:
+            found.update(tree.find(path, globs, folders))
+        return found
 
-    head = CommitTree(git, git.commit("HEAD"), "HEAD")  # read only if needed
-    if not find(tree, *DEFAULT_SCHEMAS) and not find(head, *DEFAULT_SCHEMAS):
+    tree, head = (CommitTree(git, sha, sha[:12]) for sha in (commit, git.commit("HEAD")))
+    ours = find(tree, *DEFAULT_SCHEMAS)
+    untracked = not ours and list_schema_files(directory, consdb=consdb)
+    if untracked and not find(head, *DEFAULT_SCHEMAS):
         cause = f'git has no schema files in "{root}", neither at {commit[:7]} nor at HEAD'
         raise InputError(cause, remedy=f"Give a directory with the files before the change: {_OPTION} DIR.")
 
+    @cache
+    def files() -> dict[str, RawFile]:
+        return tree.read(ours)
+
     def read(name: str) -> tuple[bytes, str] | None:
-        file = tree.read(find(tree, escape(name))).get(name)
+        file = files().get(name) or tree.read(find(tree, escape(name))).get(name)
         return None if file is None else (file.data, file.source)
 
     return read

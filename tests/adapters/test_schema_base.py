@@ -104,24 +104,36 @@ def test_m18_the_merge_of_a_pull_request(sdm: Repository) -> None:
     assert contents(resolve_base(sdm.path, None)) == now
 
 
-@pytest.mark.parametrize("inside", ["", TODAY, "yml", "python/lsst"])
+@pytest.mark.parametrize("inside", ["", TODAY, "yml"])
 def test_m18_a_folder_of_the_checkout_will_do(sdm: Repository, inside: str) -> None:
-    if inside == "python/lsst":
-        with pytest.raises(InputError, match="no schema files"):
-            resolve_base(sdm.path / inside, "main")
-        assert "no schema files" in resolve_base(sdm.path / inside, None).problem
-    else:
-        assert contents(resolve_base(sdm.path / inside, None)) == PARTED
-        assert contents(resolve_base(sdm.path / inside, "old")) == {"cdb_a": "a0"}
+    assert contents(resolve_base(sdm.path / inside, None)) == PARTED
+    assert contents(resolve_base(sdm.path / inside, "old")) == {"cdb_a": "a0"}
+
+
+def test_m18_a_branch_that_has_none_of_our_schemas(sdm: Repository) -> None:
+    sdm.git("checkout", "-q", "--orphan", "other")
+    sdm.git("rm", "-q", "-r", "-f", ".")
+    sdm.put("README", "x")
+    sdm.git("branch", "-f", "main", sdm.commit("nothing of ours"))
+    base = resolve_base(sdm.path, None)
+    assert (base.problem, contents(base)) == ("", {})
+    # A schema that is new is not one that git has nothing of.
+    sdm.put("yml/cdb_a.yaml", "new")
+    sdm.commit("the first schema")
+    assert (resolve_base(sdm.path, None).problem, contents(resolve_base(sdm.path, None))) == ("", {})
 
 
 def test_m18_folders_of_a_larger_repository(tmp_path: Path) -> None:
     made = Repository(tmp_path / "large")
     made.put("examples/after/cdb_a.yaml", "1")
+    made.put("examples/after/of_another_name.yaml", "3")
     made.put("other/cdb_b.yaml", "not meant")
     made.commit()
     made.put("examples/after/cdb_a.yaml", "2")
-    assert contents(resolve_base(made.path / "examples" / "after", None)) == {"cdb_a": "1"}
+    base = resolve_base(made.path / "examples" / "after", None)
+    assert contents(base) == {"cdb_a": "1"}
+    assert (base.read("of_another_name") or ())[:1] == (b"3",)
+    assert base.read("*") is None
 
 
 @pytest.mark.parametrize(
@@ -210,6 +222,8 @@ def test_m18_files_that_git_does_not_track_have_no_base(sdm: Repository) -> None
     """A folder in a checkout of something else: not every schema of it is new."""
     sdm.put("untracked/cdb_a.yaml", "x")
     assert "no schema files" in resolve_base(sdm.path / "untracked", None).problem
+    with pytest.raises(InputError, match="no schema files"):
+        resolve_base(sdm.path / "untracked", "main")
 
 
 def test_m18_a_repository_without_a_commit_or_without_a_default_branch(tmp_path: Path) -> None:
