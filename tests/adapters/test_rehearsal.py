@@ -203,7 +203,7 @@ def test_p4_another_order_fails(tmp_path: Path, what: str) -> None:
     made = SiteTree(tmp_path / "consdb")
     made.add("change", *change)
     placed = edit(blocks_of(made))
-    result = rehearse(made.tree(), DEFAULT_SITES, placed, acts=("migrate",), by_hand=True, patience=6)
+    result = rehearse(made.tree(), DEFAULT_SITES, placed, acts=("migrate",), by_hand=True, patience=12)
     assert not result.passed
     assert any(re.search(words, reason) for reason in why_not(result)), why_not(result)
     assert "not all is well" in render_text(result) or "fails at step" in render_markdown(result)
