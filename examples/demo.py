@@ -123,9 +123,8 @@ def put_into_readme(printed: str, report: str) -> None:
 
 def head_of_report(report: str) -> str:
     """Return the verdict and the table of sections, as a quotation."""
-    return "".join(
-        f"> {line}".rstrip() + "\n" for line in report.partition("\n\nNot looked at")[0].splitlines()
-    )
+    head = report.partition("\n\nSections without a change")[0]
+    return "".join(f"> {line}".rstrip() + "\n" for line in head.splitlines())
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from consdb_actions.adapters.autogenerate.run import Request, generate
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.tree import Section, Tree, read_tree
+from consdb_actions.catalog import Snapshot
 from consdb_actions.config import DEFAULT_CONFIG
-from consdb_actions.migration.catalog import Snapshot
 
 ROOT = Path(__file__).parents[1]
 BEFORE = ROOT / "examples" / "schemas" / "before"

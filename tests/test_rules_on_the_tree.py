@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from consdb_actions.adapters.autogenerate.replay import replay
 from consdb_actions.adapters.autogenerate.run import Request, generate
 from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.adapters.schema_base import resolve_base
 from consdb_actions.adapters.tree import read_tree
 from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.errors import InputError
@@ -46,7 +47,7 @@ def run(tmp_path: Path, server: ScratchServer, monkeypatch: pytest.MonkeyPatch) 
             schemas=tmp_path / "yaml",
             config=DEFAULT_CONFIG,
             message="a change",
-            base=base,
+            base=resolve_base(tmp_path / "yaml", str(base)) if base else None,
             created=datetime(2026, 1, 1, tzinfo=UTC),
             write=False,
         )
@@ -138,17 +139,18 @@ def test_m13_text_of_the_yaml_stays_text(run: Run) -> None:
     hostile = 'It\'s \\"it\\": 100% of :x, ${x}, \\"\\"\\" and\\n# é'
     description = ("    description: Altitude of that telescope.\n", f'    description: "{hostile}"\n')
     section = only(run(description))
-    assert words(section) == ["describe exposure.altitude"]
+    assert words(section) == ["change comment on exposure.altitude"]
 
 
 def test_m17_a_database_that_was_behind_already_is_drift(run: Run, tmp_path: Path) -> None:
     edit = (ALTITUDE_END, f"{ALTITUDE_END}{column('exposure', 'focus')}    description: Focus.\n")
-    assert only(run(edit)).drift == (), "the files' change explains it"
-    behind = tmp_path / "yaml"
-    assert {s.status for s in run(edit, base=behind).sections} == {"skipped", "no schema file"}
-    reported = {s.name: s for s in run(edit, base=behind, report_drift=True).sections}[TRACKER]
-    assert reported.status == "drift"
-    assert [op.words for op in reported.drift] == ["add column exposure.focus (integer)"]
+    assert not any("focus" in d.element for d in only(run(edit)).drift), "it is the change"
+    outcome = run(edit, base=tmp_path / "yaml")
+    assert outcome.verdict == "unchanged"
+    drift = {d.element: d for s in outcome.sections for d in s.drift}
+    assert (drift["exposure.focus"].described, drift["exposure.focus"].current) == ("integer", "none")
+    included = only(run(edit, base=tmp_path / "yaml", drift="include"))
+    assert "add column exposure.focus (integer)" in words(included)
 
 
 def test_m7_rows_are_filled_from_their_parents(server: ScratchServer) -> None:

@@ -7,8 +7,8 @@ from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.shell import Completed, run
 from consdb_actions.adapters.tree import Section, Tree
+from consdb_actions.catalog import Snapshot
 from consdb_actions.errors import ExternalError
-from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.process.apply_facts import Checkout
 from consdb_actions.process.apply_verify import Expected
 

@@ -1,10 +1,11 @@
-"""Read a schema's state from ``pg_catalog`` into a :class:`~consdb_actions.migration.catalog.Snapshot`.
+"""Read a schema's state from ``pg_catalog`` into a :class:`~consdb_actions.catalog.Snapshot`.
 
 The search path is emptied while reading, so that every definition names its schema.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -12,7 +13,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from psycopg.sql import SQL, Literal
 
-from consdb_actions.migration.catalog import Column, Constraint, Grant, Relation, Sequence, Snapshot
+from consdb_actions.catalog import Column, Constraint, Grant, Index, Relation, Sequence, Snapshot
+from consdb_actions.catalog.snapshot import Options
 
 __all__ = ["read_snapshot"]
 
@@ -27,7 +29,12 @@ _COLUMNS = """
 SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
        pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text,
        CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
-       col_description(a.attrelid, a.attnum)
+       col_description(a.attrelid, a.attnum),
+       CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END,
+       (SELECT ARRAY[s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle::int]
+        FROM pg_depend o JOIN pg_sequence s ON s.seqrelid = o.objid
+        WHERE a.attidentity <> '' AND o.classid = 'pg_class'::regclass AND o.deptype = 'i'
+          AND o.refclassid = 'pg_class'::regclass AND o.refobjid = a.attrelid AND o.refobjsubid = a.attnum)
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_type t ON t.oid = a.atttypid
@@ -41,14 +48,40 @@ _CONSTRAINTS = """
 SELECT k.conrelid, k.conname, k.contype::text, pg_get_constraintdef(k.oid), f.relname,
        obj_description(k.oid, 'pg_constraint'),
        ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u(n, i)
-             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY u.i)
-FROM pg_constraint k LEFT JOIN pg_class f ON f.oid = k.confrelid
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY u.i),
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u(n, i)
+             JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.i),
+       CASE WHEN f.relnamespace <> k.connamespace THEN n.nspname END,
+       CASE WHEN k.contype = 'c' THEN pg_get_expr(k.conbin, k.conrelid) END,
+       k.confupdtype::text, k.confdeltype::text, k.confmatchtype::text, k.condeferrable, k.condeferred,
+       k.convalidated, k.connoinherit, (SELECT relname FROM pg_class WHERE oid = k.conindid),
+       ARRAY(SELECT a.attname::text FROM pg_index x, unnest(x.indkey::int2[]) WITH ORDINALITY u(n, i)
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n
+             WHERE x.indexrelid = k.conindid AND k.contype IN ('p', 'u') AND u.i > x.indnkeyatts ORDER BY u.i)
+FROM pg_constraint k
+LEFT JOIN pg_class f ON f.oid = k.confrelid LEFT JOIN pg_namespace n ON n.oid = f.relnamespace
 WHERE k.connamespace = (SELECT to_regnamespace({schema})) AND k.conrelid <> 0
   AND k.contype IN ('p', 'u', 'f', 'c', 'x')
 """
 _INDEXES = """
-SELECT i.indrelid, c.relname, pg_get_indexdef(i.indexrelid)
-FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+SELECT i.indrelid, c.relname, pg_get_indexdef(i.indexrelid), i.indisunique, m.amname,
+       pg_get_expr(i.indpred, i.indrelid), c.reloptions, obj_description(c.oid, 'pg_class'),
+       pg_get_indexdef(i.indexrelid) LIKE '% NULLS NOT DISTINCT%' AND i.indisunique,
+       ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY u(n, p)
+             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.n
+             WHERE u.p > i.indnkeyatts ORDER BY u.p),
+       (SELECT jsonb_agg(jsonb_build_array(
+            CASE WHEN i.indkey[p] <> 0 THEN a.attname END, pg_get_indexdef(i.indexrelid, p + 1, false),
+            CASE WHEN NOT o.opcdefault THEN o.opcname END, i.indoption[p],
+            CASE WHEN l.oid <> coalesce(a.attcollation, t.typcollation, 0) THEN l.oid::regcollation::text END
+        ) ORDER BY p)
+        FROM generate_series(0, i.indnkeyatts - 1) p
+        LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[p] AND i.indkey[p] <> 0
+        LEFT JOIN pg_attribute e ON e.attrelid = i.indexrelid AND e.attnum = p + 1
+        LEFT JOIN pg_type t ON t.oid = e.atttypid
+        LEFT JOIN pg_opclass o ON o.oid = i.indclass[p]
+        LEFT JOIN pg_collation l ON l.oid = i.indcollation[p])
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
 WHERE c.relnamespace = (SELECT to_regnamespace({schema}))
   AND NOT EXISTS (
       SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
@@ -92,6 +125,17 @@ SELECT c.relname || '.' || g.tgname, pg_get_triggerdef(g.oid)
 FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
 WHERE c.relnamespace = (SELECT to_regnamespace({schema})) AND NOT g.tgisinternal
 """
+_POLICIES = """
+SELECT c.relname || '.' || p.polname,
+       concat_ws(' ', p.polcmd::text, p.polpermissive::text, p.polroles::regrole[]::text,
+                 pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+WHERE c.relnamespace = (SELECT to_regnamespace({schema}))
+"""
+_STATISTICS = """
+SELECT s.stxrelid, s.stxname, pg_get_statisticsobjdef(s.oid) FROM pg_statistic_ext s
+WHERE s.stxnamespace = (SELECT to_regnamespace({schema}))
+"""
 _BEFORE = (
     "SELECT set_config('consdb_actions.search_path', current_setting('search_path'), true)",
     "SELECT set_config('search_path', '', true)",
@@ -108,8 +152,11 @@ _QUERIES = (
     _READS,
     _FUNCTIONS,
     _TRIGGERS,
+    _POLICIES,
+    _STATISTICS,
     _AFTER,
 )
+_NEXTVAL = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
 _RELKIND = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view"}
 _CONTYPE = {"p": "primary key", "u": "unique", "f": "foreign key", "c": "check", "x": "exclusion"}
 
@@ -132,27 +179,18 @@ def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
     found = _Found(*_read(connection, schema))
     columns: dict[int, dict[str, Column]] = defaultdict(dict)
     grants, column_grants = _read_grants(found.grants)
-    for oid, name, type_, nullable, default, identity, generated, collation, comment in found.columns:
-        columns[oid][name] = Column(
-            name=name,
-            position=len(columns[oid]),
-            type=type_,
-            nullable=nullable,
-            default=default,
-            identity=identity,
-            generated=generated,
-            collation=collation,
-            comment=comment,
-            grants=column_grants.get((oid, name), frozenset()),
-        )
+    for row in found.columns:
+        known = columns[row[0]]
+        known[row[1]] = _column(row, len(known), column_grants.get((row[0], row[1]), frozenset()))
     constraints: dict[int, dict[str, Constraint]] = defaultdict(dict)
-    for oid, name, kind, definition, references, comment, names in found.constraints:
-        constraints[oid][name] = Constraint(
-            name, _CONTYPE[kind], definition, tuple(names), references, comment
-        )
-    indexes: dict[int, dict[str, str]] = defaultdict(dict)
-    for oid, name, definition in found.indexes:
-        indexes[oid][name] = definition
+    for oid, *row in found.constraints:
+        constraints[oid][row[0]] = _constraint(*row)
+    indexes: dict[int, dict[str, Index]] = defaultdict(dict)
+    for oid, *row in found.indexes:
+        indexes[oid][row[0]] = _index(*row)
+    statistics: dict[int, dict[str, str]] = defaultdict(dict)
+    for oid, name, definition in found.statistics:
+        statistics[oid][name] = definition
     reads: dict[int, list[str]] = defaultdict(list)
     for oid, table in found.reads:
         reads[oid].append(table)
@@ -168,6 +206,7 @@ def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
             definition=definition,
             options=tuple(sorted(options or ())),
             reads=tuple(sorted(reads[oid])),
+            statistics=statistics[oid],
         )
         for oid, name, kind, comment, options, definition in found.relations
     }
@@ -177,7 +216,137 @@ def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
         sequences={name: Sequence(name, *facts) for name, *facts in found.sequences},
         functions=dict(found.functions),
         triggers=dict(found.triggers),
+        policies=dict(found.policies),
     )
+
+
+def _column(row: Any, position: int, grants: frozenset[Grant]) -> Column:
+    _, name, type_, nullable, default, identity, generated, collation, comment, statistics, numbers = row
+    sequence = None
+    if default and (match := _NEXTVAL.fullmatch(default)):
+        default, sequence = None, match[1].replace("''", "'")
+    return Column(
+        name,
+        position,
+        type_,
+        nullable,
+        default=default,
+        identity=_identity(identity, numbers),
+        generated=generated,
+        collation=collation,
+        comment=comment,
+        grants=grants,
+        sequence=sequence,
+        statistics=statistics,
+    )
+
+
+def _identity(kind: str, numbers: list[int] | None) -> Options:
+    if not kind or numbers is None:
+        return ()
+    start, increment, minimum, maximum, cache, cycle = numbers
+    return _options(
+        always=kind == "a",
+        cache=cache,
+        cycle=bool(cycle),
+        increment=increment,
+        maxvalue=maximum,
+        minvalue=minimum,
+        start=start,
+    )
+
+
+_ACTIONS = {"r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+
+
+def _constraint(
+    name: str,
+    kind: str,
+    definition: str,
+    table: str | None,
+    comment: str | None,
+    columns: list[str],
+    referenced: list[str],
+    schema: str | None,
+    expression: str | None,
+    on_update: str,
+    on_delete: str,
+    match: str,
+    deferrable: bool,
+    deferred: bool,
+    validated: bool,
+    no_inherit: bool,
+    index: str | None,
+    include: list[str],
+) -> Constraint:
+    return Constraint(
+        name=name,
+        kind=_CONTYPE[kind],
+        definition=definition,
+        # A CHECK names its columns in its own order; the catalog's is that of the table.
+        columns=tuple(columns),
+        references=table,
+        comment=comment,
+        referenced=tuple(referenced),
+        referenced_schema=schema,
+        expression=expression or "",
+        index=index or "",
+        options=_options(
+            onupdate=_ACTIONS.get(on_update),
+            ondelete=_ACTIONS.get(on_delete),
+            match={"f": "FULL", "p": "PARTIAL"}.get(match),
+            deferrable=deferrable,
+            initially="DEFERRED" if deferred else None,
+            postgresql_not_valid=not validated,
+            postgresql_no_inherit=kind == "c" and no_inherit,
+            postgresql_nulls_not_distinct=" NULLS NOT DISTINCT" in definition.partition("(")[0],
+            postgresql_include=tuple(include),
+        ),
+    )
+
+
+def _index(
+    name: str,
+    definition: str,
+    unique: bool,
+    method: str,
+    predicate: str | None,
+    storage: list[str] | None,
+    comment: str | None,
+    nulls_not_distinct: bool,
+    include: list[str],
+    elements: list[Any],
+) -> Index:
+    texts, expressions = [], []
+    for column, text, operators, option, collation in elements:
+        suffix = f" COLLATE {collation}" if collation else ""
+        suffix += f" {operators}" if operators else ""
+        suffix += {0: "", 1: " DESC NULLS LAST", 2: " NULLS FIRST", 3: " DESC"}[option & 3]
+        plain = column is not None and not suffix
+        # An expression stands in parentheses, which pg_get_indexdef leaves out where it is a function.
+        inner = text if column is not None or text.startswith("(") else f"({text})"
+        texts.append(column if plain else inner + suffix)
+        expressions.append(not plain)
+    return Index(
+        name,
+        definition,
+        tuple(texts),
+        tuple(expressions),
+        unique,
+        _options(
+            postgresql_using=method if method != "btree" else None,
+            postgresql_where=predicate,
+            postgresql_with=tuple(sorted(tuple(o.split("=", 1)) for o in storage or ())),
+            postgresql_nulls_not_distinct=nulls_not_distinct,
+            postgresql_include=tuple(include),
+        ),
+        comment,
+    )
+
+
+def _options(**options: Any) -> Options:
+    """Sort options and leave out those that say nothing, so that equal constraints compare equal."""
+    return tuple(sorted((k, v) for k, v in options.items() if v not in (None, False, ())))
 
 
 class _Found(NamedTuple):
@@ -192,6 +361,8 @@ class _Found(NamedTuple):
     reads: list[Any]
     functions: list[Any]
     triggers: list[Any]
+    policies: list[Any]
+    statistics: list[Any]
 
 
 def _read(connection: sa.Connection, schema: str) -> Iterator[list[Any]]:

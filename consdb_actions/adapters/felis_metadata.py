@@ -35,7 +35,11 @@ def is_postgresql_type(text: str) -> bool:
     """
     match = _TYPE.fullmatch(text)
     kind = getattr(postgresql, match[1].strip(), None) if match else None
-    return isinstance(kind, type) and issubclass(kind, TypeEngine)
+    if not isinstance(kind, type) or not issubclass(kind, TypeEngine):
+        return False
+    # Felis gives a type nothing but a number: an array, an enum or a domain needs more, and a type of an
+    # extension is not in the database.
+    return kind.__name__ not in {"ARRAY", "ENUM", "DOMAIN", "HSTORE", "CITEXT"}
 
 
 class _Builder(MetaDataBuilder):

@@ -12,8 +12,8 @@ from consdb_actions.adapters.rehearsal_blocks import Hands
 from consdb_actions.adapters.rehearsal_sites import Pair, Place
 from consdb_actions.adapters.rows import read_rows
 from consdb_actions.adapters.tree import Section
-from consdb_actions.migration.catalog import Difference, Snapshot, compare
-from consdb_actions.migration.catalog import Sequence as CatalogSequence
+from consdb_actions.catalog import Difference, Snapshot, compare
+from consdb_actions.catalog import Sequence as CatalogSequence
 from consdb_actions.migration.rows import Rows, TableRows
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.rehearsal import Act, BlockResult, Finding, acts_of

@@ -19,8 +19,8 @@ from consdb_actions.adapters.postgres_find import Preference
 from consdb_actions.adapters.postgres_sql import Connection, connect
 from consdb_actions.adapters.rows import seed
 from consdb_actions.adapters.tree import Section
+from consdb_actions.catalog import Snapshot
 from consdb_actions.errors import ExternalError
-from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.seed import Demands
 from consdb_actions.process.runbook_steps import Account
 from consdb_actions.process.sites import Replication, Site, Sites

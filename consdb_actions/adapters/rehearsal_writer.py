@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.tree import Section
-from consdb_actions.migration.catalog import Snapshot
+from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.rows import TableRows
 from consdb_actions.migration.seed import plan_rows
 from consdb_actions.process.rehearsal_rows import Template, made_row, templates_of

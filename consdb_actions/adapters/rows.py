@@ -11,8 +11,8 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from consdb_actions.catalog import Snapshot
 from consdb_actions.errors import CheckFailed
-from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.rows import Rows, TableRows
 from consdb_actions.migration.seed import Demands, Seeding, plan_rows
 

@@ -116,7 +116,8 @@ def _of_revision(schemas: Path, given: str) -> tuple[str, Reader]:
 def _of_fork_point(directory: Path, *, consdb: bool = False) -> tuple[str, Reader]:
     git = GitReader(directory)
     if not git.is_repository():
-        cause = f"{directory} is not in a git checkout"
+        # Without the place: a report says the same wherever it is made.
+        cause = "the schema files are not in a git checkout"
         raise InputError(cause, remedy=f"Give the files before the change: {_OPTION} DIR.")
     commit, label = git.fork_point()
     return label, _at(directory, git, commit, git.prefix(), consdb=consdb)

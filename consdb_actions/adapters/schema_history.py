@@ -7,14 +7,14 @@ from pathlib import Path
 
 from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.catalog import Snapshot
 from consdb_actions.errors import ConsdbActionsError, ExternalError
-from consdb_actions.migration.state import SchemaState
 from consdb_actions.schema.model import Schema
 
 __all__ = ["described_before"]
 
 
-def described_before(before: SchemaState, after: SchemaState, path: Path) -> Schema | None:
+def described_before(before: Snapshot, after: Snapshot, path: Path) -> Schema | None:
     """Find, in a file's git history, the newest version that a database agrees with.
 
     Only its ids, units and texts are wanted, as evidence for renames; so it is looked for only where a column

@@ -12,21 +12,25 @@ from pathlib import Path
 
 import click
 
+from consdb_actions.adapters.autogenerate.drafting import DriftMode
 from consdb_actions.adapters.autogenerate.run import Request, generate
 from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.files import check_targets
 from consdb_actions.adapters.postgres_ahead import Ahead
 from consdb_actions.adapters.result_directory import REPORT
 from consdb_actions.adapters.runner import Runner
+from consdb_actions.adapters.schema_base import resolve_base
 from consdb_actions.adapters.tree import read_tree
 from consdb_actions.commands.options import parse_moment
 from consdb_actions.commands.progress import progress_display
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import (
+    Declaration,
     Declarations,
     parse_declaration,
     parse_directives,
     parse_sidecar,
+    parse_take,
 )
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.report.generation import render_json, render_markdown, render_text
@@ -41,7 +45,7 @@ def run(
     ahead: Ahead | None,
     consdb: Path,
     sdm_schemas: Path,
-    sdm_schemas_base: Path | None,
+    sdm_schemas_base: str | None,
     sections: tuple[str, ...],
     message: str,
     renames: tuple[str, ...],
@@ -54,7 +58,8 @@ def run(
     date: str | None,
     database_url: str | None,
     config: Path | None,
-    drift: bool,
+    drift: DriftMode,
+    takes: tuple[tuple[str, str], ...],
     report: Path | None,
     summary: Path | None,
     result: Path | None,
@@ -80,15 +85,15 @@ def run(
                 schemas=sdm_schemas,
                 config=load_config(config),
                 message=message,
-                base=sdm_schemas_base,
+                base=resolve_base(sdm_schemas, sdm_schemas_base, consdb=consdb),
                 sections=sections,
-                declared=_declarations(renames, renames_file, pull_request_body),
+                declared=_declarations(renames, takes, renames_file, pull_request_body),
                 fills=_fills(fills, no_fills),
                 on_question="fail" if on_question == "fail" else "drop-add",
                 revision_from="inputs" if rev_id_from == "inputs" else "random",
                 created=parse_moment(date, "--date"),
                 database_url=database_url,
-                report_drift=drift,
+                drift=drift,
                 write=not dry_run,
                 jobs=jobs,
                 ahead=ahead,
@@ -112,8 +117,11 @@ def _json(outcome: RunOutcome) -> str:
     return json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
 
 
-def _declarations(renames: tuple[str, ...], file: Path | None, body: Path | None) -> Declarations:
-    declared = [parse_declaration(text, "option") for text in renames]
+def _declarations(
+    renames: tuple[str, ...], takes: tuple[tuple[str, str], ...], file: Path | None, body: Path | None
+) -> Declarations:
+    declared: list[Declaration] = [parse_declaration(text, "option") for text in renames]
+    declared += [parse_take(" ".join(words), "option") for words in takes]
     if body is not None:
         declared += parse_directives(_read(body), place=str(body))
     if file is not None:

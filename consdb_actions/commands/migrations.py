@@ -12,7 +12,7 @@ __all__ = ["group"]
 SUBCOMMANDS = {
     "source": "Say which schema change an event means, and what it asks for.",
     "plan": "Show which sections a schema change touches, as a matrix for jobs.",
-    "generate": "Make a proven revision for each section whose schema changes.",
+    "generate": "Make a verified revision for each section whose schema changes.",
     "publish": "Open or update the draft pull request with generated migrations.",
     "check": "Prove a revision: there and back on seeded data, equal to the YAML.",
     "preview": "Say what a schema change means, without a database.",

@@ -10,14 +10,17 @@ import click
 from alembic.script import Script
 
 from consdb_actions.adapters.autogenerate.checking import Given, check_revision, find_revision
-from consdb_actions.adapters.autogenerate.engine import Engine
+from consdb_actions.adapters.autogenerate.engine import Engine, Generated, SectionRequest
+from consdb_actions.adapters.autogenerate.run import base_notes, read_base
 from consdb_actions.adapters.autogenerate.site import look_at
 from consdb_actions.adapters.config_file import load_config
-from consdb_actions.adapters.felis import LoadedSchema, load_schema
+from consdb_actions.adapters.felis import LoadedSchema, validate
 from consdb_actions.adapters.files import check_targets, write_all
 from consdb_actions.adapters.postgres import scratch_server
 from consdb_actions.adapters.runner import Runner
+from consdb_actions.adapters.schema_base import resolve_base
 from consdb_actions.adapters.schema_files import find_schema_file
+from consdb_actions.adapters.schema_yaml import read_bytes, read_yaml
 from consdb_actions.adapters.tree import Section, read_tree
 from consdb_actions.commands.options import format_option, option
 from consdb_actions.commands.progress import progress_display
@@ -33,8 +36,8 @@ __all__ = ["command"]
 _DIRECTORY = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
-Work = tuple[Section, Script, LoadedSchema, Path, Given | None]
-"""A section, the revision to check, its schema file, and a database with rows of its own."""
+Work = tuple[SectionRequest, Script, Given | None, bool]
+"""What to verify, the revision, a database with rows of its own, and whether the base has the change."""
 
 
 @click.command(name="check")
@@ -50,6 +53,12 @@ Work = tuple[Section, Script, LoadedSchema, Path, Given | None]
     multiple=True,
     metavar="NAME",
     help="Which section; may be repeated. All by default.",
+)
+@option(
+    "--sdm-schemas-base",
+    metavar="DIR|REV",
+    help="The same before the change: a directory, or a git revision of that checkout. By default where "
+    "HEAD left the default branch.",
 )
 @option("--revision", metavar="ID|FILE", help="Which revision; the head by default. Needs one --section.")
 @option(
@@ -72,6 +81,7 @@ def command(
     sections: tuple[str, ...],
     revision: str | None,
     renames: tuple[str, ...],
+    sdm_schemas_base: str | None,
     database_url: str | None,
     any_head: bool,
     config: Path | None,
@@ -79,11 +89,12 @@ def command(
     summary: Path | None,
     output_format: str,
 ) -> int:
-    """Prove a revision that is in the tree: written by hand, edited, or generated.
+    """Verify a revision that is in the tree: written by hand, edited, or generated.
 
     The history before it is replayed on a scratch Postgres, every table gets rows, and the revision runs up
-    and down. The catalog must be the one that the schema file describes, and then the one before; the rows
-    must keep their values; a new generation must find nothing. Exit code 1 when something does not hold.
+    and down. The upgrade must do what the schema files change and nothing else, the downgrade must restore
+    the catalog, the rows must keep their values, and a new generation must find nothing. Exit code 1 when a
+    check fails. Differences that were there before the revision are listed as drift and do not fail.
 
     With --database-url the revision also runs on a copy of that database, which must be at the revision
     before it. Where the database differs from what its history makes, that is said.
@@ -94,6 +105,7 @@ def command(
         )
     check_targets(path for path in (report, summary) if path is not None)
     tree = read_tree(consdb)
+    base = resolve_base(sdm_schemas, sdm_schemas_base, consdb=consdb)
     settings = load_config(config)
     declared = Declarations.of(parse_declaration(text, "option") for text in renames)
     runner = Runner.from_environ(os.environ)
@@ -106,7 +118,10 @@ def command(
         for section in [tree.section(name) for name in sections] or [s for s in tree.sections if s.head()]:
             script = find_revision(section, revision)
             path = find_schema_file(section.schema, sdm_schemas=sdm_schemas, consdb=tree.root)
-            loaded = load_schema(path, expect_name=section.schema)
+            read = read_yaml(read_bytes(path), source=str(path), expect_name=section.schema)
+            loaded = validate(read)
+            before_change = read_base(base, section, read)
+            merged = before_change is not None and before_change.schema == read.schema
             given = None
             if database_url:
                 standing = look_at(database_url, section)
@@ -124,14 +139,17 @@ def command(
                     continue
                 if use == "copy":
                     given = Given(standing.database, standing.is_at(before))
-            work.append((section, script, loaded, path, given))
-        checked = []
+            request = SectionRequest(section, loaded, path, before_change, declared)
+            work.append((request, script, given, merged))
+        checked: list[Generated] = []
         info = None
         if work:
             with scratch_server(database_url=database_url) as server:
                 engine = Engine(server, shadow, tree, settings, progress)
-                for section, script, loaded, path, given in work:
-                    checked.append(check_revision(engine, section, script, loaded, path, declared, given))
+                checked = [
+                    check_revision(engine, request, script, given, merged=merged)
+                    for request, script, given, merged in work
+                ]
                 check_used(declared, [c.sides for c in checked])
                 info = server.info
     outcome = RunOutcome(
@@ -139,6 +157,8 @@ def command(
         "check",
         f"Postgres {info.version} ({info.source})" if info else "",
         info.pgsphere if info else "",
+        notes=base_notes(base),
+        base=base.label,
     )
     as_json = json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
     markdown = render_markdown(outcome, checked=True)

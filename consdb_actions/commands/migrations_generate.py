@@ -27,8 +27,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @option(
     "--sdm-schemas-base",
-    type=_DIRECTORY,
-    help="The same before the change: sections whose schema is the same in both are left alone.",
+    metavar="DIR|REV",
+    help="The same before the change: a directory, or a git revision of that checkout. By default where "
+    "HEAD left the default branch.",
 )
 @option("--section", "sections", multiple=True, metavar="NAME", help="Only this section; may be repeated.")
 @option("--message", required=True, metavar="TEXT", help="Message of the revisions.")
@@ -68,7 +69,22 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--database-url", metavar="URL", help="Server to use for scratch databases, instead of one of our own."
 )
 @option("--config", type=_FILE, help="Configuration; .github/consdb-actions.yaml by default.")
-@option("--drift", is_flag=True, help="Report where databases are behind unchanged schemas, too.")
+@option(
+    "--take",
+    "takes",
+    multiple=True,
+    nargs=2,
+    metavar="head|current ELEMENT",
+    help="Which side a conflict is resolved to, such as `--take head exposure.airmass`. May be repeated.",
+)
+@option(
+    "--drift",
+    type=click.Choice(["report", "include", "only"]),
+    default="report",
+    show_default=True,
+    help="What to do with differences that the change did not make: list them, generate them too, or "
+    "generate them alone.",
+)
 @option("--report", type=_FILE, metavar="FILE.json", help="Write the report as JSON.")
 @option("--summary", type=_FILE, metavar="FILE.md", help="Write the report as Markdown.")
 @option(
@@ -87,11 +103,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @format_option()
 @option("--dry-run", is_flag=True, help="Do everything but write the revisions.")
 def command(consdb: Path, sdm_schemas: Path, message: str, database_url: str | None, **options: Any) -> int:
-    """Make a proven Alembic revision for each section whose schema changes.
+    """Make a verified Alembic revision for each section whose schema changes.
 
-    The history of each section is replayed on a scratch Postgres, compared with the schema file, and what is
-    different becomes a revision, which is run up and down before it is written. Exit code 1 means that a
-    question is open or a proof does not hold; nothing is written then.
+    A section is the part of the Alembic tree that belongs to one schema. Its history is replayed on a scratch
+    Postgres, and the change between the schema files becomes a revision, which is run up and down before it
+    is written. Differences that the change did not make are listed as drift. Exit code 1 means that a
+    question is open or a check failed; nothing is written then.
     """
     if not message.strip():
         raise InputError(

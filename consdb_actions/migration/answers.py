@@ -8,12 +8,12 @@ from typing import Literal
 
 from alembic.operations import ops
 
+from consdb_actions.catalog import Relation, Snapshot
 from consdb_actions.migration.matching.decisions import Decisions, Move
 from consdb_actions.migration.matching.facts import ColumnFacts, ForeignKeyFacts, TableFacts
 from consdb_actions.migration.rewrite.order import free_names
 from consdb_actions.migration.rewrite.plan import Copy
 from consdb_actions.migration.rewrite.statements import Rename
-from consdb_actions.migration.state import SchemaState, TableState
 from consdb_actions.schema.model import Schema
 
 __all__ = ["Answers", "answers_from", "table_facts"]
@@ -35,8 +35,6 @@ class Answers:
         Values for columns that become NOT NULL; None where no row holds NULL.
     on_question
         Whether an unanswered question about a value stops the run.
-    repair_views
-        Views that are made anew though no table that they read changes.
     """
 
     tables: tuple[tuple[str, str], ...] = ()
@@ -44,7 +42,6 @@ class Answers:
     copies: tuple[Copy, ...] = ()
     fills: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
     on_question: Literal["ask", "proceed"] = "ask"
-    repair_views: frozenset[str] = frozenset()
 
     def renames(self, schema: str) -> list[ops.MigrateOperation]:
         """Return the operations, tables first, each name free when it is taken."""
@@ -73,7 +70,6 @@ def answers_from(
     *,
     fills: Mapping[tuple[str, str], str | None],
     on_question: Literal["ask", "proceed"],
-    repair_views: frozenset[str],
 ) -> Answers:
     """Take from the decisions what the generator carries out."""
     new_table = {rename.old: rename.new for rename in decisions.table_renames}
@@ -84,7 +80,6 @@ def answers_from(
         copies=tuple(_copy(move, new_table, new_column) for move in decisions.moves),
         fills=fills,
         on_question=on_question,
-        repair_views=repair_views,
     )
 
 
@@ -115,7 +110,7 @@ def _copy(move: Move, new_table: Mapping[str, str], new_column: Mapping[tuple[st
 
 
 def table_facts(
-    state: SchemaState, described: Schema | None, *, views: Sequence[str] = (), ordered: bool = False
+    state: Snapshot, described: Schema | None, *, views: Sequence[str] = (), ordered: bool = False
 ) -> list[TableFacts]:
     """Describe one side of a schema to the matching.
 
@@ -160,7 +155,7 @@ def table_facts(
     return out
 
 
-def _table(table: TableState, columns: tuple[ColumnFacts, ...], identifier: str | None) -> TableFacts:
+def _table(table: Relation, columns: tuple[ColumnFacts, ...], identifier: str | None) -> TableFacts:
     return TableFacts(
         name=table.name,
         columns=columns,

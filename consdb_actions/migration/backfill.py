@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.rewrite.statements import Phase, Statement, qualified, quote
-from consdb_actions.migration.state import SchemaState
 
 __all__ = ["Fill", "Link", "find_fill", "fill_statement", "order_fills"]
 
@@ -45,7 +45,7 @@ class Fill:
 
 
 def find_fill(
-    before: SchemaState, after: SchemaState, table: str, column: str, coming: Collection[tuple[str, str]]
+    before: Snapshot, after: Snapshot, table: str, column: str, coming: Collection[tuple[str, str]]
 ) -> Fill | None:
     """Find the parent's column that gives a new column its values.
 
@@ -66,7 +66,7 @@ def find_fill(
     """
     best: Fill | None = None
     for key in sorted(after.tables[table].foreign_keys, key=lambda k: (len(k.columns), k.name)):
-        if column not in key.columns or key.schema not in (None, after.schema):
+        if column not in key.columns or key.referenced_schema not in (None, after.schema):
             continue
         source = key.referenced[key.columns.index(column)]
         parent = before.tables.get(key.table)
@@ -80,9 +80,7 @@ def find_fill(
     return best
 
 
-def _path(
-    before: SchemaState, after: SchemaState, start: str, goal: str, unknown: str
-) -> tuple[Link, ...] | None:
+def _path(before: Snapshot, after: Snapshot, start: str, goal: str, unknown: str) -> tuple[Link, ...] | None:
     queue: deque[tuple[str, tuple[Link, ...]]] = deque([(start, ())])
     seen = {start}
     while queue:
@@ -97,17 +95,17 @@ def _path(
     return None
 
 
-def _links(before: SchemaState, after: SchemaState, table: str) -> Iterator[Link]:
+def _links(before: Snapshot, after: Snapshot, table: str) -> Iterator[Link]:
     """Yield the steps that can be taken from a table: declared keys first."""
     state = before.tables[table]
     for key in sorted(state.foreign_keys, key=lambda k: (len(k.columns), k.name)):
-        if key.schema in (None, before.schema) and key.table in before.tables:
+        if key.referenced_schema in (None, before.schema) and key.table in before.tables:
             yield Link(table, key.columns, key.table, key.referenced)
     if table not in after.tables:
         return
     for key in sorted(after.tables[table].foreign_keys, key=lambda k: (len(k.columns), k.name)):
         parent = before.tables.get(key.table)
-        if parent is None or key.schema not in (None, after.schema):
+        if parent is None or key.referenced_schema not in (None, after.schema):
             continue
         known = {
             r: c

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from consdb_actions.migration.rewrite.plan import Loss, Risk
 
-__all__ = ["Asked", "Check", "Operation", "RunOutcome", "SectionOutcome", "Status"]
+__all__ = ["Asked", "Check", "DriftItem", "Operation", "RunOutcome", "SectionOutcome", "Status"]
 
-Status = Literal["changed", "unchanged", "skipped", "question", "failed", "drift", "no schema file"]
+Status = Literal["changed", "unchanged", "skipped", "question", "failed", "no schema file"]
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation in words; ``drift`` when the schema files' own change does not explain it (rule M17)."""
+    """One operation, described."""
 
     words: str
     table: str
-    drift: bool = False
+
+
+@dataclass(frozen=True)
+class DriftItem:
+    """An element that the database has otherwise than the schema file, for other reasons than the change.
+
+    ``revision`` and ``message`` are of the revision that made it so, where the history shows one.
+    """
+
+    element: str
+    described: str
+    current: str
+    revision: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,11 @@ class SectionOutcome:
     status
         ``changed``: a script was made. ``unchanged``: the database is as the file says. ``skipped``: the file
         is the same as in the base. ``question``: something must be answered first. ``failed``: the proof does
-        not hold. ``drift``: differences were looked for and are only reported.
+        not hold.
+    drift
+        What the change does not touch and the database has otherwise than the file (rule M17).
+    present
+        What the change asks for and the database has already.
     path
         The new revision file, relative to the tree; empty when none.
     source
@@ -76,23 +93,24 @@ class SectionOutcome:
     losses: tuple[Loss, ...] = ()
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
-
-    @property
-    def drift(self) -> tuple[Operation, ...]:
-        """The operations that the files' change does not explain."""
-        return tuple(op for op in self.upgrade if op.drift)
+    drift: tuple[DriftItem, ...] = ()
+    present: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """All sections of a run, and where it ran."""
+    """All sections of a run, and where it ran.
+
+    ``base`` names what the change is measured against, such as ``main (1a2b3c4)``.
+    """
 
     sections: tuple[SectionOutcome, ...]
     message: str
     server: str = ""
     spoly: str = ""
     written: bool = False
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    base: str = ""
 
     @property
     def changed(self) -> tuple[SectionOutcome, ...]:

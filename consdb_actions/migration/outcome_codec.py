@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from consdb_actions.migration.outcome import Asked, Check, Operation, RunOutcome, SectionOutcome
+from consdb_actions.migration.outcome import Asked, Check, DriftItem, Operation, RunOutcome, SectionOutcome
 from consdb_actions.migration.rewrite.plan import Loss, Risk
 
 __all__ = ["outcome_from_json"]
@@ -33,6 +33,7 @@ def outcome_from_json(data: Json) -> RunOutcome:
         data["spoly"],
         data["written"],
         tuple(data["notes"]),
+        data["base"],
     )
 
 
@@ -48,7 +49,9 @@ def _section(data: Json) -> SectionOutcome:
         "down_revision",
         "source",
     )
-    words: dict[str, Any] = {name: tuple(data[name]) for name in ("decisions", "remembered", "notes")}
+    words: dict[str, Any] = {
+        name: tuple(data[name]) for name in ("decisions", "remembered", "notes", "present")
+    }
     return SectionOutcome(
         **{name: data[name] for name in texts},
         **words,
@@ -57,6 +60,7 @@ def _section(data: Json) -> SectionOutcome:
         questions=tuple(_asked(item) for item in data["questions"]),
         risks=tuple(Risk(**item) for item in data["risks"]),
         losses=tuple(Loss(**item) for item in data["losses"]),
+        drift=tuple(DriftItem(**item) for item in data["drift"]),
         checks=tuple(Check(**{**item, "details": tuple(item["details"])}) for item in data["checks"]),
     )
 

@@ -1,160 +1,64 @@
-"""Rule M15: what a state must be after the upgrade, made from catalogs alone, and the checks in words.
+"""Rule M15: compare the catalog after both directions with what it must be.
 
-Nothing here looks at operations or at SQLAlchemy: the judge is not the generator.
+Nothing here looks at operations: the judge is not the generator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 
-from consdb_actions.migration.catalog import Column, Difference, Grant, Relation, Snapshot, compare, fact
+from consdb_actions.catalog import Difference, Relation, Snapshot, compare, fact
 from consdb_actions.migration.outcome import Check
 
-__all__ = ["Expectation", "check_downgrade", "check_upgrade", "expected_after", "same_columns"]
+__all__ = ["check_downgrade", "check_upgrade"]
 
 _MOST = 20
 
 
-@dataclass(frozen=True)
-class Expectation:
-    """What the judge is told besides the two catalogs.
+def check_upgrade(before: Snapshot, expected: Snapshot, after: Snapshot, views: Collection[str]) -> Check:
+    """Compare the catalog after the upgrade with the expected one.
 
-    Attributes
+    Parameters
     ----------
-    tables
-        Names of renamed tables, new to old.
-    columns
-        Names of renamed columns, by new table name: new to old.
-    roles
-        Privileges that the configuration grants on new relations, by role.
+    before, after
+        The catalog on both sides of the upgrade.
+    expected
+        What the change leads to (rule M17). A new table may be granted to more roles than that.
     views
-        The table that each configured view shows.
+        Names of the configured views. The types of columns of any other view follow the tables that it reads.
     """
-
-    tables: Mapping[str, str]
-    columns: Mapping[str, Mapping[str, str]]
-    roles: Mapping[str, tuple[str, ...]]
-    views: Mapping[str, str]
-
-
-def expected_after(before: Snapshot, described: Snapshot, after: Snapshot, told: Expectation) -> Snapshot:
-    """Return what the catalog should be: the schema file's tables, with the views and grants of before.
-
-    A view of the configuration is expected as the file gives it when a table under one of these views changed
-    its columns, or when one of them was behind; else as it was. Views that nobody configured are taken from
-    ``after`` but for what must not change: their columns, grants and comments. The type of a column follows
-    the table that it is read from.
-    """
-    relations: dict[str, Relation] = {}
-    for name, table in described.tables.items():
-        old = before.tables.get(told.tables.get(name, name))
-        if old is not None:
-            relations[name] = _with_grants(table, old, told)
+    relations = dict(expected.relations)
+    for name, relation in expected.relations.items():
+        made = after.relations.get(name)
+        if made is None:
             continue
-        # A new table may be granted to more roles than it must be.
-        made = after.tables.get(name)
-        new = _as_new(table, before, told)
-        relations[name] = replace(new, grants=new.grants | (made.grants if made else frozenset()))
-    configured = {n: v for n, v in described.views.items() if n in told.views}
-    remade = any(
-        name not in before.views
-        or set(before.views[name].columns) != set(view.columns)
-        or not same_columns(
-            before.tables.get(told.tables.get(t := told.views[name], t)), described.tables.get(t)
-        )
-        for name, view in configured.items()
-    )
-    wanted = frozenset(Grant(r, p) for r, privileges in told.roles.items() for p in privileges)
-    for name, view in configured.items():
-        old = before.views.get(name)
-        grants = _joined(old.grants if old else frozenset(), wanted)
-        if remade or old is None:
-            relations[name] = replace(
-                view,
-                grants=grants,
-                comment=old.comment if old else None,
-                options=old.options if old else (),
-                columns=_as_before(view, old, told.columns.get(told.views[name], {}))
-                if old
-                else view.columns,
-            )
-        else:
-            relations[name] = old
-    for name, old in before.views.items():
-        if name in relations:
-            continue
-        now = after.views.get(name)
-        if now is None and not all(r in relations or r in before.views for r in old.reads):
-            continue
-        relations[name] = _as_shown(old, now) if now else old
-    return Snapshot(
-        schema=before.schema,
+        if relation.is_view and name not in views:
+            relations[name] = _typed_like(relation, made)
+        elif not relation.is_view and name not in before.relations:
+            relations[name] = replace(relation, grants=relation.grants | made.grants)
+    used = replace(after, sequences={n: s for n, s in after.sequences.items() if s.used})
+    wanted = replace(
+        expected,
         relations=relations,
-        sequences=described.sequences,
-        functions=before.functions,
+        sequences={n: s for n, s in expected.sequences.items() if s.used},
         triggers=after.triggers if after.triggers.keys() == before.triggers.keys() else before.triggers,
     )
-
-
-def _as_before(view: Relation, old: Relation | None, names: Mapping[str, str]) -> dict[str, Column]:
-    """Give the columns of a view the comments and grants that they had, under their names before."""
-    if old is None:
-        return dict(view.columns)
-    columns = {}
-    for name, column in view.columns.items():
-        was = old.columns.get(names.get(name, name)) or old.columns.get(name)
-        columns[name] = replace(column, comment=was.comment, grants=was.grants) if was else column
-    return columns
-
-
-def _as_shown(old: Relation, now: Relation) -> Relation:
-    columns = {
-        c.name: replace(c, type=now.columns[c.name].type) if c.name in now.columns else c
-        for c in old.columns.values()
-    }
-    return replace(old, definition=now.definition, columns=columns)
-
-
-def same_columns(a: Relation | None, b: Relation | None) -> bool:
-    """Whether two tables have the same columns with the same types, in any order."""
-    if a is None or b is None:
-        return a is b
-    return {c.name: c.type for c in a.columns.values()} == {c.name: c.type for c in b.columns.values()}
-
-
-def _joined(held: frozenset[Grant], wanted: frozenset[Grant]) -> frozenset[Grant]:
-    known = {(g.grantee, g.privilege) for g in held}
-    return held | {g for g in wanted if (g.grantee, g.privilege) not in known}
-
-
-def _with_grants(table: Relation, old: Relation, told: Expectation) -> Relation:
-    names = told.columns.get(table.name, {})
-    columns = {}
-    for name, column in table.columns.items():
-        previous = old.columns.get(names.get(name, name))
-        columns[name] = replace(column, grants=previous.grants if previous else frozenset())
-    return replace(table, grants=old.grants, columns=columns)
-
-
-def _as_new(table: Relation, before: Snapshot, told: Expectation) -> Relation:
-    tables = list(before.tables.values())
-    held = {g for t in tables for g in t.grants if 2 * sum(g in o.grants for o in tables) > len(tables)}
-    wanted = frozenset(Grant(r, p) for r, privileges in told.roles.items() for p in privileges)
-    return replace(table, grants=_joined(frozenset(held), wanted))
-
-
-def check_upgrade(before: Snapshot, described: Snapshot, after: Snapshot, told: Expectation) -> Check:
-    """Compare the state after the upgrade with the one that the schema file describes."""
-    expected = expected_after(before, described, after, told)
-    differences = compare(after, expected, described=True)
+    differences = compare(used, wanted)
     return Check(
         "upgrade",
         not differences,
-        "the catalog after the upgrade is the one that the schema file describes, "
-        "with the views and grants that there were",
+        "the catalog after the upgrade is the expected one: it contains the change and nothing else",
         _shown(map(_against_expected, differences)),
     )
+
+
+def _typed_like(view: Relation, made: Relation) -> Relation:
+    columns = {
+        c.name: replace(c, type=made.columns[c.name].type) if c.name in made.columns else c
+        for c in view.columns.values()
+    }
+    return replace(view, columns=columns)
 
 
 def check_downgrade(before: Snapshot, restored: Snapshot) -> Check:
@@ -187,6 +91,6 @@ def _against_before(difference: Difference) -> str:
 
 
 def _shown(differences: Iterable[str]) -> tuple[str, ...]:
-    told = list(differences)
-    more = len(told) - _MOST
-    return (*told[:_MOST], f"and {more} more") if more > 0 else tuple(told)
+    found = list(differences)
+    more = len(found) - _MOST
+    return (*found[:_MOST], f"and {more} more") if more > 0 else tuple(found)

@@ -7,8 +7,8 @@ from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from typing import Literal
 
+from consdb_actions.catalog import Difference, fact
 from consdb_actions.errors import InputError
-from consdb_actions.migration.catalog import Difference, fact
 from consdb_actions.migration.outcome import Check
 
 __all__ = ["Standing", "Use", "check_drift", "check_site", "drifted_paths", "use_of"]

@@ -2,31 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-from alembic.operations import ops
-
-from consdb_actions.migration.catalog import Snapshot
+from consdb_actions.catalog import fact
+from consdb_actions.catalog.merge import Conflict, Drift
 from consdb_actions.migration.matching.decisions import Decisions, Question
-from consdb_actions.migration.outcome import Asked, Operation
+from consdb_actions.migration.outcome import Asked, DriftItem, Operation
 from consdb_actions.migration.rewrite.plan import Plan
 from consdb_actions.migration.rewrite.plan import Question as ValueQuestion
-from consdb_actions.migration.views import ViewRule, drifted
 from consdb_actions.migration.words import describe, subject
 
-__all__ = ["asked", "asked_value", "decided", "operations", "views_behind_words"]
+__all__ = [
+    "asked",
+    "asked_conflict",
+    "asked_value",
+    "decided",
+    "drift_items",
+    "operations",
+    "present_elements",
+]
 
 
-def operations(plan: Plan, explained: Callable[[ops.MigrateOperation], bool] | None) -> tuple[Operation, ...]:
-    """Put the operations of a plan in words; ``explained`` tells which the files' change explains."""
-    return tuple(
-        Operation(
-            describe(op),
-            subject(op)[0],
-            drift=explained is not None and not explained(op),
-        )
-        for op in plan.ops
+def operations(plan: Plan) -> tuple[Operation, ...]:
+    """Describe the operations of a plan."""
+    return tuple(Operation(describe(op), subject(op)[0]) for op in plan.ops)
+
+
+def drift_items(
+    drift: Sequence[Drift], origins: Mapping[tuple[str, ...], tuple[str, str]]
+) -> tuple[DriftItem, ...]:
+    """Describe drift; ``origins`` gives revision and message of an element.
+
+    Descriptions of constraints that the database does not have are counted per table: no revision before this
+    program wrote any.
+    """
+    silent = Counter(d.path[0] for d in drift if _is_silent(d))
+    items = [
+        DriftItem(".".join(d.path), _state(d.described), _state(d.current), *origins.get(d.path, ("", "")))
+        for d in drift
+        if not _is_silent(d)
+    ]
+    items += [
+        DriftItem(table, f"descriptions of {count} constraint{'s' if count > 1 else ''}", "none")
+        for table, count in silent.items()
+    ]
+    return tuple(sorted(items, key=lambda item: item.element))
+
+
+def _is_silent(drift: Drift) -> bool:
+    return drift.path[-1] == "description" and drift.current is None
+
+
+def present_elements(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Name what the database has already."""
+    return tuple(sorted({".".join(path) for path in paths}))
+
+
+def asked_conflict(conflict: Conflict, origin: tuple[str, str] | None) -> Asked:
+    """Return a conflict for the report: its three states, and which revision made the current one."""
+    name = ".".join(conflict.path)
+    states = (
+        f"before the change: {_state(conflict.base)}",
+        f"after the change: {_state(conflict.head)}",
+        f"in the database: {_state(conflict.current)}"
+        + (f" (revision {origin[0]}, {origin[1]})" if origin else ""),
     )
+    meanings = {
+        "head": "Take it as after the change",
+        "current": "Leave it as it is in the database",
+    }
+    return Asked(
+        words=f"{name} was changed by this change and by another one.",
+        proposals=states,
+        answers=tuple((meaning, (f"--take {side} {name}",)) for side, meaning in meanings.items()),
+        answered=meanings[conflict.taken].lower() if conflict.taken else "",
+    )
+
+
+def _state(value: object) -> str:
+    if value is None or value is False:
+        return "none" if value is None else "no"
+    return "yes" if value is True else fact("", value)
 
 
 def decided(decisions: Decisions) -> tuple[str, ...]:
@@ -57,15 +114,3 @@ def asked_value(question: ValueQuestion) -> Asked:
     meanings = {"--fill": "give the value", "--no-fill": "no row lacks a value"}
     answers = tuple((meanings.get(a.split()[0], "drop the values"), (a,)) for a in question.answers)
     return Asked(words=question.words, proposals=(), answers=answers)
-
-
-def views_behind_words(
-    catalog: Snapshot, columns: Mapping[str, Sequence[str]], rules: Mapping[str, ViewRule]
-) -> tuple[str, ...]:
-    """Say which views are behind their tables already."""
-    out = []
-    for name, (missing, extra) in drifted(catalog.views, rules, columns).items():
-        parts = [f"lacks {', '.join(missing)}"] if missing else []
-        parts += [f"shows {', '.join(extra)}, which it should not"] if extra else []
-        out.append(f"view {name} is behind its table already: it {' and '.join(parts)}; it is made anew")
-    return tuple(out)

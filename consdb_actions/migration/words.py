@@ -65,7 +65,7 @@ def _alter_column(op: Any) -> str:
         return f"make {name} {'nullable' if op.modify_nullable else 'not null'}"
     if op.modify_server_default is not False:
         return f"{'drop' if op.modify_server_default is None else 'set'} default of {name}"
-    return f"{'describe' if op.modify_comment else 'remove description of'} {name}"
+    return f"{'change comment on' if op.modify_comment else 'remove comment of'} {name}"
 
 
 def _create_table(op: Any) -> str:
@@ -81,8 +81,8 @@ _WORDS: tuple[tuple[type[ops.MigrateOperation], Callable[[Any], str]], ...] = (
     (ops.AlterColumnOp, _alter_column),
     (ops.CreateTableOp, _create_table),
     (ops.DropTableOp, lambda op: f"drop table {op.table_name}"),
-    (ops.CreateTableCommentOp, lambda op: f"describe table {op.table_name}"),
-    (ops.DropTableCommentOp, lambda op: f"remove description of table {op.table_name}"),
+    (ops.CreateTableCommentOp, lambda op: f"change comment on table {op.table_name}"),
+    (ops.DropTableCommentOp, lambda op: f"remove comment of table {op.table_name}"),
     (
         ops.DropConstraintOp,
         lambda op: f"drop {_KINDS[op.constraint_type]} {op.constraint_name} of {op.table_name}",

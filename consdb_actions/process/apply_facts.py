@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from consdb_actions.migration.catalog import Snapshot
+from consdb_actions.catalog import Snapshot
 
 __all__ = [
     "ACCEPTABLE",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from consdb_actions.migration.catalog import Relation, Snapshot
+from consdb_actions.catalog import Relation, Snapshot
 from consdb_actions.migration.rows import TableRows
 from consdb_actions.migration.seed import Seeding
 

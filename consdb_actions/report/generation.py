@@ -24,34 +24,35 @@ __all__ = ["SCHEMA_VERSION", "headline", "render_checked", "render_json", "rende
 
 SCHEMA_VERSION = 1
 
+_DRIFT_LINES = 12
+
 _STATUS = {
     "changed": "new revision",
     "unchanged": "nothing to do",
     "skipped": "schema unchanged",
     "question": "question open",
-    "failed": "proof fails",
-    "drift": "drift only",
+    "failed": "verification fails",
     "no schema file": "no schema file",
 }
 _MARK = {True: "✅", False: "❌", None: "⚪"}
 
 
 def headline(outcome: RunOutcome) -> str:
-    """Say the whole result in one sentence."""
+    """Return the whole result in one sentence."""
     changed = ", ".join(s.name for s in outcome.changed)
+    against = f" against {outcome.base}" if outcome.base else ""
     match outcome.verdict:
         case "unchanged":
-            return "No section's database would change. Nothing was written."
+            return f"No change{against} needs a migration. Nothing was written."
         case "question":
             asked = ", ".join(s.name for s in outcome.sections if s.status == "question")
-            return f"The schemas do not say everything: a question is open for {asked}. Nothing was written."
+            return f"A question must be answered first, for {asked}. Nothing was written."
         case "failed":
             failed = ", ".join(s.name for s in outcome.sections if s.status == "failed")
-            return f"The proof does not hold for {failed}. Nothing was written."
+            return f"Verification fails for {failed}. Nothing was written."
         case _:
-            count = len(outcome.changed)
-            noun = "revision" if count == 1 else "revisions"
-            written = f"{count} proven {noun}: {changed}."
+            noun = "revision" if len(outcome.changed) == 1 else "revisions"
+            written = f"{len(outcome.changed)} verified {noun}: {changed}."
             return written if outcome.written else f"{written} Dry run: nothing was written."
 
 
@@ -67,6 +68,7 @@ def render_json(outcome: RunOutcome) -> dict[str, Any]:
         "spoly": outcome.spoly,
         "sections": [_section_json(s) for s in outcome.sections],
         "notes": list(outcome.notes),
+        "base": outcome.base,
     }
 
 
@@ -74,14 +76,14 @@ def _section_json(section: SectionOutcome) -> dict[str, Any]:
     data = asdict(section)
     for asked, plain in zip(section.questions, data["questions"], strict=True):
         plain["answers"] = [{"meaning": m, "options": list(o)} for m, o in asked.answers]
-    for key in ("decisions", "remembered", "notes"):
+    for key in ("decisions", "remembered", "notes", "present"):
         data[key] = list(data[key])
     for key in ("questions", "checks"):
         for item in data[key]:
             for name, value in item.items():
                 if isinstance(value, tuple):
                     item[name] = list(value)
-    for key in ("upgrade", "downgrade", "questions", "risks", "losses", "checks"):
+    for key in ("upgrade", "downgrade", "questions", "risks", "losses", "checks", "drift"):
         data[key] = list(data[key])
     return data
 
@@ -93,25 +95,29 @@ def render_markdown(outcome: RunOutcome, *, limit: int = COMMENT_LIMIT, checked:
     ``checked`` where revisions of the tree were checked, and none was made.
     """
     blocks = [f"### {escape(_checked(outcome) if checked else headline(outcome))}"]
+    blocks += [f"⚠️ {prose(note)}" for note in outcome.notes]
     for section in outcome.sections:
         blocks += [_question(section, q) for q in section.questions if not q.answered]
     looked = [s for s in outcome.sections if s.status not in {"skipped", "no schema file"}]
     if looked:
         blocks.append(
             table(
-                ["section", "schema", "result", "operations", "proof"],
+                ["section", "schema", "result", "operations", "drift", "checks"],
                 [_row(section) for section in looked],
             )
         )
     left = [s for s in outcome.sections if s.status in {"skipped", "no schema file"}]
+    for section in looked:
+        if section.upgrade and not checked:
+            blocks.append(f"#### {code(section.name)}: upgrade\n\n{_operations(section.upgrade)}")
     if left:
         words = [f"{code(s.name)} ({_STATUS[s.status]})" for s in left]
-        blocks.append(f"Not looked at: {', '.join(words)}.")
+        blocks.append(f"Sections without a change: {', '.join(words)}.")
     for section in looked:
         blocks += _section_blocks(section)
     if outcome.server:
         spoly = "" if outcome.spoly == "pg_sphere" else ", with a stand-in for pgSphere's `spoly` type"
-        blocks.append(f"<sub>Proven on {escape(outcome.server)}{spoly}.</sub>")
+        blocks.append(f"<sub>Verified on {escape(outcome.server)}{spoly}.</sub>")
     note = "*{count} more parts did not fit; the full report is in the job's artifact.*"
     return fit(blocks, note, limit=limit) + "\n"
 
@@ -120,12 +126,10 @@ def _row(section: SectionOutcome) -> list[str]:
     version = section.version
     if section.base_version and section.base_version != section.version:
         version = f"{section.base_version} → {section.version}"
-    count = len(section.upgrade)
-    drift = len(section.drift)
-    operations = str(count) + (f" ({drift} drift)" if drift else "") if count else ""
-    proof = " ".join(_MARK[c.holds] for c in section.checks)
+    operations, drift = (str(len(found) or "") for found in (section.upgrade, section.drift))
+    checks = " ".join(_MARK[c.holds] for c in section.checks)
     name = code(section.schema, in_table=True) + (f" {escape(version)}" if version else "")
-    return [code(section.name, in_table=True), name, _STATUS[section.status], operations, proof]
+    return [code(section.name, in_table=True), name, _STATUS[section.status], operations, drift, checks]
 
 
 def _question(section: SectionOutcome, asked: Asked) -> str:
@@ -144,24 +148,34 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
     body = []
     failed = [c for c in section.checks if c.holds is False]
     if failed:
-        body.append("**What does not hold**\n\n" + "\n\n".join(_check(c) for c in failed))
+        body.append("**Failed checks**\n\n" + "\n\n".join(_check(c) for c in failed))
     if section.decisions:
-        body.append("**Decided**\n\n" + bullets(prose(d) for d in section.decisions))
+        body.append("**Renames, moves and drops**\n\n" + bullets(prose(d) for d in section.decisions))
     if section.remembered:
-        body.append("**Answered**\n\n" + bullets(prose(r) for r in section.remembered))
-    if section.upgrade:
-        body.append("**Upgrade**\n\n" + bullets(_operation(op) for op in section.upgrade))
+        body.append("**Answers in use**\n\n" + bullets(prose(r) for r in section.remembered))
+    if section.downgrade:
+        body.append("**Downgrade**\n\n" + _operations(section.downgrade))
+    if section.present:
+        body.append("**In the database already**\n\n" + bullets(code(p) for p in section.present))
     if section.losses:
         words = [*_lost(section, "upgrade"), *_lost(section, "downgrade")]
-        body.append("**What is lost**\n\n" + bullets(prose(w) for w in words))
+        body.append("**Data loss**\n\n" + bullets(prose(w) for w in words))
     if section.risks:
-        body.append(
-            "**What can go wrong**\n\n" + bullets(f"{code(r.about)}: {prose(r.words)}" for r in section.risks)
-        )
+        body.append("**Risks**\n\n" + bullets(f"{code(r.about)}: {prose(r.words)}" for r in section.risks))
     if section.notes:
-        body.append("**Noted**\n\n" + bullets(prose(n) for n in section.notes))
+        body.append("**Notes**\n\n" + bullets(prose(n) for n in section.notes))
     if section.checks and not failed:
-        body.append("**Proof**\n\n" + bullets(_held(c) for c in section.checks))
+        body.append("**Checks**\n\n" + bullets(_held(c) for c in section.checks))
+    if section.drift:
+        title = f"{escape(section.name)}: {_count(len(section.drift), 'element')} drifted, left as found"
+        rows = [
+            [
+                code(d.element, in_table=True),
+                *map(escape, (d.described, d.current, f"{d.revision} {d.message}")),
+            ]
+            for d in section.drift
+        ]
+        yield details(title, table(["element", "schema file", "database", "since revision"], rows))
     if not body:
         return
     title = f"{escape(section.name)}: {_STATUS[section.status]}"
@@ -172,8 +186,11 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
         yield details(f"{escape(section.name)}: the script", fence(section.source, "python"))
 
 
-def _operation(op: Operation) -> str:
-    return prose(op.words) + (" *(drift: the schema files' change does not explain it)*" if op.drift else "")
+def _operations(operations: Iterable[Operation], most: int = 60) -> str:
+    """List operations, one line each."""
+    lines = [prose(op.words) for op in operations]
+    more = len(lines) - most
+    return bullets([*lines[:most], f"and {more} more"] if more > 0 else lines)
 
 
 def _held(check: Check) -> str:
@@ -194,13 +211,15 @@ def render_text(outcome: RunOutcome, root: Path) -> None:
     from rich.table import Table
 
     console = Console(soft_wrap=True, highlight=False)
-    colours = {"changed": "green", "question": "yellow", "failed": "red", "drift": "yellow"}
+    colours = {"changed": "green", "question": "yellow", "failed": "red"}
     grid = Table(box=None, pad_edge=False, show_header=False)
     for section in outcome.sections:
         colour = colours.get(section.status, "dim")
         count = _count(len(section.upgrade)) if section.upgrade else ""
         proof = " ".join({True: "✓", False: "✗", None: "-"}[c.holds] for c in section.checks)
         grid.add_row(plain(section.name), f"[{colour}]{_STATUS[section.status]}[/]", count, proof)
+    for note in outcome.notes:
+        console.print(f"[yellow]{plain(note)}[/]")
     console.print(grid)
     for section in outcome.sections:
         for line in _text_lines(section):
@@ -237,16 +256,16 @@ def _checked(outcome: RunOutcome) -> str:
     """Say the result of a check in one sentence."""
     failed = ", ".join(s.name for s in outcome.sections if s.status == "failed")
     if failed:
-        return f"The proof does not hold for {failed}."
+        return f"Verification fails for {failed}."
     if not outcome.changed:
         return "Nothing to check: the database has the newest revision of every section."
-    return f"Everything holds for {_count(len(outcome.changed), 'revision')}."
+    return f"All checks pass for {_count(len(outcome.changed), 'revision')}."
 
 
 def _text_lines(section: SectionOutcome) -> Iterator[str]:
     from rich.markup import escape as plain
 
-    interesting = section.status in {"changed", "failed", "question", "drift"}
+    interesting = section.status in {"changed", "failed", "question"} or section.drift
     if not interesting:
         return
     yield f"\n[bold]{plain(section.name)}[/] ({plain(section.schema)} {plain(section.version)})"
@@ -261,10 +280,19 @@ def _text_lines(section: SectionOutcome) -> Iterator[str]:
         yield from (f"    [dim]rejected: {plain(r)}[/]" for r in asked.rejected)
     yield from (f"  {plain(d)}" for d in (*section.decisions, *section.remembered))
     yield from _first(section.upgrade)
-    yield from (f"  [red]lost[/] {plain(words)}" for words in _lost(section, "upgrade"))
-    yield from (f"  [dim]lost[/] {plain(words)}" for words in _lost(section, "downgrade"))
+    yield from (f"  [red]data loss[/] {plain(words)}" for words in _lost(section, "upgrade"))
+    yield from (f"  [dim]data loss[/] {plain(words)}" for words in _lost(section, "downgrade"))
     yield from (f"  [yellow]risk[/] {plain(r.about)}: {plain(r.words)}" for r in section.risks)
+    yield from (f"  [dim]in the database already: {plain(p)}[/]" for p in section.present)
     yield from (f"  [dim]{plain(n)}[/]" for n in section.notes)
+    if section.drift:
+        yield f"  [dim]{_count(len(section.drift), 'element')} drifted, left as found:[/]"
+        for item in section.drift[:_DRIFT_LINES]:
+            since = f" (since {item.revision}, {item.message})" if item.revision else ""
+            states = f"schema file {item.described}, database {item.current}"
+            yield f"    [dim]{plain(item.element)}: {plain(states + since)}[/]"
+        if len(section.drift) > _DRIFT_LINES:
+            yield f"    [dim]and {len(section.drift) - _DRIFT_LINES} more; --report lists all[/]"
     for check in section.checks:
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[dim]-[/]"}[check.holds]
         yield f"  {mark} {plain(check.words)}"
@@ -282,7 +310,7 @@ def _lost(section: SectionOutcome, direction: str) -> Iterator[str]:
         else:
             yield loss.words
     if added:
-        yield f"the downgrade drops, with what was written there since the upgrade: {', '.join(added)}"
+        yield f"on downgrade: {', '.join(added)}"
 
 
 def _first(operations: Iterable[Operation], most: int = 40) -> Iterator[str]:
@@ -290,6 +318,6 @@ def _first(operations: Iterable[Operation], most: int = 40) -> Iterator[str]:
 
     operations = list(operations)
     for op in operations[:most]:
-        yield f"  {plain(op.words)}" + ("  [yellow](drift)[/]" if op.drift else "")
+        yield f"  {plain(op.words)}"
     if len(operations) > most:
         yield f"  [dim]and {len(operations) - most} more[/]"

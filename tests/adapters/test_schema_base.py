@@ -205,7 +205,7 @@ def test_m18_without_git_there_is_no_base(tmp_path: Path, monkeypatch: pytest.Mo
     plain.mkdir()
     (plain / "cdb_a.yaml").write_text("a")
     base = resolve_base(plain, None)
-    assert (base.label, base.problem) == ("", f"{plain} is not in a git checkout")
+    assert (base.label, base.problem) == ("", "the schema files are not in a git checkout")
     assert base.remedy
     assert base.read("cdb_a") is None
     with pytest.raises(InputError, match=r"neither a directory nor a revision: .* not in a git checkout"):

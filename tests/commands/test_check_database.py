@@ -181,9 +181,9 @@ def test_m16_an_older_revision_runs_without_those_after_it(site: Site) -> None:
 def test_m15_the_report_says_whose_rows_they_were(site: Site) -> None:
     said = site.words(code=0)
     assert "✓ 3 rows of the database's own in 1 table keep their values in the upgrade" in said
-    assert "Everything holds for 1 revision." in said
+    assert "All checks pass for 1 revision." in said
     said = site.words("--format", "markdown", code=0)
-    assert "### Everything holds for 1 revision." in said
+    assert "### All checks pass for 1 revision." in said
     assert "- ✅ 3 rows of the database's own in 1 table hold the same values after the downgrade" in said
 
 
@@ -335,7 +335,8 @@ def test_large_tables_are_hashed_as_a_whole(site: Site, monkeypatch: pytest.Monk
     path = site.root / site.made.path
     source = path.read_text(encoding="utf-8")
     spoil = '    op.execute("UPDATE cdb_latiss.exposure SET seeing = seeing + 1 WHERE exposure_id = 150")\n'
-    path.write_text(source.replace("    # ### end", f"{spoil}    # ### end", 1), encoding="utf-8")
+    assert source.count("\n\n\ndef downgrade") == 1
+    path.write_text(source.replace("\n\n\ndef downgrade", f"\n{spoil}\n\ndef downgrade"), encoding="utf-8")
     code, checks = site.report()
     assert code == 1
     assert checks["database rows"]["details"][0].startswith("exposure.seeing: its 199 values are not what")

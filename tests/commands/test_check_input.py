@@ -95,4 +95,4 @@ def test_f3_a_revision_that_does_not_do_what_the_file_says_fails(
     with ground.untouched():
         assert ground.run("check") == 1
     out = capsys.readouterr().out
-    assert f"The proof does not hold for {SECTION}." in out
+    assert f"Verification fails for {SECTION}." in out

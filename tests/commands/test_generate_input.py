@@ -151,7 +151,7 @@ BAD_OPTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "section": (("--section", "nosuch"), ("no section 'nosuch'", "efd_scheduler")),
     "base": (
         ("--sdm-schemas-base", "/nonexistent"),
-        ("no such directory", "/nonexistent", "leave"),
+        ("neither a directory nor a revision", "/nonexistent", "Give"),
     ),
     "rename": (("--rename", "abc"), ("'abc' does not declare a rename", "--rename", "TABLE.OLD=NEW")),
     "renames file": (("--renames-file", "/nonexistent"), ("no such file", "/nonexistent", "Check the path")),

@@ -87,7 +87,7 @@ def test_m11_the_same_bytes_twice_and_then_nothing(
         out, err = capsys.readouterr()
         assert err == ""
         assert (outside / "r.json").read_text(encoding="utf-8") == out
-        assert (outside / "s.md").read_text(encoding="utf-8").startswith("### 1 proven revision")
+        assert (outside / "s.md").read_text(encoding="utf-8").startswith("### 1 verified revision")
         made.append(checked(out))
     assert made[0] == made[1]
     (section,) = made[0]["sections"]
@@ -106,13 +106,13 @@ def test_m11_the_same_bytes_twice_and_then_nothing(
     assert (again["verdict"], again["changed"], again["written"]) == ("unchanged", False, False)
 
 
-def test_m1_nothing_to_do_needs_no_server(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
+def test_m1_without_a_change_nothing_is_made(ground: Ground, capsys: pytest.CaptureFixture[str]) -> None:
     with ground.untouched():
         options = (AS_BASE, str(ground.after), "--format", "json")
         assert ground.run("generate", *options, section=None) == 0
     report = checked(capsys.readouterr().out)
-    assert (report["verdict"], report["server"]) == ("unchanged", "")
-    assert {s["status"] for s in report["sections"]} == {"skipped"}
+    assert (report["verdict"], report["changed"]) == ("unchanged", False)
+    assert not any(s["path"] or s["upgrade"] for s in report["sections"])
 
 
 def test_m11_a_report_that_cannot_be_written_takes_the_revisions_back(

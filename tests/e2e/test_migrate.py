@@ -101,7 +101,7 @@ def test_a_label_becomes_a_pull_request_and_a_comment(workflows: Workflows) -> N
     assert sections == ["latiss", "lsstcam", "startrackerwide"]
     assert "and `downgrade -1` run through the tree's own env.py" in (pull.body or "")
     (comment,) = change.comments
-    assert "3 proven revisions: latiss, lsstcam, startrackerwide" in comment
+    assert "3 verified revisions: latiss, lsstcam, startrackerwide" in comment
     for secret in (TOKEN, APP_TOKEN, "key-of-the-app"):
         assert secret not in "".join(comment + (pull.body or ""))
     assert run.checkouts.count(f"checkout {SCHEMAS} {change.head}") == 1
@@ -119,7 +119,7 @@ def test_each_section_in_a_job_of_its_own(workflows: Workflows) -> None:
     assert run.ok, run.log
     assert len([line for line in run.checkouts if line.strip() == f"checkout {TARGET}"]) == 4
     assert [path.split("/")[1] for path in change.proposed()] == ["latiss", "lsstcam", "startrackerwide"]
-    assert "3 proven revisions: latiss, lsstcam, startrackerwide" in change.comments[0]
+    assert "3 verified revisions: latiss, lsstcam, startrackerwide" in change.comments[0]
     workflows.row("label: a job for each section")
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.catalog import Grant
 from consdb_actions.config import DEFAULT_CONFIG, GrantRule
-from consdb_actions.migration.catalog import Grant
 from tests.support.stage import proven, staged
 from tests.support.workbench import Data, Workbench, column, schema, table
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
+from consdb_actions.migration.outcome import SectionOutcome
 from tests.support.stage import proven, staged
 from tests.support.workbench import Data, Workbench, column, schema, table
 
 
 def main(*columns: Data, name: str = "exposure") -> Data:
     return table(name, [column("exposure_id", "long", nullable=False), *columns], key=["exposure_id"])
+
+
+def renames(outcome: SectionOutcome, old: str, new: str) -> bool:
+    """Whether the script renames a column by Alembic's own call."""
+    return (
+        re.search(rf'alter_column\(\s*"\w+",\s*"{old}",\s*new_column_name="{new}"', outcome.source)
+        is not None
+    )
 
 
 def test_a_declared_rename_with_a_change_of_type_and_not_null(bench: Workbench) -> None:
@@ -38,18 +49,18 @@ def test_the_same_id_is_a_rename_and_an_option_wins_over_it(bench: Workbench) ->
     bench.generate(before, prove=False)
     after = schema(main(column("c", "double", id="#stays"), column("d", "double", id="#other")))
     outcome = proven(bench.generate(after, base=before, keep=False))
-    assert "RENAME COLUMN a TO c" in outcome.source
-    assert "RENAME COLUMN b TO d" in outcome.source
+    assert renames(outcome, "a", "c")
+    assert renames(outcome, "b", "d")
     outcome = bench.generate(after, "exposure.a=d", "exposure.b=c", base=before, prove=False)
-    assert "RENAME COLUMN a TO d" in outcome.source
-    assert "RENAME COLUMN b TO c" in outcome.source
+    assert renames(outcome, "a", "d")
+    assert renames(outcome, "b", "c")
 
 
 def test_many_columns_that_change_only_in_case(bench: Workbench) -> None:
     names = [f"salIndex{i}" for i in range(44)]
     bench.generate(schema(main(*(column(n) for n in names))), prove=False)
     outcome = proven(bench.generate(schema(main(*(column(n.lower()) for n in names)))))
-    assert outcome.source.count("RENAME COLUMN") == 2 * 44
+    assert outcome.source.count("new_column_name=") == 2 * 44
     assert "drop_column" not in outcome.source
 
 
@@ -110,8 +121,8 @@ def test_a_question_writes_nothing_and_each_answer_is_right(bench: Workbench) ->
     options = [option for _, given in outcome.questions[0].answers for option in given]
     assert any("exposure.guider_t_mean=guider_psf_mean" in option for option in options)
     renamed = bench.generate(after, "exposure.guider_t_mean=guider_psf_mean", keep=False, prove=False)
-    assert "RENAME COLUMN guider_t_mean TO guider_psf_mean" in renamed.source
+    assert renames(renamed, "guider_t_mean", "guider_psf_mean")
     assert not [loss for loss in renamed.losses if loss.direction == "upgrade"]
     dropped = proven(bench.generate(after, "exposure.guider_t_mean=", keep=False))
-    assert "RENAME" not in dropped.source
+    assert "new_column_name" not in dropped.source
     assert [loss.column for loss in dropped.losses if loss.direction == "upgrade"] == ["guider_t_mean"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consdb_actions.migration.catalog import Column, Relation, Snapshot
+from consdb_actions.catalog import Column, Relation, Snapshot
 from consdb_actions.migration.seed import Demands, plan_rows
 from consdb_actions.migration.seed.shape import Reference
 

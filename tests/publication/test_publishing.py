@@ -69,7 +69,7 @@ def test_a_migration_is_proposed_as_a_draft_and_linked_both_ways(
     (comment,) = scene.comments
     assert comment.body.startswith(COMMENT_MARKER)
     assert f"[{BRANCH}](https://github.com/{TARGET}/pull/1)" in comment.body
-    assert "1 proven revision: latiss" in comment.body
+    assert "1 verified revision: latiss" in comment.body
 
 
 def test_what_is_printed_is_as_its_schemas_say(
@@ -368,7 +368,7 @@ def test_two_comments_become_one(world: World, github_double: Double, result: Pa
     first = scene.comments[0].id
     scene.publish(double, result)
     assert [comment.id for comment in scene.comments] == [first]
-    assert "1 proven revision" in scene.comments[0].body
+    assert "1 verified revision" in scene.comments[0].body
 
 
 def test_a_result_that_is_merged_already(world: World, github_double: Double, result: Path) -> None:

@@ -11,7 +11,7 @@ from alembic.operations import Operations
 
 from consdb_actions.adapters.autogenerate.replay import migration_context, prepare
 from consdb_actions.adapters.catalog import read_snapshot
-from consdb_actions.migration.catalog import Snapshot
+from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.outcome import SectionOutcome
 from tests.support.workbench import Workbench
 

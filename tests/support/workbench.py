@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 import yaml
 
-from consdb_actions.adapters.autogenerate.engine import Engine
+from consdb_actions.adapters.autogenerate.drafting import DriftMode
+from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
 from consdb_actions.adapters.felis import load_schema
 from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.adapters.tree import Tree, read_tree
 from consdb_actions.config import DEFAULT_CONFIG, Config
-from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
+from consdb_actions.migration.matching.declarations import Declarations, parse_declaration, parse_take
 from consdb_actions.migration.outcome import SectionOutcome
 
 __all__ = ["MIGRATIONS", "Workbench", "column", "schema", "table"]
@@ -143,29 +145,43 @@ class Workbench:
         keep: bool = True,
         prove: bool = True,
         message: str = "change",
+        take: Sequence[str] = (),
+        drift: DriftMode = "report",
     ) -> SectionOutcome:
-        """Generate from a schema, and keep the new revision in the tree unless told not to."""
+        """Generate from a schema, and keep the new revision in the tree unless told not to.
+
+        Without a base, the database stands for it: all differences are the change.
+        """
         path = self.write_schema(data)
-        base_schema = load_schema(self.write_schema(base)).schema if base is not None else None
+        before = None
+        if base is not None:
+            place = self.write_schema(base)
+            before = read_yaml(place.read_bytes(), source=str(place))
         tree = self.tree()
         with tree.importable() as shadow:
             engine = Engine(
                 self.server, shadow, tree, config, lambda _section, _step: None, operator=self.operator
             )
             section = tree.section(self.section_name)
+            declared = [
+                *(parse_declaration(r, "option") for r in renames),
+                *(parse_take(t, "option") for t in take),
+            ]
             outcome = engine.run(
-                section,
-                load_schema(path),
-                path,
-                base=base_schema,
-                declared=Declarations.of(parse_declaration(r, "option") for r in renames),
-                fills=fills or {},
-                on_question=on_question,
+                SectionRequest(
+                    section,
+                    load_schema(path),
+                    path,
+                    base=before,
+                    declared=Declarations.of(declared),
+                    fills=fills or {},
+                    on_question=on_question,
+                    drift=drift,
+                ),
                 identify=lambda _s, down, _v: f"{int(down or '0', 16) + 1:012x}",
                 created=datetime(2026, 1, 1, tzinfo=UTC),
                 message=message,
                 prove=prove,
-                only_drift=False,
             ).outcome
         if keep and outcome.status == "changed":
             (self.root / outcome.path).write_text(outcome.source, encoding="utf-8")

@@ -1,15 +1,15 @@
-"""A revision that is to be proven, and what is known of it."""
+"""A revision that is to be verified, and what is known of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from consdb_actions.adapters.autogenerate.operator import TreeCopy
 from consdb_actions.adapters.tree import Section, Tree
+from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.answers import Answers
-from consdb_actions.migration.catalog import Snapshot
-from consdb_actions.migration.proof import Expectation
 from consdb_actions.migration.rewrite.plan import Filling
 
 __all__ = ["Candidate"]
@@ -17,7 +17,7 @@ __all__ = ["Candidate"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A revision to prove, and the database to prove it on.
+    """A revision to verify, and the database to verify it on.
 
     Attributes
     ----------
@@ -25,8 +25,10 @@ class Candidate:
         The revision file.
     database
         Name of the database that stands before the revision; it is used up.
-    before, described
-        Catalog of that database, and of the one that the schema file describes.
+    before, expected
+        Catalog of that database, and what it must be after the upgrade (rule M17).
+    views
+        The table that each configured view shows.
     lost
         Columns, and with None tables, that the upgrade drops with their values, in the names after renames.
     empty
@@ -44,13 +46,18 @@ class Candidate:
     schema_file: Path
     database: str
     before: Snapshot
-    described: Snapshot
-    told: Expectation
+    expected: Snapshot
     answers: Answers
+    views: Mapping[str, str]
     lost: frozenset[tuple[str, str | None]] = frozenset()
     empty: frozenset[str] = frozenset()
     filled: tuple[Filling, ...] | None = None
     copy: TreeCopy | None = None
+
+    @property
+    def described(self) -> Snapshot:
+        """The expected catalog."""
+        return self.expected
 
     @property
     def renamed_tables(self) -> dict[str, str]:
@@ -73,7 +80,7 @@ class Candidate:
         out = set()
         for name, table in self.before.tables.items():
             new = self.renamed_tables.get(name, name)
-            after = self.described.tables.get(new)
+            after = self.expected.tables.get(new)
             if after is None:
                 continue
             for column in table.columns.values():

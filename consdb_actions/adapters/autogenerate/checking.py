@@ -1,22 +1,25 @@
-"""Prove a revision that is in the tree already, whoever wrote it (``migrations check``)."""
+"""Verify a revision that is in the tree already, whoever wrote it (``migrations check``, rule M19)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alembic.script import Script
+from sqlalchemy.exc import SQLAlchemyError
 
-from consdb_actions.adapters.autogenerate.engine import Engine, Generated
+from consdb_actions.adapters.autogenerate.drafting import Target, expected_for
+from consdb_actions.adapters.autogenerate.engine import Engine, Generated, SectionRequest
+from consdb_actions.adapters.autogenerate.origins import find_origins
+from consdb_actions.adapters.autogenerate.simulation import Simulation, simulate
 from consdb_actions.adapters.autogenerate.site import prove_on_copy
-from consdb_actions.adapters.autogenerate.states import decide_names, make_described, make_replayed
-from consdb_actions.adapters.felis import LoadedSchema
+from consdb_actions.adapters.autogenerate.states import make_replayed
 from consdb_actions.adapters.tree import Section
+from consdb_actions.catalog.merge import merge3
 from consdb_actions.errors import InputError
-from consdb_actions.migration.answers import answers_from
-from consdb_actions.migration.matching.declarations import Declarations
+from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.outcome import Operation, SectionOutcome
-from consdb_actions.migration.telling import decided
+from consdb_actions.migration.telling import asked_conflict, decided, drift_items
 
 __all__ = ["Given", "check_revision", "find_revision"]
 
@@ -53,50 +56,65 @@ def find_revision(section: Section, name: str | None) -> Script:
 
 def check_revision(
     engine: Engine,
-    section: Section,
+    request: SectionRequest,
     script: Script,
-    loaded: LoadedSchema,
-    path: Path,
-    declared: Declarations,
     given: Given | None = None,
+    *,
+    merged: bool = False,
 ) -> Generated:
-    """Replay the history before a revision, and prove the revision against a schema file.
+    """Replay the history before a revision, and verify the revision against the change of the schema files.
 
-    With a given database, it is proven there, too: on a copy, with the rows that the copy holds.
+    It is judged by what it was to do: what it leaves undone, and what it does beyond the change. Differences
+    that were there before are drift. With a given database, it is verified there, too: on a copy, with the
+    rows that the copy holds.
 
     Renames and moves are taken from what is declared and what ids or case show; what looks like a rename but
     is not declared counts as a drop, so that the rows tell whether the script keeps the values.
+
+    ``merged`` tells that the base of the schema files has the change already. Then what the revision changes
+    must end as the files describe it, and what it leaves alone is drift.
     """
-    database = section.name
-    with engine.server.database(database):
+    section, loaded, path = request.section, request.loaded, request.path
+    request = replace(request, on_question="drop-add")
+    ancestors = _ancestors(section, script)
+    with engine.server.database(section.name):
         engine.progress(section.name, "replaying its history")
-        before = make_replayed(engine.server, database, section, _ancestors(section, script))
-        wanted = make_described(
-            engine.server, database, section, loaded, before, config=engine.config, shadow=engine.shadow
-        )
-        decisions, sides = decide_names(before, wanted, loaded, path, None, declared, "drop-add")
-        answers = answers_from(decisions, fills={}, on_question="proceed", repair_views=frozenset())
-        losses = [(d.table, d.column) for d in decisions.drops]
+        before = make_replayed(engine.server, section.name, section, ancestors)
+        with simulate(engine.server, section.name, section) as simulation:
+            comparison = engine.compare_files(
+                simulation, replace(request, base=None) if merged else request, before
+            )
+            target = comparison.target
+            answers = comparison.needed.in_current
+            if merged:
+                target, answers = _by_direction(simulation, script, target, answers)
+            simulation.apply(answers.renames(section.schema))
+            expected = expected_for(simulation.snapshot(), target, answers)
+            simulation.rollback()
+            paths = {d.path for d in expected.drift}
+            origins = find_origins(simulation, paths, ancestors)
         new_names = dict(answers.tables)
-        lost = {(new_names.get(t, t), c) for t, c in losses} | {
-            (d.table, None) for d in decisions.dropped_tables
+        decisions = comparison.decisions
+        lost: set[tuple[str, str | None]] = {
+            (new_names.get(d.table, d.table), d.column) for d in decisions.drops
         }
-        engine.progress(section.name, "proving")
+        lost |= {(d.table, None) for d in decisions.dropped_tables}
+        engine.progress(section.name, "verifying")
         source = Path(script.path).read_text(encoding="utf-8")
         candidate = engine.candidate(
             section,
             (Path(script.path).name, source),
             path,
-            database,
             before,
-            wanted,
+            expected.catalog,
             answers,
+            target.described,
             lost=frozenset(lost),
         )
-        proof = engine.prove(candidate, wanted)
+        proof = engine.prove(candidate, target)
         checks = proof.checks
         if given is not None:
-            engine.progress(section.name, "proving on a copy of the database")
+            engine.progress(section.name, "verifying on a copy of the database")
             checks += prove_on_copy(
                 engine.server,
                 candidate,
@@ -104,20 +122,54 @@ def check_revision(
                 proof.upgraded,
                 operator=engine.operator and given.at_its_revision,
             )
+    made = {p: (origin.revision, origin.message) for p, origin in origins.items()}
+    conflicts = (*comparison.needed.conflicts, *expected.conflicts)
+    failed = any(c.holds is False for c in checks)
     outcome = SectionOutcome(
         section.name,
         section.schema,
-        "failed" if any(c.holds is False for c in checks) else "changed",
+        "failed" if failed else "changed",
         version=loaded.schema.version or "",
         path=str(Path(script.path).relative_to(engine.tree.root)),
         revision=script.revision,
         down_revision=str(script.down_revision or ""),
         upgrade=(Operation(script.doc, ""),),
         decisions=decided(decisions),
+        questions=tuple(asked_conflict(c, made.get(c.path)) for c in conflicts),
+        drift=drift_items(expected.drift, made),
         notes=loaded.notes,
         checks=checks,
     )
-    return Generated(outcome, sides)
+    return Generated(outcome, comparison.sides, expected.used)
+
+
+def _by_direction(
+    simulation: Simulation, script: Script, target: Target, answers: Answers
+) -> tuple[Target, Answers]:
+    """Take for the change what the revision changes: its base is the file where it changes nothing."""
+    try:
+        simulation.run(Path(script.path).read_text(encoding="utf-8"))
+    except SQLAlchemyError:
+        simulation.rollback()
+        return target, answers  # the verification shows it
+    after = simulation.snapshot()
+    simulation.rollback()
+
+    def done(table: str, old: str, new: str) -> bool:
+        found = after.tables.get(table)
+        return found is not None and new in found.columns and old not in found.columns
+
+    answers = replace(
+        answers,
+        tables=tuple(t for t in answers.tables if t[1] in after.tables and t[0] not in after.tables),
+        columns=tuple(c for c in answers.columns if done(*c)),
+        copies=tuple(c for c in answers.copies if done(c.target, "", c.target_column)),
+    )
+    simulation.apply(answers.renames(simulation.section.schema))
+    before = simulation.snapshot()
+    simulation.rollback()
+    base = merge3(after, target.described.head, before).catalog
+    return replace(target, base=base), answers
 
 
 def _ancestors(section: Section, script: Script) -> list[Script]:

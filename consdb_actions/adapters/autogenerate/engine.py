@@ -1,19 +1,29 @@
-"""Generate and prove the revision of one section on a running server."""
+"""Generate and verify the revision of one section on a running server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from alembic.script import Script
+from sqlalchemy.exc import OperationalError
 
 from consdb_actions.adapters.autogenerate.candidate import Candidate
-from consdb_actions.adapters.autogenerate.database import Database, read_database
+from consdb_actions.adapters.autogenerate.drafting import (
+    Draft,
+    DriftMode,
+    Needed,
+    Target,
+    draft_migration,
+    expected_for,
+    plan_upgrade,
+    still_needed,
+)
 from consdb_actions.adapters.autogenerate.operator import TreeCopy
+from consdb_actions.adapters.autogenerate.origins import Origin, find_origins
 from consdb_actions.adapters.autogenerate.proving import Proof, prove
 from consdb_actions.adapters.autogenerate.render import (
     Revision,
@@ -22,45 +32,92 @@ from consdb_actions.adapters.autogenerate.render import (
     render_body,
     render_revision,
 )
-from consdb_actions.adapters.autogenerate.section import (
-    Draft,
-    Wanted,
-    draft_migration,
-    plan_upgrade,
-    views_behind,
+from consdb_actions.adapters.autogenerate.simulation import Simulation, simulate
+from consdb_actions.adapters.autogenerate.states import (
+    Described,
+    describe,
+    make_replayed,
+    name_facts,
+    rename_base,
 )
-from consdb_actions.adapters.autogenerate.states import Sides, decide_names, make_described, make_replayed
 from consdb_actions.adapters.felis import LoadedSchema
 from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.adapters.schema_yaml import ReadSchema
 from consdb_actions.adapters.tree import Section, Shadow, Tree
+from consdb_actions.catalog import Snapshot
+from consdb_actions.catalog.merge import Expected
 from consdb_actions.config import Config
-from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.errors import ExternalError
 from consdb_actions.migration.answers import Answers, answers_from
-from consdb_actions.migration.catalog import Snapshot
-from consdb_actions.migration.drift import explained_by
+from consdb_actions.migration.matching.decisions import Decisions
 from consdb_actions.migration.matching.declarations import Declarations
+from consdb_actions.migration.matching.facts import TableFacts
 from consdb_actions.migration.outcome import Check, SectionOutcome, Status
-from consdb_actions.migration.proof import Expectation
-from consdb_actions.migration.rewrite.plan import Filling, Plan
-from consdb_actions.migration.telling import asked, asked_value, decided, operations, views_behind_words
-from consdb_actions.migration.words import describe
-from consdb_actions.schema.model import Schema
+from consdb_actions.migration.rename import decide, select
+from consdb_actions.migration.rewrite.plan import Plan
+from consdb_actions.migration.telling import (
+    asked,
+    asked_conflict,
+    asked_value,
+    decided,
+    drift_items,
+    operations,
+    present_elements,
+)
+from consdb_actions.migration.words import describe as describe_operation
 
-__all__ = ["Engine", "Generated"]
+__all__ = ["Engine", "Generated", "SectionRequest"]
+
+Sides = tuple[Sequence[TableFacts], Sequence[TableFacts]]
+"""Both sides of the change as the matching of names sees them."""
 
 Identify = Callable[[Section, str | None, Mapping[str, str]], str]
 
-_CASTS = """
-SELECT format_type(castsource, NULL), format_type(casttarget, NULL)
-FROM pg_cast WHERE castcontext IN ('a', 'i')
-"""
+
+@dataclass(frozen=True)
+class SectionRequest:
+    """What is to be done for one section.
+
+    Attributes
+    ----------
+    loaded, path
+        The schema file after the change.
+    base
+        The file before it; None where it is not known, and then the database itself stands for it.
+    take
+        Answers to conflicts.
+    write
+        Whether a revision is wanted at all; otherwise the drift is reported.
+    """
+
+    section: Section
+    loaded: LoadedSchema
+    path: Path
+    base: ReadSchema | None = None
+    declared: Declarations = field(default_factory=Declarations)
+    fills: Mapping[tuple[str, str], str | None] | None = None
+    on_question: Literal["fail", "drop-add"] = "fail"
+    drift: DriftMode = "report"
+    write: bool = True
 
 
 @dataclass(frozen=True)
 class Generated:
-    """The outcome of a section, and the two sides that were matched."""
+    """The outcome of a section, the two sides that were matched, and the answers that were used."""
 
     outcome: SectionOutcome
+    sides: Sides
+    used: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the change of the files is: where it leads to, and what it renames and moves."""
+
+    target: Target
+    answers: Answers
+    needed: Needed
+    decisions: Decisions
     sides: Sides
 
 
@@ -68,9 +125,9 @@ class Generated:
 class Engine:
     """What all sections of a run share.
 
-    ``operator`` tells whether the proof also runs the alembic command through the tree's own ``env.py``, and
-    ``copy`` is the copy of the tree for it; each proof makes its own where there is none. ``replayed`` names
-    the sections whose database was made, and their history replayed, ahead.
+    ``operator`` tells whether the verification also runs the alembic command through the tree's own
+    ``env.py``, and ``copy`` is the copy of the tree for it; each makes its own where there is none.
+    ``replayed`` names the sections whose database was made, and their history replayed, ahead.
     """
 
     server: ScratchServer
@@ -84,21 +141,14 @@ class Engine:
 
     def run(
         self,
-        section: Section,
-        loaded: LoadedSchema,
-        path: Path,
+        request: SectionRequest,
         *,
-        base: Schema | None,
-        declared: Declarations,
-        fills: Mapping[tuple[str, str], str | None],
-        on_question: Literal["fail", "drop-add"],
         identify: Identify,
         created: datetime,
         message: str,
         prove: bool,
-        only_drift: bool,
     ) -> Generated:
-        """Generate one section; its databases are dropped at the end.
+        """Generate one section; its database is dropped at the end.
 
         Raises
         ------
@@ -107,195 +157,193 @@ class Engine:
         ExternalError
             The server failed.
         """
+        section = request.section
         self.progress(section.name, "replaying its history")
-        database = section.name
         try:
             ahead = section.name in self.replayed
-            with self.server.database(database, made=ahead):
-                before = make_replayed(self.server, database, section, [] if ahead else None)
-                self.progress(section.name, "reading the schema file")
-                wanted = make_described(
-                    self.server, database, section, loaded, before, config=self.config, shadow=self.shadow
-                )
-                decisions, sides = decide_names(before, wanted, loaded, path, base, declared, on_question)
-                first = SectionOutcome(
-                    section.name,
-                    section.schema,
-                    "unchanged",
-                    version=loaded.schema.version or "",
-                    base_version=(base.version or "") if base else "",
-                    decisions=decided(decisions),
-                    remembered=tuple(r.describe() for r in decisions.remembered),
-                    questions=tuple(asked(q) for q in decisions.questions),
-                    notes=(*loaded.notes, *decisions.notes),
-                )
-                if decisions.open_questions:
-                    return Generated(replace(first, status="question"), sides)
-                behind = views_behind(before, wanted.views)
-                answers = answers_from(
-                    decisions,
-                    fills=fills,
-                    on_question="ask" if on_question == "fail" else "proceed",
-                    repair_views=frozenset(behind),
-                )
-                self.progress(section.name, "comparing")
-                draft, revision, source = self._draft(
-                    database, section, before, wanted, answers, identify, created, message
-                )
-                explained = (
-                    explained_by(base, loaded.schema, {v: r.table for v, r in wanted.views.items()})
-                    if base
-                    else None
-                )
-                columns = {name: list(t.columns) for name, t in before.state.tables.items()}
-                outcome = replace(
-                    first,
-                    upgrade=operations(draft.upgrade, explained),
-                    downgrade=operations(draft.downgrade, None),
-                    questions=(*first.questions, *(asked_value(q) for q in draft.questions)),
-                    risks=(*draft.upgrade.risks, *draft.downgrade.risks),
-                    losses=(*draft.upgrade.losses, *draft.downgrade.losses),
-                    notes=(*first.notes, *views_behind_words(before.catalog, columns, wanted.views)),
-                )
-                if draft.questions:
-                    return Generated(replace(outcome, status="question"), sides)
-                if revision is None:
-                    return Generated(outcome, sides)
-                if only_drift:
-                    marked = tuple(replace(op, drift=True) for op in outcome.upgrade)
-                    return Generated(replace(outcome, status="drift", upgrade=marked), sides)
-                name = file_name(section, revision)
-                checks: tuple[Check, ...] = ()
-                if prove:
-                    self.progress(section.name, "proving")
-                    old_names = {new: old for old, new in answers.tables}
-                    candidate = self.candidate(
-                        section,
-                        (name, source),
-                        path,
-                        database,
-                        before,
-                        wanted,
-                        answers,
-                        lost=frozenset((loss.table, loss.column) for loss in draft.upgrade.losses),
-                        empty=frozenset(old_names.get(t, t) for t, _ in draft.upgrade.unfilled),
-                        filled=draft.upgrade.filled,
-                    )
-                    checks = self.prove(candidate, wanted, draft.upgraded).checks
-                status: Status = "failed" if any(c.holds is False for c in checks) else "changed"
-                outcome = replace(
-                    outcome,
-                    status=status,
-                    path=str((section.versions / name).relative_to(self.tree.root)),
-                    revision=revision.id,
-                    down_revision=revision.down or "",
-                    source=source,
-                    checks=checks,
-                )
-                return Generated(outcome, sides)
+            with self.server.database(section.name, made=ahead):
+                current = make_replayed(self.server, section.name, section, [] if ahead else None)
+                return self._generate(request, current, identify, created, message, prove)
         except OperationalError as error:
             raise ExternalError(
                 f"Postgres failed while section {section.name} was worked on: {str(error.orig).strip()}",
                 remedy="Run again; if it stays, look at the server's log and the free disk space.",
             ) from error
 
-    def _draft(
+    def _generate(
         self,
-        database: str,
-        section: Section,
-        before: Database,
-        wanted: Wanted,
-        answers: Answers,
+        request: SectionRequest,
+        current: Snapshot,
         identify: Identify,
         created: datetime,
         message: str,
-    ) -> tuple[Draft, Revision | None, str]:
-        head = section.head()
-        down = head.revision if head else None
-        with self.server.open_database(database) as engine, engine.connect() as connection:
-            transaction = connection.begin()
+        prove: bool,
+    ) -> Generated:
+        section, loaded = request.section, request.loaded
+        with simulate(self.server, section.name, section) as simulation:
+            self.progress(section.name, "reading the schema file")
+            comparison = self.compare_files(simulation, request, current)
+            target, decisions, sides = comparison.target, comparison.decisions, comparison.sides
+            base = request.base.schema if request.base else None
+            outcome = SectionOutcome(
+                section.name,
+                section.schema,
+                "unchanged",
+                version=loaded.schema.version or "",
+                base_version=(base.version or "") if base else "",
+                decisions=decided(decisions),
+                remembered=tuple(r.describe() for r in decisions.remembered),
+                questions=tuple(asked(q) for q in decisions.questions),
+                notes=(*loaded.notes, *decisions.notes),
+            )
+            if decisions.open_questions:
+                return Generated(replace(outcome, status="question"), sides)
+            self.progress(section.name, "merging")
+            head = section.head()
+            down = head.revision if head else None
 
             def body(upgrade: Plan, downgrade: Plan) -> dict[str, Any]:
-                return render_body(connection, section, upgrade.ops, downgrade.ops, self.shadow)
+                return render_body(simulation.connection, section, upgrade.ops, downgrade.ops, self.shadow)
 
             def render_upgrade(plan: Plan) -> str:
                 return fill_template(section, Revision("draft", down, message, created), body(plan, Plan()))
 
-            try:
-                draft = draft_migration(
-                    connection, section, before, wanted, answers, self._casts(connection), render_upgrade
-                )
-                if draft.questions or not draft.upgrade.ops:
-                    return draft, None, ""
-                variables = body(draft.upgrade, draft.downgrade)
-            except OperationalError:
-                raise
-            except SQLAlchemyError as error:
-                raise InputError(
-                    "the upgrade that this change needs does not run: "
-                    f"{str(getattr(error, 'orig', None) or error).strip().splitlines()[0]}",
-                    place=f"section {section.name}",
-                    remedy="Something stands in its way that the schema files do not show, such as a view or "
-                    "a trigger that someone made by hand. Remove it in a revision of its own first.",
-                ) from error
-            finally:
-                transaction.rollback()
+            draft = draft_migration(
+                simulation, current, target, comparison.answers, render_upgrade, loaded.lines, loaded.source
+            )
+            variables = body(draft.upgrade, draft.downgrade) if draft.upgraded is not None else {}
+            simulation.rollback()
+            origins = self._origins(simulation, draft.expected, section.revisions())
+        outcome = self._planned(outcome, draft, origins)
+        used = draft.expected.used
+        if draft.expected.open_conflicts or draft.questions:
+            return Generated(replace(outcome, status="question"), sides, used)
+        if draft.upgraded is None or not request.write:
+            return Generated(replace(outcome, upgrade=(), downgrade=()), sides, used)
         revision = Revision(identify(section, down, variables), down, message, created)
-        return draft, revision, render_revision(section, revision, variables)
+        source = render_revision(section, revision, variables)
+        name = file_name(section, revision)
+        checks: tuple[Check, ...] = ()
+        if prove:
+            self.progress(section.name, "verifying")
+            old_names = {new: old for old, new in draft.answers.tables}
+            candidate = self.candidate(
+                section,
+                (name, source),
+                request.path,
+                current,
+                draft.expected.catalog,
+                draft.answers,
+                target.described,
+                lost=frozenset((loss.table, loss.column) for loss in draft.upgrade.losses),
+                empty=frozenset(old_names.get(t, t) for t, _ in draft.upgrade.unfilled),
+            )
+            checks = self.prove(replace(candidate, filled=draft.upgrade.filled), target).checks
+        status: Status = "failed" if any(c.holds is False for c in checks) else "changed"
+        outcome = replace(
+            outcome,
+            status=status,
+            path=str((section.versions / name).relative_to(self.tree.root)),
+            revision=revision.id,
+            down_revision=revision.down or "",
+            source=source,
+            checks=checks,
+        )
+        return Generated(outcome, sides, used)
 
-    def _casts(self, connection: sa.Connection) -> frozenset[tuple[str, str]]:
-        return frozenset((str(a), str(b)) for a, b in connection.execute(sa.text(_CASTS)))
+    def compare_files(self, simulation: Simulation, request: SectionRequest, current: Snapshot) -> Comparison:
+        """Decide what the change of the files renames, and carry that out on its base."""
+        section, loaded = request.section, request.loaded
+        base = request.base
+        described = describe(simulation, loaded, base, current, config=self.config, shadow=self.shadow)
+        if request.drift == "only":
+            # What the files described before the change is where the database should be.
+            described = replace(described, head=described.base or described.head, base=None)
+        elif request.drift == "include":
+            described = replace(described, base=None)
+        sides = name_facts(described, current, loaded, base, request.path)
+        declared = select(request.declared, *sides)
+        decisions = decide(*sides, declared, request.on_question)
+        answers = answers_from(
+            decisions,
+            fills=request.fills or {},
+            on_question="ask" if request.on_question == "fail" else "proceed",
+        )
+        take = {t.element: t.side for t in request.declared.takes}
+        kept = still_needed(answers, current, take, described.base is not None)
+        renamed = rename_base(simulation, described, kept.in_base)
+        simulation.rollback()
+        roles = self.config.grants_for(section.schema)
+        target = Target(renamed, described, take, roles)
+        return Comparison(target, answers, kept, decisions, sides)
+
+    def _origins(
+        self, simulation: Simulation, expected: Expected, revisions: Collection[Script]
+    ) -> dict[tuple[str, ...], Origin]:
+        # Which revision has left a description out is not worth a replay.
+        drift = {d.path for d in expected.drift if d.path[-1] != "description"}
+        paths = {*drift, *(c.path for c in expected.conflicts)}
+        return find_origins(simulation, paths, revisions)
+
+    def _planned(
+        self, outcome: SectionOutcome, draft: Draft, origins: Mapping[tuple[str, ...], Origin]
+    ) -> SectionOutcome:
+        """Add to an outcome what was planned."""
+        made = {path: (origin.revision, origin.message) for path, origin in origins.items()}
+        return replace(
+            outcome,
+            upgrade=operations(draft.upgrade),
+            downgrade=operations(draft.downgrade),
+            questions=(
+                *outcome.questions,
+                *(asked_conflict(c, made.get(c.path)) for c in draft.expected.conflicts),
+                *(asked_value(q) for q in draft.questions),
+            ),
+            risks=(*draft.upgrade.risks, *draft.downgrade.risks),
+            losses=(*draft.upgrade.losses, *draft.downgrade.losses),
+            drift=drift_items(draft.expected.drift, made),
+            present=present_elements(draft.expected.present),
+        )
 
     def candidate(
         self,
         section: Section,
         file: tuple[str, str],
         path: Path,
-        database: str,
-        before: Database,
-        wanted: Wanted,
+        before: Snapshot,
+        expected: Snapshot,
         answers: Answers,
+        described: Described,
         *,
         lost: frozenset[tuple[str, str | None]],
         empty: frozenset[str] = frozenset(),
-        filled: tuple[Filling, ...] | None = None,
     ) -> Candidate:
-        """Put together what the proof must know of a revision, given by the name and the text of its file."""
-        columns: dict[str, dict[str, str]] = {}
-        for table, old, new in answers.columns:
-            columns.setdefault(table, {})[new] = old
-        told = Expectation(
-            tables={new: old for old, new in answers.tables},
-            columns=columns,
-            roles=wanted.roles,
-            views={name: rule.table for name, rule in wanted.views.items()},
-        )
+        """Put together what the verification must know of a revision, given by its file's name and text."""
         return Candidate(
             tree=self.tree,
             section=section,
             file_name=file[0],
             source=file[1],
             schema_file=path,
-            database=database,
-            before=before.catalog,
-            described=wanted.database.catalog,
-            told=told,
+            database=section.name,
+            before=before,
+            expected=expected,
+            views={name: rule.table for name, rule in described.views.items()},
             answers=answers,
             lost=lost,
             empty=empty,
-            filled=filled,
             copy=self.copy,
         )
 
-    def prove(self, candidate: Candidate, wanted: Wanted, drafted: Database | None = None) -> Proof:
-        """Prove a revision; ``drafted`` is what a first run of its upgrade left."""
+    def prove(self, candidate: Candidate, target: Target) -> Proof:
+        """Verify a revision."""
         schema = candidate.section.schema
 
-        def find_again(connection: sa.Connection, catalog: Snapshot) -> tuple[str, ...]:
-            casts = self._casts(connection)
-            now = read_database(connection, schema, catalog, drafted)
-            again = Answers(on_question="proceed", repair_views=frozenset(views_behind(now, wanted.views)))
-            plan = plan_upgrade(connection, candidate.section, now, wanted, again, casts)
-            return tuple(describe(op) for op in plan.ops)
+        def find_again(simulation: Simulation, now: Snapshot) -> tuple[str, ...]:
+            again = Answers(on_question="proceed")
+            merged = expected_for(now, target)
+            open_ = tuple(f"conflict at {'.'.join(c.path)}" for c in merged.open_conflicts)
+            plan = plan_upgrade(schema, now, merged.catalog, again, simulation.casts())
+            return (*open_, *(describe_operation(op) for op in plan.ops))
 
         return prove(self.server, candidate, find_again, operator=self.operator)

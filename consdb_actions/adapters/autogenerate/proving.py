@@ -12,17 +12,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from consdb_actions.adapters.autogenerate.candidate import Candidate
 from consdb_actions.adapters.autogenerate.judging_rows import check_rows, check_rows_back
 from consdb_actions.adapters.autogenerate.running import database_words, run, run_as_operator
+from consdb_actions.adapters.autogenerate.simulation import Simulation
 from consdb_actions.adapters.autogenerate.starting_rows import Start, made_up
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows, remove_rows
-from consdb_actions.migration.catalog import Snapshot
+from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.outcome import Check
 from consdb_actions.migration.proof import check_downgrade, check_upgrade
 
 __all__ = ["FindAgain", "Proof", "prove"]
 
-FindAgain = Callable[[sa.Connection, Snapshot], tuple[str, ...]]
+FindAgain = Callable[[Simulation, Snapshot], tuple[str, ...]]
 """Generates once more on a connection with this catalog, and returns the operations found, in words."""
 
 
@@ -79,9 +80,9 @@ def _there_and_back(engine: sa.Engine, candidate: Candidate, start: Start, find_
     with engine.begin() as connection:
         upgraded = read_snapshot(connection, schema)
         arrived = read_rows(connection, upgraded)
-        found = find_again(connection, upgraded)
+        found = find_again(Simulation(connection, candidate.section), upgraded)
     checks = [
-        check_upgrade(candidate.before, candidate.described, upgraded, candidate.told),
+        check_upgrade(candidate.before, candidate.expected, upgraded, candidate.views.keys()),
         check_rows(candidate, start, arrived),
         Check("second run", not found, "a second generation finds nothing", found),
     ]

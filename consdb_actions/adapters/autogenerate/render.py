@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Sequence
@@ -25,11 +26,16 @@ from consdb_actions.adapters.autogenerate.replay import migration_context
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.tree import Section, Shadow
 from consdb_actions.errors import InputError
-from consdb_actions.migration.rewrite.statements import Retype, Statement, escape_binds
+from consdb_actions.migration.rewrite.statements import Rename, Retype, Statement, escape_binds
 
 __all__ = ["Revision", "file_name", "fill_template", "render_body", "render_revision"]
 
 _LINE_LENGTH = 110
+_AROUND = 20
+"""Characters of a line that are not the statement's: the indent and the call."""
+
+_NOTICE = re.compile(r"^[ \t]*# ### .*###[ \t]*(?:\n|\Z)", re.MULTILINE)
+"""Alembic's remarks around generated commands, which ask a reader to adjust them."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,8 @@ def _render_statement(context: AutogenContext, op: Statement) -> str:
     """Render as ``op.execute`` with one string a line, so that long statements can be read."""
     prefix = context.opts["alembic_module_prefix"] or ""
     whole = str(op.sqltext)
-    if len(op.lines) == 1:
+    # What fits on one line is one string: joined by a formatter, several would be one implicitly.
+    if len(op.lines) == 1 or len(whole) + _AROUND <= _LINE_LENGTH:
         return f"{prefix}execute({whole!r})"
     parts, rest = [], whole
     for line in op.lines[:-1]:
@@ -65,6 +72,18 @@ def _render_statement(context: AutogenContext, op: Statement) -> str:
         rest = rest[size:]
     parts.append(repr(rest))
     return f"{prefix}execute(\n" + "\n".join(parts) + "\n)"
+
+
+@renderers.dispatch_for(Rename)
+def _render_rename(context: AutogenContext, op: Rename) -> str:
+    """Render as Alembic's own call where it has one."""
+    prefix = context.opts["alembic_module_prefix"] or ""
+    if op.kind == "column":
+        names = f"{op.table!r}, {op.old!r}, new_column_name={op.new!r}"
+        return f"{prefix}alter_column({names}, schema={op.schema!r})"
+    if op.kind == "table":
+        return f"{prefix}rename_table({op.old!r}, {op.new!r}, schema={op.schema!r})"
+    return _render_statement(context, op)
 
 
 def _escaped_length(escaped: str, line: str) -> int:
@@ -143,7 +162,10 @@ def render_body(
     )
     variables: dict[str, Any] = {}
     alembic_render._render_python_into_templatevars(context, script, variables)
-    return variables
+    return {
+        name: _NOTICE.sub("", text).strip() if isinstance(text, str) else text
+        for name, text in variables.items()
+    }
 
 
 def render_revision(section: Section, revision: Revision, variables: dict[str, Any]) -> str:
@@ -154,11 +176,28 @@ def render_revision(section: Section, revision: Revision, variables: dict[str, A
     InputError
         The template is missing or cannot be filled.
     """
-    source = fill_template(section, revision, variables)
+    source = _without_unused_imports(fill_template(section, revision, variables))
     try:
         return _format(section, source)
     except InvalidInput as error:
         raise _not_python(section, error) from error
+
+
+def _without_unused_imports(source: str) -> str:
+    """Remove the template's imports that the operations do not need."""
+    tree = ast.parse(source)
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    lines = source.splitlines(keepends=True)
+    for node in tree.body:
+        if not isinstance(node, ast.Import | ast.ImportFrom) or getattr(node, "module", "") == "__future__":
+            continue
+        kept = [a for a in node.names if (a.asname or a.name.split(".")[0]) in used]
+        if len(kept) == len(node.names):
+            continue
+        first, last = node.lineno - 1, node.end_lineno or node.lineno
+        node.names = kept
+        lines[first:last] = [f"{ast.unparse(node)}\n" if kept else "", *[""] * (last - first - 1)]
+    return "".join(lines)
 
 
 def fill_template(section: Section, revision: Revision, variables: dict[str, Any]) -> str:

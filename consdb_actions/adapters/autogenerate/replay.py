@@ -16,7 +16,7 @@ from consdb_actions.adapters.interrupts import Terminated
 from consdb_actions.adapters.tree import Section
 from consdb_actions.errors import InputError
 
-__all__ = ["migration_context", "prepare", "replay", "run_source", "stamp"]
+__all__ = ["migration_context", "postgres_message", "prepare", "replay", "run_source", "stamp"]
 
 
 def migration_context(connection: sa.Connection, section: Section, **options: Any) -> MigrationContext:
@@ -55,7 +55,8 @@ def replay(connection: sa.Connection, section: Section, revisions: Iterable[Scri
             raise
         except (Exception, SystemExit) as error:
             raise InputError(
-                f"revision {script.revision} of section {section.name} does not apply: {_words(error)}",
+                f"revision {script.revision} of section {section.name} does not apply: "
+                f"{postgres_message(error)}",
                 place=script.path,
                 remedy="The history of a section must run from nothing; mend this revision first.",
             ) from error
@@ -77,9 +78,15 @@ def run_source(connection: sa.Connection, section: Section, source: str, name: s
         getattr(module, direction)()
 
 
-def _words(error: BaseException) -> str:
-    """Return the database's own first words, without SQLAlchemy's wrapping; of other errors the kind too."""
+def postgres_message(error: BaseException) -> str:
+    """Return all that Postgres says of an error, DETAIL and HINT included (rule M23)."""
     cause = getattr(error, "orig", None) or error
+    diagnostics = getattr(cause, "diag", None)
+    if diagnostics is not None and diagnostics.message_primary:
+        parts = [diagnostics.message_primary]
+        for label, text in (("DETAIL", diagnostics.message_detail), ("HINT", diagnostics.message_hint)):
+            parts += [f"{label}: {' '.join(text.split())}"] if text else []
+        return "; ".join(parts)
     lines = [line for line in str(cause).splitlines() if line.strip()]
     kind = type(cause).__name__
     if not lines:

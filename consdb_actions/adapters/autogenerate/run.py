@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from consdb_actions.adapters.autogenerate.engine import Engine, Generated
+from consdb_actions.adapters.autogenerate.drafting import DriftMode
+from consdb_actions.adapters.autogenerate.engine import Engine, Generated, SectionRequest
 from consdb_actions.adapters.autogenerate.history import check_history, check_merged
 from consdb_actions.adapters.autogenerate.operator import copied_tree
 from consdb_actions.adapters.autogenerate.states import replay_ahead
@@ -20,6 +21,7 @@ from consdb_actions.adapters.files import check_folder, write_all
 from consdb_actions.adapters.forks import in_processes, meanwhile, processors
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.adapters.postgres_ahead import Ahead
+from consdb_actions.adapters.schema_base import SchemaBase
 from consdb_actions.adapters.schema_files import find_schema_file
 from consdb_actions.adapters.schema_yaml import ReadSchema, read_bytes, read_yaml
 from consdb_actions.adapters.tree import Section, Shadow, Tree
@@ -29,9 +31,8 @@ from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
 from consdb_actions.migration.rename import check_used
 from consdb_actions.schema.digest import digest_schema
-from consdb_actions.schema.model import Schema
 
-__all__ = ["Progress", "Request", "generate"]
+__all__ = ["Progress", "Request", "base_notes", "generate", "read_base"]
 
 _AHEAD = 16
 """Sections whose history is replayed while Felis is imported; each takes 8 MB until the end."""
@@ -53,7 +54,7 @@ class Request:
     schemas: Path
     config: Config
     message: str
-    base: Path | None = None
+    base: SchemaBase | None = None
     sections: tuple[str, ...] = ()
     declared: Declarations = field(default_factory=Declarations)
     fills: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
@@ -61,7 +62,7 @@ class Request:
     revision_from: Literal["inputs", "random"] = "inputs"
     created: datetime | None = None
     database_url: str | None = None
-    report_drift: bool = False
+    drift: DriftMode = "report"
     prove: bool = True
     write: bool = True
     jobs: int = 0
@@ -71,12 +72,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A section with its schema files, before any database is touched."""
+    """A section with its schema files, before any database is touched.
+
+    ``only_drift`` tells that the file is unchanged and nobody asked for a revision of it.
+    """
 
     section: Section
     read: ReadSchema
     path: Path
-    base: Schema | None
+    base: ReadSchema | None
     only_drift: bool
 
 
@@ -121,18 +125,21 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
                     server, shadow, request.tree, request.config, tell, copy=copy, replayed=replayed
                 )
                 return engine.run(
-                    item.section,
-                    validate(item.read),
-                    item.path,
-                    base=item.base,
-                    declared=request.declared,
-                    fills={k: v for k, v in request.fills.items() if _is_of(k, item)},
-                    on_question=request.on_question,
+                    SectionRequest(
+                        item.section,
+                        validate(item.read),
+                        item.path,
+                        base=item.base,
+                        declared=request.declared,
+                        fills={k: v for k, v in request.fills.items() if _is_of(k, item)},
+                        on_question=request.on_question,
+                        drift=request.drift,
+                        write=not item.only_drift,
+                    ),
                     identify=_identifier(request),
                     created=created,
                     message=request.message,
                     prove=request.prove,
-                    only_drift=item.only_drift,
                 )
 
             results = in_processes(work, chosen, request.jobs or processors(), progress)
@@ -142,9 +149,12 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
                 server.info.pgsphere,
             )
         check_used(request.declared, [g.sides for g in generated.values()])
+        _check_takes(request, generated.values())
     outcomes = {**finished, **{name: g.outcome for name, g in generated.items()}}
     ordered = tuple(outcomes[s.name] for s in request.tree.sections if s.name in outcomes)
-    outcome = RunOutcome(ordered, request.message, server_words, spoly)
+    label = request.base.label if request.base else ""
+    notes = base_notes(request.base)
+    outcome = RunOutcome(ordered, request.message, server_words, spoly, notes=notes, base=label)
     revisions: dict[Path, str] = {}
     if request.write and outcome.verdict == "changed":
         revisions = {request.tree.root / s.path: s.source for s in outcome.changed}
@@ -171,6 +181,7 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
     """Read all schema files, and leave out the sections that need no database."""
     named = [request.tree.section(name) for name in request.sections]
     chosen: list[Chosen] = []
+    unchanged: list[Chosen] = []
     finished: dict[str, SectionOutcome] = {}
     missing: list[InputError] = []
     for section in dict.fromkeys(named or request.tree.sections):
@@ -182,22 +193,23 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
             missing.append(error)
             finished[section.name] = SectionOutcome(section.name, section.schema, "no schema file")
             continue
-        content = read_bytes(path)
-        read = read_yaml(content, source=str(path), expect_name=section.schema)
-        base = _base(request, section, content, read.schema)
-        same = base is not None and digest_schema(base) == digest_schema(read.schema)
-        if same and section not in named and not request.report_drift:
-            finished[section.name] = SectionOutcome(
-                section.name,
-                section.schema,
-                "skipped",
-                version=read.schema.version or "",
-                base_version=(base.version or "") if base else "",
-            )
-            continue
-        check_history(section, request.tree)
-        _check_place(section, request.write)
-        chosen.append(Chosen(section, read, path, base, same and section not in named))
+        read = read_yaml(read_bytes(path), source=str(path), expect_name=section.schema)
+        base = read_base(request.base, section, read)
+        same = base is not None and digest_schema(base.schema) == digest_schema(read.schema)
+        item = Chosen(section, read, path, base, same and section not in named and request.drift == "report")
+        (unchanged if item.only_drift else chosen).append(item)
+    if not chosen:
+        # Nothing changes: then the drift is all that there is to say.
+        chosen, unchanged = unchanged, []
+    for item in unchanged:
+        version = item.read.schema.version or ""
+        before = (item.base.schema.version or "") if item.base else ""
+        finished[item.section.name] = SectionOutcome(
+            item.section.name, item.section.schema, "skipped", version=version, base_version=before
+        )
+    for item in chosen:
+        check_history(item.section, request.tree)
+        _check_place(item.section, request.write)
     _check_fills(request.fills, chosen)
     if missing and not chosen and not any(s.status == "skipped" for s in finished.values()):
         raise missing[0]
@@ -205,24 +217,38 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
     return chosen, finished
 
 
-def _base(request: Request, section: Section, content: bytes, after: Schema) -> Schema | None:
-    """Return the schema before the change; that after it, with its content, where the file is the same."""
-    if request.base is None:
+def read_base(base: SchemaBase | None, section: Section, after: ReadSchema) -> ReadSchema | None:
+    """Return the schema before the change; None where that is not known.
+
+    A section without any revision, or a schema without a file before the change, begins from nothing.
+    """
+    if base is None or base.problem:
         return None
-    if not request.base.is_dir():
-        raise InputError(
-            "there is no such directory",
-            place=str(request.base),
-            remedy="Give a checkout of sdm_schemas before the change, or leave the option out.",
-        )
-    try:
-        path = find_schema_file(section.schema, sdm_schemas=request.base, consdb=request.tree.root)
-    except InputError:
-        return None
-    before = read_bytes(path)
-    if before == content:
-        return after
-    return read_yaml(before, source=str(path), expect_name=section.schema).schema
+    found = base.read(section.schema) if section.head() is not None else None
+    if found is None:
+        return replace(after, schema=replace(after.schema, tables=(), version=None))
+    content, source = found
+    read = read_yaml(content, source=source, expect_name=section.schema)
+    return after if read.schema == after.schema else read
+
+
+def base_notes(base: SchemaBase | None) -> tuple[str, ...]:
+    """Say where drift could not be told apart."""
+    if base is None or not base.problem:
+        return ()
+    return (f"Drift could not be told apart from the change: {base.problem}. {base.remedy}".strip(),)
+
+
+def _check_takes(request: Request, generated: Collection[Generated]) -> None:
+    """Refuse an answer of the command line that nothing asked for."""
+    used = {text for item in generated for text in item.used}
+    for take in request.declared.takes:
+        if take.source == "option" and take.element not in used and generated:
+            raise InputError(
+                f"nothing is in conflict at {take.element}",
+                place=f"--take {take.text}",
+                remedy="Leave it out, or take the element from the question or the drift in the report.",
+            )
 
 
 def _check_place(section: Section, write: bool) -> None:

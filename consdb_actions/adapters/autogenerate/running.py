@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.candidate import Candidate
 from consdb_actions.adapters.autogenerate.operator import copied_tree
-from consdb_actions.adapters.autogenerate.replay import run_source
+from consdb_actions.adapters.autogenerate.replay import postgres_message, run_source
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.migration.outcome import Check
 
@@ -33,6 +33,6 @@ def run_as_operator(server: ScratchServer, candidate: Candidate) -> Check:
 
 def database_words(error: SQLAlchemyError) -> str:
     """Return the database's words and the statement that it refused."""
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    cause = postgres_message(error)
     statement = " ".join(str(getattr(error, "statement", "") or "").split())
     return f"{cause}: {statement[:300]}" if statement else cause

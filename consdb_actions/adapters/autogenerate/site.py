@@ -19,8 +19,8 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.postgres_given import given_address
 from consdb_actions.adapters.postgres_sql import connect, words
 from consdb_actions.adapters.tree import Section
+from consdb_actions.catalog import Snapshot, compare
 from consdb_actions.errors import ExternalError
-from consdb_actions.migration.catalog import Snapshot, compare
 from consdb_actions.migration.outcome import Check
 from consdb_actions.migration.proof import check_downgrade
 from consdb_actions.migration.site import Standing, check_drift, check_site, drifted_paths

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from consdb_actions.adapters.autogenerate.candidate import Candidate
 from consdb_actions.adapters.autogenerate.starting_rows import Start
 from consdb_actions.adapters.rows import count_rows, hash_columns, read_rows
-from consdb_actions.migration.catalog import Relation, Snapshot
+from consdb_actions.catalog import Relation, Snapshot
 from consdb_actions.migration.rows import Rows
 
 __all__ = ["MOST_VALUES", "SiteRows"]

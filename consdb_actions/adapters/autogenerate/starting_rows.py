@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from consdb_actions.adapters.autogenerate.candidate import Candidate
 from consdb_actions.adapters.rows import printed, read_rows, seed
-from consdb_actions.migration.catalog import Snapshot
+from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.data import renamed
 from consdb_actions.migration.data_fills import Filled, Step, fill_in, unknown_fills
 from consdb_actions.migration.rewrite.plan import Filling
@@ -137,8 +137,7 @@ def _known(connection: sa.Connection, candidate: Candidate, item: Filling) -> Fi
 def _retyped(candidate: Candidate, where: tuple[str, str]) -> bool:
     """Whether a column was there before with another type, so that a fill reads otherwise on the way back."""
     new_table, new = where
-    table = candidate.told.tables.get(new_table, new_table)
-    column = candidate.told.columns.get(new_table, {}).get(new, new)
+    table, column = candidate.answers.named_before(new_table, new)
     old = candidate.before.tables[table].columns.get(column) if table in candidate.before.tables else None
     return old is not None and old.type != candidate.described.tables[new_table].columns[new].type
 

@@ -1,48 +1,71 @@
-"""The two states that a migration stands between: the history's, and what a schema file describes."""
+"""The states of a schema that a migration is merged from: the history's, and what schema files describe."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import sqlalchemy as sa
 from alembic.script import Script
 from sqlalchemy.exc import SQLAlchemyError
 
-from consdb_actions.adapters.autogenerate.database import Database, read_database
 from consdb_actions.adapters.autogenerate.replay import prepare, replay
-from consdb_actions.adapters.autogenerate.section import Wanted
-from consdb_actions.adapters.autogenerate.target import build_metadata, create_target
-from consdb_actions.adapters.felis import LoadedSchema
+from consdb_actions.adapters.autogenerate.simulation import Simulation
+from consdb_actions.adapters.autogenerate.target import build_metadata, create_tables, create_views
+from consdb_actions.adapters.catalog import read_snapshot
+from consdb_actions.adapters.felis import LoadedSchema, validate
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.schema_history import described_before
+from consdb_actions.adapters.schema_yaml import ReadSchema
 from consdb_actions.adapters.tree import Section, Shadow
+from consdb_actions.catalog import Snapshot
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
-from consdb_actions.migration.answers import table_facts
-from consdb_actions.migration.matching.decisions import Decisions
-from consdb_actions.migration.matching.declarations import Declarations
+from consdb_actions.migration.answers import Answers, table_facts
 from consdb_actions.migration.matching.facts import TableFacts
-from consdb_actions.migration.rename import decide, select
 from consdb_actions.migration.views import ViewRule
 from consdb_actions.schema.model import Schema
 
-__all__ = ["Sides", "decide_names", "make_described", "make_replayed", "replay_ahead"]
+__all__ = ["Described", "describe", "make_replayed", "name_facts", "rename_base", "replay_ahead"]
 
-Sides = tuple[Sequence[TableFacts], Sequence[TableFacts]]
-"""Both states as the matching of names sees them."""
+
+@dataclass(frozen=True)
+class Described:
+    """What schema files describe.
+
+    Attributes
+    ----------
+    head
+        Made of the file after the change.
+    base
+        Made of the file before it; None where it is not known.
+    views
+        Rule of each configured view.
+    rebuilt
+        Tables of *base* that the files describe differently, and the views over them.
+    missing
+        Shadow columns that the database lacks. They come from the tree's own code, so that they are part of
+        the change, and *base* does not have them.
+    """
+
+    head: Snapshot
+    base: Snapshot | None
+    views: Mapping[str, ViewRule]
+    rebuilt: frozenset[str] = frozenset()
+    missing: frozenset[tuple[str, str]] = frozenset()
 
 
 def make_replayed(
     server: ScratchServer, database: str, section: Section, revisions: Sequence[Script] | None = None
-) -> Database:
+) -> Snapshot:
     """Make a section's history, or some of it, in an empty database, and read the result."""
     with server.open_database(database) as engine, engine.connect() as connection:
         prepare(connection, section)
         replay(connection, section, section.revisions() if revisions is None else revisions)
         connection.commit()
-        return read_database(connection, section.schema)
+        return read_snapshot(connection, section.schema)
 
 
 def replay_ahead(server: ScratchServer, sections: Iterable[Section], enough: Callable[[], bool]) -> list[str]:
@@ -70,52 +93,174 @@ def replay_ahead(server: ScratchServer, sections: Iterable[Section], enough: Cal
     return done
 
 
-def make_described(
-    server: ScratchServer,
-    database: str,
-    section: Section,
+def describe(
+    simulation: Simulation,
     loaded: LoadedSchema,
-    before: Database,
+    base: ReadSchema | None,
+    current: Snapshot,
     *,
     config: Config,
     shadow: Shadow | None,
-) -> Wanted:
-    """Make what a schema file describes, and read the result.
+) -> Described:
+    """Make what the schema files describe, in place of what the history made.
 
-    It is made in the database of the history, in a transaction that first drops the schema there and is
-    rolled back: to create another database would take longer.
+    Both sides are made in Postgres, so that types, defaults and conditions compare as Postgres has them. The
+    simulation is left at *base*, where there is one, and at *head* otherwise. Only tables that the files
+    describe differently are made a second time.
     """
-    tables = {t.name for t in loaded.schema.tables}
-    views = {
+    section = simulation.section
+    connection = simulation.connection
+    views = _view_rules(config, loaded.schema, current)
+    metadata, added = build_metadata(loaded, shadow, views)
+    connection.execute(sa.schema.DropSchema(section.schema, cascade=True, if_exists=True))
+    prepare(connection, section)
+    create_tables(connection, metadata, loaded.source)
+    create_views(connection, section.schema, metadata, views)
+    head = _with_sources(simulation.snapshot(), loaded.schema)
+    if base is None:
+        return Described(head, None, views)
+    old, rebuilt = _base(simulation, base, loaded.schema, head, current, config, shadow)
+    missing = frozenset(
+        (t, c) for t, c in added if t in current.tables and c not in current.tables[t].columns
+    )
+    return Described(head, _without(old, missing), views, frozenset(rebuilt), missing)
+
+
+def rename_base(simulation: Simulation, described: Described, answers: Answers) -> Snapshot | None:
+    """Carry out the renames of a change on its base, where the simulation stands."""
+    base = described.base
+    if base is None or not (answers.tables or answers.columns):
+        return base
+    simulation.apply(answers.renames(simulation.section.schema))
+    now = simulation.snapshot()
+    named = dict(answers.tables)
+    relations = {}
+    for name, relation in base.relations.items():
+        new = named.get(name, name)
+        relations[new] = now.relations[new] if name in described.rebuilt else relation
+    return _without(replace(base, relations=relations), described.missing)
+
+
+def _view_rules(config: Config, schema: Schema, current: Snapshot) -> dict[str, ViewRule]:
+    tables = {t.name for t in schema.tables}
+    return {
         v.name: ViewRule(v.table, dict(v.rename))
         for v in config.views
         # A tree whose history has a table of this name keeps it as a table; a view that the database
         # has already follows its table, whether the file lists it or not.
         if v.table in tables
-        and v.name not in before.catalog.tables
-        and (v.name in tables or v.name in before.catalog.views)
+        and v.name not in current.tables
+        and (v.name in tables or v.name in current.views)
     }
-    metadata, columns = build_metadata(loaded, shadow, views)
-
-    with server.open_database(database) as engine, engine.connect() as connection:
-        connection.execute(sa.schema.DropSchema(section.schema, cascade=True, if_exists=True))
-        create_target(connection, section, loaded, metadata, views)
-        made = read_database(connection, section.schema)
-    return Wanted(made, columns, views, config.grants_for(section.schema))
 
 
-def decide_names(
-    before: Database,
-    wanted: Wanted,
+def _base(
+    simulation: Simulation,
+    base: ReadSchema,
+    after: Schema,
+    head: Snapshot,
+    current: Snapshot,
+    config: Config,
+    shadow: Shadow | None,
+) -> tuple[Snapshot, set[str]]:
+    connection, schema = simulation.connection, simulation.section.schema
+    old = {t.name: t for t in base.schema.tables}
+    new = {t.name: t for t in after.tables}
+    changed = {n for n in old.keys() | new.keys() if old.get(n) != new.get(n)}
+    views = _view_rules(config, base.schema, current)
+    if not changed:
+        return head, set()
+    needed = _with_parents(old, changed & old.keys())
+    subset = replace(
+        base.schema,
+        tables=tuple(t for t in base.schema.tables if t.name in needed and t.name not in views),
+    )
+    metadata, _ = build_metadata(validate(replace(base, schema=subset)), shadow, views)
+    for name in head.views:
+        connection.execute(sa.text(f"DROP VIEW IF EXISTS {_quoted(schema, name)} CASCADE"))
+    for name in sorted(changed & head.tables.keys()):
+        connection.execute(sa.text(f"DROP TABLE {_quoted(schema, name)} CASCADE"))
+    made = [t for t in metadata.tables.values() if t.name in changed]
+    create_tables(connection, metadata, base.source, made)
+    create_views(connection, schema, metadata, {n: r for n, r in views.items() if r.table in changed})
+    found = _with_sources(simulation.snapshot(), base.schema)
+    relations = {n: r for n, r in head.relations.items() if n in old and n not in changed and not r.is_view}
+    relations |= {n: r for n, r in found.tables.items() if n in changed}
+    for name, rule in views.items():
+        if view := (found if rule.table in changed else head).views.get(name):
+            relations[name] = view
+    owners = {f"{t}." for t in relations}
+    sequences = {
+        n: s
+        for side in (head, found)
+        for n, s in side.sequences.items()
+        if s.owned_by and f"{s.owned_by.split('.')[0]}." in owners
+    }
+    rebuilt = {n for n in relations if n in changed or (n in views and views[n].table in changed)}
+    return replace(found, relations=dict(sorted(relations.items())), sequences=sequences), rebuilt
+
+
+def _quoted(schema: str, name: str) -> str:
+    from consdb_actions.migration.rewrite.statements import escape_binds, qualified
+
+    return escape_binds(qualified(schema, name))
+
+
+def _with_parents(tables: Mapping[str, Any], names: Iterable[str]) -> set[str]:
+    """Return these tables and all that their foreign keys lead to."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in found or name not in tables:
+            continue
+        found.add(name)
+        waiting += [c.referenced_table for c in tables[name].constraints if c.referenced_table]
+    return found
+
+
+def _with_sources(snapshot: Snapshot, schema: Schema) -> Snapshot:
+    """Remember conditions and expressions in the schema file's own words (rule M21)."""
+    relations = dict(snapshot.relations)
+    for table in schema.tables:
+        made = relations.get(table.name)
+        checks = {c.name: c.expression for c in table.constraints if c.kind == "check"}
+        indexes = {i.name: tuple(f"({e})" for e in i.expressions) for i in table.indexes if i.expressions}
+        if made is None or made.is_view or not (checks or indexes):
+            continue
+        relations[table.name] = replace(
+            made,
+            constraints={
+                n: replace(c, source=checks[n]) if c.kind == "check" and n in checks else c
+                for n, c in made.constraints.items()
+            },
+            indexes={
+                n: replace(i, sources=indexes[n]) if n in indexes else i for n, i in made.indexes.items()
+            },
+        )
+    return replace(snapshot, relations=relations)
+
+
+def _without(snapshot: Snapshot, columns: Iterable[tuple[str, str]]) -> Snapshot:
+    relations = dict(snapshot.relations)
+    for table, column in columns:
+        for name, relation in snapshot.relations.items():
+            if name == table or (relation.is_view and table in relation.reads):
+                kept = {n: c for n, c in relations[name].columns.items() if n != column}
+                relations[name] = replace(relations[name], columns=kept)
+    return replace(snapshot, relations=relations)
+
+
+def name_facts(
+    described: Described,
+    current: Snapshot,
     loaded: LoadedSchema,
+    base: ReadSchema | None,
     path: Path,
-    base: Schema | None,
-    declared: Declarations,
-    on_question: Literal["fail", "drop-add"],
-) -> tuple[Decisions, Sides]:
-    """Decide about renames and moves between the two states."""
-    views = list(wanted.views)
-    after = table_facts(wanted.database.state, loaded.schema, views=views, ordered=True)
-    known = base or described_before(before.state, wanted.database.state, path)
-    old = table_facts(before.state, known, views=views)
-    return decide(old, after, select(declared, old, after), on_question), (old, after)
+) -> tuple[Sequence[TableFacts], Sequence[TableFacts]]:
+    """Return both sides of the change as the matching of names sees them."""
+    views = list(described.views)
+    after = table_facts(described.head, loaded.schema, views=views, ordered=True)
+    if described.base is not None and base is not None:
+        return table_facts(described.base, base.schema, views=views, ordered=True), after
+    return table_facts(current, described_before(current, described.head, path), views=views), after

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,27 +11,28 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
-from consdb_actions.adapters.autogenerate.replay import prepare
+from consdb_actions.adapters.autogenerate.replay import postgres_message
 from consdb_actions.adapters.felis import LoadedSchema
-from consdb_actions.adapters.tree import Section, Shadow
+from consdb_actions.adapters.tree import Shadow
 from consdb_actions.errors import InputError
 from consdb_actions.migration.rewrite.statements import escape_binds, qualified
 from consdb_actions.migration.views import ViewRule, projection
 
-__all__ = ["build_metadata", "create_target", "table_columns"]
+__all__ = ["build_metadata", "create_tables", "create_views"]
 
 
 def build_metadata(
     loaded: LoadedSchema, shadow: Shadow | None, views: Collection[str]
-) -> tuple[sa.MetaData, dict[str, list[str]]]:
+) -> tuple[sa.MetaData, set[tuple[str, str]]]:
     """Build the metadata of a schema file, with shadow columns and without the tables that are views.
 
     Returns
     -------
     tuple
-        The metadata, and the columns of each table in the order of the file.
+        The metadata, and the shadow columns as pairs of table and column.
     """
     metadata = loaded.metadata()
+    before = {(t.name, c.name) for t in metadata.tables.values() for c in t.columns}
     if shadow is not None:
         shadow.add(metadata)
     for table in list(metadata.tables.values()):
@@ -39,10 +41,7 @@ def build_metadata(
             continue
         for column in table.columns:
             column.type = _as_written(column.type)
-        for constraint in table.constraints:
-            # Alembic cannot write comments of constraints, so ConsDB has none.
-            constraint.comment = None
-    return metadata, table_columns(metadata)
+    return metadata, {(t.name, c.name) for t in metadata.tables.values() for c in t.columns} - before
 
 
 def _as_written(type_: TypeEngine[Any]) -> TypeEngine[Any]:
@@ -57,37 +56,35 @@ def _as_written(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     return type_
 
 
-def table_columns(metadata: sa.MetaData) -> dict[str, list[str]]:
-    """Return the names of the columns of each table, in order."""
-    return {t.name: [c.name for c in t.columns] for t in metadata.tables.values()}
-
-
-def create_target(
-    connection: sa.Connection,
-    section: Section,
-    loaded: LoadedSchema,
-    metadata: sa.MetaData,
-    views: Mapping[str, ViewRule],
+def create_tables(
+    connection: sa.Connection, metadata: sa.MetaData, source: str, tables: Sequence[sa.Table] | None = None
 ) -> None:
-    """Create everything in an empty database.
+    """Create tables in a schema that has none of them.
 
     Raises
     ------
     InputError
         Postgres refuses something of the file.
     """
-    prepare(connection, section)
-    columns = table_columns(metadata)
     try:
-        metadata.create_all(connection, checkfirst=False)
-        for name, rule in views.items():
-            query = projection(section.schema, rule, columns[rule.table])
-            statement = f"CREATE VIEW {qualified(section.schema, name)} AS {query}"
-            connection.execute(sa.text(escape_binds(statement)))
+        with warnings.catch_warnings():
+            # Two tables that refer to each other are made all the same, with the keys afterwards.
+            warnings.filterwarnings("ignore", "Cannot correctly sort tables", sa.exc.SAWarning)
+            metadata.create_all(connection, tables=tables, checkfirst=False)
     except SQLAlchemyError as error:
-        words = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise InputError(
-            f"Postgres cannot make the tables of this schema: {words}",
-            place=loaded.source,
-            remedy="Mend the schema file; the words after the colon are the database's own.",
+            f"Postgres cannot make the tables of this schema: {postgres_message(error)}",
+            place=source,
+            remedy="Correct the schema file; the message after the colon is the database's own.",
         ) from error
+
+
+def create_views(
+    connection: sa.Connection, schema: str, metadata: sa.MetaData, views: Mapping[str, ViewRule]
+) -> None:
+    """Create the configured views over tables of this metadata."""
+    columns = {t.name: [c.name for c in t.columns] for t in metadata.tables.values()}
+    for name, rule in views.items():
+        query = projection(schema, rule, columns[rule.table])
+        statement = f"CREATE VIEW {qualified(schema, name)} AS {query}"
+        connection.execute(sa.text(escape_binds(statement)))

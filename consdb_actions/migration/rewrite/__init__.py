@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from consdb_actions.migration.rewrite.compare import compare
 from consdb_actions.migration.rewrite.copies import copies
-from consdb_actions.migration.rewrite.flatten import flatten
 from consdb_actions.migration.rewrite.foreign_keys import foreign_keys
 from consdb_actions.migration.rewrite.grants import grants
 from consdb_actions.migration.rewrite.identity import identity
@@ -24,7 +23,6 @@ from consdb_actions.migration.rewrite.views import views
 __all__ = ["RULES", "rewrite"]
 
 RULES = (
-    flatten,
     compare,
     foreign_keys,
     retype,

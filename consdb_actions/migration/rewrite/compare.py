@@ -1,56 +1,194 @@
-"""Rule M6: the differences that Alembic's autogenerate does not see, as further operations."""
+"""Rule M6: the differences between two states of the tables of a schema, as Alembic operations.
+
+Alembic's own comparison does not see primary keys, renamed foreign keys, CHECK texts or descriptions of
+constraints, and reads the catalog once more. Both states are snapshots here, so that it is not asked; the
+operations and their rendering are Alembic's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
 
+from consdb_actions.catalog import Column, Relation
+from consdb_actions.catalog.compare import same_fact
 from consdb_actions.migration.rewrite.constraints import compare_constraints, create_indexes
 from consdb_actions.migration.rewrite.plan import Facts, Plan
-from consdb_actions.migration.rewrite.statements import escape_binds
-from consdb_actions.migration.state import TableState
+from consdb_actions.migration.rewrite.statements import Phase, Statement, escape_binds, qualified, quote
 
 __all__ = ["compare"]
 
 
 def compare(plan: Plan, facts: Facts) -> Plan:
-    """Add changed constraints, indexes, defaults and NOT NULL of tables that both sides have.
-
-    Constraints of a new table come with its CREATE TABLE, its indexes do not.
-    """
+    """Add the operations that lead from the tables before to those after, in the order of their columns."""
     out: list[ops.MigrateOperation] = []
-    for name, after in sorted(facts.after.tables.items()):
-        before = facts.before.tables.get(name)
-        if before is None:
-            out.extend(create_indexes(facts.schema, name, after.indexes))
-            continue
-        described = facts.direction == "upgrade"
-        out.extend(compare_constraints(facts.schema, before, after, described=described))
-        out.extend(_defaults(facts.schema, before, after))
-        out.extend(_nullability(facts.schema, before, after))
+    for name in sorted({*facts.before.tables, *facts.after.tables}):
+        before, after = facts.before.tables.get(name), facts.after.tables.get(name)
+        if after is None:
+            out.append(ops.DropTableOp(name, schema=facts.schema))
+        elif before is None:
+            out.append(_create_table(facts.schema, after))
+            out.extend(create_indexes(facts.schema, name, after.indexes.values()))
+            out.extend(_constraint_comments(facts.schema, None, after))
+            out.extend(_statistics(facts.schema, None, after))
+        elif before != after:
+            out.extend(_columns(facts, before, after))
+            out.extend(_comment(facts.schema, before, after))
+            out.extend(compare_constraints(facts.schema, before, after))
+            out.extend(_constraint_comments(facts.schema, before, after))
+            out.extend(_defaults(facts.schema, before, after))
+            out.extend(_nullability(facts.schema, before, after))
+            out.extend(_statistics(facts.schema, before, after))
     return replace(plan, ops=(*plan.ops, *out))
 
 
-def _defaults(schema: str, before: TableState, after: TableState) -> Iterator[ops.AlterColumnOp]:
+def _create_table(schema: str, table: Relation) -> ops.CreateTableOp:
+    made = sa.Table(
+        table.name,
+        sa.MetaData(),
+        *(_column(c, lone_key=_is_lone_key(table, c)) for c in table.columns.values()),
+        *_table_constraints(schema, table),
+        schema=schema,
+        comment=table.comment,
+    )
+    return ops.CreateTableOp.from_table(made)
+
+
+def _is_lone_key(table: Relation, column: Column) -> bool:
+    return table.primary_key is not None and table.primary_key.columns == (column.name,)
+
+
+def _column(column: Column, *, lone_key: bool = False) -> sa.Column[Any]:
+    """Return a column as Alembic renders it; a SERIAL one numbers itself and shows no default."""
+    extra: list[Any] = []
+    if column.identity:
+        extra.append(sa.Identity(**{str(k): v for k, v in column.identity}))
+    default: Any = None
+    if column.generated:
+        extra.append(
+            sa.Computed(sa.text(escape_binds(column.default or "")), persisted=column.generated == "s")
+        )
+    elif column.default is not None:
+        default = sa.text(escape_binds(column.default))
+    type_: Any = column.sqlalchemy_type
+    if column.collation and hasattr(type_, "collation"):
+        type_.collation = column.collation
+    return sa.Column(
+        column.name,
+        type_,
+        *extra,
+        nullable=column.nullable,
+        server_default=default,
+        comment=column.comment,
+        autoincrement=bool(column.sequence) if lone_key and not column.identity else "auto",
+    )
+
+
+def _table_constraints(schema: str, table: Relation) -> Iterator[sa.Constraint]:
+    for item in (*([table.primary_key] if table.primary_key else []), *table.uniques):
+        kind: type[Any] = sa.PrimaryKeyConstraint if item.kind == "primary key" else sa.UniqueConstraint
+        yield kind(*item.columns, name=item.name, **_options(dict(item.options)))
+    for key in table.foreign_keys:
+        target = key.referenced_schema or schema
+        yield sa.ForeignKeyConstraint(
+            key.columns,
+            [f"{target}.{key.table}.{c}" for c in key.referenced],
+            name=key.name,
+            **_options(dict(key.options)),
+        )
+    for check in table.checks:
+        yield sa.CheckConstraint(sa.text(escape_binds(check.sql)), name=check.name)
+
+
+def _options(options: dict[str, Any]) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}
+
+
+def _columns(facts: Facts, before: Relation, after: Relation) -> Iterator[ops.MigrateOperation]:
+    schema, table = facts.schema, after.name
     for column in after.columns.values():
         old = before.columns.get(column.name)
-        if old is None or old.default == column.default:
+        if old is None:
+            yield ops.AddColumnOp(table, _column(column), schema=schema)
+            continue
+        if old.type != column.type:
+            yield ops.AlterColumnOp(
+                table,
+                column.name,
+                schema=schema,
+                existing_type=old.sqlalchemy_type,
+                existing_nullable=old.nullable,
+                modify_type=column.sqlalchemy_type,
+            )
+        if old.comment != column.comment:
+            yield ops.AlterColumnOp(
+                table,
+                column.name,
+                schema=schema,
+                existing_type=column.sqlalchemy_type,
+                existing_nullable=old.nullable,
+                existing_comment=old.comment,
+                modify_comment=column.comment,
+            )
+    for name in before.columns:
+        if name not in after.columns:
+            yield ops.DropColumnOp(table, name, schema=schema)
+
+
+def _comment(schema: str, before: Relation, after: Relation) -> Iterator[ops.MigrateOperation]:
+    if before.comment != after.comment:
+        if after.comment is None:
+            yield ops.DropTableCommentOp(after.name, schema=schema, existing_comment=before.comment)
+        else:
+            yield ops.CreateTableCommentOp(
+                after.name, after.comment, schema=schema, existing_comment=before.comment
+            )
+
+
+def _constraint_comments(schema: str, before: Relation | None, after: Relation) -> Iterator[Statement]:
+    """Describe constraints and indexes, which Alembic has no operation for."""
+    for kind, items in (("CONSTRAINT", after.constraints), ("INDEX", after.indexes)):
+        known: Any = (before.constraints if kind == "CONSTRAINT" else before.indexes) if before else {}
+        for name, item in items.items():
+            old = known.get(name) or next((o for o in known.values() if o.meaning == item.meaning), None)
+            if (old.comment if old is not None and old.meaning == item.meaning else None) == item.comment:
+                continue
+            target = (
+                f"CONSTRAINT {quote(name)} ON {qualified(schema, after.name)}"
+                if kind == "CONSTRAINT"
+                else f"INDEX {qualified(schema, name)}"
+            )
+            verb = "remove comment of" if item.comment is None else "change comment on"
+            yield Statement.commenting(
+                target, item.comment, words=f"{verb} {kind.lower()} {name}", table=after.name
+            )
+
+
+def _defaults(schema: str, before: Relation, after: Relation) -> Iterator[ops.AlterColumnOp]:
+    for column in after.columns.values():
+        old = before.columns.get(column.name)
+        if old is None or column.generated or old.generated:
+            continue
+        # The same constant of another type is another default.
+        same = old.default == column.default or old.type == column.type
+        if same and same_fact("default", old.default, column.default):
             continue
         default = None if column.default is None else sa.DefaultClause(sa.text(escape_binds(column.default)))
         yield ops.AlterColumnOp(
             after.name,
             column.name,
             schema=schema,
-            existing_type=column.type,
+            existing_type=column.sqlalchemy_type,
             existing_nullable=column.nullable,
             modify_server_default=default,
         )
 
 
-def _nullability(schema: str, before: TableState, after: TableState) -> Iterator[ops.AlterColumnOp]:
+def _nullability(schema: str, before: Relation, after: Relation) -> Iterator[ops.AlterColumnOp]:
     for column in after.columns.values():
         old = before.columns.get(column.name)
         if old is None or old.nullable == column.nullable:
@@ -59,6 +197,27 @@ def _nullability(schema: str, before: TableState, after: TableState) -> Iterator
             after.name,
             column.name,
             schema=schema,
-            existing_type=old.type if column.nullable else column.type,
+            existing_type=old.sqlalchemy_type if column.nullable else column.sqlalchemy_type,
             modify_nullable=column.nullable,
         )
+
+
+def _statistics(schema: str, before: Relation | None, after: Relation) -> Iterator[Statement]:
+    """Set again what a person told the planner about columns that come back."""
+    owner = qualified(schema, after.name)
+    for column in after.columns.values():
+        old = before.columns.get(column.name) if before else None
+        if (old.statistics if old else None) != column.statistics:
+            target = -1 if column.statistics is None else column.statistics
+            yield Statement(
+                f"ALTER TABLE {owner} ALTER COLUMN {quote(column.name)} SET STATISTICS {target}",
+                phase=Phase.COMMENT,
+                words=f"set statistics target of {after.name}.{column.name}",
+                table=after.name,
+            )
+    known = before.statistics if before else {}
+    for name, definition in after.statistics.items():
+        if known.get(name) != definition:
+            yield Statement(
+                definition, phase=Phase.COMMENT, words=f"create statistics {name}", table=after.name
+            )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import sqlalchemy as sa
 from alembic.operations import ops
 
+from consdb_actions.catalog import Constraint
 from consdb_actions.migration.rewrite.constraints import create_foreign_key, drop_constraint
 from consdb_actions.migration.rewrite.plan import Facts, Plan
 
@@ -26,7 +27,12 @@ def foreign_keys(plan: Plan, facts: Facts) -> Plan:
         for op in out
         if isinstance(op, ops.DropConstraintOp | ops.CreateForeignKeyOp)
     }
-    lost = _lost_keys(plan.ops, facts)
+    lost = {
+        str(getattr(op, "constraint_name", None) or getattr(op, "index_name", ""))
+        for op in out
+        if isinstance(op, ops.DropIndexOp)
+        or (isinstance(op, ops.DropConstraintOp) and op.constraint_type in ("primary", "unique"))
+    }
     retyped = {
         (op.table_name, op.column_name)
         for op in out
@@ -39,15 +45,17 @@ def foreign_keys(plan: Plan, facts: Facts) -> Plan:
         for key in table.foreign_keys:
             if (name, key.name) in touched:
                 continue
-            before = next((k for k in old.foreign_keys if replace(k, name="") == replace(key, name="")), None)
+            before = next((k for k in old.foreign_keys if k.meaning == key.meaning), None)
             if before is None:
                 continue
             ends = zip(key.columns, key.referenced, strict=True)
             moved = any((name, c) in retyped and (key.table, r) in retyped for c, r in ends)
-            if moved or (key.table, frozenset(key.referenced)) in lost:
+            if moved or before.index in lost:
                 out = [op for op in out if not _renames(op, name, before.name)]
                 out.append(drop_constraint(facts.schema, name, before.name, "foreignkey"))
                 out.append(create_foreign_key(facts.schema, name, key))
+    for name, key in _rings(facts):
+        out.append(drop_constraint(facts.schema, name, key.name, "foreignkey"))
     for source in sorted({c.source for c in facts.copies} - facts.after.tables.keys()):
         # A table that waits for its values to be copied is still there when the keys go.
         keys = facts.before.tables[source].foreign_keys
@@ -56,6 +64,27 @@ def foreign_keys(plan: Plan, facts: Facts) -> Plan:
         ]
     standing = _standing_keys(out, facts)
     return replace(plan, ops=tuple(part for op in out for part in _detached(op, facts, standing)))
+
+
+def _rings(facts: Facts) -> Iterator[tuple[str, Constraint]]:
+    """Yield the foreign keys between tables that go together and refer to each other."""
+    gone = {n: t for n, t in facts.before.tables.items() if n not in facts.after.tables}
+    sources = {c.source for c in facts.copies}
+
+    def reached(name: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            for key in gone[waiting.pop()].foreign_keys:
+                if key.table in gone and key.table not in found:
+                    found.add(key.table)
+                    waiting.append(key.table)
+        return found
+
+    for name, table in sorted(gone.items()):
+        for key in table.foreign_keys:
+            if key.table in gone and key.table != name and name not in sources and name in reached(key.table):
+                yield name, key
 
 
 def _renames(op: ops.MigrateOperation, table: str, name: str) -> bool:

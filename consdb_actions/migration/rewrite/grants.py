@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from alembic.operations import ops
 
-from consdb_actions.migration.catalog import Grant, Snapshot
+from consdb_actions.catalog import Column, Grant, Snapshot
 from consdb_actions.migration.rewrite.plan import Facts, Plan
 from consdb_actions.migration.rewrite.statements import Phase, Statement, qualified, quote
 
@@ -20,21 +20,22 @@ def grants(plan: Plan, facts: Facts) -> Plan:
     out: list[ops.MigrateOperation] = []
     for op in plan.ops:
         if isinstance(op, ops.CreateTableOp):
-            wanted = facts.table_grants.get(op.table_name, frozenset())
+            table = facts.after.tables[op.table_name]
             out.extend(
-                grant_statements(facts.schema, op.table_name, wanted, phase=Phase.GRANT, table=op.table_name)
+                grant_statements(facts.schema, table.name, table.grants, phase=Phase.GRANT, table=table.name)
             )
-            for table, column in facts.column_grants:
-                if table == op.table_name:
-                    out.extend(_on_column(facts, table, column))
+            for column in table.columns.values():
+                out.extend(_on_column(facts, table.name, column))
         elif isinstance(op, ops.AddColumnOp):
-            out.extend(_on_column(facts, op.table_name, op.column.name))
+            column = facts.after.tables[op.table_name].columns[op.column.name]
+            out.extend(_on_column(facts, op.table_name, column))
     return replace(plan, ops=(*plan.ops, *out))
 
 
-def _on_column(facts: Facts, table: str, column: str) -> Iterator[Statement]:
-    wanted = facts.column_grants.get((table, column), frozenset())
-    return grant_statements(facts.schema, table, wanted, phase=Phase.GRANT, table=table, column=column)
+def _on_column(facts: Facts, table: str, column: Column) -> Iterator[Statement]:
+    return grant_statements(
+        facts.schema, table, column.grants, phase=Phase.GRANT, table=table, column=column.name
+    )
 
 
 def grant_statements(

@@ -13,6 +13,7 @@ from typing import TypeGuard
 
 from alembic.operations import ops
 
+from consdb_actions.catalog import Constraint, Relation
 from consdb_actions.migration.rewrite.order import spare_name
 from consdb_actions.migration.rewrite.plan import Facts, Plan, Risk
 from consdb_actions.migration.rewrite.retype import base_type, narrowing
@@ -26,7 +27,6 @@ from consdb_actions.migration.rewrite.statements import (
     Statement,
     phase_of,
 )
-from consdb_actions.migration.state import Key, TableState
 
 __all__ = ["identity"]
 
@@ -72,7 +72,7 @@ def _risk(facts: Facts, table: str, words: str) -> Risk:
     )
 
 
-def _drops(op: ops.MigrateOperation, table: str, key: Key | None) -> bool:
+def _drops(op: ops.MigrateOperation, table: str, key: Constraint | None) -> bool:
     return (
         isinstance(op, ops.DropConstraintOp)
         and key is not None
@@ -99,7 +99,7 @@ def _ready(operations: list[ops.MigrateOperation], facts: Facts, key: ops.Create
     )
 
 
-def _can_wait(operations: list[ops.MigrateOperation], facts: Facts, table: str, key: Key) -> bool:
+def _can_wait(operations: list[ops.MigrateOperation], facts: Facts, table: str, key: Constraint) -> bool:
     """Whether a key outlives the changes of type: all its values stay apart."""
     before, after = facts.before.tables[table].columns, facts.after.tables[table].columns
     return not any(
@@ -127,7 +127,7 @@ def _let_wait(
     operations: list[ops.MigrateOperation],
     facts: Facts,
     table: str,
-    key: Key,
+    key: Constraint,
     dropped: ops.MigrateOperation,
 ) -> list[ops.MigrateOperation]:
     """Drop a key late, and with it what keeps its columns from being empty; free its name if need be."""
@@ -142,7 +142,7 @@ def _let_wait(
     return [*out, DropOldKey(name, table, type_="primary", schema=facts.schema)]
 
 
-def _relaxes(op: ops.MigrateOperation, table: str, key: Key) -> TypeGuard[ops.AlterColumnOp]:
+def _relaxes(op: ops.MigrateOperation, table: str, key: Constraint) -> TypeGuard[ops.AlterColumnOp]:
     return (
         isinstance(op, ops.AlterColumnOp)
         and (op.table_name, op.modify_nullable) == (table, True)
@@ -161,10 +161,10 @@ def _taken_early(operations: list[ops.MigrateOperation], facts: Facts) -> set[st
     }
 
 
-def _relations(table: TableState) -> Iterator[str]:
+def _relations(table: Relation) -> Iterator[str]:
     """Yield the names that a table and what belongs to it take from the schema's."""
     yield table.name
     if table.primary_key is not None:
         yield table.primary_key.name
     yield from (unique.name for unique in table.uniques)
-    yield from (index.name for index in table.indexes)
+    yield from table.indexes

@@ -7,6 +7,7 @@ from dataclasses import replace
 from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
+from consdb_actions.catalog import Column, Constraint
 from consdb_actions.migration.backfill import Fill, fill_statement, find_fill, order_fills
 from consdb_actions.migration.rewrite.constraints import drop_constraint
 from consdb_actions.migration.rewrite.plan import Facts, Filling, Loss, Plan, Question, Risk
@@ -20,7 +21,6 @@ from consdb_actions.migration.rewrite.statements import (
     qualified,
     quote,
 )
-from consdb_actions.migration.state import ColumnState, ForeignKey
 
 __all__ = ["not_null"]
 
@@ -108,7 +108,7 @@ def _late(op: ops.DropTableOp, facts: Facts) -> list[ops.MigrateOperation]:
 
 
 def _without_parent(
-    plan: Plan, facts: Facts, where: tuple[str, str], state: ColumnState, blank: bool
+    plan: Plan, facts: Facts, where: tuple[str, str], state: Column, blank: bool
 ) -> tuple[Statement | None, Plan]:
     """Fill from an answer, a default, or, in a downgrade, a stand-in; else ask."""
     table, column = where
@@ -159,7 +159,7 @@ def _fill(facts: Facts, where: tuple[str, str], value: str, words: str) -> State
     )
 
 
-def _stand_in(facts: Facts, where: tuple[str, str], state: ColumnState, unique: bool) -> Statement:
+def _stand_in(facts: Facts, where: tuple[str, str], state: Column, unique: bool) -> Statement:
     """Write values for a NOT NULL column whose own are lost: a parent's where a key asks for it."""
     table, column = where
     owner = qualified(facts.schema, table)
@@ -197,7 +197,7 @@ def _stand_in(facts: Facts, where: tuple[str, str], state: ColumnState, unique: 
     return _fill(facts, where, constant(state.type_text), "with a stand-in, since its values are lost")
 
 
-def _key_of(facts: Facts, where: tuple[str, str]) -> ForeignKey | None:
+def _key_of(facts: Facts, where: tuple[str, str]) -> Constraint | None:
     """Return the foreign key that a column must satisfy."""
     table, column = where
     keys = [
@@ -243,8 +243,8 @@ def _nullable(op: ops.AddColumnOp) -> ops.AddColumnOp:
     return ops.AddColumnOp(op.table_name, column, schema=op.schema, **op.kw)
 
 
-def _tighten(facts: Facts, where: tuple[str, str], state: ColumnState) -> ops.AlterColumnOp:
-    existing: TypeEngine[object] = state.type
+def _tighten(facts: Facts, where: tuple[str, str], state: Column) -> ops.AlterColumnOp:
+    existing: TypeEngine[object] = state.sqlalchemy_type
     return ops.AlterColumnOp(
         where[0], where[1], schema=facts.schema, existing_type=existing, modify_nullable=False
     )

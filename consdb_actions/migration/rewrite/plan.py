@@ -9,11 +9,10 @@ from typing import Literal
 
 from alembic.operations import ops
 
+from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.backfill import Link
-from consdb_actions.migration.catalog import Grant, Relation, Snapshot
-from consdb_actions.migration.state import SchemaState
 
-__all__ = ["Copy", "Facts", "Filling", "Loss", "Plan", "Question", "Risk", "View"]
+__all__ = ["Copy", "Facts", "Filling", "Loss", "Plan", "Question", "Risk"]
 
 Direction = Literal["upgrade", "downgrade"]
 
@@ -140,42 +139,13 @@ class Filling:
 
 
 @dataclass(frozen=True)
-class View:
-    """A view as it should be at the end: its query and what belongs to it."""
-
-    name: str
-    query: str
-    grants: frozenset[Grant] = frozenset()
-    comment: str | None = None
-    column_comments: Mapping[str, str] = field(default_factory=dict)
-    column_grants: Mapping[str, frozenset[Grant]] = field(default_factory=dict)
-    options: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-    materialized: bool = False
-
-
-@dataclass(frozen=True)
 class Facts:
     """Everything that a rule may know about one direction of one migration.
 
     Attributes
     ----------
     before, after
-        Tables on both sides, renames already done on the left.
-    catalog
-        The database on the left, renames done: its views and grants.
-    wanted_views
-        Every view of the right side by name.
-    remake
-        Views that must be made anew though no table that they read changes (they differ by themselves).
-    family
-        Views that are made anew together.
-    table_grants
-        Grants of tables on the right side that do not exist on the left.
-    column_grants
-        Grants on single columns of the right side, by table and column.
-    sequences
-        Names of the sequences that the right side has, used or not.
+        The schema on both sides, renames already done on the left.
     copies
         Columns that move between tables.
     fills
@@ -190,24 +160,13 @@ class Facts:
 
     schema: str
     direction: Direction
-    before: SchemaState
-    after: SchemaState
-    catalog: Snapshot
-    wanted_views: Mapping[str, View]
-    remake: frozenset[str]
-    family: frozenset[str]
-    table_grants: Mapping[str, frozenset[Grant]]
-    column_grants: Mapping[tuple[str, str], frozenset[Grant]]
-    sequences: frozenset[str]
+    before: Snapshot
+    after: Snapshot
     copies: tuple[Copy, ...]
     fills: Mapping[tuple[str, str], str | None]
     casts: frozenset[tuple[str, str]]
     on_question: Literal["ask", "proceed"]
     given: Mapping[tuple[str, str], str] = field(default_factory=dict)
-
-    def view(self, name: str) -> Relation | None:
-        """Return a view of the left side."""
-        return self.catalog.views.get(name)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
+from consdb_actions.catalog import Column
 from consdb_actions.migration.rewrite.plan import Facts, Loss, Plan, Question, Risk
 from consdb_actions.migration.rewrite.statements import Retype, escape_binds, literal, quote
-from consdb_actions.migration.state import ColumnState
 
 __all__ = ["base_type", "convertible", "narrowing", "retype", "using"]
 
@@ -65,16 +65,16 @@ def retype(plan: Plan, facts: Facts) -> Plan:
             lost.append(_values_lost(facts, where, old, new))
             if not old.nullable and not new.nullable:
                 # The rule of NOT NULL columns finds the second, and values for the rows in between.
-                out += [_nullable(op, old.type, True), _nullable(op, new.type, False)]
+                out += [_nullable(op, old.sqlalchemy_type, True), _nullable(op, new.sqlalchemy_type, False)]
         elif expression and new.nullable and (given := _unreadable(facts, where, source, target)):
             # What the upgrade put in place of NULL becomes NULL again.
             name = quote(op.column_name)
             expression = expression.replace(name, f"nullif({name}, {_unformatted(given)})", 1)
         if old.default is not None and source != target:
             if where not in resets or new.default is not None:
-                out.append(_default(op, old.type, None))
+                out.append(_default(op, old.sqlalchemy_type, None))
             if where not in resets and new.default is not None:
-                out.append(_default(op, new.type, escape_binds(new.default)))
+                out.append(_default(op, new.sqlalchemy_type, escape_binds(new.default)))
         out.append(_with_using(op, expression, empties=not readable) if expression else op)
         if readable and (words := narrowing(old.type_text, new.type_text)):
             change = f"{facts.direction}: {old.type_text} to {new.type_text}"
@@ -115,9 +115,7 @@ def _unreadable(facts: Facts, where: tuple[str, str], source: str, target: str) 
         return given
 
 
-def _no_conversion(
-    facts: Facts, where: tuple[str, str], old: ColumnState, new: ColumnState
-) -> Question | None:
+def _no_conversion(facts: Facts, where: tuple[str, str], old: Column, new: Column) -> Question | None:
     """Ask about a change of type that no value survives; a downgrade has no choice."""
     if facts.direction == "downgrade":
         return None
@@ -152,7 +150,7 @@ def _stays_in_primary_key(facts: Facts, where: tuple[str, str]) -> bool:
     return all(key is not None and column in key.columns for key in keys)
 
 
-def _values_lost(facts: Facts, where: tuple[str, str], old: ColumnState, new: ColumnState) -> Loss:
+def _values_lost(facts: Facts, where: tuple[str, str], old: Column, new: Column) -> Loss:
     return Loss(
         *where,
         facts.direction,

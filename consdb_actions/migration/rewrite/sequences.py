@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from alembic.operations import ops
 
+from consdb_actions.catalog import Column
 from consdb_actions.migration.rewrite.plan import Facts, Plan
 from consdb_actions.migration.rewrite.retype import base_type
 from consdb_actions.migration.rewrite.statements import Phase, Rename, Statement, qualified, quote
-from consdb_actions.migration.state import ColumnState
 
 __all__ = ["sequences"]
 
@@ -32,7 +32,7 @@ def sequences(plan: Plan, facts: Facts) -> Plan:
     return replace(plan, ops=(*plan.ops, *out))
 
 
-def _is_serial(plan: Plan, table: str, column: ColumnState) -> bool:
+def _is_serial(plan: Plan, table: str, column: Column) -> bool:
     for op in plan.ops:
         if isinstance(op, ops.CreateTableOp) and op.table_name == table:
             made = op.to_table()._autoincrement_column
@@ -40,7 +40,7 @@ def _is_serial(plan: Plan, table: str, column: ColumnState) -> bool:
     return False
 
 
-def _sequence(facts: Facts, table: str, old: ColumnState | None, new: ColumnState) -> Iterator[Statement]:
+def _sequence(facts: Facts, table: str, old: Column | None, new: Column) -> Iterator[Statement]:
     before, after = (old.sequence if old else None), new.sequence
     owner = f"ALTER TABLE {qualified(facts.schema, table)} ALTER COLUMN {quote(new.name)}"
     where = f"{table}.{new.name}"
@@ -51,7 +51,7 @@ def _sequence(facts: Facts, table: str, old: ColumnState | None, new: ColumnStat
             words=f"take the sequence from {where}",
             table=table,
         )
-        if _bare(before) not in facts.sequences:
+        if _bare(before) not in facts.after.sequences:
             yield Statement(
                 f"DROP SEQUENCE {before}",
                 phase=Phase.DROP_DEFAULT,
@@ -73,13 +73,13 @@ def _sequence(facts: Facts, table: str, old: ColumnState | None, new: ColumnStat
             )
 
 
-def _create(facts: Facts, table: str, new: ColumnState, sequence: str, owner: str) -> Iterator[Statement]:
+def _create(facts: Facts, table: str, new: Column, sequence: str, owner: str) -> Iterator[Statement]:
     where = f"{table}.{new.name}"
     column, name = quote(new.name), qualified(facts.schema, table)
     quoted = "'" + sequence.replace("'", "''") + "'"
     kind = base_type(new.type_text)
     # A sequence of that name may be left from a default that was dropped; it is taken up again.
-    verb = "ALTER" if _bare(sequence) in facts.catalog.sequences else "CREATE"
+    verb = "ALTER" if _bare(sequence) in facts.before.sequences else "CREATE"
     for sql, words in (
         (f"{verb} SEQUENCE {sequence} AS {kind}", f"{verb.lower()} the sequence of {where}"),
         (f"{owner} SET DEFAULT nextval({quoted}::regclass)", f"let the sequence number {where}"),
@@ -92,7 +92,7 @@ def _create(facts: Facts, table: str, new: ColumnState, sequence: str, owner: st
         yield Statement(sql, phase=Phase.ADD_DEFAULT, words=words, table=table)
 
 
-def _identity(facts: Facts, table: str, old: ColumnState | None, new: ColumnState) -> Iterator[Statement]:
+def _identity(facts: Facts, table: str, old: Column | None, new: Column) -> Iterator[Statement]:
     before, after = (dict(old.identity) if old else {}), dict(new.identity)
     if before == after or (old is None and after):
         # A new column brings its identity along in ADD COLUMN and CREATE TABLE.

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
+from consdb_actions.catalog import Constraint, Relation
 from consdb_actions.migration.rewrite.plan import Facts, Loss, Plan
 from consdb_actions.migration.rewrite.retype import base_type
 from consdb_actions.migration.rewrite.statements import Phase, Statement, qualified, quote
-from consdb_actions.migration.state import ForeignKey, TableState
 
 __all__ = ["constant", "numbered", "stand_in_rows", "stand_in_values"]
 
@@ -60,7 +60,7 @@ def stand_in_rows(plan: Plan, facts: Facts) -> Plan:
     return replace(plan, ops=(*plan.ops, *statements), losses=tuple(losses))
 
 
-def _dangling(facts: Facts) -> Iterator[tuple[str, ForeignKey]]:
+def _dangling(facts: Facts) -> Iterator[tuple[str, Constraint]]:
     """Yield the foreign keys of filled tables to tables that come back, but for those that stay NULL."""
     for name, table in sorted(facts.after.tables.items()):
         old = facts.before.tables.get(name)
@@ -73,7 +73,7 @@ def _dangling(facts: Facts) -> Iterator[tuple[str, ForeignKey]]:
                 yield name, key
 
 
-def _insert(facts: Facts, child: str, key: ForeignKey) -> Statement:
+def _insert(facts: Facts, child: str, key: Constraint) -> Statement:
     parent, old = facts.after.tables[key.table], facts.before.tables[child]
     kept = [c for c in key.columns if c in old.columns]
     owner = qualified(facts.schema, child)
@@ -105,13 +105,13 @@ def _insert(facts: Facts, child: str, key: ForeignKey) -> Statement:
     )
 
 
-def _needs_value(table: TableState, column: str) -> bool:
+def _needs_value(table: Relation, column: str) -> bool:
     state = table.columns[column]
     return not state.nullable and state.default is None and not state.sequence and not state.identity
 
 
 def _value(
-    facts: Facts, parent: TableState, column: str, key: ForeignKey, kept: list[str], *, numbers: bool
+    facts: Facts, parent: Relation, column: str, key: Constraint, kept: list[str], *, numbers: bool
 ) -> str:
     type_text = parent.columns[column].type_text
     if column in key.referenced:
@@ -122,7 +122,7 @@ def _value(
     return _own_value(facts, parent, column, "numbered.n" if numbers else "")
 
 
-def _own_value(facts: Facts, table: TableState, column: str, number: str) -> str:
+def _own_value(facts: Facts, table: Relation, column: str, number: str) -> str:
     """Return a parent's value where a key asks for it, a number where values must differ, or a constant."""
     type_text = table.columns[column].type_text
     for own in table.foreign_keys:

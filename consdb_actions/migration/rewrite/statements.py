@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+# The driver's own would write each percent sign twice, as for a statement with parameters.
+_PREPARER = PGDialect(paramstyle="named").identifier_preparer  # type: ignore[no-untyped-call]
 
 
 def escape_binds(sql: str) -> str:
@@ -54,7 +57,7 @@ def escape_binds(sql: str) -> str:
 
 def quote(name: str) -> str:
     """Quote an identifier where Postgres needs it."""
-    return _DIALECT.identifier_preparer.quote(name)
+    return str(_PREPARER.quote(name))
 
 
 def qualified(schema: str, *names: str) -> str:
@@ -141,6 +144,22 @@ class Statement(ops.ExecuteSQLOp):
         self.phase = phase
         self.words = words
         self.table = table
+
+    @classmethod
+    def of_lines(cls, lines: Sequence[str], *, phase: Phase, words: str, table: str) -> Statement:
+        """Keep these lines as they are, however short."""
+        made = cls("", phase=phase, words=words, table=table)
+        made.lines = tuple(lines)
+        made.sqltext = escape_binds(" ".join(lines))
+        return made
+
+    @classmethod
+    def commenting(
+        cls, target: str, comment: str | None, *, words: str, table: str, phase: Phase = Phase.COMMENT
+    ) -> Statement:
+        """Write a ``COMMENT ON`` of what Alembic cannot describe."""
+        text = "NULL" if comment is None else literal(comment)
+        return cls(f"COMMENT ON {target} IS {text}", phase=phase, words=words, table=table)
 
     @property
     def sql(self) -> str:

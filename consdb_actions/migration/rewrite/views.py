@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from graphlib import TopologicalSorter
 
 from alembic.operations import ops
 
+from consdb_actions.catalog import Relation
+from consdb_actions.catalog.expressions import stable_statement
 from consdb_actions.migration.rewrite.grants import grant_statements
-from consdb_actions.migration.rewrite.plan import Facts, Plan, View
-from consdb_actions.migration.rewrite.statements import Phase, Rename, Statement, literal, qualified, quote
+from consdb_actions.migration.rewrite.plan import Facts, Plan
+from consdb_actions.migration.rewrite.statements import Phase, Rename, Statement, qualified, quote
 
-__all__ = ["views"]
+__all__ = ["query_lines", "views"]
+
+_NAME = r"(?:[a-z_][a-z0-9_$]*|\"(?:[^\"]|\"\")+\")"
+_ITEM = rf"(?:{_NAME}\.)?(?P<column>{_NAME})(?:\s+AS\s+(?P<shown>{_NAME}))?"
+_PLAIN = re.sub(r"\?P<\w+>", "?:", _ITEM)
+_PROJECTION = re.compile(
+    rf"SELECT\s+(?P<items>{_PLAIN}(?:,\s+{_PLAIN})*)\s+FROM\s+(?P<relation>{_NAME}\.{_NAME})"
+)
 
 
 def views(plan: Plan, facts: Facts) -> Plan:
     """Drop the views first and create them last, with every grant.
 
-    The views of the configuration are one family: when one is made anew, all are, as ConsDB always did.
+    A view is remade when a table that it reads changes its columns, when it differs itself, or when it reads
+    another one that is remade.
     """
-    old = facts.catalog.views
-    changed = _changed_tables(plan.ops)
-    remade = {*facts.remake, *_reading(old, changed)}
-    if remade & facts.family:
-        remade |= facts.family
-    remade = _closure(remade, old)
-    dropped = [name for name in old if name in remade or name not in facts.wanted_views]
-    created = [name for name in facts.wanted_views if name in remade or name not in old]
-    reads = {name: facts.wanted_views[name].reads for name in created}
+    old, new = facts.before.views, facts.after.views
+    differing = {n for n in old.keys() & new.keys() if _shape(old[n]) != _shape(new[n])}
+    remade = differing | facts.before.readers({*_changed_tables(plan.ops), *differing})
+    dropped = [name for name in old if name in remade or name not in new]
+    created = [name for name in new if name in remade or name not in old]
     out: list[ops.MigrateOperation] = [
         _drop(facts, name, old[name].kind)
         for name in reversed(_readers_last(dropped, {n: old[n].reads for n in dropped}))
     ]
-    for name in _readers_last(created, reads):
-        out.extend(_create(facts.schema, facts.wanted_views[name]))
+    for name in _readers_last(created, {n: new[n].reads for n in created}):
+        out.extend(_create(facts.schema, new[name]))
     return replace(plan, ops=(*plan.ops, *out))
+
+
+def _shape(view: Relation) -> tuple[object, ...]:
+    return stable_statement(view.definition), view.grants, view.comment, view.options
 
 
 def _changed_tables(operations: Iterable[ops.MigrateOperation]) -> set[str]:
@@ -51,28 +63,10 @@ def _changed_tables(operations: Iterable[ops.MigrateOperation]) -> set[str]:
     return changed
 
 
-def _reading(old: Mapping[str, object], changed: set[str]) -> set[str]:
-    return {name for name, view in old.items() if changed & set(getattr(view, "reads", ()))}
-
-
-def _closure(names: set[str], old: Mapping[str, object]) -> set[str]:
-    """Add the views that read these views, and so on."""
-    while more := _reading(old, names) - names:
-        names |= more
-    return names
-
-
 def _readers_last(names: Collection[str], reads: Mapping[str, Collection[str]]) -> list[str]:
     """Sort views so that each comes after the views that it reads."""
-    out: list[str] = []
-    todo = sorted(names)
-    while todo:
-        ready = [n for n in todo if not any(r in todo and r != n for r in reads.get(n, ()))]
-        if not ready:  # Postgres knows no views that read each other.
-            return out + todo
-        out += ready
-        todo = [n for n in todo if n not in ready]
-    return out
+    sorter = TopologicalSorter({n: sorted(set(reads.get(n, ())) & set(names)) for n in sorted(names)})
+    return list(sorter.static_order())
 
 
 def _drop(facts: Facts, name: str, kind: str) -> Statement:
@@ -84,26 +78,51 @@ def _drop(facts: Facts, name: str, kind: str) -> Statement:
     )
 
 
-def _create(schema: str, view: View) -> Iterator[Statement]:
+def _create(schema: str, view: Relation) -> Iterator[Statement]:
     name = qualified(schema, view.name)
-    kind = "MATERIALIZED VIEW" if view.materialized else "VIEW"
+    kind = view.kind.upper()
     options = f" WITH ({', '.join(view.options)})" if view.options else ""
-
-    def statement(lines: list[str], words: str) -> Statement:
-        return Statement(lines, phase=Phase.CREATE_VIEW, words=words, table=view.name)
-
-    yield statement([f"CREATE {kind} {name}{options} AS {view.query}"], f"create view {view.name}")
+    lines = query_lines(view.definition)
+    yield Statement.of_lines(
+        [f"CREATE {kind} {name}{options} AS", *lines],
+        phase=Phase.CREATE_VIEW,
+        words=f"create view {view.name}",
+        table=view.name,
+    )
     yield from grant_statements(schema, view.name, view.grants, phase=Phase.CREATE_VIEW, table=view.name)
-    for column, held in view.column_grants.items():
-        yield from grant_statements(
-            schema, view.name, held, phase=Phase.CREATE_VIEW, table=view.name, column=column
+    for column in view.columns.values():
+        if column.grants:
+            yield from grant_statements(
+                schema,
+                view.name,
+                column.grants,
+                phase=Phase.CREATE_VIEW,
+                table=view.name,
+                column=column.name,
+            )
+    comments = [(f"{kind} {name}", view.comment, f"change comment on view {view.name}")] + [
+        (f"COLUMN {name}.{quote(c.name)}", c.comment, f"change comment on {view.name}.{c.name}")
+        for c in view.columns.values()
+    ]
+    for target, comment, words in comments:
+        if comment is not None:
+            yield Statement.commenting(target, comment, words=words, table=view.name, phase=Phase.CREATE_VIEW)
+    for index in view.indexes.values():
+        yield Statement(
+            index.definition, phase=Phase.CREATE_VIEW, words=f"create index {index.name}", table=view.name
         )
-    if view.comment is not None:
-        yield statement(
-            [f"COMMENT ON {kind} {name} IS {literal(view.comment)}"], f"describe view {view.name}"
-        )
-    for column, comment in view.column_comments.items():
-        yield statement(
-            [f"COMMENT ON COLUMN {name}.{quote(column)} IS {literal(comment)}"],
-            f"describe {view.name}.{column}",
-        )
+
+
+def query_lines(query: str) -> list[str]:
+    """Cut a view's query into lines: one column a line, so that two revisions compare well."""
+    text = query.strip().rstrip(";")
+    if match := _PROJECTION.fullmatch(text):
+        # Some versions of Postgres name the table before each column; the script is the same on all.
+        items = [
+            f"{m['column']} AS {m['shown']}" if m["shown"] else m["column"]
+            for m in re.finditer(_ITEM, match["items"])
+        ]
+        return ["SELECT", *(f"{item}," for item in items[:-1]), items[-1], f"FROM {match['relation']}"]
+    if "'" in text or '"' in text or "$" in text:
+        return [text]
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from consdb_actions.migration.catalog import Relation, Snapshot
+from consdb_actions.catalog import Relation, Snapshot
 from consdb_actions.migration.data_fills import Filled
 from consdb_actions.migration.data_moves import Move
 from consdb_actions.migration.seed.checks import Limits, Order

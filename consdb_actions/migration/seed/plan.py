@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from consdb_actions.migration.catalog import Snapshot
+from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.rows import TableRows
 from consdb_actions.migration.seed.adjust import Row, agree, put_in_order
 from consdb_actions.migration.seed.demands import Demands

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from consdb_actions.migration.catalog import Constraint, Relation, Snapshot
+from consdb_actions.catalog import Constraint, Relation, Snapshot
 from consdb_actions.migration.seed.checks import Limits, Order, read_checks
 
 __all__ = ["Reference", "keys_of", "limits_of", "references_of"]
@@ -83,7 +83,7 @@ def keys_of(table: Relation) -> list[tuple[str, ...]]:
     does where it is partial, and for less where the expression maps different values to one.
     """
     found = [c.columns for c in table.constraints.values() if c.kind in {"primary key", "unique"}]
-    for definition in table.indexes.values():
+    for definition in (i.definition for i in table.indexes.values()):
         if match := _INDEX.match(definition):
             names = {_plain(n) for n in re.findall(_NAME, match[1].split(" WHERE ")[0])}
             found.append(tuple(c for c in table.columns if c in names))

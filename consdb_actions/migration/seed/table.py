@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from consdb_actions.migration.catalog import Column, Relation, Snapshot
+from consdb_actions.catalog import Column, Relation, Snapshot
 from consdb_actions.migration.seed.checks import Limits, Order
 from consdb_actions.migration.seed.demands import Demands
 from consdb_actions.migration.seed.domains import domain_of
@@ -188,7 +188,7 @@ def _plan(
     keys = [*keys_of(table), *demands.keys.get(table.name, ())]
     used = {c for key in keys for c in key} | {c for o in orders for c in (o.small, o.large)}
     generated = [c.default or "" for c in table.columns.values() if c.generated]
-    read = " ".join([*table.indexes.values(), *generated])
+    read = " ".join([*(i.definition for i in table.indexes.values()), *generated])
     domains, labels, left_out, generates, nullable, empty = {}, {}, [], [], set(), set()
     for name, column in table.columns.items():
         place = (table.name, name)

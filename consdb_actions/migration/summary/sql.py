@@ -99,9 +99,9 @@ def _deeds(action: act.Action, line: int) -> Iterator[Deed]:
                 yield Deed(verb, thing, words, words)
         case act.Comment(column=""):
             name = action.relation.name
-            yield Deed("describe table", "", name, f"describe table {name}")
+            yield Deed("describe table", "", name, f"change comment on table {name}")
         case act.Comment():
-            yield _of("describe column", action.relation.name, action.column, "describe {}")
+            yield _of("describe column", action.relation.name, action.column, "change comment on {}")
         case act.Write():
             name = action.table.name
             yield Deed("write", "", name, f"write rows of {name}")

@@ -1,124 +1,40 @@
-"""What a database holds, as plain facts, and how two such states differ.
-
-A :class:`Snapshot` is the project's own reading of ``pg_catalog`` (rule M15): the proof compares snapshots
-and shares nothing with the code that generates migrations.
-"""
+"""How two states of a schema differ, fact by fact."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from consdb_actions.catalog.expressions import same_sql
+from consdb_actions.catalog.snapshot import Column, Constraint, Grant, Index, Relation, Sequence, Snapshot
 from consdb_actions.schema.names import primary_key_name
 
 __all__ = [
-    "Column",
-    "Constraint",
+    "COLUMN_FACTS",
     "Difference",
-    "Grant",
-    "Relation",
-    "Sequence",
-    "Snapshot",
     "canonical",
     "compare",
     "fact",
+    "same_constraint",
+    "same_fact",
+    "same_index",
 ]
 
+COLUMN_FACTS = (
+    "type",
+    "nullable",
+    "default",
+    "sequence",
+    "identity",
+    "generated",
+    "collation",
+    "comment",
+    "statistics",
+)
+"""The facts of a column that can change one by one."""
+
 _SHOWN = 120
-
-
-@dataclass(frozen=True, order=True)
-class Grant:
-    """One privilege of one role; ``grantee`` is ``PUBLIC`` for everyone."""
-
-    grantee: str
-    privilege: str
-    grantable: bool = False
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column as ``pg_attribute`` has it; ``position`` counts living columns from 0."""
-
-    name: str
-    position: int
-    type: str
-    nullable: bool
-    default: str | None = None
-    identity: str = ""
-    generated: str = ""
-    collation: str | None = None
-    comment: str | None = None
-    grants: frozenset[Grant] = frozenset()
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """A constraint; ``definition`` is the text of ``pg_get_constraintdef``."""
-
-    name: str
-    kind: str
-    definition: str
-    columns: tuple[str, ...] = ()
-    references: str | None = None
-    comment: str | None = None
-
-
-@dataclass(frozen=True)
-class Relation:
-    """A table or view. ``definition`` is the view's query, empty for a table."""
-
-    name: str
-    kind: str
-    columns: Mapping[str, Column]
-    constraints: Mapping[str, Constraint] = field(default_factory=dict)
-    indexes: Mapping[str, str] = field(default_factory=dict)
-    comment: str | None = None
-    grants: frozenset[Grant] = frozenset()
-    definition: str = ""
-    options: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-
-    @property
-    def is_view(self) -> bool:
-        """Whether this is a view or a materialized view."""
-        return self.kind in {"view", "materialized view"}
-
-
-@dataclass(frozen=True)
-class Sequence:
-    """A sequence with the column that owns it, as ``table.column``.
-
-    ``used`` tells whether a default or an identity takes values from it. ConsDB has sequences whose default
-    was dropped; they are left as they are.
-    """
-
-    name: str
-    type: str
-    owned_by: str | None = None
-    used: bool = True
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """All relations of one schema."""
-
-    schema: str
-    relations: Mapping[str, Relation] = field(default_factory=dict)
-    sequences: Mapping[str, Sequence] = field(default_factory=dict)
-    functions: Mapping[str, str] = field(default_factory=dict)
-    triggers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def tables(self) -> dict[str, Relation]:
-        """The tables by name."""
-        return {name: r for name, r in self.relations.items() if not r.is_view}
-
-    @property
-    def views(self) -> dict[str, Relation]:
-        """The views by name."""
-        return {name: r for name, r in self.relations.items() if r.is_view}
 
 
 @dataclass(frozen=True)
@@ -149,8 +65,9 @@ def fact(words: str, value: object) -> str:
     """
     if value is True and words:
         return ""
-    if isinstance(value, tuple):  # a constraint: its kind, its definition, its comment
-        value = value[1]
+    if isinstance(value, Constraint | Index):
+        comment = f" ({value.comment})" if value.comment else ""
+        value = value.definition + comment
     if isinstance(value, Sequence):
         value = value.type
     text = value if isinstance(value, str) else repr(value)
@@ -169,7 +86,7 @@ def canonical(relation: Relation) -> Relation:
     twins = sorted(
         c.name
         for c in relation.constraints.values()
-        if c.kind == "unique" and c.columns == primary.columns and "NULLS NOT DISTINCT" not in c.definition
+        if c.kind == "unique" and c.columns == primary.columns and c.options == primary.options
     )
     if not twins:
         return relation
@@ -212,7 +129,7 @@ def compare(
         out.extend(_relation(a, b, positions or a.is_view))
     if described:
         left = replace(left, sequences={n: s for n, s in left.sequences.items() if s.used})
-    for kind in ("sequences", "functions", "triggers"):
+    for kind in ("sequences", "functions", "triggers", "policies"):
         out.extend(_mapping((kind,), getattr(left, kind), getattr(right, kind)))
     return out
 
@@ -227,10 +144,29 @@ def _named_like(described: Relation, actual: Relation) -> Relation:
     return replace(described, constraints={**others, found.name: replace(automatic, name=found.name)})
 
 
+def same_fact(attribute: str, left: Any, right: Any) -> bool:
+    """Tell whether one fact of a column or a relation is the same on both sides (rule M21)."""
+    if attribute == "default":
+        return same_sql(left, right)
+    if attribute == "definition":
+        return same_sql(left, right, statement=True)
+    return bool(left == right)
+
+
+def same_constraint(left: Constraint, right: Constraint) -> bool:
+    """Tell whether two constraints say the same, their descriptions included."""
+    return left.meaning == right.meaning and left.comment == right.comment
+
+
+def same_index(left: Index, right: Index) -> bool:
+    """Tell whether two indexes are the same under any name."""
+    return left.meaning == right.meaning and left.comment == right.comment
+
+
 def _relation(a: Relation, b: Relation, positions: bool) -> Iterator[Difference]:
     for attribute in ("kind", "comment", "definition", "options"):
         x, y = getattr(a, attribute), getattr(b, attribute)
-        if x != y:
+        if not same_fact(attribute, x, y):
             yield Difference((a.name, attribute), x, y)
     yield from _grants((a.name, "grants"), a.grants, b.grants)
     for name in sorted({*a.columns, *b.columns}):
@@ -238,27 +174,32 @@ def _relation(a: Relation, b: Relation, positions: bool) -> Iterator[Difference]
         if x is None or y is None:
             yield Difference((a.name, "columns", name), x and x.type, y and y.type)
             continue
-        for attribute in ("type", "nullable", "default", "identity", "generated", "collation", "comment"):
-            if getattr(x, attribute) != getattr(y, attribute):
-                yield Difference(
-                    (a.name, "columns", name, attribute), getattr(x, attribute), getattr(y, attribute)
-                )
-        yield from _grants((a.name, "columns", name, "grants"), x.grants, y.grants)
+        yield from _column((a.name, "columns", name), x, y)
         if positions and x.position != y.position:
             yield Difference((a.name, "columns", name, "position"), x.position, y.position)
-    facts = ("kind", "definition", "comment")
-    yield from _mapping(
-        (a.name, "constraints"),
-        {n: tuple(getattr(c, f) for f in facts) for n, c in a.constraints.items()},
-        {n: tuple(getattr(c, f) for f in facts) for n, c in b.constraints.items()},
-    )
-    yield from _mapping((a.name, "indexes"), a.indexes, b.indexes)
+    yield from _mapping((a.name, "constraints"), a.constraints, b.constraints, same_constraint)
+    yield from _mapping((a.name, "indexes"), a.indexes, b.indexes, same_index)
+    yield from _mapping((a.name, "statistics"), a.statistics, b.statistics)
 
 
-def _mapping(path: tuple[str, ...], a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Difference]:
+def _column(path: tuple[str, ...], a: Column, b: Column) -> Iterator[Difference]:
+    for attribute in COLUMN_FACTS:
+        x, y = getattr(a, attribute), getattr(b, attribute)
+        if not same_fact(attribute, x, y):
+            yield Difference((*path, attribute), x, y)
+    yield from _grants((*path, "grants"), a.grants, b.grants)
+
+
+def _mapping(
+    path: tuple[str, ...],
+    a: Mapping[str, Any],
+    b: Mapping[str, Any],
+    same: Callable[[Any, Any], bool] = lambda x, y: bool(x == y),
+) -> Iterator[Difference]:
     for name in sorted({*a, *b}):
-        if a.get(name) != b.get(name):
-            yield Difference((*path, name), a.get(name), b.get(name))
+        x, y = a.get(name), b.get(name)
+        if x is None or y is None or not same(x, y):
+            yield Difference((*path, name), x, y)
 
 
 def _grants(path: tuple[str, ...], a: frozenset[Grant], b: frozenset[Grant]) -> Iterator[Difference]:

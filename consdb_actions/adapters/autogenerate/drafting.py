@@ -1,0 +1,368 @@
+"""Plan both directions of a migration on a simulation of its section.
+
+The downgrade is not the upgrade read backwards. It is planned by the same rules in the other direction, from
+the state that the upgrade really left to the one before it, so that it fills, orders and converts as
+carefully.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from alembic.operations import ops
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from consdb_actions.adapters.autogenerate.replay import postgres_message
+from consdb_actions.adapters.autogenerate.simulation import Simulation
+from consdb_actions.adapters.autogenerate.states import Described
+from consdb_actions.adapters.schema_yaml import Lines
+from consdb_actions.catalog import Grant, Relation, Snapshot
+from consdb_actions.catalog.merge import Conflict, Expected, Side, merge3
+from consdb_actions.errors import InputError
+from consdb_actions.migration.answers import Answers
+from consdb_actions.migration.rewrite import rewrite
+from consdb_actions.migration.rewrite.grants import sibling_grants, with_configured
+from consdb_actions.migration.rewrite.plan import Copy, Facts, Plan, Question
+from consdb_actions.migration.views import with_remade_views
+from consdb_actions.migration.words import describe, subject
+
+__all__ = [
+    "Draft",
+    "DriftMode",
+    "Target",
+    "draft_migration",
+    "Needed",
+    "expected_for",
+    "plan_upgrade",
+    "still_needed",
+]
+
+DriftMode = Literal["report", "include", "only"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an upgrade is to lead to.
+
+    Attributes
+    ----------
+    base
+        The schema file before the change, with the change's renames done. Where it is None, it is the
+        database itself: all differences are the change.
+    described
+        What the files describe, with the views' rules.
+    take
+        Answers to conflicts, by element.
+    roles
+        What the configuration grants on new relations, by role.
+    """
+
+    base: Snapshot | None
+    described: Described
+    take: Mapping[str, Side]
+    roles: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Both directions as plans, what the database should be after the upgrade, and what the upgrade left.
+
+    ``done`` are the answers as far as the database still needed them.
+    """
+
+    expected: Expected
+    answers: Answers
+    upgrade: Plan
+    downgrade: Plan = field(default_factory=Plan)
+    upgraded: Snapshot | None = None
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """What must be answered first."""
+        return self.upgrade.questions
+
+
+def draft_migration(
+    simulation: Simulation,
+    current: Snapshot,
+    target: Target,
+    answers: Answers,
+    render_upgrade: Callable[[Plan], str],
+    lines: Lines,
+    source: str,
+) -> Draft:
+    """Plan both directions; the simulation is left with the upgrade done.
+
+    Parameters
+    ----------
+    simulation
+        On the database that the section's history made.
+    current
+        That database.
+    target
+        What it should become.
+    answers
+        Renames, moves and other decisions of the change.
+    render_upgrade
+        Renders a plan's upgrade to the source of a revision, which is then run for real.
+    lines, source
+        Where the elements stand in the schema file, and its name.
+
+    Returns
+    -------
+    Draft
+        Without a downgrade when nothing is to be done, or something must be answered first.
+
+    Raises
+    ------
+    InputError
+        Postgres refuses a statement of the upgrade.
+    """
+    schema = simulation.section.schema
+    needed = still_needed(answers, current, target.take, target.base is not None)
+    answers = needed.in_current
+    renames = answers.renames(schema)
+    simulation.apply(renames)
+    now = simulation.snapshot() if renames else current
+    expected = expected_for(now, target, answers)
+    expected = replace(expected, conflicts=(*needed.conflicts, *expected.conflicts))
+    if expected.open_conflicts:
+        return Draft(expected, answers, Plan())
+    answers = replace(answers, copies=_still_copied(answers, now, expected.catalog))
+    casts = simulation.casts()
+    upgrade = plan_upgrade(schema, now, expected.catalog, answers, casts)
+    if upgrade.questions or not upgrade.ops:
+        return Draft(expected, answers, upgrade)
+    simulation.rollback()
+    script = render_upgrade(upgrade)
+    try:
+        simulation.run(script)
+    except OperationalError:
+        raise
+    except SQLAlchemyError as error:
+        raise _refused(error, script, upgrade, lines, source) from error
+    upgraded = simulation.snapshot()
+    downgrade = _plan_downgrade(simulation, current, upgraded, answers, casts, upgrade)
+    return Draft(expected, answers, upgrade, downgrade, upgraded)
+
+
+def expected_for(now: Snapshot, target: Target, answers: Answers | None = None) -> Expected:
+    """Merge the change into a database in which its renames are done already."""
+    described = target.base is not None
+    base = target.base if target.base is not None else _two_sided(now, target.described.views)
+    expected = merge3(base, target.described.head, now, target.take, described=described)
+    catalog = with_remade_views(
+        expected.catalog,
+        target.described.head,
+        now,
+        target.described.views,
+        renamed={(table, new): old for table, old, new in answers.columns} if answers else {},
+        renamed_tables=[new for _, new in answers.tables] if answers else [],
+        granted=frozenset(Grant(r, p) for r, privileges in target.roles.items() for p in privileges),
+    )
+    grants = with_configured(sibling_grants(now), target.roles)
+    relations = {
+        name: replace(r, grants=grants) if not r.is_view and name not in now.relations else r
+        for name, r in catalog.relations.items()
+    }
+    return replace(expected, catalog=replace(catalog, relations=_readable(relations, now)))
+
+
+def _two_sided(now: Snapshot, rules: Collection[str]) -> Snapshot:
+    """Let the database stand for what was before: but no file says anything of views made by hand."""
+    kept = {n: r for n, r in now.relations.items() if not r.is_view or n in rules}
+    return replace(now, relations=kept)
+
+
+def _readable(relations: Mapping[str, Relation], now: Snapshot) -> dict[str, Relation]:
+    """Leave out views that somebody made over a relation that is gone."""
+    out = dict(relations)
+    while gone := [n for n, r in out.items() if r.is_view and any(x not in out for x in r.reads)]:
+        for name in gone:
+            del out[name]
+    return out
+
+
+def plan_upgrade(
+    schema: str,
+    now: Snapshot,
+    expected: Snapshot,
+    answers: Answers,
+    casts: frozenset[tuple[str, str]],
+) -> Plan:
+    """Plan what leads from a database, with renames already done, to the expected one."""
+    facts = Facts(
+        schema=schema,
+        direction="upgrade",
+        before=now,
+        after=expected,
+        copies=answers.copies,
+        fills=answers.fills,
+        casts=casts,
+        on_question=answers.on_question,
+    )
+    return rewrite(Plan(ops=tuple(answers.renames(schema))), facts)
+
+
+def _plan_downgrade(
+    simulation: Simulation,
+    current: Snapshot,
+    upgraded: Snapshot,
+    answers: Answers,
+    casts: frozenset[tuple[str, str]],
+    upgrade: Plan,
+) -> Plan:
+    schema = simulation.section.schema
+    back = answers.reversed()
+    renames = back.renames(schema)
+    simulation.apply(renames)
+    now = simulation.snapshot() if renames else upgraded
+    facts = Facts(
+        schema=schema,
+        direction="downgrade",
+        before=now,
+        after=current,
+        copies=back.copies,
+        fills={},
+        given={
+            answers.named_before(f.table, f.column): f.constant
+            for f in upgrade.filled
+            if f.constant is not None
+        },
+        casts=casts,
+        on_question="proceed",
+    )
+    return rewrite(Plan(ops=tuple(renames)), facts)
+
+
+@dataclass(frozen=True)
+class Needed:
+    """The renames that *base* and *current* need to have the names of *head*, and where that fails."""
+
+    in_base: Answers
+    in_current: Answers
+    conflicts: tuple[Conflict, ...] = ()
+
+
+def still_needed(answers: Answers, current: Snapshot, take: Mapping[str, Side], has_base: bool) -> Needed:
+    """Tell which renames the database still needs; what it holds under neither or both names is a conflict.
+
+    Without a base the renames were decided against the database itself, and all are needed. A conflict that
+    is answered with *head* is no rename: the old element goes and the new one comes.
+    """
+    if not has_base:
+        return Needed(answers, answers)
+    conflicts: list[Conflict] = []
+    tables: list[tuple[str, str]] = []
+    columns: list[tuple[str, str, str]] = []
+    refused: set[tuple[str, ...]] = set()
+
+    def conflict(path: tuple[str, ...], old: str, new: str, both: bool) -> None:
+        found = _rename_conflict(path, old, new, both, take)
+        conflicts.append(found)
+        if found.taken == "head":
+            refused.add(path)
+
+    for old, new in answers.tables:
+        match _state_of(old, new, answers.tables, current.relations):
+            case "needed":
+                tables.append((old, new))
+            case "conflict":
+                conflict((new,), old, new, old in current.tables)
+    named = {new: old for old, new in tables}
+    for table, old, new in answers.columns:
+        found = current.tables.get(named.get(table, table))
+        if found is None:
+            continue
+        beside = [(o, n) for t, o, n in answers.columns if t == table]
+        match _state_of(old, new, beside, found.columns):
+            case "needed":
+                columns.append((table, old, new))
+            case "conflict":
+                conflict((table, new), old, new, old in found.columns)
+    return Needed(
+        replace(
+            answers,
+            tables=tuple(t for t in answers.tables if (t[1],) not in refused),
+            columns=tuple(c for c in answers.columns if (c[0], c[2]) not in refused),
+        ),
+        replace(answers, tables=tuple(tables), columns=tuple(columns)),
+        tuple(conflicts),
+    )
+
+
+def _state_of(
+    old: str, new: str, renames: Sequence[tuple[str, str]], names: Collection[str]
+) -> Literal["needed", "done", "conflict"]:
+    """Tell what a database that holds these names needs of a rename; chains and swaps are done together."""
+    freed, taken = {o for o, _ in renames}, {n for _, n in renames}
+    if old in names and (new not in names or new in freed):
+        return "needed"
+    return "done" if new in names and (old not in names or old in taken) else "conflict"
+
+
+def _rename_conflict(
+    path: tuple[str, ...], old: str, new: str, both: bool, take: Mapping[str, Side]
+) -> Conflict:
+    taken = next((take[t] for t in (".".join(path), path[0]) if t in take), None)
+    return Conflict(path, old, new, f"{old} and {new}" if both else f"neither {old} nor {new}", taken)
+
+
+def _still_copied(answers: Answers, now: Snapshot, expected: Snapshot) -> tuple[Copy, ...]:
+    """Keep the moves whose column is still where it was, and not yet where it goes."""
+    return tuple(
+        c
+        for c in answers.copies
+        if c.source in now.tables
+        and c.source_column in now.tables[c.source].columns
+        and (c.target not in now.tables or c.target_column not in now.tables[c.target].columns)
+        and c.target in expected.tables
+        and c.target_column in expected.tables[c.target].columns
+    )
+
+
+def _refused(error: SQLAlchemyError, script: str, plan: Plan, lines: Lines, source: str) -> InputError:
+    """Say what Postgres refused, in full, and which element of the file it was for (rule M23)."""
+    op = _failed_operation(error, script, plan.ops)
+    what = f"{describe(op)}: " if op is not None else ""
+    place = source
+    if op is not None:
+        table, name = subject(op)
+        keys = (
+            ("column", table, name),
+            ("constraint", table, name),
+            ("index", table, name),
+            ("table", table),
+        )
+        line = next((lines[k] for k in keys if k in lines), 0)
+        place = (f"{source}:{line}" if line else source) + f", {table}.{name}".rstrip(".")
+    return InputError(
+        f"Postgres refuses the upgrade: {what}{postgres_message(error)}",
+        place=place,
+        remedy="If an object that is not in the schema files is in the way, such as a view, trigger or "
+        "policy that somebody made by hand, remove it in a revision of its own first.",
+    )
+
+
+def _failed_operation(
+    error: BaseException, source: str, operations: Sequence[ops.MigrateOperation]
+) -> ops.MigrateOperation | None:
+    """Return the operation whose statement was running: each is one statement of ``upgrade``."""
+    number, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name == "upgrade":
+            number = trace.tb_lineno
+        trace = trace.tb_next
+    function = next(
+        (n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef) and n.name == "upgrade"), None
+    )
+    body = (
+        [n for n in function.body if isinstance(n, ast.Expr) and isinstance(n.value, ast.Call)]
+        if function
+        else []
+    )
+    at = next((i for i, n in enumerate(body) if n.lineno <= number <= (n.end_lineno or 0)), None)
+    return operations[at] if at is not None and len(body) == len(operations) else None

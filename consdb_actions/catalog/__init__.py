@@ -1,0 +1,20 @@
+"""What Postgres says of a schema: one model, how two states of it differ, and how three are merged."""
+
+from __future__ import annotations
+
+from consdb_actions.catalog.compare import Difference, canonical, compare, fact
+from consdb_actions.catalog.snapshot import Column, Constraint, Grant, Index, Relation, Sequence, Snapshot
+
+__all__ = [
+    "Column",
+    "Constraint",
+    "Difference",
+    "Grant",
+    "Index",
+    "Relation",
+    "Sequence",
+    "Snapshot",
+    "canonical",
+    "compare",
+    "fact",
+]

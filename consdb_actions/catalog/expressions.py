@@ -1,0 +1,136 @@
+"""SQL as Postgres prints it, in a form that is stable under printing and parsing (rule M21).
+
+Printing and parsing is not a fixpoint in Postgres: a list of ``varchar`` constants gets casts, and nested AND
+and OR are flattened, when a printed condition is fed back. Equality is decided on trees with these
+differences removed.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from pglast import ast, parse_sql
+from pglast.enums import A_Expr_Kind, BoolExprType
+from pglast.parser import ParseError
+from pglast.stream import RawStream
+from pglast.visitors import Visitor
+
+__all__ = ["same_sql", "stable_expression", "stable_statement"]
+
+_TEXT = {"text", "varchar", "bpchar", "name"}
+
+
+def same_sql(left: Any, right: Any, *, statement: bool = False) -> bool:
+    """Tell whether two texts of SQL mean the same, as far as Postgres's own printing goes."""
+    if left == right or not isinstance(left, str) or not isinstance(right, str):
+        return bool(left == right)
+    stable = stable_statement if statement else stable_expression
+    return stable(left) == stable(right)
+
+
+@lru_cache(maxsize=4096)
+def stable_expression(sql: str) -> str:
+    """Return an expression in its stable form; what does not parse is returned as it is."""
+    if not sql:
+        return sql
+    found = _stable(f"SELECT {sql}")
+    return sql if found is None else found.removeprefix("SELECT ")
+
+
+@lru_cache(maxsize=1024)
+def stable_statement(sql: str) -> str:
+    """Return a query or a CREATE INDEX in its stable form; what does not parse is returned as it is."""
+    found = _stable(sql)
+    return sql if found is None else found
+
+
+def _stable(sql: str) -> str | None:
+    try:
+        (statement,) = parse_sql(sql)
+        tree: Any = statement.stmt
+        _Stable()(tree)
+        # Once more, since a flattened AND may stand in another now.
+        _Stable()(tree)
+        return str(RawStream()(tree))
+    except (ParseError, ValueError, NotImplementedError, RecursionError):
+        return None
+
+
+class _Stable(Visitor):
+    """Removes what Postgres adds when it prints."""
+
+    def visit_TypeCast(self, _ancestors: Any, node: Any) -> Any:  # noqa: N802
+        # A cast to text adds nothing; a constant is a constant of the type that it is compared with.
+        names = [n.sval for n in node.typeName.names or ()]
+        if names and names[-1] in _TEXT:
+            return node.arg
+        if isinstance(node.arg, ast.A_Const) and not node.typeName.arrayBounds:
+            return _as_text(node.arg)
+        if isinstance(node.arg, ast.A_ArrayExpr):
+            return node.arg
+        return None
+
+    def visit_A_Const(self, ancestors: Any, node: Any) -> Any:  # noqa: N802
+        # -1 is printed as '-1'::integer, and 1.5 as 1.5 or '1.5'::numeric.
+        return _as_text(node)
+
+    def visit_A_Expr(self, _ancestors: Any, node: Any) -> Any:  # noqa: N802
+        if (
+            node.kind == A_Expr_Kind.AEXPR_OP
+            and node.lexpr is None
+            and node.name[0].sval == "-"
+            and isinstance(node.rexpr, ast.A_Const)
+            and isinstance(node.rexpr.val, ast.String)
+        ):
+            return ast.A_Const(isnull=False, val=ast.String(f"-{node.rexpr.val.sval}"))
+        return None
+
+    def visit_BoolExpr(self, _ancestors: Any, node: Any) -> Any:  # noqa: N802
+        if node.boolop == BoolExprType.NOT_EXPR:
+            return None
+        flat: list[Any] = []
+        for part in node.args:
+            nested = isinstance(part, ast.BoolExpr) and part.boolop == node.boolop
+            flat.extend(part.args if nested else [part])
+        if len(flat) == len(node.args):
+            return None
+        return ast.BoolExpr(boolop=node.boolop, args=tuple(flat))
+
+    def visit_SelectStmt(self, _ancestors: Any, node: Any) -> Any:  # noqa: N802
+        # Before version 16, Postgres names the only table before each column.
+        tables: Any = node.fromClause or ()
+        if len(tables) == 1 and isinstance(tables[0], ast.RangeVar) and node.targetList:
+            name = str(tables[0].alias.aliasname if tables[0].alias else tables[0].relname)
+            _Unqualified(name)(node)
+        for target in node.targetList or ():
+            value: Any = target.val
+            if (
+                isinstance(value, ast.ColumnRef)
+                and getattr((value.fields or ("",))[-1], "sval", "") == target.name
+            ):
+                target.name = None
+        return None
+
+
+class _Unqualified(Visitor):
+    """Takes the table's name from columns."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__()
+        self.table = table
+
+    def visit_ColumnRef(self, _ancestors: Any, node: Any) -> Any:  # noqa: N802
+        if len(node.fields) == 2 and getattr(node.fields[0], "sval", None) == self.table:
+            return ast.ColumnRef(fields=node.fields[1:])
+        return None
+
+
+def _as_text(node: Any) -> Any:
+    """Return a number as a text constant."""
+    value = node.val
+    if isinstance(value, ast.Integer):
+        return ast.A_Const(isnull=False, val=ast.String(str(value.ival)))
+    if isinstance(value, ast.Float):
+        return ast.A_Const(isnull=False, val=ast.String(value.fval))
+    return node if isinstance(value, ast.String) else None

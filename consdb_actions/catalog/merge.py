@@ -1,0 +1,555 @@
+"""Rule M17: the catalog that a change leads to, merged from three states of a schema.
+
+*base* and *head* are the schema file before and after the change, *current* is what the revision history
+leaves. What the change does not touch stays as it is in *current*, whatever it is; what it changes becomes
+*head*, unless somebody else has changed it, too: that is a conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+from consdb_actions.catalog.compare import COLUMN_FACTS, same_fact
+from consdb_actions.catalog.snapshot import Column, Constraint, Index, Relation, Sequence, Snapshot
+from consdb_actions.schema.names import primary_key_name
+
+__all__ = ["Conflict", "Drift", "Expected", "Path", "Side", "merge3"]
+
+Path = tuple[str, ...]
+"""An element: a table; a column, constraint or index of it; or one fact of a column, such as its type."""
+
+Side = Literal["head", "current"]
+
+T = TypeVar("T")
+Named = TypeVar("Named", bound="Constraint | Index")
+
+
+@dataclass(frozen=True)
+class Drift:
+    """An element that the change does not touch, and that the database has otherwise than the schema file.
+
+    ``described`` and ``current`` are None where there is no such element.
+    """
+
+    path: Path
+    described: Any
+    current: Any
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """An element that the change touches, and that is in the database neither as before nor as after it.
+
+    ``taken`` is the side that an answer chose.
+    """
+
+    path: Path
+    base: Any
+    head: Any
+    current: Any
+    taken: Side | None = None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The merged catalog.
+
+    Attributes
+    ----------
+    catalog
+        With open conflicts resolved to *current*; it must not be used while there are any.
+    drift
+        What differs from the schema file for other reasons than the change.
+    conflicts
+        Answered and open ones.
+    present
+        What the change asks for and the database has already.
+    used
+        Answers that had something to decide.
+    """
+
+    catalog: Snapshot
+    drift: tuple[Drift, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    present: tuple[Path, ...] = ()
+    used: frozenset[str] = frozenset()
+
+    @property
+    def open_conflicts(self) -> tuple[Conflict, ...]:
+        """The conflicts without an answer."""
+        return tuple(c for c in self.conflicts if c.taken is None)
+
+
+def merge3(
+    base: Snapshot,
+    head: Snapshot,
+    current: Snapshot,
+    take: Mapping[str, Side] | None = None,
+    *,
+    described: bool = True,
+) -> Expected:
+    """Merge three states of a schema, element by element.
+
+    Parameters
+    ----------
+    base, head
+        What the schema file describes before and after the change. Renames of the change are done in *base*
+        and in *current*.
+    current
+        What the revision history leaves.
+    take
+        Answers to conflicts: which side an element is taken from, by its dotted path. It holds for everything
+        in the element. ``head`` also takes over an element that drifted.
+    described
+        Whether *base* is what a file describes. Otherwise it is *current*: all differences are the change.
+
+    Returns
+    -------
+    Expected
+        ``merge3(b, b, c)`` is c, ``merge3(b, h, b)`` and ``merge3(b, h, h)`` are h.
+    """
+    return _Merge(base, head, current, dict(take or {}), described).run()
+
+
+@dataclass
+class _Merge:
+    base: Snapshot
+    head: Snapshot
+    current: Snapshot
+    take: Mapping[str, Side]
+    described: bool
+    drift: list[Drift] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    present: list[Path] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+
+    def run(self) -> Expected:
+        relations: dict[str, Relation] = {}
+        names = dict.fromkeys([*self.current.relations, *self.head.relations, *self.base.relations])
+        for name in sorted(names):
+            sides = [s.relations.get(name) for s in (self.base, self.head, self.current)]
+            is_view = any(r is not None and r.is_view for r in sides)
+            found = self._view(name, *sides) if is_view else self._table(name, *sides)
+            if found is not None:
+                relations[name] = found
+        self._remove_dangling(relations)
+        _free_key_names(relations)
+        merged = replace(self.current, relations=relations, sequences=self._sequences(relations))
+        return Expected(
+            merged, tuple(self.drift), tuple(self.conflicts), tuple(self.present), frozenset(self.used)
+        )
+
+    # One element.
+
+    def _choose(
+        self,
+        path: Path,
+        base: T | None,
+        head: T | None,
+        current: T | None,
+        same: Callable[[Any, Any], bool] = lambda a, b: bool(a == b),
+    ) -> T | None:
+        """Apply rule M17 to one element."""
+
+        def equal(a: T | None, b: T | None) -> bool:
+            return same(a, b) if a is not None and b is not None else a is b
+
+        if equal(base, head):
+            if equal(current, base):
+                return current
+            if self._answer(path) == "head":
+                return head
+            self.drift.append(Drift(path, head, current))
+            return current
+        if equal(current, base):
+            return head
+        if equal(current, head):
+            self.present.append(path)
+            return current
+        return self._conflict(path, base, head, current)
+
+    def _conflict(self, path: Path, base: T | None, head: T | None, current: T | None) -> T | None:
+        taken = self._answer(path)
+        self.conflicts.append(Conflict(path, base, head, current, taken))
+        return head if taken == "head" else current
+
+    def _answer(self, path: Path) -> Side | None:
+        for size in range(len(path), 0, -1):
+            text = ".".join(path[:size])
+            if text in self.take:
+                self.used.add(text)
+                return self.take[text]
+        return None
+
+    # Tables.
+
+    def _table(
+        self, name: str, base: Relation | None, head: Relation | None, current: Relation | None
+    ) -> Relation | None:
+        path = (name,)
+        if base is None and head is None:
+            if current is not None and self.head.relations:
+                self.drift.append(Drift(path, None, current.kind))
+                if self._answer(path) == "head":
+                    self.drift.pop()
+                    return None
+            return current
+        if head is None:
+            assert base is not None
+            if current is None:
+                self.present.append(path)
+                return None
+            added = [c for c in current.columns if c not in base.columns]
+            if not added:
+                return None
+            kept = self._conflict(path, base.kind, None, f"{current.kind} with {', '.join(added)}")
+            return current if kept is not None else None
+        if current is None:
+            if base is None:
+                return head
+            if _same_table(base, head):
+                if self._answer(path) == "head":
+                    return head
+                self.drift.append(Drift(path, head.kind, None))
+                return None
+            return head if self._conflict(path, base.kind, head.kind, None) is not None else None
+        return self._merged_table(base or Relation(name, head.kind, {}), head, current)
+
+    def _merged_table(self, base: Relation, head: Relation, current: Relation) -> Relation:
+        name = current.name
+        columns: dict[str, Column] = {}
+        for column in dict.fromkeys([*current.columns, *head.columns, *base.columns]):
+            found = self._column(
+                (name, column),
+                *(r.columns.get(column) for r in (base, head, current)),
+            )
+            if found is not None:
+                columns[column] = replace(found, position=len(columns))
+        shapes = _split(base, head, current, described=self.described)
+        constraints = self._constraints(name, *(r.constraints for r in shapes))
+        return replace(
+            current,
+            columns=columns,
+            comment=self._choose((name, "comment"), base.comment, head.comment, current.comment),
+            constraints=_joined(constraints, current),
+            indexes=self._named((name,), base.indexes, head.indexes, current.indexes),
+        )
+
+    def _column(
+        self, path: Path, base: Column | None, head: Column | None, current: Column | None
+    ) -> Column | None:
+        if base is None and head is None:
+            return self._choose(path, base, head, current)
+        if head is None:
+            assert base is not None
+            if current is None:
+                self.present.append(path)
+                return None
+            # Its existence is the element that changes; another type is no reason to keep a column that goes.
+            return None
+        if current is None:
+            if base is None:
+                return replace(head, grants=frozenset())
+            if _same_column(base, head):
+                if self._answer(path) == "head":
+                    return head
+                self.drift.append(Drift(path, head.type, None))
+                return None
+            return head if self._conflict(path, base.type, head.type, None) is not None else None
+        if base is None:
+            return self._both_added(path, head, current)
+        facts: dict[str, Any] = {
+            a: self._choose(
+                (*path, a), getattr(base, a), getattr(head, a), getattr(current, a), partial(same_fact, a)
+            )
+            for a in COLUMN_FACTS
+        }
+        if base.type != head.type and same_fact("default", current.default, base.default):
+            # The same constant of another type is another default.
+            facts["default"] = head.default
+        taken = head.source if facts["default"] == head.default else None
+        return replace(current, source=taken, **facts)
+
+    def _both_added(self, path: Path, head: Column, current: Column) -> Column:
+        """Merge a column that the change adds and the database has already."""
+        differing = [
+            a
+            for a in COLUMN_FACTS
+            if a != "statistics" and not same_fact(a, getattr(head, a), getattr(current, a))
+        ]
+        if not differing:
+            self.present.append(path)
+            return current
+        facts: dict[str, Any] = {
+            a: self._conflict((*path, a), None, getattr(head, a), getattr(current, a)) for a in differing
+        }
+        return replace(current, **facts)
+
+    # Constraints and indexes.
+
+    def _constraints(
+        self,
+        table: str,
+        base: Mapping[str, Constraint],
+        head: Mapping[str, Constraint],
+        current: Mapping[str, Constraint],
+    ) -> dict[str, Constraint]:
+        out: dict[str, Constraint] = {}
+        for kind in ("primary key", "unique", "foreign key", "check", "exclusion"):
+            sides = [{n: c for n, c in s.items() if c.kind == kind} for s in (base, head, current)]
+            out |= self._named((table,), *sides)
+        return out
+
+    def _named(
+        self, path: Path, base: Mapping[str, Named], head: Mapping[str, Named], current: Mapping[str, Named]
+    ) -> dict[str, Named]:
+        found = [self._one(path, *group) for group in _aligned(base, head, current)]
+        return {item.name: item for item in found if item is not None}
+
+    def _one(self, path: Path, base: Named | None, head: Named | None, current: Named | None) -> Named | None:
+        """Merge one constraint or index: whether it exists and what it says, its name and its description."""
+        some = head or base or current
+        assert some is not None
+        here = (*path, some.name)
+
+        def means(a: Any, b: Any) -> bool:
+            return bool(a.meaning == b.meaning)
+
+        if base is None or head is None or current is None:
+            same = _same_named if base is not None and head is not None else means
+            found = self._choose(here, base, head, current, same)
+            if found is not None and base is None and head is not None and current is not None:
+                # Both added it; the name and the description have no common ancestor.
+                name = self._choose_added((*here, "name"), head.name, current.name)
+                comment = self._choose_added((*here, "description"), head.comment, current.comment)
+                found = replace(found, name=name, comment=comment)
+            return found
+        meaning = self._choose(here, base, head, current, means)
+        assert meaning is not None
+        # A file does not name its primary keys: one keeps its name as long as it is the same key.
+        name = current.name if meaning.meaning == current.meaning else head.name
+        if getattr(some, "kind", "") != "primary key":
+            name = str(self._choose((*here, "name"), base.name, head.name, current.name))
+        comment = self._choose((*here, "description"), base.comment, head.comment, current.comment)
+        return replace(meaning, name=name, comment=comment)
+
+    def _choose_added(self, path: Path, head: Any, current: Any) -> Any:
+        return current if head == current else self._conflict(path, None, head, current)
+
+    def _remove_dangling(self, relations: dict[str, Relation]) -> None:
+        """Take out what stands on columns or tables that are gone; ask where somebody else put it there."""
+        for name, table in list(relations.items()):
+            if table.is_view:
+                continue
+            constraints = {
+                n: c
+                for n, c in table.constraints.items()
+                if self._stands(relations, table, c, self.current.relations.get(name))
+            }
+            indexes = {
+                n: i
+                for n, i in table.indexes.items()
+                if self._stands(relations, table, i, self.current.relations.get(name))
+            }
+            relations[name] = replace(table, constraints=constraints, indexes=indexes)
+
+    def _stands(
+        self, relations: Mapping[str, Relation], table: Relation, item: Any, current: Relation | None
+    ) -> bool:
+        own = item.columns if isinstance(item, Constraint) else _index_columns(item, table, current)
+        missing = [(table.name, c) for c in own if c not in table.columns]
+        if isinstance(item, Constraint) and item.references and item.referenced_schema is None:
+            parent = relations.get(item.references)
+            if parent is None:
+                missing.append((item.references,))  # type: ignore[arg-type]
+            else:
+                missing += [(parent.name, c) for c in item.referenced if c not in parent.columns]
+        if not missing:
+            return True
+        described = self.base.relations.get(table.name)
+        known: list[Constraint | Index] = []
+        if described is not None:
+            known += [*described.constraints.values(), *described.indexes.values()]
+        if not any(k.name == item.name or k.meaning == item.meaning for k in known):
+            path = (table.name, item.name)
+            gone = ", ".join(".".join(m) for m in missing)
+            if not any(c.path == path for c in self.conflicts):
+                self._conflict(path, None, f"none, since {gone} is missing or dropped", item)
+        return False
+
+    # Views and sequences.
+
+    def _view(
+        self, name: str, base: Relation | None, head: Relation | None, current: Relation | None
+    ) -> Relation | None:
+        """Merge a view; what must be remade because its table changes is decided with the view's rule."""
+        path = (name,)
+        if base is None and head is None:
+            return current
+        if head is None:
+            if current is None:
+                self.present.append(path)
+            return None
+        if current is None:
+            if base is None or self._answer(path) == "head":
+                return head
+            self.drift.append(Drift(path, head.kind, None))
+            return None
+        if base is None:
+            return current
+        if set(base.columns) == set(head.columns):
+            for column in sorted(set(head.columns) ^ set(current.columns)):
+                shown, has = head.columns.get(column), current.columns.get(column)
+                self.drift.append(Drift((name, column), shown and shown.type, has and has.type))
+            return current
+        if same_fact("definition", base.definition, current.definition):
+            columns = {
+                n: replace(c, comment=o.comment, grants=o.grants) if (o := current.columns.get(n)) else c
+                for n, c in head.columns.items()
+            }
+            return replace(current, definition=head.definition, columns=columns, reads=head.reads)
+        return current
+
+    def _sequences(self, relations: Mapping[str, Relation]) -> dict[str, Sequence]:
+        """Return the sequences that the merged tables use, and those of *current* that nothing uses."""
+        out = {n: s for n, s in self.current.sequences.items() if not s.used and s.owned_by is None}
+        for table in relations.values():
+            for column in table.columns.values():
+                owner = f"{table.name}.{column.name}"
+                bare = column.sequence.rsplit(".", 1)[-1].strip('"') if column.sequence else ""
+                for side in (self.head, self.current):
+                    for name, sequence in side.sequences.items():
+                        if sequence.owned_by == owner and (name == bare or (column.identity and not bare)):
+                            out.setdefault(name, sequence)
+                if bare and bare not in out and bare in self.current.sequences:
+                    out[bare] = self.current.sequences[bare]
+        return out
+
+
+def _aligned(
+    base: Mapping[str, Named], head: Mapping[str, Named], current: Mapping[str, Named]
+) -> list[tuple[Named | None, Named | None, Named | None]]:
+    """Return what belongs together on the three sides: by name, else by what it says."""
+    left, right, rest = dict(base), dict(head), dict(current)
+    lone = any(getattr(c, "kind", "") == "primary key" for c in (*left.values(), *right.values()))
+    pairs: list[tuple[Named | None, Named | None]] = []
+    for name in sorted(left.keys() & right.keys()):
+        pairs.append((left.pop(name), right.pop(name)))  # noqa: PERF401 - both shrink
+    for old in [left[name] for name in sorted(left)]:
+        twin = next((n for n in sorted(right) if lone or right[n].meaning == old.meaning), None)
+        pairs.append((old, right.pop(twin) if twin is not None else None))
+    pairs += [(None, right[name]) for name in sorted(right)]
+    claimed = {item.name for pair in pairs for item in pair if item is not None}
+    found: list[tuple[Named | None, Named | None, Named | None]] = []
+    for old_item, new_item in pairs:
+        sides = [item for item in (old_item, new_item) if item is not None]
+        # One that another pair goes by the name of belongs there.
+        free = claimed - {item.name for item in sides}
+        match = _closest(sides, {n: c for n, c in rest.items() if n not in free})
+        if match is None and lone:
+            match = next(iter(rest), None)
+        found.append((old_item, new_item, rest.pop(match) if match is not None else None))
+    return [*found, *((None, None, rest[name]) for name in sorted(rest))]
+
+
+def _closest(sides: list[Named], candidates: Mapping[str, Named]) -> str | None:
+    """Return the name of the candidate that has the same name, else of one that says the same."""
+    for side in sides:
+        if side.name in candidates:
+            return side.name
+        for name in sorted(candidates):
+            if candidates[name].meaning == side.meaning:
+                return name
+    return None
+
+
+def _same_named(a: Any, b: Any) -> bool:
+    return bool((a.name, a.meaning, a.comment) == (b.name, b.meaning, b.comment))
+
+
+def _same_column(a: Column, b: Column) -> bool:
+    return all(same_fact(f, getattr(a, f), getattr(b, f)) for f in COLUMN_FACTS)
+
+
+def _same_table(a: Relation, b: Relation) -> bool:
+    return (
+        a.comment == b.comment
+        and a.columns.keys() == b.columns.keys()
+        and all(_same_column(a.columns[c], b.columns[c]) for c in a.columns)
+        and all(
+            x.keys() == y.keys() and all(_same_named(x[n], y[n]) for n in x)
+            for x, y in ((a.constraints, b.constraints), (a.indexes, b.indexes))
+        )
+    )
+
+
+def _split(
+    base: Relation, head: Relation, current: Relation, *, described: bool
+) -> tuple[Relation, Relation, Relation]:
+    """Take apart what Postgres merged: a UNIQUE over exactly the primary key's columns (rule M6).
+
+    ``CREATE TABLE`` merges the two under the UNIQUE's name, ``ALTER TABLE`` makes both. A file never names
+    its primary key, so that in *base* and *head* another name than Postgres's own is a UNIQUE's.
+    """
+    automatic = primary_key_name(head.name)
+
+    def apart(relation: Relation, names: Callable[[Constraint], bool]) -> Relation:
+        key = relation.primary_key
+        if key is None or key.name == automatic or not names(key):
+            return relation
+        unique = replace(key, kind="unique", definition=key.definition.replace("PRIMARY KEY", "UNIQUE"))
+        kept = {n: c for n, c in relation.constraints.items() if n != key.name}
+        kept[key.name] = unique
+        kept[automatic] = replace(key, name=automatic, comment=None)
+        return replace(relation, constraints=kept)
+
+    head = apart(head, lambda key: not key.name.endswith("_pkey"))
+    if described:
+        base = apart(base, lambda key: not key.name.endswith("_pkey"))
+    known = {(u.name, u.columns) for side in (base, head) for u in side.uniques}
+    current = apart(current, lambda key: (key.name, key.columns) in known)
+    if not described:
+        base = apart(base, lambda key: (key.name, key.columns) in known)
+    return base, head, current
+
+
+def _joined(constraints: dict[str, Constraint], current: Relation) -> dict[str, Constraint]:
+    """Put a primary key and its UNIQUE together again where they are one in *current*."""
+    key = current.primary_key
+    new = next((c for c in constraints.values() if c.kind == "primary key"), None)
+    if key is None or new is None or new.columns != key.columns:
+        return constraints
+    twin = constraints.get(key.name)
+    if twin is None or twin.kind != "unique" or twin.columns != key.columns:
+        return constraints
+    out = {n: c for n, c in constraints.items() if n not in {new.name, twin.name}}
+    out[key.name] = replace(new, name=key.name, comment=twin.comment)
+    return out
+
+
+def _free_key_names(relations: dict[str, Relation]) -> None:
+    """Give a renamed table's primary key Postgres's own name where another needs the name that it has."""
+    taken: dict[str, int] = {}
+    for relation in relations.values():
+        keys = [c.name for c in relation.constraints.values() if c.kind in {"primary key", "unique"}]
+        for name in (*keys, *relation.indexes, relation.name):
+            taken[name] = taken.get(name, 0) + 1
+    for table, relation in relations.items():
+        key, automatic = relation.primary_key, primary_key_name(table)
+        if key is not None and taken[key.name] > 1 and key.name != automatic and automatic not in taken:
+            kept = {n: c for n, c in relation.constraints.items() if n != key.name}
+            kept[automatic] = replace(key, name=automatic)
+            relations[table] = replace(relation, constraints=kept)
+
+
+def _index_columns(index: Index, table: Relation, current: Relation | None) -> list[str]:
+    """Return the columns of an index that can be told: those that stand alone in it."""
+    plain = [e for e, sql in zip(index.elements, index.is_expression, strict=True) if not sql]
+    gone = [c for c in (current.columns if current else ()) if c not in table.columns]
+    text = " ".join(e for e, sql in zip(index.elements, index.is_expression, strict=True) if sql)
+    text += " " + " ".join(str(v) for _, v in index.options)
+    words = set("".join(ch if ch.isalnum() or ch in "_$" else " " for ch in text).split())
+    return [*plain, *(c for c in gone if c in words)]

@@ -1,0 +1,320 @@
+"""Rule M17: a revision contains the change of its pull request, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from consdb_actions.catalog import Snapshot, compare
+from consdb_actions.migration.outcome import SectionOutcome
+from tests.support.stage import proven, staged
+from tests.support.workbench import Data, Workbench, column, schema, table
+
+Change = Callable[[Data], None]
+
+
+def observatory() -> Data:
+    """A schema with the two views, a child table and one of everything that can change."""
+    exposure = table(
+        "exposure",
+        [
+            column("exposure_id", "long", nullable=False),
+            column("band", "string"),
+            column("seeing", "float"),
+            column("airmass", "int"),
+        ],
+        key=["exposure_id"],
+        constraints=[
+            {"name": "ck_seeing", "@type": "Check", "expression": "seeing > 0"},
+            {"name": "un_band", "@type": "Unique", "columns": ["exposure_id", "band"]},
+        ],
+        indexes=[{"name": "ix_band", "columns": ["band"]}],
+    )
+    ccdexposure = table(
+        "ccdexposure",
+        [
+            column("ccdexposure_id", "long", nullable=False),
+            column("exposure_id", "long", nullable=False),
+            column("detector", "int"),
+        ],
+        key=["ccdexposure_id"],
+        constraints=[
+            {
+                "name": "fk_exposure",
+                "@type": "ForeignKey",
+                "columns": ["exposure_id"],
+                "referencedColumns": ["exposure.exposure_id"],
+            }
+        ],
+    )
+    notes = table(
+        "notes", [column("note_id", "long", nullable=False), column("text", "string")], key=["note_id"]
+    )
+    views = [
+        table("visit1", [column("visit_id", "long", nullable=False)], key=["visit_id"]),
+        table("ccdvisit1", [column("ccdvisit_id", "long", nullable=False)], key=["ccdvisit_id"]),
+    ]
+    return schema(exposure, ccdexposure, notes, *views)
+
+
+def columns_of(data: Data, name: str) -> list[Data]:
+    columns: list[Data] = next(t for t in data["tables"] if t["name"] == name)["columns"]
+    return columns
+
+
+def one(data: Data, name: str, of: str = "exposure") -> Data:
+    return next(c for c in columns_of(data, of) if c["name"] == name)
+
+
+def add_column(data: Data) -> None:
+    columns_of(data, "exposure").insert(1, column("wind", "double", id="#exposure.wind"))
+
+
+def add_another(data: Data) -> None:
+    columns_of(data, "exposure").append(column("pressure", "double", id="#exposure.pressure"))
+
+
+def drop_column(data: Data) -> None:
+    columns_of(data, "exposure").remove(one(data, "airmass"))
+
+
+def rename_column(data: Data) -> None:
+    one(data, "seeing")["name"] = "seeing_arcsec"
+    data["tables"][0]["constraints"][0]["expression"] = "seeing_arcsec > 0"
+
+
+def retype_column(data: Data) -> None:
+    one(data, "airmass")["datatype"] = "long"
+
+
+def comment_column(data: Data) -> None:
+    one(data, "band")["description"] = "Another description."
+
+
+def not_null(data: Data) -> None:
+    one(data, "detector", "ccdexposure").update(nullable=False, value=3)
+
+
+def new_table(data: Data) -> None:
+    data["tables"].append(table("weather", [column("day", "int", nullable=False)], key=["day"]))
+
+
+def drop_table(data: Data) -> None:
+    data["tables"] = [t for t in data["tables"] if t["name"] != "notes"]
+
+
+def change_check(data: Data) -> None:
+    data["tables"][0]["constraints"][0]["expression"] = f"{columns_of(data, 'exposure')[2]['name']} > 1"
+
+
+def drop_unique(data: Data) -> None:
+    del data["tables"][0]["constraints"][1]
+
+
+def rename_index(data: Data) -> None:
+    data["tables"][0]["indexes"][0]["name"] = "ix_exposure_band"
+
+
+def foreign_key_option(data: Data) -> None:
+    data["tables"][1]["constraints"][0]["on_delete"] = "CASCADE"
+
+
+def table_comment(data: Data) -> None:
+    data["tables"][1]["description"] = "Other words."
+
+
+CHANGES: tuple[Change, ...] = (
+    add_column,
+    add_another,
+    drop_column,
+    rename_column,
+    retype_column,
+    comment_column,
+    not_null,
+    new_table,
+    drop_table,
+    change_check,
+    drop_unique,
+    rename_index,
+    foreign_key_option,
+    table_comment,
+)
+
+CONFLICTS = {
+    (drop_column, retype_column),
+    (rename_column, change_check),
+    (change_check, rename_column),
+}
+"""Pairs that change one element in two ways; all others must go together."""
+
+QUICK = {
+    (add_column, add_another),
+    (drop_column, add_column),
+    (add_column, rename_column),
+    (rename_column, add_column),
+    (drop_column, retype_column),
+    (new_table, drop_table),
+}
+
+
+def changed(*changes: Change) -> Data:
+    data = observatory()
+    for change in changes:
+        change(data)
+    return data
+
+
+def state_after(bench: Workbench, revisions: int) -> Snapshot:
+    with staged(bench, revisions) as stage:
+        return stage.catalog()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(a, b, marks=() if (a, b) in QUICK else pytest.mark.slow, id=f"{a.__name__}-{b.__name__}")
+        for a, b in permutations(CHANGES, 2)
+    ],
+)
+def test_a_change_beside_another_that_was_migrated_first(
+    bench: Workbench, first: Change, second: Change
+) -> None:
+    base = observatory()
+    bench.generate(base, prove=False)
+    assert bench.generate(changed(first), base=base, prove=False).status == "changed"
+    outcome = bench.generate(changed(second), base=base)
+    if (first, second) in CONFLICTS:
+        assert outcome.status == "question"
+        assert all("--take head" in q.answers[0][1][0] for q in outcome.questions)
+        taken = [q.answers[0][1][0].removeprefix("--take ") for q in outcome.questions]
+        outcome = bench.generate(changed(second), base=base, take=taken)
+        proven(outcome)
+        return
+    proven(outcome)
+    # Both in one are what comes of one after the other.
+    both = state_after(bench, 3)
+    (bench.versions / next(p.name for p in bench.versions.glob("*000000000003*"))).unlink()
+    (bench.versions / next(p.name for p in bench.versions.glob("*000000000002*"))).unlink()
+    proven(bench.generate(changed(first, second), base=base, prove=True))
+    assert compare(state_after(bench, 2), both, positions=False) == [] or _only_view_order(
+        state_after(bench, 2), both
+    )
+
+
+def _only_view_order(left: Snapshot, right: Snapshot) -> bool:
+    """A view shows a column of somebody else last, and the YAML of both may have it in the middle."""
+    return all(d.path[-1] in {"position", "definition"} for d in compare(left, right))
+
+
+def drifted(bench: Workbench, statement: str) -> None:
+    bench.generate(observatory(), prove=False)
+    bench.revise(f"op.execute({statement!r})")
+
+
+@pytest.mark.parametrize(
+    ("statement", "element"),
+    [
+        ("ALTER TABLE cdb_latiss.notes ALTER COLUMN text TYPE varchar(99)", "notes.text.type"),
+        ("ALTER TABLE cdb_latiss.exposure ADD COLUMN extra integer", "exposure.extra"),
+        ("ALTER TABLE cdb_latiss.exposure DROP CONSTRAINT ck_seeing", "exposure.ck_seeing"),
+        ("ALTER TABLE cdb_latiss.exposure RENAME CONSTRAINT un_band TO fk_key", "exposure.un_band.name"),
+        ("COMMENT ON COLUMN cdb_latiss.exposure.band IS NULL", "exposure.band.comment"),
+        ("COMMENT ON TABLE cdb_latiss.exposure IS NULL", "exposure.comment"),
+        ("DROP INDEX cdb_latiss.ix_band", "exposure.ix_band"),
+        ("CREATE TABLE cdb_latiss.by_hand (a integer)", "by_hand"),
+        ("ALTER TABLE cdb_latiss.notes DROP COLUMN text", "notes.text"),
+        ("DROP TABLE cdb_latiss.notes", "notes"),
+        ("ALTER TABLE cdb_latiss.exposure ALTER COLUMN band SET NOT NULL", "exposure.band.nullable"),
+        ("ALTER TABLE cdb_latiss.exposure ALTER COLUMN band SET DEFAULT 'u'", "exposure.band.default"),
+        (
+            "ALTER TABLE cdb_latiss.exposure DROP CONSTRAINT exposure_pkey CASCADE; "
+            "ALTER TABLE cdb_latiss.exposure ADD PRIMARY KEY (exposure_id, band)",
+            "exposure.exposure_pkey",
+        ),
+    ],
+    ids=lambda value: value if "." in value and " " not in value else "",
+)
+def test_drift_is_reported_with_its_revision_and_left_alone(
+    bench: Workbench, statement: str, element: str
+) -> None:
+    drifted(bench, statement)
+    outcome = proven(bench.generate(changed(add_column), base=observatory()))
+    assert [op.words for op in outcome.upgrade if "grant" not in op.words] == [
+        "drop view visit1",
+        "add column exposure.wind (double precision)",
+        "create view visit1",
+    ]
+    item = next(d for d in outcome.drift if d.element == element)
+    assert item.revision.endswith("beef")
+    assert item.message == "By hand."
+
+
+def test_drift_is_included_when_asked_for(bench: Workbench) -> None:
+    drifted(bench, "ALTER TABLE cdb_latiss.exposure ADD COLUMN extra integer")
+    outcome = proven(bench.generate(changed(add_column), base=observatory(), drift="include"))
+    words = [op.words for op in outcome.upgrade]
+    assert "drop column exposure.extra" in words
+    assert "add column exposure.wind (double precision)" in words
+
+
+def test_drift_alone_is_a_revision_of_its_own(bench: Workbench) -> None:
+    drifted(bench, "ALTER TABLE cdb_latiss.exposure ADD COLUMN extra integer")
+    outcome = proven(bench.generate(changed(add_column), base=observatory(), drift="only"))
+    words = [op.words for op in outcome.upgrade]
+    assert "drop column exposure.extra" in words
+    assert not any("wind" in w for w in words)
+
+
+def test_a_single_drifted_element_is_taken_from_head(bench: Workbench) -> None:
+    drifted(bench, "ALTER TABLE cdb_latiss.notes ALTER COLUMN text TYPE varchar(99)")
+    outcome = bench.generate(changed(comment_column), base=observatory(), take=["head notes.text"])
+    proven(outcome)
+    assert any("change type of notes.text" in op.words for op in outcome.upgrade)
+    assert outcome.drift == ()
+
+
+def test_what_is_there_already_is_reported(bench: Workbench) -> None:
+    bench.generate(observatory(), prove=False)
+    bench.generate(changed(add_column), base=observatory(), prove=False)
+    outcome = bench.generate(changed(add_column), base=observatory())
+    assert outcome.status == "unchanged"
+    assert outcome.present == ("exposure.wind",)
+
+
+def test_a_conflict_shows_three_states_and_who_made_the_current_one(bench: Workbench) -> None:
+    bench.generate(observatory(), prove=False)
+
+    def comment(text: str) -> Change:
+        return lambda data: one(data, "band").update(description=text)
+
+    bench.generate(changed(comment("One.")), base=observatory(), prove=False, message="DM-1 one")
+    asked: SectionOutcome = bench.generate(changed(comment("Two.")), base=observatory())
+    assert asked.status == "question"
+    (question,) = asked.questions
+    shown = " ".join(question.proposals)
+    assert all(text in shown for text in ("The band.", "Two.", "One.", "000000000002", "DM-1 one"))
+    kept = bench.generate(
+        changed(comment("Two.")), base=observatory(), take=["current exposure.band.comment"], keep=False
+    )
+    assert kept.status == "unchanged"
+    taken = bench.generate(changed(comment("Two.")), base=observatory(), take=["head exposure.band"])
+    assert [op.words for op in proven(taken).upgrade] == ["change comment on exposure.band"]
+
+
+def test_the_shadow_column_is_never_drift(bench: Workbench) -> None:
+    base = observatory()
+    columns_of(base, "exposure").append(column("s_region", "string", id="#exposure.s_region"))
+    bench.generate(base, prove=False)
+    bench.revise(
+        'op.execute("DROP VIEW cdb_latiss.visit1")\n'
+        'op.execute("ALTER TABLE cdb_latiss.exposure DROP COLUMN pgs_region")\n'
+        'op.execute("CREATE VIEW cdb_latiss.visit1 AS SELECT exposure_id AS visit_id, band, seeing, airmass, '
+        's_region FROM cdb_latiss.exposure")'
+    )
+    outcome: Any = proven(bench.generate(base, base=deepcopy(base)))
+    assert any("pgs_region" in op.words for op in outcome.upgrade)
+    assert not any("pgs_region" in d.element for d in outcome.drift)
