@@ -32,6 +32,7 @@ from consdb_actions.migration.matching.declarations import (
     Declaration,
     Declarations,
     DeclaredDrop,
+    DeclaredMatch,
     DeclaredMove,
     DeclaredRename,
     DeclaredTableDrop,
@@ -136,7 +137,7 @@ def decide(
     return replace(decisions, remembered=tuple(remembered.values()))
 
 
-def _meaning(declaration: Declaration) -> str:
+def _meaning(declaration: DeclaredMatch) -> str:
     """Say in words what a declaration says."""
     match declaration:
         case DeclaredRename(table, old, new) if old == new:

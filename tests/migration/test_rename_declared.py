@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consdb_actions.errors import InputError
+from consdb_actions.migration.matching.declarations import parse_take
 from consdb_actions.migration.rename import (
     Declarations,
     check_used,
@@ -195,3 +196,64 @@ def test_a_schema_that_lists_a_name_twice_is_refused() -> None:
         decided([table("t", ["a"])], [table("t", ["a", "b", "a"])])
     with pytest.raises(InputError, match="table t is listed twice in the schema before the change"):
         decided([table("t", ["a"]), table("t", ["b"])], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "side", "element"),
+    [
+        ("head exposure.ra", "head", "exposure.ra"),
+        ("  current   exposure  ", "current", "exposure"),
+        ("HEAD exposure.ra.type", "head", "exposure.ra.type"),
+        ("current exposure.un_exposure_day obs id", "current", "exposure.un_exposure_day obs id"),
+        ("head a$b.c$d", "head", "a$b.c$d"),
+    ],
+)
+def test_m17_a_side_is_taken_for_an_element(text: str, side: str, element: str) -> None:
+    take = parse_take(text, "option")
+    assert (take.side, take.element, take.text) == (side, element, f"{side} {element}")
+    assert parse_take(take.text, "option") == take
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "head", "exposure.ra", "both exposure.ra", "head .ra", "head a..b", "head a.b.c.d.e",
+        "head a.b=c", "head a;drop", "headexposure.ra", "head a\nb", "head a.",
+    ],
+)  # fmt: skip
+def test_m17_any_other_form_of_a_side_is_refused(text: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_take(text, "option")
+    assert error.value.place == "--take"
+
+
+def test_m17_sides_in_the_text_of_a_pull_request() -> None:
+    text = """Adds things.
+<!-- consdb: take head hidden.ra -->
+consdb: take head exposure.ra
+- `consdb: take current exposure.dec`
+> consdb: take head quoted.ra
+consdb: rename t.flux=size
+consdb: taken head exposure.ra
+"""
+    found = Declarations.of(parse_directives(text))
+    assert [take.text for take in found.takes] == ["current exposure.dec", "head exposure.ra"]
+    assert [item.text for item in found.all()] == ["t.flux=size"]
+    with pytest.raises(InputError) as error:
+        parse_directives("one\n\nconsdb: take exposure.ra")
+    assert error.value.place == "pull request, line 3"
+
+
+def test_m17_the_nearest_source_says_which_side() -> None:
+    takes = [parse_take("head t.a", "pull request"), parse_take("current t.a", "option")]
+    assert [take.text for take in Declarations.of(takes).takes] == ["current t.a"]
+    both = [parse_take(f"{side} t.a", "pull request") for side in ("head", "current")]
+    for declarations in (both, [*both, parse_take("current t.b", "pull request")]):
+        with pytest.raises(InputError, match=r"both sides are taken of t\.a"):
+            Declarations.of(declarations)
+    assert len(Declarations.of([both[0], both[0]]).takes) == 1
+
+
+def test_m17_a_side_is_not_about_one_schema() -> None:
+    takes = Declarations.of([parse_take("head t.a", "option")])
+    assert select(takes, [], []) == takes

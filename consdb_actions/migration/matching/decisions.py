@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from consdb_actions.migration.matching.declarations import Declaration
+from consdb_actions.migration.matching.declarations import DeclaredMatch
 from consdb_actions.migration.matching.joins import Join
 from consdb_actions.migration.matching.names import NameMap
 
@@ -256,7 +256,7 @@ class Decisions:
     questions: tuple[Question, ...] = ()
     remembered: tuple[Remembered, ...] = ()
     notes: tuple[str, ...] = ()
-    used: tuple[Declaration, ...] = ()
+    used: tuple[DeclaredMatch, ...] = ()
 
     @property
     def open_questions(self) -> tuple[Question, ...]:

@@ -1,4 +1,4 @@
-"""What people say about a change: renames, moves, and what is really a drop.
+"""What people say about a change: renames, moves, what is really a drop, and which side of a conflict holds.
 
 The textual forms, one a time: in ``--rename``, after ``consdb: rename`` on a line of a pull request, or on a
 line of a sidecar file.
@@ -11,6 +11,10 @@ line of a sidecar file.
 ``OLDTABLE=NEWTABLE``            the table is renamed
 ``OLDTABLE=``                    the table is dropped
 ===============================  =======================================================================
+
+Where the schema change and the database changed one element to different states, ``head ELEMENT`` takes the
+schema's and ``current ELEMENT`` the database's: in ``--take``, or after ``consdb: take`` on a line of a pull
+request.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, cast
 
 from consdb_actions.errors import InputError
 
@@ -25,24 +30,32 @@ __all__ = [
     "Declaration",
     "Declarations",
     "DeclaredDrop",
+    "DeclaredMatch",
     "DeclaredMove",
     "DeclaredRename",
     "DeclaredTableDrop",
     "DeclaredTableRename",
+    "DeclaredTake",
     "FORMS",
+    "TAKE_FORMS",
     "parse_declaration",
     "parse_directives",
     "parse_sidecar",
+    "parse_take",
 ]
 
 FORMS = (
     "TABLE.OLD=NEW, TABLE.OLD= (a drop), TABLE.COL=OTHER.NEW (a move), "
     "OLDTABLE=NEWTABLE or OLDTABLE= (a drop)"
 )
+TAKE_FORMS = "head TABLE.ELEMENT (the schema's state) or current TABLE.ELEMENT (the database's state)"
 
 _NAME = r"[\w$]+"
 _SIDE = re.compile(rf"(?P<table>{_NAME})(?:\.(?P<column>{_NAME}))?")
-_DIRECTIVE = re.compile(r"\s*(?:[-*]\s+)?`?consdb:\s*rename\b(?P<rest>.*)", re.IGNORECASE)
+# A name may hold spaces, as names of constraints do.
+_PART = rf"{_NAME}(?: +{_NAME})*"
+_TAKE = re.compile(rf"(?P<side>head|current)\s+(?P<element>{_PART}(?:\.{_PART}){{0,3}})", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"\s*(?:[-*]\s+)?`?consdb:\s*(?P<verb>rename|take)\b(?P<rest>.*)", re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _MAX_SHOWN = 80
 
@@ -119,7 +132,32 @@ class DeclaredTableDrop:
         return f"{self.table}="
 
 
-Declaration = DeclaredRename | DeclaredDrop | DeclaredMove | DeclaredTableRename | DeclaredTableDrop
+@dataclass(frozen=True, order=True)
+class DeclaredTake:
+    """One side of a conflict is taken for an element.
+
+    Attributes
+    ----------
+    side
+        ``head``: the state of the schema after the change; ``current``: the state of the database.
+    element
+        Dotted: ``TABLE``, ``TABLE.COLUMN``, ``TABLE.COLUMN.ATTRIBUTE``, ``TABLE.CONSTRAINT``.
+    """
+
+    side: Literal["head", "current"]
+    element: str
+    source: str
+
+    @property
+    def text(self) -> str:
+        """The textual form."""
+        return f"{self.side} {self.element}"
+
+
+DeclaredMatch = DeclaredRename | DeclaredDrop | DeclaredMove | DeclaredTableRename | DeclaredTableDrop
+"""What says which element of the schema before the change is which after it."""
+
+Declaration = DeclaredMatch | DeclaredTake
 
 _STRENGTH = ("option", "pull request", "sidecar file")
 
@@ -133,16 +171,26 @@ class Declarations:
     moves: tuple[DeclaredMove, ...] = ()
     table_renames: tuple[DeclaredTableRename, ...] = ()
     table_drops: tuple[DeclaredTableDrop, ...] = ()
+    takes: tuple[DeclaredTake, ...] = ()
 
     @classmethod
     def of(cls, declarations: Iterable[Declaration]) -> Declarations:
         """Collect declarations; what is said twice counts once, under the nearest source.
 
-        An option is nearer than a pull request, that nearer than a sidecar file.
+        An option is nearer than a pull request, that nearer than a sidecar file. Of an element, the nearest
+        source says which side is taken.
+
+        Raises
+        ------
+        InputError
+            When one source takes both sides of an element.
         """
         nearest: dict[str, Declaration] = {}
         for declaration in sorted(declarations, key=lambda d: (_rank(d.source), d.source, d.text)):
-            nearest.setdefault(declaration.text, declaration)
+            if isinstance(declaration, DeclaredTake):
+                _check_side(declaration, nearest.setdefault(f"take {declaration.element}", declaration))
+            else:
+                nearest.setdefault(declaration.text, declaration)
         found = [nearest[text] for text in sorted(nearest)]
         return cls(
             tuple(d for d in found if isinstance(d, DeclaredRename)),
@@ -150,14 +198,15 @@ class Declarations:
             tuple(d for d in found if isinstance(d, DeclaredMove)),
             tuple(d for d in found if isinstance(d, DeclaredTableRename)),
             tuple(d for d in found if isinstance(d, DeclaredTableDrop)),
+            tuple(d for d in found if isinstance(d, DeclaredTake)),
         )
 
-    def all(self) -> tuple[Declaration, ...]:
-        """Return every declaration, tables first."""
+    def all(self) -> tuple[DeclaredMatch, ...]:
+        """Return every declaration but the sides taken, tables first."""
         return (*self.table_renames, *self.table_drops, *self.renames, *self.drop_adds, *self.moves)
 
 
-def parse_declaration(text: str, source: str, place: str = "") -> Declaration:
+def parse_declaration(text: str, source: str, place: str = "") -> DeclaredMatch:
     """Read one declaration.
 
     Parameters
@@ -179,9 +228,8 @@ def parse_declaration(text: str, source: str, place: str = "") -> Declaration:
     old = _SIDE.fullmatch(left.strip())
     new = _SIDE.fullmatch(right.strip()) if right.strip() else None
     if not equals or old is None or (right.strip() and new is None):
-        shown = text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
         raise InputError(
-            f"{shown!r} does not declare a rename", place=place, remedy=f"The forms are {FORMS}."
+            f"{_shown(text)!r} does not declare a rename", place=place, remedy=f"The forms are {FORMS}."
         )
     table, column = old["table"], old["column"]
     if new is None:
@@ -205,24 +253,51 @@ def parse_declaration(text: str, source: str, place: str = "") -> Declaration:
     return DeclaredMove(table, column, new["table"], new["column"], source)
 
 
-def parse_directives(text: str, source: str = "pull request", place: str = "") -> tuple[Declaration, ...]:
-    """Read every line ``consdb: rename …`` of a pull request's text; HTML comments do not count.
+def parse_take(text: str, source: str, place: str = "") -> DeclaredTake:
+    """Read which side of a conflict is taken for an element.
+
+    Parameters
+    ----------
+    text
+        Such as ``head exposure.ra``.
+    source, place
+        As for `parse_declaration`.
 
     Raises
     ------
     InputError
-        When what follows has none of the forms.
+        When it has another form.
     """
+    match = _TAKE.fullmatch(text.strip())
+    if match is None:
+        place = place or ("--take" if source == "option" else source)
+        raise InputError(
+            f"{_shown(text)!r} does not take a side", place=place, remedy=f"The forms are {TAKE_FORMS}."
+        )
+    return DeclaredTake(cast(Literal["head", "current"], match["side"].lower()), match["element"], source)
+
+
+def parse_directives(text: str, source: str = "pull request", place: str = "") -> tuple[Declaration, ...]:
+    """Read the lines ``consdb: rename …`` and ``consdb: take …`` of a text; HTML comments do not count.
+
+    Raises
+    ------
+    InputError
+        When what follows has none of the forms of its verb.
+    """
+    parse = {"rename": parse_declaration, "take": parse_take}
     # Comments keep their line breaks, so that line numbers stay true.
     bare = _COMMENT.sub(lambda match: "\n" * match[0].count("\n"), text)
     return tuple(
-        parse_declaration(match["rest"].strip().removesuffix("`"), source, _line(place, source, number))
+        parse[match["verb"].lower()](
+            match["rest"].strip().removesuffix("`"), source, _line(place, source, number)
+        )
         for number, line in enumerate(bare.splitlines(), start=1)
         if (match := _DIRECTIVE.fullmatch(line))
     )
 
 
-def parse_sidecar(text: str, source: str = "sidecar file", place: str = "") -> tuple[Declaration, ...]:
+def parse_sidecar(text: str, source: str = "sidecar file", place: str = "") -> tuple[DeclaredMatch, ...]:
     """Read a file of declarations, one a line; blank lines and what follows a ``#`` do not count.
 
     Raises
@@ -235,6 +310,20 @@ def parse_sidecar(text: str, source: str = "sidecar file", place: str = "") -> t
         for number, line in enumerate(text.splitlines(), start=1)
         if (bare := line.partition("#")[0].strip())
     )
+
+
+def _check_side(take: DeclaredTake, nearest: Declaration) -> None:
+    """Raise when the same source takes the other side of the element."""
+    if nearest.source == take.source and nearest.text != take.text:
+        raise InputError(
+            f"both sides are taken of {take.element}",
+            place="--take" if take.source == "option" else take.source,
+            remedy=f"Keep one of `take {nearest.text}` and `take {take.text}`.",
+        )
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
 
 
 def _line(place: str, source: str, number: int) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import (
-    Declaration,
     Declarations,
     DeclaredDrop,
+    DeclaredMatch,
     DeclaredMove,
     DeclaredRename,
     DeclaredTableDrop,
@@ -39,7 +39,7 @@ class Settled:
     drops: dict[Column, DeclaredDrop] = field(default_factory=dict)
     moves: dict[Column, tuple[tuple[Column, DeclaredMove], ...]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    used: list[Declaration] = field(default_factory=list)
+    used: list[DeclaredMatch] = field(default_factory=list)
 
     @property
     def old(self) -> frozenset[Column]:
@@ -52,7 +52,7 @@ class Settled:
         moved = {target for targets in self.moves.values() for target, _ in targets}
         return frozenset(target for target, _ in self.renames.values()) | moved
 
-    def skip(self, declaration: Declaration, why: str) -> None:
+    def skip(self, declaration: DeclaredMatch, why: str) -> None:
         """Leave out a declaration that is carried out already, unless it is an option of this very run."""
         if declaration.source == "option":
             raise _error(declaration, f"{why}, so there is nothing to do for it", "Leave the option out.")
@@ -130,8 +130,8 @@ class _Columns:
     def __init__(self, settled: Settled, before: Tables, after: Tables, tables: Mapping[str, str]) -> None:
         self.settled, self.before, self.after, self.tables = settled, before, after, tables
         self.back = {new: old for old, new in tables.items()}
-        self.origins: dict[Column, Declaration] = {}
-        self.targets: dict[Column, Declaration] = {}
+        self.origins: dict[Column, DeclaredMatch] = {}
+        self.targets: dict[Column, DeclaredMatch] = {}
         self.claims: set[Column] = set()
         self.leaves: set[Column] = set()
 
@@ -159,13 +159,13 @@ class _Columns:
         for move, table, target_column in moves:
             self._move(move, table, target_column)
 
-    def _old_table(self, declaration: Declaration, name: str) -> str:
+    def _old_table(self, declaration: DeclaredMatch, name: str) -> str:
         if name not in self.before and name in self.back:
             return self.back[name]
         _need(declaration, name, self.before, "table", "before the change", gone=set(self.before))
         return name
 
-    def _new_table(self, declaration: Declaration, name: str) -> str:
+    def _new_table(self, declaration: DeclaredMatch, name: str) -> str:
         if name not in self.after and name in self.tables:
             return self.tables[name]
         _need(declaration, name, self.after, "table", "after the change", gone=set(self.after))
@@ -237,13 +237,13 @@ class _Columns:
         self.settled.moves[(table, move.column)] = (*known, (target, move))
 
     def _need_column(
-        self, declaration: Declaration, name: str, table: TableFacts, other: TableFacts | None, side: str
+        self, declaration: DeclaredMatch, name: str, table: TableFacts, other: TableFacts | None, side: str
     ) -> None:
         names = {column.name for column in table.columns}
         changed = names - ({column.name for column in other.columns} if other else set())
         _need(declaration, name, names, f"column in `{table.name}`", side, gone=changed or names)
 
-    def _take(self, declaration: Declaration, old: Column, new: Column | None) -> None:
+    def _take(self, declaration: DeclaredMatch, old: Column, new: Column | None) -> None:
         """Note that both columns are settled; only a move may share its origin with another move."""
         earlier = self.origins.get(old)
         if isinstance(declaration, DeclaredMove) and isinstance(earlier, DeclaredMove):
@@ -279,7 +279,7 @@ def moved_on(one: TableFacts, other: TableFacts, old: str, new: str) -> bool:
 
 
 def _need(
-    declaration: Declaration, name: str, known: Iterable[str], what: str, side: str, *, gone: Iterable[str]
+    declaration: DeclaredMatch, name: str, known: Iterable[str], what: str, side: str, *, gone: Iterable[str]
 ) -> None:
     """Raise when a name does not exist, with the nearest one that does."""
     names = sorted(known)
@@ -293,5 +293,5 @@ def _need(
     raise _error(declaration, f"there is no {what} called `{name}` {side}", remedy)
 
 
-def _error(declaration: Declaration, cause: str, remedy: str = "") -> InputError:
+def _error(declaration: DeclaredMatch, cause: str, remedy: str = "") -> InputError:
     return InputError(f"`{declaration.text}`: {cause}", place=declaration.source, remedy=remedy)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import (
-    Declaration,
     Declarations,
     DeclaredDrop,
+    DeclaredMatch,
     DeclaredMove,
     DeclaredRename,
     DeclaredTableRename,
@@ -30,7 +30,7 @@ def select(declared: Declarations, before: Tables, after: Tables) -> Declaration
     A declaration does when both its ends are there and change: what is to go goes, what is to come comes. A
     name that is on both sides counts where its id or description changed hands, or where another declaration
     frees or claims it. What a pull request or a sidecar file declares is selected too where it is carried out
-    already; it will be noted.
+    already; it will be noted. Which sides are taken is not about the change and stays whole.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ def select(declared: Declarations, before: Tables, after: Tables) -> Declaration
         names = free
     # A circle of names that nothing but the declarations supports may be meant for another schema.
     tables = {name.declaration.table for name in names if name.is_anchored}
-    found: list[Declaration] = [name.declaration for name in names if name.declaration.table in tables]
+    found: list[DeclaredMatch] = [name.declaration for name in names if name.declaration.table in tables]
     found += [d for d in declared.table_renames if _renames_table(d, before, after)]
     found += [d for d in declared.table_drops if d.table in _names(before) - _names(after)]
     found += [d for d in declared.moves if _moves(d, before, after)]
-    return Declarations.of(found)
+    return Declarations.of([*found, *declared.takes])
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def check_used(declared: Declarations, schemas: Sequence[Sides]) -> None:
         )
 
 
-def _is_done(declaration: Declaration, before: Tables, after: Tables) -> bool:
+def _is_done(declaration: DeclaredMatch, before: Tables, after: Tables) -> bool:
     """Tell whether both sides stand as a rename leaves them: the new name is there, the old one is not."""
     names: set[str]
     if isinstance(declaration, DeclaredTableRename):
@@ -203,7 +203,7 @@ def _is_done(declaration: Declaration, before: Tables, after: Tables) -> bool:
     return all(declaration.new in names and declaration.old not in names for names in sides)
 
 
-def _explain(declaration: Declaration, before: Tables, after: Tables) -> None:
+def _explain(declaration: DeclaredMatch, before: Tables, after: Tables) -> None:
     """Raise what is wrong with a declaration in a schema that has its table."""
     old, new = canonical(before, "before"), canonical(after, "after")
     alone = Declarations.of([declaration])
