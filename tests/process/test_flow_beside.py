@@ -91,6 +91,16 @@ def test_a_migration_is_found_by_its_branch_when_it_has_no_mark(make_way: MakeWa
     assert [(item.number, item.link) for item in facts.migrations] == [(1, Link.BRANCH)]
 
 
+@pytest.mark.parametrize("fork", ["mallory/consdb", None], ids=["fork", "deleted fork"])
+def test_p5_a_migration_out_of_a_fork_is_nothing_of_ours(make_way: MakeWay, fork: str | None) -> None:
+    way, double = make_way()
+    migration = way.generate()
+    migration.fork = fork
+    result = way.sync(double)
+    assert result.facts.migrations == ()
+    assert result.progress.state("generate").standing is Standing.NEXT
+
+
 def test_a_mark_that_names_another_change_is_nothing_of_ours(make_way: MakeWay) -> None:
     way, double = make_way()
     migration = way.generate()

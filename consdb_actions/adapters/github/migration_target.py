@@ -161,9 +161,12 @@ class Target:
 
 
 def _is_own(data: Any) -> bool:
-    """Tell whether a pull request comes from a branch of the repository itself."""
-    head = (data["head"].get("repo") or {}).get("full_name")
-    return head is None or head == data["base"]["repo"]["full_name"]
+    """Tell whether a pull request comes from a branch of the repository itself, and not from a fork.
+
+    Of a fork that was deleted GitHub shows no repository.
+    """
+    head = data["head"].get("repo")
+    return head is not None and head["id"] == data["base"]["repo"]["id"]
 
 
 def _pull(data: Any) -> TargetPull:

@@ -289,6 +289,6 @@ class _Folder:
 
 
 def _is_own(item: Any) -> bool:
-    """Tell whether a pull request comes from the repository itself, and not from a fork."""
+    """Tell whether a pull request comes from the repository itself, and not from a fork, deleted or not."""
     head, base = item["head"].get("repo"), item["base"]["repo"]
-    return head is None or head["id"] == base["id"]
+    return head is not None and head["id"] == base["id"]
