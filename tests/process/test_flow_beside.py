@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from consdb_actions.adapters.github import GitHubError
 from consdb_actions.approval.facts import Account
+from consdb_actions.process.answers import read_answers
 from consdb_actions.process.facts import Link
 from consdb_actions.process.plan import wishes_of
 from consdb_actions.process.states import Standing
 from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, LATISS, POLICY, REPOSITORY
+from tests.support.github import Fault, Kind
 from tests.support.process import CONSDB, PROCESS, REVISION, Way, values
 
 OURS = "github-actions[bot]"
@@ -197,11 +200,54 @@ def test_wishes_of_people_are_told_to_the_workflow_once(make_way: MakeWay) -> No
     way, double = make_way()
     way.generate()
     way.say("author", "/consdb rename exposure.seeing=dimm_seeing")
+    answers = ("rename exposure.seeing=dimm_seeing",)
     first = way.sync(double)
-    assert (first.wishes.renames, first.wishes.regenerate) == (("exposure.seeing=dimm_seeing",), True)
+    assert (first.wishes.answers, first.wishes.regenerate) == (answers, True)
+    assert read_answers(way.comment) == answers
     second = way.sync(double)
-    assert (second.wishes.renames, second.wishes.regenerate) == (("exposure.seeing=dimm_seeing",), False)
+    assert (second.wishes.answers, second.wishes.regenerate) == (answers, False)
     assert not wishes_of(second.facts, second.progress).regenerate
+
+
+def test_p6_a_request_that_comes_while_a_run_writes_is_acted_on_once(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.generate()
+    late: list[str] = []
+
+    def say(method: str, target: str) -> None:
+        if method == "POST" and target.endswith("/comments") and not late:
+            late.append(target)
+            way.say("author", "/consdb regenerate")
+
+    double.before = say
+    assert way.sync(double).wishes.regenerate
+    assert late
+    assert not way.sync(double).wishes.regenerate
+
+
+def test_p6_a_request_outlives_a_run_that_fails(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.generate()
+    way.say("author", "/consdb take head exposure.seeing")
+    double.faults.append(
+        Fault(Kind.FORBIDDEN, method="POST", target=f"/repos/{REPOSITORY}/issues/1/comments")
+    )
+    requests: list[tuple[str, ...]] = []
+    with pytest.raises(GitHubError):
+        way.sync(double, request=lambda result: requests.append(result.wishes.answers))
+    assert requests == [("take head exposure.seeing",)]
+
+
+def test_p6_an_answer_holds_until_its_comment_is_removed(make_way: MakeWay) -> None:
+    way, double = make_way()
+    said = way.say("author", "/consdb take head exposure.seeing")
+    way.say("author", "/consdb take current exposure.dec")
+    assert way.sync(double).wishes.answers == ("take head exposure.seeing", "take current exposure.dec")
+    way.push(way.new_table())
+    assert len(way.sync(double).wishes.answers) == 2
+    way.repo.comments.remove(said)
+    assert way.sync(double).wishes.answers == ("take current exposure.dec",)
+    assert read_answers(way.comment) == ("take current exposure.dec",)
 
 
 def test_the_identity_is_that_of_the_token(make_way: MakeWay) -> None:
