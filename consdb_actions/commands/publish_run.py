@@ -10,28 +10,32 @@ from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github import GitHub, GitHubError
 from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.github.marked_comment import MarkedComment
-from consdb_actions.adapters.github.migration_source import read_source
+from consdb_actions.adapters.github.migration_source import read_inputs, read_source, read_stack
 from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.adapters.github.proposals import Proposal, Proposals
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
+from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.proposal import blob_sha
-from consdb_actions.publication.marker import COMMENT_MARKER, Marker
+from consdb_actions.publication.marker import COMMENT_MARKER, REBASE_MARKER, Marker
 from consdb_actions.publication.naming import Names, name_migration
 from consdb_actions.publication.plan import (
     Present,
     Publication,
+    Rebase,
     TargetPull,
     find_pull,
+    find_rebases,
     find_withdrawn,
     is_untouched,
     may_reopen,
     plan_files,
 )
 from consdb_actions.publication.result import TargetSection, check_result, join_outcomes
-from consdb_actions.publication.source import Asked, Source, decide_wish
-from consdb_actions.report.publication import render_comment, render_pull
+from consdb_actions.publication.source import Asked, Inputs, PullSeen, Source, decide_wish
+from consdb_actions.publication.stack import Stack
+from consdb_actions.report.publication import render_comment, render_pull, render_rebases
 
 __all__ = ["Publisher", "config_of"]
 
@@ -40,6 +44,8 @@ _NO_CHECKS = (
     "GitHub starts no checks on a pull request that a workflow's own token opened. Close and reopen it to "
     "start them, or give the workflow the token of an app."
 )
+
+_LATER = "The next run by schedule tries again."
 
 
 def config_of(github: GitHub, source: Source) -> Config:
@@ -82,15 +88,15 @@ class Publisher:
     target_label: str
     run_url: str = ""
 
-    def run(self, asked: Asked, commit: str, result: Path | None) -> Publication:
+    def run(self, asked: Asked, inputs: Inputs, result: Path | None) -> Publication:
         """Publish, withdraw, or say why nothing is done.
 
         Parameters
         ----------
         asked
             What the event asks for; what GitHub shows of it is read anew.
-        commit
-            The commit for which the result was generated.
+        inputs
+            The commits from which the result was generated.
         result
             The folder that the generating jobs handed over; None where nothing was to be generated.
 
@@ -109,20 +115,48 @@ class Publisher:
             GitHub refused, or could not be reached within the bounds. Running again goes on from there.
         """
         source = read_source(self.schemas, self.repository, asked)
-        wish = decide_wish(replace(asked, commit=""), source, self.label)
-        patterns = config_of(self.schemas, source).ticket_patterns
-        title = source.pull.title if source.pull else ""
-        names = name_migration(source.branch, title, patterns, place=source.reference)
-        case = _Case(self, asked, source, names, Publication("nothing", source, commit, wish.reason))
+        stack = read_stack(self.schemas, source, self.label)
+        wish = decide_wish(replace(asked, commit=""), source, self.label, stack.holder)
+        case = self._case(asked, source, inputs, stack, wish.reason)
         if wish.deed == "withdraw":
             done = case.withdraw()
-        elif wish.deed == "generate" and commit != source.commit:
+        elif wish.deed == "held" and stack.holder is not None:
+            done = case.held(stack.holder)
+        elif wish.deed == "generate" and inputs.commit != source.commit:
             done = case.moved()
         elif wish.deed == "generate" and result is not None:
             done = case.publish(result)
+        elif wish.deed == "generate":
+            done = case.conflict()
         else:
             done = case.so_far
-        return self._comment(replace(done, run_url=self.run_url))
+        done = self._comment(replace(done, run_url=self.run_url))
+        return self._hold(done, stack) if wish.deed == "generate" else done
+
+    def _case(self, asked: Asked, source: Source, inputs: Inputs, stack: Stack, reason: str) -> _Case:
+        patterns = config_of(self.schemas, source).ticket_patterns
+        title = source.pull.title if source.pull else ""
+        names = name_migration(source.branch, title, patterns, place=source.reference)
+        so_far = Publication("nothing", source, inputs.commit, reason, inputs=inputs)
+        return _Case(self, asked, source, names, stack, so_far)
+
+    def _hold(self, done: Publication, stack: Stack) -> Publication:
+        """Tell the pull requests below that this migration holds their changes."""
+        words = done.words
+        for pull in stack.below:
+            if not pull.has_label(self.label):
+                continue
+            source = replace(done.source, branch=pull.branch, commit=pull.head, pull=pull)
+            try:
+                theirs = read_stack(self.schemas, source, self.label)
+                wish = decide_wish(Asked(pull.number), source, self.label, theirs.holder)
+                if theirs.holder is None or theirs.holder.number != (done.source.pull or pull).number:
+                    continue
+                case = self._case(Asked(pull.number), source, Inputs(pull.head), theirs, wish.reason)
+                self._comment(replace(case.held(theirs.holder), run_url=self.run_url))
+            except (CheckFailed, ExternalError, InputError) as error:
+                words = (*words, f"{source.reference} could not be told so: {error.cause}. {error.remedy}")
+        return replace(done, words=words)
 
     def _comment(self, done: Publication) -> Publication:
         """Tell the people of the schema change; that they cannot be told does not undo what was done."""
@@ -144,12 +178,19 @@ class _Case:
     """One change on its way; ``so_far`` is what will be told of it."""
 
     def __init__(
-        self, publisher: Publisher, asked: Asked, source: Source, names: Names, so_far: Publication
+        self,
+        publisher: Publisher,
+        asked: Asked,
+        source: Source,
+        names: Names,
+        stack: Stack,
+        so_far: Publication,
     ) -> None:
         self._publisher = publisher
         self._asked = asked
         self._source = source
         self._names = names
+        self._stack = stack
         self.so_far = so_far
         self._target = Target(publisher.migrations, publisher.target)
 
@@ -161,6 +202,21 @@ class _Case:
             f"this; where none comes, take the label “{self._publisher.label}” off and set it again."
         )
         return replace(self.so_far, state="moved", words=(words,))
+
+    def conflict(self) -> Publication:
+        """Say that the change cannot be merged into its base branch, so that nothing was generated."""
+        why = read_inputs(self._publisher.schemas, self._source).conflict
+        if not why:
+            return replace(self.so_far, state="conflict", words=("It can be merged again by now.", _LATER))
+        return replace(self.so_far, state="conflict", words=(why, _LATER))
+
+    def held(self, holder: PullSeen) -> Publication:
+        """Withdraw the change's own migration, since that of another change holds it."""
+        done = self.withdraw()
+        reference = f"{self._source.repository}#{holder.number}".casefold()
+        pulls = [pull for pull in self._target.open_pulls() if pull.marker is not None]
+        pull = next((p for p in pulls if p.marker and p.marker.source.casefold() == reference), None)
+        return replace(done, state="held", pull=pull)
 
     def publish(self, folder: Path) -> Publication:
         """Check what was handed over, and propose it."""
@@ -177,8 +233,22 @@ class _Case:
             return replace(done, state="unchanged", words=done.words[1:])
         if outcome.verdict != "changed":
             return replace(self.so_far, state=outcome.verdict, pull=self._pull())
-        accepted = check_result(handed.files, outcome, sections, self._target.revisions(tip))
+        revisions = self._target.revisions(tip)
+        accepted = check_result(handed.files, outcome, sections, revisions)
+        folders = tuple(f"{section.folder}/versions/" for section in sections if section.name in accepted)
+        if merged := self._merged_since(revisions, folders):
+            words = (
+                f"{merged} was merged while this was generated, so that its revision would not be the newest."
+            )
+            return replace(self.so_far, state="moved", words=(words, _LATER))
         return self._propose(base, sections, outcome, accepted)
+
+    def _merged_since(self, now: Mapping[str, str], folders: tuple[str, ...]) -> str:
+        """Name a revision that the target's default branch has and did not have when this was generated."""
+        target = self.so_far.inputs.target
+        then = self._target.revisions(target) if target else now
+        changed = {path for path in now.keys() | then.keys() if now.get(path) != then.get(path)}
+        return min((path for path in changed if path.startswith(folders)), default="")
 
     def _propose(
         self,
@@ -195,7 +265,9 @@ class _Case:
         present = (self._target.present(base, wanted.branch, theirs) if theirs else None) or Present()
         files, kept = plan_files(accepted, present, sections)
         ours = {path: blob_sha(data) for path, data in files.items() if path in generated}
-        marker = Marker(self._source.reference, self._source.commit, ours)
+        also = {f"{self._source.repository}#{below.number}": below.head for below in self._stack.below}
+        inputs = self.so_far.inputs
+        marker = Marker(self._source.reference, self._source.commit, ours, inputs.base, inputs.target, also)
         body = render_pull(self._source, self._names.ticket, outcome, marker, kept)
         made = proposals.publish(replace(wanted, files=files, body=body))
         if made.number is None:
@@ -203,6 +275,9 @@ class _Case:
             return replace(self.so_far, state="unchanged", words=words)
         shown = TargetPull(made.number, made.url, wanted.branch, self._own(), body)
         told = (_NO_CHECKS,) if self._own() == _DEFAULT_ACCOUNT else ()
+        rebases = find_rebases(present, kept, sections, outcome)
+        self._show_rebases(made.number, rebases)
+        told = (*told, *(rebase.words for rebase in rebases))
         return replace(self.so_far, state="published", pull=shown, action=made.action, kept=kept, words=told)
 
     def _proposal(self, base: str, pull: TargetPull | None, files: Mapping[str, bytes]) -> Proposal:
@@ -223,6 +298,12 @@ class _Case:
             keep=("*",) if pull is not None else (),
             reopen=pull is None and may_reopen(self._target.closed_pulls(branch), asked_anew=anew),
         )
+
+    def _show_rebases(self, number: int, rebases: Sequence[Rebase]) -> None:
+        """Say on the pull request of the migration what a person has to change in it."""
+        repository = self._target.repository
+        comment = MarkedComment(self._publisher.migrations, repository, number, REBASE_MARKER)
+        comment.write(render_rebases(rebases), only_update=not rebases)
 
     def withdraw(self) -> Publication:
         """Close the pull request of a migration that is no longer wanted, unless somebody worked on it."""

@@ -1,0 +1,356 @@
+"""Merges, conflicts, stacks, and migrations that are made again (rules M18, M20, P5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from consdb_actions.adapters.github import GitHub, connect
+from consdb_actions.adapters.github.migration_outdated import find_outdated
+from consdb_actions.adapters.github.migration_source import (
+    WAITS,
+    read_answers_on,
+    read_inputs,
+    read_source,
+    read_stack,
+)
+from consdb_actions.adapters.github.migration_target import Target
+from consdb_actions.process.answers import write_answers
+from consdb_actions.process.memory import MARKER
+from consdb_actions.publication.marker import REBASE_MARKER, read_marker
+from consdb_actions.publication.source import REGENERATE, Asked, Inputs
+from tests.support.approvals import LATISS, REPOSITORY, TOKEN, schema_yaml
+from tests.support.github import GitHubDouble, TestClock, World
+from tests.support.github.plugin import Double
+from tests.support.github.things import Pull
+from tests.support.migration_scene import (
+    FIRST,
+    LABEL,
+    TARGET,
+    MigrationScene,
+    generated,
+    open_question,
+    outcome_of,
+    script,
+    write_result,
+)
+
+T = TypeVar("T")
+PATH = "alembic/latiss/versions/aaaaaaaaaaaa_dm_1.py"
+NEW = "alembic/latiss/versions/bbbbbbbbbbbb_dm_1.py"
+OTHER = "alembic/latiss/versions/ffffffffffff_other.py"
+BRANCH = "tickets/DM-1-migrate"
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> Path:
+    return write_result(tmp_path / "result", outcome_of(generated()))
+
+
+def on(double: GitHubDouble, act: Callable[[GitHub], T]) -> T:
+    github = connect(TOKEN, double.url, clock=TestClock(), timeout=1)
+    try:
+        return act(github)
+    finally:
+        github.close()
+
+
+def inputs_of(double: GitHubDouble, number: int = 1) -> Inputs:
+    return on(double, lambda github: read_inputs(github, read_source(github, REPOSITORY, Asked(number))))
+
+
+def outdated(double: GitHubDouble) -> list[tuple[str, str]]:
+    found = on(double, lambda github: find_outdated(github, REPOSITORY, Target(github, TARGET), LABEL))
+    return [(item.source.reference.removeprefix("lsst/"), item.reason) for item in found]
+
+
+def published(scene: MigrationScene, double: GitHubDouble, folder: Path) -> Path:
+    """Publish the migration of the first commit, made from what is there now."""
+    found = inputs_of(double)
+    scene.publish(double, folder, base=found.base, target=scene.target.tip("main"))
+    return folder
+
+
+def merge_revision(scene: MigrationScene, path: str = OTHER, revision: str = "ffffffffffff") -> str:
+    """Merge a revision of somebody else."""
+    return scene.world.commit(scene.target, "main", {path: script(revision=revision)}, author="maintainer")
+
+
+def stacked(scene: MigrationScene) -> Pull:
+    """Open a second pull request whose branch contains the first one's commits."""
+    files = {LATISS: scene.changed().replace("Seeing.", "Seeing, again.")}
+    scene.world.commit(scene.schemas, "tickets/DM-2", files, onto=scene.head)
+    pull = scene.world.open_pull(scene.schemas, "tickets/DM-2", title="DM-2: More")
+    scene.world.add_label(scene.schemas, pull, LABEL, "author")
+    return pull
+
+
+def hold(scene: MigrationScene, double: GitHubDouble, folder: Path, pull: Pull) -> Inputs:
+    """Publish the migration of the second pull request."""
+    write_result(folder, outcome_of(generated(revision="dddddddddddd")))
+    found = inputs_of(double, pull.number)
+    asked = Asked(pull.number, deed="labeled", label=LABEL)
+    scene.publish(
+        double, folder, asked=asked, commit=found.commit, base=found.base, target=scene.target.tip("main")
+    )
+    return found
+
+
+# What is compared
+
+
+def test_m18_a_branch_that_is_behind_is_compared_after_the_merge(world: World, github_double: Double) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    newer = world.commit(scene.schemas, "main", {"README.md": "Newer.\n"}, author="maintainer")
+    found = inputs_of(double)
+    assert (found.commit, found.base, found.conflict) == (scene.head, newer, "")
+    assert scene.schemas.store.info(found.merge).parents == (newer, scene.head)
+    names = {path for _, path, _ in scene.schemas.store.changed(found.base, found.merge)}
+    assert names == {LATISS}
+
+
+@pytest.mark.parametrize(("looks", "is_known"), [(3, True), (len(WAITS) + 1, False)])
+def test_m18_github_is_asked_again_until_it_knows(
+    world: World, github_double: Double, looks: int, is_known: bool
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    scene.pull.undecided = looks
+    found = inputs_of(double)
+    assert bool(found.merge) == is_known
+    assert ("does not say yet" in found.conflict) != is_known
+    reads = [call for call in double.log if call.target.startswith(f"/repos/{REPOSITORY}/pulls/1")]
+    assert len(reads) <= len(WAITS) + 1
+
+
+def test_m18_a_test_merge_of_an_older_commit_is_not_taken(world: World, github_double: Double) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    old = inputs_of(double)
+    scene.push()
+    found = inputs_of(double)
+    assert found.merge != old.merge
+    assert scene.schemas.store.info(found.merge).parents[1] == scene.head
+
+
+def test_m18_a_pull_request_on_anothers_branch_is_compared_with_the_default_branch(
+    world: World, github_double: Double
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    pull = stacked(scene)
+    pull.base = "tickets/DM-1"
+    found = inputs_of(double, pull.number)
+    assert (found.merge, found.base) == (scene.schemas.head(pull), scene.base)
+
+
+def test_m18_a_conflict_is_told_and_tried_again(world: World, github_double: Double, result: Path) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    world.commit(scene.schemas, "main", {LATISS: scene.changed("other")}, author="maintainer")
+    assert "conflict with its base branch main" in inputs_of(double).conflict
+    assert outdated(double) == [("sdm_schemas#1", "It cannot be merged into its base branch.")]
+    done = scene.publish(double, None)
+    assert (done.state, scene.target.pulls) == ("conflict", {})
+    assert "resolve the conflict" in scene.comments[0].body
+    assert outdated(double) == []
+    world.commit(scene.schemas, "main", {LATISS: schema_yaml()}, author="maintainer")
+    assert outdated(double) == [("sdm_schemas#1", "It can be merged again.")]
+    published(scene, double, result)
+    assert outdated(double) == []
+
+
+# Answers
+
+
+@pytest.mark.parametrize("who", ["github-actions[bot]", "mallory"])
+def test_p6_answers_come_from_our_own_comment(world: World, github_double: Double, who: str) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    answers = write_answers(["take head exposure.ra", "x", "rename t.a=b\nx"])
+    world.comment(scene.schemas, 1, who, f"{MARKER}\n{answers}")
+    found = on(double, lambda github: read_answers_on(github, read_source(github, REPOSITORY, Asked(1))))
+    assert found == (("take head exposure.ra",) if who != "mallory" else ())
+
+
+# M20
+
+
+def test_m20_another_revision_makes_a_migration_outdated_until_it_is_made_again(
+    world: World, github_double: Double, result: Path
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    published(scene, double, result)
+    assert outdated(double) == []
+    merge_revision(scene, "alembic/lsstcam/versions/eeeeeeeeeeee_other.py", "eeeeeeeeeeee")
+    assert outdated(double) == [], "a revision of another section does not matter"
+    merge_revision(scene)
+    assert outdated(double) == [("sdm_schemas#1", f"Another revision was merged: {OTHER}.")]
+    write_result(result, outcome_of(generated(revision="bbbbbbbbbbbb", down="ffffffffffff")))
+    asked = Asked(1, commit=scene.head, deed=REGENERATE)
+    done = scene.publish(
+        double, result, asked=asked, base=inputs_of(double).base, target=scene.target.tip("main")
+    )
+    assert (done.action, scene.proposed()) == ("updated", [NEW])
+    assert len(scene.target.pulls) == 1
+    assert outdated(double) == []
+
+
+def test_m20_nothing_is_published_on_a_revision_that_is_not_the_newest_any_more(
+    world: World, github_double: Double, result: Path
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    found, target = inputs_of(double), scene.target.tip("main")
+    merge_revision(scene, "alembic/lsstcam/versions/eeeeeeeeeeee_other.py", "eeeeeeeeeeee")
+    assert scene.publish(double, result, base=found.base, target=target).state == "published"
+    merge_revision(scene)
+    done = scene.publish(double, result, base=found.base, target=target)
+    assert done.state == "moved"
+    assert OTHER in done.words[0]
+    assert len(outdated(double)) == 1
+
+
+def test_m20_a_person_is_told_the_new_down_revision(
+    world: World, github_double: Double, result: Path
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    published(scene, double, result)
+    added = "alembic/latiss/versions/cccccccccccc_by_hand.py"
+    scene.edit(PATH, script(upgrade="pass"))
+    scene.edit(added, script(revision="cccccccccccc", down="aaaaaaaaaaaa"))
+    merge_revision(scene)
+    assert len(outdated(double)) == 1
+    write_result(result, outcome_of(generated(revision="bbbbbbbbbbbb", down="ffffffffffff")))
+    asked = Asked(1, commit=scene.head, deed=REGENERATE)
+    base, target = inputs_of(double).base, scene.target.tip("main")
+    done = scene.publish(double, result, asked=asked, base=base, target=target)
+    assert scene.text(PATH) == script(upgrade="pass")
+    theirs = [item.body for item in scene.target.comments if item.body.startswith(REBASE_MARKER)]
+    assert len(theirs) == 1
+    assert f"`{PATH}`: change `down_revision` from `{FIRST}` to `ffffffffffff`" in theirs[0]
+    assert added not in theirs[0]
+    assert any("change its down_revision" in words for words in done.words)
+    assert outdated(double) == []
+    scene.edit(PATH, script(upgrade="pass", down="ffffffffffff"))
+    scene.publish(double, result, asked=asked, base=base, target=target)
+    (comment,) = scene.target.comments
+    assert "There is nothing to change" in comment.body
+
+
+def test_m20_what_a_person_closed_is_not_opened_again(
+    world: World, github_double: Double, result: Path
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    published(scene, double, result)
+    scene.migration.state = "closed"
+    merge_revision(scene)
+    assert outdated(double) == []
+
+
+def test_m20_a_question_is_asked_again_only_when_something_changed(
+    world: World, github_double: Double, result: Path
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    published(scene, double, result)
+    scene.push()
+    published(scene, double, write_result(result, outcome_of(open_question())))
+    assert outdated(double) == []
+    merge_revision(scene)
+    assert len(outdated(double)) == 1
+
+
+def test_m20_runs_that_never_came_are_made_up_for(world: World, github_double: Double, result: Path) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    assert outdated(double) == [("sdm_schemas#1", "No migration was made for it yet.")]
+    published(scene, double, result)
+    scene.push()
+    assert outdated(double) == [("sdm_schemas#1", "It has newer commits than its migration.")]
+    scene.pull.fork = "mallory/sdm_schemas"
+    assert outdated(double) == [], "a person looks at each commit of a fork"
+
+
+def test_m20_a_migration_of_a_branch_without_a_pull_request(
+    world: World, github_double: Double, result: Path
+) -> None:
+    scene, double = MigrationScene(world, labels=()), github_double(world)
+    scene.pull.state = "closed"
+    commit = scene.schemas.tip("tickets/DM-1")
+    asked = Asked(branch="tickets/DM-1", commit=commit)
+    scene.publish(
+        double, result, asked=asked, commit=commit, base=scene.base, target=scene.target.tip("main")
+    )
+    assert outdated(double) == []
+    merge_revision(scene)
+    assert outdated(double)[0][0] == "sdm_schemas@tickets/DM-1"
+    scene.schemas.store.delete_ref("refs/heads/tickets/DM-1")
+    assert outdated(double) == []
+
+
+# Stacks
+
+
+def test_stacked_pull_requests_have_one_migration(world: World, github_double: Double, result: Path) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    published(scene, double, result)
+    pull = stacked(scene)
+    hold(scene, double, result, pull)
+    assert [item.state for item in scene.target.pulls.values()] == ["closed", "open"]
+    marker = read_marker(scene.migration.body or "")
+    assert marker is not None
+    assert (marker.source, dict(marker.also)) == (
+        "lsst/sdm_schemas#2",
+        {"lsst/sdm_schemas#1": scene.head},
+    )
+    assert "contains the commits of lsst/sdm" in (scene.migration.body or "")
+    (comment,) = scene.comments
+    assert "held by [tickets/DM-2-migrate]" in comment.body
+    assert outdated(double) == []
+    done = scene.publish(double, None, asked=scene.asked("synchronize"))
+    assert (done.state, len(scene.comments)) == ("held", 1)
+
+
+def test_a_stack_of_three_and_one_without_the_label(world: World, github_double: Double) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    second = stacked(scene)
+    world.commit(scene.schemas, "tickets/DM-3", {"a.txt": "x"}, onto=scene.schemas.head(second))
+    third = world.open_pull(scene.schemas, "tickets/DM-3", title="DM-3: Even more")
+
+    def stack(number: int) -> tuple[int, list[int]]:
+        def read(github: GitHub) -> tuple[int, list[int]]:
+            found = read_stack(github, read_source(github, REPOSITORY, Asked(number)), LABEL)
+            return found.holder.number if found.holder else 0, [pull.number for pull in found.below]
+
+        return on(double, read)
+
+    assert [stack(number) for number in (1, 2, 3)] == [(2, []), (0, [1]), (0, [2, 1])]
+    world.add_label(scene.schemas, third, LABEL, "author")
+    assert [stack(number) for number in (1, 2, 3)] == [(3, []), (3, [1]), (0, [2, 1])]
+    third.fork = "mallory/sdm_schemas"
+    assert [stack(number)[0] for number in (1, 2, 3)] == [2, 0, 0]
+
+
+def test_a_stack_whose_lower_part_is_merged_is_made_smaller(
+    world: World, github_double: Double, result: Path
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    pull = stacked(scene)
+    hold(scene, double, result, pull)
+    world.merge(scene.schemas, scene.pull)
+    assert outdated(double) == [
+        ("sdm_schemas#2", f"Another schema change was merged: {LATISS}."),
+    ]
+    found = hold(scene, double, result, pull)
+    assert "dimm_seeing" in scene.schemas.store.git("show", f"{found.base}:{LATISS}").decode()
+    marker = read_marker(scene.migration.body or "")
+    assert marker is not None
+    assert dict(marker.also) == {}
+    assert outdated(double) == []
+
+
+def test_a_stack_that_falls_apart_gives_each_its_own(
+    world: World, github_double: Double, result: Path
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    pull = stacked(scene)
+    hold(scene, double, result, pull)
+    world.remove_label(scene.schemas, pull, LABEL, "author")
+    scene.publish(double, None, asked=Asked(2, deed="unlabeled", label=LABEL), commit=scene.head)
+    assert outdated(double) == [("sdm_schemas#1", "Its stack of pull requests has changed.")]
