@@ -24,7 +24,7 @@ ACTIONS = {path.parent.name: path for path in ROOT.glob("actions/*/action.yml")}
 EVERY_ACTION = [ROOT / "action.yml", *ACTIONS.values()]
 WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yaml"))
 CALLERS = [p for p in sorted(ROOT.glob("examples/*/*.yaml")) if p.parent.name in ("consdb", "sdm_schemas")]
-REUSABLE = {"approvals", "deploy", "migrate", "process", "release"}
+REUSABLE = {"approvals", "deploy", "migrate", "process", "regenerate", "release"}
 
 
 def load(path: Path) -> Any:
@@ -209,6 +209,7 @@ def test_s3_only_the_jobs_that_publish_can_write() -> None:
         ("approvals", "approvals"),
         ("process", "process"),
         ("process", "migrate"),  # hands the right on to the job below
+        ("regenerate", "migrate"),  # the same
         ("migrate", "publish"),
         ("publish", "release"),
     }
@@ -222,6 +223,7 @@ def test_s3_only_the_jobs_that_publish_can_write() -> None:
         ("approvals", "approvals"),
         ("process", "process"),
         ("process", "migrate"),
+        ("regenerate", "migrate"),
         ("migrate", "publish"),
         ("release", "tag"),
         ("deploy", "open"),
