@@ -10,12 +10,12 @@ import click
 
 from consdb_actions.adapters.github import GitHub
 from consdb_actions.adapters.github.migration_outdated import Outdated, find_outdated
+from consdb_actions.adapters.github.migration_source import config_of
 from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import LABEL, SOURCE, target_option
 from consdb_actions.commands.options import format_option, option
-from consdb_actions.commands.publish_run import config_of
 from consdb_actions.errors import InputError
 from consdb_actions.publication.naming import name_migration
 from consdb_actions.publication.source import Source

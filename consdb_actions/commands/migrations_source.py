@@ -14,6 +14,7 @@ import click
 
 from consdb_actions.adapters.github import GitHub
 from consdb_actions.adapters.github.migration_source import (
+    config_of,
     date_of,
     read_answers_on,
     read_inputs,
@@ -25,7 +26,6 @@ from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
 from consdb_actions.commands.options import format_option
-from consdb_actions.commands.publish_run import config_of
 from consdb_actions.publication.naming import name_migration
 from consdb_actions.publication.source import Inputs, Source, decide_wish
 from consdb_actions.report.publication import render_wish_markdown

@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github import GitHub, GitHubError
-from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.github.marked_comment import MarkedComment
-from consdb_actions.adapters.github.migration_source import read_inputs, read_source, read_stack
+from consdb_actions.adapters.github.migration_source import config_of, read_inputs, read_source, read_stack
 from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.adapters.github.proposals import Proposal, Proposals
 from consdb_actions.adapters.result_directory import read_result
-from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.proposal import blob_sha
@@ -23,21 +20,20 @@ from consdb_actions.publication.naming import Names, name_migration
 from consdb_actions.publication.plan import (
     Present,
     Publication,
-    Rebase,
     TargetPull,
     find_pull,
-    find_rebases,
     find_withdrawn,
     is_untouched,
     may_reopen,
     plan_files,
 )
+from consdb_actions.publication.rebase import Rebase, find_rebases
 from consdb_actions.publication.result import TargetSection, check_result, join_outcomes
 from consdb_actions.publication.source import Asked, Inputs, PullSeen, Source, decide_wish
 from consdb_actions.publication.stack import Stack
 from consdb_actions.report.publication import render_comment, render_pull, render_rebases
 
-__all__ = ["Publisher", "config_of"]
+__all__ = ["Publisher"]
 
 _DEFAULT_ACCOUNT = "github-actions[bot]"
 _NO_CHECKS = (
@@ -46,20 +42,6 @@ _NO_CHECKS = (
 )
 
 _LATER = "The next run by schedule tries again."
-
-
-def config_of(github: GitHub, source: Source) -> Config:
-    """Read the configuration on the default branch of the schemas; what the change says does not count.
-
-    Raises
-    ------
-    InputError
-        It is wrong.
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
-    data = read_file(github, source.repository, CONFIG_PATH, source.default)
-    return DEFAULT_CONFIG if data is None else parse_config(data, source=f"{CONFIG_PATH} of {source.default}")
 
 
 @dataclass(frozen=True)
@@ -205,16 +187,14 @@ class _Case:
 
     def conflict(self) -> Publication:
         """Say that the change cannot be merged into its base branch, so that nothing was generated."""
-        why = read_inputs(self._publisher.schemas, self._source).conflict
-        if not why:
-            return replace(self.so_far, state="conflict", words=("It can be merged again by now.", _LATER))
+        why = read_inputs(self._publisher.schemas, self._source).conflict or "It can be merged by now."
         return replace(self.so_far, state="conflict", words=(why, _LATER))
 
     def held(self, holder: PullSeen) -> Publication:
         """Withdraw the change's own migration, since that of another change holds it."""
         done = self.withdraw()
         reference = f"{self._source.repository}#{holder.number}".casefold()
-        pulls = [pull for pull in self._target.open_pulls() if pull.marker is not None]
+        pulls = self._target.open_pulls()
         pull = next((p for p in pulls if p.marker and p.marker.source.casefold() == reference), None)
         return replace(done, state="held", pull=pull)
 
@@ -236,19 +216,12 @@ class _Case:
         revisions = self._target.revisions(tip)
         accepted = check_result(handed.files, outcome, sections, revisions)
         folders = tuple(f"{section.folder}/versions/" for section in sections if section.name in accepted)
-        if merged := self._merged_since(revisions, folders):
+        if merged := self._target.merged_since(self.so_far.inputs.target, revisions, folders):
             words = (
                 f"{merged} was merged while this was generated, so that its revision would not be the newest."
             )
             return replace(self.so_far, state="moved", words=(words, _LATER))
         return self._propose(base, sections, outcome, accepted)
-
-    def _merged_since(self, now: Mapping[str, str], folders: tuple[str, ...]) -> str:
-        """Name a revision that the target's default branch has and did not have when this was generated."""
-        target = self.so_far.inputs.target
-        then = self._target.revisions(target) if target else now
-        changed = {path for path in now.keys() | then.keys() if now.get(path) != then.get(path)}
-        return min((path for path in changed if path.startswith(folders)), default="")
 
     def _propose(
         self,
@@ -276,7 +249,8 @@ class _Case:
         shown = TargetPull(made.number, made.url, wanted.branch, self._own(), body)
         told = (_NO_CHECKS,) if self._own() == _DEFAULT_ACCOUNT else ()
         rebases = find_rebases(present, kept, sections, outcome)
-        self._show_rebases(made.number, rebases)
+        if pull is not None:
+            self._show_rebases(made.number, rebases)
         told = (*told, *(rebase.words for rebase in rebases))
         return replace(self.so_far, state="published", pull=shown, action=made.action, kept=kept, words=told)
 

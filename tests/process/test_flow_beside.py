@@ -13,6 +13,7 @@ from consdb_actions.process.answers import read_answers
 from consdb_actions.process.facts import Link
 from consdb_actions.process.plan import wishes_of
 from consdb_actions.process.states import Standing
+from consdb_actions.publication.marker import Marker
 from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, LATISS, POLICY, REPOSITORY
 from tests.support.github import Fault, Kind
@@ -92,6 +93,17 @@ def test_a_migration_is_found_by_its_branch_when_it_has_no_mark(make_way: MakeWa
     way.world.open_pull(way.consdb, "tickets/DM-1-docs", title="DM-1: docs")
     facts = way.sync(double).facts
     assert [(item.number, item.link) for item in facts.migrations] == [(1, Link.BRANCH)]
+
+
+def test_a_migration_of_a_stack_is_that_of_each_change_in_it(make_way: MakeWay) -> None:
+    way, double = make_way()
+    migration = way.generate()
+    mine = Marker(f"{REPOSITORY}#99", "9" * 40, also={f"{REPOSITORY}#1": way.head})
+    migration.body = str(mine)
+    (found,) = way.sync(double).facts.migrations
+    assert (found.link, found.source) == (Link.MARKER, way.head)
+    way.push(way.new_table() + "# more\n")
+    assert way.sync(double).facts.migrations[0].source != way.head
 
 
 @pytest.mark.parametrize("fork", ["mallory/consdb", None], ids=["fork", "deleted fork"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github.client import GitHub, quoted
-from consdb_actions.adapters.github.contents import ApiContents
+from consdb_actions.adapters.github.contents import ApiContents, read_file
 from consdb_actions.adapters.github.problems import GitHubError
+from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import InputError
 from consdb_actions.process.answers import read_answers
 from consdb_actions.process.memory import MARKER
@@ -14,6 +16,7 @@ from consdb_actions.publication.source import Asked, Inputs, PullSeen, Source
 from consdb_actions.publication.stack import Stack, stack_of
 
 __all__ = [
+    "config_of",
     "date_of",
     "is_trusted",
     "read_answers_on",
@@ -184,6 +187,20 @@ def read_tip(github: GitHub, repository: str, branch: str) -> str:
     """Return the newest commit of a branch."""
     path = "/".join(map(quoted, branch.split("/")))
     return str(github.get(f"/repos/{repository}/git/ref/heads/{path}")["object"]["sha"])
+
+
+def config_of(github: GitHub, source: Source) -> Config:
+    """Read the configuration on the default branch of the schemas; what the change says does not count.
+
+    Raises
+    ------
+    InputError
+        It is wrong.
+    GitHubError
+        GitHub refused, or could not be reached within the bounds.
+    """
+    data = read_file(github, source.repository, CONFIG_PATH, source.default)
+    return DEFAULT_CONFIG if data is None else parse_config(data, source=f"{CONFIG_PATH} of {source.default}")
 
 
 def date_of(github: GitHub, source: Source) -> str:

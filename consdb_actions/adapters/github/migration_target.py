@@ -6,6 +6,7 @@ import base64
 import configparser
 import posixpath
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from consdb_actions.adapters.github.client import GitHub, quoted
@@ -91,6 +92,20 @@ class Target:
     def revisions(self, commit: str) -> dict[str, str]:
         """Return the blob of each revision file at a commit, by its path."""
         return ApiContents(self._github, self.repository).files(commit, _Revisions())
+
+    def merged_since(self, commit: str, now: Mapping[str, str], folders: tuple[str, ...]) -> str:
+        """Name a revision of some folders that was merged since a commit; empty for none, or no commit.
+
+        Parameters
+        ----------
+        commit
+            The older commit.
+        now, folders
+            As `revisions` gives them now, and the folders that matter.
+        """
+        then = self.revisions(commit) if commit else now
+        changed = {path for path in now.keys() | then.keys() if now.get(path) != then.get(path)}
+        return min((path for path in changed if path.startswith(folders)), default="")
 
     def open_pulls(self) -> list[TargetPull]:
         """Read all open pull requests from branches of this repository."""
