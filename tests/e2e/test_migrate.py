@@ -106,7 +106,8 @@ def test_a_label_becomes_a_pull_request_and_a_comment(workflows: Workflows) -> N
         assert secret not in "".join(comment + (pull.body or ""))
     assert run.checkouts.count(f"checkout {SCHEMAS} {change.head}") == 1
     assert [line for line in run.checkouts if line.startswith("token")] == [
-        f"token for {TARGET} contents=write"
+        f"token for {TARGET} contents=write",
+        f"token for {SCHEMAS} contents=read",
     ]
     workflows.figure("from the label to the pull request, three sections", f"{run.seconds:.1f} s")
     workflows.row("label: pull request and comment")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -18,6 +19,7 @@ from consdb_actions.adapters.github.migration_source import (
     read_stack,
 )
 from consdb_actions.adapters.github.migration_target import Target
+from consdb_actions.cli import main
 from consdb_actions.process.answers import write_answers
 from consdb_actions.process.memory import MARKER
 from consdb_actions.publication.marker import REBASE_MARKER, read_marker
@@ -39,6 +41,7 @@ from tests.support.migration_scene import (
 )
 
 T = TypeVar("T")
+Commands = Callable[..., tuple[int, Any]]
 PATH = "alembic/latiss/versions/aaaaaaaaaaaa_dm_1.py"
 NEW = "alembic/latiss/versions/bbbbbbbbbbbb_dm_1.py"
 OTHER = "alembic/latiss/versions/ffffffffffff_other.py"
@@ -48,6 +51,19 @@ BRANCH = "tickets/DM-1-migrate"
 @pytest.fixture
 def result(tmp_path: Path) -> Path:
     return write_result(tmp_path / "result", outcome_of(generated()))
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Commands:
+    """Run a command of ``migrations`` and return its exit code and what it printed."""
+
+    def run(double: GitHubDouble, *args: str) -> tuple[int, Any]:
+        monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
+        monkeypatch.setenv("GITHUB_API_URL", double.url)
+        code = main(["migrations", *args, "--format", "json"])
+        return code, json.loads(capsys.readouterr().out.partition("\n::")[0])
+
+    return run
 
 
 def on(double: GitHubDouble, act: Callable[[GitHub], T]) -> T:
@@ -354,3 +370,55 @@ def test_a_stack_that_falls_apart_gives_each_its_own(
     world.remove_label(scene.schemas, pull, LABEL, "author")
     scene.publish(double, None, asked=Asked(2, deed="unlabeled", label=LABEL), commit=scene.head)
     assert outdated(double) == [("sdm_schemas#1", "Its stack of pull requests has changed.")]
+
+
+# Commands
+
+
+def test_what_is_compared_and_answered_is_handed_to_the_job_that_generates(
+    world: World, github_double: Double, commands: Commands
+) -> None:
+    scene = MigrationScene(world)
+    scene.pull.body = "Adds.\n\nconsdb: rename exposure.a=b\n"
+    world.comment(scene.schemas, 1, "github-actions[bot]", f"{MARKER}\n{write_answers(['take head t.a'])}")
+    newer = world.commit(scene.schemas, "main", {"README.md": "Newer.\n"}, author="maintainer")
+    code, given = commands(github_double(world), "source", "--pr", "1")
+    assert code == 0
+    assert (given["deed"], given["commit"], given["base"]) == ("generate", scene.head, newer)
+    assert (given["merge"], given["target"]) == (
+        scene.schemas.test_merge(scene.pull),
+        scene.target.tip("main"),
+    )
+    assert given["directives"].splitlines() == ["consdb: rename exposure.a=b", "consdb: take head t.a"]
+
+
+@pytest.mark.parametrize(("fork", "wanted"), [("", 0), ("mallory/sdm_schemas", 1), (None, 1)])
+def test_m18_a_conflict_that_no_job_will_tell_fails_the_one_that_sees_it(
+    world: World, github_double: Double, commands: Commands, tmp_path: Path, fork: str | None, wanted: int
+) -> None:
+    scene = MigrationScene(world)
+    scene.pull.fork = fork
+    world.commit(scene.schemas, "main", {LATISS: scene.changed("other")}, author="maintainer")
+    event = tmp_path / "event.json"
+    pull = {"number": 1}
+    event.write_text(json.dumps({"action": "synchronize", "pull_request": pull}))
+    options = ("--event", str(event), "--event-name", "pull_request")
+    code, given = commands(github_double(world), "source", *options)
+    assert (code, given["deed"], given["publish"]) == (wanted, "conflict", not wanted)
+    assert "base" not in given
+
+
+def test_what_is_out_of_date_is_a_list_for_jobs(
+    world: World, github_double: Double, commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    world.commit(scene.schemas, "u/author/none", {LATISS: scene.changed("x")}, onto=scene.base)
+    nameless = world.open_pull(scene.schemas, "u/author/none", title="No ticket")
+    world.add_label(scene.schemas, nameless, LABEL, "author")
+    output = tmp_path / "output"
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(output))
+    code, found = commands(double, "outdated")
+    assert code == 0
+    assert found == [{"pr": "1", "branch": "", "commit": scene.head}]
+    assert json.dumps(found) in output.read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from consdb_actions.adapters.github.client import GitHub
 from consdb_actions.adapters.github.contents import ApiContents, UnreachableError
@@ -15,6 +16,7 @@ from consdb_actions.adapters.github.migration_source import (
     read_tip,
 )
 from consdb_actions.adapters.github.migration_target import Target
+from consdb_actions.adapters.github.problems import GitHubError
 from consdb_actions.errors import InputError
 from consdb_actions.publication.marker import COMMENT_MARKER, Marker, read_marker
 from consdb_actions.publication.outdated import Candidate, reason_to_regenerate
@@ -89,7 +91,12 @@ class _Finder:
         }
         found = []
         for source in self._sources(default, generated):
-            candidate = self._candidate(source, generated)
+            try:
+                candidate = self._candidate(source, generated)
+            except GitHubError as error:
+                if error.status not in (404, 422):
+                    raise
+                continue  # it went away meanwhile
             if candidate.marker is not None:
                 self._read_then(candidate.marker)
             reason = reason_to_regenerate(candidate, sections, self._revisions, self._schemas)
@@ -150,12 +157,12 @@ class _Finder:
         )
 
     def _told(self, source: Source) -> Marker | None:
-        """Read what our comment remembers."""
+        """Read what our comment remembers; of several by different accounts the newest counts."""
         if source.pull is None:
             return None
         items = self.github.items(f"/repos/{self.repository}/issues/{source.pull.number}/comments")
-        bodies = [item.get("body") or "" for item in items if is_trusted(item)]
-        return next((read_marker(body) for body in bodies if body.startswith(COMMENT_MARKER)), None)
+        ours = [item for item in items if is_trusted(item) and _is_ours(item)]
+        return read_marker(max(ours, key=lambda item: item["updated_at"])["body"]) if ours else None
 
     def _read_then(self, marker: Marker) -> None:
         """Read the files of the commits that a migration was made from; of a lost one there are none."""
@@ -172,3 +179,7 @@ class _Finder:
             return ApiContents(self.github, self.repository).files(commit, _Schemas())
         except UnreachableError:
             return {}
+
+
+def _is_ours(comment: Any) -> bool:
+    return (comment.get("body") or "").startswith(COMMENT_MARKER)
