@@ -137,7 +137,10 @@ def _verdict(publication: Publication) -> str:
 def _how_to_answer(publication: Publication) -> str:
     if publication.state != "question":
         return ""
-    return "To answer, put a line such as `consdb: rename TABLE.OLD=NEW` into the text of this pull request."
+    return (
+        "To answer, put a line such as `consdb: rename TABLE.OLD=NEW` or `consdb: take head TABLE.COLUMN` "
+        "into the text of this pull request, or write `/consdb rename …` or `/consdb take …` in a comment."
+    )
 
 
 def _sections(outcome: RunOutcome) -> str:
