@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.test_migrate import FOLDER, LABEL, ONE, SCHEMAS, TARGET, Change
 from tests.e2e.workflows import ROOT, Run, Workflows
+from tests.support.github import Fault, Kind
 from tests.support.github.things import Pull
 
 pytestmark = pytest.mark.e2e
@@ -150,3 +151,22 @@ def test_p6_every_request_is_acted_on_by_whatever_run_reads_it(workflows: Workfl
     (script,) = pair.proposed()
     assert "drop_column" not in pair.target.store.git("show", f"tickets/DM-1-migrate:{script}").decode()
     workflows.row("requests in two pull requests, read by a schedule")
+
+
+def test_p6_a_request_outlives_a_run_that_fails(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    policy = {"roles": [{"id": "consdb", "people": ["carl"]}]}
+    files = {".github/consdb-actions.yaml": json.dumps({"approvals": policy})}
+    change.world.commit(change.schemas, "main", files, author="maintainer")
+    change.world.commit(change.world.repo("lsst-sqre/phalanx"), "main", {"README.md": "Phalanx.\n"})
+    change.world.user("carl")
+    change.world.comment(change.schemas, 1, "carl", "/consdb regenerate")
+    # A label that is none of ours: the event is about something else.
+    path = f"/repos/{SCHEMAS}/statuses/{change.head}"
+    workflows.double.faults.append(Fault(Kind.FORBIDDEN, method="POST", target=path))
+    payload = change.payload("labeled", label={"name": "other"})
+    run = workflows.run(PROCESS, SCHEMAS, "pull_request", payload)
+    assert not run.ok
+    assert run.jobs["Process"] == "failure"
+    assert len(change.target.pulls) == 1, run.log
+    workflows.row("a request read by a run about a label, which fails", "403 for the status")
