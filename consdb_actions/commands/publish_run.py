@@ -113,7 +113,8 @@ class Publisher:
         else:
             done = case.so_far
         done = self._comment(replace(done, run_url=self.run_url))
-        return self._hold(done, stack) if wish.deed == "generate" else done
+        is_current = wish.deed == "generate" and done.state != "moved"
+        return self._hold(done, stack) if is_current else done
 
     def _case(self, asked: Asked, source: Source, inputs: Inputs, stack: Stack, reason: str) -> _Case:
         patterns = config_of(self.schemas, source).ticket_patterns
