@@ -13,8 +13,8 @@ from consdb_actions.process.language import Command, Verb
 
 __all__ = ["answers_in", "read_answers", "write_answers"]
 
-MOST = 200
-"""Answers that are kept of one pull request; the newest."""
+ROOM = 10_000
+"""Characters of the answers that are kept of one pull request; the oldest are given up."""
 
 _BLOCK = re.compile(r"<!-- consdb-actions:answers (?P<json>\[.*\]) -->")
 
@@ -44,7 +44,14 @@ def answers_in(heard: Iterable[Heard]) -> tuple[str, ...]:
         element = said.declaration.partition("=")[0] if is_rename else said.declaration.partition(" ")[2]
         answers.pop((said.verb, element), None)
         answers[said.verb, element] = f"{said.verb} {said.declaration}"
-    return tuple(answers.values())[-MOST:]
+    kept: list[str] = []
+    room = ROOM
+    for answer in reversed(answers.values()):
+        room -= len(answer)
+        if room < 0:
+            break
+        kept.append(answer)
+    return tuple(reversed(kept))
 
 
 def write_answers(answers: Iterable[str]) -> str:
@@ -60,7 +67,7 @@ def read_answers(body: str) -> tuple[str, ...]:
         found = json.loads(match["json"]) if match is not None else []
     except (ValueError, RecursionError):
         return ()
-    return tuple(text for text in found[:MOST] if isinstance(text, str) and _is_answer(text))
+    return tuple(text for text in found if isinstance(text, str) and _is_answer(text))
 
 
 def _is_answer(text: str) -> bool:

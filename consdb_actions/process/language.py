@@ -31,6 +31,9 @@ MOST = 20
 NOTE = 300
 """Characters that are kept of a note."""
 
+ANSWER = 300
+"""Characters of an answer: at most four names."""
+
 _SHOWN = 60
 _WORD = "/consdb"
 _LINE = re.compile(r" {0,3}/consdb(?P<rest>(?:[ \t].*)?)", re.IGNORECASE)
@@ -197,6 +200,10 @@ def _answer(verb: Verb, text: str, arguments: str) -> Command | Mistake:
         declaration = parse(arguments.strip("`"), "pull request")
     except InputError as error:
         return Mistake(text, f"{error.cause}. {error.remedy.removesuffix('.')}")
+    if len(declaration.text) > ANSWER:
+        return Mistake(
+            text[:_SHOWN] + "…", f"it has more than {ANSWER} characters, and no name has more than 63"
+        )
     return Command(verb, text, declaration=declaration.text)
 
 

@@ -20,6 +20,7 @@ from consdb_actions.process.facts import Facts, SchemaChange, Source, Trouble
 from consdb_actions.process.memory import FINISHED, MARKER, recall
 from consdb_actions.process.plan import CONTEXT, make_plan, wishes_of
 from consdb_actions.process.states import progress_of
+from consdb_actions.report.markdown import COMMENT_LIMIT
 from consdb_actions.report.process import render_json, render_plan, render_text
 from consdb_actions.report.process_comment import ANSWERS, render_comment
 from tests.support.goldens import Golden
@@ -193,6 +194,15 @@ def test_what_people_want_of_the_next_migration() -> None:
     assert wishes_of(read, progress_of(read)).regenerate
     forbidden = facts_at("generated", say("mallory", "/consdb regenerate", 2))
     assert not wishes_of(forbidden, progress_of(forbidden)).regenerate
+
+
+def test_a_crowd_of_answers_leaves_room_for_the_comment() -> None:
+    texts = ["\n".join(f"/consdb take head t{n}.{'x' * 60}{i}" for i in range(20)) for n in range(60)]
+    known = facts_at("opened", *(say("carl", text, 1, number=n) for n, text in enumerate(texts, 1)))
+    assert len(comment(known)) <= COMMENT_LIMIT
+    kept = read_answers(comment(known))
+    assert len(kept) > 100
+    assert kept[-1].startswith("take head t59.")
 
 
 def test_only_the_newest_answers_are_shown() -> None:

@@ -87,6 +87,8 @@ def test_a_command_is_understood(body: str, wanted: Command) -> None:
         ("/consdb rename exposure", "'exposure' does not declare a rename. The forms are TABLE.OLD=NEW"),
         ("/consdb rename a=a", "renames a table to itself"),
         ("/consdb take", "it lacks the side and the element"),
+        ("/consdb take head t." + "x" * 500, "it has more than 300 characters"),
+        ("/consdb rename t.a=" + "x" * 500, "it has more than 300 characters"),
         ("/consdb take exposure.ra", "'exposure.ra' does not take a side. The forms are head TABLE.ELEMENT"),
         ("/consdb tkae head a.b", 'no command "tkae"; did you mean take?'),
         ("/consdb " + "x" * 500, "there is no command"),
