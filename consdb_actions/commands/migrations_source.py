@@ -75,6 +75,8 @@ def command(
             "source": source.reference,
             "commit": source.commit,
         }
+        if wish.deed in ("generate", "conflict"):
+            values["target"] = _tip(github, repository_name(target, option="--target"))
         if wish.deed == "generate":
             patterns = config_of(github, source).ticket_patterns
             names = name_migration(source.branch, title, patterns, place=source.reference)
@@ -83,7 +85,6 @@ def command(
                 "message": names.message,
                 "merge": inputs.merge,
                 "base": inputs.base,
-                "target": _tip(github, repository_name(target, option="--target")),
                 "date": date_of(github, source),
                 "directives": _directives(source, read_answers_on(github, source)),
             }

@@ -12,10 +12,11 @@ from consdb_actions.adapters.github.migration_source import config_of, read_inpu
 from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.adapters.github.proposals import Proposal, Proposals
 from consdb_actions.adapters.result_directory import read_result
+from consdb_actions.commands.publish_rebase import EDITED, tell_left_behind, tell_rebases
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.proposal import blob_sha
-from consdb_actions.publication.marker import COMMENT_MARKER, REBASE_MARKER, Marker
+from consdb_actions.publication.marker import COMMENT_MARKER, Marker
 from consdb_actions.publication.naming import Names, name_migration
 from consdb_actions.publication.plan import (
     Present,
@@ -27,11 +28,11 @@ from consdb_actions.publication.plan import (
     may_reopen,
     plan_files,
 )
-from consdb_actions.publication.rebase import Rebase, find_rebases
+from consdb_actions.publication.rebase import find_rebases
 from consdb_actions.publication.result import TargetSection, check_result, join_outcomes
 from consdb_actions.publication.source import Asked, Inputs, PullSeen, Source, decide_wish
 from consdb_actions.publication.stack import Stack
-from consdb_actions.report.publication import render_comment, render_pull, render_rebases
+from consdb_actions.report.publication import render_comment, render_pull
 
 __all__ = ["Publisher"]
 
@@ -112,6 +113,8 @@ class Publisher:
             done = case.conflict()
         else:
             done = case.so_far
+        if done.state in ("question", "failed", "error", "conflict"):
+            done = case.left_behind(done)
         done = self._comment(replace(done, run_url=self.run_url))
         is_current = wish.deed == "generate" and done.state != "moved"
         return self._hold(done, stack) if is_current else done
@@ -249,9 +252,12 @@ class _Case:
             return replace(self.so_far, state="unchanged", words=words)
         shown = TargetPull(made.number, made.url, wanted.branch, self._own(), body)
         told = (_NO_CHECKS,) if self._own() == _DEFAULT_ACCOUNT else ()
-        rebases = find_rebases(present, kept, sections, outcome)
+        edited = {item.section for item in kept}
+        folders = {section.name: section.folder for section in sections if section.name in edited}
+        newest = {section.name: section.down_revision for section in outcome.changed}
+        rebases = find_rebases(present.files, folders, newest)
         if pull is not None:
-            self._show_rebases(made.number, rebases)
+            tell_rebases(self._publisher.migrations, self._target, made.number, rebases, EDITED)
         told = (*told, *(rebase.words for rebase in rebases))
         return replace(self.so_far, state="published", pull=shown, action=made.action, kept=kept, words=told)
 
@@ -274,11 +280,14 @@ class _Case:
             reopen=pull is None and may_reopen(self._target.closed_pulls(branch), asked_anew=anew),
         )
 
-    def _show_rebases(self, number: int, rebases: Sequence[Rebase]) -> None:
-        """Say on the pull request of the migration what a person has to change in it."""
-        repository = self._target.repository
-        comment = MarkedComment(self._publisher.migrations, repository, number, REBASE_MARKER)
-        comment.write(render_rebases(rebases), only_update=not rebases)
+    def left_behind(self, done: Publication) -> Publication:
+        """Say on a pull request that could not be made again that it must not be merged as it is."""
+        pull = self._pull()
+        if pull is None:
+            return done
+        reference = self._source.reference
+        rebases = tell_left_behind(self._publisher.migrations, self._target, pull, reference)
+        return replace(done, words=(*done.words, *(rebase.words for rebase in rebases)))
 
     def withdraw(self) -> Publication:
         """Close the pull request of a migration that is no longer wanted, unless somebody worked on it."""

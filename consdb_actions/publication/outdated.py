@@ -74,8 +74,18 @@ def reason_to_regenerate(
     state = told.state if told is not None else ""
     if pull is not None and pull.from_fork and not is_same:
         return ""  # a person looks at each commit of a fork before it is migrated
+    mine = [section for section in sections if marker is not None and _is_in(section, marker)]
+    folders = tuple(f"{section.folder}/versions/" for section in mine)
+
+    def merged_since(commit: str) -> str:
+        moved = _differ(revisions, commit, lambda path: path.startswith(folders))
+        return f"Another revision was merged: {moved}." if moved else ""
+
     if candidate.conflicts:
-        return "" if state == "conflict" else "It cannot be merged into its base branch."
+        if told is None or state != "conflict":
+            return "It cannot be merged into its base branch."
+        # Its pull request must not be merged as it is, which is told there.
+        return merged_since(told.target) if candidate.has_pull else ""
     if marker is None:
         return "No migration was made for it yet."
     if not is_same:
@@ -86,11 +96,8 @@ def reason_to_regenerate(
         return "Its stack of pull requests has changed."
     if candidate.is_held or (not candidate.has_pull and state in _FINAL):
         return ""
-    mine = [section for section in sections if _is_in(section, marker)]
-    folders = tuple(f"{section.folder}/versions/" for section in mine)
-    moved = _differ(revisions, marker.target, lambda path: path.startswith(folders))
-    if moved:
-        return f"Another revision was merged: {moved}."
+    if reason := merged_since(marker.target):
+        return reason
     files = {f"{section.schema}.yaml" for section in mine}
     moved = _differ(schemas, marker.base, lambda path: path.rpartition("/")[2] in files)
     if moved:

@@ -1,21 +1,17 @@
-"""What a person has to change in a revision that they edited, when another one was merged (rule M20)."""
+"""What a person has to change in a revision when another one was merged (rule M20)."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from consdb_actions.migration.outcome import RunOutcome
-from consdb_actions.publication.plan import Kept, Present
-from consdb_actions.publication.result import TargetSection
-
-__all__ = ["Rebase", "find_rebases"]
+__all__ = ["Rebase", "find_rebases", "newest_revision", "read_ids"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rebase:
-    """A revision on a branch that people edited, and that does not follow the newest revision any more.
+    """A revision on a branch that does not follow the newest revision of its section any more.
 
     Attributes
     ----------
@@ -34,48 +30,49 @@ class Rebase:
     def words(self) -> str:
         """What a person has to do, as a sentence."""
         return (
-            f"{self.path} was edited by hand and has to follow {self.new}, the newest revision of "
-            f"{self.section}: change its down_revision from {self.old} to {self.new}."
+            f"{self.path} has to follow {self.new}, the newest revision of {self.section}: change its "
+            f"down_revision from {self.old} to {self.new}."
         )
 
 
 def find_rebases(
-    present: Present, kept: Sequence[Kept], sections: Sequence[TargetSection], outcome: RunOutcome
+    files: Mapping[str, bytes | None], folders: Mapping[str, str], newest: Mapping[str, str]
 ) -> tuple[Rebase, ...]:
-    """Find the revisions that people edited and that do not follow the newest one of the target.
+    """Find the revisions of a branch that do not follow the newest one of their section.
 
     Parameters
     ----------
-    present
-        What there is on the branch.
-    kept
-        What people edited.
-    sections
-        The sections of the target.
-    outcome
-        What was generated now, on top of the newest revisions.
+    files
+        What the branch changes: the bytes of each path, None for one that is removed.
+    folders
+        The folder of each section that matters, by its name.
+    newest
+        The newest revision of each section on the default branch; those without one are left out.
     """
-    edited = {item.section for item in kept}
-    newest = {section.name: section.down_revision for section in outcome.changed}
     found = []
-    for section in sections:
-        if section.name not in edited or section.name not in newest:
-            continue
-        files = {
-            path: ids
-            for path, data in present.files.items()
-            if path.startswith(f"{section.folder}/versions/") and data and (ids := _ids(data))
+    for section, folder in folders.items():
+        ids = {
+            path: read
+            for path, data in files.items()
+            if path.startswith(f"{folder}/versions/") and data and (read := read_ids(data))
         }
-        own = {revision for revision, _ in files.values()}
+        own = {revision for revision, _ in ids.values()}
         found += [
-            Rebase(path, section.name, down, newest[section.name])
-            for path, (_, down) in sorted(files.items())
-            if down not in own and down != newest[section.name]
+            Rebase(path, section, down, newest[section])
+            for path, (_, down) in sorted(ids.items())
+            if section in newest and down not in own and down != newest[section]
         ]
     return tuple(found)
 
 
-def _ids(data: bytes) -> tuple[str, str] | None:
+def newest_revision(files: Iterable[bytes]) -> str:
+    """Return the one revision that no other follows; empty where there is not one."""
+    ids = [read for data in files if (read := read_ids(data))]
+    heads = {revision for revision, _ in ids} - {down for _, down in ids}
+    return heads.pop() if len(heads) == 1 else ""
+
+
+def read_ids(data: bytes) -> tuple[str, str] | None:
     """Return revision and down_revision of a file; None where they are no plain texts."""
     values: dict[str, str] = {}
     try:

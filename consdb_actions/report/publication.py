@@ -66,8 +66,8 @@ def render_pull(
     return "\n\n".join([*head, foot, render_markdown(outcome, limit=room)])
 
 
-def render_rebases(rebases: Sequence[Rebase]) -> str:
-    """Return the comment on a pull request with a migration: what a person has to change in it."""
+def render_rebases(rebases: Sequence[Rebase], why: str) -> str:
+    """Return the comment on a pull request with a migration: what a person has to change in it, and why."""
     if not rebases:
         return (
             "### Every revision here follows the newest one of its section\n\nThere is nothing to change.\n"
@@ -78,9 +78,9 @@ def render_rebases(rebases: Sequence[Rebase]) -> str:
         for item in rebases
     ]
     return (
-        "### Another revision was merged\n\nThese files were edited by hand, so they are left as they are. "
-        "Merged like this, they would give their section two heads. Merge the base branch into this one, "
-        f"look whether the edit still fits, and change:\n\n{bullets(steps)}\n"
+        "### Another revision was merged\n\n**Do not merge this as it is:** its sections would have two "
+        f"heads. {escape(why)} To go on by hand, merge the base branch into this one, look whether the files "
+        f"still fit, and change:\n\n{bullets(steps)}\n"
     )
 
 

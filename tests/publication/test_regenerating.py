@@ -90,9 +90,13 @@ def published(scene: MigrationScene, double: GitHubDouble, folder: Path) -> Path
     return folder
 
 
-def merge_revision(scene: MigrationScene, path: str = OTHER, revision: str = "ffffffffffff") -> str:
+def merge_revision(
+    scene: MigrationScene, path: str = OTHER, revision: str = "ffffffffffff", down: str = FIRST
+) -> str:
     """Merge a revision of somebody else."""
-    return scene.world.commit(scene.target, "main", {path: script(revision=revision)}, author="maintainer")
+    return scene.world.commit(
+        scene.target, "main", {path: script(revision=revision, down=down)}, author="maintainer"
+    )
 
 
 def stacked(scene: MigrationScene) -> Pull:
@@ -249,6 +253,50 @@ def test_m20_a_person_is_told_the_new_down_revision(
     scene.publish(double, result, asked=asked, base=base, target=target)
     (comment,) = scene.target.comments
     assert "There is nothing to change" in comment.body
+
+
+@pytest.mark.parametrize("state", ["question", "error", "conflict"])
+def test_m20_what_cannot_be_made_again_says_that_it_must_not_be_merged(
+    world: World, github_double: Double, result: Path, state: str
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    published(scene, double, result)
+
+    def fail() -> str:
+        outcome = outcome_of(open_question()) if state == "question" else None
+        folder = None if state == "conflict" else write_result(result, outcome, log="Bad input")
+        base, target = inputs_of(double).base, scene.target.tip("main")
+        return scene.publish(double, folder, base=base, target=target).state
+
+    assert fail() == state
+    assert not scene.target.comments, "its revision still follows the newest one"
+    merge_revision(scene)
+    # A later revision on top of it: the newest is that.
+    merge_revision(scene, NEW, "bbbbbbbbbbbb", "ffffffffffff")
+    assert fail() == state
+    (comment,) = scene.target.comments
+    assert comment.body.startswith(REBASE_MARKER)
+    assert "Do not merge this as it is" in comment.body
+    assert f"`{PATH}`: change `down_revision` from `{FIRST}` to `bbbbbbbbbbbb`" in comment.body
+    assert (outdated(double) == []) == (state != "conflict"), "what is told is told once"
+    write_result(result, outcome_of(generated(revision="cccccccccccc", down="bbbbbbbbbbbb")))
+    published(scene, double, result)
+    (comment,) = scene.target.comments
+    assert "There is nothing to change" in comment.body
+
+
+def test_m20_a_conflict_hides_no_other_revision(world: World, github_double: Double, result: Path) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    published(scene, double, result)
+    world.commit(scene.schemas, "main", {LATISS: scene.changed("other")}, author="maintainer")
+    assert len(outdated(double)) == 1
+    scene.publish(double, None, target=scene.target.tip("main"))
+    assert outdated(double) == []
+    merge_revision(scene)
+    assert outdated(double) == [("sdm_schemas#1", f"Another revision was merged: {OTHER}.")]
+    scene.publish(double, None, target=scene.target.tip("main"))
+    assert "Do not merge this as it is" in scene.target.comments[0].body
+    assert outdated(double) == []
 
 
 def test_m20_what_a_person_closed_is_not_opened_again(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from consdb_actions.adapters.github.client import GitHub
@@ -97,8 +97,9 @@ class _Finder:
                 if error.status not in (404, 422):
                     raise
                 continue  # it went away meanwhile
-            if candidate.marker is not None:
-                self._read_then(candidate.marker)
+            for marker in (candidate.marker, candidate.told):
+                if marker is not None:
+                    self._read_then(marker)
             reason = reason_to_regenerate(candidate, sections, self._revisions, self._schemas)
             if reason:
                 found.append(Outdated(source, reason))
@@ -144,9 +145,10 @@ class _Finder:
             data = self.github.get(f"/repos/{self.repository}/pulls/{source.pull.number}")
             conflicts = data["mergeable"] is False
         marker = pull.marker if pull is not None else told
-        # A newer commit may have ended in a question: its answer is waited for.
-        if told is not None and marker is not None and marker.sha != source.commit == told.sha:
-            marker = told
+        # A newer run may have ended in a question: its answer is waited for.
+        if told is not None and marker is not None and told.sha == source.commit and told.target:
+            is_same = marker.sha == told.sha
+            marker = replace(told, files=marker.files if is_same else {})
         return Candidate(
             source,
             marker,

@@ -14,6 +14,7 @@ from consdb_actions.adapters.github.contents import ApiContents, read_file
 from consdb_actions.adapters.github.problems import GitHubError
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.publication.plan import WITHDRAWN, Present, TargetPull
+from consdb_actions.publication.rebase import newest_revision
 from consdb_actions.publication.result import TargetSection
 
 __all__ = ["Target"]
@@ -106,6 +107,11 @@ class Target:
         then = self.revisions(commit) if commit else now
         changed = {path for path in now.keys() | then.keys() if now.get(path) != then.get(path)}
         return min((path for path in changed if path.startswith(folders)), default="")
+
+    def newest(self, revisions: Mapping[str, str], folder: str) -> str:
+        """Return the newest revision of a folder, out of what `revisions` gives; empty for several."""
+        inside = f"{folder}/versions/"
+        return newest_revision(self._blob(sha) for path, sha in revisions.items() if path.startswith(inside))
 
     def open_pulls(self) -> list[TargetPull]:
         """Read all open pull requests from branches of this repository."""
