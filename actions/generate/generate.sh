@@ -3,9 +3,15 @@
 # well, so that the job that publishes can say why there is none.
 set -uo pipefail
 
-ours=${CONSDB_SDM_SCHEMAS_BASE:-}/.github/consdb-actions.yaml
-if [ -z "${CONSDB_CONFIG:-}" ] && [ -n "${CONSDB_SDM_SCHEMAS_BASE:-}" ] && [ -f "$ours" ]; then
-    export CONSDB_CONFIG=$ours
+name=.github/consdb-actions.yaml
+base=${CONSDB_SDM_SCHEMAS_BASE:-}
+if [ -z "${CONSDB_CONFIG:-}" ] && [ -f "${base:-/dev/null}/$name" ]; then
+    export CONSDB_CONFIG=$base/$name
+elif [ -z "${CONSDB_CONFIG:-}" ] && [ -n "$base" ] && [ ! -d "$base" ]; then
+    ours=$(mktemp)
+    if git -C "$CONSDB_SDM_SCHEMAS" show --end-of-options "$base:$name" >"$ours" 2>/dev/null; then
+        export CONSDB_CONFIG=$ours
+    fi
 fi
 if [ -z "${CONSDB_RESULT:-}" ]; then
     exec consdb-actions migrations generate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ import click
 from consdb_actions.adapters.github.migration_events import asked, asked_of_event
 from consdb_actions.commands.options import option
 from consdb_actions.errors import InputError
-from consdb_actions.publication.source import Asked
+from consdb_actions.publication.source import REGENERATE, Asked
 
-__all__ = ["LABEL", "SOURCE", "TARGET", "asked_for", "source_options"]
+__all__ = ["LABEL", "SOURCE", "TARGET", "asked_for", "source_options", "target_option"]
 
 LABEL = "consdb: migrate"
 SOURCE = "lsst/sdm_schemas"
@@ -50,14 +51,36 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="NAME",
             help="Label that asks for a migration.",
         ),
+        option(
+            "--regenerate",
+            is_flag=True,
+            help="Made again since what it was made from has changed: what people closed stays closed.",
+        ),
     )
     for add in reversed(options):
         command = add(command)
     return command
 
 
+def target_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that names the repository of migrations."""
+    return option(
+        "--target",
+        default=TARGET,
+        show_default=True,
+        metavar="OWNER/NAME",
+        help="Repository of the migrations.",
+    )(command)
+
+
 def asked_for(
-    number: str | None, branch: str | None, commit: str | None, event: Path | None, event_name: str | None
+    number: str | None,
+    branch: str | None,
+    commit: str | None,
+    event: Path | None,
+    event_name: str | None,
+    *,
+    regenerate: bool = False,
 ) -> Asked:
     """Read what is asked for: from options, or else from an event.
 
@@ -67,7 +90,8 @@ def asked_for(
         Neither says it, or one is of another form.
     """
     if number or branch:
-        return asked(number, branch, commit, place="--pr" if number else "--branch")
+        found = asked(number, branch, commit, place="--pr" if number else "--branch")
+        return replace(found, deed=REGENERATE) if regenerate else found
     if event is None:
         raise InputError(
             "it is not said which schema change is meant",

@@ -14,6 +14,7 @@ SUBCOMMANDS = {
     "plan": "Show which sections a schema change touches, as a matrix for jobs.",
     "generate": "Make a verified revision for each section whose schema changes.",
     "publish": "Open or update the draft pull request with generated migrations.",
+    "outdated": "List the schema changes whose migration has to be made again.",
     "check": "Prove a revision: there and back on seeded data, equal to the YAML.",
     "preview": "Say what a schema change means, without a database.",
     "lint": "Look for locks, rewrites and other dangers in a revision.",

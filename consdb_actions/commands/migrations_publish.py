@@ -11,11 +11,12 @@ import click
 
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, repository_name
-from consdb_actions.commands.migration_options import TARGET, asked_for, source_options
+from consdb_actions.commands.migration_options import asked_for, source_options, target_option
 from consdb_actions.commands.options import format_option, option
 from consdb_actions.commands.publish_run import Publisher
 from consdb_actions.errors import InputError
 from consdb_actions.publication.plan import Publication
+from consdb_actions.publication.source import Inputs
 from consdb_actions.report.publication import (
     render_comment,
     render_publication_json,
@@ -24,7 +25,7 @@ from consdb_actions.report.publication import (
 
 __all__ = ["command"]
 
-_EXIT = {"question": 1, "failed": 1, "error": 1}
+_EXIT = {"question": 1, "failed": 1, "error": 1, "conflict": 1}
 
 
 @click.command(name="publish")
@@ -41,12 +42,18 @@ _EXIT = {"question": 1, "failed": 1, "error": 1}
     help="Folder with report.json and the files, or with such folders; without it only withdrawing is done.",
 )
 @option(
-    "--target",
-    default=TARGET,
-    show_default=True,
-    metavar="OWNER/NAME",
-    help="Repository of the migrations.",
+    "--schemas-base",
+    default="",
+    metavar="SHA",
+    help="Commit of the schemas that the change was compared with.",
 )
+@option(
+    "--target-commit",
+    default="",
+    metavar="SHA",
+    help="Commit of the target on which it was generated: with a newer revision nothing is published.",
+)
+@target_option
 @option(
     "--target-label",
     default="migration",
@@ -63,7 +70,10 @@ def command(
     event: Path | None,
     event_name: str | None,
     label: str,
+    regenerate: bool,
     generated_for: str,
+    schemas_base: str,
+    target_commit: str,
     result: Path | None,
     target: str,
     target_label: str,
@@ -75,13 +85,12 @@ def command(
     and reports that tell of just these. CONSDB_TARGET_TOKEN is the token for the repository of migrations,
     CONSDB_SOURCE_TOKEN the one for the repository of schemas; each is GITHUB_TOKEN where it is not set.
     """
-    if not re.fullmatch(r"[0-9a-f]{40}", generated_for, re.ASCII):
-        raise InputError(
-            f"{generated_for[:100]!r} is no commit",
-            place="--generated-for",
-            remedy="Give all 40 hexadecimal digits of its SHA.",
-        )
-    asked = asked_for(pr, branch, commit, event, event_name)
+    inputs = Inputs(
+        _sha(generated_for, "--generated-for"),
+        base=_sha(schemas_base, "--schemas-base") if schemas_base else "",
+        target=_sha(target_commit, "--target-commit") if target_commit else "",
+    )
+    asked = asked_for(pr, branch, commit, event, event_name, regenerate=regenerate)
     runner = Runner.from_environ(os.environ)
     if runner.on_runner and not os.environ.get("CONSDB_TARGET_TOKEN", "").strip():
         # The workflow's own token is good for the repository in which it runs, and starts no checks there.
@@ -102,9 +111,17 @@ def command(
             label,
             target_label,
             _run_url(),
-        ).run(asked, generated_for, result)
+        ).run(asked, inputs, result)
     _show(done, output_format, runner)
     return _EXIT.get(done.state, 0)
+
+
+def _sha(text: str, place: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}", text, re.ASCII):
+        raise InputError(
+            f"{text[:100]!r} is no commit", place=place, remedy="Give all 40 hexadecimal digits of its SHA."
+        )
+    return text
 
 
 def _show(done: Publication, output_format: str, runner: Runner) -> None:

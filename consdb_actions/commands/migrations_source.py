@@ -5,19 +5,29 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from consdb_actions.adapters.github.migration_source import base_of, date_of, read_source
+from consdb_actions.adapters.github import GitHub
+from consdb_actions.adapters.github.migration_source import (
+    config_of,
+    date_of,
+    read_answers_on,
+    read_inputs,
+    read_source,
+    read_stack,
+)
+from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, repository_name
-from consdb_actions.commands.migration_options import asked_for, source_options
+from consdb_actions.commands.migration_options import asked_for, source_options, target_option
 from consdb_actions.commands.options import format_option
-from consdb_actions.commands.publish_run import config_of
 from consdb_actions.publication.naming import name_migration
-from consdb_actions.publication.source import decide_wish
+from consdb_actions.publication.source import Inputs, Source, decide_wish
 from consdb_actions.report.publication import render_wish_markdown
 
 __all__ = ["command"]
@@ -28,6 +38,7 @@ MAX_DIRECTIVES = 200
 
 @click.command(name="source")
 @source_options
+@target_option
 @format_option()
 def command(
     repo: str | None,
@@ -37,17 +48,24 @@ def command(
     event: Path | None,
     event_name: str | None,
     label: str,
+    regenerate: bool,
+    target: str,
     output_format: str,
 ) -> int:
     """Say which schema change an event means, and what it asks for. Nothing is changed.
 
-    On a runner these are outputs of the step: deed (generate, withdraw or nothing), publish, repository,
-    commit, base, message, date and directives.
+    On a runner these are outputs of the step: deed (generate, withdraw, conflict, held or nothing), publish,
+    repository and commit; and for generate: merge and base (the commits of the schemas to compare), target
+    (the commit of the migrations to generate on), message, date and directives. The exit code is 1 for a
+    conflict that no job for publishing will report.
     """
-    asked = asked_for(pr, branch, commit, event, event_name)
+    asked = asked_for(pr, branch, commit, event, event_name, regenerate=regenerate)
     with github_session(variable="CONSDB_SOURCE_TOKEN") as github:
         source = read_source(github, repository_name(repo), asked)
-        wish = decide_wish(asked, source, label)
+        wish = decide_wish(asked, source, label, read_stack(github, source, label).holder)
+        inputs = read_inputs(github, source) if wish.deed == "generate" else Inputs(source.commit)
+        if inputs.conflict:
+            wish = replace(wish, deed="conflict", reason=inputs.conflict)
         title = source.pull.title if source.pull else ""
         values: dict[str, Any] = {
             "deed": wish.deed,
@@ -57,15 +75,18 @@ def command(
             "source": source.reference,
             "commit": source.commit,
         }
+        if wish.deed in ("generate", "conflict"):
+            values["target"] = _tip(github, repository_name(target, option="--target"))
         if wish.deed == "generate":
             patterns = config_of(github, source).ticket_patterns
             names = name_migration(source.branch, title, patterns, place=source.reference)
             values |= {
                 "ticket": names.ticket,
                 "message": names.message,
-                "base": base_of(github, source),
+                "merge": inputs.merge,
+                "base": inputs.base,
                 "date": date_of(github, source),
-                "directives": _directives(source.pull.body if source.pull else ""),
+                "directives": _directives(source, read_answers_on(github, source)),
             }
     runner = Runner.from_environ(os.environ)
     if output_format == "json":
@@ -78,9 +99,16 @@ def command(
     runner.annotation("notice", wish.reason, title=f"Migration: {wish.deed}")
     for name, value in values.items():
         runner.output(name, str(value).lower() if isinstance(value, bool) else value)
-    return 0
+    return 1 if wish.deed == "conflict" and not wish.publish else 0
 
 
-def _directives(body: str) -> str:
-    """Return the lines of a text that speak to this program; the rest of it stays where it is."""
-    return "\n".join(line.strip() for line in _DIRECTIVE.findall(body)[:MAX_DIRECTIVES])
+def _tip(github: GitHub, repository: str) -> str:
+    target = Target(github, repository)
+    return target.tip(target.default_branch())
+
+
+def _directives(source: Source, answers: Sequence[str]) -> str:
+    """Return the lines of a pull request's text that speak to this program, and the answers in comments."""
+    found = _DIRECTIVE.findall(source.pull.body if source.pull else "")
+    lines = [line.strip() for line in found[:MAX_DIRECTIVES]]
+    return "\n".join([*lines, *(f"consdb: {answer}" for answer in answers)])

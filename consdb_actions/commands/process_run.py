@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,8 +49,10 @@ class Result:
     ----------
     facts, progress
         As they were when the run ended.
-    plan, wishes
-        What the first look asked to be changed, and what people want of the next migration.
+    plan
+        What the first look asked to be changed.
+    wishes
+        What people want of the next migration.
     warnings
         What could not be done and does not matter enough to fail.
     """
@@ -120,7 +122,11 @@ def make_gatherer(
 
 
 def sync_pull(
-    gatherer: ProcessGatherer, publisher: ProcessPublisher | None, number: int, now: datetime
+    gatherer: ProcessGatherer,
+    publisher: ProcessPublisher | None,
+    number: int,
+    now: datetime,
+    request: Callable[[Result], None] = lambda result: None,
 ) -> Result:
     """Gather, decide and publish, and look again until there is nothing left to change.
 
@@ -136,6 +142,9 @@ def sync_pull(
         The pull request.
     now
         The moment for which designations are looked at.
+    request
+        Called with each result that asks for a migration, before anything is written that says so: a run
+        that fails later has passed the request on all the same (rule P6).
 
     Returns
     -------
@@ -151,9 +160,13 @@ def sync_pull(
     """
     warnings: list[str] = []
     first: Result | None = None
+    regenerate = False
     for _ in range(PASSES):
         result = Result.of(gatherer.gather(number, now))
         first = first or result
+        if result.wishes.regenerate and result.facts.pull.state == "open":
+            regenerate = True
+            request(result)
         if result.facts.pull.state != "open" and result.facts.pull.merged_at is None:
             warnings.append(f"pull request {number} is closed without a merge; nothing is published")
             break
@@ -166,7 +179,8 @@ def sync_pull(
             f"pull request {number} kept changing while it was looked at; the next run goes on from there"
         )
     asked = first or result
-    return Result(result.facts, result.progress, asked.plan, asked.wishes, tuple(warnings))
+    wishes = Wishes(result.wishes.answers, regenerate)
+    return Result(result.facts, result.progress, asked.plan, wishes, tuple(warnings))
 
 
 def show(results: Sequence[Result], options: Mapping[str, Any]) -> None:

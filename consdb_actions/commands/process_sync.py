@@ -53,7 +53,6 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
     with github_session(options["max_calls"]) as github:
         numbers = _numbers(github, repository, target, now, options["config"])
         results, failures = _run(github, repository, numbers, now, dry_run, options)
-    _tell_wishes(results)
     show(results, options)
     if dry_run:
         for result in results:
@@ -86,12 +85,13 @@ def _run(
     """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
     gatherer = make_gatherer(github, repository, config=options["config"], clone=options["sdm_schemas"])
     runner = Runner.from_environ(os.environ)
+    requests = _Requests(runner)
     results: list[Result] = []
     failures: list[ConsdbActionsError] = []
     for number in numbers:
         publisher = None if dry_run else ProcessPublisher(github, repository)
         try:
-            result = sync_pull(gatherer, publisher, number, now)
+            result = sync_pull(gatherer, publisher, number, now, requests.add)
         except (GitHubError, InputError) as error:
             # Only what GitHub says of this one pull request is its own trouble.
             if len(numbers) == 1 or (isinstance(error, GitHubError) and error.status not in (404, 422)):
@@ -106,17 +106,21 @@ def _run(
     return results, failures
 
 
-def _tell_wishes(results: Sequence[Result]) -> None:
-    """Tell the workflow which migrations are to be made anew, with which renames."""
-    wanted = [
-        {
-            "number": result.facts.pull.number,
-            "sha": result.facts.pull.head,
-            "renames": list(result.wishes.renames),
-        }
-        for result in results
-        if result.wishes.regenerate and result.facts.pull.state == "open"
-    ]
-    runner = Runner.from_environ(os.environ)
-    runner.output("regenerate", "true" if wanted else "false")
-    runner.output("wishes", json.dumps(wanted))
+class _Requests:
+    """The migrations that are to be made anew, told to the workflow as soon as they are known."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._heads: dict[int, str] = {}
+        self._tell()
+
+    def add(self, result: Result) -> None:
+        """Add a pull request."""
+        self._heads[result.facts.pull.number] = result.facts.pull.head
+        self._tell()
+
+    def _tell(self) -> None:
+        # Of an output that is set several times the last value counts.
+        wanted = [{"number": number, "sha": sha} for number, sha in self._heads.items()]
+        self._runner.output("regenerate", "true" if wanted else "false")
+        self._runner.output("wishes", json.dumps(wanted))

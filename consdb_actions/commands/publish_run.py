@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github import GitHub, GitHubError
-from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.github.marked_comment import MarkedComment
-from consdb_actions.adapters.github.migration_source import read_source
+from consdb_actions.adapters.github.migration_source import config_of, read_inputs, read_source, read_stack
 from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.adapters.github.proposals import Proposal, Proposals
 from consdb_actions.adapters.result_directory import read_result
-from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
+from consdb_actions.commands.publish_rebase import EDITED, tell_left_behind, tell_rebases
+from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.proposal import blob_sha
 from consdb_actions.publication.marker import COMMENT_MARKER, Marker
@@ -29,11 +28,13 @@ from consdb_actions.publication.plan import (
     may_reopen,
     plan_files,
 )
+from consdb_actions.publication.rebase import find_rebases
 from consdb_actions.publication.result import TargetSection, check_result, join_outcomes
-from consdb_actions.publication.source import Asked, Source, decide_wish
+from consdb_actions.publication.source import Asked, Inputs, PullSeen, Source, decide_wish
+from consdb_actions.publication.stack import Stack
 from consdb_actions.report.publication import render_comment, render_pull
 
-__all__ = ["Publisher", "config_of"]
+__all__ = ["Publisher"]
 
 _DEFAULT_ACCOUNT = "github-actions[bot]"
 _NO_CHECKS = (
@@ -41,19 +42,7 @@ _NO_CHECKS = (
     "start them, or give the workflow the token of an app."
 )
 
-
-def config_of(github: GitHub, source: Source) -> Config:
-    """Read the configuration on the default branch of the schemas; what the change says does not count.
-
-    Raises
-    ------
-    InputError
-        It is wrong.
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
-    data = read_file(github, source.repository, CONFIG_PATH, source.default)
-    return DEFAULT_CONFIG if data is None else parse_config(data, source=f"{CONFIG_PATH} of {source.default}")
+_LATER = "The next run by schedule tries again."
 
 
 @dataclass(frozen=True)
@@ -82,15 +71,15 @@ class Publisher:
     target_label: str
     run_url: str = ""
 
-    def run(self, asked: Asked, commit: str, result: Path | None) -> Publication:
+    def run(self, asked: Asked, inputs: Inputs, result: Path | None) -> Publication:
         """Publish, withdraw, or say why nothing is done.
 
         Parameters
         ----------
         asked
             What the event asks for; what GitHub shows of it is read anew.
-        commit
-            The commit for which the result was generated.
+        inputs
+            The commits from which the result was generated.
         result
             The folder that the generating jobs handed over; None where nothing was to be generated.
 
@@ -109,20 +98,51 @@ class Publisher:
             GitHub refused, or could not be reached within the bounds. Running again goes on from there.
         """
         source = read_source(self.schemas, self.repository, asked)
-        wish = decide_wish(replace(asked, commit=""), source, self.label)
-        patterns = config_of(self.schemas, source).ticket_patterns
-        title = source.pull.title if source.pull else ""
-        names = name_migration(source.branch, title, patterns, place=source.reference)
-        case = _Case(self, asked, source, names, Publication("nothing", source, commit, wish.reason))
+        stack = read_stack(self.schemas, source, self.label)
+        wish = decide_wish(replace(asked, commit=""), source, self.label, stack.holder)
+        case = self._case(asked, source, inputs, stack, wish.reason)
         if wish.deed == "withdraw":
             done = case.withdraw()
-        elif wish.deed == "generate" and commit != source.commit:
+        elif wish.deed == "held" and stack.holder is not None:
+            done = case.held(stack.holder)
+        elif wish.deed == "generate" and inputs.commit != source.commit:
             done = case.moved()
         elif wish.deed == "generate" and result is not None:
             done = case.publish(result)
+        elif wish.deed == "generate":
+            done = case.conflict()
         else:
             done = case.so_far
-        return self._comment(replace(done, run_url=self.run_url))
+        if done.state in ("question", "failed", "error", "conflict"):
+            done = case.left_behind(done)
+        done = self._comment(replace(done, run_url=self.run_url))
+        is_current = wish.deed == "generate" and done.state != "moved"
+        return self._hold(done, stack) if is_current else done
+
+    def _case(self, asked: Asked, source: Source, inputs: Inputs, stack: Stack, reason: str) -> _Case:
+        patterns = config_of(self.schemas, source).ticket_patterns
+        title = source.pull.title if source.pull else ""
+        names = name_migration(source.branch, title, patterns, place=source.reference)
+        so_far = Publication("nothing", source, inputs.commit, reason, inputs=inputs)
+        return _Case(self, asked, source, names, stack, so_far)
+
+    def _hold(self, done: Publication, stack: Stack) -> Publication:
+        """Tell the pull requests below that this migration holds their changes."""
+        words = done.words
+        for pull in stack.below:
+            if not pull.has_label(self.label):
+                continue
+            source = replace(done.source, branch=pull.branch, commit=pull.head, pull=pull)
+            try:
+                theirs = read_stack(self.schemas, source, self.label)
+                wish = decide_wish(Asked(pull.number), source, self.label, theirs.holder)
+                if theirs.holder is None or theirs.holder.number != (done.source.pull or pull).number:
+                    continue
+                case = self._case(Asked(pull.number), source, Inputs(pull.head), theirs, wish.reason)
+                self._comment(replace(case.held(theirs.holder), run_url=self.run_url))
+            except (CheckFailed, ExternalError, InputError) as error:
+                words = (*words, f"{source.reference} could not be told so: {error.cause}. {error.remedy}")
+        return replace(done, words=words)
 
     def _comment(self, done: Publication) -> Publication:
         """Tell the people of the schema change; that they cannot be told does not undo what was done."""
@@ -144,12 +164,19 @@ class _Case:
     """One change on its way; ``so_far`` is what will be told of it."""
 
     def __init__(
-        self, publisher: Publisher, asked: Asked, source: Source, names: Names, so_far: Publication
+        self,
+        publisher: Publisher,
+        asked: Asked,
+        source: Source,
+        names: Names,
+        stack: Stack,
+        so_far: Publication,
     ) -> None:
         self._publisher = publisher
         self._asked = asked
         self._source = source
         self._names = names
+        self._stack = stack
         self.so_far = so_far
         self._target = Target(publisher.migrations, publisher.target)
 
@@ -161,6 +188,19 @@ class _Case:
             f"this; where none comes, take the label “{self._publisher.label}” off and set it again."
         )
         return replace(self.so_far, state="moved", words=(words,))
+
+    def conflict(self) -> Publication:
+        """Say that the change cannot be merged into its base branch, so that nothing was generated."""
+        why = read_inputs(self._publisher.schemas, self._source).conflict or "It can be merged by now."
+        return replace(self.so_far, state="conflict", words=(why, _LATER))
+
+    def held(self, holder: PullSeen) -> Publication:
+        """Withdraw the change's own migration, since that of another change holds it."""
+        done = self.withdraw()
+        reference = f"{self._source.repository}#{holder.number}".casefold()
+        pulls = self._target.open_pulls()
+        pull = next((p for p in pulls if p.marker and p.marker.source.casefold() == reference), None)
+        return replace(done, state="held", pull=pull)
 
     def publish(self, folder: Path) -> Publication:
         """Check what was handed over, and propose it."""
@@ -177,7 +217,14 @@ class _Case:
             return replace(done, state="unchanged", words=done.words[1:])
         if outcome.verdict != "changed":
             return replace(self.so_far, state=outcome.verdict, pull=self._pull())
-        accepted = check_result(handed.files, outcome, sections, self._target.revisions(tip))
+        revisions = self._target.revisions(tip)
+        accepted = check_result(handed.files, outcome, sections, revisions)
+        folders = tuple(f"{section.folder}/versions/" for section in sections if section.name in accepted)
+        if merged := self._target.merged_since(self.so_far.inputs.target, revisions, folders):
+            words = (
+                f"{merged} was merged while this was generated, so that its revision would not be the newest."
+            )
+            return replace(self.so_far, state="moved", words=(words, _LATER))
         return self._propose(base, sections, outcome, accepted)
 
     def _propose(
@@ -195,7 +242,9 @@ class _Case:
         present = (self._target.present(base, wanted.branch, theirs) if theirs else None) or Present()
         files, kept = plan_files(accepted, present, sections)
         ours = {path: blob_sha(data) for path, data in files.items() if path in generated}
-        marker = Marker(self._source.reference, self._source.commit, ours)
+        also = {f"{self._source.repository}#{below.number}": below.head for below in self._stack.below}
+        inputs = self.so_far.inputs
+        marker = Marker(self._source.reference, self._source.commit, ours, inputs.base, inputs.target, also)
         body = render_pull(self._source, self._names.ticket, outcome, marker, kept)
         made = proposals.publish(replace(wanted, files=files, body=body))
         if made.number is None:
@@ -203,6 +252,13 @@ class _Case:
             return replace(self.so_far, state="unchanged", words=words)
         shown = TargetPull(made.number, made.url, wanted.branch, self._own(), body)
         told = (_NO_CHECKS,) if self._own() == _DEFAULT_ACCOUNT else ()
+        edited = {item.section for item in kept}
+        folders = {section.name: section.folder for section in sections if section.name in edited}
+        newest = {section.name: section.down_revision for section in outcome.changed}
+        rebases = find_rebases(present.files, folders, newest)
+        if pull is not None:
+            tell_rebases(self._publisher.migrations, self._target, made.number, rebases, EDITED)
+        told = (*told, *(rebase.words for rebase in rebases))
         return replace(self.so_far, state="published", pull=shown, action=made.action, kept=kept, words=told)
 
     def _proposal(self, base: str, pull: TargetPull | None, files: Mapping[str, bytes]) -> Proposal:
@@ -223,6 +279,15 @@ class _Case:
             keep=("*",) if pull is not None else (),
             reopen=pull is None and may_reopen(self._target.closed_pulls(branch), asked_anew=anew),
         )
+
+    def left_behind(self, done: Publication) -> Publication:
+        """Say on a pull request that could not be made again that it must not be merged as it is."""
+        pull = self._pull()
+        if pull is None:
+            return done
+        reference = self._source.reference
+        rebases = tell_left_behind(self._publisher.migrations, self._target, pull, reference)
+        return replace(done, words=(*done.words, *(rebase.words for rebase in rebases)))
 
     def withdraw(self) -> Publication:
         """Close the pull request of a migration that is no longer wanted, unless somebody worked on it."""

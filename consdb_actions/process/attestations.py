@@ -20,6 +20,8 @@ from consdb_actions.process.steps import BY_ID, CONTRIBUTOR
 __all__ = ["listen", "present_binding"]
 
 
+_REQUESTS = {Verb.RENAME: "a rename", Verb.TAKE: "a side", Verb.REGENERATE: "a new migration"}
+
 _TOO_LATE = (("!", ""),)
 """Remembered of a comment that had been edited before it was read."""
 
@@ -180,7 +182,7 @@ def _judge(
     else:
         roles = (*facts.policy.rule(BY_ID["generate"]).attested_by, CONTRIBUTOR)
         people = holders(facts, roles, day)
-        what = f"ask for {'a rename' if said.verb is Verb.RENAME else 'a new migration'}"
+        what = f"ask for {_REQUESTS[said.verb]}"
     if not people.has(actor):
         if people.problems:
             why = f"who may {what} is not known now: {'; '.join(people.problems)}"

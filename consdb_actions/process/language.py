@@ -6,6 +6,7 @@ What is quoted or shown as code is somebody speaking *about* a command, and is n
 ``/consdb done STEP [note]``                 the step is done
 ``/consdb undo STEP [note]``                 it is not done (any more)
 ``/consdb rename TABLE.OLD=NEW``             what is renamed, in every form that ``--rename`` takes
+``/consdb take head TABLE.ELEMENT``          of a conflict: the schema's state; ``current`` the database's
 ``/consdb regenerate``                       make the migration anew
 ``/consdb help``                             what there is to say
 ===========================================  ===========================================================
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from consdb_actions.errors import InputError
-from consdb_actions.migration.matching.declarations import parse_declaration
+from consdb_actions.migration.matching.declarations import parse_declaration, parse_take
 from consdb_actions.process.steps import STEPS, Step, step_words
 
 __all__ = ["MOST", "Command", "Mistake", "Verb", "commands_in", "mentions_commands"]
@@ -29,6 +30,9 @@ MOST = 20
 
 NOTE = 300
 """Characters that are kept of a note."""
+
+ANSWER = 300
+"""Characters of an answer: at most four names."""
 
 _SHOWN = 60
 _WORD = "/consdb"
@@ -52,6 +56,7 @@ class Verb(StrEnum):
     DONE = "done"
     UNDO = "undo"
     RENAME = "rename"
+    TAKE = "take"
     REGENERATE = "regenerate"
     HELP = "help"
 
@@ -71,7 +76,7 @@ class Command:
     note
         What was said about it.
     declaration
-        The rename, in the form of ``--rename``.
+        The rename or the side of a conflict, in the form of ``--rename`` or ``--take``.
     """
 
     verb: Verb
@@ -159,8 +164,8 @@ def _command(rest: str) -> Command | Mistake:
         return Mistake(text, _unknown("command", word, list(Verb), list(Verb)))
     if verb in (Verb.DONE, Verb.UNDO):
         return _about_step(verb, text, arguments)
-    if verb is Verb.RENAME:
-        return _rename(text, arguments)
+    if verb in (Verb.RENAME, Verb.TAKE):
+        return _answer(verb, text, arguments)
     if arguments:
         return Mistake(text, f"nothing may follow {verb}; write it alone on its line")
     return Command(verb, text)
@@ -185,15 +190,21 @@ def _about_step(verb: Verb, text: str, arguments: str) -> Command | Mistake:
     return Command(verb, text, step.id, note if len(note) <= NOTE else note[: NOTE - 1] + "…")
 
 
-def _rename(text: str, arguments: str) -> Command | Mistake:
-    """Read a rename, in the forms of ``--rename``."""
+def _answer(verb: Verb, text: str, arguments: str) -> Command | Mistake:
+    """Read an answer to a question, in the forms of ``--rename`` and ``--take``."""
     if not arguments:
-        return Mistake(text, "it lacks what is renamed: TABLE.OLD=NEW")
+        missing = "what is renamed: TABLE.OLD=NEW" if verb is Verb.RENAME else "the side and the element"
+        return Mistake(text, f"it lacks {missing}")
+    parse = parse_declaration if verb is Verb.RENAME else parse_take
     try:
-        declaration = parse_declaration(arguments.strip("`"), "pull request")
+        declaration = parse(arguments.strip("`"), "pull request")
     except InputError as error:
         return Mistake(text, f"{error.cause}. {error.remedy.removesuffix('.')}")
-    return Command(Verb.RENAME, text, declaration=declaration.text)
+    if len(declaration.text) > ANSWER:
+        return Mistake(
+            text[:_SHOWN] + "…", f"it has more than {ANSWER} characters, and no name has more than 63"
+        )
+    return Command(verb, text, declaration=declaration.text)
 
 
 def _unknown(kind: str, word: str, known: list[str], listed: list[str]) -> str:

@@ -71,7 +71,7 @@ class Memo:
     binding
         What it was about.
     said
-        Its commands when it was first read, each with its verb and its step or rename.
+        Its commands when it was first read, each with its verb and its step or answer.
     reaction
         How it was acknowledged.
     """
@@ -108,8 +108,8 @@ def recall(facts: Facts) -> dict[int, Memo]:
 def kept(memos: Iterable[Memo]) -> tuple[Memo, ...]:
     """Choose what there is room for.
 
-    What has no effect is forgotten first, so that no crowd of comments makes us forget an attestation; then
-    the oldest.
+    What has no effect is forgotten first, so that no crowd of comments makes us forget an attestation or an
+    answer; then the oldest.
     """
     room = ROOM
     chosen = []
@@ -127,8 +127,8 @@ def written(memos: Iterable[Memo]) -> str:
 
 
 def _matters(memo: Memo) -> bool:
-    """Tell whether a comment was an attestation, or took one back."""
-    return memo.reaction == "+1" and any(verb in ("done", "undo") for verb, _ in memo.said)
+    """Tell whether a comment holds a request that was accepted: forgotten, it would be acted on again."""
+    return memo.reaction == "+1" and any(verb not in ("help", "?", "!") for verb, _ in memo.said)
 
 
 def _json(memos: Iterable[Memo]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from consdb_actions.approval.plan import CommentPlan, StatusPlan
+from consdb_actions.process.answers import answers_in
 from consdb_actions.process.facts import Facts
 from consdb_actions.process.heard import Outcome
 from consdb_actions.process.language import Command, Verb
@@ -49,13 +50,13 @@ class Wishes:
 
     Attributes
     ----------
-    renames
-        What was declared, in the form of ``--rename``; of two about the same column the later one.
+    answers
+        As `answers_in` gives them.
     regenerate
-        Whether somebody asked for a new migration in a comment that no run has read before.
+        Whether somebody asked for a new migration, or answered, in a comment that no run has read before.
     """
 
-    renames: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
     regenerate: bool = False
 
 
@@ -105,17 +106,14 @@ def wishes_of(facts: Facts, progress: Progress) -> Wishes:
         for memo in progress.listening.memos
         if memo.comment not in known or not known[memo.comment].reaction
     }
-    renames: dict[str, str] = {}
-    regenerate = False
-    for item in progress.listening.heard:
-        if item.outcome is not Outcome.ACCEPTED or not isinstance(item.said, Command):
-            continue
-        if item.said.verb is Verb.RENAME:
-            renames.pop(item.said.declaration.partition("=")[0], None)
-            renames[item.said.declaration.partition("=")[0]] = item.said.declaration
-        if item.said.verb in (Verb.RENAME, Verb.REGENERATE) and item.comment.id in new:
-            regenerate = True
-    return Wishes(tuple(renames.values()), regenerate)
+    regenerate = any(
+        item.outcome is Outcome.ACCEPTED
+        and isinstance(item.said, Command)
+        and item.said.verb in (Verb.RENAME, Verb.TAKE, Verb.REGENERATE)
+        and item.comment.id in new
+        for item in progress.listening.heard
+    )
+    return Wishes(answers_in(progress.listening.heard), regenerate)
 
 
 def _status(facts: Facts, verdict: Readiness) -> StatusPlan | None:

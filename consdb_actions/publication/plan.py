@@ -12,7 +12,7 @@ from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.proposal import blob_sha
 from consdb_actions.publication.marker import Marker, read_marker
 from consdb_actions.publication.result import TargetSection
-from consdb_actions.publication.source import Source
+from consdb_actions.publication.source import Inputs, Source
 
 __all__ = [
     "WITHDRAWN",
@@ -31,7 +31,18 @@ __all__ = [
 WITHDRAWN = "<!-- consdb-actions:withdrawn -->"
 """Stands in the text of a pull request that this program closed itself."""
 
-State = Literal["published", "unchanged", "question", "failed", "error", "withdrawn", "moved", "nothing"]
+State = Literal[
+    "published",
+    "unchanged",
+    "question",
+    "failed",
+    "error",
+    "withdrawn",
+    "moved",
+    "conflict",
+    "held",
+    "nothing",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +87,9 @@ class Publication:
     state
         ``published``; ``unchanged``: no database would change; ``question`` and ``failed``: nothing was
         generated, and the report says why; ``error``: there is not even a report; ``withdrawn``: the pull
-        request was closed or left, as `words` says; ``moved``: the change has a newer commit; ``nothing``:
-        the event asks for nothing.
+        request was closed or left, as `words` says; ``moved``: the change has a newer commit, or the target a
+        newer revision; ``conflict``: the change cannot be merged into its base branch; ``held``: the
+        migration of another change, `pull`, holds this one; ``nothing``: the event asks for nothing.
     source, commit
         The schema change, and the commit for which this was generated.
     outcome
@@ -103,6 +115,19 @@ class Publication:
     words: tuple[str, ...] = ()
     log: str = ""
     run_url: str = ""
+    inputs: Inputs = field(default_factory=lambda: Inputs(""))
+
+    @property
+    def marker(self) -> Marker:
+        """What our comment remembers of this."""
+        inputs = self.inputs
+        return Marker(
+            self.source.reference,
+            self.commit,
+            base=inputs.base,
+            target=inputs.target,
+            state=self.state,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ def render_json(facts: Facts, progress: Progress) -> dict[str, Any]:
             }
             for heard in progress.listening.heard
         ],
-        "renames": list(wishes.renames),
+        "answers": list(wishes.answers),
         "regenerate": wishes.regenerate,
         "troubles": [{"source": trouble.source.value, "words": trouble.words} for trouble in facts.troubles],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from urllib.parse import quote
 
+from consdb_actions.process.answers import answers_in, write_answers
 from consdb_actions.process.deployed import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
 from consdb_actions.process.facts import Facts, Source
 from consdb_actions.process.finding import Evidence
@@ -57,6 +58,8 @@ def render_comment(facts: Facts, progress: Progress) -> str:
         GitHub Markdown, with our marker in front and the memory behind.
     """
     memory = written(progress.listening.memos)
+    if answers := answers_in(progress.listening.heard):
+        memory = f"{write_answers(answers)}\n\n{memory}"
     blocks = [_heading(facts, progress)]
     if progress.applicable:
         blocks += [block for block in (_next(facts, progress), _table(facts, progress)) if block]
@@ -201,7 +204,9 @@ def _help(progress: Progress) -> str:
         f"The steps are {ids}. A note may follow on the same line.",
         f"{code('/consdb undo STEP')}: it is not, or not any more.",
         f"{code('/consdb rename TABLE.OLD=NEW')}: a column was renamed and not replaced; "
-        "for the next migration.",
+        "for this and later migrations.",
+        f"{code('/consdb take head TABLE.COLUMN')}: of a conflict, the schema's state; "
+        f"{code('current')} is the database's.",
         f"{code('/consdb regenerate')}: make the migration anew; what people edited in it stays.",
         f"{code('/consdb help')}: open this part.",
     ]

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.publication.marker import Marker
 from consdb_actions.publication.plan import Kept, Publication
+from consdb_actions.publication.rebase import Rebase
 from consdb_actions.publication.source import Source
 from consdb_actions.redaction import redact
 from consdb_actions.report.generation import headline, render_markdown
 from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fence, prose, table
 
-__all__ = ["render_comment", "render_pull", "render_publication_json", "render_publication_text"]
+__all__ = [
+    "render_comment",
+    "render_outdated_markdown",
+    "render_publication_json",
+    "render_publication_text",
+    "render_pull",
+    "render_rebases",
+]
 
 SCHEMA_VERSION = 1
 _ROOM = 2_000
@@ -46,6 +54,9 @@ def render_pull(
         f"The migration of {what} at {code(marker.sha[:12])}, for {escape(ticket)}. It is made anew when "
         "that changes; files that people edit here stay as they are.",
     ]
+    if marker.also:
+        names = ", ".join(escape(name) for name in marker.also)
+        head.append(f"Its branch contains the commits of {names}, so this holds the changes of those, too.")
     head += _kept(kept)
     foot = (
         "**For the reviewer:** the scripts and the proof are below. Check what is lost and what can go "
@@ -53,6 +64,24 @@ def render_pull(
     )
     room = COMMENT_LIMIT - _ROOM - sum(len(part) for part in head)
     return "\n\n".join([*head, foot, render_markdown(outcome, limit=room)])
+
+
+def render_rebases(rebases: Sequence[Rebase], why: str) -> str:
+    """Return the comment on a pull request with a migration: what a person has to change in it, and why."""
+    if not rebases:
+        return (
+            "### Every revision here follows the newest one of its section\n\nThere is nothing to change.\n"
+        )
+    steps = [
+        f"{code(item.path)}: change `down_revision` from {code(item.old)} to {code(item.new)}, the newest "
+        f"revision of {code(item.section)}, and the line `Revises:` of its docstring."
+        for item in rebases
+    ]
+    return (
+        "### Another revision was merged\n\n**Do not merge this as it is:** its sections would have two "
+        f"heads. {escape(why)} To go on by hand, merge the base branch into this one, look whether the files "
+        f"still fit, and change:\n\n{bullets(steps)}\n"
+    )
 
 
 def render_comment(publication: Publication) -> str:
@@ -73,6 +102,7 @@ def render_comment(publication: Publication) -> str:
     if publication.run_url:
         foot += f" · [the run]({publication.run_url})"
     parts.append(f"<sub>{foot}</sub>")
+    parts.append(str(publication.marker))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -96,6 +126,10 @@ def _verdict(publication: Publication) -> str:
             return "withdrawn"
         case "moved":
             return "out of date"
+        case "conflict":
+            return "it waits until this can be merged into its base branch"
+        case "held":
+            return f"held by {link or 'that of another pull request'}"
         case "nothing":
             return "nothing to do"
 
@@ -103,7 +137,10 @@ def _verdict(publication: Publication) -> str:
 def _how_to_answer(publication: Publication) -> str:
     if publication.state != "question":
         return ""
-    return "To answer, put a line such as `consdb: rename TABLE.OLD=NEW` into the text of this pull request."
+    return (
+        "To answer, put a line such as `consdb: rename TABLE.OLD=NEW` or `consdb: take head TABLE.COLUMN` "
+        "into the text of this pull request, or write `/consdb rename …` or `/consdb take …` in a comment."
+    )
 
 
 def _sections(outcome: RunOutcome) -> str:
@@ -191,3 +228,9 @@ def _lines(publication: Publication) -> Iterator[str]:
 def render_wish_markdown(reason: str) -> str:
     """Return why something is done, or not, for the page that sums up a run."""
     return f"### Migration\n\n{bullets([escape(reason)])}\n"
+
+
+def render_outdated_markdown(found: Sequence[tuple[Source, str]]) -> str:
+    """Return which migrations are made again, and why, for the page that sums up a run."""
+    lines = [f"{escape(source.reference)}: {escape(reason)}" for source, reason in found]
+    return f"### Migrations to make again\n\n{bullets(lines) if lines else 'None.'}\n"

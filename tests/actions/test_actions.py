@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import tomllib
@@ -25,7 +26,7 @@ ACTIONS = {path.parent.name: path for path in ROOT.glob("actions/*/action.yml")}
 EVERY_ACTION = [ROOT / "action.yml", *ACTIONS.values()]
 WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yaml"))
 CALLERS = [p for p in sorted(ROOT.glob("examples/*/*.yaml")) if p.parent.name in ("consdb", "sdm_schemas")]
-REUSABLE = {"approvals", "deploy", "migrate", "process", "release"}
+REUSABLE = {"approvals", "deploy", "migrate", "process", "regenerate", "release"}
 
 
 def load(path: Path) -> Any:
@@ -61,7 +62,7 @@ NOT_OFFERED = {
         # Files for a person at a terminal; an action has its summary and its result.
         *("report", "summary", "format"),
         # Answers for a person at a terminal; in a pull request they are said in its text.
-        *("fill", "no-fill", "rev-id-from"),
+        *("fill", "no-fill", "rev-id-from", "take"),
     },
     "approvals sync": {"format", "dump-facts"},
     "process sync": {"format", "dump-facts"},
@@ -151,6 +152,34 @@ def _given(path: Path, step: str) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize("base", ["folder", "HEAD^1"])
+def test_the_configuration_is_that_of_the_base(tmp_path: Path, base: str) -> None:
+    schemas, tools, config = tmp_path / "schemas", tmp_path / "bin", ".github/consdb-actions.yaml"
+    env = {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+
+    def git(*args: str) -> None:
+        who = ("-c", "user.name=author", "-c", "user.email=author@example.org")
+        subprocess.run(["git", "-C", schemas, *who, *args], env=env, check=True, capture_output=True)
+
+    tools.mkdir()
+    (tools / "consdb-actions").write_text('#!/bin/sh\ncat "$CONSDB_CONFIG"\n')
+    (tools / "consdb-actions").chmod(0o755)
+    (schemas / ".github").mkdir(parents=True)
+    git("init", "--quiet")
+    for text in ("before", "after"):
+        (schemas / config).write_text(f"{text}\n")
+        git("add", "-A")
+        git("commit", "--quiet", "-m", text)
+    if base == "folder":
+        base = str(tmp_path / base)
+        (Path(base) / ".github").mkdir(parents=True)
+        (Path(base) / config).write_text("before\n")
+    env |= {"CONSDB_SDM_SCHEMAS": str(schemas), "CONSDB_SDM_SCHEMAS_BASE": base}
+    script = ACTIONS["generate"].with_name("generate.sh")
+    done = subprocess.run(["bash", script], env=env, check=True, capture_output=True, text=True)
+    assert done.stdout == "before\n"
+
+
 # Shape
 
 
@@ -210,6 +239,7 @@ def test_s3_only_the_jobs_that_publish_can_write() -> None:
         ("approvals", "approvals"),
         ("process", "process"),
         ("process", "migrate"),  # hands the right on to the job below
+        ("regenerate", "migrate"),  # the same
         ("migrate", "publish"),
         ("publish", "release"),
     }
@@ -223,6 +253,7 @@ def test_s3_only_the_jobs_that_publish_can_write() -> None:
         ("approvals", "approvals"),
         ("process", "process"),
         ("process", "migrate"),
+        ("regenerate", "migrate"),
         ("migrate", "publish"),
         ("release", "tag"),
         ("deploy", "open"),

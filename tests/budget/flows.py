@@ -163,6 +163,7 @@ def migrations(ground: Ground) -> Measured:
     scene = migration_scene(ground.world())
     ground.on(scene.world)
     yield "migrations source", ground.run("migrations", "source", *ground.event())
+    yield "migrations outdated", ground.run("migrations", "outdated", "--repo", REPOSITORY)
     yield "migrations publish", ground.publish(scene, scene.head)
     yield f"migrations publish{AGAIN}", ground.publish(scene, scene.head)
     yield "migrations publish, after a push", ground.publish(scene, scene.push(), column="dimm_seeing_2")
@@ -197,7 +198,15 @@ FAMILIES = (
     Family(process, ("process status", "process sync")),
     Family(efd_sync, ("process efd-sync",)),
     Family(board, ("process board", "deploy drift")),
-    Family(migrations, ("migrations source", "migrations publish", "migrations publish, after a push")),
+    Family(
+        migrations,
+        (
+            "migrations source",
+            "migrations outdated",
+            "migrations publish",
+            "migrations publish, after a push",
+        ),
+    ),
     Family(release, ("release next", "release tag")),
     Family(deploy, ("deploy plan", "deploy open")),
 )

@@ -104,9 +104,12 @@ def test_a_label_becomes_a_pull_request_and_a_comment(workflows: Workflows) -> N
     assert "3 verified revisions: latiss, lsstcam, startrackerwide" in comment
     for secret in (TOKEN, APP_TOKEN, "key-of-the-app"):
         assert secret not in "".join(comment + (pull.body or ""))
-    assert run.checkouts.count(f"checkout {SCHEMAS} {change.head}") == 1
+    merge = change.schemas.test_merge(change.pull)
+    assert run.checkouts.count(f"checkout {SCHEMAS} {merge}") == 1
+    assert run.checkouts.count(f"checkout {TARGET} {change.target.tip('main')}") == 1
     assert [line for line in run.checkouts if line.startswith("token")] == [
-        f"token for {TARGET} contents=write"
+        f"token for {TARGET} contents=write",
+        f"token for {SCHEMAS} contents=read",
     ]
     workflows.figure("from the label to the pull request, three sections", f"{run.seconds:.1f} s")
     workflows.row("label: pull request and comment")
@@ -117,7 +120,7 @@ def test_each_section_in_a_job_of_its_own(workflows: Workflows) -> None:
     workflows.edits = [('with: {pr: "${{ inputs.pr }}"}', 'with: {pr: "${{ inputs.pr }}", matrix: true}')]
     run = change.label()
     assert run.ok, run.log
-    assert len([line for line in run.checkouts if line.strip() == f"checkout {TARGET}"]) == 4
+    assert run.checkouts.count(f"checkout {TARGET} {change.target.tip('main')}") == 4
     assert [path.split("/")[1] for path in change.proposed()] == ["latiss", "lsstcam", "startrackerwide"]
     assert "3 verified revisions: latiss, lsstcam, startrackerwide" in change.comments[0]
     workflows.row("label: a job for each section")

@@ -223,7 +223,7 @@ class Workflows:
             assert old in text
             text = text.replace(old, new)
         target.write_text(text, encoding="utf-8")
-        if caller.endswith("process.yaml"):
+        if caller.endswith(("process.yaml", "regenerate.yaml")):
             # What a called workflow calls is in that one's repository; act looks for it in the caller's.
             shutil.copy(self._kit.own / ".github/workflows/migrate.yaml", target.parent)
         git = ["git", "-C", str(place), "-c", "user.name=author", "-c", "user.email=author@example.org"]

@@ -89,7 +89,7 @@ def test_a_foreign_key_stays_while_its_own_key_stays(bench: Workbench) -> None:
     ("by_hand", "change", "words"),
     [
         (
-            "ALTER TABLE cdb_latiss.exposure ADD COLUMN twice integer GENERATED ALWAYS AS (airmass * 2) STORED",
+            "ALTER TABLE cdb_latiss.exposure ADD COLUMN twice int GENERATED ALWAYS AS (airmass * 2) STORED",
             retype_column,
             ("exposure.airmass", "generated column", "twice"),
         ),

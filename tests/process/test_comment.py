@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from consdb_actions.approval.facts import Account, MarkedComment, Team
+from consdb_actions.process.answers import read_answers
 from consdb_actions.process.facts import Facts, SchemaChange, Source, Trouble
 from consdb_actions.process.memory import FINISHED, MARKER, recall
 from consdb_actions.process.plan import CONTEXT, make_plan, wishes_of
 from consdb_actions.process.states import progress_of
+from consdb_actions.report.markdown import COMMENT_LIMIT
 from consdb_actions.report.process import render_json, render_plan, render_text
 from consdb_actions.report.process_comment import ANSWERS, render_comment
 from tests.support.goldens import Golden
@@ -173,14 +175,17 @@ def test_what_people_want_of_the_next_migration() -> None:
         "generated",
         say("author", "/consdb rename exposure.a=b", 1, number=1),
         say("carl", "/consdb rename exposure.a=c\n/consdb rename exposure.x=", 2, number=2),
-        say("mallory", "/consdb rename exposure.m=n\n/consdb regenerate", 2, number=3),
+        say("mallory", "/consdb rename exposure.m=n\n/consdb take head t.m\n/consdb regenerate", 2, number=3),
+        say("carl", "/consdb take head t.a\n/consdb take head t.b -->", 3, number=4),
+        say("carl", "/consdb take current t.a", 4, number=5),
     )
     wishes = wishes_of(known, progress_of(known))
-    assert wishes.renames == ("exposure.a=c", "exposure.x=")
+    assert wishes.answers == ("rename exposure.a=c", "rename exposure.x=", "take current t.a")
+    assert read_answers(comment(known)) == wishes.answers
     assert wishes.regenerate
     after = remembered(known, comment(known))
     assert not wishes_of(after, progress_of(after)).regenerate
-    again = replace(after, comments=(*after.comments, say("carl", "/consdb regenerate", 3, number=4)))
+    again = replace(after, comments=(*after.comments, say("carl", "/consdb regenerate", 4, number=6)))
     assert wishes_of(again, progress_of(again)).regenerate
     team = policy(roles=[{"id": "consdb", "teams": ["lsst/consdb"]}])
     unread = facts_at("generated", say("tina", "/consdb regenerate", 2), policy=team)
@@ -189,6 +194,15 @@ def test_what_people_want_of_the_next_migration() -> None:
     assert wishes_of(read, progress_of(read)).regenerate
     forbidden = facts_at("generated", say("mallory", "/consdb regenerate", 2))
     assert not wishes_of(forbidden, progress_of(forbidden)).regenerate
+
+
+def test_a_crowd_of_answers_leaves_room_for_the_comment() -> None:
+    texts = ["\n".join(f"/consdb take head t{n}.{'x' * 60}{i}" for i in range(20)) for n in range(60)]
+    known = facts_at("opened", *(say("carl", text, 1, number=n) for n, text in enumerate(texts, 1)))
+    assert len(comment(known)) <= COMMENT_LIMIT
+    kept = read_answers(comment(known))
+    assert len(kept) > 100
+    assert kept[-1].startswith("take head t59.")
 
 
 def test_only_the_newest_answers_are_shown() -> None:

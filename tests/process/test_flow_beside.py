@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
+from consdb_actions.adapters.github import GitHubError
 from consdb_actions.approval.facts import Account
+from consdb_actions.process.answers import read_answers
 from consdb_actions.process.facts import Link
 from consdb_actions.process.plan import wishes_of
 from consdb_actions.process.states import Standing
+from consdb_actions.publication.marker import Marker
 from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, LATISS, POLICY, REPOSITORY
+from tests.support.github import Fault, Kind
 from tests.support.process import CONSDB, PROCESS, REVISION, Way, values
 
 OURS = "github-actions[bot]"
@@ -89,6 +93,27 @@ def test_a_migration_is_found_by_its_branch_when_it_has_no_mark(make_way: MakeWa
     way.world.open_pull(way.consdb, "tickets/DM-1-docs", title="DM-1: docs")
     facts = way.sync(double).facts
     assert [(item.number, item.link) for item in facts.migrations] == [(1, Link.BRANCH)]
+
+
+def test_a_migration_of_a_stack_is_that_of_each_change_in_it(make_way: MakeWay) -> None:
+    way, double = make_way()
+    migration = way.generate()
+    mine = Marker(f"{REPOSITORY}#99", "9" * 40, also={f"{REPOSITORY}#1": way.head})
+    migration.body = str(mine)
+    (found,) = way.sync(double).facts.migrations
+    assert (found.link, found.source) == (Link.MARKER, way.head)
+    way.push(way.new_table() + "# more\n")
+    assert way.sync(double).facts.migrations[0].source != way.head
+
+
+@pytest.mark.parametrize("fork", ["mallory/consdb", None], ids=["fork", "deleted fork"])
+def test_p5_a_migration_out_of_a_fork_is_nothing_of_ours(make_way: MakeWay, fork: str | None) -> None:
+    way, double = make_way()
+    migration = way.generate()
+    migration.fork = fork
+    result = way.sync(double)
+    assert result.facts.migrations == ()
+    assert result.progress.state("generate").standing is Standing.NEXT
 
 
 def test_a_mark_that_names_another_change_is_nothing_of_ours(make_way: MakeWay) -> None:
@@ -187,11 +212,54 @@ def test_wishes_of_people_are_told_to_the_workflow_once(make_way: MakeWay) -> No
     way, double = make_way()
     way.generate()
     way.say("author", "/consdb rename exposure.seeing=dimm_seeing")
+    answers = ("rename exposure.seeing=dimm_seeing",)
     first = way.sync(double)
-    assert (first.wishes.renames, first.wishes.regenerate) == (("exposure.seeing=dimm_seeing",), True)
+    assert (first.wishes.answers, first.wishes.regenerate) == (answers, True)
+    assert read_answers(way.comment) == answers
     second = way.sync(double)
-    assert (second.wishes.renames, second.wishes.regenerate) == (("exposure.seeing=dimm_seeing",), False)
+    assert (second.wishes.answers, second.wishes.regenerate) == (answers, False)
     assert not wishes_of(second.facts, second.progress).regenerate
+
+
+def test_p6_a_request_that_comes_while_a_run_writes_is_acted_on_once(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.generate()
+    late: list[str] = []
+
+    def say(method: str, target: str) -> None:
+        if method == "POST" and target.endswith("/comments") and not late:
+            late.append(target)
+            way.say("author", "/consdb regenerate")
+
+    double.before = say
+    assert way.sync(double).wishes.regenerate
+    assert late
+    assert not way.sync(double).wishes.regenerate
+
+
+def test_p6_a_request_outlives_a_run_that_fails(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.generate()
+    way.say("author", "/consdb take head exposure.seeing")
+    double.faults.append(
+        Fault(Kind.FORBIDDEN, method="POST", target=f"/repos/{REPOSITORY}/issues/1/comments")
+    )
+    requests: list[tuple[str, ...]] = []
+    with pytest.raises(GitHubError):
+        way.sync(double, request=lambda result: requests.append(result.wishes.answers))
+    assert requests == [("take head exposure.seeing",)]
+
+
+def test_p6_an_answer_holds_until_its_comment_is_removed(make_way: MakeWay) -> None:
+    way, double = make_way()
+    said = way.say("author", "/consdb take head exposure.seeing")
+    way.say("author", "/consdb take current exposure.dec")
+    assert way.sync(double).wishes.answers == ("take head exposure.seeing", "take current exposure.dec")
+    way.push(way.new_table())
+    assert len(way.sync(double).wishes.answers) == 2
+    way.repo.comments.remove(said)
+    assert way.sync(double).wishes.answers == ("take current exposure.dec",)
+    assert read_answers(way.comment) == ("take current exposure.dec",)
 
 
 def test_the_identity_is_that_of_the_token(make_way: MakeWay) -> None:

@@ -44,6 +44,18 @@ DONE = Command(Verb.DONE, "/consdb done bts", "bts")
             "/consdb rename `exposure.gone=`",
             Command(Verb.RENAME, "/consdb rename `exposure.gone=`", declaration="exposure.gone="),
         ),
+        (
+            "/consdb take HEAD exposure.ra",
+            Command(Verb.TAKE, "/consdb take HEAD exposure.ra", declaration="head exposure.ra"),
+        ),
+        (
+            "/consdb take `current exposure.un_exposure day`",
+            Command(
+                Verb.TAKE,
+                "/consdb take `current exposure.un_exposure day`",
+                declaration="current exposure.un_exposure day",
+            ),
+        ),
         ("Thanks!\n\n/consdb done bts\n\nBye.", DONE),
         ("Thanks!\r\n/consdb done bts\r\nBye.", DONE),
         ("> quoted\n\n/consdb done bts", DONE),
@@ -74,6 +86,11 @@ def test_a_command_is_understood(body: str, wanted: Command) -> None:
         ("/consdb rename", "it lacks what is renamed: TABLE.OLD=NEW"),
         ("/consdb rename exposure", "'exposure' does not declare a rename. The forms are TABLE.OLD=NEW"),
         ("/consdb rename a=a", "renames a table to itself"),
+        ("/consdb take", "it lacks the side and the element"),
+        ("/consdb take head t." + "x" * 500, "it has more than 300 characters"),
+        ("/consdb rename t.a=" + "x" * 500, "it has more than 300 characters"),
+        ("/consdb take exposure.ra", "'exposure.ra' does not take a side. The forms are head TABLE.ELEMENT"),
+        ("/consdb tkae head a.b", 'no command "tkae"; did you mean take?'),
         ("/consdb " + "x" * 500, "there is no command"),
     ],
 )
@@ -152,7 +169,21 @@ PIECES = st.sampled_from(
             "<pre>",
             "`",
         ),
-        *("</pre>", "\r\n", "\t", "\u200b", "rename", "a.b=c", "\x00", "é", "@x", "|", "    "),
+        *(
+            "</pre>",
+            "\r\n",
+            "\t",
+            "\u200b",
+            "rename",
+            "a.b=c",
+            "take",
+            "head",
+            "\x00",
+            "é",
+            "@x",
+            "|",
+            "    ",
+        ),
     ]
 )
 

@@ -361,6 +361,21 @@ def test_s3_a_forged_marker_gives_no_power(world: World, github_double: Double, 
     assert [c.body for c in scene.comments if "forged" in c.body]
 
 
+@pytest.mark.parametrize("fork", ["mallory/consdb", None], ids=["fork", "deleted fork"])
+def test_p5_a_pull_request_out_of_a_fork_is_none_of_ours(
+    world: World, github_double: Double, result: Path, fork: str | None
+) -> None:
+    scene, double = MigrationScene(world), github_double(world)
+    scene.publish(double, result)
+    body = scene.migration.body
+    world.commit(scene.target, "theirs", {"a.txt": "x"}, onto=scene.target.tip("main"), author="mallory")
+    theirs = world.open_pull(scene.target, "theirs", author="github-actions[bot]", title="Theirs")
+    theirs.body, theirs.fork = body, fork
+    world.remove_label(scene.schemas, scene.pull, LABEL, "author")
+    scene.publish(double, None, asked=scene.asked("unlabeled"))
+    assert [pull.state for pull in scene.target.pulls.values()] == ["closed", "open"]
+
+
 def test_two_comments_become_one(world: World, github_double: Double, result: Path) -> None:
     scene, double = MigrationScene(world), github_double(world)
     for _ in range(3):

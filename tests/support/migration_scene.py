@@ -14,7 +14,7 @@ from consdb_actions.commands.publish_run import Publisher
 from consdb_actions.migration.outcome import Asked as Question
 from consdb_actions.migration.outcome import Check, Operation, RunOutcome, SectionOutcome
 from consdb_actions.publication.plan import Publication
-from consdb_actions.publication.source import Asked
+from consdb_actions.publication.source import Asked, Inputs
 from consdb_actions.report.generation import render_json
 from tests.support.approvals import BASE_COLUMNS, LATISS, REPOSITORY, TOKEN, schema_yaml
 from tests.support.github import GitHubDouble, TestClock, World
@@ -209,12 +209,16 @@ class MigrationScene:
         *,
         asked: Asked | None = None,
         commit: str = "",
+        base: str = "",
+        target: str = "",
         token: str = TOKEN,
     ) -> Publication:
         """Publish a result once."""
         github = connect(token, double.url, clock=TestClock())
         try:
-            return self.publisher(github).run(asked or self.asked(), commit or self.head, result)
+            return self.publisher(github).run(
+                asked or self.asked(), Inputs(commit or self.head, base=base, target=target), result
+            )
         finally:
             github.close()
 

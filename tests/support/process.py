@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -178,12 +178,18 @@ class Way(Scene):
 
     # What the program does, and what it leaves
 
-    def sync(self, double: GitHubDouble, *, dry: bool = False) -> Result:
+    def sync(
+        self,
+        double: GitHubDouble,
+        *,
+        dry: bool = False,
+        request: Callable[[Result], None] = lambda result: None,
+    ) -> Result:
         """Sync the pull request once."""
         github = connect(TOKEN, double.url, clock=TestClock())
         try:
             publisher = None if dry else ProcessPublisher(github, REPOSITORY)
-            return sync_pull(make_gatherer(github, REPOSITORY), publisher, self.pull.number, NOW)
+            return sync_pull(make_gatherer(github, REPOSITORY), publisher, self.pull.number, NOW, request)
         finally:
             github.close()
 

@@ -128,7 +128,12 @@ def draft_migration(
     simulation.apply(renames)
     now = simulation.snapshot() if renames else current
     expected = expected_for(now, target, answers)
-    expected = replace(expected, conflicts=(*needed.conflicts, *expected.conflicts))
+    answered = {".".join(c.path[:n]) for c in needed.conflicts if c.taken for n in (1, 2)}
+    expected = replace(
+        expected,
+        conflicts=(*needed.conflicts, *expected.conflicts),
+        used=expected.used | (answered & target.take.keys()),
+    )
     if expected.open_conflicts:
         return Draft(expected, answers, Plan())
     answers = replace(answers, copies=_still_copied(answers, now, expected.catalog))

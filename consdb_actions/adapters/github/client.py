@@ -158,6 +158,11 @@ class GitHub:
         finally:
             self._last_write = self._clock.now()
 
+    def pause(self, seconds: float) -> None:
+        """Wait for something that GitHub does meanwhile."""
+        if seconds:
+            self._clock.sleep(seconds)
+
     def query(self, text: str, variables: Mapping[str, Any]) -> Any:
         """Ask a question in GraphQL, which answers for many things at once.
 

@@ -6,6 +6,7 @@ import base64
 import configparser
 import posixpath
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from consdb_actions.adapters.github.client import GitHub, quoted
@@ -13,6 +14,7 @@ from consdb_actions.adapters.github.contents import ApiContents, read_file
 from consdb_actions.adapters.github.problems import GitHubError
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.publication.plan import WITHDRAWN, Present, TargetPull
+from consdb_actions.publication.rebase import newest_revision
 from consdb_actions.publication.result import TargetSection
 
 __all__ = ["Target"]
@@ -92,6 +94,25 @@ class Target:
         """Return the blob of each revision file at a commit, by its path."""
         return ApiContents(self._github, self.repository).files(commit, _Revisions())
 
+    def merged_since(self, commit: str, now: Mapping[str, str], folders: tuple[str, ...]) -> str:
+        """Name a revision of some folders that was merged since a commit; empty for none, or no commit.
+
+        Parameters
+        ----------
+        commit
+            The older commit.
+        now, folders
+            As `revisions` gives them now, and the folders that matter.
+        """
+        then = self.revisions(commit) if commit else now
+        changed = {path for path in now.keys() | then.keys() if now.get(path) != then.get(path)}
+        return min((path for path in changed if path.startswith(folders)), default="")
+
+    def newest(self, revisions: Mapping[str, str], folder: str) -> str:
+        """Return the newest revision of a folder, out of what `revisions` gives; empty for several."""
+        inside = f"{folder}/versions/"
+        return newest_revision(self._blob(sha) for path, sha in revisions.items() if path.startswith(inside))
+
     def open_pulls(self) -> list[TargetPull]:
         """Read all open pull requests from branches of this repository."""
         return self._pulls({"state": "open"})
@@ -161,9 +182,12 @@ class Target:
 
 
 def _is_own(data: Any) -> bool:
-    """Tell whether a pull request comes from a branch of the repository itself."""
-    head = (data["head"].get("repo") or {}).get("full_name")
-    return head is None or head == data["base"]["repo"]["full_name"]
+    """Tell whether a pull request comes from a branch of the repository itself, and not from a fork.
+
+    Of a fork that was deleted GitHub shows no repository.
+    """
+    head = data["head"].get("repo")
+    return head is not None and head["id"] == data["base"]["repo"]["id"]
 
 
 def _pull(data: Any) -> TargetPull:

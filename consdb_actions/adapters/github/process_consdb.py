@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -83,7 +84,7 @@ class ConsdbReader:
         return tuple(
             migration
             for number, link in sorted(known.items())
-            if (migration := self._migration(items[number], link)) is not None
+            if (migration := self._migration(items[number], link, _references(repository, pull))) is not None
         )
 
     def releases(
@@ -171,7 +172,7 @@ class ConsdbReader:
 
     def _linked(self, repository: str, pull: Pull, efd: int, items: dict[int, Any]) -> dict[int, Link]:
         """Choose the pull requests that belong to a change, by the strongest link there is."""
-        wanted = {f"{repository}#{pull.number}".casefold(), f"{repository}@{pull.branch}".casefold()}
+        wanted = _references(repository, pull)
         found: dict[int, Link] = {}
         branches: dict[int, Link] = {}
         ticket = self._policy.ticket_in(pull.branch, pull.title)
@@ -180,7 +181,7 @@ class ConsdbReader:
                 continue
             marker = read_marker(item.get("body") or "")
             if marker is not None:
-                if marker.source.casefold() in wanted:
+                if marker.commit_of(wanted):
                     found[number] = Link.MARKER
             elif number == efd:
                 found[number] = Link.EFD
@@ -188,7 +189,7 @@ class ConsdbReader:
                 branches[number] = Link.BRANCH
         return found or branches
 
-    def _migration(self, item: Any, link: Link) -> Migration | None:
+    def _migration(self, item: Any, link: Link, references: Collection[str]) -> Migration | None:
         """Read a pull request with its files; None for one found by its branch that adds no revision."""
         number = item["number"]
         rows = self._github.items(f"{self._root}/pulls/{number}/files")
@@ -218,7 +219,7 @@ class ConsdbReader:
             merged_at=reading.moment(item.get("merged_at")),
             merge_commit=(item.get("merge_commit_sha") or "") if item.get("merged_at") else "",
             committed_at=reading.moment(commit["committer"]["date"]),
-            source=marker.sha if marker is not None and link is Link.MARKER else "",
+            source=marker.commit_of(references) if marker is not None and link is Link.MARKER else "",
             files=tuple(row["filename"] for row in rows),
             digest=digest,
         )
@@ -288,7 +289,12 @@ class _Folder:
         return self._pattern.fullmatch(path) is not None
 
 
+def _references(repository: str, pull: Pull) -> tuple[str, str]:
+    """Return what markers call a schema change."""
+    return f"{repository}#{pull.number}", f"{repository}@{pull.branch}"
+
+
 def _is_own(item: Any) -> bool:
-    """Tell whether a pull request comes from the repository itself, and not from a fork."""
+    """Tell whether a pull request comes from the repository itself, and not from a fork, deleted or not."""
     head, base = item["head"].get("repo"), item["base"]["repo"]
-    return head is None or head["id"] == base["id"]
+    return head is not None and head["id"] == base["id"]

@@ -22,9 +22,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, cast
 
 from consdb_actions.errors import InputError
+from consdb_actions.migration.matching.takes import TAKE_FORMS, DeclaredTake, parse_take, shorten
 
 __all__ = [
     "Declaration",
@@ -48,16 +48,10 @@ FORMS = (
     "TABLE.OLD=NEW, TABLE.OLD= (a drop), TABLE.COL=OTHER.NEW (a move), "
     "OLDTABLE=NEWTABLE or OLDTABLE= (a drop)"
 )
-TAKE_FORMS = "head TABLE.ELEMENT (the schema's state) or current TABLE.ELEMENT (the database's state)"
-
 _NAME = r"[\w$]+"
 _SIDE = re.compile(rf"(?P<table>{_NAME})(?:\.(?P<column>{_NAME}))?")
-# A name may hold spaces, as names of constraints do.
-_PART = rf"{_NAME}(?: +{_NAME})*"
-_TAKE = re.compile(rf"(?P<side>head|current)\s+(?P<element>{_PART}(?:\.{_PART}){{0,3}})", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"\s*(?:[-*]\s+)?`?consdb:\s*(?P<verb>rename|take)\b(?P<rest>.*)", re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_MAX_SHOWN = 80
 
 
 @dataclass(frozen=True, order=True)
@@ -130,28 +124,6 @@ class DeclaredTableDrop:
     def text(self) -> str:
         """The textual form."""
         return f"{self.table}="
-
-
-@dataclass(frozen=True, order=True)
-class DeclaredTake:
-    """One side of a conflict is taken for an element.
-
-    Attributes
-    ----------
-    side
-        ``head``: the state of the schema after the change; ``current``: the state of the database.
-    element
-        Dotted: ``TABLE``, ``TABLE.COLUMN``, ``TABLE.COLUMN.ATTRIBUTE``, ``TABLE.CONSTRAINT``.
-    """
-
-    side: Literal["head", "current"]
-    element: str
-    source: str
-
-    @property
-    def text(self) -> str:
-        """The textual form."""
-        return f"{self.side} {self.element}"
 
 
 DeclaredMatch = DeclaredRename | DeclaredDrop | DeclaredMove | DeclaredTableRename | DeclaredTableDrop
@@ -229,7 +201,7 @@ def parse_declaration(text: str, source: str, place: str = "") -> DeclaredMatch:
     new = _SIDE.fullmatch(right.strip()) if right.strip() else None
     if not equals or old is None or (right.strip() and new is None):
         raise InputError(
-            f"{_shown(text)!r} does not declare a rename", place=place, remedy=f"The forms are {FORMS}."
+            f"{shorten(text)!r} does not declare a rename", place=place, remedy=f"The forms are {FORMS}."
         )
     table, column = old["table"], old["column"]
     if new is None:
@@ -251,30 +223,6 @@ def parse_declaration(text: str, source: str, place: str = "") -> DeclaredMatch:
     if table == new["table"]:
         return DeclaredRename(table, column, new["column"], source)
     return DeclaredMove(table, column, new["table"], new["column"], source)
-
-
-def parse_take(text: str, source: str, place: str = "") -> DeclaredTake:
-    """Read which side of a conflict is taken for an element.
-
-    Parameters
-    ----------
-    text
-        Such as ``head exposure.ra``.
-    source, place
-        As for `parse_declaration`.
-
-    Raises
-    ------
-    InputError
-        When it has another form.
-    """
-    match = _TAKE.fullmatch(text.strip())
-    if match is None:
-        place = place or ("--take" if source == "option" else source)
-        raise InputError(
-            f"{_shown(text)!r} does not take a side", place=place, remedy=f"The forms are {TAKE_FORMS}."
-        )
-    return DeclaredTake(cast(Literal["head", "current"], match["side"].lower()), match["element"], source)
 
 
 def parse_directives(text: str, source: str = "pull request", place: str = "") -> tuple[Declaration, ...]:
@@ -320,10 +268,6 @@ def _check_side(take: DeclaredTake, nearest: Declaration) -> None:
             place="--take" if take.source == "option" else take.source,
             remedy=f"Keep one of `take {nearest.text}` and `take {take.text}`.",
         )
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
 
 
 def _line(place: str, source: str, number: int) -> str:

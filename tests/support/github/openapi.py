@@ -143,7 +143,7 @@ class Description:
 
 
 def _with_ghosts(value: Any) -> Any:
-    """Put an account, a description or a conclusion where one is missing."""
+    """Put an account, a description, a conclusion or the repository of a fork where one is missing."""
     value = copy.deepcopy(value)
     url = "https://api.github.com/users/ghost"
     ghost = {
@@ -174,6 +174,9 @@ def _with_ghosts(value: Any) -> Any:
 
     def fill(item: Any) -> None:
         if isinstance(item, dict):
+            head = item.get("head")
+            if isinstance(head, dict) and "repo" in head and head["repo"] is None:
+                head["repo"] = item["base"]["repo"]
             for key, inner in item.items():
                 if key in ("user", "actor", "author", "committer") and inner is None:
                     item[key] = ghost

@@ -189,7 +189,7 @@ class Payloads:
             "updated_at": self.moment(pull.merged_at or pull.at),
             "closed_at": closed,
             "merged_at": self.moment(pull.merged_at) if pull.merged_at else None,
-            "merge_commit_sha": pull.merge_sha,
+            "merge_commit_sha": pull.merge_sha or (repo.test_merge(pull) if pull.state == "open" else None),
             "assignee": None,
             "assignees": [],
             "requested_reviewers": [self.user(user) for user in pull.asked_people],
@@ -200,7 +200,7 @@ class Payloads:
                 "label": f"{repo.owner}:{pull.branch}",
                 "ref": pull.branch,
                 "sha": head,
-                "repo": {**shown, "full_name": pull.fork, "fork": True} if pull.fork else shown,
+                "repo": self._head_repo(pull, shown),
                 "user": owner,
             },
             "base": {
@@ -219,11 +219,12 @@ class Payloads:
     def pull(self, repo: Repo, pull: Pull) -> dict[str, Any]:
         """Return a pull request as its own page shows it."""
         base, head = repo.tip(pull.base), repo.head(pull)
+        mergeable = self._mergeable(repo, pull)
         return {
             **self.pull_simple(repo, pull),
             "merged": pull.merged_at is not None,
-            "mergeable": True,
-            "mergeable_state": "clean",
+            "mergeable": mergeable,
+            "mergeable_state": {True: "clean", False: "dirty", None: "unknown"}[mergeable],
             "merged_by": None,
             "comments": sum(1 for item in repo.comments if item.issue == pull.number),
             "review_comments": 0,
@@ -233,6 +234,22 @@ class Payloads:
             "deletions": 0,
             "changed_files": 1,
         }
+
+    def _head_repo(self, pull: Pull, shown: dict[str, Any]) -> dict[str, Any] | None:
+        if pull.fork is None:
+            return None
+        if not pull.fork:
+            return shown
+        return {**shown, "id": shown["id"] + 1, "full_name": pull.fork, "fork": True}
+
+    def _mergeable(self, repo: Repo, pull: Pull) -> bool | None:
+        """Say whether a pull request can be merged; GitHub finds that out only once somebody asks."""
+        if pull.state != "open":
+            return None
+        if pull.undecided:
+            pull.undecided -= 1
+            return None
+        return repo.renew_test_merge(pull)
 
     def review(self, repo: Repo, pull: Pull, review: Review) -> dict[str, Any]:
         web = f"{self.html(repo)}/pull/{pull.number}#pullrequestreview-{review.id}"

@@ -158,6 +158,18 @@ class GitStore:
         data = "\n".join(lines).encode()
         return self.git("hash-object", "-t", "commit", "-w", "--stdin", stdin=data).decode().strip()
 
+    def merge(self, base: str, head: str) -> str | None:
+        """Merge one commit into another, as git does; None on a conflict."""
+        tree = self.git("merge-tree", "--write-tree", base, head, check=False).decode().strip()
+        if not tree:
+            return None
+        who = self.info(head).committer
+        assert who.date is not None
+        message = f"Merge {head} into {base}"
+        return self.commit_tree(
+            tree, parents=(base, head), message=message, author=who, committer=who, at=who.date
+        )
+
     def write_tree(self, files: Mapping[str, tuple[str, str]]) -> str:
         """Write a tree of files, given as mode and blob by path."""
         lines: list[str] = []

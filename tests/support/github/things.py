@@ -110,7 +110,10 @@ class Pull:
     timeline: list[Event] = field(default_factory=list)
     asked_people: list[int] = field(default_factory=list)
     asked_teams: list[str] = field(default_factory=list)
-    fork: str = ""
+    fork: str | None = ""
+    """The fork that the branch is in; empty for the repository itself, None for a fork that was deleted."""
+    undecided: int = 0
+    """How often GitHub still has to be asked before it knows whether this can be merged."""
 
 
 @dataclass
@@ -145,6 +148,22 @@ class Repo:
         if pull.merge_sha is None:
             return self.tip(pull.base)
         return self.store.info(pull.merge_sha).parents[0]
+
+    def test_merge(self, pull: Pull) -> str | None:
+        """Return the merge that GitHub made last to see whether a pull request can be merged."""
+        found = self.store.ref(f"refs/pull/{pull.number}/merge")
+        return None if found is None else found[1]
+
+    def renew_test_merge(self, pull: Pull) -> bool:
+        """Merge a pull request into its base branch for a test; on a conflict the last one stays."""
+        parents = (self.tip(pull.base), self.head(pull))
+        made = self.test_merge(pull)
+        if made is None or self.store.info(made).parents != parents:
+            made = self.store.merge(*parents)
+            if made is None:
+                return False
+            self.store.set_ref(f"refs/pull/{pull.number}/merge", made)
+        return True
 
     def tip(self, branch: str) -> str:
         found = self.store.ref(f"refs/heads/{branch}")

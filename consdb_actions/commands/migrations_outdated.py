@@ -1,0 +1,82 @@
+"""``consdb-actions migrations outdated``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+
+import click
+
+from consdb_actions.adapters.github import GitHub
+from consdb_actions.adapters.github.migration_outdated import Outdated, find_outdated
+from consdb_actions.adapters.github.migration_source import config_of
+from consdb_actions.adapters.github.migration_target import Target
+from consdb_actions.adapters.runner import Runner
+from consdb_actions.commands.connection import github_session, repository_name
+from consdb_actions.commands.migration_options import LABEL, SOURCE, target_option
+from consdb_actions.commands.options import format_option, option
+from consdb_actions.errors import InputError
+from consdb_actions.publication.naming import name_migration
+from consdb_actions.publication.source import Source
+from consdb_actions.report.publication import render_outdated_markdown
+
+__all__ = ["command"]
+
+MOST = 50
+"""Migrations that one run makes again; the next run makes the rest."""
+
+
+@click.command(name="outdated")
+@option("--repo", metavar="OWNER/NAME", default=SOURCE, show_default=True, help="Repository of the schemas.")
+@option("--label", default=LABEL, show_default=True, metavar="NAME", help="Label that asks for a migration.")
+@target_option
+@format_option()
+def command(repo: str | None, label: str, target: str, output_format: str) -> int:
+    """List the schema changes whose migration has to be made again. Nothing is changed.
+
+    That is so when another revision of its sections reached the default branch of the migrations, when
+    another change of its schemas was merged, when it has newer commits, or when it can be merged again. On a
+    runner the outputs of the step are count, and outdated: a JSON list of pr, branch and commit.
+    """
+    with github_session(variable="CONSDB_SOURCE_TOKEN") as github:
+        name = repository_name(repo)
+        found = find_outdated(github, name, Target(github, repository_name(target, option="--target")), label)
+        found = _named(github, found)[:MOST]
+    data = [
+        {
+            "pr": str(item.source.pull.number) if item.source.pull else "",
+            "branch": "" if item.source.pull else item.source.branch,
+            "commit": item.source.commit,
+        }
+        for item in found
+    ]
+    runner = Runner.from_environ(os.environ)
+    markdown = render_outdated_markdown([(item.source, item.reason) for item in found])
+    if output_format == "json":
+        click.echo(json.dumps(data, indent=2))
+    elif output_format == "markdown":
+        click.echo(markdown, nl=False)
+    else:
+        lines = [f"{item.source.reference}: {item.reason}" for item in found]
+        click.echo(runner.inert("\n".join(lines or ["No migration has to be made again."])))
+    runner.summary(markdown)
+    runner.output("count", str(len(data)))
+    runner.output("outdated", json.dumps(data))
+    return 0
+
+
+def _named(github: GitHub, found: Sequence[Outdated]) -> list[Outdated]:
+    """Leave out those that name no ticket: their own run says so, and another would only say it again."""
+    kept = []
+    patterns: tuple[str, ...] | None = None
+    for item in found:
+        source: Source = item.source
+        if patterns is None:
+            patterns = tuple(config_of(github, source).ticket_patterns)
+        try:
+            name_migration(source.branch, source.pull.title if source.pull else "", patterns)
+        except InputError:
+            continue
+        kept.append(item)
+    return kept

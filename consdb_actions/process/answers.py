@@ -1,0 +1,77 @@
+"""Answers to questions that people gave in comments: kept for every later migration (rule P6)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+
+from consdb_actions.errors import InputError
+from consdb_actions.migration.matching.declarations import parse_directives
+from consdb_actions.process.heard import Heard, Outcome
+from consdb_actions.process.language import Command, Verb
+
+__all__ = ["answers_in", "read_answers", "write_answers"]
+
+ROOM = 10_000
+"""Characters of the answers that are kept of one pull request; the oldest are given up."""
+
+_BLOCK = re.compile(r"<!-- consdb-actions:answers (?P<json>\[.*\]) -->")
+
+
+def answers_in(heard: Iterable[Heard]) -> tuple[str, ...]:
+    """Collect the accepted answers.
+
+    Parameters
+    ----------
+    heard
+        Commands, oldest first.
+
+    Returns
+    -------
+    tuple of str
+        Each as after ``consdb:`` on a line of a pull request, such as ``rename exposure.a=b`` or
+        ``take head exposure.ra``; of two about the same element the later one.
+    """
+    answers: dict[tuple[Verb, str], str] = {}
+    for item in heard:
+        said = item.said
+        if item.outcome is not Outcome.ACCEPTED or not isinstance(said, Command):
+            continue
+        if said.verb not in (Verb.RENAME, Verb.TAKE):
+            continue
+        is_rename = said.verb is Verb.RENAME
+        element = said.declaration.partition("=")[0] if is_rename else said.declaration.partition(" ")[2]
+        answers.pop((said.verb, element), None)
+        answers[said.verb, element] = f"{said.verb} {said.declaration}"
+    kept: list[str] = []
+    room = ROOM
+    for answer in reversed(answers.values()):
+        room -= len(answer)
+        if room < 0:
+            break
+        kept.append(answer)
+    return tuple(reversed(kept))
+
+
+def write_answers(answers: Iterable[str]) -> str:
+    """Write answers into an HTML comment that nothing in them can end."""
+    text = re.sub(r"[-<>@&]", lambda match: f"\\u{ord(match[0]):04x}", json.dumps(list(answers)))
+    return f"<!-- consdb-actions:answers {text} -->"
+
+
+def read_answers(body: str) -> tuple[str, ...]:
+    """Read the answers out of a comment of ours; what is not one (a person can edit the comment) is none."""
+    match = _BLOCK.search(body)
+    try:
+        found = json.loads(match["json"]) if match is not None else []
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(text for text in found if isinstance(text, str) and _is_answer(text))
+
+
+def _is_answer(text: str) -> bool:
+    try:
+        return len(text.splitlines()) == 1 and len(parse_directives(f"consdb: {text}")) == 1
+    except InputError:
+        return False
