@@ -30,7 +30,8 @@ from consdb_actions.adapters.autogenerate.states import make_described, make_rep
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.felis import load_schema
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
-from consdb_actions.adapters.rows import read_rows, seed
+from consdb_actions.adapters.rows import read_rows
+from consdb_actions.adapters.seeding import seed
 from consdb_actions.adapters.shell import run
 from consdb_actions.adapters.tree import Section, Tree, read_tree
 from consdb_actions.config import DEFAULT_CONFIG
@@ -39,8 +40,8 @@ from consdb_actions.migration.catalog import Difference, Snapshot, compare
 from consdb_actions.migration.data import compare_rows
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
 from consdb_actions.migration.outcome import SectionOutcome
+from consdb_actions.migration.row_rules import Change
 from consdb_actions.migration.rows import Rows
-from consdb_actions.migration.seed import demands_of
 
 HISTORY = Path(__file__).with_name("history.json")
 
@@ -224,7 +225,7 @@ def judge(case: Case, engine: Engine, section: Section, path: Path, source: str)
         target = described(engine, section, path, database)
         with server.open_database(database) as connections, connections.begin() as connection:
             before = read_snapshot(connection, section.schema)
-            seed(connection, before, demands=demands_of(before, target))
+            seed(connection, before, change=Change(target))
         our_state, our_rows, _ = leave(server, section, database, source, before)
         their_state, their_rows, case.committed_downgrade = leave(server, section, database, None, before)
         file = without_grants(target)
