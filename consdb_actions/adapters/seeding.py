@@ -131,7 +131,7 @@ class _Database:
     def run(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows."""
         self._cursor.execute(sql.encode())
-        return self._cursor.fetchall() if self._cursor.description else []
+        return self._cursor.fetchall() if self._cursor.description is not None else []
 
     def attempt(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a statement in a savepoint."""
@@ -159,51 +159,68 @@ class _Candidates:
         for place, root in sorted(self._root.items()):
             self._members[root].append(place)
         self._pools: dict[Place, list[str] | None] = {}
+        self._samples: dict[Place, tuple[str, str, bool]] = {}
         self._plain = {name: _plain_columns(found) for name, found in rules.items()}
 
     def value(self, table: str, column: str, index: int, *, plain: bool = False) -> str | None:
         """Return a value of a column; None where none is known."""
-        pool = self.pool(table, column)
+        root = self._root.get((table, column), (table, column))
+        pool = self._pool(root)
         if pool is not None:
             return pool[index % len(pool)] if pool else None
-        root = self._root.get((table, column), (table, column))
-        type_ = self._rules[table].table.columns[column].type
-        return sample(type_, ".".join(root), index, plain=plain or self._is_plain(table, column))
+        type_, label, always = self._samples[root]
+        return sample(type_, label, index, plain=plain or always)
 
-    def _is_plain(self, table: str, column: str) -> bool:
-        return (table, column) in self._root or column in self._plain[table]
-
-    def pool(self, table: str, column: str) -> list[str] | None:
+    def _pool(self, root: Place) -> list[str] | None:
         """Return the values that a column can take; None where any sample of its type will do."""
-        root = self._root.get((table, column), (table, column))
         if root not in self._pools:
+            found = self._rules[root[0]]
+            plain = root in self._members or root[1] in self._plain[root[0]]
+            self._samples[root] = found.table.columns[root[1]].type, ".".join(root), plain
             self._pools[root] = self._find(root)
         return self._pools[root]
 
     def _find(self, root: Place) -> list[str] | None:
         places = self._members.get(root, [root])
-        own = self._rules[root[0]].table.columns[root[1]].type
+        own = self._samples[root][0]
         conditions = [
             condition if place == root else condition.of(root[1])
             for place in places
             for condition in self._rules[place[0]].conditions
             if condition.columns == (place[1],)
         ]
-        types = list(dict.fromkeys(chain([own], *(self._types(place) for place in places))))
-        if len(types) == 1 and not conditions and parse_type(own).family:
+        if not conditions and len(self._types(places)) == 1 and parse_type(own).family:
             return None
-        found = self.several(root, types, conditions)
+        found = self._several(root, conditions)
         if not conditions:
             return found
         tuples = self.satisfying(root[0], [root[1]], [[*found, None]], conditions)
-        for table, column in places:
-            if (None,) not in tuples:
+        if (None,) not in tuples:
+            for table, column in places:
                 self._rules[table].nullable.discard(column)
         return [value for (value,) in tuples if value is not None]
 
-    def several(self, root: Place, types: Sequence[str], conditions: Iterable[Condition]) -> list[str]:
+    def candidates(self, table: str, column: str, conditions: Sequence[Condition]) -> list[str | None]:
+        """Return values of a column to try for conditions that tie it to others."""
+        root = self._root.get((table, column), (table, column))
+        pool = self._pool(root)
+        if any(c.columns == (column,) for c in self._rules[table].conditions):
+            return [*(pool or ())]
+        return [*self._several(root, conditions)]
+
+    def _types(self, places: Iterable[Place]) -> list[str]:
+        found: dict[str, None] = {}
+        for table, column in places:
+            rules = self._rules[table]
+            found[rules.table.columns[column].type] = None
+            if (conversion := rules.becomes.get(column)) is not None:
+                found[conversion.type] = None
+        return list(found)
+
+    def _several(self, root: Place, conditions: Iterable[Condition]) -> list[str]:
         """Return values of a column that can be stored, converted to all that they become, and back."""
-        own, label, plain = types[0], ".".join(root), self._is_plain(*root)
+        own, label, plain = self._samples[root]
+        types = self._types([root, *self._members.get(root, [])])
         samples = [
             sample(own, label, k, plain=plain) if t == own else spelled(own, t, label, k, plain=plain)
             for k in range(self._size)
@@ -214,11 +231,6 @@ class _Candidates:
         mixed = chain.from_iterable(zip_longest(samples, wanted, more))
         values = list(dict.fromkeys(v for v in mixed if v is not None))
         return self._fitting(values, own, self._members.get(root, [root]))
-
-    def _types(self, place: Place) -> list[str]:
-        found = self._rules[place[0]]
-        conversion = found.becomes.get(place[1])
-        return [found.table.columns[place[1]].type, *([conversion.type] if conversion else [])]
 
     def _definition(self, condition: Condition) -> str:
         """Return a condition with the functions that it calls."""
@@ -322,15 +334,13 @@ class _Seeder:
         for reference in self._cut:
             self._close(reference)
         self._remove_dangling()
-        counts = {name: self._size(name) for name in self._order if name not in self._reasons}
-        for name, count in counts.items():
-            if not count:
-                self._reasons[name] = "its rows refer to others that could not be made"
-        seeded = {name: count for name, count in counts.items() if count}
+        filled = [name for name in self._order if name not in self._reasons]
+        counts = ", ".join(f"(SELECT count(*) FROM {self._name(name)})" for name in filled)
+        seeded = dict(zip(filled, map(int, self._database.run(f"SELECT {counts}")[0]), strict=True))
+        for name in [name for name, count in seeded.items() if not count]:
+            del seeded[name]
+            self._reasons[name] = "its rows refer to others that could not be made"
         return SeedResult(seeded, dict(sorted(self._reasons.items())), tuple(self._made))
-
-    def _size(self, name: str) -> int:
-        return int(self._database.run(f"SELECT count(*) FROM {self._name(name)}")[0][0])
 
     def _name(self, table: str) -> str:
         return f"{quoted(self._schema)}.{quoted(table)}"
@@ -373,12 +383,10 @@ class _Seeder:
         types = tuple(found.table.columns[c].type for c in maker.columns)
         values = tuple(tuple(row[c] for c in maker.columns) for row in rows)
         self._made.append(TableRows(name, tuple(maker.columns), types, values))
-        if found.later is not None:
+        if found.tightened:
             self._take_out(found)
-        self._read_back(name)
-        if found.later is not None and not self._size(name):
-            return "the migration refuses every row that was tried"
-        return ""
+        self._parents[name] = self._read_back(name)
+        return "" if self._parents[name] else "the migration refuses every row that was tried"
 
     def _one_by_one(self, name: str, maker: _RowMaker) -> tuple[list[Row], str]:
         accepted: list[Row] = []
@@ -399,48 +407,61 @@ class _Seeder:
                     break
         return accepted, reason
 
-    def _read_back(self, name: str) -> None:
-        """Take over the values that children can refer to, as the database has them."""
+    def _read_back(self, name: str) -> list[Row]:
+        """Return the values that children can refer to, as the database has them."""
         columns = sorted(self._targets[name])
-        if columns:
-            texts = ", ".join(f"{quoted(c)}::text" for c in columns)
-            found = self._database.run(f"SELECT {texts} FROM {self._name(name)} ORDER BY ctid LIMIT 64")
-            self._parents[name] = [dict(zip(columns, values, strict=True)) for values in found]
-        else:
-            self._parents[name] = [{}] * self._size(name)
+        if not columns and not self._rules[name].tightened:
+            return [{}]
+        texts = ", ".join(f"{quoted(c)}::text" for c in columns)
+        found = self._database.run(f"SELECT {texts} FROM {self._name(name)} ORDER BY ctid LIMIT 64")
+        return [dict(zip(columns, values, strict=True)) for values in found]
 
     def _take_out(self, found: TableRules) -> None:
         """Remove rows that the migration would refuse."""
         name = self._name(found.table.name)
-        wanted = [c.sql() for c in found.conditions]
+        wanted = [c.sql() for c in found.conditions if c.coming]
         wanted += [
-            _has_parent(self._name(r.target), r) for r in found.references if self._settled(r) and r.target
+            _has_parent(self._name(r.target or ""), r)
+            for r in found.references
+            if r.coming and not r.soft and r not in self._cut
         ]
-        with suppress(psycopg.DatabaseError):
-            if wanted:
-                self._database.attempt(f"DELETE FROM {name} WHERE NOT ({' AND '.join(wanted)})")
-        shape = found.later_shape()
-        if shape is None:
+        if wanted:
+            self._for_rows(name, f"DELETE FROM {name} WHERE NOT ({' AND '.join(wanted)}) AND {{}}")
+        columns, definitions = found.later_shape()
+        if not definitions:
             return
-        columns, definitions = shape
         declared = ", ".join(f"{quoted(c)} {t}" for c, t, _ in columns)
         values = ", ".join(expression for _, _, expression in columns)
-        with suppress(psycopg.DatabaseError), self._database._cursor.connection.transaction():
-            self._database.run(f"CREATE TEMP TABLE later (origin tid, {declared}) ON COMMIT DROP")
+        with suppress(psycopg.DatabaseError):
+            self._database.attempt(f"CREATE TEMP TABLE later (origin tid, {declared}) ON COMMIT DROP")
             for definition in definitions:
-                self._database.attempt(definition)
-            self._database.run(f"INSERT INTO later SELECT ctid, {values} FROM {name} ON CONFLICT DO NOTHING")
+                with suppress(psycopg.DatabaseError):
+                    self._database.attempt(definition)
+            insert = f"INSERT INTO later SELECT ctid, {values} FROM {name}"
+            self._for_rows(name, f"{insert} WHERE {{}} ON CONFLICT DO NOTHING")
             self._database.run(f"DELETE FROM {name} WHERE ctid NOT IN (SELECT origin FROM later)")
             self._database.run("DROP TABLE later")
 
-    def _settled(self, reference: Reference) -> bool:
-        return reference.coming and not reference.soft and reference not in self._cut
+    def _for_rows(self, table: str, statement: str) -> None:
+        """Run a statement for all rows; where it fails, for each, and remove those on which it fails."""
+
+        def where(condition: str) -> str:
+            return condition.join(statement.rsplit("{}", 1))
+
+        try:
+            self._database.attempt(where("true"))
+        except psycopg.DatabaseError:
+            for (place,) in self._database.run(f"SELECT ctid::text FROM {table}"):
+                try:
+                    self._database.attempt(where(f"ctid = '{place}'"))
+                except psycopg.DatabaseError:
+                    self._database.run(f"DELETE FROM {table} WHERE ctid = '{place}'")
 
     def _close(self, reference: Reference) -> None:
         """Give values to a foreign key that had to wait, where the database takes them."""
         found = self._rules[reference.table]
         columns = [c for c in reference.columns if c in found.nullable]
-        if reference.coming or reference.target is None or found.later is not None or not columns:
+        if reference.coming or reference.target is None or found.tightened or not columns:
             return
         theirs = dict(zip(reference.columns, reference.target_columns, strict=True))
         same = [f"p.{quoted(theirs[c])} = t.{quoted(c)}" for c in reference.columns if c not in columns]
@@ -507,34 +528,25 @@ class _RowMaker:
         self._empty: set[str] = set()
         self._references: list[Reference] = []
         for reference in rules.references:
-            if reference in cut:
-                if not reference.coming:
-                    self._empty |= {c for c in reference.columns if c in rules.nullable}
-            elif reference.target is None or (
-                reference.target != self._name and not parents.get(reference.target)
+            if reference not in cut and (
+                reference.target == self._name or parents.get(reference.target or "")
             ):
-                if not reference.soft:
-                    self._empty |= {c for c in reference.columns if c in rules.nullable}
-            else:
                 self._references.append(reference)
+            elif not reference.soft and not (reference in cut and reference.coming):
+                self._empty |= rules.nullable & set(reference.columns)
         self._references = [r for r in self._references if not self._empty.intersection(r.columns)]
         self._references.sort(key=lambda r: (r.target == self._name, r.coming, -len(r.columns), r.name))
         self.columns: list[str] = []
         self.reason = ""
-        self._choose_columns()
+        taken = {c for r in self._references for c in r.columns}
+        self._choose_columns(taken)
         self._groups = [] if self.reason else list(self._find_groups())
-        grouped = {c for columns, _ in self._groups for c in columns}
-        taken = {c for r in self._references for c in r.columns}
         self._shared = _shared(rules.keys, taken)
-        keyed = {c for key in rules.keys for c in key}
-        self._key_columns = (
-            keyed | {c for r in self._references if r.target == self._name for c in r.target_columns}
-        ) & set(self.columns)
         self._keys = [k for k in rules.keys if set(k) <= set(self.columns)]
-        self._free = grouped
+        targets = [r.target_columns for r in self._references if r.target == self._name]
+        self._key_columns = {c for key in (*rules.keys, *targets) for c in key} & set(self.columns)
 
-    def _choose_columns(self) -> None:
-        taken = {c for r in self._references for c in r.columns}
+    def _choose_columns(self, taken: set[str]) -> None:
         for name, column in self._rules.table.columns.items():
             if column.generated:
                 continue
@@ -545,15 +557,11 @@ class _RowMaker:
                     self._empty.add(name)
             elif column.default is None and not self.reason:
                 met = [c.words for c in self._rules.conditions if c.columns == (name,)]
-                conversion = self._rules.becomes.get(name)
+                self.reason = f"no value is known for its column {name} of type {column.type}"
                 if met:
                     self.reason = f"no value was found that satisfies {' and '.join(met)}"
-                elif conversion is not None:
-                    self.reason = (
-                        f"no value was found that its column {name} keeps as {conversion.type} and back"
-                    )
-                else:
-                    self.reason = f"no value is known for its column {name} of type {column.type}"
+                elif (new := self._rules.becomes.get(name)) is not None:
+                    self.reason = f"no value of its column {name} was found that {new.type} gives back"
 
     def _find_groups(self) -> Iterator[tuple[list[str], list[Row]]]:
         """Return columns that conditions tie together, and combinations of values that satisfy them."""
@@ -572,7 +580,7 @@ class _RowMaker:
                     there = reference.target_columns[reference.columns.index(column)]
                     values = list(dict.fromkeys(p[there] for p in self._parents[reference.target or ""]))
                 else:
-                    values = self._values(column, conditions)
+                    values = self._candidates.candidates(self._name, column, conditions)
                 if column in self._rules.nullable:
                     values.append(None)
                 lists.append(list(dict.fromkeys(values)))
@@ -580,15 +588,6 @@ class _RowMaker:
             if not found and not self.reason:
                 self.reason = f"no values were found that satisfy {' and '.join(c.words for c in conditions)}"
             yield columns, [dict(zip(columns, values, strict=True)) for values in found]
-
-    def _values(self, column: str, conditions: Sequence[Condition]) -> list[str | None]:
-        known = self._candidates.pool(self._name, column)
-        if known is not None and any(c.columns == (column,) for c in self._rules.conditions):
-            return [*known]
-        types = [self._rules.table.columns[column].type]
-        if (conversion := self._rules.becomes.get(column)) is not None:
-            types.append(conversion.type)
-        return [*self._candidates.several((self._name, column), types, conditions)]
 
     def rows(self) -> list[Row]:
         """Return rows whose keys differ."""
@@ -600,53 +599,40 @@ class _RowMaker:
     def tries(self, index: int, earlier: list[Row]) -> Iterator[Row]:
         """Give rows to try at a place, beside the rows that are there already; the first is the best."""
         for attempt in range(_ATTEMPTS):
-            shift = index + self._start + attempt * self._count
-            nulls = self._nulls(index, attempt)
-            own: Row = {}
-            for column in sorted(self._key_columns):
-                number = shift - index + index // 2 if attempt == 0 and column in self._shared else shift
-                own[column] = self._candidates.value(self._name, column, number)
+            number = index + self._start + attempt * self._count
+            half = self._shared if attempt == 0 else set()
+            own = {
+                c: self._candidates.value(self._name, c, number - (index + 1) // 2 if c in half else number)
+                for c in sorted(self._key_columns)
+            }
+            nulls = dict.fromkeys(self._nulls(index, attempt))
             for linked in islice(self._linked({}, own, index, earlier), _COMBINATIONS):
-                row = self._row(
-                    {**own, **dict.fromkeys(nulls), **{c: v for c, v in linked.items() if c not in nulls}},
-                    linked,
-                    shift,
-                    attempt,
-                    index,
-                )
-                if row is None:
-                    continue
-                for column, key in self._rules.same:
-                    if column in row and column not in self._key_columns:
-                        others = (o for o in earlier if all(row[c] == o[c] for c in key))
-                        row[column] = next(others, row)[column]
-                if not any(
+                row: Row = {**own, **linked, **nulls}
+                if self._complete(row, linked, number, attempt) and not any(
                     None not in (values := [row[c] for c in key])
                     and any(values == [o[c] for c in key] for o in earlier)
                     for key in self._keys
                 ):
+                    for column, key in self._rules.same:
+                        if column in row and column not in self._key_columns:
+                            others = (o for o in earlier if all(row[c] == o[c] for c in key))
+                            row[column] = next(others, row)[column]
                     yield row
 
-    def _row(self, given: Row, linked: Row, shift: int, attempt: int, index: int) -> Row | None:
-        row: Row = {}
+    def _complete(self, row: Row, linked: Row, number: int, attempt: int) -> bool:
+        """Give values to the other columns; tell whether there are some that suit those that are given."""
+        last = attempt == 0 and number - self._start == self._count - 1 > 1
         for columns, combinations in self._groups:
             fixed = [c for c in columns if c in linked]
-            usable: list[Row] = [o for o in combinations if all(o[c] in (linked[c], given[c]) for c in fixed)]
+            usable = [o for o in combinations if all(o[c] in (linked[c], row[c]) for c in fixed)]
             if not usable:
-                return None
-            if index == self._count - 1 > 1 and attempt == 0:
-                row |= max(usable, key=_nulls_in)
-            else:
-                row |= usable[shift % len(usable)]
+                return False
+            chosen: Row = max(usable, key=_nulls_in) if last else usable[number % len(usable)]
+            row |= chosen
         for column in self.columns:
-            if column in row:
-                continue
-            row[column] = (
-                given[column]
-                if column in given
-                else self._candidates.value(self._name, column, shift, plain=attempt > 0)
-            )
-        return row
+            if column not in row:
+                row[column] = self._candidates.value(self._name, column, number, plain=attempt > 0)
+        return True
 
     def _nulls(self, index: int, attempt: int) -> set[str]:
         """Return the columns that hold NULL in a row: each in some rows, and all of them in the last.
@@ -698,22 +684,13 @@ def _array(values: Iterable[str | None]) -> str:
     return f"ARRAY[{', '.join('NULL' if v is None else literal(v) for v in values)}]::text[]"
 
 
-def _united(sets: Iterable[Iterable[Any]]) -> dict[Any, Any]:
+def _united(sets: Iterable[tuple[Any, ...]]) -> dict[Any, Any]:
     """Return for each member the one that stands for all that are in a set with it."""
-    root: dict[Any, Any] = {}
-
-    def find(item: Any) -> Any:
-        root.setdefault(item, item)
-        while root[item] != item:
-            item = root[item]
-        return item
-
+    groups: dict[Any, set[Any]] = {}
     for some in sets:
-        members = [find(item) for item in some]
-        for member in members:
-            root[find(member)] = min(find(member), find(members[0]))
-            root[max(find(member), find(members[0]))] = min(find(member), find(members[0]))
-    return {item: find(item) for item in root}
+        union = set(some).union(*(groups[item] for item in some if item in groups))
+        groups |= dict.fromkeys(union, union)
+    return {item: min(group) for item, group in groups.items()}
 
 
 def _ties(rules: Mapping[str, TableRules]) -> dict[Place, Place]:
@@ -747,12 +724,12 @@ def _fill_order(rules: Mapping[str, TableRules]) -> tuple[list[str], frozenset[R
     """Sort tables so that parents come first; return the references that close a circle, too."""
     cut: set[Reference] = set()
 
-    def rank(reference: Reference) -> int:
-        if reference.coming:
-            return 0
-        if reference.can_be_empty(rules[reference.table].nullable):
-            return 1
-        return 2 if reference.deferrable else 3
+    def rank(edge: list[Reference]) -> tuple[int, str, str]:
+        ranks = [
+            0 if r.coming else 1 if r.can_be_empty(rules[r.table].nullable) else 2 if r.deferrable else 3
+            for r in edge
+        ]
+        return max(ranks), edge[0].table, edge[0].name
 
     while True:
         between: dict[str, dict[str, list[Reference]]] = {name: defaultdict(list) for name in sorted(rules)}
@@ -760,10 +737,9 @@ def _fill_order(rules: Mapping[str, TableRules]) -> tuple[list[str], frozenset[R
             if reference.target not in {None, reference.table} and reference not in cut:
                 between[reference.table][reference.target or ""].append(reference)
         try:
-            return list(
-                TopologicalSorter({n: sorted(p) for n, p in between.items()}).static_order()
-            ), frozenset(cut)
+            order = TopologicalSorter({n: sorted(p) for n, p in between.items()}).static_order()
+            return list(order), frozenset(cut)
         except CycleError as error:
-            circle = error.args[1]
-            edges: list[list[Reference]] = [between[child][parent] for parent, child in pairwise(circle)]
-            cut |= set(min(edges, key=lambda e: (max(map(rank, e)), e[0].table, e[0].name)))
+            edges = [between[child][parent] for parent, child in pairwise(error.args[1])]
+            edge: list[Reference] = min(edges, key=rank)
+            cut.update(edge)

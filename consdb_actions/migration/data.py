@@ -10,7 +10,7 @@ from dataclasses import replace
 from consdb_actions.migration.data_difference import DataDifference, shown
 from consdb_actions.migration.data_moves import Move, compare_move
 from consdb_actions.migration.rows import Rows, TableRows
-from consdb_actions.migration.sameness import Normalise, normaliser
+from consdb_actions.migration.sameness import Normalise, normalisers
 
 __all__ = ["DataDifference", "Move", "column_digests", "compare_rows", "renamed"]
 
@@ -129,10 +129,10 @@ def _table(
     shared = [c for c in columns if c in new.columns]
     a_places, b_places = [old.columns.index(c) for c in shared], [new.columns.index(c) for c in shared]
     rules = [
-        normaliser(old.types[a], new.types[b], via=via.get(c))
+        normalisers(old.types[a], new.types[b], via=via.get(c))
         for c, a, b in zip(shared, a_places, b_places, strict=True)
     ]
-    left = _unmatched(old, a_places, rules), _unmatched(new, b_places, rules)
+    left = _unmatched(old, a_places, [r for r, _ in rules]), _unmatched(new, b_places, [r for _, r in rules])
     both = left[0].keys() & left[1].keys()
     a_rows = [r for k, found in left[0].items() for r in found[len(left[1][k]) if k in both else 0 :]]
     b_rows = [r for k, found in left[1].items() for r in found[len(left[0][k]) if k in both else 0 :]]
@@ -142,14 +142,14 @@ def _table(
 def _kept(old: TableRows, new: TableRows, column: str, via: str | None) -> DataDifference | None:
     """Look whether every value of a column is in it still."""
     a, b = old.columns.index(column), new.columns.index(column)
-    rule = normaliser(old.types[a], new.types[b], via=via)
-    there = Counter(rule(row[b]) for row in new.rows)
+    was, now = normalisers(old.types[a], new.types[b], via=via)
+    there = Counter(now(row[b]) for row in new.rows)
     gone = []
     for row in old.rows:
         if row[a] is None:
             continue
-        there[rule(row[a])] -= 1
-        if there[rule(row[a])] < 0:
+        there[was(row[a])] -= 1
+        if there[was(row[a])] < 0:
             gone.append(row[a])
     if not gone:
         return None
@@ -171,14 +171,14 @@ def _unmatched(
 def _explain(
     table: str,
     columns: Sequence[str],
-    rules: Sequence[Normalise],
+    rules: Sequence[tuple[Normalise, Normalise]],
     a_rows: list[tuple[str | None, ...]],
     b_rows: list[tuple[str | None, ...]],
 ) -> Iterator[DataDifference]:
     """Say in which columns rows differ that should be equal, each row beside the one most like it."""
 
     def differing(a: tuple[str | None, ...], b: tuple[str | None, ...]) -> list[int]:
-        return [i for i, rule in enumerate(rules) if rule(a[i]) != rule(b[i])]
+        return [i for i, (was, now) in enumerate(rules) if was(a[i]) != now(b[i])]
 
     counts: Counter[int] = Counter()
     examples: dict[int, tuple[str | None, str | None]] = {}

@@ -35,14 +35,11 @@ class Change:
     ----------
     after
         The state after it.
-    tables
-        New names of tables by old.
-    columns
-        New names of columns, by the table's new name and the column's old.
-    moves
-        Columns that go to another table, in the names after renames.
-    filled
-        Columns that the migration fills where they hold NULL, in the names after renames.
+    tables, columns
+        New names of tables by old; of columns by the table's new name and the column's old.
+    moves, filled
+        Columns that go to another table, and those that get values where they hold NULL, in the names after
+        renames.
     """
 
     after: Snapshot
@@ -76,21 +73,16 @@ class Reference:
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition on the columns of one row, as it is now or as it will be.
+    """A condition on the columns of one row, as it is now or, where it is ``coming``, as it will be.
 
-    Attributes
-    ----------
-    words
-        What a reader knows it by.
-    text
-        The SQL, over the names in ``scope``.
-    scope
-        By name in the text: the present column, and SQL for what it becomes; no column for a constant.
+    ``scope`` gives by name in the text the present column, and SQL for what it becomes; a constant has no
+    column.
     """
 
     words: str
     text: str
     scope: Mapping[str, tuple[str, str]]
+    coming: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -119,26 +111,12 @@ class Conversion:
 
 @dataclass
 class TableRules:
-    """One table; all names are the present ones.
+    """What the rows of one table must satisfy; all names are the present ones.
 
-    Attributes
-    ----------
-    later
-        The table after the migration; None where it goes away or nothing is to come.
-    renamed
-        Columns that stay: their names after the migration.
-    nullable
-        Columns that may hold NULL, now and after the migration.
-    keys
-        Columns that are unique together, now or after the migration.
-    conditions
-        CHECKs of now and to come.
-    becomes
-        Changes of types, by column.
-    converted
-        SQL over :data:`VALUE` for the value after the migration, by present column.
-    same
-        Columns that hold one value in all rows that agree in some other columns.
+    ``nullable``, ``keys``, ``references`` and ``conditions`` are those of now and to come. ``renamed`` gives
+    the later names of columns that stay, ``becomes`` the changes of their types, ``converted`` SQL over
+    :data:`VALUE` for their later values. ``same`` are columns that hold one value in all rows that agree in
+    some other columns.
     """
 
     table: Relation
@@ -152,14 +130,20 @@ class TableRules:
     converted: dict[str, str] = field(default_factory=dict)
     same: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
 
-    def later_shape(self) -> tuple[list[tuple[str, str, str]], list[str]] | None:
-        """Return what must be unique after the migration: columns with types and values, and statements.
+    @property
+    def tightened(self) -> bool:
+        """Whether the migration can refuse rows that are possible now."""
+        coming = any(c.coming for c in self.conditions) or any(r.coming for r in self.references)
+        return coming or bool(self.later_shape()[1])
 
-        The statements make the keys on a table ``later``; None where no key or type of a key changes.
+    def later_shape(self) -> tuple[list[tuple[str, str, str]], list[str]]:
+        """Return columns with types and values after the migration, and statements that make keys.
+
+        The statements are about a table ``later``; there are none where neither keys nor types change.
         """
-        later, now = self.later, self.table
-        if later is None or (set(_uniques(later)) == set(_uniques(now)) and not self.becomes):
-            return None
+        later = self.later
+        if later is None or (set(_uniques(later)) == set(_uniques(self.table)) and not self.becomes):
+            return [], []
         columns = [
             (new, later.columns[new].type, self.converted[old].replace(VALUE, quoted(old)))
             for old, new in self.renamed.items()
@@ -186,7 +170,7 @@ def rules_of(snapshot: Snapshot, change: Change | None, casts: Casts) -> dict[st
         found.conditions = list(_checks(table, {c: (c, VALUE) for c in table.columns}))
         rules[name] = found
     if change is not None:
-        _Coming(snapshot, change, rules, casts).add()
+        _Coming(change, rules, casts).add()
     return rules
 
 
@@ -197,10 +181,8 @@ def _known(reference: Reference, snapshot: Snapshot) -> bool:
 class _Coming:
     """Adds to the rules what a migration will ask of rows that are there before it."""
 
-    def __init__(
-        self, snapshot: Snapshot, change: Change, rules: dict[str, TableRules], casts: Casts
-    ) -> None:
-        self._snapshot, self._change, self._rules, self._casts = snapshot, change, rules, casts
+    def __init__(self, change: Change, rules: dict[str, TableRules], casts: Casts) -> None:
+        self._change, self._rules, self._casts = change, rules, casts
         self._later: dict[str, TableRules] = {}
         for name, found in rules.items():
             new = change.tables.get(name, name)
@@ -265,26 +247,31 @@ class _Coming:
         for condition in _checks(found.later, scope):
             changed = any(found.converted[c] != VALUE for c in condition.columns)
             if changed or (condition.words, condition.text) not in known:
-                found.conditions.append(condition)
+                found.conditions.append(replace(condition, coming=True))
             # A column that comes from elsewhere brings its values with it.
             if not condition.columns and len(condition.scope) == 1:
                 name = next(iter(condition.scope))
                 for source, origin in self._origins(new, name):
                     moved = {name: (origin, f"{VALUE}::{found.later.columns[name].type}")}
-                    source.conditions.append(replace(condition, scope=moved))
+                    source.conditions.append(replace(condition, scope=moved, coming=True))
 
     def _origins(self, table: str, column: str) -> Iterator[tuple[TableRules, str]]:
         """Return where the values of a column come from that a table does not have yet."""
-        for move in self._change.moves:
-            if (move.target, move.target_column) == (table, column):
-                place = self._place(move.source, move.source_column)
-                if place[1] in self._snapshot.tables[place[0]].columns:
-                    yield self._rules[place[0]], place[1]
-        for item in self._change.filled:
-            if (item.table, item.column) == (table, column) and item.path:
-                place = self._place(item.path[-1].parent, item.source)
-                if place[0] in self._rules and place[1] in self._snapshot.tables[place[0]].columns:
-                    yield self._rules[place[0]], place[1]
+        places = [
+            *(
+                self._place(m.source, m.source_column)
+                for m in self._change.moves
+                if (m.target, m.target_column) == (table, column)
+            ),
+            *(
+                self._place(f.path[-1].parent, f.source)
+                for f in self._change.filled
+                if (f.table, f.column) == (table, column) and f.path
+            ),
+        ]
+        for name, origin in places:
+            if name in self._rules and origin in self._rules[name].table.columns:
+                yield self._rules[name], origin
 
     def _place(self, table: str, column: str) -> tuple[str, str]:
         """Return present names; what goes away has them already."""
@@ -303,7 +290,7 @@ class _Coming:
                 return
             words = f"the new foreign key {reference.name} refers to a table that is new and empty"
             text = f"num_nulls({', '.join(map(quoted, mine))}) > 0"
-            found.conditions.append(Condition(words, text, {c: (c, VALUE) for c in mine}))
+            found.conditions.append(Condition(words, text, {c: (c, VALUE) for c in mine}, coming=True))
             return
         theirs = parent.earlier(reference.target_columns)
         here, there = found.table.name, parent.table.name
@@ -329,15 +316,11 @@ class _Coming:
         if not target or not met:
             return
         led = {(r.table, r.columns): (r.target, r.target_columns) for r in existing}
-        one, other_end = (table, key), (target.table.name, met)
-        if (
-            led.get(one) == other_end
-            or led.get(other_end) == one
-            or (one in led and led.get(one) == led.get(other_end))
-        ):
+        ends = ((table, key), (target.table.name, met))
+        if len({led.get(end, end) for end in ends}) == 1:
             return
         unique = any(set(k) <= set(met) for k in _keys(target.table))
-        child, parent = (one, other_end) if unique else (other_end, one)
+        child, parent = ends if unique else ends[::-1]
         self._rules[child[0]].references.append(Reference("", *child, *parent, coming=True, soft=True))
 
     def _hold_values(self, places: Iterable[tuple[str, str]]) -> None:

@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
 
 from consdb_actions.migration.kinds import BITS, NUMBERS, Kind, parse_type
 
-__all__ = ["Normalise", "alteration", "normaliser"]
+__all__ = ["Normalise", "alteration", "normalisers"]
 
 Normalise = Callable[[str | None], Hashable]
 """Turns a value's text into something that is equal for equal values."""
@@ -39,7 +39,7 @@ def alteration(old: str, new: str) -> str:
         case "text", "boolean":
             return "other words for true and false are not kept ('yes' becomes true)"
         case "text", "timestamp" | "time" if not b.name.endswith("with time zone"):
-            return "an offset such as +02 is dropped without a word, and another spelling is not kept"
+            return "an offset such as +02 is dropped silently, and another spelling is not kept"
         case "text", "date":
             return "a time of day and an offset are dropped, and another spelling is not kept"
         case "text", "json" | "timestamp" | "time" | "interval" | "uuid" | "inet" | "spoly":
@@ -101,8 +101,8 @@ def _precision(kind: Kind) -> int:
     return kind.arguments[0] if kind.arguments else 6
 
 
-def normaliser(left: str, right: str, *, via: str | None = None) -> Normalise:
-    """Return the function that makes values of two types comparable.
+def normalisers(left: str, right: str, *, via: str | None = None) -> tuple[Normalise, Normalise]:
+    """Return the functions that make values of two types comparable, one for each side.
 
     Parameters
     ----------
@@ -113,16 +113,23 @@ def normaliser(left: str, right: str, *, via: str | None = None) -> Normalise:
 
     Returns
     -------
-    callable
+    tuple of callable
         Same texts for the same type; numbers by value, booleans by any of their words, moments in UTC,
-        ``character`` without its padding. Beyond that, values are equal when they differ only in what
-        :func:`alteration` names of the change. A text that does not read as the other type stays itself.
+        ``character`` without its padding, bytes as UTF-8. Beyond that, values are equal when they differ only
+        in what :func:`alteration` names of the change. A text that does not read as the other type stays
+        itself.
     """
-    if left == right and (via is None or not alteration(left, via)):
-        return _as_it_is
     a, b = parse_type(left), parse_type(right if via is None else via)
-    if a.dimensions or b.dimensions:
-        return _as_it_is
+    same = left == right and (via is None or not alteration(left, via))
+    if same or a.dimensions or b.dimensions:
+        return _as_it_is, _as_it_is
+    if {a.family, b.family} == {"bytea", "text"}:
+        return (_decoded, _as_it_is) if a.family == "bytea" else (_as_it_is, _decoded)
+    read = _reader(a, b)
+    return read, read
+
+
+def _reader(a: Kind, b: Kind) -> Normalise:
     families, names = {a.family, b.family}, {a.name, b.name}
     if families == {"text"}:
         size = b.arguments[0] if b.arguments else None
@@ -135,22 +142,10 @@ def normaliser(left: str, right: str, *, via: str | None = None) -> Normalise:
         return _guarded(lambda text: _moment(text, a, b))
     if "json" in families:
         return _guarded(lambda text: json.dumps(json.loads(text), sort_keys=True))
-    if families == {"bytea", "text"}:
-        return _bytes
     return _as_it_is
 
 
 def _as_it_is(text: str | None) -> Hashable:
-    return text
-
-
-def _bytes(text: str | None) -> Hashable:
-    """Return a text, or the text that bytes are; a text can look like bytes itself."""
-    while text is not None and text.startswith("\\x"):
-        try:
-            text = bytes.fromhex(text[2:]).decode()
-        except ValueError:
-            break
     return text
 
 
@@ -164,6 +159,9 @@ def _guarded(read: Callable[[str], Hashable]) -> Normalise:
             return text
 
     return normalise
+
+
+_decoded = _guarded(lambda text: bytes.fromhex(text.removeprefix("\\x")).decode())
 
 
 def _padded(text: str, size: int | None, *, padded: bool) -> str:

@@ -86,14 +86,13 @@ def _altered(candidate: Candidate, before: Rows, back: Rows) -> Iterator[str]:
     for (table, name), (old, new) in _retyped(candidate).items():
         if table not in before or table not in back or not (words := alteration(old, new)):
             continue
-        counts = []
+        values = []
         for rows in (before[table], back[table]):
             place = rows.columns.index(name)
-            counts.append(Counter(row[place] for row in rows.rows))
-        lost, now = counts[0] - counts[1], counts[1] - counts[0]
-        if lost and now:
-            example = f"{shown(min(lost, key=str))} among them; {shown(min(now, key=str))} is new"
-            yield f"{table}.{name}: {sum(lost.values())} values come back altered, {example}: {words}"
+            values.append(Counter(row[place] for row in rows.rows if row[place] is not None))
+        if lost := values[0] - values[1]:
+            example = shown(min(lost, key=str))
+            yield f"{table}.{name}: {lost.total()} values come back altered, such as {example}: {words}"
 
 
 def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[str, str | None]]]:

@@ -36,6 +36,7 @@ _TIMES = (
     "time without time zone",
 )
 _FLAGS = {"t", "true", "y", "yes", "on", "1", "f", "false", "n", "no", "off", "0"}
+_WIDTHS = {"boolean": 5, "smallint": 6, "integer": 11, "bigint": 20, "date": 13}
 _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
 
 
@@ -56,7 +57,9 @@ def retype(plan: Plan, facts: Facts) -> Plan:
         old = facts.before.tables[op.table_name].columns[op.column_name]
         new = facts.after.tables[op.table_name].columns[op.column_name]
         source, target = base_type(old.type_text), base_type(new.type_text)
-        expression = using(op.column_name, source, target, new.type_text, facts.casts)
+        # What follows USING reaches the driver as it is, where a percent sign has to stand twice.
+        column = op.column_name.replace("%", "%%")
+        expression = using(column, source, target, new.type_text, facts.casts)
         readable = convertible(source, target)
         if not readable:
             question = _no_conversion(facts, where, old, new)
@@ -70,7 +73,7 @@ def retype(plan: Plan, facts: Facts) -> Plan:
                 out += [_nullable(op, old.type, True), _nullable(op, new.type, False)]
         elif expression and new.nullable and (given := _unreadable(facts, where, source, target)):
             # What the upgrade put in place of NULL becomes NULL again.
-            name = quote(op.column_name)
+            name = quote(column)
             expression = expression.replace(name, f"nullif({name}, {_unformatted(given)})", 1)
         if old.default is not None and source != target:
             if where not in resets or new.default is not None:
@@ -209,7 +212,8 @@ def _rejection(old: str, new: str) -> str:
     if target in _TEXT:
         if source == "bytea":
             return "bytes that are not UTF-8 make it fail"
-        longer = b.arguments and (source not in _TEXT or not a.arguments or b.arguments < a.arguments)
+        most = _WIDTHS.get(source) or (a.arguments[0] if source in _TEXT and a.arguments else None)
+        longer = b.arguments and (most is None or b.arguments[0] < most)
         return f"values of more than {b.arguments[0]} characters make it fail" if longer else ""
     if source in _TEXT:
         return "" if target == "bytea" else f"values that do not read as {target} make it fail"
@@ -228,7 +232,7 @@ def _limit(kind: Kind) -> int:
     if kind.name == "numeric" and kind.arguments:
         digits, places = (*kind.arguments, 0)[:2]
         return int(10 ** (digits - places))
-    return 2 ** (128 if kind.name == "real" else 1024)
+    return 1 << (128 if kind.name == "real" else 1024)
 
 
 def _printed(text: str) -> str:

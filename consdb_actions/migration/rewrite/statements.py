@@ -31,7 +31,8 @@ __all__ = [
     "wrap",
 ]
 
-_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+# With the driver's own style of parameters, percent signs in names would be doubled.
+_DIALECT = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call]
 
 
 def escape_binds(sql: str) -> str:
