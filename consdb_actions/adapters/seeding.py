@@ -134,9 +134,14 @@ class _Database:
         return self._cursor.fetchall() if self._cursor.description is not None else []
 
     def attempt(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run a statement in a savepoint."""
-        with self._cursor.connection.transaction():
-            return self.run(sql)
+        """Run a statement in a savepoint, all in one message."""
+        try:
+            self._cursor.execute(f"SAVEPOINT attempt; {sql}; RELEASE attempt".encode())
+        except psycopg.DatabaseError:
+            self._cursor.execute("ROLLBACK TO attempt; RELEASE attempt")
+            raise
+        self._cursor.nextset()
+        return self._cursor.fetchall() if self._cursor.description is not None else []
 
     def insert(self, schema: str, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Insert rows by one statement, in a savepoint."""
