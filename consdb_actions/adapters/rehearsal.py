@@ -17,7 +17,7 @@ from consdb_actions.adapters.rehearsal_sites import Begun, Pair, two_sites
 from consdb_actions.adapters.rehearsal_writer import Writer
 from consdb_actions.adapters.revision_path import parse_way, read_change, resolve
 from consdb_actions.adapters.tree import Section, Tree
-from consdb_actions.migration.seed import demands_of
+from consdb_actions.migration.row_rules import Change
 from consdb_actions.process.rehearsal import Rehearsal, ways_of
 from consdb_actions.process.runbook_reading import Placed
 from consdb_actions.process.sites import Sites
@@ -124,10 +124,9 @@ def _begun(tree: Tree, pair: Pair, section: Section, start: str, end: str) -> Be
     """Find out what the migration of a section will ask of the rows that are there."""
     effects = read_change(tree, section, start, end).forward
     states = expected_catalogs(pair.publisher.server, section, start, end)
-    demands = demands_of(
-        states.before,
+    change = Change(
         states.after,
         {old.name: new.name for old, new in effects.renamed_tables},
         {(c.table.name, c.old): c.column for c in effects.changes("renamed")},
     )
-    return Begun(section, start, demands)
+    return Begun(section, start, change)

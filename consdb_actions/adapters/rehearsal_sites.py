@@ -17,11 +17,11 @@ from consdb_actions.adapters.interrupts import unwinding_on_signals
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.adapters.postgres_find import Preference
 from consdb_actions.adapters.postgres_sql import Connection, connect
-from consdb_actions.adapters.rows import seed
+from consdb_actions.adapters.seeding import seed
 from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog import Snapshot
 from consdb_actions.errors import ExternalError
-from consdb_actions.migration.seed import Demands
+from consdb_actions.migration.row_rules import Change
 from consdb_actions.process.runbook_steps import Account
 from consdb_actions.process.sites import Replication, Site, Sites
 
@@ -86,13 +86,13 @@ class Begun:
         The section.
     revision
         Where it is; ``base`` for nothing.
-    demands
+    change
         What the migration will ask of its rows.
     """
 
     section: Section
     revision: str
-    demands: Demands
+    change: Change
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Pair:
         with place.server.open_database(place.site.database) as engine, engine.begin() as connection:
             for begun in sections:
                 snapshot = read_snapshot(connection, begun.section.schema)
-                seed(connection, snapshot, rows=rows, demands=begun.demands)
+                seed(connection, snapshot, rows=rows, change=begun.change)
 
     def _replicate(self, sections: Sequence[Section]) -> None:
         replication = self.publisher.replication

@@ -14,10 +14,10 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.adapters.catalog import read_snapshot
+from consdb_actions.adapters.seeding import seed
 from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.rows import TableRows
-from consdb_actions.migration.seed import plan_rows
 from consdb_actions.process.rehearsal_rows import Template, made_row, templates_of
 
 __all__ = ["Writer"]
@@ -150,7 +150,10 @@ class Writer:
         known = self._known.get(section.name)
         if known is None or known.revision != revision:
             snapshot = read_snapshot(connection, section.schema)
-            templates = templates_of(snapshot, plan_rows(snapshot, _ROWS))
+            with connection.begin_nested() as trial:
+                made = seed(connection, snapshot, rows=_ROWS, start=_START // 2).made
+                trial.rollback()
+            templates = templates_of(snapshot, made)
             known = self._known[section.name] = _Known(revision, snapshot, templates)
         return known
 

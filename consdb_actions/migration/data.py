@@ -10,7 +10,7 @@ from dataclasses import replace
 from consdb_actions.migration.data_difference import DataDifference, shown
 from consdb_actions.migration.data_moves import Move, compare_move
 from consdb_actions.migration.rows import Rows, TableRows
-from consdb_actions.migration.sameness import Normalise, normaliser
+from consdb_actions.migration.sameness import Normalise, normalisers
 
 __all__ = ["DataDifference", "Move", "column_digests", "compare_rows", "renamed"]
 
@@ -29,6 +29,7 @@ def compare_rows(
     moved: Sequence[Move] = (),
     lost: Collection[Place] = (),
     loose: Collection[Place] = (),
+    via: Mapping[tuple[str, str], str] | None = None,
 ) -> list[DataDifference]:
     """Compare rows of two states.
 
@@ -51,6 +52,9 @@ def compare_rows(
     loose
         Columns whose NULLs may have become anything, by the names of the second state; of these, what was
         there must be there still, in whatever row.
+    via
+        Types that columns had in between, by the names of the second state: values may come back altered as
+        :func:`~consdb_actions.migration.sameness.alteration` names it.
 
     Returns
     -------
@@ -71,8 +75,9 @@ def compare_rows(
             continue
         ignored = {c for t, c in gone if t == name}
         free = {c for t, c in loose if t == name and c in old.columns and c in new.columns} - ignored
-        out.extend(_table(old, new, ignored | free))
-        out.extend(d for c in sorted(free) if (d := _kept(old, new, c)))
+        types = {c: type_ for (t, c), type_ in (via or {}).items() if t == name}
+        out.extend(_table(old, new, ignored | free, types))
+        out.extend(d for c in sorted(free) if (d := _kept(old, new, c, types.get(c))))
     for move in moved:
         out.extend(compare_move(move, before, after))
     return out
@@ -110,7 +115,9 @@ def renamed(
     return out
 
 
-def _table(old: TableRows, new: TableRows, ignored: Collection[str]) -> Iterator[DataDifference]:
+def _table(
+    old: TableRows, new: TableRows, ignored: Collection[str], via: Mapping[str, str]
+) -> Iterator[DataDifference]:
     name = old.table
     columns = [c for c in old.columns if c not in ignored]
     for column in columns:
@@ -121,25 +128,28 @@ def _table(old: TableRows, new: TableRows, ignored: Collection[str]) -> Iterator
             yield DataDifference(name, column, len(filled), shown(filled[0] if filled else None), "", words)
     shared = [c for c in columns if c in new.columns]
     a_places, b_places = [old.columns.index(c) for c in shared], [new.columns.index(c) for c in shared]
-    rules = [normaliser(old.types[a], new.types[b]) for a, b in zip(a_places, b_places, strict=True)]
-    left = _unmatched(old, a_places, rules), _unmatched(new, b_places, rules)
+    rules = [
+        normalisers(old.types[a], new.types[b], via=via.get(c))
+        for c, a, b in zip(shared, a_places, b_places, strict=True)
+    ]
+    left = _unmatched(old, a_places, [r for r, _ in rules]), _unmatched(new, b_places, [r for _, r in rules])
     both = left[0].keys() & left[1].keys()
     a_rows = [r for k, found in left[0].items() for r in found[len(left[1][k]) if k in both else 0 :]]
     b_rows = [r for k, found in left[1].items() for r in found[len(left[0][k]) if k in both else 0 :]]
     yield from _explain(name, shared, rules, a_rows, b_rows)
 
 
-def _kept(old: TableRows, new: TableRows, column: str) -> DataDifference | None:
+def _kept(old: TableRows, new: TableRows, column: str, via: str | None) -> DataDifference | None:
     """Look whether every value of a column is in it still."""
     a, b = old.columns.index(column), new.columns.index(column)
-    rule = normaliser(old.types[a], new.types[b])
-    there = Counter(rule(row[b]) for row in new.rows)
+    was, now = normalisers(old.types[a], new.types[b], via=via)
+    there = Counter(now(row[b]) for row in new.rows)
     gone = []
     for row in old.rows:
         if row[a] is None:
             continue
-        there[rule(row[a])] -= 1
-        if there[rule(row[a])] < 0:
+        there[was(row[a])] -= 1
+        if there[was(row[a])] < 0:
             gone.append(row[a])
     if not gone:
         return None
@@ -161,14 +171,14 @@ def _unmatched(
 def _explain(
     table: str,
     columns: Sequence[str],
-    rules: Sequence[Normalise],
+    rules: Sequence[tuple[Normalise, Normalise]],
     a_rows: list[tuple[str | None, ...]],
     b_rows: list[tuple[str | None, ...]],
 ) -> Iterator[DataDifference]:
     """Say in which columns rows differ that should be equal, each row beside the one most like it."""
 
     def differing(a: tuple[str | None, ...], b: tuple[str | None, ...]) -> list[int]:
-        return [i for i, rule in enumerate(rules) if rule(a[i]) != rule(b[i])]
+        return [i for i, (was, now) in enumerate(rules) if was(a[i]) != now(b[i])]
 
     counts: Counter[int] = Counter()
     examples: dict[int, tuple[str | None, str | None]] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from consdb_actions.migration.data_difference import DataDifference, shown
 from consdb_actions.migration.rows import Rows
-from consdb_actions.migration.sameness import normaliser
+from consdb_actions.migration.sameness import normalisers
 
 __all__ = ["Filled", "Step", "compare_filled", "fill_in", "unknown_fills"]
 
@@ -117,9 +117,9 @@ def _compare(before: Rows, after: Rows, item: Filled) -> Iterator[DataDifference
     wanted = _Wanted(item, after)
     if not wanted.known:
         return
-    same = normaliser(wanted.type or table.types[place], table.types[place])
+    was, now = normalisers(wanted.type or table.types[place], table.types[place])
     pairs = [(row[place], wanted.of(row)) for row in table.rows]
-    wrong = [(found, expected) for found, expected in pairs if same(found) != same(expected)]
+    wrong = [(found, expected) for found, expected in pairs if now(found) != was(expected)]
     if wrong:
         found, expected = wrong[0]
         words = f"{len(wrong)} rows were filled with another value, for example {shown(found)}"

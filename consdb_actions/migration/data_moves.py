@@ -9,7 +9,7 @@ from typing import Protocol
 
 from consdb_actions.migration.data_difference import DataDifference, shown
 from consdb_actions.migration.rows import Rows, TableRows
-from consdb_actions.migration.sameness import normaliser
+from consdb_actions.migration.sameness import normalisers
 
 __all__ = ["Move", "Moved", "compare_move", "named_before", "returned"]
 
@@ -146,7 +146,7 @@ def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifferen
         words = f"it should have come from {move.source}, but {missing} is not there"
         yield DataDifference(*where, 0, "", "", words)
         return
-    value = normaliser(
+    was, now = normalisers(
         source.types[source.columns.index(move.source_column)],
         target.types[target.columns.index(move.target_column)],
     )
@@ -172,7 +172,7 @@ def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifferen
     fill: list[str | None] = []
     for end, values in arrived.items():
         expected = sent.get(end, [None])
-        strange = [v for v in values if value(v) not in {value(e) for e in expected}]
+        strange = [v for v in values if now(v) not in {was(e) for e in expected}]
         if move.required and None in expected:
             # All must hold what the first one does.
             fill = fill or strange[:1]
@@ -181,9 +181,9 @@ def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifferen
             told.add(end)
             wrong += [(expected[0], v) for v in strange]
     for end, values in sent.items():
-        there = {value(v) for v in arrived.get(end, [])}
+        there = {now(v) for v in arrived.get(end, [])}
         if end not in told:
-            astray += [v for v in values if v is not None and value(v) not in there]
+            astray += [v for v in values if v is not None and was(v) not in there]
     if wrong:
         old, new = map(shown, wrong[0])
         words = f"{len(wrong)} rows differ from {origin}, for example {old} became {new}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 __all__ = ["BITS", "NUMBERS", "Kind", "parse_type"]
 
@@ -48,6 +49,7 @@ class Kind:
         return _FAMILIES.get(self.name)
 
 
+@cache
 def parse_type(text: str) -> Kind:
     """Take the text of ``format_type`` apart."""
     match = _TYPE.match(text)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from consdb_actions.catalog import Relation, Snapshot
 from consdb_actions.migration.rows import TableRows
-from consdb_actions.migration.seed import Seeding
 
 __all__ = ["Template", "bumped", "made_row", "templates_of"]
 
@@ -41,15 +40,15 @@ class Template:
     leaf: bool = False
 
 
-def templates_of(snapshot: Snapshot, seeding: Seeding) -> tuple[Template, ...]:
+def templates_of(snapshot: Snapshot, made: Sequence[TableRows]) -> tuple[Template, ...]:
     """Return how to make rows, parents first.
 
     Parameters
     ----------
     snapshot
         The tables.
-    seeding
-        Rows that they can hold, planned from the same snapshot.
+    made
+        Rows that they took.
     """
     referred = {
         c.references
@@ -57,9 +56,7 @@ def templates_of(snapshot: Snapshot, seeding: Seeding) -> tuple[Template, ...]:
         for c in table.constraints.values()
         if c.kind == "foreign key" and c.references != name
     }
-    return tuple(
-        _template(snapshot.tables[rows.table], rows, rows.table not in referred) for rows in seeding.tables
-    )
+    return tuple(_template(snapshot.tables[rows.table], rows, rows.table not in referred) for rows in made)
 
 
 def _template(table: Relation, rows: TableRows, leaf: bool) -> Template:

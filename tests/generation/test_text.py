@@ -80,3 +80,23 @@ def test_names_of_tables_and_columns(bench: Workbench) -> None:
 
     proven(bench.generate(named("user", "Select", "order", "check")))
     proven(bench.generate(named("user", "select", "Order", "end"), "user.check=end"))
+
+
+def test_m13_percent_and_colon_in_names_of_columns_that_are_filled_and_retyped(bench: Workbench) -> None:
+    def named(datatype: str, nullable: bool) -> Data:
+        key = column("id", "long", nullable=False)
+        names = ("frac%", "k:v", "%s", 'a"b%%c')
+        columns = [column(n, datatype, nullable=nullable, id=f"#x.{i}") for i, n in enumerate(names)]
+        return schema(table("x", [key, *columns], key=["id"]))
+
+    bench.generate(named("string", nullable=True), prove=False)
+    fills: dict[tuple[str, str], str | None] = {
+        ("x", name): str(n) for n, name in enumerate(("frac%", "k:v", "%s", 'a"b%%c'))
+    }
+    proven(bench.generate(named("int", nullable=False), fills=fills))
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO x (id) VALUES (1)")
+        stage.upgrade()
+        assert stage.rows("SELECT * FROM x") == [(1, 0, 1, 2, 3)]
+        stage.downgrade()
+        assert stage.rows("SELECT * FROM x") == [(1, "0", "1", "2", "3")]

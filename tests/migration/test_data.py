@@ -10,9 +10,11 @@ from consdb_actions.migration.data import column_digests, compare_rows
 from consdb_actions.migration.data_moves import Moved, named_before, returned
 from consdb_actions.migration.rewrite.plan import Copy
 from consdb_actions.migration.rows import Rows, TableRows
+from consdb_actions.migration.sameness import alteration
 
 Value = str | None
 DAY = "2024-01-01 00:00:00"
+NEXT = "2024-01-01 00:00:01"
 
 
 def rows(name: str, columns: str, *values: tuple[Value, ...], types: dict[str, str] | None = None) -> Rows:
@@ -119,18 +121,98 @@ def test_a_change_of_type_keeps_values(old: str, new: str, before: Value, after:
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "before", "there", "back"),
+    [
+        ("text", "integer", "007", "7", "7"),
+        ("text", "integer", " +7 ", "7", "7"),
+        ("text", "boolean", "yes", "true", "true"),
+        ("text", "timestamp without time zone", f"{DAY}+02", DAY, DAY),
+        ("text", "timestamp(0) without time zone", f"{DAY}.6", NEXT, NEXT),
+        ("text", "timestamp with time zone", "2024-01-01 02:00:00+02", f"{DAY}+00", f"{DAY}+00"),
+        ("text", "date", "2024-01-01 12:00:00+02", "2024-01-01", "2024-01-01"),
+        ("text", "character(9)", "q ", "q        ", "q"),
+        ("text", "character varying(3)", "abc  ", "abc", "abc"),
+        ("double precision", "integer", "2.5", "2", "2"),
+        ("numeric", "integer", "2.5", "3", "3"),
+        ("integer", "boolean", "2", "true", "1"),
+        ("bigint", "double precision", "9007199254740993", "9007199254740992", "9007199254740992"),
+        ("numeric", "double precision", "0.12345678901234567890", "0.12345678901234568", "0.123456789012346"),
+        ("numeric(10,4)", "numeric(8,2)", "1.2350", "1.24", "1.2400"),
+        ("double precision", "numeric", "0.12345678901234568", "0.123456789012346", "0.123456789012346"),
+        ("double precision", "real", "1.23456789", "1.2345679", "1.2345678806304932"),
+        ("timestamp without time zone", "timestamp(0) without time zone", f"{DAY}.5", NEXT, NEXT),
+        ("timestamp without time zone", "date", f"{DAY}.4", "2024-01-01", DAY),
+        ("timestamp without time zone", "time without time zone", "2024-01-01 10:00:00", "10:00:00", None),
+        ("json", "jsonb", '{"b": 1,"a":2}', '{"a": 2, "b": 1}', '{"a": 2, "b": 1}'),
+    ],
+)  # fmt: skip
+def test_m8_what_a_change_of_type_alters_is_named_and_nothing_else_passes(
+    old: str, new: str, before: str, there: str, back: Value
+) -> None:
+    assert alteration(old, new)
+    left, right = rows("t", "a", (before,), types={"a": old}), rows("t", "a", (there,), types={"a": new})
+    assert words(left, right) == []
+    assert words(left, rows("t", "a", (other(there),), types={"a": new})) != []
+    if back is not None:
+        again = rows("t", "a", (back,), types={"a": old})
+        assert words(left, again, via={("t", "a"): new}) == []
+        assert words(left, again) != [] or before == back, "without the change between nothing may differ"
+        wrong = rows("t", "a", (other(back),), types={"a": old})
+        assert words(left, wrong, via={("t", "a"): new}) != []
+
+
+def other(value: str) -> str:
+    """Return another value of the same form."""
+    if value in {"true", "1"}:
+        return "false" if value == "true" else "0"
+    changed = value.translate(str.maketrans("0123456789abq", "1234567890bcr"))
+    if value[0] == "{":
+        return value.replace("2", "3")
+    return (
+        changed
+        if ":" not in value and "-" not in value
+        else value.replace("2024", "2025").replace("10:", "11:")
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("integer", "bigint"),
+        ("integer", "text"),
+        ("real", "double precision"),
+        ("numeric(10,2)", "double precision"),
+        ("character(5)", "text"),
+        ("character(3)", "character(6)"),
+        ("character varying(3)", "character varying(6)"),
+        ("text", "bytea"),
+        ("bytea", "text"),
+        ("date", "timestamp without time zone"),
+        ("timestamp(3) without time zone", "timestamp without time zone"),
+        ("timestamp without time zone", "text"),
+        ("boolean", "integer"),
+    ],
+)
+def test_m8_a_change_of_type_that_keeps_values_names_nothing_and_excuses_nothing(old: str, new: str) -> None:
+    assert alteration(old, new) == ""
+    left, back = rows("t", "a", ("1",), types={"a": old}), rows("t", "a", ("01",), types={"a": old})
+    assert len(words(left, back, via={("t", "a"): new})) == 1
+
+
+@pytest.mark.parametrize(
     ("old", "new", "before", "after"),
     [
-        ("double precision", "integer", "1.5", "2"),
+        ("double precision", "integer", "1.5", "3"),
         ("double precision", "real", "1.5", "1.25"),
-        ("integer", "boolean", "2", "true"),
+        ("integer", "boolean", "2", "false"),
         ("text", "integer", "7", None),
         ("text", "integer", "x", "0"),
         ("text", "text", "1.0", "1"),
         ("text", "character varying(3)", "abcd", "abc"),
         ("text", "character varying(5)", "ab ", "ab"),
-        ("timestamp without time zone", "timestamp(0) without time zone", f"{DAY}.4", DAY),
-        ("timestamp without time zone", "date", f"{DAY}.4", "2024-01-01"),
+        ("text", "timestamp without time zone", "2024-01-01 12:00:00+02", "2024-01-01 10:00:00"),
+        ("timestamp without time zone", "timestamp(0) without time zone", f"{DAY}.4", NEXT),
+        ("timestamp without time zone", "date", f"{DAY}.4", "2024-01-02"),
     ],
 )  # fmt: skip
 def test_a_change_of_type_that_changes_values_is_told(

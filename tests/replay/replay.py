@@ -31,8 +31,9 @@ from consdb_actions.adapters.autogenerate.states import describe, make_replayed
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.felis import load_schema
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
-from consdb_actions.adapters.rows import read_rows, seed
+from consdb_actions.adapters.rows import read_rows
 from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.adapters.seeding import seed
 from consdb_actions.adapters.shell import run
 from consdb_actions.adapters.tree import Section, Tree, read_tree
 from consdb_actions.catalog import Constraint, Difference, Snapshot, compare
@@ -41,8 +42,8 @@ from consdb_actions.errors import ConsdbActionsError
 from consdb_actions.migration.data import compare_rows
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
 from consdb_actions.migration.outcome import SectionOutcome
+from consdb_actions.migration.row_rules import Change
 from consdb_actions.migration.rows import Rows
-from consdb_actions.migration.seed import demands_of
 
 HISTORY = Path(__file__).with_name("history.json")
 
@@ -218,7 +219,7 @@ def judge(case: Case, engine: Engine, section: Section, source: str, changed: se
         before = make_replayed(server, database, section, section.revisions()[:-1])
         target, _, _ = leave(server, section, database, source, before)
         with server.open_database(database) as connections, connections.begin() as connection:
-            seed(connection, before, demands=demands_of(before, target))
+            seed(connection, before, change=Change(target))
         our_state, our_rows, _ = leave(server, section, database, source, before)
         their_state, their_rows, case.committed_downgrade = leave(server, section, database, None, before)
         for difference in compare(our_state, their_state):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.rows import SeedResult, seed
+from consdb_actions.adapters.seeding import SeedResult, seed
 from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.rows import Rows
 
@@ -80,6 +80,16 @@ def column(rows: Rows, table: str, name: str) -> list[str | None]:
     """Return the values of one column."""
     found = rows[table]
     return [row[found.columns.index(name)] for row in found.rows]
+
+
+def blank(rows: Rows) -> list[tuple[str, str]]:
+    """Return the columns that hold nothing but NULL: what happens to their values is not seen."""
+    return [
+        (table.table, name)
+        for table in rows.values()
+        for name in table.columns
+        if all(value is None for value in column(rows, table.table, name))
+    ]
 
 
 @st.composite

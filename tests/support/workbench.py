@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
+from consdb_actions.adapters.autogenerate.checking import check_revision
 from consdb_actions.adapters.autogenerate.drafting import DriftMode
 from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
 from consdb_actions.adapters.felis import load_schema
@@ -18,7 +19,7 @@ from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.adapters.tree import Tree, read_tree
 from consdb_actions.config import DEFAULT_CONFIG, Config
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration, parse_take
-from consdb_actions.migration.outcome import SectionOutcome
+from consdb_actions.migration.outcome import Check, SectionOutcome
 
 __all__ = ["MIGRATIONS", "Workbench", "column", "schema", "table"]
 
@@ -186,3 +187,24 @@ class Workbench:
         if keep and outcome.status == "changed":
             (self.root / outcome.path).write_text(outcome.source, encoding="utf-8")
         return outcome
+
+    def check(self, path: Path, edit: tuple[str, str] = ("", "")) -> dict[str, Check]:
+        """Verify the newest revision against a schema file, with a part of its text replaced."""
+        tree = self.tree()
+        with tree.importable() as shadow:
+            engine = Engine(
+                self.server,
+                shadow,
+                tree,
+                DEFAULT_CONFIG,
+                lambda _section, _step: None,
+                operator=self.operator,
+            )
+            section = tree.section(self.section_name)
+            script = section.head()
+            assert script is not None
+            text = Path(script.path).read_text(encoding="utf-8")
+            assert edit[0] in text, text
+            Path(script.path).write_text(text.replace(*edit), encoding="utf-8")
+            found = check_revision(engine, SectionRequest(section, load_schema(path), path), script)
+        return {check.name: check for check in found.outcome.checks}

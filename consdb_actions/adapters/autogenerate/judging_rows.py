@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from consdb_actions.adapters.autogenerate.candidate import Candidate
 from consdb_actions.adapters.autogenerate.starting_rows import Start
 from consdb_actions.migration.data import DataDifference, compare_rows, renamed
+from consdb_actions.migration.data_difference import shown
 from consdb_actions.migration.data_fills import compare_filled
 from consdb_actions.migration.data_moves import Moved, named_before, returned
 from consdb_actions.migration.outcome import Check
 from consdb_actions.migration.rewrite.plan import Copy
+from consdb_actions.migration.rewrite.retype import base_type, convertible
 from consdb_actions.migration.rows import Rows
+from consdb_actions.migration.sameness import alteration
 
-__all__ = ["check_rows", "check_rows_back"]
+__all__ = ["check_rows", "check_rows_back", "gone"]
 
 _MOST = 10
 
@@ -40,16 +44,55 @@ def check_rows_back(candidate: Candidate, start: Start, arrived: Rows, back: Row
     tables, columns = candidate.renamed_tables, candidate.renamed_columns
     moves, lost = _moves(candidate, start)
     # Nothing comes back out of a table whose rows are gone.
-    gone = {table for table, column in candidate.lost if column is None}
-    kept: list[Moved] = returned([m for m in moves if m.source not in gone], tables, columns, arrived)
+    dropped = {table for table, column in lost if column is None}
+    kept: list[Moved] = returned([m for m in moves if m.source not in dropped], tables, columns, arrived)
+    via = {place: new for place, (_, new) in _retyped(candidate).items()}
     differences = compare_rows(
         start.expected,
         back,
         moved=kept,
         lost=named_before(lost, tables, columns),
         loose={(t, c) for t, c in named_before(start.loose, tables, columns) if c is not None},
+        via=via,
     )
-    return _check("rows back", "hold the same values after the downgrade", differences, start)
+    altered = () if differences else tuple(_altered(candidate, start.expected, back))
+    return _check("rows back", "hold the same values after the downgrade", differences, start, altered)
+
+
+def gone(candidate: Candidate) -> frozenset[tuple[str, str | None]]:
+    """Return what an upgrade takes away for good; a loss of single values in a column is not."""
+    stays = _retyped(candidate)
+    tables, columns = candidate.renamed_tables, candidate.renamed_columns
+    return frozenset(p for p in candidate.lost if not named_before([p], tables, columns) <= stays.keys())
+
+
+def _retyped(candidate: Candidate) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return the types before and after of columns that keep their values, by their names before."""
+    out = {}
+    for name, table in candidate.before.tables.items():
+        new = candidate.renamed_tables.get(name, name)
+        later = candidate.described.tables.get(new)
+        if later is None:
+            continue
+        for column in table.columns.values():
+            found = later.columns.get(candidate.renamed_columns.get((new, column.name), column.name))
+            if found is not None and convertible(base_type(column.type), base_type(found.type)):
+                out[name, column.name] = (column.type, found.type)
+    return out
+
+
+def _altered(candidate: Candidate, before: Rows, back: Rows) -> Iterator[str]:
+    """Say which columns hold other values than before, as the change of their type has it."""
+    for (table, name), (old, new) in _retyped(candidate).items():
+        if table not in before or table not in back or not (words := alteration(old, new)):
+            continue
+        values = []
+        for rows in (before[table], back[table]):
+            place = rows.columns.index(name)
+            values.append(Counter(row[place] for row in rows.rows if row[place] is not None))
+        if lost := values[0] - values[1]:
+            example = shown(min(lost, key=str))
+            yield f"{table}.{name}: {lost.total()} values come back altered, such as {example}: {words}"
 
 
 def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[str, str | None]]]:
@@ -61,7 +104,7 @@ def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[st
     whole = start.rows.keys() - start.partial
     tellable = {*whole, *(candidate.described.relations.keys() - candidate.before.relations.keys())}
     told: list[Copy] = []
-    lost = set(candidate.lost)
+    lost = set(gone(candidate))
     for move in candidate.answers.copies:
         source, target = old.get(move.source, move.source), old.get(move.target, move.target)
         if source not in start.rows or (move.source, move.source_column) in lost:
@@ -73,9 +116,12 @@ def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[st
     return told, lost
 
 
-def _check(name: str, words: str, differences: Sequence[DataDifference], start: Start) -> Check:
+def _check(
+    name: str, words: str, differences: Sequence[DataDifference], start: Start, altered: Sequence[str] = ()
+) -> Check:
     """Say what became of the rows; a table that has none is told, never passed over."""
     details = tuple(str(d) for d in differences[:_MOST])
     more = len(differences) - len(details)
     rest = (f"and {more} more",) if more else ()
-    return Check(name, not differences, f"{start.words} {words}", (*details, *rest, *start.remarks))
+    details = (*details, *rest, *altered, *start.remarks)
+    return Check(name, not differences, f"{start.words} {words}", details)

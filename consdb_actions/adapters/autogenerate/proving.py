@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.candidate import Candidate
-from consdb_actions.adapters.autogenerate.judging_rows import check_rows, check_rows_back
+from consdb_actions.adapters.autogenerate.judging_rows import check_rows, check_rows_back, gone
 from consdb_actions.adapters.autogenerate.running import database_words, run, run_as_operator
 from consdb_actions.adapters.autogenerate.simulation import Simulation
 from consdb_actions.adapters.autogenerate.starting_rows import Start, made_up
@@ -61,7 +61,7 @@ def prove(
         proof = _there_and_back(engine, candidate, start, find_again)
         checks = list(proof.checks)
         again = operator and all(check.holds for check in checks)
-        if again and candidate.loses:
+        if again and (gone(candidate) or candidate.answers.copies):
             with engine.begin() as connection:
                 remove_rows(connection, candidate.before)
     if again:

@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.candidate import Candidate
-from consdb_actions.adapters.autogenerate.judging_rows import check_rows, check_rows_back
+from consdb_actions.adapters.autogenerate.judging_rows import check_rows, check_rows_back, gone
 from consdb_actions.adapters.autogenerate.running import database_words, run, run_as_operator
 from consdb_actions.adapters.autogenerate.site_rows import SiteRows
 from consdb_actions.adapters.catalog import read_snapshot
@@ -113,7 +113,7 @@ def prove_on_copy(
             checks = [check_drift(database, drift)]
             checks += _there_and_back(engine, candidate, drifted, upgraded, most)
         if operator and all(check.holds is not False for check in checks):
-            if candidate.loses:
+            if gone(candidate) or candidate.answers.copies:
                 server.drop_database(name)
                 server.copy_given(name)
             checks.append(replace(run_as_operator(server, candidate), name="database operator"))

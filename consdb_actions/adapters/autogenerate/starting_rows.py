@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from consdb_actions.adapters.autogenerate.candidate import Candidate
-from consdb_actions.adapters.rows import printed, read_rows, seed
+from consdb_actions.adapters.rows import printed, read_rows
+from consdb_actions.adapters.seeding import seed
 from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.data import renamed
 from consdb_actions.migration.data_fills import Filled, Step, fill_in, unknown_fills
 from consdb_actions.migration.rewrite.plan import Filling
+from consdb_actions.migration.row_rules import Change
 from consdb_actions.migration.rows import Rows
-from consdb_actions.migration.seed import demands_of
 
 __all__ = ["Start", "made_up"]
 
@@ -65,15 +66,14 @@ def made_up(connection: sa.Connection, candidate: Candidate, *, nulls: bool = Tr
     """
     before = candidate.before
     filled, loose = _fills(connection, candidate) if nulls else ((), frozenset())
-    demands = demands_of(
-        before,
+    change = Change(
         candidate.described,
         candidate.renamed_tables,
         candidate.renamed_columns,
         candidate.answers.copies,
-        [*filled, *(Filled(*where) for where in loose)],
+        (*filled, *(Filled(*where) for where in loose)),
     )
-    seeded = seed(connection, _without(before, candidate.empty), demands=demands)
+    seeded = seed(connection, _without(before, candidate.empty), change=change)
     rows = read_rows(connection, before, seeded.seeded)
     emptied = sorted(before.tables.keys() - seeded.seeded.keys() - seeded.unseeded.keys())
     remarks = [f"no rows in {table}: {why}" for table, why in sorted(seeded.unseeded.items())]

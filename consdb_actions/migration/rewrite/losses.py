@@ -12,9 +12,20 @@ __all__ = ["losses"]
 
 
 def losses(plan: Plan, facts: Facts) -> Plan:
-    """List every column and table that is dropped without having been copied."""
+    """List what is dropped without having been copied, and every NULL that is filled."""
     copied = {(c.source, c.source_column) for c in facts.copies}
     out = list(plan.losses)
+    if facts.direction == "upgrade":
+        out += [
+            Loss(
+                f.table,
+                f.column,
+                "upgrade",
+                f"the downgrade does not restore NULL where {f.table}.{f.column} is filled",
+            )
+            for f in plan.filled
+            if f.column in facts.before.tables[f.table].columns
+        ]
     for op in plan.ops:
         if isinstance(op, ops.DropColumnOp) and (op.table_name, op.column_name) not in copied:
             name = f"{op.table_name}.{op.column_name}"

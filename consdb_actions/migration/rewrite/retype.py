@@ -13,8 +13,10 @@ from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
 from consdb_actions.catalog import Column
+from consdb_actions.migration.kinds import BITS, Kind, parse_type
 from consdb_actions.migration.rewrite.plan import Facts, Loss, Plan, Question, Risk
 from consdb_actions.migration.rewrite.statements import Retype, escape_binds, literal, quote
+from consdb_actions.migration.sameness import alteration
 
 __all__ = ["base_type", "convertible", "narrowing", "retype", "using"]
 
@@ -34,6 +36,7 @@ _TIMES = (
     "time without time zone",
 )
 _FLAGS = {"t", "true", "y", "yes", "on", "1", "f", "false", "n", "no", "off", "0"}
+_WIDTHS = {"boolean": 5, "smallint": 6, "integer": 11, "bigint": 20, "date": 13}
 _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
 
 
@@ -54,7 +57,9 @@ def retype(plan: Plan, facts: Facts) -> Plan:
         old = facts.before.tables[op.table_name].columns[op.column_name]
         new = facts.after.tables[op.table_name].columns[op.column_name]
         source, target = base_type(old.type_text), base_type(new.type_text)
-        expression = using(op.column_name, source, target, new.type_text, facts.casts)
+        # What follows USING reaches the driver as it is, where a percent sign has to stand twice.
+        column = op.column_name.replace("%", "%%")
+        expression = using(column, source, target, new.type_text, facts.casts)
         readable = convertible(source, target)
         if not readable:
             question = _no_conversion(facts, where, old, new)
@@ -68,7 +73,7 @@ def retype(plan: Plan, facts: Facts) -> Plan:
                 out += [_nullable(op, old.sqlalchemy_type, True), _nullable(op, new.sqlalchemy_type, False)]
         elif expression and new.nullable and (given := _unreadable(facts, where, source, target)):
             # What the upgrade put in place of NULL becomes NULL again.
-            name = quote(op.column_name)
+            name = quote(column)
             expression = expression.replace(name, f"nullif({name}, {_unformatted(given)})", 1)
         if old.default is not None and source != target:
             if where not in resets or new.default is not None:
@@ -79,6 +84,10 @@ def retype(plan: Plan, facts: Facts) -> Plan:
         if readable and (words := narrowing(old.type_text, new.type_text)):
             change = f"{facts.direction}: {old.type_text} to {new.type_text}"
             risks.append(Risk(".".join(where), f"{change}: {words}"))
+        altered = alteration(_printed(old.type_text), _printed(new.type_text)) if readable else ""
+        if altered and facts.direction == "upgrade":
+            words = f"the downgrade does not restore all values of {'.'.join(where)}: {altered}"
+            lost.append(Loss(*where, facts.direction, words))
     return replace(plan, ops=tuple(out), risks=tuple(risks), questions=tuple(questions), losses=tuple(lost))
 
 
@@ -170,12 +179,16 @@ def using(
 ) -> str | None:
     """Return the USING expression that a change of type needs, or None when Postgres converts by itself.
 
-    ``casts`` are the pairs that an assignment converts. Anything converts to text so; from text, and where
-    there is no cast at all, the value's text is read anew.
+    ``casts`` are the pairs that an assignment converts. Anything but bytes converts to text so; from text,
+    and where there is no cast at all, the value's text is read anew.
     """
+    name = quote(column)
+    if source in _TEXT and target == "bytea":
+        return f"convert_to({name}::text, 'UTF8')"
+    if source == "bytea" and target in _TEXT:
+        return f"convert_from({name}, 'UTF8')"
     if source == target or target in _TEXT or (source, target) in casts:
         return None
-    name = quote(column)
     if target == "boolean" and source in _NUMBERS:
         return f"{name} <> 0"
     if source == "boolean" and target in _NUMBERS:
@@ -187,55 +200,46 @@ def using(
 
 def narrowing(old: str, new: str) -> str:
     """Say what a change of type can do to some values; empty when it can do nothing."""
+    return ", and ".join(filter(None, (alteration(_printed(old), _printed(new)), _rejection(old, new))))
+
+
+def _rejection(old: str, new: str) -> str:
+    """Say which values make a change of type fail."""
     source, target = base_type(old), base_type(new)
-    if source in _TEXT and target in _TEXT:
-        a, b = _length(old), _length(new)
-        if b is not None and (a is None or b < a):
-            return f"values of more than {b} characters make it fail"
-        return ""
-    if source in _NUMBERS and target in _NUMBERS:
-        if target in _NUMBERS[:3] and (
-            source not in _NUMBERS[:3] or _NUMBERS.index(target) < _NUMBERS.index(source)
-        ):
-            rounding = "" if source in _NUMBERS[:3] else "fractions are rounded, and "
-            return f"{rounding}values out of range make it fail"
-        if (source, target) in {("double precision", "real"), ("bigint", "real"), ("integer", "real")}:
-            return "digits beyond single precision are lost"
-        if (source, target) == ("bigint", "double precision"):
-            return "integers beyond 2**53 lose their last digits"
-        return ""
-    if source == target:
-        a, b = _length(old), _length(new)
-        if source.startswith("timestamp") and b is not None and (6 if a is None else a) > b:
-            return f"fractions of a second beyond {b} digits are rounded"
-        return ""
-    if source in _TIMES and target in _TIMES:
-        return _between_times(source, target)
-    if source in _TEXT:
-        return f"values that do not read as {target} make it fail"
+    a, b = parse_type(_printed(old)), parse_type(_printed(new))
     if target in _TEXT:
-        b = _length(new)
-        return f"values of more than {b} characters make it fail" if b is not None else ""
-    if target == "boolean":
-        return "every value but 0 becomes true"
-    if source == "boolean":
+        if source == "bytea":
+            return "bytes that are not UTF-8 make it fail"
+        most = _WIDTHS.get(source) or (a.arguments[0] if source in _TEXT and a.arguments else None)
+        longer = b.arguments and (most is None or b.arguments[0] < most)
+        return f"values of more than {b.arguments[0]} characters make it fail" if longer else ""
+    if source in _TEXT:
+        return "" if target == "bytea" else f"values that do not read as {target} make it fail"
+    if source in _NUMBERS and target in _NUMBERS:
+        return "values out of range make it fail" if _limit(a) > _limit(b) else ""
+    times = source in _TIMES and target in _TIMES
+    if source == target or times or "boolean" in {source, target}:
         return ""
     return f"values that do not read as {target} make it fail"
 
 
-def _between_times(source: str, target: str) -> str:
-    if target == "date":
-        return "the time of day is lost"
-    if target.startswith("time "):
-        return "the day is lost"
-    if "with time zone" in (source.partition(" ")[2], target.partition(" ")[2]):
-        return "values are taken in the time zone of the session"
-    return ""
+def _limit(kind: Kind) -> int:
+    """Return the power that numbers of a type stay below."""
+    if kind.name in BITS:
+        return int(2 ** BITS[kind.name])
+    if kind.name == "numeric" and kind.arguments:
+        digits, places = (*kind.arguments, 0)[:2]
+        return int(10 ** (digits - places))
+    return 1 << (128 if kind.name == "real" else 1024)
 
 
-def _length(text: str) -> int | None:
-    match = re.search(r"\((\d+)", text)
-    return int(match[1]) if match else None
+def _printed(text: str) -> str:
+    """Return a type as Postgres prints it."""
+    name, arguments = base_type(text), re.search(r"\([^)]*\)", text)
+    if name == "character" and not arguments:
+        return "character(1)"
+    head, zone, tail = name.partition(" with")
+    return f"{head}{arguments[0] if arguments else ''}{zone}{tail}"
 
 
 def _with_using(op: ops.AlterColumnOp, expression: str, *, empties: bool) -> Retype:

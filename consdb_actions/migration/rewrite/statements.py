@@ -12,7 +12,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic.operations import ops
-from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 __all__ = [
@@ -32,9 +31,8 @@ __all__ = [
     "wrap",
 ]
 
-_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
-# The driver's own would write each percent sign twice, as for a statement with parameters.
-_PREPARER = PGDialect(paramstyle="named").identifier_preparer  # type: ignore[no-untyped-call]
+# With the driver's own style of parameters, percent signs in names would be doubled.
+_DIALECT = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call]
 
 
 def escape_binds(sql: str) -> str:
@@ -57,7 +55,7 @@ def escape_binds(sql: str) -> str:
 
 def quote(name: str) -> str:
     """Quote an identifier where Postgres needs it."""
-    return str(_PREPARER.quote(name))
+    return str(_DIALECT.identifier_preparer.quote(name))
 
 
 def qualified(schema: str, *names: str) -> str:
