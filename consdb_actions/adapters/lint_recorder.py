@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -20,8 +19,22 @@ __all__ = ["Recorder", "RecordingConnection"]
 
 # These change nothing that lasts, though Postgres calls them volatile.
 _HARMLESS = frozenset(
-    """random setseed clock_timestamp timeofday gen_random_uuid nextval currval setval lastval set_config
-    pg_advisory_lock pg_advisory_xact_lock pg_try_advisory_lock pg_advisory_unlock""".split()
+    [
+        "random",
+        "setseed",
+        "clock_timestamp",
+        "timeofday",
+        "gen_random_uuid",
+        "nextval",
+        "currval",
+        "setval",
+        "lastval",
+        "set_config",
+        "pg_advisory_lock",
+        "pg_advisory_xact_lock",
+        "pg_try_advisory_lock",
+        "pg_advisory_unlock",
+    ]
 )
 # What these name can be there in a real database without the history that is replayed.
 _ELSEWHERE = frozenset({"AlterPublicationStmt", "CreatePublicationStmt"})
@@ -33,6 +46,10 @@ class RecordingConnection(psycopg.Connection[Any]):
     """A connection that shows its recorder what a revision sends."""
 
     recorder: Recorder | None = None
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.cursor_factory = _Cursor
 
     def commit(self) -> None:
         """Commit, and note who asked for it."""
@@ -69,7 +86,7 @@ class _Cursor(psycopg.ClientCursor[Any]):
 
     def run(self, statement: str) -> None:
         """Send a statement past the recorder."""
-        super().execute(statement)  # type: ignore[call-overload]
+        super().execute(statement)
 
     def fetchone(self) -> Any:
         self._asked()
@@ -83,17 +100,14 @@ class _Cursor(psycopg.ClientCursor[Any]):
         self._asked()
         return super().fetchall()
 
-    def __iter__(self) -> Iterator[Any]:
+    def __next__(self) -> Any:
         self._asked()
-        return super().__iter__()
+        return super().__next__()
 
     def _asked(self) -> None:
         recorder: Recorder | None = getattr(self.connection, "recorder", None)
         if self.rows_of_tables and recorder is not None:
             recorder.note("what follows depends on rows of tables, and there are none here")
-
-
-RecordingConnection.cursor_factory = _Cursor
 
 
 class Recorder:
@@ -181,11 +195,9 @@ class Recorder:
                 not r.name.startswith("pg_") and r.schema not in ("pg_catalog", "information_schema")
                 for r in parsed.relations
             )
-        if self._detailed and (parsed.changes_catalog or unjudged or parsed.transaction):
-            if not (
-                parsed.kind == "SelectStmt" and not parsed.functions and not parsed.target and not problem
-            ):
-                self.state = self.read(whole=not inside or bool(parsed.transaction or unjudged))
+        looks = parsed.kind == "SelectStmt" and not parsed.functions and not parsed.target
+        if self._detailed and not looks and (parsed.changes_catalog or unjudged or parsed.transaction):
+            self.state = self.read(whole=not inside or bool(parsed.transaction or unjudged))
         self.steps.append(Step(parsed.sql, line, parsed, before, self.state, problem, inside, unjudged))
 
     def _transaction(self, cursor: _Cursor, parsed: Parsed) -> str:

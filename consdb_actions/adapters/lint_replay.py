@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import psycopg
 import sqlalchemy as sa
 from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
@@ -37,7 +38,7 @@ from consdb_actions.lint.script import Direction, Failure, Run, Script
 from consdb_actions.lint.squawk import INCLUDED, SquawkFinding, read_output, write_input
 from consdb_actions.migration.catalog import Snapshot
 
-__all__ = ["ask_squawk", "load", "quiet", "replay_section"]
+__all__ = ["ask_squawk", "load", "quiet", "recording", "replay_range", "replay_section", "squawk_findings"]
 
 # Longer names than Postgres takes are sent in full, so that they are judged by their own rule.
 _NO_LIMIT = 9999
@@ -118,7 +119,7 @@ def replay_section(
                     line=_down_revision_line(source),
                     roles=roles,
                     catalog=catalog,
-                    squawk=_squawk(upgrade, boundaries, server.info.version),
+                    squawk=squawk_findings(upgrade, boundaries, server.info.version),
                     history=history,
                     heads=heads,
                     edited=Path(revision.path).resolve() in changes.edited,
@@ -126,6 +127,27 @@ def replay_section(
                 ),
                 source,
             )
+
+
+def replay_range(
+    server: ScratchServer, section: Section, revisions: Sequence[AlembicRevision]
+) -> tuple[list[Run], list[Run], bool]:
+    """Replay revisions that follow each other, up and down again.
+
+    Returns
+    -------
+    tuple
+        The upgrades, the downgrades, and whether the history before them is known.
+    """
+    if not revisions:
+        return [], [], True
+    with _Replay(server, section) as replay:
+        before = _ancestors(section, revisions[0])
+        replay.go_to([r for r in section.revisions() if r.revision in before])
+        known = not replay.trouble
+        ups = [replay.run(revision, "upgrade")[0] for revision in revisions]
+        downs = [replay.run(revision, "downgrade", keep=True)[0] for revision in reversed(revisions)]
+        return ups, downs, known
 
 
 class _Replay:
@@ -146,22 +168,14 @@ class _Replay:
 
     def go_to(self, revisions: Sequence[AlembicRevision]) -> None:
         """Have the database at the state that these revisions make, and no others."""
-        if self._applied == {r.revision for r in revisions}:
+        if self._applied == frozenset(r.revision for r in revisions):
             return
         self._stack.close()
         name = f"{self._section.name}_lint"
         self._server.create_database(name)
         self._stack.callback(self._server.drop_database, name)
-        engine = sa.create_engine(
-            self._server.url(name),
-            poolclass=sa.NullPool,
-            max_identifier_length=_NO_LIMIT,
-            connect_args={"cursor_factory": RecordingConnection.cursor_factory, "options": _SETTINGS},
-        )
-        _connect_recording(engine)
-        self._connection = self._stack.enter_context(engine.connect())
-        self._driver = cast(RecordingConnection, self._connection.connection.driver_connection)
-        self._reader = StateReader()
+        opened = self._stack.enter_context(recording(self._server.url(name)))
+        self._connection, self._driver, self._reader = opened
         prepare(self._connection, self._section)
         stamp(self._connection, self._section, None)
         self._connection.commit()
@@ -185,9 +199,9 @@ class _Replay:
             self.trouble = f"revision {revision.revision} before it does not apply: {problem}"
 
     def run(
-        self, revision: AlembicRevision, direction: Direction, *, detailed: bool = True
+        self, revision: AlembicRevision, direction: Direction, *, detailed: bool = True, keep: bool = False
     ) -> tuple[Run, Sequence[int]]:
-        """Run one direction; what a downgrade does is undone.
+        """Run one direction; what a downgrade does is undone unless it is to be kept.
 
         Returns
         -------
@@ -227,13 +241,13 @@ class _Replay:
                 if detailed:
                     end = recorder.read()
                     catalog = read_snapshot(self._connection, self._section.schema)
-                if direction == "downgrade":
+                if direction == "downgrade" and not keep:
                     raise _Undo
         if self._applied is not None and direction == "upgrade":
             self._applied |= {revision.revision}
             self._catalog = catalog
-        elif recorder.boundaries:
-            self._applied = None  # the downgrade has committed something: begin anew
+        elif recorder.boundaries or keep:
+            self._applied = None  # the downgrade is not undone: begin anew
         run = Run(
             direction,
             line,
@@ -248,14 +262,14 @@ class _Replay:
 
     @contextmanager
     def _environment(self, recorder: Recorder, path: str) -> Iterator[MigrationContext]:
-        """Configure Alembic as ``env.py`` does, see whether the revision asks for the offline mode, and guard it."""
+        """Configure Alembic as ``env.py`` does, and guard what runs in it."""
 
-        class Environment(EnvironmentContext):
-            def is_offline_mode(self) -> bool:
-                recorder.note("what the revision does in Alembic's offline mode is not seen")
-                return False
+        def is_offline_mode() -> bool:
+            recorder.note("what the revision does in Alembic's offline mode is not seen")
+            return False
 
-        with Environment(self._section.config, self._section.scripts) as environment:
+        with EnvironmentContext(self._section.config, self._section.scripts) as environment:
+            environment.is_offline_mode = is_offline_mode  # type: ignore[method-assign]
             environment.configure(
                 connection=self._connection,
                 version_table=self._section.version_table,
@@ -268,10 +282,28 @@ class _Replay:
                 yield environment.get_context()
 
 
-def _connect_recording(engine: sa.Engine) -> None:
+@contextmanager
+def recording(url: sa.URL) -> Iterator[tuple[sa.Connection, RecordingConnection, StateReader]]:
+    """Connect to a database, so that what is sent can be recorded."""
+    engine = sa.create_engine(
+        url,
+        poolclass=sa.NullPool,
+        max_identifier_length=_NO_LIMIT,
+        # Psycopg would drop the statements that we prepare together with its own.
+        connect_args={"options": _SETTINGS, "prepare_threshold": None},
+    )
+
     @sa.event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, arguments: Any, keywords: dict[str, Any]) -> Any:
         return RecordingConnection.connect(*arguments, **keywords)
+
+    with engine.connect() as connection:
+        driver = cast(RecordingConnection, connection.connection.driver_connection)
+        reader = StateReader()
+        with psycopg.Cursor(driver) as cursor:
+            reader.prepare(cursor)
+        connection.commit()
+        yield connection, driver, reader
 
 
 def load(section: Section) -> None:
@@ -298,7 +330,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _squawk(run: Run, boundaries: Sequence[int], version: str) -> tuple[SquawkFinding, ...]:
+def squawk_findings(run: Run, boundaries: Sequence[int], version: str) -> tuple[SquawkFinding, ...]:
     """Show squawk the statements of an upgrade, with the ends of transactions between them."""
     texts: list[str] = []
     numbers: list[int] = []

@@ -75,7 +75,7 @@ def guarded(report: Report) -> Iterator[None]:
     report
         Called with what was refused: the code that asked may catch the exception.
     """
-    global _installed  # noqa: PLW0603  (an audit hook cannot be taken away again)
+    global _installed  # an audit hook cannot be taken away again
     if not _installed:
         sys.addaudithook(_audit)
         _installed = True

@@ -1,4 +1,4 @@
-"""What a statement says, by Postgres' own parser: what it names, writes, copies, and what nobody can tell of it."""
+"""What a statement says, by Postgres' own parser: what it names, writes and copies, and what is not known."""
 
 from __future__ import annotations
 
@@ -62,19 +62,79 @@ _CODE = {
 }
 # Statements whose effect is seen in the catalog, or is written in the statement itself.
 _UNDERSTOOD = frozenset(
-    """AlterDefaultPrivilegesStmt AlterDomainStmt AlterEnumStmt AlterObjectSchemaStmt AlterOwnerStmt
-    AlterPolicyStmt AlterPublicationStmt AlterSeqStmt AlterStatsStmt AlterTableStmt AlterTableMoveAllStmt
-    AlterTypeStmt CheckPointStmt ClusterStmt CommentStmt CompositeTypeStmt ConstraintsSetStmt CreateDomainStmt
-    CreateEnumStmt CreatePolicyStmt CreatePublicationStmt CreateRangeStmt CreateRoleStmt CreateSchemaStmt
-    CreateSeqStmt CreateStatsStmt CreateStmt CreateTableAsStmt DeallocateStmt DeleteStmt DropOwnedStmt
-    DropRoleStmt DropStmt ExplainStmt GrantRoleStmt GrantStmt IndexStmt InsertStmt LockStmt MergeStmt
-    PrepareStmt ReassignOwnedStmt RefreshMatViewStmt ReindexStmt RenameStmt SelectStmt TransactionStmt
-    TruncateStmt UpdateStmt VacuumStmt VariableSetStmt VariableShowStmt ViewStmt""".split()
+    [
+        "AlterDefaultPrivilegesStmt",
+        "AlterDomainStmt",
+        "AlterEnumStmt",
+        "AlterObjectSchemaStmt",
+        "AlterOwnerStmt",
+        "AlterPolicyStmt",
+        "AlterPublicationStmt",
+        "AlterSeqStmt",
+        "AlterStatsStmt",
+        "AlterTableStmt",
+        "AlterTableMoveAllStmt",
+        "AlterTypeStmt",
+        "CheckPointStmt",
+        "ClusterStmt",
+        "CommentStmt",
+        "CompositeTypeStmt",
+        "ConstraintsSetStmt",
+        "CreateDomainStmt",
+        "CreateEnumStmt",
+        "CreatePolicyStmt",
+        "CreatePublicationStmt",
+        "CreateRangeStmt",
+        "CreateRoleStmt",
+        "CreateSchemaStmt",
+        "CreateSeqStmt",
+        "CreateStatsStmt",
+        "CreateStmt",
+        "CreateTableAsStmt",
+        "DeallocateStmt",
+        "DeleteStmt",
+        "DropOwnedStmt",
+        "DropRoleStmt",
+        "DropStmt",
+        "ExplainStmt",
+        "GrantRoleStmt",
+        "GrantStmt",
+        "IndexStmt",
+        "InsertStmt",
+        "LockStmt",
+        "MergeStmt",
+        "PrepareStmt",
+        "ReassignOwnedStmt",
+        "RefreshMatViewStmt",
+        "ReindexStmt",
+        "RenameStmt",
+        "SelectStmt",
+        "TransactionStmt",
+        "TruncateStmt",
+        "UpdateStmt",
+        "VacuumStmt",
+        "VariableSetStmt",
+        "VariableShowStmt",
+        "ViewStmt",
+    ]
 )
 # These leave the tables, their columns and their locks as they are.
 _WITHOUT_CATALOG = frozenset(
-    """CommentStmt GrantStmt GrantRoleStmt AlterDefaultPrivilegesStmt VariableShowStmt TransactionStmt
-    ExplainStmt DeallocateStmt PrepareStmt InsertStmt UpdateStmt DeleteStmt MergeStmt""".split()
+    [
+        "CommentStmt",
+        "GrantStmt",
+        "GrantRoleStmt",
+        "AlterDefaultPrivilegesStmt",
+        "VariableShowStmt",
+        "TransactionStmt",
+        "ExplainStmt",
+        "DeallocateStmt",
+        "PrepareStmt",
+        "InsertStmt",
+        "UpdateStmt",
+        "DeleteStmt",
+        "MergeStmt",
+    ]
 )
 _DANGEROUS = re.compile(
     r"\b(program|dblink|pg_read|pg_write|pg_ls|lo_(im|ex)port|pg_terminate|pg_cancel|pg_reload|pg_promote"
@@ -167,6 +227,8 @@ class Parsed:
         Functions that it calls when it runs.
     writes, copied, overwritten
         What it writes; columns whose values it carries elsewhere; type changes that throw values away.
+    temporary
+        The temporary table or view that it creates.
     values
         Names of roles or values: whom a REVOKE takes from, what SET sets to, what a publication gains.
     """
@@ -187,7 +249,7 @@ class Parsed:
     copied: frozenset[tuple[Name, str]] = frozenset()
     overwritten: tuple[Retyped, ...] = ()
     cascade: bool = False
-    temporary: bool = False
+    temporary: str = ""
     values: tuple[str, ...] = ()
 
     @property
@@ -240,7 +302,7 @@ def _parsed(node: Node, text: str) -> Parsed:
         subtypes=frozenset(_subtypes(node, what)),
         target=target,
         unjudged=_unjudged(node, what),
-        refused=_refused(node, what, text),
+        refused=_refused(node, what, text, nodes),
         outside=outside,
         transaction=_TRANSACTION.get(node.kind.name, "") if what == "TransactionStmt" else "",
         relations=frozenset(relations),
@@ -251,7 +313,7 @@ def _parsed(node: Node, text: str) -> Parsed:
         copied=frozenset(_copied(nodes)),
         overwritten=tuple(_overwritten(node, target)) if what == "AlterTableStmt" and target else (),
         cascade=_cascades(node, what),
-        temporary=_is_temporary(node),
+        temporary=_temporary(node),
         values=tuple(_values(node, what)),
     )
 
@@ -267,7 +329,7 @@ def _is_node(value: object) -> bool:
     return type(value).__module__ == "pglast.ast"
 
 
-def _walk(node: Node | Iterable[Node]) -> Iterator[Node]:
+def _walk(node: Node) -> Iterator[Node]:
     """Yield a node and all below it; without recursion, since expressions can be very deep."""
     stack = list(reversed(node)) if isinstance(node, tuple) else [node]
     while stack:
@@ -276,7 +338,11 @@ def _walk(node: Node | Iterable[Node]) -> Iterator[Node]:
             stack.extend(reversed(current))
         elif _is_node(current):
             yield current
-            stack.extend(getattr(current, slot) for slot in reversed(tuple(type(current).__slots__)))
+            stack.extend(getattr(current, slot) for slot in reversed(_slots(current)))
+
+
+def _slots(node: Node) -> tuple[str, ...]:
+    return tuple(type(node).__slots__)
 
 
 def _strings(values: Iterable[Node] | None) -> tuple[str, ...]:
@@ -303,15 +369,16 @@ def _target(node: Node) -> Name | None:
 def _subtypes(node: Node, what: str) -> Iterator[str]:
     if what == "AlterTableStmt":
         yield from (command.subtype.name for command in node.cmds)
-    elif what == "VariableSetStmt" and node.name:
+    elif what == "VariableSetStmt" and node.kind.name == "VAR_SET_VALUE":
         yield node.name.lower()
     elif what in _ABOUT:
         yield getattr(node, _ABOUT[what]).name
     elif what in ("GrantStmt", "GrantRoleStmt", "AlterDefaultPrivilegesStmt"):
-        if not getattr(node, "action", node).is_grant:
+        granting: Node = node.action if what == "AlterDefaultPrivilegesStmt" else node
+        if not granting.is_grant:
             yield "REVOKE"
     elif what == "AlterPublicationStmt":
-        yield node.action.name
+        yield node.action.name if node.pubobjects or node.for_all_tables else "options"
     elif what == "SelectStmt":
         for call in _config_calls(node):
             yield _constant(call.args[0]).lower()
@@ -371,25 +438,29 @@ def _unjudged(node: Node, what: str) -> str:
         return _CODE[what]
     if what == "CopyStmt":
         return "COPY"
-    if what in _UNDERSTOOD or what in _OUTSIDE:
+    if (
+        what in _UNDERSTOOD
+        or what in _OUTSIDE
+        or (what == "CreateExtensionStmt" and node.extname == "pg_sphere")
+    ):
         return ""
     return _REFUSED.get(what) or f"a statement that lint does not know ({what.removesuffix('Stmt')})"
 
 
-def _refused(node: Node, what: str, text: str) -> str:
+def _refused(node: Node, what: str, text: str, nodes: list[Node]) -> str:
     if what == "CreateExtensionStmt" and node.extname == "pg_sphere":
         return ""
     if what in _REFUSED:
         return _REFUSED[what]
+    if what in ("DeallocateStmt", "DiscardStmt") and not getattr(node, "name", None):
+        return "DEALLOCATE ALL" if what == "DeallocateStmt" else "DISCARD"
     if what == "AlterTableMoveAllStmt":
         return "ALTER TABLE ALL IN TABLESPACE"
-    if what in ("DoStmt", "CreateFunctionStmt", "SelectStmt", "CallStmt", *_WRITES):
-        found = _DANGEROUS.search(text)
-        # In a text of its own such a word is no more than a word; in code and calls it may be a call.
-        if found and (
-            what in ("DoStmt", "CreateFunctionStmt") or re.search(rf"{re.escape(found[0])}\s*\(", text)
-        ):
-            return found[0]
+    # A word of a text is no more than a word; in code it may be a call.
+    called = [text] if what == "DoStmt" else _functions(nodes)
+    found = next((match for name in called if (match := _DANGEROUS.search(name))), None)
+    if found and (what == "DoStmt" or what == "CallStmt" or what in _RUNS_EXPRESSIONS):
+        return found[0]
     return ""
 
 
@@ -410,17 +481,12 @@ def _cascades(node: Node, what: str) -> bool:
     return any(getattr(getattr(p, "behavior", None), "name", "") == "DROP_CASCADE" for p in parts)
 
 
-def _is_temporary(node: Node) -> bool:
-    made = getattr(node, "into", None)
-    for relation in (
-        getattr(node, "relation", None),
-        getattr(made, "rel", None),
-        getattr(node, "view", None),
-    ):
-        if _kind(relation) == "RangeVar" and relation.relpersistence == "t":
-            return True
-    into = getattr(node, "intoClause", None)
-    return into is not None and into.rel.relpersistence == "t"
+def _temporary(node: Node) -> str:
+    """Return the temporary relation that a statement creates."""
+    into: Node = getattr(node, "into", None) or getattr(node, "intoClause", None)
+    made: Node = into.rel if into else getattr(node, "view", None) or getattr(node, "relation", None)
+    is_relation = _kind(made) == "RangeVar" and made.relpersistence == "t"
+    return str(made.relname) if is_relation else ""
 
 
 def _functions(nodes: Iterable[Node]) -> Iterator[str]:
@@ -645,7 +711,7 @@ def _columns(values: Iterable[Node]) -> Iterator[tuple[str, str]]:
                 ("*" if star else names[-1]),
             )
         elif _is_node(node):
-            stack.extend(getattr(node, slot) for slot in type(node).__slots__)
+            stack.extend(getattr(node, slot) for slot in _slots(node))
 
 
 def _overwritten(node: Node, table: Name) -> Iterator[Retyped]:

@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from consdb_actions.migration.lint.finding import Finding, Hit
 from consdb_actions.migration.lint.result import LintResult, Looked
 from consdb_actions.migration.lint.rules import RULES
+
 from consdb_actions.report.lint import render_json, render_markdown, render_rules, render_text
 from consdb_actions.report.markdown import COMMENT_LIMIT
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.migration.lint.cases_running import Case
+from tests.lint.cases_running import Case
 
 __all__ = ["LOCKS", "READERS"]
 
@@ -17,18 +17,20 @@ GRANTED = "GRANT SELECT ON cdb_demo.visit1 TO usdf, oods"
 
 LOCKS = (
     Case(
-        "retype-rewrite",
+        "table-rewrite",
         (
-            f"ALTER TABLE {E} ALTER day_obs TYPE bigint",
+            f"ALTER TABLE {E} ALTER seq_num TYPE bigint",
             f"ALTER TABLE {E} ALTER note TYPE text USING upper(note)",
             f"ALTER TABLE {E} ALTER img_type TYPE varchar(4)",
-            "ALTER TABLE cdb_demo.not_known ALTER c TYPE bigint",
+            "CLUSTER cdb_demo.spare USING spare_pkey",
+            f"ALTER TABLE {E} SET TABLESPACE pg_default",
+            "REINDEX TABLE cdb_demo.spare",
         ),
-        (f"ALTER TABLE {E} ALTER seq_num TYPE bigint",),
-        (20, 21, 22, 23),
+        (f"ALTER TABLE {E} ALTER seq_num TYPE integer",),
+        (20, 21, 22, 23, 24, 25),
     ),
     Case(
-        "retype-rewrite",
+        "table-rewrite",
         (
             f"ALTER TABLE {E} ALTER img_type TYPE varchar(16)",
             f"ALTER TABLE {E} ALTER img_type TYPE text USING img_type::text",
@@ -40,9 +42,9 @@ LOCKS = (
     ),
     Case(
         "not-null-scan",
-        (f"ALTER TABLE {E} ALTER note SET NOT NULL", f"ALTER TABLE {E} ADD CONSTRAINT n NOT NULL band"),
+        (f"ALTER TABLE {E} ALTER note SET NOT NULL",),
         (f"ALTER TABLE {E} ALTER img_type SET NOT NULL",),
-        (20, 21),
+        (20,),
     ),
     Case(
         "not-null-scan",
@@ -62,7 +64,6 @@ LOCKS = (
             f"ALTER TABLE {E} ALTER day_obs SET NOT NULL",
             NEW,
             "ALTER TABLE cdb_demo.t ALTER a SET NOT NULL",
-            f"ALTER TABLE {E} ADD CONSTRAINT n NOT NULL band NOT VALID",
         ),
     ),
     Case(
@@ -87,9 +88,6 @@ LOCKS = (
         "foreign-key-scan",
         (
             f"{FOREIGN} NOT VALID",
-            "COMMIT",
-            "ALTER TABLE cdb_demo.spare VALIDATE CONSTRAINT f",
-            "BEGIN",
             f"ALTER TABLE cdb_demo.spare ADD COLUMN e bigint REFERENCES {E} (exposure_id)",
             f"CREATE TABLE cdb_demo.t (a bigint REFERENCES {E} (exposure_id))",
             f"ALTER TABLE cdb_demo.t ADD CONSTRAINT g FOREIGN KEY (a) REFERENCES {E} (exposure_id)",
@@ -126,9 +124,7 @@ LOCKS = (
     Case(
         "key-under-lock",
         (
-            "COMMIT",
-            f"CREATE UNIQUE INDEX CONCURRENTLY i ON {E} (exposure_id, band)",
-            "BEGIN",
+            f"CREATE UNIQUE INDEX i ON {E} (exposure_id, band)",
             f"ALTER TABLE {E} ADD CONSTRAINT u UNIQUE USING INDEX i",
             NEW,
             "ALTER TABLE cdb_demo.t ADD PRIMARY KEY (a)",
@@ -140,7 +136,7 @@ LOCKS = (
         (f"CREATE INDEX CONCURRENTLY i ON {E} (note)", NEW, "CREATE INDEX j ON cdb_demo.t (a)"),
     ),
     Case(
-        "volatile-default",
+        "table-rewrite",
         (
             f"ALTER TABLE {E} ADD COLUMN a uuid DEFAULT gen_random_uuid()",
             f"ALTER TABLE {E} ADD COLUMN b timestamp DEFAULT clock_timestamp()",
@@ -152,7 +148,7 @@ LOCKS = (
         (20, 21, 22, 23, 24),
     ),
     Case(
-        "volatile-default",
+        "table-rewrite",
         (
             f"ALTER TABLE {E} ADD COLUMN a int DEFAULT 1 + 1",
             f"ALTER TABLE {E} ADD COLUMN b timestamp DEFAULT now()",
@@ -239,7 +235,7 @@ READERS = (
             f"ALTER TABLE {E} DROP COLUMN b",
             f"ALTER TABLE {E} DROP COLUMN a",
         ),
-        (61,),
+        (61, 62, 63),
     ),
     Case(
         "downgrade-loss", (f"ALTER TABLE {E} DROP COLUMN note",), (f"ALTER TABLE {E} ADD COLUMN note text",)
@@ -249,18 +245,16 @@ READERS = (
         (
             f"ALTER TABLE {E} RENAME COLUMN band TO filter",
             "ALTER TABLE cdb_demo.spare RENAME TO other",
-            "ALTER VIEW cdb_demo.visit1 RENAME COLUMN visit_id TO id",
-            "ALTER TABLE cdb_demo.quick SET SCHEMA cdb_old",
+            "ALTER TABLE cdb_demo.quick SET SCHEMA cdb",
             "DROP VIEW cdb_demo.visit1",
         ),
         (f"ALTER TABLE {E} RENAME COLUMN filter TO band",),
-        (20, 21, 22, 23, 24),
+        (20, 21, 22, 23),
     ),
     Case(
         "breaks-readers",
         (
             *REMAKE,
-            "ALTER TABLE cdb_demo.visit1 RENAME COLUMN day_obs TO day",
             f"ALTER TABLE {E} RENAME CONSTRAINT un_day TO un_day_seq",
             "ALTER INDEX cdb_demo.ix_band RENAME TO ix_filter",
             f"ALTER TABLE {E} ADD COLUMN a int",
@@ -269,6 +263,8 @@ READERS = (
             "ALTER TABLE cdb_demo.t RENAME TO u",
         ),
     ),
+    Case("breaks-readers", ("ALTER VIEW cdb_demo.visit1 RENAME COLUMN visit_id TO id",), (), (20,)),
+    Case("breaks-readers", (*REMAKE, "ALTER TABLE cdb_demo.visit1 RENAME COLUMN day_obs TO day"), (), (22,)),
     Case("view-grants-lost", REMAKE, REMAKE, (21, 61)),
     Case("view-grants-lost", (*REMAKE, "GRANT SELECT ON cdb_demo.visit1 TO usdf"), (), (21,)),
     Case("view-grants-lost", (*REMAKE, GRANTED), (*REMAKE, GRANTED)),
@@ -291,7 +287,7 @@ READERS = (
         "table-without-grant",
         ("ALTER DEFAULT PRIVILEGES IN SCHEMA cdb_demo GRANT SELECT ON TABLES TO usdf, oods", NEW),
     ),
-    Case("table-without-grant", ("CREATE TEMP TABLE t (a int)", "CREATE TABLE cdb_other.t (a int)")),
+    Case("table-without-grant", ("CREATE TEMP TABLE t (a int)", "CREATE TABLE cdb.t (a int)")),
     Case("table-without-publication", (NEW,), (), (20,)),
     Case("table-without-publication", (NEW, "ALTER PUBLICATION usdfpub ADD TABLE cdb_demo.t")),
     Case("table-without-publication", (NEW, "DROP TABLE cdb_demo.t")),

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.migration.lint.acknowledgements import acknowledgements
-from consdb_actions.migration.lint.judge import judge
-from consdb_actions.migration.lint.script import Rendering, Script, Statement, run
-from consdb_actions.migration.lint.state import State
-from tests.support.lint import HISTORY, state_after
+from consdb_actions.lint.acknowledgements import acknowledgements
+from consdb_actions.lint.rules import judge
+from consdb_actions.lint.script import Script
+from tests.support.lint import make_script
 
 HEAD = '"""A revision."""\n\nfrom alembic import op\n\ndown_revision = None\n\n\n'
 DROP = 'op.drop_column("spare", "value", schema="cdb_demo")'
@@ -20,17 +19,14 @@ def body(*lines: str) -> str:
 
 def script_of(line: int, sql: str = SQL) -> Script:
     """Return the revision whose upgrade sends one statement from a line."""
-    start: State = state_after(HISTORY)
-    up = run("upgrade", Rendering((Statement(sql, line),), 8), start)
-    down = run("downgrade", Rendering((Statement("SELECT 1", 90),), 89), up.end)
-    return Script("a.py", "demo", "aaaa", "cdb_demo", "cdb", up, down)
+    return make_script([sql], ["SELECT 1"], lines=[line])
 
 
 def judged(source: str, line: int) -> tuple[dict[str, str | None], list[str]]:
     """Return the reasons by rule, and what is wrong with the comments."""
     findings = judge(script_of(line), source, {"downgrade-mirror": "off", "lock-timeout": "off"})
     reasons = {f.rule: f.acknowledged for f in findings if f.rule != "acknowledgement"}
-    return reasons, [f.hit.words for f in findings if f.rule == "acknowledgement"]
+    return reasons, [f.message for f in findings if f.rule == "acknowledgement"]
 
 
 ACK = "# consdb: ack data-loss: DM-1: never filled"
@@ -59,15 +55,15 @@ def test_where_it_may_stand(lines: tuple[str, ...], line: int) -> None:
 @pytest.mark.parametrize(
     ("lines", "line", "fault"),
     [
-        ((ACK, "", DROP), 11, "nothing here needs"),
-        ((DROP, ACK), 9, "nothing here needs"),
-        ((ACK, "pass", DROP), 11, "nothing here needs"),
+        ((ACK, "", DROP), 11, "no finding here"),
+        ((DROP, ACK), 9, "no finding here"),
+        ((ACK, "pass", DROP), 11, "no finding here"),
         (("# consdb: ack data-loss", DROP), 10, "gives no reason"),
         (("# consdb: ack data-loss:   ", DROP), 10, "gives no reason"),
-        (("# consdb: ack dataloss: because", DROP), 10, "names dataloss, which is no rule"),
+        (("# consdb: ack dataloss: because", DROP), 10, "names dataloss, which is not a rule"),
         (("# consdb: ack", DROP), 10, "names no rule"),
         (("# consdb: ack this is no rule: because", DROP), 10, "names no rule"),
-        (("# consdb: ack cascade: because", DROP), 10, "nothing here needs this acknowledgement of cascade"),
+        (("# consdb: ack cascade: because", DROP), 10, "matches this acknowledgement of cascade"),
         (("x = '# consdb: ack data-loss: in a string'", DROP), 10, ""),
         (("# consdb: rename a.b=c", DROP), 10, ""),
     ],
@@ -82,11 +78,8 @@ def test_it_speaks_for_all_statements_of_the_line_but_only_of_its_rule() -> None
     source = body(
         "for name in ('a', 'b'):", f"    {ACK}", '    op.execute(f"DROP TABLE cdb_demo.{name} CASCADE")'
     )
-    start = state_after(HISTORY)
-    sent = (Statement("DROP TABLE cdb_demo.spare CASCADE", 11), Statement("DROP TABLE cdb_demo.quick", 11))
-    up = run("upgrade", Rendering(sent, 8), start)
-    script = Script("a.py", "demo", "a", "cdb_demo", "cdb", up, run("downgrade", Rendering((), 20), up.end))
-    found = [(f.rule, f.acknowledged) for f in judge(script, source, {}) if f.hit.line == 11]
+    script = make_script(["DROP TABLE cdb_demo.spare CASCADE", "DROP TABLE cdb_demo.quick"], lines=[11, 11])
+    found = [(f.rule, f.acknowledged) for f in judge(script, source, {}) if f.line == 11]
     reason = "DM-1: never filled"
     assert found == [("data-loss", reason), ("data-loss", reason), ("cascade", None), ("lock-timeout", None)]
 
