@@ -38,6 +38,19 @@ _HARMLESS = frozenset(
 )
 # What these name can be there in a real database without the history that is replayed.
 _ELSEWHERE = frozenset({"AlterPublicationStmt", "CreatePublicationStmt"})
+_WITH_ROWS = frozenset(
+    [
+        "CallStmt",
+        "DeleteStmt",
+        "ExecuteStmt",
+        "ExplainStmt",
+        "FetchStmt",
+        "InsertStmt",
+        "MergeStmt",
+        "SelectStmt",
+        "UpdateStmt",
+    ]
+)
 _UNKNOWN_ROLE = re.compile(r'role "(.+)" does not exist')
 _SAVEPOINT = "consdb_lint"
 
@@ -177,7 +190,10 @@ class Recorder:
         if not statements:
             cursor.run("")
         for parsed in statements:
-            self._run(cursor, parsed, line)
+            if parsed.kind == "VariableShowStmt":
+                cursor.run(parsed.sql)  # SQLAlchemy asks for the isolation level
+            else:
+                self._run(cursor, parsed, line)
 
     def _run(self, cursor: _Cursor, parsed: Parsed, line: int) -> None:
         before, inside = self.state, not self._connection.autocommit
@@ -212,18 +228,11 @@ class Recorder:
             return _message(error)
         return ""
 
-    def _guarded(self, cursor: _Cursor, parsed: Parsed, retried: bool = False) -> str:
+    def _guarded(self, cursor: _Cursor, parsed: Parsed, roles: frozenset[str] = frozenset()) -> str:
         """Run a statement, and go on as if it had not been sent where Postgres refuses it."""
         connection = self._connection
         # One message where the statement gives no rows: most of the time is spent on the way to the server.
-        returns = parsed.kind in (
-            "SelectStmt",
-            "InsertStmt",
-            "UpdateStmt",
-            "DeleteStmt",
-            "MergeStmt",
-            "ExplainStmt",
-        )
+        returns = parsed.kind in _WITH_ROWS
         with psycopg.Cursor(connection) as control:
             try:
                 if returns:
@@ -237,10 +246,10 @@ class Recorder:
                     raise
                 control.execute(f"ROLLBACK TO {_SAVEPOINT}")
                 role = _UNKNOWN_ROLE.search(error.diag.message_primary or "")
-                if role and not retried:
+                if role and role[1] not in roles:
                     # Roles belong to the server: the real one has them, whatever the history says.
                     control.execute(psql.SQL("CREATE ROLE {}").format(psql.Identifier(role[1])))
-                    return self._guarded(cursor, parsed, retried=True)
+                    return self._guarded(cursor, parsed, roles | {role[1]})
                 if _is_elsewhere(parsed, error):
                     cursor.run("")
                     return ""

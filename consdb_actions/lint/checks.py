@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from consdb_actions.lint.finding import Hit, listed
@@ -188,13 +189,26 @@ def version_table(script: Script) -> Iterator[Hit]:
 # What is lost
 
 
+@dataclass(frozen=True, slots=True)
 class Loss:
-    """What a statement removes for good; ``what`` is a noun, with ``{items}`` for its column."""
+    """What a statement removes for good.
 
-    def __init__(self, step: Step, what: str, table: Name, column: str = "") -> None:
-        self.step, self.what, self.table, self.column = step, what, table, column
+    Attributes
+    ----------
+    what
+        A noun; ``{items}`` stands for the column.
+    column
+        The column; empty where it is more than one.
+    """
+
+    step: Step
+    what: str
+    table: Name
+    column: str = ""
 
     def __str__(self) -> str:
+        if self.what.startswith("column"):
+            return f"column {self.table}.{self.column}"
         return self.what.replace("{items}", self.column)
 
 
