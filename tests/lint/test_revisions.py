@@ -83,7 +83,7 @@ def test_each_statement_has_the_line_that_sends_it(server: ScratchServer, tree: 
         'op.execute(sa.table("exposure", schema="cdb_demo").delete())',
         'op.get_bind().connection.cursor().execute("DELETE FROM cdb_demo.exposure")',
         'op.get_bind().connection.driver_connection.execute("DELETE FROM cdb_demo.exposure")',
-        'c = op.get_bind().connection.cursor()\n'
+        "c = op.get_bind().connection.cursor()\n"
         'c.executemany("DELETE FROM cdb_demo.exposure WHERE band = %s", [("r",)])',
         """
         from sqlalchemy.orm import Session
