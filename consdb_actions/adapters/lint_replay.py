@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -42,6 +43,7 @@ __all__ = ["ask_squawk", "load", "quiet", "recording", "replay_range", "replay_s
 
 # Longer names than Postgres takes are sent in full, so that they are judged by their own rule.
 _NO_LIMIT = 9999
+_OFFLINE = "what the revision does in Alembic's offline mode is not seen"
 _SETTINGS = "-c statement_timeout=120s -c client_min_messages=error"
 
 
@@ -265,11 +267,16 @@ class _Replay:
         """Configure Alembic as ``env.py`` does, and guard what runs in it."""
 
         def is_offline_mode() -> bool:
-            recorder.note("what the revision does in Alembic's offline mode is not seen")
+            recorder.note(_OFFLINE)
             return False
+
+        def get_x_argument(as_dictionary: bool = False) -> dict[str, str] | list[str]:
+            recorder.note("what follows depends on the arguments -x of the command")
+            return {} if as_dictionary else []
 
         with EnvironmentContext(self._section.config, self._section.scripts) as environment:
             environment.is_offline_mode = is_offline_mode  # type: ignore[method-assign]
+            environment.get_x_argument = get_x_argument  # type: ignore[method-assign, assignment]
             environment.configure(
                 connection=self._connection,
                 version_table=self._section.version_table,
@@ -279,7 +286,23 @@ class _Replay:
                 quiet(),
                 guarded(lambda what: recorder.note(f"the revision wants {what}, which lint refuses")),
             ):
-                yield environment.get_context()
+                context = environment.get_context()
+                context.__class__ = _context_class(recorder, path)
+                yield context
+
+
+def _context_class(recorder: Recorder, path: str) -> type[MigrationContext]:
+    """Return a class that notices a revision which asks for the offline mode; Alembic itself asks often."""
+
+    def as_sql(self: MigrationContext) -> bool:
+        if sys._getframe(1).f_code.co_filename == path:
+            recorder.note(_OFFLINE)
+        return bool(self.__dict__["as_sql"])
+
+    def set_as_sql(self: MigrationContext, value: bool) -> None:
+        self.__dict__["as_sql"] = value
+
+    return type("Context", (MigrationContext,), {"as_sql": property(as_sql, set_as_sql)})
 
 
 @contextmanager

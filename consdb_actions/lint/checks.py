@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ _BLOCKING = {
 }
 _SYSTEM = frozenset({"pg_catalog", "information_schema", "pg_temp"})
 _SHOWN = 6
+_SIZE = re.compile(r"\(([\d,]+)\)")
+_INTEGERS = ("smallint", "integer", "bigint")
 
 
 def at(run: Run, step: Step, message: str, table: object = "", item: str = "", **more: Any) -> Hit:
@@ -280,6 +283,9 @@ def values_overwritten(script: Script) -> Iterator[Hit]:
     run = script.upgrade
     copied: set[tuple[int, int]] = set()
     for step in run.steps:
+        for before, after in _both(step):
+            if before.is_table and run.is_old(before):
+                yield from _altered(run, step, before, after)
         for write in step.parsed.writes if step.parsed and not step.problem else ():
             found = step.before.find(write.table)
             old = run.start.relations.get(found.oid) if found is not None else None
@@ -292,6 +298,41 @@ def values_overwritten(script: Script) -> Iterator[Hit]:
                 name = found.columns[number].name
                 yield at(run, step, message, found.name, name, minor=not write.everything)
         copied |= _carried(step, {})
+
+
+def _altered(run: Run, step: Step, before: Relation, after: Relation) -> Iterator[Hit]:
+    """Yield type changes that Postgres does without a word, and that make other values of some."""
+    for number, column in after.columns.items():
+        old = before.columns.get(number)
+        if old is not None and old.type != column.type and _loses_digits(old.type, column.type):
+            item = f"{column.name} ({old.type} to {column.type})"
+            message = f"the new type of {{items}} of {after.name} cannot hold every old value as it was"
+            yield at(run, step, message, after.name, item)
+
+
+def _loses_digits(old: str, new: str) -> bool:
+    """Tell whether a conversion rounds, cuts, or forgets a time zone."""
+    was, now = _SIZE.sub("", old), _SIZE.sub("", new)
+    fractions = ("numeric", "real", "double precision")
+    if was in fractions and now in (*_INTEGERS, "real", "numeric", "double precision"):
+        if was == now == "numeric":
+            return _scale(new) < _scale(old)
+        return (was, now) not in (("real", "double precision"), ("real", "numeric")) or "(" in new
+    if was in _INTEGERS:
+        return now == "real" or (was == "bigint" and now == "double precision")
+    if was.startswith("timestamp"):
+        return now == "date" or now.startswith("time ") or _has_zone(was) != _has_zone(now)
+    return False
+
+
+def _has_zone(type_: str) -> bool:
+    return "with time zone" in type_
+
+
+def _scale(type_: str) -> float:
+    """Return the digits behind the point of a ``numeric``; without a limit there is no end of them."""
+    size = _SIZE.search(type_)
+    return float(size[1].partition(",")[2] or 0) if size else float("inf")
 
 
 def _set_columns(table: Relation, write: Write, old: Relation) -> Iterator[int]:
@@ -339,7 +380,10 @@ def downgrade_mirror(script: Script) -> Iterator[Hit]:
     up, down = script.upgrade, script.downgrade
     if script.catalog is None or down.catalog is None or not (up.whole and down.whole and down.steps):
         return
-    found = [_difference(d) for d in compare(script.catalog, down.catalog)]
+    different = compare(script.catalog, down.catalog)
+    # The definition of a view says once more what its columns say.
+    shown = {d.path[0] for d in different if "columns" in d.path}
+    found = [_difference(d) for d in different if d.path[1:] != ("definition",) or d.path[0] not in shown]
     if found:
         rest = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         message = f"the downgrade does not restore the state before: {'; '.join(found[:_SHOWN])}{rest}"
@@ -396,6 +440,8 @@ def breaks_readers(script: Script) -> Iterator[Hit]:
                 now = after.columns.get(number)
                 if now is not None and now.name != column.name and number in start.columns:
                     yield _renamed_column(run, step, after, column, now)
+        if step.parsed is not None and "RENAME VALUE" in step.parsed.subtypes:
+            yield at(run, step, "{items}; queries with the old value fail", item=_short(step.parsed.sql))
     yield from _views(run)
 
 
@@ -419,20 +465,22 @@ def _views(run: Run) -> Iterator[Hit]:
         after = run.end.by_name.get(name)
         if after is None and view.oid in run.end.relations:
             continue  # renamed, as was said above
-        shown = after.names if after is not None else ()
-        missing = [column for column in view.names if column not in shown]
-        if after is not None and not missing:
-            continue
         changed = [
-            s for s in run.steps if _names(s.before.by_name.get(name)) != _names(s.after.by_name.get(name))
+            s for s in run.steps if _types(s.before.by_name.get(name)) != _types(s.after.by_name.get(name))
         ]
         if not changed:
             continue
+        was, now = _types(view), _types(after)
+        missing = [column for column in was if column not in now]
+        retyped = [f"{c} ({was[c]} to {now[c]})" for c in was if c in now and was[c] != now[c]]
         if after is None:
             yield at(run, changed[-1], f"view {name} is dropped; queries that read it fail", name)
-        else:
+        elif missing:
             message = f"view {name} has no column {{items}} any more; queries that read it fail"
             yield at(run, changed[-1], message, name, listed(missing))
+        if after is not None and retyped:
+            message = f"view {name} shows another type: {{items}}"
+            yield at(run, changed[-1], message, name, listed(retyped))
 
 
 def view_without_grant(script: Script) -> Iterator[Hit]:
@@ -502,7 +550,8 @@ def revoked_grant(script: Script) -> Iterator[Hit]:
             table = next((str(r.name) for r in found if run.is_old(r)), "")
             yield at(run, step, "{items}", table, _short(" ".join(parsed.sql.split())))
     for relation, after in _start_and_end(run) if not told else ():
-        if lost := relation.grants - after.grants:
+        # An owner needs no grant.
+        if lost := {g for g in relation.grants - after.grants if g[0] != after.owner}:
             message = f"{relation.name} has lost {_granted(lost)}"
             yield Hit(run.line, message, "upgrade", str(relation.name))
 
@@ -539,11 +588,14 @@ def row_security(script: Script) -> Iterator[Hit]:
                 )
                 yield at(run, step, message, after.name)
         parsed = step.parsed
-        if parsed is not None and (
-            parsed.kind in ("CreatePolicyStmt", "AlterPolicyStmt") or "OBJECT_POLICY" in parsed.subtypes
-        ):
+        if parsed is None:
+            continue
+        if parsed.kind in ("CreatePolicyStmt", "AlterPolicyStmt") or "OBJECT_POLICY" in parsed.subtypes:
             table = parsed.target or next(iter(parsed.relations), "")
             yield at(run, step, f"a policy on {table} decides which rows readers see", table)
+        elif "security_invoker" in parsed.subtypes and run.target(step):
+            message = f"readers of {parsed.target} need privileges on the tables that it shows"
+            yield at(run, step, message, parsed.target)
 
 
 def replication(script: Script) -> Iterator[Hit]:
@@ -853,8 +905,10 @@ def _all_names(step: Step) -> set[str]:
     return names
 
 
-def _names(relation: Relation | None) -> tuple[str, ...] | None:
-    return relation.names if relation is not None else None
+def _types(relation: Relation | None) -> dict[str, str]:
+    """Return the type of each column; lengths and precisions do not matter to readers."""
+    columns = relation.columns.values() if relation is not None else ()
+    return {column.name: _SIZE.sub("", column.type) for column in columns}
 
 
 def _key(relation: Relation | None) -> tuple[str, ...]:

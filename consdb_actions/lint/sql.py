@@ -369,8 +369,12 @@ def _target(node: Node) -> Name | None:
 def _subtypes(node: Node, what: str) -> Iterator[str]:
     if what == "AlterTableStmt":
         yield from (command.subtype.name for command in node.cmds)
+        yield from (n.defname for n in _walk(node.cmds) if _kind(n) == "DefElem")
     elif what == "VariableSetStmt" and node.kind.name == "VAR_SET_VALUE":
-        yield node.name.lower()
+        if [_constant(value).lower() for value in node.args or ()] != ["none"]:
+            yield node.name.lower()
+    elif what == "AlterEnumStmt" and node.oldVal:
+        yield "RENAME VALUE"
     elif what in _ABOUT:
         yield getattr(node, _ABOUT[what]).name
     elif what in ("GrantStmt", "GrantRoleStmt", "AlterDefaultPrivilegesStmt"):

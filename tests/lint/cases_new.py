@@ -167,12 +167,14 @@ READERS_AND_REPLICAS = (
         (),
         (20, 21),
     ),
+    Case("revoked-grant", ("ALTER VIEW cdb_demo.visit1 OWNER TO oods", f"ALTER TABLE {E} OWNER TO usdf")),
     Case("owner-change", ("CREATE TABLE cdb_demo.t (a int)", "ALTER TABLE cdb_demo.t OWNER TO oods")),
     Case("row-security", (f"ALTER TABLE {E} ENABLE ROW LEVEL SECURITY",), (), (20,)),
     Case("row-security", (f"ALTER TABLE {E} FORCE ROW LEVEL SECURITY",), (), (20,)),
     Case(
         "row-security", (f"CREATE POLICY p ON {E} USING (band = 'r')", f"DROP POLICY p ON {E}"), (), (20, 21)
     ),
+    Case("row-security", ("ALTER VIEW cdb_demo.visit1 SET (security_invoker = true)",), (), (20,)),
     Case("row-security", (f"ALTER TABLE {E} DISABLE ROW LEVEL SECURITY",)),
     Case(
         "replication", ("DROP PUBLICATION usdfpub", "ALTER PUBLICATION usdfpub RENAME TO other"), (), (20, 21)
@@ -216,7 +218,10 @@ READERS_AND_REPLICAS = (
     Case("session-setting", ("SELECT set_config('session_replication_role', 'replica', true)",), (), (20,)),
     Case("session-setting", ("SET SESSION AUTHORIZATION usdf", "RESET SESSION AUTHORIZATION"), (), (20,)),
     Case("session-setting", (f"ALTER TABLE {E} DISABLE TRIGGER ALL",), (), (20,)),
-    Case("session-setting", ("SET LOCAL lock_timeout = '5s'", "SET search_path TO cdb_demo", "RESET ROLE")),
+    Case(
+        "session-setting",
+        ("SET LOCAL lock_timeout = '5s'", "SET search_path TO cdb_demo", "RESET ROLE", "SET ROLE NONE"),
+    ),
     Case(
         "breaks-readers",
         (
@@ -232,6 +237,21 @@ READERS_AND_REPLICAS = (
             "DROP VIEW cdb_demo.visit1",
             f"CREATE VIEW cdb_demo.visit1 AS SELECT day_obs, exposure_id AS visit_id, band, note FROM {E}",
         ),
+    ),
+    Case(
+        "breaks-readers",
+        (
+            "DROP VIEW cdb_demo.visit1",
+            f"CREATE VIEW cdb_demo.visit1 AS SELECT exposure_id AS visit_id, day_obs::text, band FROM {E}",
+        ),
+        (),
+        (21,),
+    ),
+    Case(
+        "breaks-readers",
+        ("CREATE TYPE cdb_demo.k AS ENUM ('a')", "ALTER TYPE cdb_demo.k RENAME VALUE 'a' TO 'b'"),
+        (),
+        (21,),
     ),
     Case("explicit-lock", (f"LOCK TABLE {E} IN ACCESS EXCLUSIVE MODE",), (), (20,)),
     Case("explicit-lock", (f"ALTER TABLE {E} ADD COLUMN a int",)),

@@ -168,6 +168,8 @@ def test_l1_a_revision_may_not_connect_when_it_is_imported(tree: LintTree) -> No
     "code",
     [
         "from alembic import context\nif context.is_offline_mode():\n    op.drop_table('exposure')",
+        "if op.get_context().as_sql:\n    op.drop_table('exposure')",
+        "from alembic import context\nif context.get_x_argument(as_dictionary=True).get('drop'):\n    pass",
         "rows = op.get_bind().execute(sa.text('SELECT note FROM cdb_demo.exposure')).fetchall()",
         "for row in op.get_bind().execute(sa.text('SELECT note FROM cdb_demo.exposure')): pass",
         "op.get_bind().scalar(sa.text('SELECT count(*) FROM cdb_demo.exposure'))",
