@@ -18,39 +18,17 @@ from consdb_actions.lint.state import State
 __all__ = ["Recorder", "RecordingConnection"]
 
 # These change nothing that lasts, though Postgres calls them volatile.
-_HARMLESS = frozenset(
-    [
-        "random",
-        "setseed",
-        "clock_timestamp",
-        "timeofday",
-        "gen_random_uuid",
-        "nextval",
-        "currval",
-        "setval",
-        "lastval",
-        "set_config",
-        "pg_advisory_lock",
-        "pg_advisory_xact_lock",
-        "pg_try_advisory_lock",
-        "pg_advisory_unlock",
-    ]
-)
+_HARMLESS_NAMES = """
+random setseed clock_timestamp timeofday gen_random_uuid nextval currval setval lastval set_config
+pg_advisory_lock pg_advisory_xact_lock pg_try_advisory_lock pg_advisory_unlock
+"""
+_HARMLESS = frozenset(_HARMLESS_NAMES.split())
 # What these name can be there in a real database without the history that is replayed.
 _ELSEWHERE = frozenset({"AlterPublicationStmt", "CreatePublicationStmt"})
-_WITH_ROWS = frozenset(
-    [
-        "CallStmt",
-        "DeleteStmt",
-        "ExecuteStmt",
-        "ExplainStmt",
-        "FetchStmt",
-        "InsertStmt",
-        "MergeStmt",
-        "SelectStmt",
-        "UpdateStmt",
-    ]
-)
+_WITH_ROWS_NAMES = """
+CallStmt DeleteStmt ExecuteStmt ExplainStmt FetchStmt InsertStmt MergeStmt SelectStmt UpdateStmt
+"""
+_WITH_ROWS = frozenset(_WITH_ROWS_NAMES.split())
 _UNKNOWN_ROLE = re.compile(r'role "(.+)" does not exist')
 _SAVEPOINT = "consdb_lint"
 

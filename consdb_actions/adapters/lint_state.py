@@ -32,7 +32,7 @@ ORDER BY c.oid;
 PREPARE consdb_lint_facts (boolean) AS
 SELECT c.oid::bigint, json_build_array(
     n.nspname, c.relname, c.relkind, c.relfilenode::bigint, pg_get_userbyid(c.relowner), c.relpersistence,
-    c.relreplident, c.relrowsecurity OR c.relforcerowsecurity, c.reltablespace::bigint,
+    c.relreplident, c.relrowsecurity OR c.relforcerowsecurity,
     (SELECT json_agg(json_build_array(
             a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
             CASE WHEN a.atthasdef THEN pg_get_expr(d.adbin, d.adrelid) END, a.attidentity, a.attgenerated)
@@ -49,9 +49,7 @@ SELECT c.oid::bigint, json_build_array(
      FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid),
     (SELECT json_agg(json_build_array(
             CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(e.grantee) END, e.privilege_type))
-     FROM aclexplode(c.relacl) e WHERE e.grantee <> c.relowner),
-    (SELECT json_agg(json_build_array(g.tgname, g.tgenabled)) FROM pg_trigger g
-     WHERE g.tgrelid = c.oid AND NOT g.tgisinternal)
+     FROM aclexplode(c.relacl) e WHERE e.grantee <> c.relowner)
 )::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
@@ -117,8 +115,8 @@ def _strength(mode: str) -> int:
 
 
 def _relation(oid: int, facts: list[Any]) -> Relation:
-    schema, name, kind, file, owner, persistence, identity, secured, tablespace, *lists = facts
-    columns, constraints, indexes, grants, triggers = (part or () for part in lists)
+    schema, name, kind, file, owner, persistence, identity, secured, *lists = facts
+    columns, constraints, indexes, grants = (part or () for part in lists)
     return Relation(
         oid=oid,
         name=Name(schema, name),
@@ -132,6 +130,4 @@ def _relation(oid: int, facts: list[Any]) -> Relation:
         persistence=persistence,
         identity=identity,
         row_security=secured,
-        tablespace=tablespace,
-        triggers=dict(triggers),
     )

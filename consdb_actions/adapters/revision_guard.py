@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
-from unittest import mock
 
 import psycopg
 
@@ -38,6 +37,8 @@ _EVENTS = {
     "shutil.rmtree": "to remove a folder",
     "os.kill": "to send a signal",
 }
+
+_CONNECTING: tuple[Any, ...] = (psycopg, psycopg.Connection, psycopg.AsyncConnection, psycopg.generators)
 
 Report = Callable[[str], None]
 
@@ -83,14 +84,14 @@ def guarded(report: Report) -> Iterator[None]:
     def refuse(*_: object, **__: object) -> NoReturn:
         _refuse("a connection of its own (psycopg.connect)")
 
-    with (
-        mock.patch.object(psycopg.generators, "connect", refuse),
-        mock.patch.object(psycopg.Connection, "connect", refuse),
-        mock.patch.object(psycopg.AsyncConnection, "connect", refuse),
-        mock.patch.object(psycopg, "connect", refuse),
-    ):
+    # As they stand there: an attribute of a class would be bound to it.
+    places = [(place, vars(place)["connect"]) for place in _CONNECTING]
+    try:
+        for place, _ in places:
+            place.connect = refuse
         _active.append(report)
-        try:
-            yield
-        finally:
-            _active.remove(report)
+        yield
+    finally:
+        _active.remove(report)
+        for place, connect in places:
+            place.connect = connect

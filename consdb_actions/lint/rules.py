@@ -173,9 +173,9 @@ A column whose values an UPDATE or INSERT of the same revision copies elsewhere 
         "warning",
         "An UPDATE or a type change replaces values that were there before.",
         """\
-The downgrade cannot restore them. An UPDATE of a column that the same revision adds is not meant, nor one whose
-old values were copied first; where a condition or a join limits it to some rows, it is only a note. A type
-change to `real`, to fewer digits or to a date rounds or cuts silently.""",
+The downgrade cannot restore them. An UPDATE of a column that the same revision adds is not meant, nor one
+whose old values were copied first; where a condition or a join limits it to some rows, it is only a note. A
+type change to `real`, to fewer digits or to a date rounds or cuts silently.""",
         "Keep the old values (a column, a table) until the change is accepted, or acknowledge it with a "
         "reason.",
     ),

@@ -61,81 +61,23 @@ _CODE = {
     "CreateTrigStmt": "what a trigger does",
 }
 # Statements whose effect is seen in the catalog, or is written in the statement itself.
-_UNDERSTOOD = frozenset(
-    [
-        "AlterDefaultPrivilegesStmt",
-        "AlterDomainStmt",
-        "AlterEnumStmt",
-        "AlterObjectSchemaStmt",
-        "AlterOwnerStmt",
-        "AlterPolicyStmt",
-        "AlterPublicationStmt",
-        "AlterSeqStmt",
-        "AlterStatsStmt",
-        "AlterTableStmt",
-        "AlterTableMoveAllStmt",
-        "AlterTypeStmt",
-        "CheckPointStmt",
-        "ClusterStmt",
-        "CommentStmt",
-        "CompositeTypeStmt",
-        "ConstraintsSetStmt",
-        "CreateDomainStmt",
-        "CreateEnumStmt",
-        "CreatePolicyStmt",
-        "CreatePublicationStmt",
-        "CreateRangeStmt",
-        "CreateRoleStmt",
-        "CreateSchemaStmt",
-        "CreateSeqStmt",
-        "CreateStatsStmt",
-        "CreateStmt",
-        "CreateTableAsStmt",
-        "DeallocateStmt",
-        "DeleteStmt",
-        "DropOwnedStmt",
-        "DropRoleStmt",
-        "DropStmt",
-        "ExplainStmt",
-        "GrantRoleStmt",
-        "GrantStmt",
-        "IndexStmt",
-        "InsertStmt",
-        "LockStmt",
-        "MergeStmt",
-        "PrepareStmt",
-        "ReassignOwnedStmt",
-        "RefreshMatViewStmt",
-        "ReindexStmt",
-        "RenameStmt",
-        "SelectStmt",
-        "TransactionStmt",
-        "TruncateStmt",
-        "UpdateStmt",
-        "VacuumStmt",
-        "VariableSetStmt",
-        "VariableShowStmt",
-        "ViewStmt",
-    ]
-)
+_UNDERSTOOD_NAMES = """
+AlterDefaultPrivilegesStmt AlterDomainStmt AlterEnumStmt AlterObjectSchemaStmt AlterOwnerStmt
+AlterPolicyStmt AlterPublicationStmt AlterSeqStmt AlterStatsStmt AlterTableStmt AlterTableMoveAllStmt
+AlterTypeStmt CheckPointStmt ClusterStmt CommentStmt CompositeTypeStmt ConstraintsSetStmt CreateDomainStmt
+CreateEnumStmt CreatePolicyStmt CreatePublicationStmt CreateRangeStmt CreateRoleStmt CreateSchemaStmt
+CreateSeqStmt CreateStatsStmt CreateStmt CreateTableAsStmt DeallocateStmt DeleteStmt DropOwnedStmt
+DropRoleStmt DropStmt ExplainStmt GrantRoleStmt GrantStmt IndexStmt InsertStmt LockStmt MergeStmt
+PrepareStmt ReassignOwnedStmt RefreshMatViewStmt ReindexStmt RenameStmt SelectStmt TransactionStmt
+TruncateStmt UpdateStmt VacuumStmt VariableSetStmt VariableShowStmt ViewStmt
+"""
+_UNDERSTOOD = frozenset(_UNDERSTOOD_NAMES.split())
 # These leave the tables, their columns and their locks as they are.
-_WITHOUT_CATALOG = frozenset(
-    [
-        "CommentStmt",
-        "GrantStmt",
-        "GrantRoleStmt",
-        "AlterDefaultPrivilegesStmt",
-        "VariableShowStmt",
-        "TransactionStmt",
-        "ExplainStmt",
-        "DeallocateStmt",
-        "PrepareStmt",
-        "InsertStmt",
-        "UpdateStmt",
-        "DeleteStmt",
-        "MergeStmt",
-    ]
-)
+_WITHOUT_CATALOG_NAMES = """
+CommentStmt GrantStmt GrantRoleStmt AlterDefaultPrivilegesStmt VariableShowStmt TransactionStmt
+ExplainStmt DeallocateStmt PrepareStmt InsertStmt UpdateStmt DeleteStmt MergeStmt
+"""
+_WITHOUT_CATALOG = frozenset(_WITHOUT_CATALOG_NAMES.split())
 _DANGEROUS = re.compile(
     r"\b(program|dblink|pg_read|pg_write|pg_ls|lo_(im|ex)port|pg_terminate|pg_cancel|pg_reload|pg_promote"
     r"|pg_rotate|alter\s+system|copy|pg_create_\w*slot|pg_drop_\w*slot|pg_sleep|pg_switch|http_)\w*",
@@ -158,8 +100,6 @@ _MEMBERS = frozenset(f"OBJECT_{what}" for what in ("COLUMN", "TABCONSTRAINT", "T
 _BY_TEXT = frozenset(
     {"nextval", "setval", "currval", "pg_get_serial_sequence", "to_regclass", "pg_relation_size"}
 )
-
-
 _ABOUT = {"DropStmt": "removeType", "RenameStmt": "renameType", "AlterOwnerStmt": "objectType"}
 
 

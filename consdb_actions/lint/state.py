@@ -71,8 +71,6 @@ class Relation:
         ``relfilenode`` of each, by name.
     identity
         ``pg_class.relreplident``.
-    triggers
-        ``pg_trigger.tgenabled`` by name.
     """
 
     oid: int
@@ -87,8 +85,6 @@ class Relation:
     persistence: str = "p"
     identity: str = "d"
     row_security: bool = False
-    tablespace: int = 0
-    triggers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_table(self) -> bool:
