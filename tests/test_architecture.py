@@ -77,7 +77,7 @@ WORLD = {
 
 CALLS = {"open", "print", "input", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 
-LONGEST = 900
+LONGEST = 800
 
 
 def modules() -> dict[str, Path]:

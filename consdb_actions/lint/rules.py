@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Literal, cast
 
 from consdb_actions.lint.acknowledgements import Acknowledgement, acknowledgements
-from consdb_actions.lint.checks import CHECKS
 from consdb_actions.lint.finding import Finding, Hit, LintRule, Severity, merged
+from consdb_actions.lint.locks import LOCKS
+from consdb_actions.lint.losses import LOSSES
+from consdb_actions.lint.readers import READERS
+from consdb_actions.lint.running import RUNNING
 from consdb_actions.lint.script import Script
 from consdb_actions.schema.names import MAX_BYTES
 
-__all__ = ["RULES", "judge"]
+__all__ = ["CHECKS", "RULES", "judge"]
 
 RULES: tuple[LintRule, ...] = (
     # The file and its history
@@ -447,6 +450,12 @@ finding.""",
     ),
 )
 """All rules, in the order in which findings on one line are listed."""
+
+CHECKS: dict[str, Callable[[Script], Iterator[Hit]]] = {
+    **{check.__name__.replace("_", "-"): check for check in (*RUNNING, *LOSSES, *READERS)},
+    **LOCKS,
+}
+"""What finds the places for each rule."""
 
 _ACKNOWLEDGEMENT = "acknowledgement"
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from consdb_actions.lint.checks import losses
+from consdb_actions.lint.losses import losses
 from consdb_actions.lint.script import Run, Step
 from consdb_actions.lint.state import Column, Name, Relation, State
 from consdb_actions.process.runbook_effects import ColumnChange, Effects, Pair, Rekeyed

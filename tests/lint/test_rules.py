@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from consdb_actions.lint.checks import CHECKS
 from consdb_actions.lint.finding import merged
-from consdb_actions.lint.rules import RULES, judge
+from consdb_actions.lint.rules import CHECKS, RULES, judge
 from consdb_actions.lint.script import Failure
 from tests.lint.cases_locks import LOCKS, READERS
 from tests.lint.cases_new import READERS_AND_REPLICAS, UNJUDGED

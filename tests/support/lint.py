@@ -16,8 +16,8 @@ from consdb_actions.adapters.lint_recorder import Recorder, RecordingConnection
 from consdb_actions.adapters.lint_replay import recording, squawk_findings
 from consdb_actions.adapters.lint_state import StateReader
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
-from consdb_actions.lint.checks import CHECKS
 from consdb_actions.lint.finding import Hit
+from consdb_actions.lint.rules import CHECKS
 from consdb_actions.lint.script import Direction, Failure, Run, Script
 
 __all__ = ["HISTORY", "SCHEMA", "hits", "make_script"]
