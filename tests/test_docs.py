@@ -12,7 +12,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RULES = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
-EXPECTED = [*(f"M{n}" for n in range(1, 18)), "F1", "F2", "F3", *(f"S{n}" for n in range(1, 6))]
+EXPECTED = [
+    *(f"M{n}" for n in range(1, 18)),
+    *(f"L{n}" for n in range(1, 5)),
+    "F1",
+    "F2",
+    "F3",
+    *(f"S{n}" for n in range(1, 6)),
+]
 
 
 def test_commands_are_current() -> None:

@@ -66,6 +66,41 @@ def test_l3_one_finding_for_each_table_and_rule() -> None:
     assert next(f.lines for f in found if f.rule == "index-under-lock") == (23, 24)
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "REVOKE SELECT ON cdb_demo.visit1 FROM usdf",
+        "ALTER TABLE cdb_demo.exposure ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE cdb_demo.exposure OWNER TO usdf",
+        "DROP PUBLICATION usdfpub",
+        "ALTER TABLE cdb_demo.exposure REPLICA IDENTITY NOTHING",
+        "ALTER TABLE cdb_demo.spare SET UNLOGGED",
+        "ALTER VIEW cdb_demo.visit1 RENAME COLUMN visit_id TO exposure_id",
+        "UPDATE cdb.cdb_demo_version SET version_num = ''",
+        "SET session_replication_role = replica",
+    ],
+)
+def test_l2_what_readers_and_replicas_notice_is_a_warning_at_least(sql: str) -> None:
+    found = judge(make_script([sql], ["SELECT 1"]), "", {"downgrade-mirror": "off"})
+    assert {f.severity for f in found} & {"error", "warning"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "rule", "lock"),
+    [
+        ("CREATE INDEX i ON cdb_demo.spare (value)", "index-under-lock", "SHARE"),
+        ("ALTER TABLE cdb_demo.spare ADD UNIQUE (value)", "key-under-lock", "ACCESS EXCLUSIVE"),
+        ("ALTER TABLE cdb_demo.spare ADD CHECK (id > 0)", "check-scan", "ACCESS EXCLUSIVE"),
+        ("ALTER TABLE cdb_demo.spare ALTER value SET NOT NULL", "not-null-scan", "ACCESS EXCLUSIVE"),
+    ],
+)
+def test_l4_scans_and_indexes_come_from_squawk(sql: str, rule: str, lock: str) -> None:
+    script = make_script(["SELECT 1;\n\n  SELECT '\n;\n'", sql])
+    (finding,) = [f for f in judge(script, "", {}) if f.rule == rule]
+    assert (finding.lines, finding.table, finding.lock) == ((21,), "cdb_demo.spare", lock)
+    assert not [f for f in judge(replace(script, squawk=()), "", {}) if f.rule == rule]
+
+
 def test_l1_what_is_not_judged_is_neither_an_error_nor_hidden() -> None:
     found = judge(make_script(["DO $$ BEGIN RAISE NOTICE 'drop table'; END $$"]), "", {})
     assert [(f.rule, f.severity) for f in found] == [("not-judged", "warning")]
