@@ -29,6 +29,7 @@ _WITH_ROWS_NAMES = """
 CallStmt DeleteStmt ExecuteStmt ExplainStmt FetchStmt InsertStmt MergeStmt SelectStmt UpdateStmt
 """
 _WITH_ROWS = frozenset(_WITH_ROWS_NAMES.split())
+_WITHOUT_TRACE = frozenset({"AlterSystemStmt", "CopyStmt", "LoadStmt", "NotifyStmt", "SelectStmt"})
 _UNKNOWN_ROLE = re.compile(r'role "(.+)" does not exist')
 _SAVEPOINT = "consdb_lint"
 
@@ -122,6 +123,8 @@ class Recorder:
         self.notices: list[Notice] = []
         self.boundaries: list[int] = []
         self.savepoints = 0
+        # Why a later statement may fail here and nowhere else.
+        self.missing = ""
         self.start = self.state = self.read()
 
     def line(self) -> int:
@@ -179,12 +182,21 @@ class Recorder:
         problem, unjudged = "", parsed.unjudged
         if parsed.refused:
             unjudged = f"{parsed.refused}, which lint does not run"
+            self.missing = self.missing or ("" if parsed.kind in _WITHOUT_TRACE else parsed.refused)
             cursor.run("")
         elif parsed.transaction:
             problem = self._transaction(cursor, parsed)
         else:
             unjudged = unjudged or self._unknown_function(parsed)
             problem = self._guarded(cursor, parsed) if inside else self._alone(cursor, parsed)
+            if problem and parsed.kind == "CreateExtensionStmt":
+                problem, unjudged = "", f"an extension that is not installed here ({problem})"
+                self.missing = self.missing or "CREATE EXTENSION"
+            elif problem and self.missing:
+                unjudged, problem = (
+                    f"a statement that fails here, where {self.missing} was not run ({problem})",
+                    "",
+                )
             cursor.rows_of_tables = parsed.kind == "SelectStmt" and any(
                 not r.name.startswith("pg_") and r.schema not in ("pg_catalog", "information_schema")
                 for r in parsed.relations
@@ -266,7 +278,7 @@ class Recorder:
 
 
 def _is_elsewhere(parsed: Parsed, error: psycopg.Error) -> bool:
-    if parsed.kind == "CreateExtensionStmt":
+    if parsed.kind == "CreateExtensionStmt" and "pg_sphere" in parsed.sql:
         return True  # its type is there, or the stand-in for it
     about = parsed.kind in _ELSEWHERE or "OBJECT_PUBLICATION" in parsed.subtypes
     return about and error.sqlstate in ("42704", "42710")

@@ -197,8 +197,11 @@ class _Replay:
         problem = next(
             (s.problem for s in run.steps if s.problem), run.failure.message if run.failure else ""
         )
+        missing = next((s.unjudged for s in run.steps if s.unjudged.endswith("does not run")), "")
         if problem and not self.trouble:
             self.trouble = f"revision {revision.revision} before it does not apply: {problem}"
+        elif missing and not self.trouble:
+            self.trouble = f"revision {revision.revision} before it contains {missing}"
 
     def run(
         self, revision: AlembicRevision, direction: Direction, *, detailed: bool = True, keep: bool = False

@@ -16,7 +16,7 @@ SUBCOMMANDS = {
     "publish": "Open or update the draft pull request with generated migrations.",
     "check": "Prove a revision: there and back on seeded data, equal to the YAML.",
     "preview": "Say what a schema change means, without a database.",
-    "lint": "Look for locks, rewrites and other dangers in a revision.",
+    "lint": "Check revisions for data loss, locks, rewrites and other dangers.",
     "apply": "Upgrade a database, with checks before and after.",
 }
 """Those whose module is not there are not listed."""

@@ -382,19 +382,13 @@ def _unjudged(node: Node, what: str) -> str:
         return _CODE[what]
     if what == "CopyStmt":
         return "COPY"
-    if (
-        what in _UNDERSTOOD
-        or what in _OUTSIDE
-        or (what == "CreateExtensionStmt" and node.extname == "pg_sphere")
-    ):
+    if what in _UNDERSTOOD or what in _OUTSIDE or (what == "CreateExtensionStmt" and not _reaches_out(node)):
         return ""
     return _REFUSED.get(what) or f"a statement that lint does not know ({what.removesuffix('Stmt')})"
 
 
 def _refused(node: Node, what: str, text: str, nodes: list[Node]) -> str:
-    if what == "CreateExtensionStmt" and node.extname == "pg_sphere":
-        return ""
-    if what in _REFUSED:
+    if what in _REFUSED and (what != "CreateExtensionStmt" or _reaches_out(node)):
         return _REFUSED[what]
     if what in ("DeallocateStmt", "DiscardStmt") and not getattr(node, "name", None):
         return "DEALLOCATE ALL" if what == "DeallocateStmt" else "DISCARD"
@@ -406,6 +400,11 @@ def _refused(node: Node, what: str, text: str, nodes: list[Node]) -> str:
     if found and (what == "DoStmt" or what == "CallStmt" or what in _RUNS_EXPRESSIONS):
         return found[0]
     return ""
+
+
+def _reaches_out(node: Node) -> bool:
+    """Tell whether an extension lets SQL reach beyond the database."""
+    return re.search(r"dblink|fdw|python|perl|tcl|adminpack|cron|http|net", node.extname) is not None
 
 
 def _outside(node: Node, what: str) -> str:

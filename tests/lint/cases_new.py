@@ -28,6 +28,8 @@ UNJUDGED = (
         (),
         (20, 21, 22),
     ),
+    Case("not-judged", ("CREATE EXTENSION no_such_extension", f"DROP TABLE {E}_of_it"), (), (20, 21)),
+    Case("does-not-apply", ("CREATE EXTENSION no_such_extension", f"DROP TABLE {E}_of_it")),
     Case("not-judged", ("CREATE EXTENSION dblink", "CREATE EXTENSION IF NOT EXISTS pg_sphere"), (), (20,)),
     Case("not-judged", (f"CREATE RULE r AS ON INSERT TO {E} DO INSTEAD NOTHING",), (), (20,)),
     Case("not-judged", ("SECURITY LABEL ON TABLE cdb_demo.spare IS 'x'",), (), (20,)),
