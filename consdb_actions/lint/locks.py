@@ -32,7 +32,7 @@ def table_rewrite(script: Script) -> Iterator[Hit]:
             if step.parsed is not None and step.parsed.kind == "TruncateStmt":
                 continue
             written = True
-            message = f"{after.name} is written anew while nobody can use it: {{items}}"
+            message = f"{after.name} is rewritten while nobody can use it: {{items}}"
             yield at(run, step, message, after.name, _why_rewritten(step, before, after), lock=EXCLUSIVE)
         parsed = step.parsed
         if written or parsed is None:
@@ -44,7 +44,7 @@ def table_rewrite(script: Script) -> Iterator[Hit]:
         )
         if rewrites or parsed.kind == "ReindexStmt":
             table = run.target(step)
-            message = f"{table.name if table else 'a table'} is written anew, or its indexes are: {{items}}"
+            message = f"{table.name if table else 'a table'} is rewritten, or its indexes are: {{items}}"
             yield at(
                 run,
                 step,

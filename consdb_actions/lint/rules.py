@@ -335,7 +335,7 @@ Schemas that are written at USDF (`efd_*`) are not replicated, so that nothing i
     LintRule(
         "table-rewrite",
         "warning",
-        "A statement makes Postgres write a whole table anew.",
+        "A statement makes Postgres rewrite a whole table.",
         """\
 Nobody can read or write the table meanwhile. What rewrites a table is not guessed: Postgres gave it another
 file on the scratch server. Most type changes do (not `varchar(n)` to a longer one or to `text`, nor

@@ -9,8 +9,8 @@ from consdb_actions.lint.finding import merged
 from consdb_actions.lint.rules import CHECKS, RULES, judge
 from consdb_actions.lint.script import Failure
 from tests.lint.cases_locks import LOCKS, READERS
-from tests.lint.cases_new import READERS_AND_REPLICAS, UNJUDGED
 from tests.lint.cases_running import RUNNING, Case
+from tests.lint.cases_unjudged_and_readers import READERS_AND_REPLICAS, UNJUDGED
 from tests.support.lint import HISTORY, hits, make_script
 
 CASES = (*RUNNING, *LOCKS, *READERS, *UNJUDGED, *READERS_AND_REPLICAS)
