@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from types import FrameType
@@ -38,6 +39,7 @@ class RecordingConnection(psycopg.Connection[Any]):
     """A connection that shows its recorder what a revision sends."""
 
     recorder: Recorder | None = None
+    administration: psycopg.Connection[Any]
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -237,8 +239,13 @@ class Recorder:
                 control.execute(f"ROLLBACK TO {_SAVEPOINT}")
                 role = _UNKNOWN_ROLE.search(error.diag.message_primary or "")
                 if role and role[1] not in roles:
-                    # Roles belong to the server: the real one has them, whatever the history says.
-                    control.execute(psql.SQL("CREATE ROLE {}").format(psql.Identifier(role[1])))
+                    # Roles belong to the server: the real one has them, whatever the history says. Other
+                    # processes may make the same one, so that it does not wait for our transaction to end.
+                    with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+                        statement = psql.SQL("CREATE ROLE {}").format(psql.Identifier(role[1]))
+                        connection.administration.execute(statement)
+                    # A new lock makes the session see that the role is there.
+                    control.execute(f"LOCK TABLE pg_authid IN ROW SHARE MODE; ROLLBACK TO {_SAVEPOINT}")
                     return self._guarded(cursor, parsed, roles | {role[1]})
                 if _is_elsewhere(parsed, error):
                     cursor.run("")

@@ -31,6 +31,7 @@ from consdb_actions.adapters.lint_recorder import Recorder, RecordingConnection
 from consdb_actions.adapters.lint_state import StateReader
 from consdb_actions.adapters.merged_revisions import Changes
 from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.adapters.postgres_sql import connect
 from consdb_actions.adapters.revision_guard import RefusedError, guarded
 from consdb_actions.adapters.shell import run as run_program
 from consdb_actions.adapters.tree import Section
@@ -320,7 +321,7 @@ def recording(url: sa.URL) -> Iterator[tuple[sa.Connection, RecordingConnection,
     )
 
     @sa.event.listens_for(engine, "do_connect")
-    def connect(_dialect: Any, _record: Any, arguments: Any, keywords: dict[str, Any]) -> Any:
+    def record(_dialect: Any, _record: Any, arguments: Any, keywords: dict[str, Any]) -> Any:
         return RecordingConnection.connect(*arguments, **keywords)
 
     with engine.connect() as connection:
@@ -329,7 +330,8 @@ def recording(url: sa.URL) -> Iterator[tuple[sa.Connection, RecordingConnection,
         with psycopg.Cursor(driver) as cursor:
             reader.prepare(cursor)
         connection.commit()
-        yield connection, driver, reader
+        with connect(url) as driver.administration:
+            yield connection, driver, reader
 
 
 def load(section: Section) -> None:

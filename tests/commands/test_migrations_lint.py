@@ -271,6 +271,17 @@ def test_l1_a_history_that_does_not_apply(tree: LintTree, capsys: pytest.Capture
     assert findings(capsys, "--revision", "a3")[0] == {"not-judged": [7]}
 
 
+def test_roles_that_only_the_real_server_has(tree: LintTree, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both sections are replayed at the same time, and create the roles for themselves."""
+    tree.add("a2", "a1", 'op.execute("GRANT SELECT ON cdb_demo.exposure TO auditor, hinfo")')
+    table = 'op.create_table("t", sa.Column("a", sa.Integer()), schema="efd_demo")'
+    grant = 'op.execute("GRANT SELECT ON efd_demo.t TO hinfo, auditor")'
+    tree.add("b1", None, f"{table}\n{grant}", 'op.drop_table("t", schema="efd_demo")', section="efd_demo")
+    lines, looked = findings(capsys, "--all")
+    assert looked == ["a1", "a2", "b1"]
+    assert "does-not-apply" not in lines
+
+
 def test_branches_are_judged_from_their_own_beginning(
     tree: LintTree, capsys: pytest.CaptureFixture[str]
 ) -> None:
