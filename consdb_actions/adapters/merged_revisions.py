@@ -9,7 +9,7 @@ from pathlib import Path
 
 from consdb_actions.adapters.git_read import Blob, GitReader
 from consdb_actions.errors import ExternalError, InputError
-from consdb_actions.migration.lint.same_program import same_program
+from consdb_actions.lint.same_program import same_program
 
 __all__ = ["Changes", "revision_id", "revision_changes"]
 

@@ -122,7 +122,7 @@ def _resolved(tree: Tree, text: str) -> tuple[Section, str, str]:
 
 def _begun(tree: Tree, pair: Pair, section: Section, start: str, end: str) -> Begun:
     """Find out what the migration of a section will ask of the rows that are there."""
-    effects = read_change(tree, section, start, end).forward
+    effects = read_change(tree, section, start, end, pair.publisher.server).forward
     states = expected_catalogs(pair.publisher.server, section, start, end)
     change = Change(
         states.after,

@@ -1,24 +1,23 @@
-"""The revisions of a tree on the way from one to another, with what they do; no database is asked."""
+"""The revisions of a tree between two others, with what they do on the scratch server."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from alembic.script import Script as AlembicRevision
 from alembic.util import CommandError
 
-from consdb_actions.adapters.lint_walk import walk_section
-from consdb_actions.adapters.merged_revisions import Changes, revision_changes
-from consdb_actions.adapters.offline_sql import quiet
+from consdb_actions.adapters.lint_replay import quiet, replay_range
+from consdb_actions.adapters.merged_revisions import revision_changes
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.errors import InputError
-from consdb_actions.migration.lint.names import Name
-from consdb_actions.migration.lint.script import Run, Script
-from consdb_actions.migration.lint.state import State
+from consdb_actions.lint.script import Run
+from consdb_actions.lint.state import Name, State
 from consdb_actions.process.runbook_change import Revision, SectionChange
 from consdb_actions.process.runbook_trace import effects_of
 
@@ -132,11 +131,12 @@ def resolve(section: Section, name: str, *, place: str = "--section") -> str:
     return str(found.revision)
 
 
-def read_change(tree: Tree, section: Section, start: str, end: str) -> SectionChange:
-    """Follow a section's history, and say what the revisions after one and up to another do.
+def read_change(
+    tree: Tree, section: Section, start: str, end: str, server: ScratchServer | None = None
+) -> SectionChange:
+    """Replay a section's history, and say what the revisions after one and up to another do.
 
-    The revisions themselves are run to get their SQL, as alembic runs them; the tree's modules must be
-    importable.
+    The revisions are run on a scratch server, as alembic runs them; the tree's modules must be importable.
 
     Parameters
     ----------
@@ -146,6 +146,8 @@ def read_change(tree: Tree, section: Section, start: str, end: str) -> SectionCh
         The section.
     start, end
         Whole ids, or ``base``; the first must be an ancestor of the second.
+    server
+        The scratch server; one is started where there is none.
 
     Returns
     -------
@@ -158,26 +160,27 @@ def read_change(tree: Tree, section: Section, start: str, end: str) -> SectionCh
         One is not an ancestor of the other, or a revision cannot be read.
     """
     between = _between(section, start, end)
-    wanted = {revision.revision for revision in between}
-    docs = {revision.revision: (revision.doc or "").strip() for revision in between}
-    with _untouched():
-        walked = [
-            script for script, _ in walk_section(tree.root, section, wanted, roles={}, changes=Changes())
-        ]
-    first, last = (walked[0].upgrade.start, walked[-1].upgrade.end) if walked else (None, None)
+    with ExitStack() as stack:
+        if between and server is None:
+            server = stack.enter_context(scratch_server())
+        with _untouched():
+            ups, downs, known = replay_range(server, section, between) if server else ([], [], True)
+    first, last = (ups[0].start, ups[-1].end) if ups else (None, None)
     return SectionChange(
         section=section.name,
         schema=section.schema,
         version_table=f"{section.version_schema}.{section.version_table}",
         start=start,
         end=end,
-        revisions=tuple(_revision(script, docs[script.revision]) for script in walked),
-        forward=effects_of([script.upgrade for script in walked]),
-        back=effects_of([script.downgrade for script in reversed(walked)]),
-        tables_before=_tables(first),
-        tables_after=_tables(last),
-        columns_before=_columns(first),
-        columns_after=_columns(last),
+        revisions=tuple(
+            _revision(tree, r, up, down) for r, up, down in zip(between, ups, reversed(downs), strict=True)
+        ),
+        forward=effects_of(ups),
+        back=effects_of(downs),
+        tables_before=_tables(first, section.schema) if known else (),
+        tables_after=_tables(last, section.schema) if known else (),
+        columns_before=_columns(first, section.schema),
+        columns_after=_columns(last, section.schema),
     )
 
 
@@ -205,32 +208,27 @@ def _down(revision: AlembicRevision) -> str:
     return down if isinstance(down, str) else str(down[0])
 
 
-def _revision(script: Script, words: str) -> Revision:
-    failures = [run.failure for run in script.runs if run.failure is not None]
+def _revision(tree: Tree, revision: AlembicRevision, up: Run, down: Run) -> Revision:
+    failures = [run.failure.message for run in (up, down) if run.failure is not None]
+    path = Path(revision.path)
     return Revision(
-        script.revision,
-        words.splitlines()[0] if words else "",
-        script.file,
-        _statements(script.upgrade),
-        _statements(script.downgrade),
-        failures[0].words if failures else "",
+        revision.revision,
+        (revision.doc or "").strip().partition("\n")[0],
+        path.relative_to(tree.root).as_posix() if path.is_relative_to(tree.root) else path.as_posix(),
+        tuple(step.sql for step in up.steps),
+        tuple(step.sql for step in down.steps),
+        failures[0] if failures else "",
     )
 
 
-def _statements(run: Run) -> tuple[str, ...]:
-    return tuple(step.sql for step in run.steps)
+def _tables(state: State | None, schema: str) -> tuple[Name, ...]:
+    relations = state.relations.values() if state is not None else ()
+    return tuple(sorted(r.name for r in relations if r.is_table and r.name.schema == schema))
 
 
-def _tables(state: State | None) -> tuple[Name, ...]:
-    return tuple(sorted(state.tables)) if state is not None and state.complete else ()
-
-
-def _columns(state: State | None) -> tuple[tuple[Name, tuple[str, ...]], ...]:
-    if state is None:
-        return ()
-    found = [(name, tuple(table.columns)) for name, table in state.tables.items()]
-    found += [(name, view.columns) for name, view in state.views.items() if view.columns is not None]
-    return tuple(sorted(found))
+def _columns(state: State | None, schema: str) -> tuple[tuple[Name, tuple[str, ...]], ...]:
+    relations = state.relations.values() if state is not None else ()
+    return tuple(sorted((r.name, r.names) for r in relations if r.name.schema == schema))
 
 
 @contextmanager

@@ -1,29 +1,31 @@
-"""Choose the revisions that lint looks at, follow them, and apply the rules."""
+"""Choose the revisions that lint checks, replay them on the scratch server, and apply the rules."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from consdb_actions.adapters.lint_walk import walk_section
+from consdb_actions.adapters.forks import in_processes, processors
+from consdb_actions.adapters.lint_replay import load, quiet, replay_section
 from consdb_actions.adapters.merged_revisions import Changes, revision_changes, revision_id
-from consdb_actions.adapters.offline_sql import quiet
+from consdb_actions.adapters.postgres import scratch_server
+from consdb_actions.adapters.postgres_ahead import Ahead
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
-from consdb_actions.migration.lint.finding import Finding
-from consdb_actions.migration.lint.judge import judge
-from consdb_actions.migration.lint.result import LintResult, Looked
+from consdb_actions.lint.finding import Finding, LintResult, Revision
+from consdb_actions.lint.rules import judge
 
 __all__ = ["Selection", "lint_tree"]
+
+Found = list[tuple[Revision, tuple[Finding, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which revisions to look at.
+    """Which revisions to check.
 
     Attributes
     ----------
@@ -43,34 +45,80 @@ class Selection:
     everything: bool | None = None
 
 
-def lint_tree(tree: Tree, selection: Selection, config: Config) -> LintResult:
-    """Look at revisions of a tree, without a database.
+def lint_tree(tree: Tree, selection: Selection, config: Config, ahead: Ahead | None = None) -> LintResult:
+    """Check revisions of a tree on a scratch server of our own.
+
+    Parameters
+    ----------
+    tree
+        The tree.
+    selection
+        Which revisions.
+    config
+        Severities, and the grants of each schema.
+    ahead
+        A server that was started already.
 
     Raises
     ------
     InputError
-        A section, revision or file is not there; a revision cannot be read; ``base`` is no commit.
+        A section, revision or file is missing; a revision cannot be read; ``base`` is not a commit.
+    ExternalError
+        Postgres or squawk cannot be run.
     """
     sections = [tree.section(name) for name in selection.sections] or list(tree.sections)
     changes = revision_changes(tree.root, [s.versions for s in sections], selection.base)
     named = [_named(tree, sections, text) for text in selection.revisions]
-    findings: list[Finding] = []
-    looked: list[Looked] = []
-    with _untouched(), tree.importable():
-        words = _selection_in_words(selection, changes)
-        for section in sections:
-            wanted = _wanted(section, selection, changes, named)
-            if not wanted:
-                continue
-            roles = config.grants_for(section.schema)
-            for script, source in walk_section(tree.root, section, wanted, roles=roles, changes=changes):
-                looked.append(Looked(section.name, script.revision, script.file))
-                findings.extend(judge(script, source, config.severities))
-    notes = (f"What is new or edited cannot be told: {changes.note}.",) if changes.note else ()
-    return LintResult(tuple(looked), tuple(findings), words, notes)
+    scope = _selection(selection, changes)
+    notes = (f"Which revisions are new or edited is not known: {changes.note}.",) if changes.note else ()
+    chosen = [section for section in sections if _concerned(section, selection, changes, named)]
+    results: list[Found] = []
+    if chosen:
+        with ExitStack() as stack:
+            stack.enter_context(tree.importable())
+            roles = sorted({role for section in chosen for role in config.grants_for(section.schema)})
+            server = stack.enter_context(scratch_server(roles=roles, ahead=ahead))
+
+            def work(section: Section, _tell: object) -> Found:
+                with quiet():
+                    load(section)
+                    wanted = _wanted(section, selection, changes, named)
+                    return [
+                        (
+                            Revision(section.name, script.revision, script.file),
+                            judge(script, source, config.severities),
+                        )
+                        for script, source in replay_section(
+                            server,
+                            tree.root,
+                            section,
+                            wanted,
+                            roles=config.grants_for(section.schema),
+                            changes=changes,
+                        )
+                    ]
+
+            results = in_processes(work, chosen, processors(), lambda *_: None)
+    found = [one for result in results for one in result]
+    return LintResult(tuple(r for r, _ in found), tuple(f for _, fs in found for f in fs), scope, notes)
 
 
-def _selection_in_words(selection: Selection, changes: Changes) -> str:
+def _concerned(
+    section: Section, selection: Selection, changes: Changes, named: Sequence[frozenset[Path]]
+) -> bool:
+    """Tell whether a section can have revisions to check, without reading them."""
+    if not selection.revisions and (selection.everything or _heads_only(selection, changes)):
+        return True
+    files = frozenset().union(*named) if selection.revisions else changes.new | changes.edited
+    gone = () if selection.revisions else changes.removed
+    return any(path.parent == section.versions.resolve() for path in (*files, *gone))
+
+
+def _heads_only(selection: Selection, changes: Changes) -> bool:
+    return selection.everything is None and not _something_new(changes)
+
+
+def _selection(selection: Selection, changes: Changes) -> str:
     if selection.revisions:
         return "as named"
     if selection.everything:
@@ -92,21 +140,15 @@ def _something_new(changes: Changes) -> bool:
 def _wanted(
     section: Section, selection: Selection, changes: Changes, named: Sequence[frozenset[Path]]
 ) -> frozenset[str]:
-    """Return the revisions of a section to look at; its files are read only where there may be some."""
-    files: frozenset[Path] = frozenset()
-    if selection.revisions:
-        files = frozenset().union(*named)
-    elif selection.everything is False or (selection.everything is None and _something_new(changes)):
-        files = changes.new | changes.edited
-    else:
-        if selection.everything:
-            return frozenset(r.revision for r in section.revisions())
+    """Return the revisions of a section to check."""
+    if not selection.revisions and selection.everything:
+        return frozenset(r.revision for r in section.revisions())
+    if not selection.revisions and _heads_only(selection, changes):
         return frozenset(section.scripts.get_heads())
+    files = frozenset().union(*named) if selection.revisions else changes.new | changes.edited
     folder = section.versions.resolve()
     mine = {path for path in files if path.parent == folder}
     gone = any(path.parent == folder for path in changes.removed) and not selection.revisions
-    if not mine and not gone:
-        return frozenset()
     heads = frozenset(section.scripts.get_heads()) if gone else frozenset()
     return heads | {r.revision for r in section.revisions() if Path(r.path).resolve() in mine}
 
@@ -119,9 +161,9 @@ def _named(tree: Tree, sections: Sequence[Section], text: str) -> frozenset[Path
             if any(resolved.parent == section.versions.resolve() for section in sections):
                 return frozenset({resolved})
             raise InputError(
-                "this file is no revision of the chosen sections",
+                "this file is not a revision of the chosen sections",
                 place=text,
-                remedy="A revision stands in the versions folder of its section: "
+                remedy="A revision is in the versions folder of its section: "
                 + ", ".join(s.name for s in sections)
                 + ".",
             )
@@ -140,18 +182,6 @@ def _named(tree: Tree, sections: Sequence[Section], text: str) -> frozenset[Path
         raise InputError(
             f"there is no revision {text!r}",
             place=str(tree.root),
-            remedy="Name the id that stands in the file (`revision = ...`), or the file.",
+            remedy="Name the id in the file (`revision = ...`), or the file.",
         )
     return frozenset(found)
-
-
-@contextmanager
-def _untouched() -> Iterator[None]:
-    """Leave no compiled files in the tree, and show nothing that its code prints."""
-    before = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True
-    try:
-        with quiet():
-            yield
-    finally:
-        sys.dont_write_bytecode = before

@@ -17,7 +17,7 @@ SUBCOMMANDS = {
     "outdated": "List the schema changes whose migration has to be made again.",
     "check": "Prove a revision: there and back on seeded data, equal to the YAML.",
     "preview": "Say what a schema change means, without a database.",
-    "lint": "Look for locks, rewrites and other dangers in a revision.",
+    "lint": "Check revisions for data loss, locks, rewrites and other dangers.",
     "apply": "Upgrade a database, with checks before and after.",
 }
 """Those whose module is not there are not listed."""

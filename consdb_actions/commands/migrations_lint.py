@@ -1,10 +1,11 @@
-"""``consdb-actions migrations lint``: locks, rewrites and other dangers, without a database."""
+"""``consdb-actions migrations lint``: locks, rewrites, data loss and other dangers of revisions."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +16,7 @@ from consdb_actions.commands.options import format_option, option
 if TYPE_CHECKING:
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.tree import Tree
-    from consdb_actions.migration.lint.result import LintResult
+    from consdb_actions.lint.finding import LintResult
 
 __all__ = ["command"]
 
@@ -84,29 +85,35 @@ def command(
     config: Path | None,
     output_format: str,
 ) -> int:
-    """Look for locks, rewrites and other dangers in revisions, without a database.
+    """Check revisions for data loss, locks, rewrites and other dangers.
 
-    The SQL of upgrade() and downgrade() is made in Alembic's offline mode and read by Postgres' own parser.
-    A comment in the revision acknowledges a finding, on the line before the statement or on it:
+    The history is replayed on a temporary Postgres, and the catalog is compared before and after each
+    statement; squawk checks the SQL. No other database is needed. A comment in the revision acknowledges a
+    finding, on the line of the statement or before it:
 
     \b
       # consdb: ack data-loss: DM-12345, never filled
 
-    Revisions are Python and are run to get their SQL, as alembic itself runs them: use it in jobs that hold
-    no token with which anything can be written.
+    Revisions are Python and are run, as alembic itself runs them, without network and connections of their
+    own: use it in jobs that hold no token with which anything can be written.
     """  # noqa: D301  (click wants the control character, not a backslash)
     from consdb_actions.adapters.config_file import load_config
-    from consdb_actions.adapters.runner import Runner, inert
-    from consdb_actions.adapters.tree import read_tree
-    from consdb_actions.commands.lint_run import Selection, lint_tree
-    from consdb_actions.commands.rules import check_rules
-    from consdb_actions.report.lint import render_json, render_markdown, render_text
+    from consdb_actions.adapters.postgres_ahead import server_ahead
 
     settings = load_config(config)
-    check_rules(settings)
-    tree = read_tree(consdb)
-    everything = None if new_only is None else not new_only
-    result = lint_tree(tree, Selection(sections, revisions, base, everything), settings)
+    with ExitStack() as stack:
+        ahead = stack.enter_context(server_ahead()) if (consdb / "alembic.ini").is_file() else None
+        # Imported only now: it takes as long as the server to start.
+        from consdb_actions.adapters.runner import Runner, inert
+        from consdb_actions.adapters.tree import read_tree
+        from consdb_actions.commands.lint_run import Selection, lint_tree
+        from consdb_actions.commands.rules import check_rules
+        from consdb_actions.report.lint import render_json, render_markdown, render_text
+
+        check_rules(settings)
+        tree = read_tree(consdb)
+        everything = None if new_only is None else not new_only
+        result = lint_tree(tree, Selection(sections, revisions, base, everything), settings, ahead)
     runner = Runner.from_environ(os.environ)
     _announce(result, tree, runner)
     # A name of the schema at the start of a line must not be taken for a command of the runner.
@@ -142,15 +149,13 @@ def _announce(result: LintResult, tree: Tree, runner: Runner) -> None:
     """On a runner, show errors and warnings beside their lines, and the whole as a summary."""
     if not runner.on_runner:
         return
-    from consdb_actions.report.lint import advice, render_markdown
+    from consdb_actions.report.lint import remedy, render_markdown
 
     for finding in result.open:
         if finding.severity != "info":
-            message = f"{finding.hit.words}\n{advice(finding)}"
+            message = f"{finding.message}\n{remedy(finding)}"
             place = tree.root / finding.file
-            runner.annotation(
-                finding.severity, message, file=place, line=finding.hit.line, title=finding.rule
-            )
+            runner.annotation(finding.severity, message, file=place, line=finding.line, title=finding.rule)
     runner.output("errors", str(result.count("error")))
     runner.output("warnings", str(result.count("warning")))
     runner.summary(render_markdown(result))

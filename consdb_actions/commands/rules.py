@@ -26,7 +26,7 @@ def check_rules(config: Config) -> None:
     unknown = [rule for rule in config.severities if rule not in RULES]
     if not unknown:
         return
-    from consdb_actions.migration.lint.rules import RULES as LINT_RULES
+    from consdb_actions.lint.rules import RULES as LINT_RULES
 
     lint = {rule.id for rule in LINT_RULES}
     for rule in unknown:

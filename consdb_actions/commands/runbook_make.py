@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.merged_revisions import revision_id
+from consdb_actions.adapters.postgres import scratch_server
 from consdb_actions.adapters.revision_path import Way, new_ways, parse_way, read_change, resolve
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.config import Config
@@ -81,17 +83,19 @@ def chosen_changes(
         Something is named that is not there, or nothing is new.
     """
     ways = [parse_way(text) for text in sections]
-    with tree.importable():
+    with ExitStack() as stack:
+        stack.enter_context(tree.importable())
         if revisions:
             ways = _around(tree, [way.section for way in ways], revisions)
         elif not ways or not all(way.start for way in ways):
             named = [way for way in ways if way.start]
             ways = named + new_ways(tree, [way.section for way in ways if not way.start], since)
         changes = []
+        server = stack.enter_context(scratch_server()) if ways else None
         for way in ways:
             section = tree.section(way.section)
             start, end = resolve(section, way.start), resolve(section, way.end)
-            changes.append(read_change(tree, section, start, end))
+            changes.append(read_change(tree, section, start, end, server))
     if not changes:
         raise InputError(
             "there is no new revision",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from consdb_actions.catalog import Difference, Relation, Sequence, Snapshot, compare
-from consdb_actions.migration.lint.names import Name
+from consdb_actions.lint.state import Name
 from consdb_actions.process.apply_facts import ApplyCheck, SectionFacts
 from consdb_actions.process.runbook_change import SectionChange
 

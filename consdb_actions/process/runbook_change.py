@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from consdb_actions.migration.lint.names import Name
+from consdb_actions.lint.state import Name
 from consdb_actions.process.runbook_effects import Effects
 
 __all__ = ["Revision", "SectionChange"]

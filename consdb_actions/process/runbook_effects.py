@@ -1,6 +1,6 @@
 """What a migration does to the tables and views that are there: the net effect of all its statements.
 
-Read from the statements of its revisions (:mod:`consdb_actions.migration.lint`), not from a database.
+Read from the statements of its revisions as they ran on the scratch server (:mod:`consdb_actions.lint`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from consdb_actions.migration.lint.names import Name
+from consdb_actions.lint.state import Name
 
 __all__ = ["ColumnChange", "Effects", "Pair", "Rekeyed"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from consdb_actions.migration.lint.names import Name
+from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_replication as steps
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import SectionChange

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from consdb_actions.migration.lint.names import Name
+from consdb_actions.lint.state import Name
 from consdb_actions.process.runbook_effects import ColumnChange, Effects, Pair
 
 __all__ = ["Misfit", "Needs", "needs_of"]

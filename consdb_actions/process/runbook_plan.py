@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from consdb_actions.migration.lint.names import Name
+from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.runbook_order import Needs

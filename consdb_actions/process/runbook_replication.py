@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from consdb_actions.migration.lint.names import Name
+from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_effects import Pair
 from consdb_actions.process.runbook_plan import SOON, Plan, ask, listed, run

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Literal
 
-from consdb_actions.migration.lint.names import Name
+from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.runbook_steps import Block, Step

@@ -5,30 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from consdb_actions.migration.lint.finding import Finding, Rule
-from consdb_actions.migration.lint.result import LintResult
-from consdb_actions.migration.lint.rules import RULES
+from consdb_actions.lint.finding import Finding, LintResult, LintRule
+from consdb_actions.lint.rules import RULES
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose, table
 
-__all__ = ["FORMAT", "advice", "render_json", "render_markdown", "render_rules", "render_text"]
+__all__ = ["FORMAT", "remedy", "render_json", "render_markdown", "render_rules", "render_text"]
 
-FORMAT = "consdb-actions/lint/1"
+FORMAT = "consdb-actions/lint/2"
 """Raised when the form changes."""
 
 Paint = Callable[[str, str], str]
 """Colours a text: the text, and ``error``, ``warning``, ``ok`` or ``dim``."""
 
-_BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}
+_BY_ID: dict[str, LintRule] = {rule.id: rule for rule in RULES}
 _ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\ufe0f"}
 _ROWS = 40  # rows of a table in Markdown; the rest is counted
-_SINGLE = 3  # findings of one rule in one file that get a row each
 _LINES = 30
 _SQL = 400  # characters of a statement in JSON
 
 
-def advice(finding: Finding) -> str:
+def remedy(finding: Finding) -> str:
     """Return what to do about a finding."""
-    return finding.hit.safe or _BY_ID[finding.rule].safe
+    return _BY_ID[finding.rule].remedy
 
 
 def _count(result: LintResult) -> str:
@@ -40,17 +38,19 @@ def _count(result: LintResult) -> str:
     ):
         if number := result.count(severity):
             words.append(f"{number} {one if number == 1 else many}")
+    if unjudged := sum(f.rule == "not-judged" for f in result.open):
+        words.append(f"{unjudged} of them not judged")
     if result.acknowledged:
         words.append(f"{len(result.acknowledged)} acknowledged")
     return ", ".join(words)
 
 
 def _scope(result: LintResult) -> str:
-    number, sections = len(result.looked), len({looked.section for looked in result.looked})
+    number, sections = len(result.revisions), len({r.section for r in result.revisions})
     if not number:
-        return f"no revision to look at ({result.selection})"
+        return f"no revision to check ({result.selection})"
     revisions = "1 revision" if number == 1 else f"{number} revisions"
-    of = result.looked[0].section if sections == 1 else f"{sections} sections"
+    of = result.revisions[0].section if sections == 1 else f"{sections} sections"
     return f"{revisions} of {of} ({result.selection})"
 
 
@@ -81,40 +81,47 @@ def render_text(result: LintResult, prefix: str = "", paint: Paint = lambda text
     for finding in result.acknowledged:
         reason = f" (acknowledged: {finding.acknowledged})"
         lines.append(paint(printable(_line(finding, prefix) + reason), "dim"))
-    rules = [(rule, safe) for rule, safe in _advices(result.open)]
+    rules = [(rule, text) for rule, text in _remedies(result.open)]
     if rules:
         width = max(len(rule) for rule, _ in rules)
         lines += ["", "What to do"]
-        lines += [printable(f"  {rule.ljust(width)}  {safe}") for rule, safe in rules]
+        lines += [printable(f"  {rule.ljust(width)}  {text}") for rule, text in rules]
     lines.append("")
     verdict = "error" if result.count("error") else "warning" if result.count("warning") else "ok"
-    lines.append(paint(_count(result) or "Nothing to object to", verdict))
+    lines.append(paint(_count(result) or "No findings", verdict))
     return "\n".join(lines)
 
 
 def _line(finding: Finding, prefix: str) -> str:
-    words = finding.hit.words + (f" [{finding.hit.lock}]" if finding.hit.lock else "")
-    return f"{prefix}{finding.file}:{finding.hit.line}: {finding.severity} {finding.rule}: {words}"
+    message = finding.message + (f" [{finding.lock}]" if finding.lock else "") + _others(finding)
+    return f"{prefix}{finding.file}:{finding.line}: {finding.severity} {finding.rule}: {message}"
 
 
-def _advices(findings: Iterable[Finding]) -> Iterator[tuple[str, str]]:
+def _others(finding: Finding) -> str:
+    """Write the lines of a finding besides the first."""
+    others = finding.lines[1:]
+    rest = ", …" if len(others) > _LINES else ""
+    return f" (also line {', '.join(map(str, others[:_LINES]))}{rest})" if others else ""
+
+
+def _remedies(findings: Iterable[Finding]) -> Iterator[tuple[str, str]]:
     """Yield each rule with what to do, once, in the order of the findings."""
-    yield from dict.fromkeys((finding.rule, advice(finding)) for finding in findings)
+    yield from dict.fromkeys((finding.rule, remedy(finding)) for finding in findings)
 
 
 def render_markdown(result: LintResult) -> str:
     """Write the result for a pull request, the verdict first."""
-    heading = "✅ Nothing to object to"
+    heading = "✅ No findings"
     if result.count("error"):
         heading = f"❌ {_count(result)}"
     elif result.open or result.acknowledged:
         heading = f"{'⚠️' if result.count('warning') else '✅'} {_count(result)}"
-    parts = [f"### Lint of the migrations: {heading}", f"Looked at {escape(_scope(result))}."]
+    parts = [f"### Lint of the migrations: {heading}", f"Checked {escape(_scope(result))}."]
     parts += [escape(note) for note in result.notes]
-    objections = [f for f in result.open if f.severity != "info"]
-    if objections:
-        parts.append(_table(objections))
-        parts.append(details("What to do", bullets(f"{code(r)} {prose(s)}" for r, s in _advices(objections))))
+    serious = [f for f in result.open if f.severity != "info"]
+    if serious:
+        parts.append(_table(serious))
+        parts.append(details("What to do", bullets(f"{code(r)} {prose(s)}" for r, s in _remedies(serious))))
     notes = [f for f in result.open if f.severity == "info"]
     if notes:
         parts.append(details(f"{len(notes)} notes" if len(notes) > 1 else "1 note", _table(notes)))
@@ -126,40 +133,28 @@ def render_markdown(result: LintResult) -> str:
 
 
 def _table(findings: Iterable[Finding]) -> str:
-    """Write a row for each finding; what a rule says of many lines of a file is one row."""
-    groups: dict[tuple[str, ...], list[Finding]] = {}
-    for finding in findings:
-        key = (finding.severity, finding.rule, finding.file, finding.acknowledged or "")
-        groups.setdefault(key, []).append(finding)
-    rows = [row for group in groups.values() for row in _rows(group)]
+    """Write a row for each finding."""
+    rows = [
+        (
+            f"{_ICONS[finding.severity]} {code(finding.rule, in_table=True)}",
+            code(f"{finding.file.rpartition('/')[2]}:{finding.line}", in_table=True),
+            _cell(finding),
+        )
+        for finding in findings
+    ]
     if len(rows) > _ROWS:
         rows = [*rows[:_ROWS], ("", "", f"_and {len(rows) - _ROWS} more_")]
     return table(("Rule", "Where", "What"), rows)
 
 
-def _rows(group: list[Finding]) -> list[tuple[str, str, str]]:
-    together = len(group) > _SINGLE
-    return [
-        (
-            f"{_ICONS[finding.severity]} {code(finding.rule, in_table=True)}",
-            code(f"{finding.file.rpartition('/')[2]}:{finding.hit.line}", in_table=True),
-            _cell(finding, group[1:] if together else []),
-        )
-        for finding in (group[:1] if together else group)
-    ]
-
-
-def _cell(finding: Finding, others: list[Finding]) -> str:
-    words = escape(finding.hit.words)
-    if finding.hit.lock:
-        words += f" ({escape(finding.hit.lock)})"
-    if others:
-        lines = ", ".join(str(other.hit.line) for other in others[:_LINES])
-        rest = ", …" if len(others) > _LINES else ""
-        words += f"<br>and {len(others)} more like it in lines {lines}{rest}"
+def _cell(finding: Finding) -> str:
+    message = escape(finding.message)
+    if finding.lock:
+        message += f" ({escape(finding.lock)})"
+    message += _others(finding)
     if finding.acknowledged is not None:
-        words += f"<br>**Acknowledged:** {escape(finding.acknowledged)}"
-    return words
+        message += f"<br>**Acknowledged:** {escape(finding.acknowledged)}"
+    return message
 
 
 def render_json(result: LintResult) -> dict[str, Any]:
@@ -172,8 +167,7 @@ def render_json(result: LintResult) -> dict[str, Any]:
         "infos": result.count("info"),
         "acknowledged": len(result.acknowledged),
         "revisions": [
-            {"section": looked.section, "revision": looked.revision, "file": looked.file}
-            for looked in result.looked
+            {"section": r.section, "revision": r.revision, "file": r.file} for r in result.revisions
         ],
         "findings": [_finding(finding) for finding in result.findings],
         "notes": list(result.notes),
@@ -181,20 +175,21 @@ def render_json(result: LintResult) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    hit = finding.hit
     return {
         "rule": finding.rule,
         "severity": finding.severity,
+        "judged": finding.rule != "not-judged",
         "section": finding.section,
         "revision": finding.revision,
         "file": finding.file,
-        "line": hit.line,
-        "direction": hit.direction,
-        "tables": list(hit.tables),
-        "lock": hit.lock or None,
-        "message": hit.words,
-        "remedy": advice(finding),
-        "statement": hit.sql[:_SQL] or None,
+        "line": finding.line,
+        "lines": list(finding.lines),
+        "direction": finding.direction,
+        "table": finding.table or None,
+        "lock": finding.lock or None,
+        "message": finding.message,
+        "remedy": remedy(finding),
+        "statement": finding.sql[:_SQL] or None,
         "acknowledged": finding.acknowledged,
     }
 
@@ -203,7 +198,7 @@ def render_rules() -> str:
     """Write the chapter on the rules for the documentation, a heading for each."""
     parts = [
         f"## {rule.id}\n\n{rule.summary} Severity: **{rule.severity}**.\n\n{rule.doc}\n\n"
-        f"**Do this:** {rule.safe}"
+        f"**Do this:** {rule.remedy}"
         for rule in RULES
     ]
     return "\n\n".join(parts) + "\n"

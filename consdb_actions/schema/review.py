@@ -7,7 +7,7 @@ compare it with nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from consdb_actions.schema.delta import SchemaDelta
@@ -63,7 +63,7 @@ def review(delta: SchemaDelta, after: Schema, views: Mapping[str, ViewOf]) -> tu
             attributes = touched.get((table.name, column.name))
             if attributes and not (base and view and _repeats(column, base, view)):
                 findings += _column(table, column, attributes)
-        findings += _table(table, touched.get((table.name, ""), frozenset()))
+        findings += _table(after, table, touched.get((table.name, ""), frozenset()))
     for owner, constraint in _new_constraints(delta, after):
         findings += _constraint(owner, constraint)
     findings += _indexes(delta)
@@ -100,10 +100,12 @@ def _column(table: Table, column: Column, attributes: frozenset[str]) -> Iterato
     if new and not is_snake_case(column.name):
         yield Finding.of("name-snake-case", "column", table.name, column.name)
     if new or "description" in attributes:
-        yield from _description("column", table.name, column.name, column.description)
+        neighbours = [c.description for c in table.columns if c.name != column.name]
+        yield from _description("column", table.name, column.name, column.description, neighbours)
     if _lacks_unit(column) and (new or attributes & {"datatype", "unit", "description"}):
         yield Finding.of("unit-missing", "column", table.name, column.name)
-    if not column.ucd and (new or "ucd" in attributes):
+    others = [c.ucd for c in table.columns if c.name != column.name]
+    if not column.ucd and ("ucd" in attributes or (new and _most(map(bool, others)))):
         yield Finding.of("ucd-missing", "column", table.name, column.name)
     if new and column.id != f"#{table.name}.{column.name}":
         yield Finding.of("id-unexpected", "column", table.name, column.name)
@@ -120,20 +122,29 @@ def _lacks_unit(column: Column) -> bool:
     return not (_PURE_NUMBER.search(column.description) or column.ucd.startswith(("meta.", "arith.")))
 
 
-def _table(table: Table, attributes: frozenset[str]) -> Iterator[Finding]:
+def _table(after: Schema, table: Table, attributes: frozenset[str]) -> Iterator[Finding]:
     """Check the name and the description of a table that is new or different."""
     if _NEW in attributes and not is_snake_case(table.name):
         yield Finding.of("name-snake-case", "table", table.name, table.name)
     if attributes & {_NEW, "description"}:
-        yield from _description("table", table.name, table.name, table.description)
+        neighbours = [other.description for other in after if other.name != table.name]
+        yield from _description("table", table.name, table.name, table.description, neighbours)
 
 
-def _description(kind: str, table: str, name: str, description: str) -> Iterator[Finding]:
-    """Check that a description is there, ends well, and says something."""
+def _most(values: Iterable[bool]) -> bool:
+    """Tell whether more than half of the neighbours have it: what nobody writes is asked of nobody."""
+    found = list(values)
+    return 2 * sum(found) > len(found)
+
+
+def _description(
+    kind: str, table: str, name: str, description: str, neighbours: Sequence[str] = ()
+) -> Iterator[Finding]:
+    """Check that a description is there, ends as its neighbours' do, and says something."""
     if not description:
         yield Finding.of("description-missing", kind, table, name)
         return
-    if not description.endswith(_SENTENCE_ENDS):
+    if not description.endswith(_SENTENCE_ENDS) and _most(d.endswith(_SENTENCE_ENDS) for d in neighbours):
         yield Finding.of("description-end", kind, table, name)
     said = set(_WORD.findall(description.lower())) - _FILLER
     if said <= set(_WORD.findall(name.lower())):

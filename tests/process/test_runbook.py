@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.cli import cli
 from consdb_actions.errors import InputError
-from consdb_actions.migration.lint.names import Name
+from consdb_actions.lint.state import Name, Relation, State
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_change import Revision, SectionChange
 from consdb_actions.process.runbook_reading import read_runbook
@@ -62,6 +63,11 @@ def change(
         return tuple(part.format(schema) for part in parts)
 
     script = make_script(of(up), of(down), history=of(history), schema=schema)
+
+    def names(state: State, *, tables: bool = False) -> list[Relation]:
+        found = (r for r in state.relations.values() if r.name.schema == schema)
+        return sorted((r for r in found if r.is_table or not tables), key=lambda r: r.name)
+
     start, end = script.upgrade.start, script.upgrade.end
     return SectionChange(
         section,
@@ -72,17 +78,10 @@ def change(
         (Revision("bbbb22222222", "change", "b.py", of(up), of(down)),),
         effects_of([script.upgrade]),
         effects_of([script.downgrade]),
-        tuple(sorted(start.tables)),
-        tuple(sorted(end.tables)),
-        tuple(sorted((n, tuple(t.columns)) for n, t in start.tables.items())),
-        tuple(
-            sorted(
-                [
-                    *((n, tuple(t.columns)) for n, t in end.tables.items()),
-                    *((n, v.columns) for n, v in end.views.items() if v.columns),
-                ]
-            )
-        ),
+        tuple(r.name for r in names(start, tables=True)),
+        tuple(r.name for r in names(end, tables=True)),
+        tuple((r.name, r.names) for r in names(start)),
+        tuple((r.name, r.names) for r in names(end)),
     )
 
 
@@ -112,26 +111,27 @@ QUIET = [
     "caught-up",
     "writers-on",
 ]
-KINDS = {
-    "a column": (change("latiss", ADD), PAUSED),
-    "a table": (change("latiss", NEW_TABLE, AWAY), [*PAUSED[:3], "publication", *PAUSED[3:]]),
-    "a rename": (change("latiss", ["ALTER TABLE {0}.exposure RENAME note TO remark"]), QUIET),
-    "a drop": (change("latiss", [DROP]), QUIET),
-    "a view alone": (change("latiss", [ADD[0], VIEW]), ["look", "summit-upgrade", "usdf-upgrade"]),
+KINDS: dict[str, tuple[Callable[[], SectionChange], list[str]]] = {
+    "a column": (partial(change, "latiss", ADD), PAUSED),
+    "a table": (partial(change, "latiss", NEW_TABLE, AWAY), [*PAUSED[:3], "publication", *PAUSED[3:]]),
+    "a rename": (partial(change, "latiss", ["ALTER TABLE {0}.exposure RENAME note TO remark"]), QUIET),
+    "a drop": (partial(change, "latiss", [DROP]), QUIET),
+    "a view alone": (partial(change, "latiss", [ADD[0], VIEW]), ["look", "summit-upgrade", "usdf-upgrade"]),
     "a comment": (
-        change("latiss", ["COMMENT ON TABLE {0}.exposure IS 'x'"]),
+        partial(change, "latiss", ["COMMENT ON TABLE {0}.exposure IS 'x'"]),
         ["look", "summit-upgrade", "usdf-upgrade"],
     ),
     "star trackers": (
-        change("startrackerwide", ["ALTER TABLE {0}.exposure ADD a int"], history=WITHOUT),
+        partial(change, "startrackerwide", ["ALTER TABLE {0}.exposure ADD a int"], history=WITHOUT),
         PAUSED,
     ),
     "EFD": (
-        change("efd_latiss", ["ALTER TABLE {0}.exposure ADD a int"], history=WITHOUT),
+        partial(change, "efd_latiss", ["ALTER TABLE {0}.exposure ADD a int"], history=WITHOUT),
         ["look", "usdf-upgrade"],
     ),
     "EFD, a rename": (
-        change(
+        partial(
+            change,
             "efd_latiss",
             ["ALTER TABLE {0}.exposure RENAME note TO remark"],
             ["ALTER TABLE {0}.exposure RENAME remark TO note"],
@@ -140,7 +140,8 @@ KINDS = {
         ["look", "writers-off", "usdf-upgrade", "writers-on"],
     ),
     "a key": (
-        change(
+        partial(
+            change,
             "latiss",
             [
                 "ALTER TABLE {0}.exposure DROP CONSTRAINT exposure_pkey",
@@ -155,21 +156,28 @@ KINDS = {
         [*QUIET[:5], "identity-full", "summit-upgrade", "identity-default", *QUIET[6:]],
     ),
     "rows that are added": (
-        change("latiss", ["INSERT INTO {0}.exposure_flexdata VALUES (1, 'x')"]),
+        partial(change, "latiss", ["INSERT INTO {0}.exposure_flexdata VALUES (1, 'x')"]),
         [*QUIET[:5], "unpublish", "summit-upgrade", "republish", *QUIET[6:]],
     ),
     "a table that is filled": (
-        change(
-            "latiss", [*NEW_TABLE, "INSERT INTO {0}.visit1_quicklook SELECT exposure_id, 1 FROM {0}.exposure"]
+        partial(
+            change,
+            "latiss",
+            [*NEW_TABLE, "INSERT INTO {0}.visit1_quicklook SELECT exposure_id FROM {0}.exposure"],
         ),
         [*PAUSED[:3], "publication", "usdf-upgrade", "empty", *PAUSED[4:]],
     ),
 }
 
 
+def kind_of(name: str) -> SectionChange:
+    """Return the change of a kind."""
+    return KINDS[name][0]()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_p4_the_order_of_each_kind(kind: str) -> None:
-    made, wanted = KINDS[kind]
+    made, wanted = kind_of(kind), KINDS[kind][1]
     found = runbook(made)
     assert steps(found, "migrate") == wanted
     # What is written can be read back, block by block: a rehearsal carries out what people read.
@@ -182,7 +190,7 @@ def test_p4_the_order_of_each_kind(kind: str) -> None:
 
 
 def test_p4_exact_commands_of_a_new_table() -> None:
-    made = runbook(KINDS["a table"][0], release="26.6.2")
+    made = runbook(kind_of("a table"), release="26.6.2")
     assert sql(made, "publication").startswith(
         "GRANT SELECT ON cdb_latiss.visit1_quicklook TO replicauser;\n"
         "ALTER PUBLICATION usdfpub ADD TABLE cdb_latiss.visit1_quicklook;\n"
@@ -203,14 +211,14 @@ def test_p4_exact_commands_of_a_new_table() -> None:
 
 
 def test_p4_nothing_that_is_not_touched() -> None:
-    markdown = render_markdown(runbook(KINDS["a column"][0]))
+    markdown = render_markdown(runbook(kind_of("a column")))
     assert "PUBLICATION" not in markdown
     assert "IT ticket" not in markdown
     assert "truncate" not in markdown.lower()
     assert "exposure_flexdata" not in markdown
     for other in ("lsstcam", "startracker", "efd_"):
         assert other not in markdown
-    efd = render_markdown(runbook(KINDS["EFD"][0]))
+    efd = render_markdown(runbook(kind_of("EFD")))
     for absent in (
         "SUBSCRIPTION",
         "replicauser",
@@ -222,14 +230,14 @@ def test_p4_nothing_that_is_not_touched() -> None:
 
 
 def test_p4_the_new_schema_itself_is_opened_to_the_replica() -> None:
-    first = replace(KINDS["a table"][0], start="base")
+    first = replace(kind_of("a table"), start="base")
     assert sql(runbook(first), "publication").startswith("GRANT USAGE ON SCHEMA cdb_latiss TO replicauser;")
     assert "aaaa11111111" not in sql(runbook(first), "look")
 
 
 @pytest.mark.parametrize("kind", ["a table", "EFD, a rename"])
 def test_p4_our_own_commands_are_ones_that_there_are(kind: str) -> None:
-    lines = [block.text for _, step in runbook(KINDS[kind][0]).steps() for block in step.blocks]
+    lines = [block.text for _, step in runbook(kind_of(kind)).steps() for block in step.blocks]
     ours = [line[line.index("consdb-actions ") :] for line in lines if "consdb-actions " in line]
     names = set()
     for text in ours:
@@ -268,7 +276,7 @@ def test_p4_the_way_back_has_an_order_of_its_own() -> None:
 
 
 def test_p4_several_sections_go_back_in_the_opposite_order() -> None:
-    made = runbook(KINDS["a column"][0], KINDS["star trackers"][0], KINDS["EFD, a rename"][0])
+    made = runbook(kind_of("a column"), kind_of("star trackers"), kind_of("EFD, a rename"))
     up, down = sql(made, "usdf-upgrade"), sql(made, "usdf-downgrade")
     assert up.index("latiss:") < up.index("startrackerwide:") < up.index("efd_latiss:")
     assert down.index("startrackerwide:") < down.index("section latiss:")
@@ -297,7 +305,7 @@ def test_p4_the_configuration_is_used() -> None:
             "lock_timeout": "2s",
         }
     )
-    made = make_runbook([KINDS["a table"][0], KINDS["a drop"][0]][:1], sites, ticket="DM-1")
+    made = make_runbook([kind_of("a table"), kind_of("a drop")][:1], sites, ticket="DM-1")
     markdown = render_markdown(made)
     assert "postgresql://owner@db.example.org/consdb" in markdown
     assert "ALTER PUBLICATION pub ADD TABLE" in markdown
@@ -305,7 +313,7 @@ def test_p4_the_configuration_is_used() -> None:
     assert "lock_timeout=2s" in markdown
     assert "bts" not in markdown
     assert "usdfpub" not in markdown
-    quiet = make_runbook([KINDS["a drop"][0]], sites, ticket="DM-1")
+    quiet = make_runbook([kind_of("a drop")], sites, ticket="DM-1")
     assert "systemctl stop everything" in sql(quiet, "writers-off")
 
 
@@ -334,9 +342,9 @@ def test_the_configuration_of_the_page_for_operators_is_one() -> None:
 
 def test_nothing_to_apply_or_nowhere() -> None:
     with pytest.raises(InputError, match="nothing to apply"):
-        runbook(replace(KINDS["a drop"][0], revisions=()))
+        runbook(replace(kind_of("a drop"), revisions=()))
     with pytest.raises(InputError, match="no database holds the schema"):
-        runbook(replace(KINDS["EFD"][0], schema="other_schema"))
+        runbook(replace(kind_of("EFD"), schema="other_schema"))
 
 
 def test_s4_s5_nothing_secret_and_nothing_alive() -> None:
@@ -354,7 +362,7 @@ def test_s4_s5_nothing_secret_and_nothing_alive() -> None:
 
 @pytest.mark.parametrize("kind", ["a table", "a key", "EFD, a rename"])
 def test_p4_goldens(kind: str, golden: Golden) -> None:
-    made = runbook(KINDS[kind][0], release="26.6.2", when="on 2026-12-01 at 16:00 UTC")
+    made = runbook(kind_of(kind), release="26.6.2", when="on 2026-12-01 at 16:00 UTC")
     golden(f"runbook/{kind.replace(', ', '-').replace(' ', '-').lower()}.md", render_markdown(made))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.migration.lint.names import Name
+from consdb_actions.lint.state import Name
 from consdb_actions.process.runbook_effects import Effects
 from consdb_actions.process.runbook_order import Needs, needs_of
 from consdb_actions.process.runbook_trace import effects_of
@@ -140,9 +140,9 @@ ORDER = [
     (A + "RENAME note TO remark", True, True),
     (A + "ALTER band SET NOT NULL", True, True),
     (A + "ALTER day_obs DROP NOT NULL", False, True),
-    (A + "ALTER band TYPE varchar(64)", False, True),
-    (A + "ALTER band TYPE text", False, True),
-    (A + "ALTER band TYPE varchar(16)", True, True),
+    (A + "ALTER img_type TYPE varchar(64)", False, True),
+    (A + "ALTER img_type TYPE text", False, True),
+    (A + "ALTER img_type TYPE varchar(4)", True, True),
     (A + "ALTER seq_num TYPE bigint", False, True),
     (A + "ALTER seq_num TYPE smallint", True, True),
     (A + "ALTER seq_num TYPE text USING seq_num::text", False, True),

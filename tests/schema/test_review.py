@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -28,6 +29,14 @@ def with_column(text: str) -> str:
     return SMALL.replace("  - name: band\n", f"  - {{{text}}}\n  - name: band\n", 1)
 
 
+FEW = """\
+- name: few
+  description: A few columns.
+  columns:
+  - {name: a, datatype: int, description: First., ivoa:ucd: meta}
+  - {name: b, datatype: int, description: Second., ivoa:ucd: meta}
+  - {name: c, datatype: int, ivoa:ucd: phys, description: Third.}
+"""
 FINE = "name: gain, datatype: double, description: How much., ivoa:unit: s, ivoa:ucd: phys"
 
 
@@ -94,7 +103,21 @@ def test_new_tables_constraints_and_indexes_are_checked() -> None:
 
 def test_descriptions_of_tables_and_schema_are_checked_when_they_change() -> None:
     assert found(SMALL.replace("One row per raw image.", "One row")) == [("description-end", "exposure")]
-    assert found(SMALL.replace("What a small camera saw.", "x")) == [("description-end", "cdb_demo")]
+    assert found(SMALL.replace("What a small camera saw.", "")) == [("description-missing", "cdb_demo")]
+
+
+def test_what_the_neighbours_do_not_have_is_not_asked_for() -> None:
+    """No schema of the Rubin catalogs ends the description of a table with a full stop."""
+    tables = SMALL.replace("One row per raw image.", "One row").replace("Quick measurements.", "Quick ones")
+    assert found(tables) == []
+    without = re.sub(r",? *ivoa:ucd: [\w.]+", "", FEW)
+    assert found(SMALL + without) == []
+    assert found(SMALL + FEW.replace("ivoa:ucd: phys, ", ""))[-1:] == [("ucd-missing", "few.c")]
+    assert found(SMALL + FEW.replace("Third.", "Third"))[-1:] == [("description-end", "few.c")]
+    assert (
+        found(SMALL + FEW.replace("First.", "First").replace("Second.", "Second").replace("Third.", "Third"))
+        == []
+    )
 
 
 def test_columns_that_a_view_repeats_are_checked_once() -> None:
@@ -102,11 +125,11 @@ def test_columns_that_a_view_repeats_are_checked_once() -> None:
     bad = Column("gain", "#exposure.gain", "int")
     view = Table("visit1", "#visit1", "A view.", columns=(replace(bad, id="#visit1.gain"),))
     after = replace(small(), tables=(replace(exposure, columns=(*exposure.columns, bad)), view))
-    assert ("ucd-missing", "exposure.gain") in found(after)
-    assert ("ucd-missing", "visit1.gain") not in found(after)
-    other = replace(view, columns=(replace(bad, id="#visit1.gain", description="Else."),))
+    assert ("description-missing", "exposure.gain") in found(after)
+    assert ("description-missing", "visit1.gain") not in found(after)
+    other = replace(view, columns=(replace(bad, id="#visit1.gain", description="Gain."),))
     after = replace(after, tables=(after.tables[0], other))
-    assert ("ucd-missing", "visit1.gain") in found(after)
+    assert ("description-repeats", "visit1.gain") in found(after)
 
 
 @given(schemas())

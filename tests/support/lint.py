@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
+from itertools import count
 
-from consdb_actions.migration.lint.finding import Hit
-from consdb_actions.migration.lint.rules import MODULES
-from consdb_actions.migration.lint.script import Failure, Rendering, Script, Statement, run
-from consdb_actions.migration.lint.state import State
+import sqlalchemy as sa
+
+from consdb_actions.adapters.catalog import read_snapshot
+from consdb_actions.adapters.lint_recorder import Recorder, RecordingConnection
+from consdb_actions.adapters.lint_replay import recording, squawk_findings
+from consdb_actions.adapters.lint_state import StateReader
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+from consdb_actions.lint.finding import Hit
+from consdb_actions.lint.rules import CHECKS
+from consdb_actions.lint.script import Direction, Failure, Run, Script
+
+__all__ = ["HISTORY", "SCHEMA", "hits", "make_script"]
 
 SCHEMA = "cdb_demo"
 ROLES = {"usdf": ("SELECT",), "oods": ("SELECT",)}
@@ -26,17 +38,41 @@ HISTORY = (
 )
 """What is there before each case."""
 
+_numbers = count()
+_stack = ExitStack()
+atexit.register(_stack.close)
 
-def statements(sql: Sequence[str], first: int = 20) -> tuple[Statement, ...]:
-    """Give each text a line of its own."""
-    return tuple(Statement(text, first + number) for number, text in enumerate(sql))
+
+@cache
+def _server() -> ScratchServer:
+    return _stack.enter_context(scratch_server())
 
 
-def state_after(sql: Sequence[str], schema: str = SCHEMA) -> State:
-    """Return what is there after some statements, all of which must be understood."""
-    followed = run("upgrade", Rendering(statements(sql)), State(schema))
-    assert followed.whole, [step.problem or step.refusal for step in followed.steps]
-    return followed.end
+@cache
+def _database(
+    history: tuple[str, ...], schema: str
+) -> tuple[sa.Connection, RecordingConnection, StateReader]:
+    """Give a database in which the history has run and is committed."""
+    name = f"lint_{next(_numbers)}"
+    _server().create_database(name)
+    connection, driver, reader = _stack.enter_context(recording(_server().url(name)))
+    for each in dict.fromkeys(("cdb", "efd", schema)):
+        connection.execute(sa.schema.CreateSchema(each))
+    for statement in history:
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+    for each in dict.fromkeys((schema, "cdb_latiss")):
+        connection.exec_driver_sql(f"CREATE TABLE cdb.{each}_version (version_num text)")
+    connection.commit()
+    return connection, driver, reader
+
+
+class _Recorder(Recorder):
+    """Records statements as if they came from lines of a file."""
+
+    current = 0
+
+    def line(self) -> int:
+        return self.current
 
 
 def make_script(
@@ -46,21 +82,57 @@ def make_script(
     history: Sequence[str] = HISTORY,
     schema: str = SCHEMA,
     failures: Mapping[str, Failure] | None = None,
+    lines: Sequence[int] = (),
     **facts: object,
 ) -> Script:
-    """Return a revision; its upgrade's statements start in line 20, its downgrade's in line 60."""
+    """Return a revision; its upgrade's statements start in line 20, its downgrade's in line 60.
+
+    ``lines`` gives the upgrade's statements other lines.
+
+    The statements run in one transaction, which is undone; one that ends it belongs in a test of revisions.
+    """
+    connection, driver, reader = _database(tuple(history), schema)
     given = failures or {}
-    start = state_after(history, schema)
-    up = run("upgrade", Rendering(statements(upgrade), 19, given.get("upgrade")), start)
-    middle = replace(up.end, complete=up.whole)
-    down = run("downgrade", Rendering(statements(downgrade, 60), 59, given.get("downgrade")), middle)
+    connection.rollback()
+    before = read_snapshot(connection, schema)
+    connection.rollback()
+    runs: dict[Direction, Run] = {}
+    for direction, sqls, first in (("upgrade", upgrade, 20), ("downgrade", downgrade, 60)):
+        recorder = _Recorder(driver, reader, "")
+        with driver.cursor() as cursor:
+            numbers = lines if direction == "upgrade" and lines else range(first, first + len(sqls))
+            for recorder.current, sql in zip(numbers, sqls, strict=True):
+                recorder.send(cursor, sql)  # type: ignore[arg-type]
+        assert not recorder.boundaries
+        runs[direction] = Run(  # type: ignore[index]
+            direction,  # type: ignore[arg-type]
+            first - 1,
+            tuple(recorder.steps),
+            recorder.start,
+            recorder.read(),
+            given.get(direction),
+            tuple(recorder.notices),
+            read_snapshot(connection, schema),
+        )
+    connection.rollback()
+    squawk = squawk_findings(runs["upgrade"], (), _server().info.version)
     script = Script(
-        "alembic/demo/versions/a.py", "demo", "aaaa", schema, "cdb", up, down, line=12, roles=ROLES
+        "alembic/demo/versions/a.py",
+        "demo",
+        "aaaa",
+        schema,
+        "cdb",
+        f"{schema}_version",
+        runs["upgrade"],
+        runs["downgrade"],
+        line=12,
+        roles=ROLES,
+        catalog=before,
+        squawk=squawk,
     )
     return replace(script, **facts)  # type: ignore[arg-type]
 
 
 def hits(rule: str, script: Script) -> list[Hit]:
     """Return what one rule finds."""
-    (module,) = [module for module in MODULES if module.RULE.id == rule]
-    return list(module.check(script))
+    return list(CHECKS[rule](script))

@@ -44,11 +44,13 @@ tables:
     datatype: int
     nullable: false
     description: Day of observation.
+    ivoa:ucd: time.epoch
   - name: seq_num
     "@id": "#exposure.seq_num"
     datatype: int
     nullable: false
     description: Number within the day.
+    ivoa:ucd: meta.number
   - name: band
     "@id": "#exposure.band"
     datatype: string

@@ -1,0 +1,211 @@
+"""Checks of locks, rewrites and scans, by what Postgres did and what squawk says (rule L4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from consdb_actions.lint.changes import EXCLUSIVE, added, at, both, short
+from consdb_actions.lint.finding import Hit, listed
+from consdb_actions.lint.script import Run, Script, Step
+from consdb_actions.lint.state import Relation
+
+__all__ = ["LOCKS"]
+
+Check = Callable[[Script], Iterator[Hit]]
+
+_BLOCKING = {
+    "AccessExclusiveLock": EXCLUSIVE,
+    "ExclusiveLock": "EXCLUSIVE",
+    "ShareRowExclusiveLock": "SHARE ROW EXCLUSIVE",
+    "ShareLock": "SHARE",
+}
+
+
+def table_rewrite(script: Script) -> Iterator[Hit]:
+    """Yield the statements of the upgrade after which a table is another file."""
+    run = script.upgrade
+    for step in run.steps:
+        written = False
+        for before, after in both(step):
+            if not run.is_old(before) or before.file == after.file or before.persistence != after.persistence:
+                continue
+            if step.parsed is not None and step.parsed.kind == "TruncateStmt":
+                continue
+            written = True
+            message = f"{after.name} is rewritten while nobody can use it: {{items}}"
+            yield at(run, step, message, after.name, _why_rewritten(step, before, after), lock=EXCLUSIVE)
+        parsed = step.parsed
+        if written or parsed is None:
+            continue
+        rewrites = (
+            parsed.kind == "ClusterStmt"
+            or "AT_SetTableSpace" in parsed.subtypes
+            or parsed.outside == "VACUUM"
+        )
+        if rewrites or parsed.kind == "ReindexStmt":
+            table = run.target(step)
+            message = f"{table.name if table else 'a table'} is rewritten, or its indexes are: {{items}}"
+            yield at(
+                run,
+                step,
+                message,
+                table.name if table else "",
+                short(parsed.sql),
+                lock=EXCLUSIVE,
+                minor=True,
+            )
+
+
+def _why_rewritten(step: Step, before: Relation, after: Relation) -> str:
+    reasons = []
+    for number, column in after.columns.items():
+        old = before.columns.get(number)
+        if old is None and (column.default or column.identity):
+            value = column.default or f"identity ({'ALWAYS' if column.identity == 'a' else 'BY DEFAULT'})"
+            reasons.append(f"the default of {column.name} ({short(value)}) is computed for each row")
+        elif old is not None and old.type != column.type:
+            reasons.append(f"{column.name} changes from {old.type} to {column.type}")
+        elif old is not None and old.identity != column.identity:
+            reasons.append(f"{column.name} becomes an identity column")
+    return "; ".join(reasons) or short(" ".join(step.sql.split()))
+
+
+_FROM_SQUAWK = {
+    "require-concurrent-index-creation": ("index-under-lock", "SHARE"),
+    "require-concurrent-reindex": ("index-under-lock", EXCLUSIVE),
+    "disallowed-unique-constraint": ("key-under-lock", EXCLUSIVE),
+    "adding-serial-primary-key-field": ("key-under-lock", EXCLUSIVE),
+    "adding-foreign-key-constraint": ("foreign-key-scan", "SHARE ROW EXCLUSIVE"),
+    "adding-not-nullable-field": ("not-null-scan", EXCLUSIVE),
+    "constraint-missing-not-valid": ("check-scan", EXCLUSIVE),
+    "ban-create-domain-with-constraint": ("check-scan", ""),
+    "ban-alter-domain-with-add-constraint": ("check-scan", ""),
+}
+"""Squawk's rules, and ours under which its findings are shown."""
+
+
+def _from_squawk(rule: str) -> Check:
+    def check(script: Script) -> Iterator[Hit]:
+        run = script.upgrade
+        for found in script.squawk:
+            ours, lock = _FROM_SQUAWK.get(found.rule, ("", ""))
+            step = run.steps[found.statement]
+            if not ours or step.parsed is None:
+                continue
+            table = run.target(step)
+            if table is None and step.parsed.target is not None:
+                continue  # nobody uses a table that this revision makes
+            if found.rule == "constraint-missing-not-valid":
+                ours = _scan(step, table)
+            if found.rule == "adding-foreign-key-constraint" and not _checks_rows(run, step):
+                continue
+            if ours != rule or (ours == "not-null-scan" and table is not None and _proved(step, table)):
+                continue
+            items = _subject(step, table)
+            message = f"{table.name if table else 'a table'}: {found.message.rstrip('.')}: {{items}}"
+            yield at(run, step, message, table.name if table else "", items, lock=lock)
+
+    check.__doc__ = f"Yield what squawk finds of ``{rule}``."
+    return check
+
+
+def _scan(step: Step, table: Relation | None) -> str:
+    """Return the rule for a constraint that is checked against rows; keys have rules of their own."""
+    after = step.after.relations.get(table.oid) if table is not None else None
+    if table is None or after is None:
+        return ""
+    for name, constraint in after.constraints.items():
+        before = table.constraints.get(name)
+        if before is None or before.valid != constraint.valid:
+            if constraint.kind in "cx":
+                return "check-scan"
+            return "foreign-key-scan" if constraint.kind == "f" and before is not None else ""
+    return ""
+
+
+def _checks_rows(run: Run, step: Step) -> bool:
+    """Tell whether a foreign key is checked against rows: in a new column without a default, all are NULL."""
+    new = [column for _, _, column in added(run, step)]
+    return not new or any(column.default or column.identity for column in new)
+
+
+def _proved(step: Step, table: Relation) -> bool:
+    """Tell whether no column becomes NOT NULL, or a valid CHECK says already that it holds no NULL."""
+    after = step.after.relations.get(table.oid)
+    if after is None or step.problem:
+        return after is None
+    became = [
+        column.name
+        for number, column in after.columns.items()
+        if column.not_null and number in table.columns and not table.columns[number].not_null
+    ]
+    checked = {c.columns[0] for c in table.constraints.values() if c.proves_not_null}
+    return all(name in checked for name in became)
+
+
+def _subject(step: Step, table: Relation | None) -> str:
+    """Return what of a table a statement makes or tightens."""
+    after = step.after.relations.get(table.oid) if table is not None else None
+    if table is None or after is None:
+        return short(step.sql)
+    new = [
+        name
+        for name in (*after.constraints, *after.indexes)
+        if name not in (*table.constraints, *table.indexes)
+    ]
+    new += [
+        n
+        for n, c in after.constraints.items()
+        if n in table.constraints and c.valid != table.constraints[n].valid
+    ]
+    new += [
+        column.name
+        for number, column in after.columns.items()
+        if number in table.columns and column.not_null and not table.columns[number].not_null
+    ]
+    return ", ".join(dict.fromkeys(new)) or short(" ".join(step.sql.split()))
+
+
+def explicit_lock(script: Script) -> Iterator[Hit]:
+    """Yield LOCK TABLE of the upgrade."""
+    run = script.upgrade
+    for step in run.steps:
+        if step.parsed is not None and step.parsed.kind == "LockStmt":
+            names = listed(sorted(map(str, step.parsed.relations)))
+            lock = max(
+                (
+                    step.after.locks.get(r.oid, "")
+                    for n in step.parsed.relations
+                    if (r := step.before.find(n))
+                ),
+                default="",
+            )
+            yield at(
+                run, step, f"{names} is locked by hand until the migration ends", lock=_BLOCKING.get(lock, "")
+            )
+
+
+def lock_timeout(script: Script) -> Iterator[Hit]:
+    """Yield the first unlimited lock of the upgrade, with all tables that are locked like that."""
+    run = script.upgrade
+    first: Step | None = None
+    tables: dict[str, None] = {}
+    for step in run.steps:
+        if step.before.settings.get("lock_timeout", "0") != "0":
+            continue
+        for oid, mode in step.after.locks.items():
+            held = run.start.relations.get(oid)
+            if held is not None and mode in _BLOCKING and step.before.locks.get(oid) != mode:
+                first = first or step
+                tables[str(held.name)] = None
+    if first is not None:
+        message = f"no lock_timeout: the migration waits without limit for {listed(sorted(tables))}"
+        yield at(run, first, message, lock=EXCLUSIVE)
+
+
+LOCKS: dict[str, Check] = {
+    "table-rewrite": table_rewrite,
+    "explicit-lock": explicit_lock,
+    "lock-timeout": lock_timeout,
+    **{rule: _from_squawk(rule) for rule, _ in _FROM_SQUAWK.values()},
+}

@@ -1,0 +1,283 @@
+"""Checks of what readers and the replica notice (rule L2)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from consdb_actions.lint.changes import EXCLUSIVE, at, both, short, start_and_end, types
+from consdb_actions.lint.finding import Hit, listed
+from consdb_actions.lint.script import Run, Script, Step
+from consdb_actions.lint.state import Column, Grants, Relation
+
+__all__ = ["READERS"]
+
+
+def breaks_readers(script: Script) -> Iterator[Hit]:
+    """Yield the names that the upgrade takes away."""
+    run = script.upgrade
+    for step in run.steps:
+        for before, after in both(step):
+            if not run.is_old(before):
+                continue
+            start = run.start.relations[before.oid]
+            if before.name != after.name:
+                message = f"{before.name} is renamed to {after.name}; queries with the old name fail"
+                yield at(run, step, message, before.name, lock=EXCLUSIVE)
+            for number, column in before.columns.items() if before.is_table else ():
+                now = after.columns.get(number)
+                if now is not None and now.name != column.name and number in start.columns:
+                    yield _renamed_column(run, step, after, column, now)
+        if step.parsed is not None and "RENAME VALUE" in step.parsed.subtypes:
+            yield at(run, step, "{items}; queries with the old value fail", item=short(step.parsed.sql))
+    yield from _views(run)
+
+
+def _renamed_column(run: Run, step: Step, table: Relation, old: Column, new: Column) -> Hit:
+    views = [
+        str(relation.name)
+        for relation in step.after.relations.values()
+        if not relation.is_table and old.name in relation.names and new.name not in relation.names
+    ]
+    still = f", while {listed(views)} goes on calling it {old.name}" if views else ""
+    message = f"{{items}} of {table.name}; queries with the old name fail"
+    item = f"{old.name} is renamed to {new.name}{still}"
+    return at(run, step, message, table.name, item, lock=EXCLUSIVE)
+
+
+def _views(run: Run) -> Iterator[Hit]:
+    """Yield views that go away, and those that show fewer or other columns in the end."""
+    for name, view in run.start.by_name.items():
+        if view.is_table:
+            continue
+        after = run.end.by_name.get(name)
+        if after is None and view.oid in run.end.relations:
+            continue  # renamed, as was said above
+        changed = [
+            s for s in run.steps if types(s.before.by_name.get(name)) != types(s.after.by_name.get(name))
+        ]
+        if not changed:
+            continue
+        was, now = types(view), types(after)
+        missing = [column for column in was if column not in now]
+        retyped = [f"{c} ({was[c]} to {now[c]})" for c in was if c in now and was[c] != now[c]]
+        if after is None:
+            yield at(run, changed[-1], f"view {name} is dropped; queries that read it fail", name)
+        elif missing:
+            message = f"view {name} has no column {{items}} any more; queries that read it fail"
+            yield at(run, changed[-1], message, name, listed(missing))
+        if after is not None and retyped:
+            message = f"view {name} shows another type: {{items}}"
+            yield at(run, changed[-1], message, name, listed(retyped))
+
+
+def view_without_grant(script: Script) -> Iterator[Hit]:
+    """Yield the views of the upgrade that lack a configured grant."""
+    yield from _ungranted(script, views=True)
+
+
+def table_without_grant(script: Script) -> Iterator[Hit]:
+    """Yield the tables of the upgrade that lack a configured grant."""
+    yield from _ungranted(script, views=False)
+
+
+def _ungranted(script: Script, views: bool) -> Iterator[Hit]:
+    run = script.upgrade
+    wanted = frozenset((role, p) for role, privileges in script.roles.items() for p in privileges)
+    for relation, step in run.made() if run.whole else ():
+        if relation.is_table == views or not script.own(relation.name):
+            continue
+        already = _grants_lost(script, run, relation)
+        if missing := wanted - relation.grants - already:
+            message = f"{relation.kind} {relation.name} is created without {_granted(missing)}"
+            yield at(run, step, message, relation.name)
+
+
+def view_grants_lost(script: Script) -> Iterator[Hit]:
+    """Yield the relations of both directions that come back with fewer grants."""
+    for run in script.runs:
+        for relation, step in run.made() if run.whole else ():
+            if lost := _grants_lost(script, run, relation):
+                message = f"{relation.name} is created again without {_granted(lost)}, which it had before"
+                yield at(run, step, message, relation.name)
+
+
+def _grants_lost(script: Script, run: Run, relation: Relation) -> Grants:
+    before = script.upgrade.start.by_name.get(relation.name)
+    return before.grants - relation.grants if before is not None else frozenset()
+
+
+def _granted(grants: Collection[tuple[str, str]]) -> str:
+    """Write privileges as ``SELECT for oods, usdf``."""
+    of_role: dict[str, list[str]] = {}
+    for role, privilege in sorted(grants):
+        of_role.setdefault(role, []).append(privilege)
+    roles: dict[str, list[str]] = {}
+    for role, privileges in of_role.items():
+        roles.setdefault(", ".join(privileges), []).append(role)
+    return " and ".join(f"{privileges} for {', '.join(names)}" for privileges, names in roles.items())
+
+
+def revoked_grant(script: Script) -> Iterator[Hit]:
+    """Yield the privileges that the upgrade takes away."""
+    run = script.upgrade
+    told = False
+    for step in run.steps:
+        parsed = step.parsed
+        if parsed is None:
+            continue
+        if parsed.kind == "DropOwnedStmt":
+            told = True
+            message = f"DROP OWNED takes all privileges of {listed(parsed.values)}, and what they own"
+            yield at(run, step, message)
+        elif "REVOKE" in parsed.subtypes:
+            found = [r for name in parsed.relations if (r := step.before.find(name))]
+            if found and not any(run.is_old(relation) for relation in found):
+                continue
+            told = True
+            table = next((str(r.name) for r in found if run.is_old(r)), "")
+            yield at(run, step, "{items}", table, short(" ".join(parsed.sql.split())))
+    for relation, after in start_and_end(run) if not told else ():
+        # An owner needs no grant.
+        if lost := {g for g in relation.grants - after.grants if g[0] != after.owner}:
+            message = f"{relation.name} has lost {_granted(lost)}"
+            yield Hit(run.line, message, "upgrade", str(relation.name))
+
+
+def owner_change(script: Script) -> Iterator[Hit]:
+    """Yield the relations of the upgrade that get another owner."""
+    run = script.upgrade
+    for step in run.steps:
+        parsed = step.parsed
+        changed = [
+            after for before, after in both(step) if before.owner != after.owner and run.is_old(before)
+        ]
+        for after in changed:
+            yield at(run, step, f"{after.name} gets another owner, {after.owner}", after.name)
+        if parsed is None or changed:
+            continue
+        # Also one that is the owner here: who owns a table is decided on each server.
+        if "AT_ChangeOwner" in parsed.subtypes and (table := run.target(step)):
+            yield at(run, step, "{items}", table.name, short(parsed.sql))
+        elif parsed.kind == "ReassignOwnedStmt" or (
+            parsed.kind == "AlterOwnerStmt" and "OBJECT_SCHEMA" in parsed.subtypes
+        ):
+            yield at(run, step, "{items}", item=short(parsed.sql))
+
+
+def row_security(script: Script) -> Iterator[Hit]:
+    """Yield row-level security that the upgrade turns on, and policies that it changes."""
+    run = script.upgrade
+    for step in run.steps:
+        for before, after in both(step):
+            if after.row_security and not before.row_security and run.is_old(before):
+                message = (
+                    f"row-level security on {after.name}: readers see only rows that a policy allows them"
+                )
+                yield at(run, step, message, after.name)
+        parsed = step.parsed
+        if parsed is None:
+            continue
+        if parsed.kind in ("CreatePolicyStmt", "AlterPolicyStmt") or "OBJECT_POLICY" in parsed.subtypes:
+            table = parsed.target or next(iter(parsed.relations), "")
+            yield at(run, step, f"a policy on {table} decides which rows readers see", table)
+        elif "security_invoker" in parsed.subtypes and run.target(step):
+            message = f"readers of {parsed.target} need privileges on the tables that it shows"
+            yield at(run, step, message, parsed.target)
+
+
+def replication(script: Script) -> Iterator[Hit]:
+    """Yield what keeps rows of the upgrade from the replica."""
+    run = script.upgrade
+    for step in run.steps:
+        parsed = step.parsed
+        if parsed is None:
+            continue
+        about = parsed.kind == "AlterPublicationStmt" and "AP_AddObjects" not in parsed.subtypes
+        if about or "OBJECT_PUBLICATION" in parsed.subtypes:
+            yield at(run, step, "{items}: the replica depends on the publication", item=short(parsed.sql))
+        elif parsed.kind in ("AlterSubscriptionStmt", "CreateSubscriptionStmt", "DropSubscriptionStmt"):
+            yield at(run, step, "{items}: the replica depends on the subscription", item=short(parsed.sql))
+        for before, after in both(step):
+            if not run.is_old(before) or not before.is_table:
+                continue
+            if before.identity != after.identity and after.identity == "n":
+                message = (
+                    f"{after.name} has no replica identity: UPDATE and DELETE fail while it is published"
+                )
+                yield at(run, step, message, after.name)
+            elif before.identity != after.identity:
+                message = f"the replica identity of {after.name} changes"
+                yield at(run, step, message, after.name, minor=True)
+            if before.persistence != after.persistence:
+                message = f"{after.name} is " + (
+                    "UNLOGGED: replicas do not get its rows, and a crash empties it"
+                    if after.persistence == "u"
+                    else "logged again: it is written to the WAL as a whole"
+                )
+                yield at(run, step, message, after.name, lock=EXCLUSIVE, minor=after.persistence != "u")
+    for start, end in start_and_end(run):
+        if start.is_table and start.primary_key and not end.primary_key and end.identity == "d":
+            message = f"{end.name} loses its primary key: UPDATE and DELETE fail while it is published"
+            lost = [
+                s
+                for s in run.steps
+                if _key(s.before.relations.get(end.oid)) and not _key(s.after.relations.get(end.oid))
+            ]
+            yield (
+                at(run, lost[-1], message, end.name)
+                if lost
+                else Hit(run.line, message, "upgrade", str(end.name))
+            )
+
+
+def session_setting(script: Script) -> Iterator[Hit]:
+    """Yield settings, roles and triggers of both directions that change what other statements do."""
+    guarded = {"session_replication_role", "role", "session_authorization", "row_security"}
+    for run in script.runs:
+        for step in run.steps:
+            parsed = step.parsed
+            if parsed is None:
+                continue
+            if parsed.kind in ("VariableSetStmt", "SelectStmt") and guarded & parsed.subtypes:
+                yield at(run, step, "{items}", item=short(parsed.sql))
+            elif any(
+                s.startswith(("AT_DisableTrig", "AT_DisableRule", "AT_EnableReplicaTrig"))
+                for s in parsed.subtypes
+            ):
+                yield at(
+                    run,
+                    step,
+                    "{items}: checks and triggers are left out",
+                    str(parsed.target or ""),
+                    short(parsed.sql),
+                )
+
+
+def table_without_publication(script: Script) -> Iterator[Hit]:
+    """Yield the tables of the upgrade that no publication gains."""
+    run = script.upgrade
+    if script.version_schema != "cdb":
+        return
+    published = {
+        value
+        for step in run.steps
+        if step.parsed is not None
+        and step.parsed.kind in ("CreatePublicationStmt", "AlterPublicationStmt")
+        and "AP_DropObjects" not in step.parsed.subtypes
+        for value in step.parsed.values
+    }
+    for relation, step in run.made():
+        name = relation.name
+        is_new = relation.is_table and script.own(name) and name not in run.start.by_name
+        if is_new and not published & {"*", str(name), f"{name.schema}.*"}:
+            yield at(run, step, f"table {name} is new, and no publication gains it", name)
+
+
+def _key(relation: Relation | None) -> tuple[str, ...]:
+    return relation.primary_key if relation is not None else ()
+
+
+READERS = (
+    view_grants_lost, breaks_readers, revoked_grant, owner_change, row_security, replication,
+    session_setting, view_without_grant, table_without_grant, table_without_publication,
+)  # fmt: skip

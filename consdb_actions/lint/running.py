@@ -1,0 +1,182 @@
+"""Checks of the file, and of what does not run or not as meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from consdb_actions.lint.changes import added, at
+from consdb_actions.lint.finding import Hit, listed
+from consdb_actions.lint.script import Script, Step
+from consdb_actions.schema.names import cut
+
+__all__ = ["RUNNING"]
+
+Check = Callable[[Script], Iterator[Hit]]
+
+_SYSTEM = frozenset({"pg_catalog", "information_schema", "pg_temp"})
+
+
+def script_fails(script: Script) -> Iterator[Hit]:
+    """Yield the function that raises."""
+    for run in script.runs:
+        if run.failure is not None and run.failure.kind == "error":
+            yield Hit(run.failure.line, f"{run.direction}() fails here: {run.failure.message}", run.direction)
+
+
+def unparseable(script: Script) -> Iterator[Hit]:
+    """Yield what is not SQL."""
+    for run in script.runs:
+        for step in run.steps:
+            if step.parsed is None:
+                yield at(run, step, f"this is not SQL: {step.problem}")
+
+
+def not_judged(script: Script) -> Iterator[Hit]:
+    """Yield what lint cannot tell (rule L1)."""
+    if script.history:
+        message = f"not judged: what is there before this revision is not known, since {script.history}"
+        yield Hit(script.line, message, "upgrade")
+    for run in script.runs:
+        for step in run.steps:
+            if step.unjudged:
+                yield at(run, step, "not judged: {items}", item=step.unjudged)
+        for notice in run.notices:
+            if notice.kind == "unjudged":
+                yield Hit(notice.line, "not judged: {items}", run.direction, item=notice.message)
+
+
+def two_heads(script: Script) -> Iterator[Hit]:
+    """Yield the revision when it is one of several heads (rule M12)."""
+    others = [
+        f"{revision} ({file})" for revision, file in script.heads.items() if revision != script.revision
+    ]
+    if others and script.revision in script.heads:
+        yield Hit(
+            script.line, f"{script.revision} is a head of {script.section}, and so is {', '.join(others)}"
+        )
+
+
+def edited_merged_revision(script: Script) -> Iterator[Hit]:
+    """Yield the revision when it was edited, and those that were removed (rule M12)."""
+    if script.edited:
+        yield Hit(script.line, f"revision {script.revision} is merged already, and its code was edited")
+    for revision, file in script.removed.items():
+        yield Hit(script.line, f"revision {revision} ({file}) is merged already, and was removed")
+
+
+# What does not run, or not as meant
+
+
+def does_not_apply(script: Script) -> Iterator[Hit]:
+    """Yield the first statement of each direction that Postgres refuses."""
+    if script.history:
+        return  # what is there is not known
+    # After an upgrade that stops, the downgrade begins with a state that it was not made for.
+    for run in script.runs if script.upgrade.whole else (script.upgrade,):
+        for step in run.steps:
+            if step.problem and step.parsed is not None and not (step.parsed.outside and step.in_transaction):
+                target = step.parsed.target or ""
+                yield at(run, step, f"the {run.direction} stops here: {step.problem}", target)
+                break
+
+
+def not_null_without_default(script: Script) -> Iterator[Hit]:
+    """Yield the columns of both directions that a table with rows refuses."""
+    for run in script.runs:
+        for step in run.steps:
+            for relation, number, column in added(run, step):
+                if column.required:
+                    message = f"{relation.name} cannot get the NOT NULL column {{items}} once it holds rows"
+                    yield at(run, step, message, relation.name, relation.columns[number].name)
+
+
+def needs_autocommit(script: Script) -> Iterator[Hit]:
+    """Yield the statements of both directions that Postgres refuses in a transaction."""
+    for run in script.runs:
+        for step in run.steps:
+            if step.parsed is not None and step.parsed.outside and step.in_transaction:
+                message = f"{step.parsed.outside} cannot run inside of the migration's transaction"
+                yield at(run, step, message, step.parsed.target or "")
+
+
+def ends_transaction(script: Script) -> Iterator[Hit]:
+    """Yield COMMIT, ROLLBACK and BEGIN of both directions."""
+    for run in script.runs:
+        for step in run.steps:
+            if step.parsed is not None and step.parsed.transaction in ("commit", "rollback", "begin"):
+                yield at(
+                    run,
+                    step,
+                    "{items} ends or begins a transaction by hand",
+                    item=step.sql.split()[0].upper(),
+                )
+        for notice in run.notices:
+            if notice.kind == "transaction":
+                message = "{items} ends or begins a transaction by hand"
+                yield Hit(notice.line, message, run.direction, item=notice.message)
+
+
+def unqualified_name(script: Script) -> Iterator[Hit]:
+    """Yield the statements of both directions that name a relation without its schema."""
+    for run in script.runs:
+        temporary: set[str] = set()
+        for step in run.steps:
+            if step.parsed is None:
+                continue
+            bare = {r.name for r in step.parsed.relations if not r.schema}
+            temporary.add(step.parsed.temporary)
+            path = step.before.settings.get("search_path", "")
+            bare = {n for n in bare - temporary if not n.startswith("pg_")}
+            if bare and (path == run.start.settings.get("search_path", "")):
+                yield at(run, step, "{items} is named without a schema", item=listed(sorted(bare)))
+
+
+def other_schema(script: Script) -> Iterator[Hit]:
+    """Yield the statements of both directions that name a schema of somebody else."""
+    allowed = _SYSTEM | {script.schema, script.version_schema}
+    for run in script.runs:
+        for step in run.steps:
+            named = step.parsed.schemas if step.parsed else {}
+            others = [s for s, is_data in named.items() if s not in allowed and (is_data or s != "public")]
+            if others:
+                message = f"schema {{items}} is named in a revision of {script.schema}"
+                yield at(run, step, message, item=listed(others))
+
+
+def long_identifier(script: Script) -> Iterator[Hit]:
+    """Yield the names of both directions that Postgres would cut."""
+    for run in script.runs:
+        for step in run.steps:
+            known = _all_names(step) if step.parsed and step.parsed.long_identifiers else set()
+            for name in step.parsed.long_identifiers if step.parsed else ():
+                if cut(name) not in known:
+                    item = f"{name} has {len(name.encode())} bytes; Postgres cuts it to {cut(name)}"
+                    yield at(run, step, "{items}", item=item)
+
+
+def version_table(script: Script) -> Iterator[Hit]:
+    """Yield statements of both directions that change a version table."""
+    for run in script.runs:
+        for step in run.steps:
+            if step.parsed is None or step.parsed.kind in ("SelectStmt", "GrantStmt", "CommentStmt"):
+                continue
+            touched = {w.table for w in step.parsed.writes} | {step.parsed.target}
+            if step.parsed.kind == "DropStmt":
+                touched |= step.parsed.relations
+            for name in touched:
+                if name and name.name.endswith("_version") and name.schema == script.version_schema:
+                    yield at(run, step, f"{name} belongs to Alembic, and this statement changes it", name)
+
+
+def _all_names(step: Step) -> set[str]:
+    names: set[str] = set()
+    for relation in step.before.relations.values():
+        names |= {relation.name.name, *relation.names, *relation.constraints, *relation.indexes}
+    return names
+
+
+RUNNING = (
+    script_fails, unparseable, not_judged, two_heads, edited_merged_revision, does_not_apply,
+    not_null_without_default, needs_autocommit, ends_transaction, unqualified_name, other_schema,
+    long_identifier, version_table,
+)  # fmt: skip
