@@ -66,7 +66,7 @@ WORLD = {
 
 CALLS = {"open", "print", "input", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 
-LONGEST = 320
+LONGEST = 800
 
 
 def modules() -> dict[str, Path]:

@@ -16,14 +16,16 @@ from consdb_actions.adapters.revision_path import Way, read_change, resolve
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.config import Config
 from consdb_actions.errors import ConsdbActionsError
+from consdb_actions.migration.lint.names import Name
 from consdb_actions.process.apply_checks import check_before, check_revision
-from consdb_actions.process.apply_facts import ApplyCheck, DatabaseFacts
+from consdb_actions.process.apply_facts import ApplyCheck, DatabaseFacts, SectionFacts
+from consdb_actions.process.apply_locks import TableLock, in_order
 from consdb_actions.process.apply_outcome import ApplyOutcome, Direction, SectionResult
 from consdb_actions.process.apply_verify import Expected, check_drift
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.sites import Replication, Site
 
-__all__ = ["Planned", "Progress", "Request", "make_plan"]
+__all__ = ["Planned", "Progress", "Request", "locks_of", "make_plan", "roles_of"]
 
 Progress = Callable[[str, str], None]
 """Told a section and what is done with it."""
@@ -55,6 +57,8 @@ class Request:
         Ids of checks that the operator goes on against.
     replay
         Whether the history may be replayed on a scratch server.
+    ahead
+        Whether nothing is switched off yet.
     """
 
     tree: Tree
@@ -69,6 +73,7 @@ class Request:
     schemas: Path | None = None
     accepted: frozenset[str] = frozenset()
     replay: bool = True
+    ahead: bool = False
 
 
 @dataclass
@@ -99,7 +104,8 @@ def make_plan(request: Request, progress: Progress) -> Planned:
     with tree.importable():
         sections = {way.section: tree.section(way.section) for way in request.ways}
         progress("", "reading the database")
-        facts = read_facts(request.url, sections.values(), request.replication.publication)
+        configured = {role for one in sections.values() for role in request.settings.grants_for(one.schema)}
+        facts = read_facts(request.url, sections.values(), request.replication.publication, configured)
         checks: list[ApplyCheck] = list(_site(request))
         changes: list[SectionChange] = []
         for way in request.ways:
@@ -120,6 +126,7 @@ def make_plan(request: Request, progress: Progress) -> Planned:
                 wanted,
                 request.accepted,
                 request.direction,
+                ahead=request.ahead,
             )
         expected: dict[str, Expected] = {}
         if not any(check.stops for check in checks) and request.replay:
@@ -138,6 +145,27 @@ def make_plan(request: Request, progress: Progress) -> Planned:
     elif not any(change.revisions for change in changes):
         outcome = replace(outcome, result="nothing to do")
     return Planned(outcome, sections, expected)
+
+
+def locks_of(change: SectionChange, facts: SectionFacts, expected: Expected | None) -> tuple[TableLock, ...]:
+    """Return what to lock: what a run on a scratch server locked, else all that the statements name."""
+    if expected is not None and expected.locks is not None and not change.forward.apart:
+        return tuple(lock for lock in expected.locks if _there(lock.name, facts))
+    named = [TableLock(name) for name in change.forward.locked if _there(name, facts)]
+    return in_order(named, {change.schema: facts.snapshot})
+
+
+def _there(name: Name, facts: SectionFacts) -> bool:
+    """Tell whether a relation can be locked; of other schemas that is seen when it runs."""
+    relation = facts.snapshot.relations.get(name.name)
+    return name.schema != facts.schema or (
+        relation is not None and relation.kind not in ("materialized view", "foreign table")
+    )
+
+
+def roles_of(change: SectionChange, wanted: Mapping[str, object]) -> set[str]:
+    """Return the roles whose privileges are verified."""
+    return {*change.forward.roles, *wanted}
 
 
 def _site(request: Request) -> Iterator[ApplyCheck]:
@@ -187,7 +215,8 @@ def _replay(
     progress: Progress,
 ) -> tuple[list[ApplyCheck], dict[str, Expected]]:
     """Compare with what the history leaves elsewhere; where that cannot be, say so."""
-    roles = {"usdf", "oods", *wanted}
+    owners = {facts.sections[change.schema].owner for change in changes} - {""}
+    roles = {"usdf", "oods", *wanted, *owners}
     roles |= {r for change in changes for r in (*change.forward.roles, *change.back.roles)}
     checks: list[ApplyCheck] = []
     expected: dict[str, Expected] = {}
@@ -198,7 +227,14 @@ def _replay(
         with scratch_server(roles=sorted(roles)) as server:
             for change in todo:
                 progress(change.section, "replaying its history elsewhere")
-                found = expected_catalogs(server, sections[change.section], change.start, change.end)
+                found = expected_catalogs(
+                    server,
+                    sections[change.section],
+                    change.start,
+                    change.end,
+                    facts.sections[change.schema].owner,
+                    request.direction,
+                )
                 expected[change.schema] = found
                 checks += check_drift(change, facts.sections[change.schema], found, facts.major)
     except ConsdbActionsError as error:

@@ -36,6 +36,7 @@ def make_request(
     retries: int,
     accepted: frozenset[str],
     replay: bool,
+    ahead: bool = False,
 ) -> Request:
     """Put the options together.
 
@@ -65,6 +66,7 @@ def make_request(
         schemas=schemas,
         accepted=accepted,
         replay=replay,
+        ahead=ahead,
     )
 
 

@@ -9,13 +9,17 @@ from consdb_actions.adapters.apply_facts import connected, read_section
 from consdb_actions.adapters.apply_run import run_alembic
 from consdb_actions.adapters.interrupts import Terminated, shielded, unwinding_on_signals
 from consdb_actions.adapters.tree import Section
-from consdb_actions.commands.apply_plan import Planned, Progress, Request
-from consdb_actions.errors import ConsdbActionsError
+from consdb_actions.commands.apply_plan import Planned, Progress, Request, locks_of, roles_of
+from consdb_actions.errors import ConsdbActionsError, DatabaseChanged
+from consdb_actions.migration.catalog import compare
 from consdb_actions.process.apply_facts import Lock
-from consdb_actions.process.apply_outcome import ApplyOutcome, SectionResult
+from consdb_actions.process.apply_outcome import ApplyOutcome, SectionResult, State
 from consdb_actions.process.apply_verify import check_result
+from consdb_actions.process.runbook_change import SectionChange
 
 __all__ = ["carry_out"]
+
+_MOST = 8  # differences that a message names
 
 
 def carry_out(
@@ -46,9 +50,11 @@ def carry_out(
     Raises
     ------
     CheckFailed
-        A revision does not run.
+        A revision does not run, and nothing was changed.
     ExternalError
-        A lock is not granted, or the database is lost.
+        A lock is not granted, and nothing was changed.
+    DatabaseChanged
+        The same, and the database was changed before, or that is not known.
     """
     outcome = planned.outcome
     results = list(outcome.sections)
@@ -70,11 +76,13 @@ def carry_out(
                         names = ", ".join(one.change.section for one in outcome.done)
                         back = "; ".join(outcome.way_back())
                         say(f"Done before that, and left so: {names}. To go back: {back}")
+                if isinstance(error, ConsdbActionsError):
+                    raise _told(error, outcome) from error
                 raise
-            if any(check.stops for check in results[index].verification):
+            if not results[index].verified:
                 rest = [replace(r, state="untouched") if r.state == "planned" else r for r in results]
                 words = f"see below what is wrong with section {section.name}"
-                outcome = replace(outcome, result="not as expected", problem=words, sections=tuple(rest))
+                outcome = replace(outcome, result="not verified", problem=words, sections=tuple(rest))
                 record(outcome)
                 return outcome
     outcome = replace(outcome, result="applied", sections=tuple(results))
@@ -90,6 +98,9 @@ def _apply(
     say: Callable[[str], None],
 ) -> SectionResult:
     change, facts = result.change, planned.outcome.facts
+    before = facts.sections[change.schema]
+    expected = planned.expected.get(change.schema)
+    wanted = request.settings.grants_for(change.schema)
 
     def waiting(attempt: int, seconds: float, locks: tuple[Lock, ...]) -> None:
         holders = "; ".join(map(str, locks)) or "nobody any more"
@@ -101,21 +112,16 @@ def _apply(
         request.url,
         planned.outcome.direction,
         change.end,
-        locked=tuple(map(str, change.forward.locked)),
+        locks=locks_of(change, before, expected),
         timeouts=request.timeouts,
+        role=before.owner if before.owner != facts.user else "",
         schemas=request.schemas,
         waiting=waiting,
     )
     with connected(request.url) as connection:
-        after = read_section(connection, section)
-    verification = check_result(
-        change,
-        facts.sections[change.schema],
-        after,
-        planned.expected.get(change.schema),
-        request.settings.grants_for(change.schema) if planned.outcome.direction == "upgrade" else {},
-        facts.major,
-    )
+        after = read_section(connection, section, roles_of(change, wanted))
+    upgrade = planned.outcome.direction == "upgrade"
+    verification = check_result(change, before, after, expected, wanted if upgrade else {}, facts.major)
     looked = tuple(
         replace(check, accepted=check.state == "refused" and check.id in request.accepted)
         for check in verification
@@ -136,19 +142,46 @@ def _ended(
     interrupted = isinstance(error, KeyboardInterrupt | Terminated)
     try:
         with connected(request.url) as connection:
-            rows = read_section(connection, section).revisions
-        at = rows[0] if rows else "base"
-        there = f"section {section.name} is at {at}" + (", as before" if at == change.start else "")
+            now = read_section(connection, section)
     except ConsdbActionsError:
-        at, there = "", f"the database does not answer: see where section {section.name} is before you go on"
-    results[index] = replace(results[index], state="applied" if at == change.end else "failed")
-    sections = tuple(replace(r, state="untouched") if r.state == "planned" else r for r in results)
-    rolled = "; its transaction was rolled back" if at == change.start else ""
-    if interrupted:
-        problem = f"{there}{rolled}"
+        state: State = "unknown"
+        at, part = "", list[str]()
+        there = f"the database does not answer: see where section {section.name} is before you go on"
     else:
-        cause = error.cause if isinstance(error, ConsdbActionsError) else type(error).__name__
-        problem = f"{there}; {cause}"
+        at = now.revisions[0] if now.revisions else "base"
+        before = outcome.facts.sections[change.schema].snapshot
+        part = [str(found) for found in compare(before, now.snapshot)][:_MOST]
+        state = _state(change, at, bool(part))
+        there = f"section {section.name} is at {at}"
+        if state == "failed":
+            there += ", as before; its transaction was rolled back"
+        elif state == "applied in part":
+            there += ", and part of the revisions was committed" + (f": {'; '.join(part)}" if part else "")
+    results[index] = replace(results[index], state=state, at=at, part=tuple(part))
+    sections = tuple(replace(r, state="untouched") if r.state == "planned" else r for r in results)
+    cause = error.cause if isinstance(error, ConsdbActionsError) else type(error).__name__
     return replace(
-        outcome, result="interrupted" if interrupted else "failed", problem=problem, sections=sections
+        outcome,
+        result="interrupted" if interrupted else "failed",
+        problem=there if interrupted else f"{there}; {cause}",
+        sections=sections,
+    )
+
+
+def _state(change: SectionChange, at: str, differs: bool) -> State:
+    """Judge by version table and catalog what became of a section whose run failed (rule O2)."""
+    if at == change.end:
+        return "applied"
+    return "applied in part" if differs or at != change.start else "failed"
+
+
+def _told(error: ConsdbActionsError, outcome: ApplyOutcome) -> ConsdbActionsError:
+    """Return the error with what is in the database now (rule O1)."""
+    unchanged = outcome.changed == "nothing"
+    kind = type(error) if unchanged else DatabaseChanged
+    lead = "nothing was changed" if unchanged else f"the database was changed ({outcome.changed})"
+    return kind(
+        f"{lead}: {outcome.problem}",
+        place=error.place,
+        remedy=" ".join(filter(None, (error.remedy if unchanged else "", outcome.next_step))),
     )

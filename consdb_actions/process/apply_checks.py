@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from consdb_actions.process.apply_facts import (
     ACCEPTABLE,
+    BROUGHT_ABOUT,
     ApplyCheck,
     Checkout,
     CheckState,
@@ -87,6 +88,8 @@ def check_before(
     wanted: Mapping[str, Mapping[str, tuple[str, ...]]],
     accepted: Collection[str] = (),
     direction: str = "upgrade",
+    *,
+    ahead: bool = False,
 ) -> tuple[ApplyCheck, ...]:
     """Make all checks but that of the revision.
 
@@ -106,6 +109,8 @@ def check_before(
         Ids of checks that the operator goes on against.
     direction
         ``upgrade`` or ``downgrade``.
+    ahead
+        Whether nothing is switched off yet: what later steps of the runbook bring about is only named.
 
     Returns
     -------
@@ -116,7 +121,8 @@ def check_before(
     checks = [*_checkout(checkout), *_server(facts)]
     for change in changes:
         section = facts.sections[change.schema]
-        checks += [*_tables(change, section), *_owner(change, section), *kept_grants(change, section)]
+        checks += [*_tables(change, section), *_owner(change, section), *_dependents(change, section)]
+        checks += kept_grants(change, section)
         checks += new_grants(change, wanted.get(change.schema, {}), direction)
     checks += [
         *roles_there(facts, changes, {role for roles in wanted.values() for role in roles}),
@@ -125,6 +131,13 @@ def check_before(
         *_locks(facts),
         *_apart(changes),
     ]
+    if ahead:
+        checks = [
+            replace(check, state="warning", words=f"still to do: {check.words}")
+            if check.state == "refused" and check.id in BROUGHT_ABOUT
+            else check
+            for check in checks
+        ]
     return tuple(
         replace(check, accepted=check.state == "refused" and check.id in accepted and check.id in ACCEPTABLE)
         for check in checks
@@ -204,22 +217,65 @@ def _schemas(change: SectionChange) -> tuple[str, str]:
 
 
 def _owner(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
-    foreign = [
-        f"{name} belongs to {facts.owners.get(name.name, 'somebody else')}"
+    """See that the owner of the tables may do it, and that this user can act as that role (rule O4)."""
+    if facts.owner and not facts.may_act:
+        yield ApplyCheck(
+            "owner",
+            "refused",
+            f"{change.section}: the tables belong to {facts.owner}, and this user cannot act as that role",
+            f"Connect as {facts.owner}, or as a member of that role.",
+        )
+        return
+    others = [
+        f"{name} belongs to {facts.owners.get(name.name, 'another role')}"
         for name in change.forward.locked
         if name.schema == change.schema
         and name.name in facts.snapshot.relations
         and name.name not in facts.may_alter
     ]
-    if not facts.may_create and (change.forward.new_tables or change.forward.new_views):
-        foreign.append(f"nothing can be made in schema {change.schema}")
-    if foreign:
+    if others:
         yield ApplyCheck(
             "owner",
             "refused",
-            f"{change.section}: this user may not change what has to be changed",
-            "Connect as the owner of the tables.",
-            tuple(foreign[:_MOST]),
+            f"{change.section}: {facts.owner} may not change what has to be changed",
+            f"Have an administrator give them to {facts.owner}: ALTER TABLE … OWNER TO {facts.owner}.",
+            tuple(others[:_MOST]),
+        )
+    if not facts.may_create and (change.forward.new_tables or change.forward.new_views):
+        yield ApplyCheck(
+            "owner",
+            "refused",
+            f"{change.section}: {facts.owner} cannot create tables in schema {change.schema}",
+            f"Have an administrator run `GRANT CREATE ON SCHEMA {change.schema} TO {facts.owner};`.",
+        )
+
+
+def _dependents(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
+    """Find what reads our tables and views from elsewhere, and what of it stands in the way (rule O5)."""
+    effects = change.forward
+    gone = {*effects.remade_views, *effects.dropped_views, *effects.dropped_tables}
+    gone |= {column.table for column in effects.columns if column.kind in ("dropped", "retyped")}
+    gone |= {old for old, _ in effects.renamed_tables}
+    names = {name.name for name in gone if name.schema == change.schema}
+    blocking = [f"{other} reads {ours}" for ours, other in facts.dependents if ours in names]
+    concerned = names | {name.name for name in effects.locked if name.schema == change.schema}
+    reading = [
+        f"{other} reads {ours}" for ours, other in facts.dependents if ours in concerned and ours not in names
+    ]
+    if blocking:
+        yield ApplyCheck(
+            "dependents",
+            "refused",
+            f"{change.section}: others read what is dropped, made again or gets another type",
+            "Ask their owners to drop them and to create them again afterwards.",
+            tuple(blocking[:_MOST]),
+        )
+    if reading:
+        yield ApplyCheck(
+            "dependents",
+            "warning",
+            f"{change.section}: others read what is changed, and do not see new columns",
+            details=tuple(reading[:_MOST]),
         )
 
 
@@ -248,7 +304,9 @@ def _locks(facts: DatabaseFacts) -> Iterator[ApplyCheck]:
         state,
         f"{len({lock.pid for lock in facts.locks})} other sessions have locked tables or views that are "
         "concerned",
-        "It waits for them, and gives up after some tries. Ask whose they are." if long else "",
+        "It never waits for long while it holds a lock, and gives up after some tries. Ask whose they are."
+        if long
+        else "",
         tuple(map(str, facts.locks[:_MOST])),
     )
 
