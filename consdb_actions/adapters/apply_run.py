@@ -50,7 +50,7 @@ _ENDING = 20.0  # seconds in which a session that is told to end has to be gone
 class Timeouts:
     """How long to wait for a lock and for a statement, as Postgres writes it, and how often to try again."""
 
-    lock: str = "5s"
+    lock: str = "500ms"
     statement: str = "15min"
     retries: int = 5
 

@@ -110,6 +110,7 @@ def rehearse(
             written=dict(sorted(written.items())),
             refused=dict(sorted(refused.items())),
             seconds=time.monotonic() - started,
+            longest=max((writer.longest for writer in writers.values()), default=0.0),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -44,6 +45,7 @@ class Play:
         self._published, self._local = published, local
         self._before = self._catalogs()
         self._read = len(pair.replica.server.log())
+        self._lost: Counter[str] = Counter()
 
     def acts(self, placed: Sequence[Placed], wanted: Sequence[str]) -> Iterator[Act]:
         """Carry out one act after the other, until one fails."""
@@ -56,6 +58,9 @@ class Play:
             if not failed:
                 words = "no worker of the replication has logged an error"
                 findings = (*findings, Finding(not errors, words, errors[:_MOST]))
+            lost = tuple(self._refused())
+            words = "the database has refused no row that was written meanwhile"
+            findings = (*findings, Finding(not lost, words, lost[:_MOST]))
             act = Act(name, title, tuple(results), findings, errors)
             yield act
             if not act.passed:
@@ -157,6 +162,12 @@ class Play:
             )
             for section in sections
         }
+
+    def _refused(self) -> Iterator[str]:
+        """Return what writers have lost since the last time, and how often."""
+        now = sum((writer.refused for writer in self._hands.writers.values()), start=Counter[str]())
+        yield from (f"{count} times: {words}" for words, count in sorted((now - self._lost).items()))
+        self._lost = now
 
     def _errors(self) -> Iterator[str]:
         """Return what the replica has logged since the last time, each once."""

@@ -71,7 +71,11 @@ _COLOURS: dict[str, dict[str, object]] = {
     type=click.Choice(ACCEPTABLE),
     help="Go on against this check; the evidence says so. May be repeated.",
 )
-@option("--lock-timeout", metavar="TIME", help="How long to wait for a lock; 5s by default.")
+@option(
+    "--lock-timeout",
+    metavar="TIME",
+    help="How long to wait for a lock, below deadlock_timeout; 500ms by default.",
+)
 @option("--statement-timeout", metavar="TIME", help="How long a statement may take; 15min by default.")
 @option(
     "--retries",

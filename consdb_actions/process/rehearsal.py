@@ -94,6 +94,8 @@ class Rehearsal:
         What the publisher did not take of them, with how often.
     seconds
         How long it took.
+    longest
+        Seconds that the slowest transaction of a writer took, with its waits for locks.
     """
 
     sections: tuple[str, ...]
@@ -102,11 +104,12 @@ class Rehearsal:
     written: Mapping[str, int]
     refused: Mapping[str, int]
     seconds: float
+    longest: float = 0.0
 
     @property
     def passed(self) -> bool:
         """Whether the runbook works."""
-        return all(act.passed for act in self.acts)
+        return not self.refused and all(act.passed for act in self.acts)
 
 
 _TITLES = {

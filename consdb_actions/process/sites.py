@@ -230,7 +230,7 @@ DEFAULT_SITES = Sites(
         Writer("efd_*.*", "the Transformed EFD job", "replica"),
     ),
     restart="kubectl --namespace consdb rollout restart deployment/consdb-pq",
-    lock_timeout="5s",
+    lock_timeout="500ms",
     statement_timeout="15min",
 )
 
