@@ -71,6 +71,7 @@ class Hands:
             "wait": self._wait,
             "compare": self._compare,
             "look": self._sql,
+            "preflight": self._ours,
             "upgrade": self._ours,
             "downgrade": self._ours,
             "by-hand": self._alembic,
@@ -82,7 +83,7 @@ class Hands:
         """Do one block, and say what came of it; nothing is raised when it fails."""
         block = placed.block
         skipped = "upgrade" if self.by_hand else "by-hand"
-        if block.kind == skipped or (self.by_hand and block.kind == "downgrade"):
+        if block.kind == skipped or (self.by_hand and block.kind in ("downgrade", "preflight")):
             return BlockResult(placed, "not rehearsed", words="the other way to do it was rehearsed")
         if block.kind not in self._done or not self._here(block):
             return BlockResult(placed, "not rehearsed", words="nothing here can do that")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from consdb_actions.errors import InputError
 from consdb_actions.process.runbook_steps import ACCOUNTS, KINDS, Block
@@ -54,7 +55,7 @@ def read_runbook(markdown: str) -> tuple[Placed, ...]:
     InputError
         There are none, or one says something about itself that is not known.
     """
-    found = tuple(_blocks(markdown.replace("\r\n", "\n").split("\n")))
+    found = tuple(_written_out(_blocks(markdown.replace("\r\n", "\n").split("\n"))))
     if not found:
         raise InputError(
             "this holds no step of a runbook", remedy="Give a file that `process runbook --output` wrote."
@@ -62,7 +63,24 @@ def read_runbook(markdown: str) -> tuple[Placed, ...]:
     return found
 
 
-def _blocks(lines: list[str]) -> Iterator[Placed]:
+def _written_out(blocks: Iterable[tuple[Placed, str]]) -> Iterator[Placed]:
+    """Give a block that refers to an earlier one the text of that one."""
+    texts: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for placed, same in blocks:
+        if same and same not in texts:
+            raise InputError(
+                f"this block refers to a block that is not before it: same={same}",
+                place=f"line {placed.line}",
+                remedy="Write the statements out, and remove same=…",
+            )
+        text = texts[same] if same else placed.block.text
+        texts[f"{placed.step}/{counts[placed.step]}"] = text
+        counts[placed.step] += 1
+        yield replace(placed, block=replace(placed.block, text=text))
+
+
+def _blocks(lines: list[str]) -> Iterator[tuple[Placed, str]]:
     number = 0
     while number < len(lines):
         opened = _OPEN.fullmatch(lines[number])
@@ -75,7 +93,7 @@ def _blocks(lines: list[str]) -> Iterator[Placed]:
         yield _block(opened["facts"], "\n".join(lines[first:number]), first)
 
 
-def _block(facts: str, text: str, line: int) -> Placed:
+def _block(facts: str, text: str, line: int) -> tuple[Placed, str]:
     place = f"line {line}"
     try:
         known = dict(word.split("=", 1) for word in shlex.split(facts))
@@ -101,4 +119,4 @@ def _block(facts: str, text: str, line: int) -> Placed:
         known.get("answer", ""),
         seconds,
     )
-    return Placed(known["part"], known.get("step", ""), block, line)
+    return Placed(known["part"], known.get("step", ""), block, line), known.get("same", "")

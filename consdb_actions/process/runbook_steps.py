@@ -12,16 +12,31 @@ from consdb_actions.process.runbook_order import Needs
 __all__ = ["ACCOUNTS", "KINDS", "Account", "Block", "BlockKind", "Part", "Runbook", "Step", "Text"]
 
 BlockKind = Literal[
-    "sql", "check", "wait", "compare", "look", "upgrade", "downgrade", "by-hand", "stop", "start", "restart"
+    "sql",
+    "check",
+    "wait",
+    "compare",
+    "look",
+    "preflight",
+    "upgrade",
+    "downgrade",
+    "by-hand",
+    "stop",
+    "start",
+    "restart",
+    "command",
+    "paste",
 ]
 """
 What is done with a block:
 
 * ``sql`` is run; ``check`` must answer; ``wait`` is asked again until it does; ``compare`` must answer the
   same at both sites; ``look`` is only looked at;
-* ``upgrade`` and ``downgrade`` are commands on a section's database; ``by-hand`` does the same as the one
+* ``preflight`` looks at a database and changes nothing; ``upgrade`` and ``downgrade`` are commands on a
+section's database; ``by-hand`` does the same as the one
   before it without this program;
-* ``stop``, ``start`` and ``restart`` are about services, in commands or in words.
+* ``stop``, ``start`` and ``restart`` are about services, in commands or in words;
+* ``command`` is run in a terminal, and ``paste`` is copied somewhere else; a rehearsal does neither.
 """
 
 KINDS: tuple[BlockKind, ...] = (
@@ -30,12 +45,15 @@ KINDS: tuple[BlockKind, ...] = (
     "wait",
     "compare",
     "look",
+    "preflight",
     "upgrade",
     "downgrade",
     "by-hand",
     "stop",
     "start",
     "restart",
+    "command",
+    "paste",
 )
 
 Account = Literal["owner", "administrator", "replication"]
@@ -79,7 +97,7 @@ class Block:
         """``sql``, or ``sh`` for commands; ``text`` for what people are asked."""
         if self.kind in ("sql", "check", "wait", "compare", "look"):
             return "sql"
-        return "text" if self.text.startswith("Ask ") else "sh"
+        return "text" if self.kind == "paste" or self.text.startswith("Ask ") else "sh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +120,8 @@ class Step:
         What is done, in order.
     failure
         What to do when it does not work out: a sentence or more each.
+    minutes
+        How long it takes, roughly.
     """
 
     id: str
@@ -111,6 +131,7 @@ class Step:
     blocks: tuple[Block, ...]
     why: str = ""
     failure: tuple[str, ...] = ()
+    minutes: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +150,7 @@ class Part:
     Attributes
     ----------
     id
-        ``test``, ``migrate``, ``after``, ``cancel`` or ``back``.
+        ``prepare``, ``test``, ``release``, ``migrate``, ``after``, ``cancel``, ``halfway`` or ``back``.
     title
         A heading.
     intro

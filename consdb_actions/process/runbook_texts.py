@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from consdb_actions.migration.lint.names import Name
 from consdb_actions.process import runbook_sql as sql
@@ -33,6 +34,8 @@ def texts(plan: Plan, ticket: str, release: str, when: str) -> Iterator[Text]:
         if plan.published:
             yield _test_announcement(plan, site, ticket)
     yield _announcement(plan, ticket, release, when)
+    for whom in plan.sites.announce:
+        yield replace(_announcement(plan, ticket, release, when), to=whom, title=f"Announcement for {whom}")
     yield _done(plan, ticket, release)
     if plan.needs.added or plan.needs.unsent:
         yield _it_ticket(plan, ticket, when)
@@ -135,7 +138,8 @@ def _publication_files(plan: Plan) -> Text:
     replication = plan.sites.replication
     lines = []
     if plan.needs.added:
-        lines.append(sql.add_to_publication(replication, plan.needs.added, []))
+        schemas = dict.fromkeys(name.schema for name in plan.needs.added)
+        lines.append(sql.add_to_publication(replication, plan.needs.added, schemas))
     lines += [f"-- remove every line about {name}" for name in plan.needs.removed]
     lines += [f"-- write {new} for {old}" for old, new in plan.needs.renamed]
     return Text("SQL of the publication", replication.files, "\n".join(lines))
