@@ -17,6 +17,7 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.shell import Completed, run
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.migration.catalog import Snapshot, compare
 from consdb_actions.migration.lint.names import Name
 from consdb_actions.process.apply_facts import Checkout
 from consdb_actions.process.apply_locks import TableLock, in_order, needed_mode
@@ -64,6 +65,7 @@ def _expected(
     history = section.revisions()
     ids = ["base", *(revision.revision for revision in history)]
     first, last = sorted((ids.index(start), ids.index(end)))
+    failure, left = "", Snapshot(section.schema)
     server.create_database(name)
     try:
         if owner:
@@ -86,14 +88,18 @@ def _expected(
                 with engine.connect() as connection, connection.begin() as transaction:
                     _act_as(connection, owner)
                     there = _relations(connection)
-                    runs = _downgrade(connection, section, history[first:last])
-                    locks = _locks(connection, there) if runs else None
+                    failure = _downgrade(connection, section, history[first:last])
+                    locks = None if failure else _locks(connection, there)
+                    left = earlier if failure else read_snapshot(connection, section.schema)
                     transaction.rollback()
     finally:
         server.drop_database(name)
-    before, after = (earlier, later) if direction == "upgrade" else (later, earlier)
+    major = int(server.info.version.split(".")[0])
+    before = earlier if direction == "upgrade" else later
     ordered = None if locks is None else in_order(locks, {section.schema: before})
-    return Expected(before, after, int(server.info.version.split(".")[0]), ordered)
+    if direction == "upgrade":
+        return Expected(earlier, later, major, ordered)
+    return Expected(later, left, major, ordered, failure, tuple(compare(left, earlier)))
 
 
 def _act_as(connection: sa.Connection, role: str) -> None:
@@ -101,17 +107,18 @@ def _act_as(connection: sa.Connection, role: str) -> None:
         connection.exec_driver_sql(SQL("SET LOCAL ROLE {}").format(Identifier(role)).as_string(None))
 
 
-def _downgrade(connection: sa.Connection, section: Section, revisions: Sequence[Script]) -> bool:
-    """Run downgrades, newest first; return whether they run."""
+def _downgrade(connection: sa.Connection, section: Section, revisions: Sequence[Script]) -> str:
+    """Run downgrades, newest first; return why they do not run, empty when they do."""
     try:
         with Operations.context(migration_context(connection, section)):
             for script in reversed(revisions):
                 script.module.downgrade()
     except Terminated:
         raise
-    except (Exception, SystemExit):
-        return False  # what is wrong with it is said when it runs
-    return True
+    except (Exception, SystemExit) as error:
+        message = str(getattr(error, "orig", None) or error).strip()
+        return message.split("\n", 1)[0] or type(error).__name__
+    return ""
 
 
 def _relations(connection: sa.Connection) -> dict[int, Name]:

@@ -26,13 +26,16 @@ class Expected:
     """The catalogs that the history alone leaves before and after the change, and what it locks.
 
     ``major`` is the version of the server on which it was replayed: each version prints views in its own way.
-    ``locks`` are in the writers' order; None where they are not known.
+    ``locks`` are in the writers' order; None where they are not known. Of a downgrade, ``after`` is what it
+    leaves when it runs; ``failure`` says why it does not run, and ``unrestored`` how it differs from before.
     """
 
     before: Snapshot
     after: Snapshot
     major: int
     locks: tuple[TableLock, ...] | None = None
+    failure: str = ""
+    unrestored: tuple[Difference, ...] = ()
 
 
 def check_drift(
@@ -51,6 +54,21 @@ def check_drift(
     major
         Version of its server.
     """
+    if expected.failure:
+        yield ApplyCheck(
+            "downgrade",
+            "refused",
+            f"{change.section}: the downgrade does not run: {expected.failure}",
+            "Mend the revision's downgrade, or write a new revision that goes forward.",
+        )
+    elif expected.unrestored:
+        yield ApplyCheck(
+            "downgrade",
+            "warning",
+            f"{change.section}: the downgrade does not restore what was there before revision {change.start}",
+            "A revision of its own can put it right afterwards.",
+            _words(expected.unrestored),
+        )
     found = _differences(facts.snapshot, expected.before, facts.owners, major == expected.major)
     concerned = {name.name for name in change.forward.locked}
     serious = [d for d in found if d.path[0] in concerned and d.path[-1] != "comment"]

@@ -25,8 +25,8 @@ from consdb_actions.process.runbook_stand import (
     release_steps,
     test_steps,
 )
-from consdb_actions.process.runbook_steps import Part, Runbook, Step
-from consdb_actions.process.runbook_texts import texts
+from consdb_actions.process.runbook_steps import Block, Part, Runbook, Step, Text
+from consdb_actions.process.runbook_texts import test_announcement, texts
 from consdb_actions.process.sites import Site, Sites
 
 __all__ = ["make_runbook"]
@@ -78,9 +78,10 @@ def make_runbook(
         )
     plan = _plan(changes, sites)
     back = _turned(plan)
+    written = tuple(texts(plan, ticket, release, when))
     deployed = Release(ticket, release, deploy or DeployPolicy(), waive_until, efd=not plan.published)
     parts = [
-        Part("prepare", "Before the day", (), tuple(prepare_steps(plan, deployed))),
+        Part("prepare", "Before the day", (), (*prepare_steps(plan, deployed), _send(written))),
         _test_part(plan, deployed),
         Part(
             "release",
@@ -116,7 +117,7 @@ def make_runbook(
         changes,
         plan.needs,
         tuple(part for part in parts if part.steps),
-        tuple(texts(plan, ticket, release, when)),
+        written,
         tuple(_sessions(plan, back)),
         tuple(_warnings(plan)),
     )
@@ -158,14 +159,42 @@ def _test_part(plan: Plan, release: Release) -> Part:
     for site, changes in pairs:
         held = tuple(change for change in changes if site.holds(change.schema))
         if held:
+            steps += [_announce(plan, site, release.ticket)] if site.environments else []
             steps += test_steps(site, held, plan, release)
             attested += [site.attest] if site.attest else []
     intro = (
-        "Announce it first, with the text at the end of this page.",
         "On errors, do not go on to the next part. Mend the migration, and begin here again.",
         f"The branch of {release.ticket} is enough for this part; it needs no release.",
     )
     return Part("test", "Try it", intro, tuple(steps), tuple(attested))
+
+
+def _announce(plan: Plan, site: Site, ticket: str) -> Step:
+    text = test_announcement(plan, site, ticket)
+    return Step(
+        f"{site.id}-announce",
+        f"Announce the test in {text.to}",
+        site.id,
+        "ConsDB team",
+        (Block("paste", site.id, text.body),),
+        "Nobody may be in the middle of another test.",
+        ("Somebody is: agree on a time.",),
+        minutes=2,
+    )
+
+
+def _send(found: Sequence[Text]) -> Step:
+    lines = [f"{text.title}: to {text.to}" for text in found]
+    return Step(
+        "texts",
+        "Send the texts",
+        "",
+        "ConsDB team",
+        (Block("paste", "", "\n".join(lines)),),
+        "They stand at the end of this page. What others have to plan comes days before the rest.",
+        ("Somebody has not agreed to the date: do not begin.",),
+        minutes=20,
+    )
 
 
 def _attested(plan: Plan) -> Iterator[str]:

@@ -76,13 +76,31 @@ def deploy_command(release: Release, where: str, tag: str, *extra: str) -> str:
 
 def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
     """Yield what is done before the day."""
-    sources = {
-        f"{c.schema}.{name.name}": source
-        for c in plan.at_replica
-        for name in _tables(c)
-        if (source := plan.sites.source(f"{c.schema}.{name.name}"))
-    }
-    why = "".join(f" {table} is filled by {source.name}." for table, source in sources.items())
+    sources = []
+    for name in (name for change in plan.at_replica for name in _tables(change)):
+        source = plan.sites.source(str(name))
+        sources.append(f"{name}: {source.name if source else 'NOT KNOWN, write it into sites.sources'}")
+    if sources:
+        yield Step(
+            "sources",
+            "See that each table is filled by one source",
+            "",
+            "contributor",
+            (Block("paste", "", "\n".join(sources)),),
+            "A table is filled by a single source; a source can fill several tables.",
+            ("A column comes from another source: move it to a table of that source.",),
+        )
+    for role, items in plan.sites.checklists:
+        yield Step(
+            f"checklist-{role}",
+            f"Approve as {role}",
+            "",
+            role,
+            (Block("paste", "", "\n".join(f"- {item}" for item in items)),),
+            "By a review of the pull request in sdm_schemas, before the Summit is upgraded.",
+            ("Something does not hold: request changes there.",),
+            minutes=15,
+        )
     yield Step(
         "install",
         "Install the program and check out the release",
@@ -92,7 +110,7 @@ def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
             Block("command", "", plan.sites.install),
             Block("command", "", _checkout(release)),
         ),
-        f"Passwords come from `~/.pgpass` or the variable `PGPASSWORD`; none stands here.{why}",
+        "Passwords come from `~/.pgpass` or the variable `PGPASSWORD`; none stands here.",
         ("No installation is possible there: follow the folded commands of each step.",),
         minutes=10,
     )
@@ -459,6 +477,10 @@ def _backfill(plan: Plan) -> Iterator[Step]:
             )
             blocks.append(Block("look", plan.replica.id, query))
             if source := plan.sites.source(str(column.table)):
+                owners[source.contact or source.name] = None
+        for name in change.forward.new_tables:
+            blocks.append(Block("look", plan.replica.id, sql.rows_of(name)))
+            if source := plan.sites.source(str(name)):
                 owners[source.contact or source.name] = None
     if owners and blocks:
         yield Step(

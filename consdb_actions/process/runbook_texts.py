@@ -12,7 +12,7 @@ from consdb_actions.process.runbook_plan import Plan, listed, tables
 from consdb_actions.process.runbook_steps import Text
 from consdb_actions.process.sites import Site
 
-__all__ = ["texts"]
+__all__ = ["test_announcement", "texts"]
 
 _WORDS = 12
 """Changes that an announcement names; the others are counted."""
@@ -30,9 +30,6 @@ def texts(plan: Plan, ticket: str, release: str, when: str) -> Iterator[Text]:
     when
         When it is planned, in words; empty where that is not known yet.
     """
-    for site in plan.sites.of("test"):
-        if plan.published:
-            yield _test_announcement(plan, site, ticket)
     yield _announcement(plan, ticket, release, when)
     for whom in plan.sites.announce:
         yield replace(_announcement(plan, ticket, release, when), to=whom, title=f"Announcement for {whom}")
@@ -44,7 +41,8 @@ def texts(plan: Plan, ticket: str, release: str, when: str) -> Iterator[Text]:
         yield _truncate_list(plan)
 
 
-def _test_announcement(plan: Plan, site: Site, ticket: str) -> Text:
+def test_announcement(plan: Plan, site: Site, ticket: str) -> Text:
+    """Write the announcement of a test."""
     sections = listed([change.section for change in plan.published])
     body = (
         f"{ticket}: I am going to upgrade ConsDB at {site.title} ({sections}), restart pqserver, and take a "

@@ -265,3 +265,26 @@ def test_o5_foreign_tables_that_read_ours_are_found(bench: MakeBench) -> None:
     )
     assert "dependents" in made.refused()
     assert "foreign table far.visits reads visit1" in made.out
+
+
+@pytest.mark.slow
+def test_a_downgrade_that_does_not_restore_is_named_before(bench: MakeBench) -> None:
+    made = bench(
+        "ALTER TABLE cdb_latiss.exposure DROP note", "ALTER TABLE cdb_latiss.exposure ADD note varchar(9)"
+    )
+    assert made.run() == 0
+    report = made.report("--downgrade", section=f"latiss:{NEW}..{BEFORE}")
+    checks = {c["id"]: c for c in report["checks"]}
+    assert checks["downgrade"]["state"] == "warning"
+    assert any("note.type" in line for line in checks["downgrade"]["details"])
+    # What the revision does is what is verified.
+    assert (report["result"], report["changed"]) == ("applied", "verified")
+
+
+@pytest.mark.slow
+def test_a_downgrade_that_cannot_run_is_refused(bench: MakeBench) -> None:
+    made = bench("ALTER TABLE cdb_latiss.exposure DROP note", "ALTER TABLE cdb_latiss.exposure DROP missing")
+    assert made.run() == 0
+    assert made.run("--downgrade", section=f"latiss:{NEW}..{BEFORE}") == 1
+    assert "the downgrade does not run" in made.out
+    assert made.revision == NEW

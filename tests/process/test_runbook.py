@@ -314,10 +314,12 @@ def test_p4_several_sections_go_back_in_the_opposite_order() -> None:
     assert down.index("startrackerwide:") < down.index("section latiss:")
     assert "efd_latiss" not in sql(made, "summit-upgrade")
     assert steps(made, "test") == [
+        "bts-announce",
         "bts-upgrade",
         "bts-deploy-base",
         "bts-restart",
         *(f"bts-latiss-{step}" for step in ("queue", "script-1", "script-2", "script-3", "rows", "standby")),
+        "tts-announce",
         "tts-upgrade",
         "tts-deploy-tucson-teststand",
         "tts-restart",
