@@ -92,6 +92,8 @@ class Hands:
             words = self._done[block.kind](block)
         except (psycopg.Error, CheckFailed, ExternalError, pglast.Error) as error:
             said = str(getattr(error, "cause", "") or error).strip()
+            if "SDM_SCHEMAS_DIR" in said and self.schemas is None:
+                said += "\nThe tree's env.py reads schema files: name a checkout with --sdm-schemas."
             return BlockResult(placed, "failed", time.monotonic() - started, said)
         return BlockResult(placed, "done", time.monotonic() - started, words)
 

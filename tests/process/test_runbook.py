@@ -20,6 +20,7 @@ from consdb_actions.cli import cli
 from consdb_actions.deploy.policy import DeployPolicy
 from consdb_actions.errors import InputError
 from consdb_actions.migration.lint.names import Name
+from consdb_actions.process.efd import branch_of
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_change import Revision, SectionChange
 from consdb_actions.process.runbook_reading import read_runbook
@@ -418,6 +419,7 @@ def test_p4_goldens(kind: str, golden: Golden) -> None:
         ("```sql part=migrate step=a do=sql at=summit as=king\nSELECT 1\n```", "as=king"),
         ("```sql part=migrate step='a do=sql\nSELECT 1\n```", "cannot be read"),
         ("```sql part=migrate do=wait within=soon\nSELECT 1\n```", "cannot be read"),
+        ("```sql part=migrate step=a do=sql same=b/0\n-- the same\n```", "not before it"),
     ],
 )
 def test_an_edited_runbook_that_cannot_be_read(markdown: str, words: str) -> None:
@@ -445,3 +447,70 @@ def test_p4_nobody_writes_who_is_not_known() -> None:
     assert sql(made, "writers-off") == (
         "Ask for everything that writes to cdb_startrackerwide.exposure to be stopped."
     )
+
+
+def test_p4_a_new_schema_is_made_first() -> None:
+    first = replace(KINDS["a table"][0], start="base")
+    made = runbook(first)
+    for site in ("bts", "summit", "usdf"):
+        text = sql(made, f"{site}-schema")
+        assert "CREATE SCHEMA IF NOT EXISTS cdb_latiss AUTHORIZATION oods;" in text
+        assert "GRANT USAGE ON SCHEMA cdb_latiss TO usdf, oods;" in text
+    found = steps(made, "migrate")
+    assert found.index("summit-schema") < found.index("preflight") < found.index("subscription-off")
+
+
+def test_o5_all_checks_run_before_anything_is_switched_off() -> None:
+    for kind, (made, _) in KINDS.items():
+        found = steps(runbook(made), "migrate")
+        first = min(found.index(s) for s in found if s.endswith(("-off", "-upgrade")))
+        assert found.index("preflight") < first, kind
+        assert "--ahead" in sql(runbook(made), "preflight")
+
+
+def test_o1_after_a_committed_change_nobody_turns_the_subscription_on() -> None:
+    made = runbook(KINDS["a table"][0])
+    upgrade = next(step for _, step in made.steps() if step.id == "summit-upgrade")
+    assert any("code 5" in words and "half way" in words for words in upgrade.failure)
+    halfway = made.part("halfway")
+    assert halfway is not None
+    assert "ENABLE" not in "".join(b.text for step in halfway.steps for b in step.blocks)
+
+
+def test_the_branch_of_a_copied_schema_is_the_one_that_efd_sync_makes() -> None:
+    made = runbook(KINDS["EFD"][0])
+    assert f"checkout {branch_of('DM-12345')}" in sql(made, "install")
+    assert "--tag tickets-DM-12345-efd" in sql(made, "tap-usdf")
+
+
+def test_the_configuration_fills_sessions_sources_and_checklists() -> None:
+    sites = sites_from_mapping(
+        {
+            "install": "uv tool install consdb-actions",
+            "hosts": {"base": "base.example.org"},
+            "sources": [{"tables": "cdb_*.*", "name": "a robot", "contact": "its team"}],
+            "sessions": [
+                {
+                    "section": "latiss",
+                    "camera": "Eye",
+                    "scripts": [{"name": "open.py", "configuration": "eye: 1"}],
+                    "standby": {"name": "close.py"},
+                }
+            ],
+            "checklists": {"consdb": ["It is sound."]},
+            "announce": ["everybody"],
+        }
+    )
+    made = make_runbook([KINDS["a column"][0]], sites, ticket="DM-1")
+    markdown = render_markdown(made)
+    for words in (
+        "uv tool install",
+        "https://base.example.org/love",
+        "open.py",
+        "eye: 1",
+        "a robot",
+        "its team",
+    ):
+        assert words in markdown.replace("\\", ""), words
+    assert sql(made, "checklist-consdb") == "- It is sound."
+    assert "Announcement for everybody" in {text.title for text in made.texts}
