@@ -256,10 +256,18 @@ def read_section(connection: sa.Connection, section: Section, roles: Iterable[st
         return list(connection.execute(sa.text(query), values))
 
     table = qualified(section.version_schema, section.version_table)
-    revisions = None
+    owner = str(rows(_OWNER, schema=section.schema)[0][0])
+    revisions, may_stamp = None, True
     if rows("SELECT to_regclass(:name) IS NOT NULL", name=table)[0][0]:
         revisions = tuple(str(value) for (value,) in rows(f"SELECT version_num FROM {table}"))  # noqa: S608
-    owner = str(rows(_OWNER, schema=section.schema)[0][0])
+        may_stamp = bool(
+            rows(
+                "SELECT bool_and(has_table_privilege(:owner, :name, p))"
+                " FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p",
+                owner=owner,
+                name=table,
+            )[0][0]
+        )
     relations = rows(_RELATIONS, schema=section.schema, owner=owner)
     schemas = rows(
         "SELECT nspname, has_schema_privilege(:owner, oid, 'CREATE') FROM pg_namespace"
@@ -279,6 +287,7 @@ def read_section(connection: sa.Connection, section: Section, roles: Iterable[st
         may_alter=frozenset(name for name, _, mine in relations if mine),
         may_create=bool(dict(map(tuple, schemas)).get(section.schema)),
         owner=owner,
+        may_stamp=may_stamp,
         may_act=bool(rows("SELECT pg_has_role(current_user, :owner, 'MEMBER')", owner=owner)[0][0]),
         privileges=frozenset(map(tuple, privileges)),
         dependents=tuple(map(tuple, rows(_DEPENDENTS, schema=section.schema))),

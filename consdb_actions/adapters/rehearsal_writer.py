@@ -19,7 +19,7 @@ from consdb_actions.adapters.tree import Section
 from consdb_actions.migration.catalog import Snapshot
 from consdb_actions.migration.rows import TableRows
 from consdb_actions.migration.seed import plan_rows
-from consdb_actions.process.rehearsal_rows import Template, made_row, templates_of
+from consdb_actions.process.rehearsal import Template, made_row, templates_of
 
 __all__ = ["Writer"]
 

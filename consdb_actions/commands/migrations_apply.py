@@ -123,9 +123,7 @@ def command(
     """
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.commands.apply_plan import make_plan
-    from consdb_actions.commands.apply_request import make_request
-    from consdb_actions.commands.apply_run import carry_out
+    from consdb_actions.commands.apply_plan import carry_out, make_plan, make_request
     from consdb_actions.commands.progress import progress_display
     from consdb_actions.report.apply import render_comment, render_json, render_plan, render_result, where
 

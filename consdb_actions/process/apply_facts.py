@@ -154,8 +154,8 @@ class SectionFacts:
         Whether this user can act as that role.
     may_alter
         Tables and views that the owner may change.
-    may_create
-        Whether the owner can make tables.
+    may_create, may_stamp
+        Whether the owner can make tables, and write the version table.
     privileges
         What roles may do with tables and views: relation, role, privilege.
     dependents
@@ -169,6 +169,7 @@ class SectionFacts:
     owners: Mapping[str, str] = field(default_factory=dict)
     may_alter: frozenset[str] = frozenset()
     may_create: bool = False
+    may_stamp: bool = True
     owner: str = ""
     may_act: bool = True
     privileges: frozenset[tuple[str, str, str]] = frozenset()

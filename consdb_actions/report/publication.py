@@ -13,7 +13,7 @@ from consdb_actions.redaction import redact
 from consdb_actions.report.generation import headline, render_markdown
 from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fence, prose, table
 
-__all__ = ["render_comment", "render_pull", "render_publication_json", "render_publication_text"]
+__all__ = ["render_comment", "render_publication_json", "render_publication_text", "render_pull"]
 
 SCHEMA_VERSION = 1
 _ROOM = 2_000

@@ -10,8 +10,7 @@ from typing import Any
 import jinja2
 
 from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_reading import block_info
-from consdb_actions.process.runbook_steps import Block, Part, Runbook, Step
+from consdb_actions.process.runbook_steps import Block, Part, Runbook, Step, block_info
 from consdb_actions.report.markdown import code, escape, fence, printable, prose
 
 __all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]

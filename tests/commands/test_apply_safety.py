@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +20,9 @@ import sqlalchemy as sa
 
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.postgres_sql import connect
+from consdb_actions.migration.lint.names import Name
+from consdb_actions.migration.rewrite.statements import escape_binds
+from consdb_actions.process.apply_locks import TableLock, lock_statement
 from tests.commands.test_migrations_apply import NEW, Bench, MakeBench, bench, checked
 from tests.support.site_tree import BEFORE
 
@@ -287,4 +293,40 @@ def test_a_downgrade_that_cannot_run_is_refused(bench: MakeBench) -> None:
     assert made.run() == 0
     assert made.run("--downgrade", section=f"latiss:{NEW}..{BEFORE}") == 1
     assert "the downgrade does not run" in made.out
+    assert made.revision == NEW
+
+
+IN_A_REVISION = """\
+from alembic import op
+
+revision, down_revision = "{revision}", "{down}"
+
+
+def upgrade():
+    op.execute({lock!r})
+    op.execute("ALTER TABLE cdb_latiss.exposure_flexdata ADD b int")
+    op.execute("SELECT pg_sleep(0.2)")
+    op.execute("ALTER TABLE cdb_latiss.exposure ADD airmass double precision")
+
+
+def downgrade():
+    pass
+"""
+
+
+@pytest.mark.slow
+def test_o3_the_locks_can_stand_in_a_revision(bench: MakeBench) -> None:
+    """What an operator runs by hand, `alembic upgrade`, then loses no row either."""
+    made = bench("SELECT 1", "SELECT 1")
+    names = ("exposure", "exposure_flexdata")
+    lock = lock_statement([TableLock(Name("cdb_latiss", name)) for name in names])
+    text = IN_A_REVISION.format(revision=NEW, down=BEFORE, lock=escape_binds(lock))
+    next(made.tree.versions.glob(f"{NEW}*")).write_text(text)
+    url = made.url.render_as_string(hide_password=False).replace("%2F", "/")
+    command = [sys.executable, "-m", "alembic", "-n", "latiss", "upgrade", "head"]
+    made.sql("INSERT INTO cdb_latiss.exposure (exposure_id, day_obs, seq_num) VALUES (1, 1, 1)")
+    with Hinfo(made.url, IMAGE) as image, Hinfo(made.url, CHILD) as child:
+        environment = {**os.environ, "CONSDB_URL": url}
+        subprocess.run(command, cwd=made.tree.root, env=environment, check=True, capture_output=True)
+    assert (image.lost, child.lost) == ([], [])
     assert made.revision == NEW

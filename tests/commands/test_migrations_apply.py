@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -179,6 +180,14 @@ REFUSALS: list[tuple[str, str, str, list[str]]] = [
         "ALTER TABLE cdb_latiss.exposure OWNER TO usdf",
         "ALTER TABLE cdb_latiss.exposure OWNER TO oods",
         "belongs to usdf",
+        ["owner"],
+    ),
+    (
+        "ALTER TABLE cdb.cdb_latiss_version OWNER TO postgres; REVOKE ALL ON cdb.cdb_latiss_version "
+        "FROM oods; "
+        "GRANT SELECT ON cdb.cdb_latiss_version TO oods",
+        "ALTER TABLE cdb.cdb_latiss_version OWNER TO oods; GRANT ALL ON cdb.cdb_latiss_version TO oods",
+        "cannot be written by oods",
         ["owner"],
     ),
     (
@@ -448,18 +457,6 @@ def test_it_asks_and_takes_no_for_an_answer(bench: MakeBench, monkeypatch: pytes
         (("--section", "latiss", "--database-url", "sqlite://"), "not the address of a Postgres database"),
         (("--section", "latiss", "--database-url", "postgresql://u:p@ss@h/d"), "not the address"),
         (("--section", "latiss", "--database-url", "postgresql://u@h"), "names no database"),
-        *(
-            (("--section", "latiss", "--database-url", url), "not the address")
-            for url in (
-                "postgresql://user:55/p@ss@host:p@ss@db.example.org/d",
-                "postgresql://user:p@ss/x@host/d",
-                "postgresql://user:x@host:p@ss/d",
-                "postgresql://host:port/d",
-                "postgresql://host:99999/d",
-                "user:p@ss@host/d",
-                "postgresql://p@ss:1@host/d",
-            )
-        ),
     ],
 )
 def test_usage(args: tuple[str, ...], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -468,6 +465,31 @@ def test_usage(args: tuple[str, ...], words: str, tmp_path: Path, capsys: pytest
     error = capsys.readouterr().err
     assert words in error
     assert "p@ss" not in error
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:55/p@ss@host:p@ss@db.example.org/d",
+        "postgresql://user:p@ss/x@host/d",
+        "postgresql://user:x@host:p@ss/d",
+        "postgresql://host:port/d",
+        "postgresql://host:99999/d",
+        "user:p@ss@host/d",
+        "postgresql://p@ss:1@host/d",
+    ],
+)
+def test_o7_a_malformed_address_shows_no_password(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = SiteTree(tmp_path / "consdb")
+    args = ["migrations", "apply", "--consdb", str(tree.root), "--section", "latiss", "--yes"]
+    for given in ([*args, "--database-url", url], args):
+        monkeypatch.setenv("CONSDB_URL", url)
+        assert main(given) == 2
+        printed = "".join(capsys.readouterr())
+        assert "not the address of a Postgres database" in printed
+        assert not re.search(r"p@ss|55/|secret", printed)
 
 
 def test_the_address_of_the_tree_is_taken(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from consdb_actions.process.apply_checks import check_replication
 from consdb_actions.process.apply_facts import ApplyCheck, DatabaseFacts, Publication, Subscription
-from consdb_actions.process.apply_replication import check_replication
 from consdb_actions.process.runbook_change import Revision, SectionChange
 from consdb_actions.process.runbook_trace import effects_of
 from consdb_actions.process.sites import Replication

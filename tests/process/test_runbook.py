@@ -23,8 +23,7 @@ from consdb_actions.migration.lint.names import Name
 from consdb_actions.process.efd import branch_of
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_change import Revision, SectionChange
-from consdb_actions.process.runbook_reading import read_runbook
-from consdb_actions.process.runbook_steps import Runbook
+from consdb_actions.process.runbook_steps import Runbook, read_runbook
 from consdb_actions.process.runbook_trace import effects_of
 from consdb_actions.process.sites import DEFAULT_SITES, sites_from_mapping
 from consdb_actions.report.runbook import render_json, render_markdown, render_text

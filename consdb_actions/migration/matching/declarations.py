@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from consdb_actions.errors import InputError
 
 __all__ = [
+    "FORMS",
     "Declaration",
     "Declarations",
     "DeclaredDrop",
@@ -29,7 +30,6 @@ __all__ = [
     "DeclaredRename",
     "DeclaredTableDrop",
     "DeclaredTableRename",
-    "FORMS",
     "parse_declaration",
     "parse_directives",
     "parse_sidecar",
