@@ -29,7 +29,15 @@ from consdb_actions.errors import CheckFailed, ConsdbActionsError, ExternalError
 from consdb_actions.process.apply_facts import Lock
 from consdb_actions.process.apply_locks import TableLock, lock_statement
 
-__all__ = ["Attempts", "Direction", "Timeouts", "error_words", "run_alembic", "seconds_of"]
+__all__ = [
+    "Attempts",
+    "Direction",
+    "Timeouts",
+    "environment_error",
+    "error_words",
+    "run_alembic",
+    "seconds_of",
+]
 
 Direction = Literal["upgrade", "downgrade"]
 
@@ -165,6 +173,26 @@ def run_alembic(
         place=f"section {section.name}",
         remedy="Run the same command again when they are gone, or with more --retries.",
     )
+
+
+def environment_error(tree: Tree, section: Section, schemas: Path | None = None) -> str:
+    """Return why the tree's ``env.py`` cannot run a section; empty when it can.
+
+    Nothing is connected to, and no revision is run. Without a checkout of sdm_schemas nothing is said where
+    ``env.py`` wants one.
+    """
+    environment = {
+        **os.environ,
+        "CONSDB_URL": "postgresql://nobody@localhost/none",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    if schemas is not None:
+        environment["SDM_SCHEMAS_DIR"] = str(schemas.resolve())
+    alembic: list[str | Path] = [sys.executable, "-m", "alembic", "-c", tree.ini, "-n", section.name]
+    command = [*alembic, "stamp", "--sql", "head"]
+    done = run(command, cwd=tree.root, env=environment, check=False, timeout=120)
+    words = error_words(done.stderr or done.stdout) if done.returncode else ""
+    return "" if "SDM_SCHEMAS_DIR" in words else words
 
 
 def _environment(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
+from consdb_actions.adapters.apply_run import environment_error
 from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.merged_revisions import revision_id
 from consdb_actions.adapters.revision_path import Way, new_ways, parse_way, read_change, resolve
@@ -63,7 +65,7 @@ def prepare_runbook(
     if release:
         _check_release(tree, release, changes)
     policy = policy_from_mapping(settings.deploy)
-    return make_runbook(
+    made = make_runbook(
         changes,
         sites,
         ticket=ticket,
@@ -72,6 +74,17 @@ def prepare_runbook(
         deploy=policy,
         waive_until=str(today + timedelta(days=policy.longest_waiver)),
     )
+    return replace(made, warnings=(*made.warnings, *_environments(tree, changes)))
+
+
+def _environments(tree: Tree, changes: Sequence[SectionChange]) -> Iterator[str]:
+    """Yield which sections the tree's ``env.py`` cannot run: every upgrade would stop there (rule M16)."""
+    for change in changes:
+        if words := environment_error(tree, tree.section(change.section)):
+            yield (
+                f"The tree's env.py cannot run section {change.section} ({words.splitlines()[-1]}): "
+                "every upgrade stops there. Mend it first."
+            )
 
 
 def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -> None:

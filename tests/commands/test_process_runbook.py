@@ -50,3 +50,16 @@ def test_a_downgrade_that_does_nothing_is_a_warning(
     revision = made.add("more", "ALTER TABLE cdb_latiss.exposure ADD a int", "")
     assert run(made, "--section", f"latiss:{BEFORE}..head") == 1
     assert f"The downgrade of revision {revision} of latiss does nothing" in capsys.readouterr().out
+
+
+def test_m16_an_env_py_that_cannot_run_is_a_warning(
+    made: SiteTree, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made.add("more", "ALTER TABLE cdb_latiss.exposure ADD a int", "SELECT 1")
+    way = ("--section", f"latiss:{BEFORE}..head")
+    assert run(made, *way) == 0
+    env = made.root / "alembic" / "env.py"
+    env.write_text(env.read_text() + "\n{}['cdb_latiss.ccdexposure']\n")
+    capsys.readouterr()
+    assert run(made, *way) == 1
+    assert "env.py cannot run section latiss (KeyError: 'cdb_latiss.ccdexposure')" in capsys.readouterr().out
