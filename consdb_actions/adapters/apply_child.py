@@ -57,7 +57,10 @@ def begin_with(statement: str) -> None:
         cursor = driver.cursor()
         cursor.execute(_NOTICE_OUR_END)
         if statement:
+            # The whole wait for locks is one statement, and has a bound of its own.
+            cursor.execute("SET LOCAL statement_timeout = 0")
             cursor.execute(statement)
+            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
         cursor.close()
         holding.append(connection)
 

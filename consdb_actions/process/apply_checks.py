@@ -412,7 +412,7 @@ def check_replication(
         yield from _publisher(facts, needs, replication)
     if needs.different:
         yield ApplyCheck(
-            "replication",
+            "values",
             "refused",
             f"new columns get other values at each end: {', '.join(needs.different)}",
             "Give them one value, or fill them from other columns.",
@@ -455,7 +455,7 @@ def _publisher(facts: DatabaseFacts, needs: Needs, replication: Replication) -> 
     yield from _identity(facts, needs)
     if needs.added and replication.role not in facts.roles:
         yield ApplyCheck(
-            "replication",
+            "roles",
             "refused",
             f"there is no role {replication.role}, with which the replica reads new tables",
             "Write its name into the configuration: sites.replication.role.",
