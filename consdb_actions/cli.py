@@ -72,7 +72,8 @@ def main(args: Sequence[str] | None = None) -> int:
     -------
     int
         0 done, 1 a check failed or a question is open, 2 usage or configuration, 3 an external service
-        failed, 4 a bug of ours, 130 interrupted.
+        failed, 4 a bug of ours, 5 a database was changed and the run did not end as planned, 130
+        interrupted.
     """
     # A run makes much and throws little away; to look for that so often takes a tenth of its time.
     gc.set_threshold(100_000, 20, 20)

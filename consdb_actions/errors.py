@@ -6,7 +6,7 @@ catches them; everything else lets them pass.
 
 from __future__ import annotations
 
-__all__ = ["CheckFailed", "ConsdbActionsError", "ExternalError", "InputError"]
+__all__ = ["CheckFailed", "ConsdbActionsError", "DatabaseChanged", "ExternalError", "InputError"]
 
 
 class ConsdbActionsError(Exception):
@@ -57,3 +57,10 @@ class ExternalError(ConsdbActionsError):
 
     exit_code = 3
     title = "external failure"
+
+
+class DatabaseChanged(ConsdbActionsError):  # noqa: N818 - what happened, not what is wrong
+    """A database was changed, or may have been, and the run did not end as planned: exit code 5 (rule O1)."""
+
+    exit_code = 5
+    title = "the database was changed"

@@ -20,7 +20,8 @@ This page is made by `nox -s docs` from the command line itself.
 
 Every option can also be given as the environment variable that stands beside it; this is how the actions pass
 their inputs. Exit codes: 0 done or nothing to do; 1 a check failed or a question is open; 2 usage or
-configuration; 3 an external service failed; 4 a bug of ours; 130 interrupted.
+configuration; 3 an external service failed; 4 a bug of ours; 5 a database was changed and the
+run did not end as planned; 130 interrupted.
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,8 +24,9 @@ from consdb_actions.process.apply_facts import (
 )
 from consdb_actions.redaction import redact
 
-__all__ = ["address", "connected", "read_facts", "read_locks", "read_section"]
+__all__ = ["address", "connected", "read_facts", "read_locks", "read_section", "secrets_of"]
 
+_TABLE_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _SERVER = """
 SELECT current_database(), current_user, coalesce(inet_server_port(), 0),
        current_setting('server_version_num')::int,
@@ -32,9 +34,40 @@ SELECT current_database(), current_user, coalesce(inet_server_port(), 0),
        to_regtype('spoly') IS NOT NULL,
        (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user)
 """
+_OWNER = """
+SELECT coalesce(
+    (SELECT pg_get_userbyid(relowner) FROM pg_class
+     WHERE relnamespace = to_regnamespace(:schema) AND relkind IN ('r', 'p')
+     GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1),
+    (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = :schema),
+    current_user)
+"""
 _RELATIONS = """
-SELECT c.relname, pg_get_userbyid(c.relowner), pg_has_role(current_user, c.relowner, 'USAGE')
-FROM pg_class c WHERE c.relnamespace = to_regnamespace(:schema) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+SELECT c.relname, pg_get_userbyid(c.relowner), pg_has_role(:owner, c.relowner, 'USAGE')
+FROM pg_class c
+WHERE c.relnamespace = to_regnamespace(:schema) AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+"""
+_PRIVILEGES = """
+SELECT c.relname, r.rolname, p.privilege
+FROM pg_class c CROSS JOIN pg_roles r CROSS JOIN unnest(CAST(:privileges AS text[])) AS p (privilege)
+WHERE c.relnamespace = to_regnamespace(:schema) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND r.rolname = ANY(:roles) AND has_table_privilege(r.oid, c.oid, p.privilege)
+"""
+# Views of other schemas are found by what they depend on; a foreign table names in its options what it reads.
+_DEPENDENTS = """
+SELECT DISTINCT t.relname, CASE v.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END
+    || n.nspname || '.' || v.relname
+FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
+JOIN pg_class v ON v.oid = r.ev_class JOIN pg_namespace n ON n.oid = v.relnamespace
+JOIN pg_class t ON t.oid = d.refobjid AND d.refclassid = 'pg_class'::regclass
+WHERE t.relnamespace = to_regnamespace(:schema) AND v.relnamespace <> t.relnamespace
+UNION
+SELECT coalesce(o.options ->> 'table_name', c.relname), 'foreign table ' || n.nspname || '.' || c.relname
+FROM pg_foreign_table f JOIN pg_class c ON c.oid = f.ftrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (
+    SELECT jsonb_object_agg(option_name, option_value) AS options FROM pg_options_to_table(f.ftoptions)) o
+WHERE coalesce(o.options ->> 'schema_name', n.nspname) = :schema
+ORDER BY 1, 2
 """
 _PUBLISHED = """
 SELECT p.pubname, p.puballtables, t.schemaname || '.' || t.tablename,
@@ -71,27 +104,28 @@ ORDER BY a.xact_start NULLS LAST, 1, 2
 """
 
 
+_HOST = re.compile(r"[\w.:%-]*", re.ASCII)
+
+
 def address(text: str, *, place: str = "--database-url") -> sa.URL:
-    """Read the address of a database.
+    """Read the address of a database (rule O7).
 
     Raises
     ------
     InputError
-        It is none of a Postgres database; its text is not repeated, as it may hold a password.
+        It is not one of a Postgres database; its text is not repeated, as it may hold a password.
     """
     try:
         url: sa.URL | None = sa.make_url(text)
-    except ArgumentError:
-        url = None
-    # An at sign behind the password's comes from one that was not encoded: the rest of it would be shown.
-    misread = url is not None and "@" in f"{url.host}{url.database}"
-    if url is None or misread or url.drivername.partition("+")[0] not in ("postgres", "postgresql"):
+    except (ArgumentError, ValueError):
+        url = None  # a port that is not a number, too
+    if url is None or not _is_postgres(url):
         raise InputError(
             "this is not the address of a Postgres database",
             place=place,
-            remedy="Write it as postgresql://<user>@<host>:<port>/<database>; the password can come from "
-            "PGPASSWORD or ~/.pgpass.",
-        )
+            remedy="Write it as postgresql://<user>@<host>:<port>/<database>. The password can come from "
+            "PGPASSWORD or ~/.pgpass; in the address, its special characters are percent-encoded.",
+        ) from None
     if "password" in url.query:
         # Where a password belongs, it is hidden and handed on as one.
         url = url.set(password=str(url.query["password"])).difference_update_query(["password"])
@@ -100,6 +134,23 @@ def address(text: str, *, place: str = "--database-url") -> sa.URL:
             "the address names no database", place=place, remedy="Write the database's name at its end."
         )
     return url.set(drivername="postgresql+psycopg")
+
+
+def _is_postgres(url: sa.URL) -> bool:
+    """Tell whether no part of an address can be a piece of a password that was not encoded."""
+    return (
+        url.drivername.partition("+")[0] in ("postgres", "postgresql")
+        and _HOST.fullmatch(url.host or "") is not None
+        and (url.port is None or 0 < url.port < 65536)
+        and not set("@/?#: ") & set(url.database or "")
+        and not {"@", "/", " "} & set(url.username or "")
+    )
+
+
+def secrets_of(url: sa.URL) -> list[str]:
+    """Return what must not be shown of an address."""
+    hidden = [value for name, value in url.query.items() if "pass" in name and isinstance(value, str)]
+    return [str(url.password), *hidden] if url.password else hidden
 
 
 @contextmanager
@@ -120,7 +171,7 @@ def connected(url: sa.URL) -> Iterator[sa.Connection]:
     except SQLAlchemyError as error:
         words = str(getattr(error, "orig", None) or error).strip()
         raise ExternalError(
-            f"the database cannot be read: {redact(words, [url.password or ''])}",
+            f"the database cannot be read: {redact(words, secrets_of(url))}",
             place=f"database {url.database} on {url.host or url.query.get('host') or 'this machine'}",
             remedy="Check host, port, user, password and database, and whether you may connect from here.",
         ) from error
@@ -128,7 +179,9 @@ def connected(url: sa.URL) -> Iterator[sa.Connection]:
         engine.dispose()
 
 
-def read_facts(url: sa.URL, sections: Iterable[Section], publication: str = "") -> DatabaseFacts:
+def read_facts(
+    url: sa.URL, sections: Iterable[Section], publication: str = "", roles: Iterable[str] = ()
+) -> DatabaseFacts:
     """Read everything but locks.
 
     Parameters
@@ -139,6 +192,8 @@ def read_facts(url: sa.URL, sections: Iterable[Section], publication: str = "") 
         Sections whose tables are read.
     publication
         The publication of which to count what waits.
+    roles
+        Roles whose privileges are read.
 
     Returns
     -------
@@ -171,7 +226,7 @@ def read_facts(url: sa.URL, sections: Iterable[Section], publication: str = "") 
             publications=tuple(_publications(rows(_PUBLISHED))),
             subscriptions=tuple(_subscriptions(rows(_SUBSCRIBED))),
             slots={name: active for name, (active, _) in slots.items()},
-            sections={section.schema: read_section(connection, section) for section in sections},
+            sections={section.schema: read_section(connection, section, roles) for section in sections},
         )
         published = any(p.name == publication for p in facts.publications)
         if not (published and replicates):
@@ -184,20 +239,44 @@ def read_facts(url: sa.URL, sections: Iterable[Section], publication: str = "") 
     return replace(facts, waiting=waiting)
 
 
-def read_section(connection: sa.Connection, section: Section) -> SectionFacts:
-    """Read what a database holds of one section."""
+def read_section(connection: sa.Connection, section: Section, roles: Iterable[str] = ()) -> SectionFacts:
+    """Read what a database holds of one section.
+
+    Parameters
+    ----------
+    connection
+        A connection to the database.
+    section
+        The section.
+    roles
+        Roles, besides the owner, whose privileges are read.
+    """
 
     def rows(query: str, **values: Any) -> list[Any]:
         return list(connection.execute(sa.text(query), values))
 
     table = qualified(section.version_schema, section.version_table)
-    revisions = None
+    owner = str(rows(_OWNER, schema=section.schema)[0][0])
+    revisions, may_stamp = None, True
     if rows("SELECT to_regclass(:name) IS NOT NULL", name=table)[0][0]:
         revisions = tuple(str(value) for (value,) in rows(f"SELECT version_num FROM {table}"))  # noqa: S608
-    relations = rows(_RELATIONS, schema=section.schema)
+        may_stamp = bool(
+            rows(
+                "SELECT bool_and(has_table_privilege(:owner, :name, p))"
+                " FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p",
+                owner=owner,
+                name=table,
+            )[0][0]
+        )
+    relations = rows(_RELATIONS, schema=section.schema, owner=owner)
     schemas = rows(
-        "SELECT nspname, has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = ANY(:names)",
+        "SELECT nspname, has_schema_privilege(:owner, oid, 'CREATE') FROM pg_namespace"
+        " WHERE nspname = ANY(:names)",
         names=[section.schema, section.version_schema],
+        owner=owner,
+    )
+    privileges = rows(
+        _PRIVILEGES, schema=section.schema, roles=[owner, *roles], privileges=list(_TABLE_PRIVILEGES)
     )
     return SectionFacts(
         schema=section.schema,
@@ -207,6 +286,11 @@ def read_section(connection: sa.Connection, section: Section) -> SectionFacts:
         owners={name: owner for name, owner, _ in relations},
         may_alter=frozenset(name for name, _, mine in relations if mine),
         may_create=bool(dict(map(tuple, schemas)).get(section.schema)),
+        owner=owner,
+        may_stamp=may_stamp,
+        may_act=bool(rows("SELECT pg_has_role(current_user, :owner, 'MEMBER')", owner=owner)[0][0]),
+        privileges=frozenset(map(tuple, privileges)),
+        dependents=tuple(map(tuple, rows(_DEPENDENTS, schema=section.schema))),
     )
 
 

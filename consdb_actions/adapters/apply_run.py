@@ -1,7 +1,9 @@
 """Run alembic on a section as an operator does, with time-outs, and again when a lock is not granted.
 
 Alembic runs as a program of its own, through the tree's ``env.py``. It gets the password by ``PGPASSWORD``
-and never in the address, since an ``env.py`` may log that. All revisions of a section are one transaction.
+and never in the address, since an ``env.py`` may log that. All revisions of a section are one transaction,
+unless one commits part of itself. Each transaction begins with all locks (rule O3), as the owner of the
+tables (rule O4), and the program ends with this one (rule O6).
 """
 
 from __future__ import annotations
@@ -11,21 +13,31 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import sqlalchemy as sa
 
-from consdb_actions.adapters.apply_facts import connected, read_locks
+from consdb_actions.adapters import apply_child
+from consdb_actions.adapters.apply_facts import connected, read_locks, secrets_of
 from consdb_actions.adapters.interrupts import shielded
 from consdb_actions.adapters.shell import run, tail
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.errors import CheckFailed, ConsdbActionsError, ExternalError
 from consdb_actions.process.apply_facts import Lock
+from consdb_actions.process.apply_locks import TableLock, lock_statement
 
-__all__ = ["Attempts", "Direction", "Timeouts", "error_words", "run_alembic", "seconds_of"]
+__all__ = [
+    "Attempts",
+    "Direction",
+    "Timeouts",
+    "environment_error",
+    "error_words",
+    "run_alembic",
+    "seconds_of",
+]
 
 Direction = Literal["upgrade", "downgrade"]
 
@@ -46,7 +58,7 @@ _ENDING = 20.0  # seconds in which a session that is told to end has to be gone
 class Timeouts:
     """How long to wait for a lock and for a statement, as Postgres writes it, and how often to try again."""
 
-    lock: str = "5s"
+    lock: str = "500ms"
     statement: str = "15min"
     retries: int = 5
 
@@ -72,8 +84,9 @@ def run_alembic(
     direction: Direction,
     revision: str,
     *,
-    locked: tuple[str, ...],
+    locks: tuple[TableLock, ...],
     timeouts: Timeouts,
+    role: str = "",
     schemas: Path | None = None,
     waiting: Callable[[int, float, tuple[Lock, ...]], None] = lambda _count, _seconds, _locks: None,
     sleep: Callable[[float], None] = time.sleep,
@@ -88,10 +101,12 @@ def run_alembic(
         The database.
     direction, revision
         Where to go.
-    locked
-        Tables and views that it locks, as ``schema.name``, to say who is in its way.
+    locks
+        Tables and views to lock beforehand, in the writers' order.
     timeouts
         Time-outs and how often to try again.
+    role
+        The role as which it acts; what is made belongs to it.
     schemas
         A checkout of sdm_schemas, for an ``env.py`` that wants one.
     waiting
@@ -108,16 +123,19 @@ def run_alembic(
     Raises
     ------
     CheckFailed
-        The migration does not run; nothing of it is left.
+        The migration does not run.
     ExternalError
-        The lock was not granted, or the database cannot be reached; nothing is changed.
+        The lock was not granted, or the database cannot be reached. What is in the database then must be
+        looked at: a revision can commit part of itself.
     """
     application = f"consdb-actions apply {secrets.token_hex(4)}"
-    environment = _environment(url, timeouts, application, schemas)
+    environment = _environment(url, timeouts, application, schemas, role)
+    environment["CONSDB_ACTIONS_PARENT"] = str(os.getpid())
+    if locks:
+        environment["CONSDB_ACTIONS_BEGIN"] = lock_statement(locks)
     command: list[str | Path] = [
         sys.executable,
-        "-m",
-        "alembic",
+        apply_child.__file__,
         "-c",
         tree.ini,
         "-n",
@@ -127,13 +145,12 @@ def run_alembic(
     ]
     # A bound for the hopeless case alone: a revision has some dozens of statements that can take long.
     limit = (seconds_of(timeouts.statement) + seconds_of(timeouts.lock)) * 50 + 120
-    password = url.password or ""
+    hidden = secrets_of(url)
+    names = [str(lock.name) for lock in locks]
     started = time.monotonic()
     for attempt in range(1, timeouts.retries + 2):
         try:
-            done = run(
-                command, cwd=tree.root, env=environment, check=False, timeout=limit, secrets=[password]
-            )
+            done = run(command, cwd=tree.root, env=environment, check=False, timeout=limit, secrets=hidden)
         except BaseException:
             # The program is gone by now, but Postgres may still be at work for it.
             with shielded():
@@ -143,22 +160,44 @@ def run_alembic(
             return Attempts(attempt, time.monotonic() - started)
         said = done.stderr + done.stdout
         if not any(word in said for word in _LOCKED):
-            raise _failure(said, section, direction, revision, password)
-        locks = read_locks(url, locked, application)
+            raise _failure(said, section, direction, revision, hidden)
+        others = read_locks(url, names, application)
         if attempt <= timeouts.retries:
             pause = min(2.0 ** (attempt - 1), _LONGEST_WAIT)
-            waiting(attempt, pause, locks)
+            waiting(attempt, pause, others)
             sleep(pause)
-    holders = "\n".join(map(str, locks)) or "nobody any more"
+    holders = "\n".join(map(str, others)) or "no session any more"
     raise ExternalError(
-        f"a lock that section {section.name} needs was not granted in {attempt} tries of {timeouts.lock}; "
-        f"it is as it was. Locks are held by:\n{holders}",
+        f"the locks that section {section.name} needs were not granted in {attempt} rounds. Locks are held "
+        f"by:\n{holders}",
         place=f"section {section.name}",
-        remedy="Run the same command again when they are gone, or with a longer --lock-timeout.",
+        remedy="Run the same command again when they are gone, or with more --retries.",
     )
 
 
-def _environment(url: sa.URL, timeouts: Timeouts, application: str, schemas: Path | None) -> dict[str, str]:
+def environment_error(tree: Tree, section: Section, schemas: Path | None = None) -> str:
+    """Return why the tree's ``env.py`` cannot run a section; empty when it can.
+
+    Nothing is connected to, and no revision is run. Without a checkout of sdm_schemas nothing is said where
+    ``env.py`` wants one.
+    """
+    environment = {
+        **os.environ,
+        "CONSDB_URL": "postgresql://nobody@localhost/none",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    if schemas is not None:
+        environment["SDM_SCHEMAS_DIR"] = str(schemas.resolve())
+    alembic: list[str | Path] = [sys.executable, "-m", "alembic", "-c", tree.ini, "-n", section.name]
+    command = [*alembic, "stamp", "--sql", "head"]
+    done = run(command, cwd=tree.root, env=environment, check=False, timeout=120)
+    words = error_words(done.stderr or done.stdout) if done.returncode else ""
+    return "" if "SDM_SCHEMAS_DIR" in words else words
+
+
+def _environment(
+    url: sa.URL, timeouts: Timeouts, application: str, schemas: Path | None, role: str
+) -> dict[str, str]:
     options = url.query.get("options") or os.environ.get("PGOPTIONS", "")
     given = options if isinstance(options, str) else " ".join(options)
     plain = (
@@ -168,8 +207,8 @@ def _environment(url: sa.URL, timeouts: Timeouts, application: str, schemas: Pat
         **os.environ,
         # A percent sign would be an interpolation in an env.py that puts the address into its configuration.
         "CONSDB_URL": plain.render_as_string(hide_password=False).replace("%2F", "/"),
-        "PGOPTIONS": f"{given} -c lock_timeout={timeouts.lock} "
-        f"-c statement_timeout={timeouts.statement}".strip(),
+        "PGOPTIONS": f"{given} -c lock_timeout={timeouts.lock} -c statement_timeout={timeouts.statement}"
+        f"{f' -c role={_option(role)}' if role else ''}".strip(),
         "PGAPPNAME": application,
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
@@ -181,13 +220,20 @@ def _environment(url: sa.URL, timeouts: Timeouts, application: str, schemas: Pat
     return environment
 
 
-def _failure(said: str, section: Section, direction: str, revision: str, password: str) -> ConsdbActionsError:
-    """Put into words why alembic failed."""
-    words = error_words(said, password)
+def _option(value: str) -> str:
+    """Write a value for ``PGOPTIONS``."""
+    return re.sub(r"([\s\\])", r"\\\1", value)
+
+
+def _failure(
+    said: str, section: Section, direction: str, revision: str, secrets: Sequence[str]
+) -> ConsdbActionsError:
+    """Say why alembic failed."""
+    words = error_words(said, secrets)
     command = f"alembic -n {section.name} {direction} {revision}"
     if "statement timeout" in said:
         return ExternalError(
-            f"`{command}` took longer than --statement-timeout; the section is as it was",
+            f"`{command}` took longer than --statement-timeout",
             place=f"section {section.name}",
             remedy="See what takes so long (migrations lint tells of rewrites), and allow more.",
         )
@@ -201,19 +247,19 @@ def _failure(said: str, section: Section, direction: str, revision: str, passwor
     if "SDM_SCHEMAS_DIR" in words:
         remedy = "The tree's env.py reads schema files: name a checkout of sdm_schemas with --sdm-schemas."
     return CheckFailed(
-        f"`{command}` failed, and the section is as it was:\n{words}",
+        f"`{command}` failed:\n{words}",
         place=f"section {section.name}",
         remedy=remedy,
     )
 
 
-def error_words(said: str, password: str = "") -> str:
+def error_words(said: str, secrets: Sequence[str] = ()) -> str:
     """Return the error at the end of what a program printed, without the stack above it."""
     lines = [line.rstrip() for line in said.splitlines() if line.strip()]
     heads = [number for number, line in enumerate(lines) if _ERROR.match(line)]
     found = lines[heads[-1] :] if heads else lines[-_LINES:]
     kept = [line for line in found if not line.startswith("(Background on this error")]
-    return tail("\n".join(kept[:_LINES]), [password])
+    return tail("\n".join(kept[:_LINES]), secrets)
 
 
 def _end_sessions(url: sa.URL, application: str) -> None:

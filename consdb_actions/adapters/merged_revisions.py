@@ -11,7 +11,7 @@ from consdb_actions.adapters.git_read import Blob, GitReader
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.lint.same_program import same_program
 
-__all__ = ["Changes", "revision_id", "revision_changes"]
+__all__ = ["Changes", "revision_changes", "revision_id"]
 
 _LIMIT = 4 * 1024 * 1024  # bytes of a revision file that are compared
 

@@ -2,27 +2,444 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import shlex
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import pglast
+import psycopg
 
 from consdb_actions.adapters.apply_expect import expected_catalogs
+from consdb_actions.adapters.apply_run import error_words
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.postgres_find import Preference
-from consdb_actions.adapters.rehearsal_blocks import Hands
-from consdb_actions.adapters.rehearsal_play import Play
-from consdb_actions.adapters.rehearsal_sites import Begun, Pair, two_sites
+from consdb_actions.adapters.rehearsal_sites import Begun, Pair, Place, two_sites
 from consdb_actions.adapters.rehearsal_writer import Writer
 from consdb_actions.adapters.revision_path import parse_way, read_change, resolve
+from consdb_actions.adapters.rows import read_rows
+from consdb_actions.adapters.shell import run, tail
 from consdb_actions.adapters.tree import Section, Tree
+from consdb_actions.catalog import Difference, Snapshot, compare
+from consdb_actions.catalog import Sequence as CatalogSequence
+from consdb_actions.errors import CheckFailed, ExternalError
 from consdb_actions.migration.row_rules import Change
-from consdb_actions.process.rehearsal import Rehearsal, ways_of
-from consdb_actions.process.runbook_reading import Placed
+from consdb_actions.migration.rows import Rows, TableRows
+from consdb_actions.process import runbook_sql as sql
+from consdb_actions.process.rehearsal import Act, BlockResult, Finding, Rehearsal, acts_of, ways_of
+from consdb_actions.process.runbook_steps import Block, Placed
 from consdb_actions.process.sites import Sites
 
-__all__ = ["rehearse"]
+__all__ = ["Hands", "Play", "rehearse"]
+
+_EQUAL = 30.0  # seconds in which both sites must come to the same answer
+_AGAIN = 0.2
+_COMMAND = 600.0
+_TRIES = 20  # of a command that does not get its locks
+
+
+@dataclass
+class Hands:
+    """Does what the runbook says, where people would.
+
+    Attributes
+    ----------
+    pair
+        The servers.
+    tree
+        The tree whose revisions are applied.
+    folder
+        Where evidence goes.
+    writers
+        What writes, by site.
+    by_hand
+        Whether to use the commands of alembic in place of our own.
+    patience
+        The most that a statement or a ``wait`` may take here, in seconds.
+    schemas
+        A checkout of sdm_schemas for an ``env.py`` that wants one.
+    """
+
+    pair: Pair
+    tree: Tree
+    folder: Path
+    writers: Mapping[str, Writer]
+    by_hand: bool = False
+    patience: float = 60.0
+    schemas: Path | None = None
+    _done: dict[str, Callable[[Block], str]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._done = {
+            "sql": self._sql,
+            "check": self._check,
+            "wait": self._wait,
+            "compare": self._compare,
+            "look": self._sql,
+            "preflight": self._ours,
+            "upgrade": self._ours,
+            "downgrade": self._ours,
+            "by-hand": self._alembic,
+            "stop": self._stop,
+            "start": self._start,
+        }
+
+    def carry_out(self, placed: Placed) -> BlockResult:
+        """Do one block, and say what came of it; nothing is raised when it fails."""
+        block = placed.block
+        skipped = "upgrade" if self.by_hand else "by-hand"
+        if block.kind == skipped or (self.by_hand and block.kind in ("downgrade", "preflight")):
+            return BlockResult(placed, "not rehearsed", words="the other way to do it was rehearsed")
+        if block.kind not in self._done or not self._here(block):
+            return BlockResult(placed, "not rehearsed", words="nothing here can do that")
+        started = time.monotonic()
+        try:
+            words = self._done[block.kind](block)
+        except (psycopg.Error, CheckFailed, ExternalError, pglast.Error) as error:
+            said = str(getattr(error, "cause", "") or error).strip()
+            if "SDM_SCHEMAS_DIR" in said and self.schemas is None:
+                said += "\nThe tree's env.py reads schema files: name a checkout with --sdm-schemas."
+            return BlockResult(placed, "failed", time.monotonic() - started, said)
+        return BlockResult(placed, "done", time.monotonic() - started, words)
+
+    def _here(self, block: Block) -> bool:
+        return all(self.pair.place(site) is not None for site in block.site.split(","))
+
+    def _place(self, block: Block) -> Place:
+        place = self.pair.place(block.site)
+        assert place is not None
+        return place
+
+    def _ask(self, place: Place, block: Block) -> str:
+        """Run statements one by one, as psql does, and return the last answer as psql shows it."""
+        answer = ""
+        with place.connect(block.account) as connection:
+            connection.execute(f"SET statement_timeout = {int(self.patience * 1000)}".encode())
+            for statement in pglast.split(block.text):
+                cursor = connection.execute(statement.encode())
+                if cursor.description is not None:
+                    rows = cursor.fetchall()
+                    answer = "; ".join(" | ".join(map(_shown, row)) for row in rows)
+        return answer
+
+    def _sql(self, block: Block) -> str:
+        return self._ask(self._place(block), block)
+
+    def _check(self, block: Block) -> str:
+        answer = self._ask(self._place(block), block)
+        if answer != block.answer:
+            raise CheckFailed(f"it answers {answer or 'nothing'}, and not {block.answer}")
+        return answer
+
+    def _wait(self, block: Block) -> str:
+        place = self._place(block)
+        deadline = time.monotonic() + min(block.seconds or self.patience, self.patience)
+        while (answer := self._ask(place, block)) != block.answer:
+            if time.monotonic() > deadline:
+                raise CheckFailed(f"it still answers {answer or 'nothing'}, and not {block.answer}")
+            time.sleep(_AGAIN)
+        return answer
+
+    def _compare(self, block: Block) -> str:
+        places = [place for site in block.site.split(",") if (place := self.pair.place(site))]
+        deadline = time.monotonic() + _EQUAL
+        while len(answers := {self._ask(place, block) for place in places}) > 1:
+            if time.monotonic() > deadline:
+                raise CheckFailed(f"the sites answer {' and '.join(sorted(answers))}")
+            time.sleep(_AGAIN)
+        return answers.pop()
+
+    def _stop(self, block: Block) -> str:
+        if writer := self.writers.get(block.site):
+            writer.pause()
+        return "what writes here stands still"
+
+    def _start(self, block: Block) -> str:
+        if writer := self.writers.get(block.site):
+            writer.resume()
+        return "what writes here goes on"
+
+    def _ours(self, block: Block) -> str:
+        """Run our own command, on the database of the rehearsal and with its evidence elsewhere."""
+        lines = [line for line in _lines(block.text) if not line.startswith(":")]
+        words = [word for line in lines for word in shlex.split(line)]
+        if words[:1] != ["consdb-actions"]:
+            raise CheckFailed(f"this is no command of consdb-actions: {block.text.splitlines()[0]}")
+        arguments = words[1:]
+        evidence = self.folder / f"{block.site}-{block.kind}.json"
+        if "--evidence" in arguments:
+            place = arguments.index("--evidence")
+            del arguments[place : place + 2]
+        arguments += ["--evidence", str(evidence)]
+        url = self._place(block).url(block.account).render_as_string(hide_password=False)
+        # A tree that is being worked on can be rehearsed as well.
+        arguments += ["--database-url", url, "--yes", "--accept", "checkout"]
+        evidence.unlink(missing_ok=True)
+        try:
+            return self._run([sys.executable, "-m", "consdb_actions", *arguments], {})
+        except CheckFailed:
+            if evidence.exists():
+                raise CheckFailed(_against(json.loads(evidence.read_text(encoding="utf-8")))) from None
+            raise
+
+    def _alembic(self, block: Block) -> str:
+        """Run the commands of alembic, on the database of the rehearsal."""
+        environment: dict[str, str] = {}
+        said = ""
+        for line in _lines(block.text):
+            words = shlex.split(line)
+            if words[:1] == ["export"]:
+                name, _, value = words[1].partition("=")
+                environment[name] = value
+            elif words[:1] == ["alembic"]:
+                url = self._place(block).url(block.account).render_as_string(hide_password=False)
+                environment["CONSDB_URL"] = url.replace("%2F", "/")
+                said = self._again([sys.executable, "-m", "alembic", *words[1:]], environment)
+        return said
+
+    def _again(self, command: list[str], environment: Mapping[str, str]) -> str:
+        """Run a command until it gets its locks, as the runbook says."""
+        for attempt in range(_TRIES):
+            try:
+                return self._run(command, environment)
+            except CheckFailed as error:
+                if "lock timeout" not in error.cause or attempt == _TRIES - 1:
+                    raise
+        raise AssertionError
+
+    def _run(self, command: list[str], environment: Mapping[str, str]) -> str:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        schemas = {"SDM_SCHEMAS_DIR": str(self.schemas.resolve())} if self.schemas else {}
+        done = run(
+            command,
+            cwd=self.tree.root,
+            env={**kept, **schemas, "PYTHONDONTWRITEBYTECODE": "1", **environment},
+            check=False,
+            timeout=_COMMAND,
+        )
+        if done.returncode:
+            raise CheckFailed(error_words(f"{done.stdout}\n{done.stderr}"))
+        return tail(done.stdout or done.stderr, lines=3)
+
+
+def _against(report: dict[str, Any]) -> str:
+    """Return what stopped a migration, from its evidence."""
+    checks = [*report["checks"], *(c for s in report["sections"] for c in s["verification"])]
+    stops = [check for check in checks if check["state"] == "refused" and not check["accepted"]]
+    lines = [line for check in stops for line in (check["words"], *check["details"])]
+    return "\n".join(lines or [str(report["problem"])])
+
+
+def _lines(text: str) -> list[str]:
+    """Return the commands of a block, those over several lines joined."""
+    return [line.strip() for line in text.replace("\\\n", " ").split("\n") if line.strip()]
+
+
+def _shown(value: object) -> str:
+    """Show a value as psql does."""
+    if value is None:
+        return ""
+    return {True: "t", False: "f"}[value] if isinstance(value, bool) else str(value)
+
+
+_MOST = 8
+_ROUNDS = 5  # rounds of writing before and after each act
+_ERRORS = re.compile(r"^.*\] logical replication .*?\b(?:ERROR|FATAL):\s+(.*)$", re.MULTILINE)
+# What a worker says that is told to end.
+_HARMLESS = ("terminating", "could not receive data from WAL stream")
+
+
+class Play:
+    """Carries out acts, and looks at both sites after each."""
+
+    def __init__(
+        self,
+        pair: Pair,
+        hands: Hands,
+        published: Sequence[Section],
+        local: Sequence[Section],
+        progress: Callable[[str, str], None],
+    ) -> None:
+        self._pair, self._hands, self._progress = pair, hands, progress
+        self._published, self._local = published, local
+        self._before = self._catalogs()
+        self._read = len(pair.replica.server.log())
+        self._lost: Counter[str] = Counter()
+
+    def acts(self, placed: Sequence[Placed], wanted: Sequence[str]) -> Iterator[Act]:
+        """Carry out one act after the other, until one fails."""
+        for name, title, blocks in acts_of(placed, wanted):
+            self._write()
+            results = list(self._carry_out(name, blocks))
+            failed = any(result.state == "failed" for result in results)
+            findings = () if failed else tuple(self._findings(name))
+            errors = tuple(self._errors())
+            if not failed:
+                words = "no worker of the replication has logged an error"
+                findings = (*findings, Finding(not errors, words, errors[:_MOST]))
+            lost = tuple(self._refused())
+            words = "the database has refused no row that was written meanwhile"
+            findings = (*findings, Finding(not lost, words, lost[:_MOST]))
+            act = Act(name, title, tuple(results), findings, errors)
+            yield act
+            if not act.passed:
+                return
+
+    def _carry_out(self, name: str, blocks: Sequence[Placed]) -> Iterator[BlockResult]:
+        for placed in blocks:
+            self._progress(name, f"{placed.step}: {placed.block.kind}")
+            result = self._hands.carry_out(placed)
+            yield result
+            if result.state == "failed":
+                return
+
+    def _write(self) -> None:
+        for writer in self._hands.writers.values():
+            writer.resume()
+            writer.rounds(_ROUNDS)
+
+    def _findings(self, name: str) -> Iterator[Finding]:
+        """Look at both sites when everything that is written has arrived."""
+        self._write()
+        for writer in self._hands.writers.values():
+            writer.pause()
+        if self._published:
+            yield self._caught_up()
+            yield from self._counted()
+            yield from self._rows()
+        catalogs = self._catalogs()
+        for section in self._published:
+            here, there = (catalogs[place.site.id, section.schema] for place in self._places)
+            found = [d for d in compare(here, there) if self._same_version or d.path[-1] != "definition"]
+            yield Finding(
+                not found,
+                f"{section.schema}: tables, views and privileges are the same at both sites",
+                _told(found, *(place.site.title for place in self._places)),
+            )
+        if name != "migrate":
+            found = [d for key, before in self._before.items() for d in compare(before, catalogs[key])]
+            words = "tables, views and privileges are those of before"
+            yield Finding(not found, words, _told(found, "before", "now"))
+
+    @property
+    def _same_version(self) -> bool:
+        """Whether both sites print views alike."""
+        versions = {place.server.info.version.split(".")[0] for place in self._places}
+        return len(versions) == 1
+
+    @property
+    def _places(self) -> tuple[Place, Place]:
+        return self._pair.publisher, self._pair.replica
+
+    def _caught_up(self) -> Finding:
+        replication = self._pair.publisher.replication
+        block = Block("sql", self._pair.publisher.site.id, sql.caught_up(replication, 30))
+        result = self._hands.carry_out(Placed("", "", block))
+        return Finding(result.state == "done", "every row has arrived at the replica", _some(result.words))
+
+    def _counted(self) -> Iterator[Finding]:
+        """Ask the replica how many errors it has counted, where its version counts them."""
+        replication = self._pair.replica.replication
+        try:
+            with self._pair.replica.connect("administrator") as connection:
+                row = connection.execute(
+                    "SELECT apply_error_count, sync_error_count FROM pg_stat_subscription_stats"
+                    " WHERE subname = %s",
+                    [replication.subscription],
+                ).fetchone()
+        except psycopg.errors.UndefinedTable:
+            return
+        counts = tuple(int(str(count)) for count in row or (0, 0))
+        details = f"apply {counts[0]}, copy {counts[1]}" if any(counts) else ""
+        yield Finding(not any(counts), "the replica has counted no replication error", _some(details))
+
+    def _rows(self) -> Iterator[Finding]:
+        for section in self._published:
+            here, there = (self._all_rows(place, section.schema) for place in self._places)
+            count = sum(len(table.rows) for table in here.values())
+            names = sorted({*here, *there})
+            differ = [
+                f"{name}: {_compared(here.get(name), there.get(name))}"
+                for name in names
+                if here.get(name) != there.get(name)
+            ]
+            words = f"{section.schema}: all {count} rows in {len(names)} tables are the same at both sites"
+            yield Finding(not differ, words, tuple(differ[:_MOST]))
+
+    def _all_rows(self, place: Place, schema: str) -> Rows:
+        with place.server.open_database(place.site.database) as engine, engine.connect() as connection:
+            return read_rows(connection, place.snapshot(schema))
+
+    def _catalogs(self) -> Mapping[tuple[str, str], Snapshot]:
+        """Read the catalogs of both sites, without what only the replication needs."""
+        role = self._pair.publisher.replication.role
+        return {
+            (place.site.id, section.schema): _without(place.snapshot(section.schema), role)
+            for place, sections in (
+                (self._pair.publisher, self._published),
+                (self._pair.replica, [*self._published, *self._local]),
+            )
+            for section in sections
+        }
+
+    def _refused(self) -> Iterator[str]:
+        """Return what writers have lost since the last time, and how often."""
+        now = sum((writer.refused for writer in self._hands.writers.values()), start=Counter[str]())
+        yield from (f"{count} times: {words}" for words, count in sorted((now - self._lost).items()))
+        self._lost = now
+
+    def _errors(self) -> Iterator[str]:
+        """Return what the replica has logged since the last time, each once."""
+        text = self._pair.replica.server.log()[self._read :]
+        self._read += len(text)
+        found = dict.fromkeys(match[1] for match in _ERRORS.finditer(text))
+        yield from (words for words in found if not words.startswith(_HARMLESS))
+
+
+def _some(words: str) -> tuple[str, ...]:
+    return (words,) if words else ()
+
+
+def _told(differences: Iterable[Difference], left: str, right: str) -> tuple[str, ...]:
+    """Say how two catalogs differ, each thing once and in short."""
+    words = dict.fromkeys(
+        f"{d.path[0]} is defined otherwise"
+        if d.path[-1] == "definition"
+        else f"{'.'.join(d.path)}: {left} {_short(d.left)}, {right} {_short(d.right)}"
+        for d in differences
+    )
+    return tuple(words)[:_MOST]
+
+
+def _short(value: object) -> str:
+    if isinstance(value, CatalogSequence):
+        return "a sequence that is used" if value.used else "a sequence that is not used"
+    return "nothing" if value is None else str(value)[:100]
+
+
+def _compared(here: TableRows | None, there: TableRows | None) -> str:
+    """Say how the rows of two tables differ."""
+    if here is None or there is None:
+        return "it is at one site only"
+    left, right = set(here.rows), set(there.rows)
+    return f"{len(left - right)} rows are only at the publisher, {len(right - left)} only at the replica"
+
+
+def _without(snapshot: Snapshot, role: str) -> Snapshot:
+    """Leave out what a role may do."""
+    relations = {
+        name: replace(relation, grants=frozenset(g for g in relation.grants if g.grantee != role))
+        for name, relation in snapshot.relations.items()
+    }
+    return replace(snapshot, relations=relations)
 
 
 def rehearse(
@@ -110,6 +527,7 @@ def rehearse(
             written=dict(sorted(written.items())),
             refused=dict(sorted(refused.items())),
             seconds=time.monotonic() - started,
+            longest=max((writer.longest for writer in writers.values()), default=0.0),
         )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
@@ -18,7 +19,7 @@ from consdb_actions.adapters.seeding import seed
 from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.rows import TableRows
-from consdb_actions.process.rehearsal_rows import Template, made_row, templates_of
+from consdb_actions.process.rehearsal import Template, made_row, templates_of
 
 __all__ = ["Writer"]
 
@@ -40,9 +41,9 @@ class _Known:
 class Writer:
     """Writes rows into the tables of sections, in a thread of its own, until it is stopped.
 
-    Each round is a transaction: a row for every table, with keys of its own and parents of the same round; a
-    change of a row that is there; now and then the removal of one. When a section gets another revision, it
-    goes on with the tables as they are then.
+    Each round begins with one transaction, as hinfo writes an image: a row for every table, parents first,
+    with keys of its own, and without a second try. Changes of single rows follow, and now and then a
+    removal. When a section gets another revision, it goes on with the tables as they are then.
 
     Attributes
     ----------
@@ -53,13 +54,16 @@ class Writer:
     written
         Rows by table.
     refused
-        What the database did not take, by its words.
+        What the database did not take, by its message: each is a row that a site would have lost.
+    longest
+        Seconds that the slowest transaction took.
     """
 
     url: sa.URL
     sections: Sequence[Section]
     written: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    longest: float = 0.0
 
     def __post_init__(self) -> None:
         self._running = threading.Event()
@@ -105,69 +109,94 @@ class Writer:
             self._running.wait()
             with self._idle:
                 if self._running.is_set() and not self._ended.is_set():
-                    try:
-                        with engine.begin() as connection:
-                            self._write(connection)
-                    except (SQLAlchemyError, psycopg.Error) as error:
-                        self._refuse(error)
-                        self._known.clear()
+                    self._write(engine)
                     self._round += 1
             time.sleep(_PAUSE)
         engine.dispose()
 
+    def _write(self, engine: sa.Engine) -> None:
+        """Write one round: rows of an image in one transaction, then changes of single rows."""
+        for section in self.sections:
+            known = None
+            with self._counted(engine) as connection:
+                known = self._look(connection, section)
+            if known is None:
+                continue
+            made: dict[str, dict[str, str | None]] = {}
+            lost = self.refused.total()
+            with self._counted(engine) as connection:
+                for template in known.templates:
+                    row = made_row(template, _START + self._round, made)
+                    _driver(connection).execute(_insert(known.snapshot.schema, template.rows, row))
+                    made[template.rows.table] = row
+            if self.refused.total() == lost:
+                self.written.update(f"{known.snapshot.schema}.{table}" for table in made)
+            for template in known.templates:
+                if template.changeable:
+                    with self._counted(engine) as connection:
+                        _driver(connection).execute(_change(known.snapshot.schema, template))
+                if template.leaf and self._round % 5 == 4:
+                    with self._counted(engine) as connection:
+                        _driver(connection).execute(_remove(known.snapshot.schema, template))
+
+    @contextmanager
+    def _counted(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        """Open a transaction that is not tried again; what the database refuses is lost, and counted."""
+        started = time.monotonic()
+        try:
+            with engine.begin() as connection:
+                # A round must end some time; a writer at a site would wait for longer.
+                connection.exec_driver_sql("SET LOCAL lock_timeout = '20s'")
+                yield connection
+        except (SQLAlchemyError, psycopg.Error) as error:
+            self._refuse(error)
+            self._known.clear()
+        self.longest = max(self.longest, time.monotonic() - started)
+
     def _refuse(self, error: Exception) -> None:
         cause = getattr(error, "orig", None) or error
         self.refused[str(cause).strip().split("\n", 1)[0][:200]] += 1
-
-    def _write(self, connection: sa.Connection) -> None:
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, psycopg.Connection)
-        # A round must not wait for longer than a writer at a site would.
-        connection.exec_driver_sql("SET LOCAL lock_timeout = '20s'")
-        for section in self.sections:
-            known = self._look(connection, section)
-            number = _START + self._round
-            made: dict[str, dict[str, str | None]] = {}
-            for template in known.templates:
-                row = made_row(template, number, made)
-                if self._try(driver, _insert(known.snapshot.schema, template.rows, row)):
-                    made[template.rows.table] = row
-                    self.written[f"{known.snapshot.schema}.{template.rows.table}"] += 1
-            for template in known.templates:
-                if template.changeable:
-                    self._try(driver, _change(known.snapshot.schema, template))
-                if template.leaf and self._round % 5 == 4:
-                    self._try(driver, _remove(known.snapshot.schema, template))
 
     def _look(self, connection: sa.Connection, section: Section) -> _Known:
         """Read the tables again when the section has another revision."""
         query = SQL("SELECT version_num FROM {}").format(
             Identifier(section.version_schema, section.version_table)
         )
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, psycopg.Connection)
-        revision = str((driver.execute(query).fetchone() or ("",))[0])
+        revision = str((_driver(connection).execute(query).fetchone() or ("",))[0])
         known = self._known.get(section.name)
         if known is None or known.revision != revision:
             snapshot = read_snapshot(connection, section.schema)
-            with connection.begin_nested() as trial:
-                made = seed(connection, snapshot, rows=_ROWS, start=_START // 2).made
-                trial.rollback()
-            templates = templates_of(snapshot, made)
+            templates = self._accepted(connection, snapshot)
             known = self._known[section.name] = _Known(revision, snapshot, templates)
         return known
 
-    def _try(self, driver: psycopg.Connection[tuple[object, ...]], statement: Composed) -> bool:
-        """Run a statement; what is refused is undone alone."""
-        try:
-            with driver.transaction():
-                driver.execute(statement)
-        except psycopg.errors.LockNotAvailable:
-            raise
-        except psycopg.DatabaseError as error:
-            self._refuse(error)
-            return False
-        return True
+    def _accepted(self, connection: sa.Connection, snapshot: Snapshot) -> list[Template]:
+        """Leave out templates whose rows the database refuses at rest: they say nothing about a migration."""
+        made: dict[str, dict[str, str | None]] = {}
+        accepted = []
+        driver = _driver(connection)
+        with driver.transaction(force_rollback=True):
+            with connection.begin_nested() as trial:
+                rows = seed(connection, snapshot, rows=_ROWS, start=_START // 2).made
+                trial.rollback()
+            for template in templates_of(snapshot, rows):
+                row = made_row(template, _START + self._round, made)
+                try:
+                    with driver.transaction():
+                        driver.execute(_insert(snapshot.schema, template.rows, row))
+                except psycopg.errors.LockNotAvailable:
+                    raise
+                except psycopg.DatabaseError:
+                    continue
+                made[template.rows.table] = row
+                accepted.append(template)
+        return accepted
+
+
+def _driver(connection: sa.Connection) -> psycopg.Connection[tuple[object, ...]]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return driver
 
 
 def _insert(schema: str, rows: TableRows, row: dict[str, str | None]) -> Composed:

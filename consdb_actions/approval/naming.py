@@ -9,7 +9,7 @@ from consdb_actions.approval.facts import Account, EventKind, Facts, Review, Rev
 from consdb_actions.approval.people import roles_of
 from consdb_actions.approval.policy import Role
 
-__all__ = ["Naming", "VERDICTS", "named_in", "naming_of", "verdict_reviews"]
+__all__ = ["VERDICTS", "Naming", "named_in", "naming_of", "verdict_reviews"]
 
 VERDICTS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED)
 """The states by which a person takes a stand; a comment changes nothing."""

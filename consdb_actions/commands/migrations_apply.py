@@ -59,6 +59,11 @@ _COLOURS: dict[str, dict[str, object]] = {
     help="Checkout of lsst/sdm_schemas, for an env.py that asks for SDM_SCHEMAS_DIR.",
 )
 @option("--dry-run", is_flag=True, help="Show the plan, the checks and the SQL, and change nothing.")
+@option(
+    "--ahead",
+    is_flag=True,
+    help="A dry run before anything is switched off: what later steps bring about is named, not refused.",
+)
 @option("--yes", is_flag=True, help="Do not ask.")
 @option(
     "--accept",
@@ -66,7 +71,11 @@ _COLOURS: dict[str, dict[str, object]] = {
     type=click.Choice(ACCEPTABLE),
     help="Go on against this check; the evidence says so. May be repeated.",
 )
-@option("--lock-timeout", metavar="TIME", help="How long to wait for a lock; 5s by default.")
+@option(
+    "--lock-timeout",
+    metavar="TIME",
+    help="How long to wait for a lock, below deadlock_timeout; 500ms by default.",
+)
 @option("--statement-timeout", metavar="TIME", help="How long a statement may take; 15min by default.")
 @option(
     "--retries",
@@ -93,6 +102,7 @@ def command(
     consdb: Path,
     sdm_schemas: Path | None,
     dry_run: bool,
+    ahead: bool,
     yes: bool,
     accept: tuple[str, ...],
     lock_timeout: str | None,
@@ -107,17 +117,17 @@ def command(
 
     It looks at the database and the tree, shows the plan and the SQL, asks, runs alembic through the tree's
     own env.py with time-outs, tries again when a lock is not granted, and compares the result with what the
-    history leaves on a fresh database. All revisions of a section are one transaction: it is upgraded whole
-    or not at all. The first doubt stops it, with exit code 1. At its end it says how to go back.
+    history leaves on a fresh database. All locks are taken at once, without a wait while any is held, so that
+    no writer is aborted. The first doubt stops it with exit code 1, and nothing is changed. Exit code 5 says
+    that the database was changed, and the run did not end as planned. At its end it says how to go back.
     """
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.commands.apply_plan import make_plan
-    from consdb_actions.commands.apply_request import make_request
-    from consdb_actions.commands.apply_run import carry_out
+    from consdb_actions.commands.apply_plan import carry_out, make_plan, make_request
     from consdb_actions.commands.progress import progress_display
     from consdb_actions.report.apply import render_comment, render_json, render_plan, render_result, where
 
+    dry_run = dry_run or ahead
     if not (yes or dry_run) and not sys.stdin.isatty():
         raise InputError(
             "there is no terminal to ask on",
@@ -139,7 +149,14 @@ def command(
         retries=retries,
         accepted=frozenset(accept),
         replay=replay,
+        ahead=ahead,
     )
+    if database_url and request.url.password and not os.environ.get("CONSDB_DATABASE_URL"):
+        click.echo(
+            "Warning: other users of this machine can see a password that stands on the command line. "
+            "Use ~/.pgpass, PGPASSWORD or CONSDB_URL.",
+            err=True,
+        )
 
     # A word of a revision at the start of a line must not be taken for a command of a runner.
     runner = Runner.from_environ(os.environ)
@@ -183,7 +200,7 @@ def command(
     show(outcome)
     if evidence is not None and output_format == "text":
         click.echo(f"\nEvidence: {evidence}")
-    return 0 if outcome.result == "applied" else 1
+    return outcome.exit_code
 
 
 def _paint(text: str, kind: str) -> str:

@@ -100,7 +100,7 @@ def command(
     from consdb_actions.commands.progress import progress_display
     from consdb_actions.commands.runbook_make import chosen_changes, load_sites
     from consdb_actions.process.runbook import make_runbook
-    from consdb_actions.process.runbook_reading import read_runbook
+    from consdb_actions.process.runbook_steps import read_runbook
     from consdb_actions.report.rehearsal import render_json, render_markdown, render_text
     from consdb_actions.report.runbook import render_markdown as render_runbook
 

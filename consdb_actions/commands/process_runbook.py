@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -83,6 +84,7 @@ def command(
         ticket=ticket,
         release=tag,
         when=when,
+        today=datetime.now(UTC).date(),
     )
     markdown = render_markdown(runbook)
     if output is not None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
+from consdb_actions.adapters.apply_run import environment_error
 from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.merged_revisions import revision_id
 from consdb_actions.adapters.postgres import scratch_server
 from consdb_actions.adapters.revision_path import Way, new_ways, parse_way, read_change, resolve
+from consdb_actions.adapters.shell import run
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.config import Config
+from consdb_actions.deploy.policy import policy_from_mapping
 from consdb_actions.errors import InputError
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_change import SectionChange
@@ -41,6 +46,7 @@ def prepare_runbook(
     ticket: str,
     release: str,
     when: str,
+    today: date,
 ) -> Runbook:
     """Make the runbook of the chosen revisions of a tree.
 
@@ -58,7 +64,56 @@ def prepare_runbook(
     if release and not _RELEASE.fullmatch(release):
         raise InputError(f'"{release[:60]}" is no tag', place="--tag", remedy="Write it like 26.6.2.")
     changes = chosen_changes(tree, sections, revisions, since)
-    return make_runbook(changes, sites, ticket=ticket, release=release, when=when)
+    if release:
+        _check_release(tree, release, changes)
+    policy = policy_from_mapping(settings.deploy)
+    made = make_runbook(
+        changes,
+        sites,
+        ticket=ticket,
+        release=release,
+        when=when,
+        deploy=policy,
+        waive_until=str(today + timedelta(days=policy.longest_waiver)),
+    )
+    return replace(made, warnings=(*made.warnings, *_environments(tree, changes)))
+
+
+def _environments(tree: Tree, changes: Sequence[SectionChange]) -> Iterator[str]:
+    """Yield which sections the tree's ``env.py`` cannot run: every upgrade would stop there (rule M16)."""
+    for change in changes:
+        if words := environment_error(tree, tree.section(change.section)):
+            yield (
+                f"The tree's env.py cannot run section {change.section} ({words.splitlines()[-1]}): "
+                "every upgrade stops there. Mend it first."
+            )
+
+
+def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -> None:
+    """See that a release is there and holds the revisions; nothing is known where there is no checkout.
+
+    Raises
+    ------
+    InputError
+        There is no such tag, or a revision is not in it.
+    """
+    git = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(tree.root)]
+    if run([*git, "rev-parse", "--verify", "HEAD"], check=False).returncode:
+        return
+    tag = f"refs/tags/{release}"
+    if run([*git, "rev-parse", "--verify", "--quiet", tag], check=False).returncode:
+        raise InputError(
+            f'there is no tag "{release}" in this checkout',
+            place="--tag",
+            remedy="Run `git fetch --tags`, or leave --tag away while there is no release.",
+        )
+    for revision in (one for change in changes for one in change.revisions):
+        if run([*git, "cat-file", "-e", f"{tag}:./{revision.file}"], check=False).returncode:
+            raise InputError(
+                f"release {release} does not hold revision {revision.id}",
+                place=revision.file,
+                remedy="Name the release that holds it, or leave --tag away while there is none.",
+            )
 
 
 def chosen_changes(
@@ -89,7 +144,15 @@ def chosen_changes(
             ways = _around(tree, [way.section for way in ways], revisions)
         elif not ways or not all(way.start for way in ways):
             named = [way for way in ways if way.start]
-            ways = named + new_ways(tree, [way.section for way in ways if not way.start], since)
+            asked = [way.section for way in ways if not way.start]
+            new = new_ways(tree, asked, since)
+            if missing := [name for name in asked if name not in {way.section for way in new}]:
+                raise InputError(
+                    f"section {', '.join(missing)} has no new revision",
+                    place="--section",
+                    remedy="Leave it out, or name the revisions: --section NAME:FROM..TO.",
+                )
+            ways = named + new
         changes = []
         server = stack.enter_context(scratch_server()) if ways else None
         for way in ways:

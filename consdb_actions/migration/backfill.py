@@ -15,7 +15,7 @@ from typing import Any
 from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.rewrite.statements import Phase, Statement, qualified, quote
 
-__all__ = ["Fill", "Link", "find_fill", "fill_statement", "order_fills"]
+__all__ = ["Fill", "Link", "fill_statement", "find_fill", "order_fills"]
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.apply_facts import (
     ACCEPTABLE,
+    BROUGHT_ABOUT,
     ApplyCheck,
     Checkout,
     CheckState,
     DatabaseFacts,
     SectionFacts,
 )
-from consdb_actions.process.apply_grants import kept_grants, new_grants, roles_there
-from consdb_actions.process.apply_replication import check_replication
 from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.process.runbook_order import Needs, needs_of
+from consdb_actions.process.runbook_sql import table
 from consdb_actions.process.sites import Replication
 
-__all__ = ["check_before", "check_revision"]
+__all__ = ["check_before", "check_replication", "check_revision", "kept_grants", "new_grants", "roles_there"]
 
 _LONG = 10.0
 """Seconds after which a transaction of somebody else is no passing one."""
@@ -87,6 +89,8 @@ def check_before(
     wanted: Mapping[str, Mapping[str, tuple[str, ...]]],
     accepted: Collection[str] = (),
     direction: str = "upgrade",
+    *,
+    ahead: bool = False,
 ) -> tuple[ApplyCheck, ...]:
     """Make all checks but that of the revision.
 
@@ -106,6 +110,8 @@ def check_before(
         Ids of checks that the operator goes on against.
     direction
         ``upgrade`` or ``downgrade``.
+    ahead
+        Whether nothing is switched off yet: what later steps of the runbook bring about is only named.
 
     Returns
     -------
@@ -116,7 +122,8 @@ def check_before(
     checks = [*_checkout(checkout), *_server(facts)]
     for change in changes:
         section = facts.sections[change.schema]
-        checks += [*_tables(change, section), *_owner(change, section), *kept_grants(change, section)]
+        checks += [*_tables(change, section), *_owner(change, section), *_dependents(change, section)]
+        checks += kept_grants(change, section)
         checks += new_grants(change, wanted.get(change.schema, {}), direction)
     checks += [
         *roles_there(facts, changes, {role for roles in wanted.values() for role in roles}),
@@ -125,6 +132,13 @@ def check_before(
         *_locks(facts),
         *_apart(changes),
     ]
+    if ahead:
+        checks = [
+            replace(check, state="warning", words=f"still to do: {check.words}")
+            if check.state == "refused" and check.id in BROUGHT_ABOUT
+            else check
+            for check in checks
+        ]
     return tuple(
         replace(check, accepted=check.state == "refused" and check.id in accepted and check.id in ACCEPTABLE)
         for check in checks
@@ -204,22 +218,67 @@ def _schemas(change: SectionChange) -> tuple[str, str]:
 
 
 def _owner(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
-    foreign = [
-        f"{name} belongs to {facts.owners.get(name.name, 'somebody else')}"
+    """See that the owner of the tables may do it, and that this user can act as that role (rule O4)."""
+    if facts.owner and not facts.may_act:
+        yield ApplyCheck(
+            "owner",
+            "refused",
+            f"{change.section}: the tables belong to {facts.owner}, and this user cannot act as that role",
+            f"Connect as {facts.owner}, or as a member of that role.",
+        )
+        return
+    others = [
+        f"{name} belongs to {facts.owners.get(name.name, 'another role')}"
         for name in change.forward.locked
         if name.schema == change.schema
         and name.name in facts.snapshot.relations
         and name.name not in facts.may_alter
     ]
-    if not facts.may_create and (change.forward.new_tables or change.forward.new_views):
-        foreign.append(f"nothing can be made in schema {change.schema}")
-    if foreign:
+    if not facts.may_stamp:
+        others.append(f"{change.version_table} cannot be written by {facts.owner}")
+    if others:
         yield ApplyCheck(
             "owner",
             "refused",
-            f"{change.section}: this user may not change what has to be changed",
-            "Connect as the owner of the tables.",
-            tuple(foreign[:_MOST]),
+            f"{change.section}: {facts.owner} may not change what has to be changed",
+            f"Have an administrator give them to {facts.owner}: ALTER TABLE … OWNER TO {facts.owner}.",
+            tuple(others[:_MOST]),
+        )
+    if not facts.may_create and (change.forward.new_tables or change.forward.new_views):
+        yield ApplyCheck(
+            "owner",
+            "refused",
+            f"{change.section}: {facts.owner} cannot create tables in schema {change.schema}",
+            f"Have an administrator run `GRANT CREATE ON SCHEMA {change.schema} TO {facts.owner};`.",
+        )
+
+
+def _dependents(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
+    """Find what reads our tables and views from elsewhere, and what of it stands in the way (rule O5)."""
+    effects = change.forward
+    gone = {*effects.remade_views, *effects.dropped_views, *effects.dropped_tables}
+    gone |= {column.table for column in effects.columns if column.kind in ("dropped", "retyped")}
+    gone |= {old for old, _ in effects.renamed_tables}
+    names = {name.name for name in gone if name.schema == change.schema}
+    blocking = [f"{other} reads {ours}" for ours, other in facts.dependents if ours in names]
+    concerned = names | {name.name for name in effects.locked if name.schema == change.schema}
+    reading = [
+        f"{other} reads {ours}" for ours, other in facts.dependents if ours in concerned and ours not in names
+    ]
+    if blocking:
+        yield ApplyCheck(
+            "dependents",
+            "refused",
+            f"{change.section}: others read what is dropped, made again or gets another type",
+            "Ask their owners to drop them and to create them again afterwards.",
+            tuple(blocking[:_MOST]),
+        )
+    if reading:
+        yield ApplyCheck(
+            "dependents",
+            "warning",
+            f"{change.section}: others read what is changed, and do not see new columns",
+            details=tuple(reading[:_MOST]),
         )
 
 
@@ -248,7 +307,9 @@ def _locks(facts: DatabaseFacts) -> Iterator[ApplyCheck]:
         state,
         f"{len({lock.pid for lock in facts.locks})} other sessions have locked tables or views that are "
         "concerned",
-        "It waits for them, and gives up after some tries. Ask whose they are." if long else "",
+        "It never waits for long while it holds a lock, and gives up after some tries. Ask whose they are."
+        if long
+        else "",
         tuple(map(str, facts.locks[:_MOST])),
     )
 
@@ -270,3 +331,182 @@ def _apart(changes: Sequence[SectionChange]) -> Iterator[ApplyCheck]:
                 f"{change.section}: not all that it does is known before it runs",
                 details=tuple(dict.fromkeys(reasons)),
             )
+
+
+def kept_grants(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
+    """Find privileges of views that the revision does not give back when it makes them again."""
+    given = set(change.forward.grants)
+    lost = []
+    for view in change.forward.remade_views:
+        relation = facts.snapshot.relations.get(view.name)
+        lost += [
+            f"GRANT {grant.privilege} ON {table(view)} TO {grant.grantee};"
+            for grant in (sorted(relation.grants) if relation else ())
+            if (view, grant.grantee, grant.privilege) not in given
+        ]
+    if lost:
+        yield ApplyCheck(
+            "grants",
+            "refused",
+            f"{change.section}: views that are made again lose privileges that they have here",
+            "Put these statements into the revision; or go on with --accept grants, and run them afterwards.",
+            tuple(lost[:_MOST]),
+        )
+
+
+def new_grants(
+    change: SectionChange, wanted: Mapping[str, tuple[str, ...]], direction: str
+) -> Iterator[ApplyCheck]:
+    """See that new tables and views get what the configuration gives (rule M3)."""
+    made = (*change.forward.new_tables, *change.forward.new_views) if direction == "upgrade" else ()
+    given = set(change.forward.grants)
+    missing = [
+        f"GRANT {privilege} ON {table(name)} TO {role};"
+        for name in made
+        for role, privileges in wanted.items()
+        for privilege in privileges
+        if (name, role, privilege) not in given
+    ]
+    if missing:
+        yield ApplyCheck(
+            "grants",
+            "refused",
+            f"{change.section}: new tables or views do not get the privileges that they should",
+            "Put these statements into the revision; or go on with --accept grants, and run them afterwards.",
+            tuple(missing[:_MOST]),
+        )
+
+
+def roles_there(
+    facts: DatabaseFacts, changes: Sequence[SectionChange], wanted: Iterable[str]
+) -> Iterator[ApplyCheck]:
+    """See that the roles are there that get privileges (rule M3)."""
+    named = sorted({role for change in changes for role in change.forward.roles} | set(wanted))
+    missing = [role for role in named if role not in facts.roles]
+    if missing:
+        yield ApplyCheck(
+            "roles",
+            "refused",
+            f"there is no role {', '.join(missing)}, which gets privileges",
+            "Have an administrator run " + " ".join(f'`CREATE ROLE "{role}";`' for role in missing),
+        )
+    elif named:
+        yield ApplyCheck("roles", "ok", f"the roles {', '.join(named)} are there")
+
+
+def check_replication(
+    facts: DatabaseFacts, changes: Sequence[SectionChange], replication: Replication
+) -> Iterator[ApplyCheck]:
+    """Yield whether publication, subscription and replication role are as the change needs them."""
+    published = {name for publication in facts.publications for name in publication.tables}
+    taken = {name for subscription in facts.subscriptions for name in subscription.tables}
+    schemas = {name.partition(".")[0] for name in published | taken}
+    concerned = [change for change in changes if change.schema in schemas]
+    if not concerned:
+        yield ApplyCheck("replication", "ok", "none of this is replicated here")
+        return
+    needs = needs_of([change.forward for change in concerned], lambda schema: schema in schemas)
+    if taken:
+        yield from _replica(facts, needs)
+    if published:
+        yield from _publisher(facts, needs, replication)
+    if needs.different:
+        yield ApplyCheck(
+            "values",
+            "refused",
+            f"new columns get other values at each end: {', '.join(needs.different)}",
+            "Give them one value, or fill them from other columns.",
+        )
+
+
+def _replica(facts: DatabaseFacts, needs: Needs) -> Iterator[ApplyCheck]:
+    for subscription in facts.subscriptions:
+        name = subscription.name
+        if not needs.pause:
+            yield ApplyCheck("replication", "ok", f"subscription {name} can go on")
+        elif subscription.enabled:
+            yield ApplyCheck(
+                "replication",
+                "refused",
+                f"subscription {name} is on, and rows would come that do not fit",
+                f"Have an administrator run `{sql.alter_subscription(name, 'DISABLE')}`; see the runbook.",
+            )
+        else:
+            yield ApplyCheck("replication", "ok", f"subscription {name} is off")
+
+
+def _publisher(facts: DatabaseFacts, needs: Needs, replication: Replication) -> Iterator[ApplyCheck]:
+    slot = replication.subscription
+    if not needs.pause:
+        yield ApplyCheck("replication", "ok", "nothing that is replicated changes")
+    elif slot not in facts.slots:
+        yield ApplyCheck("replication", "warning", f"there is no slot {slot}: nobody takes what is published")
+    elif facts.slots[slot]:
+        yield ApplyCheck(
+            "replication",
+            "refused",
+            f"the replica is connected to slot {slot}, and rows would go there that do not fit",
+            f"Have `{sql.alter_subscription(slot, 'DISABLE')}` run at the replica; see the runbook.",
+        )
+    else:
+        yield ApplyCheck("replication", "ok", f"nobody is connected to slot {slot}")
+        yield from _waiting(facts, needs, slot)
+    yield from _unsent(facts, needs, replication)
+    yield from _identity(facts, needs)
+    if needs.added and replication.role not in facts.roles:
+        yield ApplyCheck(
+            "roles",
+            "refused",
+            f"there is no role {replication.role}, with which the replica reads new tables",
+            "Write its name into the configuration: sites.replication.role.",
+        )
+
+
+def _waiting(facts: DatabaseFacts, needs: Needs, slot: str) -> Iterator[ApplyCheck]:
+    if not needs.quiet:
+        return
+    reasons = ", ".join(needs.reasons[:3]) + (", …" if len(needs.reasons) > 3 else "")
+    count = facts.waiting.get(slot)
+    if count:
+        yield ApplyCheck(
+            "waiting",
+            "refused",
+            f"{count} changes of rows wait for the replica, which could not take them afterwards: {reasons}",
+            f"Stop what writes, run `{sql.alter_subscription(slot, 'ENABLE')}` at the replica until it has "
+            "them, and turn it off again.",
+        )
+    elif count is None:
+        yield ApplyCheck(
+            "waiting",
+            "warning",
+            f"this user may not see whether rows wait for the replica; none may ({reasons})",
+            "Ask as the role of the replication, as the runbook says.",
+        )
+    else:
+        yield ApplyCheck("waiting", "ok", "no row waits for the replica")
+
+
+def _unsent(facts: DatabaseFacts, needs: Needs, replication: Replication) -> Iterator[ApplyCheck]:
+    published = {name for publication in facts.publications for name in publication.tables}
+    tables = [name for name, _ in needs.unsent if str(name) in published]
+    if tables:
+        yield ApplyCheck(
+            "publication",
+            "refused",
+            "rows are written in a form that the replica cannot take, and would be sent to it",
+            "Have an administrator run these first, and put the tables back afterwards; see the runbook.",
+            tuple(sql.take_out(replication, tables).split("\n")),
+        )
+
+
+def _identity(facts: DatabaseFacts, needs: Needs) -> Iterator[ApplyCheck]:
+    refused = {name for publication in facts.publications for name in publication.unidentified}
+    tables = [name for name, _ in needs.identity if str(name) in refused]
+    if tables:
+        yield ApplyCheck(
+            "identity",
+            "refused",
+            "rows of published tables are changed under another primary key than the one at the end",
+            "Run these first, and again with DEFAULT afterwards.",
+            tuple(sql.identity(tables, "FULL").split("\n")),
+        )

@@ -10,6 +10,7 @@ from consdb_actions.catalog import Snapshot
 
 __all__ = [
     "ACCEPTABLE",
+    "BROUGHT_ABOUT",
     "ApplyCheck",
     "CheckState",
     "Checkout",
@@ -24,6 +25,9 @@ CheckState = Literal["ok", "warning", "refused"]
 
 ACCEPTABLE = ("replication", "waiting", "grants", "drift", "checkout")
 """Checks that an operator can go on against, by name; the evidence says so."""
+
+BROUGHT_ABOUT = ("replication", "waiting", "publication", "identity")
+"""Checks that steps of the runbook before the upgrade make true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +147,19 @@ class SectionFacts:
     snapshot
         Tables and views.
     owners
-        Owner of each table and view.
+        Owner of each table, view and sequence.
+    owner
+        The role that owns most tables, or the schema where there are none; what is made must belong to it.
+    may_act
+        Whether this user can act as that role.
     may_alter
-        Tables and views that this user owns, directly or through a role.
-    may_create
-        Whether this user can make tables.
+        Tables and views that the owner may change.
+    may_create, may_stamp
+        Whether the owner can make tables, and write the version table.
+    privileges
+        What roles may do with tables and views: relation, role, privilege.
+    dependents
+        Views and foreign tables elsewhere that read ours: the relation of ours, and what reads it.
     """
 
     schema: str
@@ -157,6 +169,11 @@ class SectionFacts:
     owners: Mapping[str, str] = field(default_factory=dict)
     may_alter: frozenset[str] = frozenset()
     may_create: bool = False
+    may_stamp: bool = True
+    owner: str = ""
+    may_act: bool = True
+    privileges: frozenset[tuple[str, str, str]] = frozenset()
+    dependents: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

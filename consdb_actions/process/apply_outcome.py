@@ -8,15 +8,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from consdb_actions.errors import CheckFailed, DatabaseChanged
 from consdb_actions.process.apply_facts import ApplyCheck, Checkout, DatabaseFacts
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.sites import Site
 
-__all__ = ["ApplyOutcome", "Result", "SectionResult", "statements"]
+__all__ = ["ApplyOutcome", "Changed", "Direction", "Result", "SectionResult", "State", "statements"]
 
 Result = Literal[
-    "planned", "applied", "nothing to do", "refused", "declined", "failed", "interrupted", "not as expected"
+    "planned", "applied", "nothing to do", "refused", "declined", "failed", "interrupted", "not verified"
 ]
+
+Changed = Literal["nothing", "verified", "not verified", "in part", "unknown"]
+"""
+What is in the database now: as before; changed and verified; changed, and verification failed; changed in
+some sections or in part of one; or not known.
+"""
+
+State = Literal["planned", "applied", "already there", "untouched", "failed", "applied in part", "unknown"]
 
 Direction = Literal["upgrade", "downgrade"]
 
@@ -41,13 +50,24 @@ class SectionResult:
         How often it was tried, and how long it took.
     verification
         What was looked at afterwards.
+    at
+        The revision at which it is after a failure; empty where that is not known.
+    part
+        What is in the catalog after a failure that was not there before.
     """
 
     change: SectionChange
-    state: Literal["planned", "applied", "already there", "untouched", "failed"] = "planned"
+    state: State = "planned"
     attempts: int = 0
     seconds: float = 0.0
     verification: tuple[ApplyCheck, ...] = ()
+    at: str = ""
+    part: tuple[str, ...] = ()
+
+    @property
+    def verified(self) -> bool:
+        """Whether nothing that was looked at afterwards is wrong."""
+        return not any(check.stops for check in self.verification)
 
     def digest(self, direction: Direction) -> str:
         """Return a digest of the statements; empty when there are none."""
@@ -95,6 +115,42 @@ class ApplyOutcome:
     def done(self) -> tuple[SectionResult, ...]:
         """The sections that were changed."""
         return tuple(section for section in self.sections if section.state == "applied")
+
+    @property
+    def changed(self) -> Changed:
+        """What is in the database now."""
+        states = {section.state for section in self.sections}
+        if "unknown" in states:
+            return "unknown"
+        if "applied in part" in states:
+            return "in part"
+        if not all(section.verified for section in self.sections):
+            return "not verified"
+        if "applied" not in states:
+            return "nothing"
+        return "verified" if self.result == "applied" else "in part"
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a run that ends with this outcome and without an error."""
+        if self.changed in ("in part", "not verified", "unknown"):
+            return DatabaseChanged.exit_code
+        return 0 if self.result in ("applied", "nothing to do", "planned") else CheckFailed.exit_code
+
+    @property
+    def next_step(self) -> str:
+        """What to do next, as the runbook says it; empty where that is plain."""
+        if self.result in ("applied", "nothing to do", "planned"):
+            return ""
+        if self.changed == "nothing":
+            return (
+                "Nothing was changed. Mend the cause and run the same command again, or follow the part "
+                "“Stop before anything is changed” of the runbook."
+            )
+        return (
+            "The database was changed, or may have been. Do not turn the subscription on, and do not go on "
+            "with the runbook: follow its part “When an upgrade ends half way”."
+        )
 
     @property
     def attests(self) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from consdb_actions.catalog import Difference, Relation, Sequence, Snapshot, compare
 from consdb_actions.lint.state import Name
 from consdb_actions.process.apply_facts import ApplyCheck, SectionFacts
+from consdb_actions.process.apply_locks import TableLock
 from consdb_actions.process.runbook_change import SectionChange
 
 __all__ = ["Expected", "check_drift", "check_result"]
@@ -22,14 +23,19 @@ _MOST = 15
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The catalogs that the history alone leaves before and after the change.
+    """The catalogs that the history alone leaves before and after the change, and what it locks.
 
     ``major`` is the version of the server on which it was replayed: each version prints views in its own way.
+    ``locks`` are in the writers' order; None where they are not known. Of a downgrade, ``after`` is what it
+    leaves when it runs; ``failure`` says why it does not run, and ``unrestored`` how it differs from before.
     """
 
     before: Snapshot
     after: Snapshot
     major: int
+    locks: tuple[TableLock, ...] | None = None
+    failure: str = ""
+    unrestored: tuple[Difference, ...] = ()
 
 
 def check_drift(
@@ -48,6 +54,21 @@ def check_drift(
     major
         Version of its server.
     """
+    if expected.failure:
+        yield ApplyCheck(
+            "downgrade",
+            "refused",
+            f"{change.section}: the downgrade does not run: {expected.failure}",
+            "Mend the revision's downgrade, or write a new revision that goes forward.",
+        )
+    elif expected.unrestored:
+        yield ApplyCheck(
+            "downgrade",
+            "warning",
+            f"{change.section}: the downgrade does not restore what was there before revision {change.start}",
+            "A revision of its own can put it right afterwards.",
+            _words(expected.unrestored),
+        )
     found = _differences(facts.snapshot, expected.before, facts.owners, major == expected.major)
     concerned = {name.name for name in change.forward.locked}
     serious = [d for d in found if d.path[0] in concerned and d.path[-1] != "comment"]
@@ -110,6 +131,7 @@ def check_result(
         )
     ]
     checks += _columns(change, after)
+    checks += _owners(change, before, after)
     checks += _grants(change, after, wanted)
     if expected is not None:
         checks += _catalog(change, before, after, expected, major)
@@ -156,9 +178,36 @@ def _find(facts: SectionFacts, name: Name) -> Relation | None:
     return facts.snapshot.relations.get(name.name)
 
 
+def _owners(change: SectionChange, before: SectionFacts, after: SectionFacts) -> Iterator[ApplyCheck]:
+    """See that what was made belongs to the owner of the tables, who can use it (rule O4)."""
+    owner = before.owner or after.owner
+    wrong = [
+        f"{name} belongs to {now}, and not to {owner}"
+        for name, now in sorted(after.owners.items())
+        if now != owner and before.owners.get(name) != now
+    ]
+    for name, relation in sorted(after.snapshot.relations.items()):
+        for privilege in ("SELECT",) if relation.is_view else ("SELECT", "INSERT", "UPDATE", "DELETE"):
+            if (name, owner, privilege) in after.privileges or after.owners.get(name) != owner:
+                continue
+            if name not in before.snapshot.relations or (name, owner, privilege) in before.privileges:
+                wrong.append(f"{owner} has no {privilege} on {name}, which it owns")
+    if wrong:
+        yield ApplyCheck(
+            "owner",
+            "refused",
+            f"{change.section}: tables or views do not belong to {owner}, or {owner} cannot use them",
+            f"Have an administrator run ALTER TABLE … OWNER TO {owner}; GRANT ALL ON … TO {owner}.",
+            tuple(wrong[:_MOST]),
+        )
+    else:
+        yield ApplyCheck("owner", "ok", f"{change.section}: everything belongs to {owner}")
+
+
 def _grants(
     change: SectionChange, after: SectionFacts, wanted: Mapping[str, tuple[str, ...]]
 ) -> Iterator[ApplyCheck]:
+    """Ask Postgres what roles may do: a privilege can come from PUBLIC or another role as well."""
     effects = change.forward
     made = (*effects.new_tables, *effects.new_views, *effects.remade_views)
     should = set(effects.grants) | {
@@ -170,7 +219,7 @@ def _grants(
     missing = []
     for name, role, privilege in sorted(should):
         relation = _find(after, name)
-        if relation is None or after.owners.get(name.name) == role:
+        if relation is None or (name.name, role, privilege) in after.privileges:
             continue
         if not any(g.grantee == role and g.privilege == privilege for g in relation.grants):
             missing.append(f"GRANT {privilege} ON {name} TO {role};")

@@ -11,22 +11,36 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from consdb_actions.deploy.policy import DeployPolicy
 from consdb_actions.errors import InputError
-from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.runbook_migrate import cancel_steps, migrate_steps
 from consdb_actions.process.runbook_order import Needs, needs_of
 from consdb_actions.process.runbook_plan import Plan
-from consdb_actions.process.runbook_steps import Block, Part, Runbook, Step
-from consdb_actions.process.runbook_texts import texts
-from consdb_actions.process.runbook_upgrade import upgrade_step
+from consdb_actions.process.runbook_stand import (
+    Release,
+    after_steps,
+    halfway_steps,
+    prepare_steps,
+    release_steps,
+    test_steps,
+)
+from consdb_actions.process.runbook_steps import Block, Part, Runbook, Step, Text
+from consdb_actions.process.runbook_texts import test_announcement, texts
 from consdb_actions.process.sites import Site, Sites
 
 __all__ = ["make_runbook"]
 
 
 def make_runbook(
-    changes: Sequence[SectionChange], sites: Sites, *, ticket: str, release: str = "", when: str = ""
+    changes: Sequence[SectionChange],
+    sites: Sites,
+    *,
+    ticket: str,
+    release: str = "",
+    when: str = "",
+    deploy: DeployPolicy | None = None,
+    waive_until: str = "DATE",
 ) -> Runbook:
     """Make the runbook.
 
@@ -42,6 +56,10 @@ def make_runbook(
         The release of consdb that holds the revisions; empty where there is none yet.
     when
         When it is planned, in words.
+    deploy
+        How releases are deployed; the defaults when None.
+    waive_until
+        Last day on which the image of a ticket may run where only releases do.
 
     Returns
     -------
@@ -60,21 +78,36 @@ def make_runbook(
         )
     plan = _plan(changes, sites)
     back = _turned(plan)
+    written = tuple(texts(plan, ticket, release, when))
+    deployed = Release(ticket, release, deploy or DeployPolicy(), waive_until, efd=not plan.published)
     parts = [
-        _test_part(plan, ticket),
+        Part("prepare", "Before the day", (), (*prepare_steps(plan, deployed), _send(written))),
+        _test_part(plan, deployed),
+        Part(
+            "release",
+            "Merge and release",
+            ("Only when the part before is done.",),
+            tuple(release_steps(plan, deployed)),
+        ),
         Part(
             "migrate",
             _migrate_title(plan),
             _migrate_intro(plan),
-            tuple(migrate_steps(plan)),
+            tuple(migrate_steps(plan, deployed)),
             tuple(_attested(plan)),
         ),
-        Part("after", "Afterwards", (), tuple(_after(plan, ticket)), ("pqserver",)),
+        Part("after", "Afterwards", (), tuple(after_steps(plan, deployed)), ("pqserver",)),
         Part(
             "cancel",
             "Stop before anything is changed",
             (f"Only while {_first(plan).title} is not upgraded, or its upgrade has failed.",),
             tuple(cancel_steps(plan)),
+        ),
+        Part(
+            "halfway",
+            "When an upgrade ends half way",
+            ("Only after exit code 5: the database was changed, and not all is well.",),
+            tuple(halfway_steps(plan)),
         ),
         Part("back", "The way back", _back_intro(plan, back), tuple(migrate_steps(back))),
     ]
@@ -84,7 +117,7 @@ def make_runbook(
         changes,
         plan.needs,
         tuple(part for part in parts if part.steps),
-        tuple(texts(plan, ticket, release, when)),
+        written,
         tuple(_sessions(plan, back)),
         tuple(_warnings(plan)),
     )
@@ -118,7 +151,7 @@ def _turned(plan: Plan) -> Plan:
     return replace(plan, published=published, local=local, needs=needs, direction="downgrade")
 
 
-def _test_part(plan: Plan, ticket: str) -> Part:
+def _test_part(plan: Plan, release: Release) -> Part:
     steps: list[Step] = []
     attested = []
     pairs = [(site, plan.published) for site in plan.sites.of("test")]
@@ -126,13 +159,42 @@ def _test_part(plan: Plan, ticket: str) -> Part:
     for site, changes in pairs:
         held = tuple(change for change in changes if site.holds(change.schema))
         if held:
-            steps += _test_steps(site, held, plan)
+            steps += [_announce(plan, site, release.ticket)] if site.environments else []
+            steps += test_steps(site, held, plan, release)
             attested += [site.attest] if site.attest else []
     intro = (
         "On errors, do not go on to the next part. Mend the migration, and begin here again.",
-        f"The branch of {ticket} is enough for this part; it needs no release.",
+        f"The branch of {release.ticket} is enough for this part; it needs no release.",
     )
     return Part("test", "Try it", intro, tuple(steps), tuple(attested))
+
+
+def _announce(plan: Plan, site: Site, ticket: str) -> Step:
+    text = test_announcement(plan, site, ticket)
+    return Step(
+        f"{site.id}-announce",
+        f"Announce the test in {text.to}",
+        site.id,
+        "ConsDB team",
+        (Block("paste", site.id, text.body),),
+        "Nobody may be in the middle of another test.",
+        ("Somebody is: agree on a time.",),
+        minutes=2,
+    )
+
+
+def _send(found: Sequence[Text]) -> Step:
+    lines = [f"{text.title}: to {text.to}" for text in found]
+    return Step(
+        "texts",
+        "Send the texts",
+        "",
+        "ConsDB team",
+        (Block("paste", "", "\n".join(lines)),),
+        "They stand at the end of this page. What others have to plan comes days before the rest.",
+        ("Somebody has not agreed to the date: do not begin.",),
+        minutes=20,
+    )
 
 
 def _attested(plan: Plan) -> Iterator[str]:
@@ -144,33 +206,6 @@ def _attested(plan: Plan) -> Iterator[str]:
             yield "publication"
     if plan.replica.attest:
         yield plan.replica.attest
-
-
-def _test_steps(site: Site, changes: tuple[SectionChange, ...], plan: Plan) -> Iterator[Step]:
-    back = " and ".join(f"`alembic -n {c.section} downgrade {c.start}`" for c in reversed(changes))
-    yield upgrade_step(site, changes, plan.sites, "upgrade", (f"To take it back: {back}.",))
-    done = [Block("restart", site.id, plan.sites.restart)] if site.environments else []
-    newest = [question for change in changes if (question := _newest(change))]
-    if newest and site.part == "test":
-        done.append(Block("look", site.id, "\n".join(newest)))
-    if done:
-        yield Step(
-            f"{site.id}-try",
-            f"Restart pqserver and take an image at {site.title}",
-            site.id,
-            "ConsDB team",
-            tuple(done),
-            "The image must be the newest row, with the values that are expected.",
-        )
-
-
-def _newest(change: SectionChange) -> str:
-    """Ask for the newest row of the exposures, where there are any."""
-    columns = dict(change.columns_after)
-    for name, known in columns.items():
-        if name.name == "exposure" and {"day_obs", "seq_num"} <= set(known):
-            return sql.newest(name)
-    return ""
 
 
 def _migrate_title(plan: Plan) -> str:
@@ -208,41 +243,6 @@ def _back_intro(plan: Plan, back: Plan) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _after(plan: Plan, ticket: str) -> Iterator[Step]:
-    environments = [
-        (site, environment)
-        for site in plan.sites.databases
-        for environment in site.environments
-        if any(site.holds(change.schema) for change in plan.at_replica)
-    ]
-    if environments:
-        names = ", ".join(environment for _, environment in environments)
-        yield Step(
-            "restart",
-            f"Restart pqserver in {names}",
-            "",
-            "ConsDB team",
-            (Block("restart", "", plan.sites.restart),),
-            f"In each of these {len(environments)} environments, or with Restart of deployment consdb-pq in "
-            "Argo CD. Before that it does not know the new schema.",
-        )
-    if taps := plan.replica.environments:
-        options = " ".join(f"--env {environment}" for environment in taps)
-        command = (
-            f"consdb-actions deploy open --repo lsst-sqre/phalanx --app consdbtap {options} \\\n"
-            f"    --tag tickets-{ticket} --ticket {ticket}"
-        )
-        yield Step(
-            "tap",
-            f"Deploy the TAP_SCHEMA of {ticket} to {', '.join(taps)}",
-            "",
-            "ConsDB team",
-            (Block("restart", "", command),),
-            f"The image tap-schema of the branch tickets/{ticket} of sdm_schemas must be there; the command "
-            "looks for it. usdfprod takes the image of a ticket only with --waive-until DATE.",
-        )
-
-
 def _sessions(plan: Plan, back: Plan) -> Iterator[tuple[str, str]]:
     """Yield how to connect, for everything that the steps ask for."""
     used: set[tuple[str, str]] = set()
@@ -257,7 +257,9 @@ def _sessions(plan: Plan, back: Plan) -> Iterator[tuple[str, str]]:
             yield f"{site.id}, as owner", f"psql {site.url}"
         if (site.id, "replication") in used and site.host:
             role = plan.sites.replication.role
-            yield f"{site.id}, as replication role", f"psql postgresql://{role}@{site.host}/{site.database}"
+            command = f"psql postgresql://{role}@{site.host}/{site.database}"
+            owner = plan.sites.replication.credentials
+            yield f"{site.id}, as replication role (its password: {owner})", command
         if (site.id, "administrator") in used:
             yield f"{site.id}, as administrator", f"{site.administrators}, in database {site.database}"
 
@@ -272,6 +274,13 @@ def _warnings(plan: Plan) -> Iterator[str]:
     for change in plan.at_replica:
         for words in change.forward.unknown:
             yield f"Not all that {change.section} does is known ({words}): this runbook may lack a step."
+        for revision in change.revisions:
+            if revision.upgrade and not revision.downgrade:
+                yield (
+                    f"The downgrade of revision {revision.id} of {change.section} does nothing"
+                    + (f" ({revision.unshown})" if revision.unshown else "")
+                    + ": there is no way back by a command."
+                )
         for what in change.forward.apart:
             yield (
                 f"Section {change.section} holds {what}, which is not taken back when something fails after "

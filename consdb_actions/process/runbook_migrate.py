@@ -10,6 +10,12 @@ from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.runbook_effects import ColumnChange
 from consdb_actions.process.runbook_plan import SOON, Plan, ask, listed, run
+from consdb_actions.process.runbook_stand import (
+    Release,
+    preflight_step,
+    schema_steps,
+    summit_deploy_step,
+)
 from consdb_actions.process.runbook_steps import Block, Step
 from consdb_actions.process.runbook_upgrade import upgrade_step
 from consdb_actions.process.sites import Writer
@@ -49,9 +55,13 @@ def _free(change: ColumnChange) -> bool:
     return change.kind == "added" and not change.required
 
 
-def migrate_steps(plan: Plan) -> Iterator[Step]:
-    """Yield the steps in their order."""
+def migrate_steps(plan: Plan, release: Release | None = None) -> Iterator[Step]:
+    """Yield the steps in their order; with a release, it is deployed before the writers start again."""
     yield from _look(plan)
+    if plan.direction == "upgrade":
+        for site, changes in ((plan.publisher, plan.published), (plan.replica, plan.at_replica)):
+            yield from schema_steps(site, changes, plan.sites)
+    yield preflight_step(plan)
     yield from _writers(plan, "stop")
     if plan.needs.quiet:
         yield steps.drain(plan)
@@ -71,6 +81,8 @@ def migrate_steps(plan: Plan) -> Iterator[Step]:
     if plan.needs.pause:
         yield steps.on(plan)
         yield steps.caught_up(plan)
+    if release is not None and plan.published:
+        yield from summit_deploy_step(plan, release)
     yield from _writers(plan, "start")
 
 
@@ -157,16 +169,14 @@ def _writers(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]
 
 
 def _publisher_fails(plan: Plan) -> tuple[str, ...]:
-    words = ["The command says what failed; the section that failed is as it was."]
-    if plan.needs.pause:
-        words.append(plan.leave)
+    words = [f"Nothing was changed: {plan.leave}"] if plan.needs.pause else []
     if len(plan.published) > 1:
         words.append("Sections that it names as done stay done; the same command goes on where it stopped.")
     return tuple(words)
 
 
 def _replica_fails(plan: Plan) -> tuple[str, ...]:
-    words = ["The command says what failed; the section that failed is as it was."]
+    words = []
     if plan.needs.pause:
         words.append(
             f"Leave the subscription off, and {plan.publisher.title} as it is now: rows wait and are not "

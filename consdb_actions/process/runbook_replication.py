@@ -210,6 +210,7 @@ def on(plan: Plan) -> Step:
             *(run(replica, statement, "administrator") for statement in statements),
             Block("wait", plan.publisher.id, sql.slot_active(replication), "owner", "t", SOON),
             *blocks,
+            Block("command", replica.id, replication.logs, note="No line may speak of `ERROR`:"),
         ),
         failure=(
             f"`active` stays `f`, or changes all the time: the log of {replica.title} names the table whose "

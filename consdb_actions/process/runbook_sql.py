@@ -17,10 +17,12 @@ __all__ = [
     "columns_gone",
     "columns_there",
     "copied",
+    "empty_days",
+    "empty_rows",
     "enabled",
     "grants_there",
     "identity",
-    "newest",
+    "newest_rows",
     "not_published",
     "pending",
     "published",
@@ -225,9 +227,28 @@ def rows_of(name: Name) -> str:
     return f"SELECT count(*) FROM {table(name)};"
 
 
-def newest(name: Name) -> str:
-    """Ask for the newest exposure."""
-    return f"SELECT * FROM {table(name)} ORDER BY day_obs DESC, seq_num DESC LIMIT 1;"
+def newest_rows(name: Name, columns: Sequence[str], new: Sequence[str]) -> str:
+    """Ask for the rows of today, with the columns that are new; of a table without days, for any rows."""
+    keys = ("exposure_id", "ccdexposure_id", "visit_id", "ccdvisit_id", "day_obs")
+    shown = [quote(column) for column in (*(k for k in keys if k in columns), *new)] or ["*"]
+    query = f"SELECT {', '.join(dict.fromkeys(shown))} FROM {table(name)}"
+    if "day_obs" not in columns:
+        return f"{query} LIMIT 5;"
+    today = "to_char((now() AT TIME ZONE 'UTC') - interval '12 hours', 'YYYYMMDD')::int"
+    return f"{query}\nWHERE day_obs = {today} LIMIT 5;"
+
+
+def empty_days(name: Name, column: str) -> str:
+    """Ask for the newest days on which a column is empty."""
+    return (
+        f"SELECT day_obs, count(*) AS rows, count({quote(column)}) AS filled FROM {table(name)}\n"
+        "GROUP BY day_obs ORDER BY day_obs DESC LIMIT 30;"
+    )
+
+
+def empty_rows(name: Name, column: str) -> str:
+    """Ask in how many rows a column is empty."""
+    return f"SELECT count(*) AS rows, count({quote(column)}) AS filled FROM {table(name)};"
 
 
 def truncate(tables: Iterable[Name]) -> str:

@@ -1,27 +1,59 @@
-"""What a runbook is made of: parts, steps, and blocks that a person copies and a rehearsal executes."""
+"""What a runbook is made of, and how its blocks are written into Markdown and read back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from consdb_actions.errors import InputError
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.runbook_order import Needs
 
-__all__ = ["ACCOUNTS", "KINDS", "Account", "Block", "BlockKind", "Part", "Runbook", "Step", "Text"]
+__all__ = [
+    "ACCOUNTS",
+    "KINDS",
+    "Account",
+    "Block",
+    "BlockKind",
+    "Part",
+    "Placed",
+    "Runbook",
+    "Step",
+    "Text",
+    "block_info",
+    "read_runbook",
+]
 
 BlockKind = Literal[
-    "sql", "check", "wait", "compare", "look", "upgrade", "downgrade", "by-hand", "stop", "start", "restart"
+    "sql",
+    "check",
+    "wait",
+    "compare",
+    "look",
+    "preflight",
+    "upgrade",
+    "downgrade",
+    "by-hand",
+    "stop",
+    "start",
+    "restart",
+    "command",
+    "paste",
 ]
 """
 What is done with a block:
 
 * ``sql`` is run; ``check`` must answer; ``wait`` is asked again until it does; ``compare`` must answer the
   same at both sites; ``look`` is only looked at;
-* ``upgrade`` and ``downgrade`` are commands on a section's database; ``by-hand`` does the same as the one
+* ``preflight`` looks at a database and changes nothing; ``upgrade`` and ``downgrade`` are commands on a
+section's database; ``by-hand`` does the same as the one
   before it without this program;
-* ``stop``, ``start`` and ``restart`` are about services, in commands or in words.
+* ``stop``, ``start`` and ``restart`` are about services, in commands or in words;
+* ``command`` is run in a terminal, and ``paste`` is copied somewhere else; a rehearsal does neither.
 """
 
 KINDS: tuple[BlockKind, ...] = (
@@ -30,12 +62,15 @@ KINDS: tuple[BlockKind, ...] = (
     "wait",
     "compare",
     "look",
+    "preflight",
     "upgrade",
     "downgrade",
     "by-hand",
     "stop",
     "start",
     "restart",
+    "command",
+    "paste",
 )
 
 Account = Literal["owner", "administrator", "replication"]
@@ -79,7 +114,7 @@ class Block:
         """``sql``, or ``sh`` for commands; ``text`` for what people are asked."""
         if self.kind in ("sql", "check", "wait", "compare", "look"):
             return "sql"
-        return "text" if self.text.startswith("Ask ") else "sh"
+        return "text" if self.kind == "paste" or self.text.startswith("Ask ") else "sh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +137,8 @@ class Step:
         What is done, in order.
     failure
         What to do when it does not work out: a sentence or more each.
+    minutes
+        How long it takes, roughly.
     """
 
     id: str
@@ -111,6 +148,7 @@ class Step:
     blocks: tuple[Block, ...]
     why: str = ""
     failure: tuple[str, ...] = ()
+    minutes: int = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +167,7 @@ class Part:
     Attributes
     ----------
     id
-        ``test``, ``migrate``, ``after``, ``cancel`` or ``back``.
+        ``prepare``, ``test``, ``release``, ``migrate``, ``after``, ``cancel``, ``halfway`` or ``back``.
     title
         A heading.
     intro
@@ -187,3 +225,112 @@ class Runbook:
     def part(self, identifier: str) -> Part | None:
         """Return a part by its id."""
         return next((part for part in self.parts if part.id == identifier), None)
+
+
+_OPEN = re.compile(r"(?P<ticks>`{3,})(?P<language>sql|sh|text) (?P<facts>part=.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A block with the part and the step that it stands in, and its line."""
+
+    part: str
+    step: str
+    block: Block
+    line: int = 0
+
+
+def block_info(part: str, step: str, block: Block) -> str:
+    """Write what stands behind the ticks that open a block."""
+    facts = {"part": part, "step": step, "do": block.kind, "at": block.site, "as": block.account}
+    if block.answer:
+        facts["answer"] = block.answer
+    if block.seconds:
+        facts["within"] = str(block.seconds)
+    written = " ".join(f"{name}={shlex.quote(value)}" for name, value in facts.items() if value)
+    return f"{block.language} {written}"
+
+
+def read_runbook(markdown: str) -> tuple[Placed, ...]:
+    """Read the blocks of a runbook.
+
+    Parameters
+    ----------
+    markdown
+        The runbook, as it was made or edited since.
+
+    Returns
+    -------
+    tuple of Placed
+        Its blocks in their order.
+
+    Raises
+    ------
+    InputError
+        There are none, or one says something about itself that is not known.
+    """
+    found = tuple(_written_out(_blocks(markdown.replace("\r\n", "\n").split("\n"))))
+    if not found:
+        raise InputError(
+            "this holds no step of a runbook", remedy="Give a file that `process runbook --output` wrote."
+        )
+    return found
+
+
+def _written_out(blocks: Iterable[tuple[Placed, str]]) -> Iterator[Placed]:
+    """Give a block that refers to an earlier one the text of that one."""
+    texts: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for placed, same in blocks:
+        if same and same not in texts:
+            raise InputError(
+                f"this block refers to a block that is not before it: same={same}",
+                place=f"line {placed.line}",
+                remedy="Write the statements out, and remove same=…",
+            )
+        text = texts[same] if same else placed.block.text
+        texts[f"{placed.step}/{counts[placed.step]}"] = text
+        counts[placed.step] += 1
+        yield replace(placed, block=replace(placed.block, text=text))
+
+
+def _blocks(lines: list[str]) -> Iterator[tuple[Placed, str]]:
+    number = 0
+    while number < len(lines):
+        opened = _OPEN.fullmatch(lines[number])
+        number += 1
+        if opened is None:
+            continue
+        first = number
+        while number < len(lines) and lines[number] != opened["ticks"]:
+            number += 1
+        yield _block(opened["facts"], "\n".join(lines[first:number]), first)
+
+
+def _block(facts: str, text: str, line: int) -> tuple[Placed, str]:
+    place = f"line {line}"
+    try:
+        known = dict(word.split("=", 1) for word in shlex.split(facts))
+        kind, account = known.get("do", ""), known.get("as", "owner")
+        seconds = int(known.get("within", "0"))
+    except ValueError as error:
+        raise InputError(
+            "what this block says about itself cannot be read",
+            place=place,
+            remedy="It is written like: part=migrate step=look do=check at=summit answer=0.",
+        ) from error
+    if kind not in KINDS or account not in ACCOUNTS:
+        raise InputError(
+            f"this block is to be done in a way that is not known: do={kind} as={account}",
+            place=place,
+            remedy=f"do is one of {', '.join(KINDS)}; as is one of {', '.join(ACCOUNTS)}.",
+        )
+    block = Block(
+        kind,
+        known.get("at", ""),
+        text,
+        account,
+        known.get("answer", ""),
+        seconds,
+    )
+    return Placed(known["part"], known.get("step", ""), block, line), known.get("same", "")

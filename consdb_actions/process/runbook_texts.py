@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
@@ -11,7 +12,7 @@ from consdb_actions.process.runbook_plan import Plan, listed, tables
 from consdb_actions.process.runbook_steps import Text
 from consdb_actions.process.sites import Site
 
-__all__ = ["texts"]
+__all__ = ["test_announcement", "texts"]
 
 _WORDS = 12
 """Changes that an announcement names; the others are counted."""
@@ -29,10 +30,9 @@ def texts(plan: Plan, ticket: str, release: str, when: str) -> Iterator[Text]:
     when
         When it is planned, in words; empty where that is not known yet.
     """
-    for site in plan.sites.of("test"):
-        if plan.published:
-            yield _test_announcement(plan, site, ticket)
     yield _announcement(plan, ticket, release, when)
+    for whom in plan.sites.announce:
+        yield replace(_announcement(plan, ticket, release, when), to=whom, title=f"Announcement for {whom}")
     yield _done(plan, ticket, release)
     if plan.needs.added or plan.needs.unsent:
         yield _it_ticket(plan, ticket, when)
@@ -41,7 +41,8 @@ def texts(plan: Plan, ticket: str, release: str, when: str) -> Iterator[Text]:
         yield _truncate_list(plan)
 
 
-def _test_announcement(plan: Plan, site: Site, ticket: str) -> Text:
+def test_announcement(plan: Plan, site: Site, ticket: str) -> Text:
+    """Write the announcement of a test."""
     sections = listed([change.section for change in plan.published])
     body = (
         f"{ticket}: I am going to upgrade ConsDB at {site.title} ({sections}), restart pqserver, and take a "
@@ -135,7 +136,8 @@ def _publication_files(plan: Plan) -> Text:
     replication = plan.sites.replication
     lines = []
     if plan.needs.added:
-        lines.append(sql.add_to_publication(replication, plan.needs.added, []))
+        schemas = dict.fromkeys(name.schema for name in plan.needs.added)
+        lines.append(sql.add_to_publication(replication, plan.needs.added, schemas))
     lines += [f"-- remove every line about {name}" for name in plan.needs.removed]
     lines += [f"-- write {new} for {old}" for old, new in plan.needs.renamed]
     return Text("SQL of the publication", replication.files, "\n".join(lines))

@@ -58,10 +58,12 @@ def upgrade_step(
         ),
         _locks(changes),
         (
-            "It waits for a lock, or gives up: it names who holds it. Nothing is changed; run it again "
-            "when that session is gone.",
+            "Exit code 1 or 3: nothing was changed, and it says why. Exit code 5: the database was "
+            "changed; go to "
+            "“When an upgrade ends half way”.",
             *failure,
         ),
+        minutes=10,
     )
 
 
@@ -72,12 +74,15 @@ def _locks(changes: Sequence[SectionChange]) -> str:
     return f"Locked while it runs, so that others wait: {', '.join(names)}."
 
 
-def apply_command(site: Site, changes: Sequence[SectionChange], direction: Direction, evidence: str) -> str:
+def apply_command(
+    site: Site, changes: Sequence[SectionChange], direction: Direction, evidence: str, *extra: str
+) -> str:
     """Write the command that checks, asks, upgrades and looks."""
     lines = [f"{_address(site)}consdb-actions migrations apply --site {shlex.quote(site.id)} --consdb ."]
     lines += [f"--section {shlex.quote(change.range)}" for change in changes]
     if direction == "downgrade":
         lines.append("--downgrade")
+    lines += extra
     lines.append(f"--evidence {shlex.quote(evidence)}")
     return " \\\n    ".join(lines)
 

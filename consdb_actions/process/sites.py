@@ -10,7 +10,18 @@ from typing import Any, Literal
 
 from consdb_actions.errors import InputError
 
-__all__ = ["DEFAULT_SITES", "Part", "Replication", "Site", "Sites", "Writer", "sites_from_mapping"]
+__all__ = [
+    "DEFAULT_SITES",
+    "Part",
+    "Replication",
+    "Script",
+    "Session",
+    "Site",
+    "Sites",
+    "Source",
+    "Writer",
+    "sites_from_mapping",
+]
 
 Part = Literal["test", "publisher", "replica", "development"]
 """What a database is for: tests, the one that is written to, its replica, or development at the replica."""
@@ -82,6 +93,10 @@ class Replication:
         Where the SQL of the publication is kept.
     rebuild
         Where the list stands of tables to truncate when the replica is built anew.
+    credentials
+        Who has the password of the role.
+    logs
+        The command that shows the replica's log.
     """
 
     publication: str = "usdfpub"
@@ -91,6 +106,8 @@ class Replication:
     ticket: str = "the IT project in Jira"
     files: str = "slaclab/rubin-usdf-summit-db-replica-deploy, overlays/prod-logical-replication/summit-sql"
     rebuild: str = "lsst/df-ops, docs/usdf-applications/qa/summit-db-replica/procedures.rst"
+    credentials: str = "Summit IT"
+    logs: str = "kubectl --namespace summitdb-logical-replica logs --selector role=primary --since=10m"
 
     def covers(self, schema: str) -> bool:
         """Tell whether tables of a schema are published."""
@@ -121,6 +138,45 @@ class Writer:
 
 
 @dataclass(frozen=True, slots=True)
+class Script:
+    """A script of the script queue, with its configuration; empty for none."""
+
+    name: str
+    configuration: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How a test image of one instrument is taken at a test stand.
+
+    Attributes
+    ----------
+    section
+        Section of the instrument.
+    camera
+        The camera's name.
+    scripts
+        What is run, in order.
+    standby
+        What is run at the end.
+    """
+
+    section: str
+    camera: str
+    scripts: tuple[Script, ...]
+    standby: Script
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What fills some tables: a pattern of ``schema.table``, its name, and who can fill in old rows."""
+
+    tables: str
+    name: str
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Sites:
     """All databases, and what the runbook must know besides.
 
@@ -136,6 +192,22 @@ class Sites:
         The command that restarts pqserver in an environment.
     lock_timeout, statement_timeout
         For upgrades, as Postgres writes times.
+    install
+        The command that installs this program.
+    hosts
+        Host name of each environment, for the addresses below.
+    argocd, love
+        Addresses of the application in Argo CD, and of LOVE at a test stand, with ``{host}``.
+    logs
+        The command that shows the logs of a deployment, with ``{deployment}``.
+    sessions
+        How test images are taken.
+    sources
+        What fills the tables, the first pattern that matches.
+    announce
+        Who is told besides the channels of the sites.
+    checklists
+        What each role looks at before it approves, by the role's id.
     """
 
     databases: tuple[Site, ...]
@@ -144,6 +216,24 @@ class Sites:
     restart: str
     lock_timeout: str
     statement_timeout: str
+    install: str = "pip install consdb-actions"
+    hosts: tuple[tuple[str, str], ...] = ()
+    argocd: str = "https://{host}/argo-cd/applications/consdb"
+    love: str = "https://{host}/love"
+    logs: str = "kubectl --namespace consdb logs deployment/{deployment} --since=10m"
+    sessions: tuple[Session, ...] = ()
+    sources: tuple[Source, ...] = ()
+    announce: tuple[str, ...] = ()
+    checklists: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def address(self, template: str, environment: str) -> str:
+        """Write an address of an environment; empty where its host is not known."""
+        host = dict(self.hosts).get(environment, "")
+        return template.replace("{host}", host) if host else ""
+
+    def source(self, table: str) -> Source | None:
+        """Return what fills a table, given as ``schema.table``."""
+        return next((source for source in self.sources if fnmatchcase(table, source.tables)), None)
 
     def site(self, name: str) -> Site:
         """Return a site by its id, or by the step that it attests.
@@ -181,6 +271,40 @@ def _hinfo(instrument: str) -> Writer:
     return Writer(f"cdb_{instrument}.*", f"hinfo for {instrument}", "publisher", f"{scale}0", f"{scale}1")
 
 
+def _session(section: str, camera: str, csc: str, enable: str, take: str) -> Session:
+    def state(name: str) -> Script:
+        pairs = f"data:\n- [{csc}HeaderService, {name}]\n- [{csc}Camera, {name}]"
+        return Script("set_summary_state.py", pairs)
+
+    image = Script(take, "nimages: 1\nimage_type: BIAS")
+    return Session(section, camera, (state("ENABLED"), Script(enable), image), state("STANDBY"))
+
+
+_CHECKLISTS = (
+    (
+        "data-engineering",
+        (
+            "The YAML is valid, and names follow the rules of sdm_schemas.",
+            "Every description says what the value is, and units and UCDs are there.",
+        ),
+    ),
+    (
+        "product-owner",
+        (
+            "The columns are useful to science users.",
+            "None of them is redundant with an existing column.",
+        ),
+    ),
+    (
+        "consdb",
+        (
+            "The table's name means something to science users.",
+            "The table is filled by one source, and the columns agree with what it delivers.",
+            "It can be maintained.",
+        ),
+    ),
+)
+
 DEFAULT_SITES = Sites(
     databases=(
         Site(
@@ -193,6 +317,7 @@ DEFAULT_SITES = Sites(
             attest="bts",
             channel="#rubinobs-test-planning",
         ),
+        Site("tts", "Tucson Test Stand", "test", environments=("tucson-teststand",)),
         Site(
             "usdf-dev",
             "USDF development database",
@@ -230,8 +355,27 @@ DEFAULT_SITES = Sites(
         Writer("efd_*.*", "the Transformed EFD job", "replica"),
     ),
     restart="kubectl --namespace consdb rollout restart deployment/consdb-pq",
-    lock_timeout="5s",
+    lock_timeout="500ms",
     statement_timeout="15min",
+    hosts=(
+        ("base", "base-lsp.lsst.codes"),
+        ("tucson-teststand", "tucson-teststand.lsst.codes"),
+        ("summit", "summit-lsp.lsst.codes"),
+        ("usdfdev", "usdf-rsp-dev.slac.stanford.edu"),
+        ("usdfint", "usdf-rsp-int.slac.stanford.edu"),
+        ("usdfprod", "usdf-rsp.slac.stanford.edu"),
+    ),
+    sessions=(
+        _session("latiss", "LATISS", "AT", "enable_latiss.py", "take_image_latiss.py"),
+        _session("lsstcam", "LSSTCam", "MT", "enable_lsstcam.py", "take_image_lsstcam.py"),
+    ),
+    sources=(
+        Source("cdb_*.*quicklook", "Rapid Analysis", "the Rapid Analysis team"),
+        Source("efd_*.*", "the transformed EFD", "the ConsDB team"),
+        Source("cdb_*.*", "hinfo", "the ConsDB team"),
+    ),
+    announce=("the announcement list of the US Data Facility",),
+    checklists=_CHECKLISTS,
 )
 
 
@@ -275,8 +419,18 @@ def sites_from_mapping(values: Mapping[str, Any], *, place: str = "sites") -> Si
         else default.writers,
         **{
             name: str(values.get(name, getattr(default, name)))
-            for name in ("restart", "lock_timeout", "statement_timeout")
+            for name in ("restart", "lock_timeout", "statement_timeout", "install", "argocd", "love", "logs")
         },
+        hosts=tuple({**dict(default.hosts), **values.get("hosts", {})}.items()),
+        sessions=tuple(_given_session(one) for one in values["sessions"])
+        if "sessions" in values
+        else default.sessions,
+        sources=tuple(Source(**one) for one in values["sources"]) if "sources" in values else default.sources,
+        announce=tuple(values.get("announce", default.announce)),
+        checklists=tuple(
+            (role, tuple(items))
+            for role, items in {**dict(default.checklists), **values.get("checklists", {})}.items()
+        ),
     )
     for part in ("publisher", "replica"):
         if len(found := sites.of(part)) != 1:
@@ -288,6 +442,11 @@ def sites_from_mapping(values: Mapping[str, Any], *, place: str = "sites") -> Si
             )
     _check(sites, place)
     return sites
+
+
+def _given_session(given: Mapping[str, Any]) -> Session:
+    scripts = tuple(Script(**one) for one in given["scripts"])
+    return Session(given["section"], given["camera"], scripts, Script(**given["standby"]))
 
 
 def _check(sites: Sites, place: str) -> None:

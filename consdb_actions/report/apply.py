@@ -94,9 +94,13 @@ def render_result(outcome: ApplyOutcome, paint: Paint = _plain) -> str:
     for section in outcome.sections:
         tries = f" at the {section.attempts}. try" if section.attempts > 1 else ""
         took = f", {section.seconds:.1f} s{tries}" if section.state == "applied" else ""
-        place = section.change.end if section.state in ("applied", "already there") else section.change.start
+        done = section.state in ("applied", "already there")
+        place = section.at or (section.change.end if done else section.change.start)
+        place = "an unknown revision" if section.state == "unknown" else place
         lines.append(printable(f"  {section.change.section}: {section.state}{took}, at {place}"))
         lines += [f"  {line}" for line in _checks(section.verification, paint)]
+    if outcome.next_step:
+        lines += ["", printable(f"Next: {outcome.next_step}")]
     if back := outcome.way_back():
         again = "To go forward again" if outcome.direction == "downgrade" else "To go back"
         lines += ["", f"{again} (first see the runbook: other sites may have to as well):"]
@@ -117,7 +121,7 @@ _VERDICTS = {
     "declined": "Not agreed to: nothing was changed",
     "failed": "Failed",
     "interrupted": "Interrupted",
-    "not as expected": "Applied, but not as it should be",
+    "not verified": "The database was changed, and verification failed",
 }
 
 
@@ -125,7 +129,11 @@ def _verdict(outcome: ApplyOutcome) -> str:
     words = _VERDICTS[outcome.result]
     if outcome.result in ("failed", "interrupted"):
         done = [section.change.section for section in outcome.done]
-        words += f"; done before that: {', '.join(done)}" if done else "; nothing was changed"
+        words += {
+            "nothing": "; nothing was changed",
+            "unknown": "; it is not known whether the database was changed",
+        }.get(outcome.changed, "; the database was changed in part")
+        words += f"; done before that: {', '.join(done)}" if done else ""
     return f"{words}: {outcome.problem}" if outcome.problem else f"{words}."
 
 
@@ -189,6 +197,8 @@ def render_json(outcome: ApplyOutcome) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "result": outcome.result,
+        "changed": outcome.changed,
+        "next": outcome.next_step or None,
         "problem": outcome.problem or None,
         "when": outcome.when,
         "direction": outcome.direction,
@@ -235,6 +245,8 @@ def _section_json(section: SectionResult, direction: Direction) -> dict[str, Any
         "changes": list(change.words()),
         "losses": list(change.forward.losses),
         "state": section.state,
+        "at": section.at or None,
+        "part": list(section.part),
         "attempts": section.attempts,
         "seconds": round(section.seconds, 3),
         "sql": [sql for _, parts in statements(change, direction) for sql in parts],

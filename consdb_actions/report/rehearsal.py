@@ -27,7 +27,9 @@ def _plain(text: str, _: str) -> str:
 def _verdict(rehearsal: Rehearsal) -> str:
     if rehearsal.passed:
         return "The runbook works"
-    act = next(act for act in rehearsal.acts if not act.passed)
+    act = next((act for act in rehearsal.acts if not act.passed), None)
+    if act is None:
+        return "The runbook ends, but writers have lost rows"
     failed = next((block for block in act.blocks if block.state == "failed"), None)
     if failed is not None:
         return f"The runbook fails at step {failed.placed.step}, in “{act.title}”"
@@ -37,8 +39,9 @@ def _verdict(rehearsal: Rehearsal) -> str:
 def _scope(rehearsal: Rehearsal) -> str:
     rows = sum(rehearsal.written.values())
     return (
-        f"{', '.join(rehearsal.sections)}; {rows} rows were written meanwhile; {rehearsal.seconds:.0f} "
-        "seconds"
+        f"{', '.join(rehearsal.sections)}; {rows} rows were written meanwhile, "
+        f"{sum(rehearsal.refused.values())} lost; longest wait of a writer {rehearsal.longest:.1f} seconds; "
+        f"{rehearsal.seconds:.0f} seconds in all"
     )
 
 
@@ -102,7 +105,7 @@ _ASKING = ("check", "wait", "compare")
 
 def _refused(rehearsal: Rehearsal) -> Iterator[str]:
     for words, count in rehearsal.refused.items():
-        yield f"Not taken by the publisher, {count} times: {words}"
+        yield f"Refused by the database, {count} times: {words}"
 
 
 def render_markdown(rehearsal: Rehearsal) -> str:
@@ -144,6 +147,7 @@ def render_json(rehearsal: Rehearsal) -> dict[str, Any]:
         "sections": list(rehearsal.sections),
         "servers": list(rehearsal.servers),
         "seconds": round(rehearsal.seconds, 1),
+        "longest_wait": round(rehearsal.longest, 2),
         "written": dict(rehearsal.written),
         "refused": dict(rehearsal.refused),
         "acts": [

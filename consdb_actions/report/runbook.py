@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
+import jinja2
+
 from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_reading import block_info
-from consdb_actions.process.runbook_steps import Block, Part, Runbook, Step
-from consdb_actions.report.markdown import bullets, code, details, escape, fence, printable, prose, table
+from consdb_actions.process.runbook_steps import Block, Part, Runbook, Step, block_info
+from consdb_actions.report.markdown import code, escape, fence, printable, prose
 
 __all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
 
@@ -16,103 +19,66 @@ FORMAT = "consdb-actions/runbook/1"
 """Raised when the form changes."""
 
 
+_LATER = ("cancel", "halfway", "back")
+"""Parts that are only for when something goes wrong."""
+
+
 def render_markdown(runbook: Runbook) -> str:
     """Write the whole runbook."""
-    sections = ", ".join(change.section for change in runbook.changes)
-    parts = [f"# Runbook {escape(runbook.ticket)}: {escape(sections)}", _about(runbook)]
-    parts += [f"> ⚠️ **{prose(words)}**" for words in runbook.warnings]
-    parts.append(_changes(runbook))
-    parts.append(_contents(runbook))
-    if runbook.sessions:
-        rows = [(escape(who), code(how, in_table=True)) for who, how in runbook.sessions]
-        parts += ["## Have ready", _ready(runbook), table(("Session", "How"), rows)]
-    for number, part in enumerate(runbook.parts, start=1):
-        parts.append(f"## {number}. {escape(part.title)}")
-        parts += [prose(words) for words in part.intro]
-        for index, step in enumerate(part.steps, start=1):
-            parts += _step(f"{number}.{index}", part, step)
-        parts += _end(part)
-    parts.append("## Texts to send")
-    for text in runbook.texts:
-        parts += [f"### {escape(text.title)}", f"To: {prose(text.to)}", fence(text.body, "text")]
-    return "\n\n".join(parts) + "\n"
-
-
-def _about(runbook: Runbook) -> str:
-    ranges = "; ".join(f"{code(c.section)} from {code(c.start)} to {code(c.end)}" for c in runbook.changes)
-    release = f"Release {code(runbook.release)}." if runbook.release else "No release is named yet."
-    return (
-        f"{release} Revisions: {ranges}. Made from what these revisions do: if they are edited, make it anew."
+    template = _templates().get_template("runbook.md.jinja")
+    text = template.render(
+        runbook=runbook,
+        later=_LATER,
+        changes=[line for change in runbook.changes for line in _lines(change)],
+        folded=_folded,
+        show=_Blocks().show,
     )
+    return text.strip() + "\n"
 
 
-def _changes(runbook: Runbook) -> str:
-    items = []
-    for change in runbook.changes:
-        items += [prose(words) for words in _lines(change)]
-    return "## What changes\n\n" + bullets(items or ["Nothing that tables or views show."])
-
-
-_MOST = 30
-
-
-def _lines(change: SectionChange) -> Iterator[str]:
-    words = list(change.words())
-    yield from words[:_MOST]
-    if len(words) > _MOST:
-        yield f"and {len(words) - _MOST} more in {change.schema}"
-
-
-def _contents(runbook: Runbook) -> str:
-    rows = []
-    for number, part in enumerate(runbook.parts, start=1):
-        for index, step in enumerate(part.steps, start=1):
-            rows.append((f"{number}.{index}", escape(step.title), escape(step.who)))
-    shown = [row for row in rows if not row[0].startswith(tuple(_later(runbook)))]
-    return "## Who does what\n\n" + table(("Step", "What", "Who"), shown)
-
-
-def _later(runbook: Runbook) -> list[str]:
-    """Return how the numbers of parts start that are only for when something goes wrong."""
-    return [f"{n}." for n, part in enumerate(runbook.parts, start=1) if part.id in ("cancel", "back")]
-
-
-def _ready(runbook: Runbook) -> str:
-    release = runbook.release or f"tickets/{runbook.ticket}"
-    commands = "\n".join(
-        [
-            "git clone https://github.com/lsst-dm/consdb && cd consdb",
-            f"git checkout {release}",
-            "consdb-actions --version",
-            "git clone https://github.com/lsst/sdm_schemas ../sdm_schemas",
-            f"git -C ../sdm_schemas checkout tickets/{runbook.ticket}",
-            "export SDM_SCHEMAS_DIR=$PWD/../sdm_schemas",
-        ]
+@cache
+def _templates() -> jinja2.Environment:
+    # What goes into Markdown is escaped by these filters; escaping for HTML would destroy it.
+    environment = jinja2.Environment(  # noqa: S701
+        loader=jinja2.PackageLoader("consdb_actions"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
-    words = (
-        "Passwords come from `~/.pgpass` or the variable `PGPASSWORD`; none stands here. Commands are run "
-        "in this folder:"
+    environment.filters.update(
+        md=escape, prose=prose, span=code, cell=lambda text: code(text, in_table=True), fence=fence
     )
-    return f"{prose(words)}\n\n{fence(commands, 'sh')}"
+    return environment
 
 
-def _step(number: str, part: Part, step: Step) -> Iterator[str]:
-    yield f"### {number} {escape(step.title)}"
-    yield f"*{escape(step.who)}*" + (f". {prose(step.why)}" if step.why else "")
-    shown = [(block, _block(part, step, block)) for block in step.blocks]
-    by_hand = any(block.kind == "by-hand" for block in step.blocks)
-    folded = [text for block, text in shown if by_hand and block.kind in ("by-hand", "check")]
-    yield from (text for _, text in shown if text not in folded)
-    if folded:
-        yield details(
-            "Without consdb-actions: the commands, and the checks that it makes", "\n\n".join(folded)
-        )
-    if step.failure:
-        yield "If it fails:\n\n" + bullets(prose(words) for words in step.failure)
+def _folded(step: Step, block: Block) -> bool:
+    """Tell whether a block is shown folded: what the upgrade's own command does by itself."""
+    return block.kind in ("by-hand", "check") and any(other.kind == "by-hand" for other in step.blocks)
 
 
-def _block(part: Part, step: Step, block: Block) -> str:
-    shown = fence(block.text, block_info(part.id, step.id, block))
+class _Blocks:
+    """Writes blocks; a long query that stood before is only referred to."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+
+    def show(self, part: Part, step: Step, block: Block) -> str:
+        """Write a block with what it must answer."""
+        info = block_info(part.id, step.id, block)
+        own = f"{step.id}/{self._counts[step.id]}"
+        self._counts[step.id] += 1
+        first = self._seen.setdefault(block.text, own)
+        repeated = first != own
+        if repeated and block.language == "sql" and block.text.count("\n") > _LONG:
+            shown = fence(f"-- the same as in step {first.partition('/')[0]}", f"{info} same={first}")
+        else:
+            shown = fence(block.text, info)
+        lead = _lead(block)
+        return f"{lead}\n\n{shown}" if lead else shown
+
+
+def _lead(block: Block) -> str:
     lead = {
         "check": f"Must answer {code(block.answer)}:",
         "wait": f"Ask again until it answers {code(block.answer)} (at most {_time(block.seconds)}):",
@@ -120,10 +86,8 @@ def _block(part: Part, step: Step, block: Block) -> str:
         "look": "" if block.note else "Look at:",
     }.get(block.kind, "")
     if block.kind in ("check", "wait", "look", "sql"):
-        lead = f"At {code(block.site)}, as {_ACCOUNTS[block.account]}. {lead}".strip()
-    if block.note:
-        lead = f"{lead} {prose(block.note)}"
-    return f"{lead}\n\n{shown}" if lead else shown
+        lead = f"At {code(block.site)}, as {_ACCOUNTS[block.account]}. {lead}"
+    return f"{lead.strip()} {prose(block.note) if block.note else ''}".strip()
 
 
 _ACCOUNTS = {"owner": "owner", "administrator": "administrator", "replication": "replication role"}
@@ -133,11 +97,15 @@ def _time(seconds: int) -> str:
     return f"{seconds // 60} minutes" if seconds > 60 else f"{seconds} seconds"
 
 
-def _end(part: Part) -> Iterator[str]:
-    lines = [f"/consdb done {word}" for word in part.attested]
-    if lines:
-        words = "Then say so in a comment on the pull request in sdm_schemas:"
-        yield f"{words}\n\n{fence(chr(10).join(lines), 'text')}"
+_LONG = 2  # line ends of a query that is written once
+_MOST = 30
+
+
+def _lines(change: SectionChange) -> Iterator[str]:
+    words = list(change.words())
+    yield from words[:_MOST]
+    if len(words) > _MOST:
+        yield f"and {len(words) - _MOST} more in {change.schema}"
 
 
 def render_text(runbook: Runbook) -> str:
@@ -201,6 +169,7 @@ def _step_json(step: Step) -> dict[str, Any]:
         "site": step.site or None,
         "who": step.who,
         "why": step.why or None,
+        "minutes": step.minutes,
         "blocks": [
             {
                 "do": block.kind,

@@ -68,10 +68,10 @@ def wait_for(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     until(holds_while_it_runs)
 
 
-def sleeping(url: sa.URL) -> int:
+def sleeping(url: sa.URL, query: str = SLEEPING) -> int:
     """Return how many sessions sleep."""
     with connect(url.set(username="postgres", database="postgres")) as connection:
-        row = connection.execute(SLEEPING).fetchone()
+        row = connection.execute(query.encode()).fetchone()
     return int(str(row[0])) if row else 0
 
 
@@ -99,6 +99,26 @@ def test_f2_an_interrupted_upgrade_is_rolled_back(
         assert "a" not in [column.name for column in columns]
     assert json.loads(evidence.read_text())["result"] == "interrupted"
     assert not list(base.iterdir())
+
+
+def test_o6_nothing_commits_after_apply_was_killed(server: ScratchServer, tmp_path: Path, base: Path) -> None:
+    made = SiteTree(tmp_path / "consdb")
+    made.add("takes long", "ALTER TABLE cdb_latiss.exposure ADD a int; SELECT pg_sleep(900)", "SELECT 1")
+    query = SLEEPING.replace("60", "900")
+    with database(server, made.tree(), "killed", owner="oods") as url:
+        args = ["migrations", "apply", "--consdb", str(made.root), "--section", "latiss", "--yes"]
+        args += ["--database-url", url.render_as_string(hide_password=False), "--no-replay"]
+        with running(*args, base=base) as process:
+            until(lambda: sleeping(url, query) == 1)
+            process.kill()
+            process.wait()
+        # The server sees that its client is gone, long before the statement would have ended.
+        until(lambda: sleeping(url, query) == 0)
+        with connect(url) as connection:
+            row = connection.execute("SELECT version_num FROM cdb.cdb_latiss_version").fetchone()
+            columns = connection.execute("SELECT * FROM cdb_latiss.exposure LIMIT 0").description or []
+        assert row == (BEFORE,)
+        assert "a" not in [column.name for column in columns]
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -17,7 +17,7 @@ from consdb_actions.cli import main
 from consdb_actions.errors import InputError
 from consdb_actions.process.rehearsal import Rehearsal, ways_of
 from consdb_actions.process.runbook import make_runbook
-from consdb_actions.process.runbook_reading import Placed, read_runbook
+from consdb_actions.process.runbook_steps import Placed, read_runbook
 from consdb_actions.process.sites import DEFAULT_SITES
 from consdb_actions.report.rehearsal import render_json, render_markdown, render_text
 from consdb_actions.report.runbook import render_markdown as render_runbook
@@ -223,3 +223,10 @@ def test_what_the_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "the runbook says what is applied" in capsys.readouterr().err
     assert main(args) == 2
     assert "what is new cannot be told" in capsys.readouterr().err
+
+
+def test_p4_a_row_that_was_refused_fails_a_rehearsal() -> None:
+    made = Rehearsal(("latiss:a..b",), ("one", "two"), (), {"t": 9}, {"deadlock detected": 1}, 1.0, 0.4)
+    assert not made.passed
+    assert "writers have lost rows" in render_text(made)
+    assert "1 lost; longest wait of a writer 0.4 seconds" in render_markdown(made)

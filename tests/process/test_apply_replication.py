@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from consdb_actions.process.apply_facts import ApplyCheck, DatabaseFacts, Publication, Subscription
-from consdb_actions.process.apply_replication import check_replication
+from consdb_actions.catalog import Snapshot
+from consdb_actions.process.apply_checks import check_before, check_replication
+from consdb_actions.process.apply_facts import (
+    ApplyCheck,
+    Checkout,
+    DatabaseFacts,
+    Publication,
+    SectionFacts,
+    Subscription,
+)
 from consdb_actions.process.runbook_change import Revision, SectionChange
 from consdb_actions.process.runbook_trace import effects_of
 from consdb_actions.process.sites import Replication
@@ -92,3 +101,22 @@ def test_remedies_are_statements_to_copy() -> None:
     full = Publication("usdfpub", TABLES)
     known = facts(publications=(full,), slots={SLOT: False}, waiting={SLOT: 0})
     assert [check.state for check in checks(known, KEY)] == ["ok", "ok"]
+
+
+def test_o5_what_the_runbook_brings_about_does_not_refuse_ahead() -> None:
+    """All else does: a run ahead of the day must not be green while something cannot work."""
+
+    def states(sql: str, found: DatabaseFacts, *, ahead: bool) -> set[tuple[str, str]]:
+        effects = effects_of([make_script(sql.split("; ")).upgrade])
+        change = SectionChange(
+            "demo", "cdb_demo", "cdb.v", "a", "b", (Revision("b", "", "b.py"),), effects, effects
+        )
+        there = SectionFacts("cdb_demo", ("a",), frozenset({"cdb", "cdb_demo"}), Snapshot("cdb_demo"))
+        found = replace(found, sections={"cdb_demo": there})
+        made = check_before(found, [change], Checkout("c"), Replication(), {}, ahead=ahead)
+        return {(check.id, check.state) for check in made if check.id not in ("tables", "owner")}
+
+    assert ("replication", "refused") in states(ADD, publishing(True), ahead=False)
+    assert ("replication", "warning") in states(ADD, publishing(True), ahead=True)
+    volatile = "ALTER TABLE cdb_demo.exposure ADD at timestamp DEFAULT clock_timestamp()"
+    assert ("values", "refused") in states(volatile, publishing(False), ahead=True)

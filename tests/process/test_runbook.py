@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import click
 import jsonschema
@@ -17,12 +18,13 @@ import pytest
 
 from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.cli import cli
+from consdb_actions.deploy.policy import DeployPolicy
 from consdb_actions.errors import InputError
 from consdb_actions.lint.state import Name, Relation, State
+from consdb_actions.process.efd import branch_of
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_change import Revision, SectionChange
-from consdb_actions.process.runbook_reading import read_runbook
-from consdb_actions.process.runbook_steps import Runbook
+from consdb_actions.process.runbook_steps import Runbook, read_runbook
 from consdb_actions.process.runbook_trace import effects_of
 from consdb_actions.process.sites import DEFAULT_SITES, sites_from_mapping
 from consdb_actions.report.runbook import render_json, render_markdown, render_text
@@ -85,7 +87,7 @@ def change(
     )
 
 
-def runbook(*changes: SectionChange, **values: str) -> Runbook:
+def runbook(*changes: SectionChange, **values: Any) -> Runbook:
     return make_runbook(changes, DEFAULT_SITES, ticket="DM-12345", **values)
 
 
@@ -98,9 +100,19 @@ def sql(made: Runbook, step: str) -> str:
     return "\n".join(block.text for _, s in made.steps() if s.id == step for block in s.blocks)
 
 
-PAUSED = ["look", "subscription-off", "summit-upgrade", "usdf-upgrade", "subscription-on", "caught-up"]
+PAUSED = [
+    "look",
+    "preflight",
+    "subscription-off",
+    "summit-upgrade",
+    "usdf-upgrade",
+    "subscription-on",
+    "caught-up",
+    "deploy-summit",
+]
 QUIET = [
     "look",
+    "preflight",
     "writers-off",
     "drain",
     "subscription-off",
@@ -109,17 +121,19 @@ QUIET = [
     "usdf-upgrade",
     "subscription-on",
     "caught-up",
+    "deploy-summit",
     "writers-on",
 ]
+SIMPLE = ["look", "preflight", "summit-upgrade", "usdf-upgrade", "deploy-summit"]
 KINDS: dict[str, tuple[Callable[[], SectionChange], list[str]]] = {
     "a column": (partial(change, "latiss", ADD), PAUSED),
-    "a table": (partial(change, "latiss", NEW_TABLE, AWAY), [*PAUSED[:3], "publication", *PAUSED[3:]]),
+    "a table": (partial(change, "latiss", NEW_TABLE, AWAY), [*PAUSED[:4], "publication", *PAUSED[4:]]),
     "a rename": (partial(change, "latiss", ["ALTER TABLE {0}.exposure RENAME note TO remark"]), QUIET),
     "a drop": (partial(change, "latiss", [DROP]), QUIET),
-    "a view alone": (partial(change, "latiss", [ADD[0], VIEW]), ["look", "summit-upgrade", "usdf-upgrade"]),
+    "a view alone": (partial(change, "latiss", [ADD[0], VIEW]), SIMPLE),
     "a comment": (
         partial(change, "latiss", ["COMMENT ON TABLE {0}.exposure IS 'x'"]),
-        ["look", "summit-upgrade", "usdf-upgrade"],
+        SIMPLE,
     ),
     "star trackers": (
         partial(change, "startrackerwide", ["ALTER TABLE {0}.exposure ADD a int"], history=WITHOUT),
@@ -127,7 +141,7 @@ KINDS: dict[str, tuple[Callable[[], SectionChange], list[str]]] = {
     ),
     "EFD": (
         partial(change, "efd_latiss", ["ALTER TABLE {0}.exposure ADD a int"], history=WITHOUT),
-        ["look", "usdf-upgrade"],
+        ["look", "preflight", "usdf-upgrade"],
     ),
     "EFD, a rename": (
         partial(
@@ -137,7 +151,7 @@ KINDS: dict[str, tuple[Callable[[], SectionChange], list[str]]] = {
             ["ALTER TABLE {0}.exposure RENAME remark TO note"],
             history=WITHOUT,
         ),
-        ["look", "writers-off", "usdf-upgrade", "writers-on"],
+        ["look", "preflight", "writers-off", "usdf-upgrade", "writers-on"],
     ),
     "a key": (
         partial(
@@ -153,11 +167,11 @@ KINDS: dict[str, tuple[Callable[[], SectionChange], list[str]]] = {
                 "ALTER TABLE {0}.exposure ADD PRIMARY KEY (exposure_id)",
             ],
         ),
-        [*QUIET[:5], "identity-full", "summit-upgrade", "identity-default", *QUIET[6:]],
+        [*QUIET[:6], "identity-full", "summit-upgrade", "identity-default", *QUIET[7:]],
     ),
     "rows that are added": (
         partial(change, "latiss", ["INSERT INTO {0}.exposure_flexdata VALUES (1, 'x')"]),
-        [*QUIET[:5], "unpublish", "summit-upgrade", "republish", *QUIET[6:]],
+        [*QUIET[:6], "unpublish", "summit-upgrade", "republish", *QUIET[7:]],
     ),
     "a table that is filled": (
         partial(
@@ -165,7 +179,7 @@ KINDS: dict[str, tuple[Callable[[], SectionChange], list[str]]] = {
             "latiss",
             [*NEW_TABLE, "INSERT INTO {0}.visit1_quicklook SELECT exposure_id FROM {0}.exposure"],
         ),
-        [*PAUSED[:3], "publication", "usdf-upgrade", "empty", *PAUSED[4:]],
+        [*PAUSED[:4], "publication", "usdf-upgrade", "empty", *PAUSED[5:]],
     ),
 }
 
@@ -198,7 +212,7 @@ def test_p4_exact_commands_of_a_new_table() -> None:
     assert "--section latiss:aaaa11111111..bbbb22222222" in sql(made, "summit-upgrade")
     assert "alembic -n latiss upgrade bbbb22222222" in sql(made, "usdf-upgrade")
     assert "postgresql://oods@postgresdb01.cp.lsst.org/exposurelog" in sql(made, "summit-upgrade")
-    assert "lock_timeout=5s -c statement_timeout=15min" in sql(made, "usdf-upgrade")
+    assert "lock_timeout=500ms -c statement_timeout=15min" in sql(made, "usdf-upgrade")
     assert "REFRESH PUBLICATION" in sql(made, "subscription-on")
     bodies = {text.title: text.body for text in made.texts}
     assert "ALTER PUBLICATION usdfpub ADD TABLE cdb_latiss.visit1_quicklook;" in bodies["IT ticket"]
@@ -235,22 +249,47 @@ def test_p4_the_new_schema_itself_is_opened_to_the_replica() -> None:
     assert "aaaa11111111" not in sql(runbook(first), "look")
 
 
-@pytest.mark.parametrize("kind", ["a table", "EFD, a rename"])
-def test_p4_our_own_commands_are_ones_that_there_are(kind: str) -> None:
-    lines = [block.text for _, step in runbook(kind_of(kind)).steps() for block in step.blocks]
-    ours = [line[line.index("consdb-actions ") :] for line in lines if "consdb-actions " in line]
-    names = set()
-    for text in ours:
-        _, *args = shlex.split(text.replace("\\\n", " "))
-        command: click.Command = cli
-        context = click.Context(cli)
-        while isinstance(command, click.Group):
-            found = command.get_command(context, args.pop(0))
-            assert found is not None, text
-            command = found
-        names.add(command.name)
-        command.make_context(command.name, args)
-    assert names == {"apply", "open"}
+def our_commands(text: str) -> list[list[str]]:
+    """Return the command lines of this program in a text, as a shell splits them."""
+    lines = text.replace("\\\n", " ").split("\n")
+    return [shlex.split(line)[1:] for line in lines if line.strip().startswith("consdb-actions ")]
+
+
+def parsed(args: list[str]) -> tuple[str, dict[str, Any]]:
+    """Let the real command line parse a command; what it does not know is an error."""
+    rest = list(args)
+    command: click.Command = cli
+    context = click.Context(cli)
+    while isinstance(command, click.Group):
+        found = command.get_command(context, rest.pop(0))
+        assert found is not None, args
+        command = found
+    return str(command.name), command.make_context(command.name, rest).params
+
+
+@pytest.mark.parametrize("release", ["", "26.6.2"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_p4_every_command_is_one_that_is_accepted(kind: str, release: str) -> None:
+    made = runbook(kind_of(kind), release=release, waive_until="2026-12-30")
+    blocks = [block for _, step in made.steps() for block in step.blocks if block.language == "sh"]
+    commands = [args for block in blocks for args in our_commands(block.text)]
+    assert len(commands) >= 8
+    policy = DeployPolicy()
+    for args in commands:
+        name, given = parsed(args)
+        if name != "open" or given["repin"]:
+            continue
+        named = given["environments"] or policy.stage(given["stage"]).environments
+        # One stage at a time, and no image of a ticket where only releases run, without a waiver.
+        assert len({policy.stage_of(environment).name for environment in named}) == 1, args
+        assert given["ticket"] == "DM-12345"
+        if set(named) & set(policy.strict) and given["tag"].startswith("tickets"):
+            assert given["waive_until"], args
+    # Nothing else is named that this program does not have.
+    text = "\n".join(block.text for block in blocks)
+    known = r"(consdb-actions|kubectl|git|pip|psql|alembic|export|:) "
+    for line in text.replace("\\\n", " ").split("\n"):
+        assert re.match(known, line.strip() + " "), line
 
 
 def test_p4_the_way_back_has_an_order_of_its_own() -> None:
@@ -259,6 +298,7 @@ def test_p4_the_way_back_has_an_order_of_its_own() -> None:
     back = steps(made, "back")
     assert back == [
         "back-look",
+        "back-preflight",
         "back-writers-off",
         "back-drain",
         "back-subscription-off",
@@ -281,7 +321,19 @@ def test_p4_several_sections_go_back_in_the_opposite_order() -> None:
     assert up.index("latiss:") < up.index("startrackerwide:") < up.index("efd_latiss:")
     assert down.index("startrackerwide:") < down.index("section latiss:")
     assert "efd_latiss" not in sql(made, "summit-upgrade")
-    assert steps(made, "test") == ["bts-upgrade", "bts-try", "usdf-dev-upgrade"]
+    assert steps(made, "test") == [
+        "bts-announce",
+        "bts-upgrade",
+        "bts-deploy-base",
+        "bts-restart",
+        *(f"bts-latiss-{step}" for step in ("queue", "script-1", "script-2", "script-3", "rows", "standby")),
+        "tts-announce",
+        "tts-upgrade",
+        "tts-deploy-tucson-teststand",
+        "tts-restart",
+        "usdf-dev-upgrade",
+        "usdf-dev-try",
+    ]
 
 
 def test_p4_what_speaks_against_a_migration_is_said_first() -> None:
@@ -335,7 +387,7 @@ def test_the_configuration_of_the_page_for_operators_is_one() -> None:
     page = (Path(__file__).parents[2] / "docs" / "operate.md").read_text(encoding="utf-8")
     example = page.partition("```yaml\n")[2].partition("```")[0]
     sites = sites_from_mapping(parse_config(example, source="operate.md").sites)
-    assert [site.id for site in sites.databases] == ["bts", "usdf-dev", "summit", "usdf", "tts"]
+    assert [site.id for site in sites.databases] == ["bts", "tts", "usdf-dev", "summit", "usdf"]
     assert sites.site("dev").url == "postgresql://oods@dev.example.org/exposurelog"
     assert [site.id for site in sites.of("test")] == ["bts", "tts"]
 
@@ -374,6 +426,7 @@ def test_p4_goldens(kind: str, golden: Golden) -> None:
         ("```sql part=migrate step=a do=sql at=summit as=king\nSELECT 1\n```", "as=king"),
         ("```sql part=migrate step='a do=sql\nSELECT 1\n```", "cannot be read"),
         ("```sql part=migrate do=wait within=soon\nSELECT 1\n```", "cannot be read"),
+        ("```sql part=migrate step=a do=sql same=b/0\n-- the same\n```", "not before it"),
     ],
 )
 def test_an_edited_runbook_that_cannot_be_read(markdown: str, words: str) -> None:
@@ -401,3 +454,71 @@ def test_p4_nobody_writes_who_is_not_known() -> None:
     assert sql(made, "writers-off") == (
         "Ask for everything that writes to cdb_startrackerwide.exposure to be stopped."
     )
+
+
+def test_p4_a_new_schema_is_made_first() -> None:
+    first = replace(kind_of("a table"), start="base")
+    made = runbook(first)
+    for site in ("bts", "summit", "usdf"):
+        text = sql(made, f"{site}-schema")
+        assert "CREATE SCHEMA IF NOT EXISTS cdb_latiss AUTHORIZATION oods;" in text
+        assert "GRANT USAGE ON SCHEMA cdb_latiss TO usdf, oods;" in text
+    found = steps(made, "migrate")
+    assert found.index("summit-schema") < found.index("preflight") < found.index("subscription-off")
+
+
+def test_o5_all_checks_run_before_anything_is_switched_off() -> None:
+    for kind in KINDS:
+        made = kind_of(kind)
+        found = steps(runbook(made), "migrate")
+        first = min(found.index(s) for s in found if s.endswith(("-off", "-upgrade")))
+        assert found.index("preflight") < first, kind
+        assert "--ahead" in sql(runbook(made), "preflight")
+
+
+def test_o1_after_a_committed_change_nobody_turns_the_subscription_on() -> None:
+    made = runbook(kind_of("a table"))
+    upgrade = next(step for _, step in made.steps() if step.id == "summit-upgrade")
+    assert any("code 5" in words and "half way" in words for words in upgrade.failure)
+    halfway = made.part("halfway")
+    assert halfway is not None
+    assert "ENABLE" not in "".join(b.text for step in halfway.steps for b in step.blocks)
+
+
+def test_the_branch_of_a_copied_schema_is_the_one_that_efd_sync_makes() -> None:
+    made = runbook(kind_of("EFD"))
+    assert f"checkout {branch_of('DM-12345')}" in sql(made, "install")
+    assert "--tag tickets-DM-12345-efd" in sql(made, "tap-usdf")
+
+
+def test_the_configuration_fills_sessions_sources_and_checklists() -> None:
+    sites = sites_from_mapping(
+        {
+            "install": "uv tool install consdb-actions",
+            "hosts": {"base": "base.example.org"},
+            "sources": [{"tables": "cdb_*.*", "name": "a robot", "contact": "its team"}],
+            "sessions": [
+                {
+                    "section": "latiss",
+                    "camera": "Eye",
+                    "scripts": [{"name": "open.py", "configuration": "eye: 1"}],
+                    "standby": {"name": "close.py"},
+                }
+            ],
+            "checklists": {"consdb": ["It is sound."]},
+            "announce": ["everybody"],
+        }
+    )
+    made = make_runbook([kind_of("a column")], sites, ticket="DM-1")
+    markdown = render_markdown(made)
+    for words in (
+        "uv tool install",
+        "https://base.example.org/love",
+        "open.py",
+        "eye: 1",
+        "a robot",
+        "its team",
+    ):
+        assert words in markdown.replace("\\", ""), words
+    assert sql(made, "checklist-consdb") == "- It is sound."
+    assert "Announcement for everybody" in {text.title for text in made.texts}

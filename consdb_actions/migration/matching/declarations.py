@@ -27,6 +27,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.takes import TAKE_FORMS, DeclaredTake, parse_take, shorten
 
 __all__ = [
+    "FORMS",
     "Declaration",
     "Declarations",
     "DeclaredDrop",
@@ -36,7 +37,6 @@ __all__ = [
     "DeclaredTableDrop",
     "DeclaredTableRename",
     "DeclaredTake",
-    "FORMS",
     "TAKE_FORMS",
     "parse_declaration",
     "parse_directives",

@@ -1,0 +1,142 @@
+"""Which tables an upgrade locks, in which order, and the statement that takes all locks at once (rule O3).
+
+A writer such as hinfo inserts a row and its child rows in one transaction: it locks the parent first. A
+child row that is inserted alone locks the child first, and then the parent weakly, for its foreign key.
+SHARE ROW EXCLUSIVE on all tables, parents first, suits both: it keeps writers out and lets foreign keys be
+checked, so that whoever waits for it holds nothing. Only then follow the stronger modes, which readers have
+to wait for.
+
+All of it together takes less than ``deadlock_timeout``. Postgres looks for a deadlock only when a session has
+waited for that long, so that the upgrade has given everything back by then and no other session is aborted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
+
+from consdb_actions.catalog import Relation, Snapshot
+from consdb_actions.lint.state import Name
+from consdb_actions.migration.rewrite.statements import literal, qualified
+
+__all__ = ["MODES", "TableLock", "in_order", "lock_statement", "needed_mode"]
+
+MODES = (
+    "ACCESS SHARE",
+    "ROW SHARE",
+    "ROW EXCLUSIVE",
+    "SHARE UPDATE EXCLUSIVE",
+    "SHARE",
+    "SHARE ROW EXCLUSIVE",
+    "EXCLUSIVE",
+    "ACCESS EXCLUSIVE",
+)
+"""Lock modes of Postgres, weakest first."""
+
+_STRONGER = ("EXCLUSIVE", "ACCESS EXCLUSIVE")
+_WRITES, _KEEPS_WRITERS_OUT = "ROW EXCLUSIVE", "SHARE ROW EXCLUSIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class TableLock:
+    """A table or view, and the mode in which an upgrade needs it."""
+
+    name: Name
+    mode: str = "ACCESS EXCLUSIVE"
+    view: bool = False
+
+
+def needed_mode(held: Iterable[str]) -> str:
+    """Return the mode to take beforehand for a table on which modes were held; empty where none is needed."""
+    strongest = max((MODES.index(mode) for mode in held), default=0)
+    if strongest < MODES.index(_WRITES):
+        return ""
+    # An upgrade that changes rows and a writer that changes the same rows can meet in a deadlock as well.
+    return MODES[max(strongest, MODES.index(_KEEPS_WRITERS_OUT))]
+
+
+def in_order(locks: Iterable[TableLock], snapshots: Mapping[str, Snapshot]) -> tuple[TableLock, ...]:
+    """Sort locks as writers take them: parents before children, views after all tables.
+
+    Parameters
+    ----------
+    locks
+        Locks, each table once.
+    snapshots
+        The catalog of each schema; what is not in it comes last.
+    """
+    known = {lock.name: lock for lock in locks}
+
+    def relation(name: Name) -> Relation | None:
+        return snapshots[name.schema].relations.get(name.name) if name.schema in snapshots else None
+
+    tables = {name for name in known if (found := relation(name)) and not found.is_view}
+    graph: dict[Name, set[Name]] = {}
+    for name in sorted(tables):
+        constraints = snapshots[name.schema].relations[name.name].constraints.values()
+        parents = {Name(name.schema, c.references) for c in constraints if c.references}
+        graph[name] = (parents - {name}) & tables
+    try:
+        ordered = list(TopologicalSorter(graph).static_order())
+    except CycleError:
+        ordered = sorted(tables)
+    rest = sorted(set(known) - tables, key=lambda name: (relation(name) is None, name))
+    return (
+        *(known[name] for name in ordered),
+        *(replace(known[name], view=(r := relation(name)) is not None and r.is_view) for name in rest),
+    )
+
+
+def lock_statement(locks: Sequence[TableLock], tries: int = 8) -> str:
+    """Write the statement that takes all locks, or none; it can stand in a revision as well.
+
+    After a try that failed it lets the other sessions go on for a while. Every sixth time it waits longer
+    than ``deadlock_timeout`` for what was busy, while it holds nothing, since only then does Postgres end
+    an autovacuum that is in the way. Tables that are not there are left out.
+
+    Parameters
+    ----------
+    locks
+        What to lock, as :func:`in_order` gives it.
+    tries
+        How often to try before it fails with SQLSTATE 55P03.
+    """
+    steps = [(lock.name, _KEEPS_WRITERS_OUT) for lock in locks if not lock.view]
+    steps += [(lock.name, lock.mode) for lock in locks if lock.view]
+    steps += [(lock.name, lock.mode) for lock in locks if not lock.view and lock.mode in _STRONGER]
+    names = ", ".join(literal(qualified(name.schema, name.name)) for name, _ in steps)
+    modes = ", ".join(literal(mode) for _, mode in steps)
+    return f"""DO $lock$
+DECLARE
+    tables text[] := ARRAY[{names}];
+    modes text[] := ARRAY[{modes}];
+    deadlock int := (SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout');
+    patience int := least(deadlock * 4 / 5,
+        (SELECT nullif(setting::int, 0) FROM pg_settings WHERE name = 'lock_timeout'));
+    deadline timestamptz;
+    place int := 1;
+BEGIN
+    FOR attempt IN 1..{tries} LOOP
+        BEGIN
+            IF attempt % 6 = 0 AND to_regclass(tables[place]) IS NOT NULL THEN
+                PERFORM set_config('lock_timeout', (deadlock * 3 / 2)::text, true);
+                EXECUTE format('LOCK TABLE %s IN %s MODE', tables[place], modes[place]);
+            END IF;
+            deadline := clock_timestamp() + patience * interval '1 millisecond';
+            FOR turn IN 1..array_length(tables, 1) LOOP
+                place := turn;
+                CONTINUE WHEN to_regclass(tables[turn]) IS NULL;
+                PERFORM set_config('lock_timeout', greatest(1, extract(epoch FROM
+                    deadline - clock_timestamp()) * 1000)::int::text, true);
+                EXECUTE format('LOCK TABLE %s IN %s MODE', tables[turn], modes[turn]);
+            END LOOP;
+            PERFORM set_config('lock_timeout', patience::text, true);
+            RETURN;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            NULL;  -- everything is given back
+        END;
+        PERFORM pg_sleep(least(0.05 * 2 ^ attempt, 1.0) * (0.5 + random()));
+    END LOOP;
+    RAISE EXCEPTION '% is locked by others', tables[place] USING ERRCODE = 'lock_not_available';
+END $lock$"""  # noqa: S608

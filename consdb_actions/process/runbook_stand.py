@@ -1,0 +1,589 @@
+"""The steps around the databases: preparation, test stands, deployments, what is done afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from consdb_actions.deploy.policy import DeployPolicy
+from consdb_actions.lint.state import Name
+from consdb_actions.process import runbook_sql as sql
+from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.process.runbook_plan import Plan, listed
+from consdb_actions.process.runbook_steps import Block, Step
+from consdb_actions.process.runbook_upgrade import apply_command, upgrade_step
+from consdb_actions.process.sites import Session, Site, Sites
+
+__all__ = [
+    "Release",
+    "after_steps",
+    "branch_tag",
+    "deploy_command",
+    "halfway_steps",
+    "preflight_step",
+    "prepare_steps",
+    "release_steps",
+    "schema_steps",
+    "summit_deploy_step",
+    "test_steps",
+]
+
+_TEAM = "ConsDB team"
+_OBSERVER = "who takes the test image"
+_LOGS = (
+    "There must be no `Traceback`, no `ERROR`, and no word of a column or table that is missing. If "
+    "there is: stop, "
+    "and do not go on to the next site.",
+)
+
+
+class Release:
+    """What is deployed: the ticket, its release, and how deployments are made.
+
+    Parameters
+    ----------
+    ticket, tag
+        The ticket, and the release of consdb; empty where there is none yet.
+    policy
+        Environments and stages.
+    waive_until
+        Last day of a waiver for an image of a ticket where only releases run.
+    efd
+        Whether the schema comes from the transformed EFD alone.
+    """
+
+    def __init__(
+        self, ticket: str, tag: str, policy: DeployPolicy, waive_until: str, *, efd: bool = False
+    ) -> None:
+        self.ticket, self.tag, self.policy, self.waive_until = ticket, tag or "RELEASE", policy, waive_until
+        self.efd = efd
+
+    @property
+    def schema_branch(self) -> str:
+        """The branch of sdm_schemas; a copy of the transformed EFD has one of its own."""
+        return f"tickets/{self.ticket}-efd" if self.efd else f"tickets/{self.ticket}"
+
+
+def branch_tag(branch: str) -> str:
+    """Return the tag of the image of a branch."""
+    return branch.replace("/", "-")
+
+
+def deploy_command(release: Release, where: str, tag: str, *extra: str) -> str:
+    """Write the command that opens the pull request of a deployment."""
+    lines = [f"consdb-actions deploy open {where}", f"--tag {tag} --ticket {release.ticket}", *extra]
+    return " \\\n    ".join(lines)
+
+
+def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
+    """Yield what is done before the day."""
+    sources = []
+    for name in (name for change in plan.at_replica for name in _tables(change)):
+        source = plan.sites.source(str(name))
+        sources.append(f"{name}: {source.name if source else 'NOT KNOWN, write it into sites.sources'}")
+    if sources:
+        yield Step(
+            "sources",
+            "See that each table is filled by one source",
+            "",
+            "contributor",
+            (Block("paste", "", "\n".join(sources)),),
+            "A table is filled by a single source; a source can fill several tables.",
+            ("A column comes from another source: move it to a table of that source.",),
+        )
+    for role, items in plan.sites.checklists:
+        yield Step(
+            f"checklist-{role}",
+            f"Approve as {role}",
+            "",
+            role,
+            (Block("paste", "", "\n".join(f"- {item}" for item in items)),),
+            "By a review of the pull request in sdm_schemas, before the Summit is upgraded.",
+            ("Something does not hold: request changes there.",),
+            minutes=15,
+        )
+    yield Step(
+        "install",
+        "Install the program and check out the release",
+        "",
+        _TEAM,
+        (
+            Block("command", "", plan.sites.install),
+            Block("command", "", _checkout(release)),
+        ),
+        "Passwords come from `~/.pgpass` or the variable `PGPASSWORD`; none stands here.",
+        ("No installation is possible there: follow the folded commands of each step.",),
+        minutes=10,
+    )
+    yield Step(
+        "rehearse",
+        "Rehearse this runbook on two servers of your own",
+        "",
+        _TEAM,
+        (
+            Block(
+                "command",
+                "",
+                "consdb-actions process rehearse --consdb . --runbook runbook.md \\\n    "
+                "--sdm-schemas ../sdm_schemas",
+            ),
+        ),
+        "It must end with “The runbook works” and 0 lost rows.",
+        ("Anything else: do not begin. Mend the migration, and make the runbook anew.",),
+        minutes=5,
+    )
+
+
+def _checkout(release: Release) -> str:
+    reference = f"tickets/{release.ticket}" if release.tag == "RELEASE" else release.tag
+    return "\n".join(
+        [
+            "git clone https://github.com/lsst-dm/consdb && cd consdb",
+            f"git checkout {reference}",
+            "git clone https://github.com/lsst/sdm_schemas ../sdm_schemas",
+            f"git -C ../sdm_schemas checkout {release.schema_branch}",
+            "export SDM_SCHEMAS_DIR=$PWD/../sdm_schemas",
+        ]
+    )
+
+
+def _tables(change: SectionChange) -> list[Name]:
+    effects = change.forward
+    return sorted({*effects.new_tables, *(column.table for column in effects.columns)})
+
+
+def schema_steps(site: Site, changes: Sequence[SectionChange], sites: Sites) -> Iterator[Step]:
+    """Yield the step that makes schemas that are new."""
+    new = [change for change in changes if change.start == "base"]
+    if not new:
+        return
+    owner = site.user
+    lines = []
+    for change in new:
+        schemas = dict.fromkeys((change.version_table.partition(".")[0], change.schema))
+        lines += [f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner};" for schema in schemas]
+        lines.append(f"GRANT USAGE ON SCHEMA {change.schema} TO usdf, oods;")
+    yield Step(
+        f"{site.id}-schema",
+        f"Create the schema {listed([change.schema for change in new])} at {site.title}",
+        site.id,
+        site.administrators,
+        (Block("sql", site.id, "\n".join(lines), "administrator"),),
+        "The owner of the tables may not create a schema.",
+        ('"permission denied": only an administrator of the database can do this.',),
+        minutes=5,
+    )
+
+
+def preflight_step(plan: Plan) -> Step:
+    """Return the step with all checks at all sites, before anything is switched off (rule O5)."""
+    pairs = [(plan.publisher, plan.published), (plan.replica, plan.at_replica)]
+    blocks = [
+        Block(
+            "preflight",
+            site.id,
+            apply_command(site, changes, plan.direction, f"{site.id}-ahead.json", "--ahead"),
+        )
+        for site, changes in pairs
+        if changes
+    ]
+    return Step(
+        f"{plan.prefix}preflight",
+        "Run all checks at all sites",
+        plan.publisher.id if plan.published else plan.replica.id,
+        _TEAM,
+        tuple(blocks),
+        "Nothing is switched off yet. “still to do” names what later steps bring about; nothing may "
+        "be refused.",
+        ("`refused`, or another exit code than 0: do not begin. Each check says what to do.",),
+        minutes=5,
+    )
+
+
+def test_steps(
+    site: Site, changes: tuple[SectionChange, ...], plan: Plan, release: Release
+) -> Iterator[Step]:
+    """Yield the test at one test stand, or at the development database."""
+    yield from schema_steps(site, changes, plan.sites)
+    back = " and ".join(f"`alembic -n {c.section} downgrade {c.start}`" for c in reversed(changes))
+    yield upgrade_step(site, changes, plan.sites, "upgrade", (f"To take it back: {back}.",))
+    sessions = [s for s in plan.sites.sessions if s.section in {change.section for change in changes}]
+    for environment in site.environments:
+        yield _stand_deploy(site, environment, plan, release)
+    if site.environments:
+        yield _restart(site, plan.sites)
+    if site.part == "development":
+        yield _development(site, changes)
+    elif site.attest and sessions:
+        for session in sessions:
+            yield from _session(site, session, plan)
+    elif site.attest:
+        sources = sorted({s.name for c in changes for n in _tables(c) if (s := plan.sites.source(str(n)))})
+        yield Step(
+            f"{site.id}-integrated",
+            f"Run the integrated test of {listed(sources) or 'the source'} at {site.title}",
+            site.id,
+            _TEAM,
+            _queries(site, changes),
+            "No test image is configured for this instrument: the source itself must write with its "
+            "new version.",
+            ("Rows do not come, or without the new columns: do not go on.",),
+            minutes=30,
+        )
+
+
+def _stand_deploy(site: Site, environment: str, plan: Plan, release: Release) -> Step:
+    stage = release.policy.stage_of(environment).name if environment in release.policy.environments else ""
+    tag = branch_tag(f"tickets/{release.ticket}")
+    branch = f"tickets/{release.ticket}-consdb-{stage}"
+    # The branch belongs to the stage: what is asked for last replaces what was asked for before.
+    so_far = [name for one in plan.sites.of(site.part) for name in one.environments]
+    so_far = so_far[: so_far.index(environment) + 1]
+    address = plan.sites.address(plan.sites.argocd, environment)
+    deployments = [f"consdb-hinfo-{change.section}" for change in plan.published] or ["consdb-pq"]
+    logs = [plan.sites.logs.replace("{deployment}", name) for name in deployments]
+    return Step(
+        f"{site.id}-deploy-{environment}",
+        f"Deploy the branch of {release.ticket} in {environment}, if it changes hinfo",
+        site.id,
+        _TEAM,
+        (
+            Block(
+                "command", site.id, deploy_command(release, " ".join(f"--env {name}" for name in so_far), tag)
+            ),
+            Block(
+                "paste",
+                site.id,
+                f"Target revision: {branch}\nApplication:     "
+                f"{address or 'consdb in Argo CD of ' + environment}",
+                note="In Argo CD: set the target revision of the application, Refresh, Sync.",
+            ),
+            Block("command", site.id, "\n".join(logs), note="Look at the logs of the pods."),
+        ),
+        "Leave this out if consdb's pull request changes only the migration.",
+        _LOGS,
+        minutes=10,
+    )
+
+
+def _restart(site: Site, sites: Sites) -> Step:
+    names = listed(site.environments)
+    logs = sites.logs.replace("{deployment}", "consdb-pq")
+    return Step(
+        f"{site.id}-restart",
+        f"Restart pqserver in {names}",
+        site.id,
+        _TEAM,
+        (Block("restart", site.id, sites.restart), Block("command", site.id, logs)),
+        "Before that it does not know the new schema.",
+        _LOGS,
+        minutes=2,
+    )
+
+
+def _development(site: Site, changes: Sequence[SectionChange]) -> Step:
+    return Step(
+        f"{site.id}-try",
+        "Ask usdf-rsp-int for the new columns",
+        site.id,
+        _TEAM,
+        _queries(site, changes),
+        "In a notebook of the environment usdf-rsp-int, against this database. Each query must answer.",
+        ("A query is refused: do not go on. Mend the migration, and begin this part again.",),
+        minutes=10,
+    )
+
+
+def _session(site: Site, session: Session, plan: Plan) -> Iterator[Step]:
+    prefix = f"{site.id}-{session.section}"
+    environment = site.environments[0] if site.environments else ""
+    love = plan.sites.address(plan.sites.love, environment) or f"LOVE of {site.title}"
+    yield Step(
+        f"{prefix}-queue",
+        f"Reach the script queue of {site.title} for {session.camera}",
+        site.id,
+        _OBSERVER,
+        (Block("paste", site.id, love),),
+        "Note how the scripts below are configured now, to restore it at the end.",
+        ("It cannot be reached: ask in the channel of the test stand who uses it.",),
+        minutes=5,
+    )
+    for number, script in enumerate(session.scripts, start=1):
+        text = script.configuration or "(no configuration)"
+        yield Step(
+            f"{prefix}-script-{number}",
+            f"Run {script.name}",
+            site.id,
+            _OBSERVER,
+            (Block("paste", site.id, text, note="Configuration:"),),
+            "The queue must show it as done.",
+            ("It fails: its log in the queue says why. If a component is in FAULT, ask in the channel.",),
+            minutes=3,
+        )
+    changes = tuple(change for change in plan.published if change.section == session.section)
+    logs = plan.sites.logs.replace("{deployment}", f"consdb-hinfo-{session.section}")
+    yield Step(
+        f"{prefix}-rows",
+        f"See the rows of the {session.camera} image",
+        site.id,
+        _TEAM,
+        (Block("command", site.id, logs), *_queries(site, changes)),
+        "The image must be the newest row, with the values that are expected.",
+        (
+            "No row, or an error in the log: do not go on to the Summit. Mend it, and test with the "
+            "branch again.",
+        ),
+        minutes=5,
+    )
+    yield Step(
+        f"{prefix}-standby",
+        f"Put {session.camera} back to STANDBY, and the scripts as they were",
+        site.id,
+        _OBSERVER,
+        (Block("paste", site.id, session.standby.configuration, note=f"{session.standby.name}:"),),
+        minutes=3,
+        failure=("A component does not leave FAULT: say so in the channel of the test stand.",),
+    )
+
+
+def _queries(site: Site, changes: Sequence[SectionChange]) -> tuple[Block, ...]:
+    """Return queries made from the changed columns: the newest rows, with what is new in them."""
+    blocks = []
+    for change in changes:
+        known = dict(change.columns_after)
+        for table in _tables(change):
+            columns = known.get(table, ())
+            new = [c.column for c in change.forward.columns if c.table == table and c.kind != "dropped"]
+            blocks.append(Block("look", site.id, sql.newest_rows(table, columns, new)))
+        if not blocks and (name := Name(change.schema, "exposure")) in known:
+            blocks.append(Block("look", site.id, sql.newest_rows(name, known[name], ())))
+    return tuple(blocks)
+
+
+def release_steps(plan: Plan, release: Release) -> Iterator[Step]:
+    """Yield merge, tag, and the deployment of the release at the test stands."""
+    tag = "" if release.tag == "RELEASE" else f" --tag {release.tag}"
+    yield Step(
+        "tag",
+        "Merge the pull request in consdb, and tag the release",
+        "",
+        _TEAM,
+        (Block("command", "", f"consdb-actions release tag --repo {release.policy.consdb}{tag}"),),
+        "Only when every test has passed.",
+        ("A check is not green: wait for it. Another tag would be next: make this runbook anew with it.",),
+        minutes=20,
+    )
+    stage = _stage(plan, release, "test")
+    if stage:
+        yield Step(
+            "deploy-test-stands",
+            f"Point {stage} at the release",
+            "",
+            _TEAM,
+            (Block("command", "", deploy_command(release, f"--stage {stage}", release.tag)),),
+            "It replaces the tag of the branch. Merge it, set the target revision in Argo CD back to "
+            "its branch, "
+            "Refresh and Sync. The test image can be taken again.",
+            ("An image is missing: the workflows of the tag are not done. Wait, and run it again.",),
+            minutes=10,
+        )
+
+
+def _stage(plan: Plan, release: Release, part: str) -> str:
+    """Return the stage of the environments of the sites that are for something."""
+    names = [e for site in plan.sites.databases if site.part == part for e in site.environments]
+    known = [name for name in names if name in release.policy.environments]
+    return release.policy.stage_of(known[0]).name if known else ""
+
+
+def summit_deploy_step(plan: Plan, release: Release) -> Iterator[Step]:
+    """Yield the deployment of the release at the publisher, before its writers are started again."""
+    stage = _stage(plan, release, "publisher")
+    if not stage or plan.direction == "downgrade":
+        return
+    site = plan.publisher
+    logs = [plan.sites.logs.replace("{deployment}", f"consdb-hinfo-{c.section}") for c in plan.published]
+    yield Step(
+        f"deploy-{stage}",
+        f"Deploy the release at {site.title}",
+        site.id,
+        _TEAM,
+        (
+            Block("command", site.id, deploy_command(release, f"--stage {stage}", release.tag)),
+            Block("command", site.id, "\n".join(logs), note="When it is merged and synced in Argo CD:"),
+        ),
+        "Writers of the old image do not fill the new columns, and fail where those must not be empty.",
+        (
+            *_LOGS,
+            "It is refused because the stage before is not finished: finish that, or use "
+            "--force-order, which is "
+            "recorded.",
+        ),
+        minutes=15,
+    )
+
+
+def after_steps(plan: Plan, release: Release) -> Iterator[Step]:
+    """Yield what follows when both sites are upgraded."""
+    done = {_stage(plan, release, "test"), _stage(plan, release, "publisher"), ""}
+    if not plan.published:
+        done = {_stage(plan, release, "test"), ""}
+    used = {e for site in plan.sites.databases for e in site.environments}
+    stages = [s for s in release.policy.stages if s.name not in done and used & set(s.environments)]
+    for stage in stages:
+        yield Step(
+            f"deploy-{stage.name}",
+            f"Deploy the release in {listed(stage.environments)}",
+            "",
+            _TEAM,
+            (Block("command", "", deploy_command(release, f"--stage {stage.name}", release.tag)),),
+            failure=_LOGS,
+            minutes=10,
+        )
+    environments = [
+        environment
+        for site in plan.sites.databases
+        for environment in site.environments
+        if any(site.holds(change.schema) for change in plan.at_replica)
+    ]
+    if environments:
+        yield Step(
+            "restart",
+            f"Restart pqserver in {', '.join(environments)}",
+            "",
+            _TEAM,
+            (Block("restart", "", plan.sites.restart),),
+            f"In each of these {len(environments)} environments, or with Restart of deployment "
+            "consdb-pq in Argo "
+            "CD. Before that it does not know the new schema.",
+            _LOGS,
+            minutes=10,
+        )
+    yield from _backfill(plan)
+    yield from _taps(plan, release)
+    yield from _end(release)
+
+
+def _backfill(plan: Plan) -> Iterator[Step]:
+    blocks = []
+    owners: dict[str, None] = {}
+    for change in plan.at_replica:
+        known = dict(change.columns_after)
+        for column in change.forward.changes("added"):
+            columns = known.get(column.table, ())
+            query = (
+                sql.empty_days(column.table, column.column)
+                if "day_obs" in columns
+                else sql.empty_rows(column.table, column.column)
+            )
+            blocks.append(Block("look", plan.replica.id, query))
+            if source := plan.sites.source(str(column.table)):
+                owners[source.contact or source.name] = None
+        for name in change.forward.new_tables:
+            blocks.append(Block("look", plan.replica.id, sql.rows_of(name)))
+            if source := plan.sites.source(str(name)):
+                owners[source.contact or source.name] = None
+    if owners and blocks:
+        yield Step(
+            "back-fill",
+            "See which rows are not filled, and fill them as needed",
+            plan.replica.id,
+            listed(list(owners)),
+            tuple(blocks),
+            "New exposures must have values. Old days stay empty until they are filled again from "
+            "the source.",
+            ("New exposures have no values: the writer runs an old image. See the logs of its pod.",),
+            minutes=30,
+        )
+
+
+def _taps(plan: Plan, release: Release) -> Iterator[Step]:
+    tag = branch_tag(release.schema_branch)
+    for stage in release.policy.stages:
+        taps = [name for name in plan.replica.environments if name in stage.environments]
+        if not taps:
+            continue
+        where = "--app consdbtap " + " ".join(f"--env {name}" for name in taps)
+        strict = any(name in release.policy.strict for name in taps)
+        waiver = (f"--waive-until {release.waive_until}",) if strict else ()
+        yield Step(
+            f"tap-{stage.name}",
+            f"Deploy the TAP_SCHEMA of {release.ticket} to {', '.join(taps)}",
+            "",
+            _TEAM,
+            (Block("command", "", deploy_command(release, where, tag, *waiver)),),
+            f"The image tap-schema of the branch {release.schema_branch} of sdm_schemas must be "
+            "there; the command "
+            "looks for it.",
+            ("The image is missing: see the workflow of the pull request in sdm_schemas.",),
+            minutes=10,
+        )
+
+
+def _end(release: Release) -> Iterator[Step]:
+    yield Step(
+        "merge-schemas",
+        "Merge the pull request in sdm_schemas, last",
+        "",
+        _TEAM,
+        (Block("paste", "", f"https://github.com/{release.policy.sdm_schemas}/pulls?q={release.ticket}"),),
+        "The status `consdb/ready-to-merge` must be green.",
+        ("It is not: its text names the step that is missing.",),
+        minutes=2,
+    )
+    yield Step(
+        "repin",
+        "Put consdbtap back to a weekly tag",
+        "",
+        _TEAM,
+        (Block("command", "", "consdb-actions deploy open --app consdbtap --repin"),),
+        "As soon as a weekly tag of sdm_schemas holds the merge; again for each stage.",
+        ("No weekly tag holds the merge yet: try again next week.",),
+        minutes=10,
+    )
+
+
+def halfway_steps(plan: Plan) -> Iterator[Step]:
+    """Yield what to do when an upgrade was committed, and did not end as planned (rule O1)."""
+    sites = [(plan.publisher, plan.published)] if plan.published else []
+    sites.append((plan.replica, plan.at_replica))
+    blocks = [
+        Block("look", site.id, sql.revision_of(change)) for site, changes in sites for change in changes
+    ]
+    rule = (
+        "Leave the subscription as it is. Rows of one form must never wait for a site of the other form."
+        if plan.needs.pause
+        else "Nothing waits for this."
+    )
+    yield Step(
+        "halfway-look",
+        "See at which revision each site is",
+        plan.publisher.id if plan.published else plan.replica.id,
+        _TEAM,
+        tuple(blocks),
+        f"{rule} The evidence of the command says what is wrong (`verification`) or applied in part "
+        "(`part`).",
+        ("An answer that is none of the two revisions: call the ConsDB team before anything else.",),
+        minutes=5,
+    )
+    yield Step(
+        "halfway-mend",
+        "Mend what is wrong, and look again",
+        plan.publisher.id if plan.published else plan.replica.id,
+        _TEAM,
+        tuple(
+            Block(
+                "preflight",
+                site.id,
+                apply_command(site, changes, "upgrade", f"{site.id}-again.json", "--ahead"),
+            )
+            for site, changes in sites
+        ),
+        "Privileges and owners: run the statements that the check prints. Part of a revision: drop "
+        "by hand what "
+        "`part` names. Then look again; when all is well, go on with the step that failed.",
+        (
+            "It cannot be mended: take it back, with the commands of the part “The way back”, from "
+            "the last site.",
+        ),
+        minutes=30,
+    )
