@@ -162,20 +162,7 @@ _CONTYPE = {"p": "primary key", "u": "unique", "f": "foreign key", "c": "check",
 
 
 def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
-    """Read everything that a migration of one schema can touch.
-
-    Parameters
-    ----------
-    connection
-        Open connection; its transaction is used and its search path restored.
-    schema
-        Name of the Postgres schema; one that does not exist gives an empty snapshot.
-
-    Returns
-    -------
-    Snapshot
-        The state that this transaction sees.
-    """
+    """Read everything that a migration of one schema can touch."""
     found = _Found(*_read(connection, schema))
     columns: dict[int, dict[str, Column]] = defaultdict(dict)
     grants, column_grants = _read_grants(found.grants)

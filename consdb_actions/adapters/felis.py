@@ -55,20 +55,7 @@ class LoadedSchema:
 
 
 def load_schema(path: Path, *, expect_name: str | None = None) -> LoadedSchema:
-    """Load a schema file.
-
-    Parameters
-    ----------
-    path
-        The file.
-    expect_name
-        The name that the schema must have, when it is known.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read, or with everything that is wrong in it.
-    """
+    """Load a schema file."""
     return validate(read_yaml(read_bytes(path), source=str(path), expect_name=expect_name))
 
 

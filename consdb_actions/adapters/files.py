@@ -20,18 +20,7 @@ __all__ = ["check_folder", "check_targets", "temporary_directory", "write_all"]
 
 @contextmanager
 def temporary_directory() -> Iterator[Path]:
-    """Give a new private directory that is removed on every exit, an error or a signal included.
-
-    Yields
-    ------
-    Path
-        A directory, empty but for the lock file that marks it as in use.
-
-    Raises
-    ------
-    InputError
-        There is no place where one can be made.
-    """
+    """Give a new private directory that is removed on every exit, an error or a signal included."""
     try:
         base = temporary_base()
     except OSError as error:
@@ -79,13 +68,7 @@ def check_targets(paths: Iterable[Path]) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Make sure that files can be made in a directory that is there.
-
-    Raises
-    ------
-    InputError
-        It may not be written.
-    """
+    """Make sure that files can be made in a directory that is there."""
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise InputError(
             "this folder cannot be written",

@@ -106,19 +106,7 @@ def in_processes(
 
 @contextmanager
 def meanwhile(function: Callable[[Callable[[], bool]], Result]) -> Iterator[list[Result]]:
-    """Call a function in another process while the block goes on, and wait for it at the end of the block.
-
-    Parameters
-    ----------
-    function
-        What to do, given what tells whether the block has ended. What it returns must be picklable.
-
-    Yields
-    ------
-    list
-        Empty; after the block it holds the result, unless the function failed. Nobody hears of that: what was
-        to be done is left to be done.
-    """
+    """Call a function in another process while the block goes on, and wait for it at the end of the block."""
     queue, fill = os.pipe()
     os.write(fill, _NUMBER.pack(0))
     os.close(fill)

@@ -135,13 +135,7 @@ def replay_section(
 def replay_range(
     server: ScratchServer, section: Section, revisions: Sequence[AlembicRevision]
 ) -> tuple[list[Run], list[Run], bool]:
-    """Replay revisions that follow each other, up and down again.
-
-    Returns
-    -------
-    tuple
-        The upgrades, the downgrades, and whether the history before them is known.
-    """
+    """Replay revisions that follow each other, up and down again."""
     if not revisions:
         return [], [], True
     with _Replay(server, section) as replay:
@@ -207,13 +201,7 @@ class _Replay:
     def run(
         self, revision: AlembicRevision, direction: Direction, *, detailed: bool = True, keep: bool = False
     ) -> tuple[Run, Sequence[int]]:
-        """Run one direction; what a downgrade does is undone unless it is to be kept.
-
-        Returns
-        -------
-        tuple
-            What it did, and the statements before which a transaction ended.
-        """
+        """Run one direction; what a downgrade does is undone unless it is to be kept."""
         self._connection.rollback()
         path = str(revision.module.__file__)
         function = getattr(revision.module, direction, None)
@@ -374,13 +362,7 @@ def squawk_findings(run: Run, boundaries: Sequence[int], version: str) -> tuple[
 
 
 def ask_squawk(statements: Sequence[str], version: str) -> tuple[SquawkFinding, ...]:
-    """Run squawk on statements.
-
-    Raises
-    ------
-    ExternalError
-        It is not installed, or fails.
-    """
+    """Run squawk on statements."""
     if not statements:
         return ()
     arguments = ["--reporter", "json", "--assume-in-transaction", f"--pg-version={version.split('.')[0]}.0"]

@@ -83,16 +83,7 @@ class StateReader:
         cursor.execute(_PREPARE)
 
     def read(self, cursor: psycopg.Cursor[Any], *, whole: bool = True) -> State:
-        """Return what the cursor's transaction sees.
-
-        Parameters
-        ----------
-        cursor
-            A cursor.
-        whole
-            Whether all is read; otherwise the relations that the transaction can have changed. Privileges are
-            changed without a lock, and are seen only when all is read.
-        """
+        """Return what the cursor's transaction sees."""
         cursor.execute(_READ.format("true" if whole else "false"))
         there = [oid for (oid,) in cursor.fetchall()]
         cursor.nextset()

@@ -73,18 +73,7 @@ class ScratchServer:
         self.info = info
 
     def url(self, database: str) -> URL:
-        """Return the address of a database.
-
-        Parameters
-        ----------
-        database
-            Its name, as given to :meth:`create_database`.
-
-        Returns
-        -------
-        sqlalchemy.engine.URL
-            Address for SQLAlchemy with psycopg.
-        """
+        """Return the address of a database."""
         return self._backend.address(self._backend.physical(database))
 
     def log(self) -> str:
@@ -92,33 +81,12 @@ class ScratchServer:
         return self._backend.log()
 
     def open_database(self, name: str) -> AbstractContextManager[sa.Engine]:
-        """Give an engine that connects to a database while the block lasts.
-
-        Parameters
-        ----------
-        name
-            Its name, as given to :meth:`create_database`.
-
-        Returns
-        -------
-        context manager of sqlalchemy.Engine
-            What one of the engine's connections leaves behind in the session, the next does not see. None is
-            kept after the outermost block for this database, which can then be copied. Another block inside
-            of this one turns the engine to another database.
-        """
+        """Give an engine that connects to a database while the block lasts."""
         return self._engine.open(name)
 
     @contextmanager
     def database(self, name: str, *, made: bool = False) -> Iterator[None]:
-        """Have a new database, prepared for ConsDB, while the block lasts, and an engine open on it.
-
-        Parameters
-        ----------
-        name
-            What to call it.
-        made
-            Whether it is there already. Such a one is not dropped: it goes with the server.
-        """
+        """Have a new database, prepared for ConsDB, while the block lasts, and an engine open on it."""
         if not made:
             self.create_database(name)
         try:
@@ -129,26 +97,7 @@ class ScratchServer:
                 self.drop_database(name)
 
     def create_database(self, name: str, *, template: str | None = None) -> URL:
-        """Create a database.
-
-        Parameters
-        ----------
-        name
-            What to call it.
-        template
-            A database to copy, with no open connections. By default the new one is empty and prepared for
-            ConsDB: it has the type ``spoly``.
-
-        Returns
-        -------
-        sqlalchemy.engine.URL
-            Its address.
-
-        Raises
-        ------
-        ExternalError
-            Postgres refuses.
-        """
+        """Create a database."""
         source = self._backend.template if template is None else self._backend.physical(template)
         statement = SQL("CREATE DATABASE {} TEMPLATE {}").format(
             Identifier(self._backend.physical(name)), Identifier(source)
@@ -157,41 +106,12 @@ class ScratchServer:
         return self.url(name)
 
     def copy_given(self, name: str) -> URL:
-        """Copy the database that ``database_url`` names, with all that it holds.
-
-        Parameters
-        ----------
-        name
-            What to call the copy.
-
-        Returns
-        -------
-        sqlalchemy.engine.URL
-            Its address.
-
-        Raises
-        ------
-        ExternalError
-            Postgres refuses.
-        InputError
-            Others are connected to it, or the user may not copy it.
-        """
+        """Copy the database that ``database_url`` names, with all that it holds."""
         copy_database(self._backend.address(self._backend.maintenance), self._backend.physical(name))
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database and end its connections; one that is not there is passed over.
-
-        Parameters
-        ----------
-        name
-            Its name, as given to :meth:`create_database`.
-
-        Raises
-        ------
-        ExternalError
-            Postgres refuses.
-        """
+        """Drop a database and end its connections; one that is not there is passed over."""
         statement = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
             Identifier(self._backend.physical(name))
         )
@@ -202,20 +122,7 @@ class ScratchServer:
         self._administration.close()
 
     def execute(self, database: str, sql: str) -> None:
-        """Run SQL in a database, as the user who made it.
-
-        Parameters
-        ----------
-        database
-            Its name, as given to :meth:`create_database`.
-        sql
-            One or more statements.
-
-        Raises
-        ------
-        ExternalError
-            Postgres refuses.
-        """
+        """Run SQL in a database, as the user who made it."""
         execute(self.url(database), sql)
 
 

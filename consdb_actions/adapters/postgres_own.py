@@ -43,19 +43,7 @@ class OwnServer:
         return name
 
     def address(self, database: str) -> URL:
-        """Return the address of a database, with the superuser's name.
-
-        Parameters
-        ----------
-        database
-            Name in the server.
-
-        Returns
-        -------
-        sqlalchemy.engine.URL
-            An address over the socket. It names the port, which is a part of the socket's name, so that no
-            environment variable decides it.
-        """
+        """Return the address of a database, with the superuser's name."""
         return URL.create(
             "postgresql+psycopg",
             username=SUPERUSER,
@@ -65,18 +53,7 @@ class OwnServer:
         )
 
     def failure(self, error: BaseException) -> ExternalError | None:
-        """Return what to say when an error is the server's fault.
-
-        Parameters
-        ----------
-        error
-            The error that was met.
-
-        Returns
-        -------
-        ExternalError or None
-            None when the server runs and the error speaks of nothing that is wrong with it.
-        """
+        """Return what to say when an error is the server's fault."""
         if is_lost(error):
             self._process.wait(1.0)  # a client can lose its connection before the server's end is seen
         return self._process.ending() or trouble(error)

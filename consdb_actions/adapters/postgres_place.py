@@ -23,18 +23,7 @@ _LONGEST_SOCKET = 100  # bytes; the system's limit is 104 on macOS and 108 on Li
 
 
 def unprivileged_account() -> Account | None:
-    """Return the user to run the server as, which Postgres does not allow to be root.
-
-    Returns
-    -------
-    Account or None
-        None stands for the current user, when that is not root.
-
-    Raises
-    ------
-    InputError
-        This is root and there is no other user, or the current user has no name.
-    """
+    """Return the user to run the server as, which Postgres does not allow to be root."""
     if os.geteuid() != 0:
         try:
             pwd.getpwuid(os.geteuid())
@@ -56,25 +45,7 @@ def unprivileged_account() -> Account | None:
 
 
 def scratch_base(account: Account | None, *, for_programs: bool) -> Path:
-    """Return the directory to make the scratch directory in.
-
-    Parameters
-    ----------
-    account
-        The user who runs the server; None for the current one.
-    for_programs
-        Whether the server's programs are copied there and must be able to run.
-
-    Returns
-    -------
-    pathlib.Path
-        ``/dev/shm`` when it has room, else the first usable of the directories for temporary files.
-
-    Raises
-    ------
-    InputError
-        None can be used; each is named with the reason.
-    """
+    """Return the directory to make the scratch directory in."""
     candidates = [_MEMORY]
     with suppress(OSError):  # no directory for temporary files can be written
         candidates.append(temporary_base())

@@ -98,27 +98,7 @@ class ServerProcess:
 def server_process(
     prefer: Preference = "auto", settings: Mapping[str, str] | None = None
 ) -> Iterator[ServerProcess]:
-    """Run a server until the block ends.
-
-    Parameters
-    ----------
-    prefer
-        Which installation of Postgres to use.
-    settings
-        Settings of the server in place of the usual ones.
-
-    Yields
-    ------
-    ServerProcess
-        The server, which answers soon.
-
-    Raises
-    ------
-    ExternalError
-        It cannot be started.
-    InputError
-        There is no Postgres, no user to run it, or no place for its files.
-    """
+    """Run a server until the block ends."""
     account = unprivileged_account()
     installation = find_installation(prefer, account, os.environ)
     base = scratch_base(account, for_programs=installation.private)

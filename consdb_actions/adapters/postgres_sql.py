@@ -39,23 +39,7 @@ _SERVER_TROUBLE = {
 
 
 def connect(url: URL) -> Connection:
-    """Open a connection in which every statement commits by itself.
-
-    Parameters
-    ----------
-    url
-        Address of a database.
-
-    Returns
-    -------
-    Connection
-        The connection; it closes at the end of a ``with`` block.
-
-    Raises
-    ------
-    psycopg.OperationalError
-        It cannot be opened.
-    """
+    """Open a connection in which every statement commits by itself."""
     keywords = url.translate_connect_args(username="user", database="dbname")
     for name, value in url.query.items():
         keywords[name] = value if isinstance(value, str) else ",".join(value)
@@ -63,20 +47,7 @@ def connect(url: URL) -> Connection:
 
 
 def execute(url: URL, statement: str | Composed) -> None:
-    """Run SQL in a database.
-
-    Parameters
-    ----------
-    url
-        Address of the database.
-    statement
-        One or more statements; those of one string are one transaction.
-
-    Raises
-    ------
-    ExternalError
-        Postgres refuses, or is not there.
-    """
+    """Run SQL in a database."""
     try:
         with connect(url) as connection:
             connection.execute(statement.encode() if isinstance(statement, str) else statement)
@@ -102,13 +73,7 @@ class Administration:
         self._process = 0
 
     def execute(self, statement: Composed) -> None:
-        """Run a statement.
-
-        Raises
-        ------
-        ExternalError
-            Postgres refuses, or is not there.
-        """
+        """Run a statement."""
         try:
             if self._connection is None or self._connection.closed or self._process != os.getpid():
                 self._connection, self._process = connect(self._url), os.getpid()
@@ -139,18 +104,7 @@ def words(error: psycopg.Error, url: URL) -> str:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Tell whether an error can come from a server that went away.
-
-    Parameters
-    ----------
-    error
-        Any error; those that caused it are looked at too.
-
-    Returns
-    -------
-    bool
-        True for operational errors of psycopg and SQLAlchemy.
-    """
+    """Tell whether an error can come from a server that went away."""
     return any(
         isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
         or (isinstance(cause, sqlalchemy.exc.DBAPIError) and cause.connection_invalidated)
@@ -159,18 +113,7 @@ def is_lost(error: BaseException) -> bool:
 
 
 def trouble(error: BaseException) -> ExternalError | None:
-    """Return what to say where an error is the fault of the server, not of what it was asked.
-
-    Parameters
-    ----------
-    error
-        An error from psycopg or SQLAlchemy.
-
-    Returns
-    -------
-    ExternalError or None
-        None when it is any other error.
-    """
+    """Return what to say where an error is the fault of the server, not of what it was asked."""
     if isinstance(error, sqlalchemy.exc.DBAPIError) and isinstance(error.orig, psycopg.Error):
         error = error.orig
     if not isinstance(error, psycopg.Error):

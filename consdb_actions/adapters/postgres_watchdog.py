@@ -42,48 +42,17 @@ patiently remove
 
 
 def start_watchdog(directory: Path) -> Process:
-    """Start a process that waits for the end of this one.
-
-    Parameters
-    ----------
-    directory
-        The server's scratch directory.
-
-    Returns
-    -------
-    Process
-        It is told of the server by lines of input, ``setup PID`` and ``server PID``. When the input is
-        closed, by us or by our death, it stops the server if it still runs, and removes the directory if it
-        is still there.
-    """
+    """Start a process that waits for the end of this one."""
     return start(_command(directory), cwd=Path("/"), env=server_environment(os.environ), piped_input=True)
 
 
 def discard(directory: Path) -> None:
-    """Stop the server that a dead run left, where it still runs, and remove its directory.
-
-    Parameters
-    ----------
-    directory
-        The scratch directory.
-    """
+    """Stop the server that a dead run left, where it still runs, and remove its directory."""
     run(_command(directory), cwd=Path("/"), env=server_environment(os.environ), check=False)
 
 
 def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a server: no variable of Postgres, which could change it, and no secret.
-
-    Parameters
-    ----------
-    environ
-        Our own environment.
-
-    Returns
-    -------
-    dict [str, str]
-        What programs need to be found. ``TZ`` spares initdb a search for the name of the time zone;
-        ``RUNNER_TRACKING_ID`` lets a CI runner find what its jobs leave.
-    """
+    """Return the environment for a server: no variable of Postgres, which could change it, and no secret."""
     kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "RUNNER_TRACKING_ID")
     return {"LC_ALL": "C", "TZ": "UTC"} | {name: environ[name] for name in kept if name in environ}
 

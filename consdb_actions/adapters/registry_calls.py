@@ -79,33 +79,7 @@ class Caller:
         params: Mapping[str, str] | None = None,
         place: str,
     ) -> Answer:
-        """Make one call, again while that may help and within the bounds.
-
-        Parameters
-        ----------
-        verb
-            HEAD or GET: nothing is ever written.
-        url
-            The address.
-        accept
-            Media types that are understood.
-        token
-            A bearer token.
-        params
-            Query parameters.
-        place
-            What the call is about, for errors.
-
-        Returns
-        -------
-        Answer
-            Whatever its status, unless that is one after which it may help to try again.
-
-        Raises
-        ------
-        RegistryError
-            There was no answer within the bounds.
-        """
+        """Make one call, again while that may help and within the bounds."""
         headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
         waited = 0.0
         for attempt in range(1, ATTEMPTS + 1):

@@ -107,15 +107,7 @@ class Pair:
         return next((p for p in (self.publisher, self.replica) if p.site.id == site), None)
 
     def lay_out(self, published: Sequence[Begun], local: Sequence[Begun], rows: int) -> None:
-        """Make the state before a migration: tables at their revisions, rows, publication, subscription.
-
-        Parameters
-        ----------
-        published, local
-            Sections of both sites, and of the replica alone.
-        rows
-            How many rows for each table.
-        """
+        """Make the state before a migration: tables at their revisions, rows, publication, subscription."""
         for place, sections in ((self.publisher, published), (self.replica, [*published, *local])):
             self._history(place, sections)
         self._rows(self.publisher, published, rows)
@@ -176,20 +168,7 @@ class Pair:
 
 @contextmanager
 def two_sites(sites: Sites, publisher: Preference = "auto", replica: Preference = "auto") -> Iterator[Pair]:
-    """Run two servers until the block ends; nothing of them is left.
-
-    Parameters
-    ----------
-    sites
-        What is where.
-    publisher, replica
-        Which Postgres to use for each.
-
-    Yields
-    ------
-    Pair
-        With empty databases, and the roles that the sites have.
-    """
+    """Run two servers until the block ends; nothing of them is left."""
     replication = sites.replication
     with unwinding_on_signals(), ExitStack() as stack:
         places = []

@@ -142,13 +142,7 @@ def _pull(subject: str, body: str) -> PullRequest | None:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """Run git on a clone that is known to be one.
-
-    Raises
-    ------
-    InputError
-        It refuses.
-    """
+    """Run git on a clone that is known to be one."""
     done = shell.run(["git", *arguments], cwd=folder, timeout=120, check=False)
     if done.returncode:
         words = done.stderr.strip() or f"exit code {done.returncode}"

@@ -69,13 +69,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 @contextmanager
 def guarded(report: Report) -> Iterator[None]:
-    """Refuse connections, programs and changed files while the block lasts.
-
-    Parameters
-    ----------
-    report
-        Called with what was refused: the code that asked may catch the exception.
-    """
+    """Refuse connections, programs and changed files while the block lasts."""
     global _installed  # an audit hook cannot be taken away again
     if not _installed:
         sys.addaudithook(_audit)

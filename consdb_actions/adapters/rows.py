@@ -41,24 +41,7 @@ def read_rows(
     tables: Collection[str] | None = None,
     first: Mapping[str, tuple[Sequence[str], int]] | None = None,
 ) -> Rows:
-    """Read all rows of tables, each value as the text that Postgres prints.
-
-    Parameters
-    ----------
-    connection
-        Open connection; its transaction and its settings stay as they are.
-    snapshot
-        The schema as it stands there.
-    tables
-        Which tables; by default all.
-    first
-        Tables of which only the first rows are read: in the order of these columns, and how many.
-
-    Returns
-    -------
-    Rows
-        Rows by table, sorted.
-    """
+    """Read all rows of tables, each value as the text that Postgres prints."""
     out = {}
     with stable_cursor(connection) as cursor:
         for name, table in snapshot.tables.items():
@@ -93,24 +76,7 @@ def count_rows(connection: sa.Connection, snapshot: Snapshot) -> dict[str, int]:
 def hash_columns(
     connection: sa.Connection, schema: str, table: str, key: Collection[str], columns: Collection[str]
 ) -> dict[str, str]:
-    """Hash each column of a table in the database, together with the key of each row.
-
-    Parameters
-    ----------
-    connection
-        Open connection.
-    schema, table
-        Which table.
-    key
-        Columns that tell its rows; without any, only the values count, in whatever row.
-    columns
-        Which columns.
-
-    Returns
-    -------
-    dict
-        By column the number of its values, and the sum of their hashes.
-    """
+    """Hash each column of a table in the database, together with the key of each row."""
     if not columns:
         return {}
     keys = SQL(", ").join(SQL("{}::text").format(Identifier(c)) for c in key)

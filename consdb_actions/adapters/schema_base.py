@@ -43,11 +43,6 @@ class SchemaBase:
         """Return the content of a schema's file and where it is from; None where there was no such file.
 
         Where there is no base at all it is always None: see ``problem``.
-
-        Raises
-        ------
-        ConsdbActionsError
-            A file cannot be read.
         """
         return next((found for reader in self._readers if (found := reader(name)) is not None), None)
 
@@ -145,13 +140,7 @@ def _folder(directory: Path, *, consdb: bool = False) -> Reader:
 
 
 def _at(directory: Path, git: GitReader, commit: str, root: str, *, consdb: bool = False) -> Reader:
-    """Read schemas of a commit; ``root`` is where the tree starts, or one of its folders.
-
-    Raises
-    ------
-    InputError
-        The directory has schema files, and git knows of none, neither in this commit nor in HEAD.
-    """
+    """Read schemas of a commit; ``root`` is where the tree starts, or one of its folders."""
     root, folders = posixpath.normpath(root), CONSDB_FOLDERS if consdb else SDM_FOLDERS
     # A folder of today's layout is missing in older commits, which have another below the same root.
     above = [root.removesuffix(folder) for folder in folders if f"/{root}".endswith(f"/{folder}")]

@@ -18,15 +18,6 @@ def check_names(
 
     Tables, indexes and the indexes of UNIQUE and primary keys share one space of names per schema; foreign
     keys and checks only need a name of their own within their table.
-
-    Parameters
-    ----------
-    schema
-        The schema, resolved.
-    lines
-        Where its objects stand.
-    problems, notes
-        Added to.
     """
     for what, name, key in _names(schema):
         if is_too_long(name):

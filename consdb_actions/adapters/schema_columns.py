@@ -26,22 +26,7 @@ _SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 def read_column(
     node: Node, table: str, number: int, problems: list[Problem], notes: list[str]
 ) -> tuple[Fields, Column | None]:
-    """Read one column.
-
-    Parameters
-    ----------
-    node
-        The entry of ``columns``.
-    table, number
-        The table's name and the column's place in it, for messages and ids.
-    problems, notes
-        Added to.
-
-    Returns
-    -------
-    Fields, Column or None
-        The keys, for further messages, and the column when it has at least a name.
-    """
+    """Read one column."""
     named = node.value.get("name") if isinstance(node.value, dict) else None
     label = f'column "{table}.{named.text}"' if named and isinstance(named.value, str) else ""
     fields = Fields(node, "column", label or f'column {number} of table "{table}"', problems)

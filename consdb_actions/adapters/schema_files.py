@@ -20,15 +20,7 @@ _SUFFIXES = (".yaml", ".yml")
 
 
 def candidates(name: str, *, consdb: bool = False) -> Iterator[PurePosixPath]:
-    """Yield the paths that a schema's file can have in a tree, the likeliest first.
-
-    Parameters
-    ----------
-    name
-        Name of the schema.
-    consdb
-        Whether it is a consdb tree rather than one of sdm_schemas.
-    """
+    """Yield the paths that a schema's file can have in a tree, the likeliest first."""
     for folder in CONSDB_FOLDERS if consdb else SDM_FOLDERS:
         for suffix in _SUFFIXES:
             yield PurePosixPath(folder) / f"{name}{suffix}"
@@ -81,17 +73,7 @@ def find_schema_file(name: str, *, sdm_schemas: Path, consdb: Path | None = None
 def list_schema_files(
     tree: Path, *, consdb: bool = False, globs: Sequence[str] = ("cdb_*", "efd_*")
 ) -> dict[str, Path]:
-    """Return the schema files of a tree by name; where a name stands in several folders, the first counts.
-
-    Parameters
-    ----------
-    tree
-        A checkout or a plain folder.
-    consdb
-        Whether it is a consdb tree rather than one of sdm_schemas.
-    globs
-        Which schemas are meant.
-    """
+    """Return the schema files of a tree by name; where a name stands in several folders, the first counts."""
     found: dict[str, Path] = {}
     for folder in CONSDB_FOLDERS if consdb else SDM_FOLDERS:
         for glob in globs:

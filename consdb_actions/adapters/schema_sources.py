@@ -195,17 +195,7 @@ class CommitTree:
     def find(
         self, root: str, globs: Sequence[str], folders: Sequence[str] = (*SDM_FOLDERS, *CONSDB_FOLDERS)
     ) -> dict[str, Blob]:
-        """Find the schema files of a tree by name; where a name is in several folders, the first counts.
-
-        Parameters
-        ----------
-        root
-            Where the tree of sdm_schemas or consdb starts; it can also be a plain folder of files.
-        globs
-            Patterns of the schemas' names.
-        folders
-            Folders of the tree that hold schemas.
-        """
+        """Find the schema files of a tree by name; where a name is in several folders, the first counts."""
         found: dict[str, Blob] = {}
         for folder in folders:
             for path in self._folders.get(self.follow(posixpath.join(root, folder)), []):

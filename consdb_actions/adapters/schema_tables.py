@@ -21,20 +21,7 @@ _TABLE_METADATA = ("votable:utype", "tap:table_index", "mysql:engine", "mysql:ch
 def read_tables(
     nodes: Sequence[Node], problems: list[Problem], notes: list[str], lines: dict[tuple[str, ...], int]
 ) -> tuple[Table, ...]:
-    """Read all tables of a schema.
-
-    Parameters
-    ----------
-    nodes
-        The entries of ``tables``.
-    problems, notes, lines
-        Added to: what is wrong, what was taken all the same, and where each object stands.
-
-    Returns
-    -------
-    tuple of Table
-        The tables that have a name, as far as they could be read.
-    """
+    """Read all tables of a schema."""
     reader = _Reader(problems, notes, lines)
     for number, node in enumerate(nodes, start=1):
         reader.columns(node, number)

@@ -26,31 +26,14 @@ _LOCK = "lock"
 
 
 def temporary_base() -> Path:
-    """Return the directory for temporary files.
-
-    Returns
-    -------
-    pathlib.Path
-        What ``TMPDIR`` names, or the first usable of the system's directories.
-
-    Raises
-    ------
-    OSError
-        None can be written.
-    """
+    """Return the directory for temporary files."""
     # Python tries each place with a file of its own, which an interrupt would leave there.
     with shielded():
         return Path(tempfile.gettempdir())
 
 
 def remove_tree(directory: Path) -> None:
-    """Remove a directory with all it holds, also while a dying program still writes there.
-
-    Parameters
-    ----------
-    directory
-        What to remove; nothing happens when it is not there.
-    """
+    """Remove a directory with all it holds, also while a dying program still writes there."""
     for _ in range(50):
         shutil.rmtree(directory, ignore_errors=True)
         if not directory.exists():
@@ -62,27 +45,7 @@ def remove_tree(directory: Path) -> None:
 def scratch_directory(
     base: Path, prefix: str, discard: Callable[[Path], None] = remove_tree
 ) -> Iterator[Path]:
-    """Make a directory in another one, after removing there what dead runs left.
-
-    Parameters
-    ----------
-    base
-        Where to make it.
-    prefix
-        How its name starts; abandoned directories are known by it.
-    discard
-        How to remove an abandoned directory.
-
-    Yields
-    ------
-    Path
-        The directory, private to this user, empty but for its lock file.
-
-    Raises
-    ------
-    InputError
-        It cannot be made.
-    """
+    """Make a directory in another one, after removing there what dead runs left."""
     _remove_abandoned(base, prefix, discard)
     owner = os.getpid()
     with unwinding_on_signals(), contextlib.ExitStack() as stack:

@@ -83,26 +83,7 @@ def seed(
     change: Change | None = None,
     start: int = 0,
 ) -> SeedResult:
-    """Fill every table of a schema, in the connection's transaction.
-
-    Parameters
-    ----------
-    connection
-        Open on a scratch database; the caller commits.
-    snapshot
-        The schema as it stands there.
-    rows
-        How many rows for each table.
-    change
-        A migration that the rows must survive.
-    start
-        Number of the first row: other numbers give other keys.
-
-    Returns
-    -------
-    SeedResult
-        What was inserted, and what was not with the reason.
-    """
+    """Fill every table of a schema, in the connection's transaction."""
     with stable_cursor(connection) as cursor:
         database = _Database(cursor)
         database.run("SET CONSTRAINTS ALL DEFERRED")

@@ -180,15 +180,7 @@ class Process:
             self._process.wait(timeout)
 
     def stop(self, signum: int, *, patience: float) -> None:
-        """Send a signal and wait for the end; kill it after some seconds of patience.
-
-        Parameters
-        ----------
-        signum
-            The signal; 0 only waits.
-        patience
-            Seconds until it is killed.
-        """
+        """Send a signal and wait for the end; kill it after some seconds of patience."""
         if self._process.poll() is None and signum:
             self._process.send_signal(signum)
         try:
@@ -206,27 +198,7 @@ def start(
     account: Account | None = None,
     piped_input: bool = False,
 ) -> Process:
-    """Start a program and return at once.
-
-    Parameters
-    ----------
-    args, cwd, env, account
-        As for :func:`run`.
-    log
-        File for its output; none by default.
-    piped_input
-        Whether its standard input is a pipe that ends when this process does.
-
-    Returns
-    -------
-    Process
-        The running program.
-
-    Raises
-    ------
-    ExternalError
-        It cannot be started.
-    """
+    """Start a program and return at once."""
     command = tuple(os.fspath(part) for part in args)
     with contextlib.ExitStack() as stack:
         output = subprocess.DEVNULL if log is None else stack.enter_context(log.open("ab")).fileno()

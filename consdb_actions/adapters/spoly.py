@@ -25,23 +25,7 @@ COMMENT ON TYPE public.spoly IS 'stand-in for the pgSphere type: text without ge
 
 
 def make_spoly_available(connection: Connection) -> tuple[str, str]:
-    """Create the extension pg_sphere, or a stand-in for its type where the server has none that works.
-
-    Parameters
-    ----------
-    connection
-        An autocommitting connection to the database.
-
-    Returns
-    -------
-    tuple [str, str]
-        :data:`EXTENSION` or :data:`STAND_IN`, and why an extension that is installed was not used.
-
-    Raises
-    ------
-    psycopg.errors.InsufficientPrivilege
-        The user may do neither.
-    """
+    """Create the extension pg_sphere, or a stand-in for its type where the server has none that works."""
     present = connection.execute(
         "SELECT t.oid, e.extname FROM (SELECT to_regtype('spoly') AS oid) t"
         " LEFT JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'"

@@ -11,20 +11,7 @@ MAX_BYTES = 8 * 1024 * 1024
 
 
 def decode(data: str | bytes, *, source: str) -> str:
-    """Return the text of a YAML file.
-
-    Parameters
-    ----------
-    data
-        The file's content.
-    source
-        Name of the file, for errors.
-
-    Raises
-    ------
-    FileError
-        When it is too large, is not UTF-8, or starts with YAML directives.
-    """
+    """Return the text of a YAML file."""
     text = _text(data, source)
     _refuse_directives(text, source)
     return text

@@ -76,26 +76,7 @@ class _Open:
 
 
 def read_tree(data: str | bytes, *, source: str) -> Node:
-    """Read one YAML document.
-
-    Parameters
-    ----------
-    data
-        The file's content.
-    source
-        Name of the file, for errors.
-
-    Returns
-    -------
-    Node
-        The root; its value is None for a document without content.
-
-    Raises
-    ------
-    FileError
-        When the file is too large, is not UTF-8 or not YAML, is nested too deeply, expands too far, repeats a
-        key, or holds a tag that is not plain data.
-    """
+    """Read one YAML document."""
     text = decode(data, source=source)
     builder = _Builder()
     try:

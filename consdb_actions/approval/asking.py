@@ -19,18 +19,6 @@ def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...],
 
     For a stale approval its author is asked again. For a role that nobody has been asked for, its people are
     asked, or its designates where it names no people, or else its teams. Drafts ask nobody.
-
-    Parameters
-    ----------
-    facts
-        The facts.
-    decision
-        The decision that they led to.
-
-    Returns
-    -------
-    tuple
-        Logins of people, and names ``org/slug`` of teams.
     """
     if facts.pull.draft or not decision.applicable or not facts.policy.ask_reviewers:
         return (), ()

@@ -42,18 +42,6 @@ def label_changes(facts: Facts, decision: Decision) -> tuple[tuple[str, ...], tu
     """Say which role labels to add and which to take off.
 
     When the members of any team could not be read, nothing is taken off (rule A6).
-
-    Parameters
-    ----------
-    facts
-        The facts.
-    decision
-        The decision that they led to.
-
-    Returns
-    -------
-    tuple
-        The labels to add, and those to take off, each in the policy's order.
     """
     present = {label.casefold() for label in facts.pull.labels}
     approved = {item.role.id for item in decision.roles if item.outcome is Outcome.APPROVED}

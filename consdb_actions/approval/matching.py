@@ -12,16 +12,6 @@ def assign(candidates: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
     A maximum matching by augmenting paths (Kuhn's algorithm). Roles are served in the order given and people
     tried in the order given, so that equal input gives equal output.
-
-    Parameters
-    ----------
-    candidates
-        People by role.
-
-    Returns
-    -------
-    dict
-        The person by role; roles for which nobody is left are missing.
     """
     role_of: dict[str, str] = {}
 

@@ -53,20 +53,6 @@ def naming_of(facts: Facts, author: Account, review: Review) -> Naming:
     A line ``consdb: ROLE`` in the review decides. Without one, who holds a single role speaks for that role,
     and who holds several speaks for those whose label they set by hand along with the review. A request for
     changes that names no role is meant for all roles of its author.
-
-    Parameters
-    ----------
-    facts
-        The facts.
-    author
-        The review's author.
-    review
-        An approval, a request for changes, or a dismissed review.
-
-    Returns
-    -------
-    Naming
-        The roles, all of them held by the author on the day of the review.
     """
     day = (review.submitted_at or facts.now).date()
     held = roles_of(facts, author, day)

@@ -24,20 +24,6 @@ def stickiness(facts: Facts, role: Role, sha: str | None) -> Stickiness:
 
     Only the parts that concern the role are compared. Where a file could not be read as a schema on either
     side, its changed lines are compared instead. What cannot be known counts as different.
-
-    Parameters
-    ----------
-    facts
-        The facts.
-    role
-        The role that the approval is for.
-    sha
-        The commit that was approved.
-
-    Returns
-    -------
-    Stickiness
-        The answer with its reason.
     """
     head = facts.pull.head
     if sha is None:

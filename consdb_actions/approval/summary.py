@@ -11,22 +11,7 @@ LIMIT = 140
 
 
 def describe(state: State, roles: tuple[RoleVerdict, ...], *, draft: bool) -> str:
-    """Sum up the verdicts on all roles in at most `LIMIT` characters.
-
-    Parameters
-    ----------
-    state
-        The verdict on the whole.
-    roles
-        The verdicts on the roles.
-    draft
-        Whether the pull request is a draft.
-
-    Returns
-    -------
-    str
-        The line; shorter forms are taken before anything is cut off.
-    """
+    """Sum up the verdicts on all roles in at most `LIMIT` characters."""
     if state is State.SUCCESS or not _open(roles):
         people = ", ".join(
             f"{item.role.title} ({item.approver.author.login})" for item in roles if item.approver is not None

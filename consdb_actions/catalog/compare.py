@@ -98,25 +98,7 @@ def canonical(relation: Relation) -> Relation:
 def compare(
     left: Snapshot, right: Snapshot, *, positions: bool = False, described: bool = False
 ) -> list[Difference]:
-    """Compare two snapshots fact by fact.
-
-    Parameters
-    ----------
-    left, right
-        The two states.
-    positions
-        Whether the order of columns in tables counts. A column that is dropped and added again stands last,
-        and no ``ALTER TABLE`` can change that, so callers that allow it compare without. The order of columns
-        in views always counts.
-    described
-        Whether the right side is what a schema file describes. A file does not name primary keys, so that
-        one with Postgres's own name matches any name; and sequences that nothing uses any more do not count.
-
-    Returns
-    -------
-    list of Difference
-        In a stable order; empty when the states are equal.
-    """
+    """Compare two snapshots fact by fact."""
     out: list[Difference] = []
     for name in sorted({*left.relations, *right.relations}):
         a, b = left.relations.get(name), right.relations.get(name)

@@ -20,19 +20,7 @@ _FORM = re.compile(
 
 
 def sqlalchemy_type(text: str) -> TypeEngine[Any]:
-    """Return the SQLAlchemy type of a column.
-
-    Parameters
-    ----------
-    text
-        As ``format_type(atttypid, atttypmod)`` prints it.
-
-    Returns
-    -------
-    TypeEngine
-        A new instance. A type that SQLAlchemy does not know, such as an enum, is named and not described:
-        it can be used in ``ALTER TABLE``, and is not created.
-    """
+    """Return the SQLAlchemy type of a column."""
     match = _FORM.fullmatch(text)
     if match is None:
         return _named(text)

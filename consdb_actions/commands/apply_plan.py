@@ -92,20 +92,7 @@ class Planned:
 
 
 def make_plan(request: Request, progress: Progress) -> Planned:
-    """Look at everything, and change nothing.
-
-    Returns
-    -------
-    Planned
-        With the result ``planned``, ``nothing to do`` or ``refused``.
-
-    Raises
-    ------
-    InputError
-        A section or a revision is not there.
-    ExternalError
-        The database cannot be read.
-    """
+    """Look at everything, and change nothing."""
     tree = request.tree
     with tree.importable():
         sections = {way.section: tree.section(way.section) for way in request.ways}
@@ -272,13 +259,7 @@ def make_request(
     replay: bool,
     ahead: bool = False,
 ) -> Request:
-    """Put the options together.
-
-    Raises
-    ------
-    InputError
-        They do not fit each other, or name what is not there.
-    """
+    """Put the options together."""
     settings, sites = load_sites(config)
     ways = _ways(sections, to, direction)
     timeouts = Timeouts(
@@ -373,33 +354,7 @@ def carry_out(
     say: Callable[[str], None],
     record: Callable[[ApplyOutcome], None],
 ) -> ApplyOutcome:
-    """Apply what was planned, section by section, and look at the result.
-
-    Parameters
-    ----------
-    request, planned
-        What to do.
-    progress
-        Told what is done.
-    say
-        Told what a person must know meanwhile, such as who holds a lock.
-    record
-        Given the outcome however it ends, before an error or a signal goes on its way.
-
-    Returns
-    -------
-    ApplyOutcome
-        How it ended.
-
-    Raises
-    ------
-    CheckFailed
-        A revision does not run, and nothing was changed.
-    ExternalError
-        A lock is not granted, and nothing was changed.
-    DatabaseChanged
-        The same, and the database was changed before, or that is not known.
-    """
+    """Apply what was planned, section by section, and look at the result."""
     outcome = planned.outcome
     results = list(outcome.sections)
     with unwinding_on_signals():

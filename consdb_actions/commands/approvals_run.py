@@ -49,29 +49,6 @@ def sync_pull(gatherer: Gatherer, publisher: Publisher | None, number: int, now:
 
     Whoever of two runs at once looks last makes the end state; looking again is cheap, because GitHub answers
     what did not change without cost.
-
-    Parameters
-    ----------
-    gatherer
-        Reads the facts.
-    publisher
-        Writes the plan; None makes this a dry run.
-    number
-        The pull request.
-    now
-        The moment for which designations are looked at.
-
-    Returns
-    -------
-    Result
-        Facts, decision, and what was done.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds. Running again goes on from there.
-    InputError
-        The policy of the base branch is wrong.
     """
     warnings: list[str] = []
     first: Plan | None = None

@@ -82,27 +82,7 @@ class _Settings:
 
 
 def board_of_github(github: GitHub, wanted: Wanted) -> Board:
-    """Read everything over the API, or from the clones that are given.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    wanted
-        What the board is to show.
-
-    Returns
-    -------
-    Board
-        What could not be read of one pull request, of the environments or of the releases is told in it.
-
-    Raises
-    ------
-    GitHubError
-        The pull requests could not be listed, or none of them could be read.
-    InputError
-        The configuration is wrong, or a clone is none.
-    """
+    """Read everything over the API, or from the clones that are given."""
     with github.moment():
         return _board_of_moment(github, wanted)
 
@@ -136,25 +116,7 @@ def _board_of_moment(github: GitHub, wanted: Wanted) -> Board:
 
 
 def board_of_files(paths: Sequence[Path], wanted: Wanted) -> Board:
-    """Read facts that ``process status --dump-facts`` wrote, and clones; nothing over the network.
-
-    Parameters
-    ----------
-    paths
-        Files with the facts of one pull request each.
-    wanted
-        What the board is to show. Without a clone, what runs where and the releases are what the facts say.
-
-    Returns
-    -------
-    Board
-        A file that cannot be read is told in it.
-
-    Raises
-    ------
-    InputError
-        None of the files can be read, the configuration is wrong, or a clone is none.
-    """
+    """Read facts that ``process status --dump-facts`` wrote, and clones; nothing over the network."""
     settings = _Settings.load(wanted.config)
     known: list[Facts] = []
     unread: list[Unread] = []

@@ -21,13 +21,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}",
 
 
 def repository_name(name: str | None, *, option: str = "--repo") -> str:
-    """Check a repository's name, which becomes part of addresses; GITHUB_REPOSITORY where it is None.
-
-    Raises
-    ------
-    InputError
-        There is no name, or it is none of a repository.
-    """
+    """Check a repository's name, which becomes part of addresses; GITHUB_REPOSITORY where it is None."""
     name = name or os.environ.get("GITHUB_REPOSITORY", "")
     if not _REPOSITORY.fullmatch(name) or name.partition("/")[2] in (".", ".."):
         raise InputError(
@@ -39,33 +33,13 @@ def repository_name(name: str | None, *, option: str = "--repo") -> str:
 
 
 def moment_or_now(text: str | None, name: str = "--now") -> datetime:
-    """Read a moment in ISO 8601; a moment without a zone is UTC, and none at all is now.
-
-    Raises
-    ------
-    InputError
-        It is no moment.
-    """
+    """Read a moment in ISO 8601; a moment without a zone is UTC, and none at all is now."""
     return parse_moment(text, name) or datetime.now(UTC)
 
 
 @contextmanager
 def github_session(limit: int = 2000, variable: str = "GITHUB_TOKEN") -> Iterator[GitHub]:
-    """Connect with GITHUB_TOKEN to GITHUB_API_URL, and say at the end on standard error what it cost.
-
-    Parameters
-    ----------
-    limit
-        Calls that the run may make.
-    variable
-        Environment variable whose token is used instead of GITHUB_TOKEN where it is set: for a repository in
-        which the workflow does not run.
-
-    Raises
-    ------
-    InputError
-        There is no token, or the address is not one of an API.
-    """
+    """Connect with GITHUB_TOKEN to GITHUB_API_URL, and say at the end on standard error what it cost."""
     token = os.environ.get(variable, "").strip() or os.environ.get("GITHUB_TOKEN", "")
     github = connect(token, os.environ.get("GITHUB_API_URL") or DEFAULT_API, limit=limit)
     try:

@@ -29,13 +29,7 @@ __all__ = ["look", "newest_release"]
 
 
 def newest_release(text: str | None) -> Tag | None:
-    """Read the release that a user names.
-
-    Raises
-    ------
-    InputError
-        It is none.
-    """
+    """Read the release that a user names."""
     if not text:
         return None
     tag = read_tag(text)
@@ -49,33 +43,7 @@ def newest_release(text: str | None) -> Tag | None:
 def look(
     where: Path | GitHub, policy: DeployPolicy, ref: str | None, today: date, release: Tag | None
 ) -> tuple[Drift, str]:
-    """Read values files and their history, and compare.
-
-    Parameters
-    ----------
-    where
-        A folder, or a connection.
-    policy
-        The environments.
-    ref
-        What to look at; what is checked out, or the policy's branch, by default.
-    today
-        The day in UTC.
-    release
-        The newest release of consdb, if it is known.
-
-    Returns
-    -------
-    tuple
-        The drift, and where it was seen.
-
-    Raises
-    ------
-    InputError
-        There are no values files there, or one cannot be read.
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Read values files and their history, and compare."""
     source, name = _source(where, policy, ref)
     if source.history is None:
         click.echo("There is no whole history here: since when a tag runs is not known.", err=True)

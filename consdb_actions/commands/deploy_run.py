@@ -78,29 +78,7 @@ class Deployer:
         self._reader = DeployReader(github)
 
     def run(self, asked: Asked, *, write: bool) -> Shown:
-        """Plan a deployment, and with `write` open or update its pull request.
-
-        Parameters
-        ----------
-        asked
-            What is asked for.
-        write
-            Whether GitHub is changed.
-
-        Returns
-        -------
-        Shown
-            The plan, and what was done; a refused plan is never carried out.
-
-        Raises
-        ------
-        InputError
-            What is asked for does not exist.
-        CheckFailed
-            Other people's work stands in the way; or what is to be repinned is not ready for it.
-        ExternalError
-            GitHub or a registry refused, or could not be reached within the bounds.
-        """
+        """Plan a deployment, and with `write` open or update its pull request."""
         repository = self._policy.repository
         base = ProposalReader(self._github).tip(repository, self._policy.base)
         if base is None:
@@ -202,13 +180,7 @@ class Deployer:
 
 
 def refusal(plan: Plan) -> CheckFailed:
-    """Return the error that says why a deployment may not go ahead.
-
-    Parameters
-    ----------
-    plan
-        A plan with refusals.
-    """
+    """Return the error that says why a deployment may not go ahead."""
     causes = "\n".join(f"{item.rule}: {item.cause}" for item in plan.refusals)
     remedies = "\n".join(dict.fromkeys(f"{item.rule}: {item.remedy}" for item in plan.refusals))
     what = f"{plan.request.app} {plan.request.tag.text} is not deployed to {' and '.join(plan.environments)}"

@@ -46,26 +46,7 @@ class Selection:
 
 
 def lint_tree(tree: Tree, selection: Selection, config: Config, ahead: Ahead | None = None) -> LintResult:
-    """Check revisions of a tree on a scratch server of our own.
-
-    Parameters
-    ----------
-    tree
-        The tree.
-    selection
-        Which revisions.
-    config
-        Severities, and the grants of each schema.
-    ahead
-        A server that was started already.
-
-    Raises
-    ------
-    InputError
-        A section, revision or file is missing; a revision cannot be read; ``base`` is not a commit.
-    ExternalError
-        Postgres or squawk cannot be run.
-    """
+    """Check revisions of a tree on a scratch server of our own."""
     sections = [tree.section(name) for name in selection.sections] or list(tree.sections)
     changes = revision_changes(tree.root, [s.versions for s in sections], selection.base)
     named = [_named(tree, sections, text) for text in selection.revisions]

@@ -82,13 +82,7 @@ def asked_for(
     *,
     regenerate: bool = False,
 ) -> Asked:
-    """Read what is asked for: from options, or else from an event.
-
-    Raises
-    ------
-    InputError
-        Neither says it, or one is of another form.
-    """
+    """Read what is asked for: from options, or else from an event."""
     if number or branch:
         found = asked(number, branch, commit, place="--pr" if number else "--branch")
         return replace(found, deed=REGENERATE) if regenerate else found

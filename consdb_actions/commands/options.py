@@ -36,13 +36,7 @@ def format_option() -> Decorator:
 
 
 def parse_moment(text: str | None, name: str) -> datetime | None:
-    """Read a date or a moment in ISO 8601; without a zone it is UTC.
-
-    Raises
-    ------
-    InputError
-        It is neither.
-    """
+    """Read a date or a moment in ISO 8601; without a zone it is UTC."""
     if not text:
         return None
     try:

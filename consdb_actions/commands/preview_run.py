@@ -25,29 +25,7 @@ __all__ = ["build_preview"]
 def build_preview(
     before: Side, after: Side, *, config: Config, renames: Sequence[str] = (), everything: bool = False
 ) -> Preview:
-    """Compare two sides.
-
-    Parameters
-    ----------
-    before, after
-        The files of both sides.
-    config
-        Views, and severities of rules.
-    renames
-        Declared renames, ``TABLE.OLD=NEW``.
-    everything
-        Whether schemas that do not differ are checked as well.
-
-    Returns
-    -------
-    Preview
-        One preview for each schema that differs.
-
-    Raises
-    ------
-    InputError
-        When files after the change are wrong, with all that is wrong in them, or a declaration is none.
-    """
+    """Compare two sides."""
     declarations = _declarations(renames)
     names = sorted(before.files.keys() | after.files.keys())
     same = {name for name in names if _data(before, name) == _data(after, name)}

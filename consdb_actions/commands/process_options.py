@@ -58,13 +58,7 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_json(path: Path) -> object:
-    """Read a JSON file.
-
-    Raises
-    ------
-    InputError
-        There is no such file, or it is no JSON.
-    """
+    """Read a JSON file."""
     try:
         data: object = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -72,13 +72,7 @@ class Result:
 
 
 def settings_of(config: Config) -> Settings:
-    """Make what the process needs of the configuration.
-
-    Raises
-    ------
-    InputError
-        The sections name steps, roles or environments that do not exist.
-    """
+    """Make what the process needs of the configuration."""
     policy = policy_from_mapping(
         config.process,
         approvals=approval_policy(config.approvals, place="approvals"),
@@ -91,24 +85,7 @@ def settings_of(config: Config) -> Settings:
 def make_gatherer(
     github: GitHub, repository: str, *, config: Path | None = None, clone: Path | None = None
 ) -> ProcessGatherer:
-    """Put together what reads the facts.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name`` of the schemas.
-    config
-        Configuration to use instead of the base branch's.
-    clone
-        Clone to read schema files from.
-
-    Raises
-    ------
-    InputError
-        The configuration is wrong, or the clone is none.
-    """
+    """Put together what reads the facts."""
     contents: Contents = ApiContents(github, repository)
     if clone is not None:
         contents = CloneContents(clone, contents)
@@ -131,32 +108,6 @@ def sync_pull(
     """Gather, decide and publish, and look again until there is nothing left to change.
 
     Whoever of two runs at once looks last makes the end state.
-
-    Parameters
-    ----------
-    gatherer
-        Reads the facts.
-    publisher
-        Writes the plan; None makes this a dry run.
-    number
-        The pull request.
-    now
-        The moment for which designations are looked at.
-    request
-        Called with each result that asks for a migration, before anything is written that says so: a run
-        that fails later has passed the request on all the same (rule P6).
-
-    Returns
-    -------
-    Result
-        Facts, states, and what was done.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds. Running again goes on from there.
-    InputError
-        The configuration of the base branch is wrong.
     """
     warnings: list[str] = []
     first: Result | None = None
@@ -184,13 +135,7 @@ def sync_pull(
 
 
 def show(results: Sequence[Result], options: Mapping[str, Any]) -> None:
-    """Print the results, write the facts, and tell the runner.
-
-    Raises
-    ------
-    InputError
-        Facts of several pull requests are to be written into one file.
-    """
+    """Print the results, write the facts, and tell the runner."""
     if options["dump_facts"] is not None:
         if len(results) != 1:
             raise InputError(

@@ -18,39 +18,13 @@ EDITED = "These files were edited by hand, so they are left as they are."
 
 
 def tell_rebases(github: GitHub, target: Target, number: int, rebases: Sequence[Rebase], why: str) -> None:
-    """Say on a pull request of the target what a person has to change in it, or that there is nothing left.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds. Running again goes on from there.
-    """
+    """Say on a pull request of the target what a person has to change in it, or that there is nothing left."""
     comment = MarkedComment(github, target.repository, number, REBASE_MARKER)
     comment.write(render_rebases(rebases, why), only_update=not rebases)
 
 
 def tell_left_behind(github: GitHub, target: Target, pull: TargetPull, reference: str) -> tuple[Rebase, ...]:
-    """Say the same on a pull request that could not be made again, where another revision was merged.
-
-    Parameters
-    ----------
-    github
-        A connection that may write to the target.
-    target, pull
-        The repository of migrations, and its pull request.
-    reference
-        The schema change, where the reason is told.
-
-    Returns
-    -------
-    tuple of Rebase
-        What a person has to change.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds. Running again goes on from there.
-    """
+    """Say the same on a pull request that could not be made again, where another revision was merged."""
     if pull.marker is None:
         return ()
     base = target.default_branch()

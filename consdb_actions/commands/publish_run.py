@@ -72,31 +72,7 @@ class Publisher:
     run_url: str = ""
 
     def run(self, asked: Asked, inputs: Inputs, result: Path | None) -> Publication:
-        """Publish, withdraw, or say why nothing is done.
-
-        Parameters
-        ----------
-        asked
-            What the event asks for; what GitHub shows of it is read anew.
-        inputs
-            The commits from which the result was generated.
-        result
-            The folder that the generating jobs handed over; None where nothing was to be generated.
-
-        Returns
-        -------
-        Publication
-            What was done.
-
-        Raises
-        ------
-        CheckFailed
-            The result holds what must not be published, or other people's work stands in the way.
-        InputError
-            There is no such change, or no ticket in it.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds. Running again goes on from there.
-        """
+        """Publish, withdraw, or say why nothing is done."""
         source = read_source(self.schemas, self.repository, asked)
         stack = read_stack(self.schemas, source, self.label)
         wish = decide_wish(replace(asked, commit=""), source, self.label, stack.holder)

@@ -83,39 +83,7 @@ def make_release(
     policy: ReleasePolicy,
     tickets: Sequence[str],
 ) -> Outcome:
-    """Tag a commit and make the GitHub release, as far as that is not done.
-
-    Parameters
-    ----------
-    reader
-        Reads the facts.
-    releaser
-        Makes the tag and the release; None makes this a dry run.
-    repository
-        ``owner/name``.
-    wanted
-        What is to be released.
-    policy
-        How releases are made.
-    tickets
-        Regular expressions of tickets.
-
-    Returns
-    -------
-    Outcome
-        What was done.
-
-    Raises
-    ------
-    CheckFailed
-        A rule forbids it.
-    InputError
-        The commit is not known, or the tag is none.
-    GitHubError
-        GitHub refused, or could not be reached within the bounds. Running again goes on from there.
-    TagTakenError
-        Others were faster each time.
-    """
+    """Tag a commit and make the GitHub release, as far as that is not done."""
     for left in reversed(range(AGAIN + 1)):
         plan = decide(reader.facts(wanted.commit, wanted.now), policy, wanted.tag)
         plan.check()
@@ -155,33 +123,7 @@ def wait_for_images(
     clock: Clock,
     say: Callable[[str], None],
 ) -> Mapping[str, Image | None]:
-    """Look for images until all are there, or the time is over.
-
-    Parameters
-    ----------
-    registry
-        Where they are looked up.
-    images
-        Their names, without the tag.
-    tag
-        The tag.
-    seconds
-        How long to wait; with 0 they are looked up once.
-    clock
-        Time.
-    say
-        Takes a line about the progress.
-
-    Returns
-    -------
-    Mapping
-        What was found of each.
-
-    Raises
-    ------
-    RegistryError
-        A registry denies one of them, or could not be asked within the bounds.
-    """
+    """Look for images until all are there, or the time is over."""
     found: dict[str, Image | None] = dict.fromkeys(images)
     start = clock.now()
     while True:

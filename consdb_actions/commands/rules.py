@@ -11,18 +11,7 @@ __all__ = ["check_rules"]
 
 
 def check_rules(config: Config) -> None:
-    """Refuse a severity of a rule that neither preview nor lint has.
-
-    Parameters
-    ----------
-    config
-        The configuration.
-
-    Raises
-    ------
-    InputError
-        When there is no such rule.
-    """
+    """Refuse a severity of a rule that neither preview nor lint has."""
     unknown = [rule for rule in config.severities if rule not in RULES]
     if not unknown:
         return

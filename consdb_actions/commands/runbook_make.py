@@ -48,13 +48,7 @@ def prepare_runbook(
     when: str,
     today: date,
 ) -> Runbook:
-    """Make the runbook of the chosen revisions of a tree.
-
-    Raises
-    ------
-    InputError
-        The ticket or the release is none, or there is nothing to apply.
-    """
+    """Make the runbook of the chosen revisions of a tree."""
     if not settings.is_ticket(ticket):
         raise InputError(
             f'"{ticket[:60]}" is no ticket',
@@ -90,13 +84,7 @@ def _environments(tree: Tree, changes: Sequence[SectionChange]) -> Iterator[str]
 
 
 def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -> None:
-    """See that a release is there and holds the revisions; nothing is known where there is no checkout.
-
-    Raises
-    ------
-    InputError
-        There is no such tag, or a revision is not in it.
-    """
+    """See that a release is there and holds the revisions; nothing is known where there is no checkout."""
     git = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(tree.root)]
     if run([*git, "rev-parse", "--verify", "HEAD"], check=False).returncode:
         return
@@ -119,24 +107,7 @@ def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -
 def chosen_changes(
     tree: Tree, sections: Sequence[str], revisions: Sequence[str], since: str | None
 ) -> list[SectionChange]:
-    """Return what is to be applied: named ways, the revisions that are named, or those that are new.
-
-    Parameters
-    ----------
-    tree
-        The tree.
-    sections
-        Sections, each with or without its way.
-    revisions
-        Ids or files; a section goes from before the oldest of them to the newest.
-    since
-        Branch or commit against which revisions are new; the default branch when None.
-
-    Raises
-    ------
-    InputError
-        Something is named that is not there, or nothing is new.
-    """
+    """Return what is to be applied: named ways, the revisions that are named, or those that are new."""
     ways = [parse_way(text) for text in sections]
     with ExitStack() as stack:
         stack.enter_context(tree.importable())

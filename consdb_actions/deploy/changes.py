@@ -57,29 +57,6 @@ def edited(
 
     A tag that can move needs the pull policy Always, else a node goes on with the image that it has. The line
     is taken out again when a release replaces the tag, and what the chart says holds as before.
-
-    Parameters
-    ----------
-    app
-        ``consdb`` or ``consdbtap``.
-    values
-        The environment.
-    wanted
-        The components that get the tag.
-    tag
-        The tag.
-    sdm_schemas
-        Repository whose releases hold the datalink snippets.
-
-    Returns
-    -------
-    tuple
-        The file's new text, and what changed in it.
-
-    Raises
-    ------
-    InputError
-        The file is written in a way that does not let a value be changed alone.
     """
     text, place = values.text, values_file(app, values.environment)
     changes: list[Change] = []

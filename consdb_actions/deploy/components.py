@@ -167,13 +167,7 @@ def slots(app: str, values: Values) -> tuple[Slot, ...]:
 
 
 def chosen(available: Iterable[Slot], names: Sequence[str]) -> tuple[Slot, ...]:
-    """Return the components that are meant: all without names; ``hinfo`` stands for every instrument's.
-
-    Raises
-    ------
-    InputError
-        A name is none.
-    """
+    """Return the components that are meant: all without names; ``hinfo`` stands for every instrument's."""
     for name in names:
         if not _NAME.fullmatch(name):
             raise InputError(

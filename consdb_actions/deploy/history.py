@@ -57,20 +57,7 @@ class Since:
 
 
 def since(versions: Iterable[Version] | None, slot: Slot) -> Since | None:
-    """Find the commit since which a component has the tag that it has.
-
-    Parameters
-    ----------
-    versions
-        The values file's history, newest first; None where it is not known.
-    slot
-        The component.
-
-    Returns
-    -------
-    Since or None
-        None where there is no history.
-    """
+    """Find the commit since which a component has the tag that it has."""
     first: Version | None = None
     waived: dict[str, date] = {}
     tag = ""

@@ -48,24 +48,7 @@ def waiting_before(
     tag: Tag,
     values: Mapping[str, Values],
 ) -> tuple[Waiting, ...]:
-    """List the environments that keep the stages before one from being finished.
-
-    Parameters
-    ----------
-    policy
-        The stages.
-    stage
-        The stage that is to be deployed.
-    app, components, tag
-        What is to be deployed.
-    values
-        The values of every environment that has the application.
-
-    Returns
-    -------
-    tuple of Waiting
-        In the order of the stages; components that do not run somewhere are not waited for.
-    """
+    """List the environments that keep the stages before one from being finished."""
     found = []
     for earlier in policy.stages[: policy.stages.index(stage)]:
         waiting = []

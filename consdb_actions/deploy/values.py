@@ -22,29 +22,7 @@ _ALIAS = re.compile(r"(?P<before>\s*:\s*)(?P<alias>\*[^\s,\[\]{}]+)")
 
 
 def set_scalar(text: str, path: Path, value: str, *, place: str) -> str:
-    """Write another value at the place of a scalar, in the quotes that it has.
-
-    Parameters
-    ----------
-    text
-        The file.
-    path
-        Keys from the root to the scalar; it must be there, if empty.
-    value
-        The new value: printable ASCII.
-    place
-        Name of the file, for messages.
-
-    Returns
-    -------
-    str
-        The file. It is the same text when the value is there already.
-
-    Raises
-    ------
-    InputError
-        The scalar is not there, or stands in a way in which changing it would change something else.
-    """
+    """Write another value at the place of a scalar, in the quotes that it has."""
     _, key, node = _find(text, path, place)
     if not _VALUE.fullmatch(value):
         raise InputError(f"{value[:100]!r} cannot be written into a values file", place=place)
@@ -69,27 +47,7 @@ def set_scalar(text: str, path: Path, value: str, *, place: str) -> str:
 
 
 def insert_scalar(text: str, path: Path, value: str, *, after: str | None, place: str) -> str:
-    """Write a key that is not there yet, in its mapping.
-
-    Parameters
-    ----------
-    text
-        The file.
-    path
-        Keys from the root to the new scalar; the mapping that it goes into must be there.
-    value
-        The value: printable ASCII.
-    after
-        Key of the same mapping below which the new one stands, in quotes of the same kind; None puts it
-        first.
-    place
-        Name of the file, for messages.
-
-    Raises
-    ------
-    InputError
-        There is no such mapping, or it has the key, or it is written in a way that does not let a line in.
-    """
+    """Write a key that is not there yet, in its mapping."""
     where = f"{place}, {'.'.join(path)}"
     if not _VALUE.fullmatch(value):
         raise InputError(f"{value[:100]!r} cannot be written into a values file", place=place)
@@ -121,13 +79,7 @@ def insert_scalar(text: str, path: Path, value: str, *, after: str | None, place
 
 
 def remove_scalar(text: str, path: Path, *, place: str) -> str:
-    """Take the line of a scalar out.
-
-    Raises
-    ------
-    InputError
-        It is not there, or does not have a line for itself.
-    """
+    """Take the line of a scalar out."""
     where = f"{place}, {'.'.join(path)}"
     mapping, key, node = _find(text, path, place)
     start, end = _line_start(text, key.start_mark.index), _line_end(text, key.end_mark.index)

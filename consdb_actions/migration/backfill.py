@@ -47,23 +47,7 @@ class Fill:
 def find_fill(
     before: Snapshot, after: Snapshot, table: str, column: str, coming: Collection[tuple[str, str]]
 ) -> Fill | None:
-    """Find the parent's column that gives a new column its values.
-
-    Parameters
-    ----------
-    before, after
-        The schema on both sides, renames already done.
-    table, column
-        The column to fill.
-    coming
-        Columns, as pairs of table and column, that this migration adds and fills itself; their values can be
-        passed on.
-
-    Returns
-    -------
-    Fill or None
-        The shortest path, or None when no key leads to a parent that has the value.
-    """
+    """Find the parent's column that gives a new column its values."""
     best: Fill | None = None
     for key in sorted(after.tables[table].foreign_keys, key=lambda k: (len(k.columns), k.name)):
         if column not in key.columns or key.referenced_schema not in (None, after.schema):

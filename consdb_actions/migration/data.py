@@ -84,13 +84,7 @@ def compare_rows(
 
 
 def column_digests(rows: Rows) -> dict[tuple[str, str], str]:
-    """Return a SHA-256 digest of each column's values, whatever their order.
-
-    Returns
-    -------
-    dict
-        Hexadecimal digests by table and column.
-    """
+    """Return a SHA-256 digest of each column's values, whatever their order."""
     out = {}
     for table in rows.values():
         for place, column in enumerate(table.columns):

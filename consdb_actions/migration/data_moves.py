@@ -131,13 +131,7 @@ def _partners(move: Move, rows: Rows) -> frozenset[tuple[str | None, ...]]:
 
 
 def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifference]:
-    """Compare a moved column through the key; both states are in the names of the second.
-
-    Yields
-    ------
-    DataDifference
-        Values that arrived at the wrong row or not at all.
-    """
+    """Compare a moved column through the key; both states are in the names of the second."""
     where = (move.target, move.target_column)
     origin = f"{move.source}.{move.source_column}"
     source, target = before.get(move.source), after.get(move.target)

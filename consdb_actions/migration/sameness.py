@@ -102,23 +102,7 @@ def _precision(kind: Kind) -> int:
 
 
 def normalisers(left: str, right: str, *, via: str | None = None) -> tuple[Normalise, Normalise]:
-    """Return the functions that make values of two types comparable, one for each side.
-
-    Parameters
-    ----------
-    left, right
-        The two types, as ``format_type`` prints them: before and after.
-    via
-        The type that values had in between, when they come back to the type that they had.
-
-    Returns
-    -------
-    tuple of callable
-        Same texts for the same type; numbers by value, booleans by any of their words, moments in UTC,
-        ``character`` without its padding, bytes as UTF-8. Beyond that, values are equal when they differ only
-        in what :func:`alteration` names of the change. A text that does not read as the other type stays
-        itself.
-    """
+    """Return the functions that make values of two types comparable, one for each side."""
     a, b = parse_type(left), parse_type(right if via is None else via)
     same = left == right and (via is None or not alteration(left, via))
     if same or a.dimensions or b.dimensions:

@@ -35,15 +35,7 @@ def postgres_type(column: Column) -> str:
 
 
 def table_facts(schema: Schema, views: Collection[str] = ()) -> tuple[TableFacts, ...]:
-    """Return the tables of a schema.
-
-    Parameters
-    ----------
-    schema
-        The schema.
-    views
-        Names of what the YAML lists as tables and the database has as views; they are left out.
-    """
+    """Return the tables of a schema."""
     return tuple(_table(table) for table in schema if table.name not in views)
 
 

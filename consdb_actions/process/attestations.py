@@ -33,20 +33,7 @@ def present_binding(facts: Facts) -> Binding:
 
 
 def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
-    """Go through all comments in the order in which they were written.
-
-    Parameters
-    ----------
-    facts
-        The facts; their comments may come in any order.
-    applicable
-        Ids of the steps that apply to the change.
-
-    Returns
-    -------
-    Listening
-        What was said and what counts.
-    """
+    """Go through all comments in the order in which they were written."""
     memory = recall(facts)
     heard: list[Heard] = []
     memos: list[Memo] = []

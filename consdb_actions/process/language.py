@@ -100,18 +100,7 @@ def mentions_commands(body: str) -> bool:
 
 
 def commands_in(body: str) -> tuple[Command | Mistake, ...]:
-    """Read the commands of a comment.
-
-    Parameters
-    ----------
-    body
-        The comment, whatever it holds.
-
-    Returns
-    -------
-    tuple
-        What was understood and what was not, in the order of the lines; at most `MOST`, then a mistake.
-    """
+    """Read the commands of a comment."""
     if not mentions_commands(body):
         return ()
     lines = [match["rest"].strip() for line in _spoken(body) if (match := _LINE.fullmatch(line))]

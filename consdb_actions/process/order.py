@@ -35,21 +35,6 @@ def order_of(step: Step, findings: Mapping[str, Finding], scope: Scope) -> tuple
     """Say what should have been done before a step that is done, and was not.
 
     Only what is certain is said: a step whose moment is not known was not done at a wrong one.
-
-    Parameters
-    ----------
-    step
-        A step that is done.
-    findings
-        What the evidence says about every step that applies.
-    scope
-        The steps of the change.
-
-    Returns
-    -------
-    tuple of Disorder
-        None when the order was right. The merge in sdm_schemas is held
-        against all steps before it, any other step against those right before it.
     """
     names = scope.before_merge if step.id == MERGE else scope.before(step)
     at = findings[step.id].at

@@ -27,22 +27,7 @@ class Holders:
 
 
 def holders(facts: Facts, identifiers: tuple[str, ...], day: date) -> Holders:
-    """List the people who hold one of some roles on a day.
-
-    Parameters
-    ----------
-    facts
-        The facts.
-    identifiers
-        Ids of roles.
-    day
-        The day, in UTC.
-
-    Returns
-    -------
-    Holders
-        The people, each once, and the teams that could not be read.
-    """
+    """List the people who hold one of some roles on a day."""
     found: dict[str, str] = {}
     problems: list[str] = []
     for identifier in identifiers:

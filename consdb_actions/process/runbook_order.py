@@ -123,20 +123,7 @@ class Needs:
 
 
 def needs_of(effects: Iterable[Effects], published: Callable[[str], bool]) -> Needs:
-    """Decide what migrations ask of the replication.
-
-    Parameters
-    ----------
-    effects
-        Those of each section.
-    published
-        Tells whether the tables of a schema are published.
-
-    Returns
-    -------
-    Needs
-        Those of all sections together.
-    """
+    """Decide what migrations ask of the replication."""
 
     def kept(names: Iterable[Name]) -> tuple[Name, ...]:
         return tuple(name for name in names if published(name.schema))

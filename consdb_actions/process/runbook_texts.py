@@ -19,17 +19,7 @@ _WORDS = 12
 
 
 def texts(plan: Plan, ticket: str, release: str, when: str) -> Iterator[Text]:
-    """Yield the texts that this migration asks for.
-
-    Parameters
-    ----------
-    plan
-        The migration.
-    ticket, release
-        What it is for; the release may be empty.
-    when
-        When it is planned, in words; empty where that is not known yet.
-    """
+    """Yield the texts that this migration asks for."""
     yield _announcement(plan, ticket, release, when)
     for whom in plan.sites.announce:
         yield replace(_announcement(plan, ticket, release, when), to=whom, title=f"Announcement for {whom}")

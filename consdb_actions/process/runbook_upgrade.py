@@ -29,21 +29,7 @@ def upgrade_step(
     direction: Direction,
     failure: tuple[str, ...] = (),
 ) -> Step:
-    """Return the step that takes sections of a database to their new revisions.
-
-    Parameters
-    ----------
-    site
-        The database.
-    changes
-        What is applied, in the order of the tree.
-    sites
-        The configuration.
-    direction
-        Forward, or the way back.
-    failure
-        What to do when it fails, besides what is always so.
-    """
+    """Return the step that takes sections of a database to their new revisions."""
     sections = ", ".join(change.section for change in changes)
     evidence = f"{site.id}-{direction}.json"
     return Step(

@@ -13,20 +13,7 @@ _TICK = re.compile(r"^(\s*[-*] \[)[xX](?=\])", re.MULTILINE)
 
 
 def merged_body(present: str, wanted: str) -> str:
-    """Return the body with our part renewed.
-
-    Parameters
-    ----------
-    present
-        The body as it is; empty for a new pull request.
-    wanted
-        Our part.
-
-    Returns
-    -------
-    str
-        The new body. It is the present one where our part differs only by boxes that people have ticked.
-    """
+    """Return the body with our part renewed."""
     present = present.replace("\r\n", "\n")
     part = f"{BEGIN}\n{wanted.strip()}\n{END}"
     before, begin, rest = present.partition(BEGIN)

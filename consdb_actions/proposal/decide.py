@@ -15,26 +15,7 @@ __all__ = ["decide"]
 
 
 def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
-    """Say what is to be done so that the branch and its pull request propose what is wanted.
-
-    Parameters
-    ----------
-    proposal
-        What is wanted.
-    facts
-        What there is.
-
-    Returns
-    -------
-    Plan | Foreign
-        What is to be done; or the work of people that stands in the way.
-
-    Raises
-    ------
-    CheckFailed
-        The last pull request was closed without merging and `Proposal.reopen` is not set; or the open one
-        goes to another base.
-    """
+    """Say what is to be done so that the branch and its pull request propose what is wanted."""
     wanted = {path: sha for path, sha in proposal.blobs.items() if facts.on_base.get(path) != sha}
     pull = next((item for item in facts.pulls if item.is_open), None)
     if not wanted:

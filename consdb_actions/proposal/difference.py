@@ -19,20 +19,7 @@ LINES = 200
 
 
 def difference(theirs: Mapping[str, bytes | None], ours: Mapping[str, bytes | None]) -> str:
-    """Write how files differ, as a unified diff without credentials.
-
-    Parameters
-    ----------
-    theirs
-        The files on the branch; None where there is none.
-    ours
-        The files that would be written.
-
-    Returns
-    -------
-    str
-        The difference, from ours to theirs.
-    """
+    """Write how files differ, as a unified diff without credentials."""
     lines: list[str] = []
     for path in sorted(theirs):
         old, new = _lines(ours.get(path)), _lines(theirs[path])
@@ -62,15 +49,7 @@ def foreign_error(
     theirs: Mapping[str, bytes | None],
     ours: Mapping[str, bytes | None],
 ) -> CheckFailed:
-    """Return the error that stops a run before people's work is overwritten.
-
-    Parameters
-    ----------
-    proposal, foreign
-        What was wanted, and what stands in the way.
-    theirs, ours
-        As for `difference`.
-    """
+    """Return the error that stops a run before people's work is overwritten."""
     commits = "\n".join(
         f"  {commit.sha[:8]} by {commit.author or 'an unknown account'}:"
         f" {next(iter(commit.message.splitlines()), '')[:100]}"

@@ -106,27 +106,7 @@ class RevisionFile:
 
 
 def read_revision(text: str, schema: str, others: tuple[str, ...] = ()) -> RevisionFile:
-    """Hold a text against what a generated revision of one schema looks like.
-
-    Parameters
-    ----------
-    text
-        The file.
-    schema
-        The schema that it may change.
-    others
-        The schemas of other sections, which it must not name.
-
-    Returns
-    -------
-    RevisionFile
-        Its own id, and that of the revision before.
-
-    Raises
-    ------
-    UnfitError
-        There is anything in it but calls of operations on that schema, with literal arguments.
-    """
+    """Hold a text against what a generated revision of one schema looks like."""
     _check_text(text, others)
     statements = list(_parse(text).body)
     if statements and _is_text(statements[0]):

@@ -31,19 +31,7 @@ SEVERITIES = {
 def cards(
     headings: Sequence[str], rows: Iterable[Sequence[Part]], caption: str, *, wide: bool = False
 ) -> Html:
-    """Return a table whose rows are stacked on a narrow screen, where each cell says its heading.
-
-    Parameters
-    ----------
-    headings
-        One for each column.
-    rows
-        Cells; the first of each row is its heading.
-    caption
-        What the table is, spoken.
-    wide
-        Whether the first column takes what room there is.
-    """
+    """Return a table whose rows are stacked on a narrow screen, where each cell says its heading."""
     # Roles are said explicitly, since browsers drop those of tables that are laid out as blocks.
     head = element(
         "tr",

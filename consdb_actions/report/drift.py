@@ -18,17 +18,7 @@ _PLAIN = {Severity.ERROR: "!!", Severity.WARNING: "!"}
 
 
 def render_text(drift: Drift, source: str, today: date) -> str:
-    """Write the report for a terminal.
-
-    Parameters
-    ----------
-    drift
-        What was found.
-    source
-        Where the values files come from.
-    today
-        The day for which they were looked at.
-    """
+    """Write the report for a terminal."""
     lines = [f"{source}, {today}"]
     marks = _worst(drift)
     for app, grid in _grids(drift).items():

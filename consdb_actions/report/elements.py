@@ -46,18 +46,7 @@ def text(value: str) -> Html:
 
 
 def element(name: str, *children: Part, **attributes: Value) -> Html:
-    """Return an element.
-
-    Parameters
-    ----------
-    name
-        The name of the tag.
-    children
-        What is in it; what is no `Html` is escaped.
-    attributes
-        Attributes: an underscore at the end is dropped, others become hyphens. One that is True stands
-        without a value, one that is None or False is left out.
-    """
+    """Return an element."""
     return Html(f"<{name}{_attributes(attributes)}>{joined(children)}</{name}>")
 
 

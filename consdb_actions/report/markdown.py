@@ -47,18 +47,7 @@ _BACKQUOTED = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 
 
 def escape(text: str) -> str:
-    """Return Markdown that shows a text as it is, on one line.
-
-    Parameters
-    ----------
-    text
-        Anything.
-
-    Returns
-    -------
-    str
-        Safe within a paragraph, a list entry, a heading or a cell of a table.
-    """
+    """Return Markdown that shows a text as it is, on one line."""
     return _LEADING.sub(_lead, _inline(_one_line(text)))
 
 
@@ -128,24 +117,7 @@ def fence(text: str, language: str = "") -> str:
 def fit(
     blocks: Sequence[str], note: str, *, limit: int = COMMENT_LIMIT, ranks: Sequence[int] | None = None
 ) -> str:
-    """Join blocks that stand for themselves, as many as fit.
-
-    Parameters
-    ----------
-    blocks
-        Markdown. A block is left out whole, so that nothing stays open.
-    note
-        What to say at the end where blocks were left out; ``{count}`` is replaced by their number.
-    limit
-        Characters that the whole may have.
-    ranks
-        How much each block matters, 0 the most; by default they matter the less the later they come.
-
-    Returns
-    -------
-    str
-        The blocks in their order.
-    """
+    """Join blocks that stand for themselves, as many as fit."""
     whole = "\n\n".join(blocks)
     if len(whole) <= limit:
         return whole

@@ -24,23 +24,7 @@ def er_diagram(
     delta: SchemaDelta,
     renamed: Mapping[tuple[str, str], str] | None = None,
 ) -> str:
-    """Draw the tables that a change touches, with the tables that they refer to.
-
-    Parameters
-    ----------
-    before, after
-        The two sides; None where the schema does not exist.
-    delta
-        What differs.
-    renamed
-        Old names of columns that were renamed, by table and new name.
-
-    Returns
-    -------
-    str
-        The diagram without a fence; empty when no table is touched. Of each table the key and the columns
-        that differ are shown.
-    """
+    """Draw the tables that a change touches, with the tables that they refer to."""
     lines: list[str] = []
     touched = _touched(before, after, delta)
     shown = dict(list(touched.items())[:MAX_TABLES])

@@ -62,20 +62,6 @@ def make_object_name(first: str, second: str = "", label: str = "") -> str:
 
     Parts are joined by underscores. When the result is too long, the longer of the two parts loses bytes
     first until both fit; the label is always kept whole.
-
-    Parameters
-    ----------
-    first
-        Name of the table.
-    second
-        Names of the columns joined by underscores; empty for a primary key.
-    label
-        ``pkey``, ``key``, ``fkey``, ``check``, ``idx``, ``seq``, …
-
-    Returns
-    -------
-    str
-        A name of at most 63 bytes.
     """
     overhead = (1 if second else 0) + (len(label.encode()) + 1 if label else 0)
     available = MAX_BYTES - overhead

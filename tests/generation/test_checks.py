@@ -133,8 +133,8 @@ def test_m15_a_revision_that_loses_rows_beside_a_new_check_is_found(bench: Workb
     proven(bench.generate(after))
     path = bench.write_schema(after)
     edit = (
-        "    # ### commands auto generated",
-        f"    op.execute({statement!r})\n    # ### commands auto generated",
+        "def upgrade() -> None:\n",
+        f"def upgrade() -> None:\n    op.execute({statement!r})\n",
     )
     checks = bench.check(path, edit)
     assert not all(check.holds for check in checks.values())

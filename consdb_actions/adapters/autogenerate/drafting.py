@@ -94,33 +94,7 @@ def draft_migration(
     lines: Lines,
     source: str,
 ) -> Draft:
-    """Plan both directions; the simulation is left with the upgrade done.
-
-    Parameters
-    ----------
-    simulation
-        On the database that the section's history made.
-    current
-        That database.
-    target
-        What it should become.
-    answers
-        Renames, moves and other decisions of the change.
-    render_upgrade
-        Renders a plan's upgrade to the source of a revision, which is then run for real.
-    lines, source
-        Where the elements stand in the schema file, and its name.
-
-    Returns
-    -------
-    Draft
-        Without a downgrade when nothing is to be done, or something must be answered first.
-
-    Raises
-    ------
-    InputError
-        Postgres refuses a statement of the upgrade.
-    """
+    """Plan both directions; the simulation is left with the upgrade done."""
     schema = simulation.section.schema
     needed = still_needed(answers, current, target.take, target.base is not None)
     answers = needed.in_current

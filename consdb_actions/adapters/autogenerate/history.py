@@ -21,11 +21,6 @@ def check_history(section: Section, tree: Tree) -> None:
 
     Only texts that a program hands on are looked at: not what it says in comments and docstrings, nor the
     comments that it gives to tables and columns, which may well speak of another schema.
-
-    Raises
-    ------
-    InputError
-        With the file and its line.
     """
     section.head()
     others = [s.schema for s in tree.sections if s.schema != section.schema]
@@ -50,13 +45,7 @@ def check_history(section: Section, tree: Tree) -> None:
 
 
 def check_merged(tree: Tree, sections: Sequence[Section]) -> None:
-    """Refuse a revision that stands on the default branch and does something else here.
-
-    Raises
-    ------
-    InputError
-        With the files.
-    """
+    """Refuse a revision that stands on the default branch and does something else here."""
     changes = revision_changes(tree.root, [s.versions for s in sections], None) if sections else None
     if changes is not None and changes.edited:
         names = sorted(str(path.relative_to(tree.root.resolve())) for path in changes.edited)

@@ -42,17 +42,6 @@ def prove(
 
     The second time is the operator's own command. It runs where the first time left everything as it was:
     on the same rows, or without any where the upgrade drops values that its fills would need again.
-
-    Parameters
-    ----------
-    server
-        Where the databases are.
-    candidate
-        What to prove.
-    find_again
-        What generates once more.
-    operator
-        Whether to run the alembic command through the tree's own ``env.py``, too.
     """
     with server.open_database(candidate.database) as engine:
         refused = _refuses_nulls(engine, candidate)

@@ -130,13 +130,7 @@ def render_body(
     downgrade: Sequence[ops.MigrateOperation],
     shadow: Shadow | None,
 ) -> dict[str, Any]:
-    """Render the operations of both directions to the template's variables.
-
-    Returns
-    -------
-    dict
-        ``upgrades``, ``downgrades`` and ``imports``, as Alembic's templates know them.
-    """
+    """Render the operations of both directions to the template's variables."""
 
     def render_item(kind: str, item: object, context: AutogenContext) -> str | bool:
         if kind == "type" and isinstance(item, sa.DOUBLE_PRECISION):
@@ -169,13 +163,7 @@ def render_body(
 
 
 def render_revision(section: Section, revision: Revision, variables: dict[str, Any]) -> str:
-    """Fill the tree's template and format the result.
-
-    Raises
-    ------
-    InputError
-        The template is missing or cannot be filled.
-    """
+    """Fill the tree's template and format the result."""
     source = _without_unused_imports(fill_template(section, revision, variables))
     try:
         return _format(section, source)
@@ -205,11 +193,6 @@ def fill_template(section: Section, revision: Revision, variables: dict[str, Any
 
     consdb's own template writes view statements from ``config.attributes``; nothing is set there, so it
     writes none (rule M2).
-
-    Raises
-    ------
-    InputError
-        The template is missing or cannot be filled.
     """
     template = section.location / "script.py.mako"
     try:

@@ -38,13 +38,7 @@ def prepare(connection: sa.Connection, section: Section) -> None:
 
 
 def replay(connection: sa.Connection, section: Section, revisions: Iterable[Script]) -> None:
-    """Run the upgrades of these revisions, oldest first, and stamp the last.
-
-    Raises
-    ------
-    InputError
-        A revision does not apply; names it and gives the database's words.
-    """
+    """Run the upgrades of these revisions, oldest first, and stamp the last."""
     context = migration_context(connection, section)
     last = None
     for script in revisions:

@@ -84,23 +84,7 @@ def prove_on_copy(
     operator: bool,
     most: int | None = None,
 ) -> tuple[Check, ...]:
-    """Run a revision up and down on a copy of the server's given database; the copy is dropped at the end.
-
-    Parameters
-    ----------
-    server
-        A given server.
-    candidate
-        What was proven on the database that the history makes.
-    database
-        Name of the given database, for the reader.
-    upgraded
-        What the upgrade made of the history's database; None where it did not run.
-    operator
-        Whether to run the alembic command on the copy, too.
-    most
-        How many values of a table are read.
-    """
+    """Run a revision up and down on a copy of the server's given database; the copy is dropped at the end."""
     name = f"{candidate.section.name}_copy"
     server.copy_given(name)
     try:

@@ -52,18 +52,7 @@ class Start:
 
 
 def made_up(connection: sa.Connection, candidate: Candidate, *, nulls: bool = True) -> Start:
-    """Fill every table with made-up rows.
-
-    Parameters
-    ----------
-    connection
-        Open on the candidate's database; the caller commits.
-    candidate
-        What is to be proven.
-    nulls
-        Whether columns that become NOT NULL hold some NULLs, where the revision fills them or where nobody
-        knows.
-    """
+    """Fill every table with made-up rows."""
     before = candidate.before
     filled, loose = _fills(connection, candidate) if nulls else ((), frozenset())
     change = Change(

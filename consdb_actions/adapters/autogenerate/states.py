@@ -69,13 +69,7 @@ def make_replayed(
 
 
 def replay_ahead(server: ScratchServer, sections: Iterable[Section], enough: Callable[[], bool]) -> list[str]:
-    """Make the databases of sections with their histories, up to one that does not apply, or until enough.
-
-    Returns
-    -------
-    list of str
-        The names of the sections; each is its database's.
-    """
+    """Make the databases of sections with their histories, up to one that does not apply, or until enough."""
     done: list[str] = []
     for section in sections:
         if enough():

@@ -24,13 +24,7 @@ __all__ = ["build_metadata", "create_tables", "create_views"]
 def build_metadata(
     loaded: LoadedSchema, shadow: Shadow | None, views: Collection[str]
 ) -> tuple[sa.MetaData, set[tuple[str, str]]]:
-    """Build the metadata of a schema file, with shadow columns and without the tables that are views.
-
-    Returns
-    -------
-    tuple
-        The metadata, and the shadow columns as pairs of table and column.
-    """
+    """Build the metadata of a schema file, with shadow columns and without the tables that are views."""
     metadata = loaded.metadata()
     before = {(t.name, c.name) for t in metadata.tables.values() for c in t.columns}
     if shadow is not None:
@@ -59,13 +53,7 @@ def _as_written(type_: TypeEngine[Any]) -> TypeEngine[Any]:
 def create_tables(
     connection: sa.Connection, metadata: sa.MetaData, source: str, tables: Sequence[sa.Table] | None = None
 ) -> None:
-    """Create tables in a schema that has none of them.
-
-    Raises
-    ------
-    InputError
-        Postgres refuses something of the file.
-    """
+    """Create tables in a schema that has none of them."""
     try:
         with warnings.catch_warnings():
             # Two tables that refer to each other are made all the same, with the keys afterwards.

@@ -23,29 +23,7 @@ DIGITS = 32
 
 
 def changes_at(contents: Contents, base: str, commit: str, wanted: Wanted) -> CommitChange:
-    """Compare the schemas at a commit with those at the point where it left the base branch.
-
-    Parameters
-    ----------
-    contents
-        Where files come from.
-    base
-        Newest commit of the base branch.
-    commit
-        The commit.
-    wanted
-        Which files are schemas.
-
-    Returns
-    -------
-    CommitChange
-        The digests, or the reason why the commit cannot be read.
-
-    Raises
-    ------
-    ExternalError
-        GitHub could not be reached within the bounds.
-    """
+    """Compare the schemas at a commit with those at the point where it left the base branch."""
     try:
         fork = contents.fork_point(base, commit)
         before, after = contents.files(fork, wanted), contents.files(commit, wanted)
@@ -68,21 +46,7 @@ def _change(contents: Contents, path: str, old: str | None, new: str | None) -> 
 
 
 def change_of_file(path: str, old: bytes | None, new: bytes | None) -> Change:
-    """Compare two versions of a schema file.
-
-    Parameters
-    ----------
-    path
-        The file.
-    old, new
-        Its bytes; None where it does not exist.
-
-    Returns
-    -------
-    Change
-        The digests of the change of meaning, empty where a version is no valid schema, and the digest of
-        the changed lines.
-    """
+    """Compare two versions of a schema file."""
     verbatim = _verbatim(old, new)
     try:
         before, after = _schema(path, old), _schema(path, new)

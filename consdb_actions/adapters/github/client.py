@@ -56,53 +56,13 @@ class GitHub:
         self._requester.close()
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None, *, lasting: bool = False) -> Any:
-        """Read one answer.
-
-        Parameters
-        ----------
-        path
-            Path below the API's root; its parts are quoted by the caller with `quoted`.
-        params
-            Query parameters.
-        lasting
-            The answer can never change, as with anything named by a commit's SHA: it is asked for once.
-
-        Returns
-        -------
-        Any
-            The parsed JSON.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Read one answer."""
         return self._read(path + ("?" + urlencode(params) if params else ""), lasting)[1]
 
     def pages(
         self, path: str, params: Mapping[str, str | int] | None = None, *, lasting: bool = False
     ) -> Iterator[Any]:
-        """Read all pages of a list, a hundred entries each.
-
-        Parameters
-        ----------
-        path
-            Path below the API's root.
-        params
-            Query parameters besides those of the page.
-        lasting
-            As in `get`.
-
-        Yields
-        ------
-        Any
-            The parsed JSON of each page.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Read all pages of a list, a hundred entries each."""
         page = 1
         while True:
             query: dict[str, str | int] = {**(params or {}), "per_page": PAGE, "page": page}
@@ -124,31 +84,7 @@ class GitHub:
         *,
         landed: Callable[[], Any] | None = None,
     ) -> Any:
-        """Change something.
-
-        Parameters
-        ----------
-        verb
-            POST, PUT, PATCH or DELETE.
-        path
-            Path below the API's root.
-        body
-            What is sent as JSON.
-        landed
-            For a change that must not be made twice: looks whether it has been made, and returns what `write`
-            would have returned, or None. It is asked after each failure that leaves this open. Without it the
-            change is one that can be repeated without harm.
-
-        Returns
-        -------
-        Any
-            The parsed JSON.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Change something."""
         self._answers.end_moment()
         pause = self._last_write + BETWEEN_WRITES - self._clock.now()
         if pause > 0:
@@ -164,36 +100,12 @@ class GitHub:
             self._clock.sleep(seconds)
 
     def query(self, text: str, variables: Mapping[str, Any]) -> Any:
-        """Ask a question in GraphQL, which answers for many things at once.
-
-        Parameters
-        ----------
-        text
-            The query; what is not our own text goes into its variables.
-        variables
-            Their values.
-
-        Returns
-        -------
-        Any
-            The field ``data`` of the answer.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Ask a question in GraphQL, which answers for many things at once."""
         body = {"query": text, "variables": dict(variables)}
         return self._call("POST", self._requester.graphql_url, body=body, check=answered)[1]["data"]
 
     def viewer(self) -> str:
-        """Return the login of the token's own account, which GraphQL tells for every kind of token.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Return the login of the token's own account, which GraphQL tells for every kind of token."""
         if not self._viewer:
             login = (self.query("query { viewer { login } }", {}).get("viewer") or {}).get("login")
             if not isinstance(login, str):

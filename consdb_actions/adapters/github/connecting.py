@@ -23,31 +23,7 @@ def connect(
     timeout: int = 30,
     limit: int = 2000,
 ) -> GitHub:
-    """Make a connection; no call is made yet.
-
-    Parameters
-    ----------
-    token
-        The token.
-    api_url
-        Root of the API.
-    clock
-        Time for back-off and limits; that of the machine by default.
-    timeout
-        Whole seconds to wait for an answer.
-    limit
-        Calls that the run may make.
-
-    Returns
-    -------
-    GitHub
-        The connection.
-
-    Raises
-    ------
-    InputError
-        There is no token, or the address is not one of an API.
-    """
+    """Make a connection; no call is made yet."""
     if not token.strip():
         raise InputError(
             "there is no token for GitHub",

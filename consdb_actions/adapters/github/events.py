@@ -44,27 +44,7 @@ class Target:
 
 
 def target_of_event(payload: object, name: str = "", *, place: str = "event") -> Target:
-    """Find out from an event's payload which pull requests it is about.
-
-    Parameters
-    ----------
-    payload
-        Parsed JSON of the event.
-    name
-        Name of the event; recognized by what the payload holds when it is empty.
-    place
-        The file's name, for messages.
-
-    Returns
-    -------
-    Target
-        The pull requests.
-
-    Raises
-    ------
-    InputError
-        The payload is none, or the event is about no pull request.
-    """
+    """Find out from an event's payload which pull requests it is about."""
     if not isinstance(payload, Mapping):
         raise InputError("this is not the payload of an event", place=place, remedy="Give GITHUB_EVENT_PATH.")
     repository = _repository(payload, place)

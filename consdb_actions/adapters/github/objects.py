@@ -68,39 +68,13 @@ class Objects:
         self._repository = repository
 
     def files(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
-        """Read files at commits.
-
-        Parameters
-        ----------
-        wanted
-            SHA of a commit, and a path, of each.
-
-        Returns
-        -------
-        dict
-            Their bytes; None where there is no such file.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        InputError
-            A path names something else than a file, or a large one.
-        """
+        """Read files at commits."""
         keys = {f"{commit}:{path}": (commit, path) for commit, path in wanted}
         answers = self._lasting(list(keys), FILE)
         return {key: self._content(answers[name], name) for name, key in keys.items()}
 
     def blobs(self, shas: Iterable[str]) -> dict[str, bytes]:
-        """Read blobs by their SHA.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, could not be reached within the bounds, or has no such blob.
-        InputError
-            One is too large.
-        """
+        """Read blobs by their SHA."""
         found = {}
         for sha, answer in self._lasting(list(dict.fromkeys(shas)), BLOB).items():
             data = self._content(answer, sha)
@@ -108,15 +82,7 @@ class Objects:
         return found
 
     def names(self, commit: str, paths: Iterable[str]) -> dict[str, str | None]:
-        """Return the SHA of the blob of each path at a commit; None where there is no such file.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        InputError
-            A path names something else than a file.
-        """
+        """Return the SHA of the blob of each path at a commit; None where there is no such file."""
         keys = {f"{commit}:{path}": path for path in sorted(paths)}
         known = {
             name: self._github.lasting[key]
@@ -129,24 +95,7 @@ class Objects:
     def histories(
         self, commit: str, paths: Iterable[str], first: int, since: datetime | None = None
     ) -> dict[str, tuple[Change, ...]]:
-        """List the commits that changed some files, newest first.
-
-        Parameters
-        ----------
-        commit
-            SHA of the commit at which to begin.
-        paths
-            The files.
-        first
-            How many are listed of each file.
-        since
-            Leave out those from before.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds, or has no such commit.
-        """
+        """List the commits that changed some files, newest first."""
         names = {f"{commit}:{path}": path for path in paths}
         answers = self._lasting(list(names), history(first, since))
         found = {}
@@ -157,18 +106,7 @@ class Objects:
         return found
 
     def merges(self, commits: Iterable[str]) -> dict[str, tuple[tuple[datetime, str], ...]]:
-        """Say when and with which merged pull requests commits came to the default branch.
-
-        Returns
-        -------
-        dict
-            Moment and address of each pull request, by commit.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Say when and with which merged pull requests commits came to the default branch."""
         answers = self._lasting(list(dict.fromkeys(commits)), PULLS)
         return {
             commit: tuple(
@@ -180,13 +118,7 @@ class Objects:
         }
 
     def tagged(self, shas: Iterable[str]) -> dict[str, datetime | None]:
-        """Say when annotated tags were made, by the SHA of their objects; None where they do not say.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Say when annotated tags were made, by the SHA of their objects; None where they do not say."""
         answers = self._lasting(list(dict.fromkeys(shas)), TAGGER)
         return {
             sha: _utc(((answer or {}).get("tagger") or {}).get("date")) for sha, answer in answers.items()

@@ -62,22 +62,7 @@ class Trouble:
 
 
 def classify(failure: Exception, call: str, now: float) -> Trouble:
-    """Say what a failed call means.
-
-    Parameters
-    ----------
-    failure
-        What PyGithub or requests raised.
-    call
-        Method and path of the call, for messages.
-    now
-        Seconds since 1970, to work out how long a rate limit lasts.
-
-    Returns
-    -------
-    Trouble
-        The error, and whether to try again.
-    """
+    """Say what a failed call means."""
     place = redact(f"GitHub, {call}")
     if isinstance(failure, GithubException):
         return _refused(failure, place, now)
@@ -94,13 +79,7 @@ def classify(failure: Exception, call: str, now: float) -> Trouble:
 
 
 def answered(data: Any) -> Trouble | None:
-    """Say what is wrong with an answer to a GraphQL query, which has its errors in itself; None for nothing.
-
-    Parameters
-    ----------
-    data
-        The parsed answer.
-    """
+    """Say what is wrong with an answer to a GraphQL query, which has its errors in itself; None for nothing."""
     place = "GitHub, POST /graphql"
     errors = data.get("errors") if isinstance(data, dict) else None
     if isinstance(data, dict) and isinstance(data.get("data"), dict) and not errors:

@@ -50,25 +50,6 @@ class ConsdbReader:
         Those count that say so in their mark, and the one that a copy of EFD schemas was made from; where
         there is none, those of a branch of the same ticket that add revisions. Only branches of the
         repository itself count, because only members can push to them.
-
-        Parameters
-        ----------
-        repository
-            The repository of the schema change.
-        pull
-            Its pull request.
-        body
-            The text of that.
-
-        Returns
-        -------
-        tuple of Migration
-            Oldest first.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
         """
         origin = efd_origin(body)
         efd = origin.number if origin is not None and self._is(origin.repository) else 0
@@ -90,25 +71,7 @@ class ConsdbReader:
     def releases(
         self, migrations: tuple[Migration, ...], deployed: frozenset[str]
     ) -> tuple[tuple[Release, ...], str]:
-        """Find the release tags that hold some merged migrations.
-
-        Parameters
-        ----------
-        migrations
-            The migrations; none is released before all are merged.
-        deployed
-            Tags that matter besides the first that holds them.
-
-        Returns
-        -------
-        tuple
-            The releases, oldest first, and the name of the newest release, whatever it holds.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Find the release tags that hold some merged migrations."""
         tags = self._releases.tags()
         newest = last_release(tags)
         name = newest.name if newest is not None else ""
@@ -132,26 +95,7 @@ class ConsdbReader:
         return tuple(found), name
 
     def efd_files(self, pull: Pull, body: str, here: dict[str, str]) -> tuple[EfdFile, ...]:
-        """Compare EFD schemas with those of consdb.
-
-        Parameters
-        ----------
-        pull, body
-            The pull request in sdm_schemas and its text.
-        here
-            The blob of each changed EFD schema there, by its path.
-
-        Returns
-        -------
-        tuple of EfdFile
-            One for each; against the branch that they were copied from while that is not merged, and else
-            against the default branch.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Compare EFD schemas with those of consdb."""
         origin = efd_origin(body)
         commit = self._releases.branch.head
         if origin is not None and origin.number and self._is(origin.repository):

@@ -55,31 +55,7 @@ class Settings:
 def read_own(
     github: GitHub, contents: Contents, data: Any, seen: ApprovalFacts, settings: Settings, source: str
 ) -> Facts:
-    """Read the facts that the repository of the schemas has.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    contents
-        Where schema files come from.
-    data
-        The pull request, as GitHub gives it.
-    seen
-        What its approvals rest on.
-    settings, source
-        The settings, and the name of their source.
-
-    Returns
-    -------
-    Facts
-        Without anything of other repositories, and without teams.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Read the facts that the repository of the schemas has."""
     root = f"/repos/{seen.repository}"
     head = seen.pull.head
     statuses = (item for page in github.pages(f"{root}/commits/{head}/statuses") for item in page)

@@ -52,15 +52,7 @@ class PhalanxReader:
         self._now: tuple[Deployment, ...] | None = None
 
     def deployments(self) -> tuple[Deployment, ...]:
-        """Read what runs now, without its history.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        InputError
-            A values file cannot be read.
-        """
+        """Read what runs now, without its history."""
         if self._now is None:
             path = "/".join(map(quoted, self._policy.phalanx_branch.split("/")))
             self._tip = self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"]
@@ -81,27 +73,7 @@ class PhalanxReader:
     def with_history(
         self, deployments: tuple[Deployment, ...], since: datetime, holds: Callable[[str], bool]
     ) -> tuple[Deployment, ...]:
-        """Add since when the components have had the tags that matter.
-
-        Parameters
-        ----------
-        deployments
-            What runs now, as `deployments` returned it.
-        since
-            A moment before which none of these tags can have been there.
-        holds
-            Tells which tags matter; for others no history is read.
-
-        Returns
-        -------
-        tuple of Deployment
-            The same, with the tags since then where a present one matters.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Add since when the components have had the tags that matter."""
         files = {
             (item.application, item.environment) for item in deployments if item.enabled and holds(item.tag)
         }

@@ -39,13 +39,7 @@ class Question:
     with_path: bool = False
 
     def query(self, names: Sequence[str]) -> tuple[str, dict[str, str]]:
-        """Write one query about some objects, the answers of which are called ``o0``, ``o1``, and so on.
-
-        Returns
-        -------
-        tuple
-            The query, and its variables besides ``owner`` and ``name``.
-        """
+        """Write one query about some objects, the answers of which are called ``o0``, ``o1``, and so on."""
         kind = "GitObjectID!" if self.argument == "oid" else "String!"
         declared, asked, values = ["$owner: String!", "$name: String!"], [], {}
         for index, name in enumerate(names):

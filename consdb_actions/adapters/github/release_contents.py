@@ -27,33 +27,7 @@ MOST_FILES = 300
 def read_contents(
     github: GitHub, repository: str, branch: str, previous: Tag | None, commit: str, policy: ReleasePolicy
 ) -> Contents:
-    """Read what a release holds.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    branch
-        The branch into which its pull requests are merged.
-    previous
-        The release before; None for the first, which is not compared with anything.
-    commit
-        The commit that is released.
-    policy
-        Which files are migrations.
-
-    Returns
-    -------
-    Contents
-        Merged pull requests and migrations since then.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Read what a release holds."""
     if previous is None:
         return Contents()
     path = f"/repos/{repository}/compare/{previous.commit}...{commit}"

@@ -39,13 +39,7 @@ class Shower:
         self.identity: Account | None = None
 
     def set_status(self, status: StatusPlan) -> None:
-        """Set a commit status, once.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Set a commit status, once."""
         body = {
             "state": status.state,
             "context": status.context,
@@ -64,13 +58,7 @@ class Shower:
         self._learn(done.get("creator"))
 
     def write_comment(self, number: int, comment: CommentPlan) -> None:
-        """Write our comment on a pull request: a new one, or a new body.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Write our comment on a pull request: a new one, or a new body."""
         body = {"body": comment.body}
         issue = f"{self._root}/issues/{number}"
         # A list may lag behind: what this run wrote is there, even when the next look does not show it yet.
@@ -92,23 +80,11 @@ class Shower:
         self._learn(done.get("user"))
 
     def delete_comment(self, comment: int) -> None:
-        """Remove a comment that may be gone already.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Remove a comment that may be gone already."""
         self.unless_gone("DELETE", f"{self._root}/issues/comments/{comment}")
 
     def unless_gone(self, verb: str, path: str, body: dict[str, str] | None = None) -> None:
-        """Change something that somebody else may have removed meanwhile.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Change something that somebody else may have removed meanwhile."""
         try:
             self._github.write(verb, path, body)
         except GitHubError as error:

@@ -39,13 +39,6 @@ def align(old: Sequence[str], new: Sequence[str], weight: Callable[[str], float]
 
     Words that only look alike (``temp`` and ``temperature``), or that are the same but for a break
     (``std_dev`` and ``stddev``), count as partly shared, yet stay a substitution.
-
-    Parameters
-    ----------
-    old, new
-        The words of the names.
-    weight
-        How much a word says, above 0.
     """
     start = 0
     while start < min(len(old), len(new)) and old[start] == new[start]:

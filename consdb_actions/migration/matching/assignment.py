@@ -17,16 +17,6 @@ def assign(weights: Mapping[tuple[str, str], int]) -> dict[str, str]:
     """Choose pairs so that no row and no column is used twice and the total weight is greatest.
 
     Rows may stay without a column: only positive weights are ever chosen.
-
-    Parameters
-    ----------
-    weights
-        Weight of every candidate pair of row and column.
-
-    Returns
-    -------
-    dict
-        Column by row.
     """
     edges: dict[str, list[tuple[str, int]]] = {}
     for (row, column), weight in sorted(weights.items()):

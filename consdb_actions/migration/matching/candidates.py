@@ -30,20 +30,7 @@ _NEIGHBOURS = 2
 def candidates(
     pair: TablePair, without_old: Collection[str] = (), without_new: Collection[str] = ()
 ) -> Iterator[tuple[ColumnFacts, ColumnFacts]]:
-    """Yield the pairs of a dropped and an added column that are worth a comparison.
-
-    Parameters
-    ----------
-    pair
-        A table before and after.
-    without_old, without_new
-        Columns that are no candidates.
-
-    Yields
-    ------
-    tuple
-        Old and new column, in the order of the old table; the most promising first.
-    """
+    """Yield the pairs of a dropped and an added column that are worth a comparison."""
     olds = [column for column in pair.dropped if column.name not in without_old]
     news = [column for column in pair.added if column.name not in without_new]
     if not olds or not news:

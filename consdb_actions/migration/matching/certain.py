@@ -37,20 +37,7 @@ class _Proof:
 def proofs(
     pair: TablePair, settled_old: Collection[str], settled_new: Collection[str]
 ) -> tuple[tuple[ColumnRename, ...], tuple[Link, ...]]:
-    """Find what ids and case say about a table.
-
-    Parameters
-    ----------
-    pair
-        The table before and after.
-    settled_old, settled_new
-        Columns whose fate or origin is settled already.
-
-    Returns
-    -------
-    renames, doubtful
-        What is proved, and what is not but has to be asked.
-    """
+    """Find what ids and case say about a table."""
     found = [
         proof
         for proof in (*_same_ids(pair), *_same_folds(pair))

@@ -60,13 +60,7 @@ class Settled:
 
 
 def settle_tables(declared: Declarations, before: Tables, after: Tables) -> Settled:
-    """Hold the declarations about tables against the change.
-
-    Raises
-    ------
-    InputError
-        When a table does not exist on its side, is not part of the change, or is used twice.
-    """
+    """Hold the declarations about tables against the change."""
     settled = Settled()
     targets: dict[str, DeclaredTableRename] = {}
     for rename in declared.table_renames:
@@ -105,24 +99,7 @@ def settle_tables(declared: Declarations, before: Tables, after: Tables) -> Sett
 def settle_columns(
     settled: Settled, declared: Declarations, before: Tables, after: Tables, tables: Mapping[str, str]
 ) -> None:
-    """Hold the declarations about columns against the change and add them to what is settled.
-
-    Parameters
-    ----------
-    settled
-        What the declarations about tables settle.
-    declared
-        All declarations.
-    before, after
-        The tables of each side.
-    tables
-        Name after by name before, of every table that lives on.
-
-    Raises
-    ------
-    InputError
-        When a column does not exist on its side, is not part of the change, or is used twice.
-    """
+    """Hold the declarations about columns against the change and add them to what is settled."""
     _Columns(settled, before, after, tables).settle(declared)
 
 
@@ -260,15 +237,7 @@ class _Columns:
 
 
 def moved_on(one: TableFacts, other: TableFacts, old: str, new: str) -> bool:
-    """Tell whether id or description of a column stand on another one now, and no longer on its own.
-
-    Parameters
-    ----------
-    one, other
-        The table before and after.
-    old, new
-        The column before, and the one after that may be it.
-    """
+    """Tell whether id or description of a column stand on another one now, and no longer on its own."""
     was, found = one.column(old), other.column(new)
     namesake = other.column(old) if old in other else None
     if was.id is not None and was.id == found.id and (namesake is None or namesake.id != was.id):

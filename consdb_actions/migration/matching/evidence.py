@@ -109,13 +109,7 @@ class TablePair:
         self.anchor({})
 
     def anchor(self, proved: Mapping[str, str]) -> None:
-        """Let columns whose rename is proved stand for a place in the order, as the kept ones do.
-
-        Parameters
-        ----------
-        proved
-            New name by old name.
-        """
+        """Let columns whose rename is proved stand for a place in the order, as the kept ones do."""
         fixed = self.kept | frozenset(proved.values())
         self._old_places = places([proved.get(c.name, c.name) for c in self.before.columns], fixed)
         self._new_places = places([c.name for c in self.after.columns], fixed)

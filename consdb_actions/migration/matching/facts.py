@@ -100,20 +100,7 @@ class TableFacts:
 
 
 def canonical(tables: Sequence[TableFacts], side: str) -> dict[str, TableFacts]:
-    """Order tables by name and columns by position, so that the order of the input does not matter.
-
-    Parameters
-    ----------
-    tables
-        The tables of one side.
-    side
-        ``before`` or ``after``, for the error.
-
-    Raises
-    ------
-    InputError
-        When a table, or a column of a table, is listed twice.
-    """
+    """Order tables by name and columns by position, so that the order of the input does not matter."""
     ordered: dict[str, TableFacts] = {}
     for table in sorted(tables, key=lambda t: t.name):
         names = [column.name for column in table.columns]

@@ -27,18 +27,7 @@ _MOST = 150
 
 
 def choose(links: Sequence[Link]) -> tuple[Link, ...]:
-    """Choose the pairs that fit best together.
-
-    Parameters
-    ----------
-    links
-        Every pair of a schema that is in question: a family may run through several tables.
-
-    Returns
-    -------
-    tuple of Link
-        No column stands in two of them.
-    """
+    """Choose the pairs that fit best together."""
     possible = {(link.old.path, link.new.path): link for link in links if link.possible}
     best = _settle(possible, {})
     shifts = Counter(found for link in possible.values() if (found := shift(link.key)) is not None)

@@ -118,24 +118,7 @@ def find_join(
     names: NameMap,
     given: frozenset[str],
 ) -> tuple[Join | None, str]:
-    """Find the best way to match the rows of two tables.
-
-    Parameters
-    ----------
-    source
-        The table that loses a column, before the change.
-    target_before, target
-        The table that gains it, before (None when it is new) and after.
-    names
-        Names before to names after.
-    given
-        Columns of the target that the move itself fills.
-
-    Returns
-    -------
-    join, why_not
-        The join, or None and the reason in words.
-    """
+    """Find the best way to match the rows of two tables."""
     joins = sorted(_joins(source, target_before, target, names), key=_worth)
     if target_before is not None:
         if joins:

@@ -21,15 +21,7 @@ _UNKNOWN_TEXT = 0.25
 
 
 def score(evidence: Evidence, support: int) -> int:
-    """Weigh a pair against its rivals, from 0 to 100.
-
-    Parameters
-    ----------
-    evidence
-        How the two compare.
-    support
-        How many pairs, this one included, the same change of name explains.
-    """
+    """Weigh a pair against its rivals, from 0 to 100."""
     text = _UNKNOWN_TEXT if evidence.text is None else evidence.text
     total = 40 * evidence.name + 30 * text + 8 * evidence.place
     total += _FITS[evidence.fit] + _UNITS[evidence.unit] + _UCDS[evidence.ucd]

@@ -75,15 +75,7 @@ class Likeness:
         return Link(evidence.old, evidence.new, value, favour, evidence.substitutions, change)
 
     def rejected(self, column: Column, taken: Mapping[Column, str]) -> tuple[Rejected, ...]:
-        """Return the candidates of a column that are unlikely or taken, with the reason.
-
-        Parameters
-        ----------
-        column
-            Table and column before the change.
-        taken
-            What took a column after the change: by table and column, in words.
-        """
+        """Return the candidates of a column that are unlikely or taken, with the reason."""
         ranked = sorted(
             (
                 (-score(e, self.support(e)), e.new.position, e.new.name, e)

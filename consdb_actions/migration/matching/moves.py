@@ -74,13 +74,7 @@ class _Finder:
 
 
 def declared_moves(settled: Settled, before: Tables, after: Tables, names: NameMap) -> tuple[Move, ...]:
-    """Give each declared move its join.
-
-    Raises
-    ------
-    InputError
-        When the rows of the two tables cannot be matched.
-    """
+    """Give each declared move its join."""
     finder = _Finder(before, after, names)
     given: dict[tuple[str, str], list[str]] = defaultdict(list)
     for (table, _), targets in settled.moves.items():
@@ -111,21 +105,7 @@ def find_moves(
     asked: Collection[ColumnFacts],
     declared: Iterable[Move] = (),
 ) -> Moves:
-    """Find the columns that are gone from one table and new in another, under the same name.
-
-    Parameters
-    ----------
-    before, after
-        The tables of each side.
-    names
-        Names before to names after, as far as they are certain.
-    gone, come
-        The columns whose fate, or origin, is not settled.
-    asked
-        Those of them that another question is about already.
-    declared
-        Moves that are settled.
-    """
+    """Find the columns that are gone from one table and new in another, under the same name."""
     finder = _Finder(before, after, names)
     olds, news = _by_fold(gone), _by_fold(come)
     pairs = [

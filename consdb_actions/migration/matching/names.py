@@ -22,15 +22,7 @@ class NameMap:
 
     @classmethod
     def of(cls, tables: Mapping[str, str], columns: Mapping[tuple[str, str], str]) -> NameMap:
-        """Make a map.
-
-        Parameters
-        ----------
-        tables
-            New name by old name.
-        columns
-            New name by old table and old column.
-        """
+        """Make a map."""
         return cls(dict(tables), dict(columns))
 
     def table(self, table: str) -> str:

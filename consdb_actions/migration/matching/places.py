@@ -22,15 +22,7 @@ class Place:
 
 
 def places(order: Sequence[str], kept: Collection[str]) -> dict[str, Place]:
-    """Say for every column that is not kept in which gap it stands.
-
-    Parameters
-    ----------
-    order
-        All columns of one side in their order.
-    kept
-        Names that stand on both sides.
-    """
+    """Say for every column that is not kept in which gap it stands."""
     found: dict[str, Place] = {}
     gap: list[str] = []
     previous = ""

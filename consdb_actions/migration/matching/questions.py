@@ -97,15 +97,7 @@ def _signs(part: Part) -> set[str]:
 
 
 def question(parts: Sequence[Part], weaker: Sequence[Rejected] = ()) -> Question:
-    """Make one question of parts that belong together.
-
-    Parameters
-    ----------
-    parts
-        From :func:`group`.
-    weaker
-        Candidates that did not even become links, with the reason.
-    """
+    """Make one question of parts that belong together."""
     links = [link for part in parts for link in part.links]
     chosen = [link for part in parts for link in part.chosen]
     return Question(
@@ -137,15 +129,7 @@ def _answers(parts: Sequence[Part]) -> tuple[Answer, ...]:
 
 
 def lines(parts: Sequence[Part], chosen: Sequence[Link]) -> tuple[str, ...]:
-    """Return the declarations that say what becomes of every column of some parts.
-
-    Parameters
-    ----------
-    parts
-        From :func:`group`.
-    chosen
-        The pairs that an answer takes; all other columns go, or stay where their name does.
-    """
+    """Return the declarations that say what becomes of every column of some parts."""
     links = [link for part in parts for link in part.links]
     by_old = {link.old.path: link for link in chosen}
     claimed = {link.new.path for link in chosen}

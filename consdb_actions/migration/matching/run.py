@@ -161,15 +161,7 @@ class Run:
         return taken
 
     def decisions(self, questions: Sequence[Question], answered: str) -> Decisions:
-        """Return the outcome.
-
-        Parameters
-        ----------
-        questions
-            All questions, those about tables included.
-        answered
-            Empty to leave them open; else they count as answered with their last answer.
-        """
+        """Return the outcome."""
         open_old = set() if answered else {path for q in questions for path in q.columns}
         open_new = set() if answered else {path for q in questions for path in q.targets}
         asked = {path for q in questions for path in q.columns}

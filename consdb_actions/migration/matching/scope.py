@@ -31,13 +31,6 @@ def select(declared: Declarations, before: Tables, after: Tables) -> Declaration
     name that is on both sides counts where its id or description changed hands, or where another declaration
     frees or claims it. What a pull request or a sidecar file declares is selected too where it is carried out
     already; it will be noted. Which sides are taken is not about the change and stays whole.
-
-    Parameters
-    ----------
-    declared
-        Every declaration of a run.
-    before, after
-        The two sides of one schema.
     """
     columns: list[DeclaredRename | DeclaredDrop] = [*declared.renames, *declared.drop_adds]
     names = [
@@ -107,13 +100,7 @@ class _Name:
         return goes or comes or self.is_done or self.old == self.new or self.crossed
 
     def is_free(self, claimed: Collection[Column], freed: Collection[Column]) -> bool:
-        """Tell whether every name that is on both sides is given to, or taken from, another column.
-
-        Parameters
-        ----------
-        claimed, freed
-            Names that declarations give to a column, and names that they take from one, by table.
-        """
+        """Tell whether every name that is on both sides is given to, or taken from, another column."""
         if self.is_done or self.old == self.new:
             return True
         table = self.declaration.table
@@ -158,18 +145,6 @@ def check_used(declared: Declarations, schemas: Sequence[Sides]) -> None:
     """Make sure that every option says something about one of the schemas.
 
     One that is carried out already says it too: the same command, run again, has nothing to do.
-
-    Parameters
-    ----------
-    declared
-        All declarations of a run.
-    schemas
-        Before and after of every schema that is looked at.
-
-    Raises
-    ------
-    InputError
-        When an option is about none of them, with the reason in the schema that comes nearest.
     """
     used = {declaration.text for sides in schemas for declaration in select(declared, *sides).all()}
     for declaration in declared.all():

@@ -24,18 +24,7 @@ _WEIGHT = 110
 
 
 def shifted(pair: TablePair) -> tuple[Link, ...]:
-    """Find the chains in a table.
-
-    Parameters
-    ----------
-    pair
-        The table before and after.
-
-    Returns
-    -------
-    tuple of Link
-        One for each step of a chain; no step is certain.
-    """
+    """Find the chains in a table."""
     before, after = _by_text(pair.before.columns), _by_text(pair.after.columns)
     successor = {
         old.name: after[text]

@@ -30,15 +30,7 @@ class _Inside:
 
 
 def table_questions(run: Run, declared: Declarations) -> list[Question]:
-    """Make a question of each group of tables.
-
-    Parameters
-    ----------
-    run
-        The run that found them.
-    declared
-        What was declared in it.
-    """
+    """Make a question of each group of tables."""
     return [_question(group, run, declared) for group in run.matches.groups]
 
 

@@ -79,15 +79,7 @@ class TableMatches:
 
 
 def match_tables(before: Tables, after: Tables, settled: Settled) -> TableMatches:
-    """Match the tables that are gone with those that are new.
-
-    Parameters
-    ----------
-    before, after
-        The tables of each side.
-    settled
-        What declarations settle.
-    """
+    """Match the tables that are gone with those that are new."""
     renames = [
         TableRename(old, declared.new, "declared", f"declared ({declared.source})")
         for old, declared in settled.table_renames.items()

@@ -41,20 +41,7 @@ class DeclaredTake:
 
 
 def parse_take(text: str, source: str, place: str = "") -> DeclaredTake:
-    """Read which side of a conflict is taken for an element.
-
-    Parameters
-    ----------
-    text
-        Such as ``head exposure.ra``.
-    source, place
-        As for a declaration of a rename.
-
-    Raises
-    ------
-    InputError
-        When it has another form.
-    """
+    """Read which side of a conflict is taken for an element."""
     match = _TAKE.fullmatch(text.strip())
     if match is None:
         place = place or ("--take" if source == "option" else source)

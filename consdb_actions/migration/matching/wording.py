@@ -13,15 +13,7 @@ _FEW = 4
 
 
 def in_favour(evidence: Evidence, support: int) -> tuple[str, ...]:
-    """List what speaks for a pair.
-
-    Parameters
-    ----------
-    evidence
-        How the two compare.
-    support
-        How many pairs, this one included, the same change of name explains.
-    """
+    """List what speaks for a pair."""
     found: list[str] = []
     if evidence.spelled:
         found.append("the names differ only in case and underscores")

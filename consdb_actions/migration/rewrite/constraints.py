@@ -24,20 +24,7 @@ _KINDS = {"primary key": "primary", "unique": "unique", "foreign key": "foreignk
 
 
 def compare_constraints(schema: str, before: Relation, after: Relation) -> Iterator[ops.MigrateOperation]:
-    """Yield the operations that bring the constraints and indexes of one table from one state to another.
-
-    Parameters
-    ----------
-    schema
-        Name of the schema.
-    before, after
-        The table on both sides, under the same name and with renames of columns already done.
-
-    Yields
-    ------
-    alembic.operations.ops.MigrateOperation
-        In no particular order; the ordering rule knows what goes first.
-    """
+    """Yield the operations that bring the constraints and indexes of one table from one state to another."""
     table = after.name
     for kind, word in _KINDS.items():
         dropped, added, renamed = _match(

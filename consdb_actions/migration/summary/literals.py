@@ -46,20 +46,7 @@ def arguments(call: ast.Call, names: Mapping[str, Any]) -> tuple[list[Any], dict
 
 
 def value(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    """Return what an expression stands for.
-
-    Parameters
-    ----------
-    node
-        The expression.
-    names
-        Names that stand for a value.
-
-    Raises
-    ------
-    UnknownValueError
-        It is no plain value.
-    """
+    """Return what an expression stands for."""
     match node:
         case ast.Constant():
             return node.value

@@ -45,20 +45,7 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 
 def deeds_of_call(name: str, positional: list[Any], named: dict[str, Any]) -> tuple[Deed, ...]:
-    """Return what a call of a function in `CALLS` does.
-
-    Parameters
-    ----------
-    name
-        The function.
-    positional, named
-        Its arguments, plain values as `literals` reads them.
-
-    Raises
-    ------
-    Exception
-        Whatever Alembic or SQLAlchemy raise about arguments that they cannot take.
-    """
+    """Return what a call of a function in `CALLS` does."""
     recorder = _Recorder()
     if name == "create_table":
         positional = [positional[0], *(item for item in positional[1:] if isinstance(item, sa.Column))]

@@ -47,18 +47,7 @@ class Revision:
 
 
 def read_revision(text: str) -> Revision:
-    """Read a revision's file without running anything of it.
-
-    Parameters
-    ----------
-    text
-        The file.
-
-    Returns
-    -------
-    Revision
-        What could be read; code that is no plain ``op`` call is named by its line.
-    """
+    """Read a revision's file without running anything of it."""
     try:
         if len(text) > LIMIT:
             raise ValueError

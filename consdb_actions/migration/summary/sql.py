@@ -37,20 +37,7 @@ _QUIET = {"VariableSetStmt", "TransactionStmt"}
 
 
 def deeds_of_sql(sql: str, line: int) -> tuple[Deed, ...]:
-    """Return what a text of SQL does.
-
-    Parameters
-    ----------
-    sql
-        Any number of statements.
-    line
-        Its line in the revision's file, to be named where the words do not tell everything.
-
-    Returns
-    -------
-    tuple
-        Nothing for statements that leave no trace, such as ``SET``.
-    """
+    """Return what a text of SQL does."""
     other = f"run other SQL (line {line})"
     unknown = Deed("other", "", other, other)
     try:
