@@ -65,7 +65,7 @@ def made_up(connection: sa.Connection, candidate: Candidate, *, nulls: bool = Tr
     seeded = seed(connection, _without(before, candidate.empty), change=change)
     rows = read_rows(connection, before, seeded.seeded)
     emptied = sorted(before.tables.keys() - seeded.seeded.keys() - seeded.unseeded.keys())
-    remarks = [f"no rows in {table}: {why}" for table, why in sorted(seeded.unseeded.items())]
+    remarks = [f"table {table} stays empty: {why}" for table, why in sorted(seeded.unseeded.items())]
     remarks += [
         f"no rows in {table}: the upgrade runs only where it is empty"
         if table in candidate.empty
