@@ -18,7 +18,7 @@ EDITED = "These files were edited by hand, so they are left as they are."
 
 
 def tell_rebases(github: GitHub, target: Target, number: int, rebases: Sequence[Rebase], why: str) -> None:
-    """Say on a pull request of the target what a person has to change in it, or that there is nothing left."""
+    """Say on a pull request of the target what a person has to change in it, or that nothing is left."""
     comment = MarkedComment(github, target.repository, number, REBASE_MARKER)
     comment.write(render_rebases(rebases, why), only_update=not rebases)
 

@@ -34,7 +34,8 @@ _STATUS = {
     "failed": "verification fails",
     "no schema file": "no schema file",
 }
-_MARK = {True: "✅", False: "❌", None: "⚪"}
+_MARK = {True: "✅", False: "❌", None: "⚠️"}
+_LEGEND = "<sub>✅ passed, ❌ failed, ⚠️ could not be tried.</sub>"
 
 
 def headline(outcome: RunOutcome) -> str:
@@ -107,6 +108,8 @@ def render_markdown(outcome: RunOutcome, *, limit: int = COMMENT_LIMIT, checked:
             )
         )
     left = [s for s in outcome.sections if s.status in {"skipped", "no schema file"}]
+    if any(s.checks for s in looked):
+        blocks.append(_LEGEND)
     for section in looked:
         if section.upgrade and not checked:
             blocks.append(f"#### {code(section.name)}: upgrade\n\n{_operations(section.upgrade)}")
@@ -216,7 +219,7 @@ def render_text(outcome: RunOutcome, root: Path) -> None:
     for section in outcome.sections:
         colour = colours.get(section.status, "dim")
         count = _count(len(section.upgrade)) if section.upgrade else ""
-        proof = " ".join({True: "✓", False: "✗", None: "-"}[c.holds] for c in section.checks)
+        proof = " ".join({True: "✓", False: "✗", None: "!"}[c.holds] for c in section.checks)
         grid.add_row(plain(section.name), f"[{colour}]{_STATUS[section.status]}[/]", count, proof)
     for note in outcome.notes:
         console.print(f"[yellow]{plain(note)}[/]")
@@ -294,7 +297,7 @@ def _text_lines(section: SectionOutcome) -> Iterator[str]:
         if len(section.drift) > _DRIFT_LINES:
             yield f"    [dim]and {len(section.drift) - _DRIFT_LINES} more; --report lists all[/]"
     for check in section.checks:
-        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[dim]-[/]"}[check.holds]
+        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]![/]"}[check.holds]
         yield f"  {mark} {plain(check.words)}"
         yield from (f"      {plain(d)}" for d in check.details)
 

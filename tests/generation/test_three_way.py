@@ -318,3 +318,24 @@ def test_the_shadow_column_is_never_drift(bench: Workbench) -> None:
     outcome: Any = proven(bench.generate(base, base=deepcopy(base)))
     assert any("pgs_region" in op.words for op in outcome.upgrade)
     assert not any("pgs_region" in d.element for d in outcome.drift)
+
+
+def test_m5_rows_are_found_by_keys_that_the_database_has(bench: Workbench) -> None:
+    def quick(*columns: Data) -> Data:
+        items = [column(n, "int", nullable=False) for n in ("quick_id", "day_obs", "seq_num")]
+        key = {"name": "un_quick", "@type": "Unique", "columns": ["day_obs", "seq_num"]}
+        return table("quick", [*items, *columns], key=["quick_id"], constraints=[key])
+
+    flux = column("flux", "double", description="Flux of the brightest star.")
+    new = table(
+        "more",
+        [column("day_obs", "int", nullable=False), column("seq_num", "int", nullable=False), deepcopy(flux)],
+        key=["day_obs", "seq_num"],
+    )
+    base = schema(quick(flux))
+    bench.generate(base, prove=False)
+    bench.revise('op.drop_constraint("un_quick", "quick", schema="cdb_latiss")')
+    outcome = bench.generate(schema(quick(), new), base=base)
+    # Without the key, several rows of the one table could be one of the other.
+    assert outcome.status == "question" or proven(outcome)
+    assert not any("copy" in op.words for op in outcome.upgrade)

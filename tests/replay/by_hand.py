@@ -2,8 +2,8 @@
 
     python tests/replay/by_hand.py --consdb GITDIR --sdm-schemas GITDIR
 
-The revision does what the schema file changes, and leaves alone what drifted before. The exit code is 1 when a
-check fails.
+The revision does what the schema file changes, and leaves alone what drifted before. The exit code is 1 when
+a check fails.
 """
 
 from __future__ import annotations

@@ -181,6 +181,9 @@ def play(
                 outcome = generate(engine, tree.section(head.name), path, base, answers)
         case.operations = len(outcome.upgrade)
         if outcome.status != "changed":
+            if outcome.status == "unchanged" and path.read_bytes() == base.read_bytes():
+                case.explained.append("the schema file is unchanged: there is nothing to generate")
+                return case
             asked = [q.words for q in outcome.questions]
             failed = [c.details for c in outcome.checks if c.holds is False]
             case.ours.append(f"{outcome.status}: {failed or asked or outcome.present}")
@@ -222,8 +225,9 @@ def judge(case: Case, engine: Engine, section: Section, source: str, changed: se
             seed(connection, before, change=Change(target))
         our_state, our_rows, _ = leave(server, section, database, source, before)
         their_state, their_rows, case.committed_downgrade = leave(server, section, database, None, before)
+        ours = {d.path[:3] for d in compare(before, our_state)}
         for difference in compare(our_state, their_state):
-            tell(case, difference, our_state, changed)
+            tell(case, difference, our_state, changed, ours)
         gone = {(t, None) for t in their_rows if t not in our_rows}
         for lost in compare_rows(their_rows, our_rows, lost=gone):
             (case.ours if lost.before != "" and lost.after == "" else case.explained).append(f"rows: {lost}")
@@ -231,11 +235,20 @@ def judge(case: Case, engine: Engine, section: Section, source: str, changed: se
         server.drop_database(database)
 
 
-def tell(case: Case, difference: Difference, ours: Snapshot, changed: set[tuple[str, ...]]) -> None:
+def tell(
+    case: Case,
+    difference: Difference,
+    ours: Snapshot,
+    changed: set[tuple[str, ...]],
+    done: set[tuple[str, ...]],
+) -> None:
     """Sort a difference: some are forgiven, each with its reason."""
     reason = forgiven(difference, ours)
-    if not reason and difference.path[:3] in changed:
+    path = difference.path[:3]
+    if not reason and path in changed:
         reason = "the schema file changes it, and the committed script does not"
+    if not reason and path not in changed and path not in done:
+        reason = "drift: the schema file does not change it, and ours leaves it alone"
     (case.explained if reason else case.ours).append(f"{reason or 'differs'}: {difference}")
 
 

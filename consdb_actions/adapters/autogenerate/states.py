@@ -24,7 +24,7 @@ from consdb_actions.catalog import Snapshot
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers, table_facts
-from consdb_actions.migration.matching.facts import TableFacts
+from consdb_actions.migration.matching.facts import ForeignKeyFacts, TableFacts
 from consdb_actions.migration.views import ViewRule
 from consdb_actions.schema.model import Schema
 
@@ -245,6 +245,25 @@ def _without(snapshot: Snapshot, columns: Iterable[tuple[str, str]]) -> Snapshot
     return replace(snapshot, relations=relations)
 
 
+def _keyed_like(facts: TableFacts, current: Snapshot) -> TableFacts:
+    """Give a table of the base the keys that it has in the database: by these, rows are found in a move."""
+    table = current.tables.get(facts.name)
+    if table is None:
+        return facts
+    names = {c.name for c in facts.columns}
+    primary = table.primary_key.columns if table.primary_key else ()
+    return replace(
+        facts,
+        primary_key=primary if names.issuperset(primary) else (),
+        unique_keys=tuple(u.columns for u in table.uniques if names.issuperset(u.columns)),
+        foreign_keys=tuple(
+            ForeignKeyFacts(f.columns, f.table, f.referenced)
+            for f in table.foreign_keys
+            if names.issuperset(f.columns)
+        ),
+    )
+
+
 def name_facts(
     described: Described,
     current: Snapshot,
@@ -256,5 +275,6 @@ def name_facts(
     views = list(described.views)
     after = table_facts(described.head, loaded.schema, views=views, ordered=True)
     if described.base is not None and base is not None:
-        return table_facts(described.base, base.schema, views=views, ordered=True), after
+        before = table_facts(described.base, base.schema, views=views, ordered=True)
+        return [_keyed_like(facts, current) for facts in before], after
     return table_facts(current, described_before(current, described.head, path), views=views), after

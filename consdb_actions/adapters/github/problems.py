@@ -79,7 +79,7 @@ def classify(failure: Exception, call: str, now: float) -> Trouble:
 
 
 def answered(data: Any) -> Trouble | None:
-    """Say what is wrong with an answer to a GraphQL query, which has its errors in itself; None for nothing."""
+    """Say what is wrong with an answer to a GraphQL query, which has its errors in itself, if anything."""
     place = "GitHub, POST /graphql"
     errors = data.get("errors") if isinstance(data, dict) else None
     if isinstance(data, dict) and isinstance(data.get("data"), dict) and not errors:
