@@ -187,6 +187,21 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def replay(session: nox.Session) -> None:
-    """Generate ConsDB's history anew: nox -s replay -- --consdb GITDIR --sdm-schemas GITDIR."""
+    """Generate ConsDB's history again: nox -s replay -- --consdb GITDIR --sdm-schemas GITDIR."""
     install(session)
     session.run("python", "tests/replay/replay.py", *session.posargs)
+
+
+@nox.session
+def heads(session: nox.Session) -> None:
+    """Generate for every unmerged head, and check a revision by hand in every section; options as for replay."""
+    install(session)
+    session.run("python", "tests/replay/by_hand.py", *session.posargs)
+    session.run("python", "tests/replay/heads.py", *session.posargs)
+
+
+@nox.session
+def concurrent(session: nox.Session) -> None:
+    """Migrate one change first and generate another: every pair of a dozen changes (rule M17)."""
+    install(session, "test")
+    pytest(session, "-n", "auto", "tests/generation/test_three_way.py")

@@ -324,7 +324,10 @@ class _Merge:
             if found is not None and base is None and head is not None and current is not None:
                 # Both added it; the name and the description have no common ancestor.
                 name = self._choose_added((*here, "name"), head.name, current.name)
-                comment = self._choose_added((*here, "description"), head.comment, current.comment)
+                # A description that the database lacks is added to nobody's harm.
+                comment = head.comment
+                if current.comment is not None:
+                    comment = self._choose_added((*here, "description"), head.comment, current.comment)
                 found = replace(found, name=name, comment=comment)
             return found
         meaning = self._choose(here, base, head, current, means)
