@@ -194,7 +194,7 @@ def replay(session: nox.Session) -> None:
 
 @nox.session
 def heads(session: nox.Session) -> None:
-    """Generate for every unmerged head, and check a revision by hand in every section; options as for replay."""
+    """Generate for every unmerged head; check a revision by hand in every section. Options as for replay."""
     install(session)
     session.run("python", "tests/replay/by_hand.py", *session.posargs)
     session.run("python", "tests/replay/heads.py", *session.posargs)

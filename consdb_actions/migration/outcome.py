@@ -47,7 +47,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Check:
-    """One statement of the proof, whether it holds, and what speaks against it."""
+    """One check of the verification, whether it holds, and what speaks against it."""
 
     name: str
     holds: bool | None
@@ -63,8 +63,8 @@ class SectionOutcome:
     ----------
     status
         ``changed``: a script was made. ``unchanged``: the database is as the file says. ``skipped``: the file
-        is the same as in the base. ``question``: something must be answered first. ``failed``: the proof does
-        not hold.
+        is the same as in the base. ``question``: something must be answered first. ``failed``: a check
+        failed.
     drift
         What the change does not touch and the database has otherwise than the file (rule M17).
     present

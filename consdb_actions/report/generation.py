@@ -219,8 +219,8 @@ def render_text(outcome: RunOutcome, root: Path) -> None:
     for section in outcome.sections:
         colour = colours.get(section.status, "dim")
         count = _count(len(section.upgrade)) if section.upgrade else ""
-        proof = " ".join({True: "✓", False: "✗", None: "!"}[c.holds] for c in section.checks)
-        grid.add_row(plain(section.name), f"[{colour}]{_STATUS[section.status]}[/]", count, proof)
+        checks = " ".join({True: "✓", False: "✗", None: "!"}[c.holds] for c in section.checks)
+        grid.add_row(plain(section.name), f"[{colour}]{_STATUS[section.status]}[/]", count, checks)
     for note in outcome.notes:
         console.print(f"[yellow]{plain(note)}[/]")
     console.print(grid)

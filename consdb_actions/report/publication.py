@@ -33,7 +33,7 @@ _SHOWN = 12_000
 def render_pull(
     source: Source, ticket: str, outcome: RunOutcome, marker: Marker, kept: tuple[Kept, ...] = ()
 ) -> str:
-    """Return the text of the pull request that holds a migration: whose it is, the report, and the proof.
+    """Return the text of the pull request that holds a migration: whose it is, the report, and the checks.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def render_pull(
         head.append(f"Its branch contains the commits of {names}, so this holds the changes of those, too.")
     head += _kept(kept)
     foot = (
-        "**For the reviewer:** the scripts and the proof are below. Check what is lost and what can go "
+        "**For the reviewer:** the scripts and the checks are below. Check what is lost and what can go "
         "wrong; run them at the test stand; then take this out of draft."
     )
     room = COMMENT_LIMIT - _ROOM - sum(len(part) for part in head)
@@ -119,7 +119,7 @@ def _verdict(publication: Publication) -> str:
         case "question":
             return "a question is open"
         case "failed":
-            return "the proof does not hold"
+            return "verification fails"
         case "error":
             return "it could not be generated"
         case "withdrawn":

@@ -48,8 +48,8 @@ class Made:
 @pytest.fixture(scope="module")
 def made(server: ScratchServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     bench = Workbench(server, tmp_path_factory.mktemp("made") / "tree")
-    bench.generate(BEFORE, prove=False)
-    outcome = bench.generate(AFTER, prove=False)
+    bench.generate(BEFORE, verify=False)
+    outcome = bench.generate(AFTER, verify=False)
     server.create_database("site_made")
     tree = bench.tree()
     with tree.importable():

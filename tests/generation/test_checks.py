@@ -60,7 +60,7 @@ def rows_in(outcome: SectionOutcome) -> str:
 @pytest.mark.parametrize("form", FORMS)
 def test_m15_a_new_check_of_every_form(bench: Workbench, form: str) -> None:
     bench.operator = False
-    bench.generate(plain(), prove=False)
+    bench.generate(plain(), verify=False)
     outcome = bench.generate(plain(FORMS[form]))
     checks = {check.name: check for check in outcome.checks}
     assert [checks[name].holds for name in ("rows", "rows back", "downgrade")] == [True] * 3
@@ -68,7 +68,7 @@ def test_m15_a_new_check_of_every_form(bench: Workbench, form: str) -> None:
 
 
 def test_m15_several_checks_hold_together(bench: Workbench) -> None:
-    bench.generate(plain("a % 2 = 0", nullable=False), prove=False)
+    bench.generate(plain("a % 2 = 0", nullable=False), verify=False)
     checks = ["a % 3 = 0", "b > a", "c ~ '^[a-z]+$'", "a < 60"]
     outcome = proven(bench.generate(plain(*checks, nullable=False)))
     assert rows_in(outcome).startswith("8 rows in 1 table")
@@ -77,7 +77,7 @@ def test_m15_several_checks_hold_together(bench: Workbench) -> None:
 def test_m15_a_condition_that_no_row_is_found_for_leaves_the_table_empty_and_says_so(
     bench: Workbench,
 ) -> None:
-    bench.generate(plain(nullable=False), prove=False)
+    bench.generate(plain(nullable=False), verify=False)
     outcome = proven(bench.generate(plain("md5(c) = 'x'", nullable=False)))
     assert rows_in(outcome).startswith("0 rows")
     details = next(check.details for check in outcome.checks if check.name == "rows")
@@ -109,7 +109,7 @@ def test_m8_a_revision_that_alters_what_no_change_of_type_does_is_found(
     bench: Workbench, old: Data, new: Data, edit: tuple[str, str]
 ) -> None:
     bench.operator = False
-    bench.generate(old, prove=False)
+    bench.generate(old, verify=False)
     assert bench.generate(new).status == "changed"
     path = bench.write_schema(new)
     assert all(check.holds for check in bench.check(path).values())
@@ -128,7 +128,7 @@ def test_m8_a_revision_that_alters_what_no_change_of_type_does_is_found(
 )
 def test_m15_a_revision_that_loses_rows_beside_a_new_check_is_found(bench: Workbench, statement: str) -> None:
     bench.operator = False
-    bench.generate(plain(), prove=False)
+    bench.generate(plain(), verify=False)
     after = plain("c LIKE '%a%' OR c IS NULL", "a % 3 = 0")
     proven(bench.generate(after))
     path = bench.write_schema(after)

@@ -37,7 +37,7 @@ def child(*constraints: Data, **more: Any) -> Data:
 
 
 def test_a_primary_key_over_other_columns(bench: Workbench) -> None:
-    bench.generate(schema(night()), prove=False)
+    bench.generate(schema(night()), verify=False)
     proven(bench.generate(schema(night(key=("day_obs", "seq_num")))))
     with staged(bench, 2) as stage:
         (key,) = (c for c in stage.catalog().tables["night"].constraints.values() if c.kind == "primary key")
@@ -51,7 +51,7 @@ def test_equal_constraints_with_another_name_are_renamed(bench: Workbench) -> No
         rest = [unique(f"{prefix}_un", "day_obs", "seq_num"), check(f"{prefix}_ck", "seq_num >= 0")]
         return schema(night(*rest, indexes=[index]), child(link))
 
-    bench.generate(family("one"), prove=False)
+    bench.generate(family("one"), verify=False)
     outcome = proven(bench.generate(family("two")))
     upgrade = outcome.source.split("def upgrade", 1)[1]
     assert "drop_" not in upgrade
@@ -64,7 +64,7 @@ def test_changed_texts_and_options_are_found(bench: Workbench) -> None:
         night(check("ck", "seq_num >= 0"), unique("un", "day_obs")),
         child(foreign("fk", ["night_id"], ["night.id"])),
     )
-    bench.generate(before, prove=False)
+    bench.generate(before, verify=False)
     after = schema(
         night(check("ck", "seq_num > -1 AND day_obs <> 5"), unique("un", "day_obs", "seq_num")),
         child(foreign("fk", ["night_id"], ["night.id"], on_delete="CASCADE")),
@@ -79,7 +79,7 @@ def test_changed_texts_and_options_are_found(bench: Workbench) -> None:
 
 def test_a_unique_over_the_primary_key_makes_no_endless_difference(bench: Workbench) -> None:
     both = schema(night(unique("un_id", "id"), unique("un_other", "day_obs", "seq_num")))
-    bench.generate(both, prove=False)
+    bench.generate(both, verify=False)
     assert bench.generate(both).status == "unchanged"
     bench.generate(schema(night()))
     proven(bench.generate(both))
@@ -92,7 +92,7 @@ def test_a_unique_over_the_primary_key_makes_no_endless_difference(bench: Workbe
 
 def test_a_unique_that_took_the_primary_key_in(bench: Workbench) -> None:
     both = schema(night(unique("un_id", "id")))
-    bench.generate(both, prove=False)
+    bench.generate(both, verify=False)
     bench.revise(
         'op.execute("DROP TABLE cdb_latiss.night")\n'
         'op.execute("CREATE TABLE cdb_latiss.night (id integer NOT NULL, day_obs integer NOT NULL, '
@@ -111,7 +111,7 @@ def test_two_tables_swap_the_names_of_their_constraints(bench: Workbench) -> Non
             child(unique(two, "day_obs", "seq_num"), indexes=[{"name": f"ix_{two}", "columns": ["seq_num"]}]),
         )
 
-    bench.generate(family("un_a", "un_b"), prove=False)
+    bench.generate(family("un_a", "un_b"), verify=False)
     outcome = proven(bench.generate(family("un_b", "un_a")))
     assert "drop_constraint" not in outcome.source
     with staged(bench, 2) as stage:
@@ -125,7 +125,7 @@ def test_foreign_keys_go_before_what_they_refer_to_and_come_after_it(bench: Work
         night(unique("un_day", "day_obs", "seq_num")),
         child(foreign("fk_day", ["day_obs", "seq_num"], ["night.day_obs", "night.seq_num"])),
     )
-    bench.generate(before, prove=False)
+    bench.generate(before, verify=False)
     after = schema(
         night(unique("un_new", "seq_num")),
         child(foreign("fk_new", ["night_id"], ["night.seq_num"])),
@@ -138,5 +138,5 @@ def test_foreign_keys_go_before_what_they_refer_to_and_come_after_it(bench: Work
 
 def test_m6_a_foreign_key_names_the_columns_of_a_key_in_an_order_of_its_own(bench: Workbench) -> None:
     link = foreign("fk_day", ["seq_num", "day_obs"], ["night.seq_num", "night.day_obs"])
-    bench.generate(schema(night(key=("day_obs", "seq_num")), child(link)), prove=False)
+    bench.generate(schema(night(key=("day_obs", "seq_num")), child(link)), verify=False)
     proven(bench.generate(schema(night(unique("un_day", "day_obs", "seq_num")), child(link))))

@@ -29,7 +29,7 @@ def test_the_oods_of_an_efd_schema_holds_everything_on_new_tables_too(
     server: ScratchServer, tmp_path: Path
 ) -> None:
     bench = Workbench(server, tmp_path / "tree", section="efd_latiss")
-    bench.generate(schema(plain("first"), name="efd_latiss"), prove=False)
+    bench.generate(schema(plain("first"), name="efd_latiss"), verify=False)
     bench.revise('op.execute("GRANT ALL ON efd_latiss.first TO oods")')
     proven(bench.generate(schema(plain("first"), plain("second"), name="efd_latiss")))
     with staged(bench, 3) as stage:
@@ -39,7 +39,7 @@ def test_the_oods_of_an_efd_schema_holds_everything_on_new_tables_too(
 
 
 def test_siblings_that_carry_more_are_followed(bench: Workbench) -> None:
-    bench.generate(schema(plain("a"), plain("b"), plain("c")), prove=False)
+    bench.generate(schema(plain("a"), plain("b"), plain("c")), verify=False)
     bench.revise(
         f'op.execute("{READER}")\n'
         'op.execute("GRANT SELECT, INSERT ON cdb_latiss.a, cdb_latiss.b TO extra_reader")\n'
@@ -55,7 +55,7 @@ def test_siblings_that_carry_more_are_followed(bench: Workbench) -> None:
 
 
 def test_renames_keep_grants_and_drops_bring_them_back(bench: Workbench) -> None:
-    bench.generate(schema(plain("old", "x", "y"), plain("gone", "z")), prove=False)
+    bench.generate(schema(plain("old", "x", "y"), plain("gone", "z")), verify=False)
     bench.revise(
         f'op.execute("{READER}")\n'
         'op.execute("GRANT UPDATE ON cdb_latiss.old TO extra_reader WITH GRANT OPTION")\n'
@@ -82,7 +82,7 @@ def test_a_renamed_column_of_a_view_keeps_its_grant_and_comment(bench: Workbench
         key = column("exposure_id", "int", nullable=False)
         return schema(table("exposure", [key, column(name), column("other")], key=["exposure_id"]), visit)
 
-    bench.generate(observed("before"), prove=False)
+    bench.generate(observed("before"), verify=False)
     bench.revise(
         f'op.execute("{READER}")\n'
         'op.execute("GRANT SELECT (before) ON cdb_latiss.visit1 TO extra_reader")\n'
@@ -102,7 +102,7 @@ def test_a_renamed_column_of_a_view_keeps_its_grant_and_comment(bench: Workbench
 
 
 def test_other_roles_in_the_configuration(bench: Workbench) -> None:
-    bench.generate(schema(plain("a")), prove=False)
+    bench.generate(schema(plain("a")), verify=False)
     bench.revise(f'op.execute("{READER}")')
     config = replace(DEFAULT_CONFIG, grants=(GrantRule("cdb_l*", "extra_reader", ("SELECT", "INSERT")),))
     proven(bench.generate(schema(plain("a"), plain("b")), config=config))

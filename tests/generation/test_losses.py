@@ -12,7 +12,7 @@ def plain(name: str, *columns: Data) -> Data:
 
 
 def test_dropped_and_added_columns_and_tables_are_named(bench: Workbench) -> None:
-    bench.generate(schema(plain("kept", column("gone"), column("stays")), plain("lost")), prove=False)
+    bench.generate(schema(plain("kept", column("gone"), column("stays")), plain("lost")), verify=False)
     after = schema(plain("kept", column("fresh", "text"), column("stays")), plain("brand"))
     outcome = proven(bench.generate(after, "kept.gone=", "lost="))
     named = {(loss.direction, loss.table, loss.column) for loss in outcome.losses}
@@ -26,7 +26,7 @@ def test_dropped_and_added_columns_and_tables_are_named(bench: Workbench) -> Non
 
 
 def test_nothing_is_named_where_nothing_is_lost(bench: Workbench) -> None:
-    bench.generate(schema(plain("kept", column("old", "int"))), prove=False)
+    bench.generate(schema(plain("kept", column("old", "int"))), verify=False)
     after = plain("kept", column("new", "long", description="Another text."))
     after["indexes"] = [{"name": "ix", "@id": "#ix", "columns": ["#kept.new"]}]
     outcome = proven(bench.generate(schema(after), "kept.old=new"))
@@ -36,7 +36,7 @@ def test_nothing_is_named_where_nothing_is_lost(bench: Workbench) -> None:
 
 
 def test_values_that_no_type_can_hold_are_asked_about_and_named(bench: Workbench) -> None:
-    bench.generate(schema(plain("kept", column("x", "timestamp"))), prove=False)
+    bench.generate(schema(plain("kept", column("x", "timestamp"))), verify=False)
     after = schema(plain("kept", column("x", "boolean")))
     outcome = bench.generate(after)
     assert outcome.status == "question"
@@ -53,7 +53,7 @@ def asked(outcome: SectionOutcome) -> list[str]:
 
 
 def test_values_that_no_type_can_hold_in_a_column_that_may_not_be_empty(bench: Workbench) -> None:
-    bench.generate(schema(plain("kept", column("x", "timestamp", nullable=False))), prove=False)
+    bench.generate(schema(plain("kept", column("x", "timestamp", nullable=False))), verify=False)
     after = schema(plain("kept", column("x", "boolean", nullable=False)))
     outcome = bench.generate(after)
     assert outcome.status == "question"
@@ -70,7 +70,7 @@ def test_values_that_no_type_can_hold_in_a_column_that_may_not_be_empty(bench: W
 
 
 def test_values_that_no_type_can_hold_give_way_to_the_default(bench: Workbench) -> None:
-    bench.generate(schema(plain("kept", column("x", "timestamp"))), prove=False)
+    bench.generate(schema(plain("kept", column("x", "timestamp"))), verify=False)
     after = schema(plain("kept", column("x", "int", nullable=False, value=7)))
     assert asked(bench.generate(after)) == [
         "--fill kept.x=VALUE",
@@ -89,7 +89,7 @@ def test_values_that_no_type_can_hold_give_way_to_the_default(bench: Workbench) 
 
 
 def test_a_column_that_may_be_emptied_is(bench: Workbench) -> None:
-    bench.generate(schema(plain("kept", column("x", "timestamp", nullable=False))), prove=False)
+    bench.generate(schema(plain("kept", column("x", "timestamp", nullable=False))), verify=False)
     outcome = proven(
         bench.generate(schema(plain("kept", column("x", "int"))), on_question="drop-add", keep=False)
     )
@@ -100,7 +100,7 @@ def test_a_key_whose_values_no_type_can_hold_stays_a_question(bench: Workbench) 
     def keyed(datatype: str) -> Data:
         return schema(table("kept", [column("x", datatype, nullable=False)], key=["x"]))
 
-    bench.generate(keyed("timestamp"), prove=False)
+    bench.generate(keyed("timestamp"), verify=False)
     outcome = bench.generate(keyed("long"), on_question="drop-add")
     assert outcome.status == "question"
     assert asked(outcome) == []
@@ -108,7 +108,7 @@ def test_a_key_whose_values_no_type_can_hold_stays_a_question(bench: Workbench) 
 
 
 def test_what_the_upgrade_put_in_place_of_null_is_null_again(bench: Workbench) -> None:
-    bench.generate(schema(plain("kept", column("x", "int"))), prove=False)
+    bench.generate(schema(plain("kept", column("x", "int"))), verify=False)
     text = "it's 5% \\ :x"
     after = schema(plain("kept", column("x", "text", nullable=False, value=text)))
     proven(bench.generate(after))
@@ -121,7 +121,7 @@ def test_what_the_upgrade_put_in_place_of_null_is_null_again(bench: Workbench) -
 
 
 def test_what_reads_as_a_value_is_not_taken_for_null(bench: Workbench) -> None:
-    bench.generate(schema(plain("kept", column("x", "short"), column("y", "short"))), prove=False)
+    bench.generate(schema(plain("kept", column("x", "short"), column("y", "short"))), verify=False)
     after = schema(
         plain(
             "kept",
@@ -134,7 +134,9 @@ def test_what_reads_as_a_value_is_not_taken_for_null(bench: Workbench) -> None:
 
 
 def test_a_stand_in_of_the_downgrade_is_a_loss(bench: Workbench) -> None:
-    bench.generate(schema(plain("kept", column("x", "int", nullable=False), column("y", "int"))), prove=False)
+    bench.generate(
+        schema(plain("kept", column("x", "int", nullable=False), column("y", "int"))), verify=False
+    )
     outcome = proven(bench.generate(schema(plain("kept", column("y", "int"))), "kept.x="))
     words = [loss.words for loss in outcome.losses if loss.direction == "downgrade"]
     assert len(words) == 1

@@ -36,7 +36,7 @@ def wind(identifier: str) -> Data:
 
 
 def test_to_a_table_with_the_same_key_and_back(bench: Workbench) -> None:
-    bench.generate(schema(exposure(wind("#a"), column("x", "int")), quick(column("y"))), prove=False)
+    bench.generate(schema(exposure(wind("#a"), column("x", "int")), quick(column("y"))), verify=False)
     after = schema(exposure(column("x", "int")), quick(column("y"), wind("#b")))
     outcome = proven(bench.generate(after, "exposure.wind_speed=exposure_quicklook.wind_speed"))
     assert not [loss for loss in outcome.losses if loss.direction == "upgrade"]
@@ -54,7 +54,7 @@ def test_m5_a_default_is_for_rows_to_come(bench: Workbench) -> None:
     def moved(identifier: str) -> Data:
         return {**wind(identifier), "value": 2.5}
 
-    bench.generate(schema(exposure(moved("#a")), quick(column("y"))), prove=False)
+    bench.generate(schema(exposure(moved("#a")), quick(column("y"))), verify=False)
     after = schema(exposure(), quick(column("y"), moved("#b")))
     back = schema(exposure(moved("#c")), quick(column("y")))
     proven(bench.generate(after, "exposure.wind_speed=exposure_quicklook.wind_speed"))
@@ -69,7 +69,7 @@ def test_m5_a_default_is_for_rows_to_come(bench: Workbench) -> None:
 
 
 def test_m7_a_moved_column_is_filled_where_it_has_no_value(bench: Workbench) -> None:
-    bench.generate(schema(exposure(wind("#a")), quick(column("y"))), prove=False)
+    bench.generate(schema(exposure(wind("#a")), quick(column("y"))), verify=False)
     required = {**wind("#b"), "nullable": False}
     outcome = bench.generate(
         schema(exposure(), quick(column("y"), required)),
@@ -94,7 +94,7 @@ def test_m15_rows_that_no_foreign_key_ties_are_copied_in_the_proof(
     def tampered(*arguments: Any) -> str:
         return render_revision(*arguments).replace("SET wind_speed = source.wind_speed ", "SET y = 1 ")
 
-    bench.generate(schema(exposure(wind("#a")), other(column("y"))), prove=False)
+    bench.generate(schema(exposure(wind("#a")), other(column("y"))), verify=False)
     after = schema(exposure(), other(column("y"), wind("#b")))
     move = "exposure.wind_speed=other.wind_speed"
     proven(bench.generate(deepcopy(after), move, keep=False))
@@ -104,7 +104,7 @@ def test_m15_rows_that_no_foreign_key_ties_are_copied_in_the_proof(
 
 
 def test_to_a_new_table(bench: Workbench) -> None:
-    bench.generate(schema(exposure(wind("#a"))), prove=False)
+    bench.generate(schema(exposure(wind("#a"))), verify=False)
     proven(
         bench.generate(
             schema(exposure(), quick(wind("#b"))), "exposure.wind_speed=exposure_quicklook.wind_speed"
@@ -120,7 +120,7 @@ def test_to_a_new_table(bench: Workbench) -> None:
 
 
 def test_from_many_rows_to_the_one_that_they_share(bench: Workbench) -> None:
-    bench.generate(schema(exposure(), ccd(wind("#a"))), prove=False)
+    bench.generate(schema(exposure(), ccd(wind("#a"))), verify=False)
     outcome = proven(
         bench.generate(schema(exposure(wind("#b")), ccd()), "ccdexposure.wind_speed=exposure.wind_speed")
     )
@@ -139,7 +139,7 @@ def test_into_a_column_that_nothing_fills_it_says_that_the_table_was_empty(bench
         return table("other", [column("exposure_id", "long", nullable=False), *columns], key=["exposure_id"])
 
     required = {**wind("#b"), "nullable": False}
-    bench.generate(schema(exposure({**wind("#a"), "nullable": False}), other()), prove=False)
+    bench.generate(schema(exposure({**wind("#a"), "nullable": False}), other()), verify=False)
     outcome = bench.generate(schema(exposure(), other(required)), on_question="drop-add")
     assert outcome.decisions[0].startswith("`exposure.wind_speed` moves to `other.wind_speed`")
     details = {c.name: c.details for c in proven(outcome).checks}
@@ -150,7 +150,7 @@ def test_without_a_key_in_common_it_is_a_question(bench: Workbench) -> None:
     def other(*columns: Data) -> Data:
         return table("other", [column("other_id", "string", nullable=False), *columns], key=["other_id"])
 
-    bench.generate(schema(exposure(wind("#a")), other()), prove=False)
+    bench.generate(schema(exposure(wind("#a")), other()), verify=False)
     outcome = bench.generate(schema(exposure(), other(wind("#b"))))
     assert outcome.status == "question"
     assert not outcome.source
@@ -165,7 +165,7 @@ def weather(*columns: Data) -> Data:
 
 def test_from_two_tables_into_one_new_table(bench: Workbench) -> None:
     rain = column("rain", "double", description="Rain at the dome.", id="#r")
-    bench.generate(schema(exposure(wind("#a")), weather(rain)), prove=False)
+    bench.generate(schema(exposure(wind("#a")), weather(rain)), verify=False)
     together = quick(wind("#b"), {**rain, "@id": "#s"})
     after = schema(exposure(), weather(), together)
     moves = ("exposure.wind_speed=exposure_quicklook.wind_speed", "weather.rain=exposure_quicklook.rain")
@@ -195,7 +195,7 @@ def test_from_tables_with_different_keys_into_one_new_table_it_is_a_question(ben
         daily = table("weather", [*keys, *by_day], key=days, constraints=[link])
         return schema(parent, daily, *new)
 
-    bench.generate(family(old=(wind("#a"),), by_day=(rain,)), prove=False)
+    bench.generate(family(old=(wind("#a"),), by_day=(rain,)), verify=False)
     after = family(quick(wind("#b"), {**rain, "@id": "#s"}))
     moves = ("exposure.wind_speed=exposure_quicklook.wind_speed", "weather.rain=exposure_quicklook.rain")
     outcome = bench.generate(after, *moves)
@@ -229,7 +229,7 @@ def test_a_table_of_which_one_column_is_kept_comes_back_with_stand_ins(bench: Wo
             "referencedColumns": ["#exposure.exposure_id"],
         },
     ]
-    bench.generate(schema(exposure(), full), prove=False)
+    bench.generate(schema(exposure(), full), verify=False)
     proven(bench.generate(schema(exposure(wind("#b"))), "weather.wind_speed=exposure.wind_speed", "weather="))
     with staged(bench) as stage:
         stage.execute("INSERT INTO exposure VALUES (1), (2), (3)")
@@ -241,7 +241,7 @@ def test_a_table_of_which_one_column_is_kept_comes_back_with_stand_ins(bench: Wo
 
 def test_a_table_that_was_divided_comes_back_whole(bench: Workbench) -> None:
     rain = column("rain", "double", description="Rain at the dome.", id="#r")
-    bench.generate(schema(exposure(), weather(rain, wind("#a")), quick(column("y"))), prove=False)
+    bench.generate(schema(exposure(), weather(rain, wind("#a")), quick(column("y"))), verify=False)
     after = schema(exposure(wind("#b")), quick(column("y"), {**rain, "@id": "#s"}))
     moves = ("weather.rain=exposure_quicklook.rain", "weather.wind_speed=exposure.wind_speed", "weather=")
     proven(bench.generate(after, *moves))

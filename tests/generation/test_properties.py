@@ -108,7 +108,7 @@ def check_pair(server: ScratchServer, before: Data, after: Data, *, operator: bo
     try:
         bench = Workbench(server, directory / "tree", shadow=True)
         bench.operator = operator
-        first = bench.generate(before, on_question="drop-add", prove=False)
+        first = bench.generate(before, on_question="drop-add", verify=False)
         assert first.status == "changed", first.questions
         outcome = bench.generate(after, on_question="drop-add", keep=False)
         note(outcome.source)

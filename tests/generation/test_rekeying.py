@@ -78,7 +78,7 @@ def family(*, rekeyed: bool) -> Data:
 
 
 def test_a_family_gets_its_new_key_from_its_parents(bench: Workbench) -> None:
-    bench.generate(family(rekeyed=False), prove=False)
+    bench.generate(family(rekeyed=False), verify=False)
     outcome = proven(bench.generate(family(rekeyed=True)))
     assert not outcome.questions
     with staged(bench) as stage:
@@ -129,7 +129,7 @@ def test_a_fill_over_a_column_that_goes_away_need_not_run_twice(bench: Workbench
             ),
         )
 
-    bench.generate(family(column("quick_id", "int"), "quick"), prove=False)
+    bench.generate(family(column("quick_id", "int"), "quick"), verify=False)
     after = family(column("exposure_id", "int", nullable=False), "exposure")
     outcome = proven(bench.generate(after, "child.quick_id="))
     assert "FROM cdb_latiss.quick AS parent1, cdb_latiss.exposure AS parent" in outcome.source
@@ -162,7 +162,7 @@ def test_a_fill_over_a_table_that_goes_away_comes_before(bench: Workbench) -> No
     between = family(
         [column("exposure_id", "int"), column("flex_id", "int")], flex, keys=[to_exposure, to_flex]
     )
-    bench.generate(deepcopy(apart), prove=False)
+    bench.generate(deepcopy(apart), verify=False)
     proven(bench.generate(deepcopy(between)))
     outcome = proven(bench.generate(deepcopy(apart), "flex=", "quick.flex_id="))
     upgrade = outcome.source.split("def downgrade")[0]
@@ -176,7 +176,7 @@ def test_a_fill_over_a_table_that_goes_away_comes_before(bench: Workbench) -> No
 
 
 def test_not_null_asks_what_the_rows_should_hold(bench: Workbench) -> None:
-    bench.generate(plain(column("old", "string")), prove=False)
+    bench.generate(plain(column("old", "string")), verify=False)
     after = plain(column("old", "string", nullable=False), column("new", "int", nullable=False))
     outcome = bench.generate(after)
     assert outcome.status == "question"
@@ -189,7 +189,7 @@ def test_not_null_asks_what_the_rows_should_hold(bench: Workbench) -> None:
 
 
 def test_not_null_with_an_answer(bench: Workbench) -> None:
-    bench.generate(plain(column("old", "string")), prove=False)
+    bench.generate(plain(column("old", "string")), verify=False)
     after = plain(column("old", "string", nullable=False), column("new", "int", nullable=False))
     text = "it's 5% :x\\"
     proven(bench.generate(after, fills={("plain", "old"): text, ("plain", "new"): "-3"}))
@@ -200,7 +200,7 @@ def test_not_null_with_an_answer(bench: Workbench) -> None:
 
 
 def test_not_null_where_no_row_is_without_a_value(bench: Workbench) -> None:
-    bench.generate(plain(column("old", "int")), prove=False)
+    bench.generate(plain(column("old", "int")), verify=False)
     after = plain(column("old", "int", nullable=False), column("new", "int", nullable=False))
     outcome = bench.generate(after, fills={("plain", "old"): None, ("plain", "new"): None})
     proven(outcome)
@@ -212,7 +212,7 @@ def test_not_null_where_no_row_is_without_a_value(bench: Workbench) -> None:
 
 
 def test_not_null_with_a_default(bench: Workbench) -> None:
-    bench.generate(plain(column("old", "int")), prove=False)
+    bench.generate(plain(column("old", "int")), verify=False)
     after = plain(
         column("old", "int", nullable=False, value=4),
         column("new", "string", nullable=False, value="it's :x:1: 5%"),
@@ -269,7 +269,7 @@ def test_m15_a_fill_is_proven_on_rows_that_lack_a_value(
     wrong: str,
     said: str,
 ) -> None:
-    bench.generate(deepcopy(before), prove=False)
+    bench.generate(deepcopy(before), verify=False)
     outcome = proven(bench.generate(deepcopy(after), keep=False))
     assert outcome.source.count(statement) == 1, outcome.source
 

@@ -22,7 +22,7 @@ def renames(outcome: SectionOutcome, old: str, new: str) -> bool:
 
 
 def test_a_declared_rename_with_a_change_of_type_and_not_null(bench: Workbench) -> None:
-    bench.generate(schema(main(column("seeing", "string"), column("order", "int"))), prove=False)
+    bench.generate(schema(main(column("seeing", "string"), column("order", "int"))), verify=False)
     after = schema(main(column("Seeing_2", "int", nullable=False), column("user", "int")))
     outcome = proven(
         bench.generate(
@@ -47,19 +47,19 @@ def test_a_declared_rename_with_a_change_of_type_and_not_null(bench: Workbench) 
 
 def test_the_same_id_is_a_rename_and_an_option_wins_over_it(bench: Workbench) -> None:
     before = schema(main(column("a", "double", id="#stays"), column("b", "double", id="#other")))
-    bench.generate(before, prove=False)
+    bench.generate(before, verify=False)
     after = schema(main(column("c", "double", id="#stays"), column("d", "double", id="#other")))
     outcome = proven(bench.generate(after, base=before, keep=False))
     assert renames(outcome, "a", "c")
     assert renames(outcome, "b", "d")
-    outcome = bench.generate(after, "exposure.a=d", "exposure.b=c", base=before, prove=False)
+    outcome = bench.generate(after, "exposure.a=d", "exposure.b=c", base=before, verify=False)
     assert renames(outcome, "a", "d")
     assert renames(outcome, "b", "c")
 
 
 def test_many_columns_that_change_only_in_case(bench: Workbench) -> None:
     names = [f"salIndex{i}" for i in range(44)]
-    bench.generate(schema(main(*(column(n) for n in names))), prove=False)
+    bench.generate(schema(main(*(column(n) for n in names))), verify=False)
     outcome = proven(bench.generate(schema(main(*(column(n.lower()) for n in names)))))
     assert outcome.source.count("new_column_name=") == 2 * 44
     assert "drop_column" not in outcome.source
@@ -67,7 +67,7 @@ def test_many_columns_that_change_only_in_case(bench: Workbench) -> None:
 
 def test_a_swap_and_a_chain_keep_every_value_with_its_meaning(bench: Workbench) -> None:
     before = schema(main(*(column(n, "int", id=f"#{n}") for n in "abxyz")))
-    bench.generate(before, prove=False)
+    bench.generate(before, verify=False)
     new = {"a": "b", "b": "a", "x": "y", "y": "z", "z": "w"}
     after = schema(main(*(column(n, "int", id=f"#{o}") for o, n in new.items())))
     proven(bench.generate(after, *(f"exposure.{o}={n}" for o, n in new.items()), base=before))
@@ -95,7 +95,7 @@ def test_a_table_takes_its_constraints_sequence_and_view_along(bench: Workbench)
         )
         return schema(parent, child)
 
-    bench.generate(family("before"), prove=False)
+    bench.generate(family("before"), verify=False)
     bench.revise('op.execute("CREATE VIEW cdb_latiss.by_hand AS SELECT a FROM cdb_latiss.before")')
     outcome = proven(bench.generate(family("After"), "before=After"))
     assert "create_table(" not in outcome.source
@@ -112,7 +112,7 @@ def test_a_table_takes_its_constraints_sequence_and_view_along(bench: Workbench)
 
 def test_a_question_writes_nothing_and_each_answer_is_right(bench: Workbench) -> None:
     before = schema(main(column("guider_t_mean", "double"), column("airmass", "double")))
-    bench.generate(before, prove=False)
+    bench.generate(before, verify=False)
     after = schema(main(column("guider_psf_mean", "double"), column("airmass", "double")))
     outcome = bench.generate(after)
     assert outcome.status == "question"
@@ -121,7 +121,7 @@ def test_a_question_writes_nothing_and_each_answer_is_right(bench: Workbench) ->
     assert len(list(bench.versions.glob("*.py"))) == 1
     options = [option for _, given in outcome.questions[0].answers for option in given]
     assert any("exposure.guider_t_mean=guider_psf_mean" in option for option in options)
-    renamed = bench.generate(after, "exposure.guider_t_mean=guider_psf_mean", keep=False, prove=False)
+    renamed = bench.generate(after, "exposure.guider_t_mean=guider_psf_mean", keep=False, verify=False)
     assert renames(renamed, "guider_t_mean", "guider_psf_mean")
     assert not [loss for loss in renamed.losses if loss.direction == "upgrade"]
     dropped = proven(bench.generate(after, "exposure.guider_t_mean=", keep=False))

@@ -46,7 +46,7 @@ FILLED = {"nullable": False, "value": 4}
 
 
 def test_m7_a_publication_takes_the_fill_of_a_new_key(bench: Workbench) -> None:
-    bench.generate(family(rekeyed=False), prove=False)
+    bench.generate(family(rekeyed=False), verify=False)
     outcome = proven(bench.generate(family(rekeyed=True)))
     assert not unidentified(outcome)
     assert under_the_old_key(outcome) == ["upgrade ccd", "upgrade ccd_quick", "upgrade quick"]
@@ -62,7 +62,7 @@ def test_m7_a_publication_takes_the_fill_of_a_new_key(bench: Workbench) -> None:
 
 
 def test_m7_a_publication_takes_the_fill_of_an_old_key(bench: Workbench) -> None:
-    bench.generate(family(rekeyed=True), prove=False)
+    bench.generate(family(rekeyed=True), verify=False)
     outcome = proven(bench.generate(family(rekeyed=False)))
     assert not unidentified(outcome)
     assert under_the_old_key(outcome) == ["downgrade ccd", "downgrade ccd_quick", "downgrade quick"]
@@ -129,7 +129,7 @@ def test_m7_a_publication_takes_the_fill_of_an_old_key(bench: Workbench) -> None
 def test_m7_rows_are_changed_while_a_key_stands(
     bench: Workbench, before: Data, after: Data, order: list[str]
 ) -> None:
-    bench.generate(deepcopy(before), prove=False)
+    bench.generate(deepcopy(before), verify=False)
     outcome = proven(bench.generate(deepcopy(after)))
     assert not unidentified(outcome)
     waits = {"UPDATE", "DROP KEY"} <= set(order) and order.index("UPDATE") < order.index("DROP KEY")
@@ -181,7 +181,7 @@ def steps(stage: Stage) -> list[str]:
     ids=["never", "narrower"],
 )
 def test_m7_rows_that_cannot_have_a_key_are_named(bench: Workbench, before: Data, after: Data) -> None:
-    bench.generate(deepcopy(before), prove=False)
+    bench.generate(deepcopy(before), verify=False)
     outcome = proven(bench.generate(deepcopy(after)))
     assert unidentified(outcome) == ["plain"]
     with published(bench) as stage:
@@ -198,8 +198,8 @@ def test_m7_the_name_of_the_old_key_is_free_for_a_new_table(bench: Workbench) ->
         return table(name, [*whole("visit_id"), note()], key=["visit_id"])
 
     # A renamed table keeps the name of its key, which is also that of the new table's.
-    bench.generate(schema(visit("exposure")), prove=False)
-    bench.generate(schema(visit("visit")), "exposure=visit", prove=False)
+    bench.generate(schema(visit("exposure")), verify=False)
+    bench.generate(schema(visit("visit")), "exposure=visit", verify=False)
     rekeyed = table("visit", [*whole("visit_id"), note(**FILLED)], key=["visit_id", "note"])
     outcome = proven(bench.generate(schema(rekeyed, table("exposure", whole("number"), key=["number"]))))
     assert not unidentified(outcome)
@@ -221,7 +221,7 @@ def test_m7_a_column_that_moves_into_a_key_is_copied_under_the_old_one(bench: Wo
         )
 
     day = {"nullable": False}
-    bench.generate(pair([column("day", "int", **day)], [], ["exposure_id"]), prove=False)
+    bench.generate(pair([column("day", "int", **day)], [], ["exposure_id"]), verify=False)
     after = pair([], [column("day", "int", **day)], ["exposure_id", "day"])
     outcome = proven(bench.generate(after, "exposure.day=ccd.day", fills={("ccd", "day"): None}))
     assert not unidentified(outcome)
@@ -240,8 +240,8 @@ def test_m7_a_new_table_does_not_hold_the_old_key(bench: Workbench) -> None:
         columns = [*whole("id", *days), note(**filled)]
         return table("night", columns, key=key, constraints=list(constraints))
 
-    bench.generate(schema(night(days)), prove=False)
-    bench.generate(schema(night(days, unique)), prove=False)
+    bench.generate(schema(night(days)), verify=False)
+    bench.generate(schema(night(days, unique)), verify=False)
     up = link("fk_flex", days[::-1], "night", days[::-1])
     flex = table("flex", whole("flex_id", *days), key=["flex_id"], constraints=[up])
     outcome = proven(bench.generate(schema(night(["id", "note"], unique, **FILLED), flex)))

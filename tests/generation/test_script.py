@@ -45,8 +45,8 @@ def joined_on_one_line(source: str) -> list[int]:
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda c: c.__name__)
 def test_m22_a_script_passes_the_linters(bench: Workbench, change: object) -> None:
-    bench.generate(observatory(), prove=False)
-    source = bench.generate(changed(change), base=observatory(), prove=False).source  # type: ignore[arg-type]
+    bench.generate(observatory(), verify=False)
+    source = bench.generate(changed(change), base=observatory(), verify=False).source  # type: ignore[arg-type]
     assert unused_imports(source) == set()
     assert joined_on_one_line(source) == []
     assert "please adjust" not in source
@@ -54,8 +54,8 @@ def test_m22_a_script_passes_the_linters(bench: Workbench, change: object) -> No
 
 
 def test_m22_renames_are_alembics_own_calls(bench: Workbench) -> None:
-    bench.generate(observatory(), prove=False)
-    source = bench.generate(changed(rename_column), base=observatory(), prove=False).source
+    bench.generate(observatory(), verify=False)
+    source = bench.generate(changed(rename_column), base=observatory(), verify=False).source
     assert 'new_column_name="seeing_arcsec"' in source
     assert "RENAME COLUMN" not in source
 
@@ -64,24 +64,24 @@ def test_m22_a_view_has_one_column_a_line(bench: Workbench) -> None:
     data = observatory()
     for number in range(9):
         data["tables"][0]["columns"].append(column(f"a_long_name_{number}", id=f"#e{number}"))
-    bench.generate(data, prove=False)
+    bench.generate(data, verify=False)
     after = changed(add_column)
     after["tables"][0]["columns"] += data["tables"][0]["columns"][-9:]
-    lines = bench.generate(after, base=data, prove=False).source.splitlines()
+    lines = bench.generate(after, base=data, verify=False).source.splitlines()
     for number in range(8):
         assert sum(f'"a_long_name_{number}, "' in line for line in lines) == 2
 
 
 def test_a_comment_is_nothing_but_a_comment(bench: Workbench) -> None:
-    bench.generate(observatory(), prove=False)
-    outcome = bench.generate(changed(comment_column), base=observatory(), prove=False)
+    bench.generate(observatory(), verify=False)
+    outcome = bench.generate(changed(comment_column), base=observatory(), verify=False)
     assert [op.words for op in outcome.upgrade] == ["change comment on exposure.band"]
     assert outcome.source.count("op.") == 2
 
 
 def test_a_foreign_key_stays_while_its_own_key_stays(bench: Workbench) -> None:
-    bench.generate(observatory(), prove=False)
-    outcome = bench.generate(changed(drop_unique), base=observatory(), prove=False)
+    bench.generate(observatory(), verify=False)
+    outcome = bench.generate(changed(drop_unique), base=observatory(), verify=False)
     assert "foreign" not in outcome.source
 
 
@@ -103,7 +103,7 @@ def test_a_foreign_key_stays_while_its_own_key_stays(bench: Workbench) -> None:
 def test_m23_what_postgres_refuses_is_shown_with_the_element_and_its_line(
     bench: Workbench, by_hand: str, change: object, words: tuple[str, ...]
 ) -> None:
-    bench.generate(observatory(), prove=False)
+    bench.generate(observatory(), verify=False)
     bench.revise(f"op.execute({by_hand!r})")
     with pytest.raises(InputError) as raised:
         bench.generate(changed(change), base=observatory())  # type: ignore[arg-type]

@@ -56,7 +56,7 @@ def test_descriptions_defaults_and_checks(bench: Workbench) -> None:
 )
 def test_the_message_of_a_revision(bench: Workbench, message: str) -> None:
     data = schema(table("a", [column("id", "long", nullable=False)], key=["id"]))
-    outcome = bench.generate(data, message=message, prove=False)
+    outcome = bench.generate(data, message=message, verify=False)
     text = ast.get_docstring(ast.parse(outcome.source), clean=False)
     assert text is not None
     assert text.startswith(message)
@@ -89,7 +89,7 @@ def test_m13_percent_and_colon_in_names_of_columns_that_are_filled_and_retyped(b
         columns = [column(n, datatype, nullable=nullable, id=f"#x.{i}") for i, n in enumerate(names)]
         return schema(table("x", [key, *columns], key=["id"]))
 
-    bench.generate(named("string", nullable=True), prove=False)
+    bench.generate(named("string", nullable=True), verify=False)
     fills: dict[tuple[str, str], str | None] = {
         ("x", name): str(n) for n, name in enumerate(("frac%", "k:v", "%s", 'a"b%%c'))
     }

@@ -184,8 +184,8 @@ def test_a_change_beside_another_that_was_migrated_first(
     bench: Workbench, first: Change, second: Change
 ) -> None:
     base = observatory()
-    bench.generate(base, prove=False)
-    assert bench.generate(changed(first), base=base, prove=False).status == "changed"
+    bench.generate(base, verify=False)
+    assert bench.generate(changed(first), base=base, verify=False).status == "changed"
     outcome = bench.generate(changed(second), base=base)
     if (first, second) in CONFLICTS:
         assert outcome.status == "question"
@@ -199,7 +199,7 @@ def test_a_change_beside_another_that_was_migrated_first(
     both = state_after(bench, 3)
     (bench.versions / next(p.name for p in bench.versions.glob("*000000000003*"))).unlink()
     (bench.versions / next(p.name for p in bench.versions.glob("*000000000002*"))).unlink()
-    proven(bench.generate(changed(first, second), base=base, prove=True))
+    proven(bench.generate(changed(first, second), base=base, verify=True))
     assert compare(state_after(bench, 2), both, positions=False) == [] or _only_view_order(
         state_after(bench, 2), both
     )
@@ -211,7 +211,7 @@ def _only_view_order(left: Snapshot, right: Snapshot) -> bool:
 
 
 def drifted(bench: Workbench, statement: str) -> None:
-    bench.generate(observatory(), prove=False)
+    bench.generate(observatory(), verify=False)
     bench.revise(f"op.execute({statement!r})")
 
 
@@ -278,20 +278,20 @@ def test_a_single_drifted_element_is_taken_from_head(bench: Workbench) -> None:
 
 
 def test_what_is_there_already_is_reported(bench: Workbench) -> None:
-    bench.generate(observatory(), prove=False)
-    bench.generate(changed(add_column), base=observatory(), prove=False)
+    bench.generate(observatory(), verify=False)
+    bench.generate(changed(add_column), base=observatory(), verify=False)
     outcome = bench.generate(changed(add_column), base=observatory())
     assert outcome.status == "unchanged"
     assert outcome.present == ("exposure.wind",)
 
 
 def test_a_conflict_shows_three_states_and_who_made_the_current_one(bench: Workbench) -> None:
-    bench.generate(observatory(), prove=False)
+    bench.generate(observatory(), verify=False)
 
     def comment(text: str) -> Change:
         return lambda data: one(data, "band").update(description=text)
 
-    bench.generate(changed(comment("One.")), base=observatory(), prove=False, message="DM-1 one")
+    bench.generate(changed(comment("One.")), base=observatory(), verify=False, message="DM-1 one")
     asked: SectionOutcome = bench.generate(changed(comment("Two.")), base=observatory())
     assert asked.status == "question"
     (question,) = asked.questions
@@ -308,7 +308,7 @@ def test_a_conflict_shows_three_states_and_who_made_the_current_one(bench: Workb
 def test_the_shadow_column_is_never_drift(bench: Workbench) -> None:
     base = observatory()
     columns_of(base, "exposure").append(column("s_region", "string", id="#exposure.s_region"))
-    bench.generate(base, prove=False)
+    bench.generate(base, verify=False)
     bench.revise(
         'op.execute("DROP VIEW cdb_latiss.visit1")\n'
         'op.execute("ALTER TABLE cdb_latiss.exposure DROP COLUMN pgs_region")\n'
@@ -333,9 +333,10 @@ def test_m5_rows_are_found_by_keys_that_the_database_has(bench: Workbench) -> No
         key=["day_obs", "seq_num"],
     )
     base = schema(quick(flux))
-    bench.generate(base, prove=False)
+    bench.generate(base, verify=False)
     bench.revise('op.drop_constraint("un_quick", "quick", schema="cdb_latiss")')
     outcome = bench.generate(schema(quick(), new), base=base)
     # Without the key, several rows of the one table could be one of the other.
-    assert outcome.status == "question" or proven(outcome)
+    if outcome.status != "question":
+        proven(outcome)
     assert not any("copy" in op.words for op in outcome.upgrade)

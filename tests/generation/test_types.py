@@ -26,7 +26,7 @@ def test_text_numbers_and_truth_there_and_back(bench: Workbench) -> None:
             column("narrow", "long"),
             column("short", "text"),
         ),
-        prove=False,
+        verify=False,
     )
     outcome = proven(
         bench.generate(
@@ -59,7 +59,7 @@ def test_text_numbers_and_truth_there_and_back(bench: Workbench) -> None:
 
 
 def test_the_precision_of_a_timestamp(bench: Workbench) -> None:
-    bench.generate(plain(column("t", "timestamp", precision=6)), prove=False)
+    bench.generate(plain(column("t", "timestamp", precision=6)), verify=False)
     outcome = proven(bench.generate(plain(column("t", "timestamp", precision=3))))
     assert [r.about for r in outcome.risks if r.words.startswith("upgrade")] == ["plain.t"]
     with staged(bench) as stage:
@@ -78,7 +78,7 @@ def test_a_default_that_changes_with_the_type(bench: Workbench) -> None:
             column("c", "string", value="it's"),
             column("d", "boolean", value=True),
         ),
-        prove=False,
+        verify=False,
     )
     proven(
         bench.generate(
@@ -106,7 +106,7 @@ def test_a_sequence_appears_and_disappears(bench: Workbench) -> None:
         key = column("id", "int", nullable=False, autoincrement=autoincrement)
         return schema(table("plain", [key, column("x")], key=["id"]))
 
-    bench.generate(numbered(False), prove=False)
+    bench.generate(numbered(False), verify=False)
     proven(bench.generate(numbered(True)))
     with staged(bench) as stage:
         stage.execute("INSERT INTO plain VALUES (41, 0)")

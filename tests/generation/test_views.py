@@ -86,10 +86,10 @@ def rename(columns: list[Data]) -> None:
 )
 def test_only_the_view_over_the_changed_table_is_remade(bench: Workbench, name: str, change: Any) -> None:
     before = observatory()
-    bench.generate(before, prove=False)
+    bench.generate(before, verify=False)
     after = deepcopy(before)
     change(columns_of(after, name))
-    outcome = bench.generate(after, base=before, prove=name == "exposure")
+    outcome = bench.generate(after, base=before, verify=name == "exposure")
     if name == "exposure":
         proven(outcome)
     upgrade, downgrade = outcome.source.split("def downgrade", 1)
@@ -107,7 +107,7 @@ def test_only_the_view_over_the_changed_table_is_remade(bench: Workbench, name: 
 
 def test_nothing_else_touches_a_view(bench: Workbench) -> None:
     before = observatory()
-    bench.generate(before, prove=False)
+    bench.generate(before, verify=False)
     reordered = deepcopy(before)
     columns_of(reordered, "exposure").reverse()
     assert bench.generate(reordered).status == "unchanged"
@@ -142,7 +142,7 @@ def test_a_schema_without_views_gets_none(
 
 
 def test_grants_and_the_very_definition_survive(bench: Workbench) -> None:
-    bench.generate(observatory(), prove=False)
+    bench.generate(observatory(), verify=False)
     bench.revise(
         f'op.execute("{READER}")\n'
         'op.execute("CREATE OR REPLACE VIEW cdb_latiss.visit1 AS SELECT exposure_id AS visit_id, '
@@ -173,7 +173,7 @@ def test_grants_and_the_very_definition_survive(bench: Workbench) -> None:
 
 
 def test_views_made_by_hand_are_kept(bench: Workbench) -> None:
-    bench.generate(observatory(), prove=False)
+    bench.generate(observatory(), verify=False)
     bench.revise(
         f'op.execute("{READER}")\n'
         'op.execute("CREATE VIEW cdb_latiss.\\"Bright\\" AS '
@@ -198,7 +198,7 @@ def test_views_made_by_hand_are_kept(bench: Workbench) -> None:
 
 
 def test_a_view_made_by_hand_that_reads_a_dropped_column_is_an_error(bench: Workbench) -> None:
-    bench.generate(observatory(), prove=False)
+    bench.generate(observatory(), verify=False)
     bench.revise('op.execute("CREATE VIEW cdb_latiss.bright AS SELECT band FROM cdb_latiss.exposure")')
     after = observatory()
     lose(columns_of(after, "exposure"))

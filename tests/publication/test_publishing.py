@@ -257,7 +257,7 @@ def test_what_could_not_be_generated_is_told_and_nothing_is_published(
     done = scene.publish(double, write_result(result, outcome_of(section)))
     assert done.state == state
     assert not scene.target.pulls
-    words = "a question is open" if state == "question" else "the proof does not hold"
+    words = "a question is open" if state == "question" else "verification fails"
     assert words in scene.comments[0].body
 
 

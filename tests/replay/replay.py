@@ -111,7 +111,7 @@ def generate(engine: Engine, section: Section, path: Path, base: Path, answers: 
         identify=lambda _section, _down, _variables: "000000000001",
         created=datetime(2026, 1, 1, tzinfo=UTC),
         message="replay",
-        prove=True,
+        verify=True,
     ).outcome
 
 

@@ -144,7 +144,7 @@ class Workbench:
         on_question: Literal["fail", "drop-add"] = "fail",
         config: Config = DEFAULT_CONFIG,
         keep: bool = True,
-        prove: bool = True,
+        verify: bool = True,
         message: str = "change",
         take: Sequence[str] = (),
         drift: DriftMode = "report",
@@ -182,7 +182,7 @@ class Workbench:
                 identify=lambda _s, down, _v: f"{int(down or '0', 16) + 1:012x}",
                 created=datetime(2026, 1, 1, tzinfo=UTC),
                 message=message,
-                prove=prove,
+                verify=verify,
             ).outcome
         if keep and outcome.status == "changed":
             (self.root / outcome.path).write_text(outcome.source, encoding="utf-8")

@@ -12,7 +12,7 @@ from consdb_actions.adapters.autogenerate.drafting import Target, expected_for
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated, SectionRequest
 from consdb_actions.adapters.autogenerate.origins import find_origins
 from consdb_actions.adapters.autogenerate.simulation import Simulation, simulate
-from consdb_actions.adapters.autogenerate.site import prove_on_copy
+from consdb_actions.adapters.autogenerate.site import verify_on_copy
 from consdb_actions.adapters.autogenerate.states import make_replayed
 from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog.merge import merge3
@@ -111,15 +111,15 @@ def check_revision(
             target.described,
             lost=frozenset(lost),
         )
-        proof = engine.prove(candidate, target)
-        checks = proof.checks
+        verification = engine.verify(candidate, target)
+        checks = verification.checks
         if given is not None:
             engine.progress(section.name, "verifying on a copy of the database")
-            checks += prove_on_copy(
+            checks += verify_on_copy(
                 engine.server,
                 candidate,
                 given.database,
-                proof.upgraded,
+                verification.upgraded,
                 operator=engine.operator and given.at_its_revision,
             )
     made = {p: (origin.revision, origin.message) for p, origin in origins.items()}

@@ -24,7 +24,6 @@ from consdb_actions.adapters.autogenerate.drafting import (
 )
 from consdb_actions.adapters.autogenerate.operator import TreeCopy
 from consdb_actions.adapters.autogenerate.origins import Origin, find_origins
-from consdb_actions.adapters.autogenerate.proving import Proof, prove
 from consdb_actions.adapters.autogenerate.render import (
     Revision,
     file_name,
@@ -40,6 +39,7 @@ from consdb_actions.adapters.autogenerate.states import (
     name_facts,
     rename_base,
 )
+from consdb_actions.adapters.autogenerate.verifying import Verification, verify
 from consdb_actions.adapters.felis import LoadedSchema
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.schema_yaml import ReadSchema
@@ -146,7 +146,7 @@ class Engine:
         identify: Identify,
         created: datetime,
         message: str,
-        prove: bool,
+        verify: bool,
     ) -> Generated:
         """Generate one section; its database is dropped at the end.
 
@@ -163,7 +163,7 @@ class Engine:
             ahead = section.name in self.replayed
             with self.server.database(section.name, made=ahead):
                 current = make_replayed(self.server, section.name, section, [] if ahead else None)
-                return self._generate(request, current, identify, created, message, prove)
+                return self._generate(request, current, identify, created, message, verify)
         except OperationalError as error:
             raise ExternalError(
                 f"Postgres failed while section {section.name} was worked on: {str(error.orig).strip()}",
@@ -177,7 +177,7 @@ class Engine:
         identify: Identify,
         created: datetime,
         message: str,
-        prove: bool,
+        verify: bool,
     ) -> Generated:
         section, loaded = request.section, request.loaded
         with simulate(self.server, section.name, section) as simulation:
@@ -224,7 +224,7 @@ class Engine:
         source = render_revision(section, revision, variables)
         name = file_name(section, revision)
         checks: tuple[Check, ...] = ()
-        if prove:
+        if verify:
             self.progress(section.name, "verifying")
             old_names = {new: old for old, new in draft.answers.tables}
             candidate = self.candidate(
@@ -238,7 +238,7 @@ class Engine:
                 lost=frozenset((loss.table, loss.column) for loss in draft.upgrade.losses),
                 empty=frozenset(old_names.get(t, t) for t, _ in draft.upgrade.unfilled),
             )
-            checks = self.prove(replace(candidate, filled=draft.upgrade.filled), target).checks
+            checks = self.verify(replace(candidate, filled=draft.upgrade.filled), target).checks
         status: Status = "failed" if any(c.holds is False for c in checks) else "changed"
         outcome = replace(
             outcome,
@@ -335,7 +335,7 @@ class Engine:
             copy=self.copy,
         )
 
-    def prove(self, candidate: Candidate, target: Target) -> Proof:
+    def verify(self, candidate: Candidate, target: Target) -> Verification:
         """Verify a revision."""
         schema = candidate.section.schema
 
@@ -346,4 +346,4 @@ class Engine:
             plan = plan_upgrade(schema, now, merged.catalog, again, simulation.casts())
             return (*open_, *(describe_operation(op) for op in plan.ops))
 
-        return prove(self.server, candidate, find_again, operator=self.operator)
+        return verify(self.server, candidate, find_again, operator=self.operator)

@@ -63,7 +63,7 @@ class Request:
     created: datetime | None = None
     database_url: str | None = None
     drift: DriftMode = "report"
-    prove: bool = True
+    verify: bool = True
     write: bool = True
     jobs: int = 0
     ahead: Ahead | None = None
@@ -85,9 +85,9 @@ class Chosen:
 
 
 def generate(request: Request, progress: Progress) -> RunOutcome:
-    """Generate, prove and write the revisions of all sections whose database would change.
+    """Generate, verify and write the revisions of all sections whose database would change.
 
-    Nothing is written when any section has an open question or a proof that does not hold.
+    Nothing is written when any section has an open question or a failed check.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
                     identify=_identifier(request),
                     created=created,
                     message=request.message,
-                    prove=request.prove,
+                    verify=request.verify,
                 )
 
             results = in_processes(work, chosen, request.jobs or processors(), progress)

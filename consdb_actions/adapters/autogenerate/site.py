@@ -22,10 +22,10 @@ from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog import Snapshot, compare
 from consdb_actions.errors import ExternalError
 from consdb_actions.migration.outcome import Check
-from consdb_actions.migration.proof import check_downgrade
 from consdb_actions.migration.site import Standing, check_drift, check_site, drifted_paths
+from consdb_actions.migration.verification import check_downgrade
 
-__all__ = ["look_at", "prove_on_copy"]
+__all__ = ["look_at", "verify_on_copy"]
 
 _RELATIONS = """
 SELECT count(*), array_remove(array_agg(DISTINCT CASE WHEN NOT pg_has_role(relowner, 'USAGE')
@@ -75,7 +75,7 @@ def look_at(url: str, section: Section) -> Standing:
     )
 
 
-def prove_on_copy(
+def verify_on_copy(
     server: ScratchServer,
     candidate: Candidate,
     database: str,

@@ -57,7 +57,7 @@ class SiteRows:
     connection
         Open on the copy.
     candidate
-        What is to be proven on it.
+        What is to be verified on it.
     most
         How many values of a table are read.
 

@@ -1,4 +1,4 @@
-"""Carry out the proof of one revision on scratch databases (rules M15, M16, M10)."""
+"""Verify one revision on scratch databases (rules M15, M16, M10)."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows, remove_rows
 from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.outcome import Check
-from consdb_actions.migration.proof import check_downgrade, check_upgrade
+from consdb_actions.migration.verification import check_downgrade, check_upgrade
 
-__all__ = ["FindAgain", "Proof", "prove"]
+__all__ = ["FindAgain", "Verification", "verify"]
 
 FindAgain = Callable[[Simulation, Snapshot], tuple[str, ...]]
 """Generates once more on a connection with this catalog, and returns the operations found, in words."""
 
 
 @dataclass(frozen=True)
-class Proof:
+class Verification:
     """Statements in the order in which a reader wants them, and the catalog after the upgrade if it ran."""
 
     checks: tuple[Check, ...]
     upgraded: Snapshot | None = None
 
 
-def prove(
+def verify(
     server: ScratchServer, candidate: Candidate, find_again: FindAgain, *, operator: bool = True
-) -> Proof:
+) -> Verification:
     """Run a revision up and down, twice, and compare what it leaves with what it must.
 
     The second time is the operator's own command. It runs where the first time left everything as it was:
@@ -47,25 +47,27 @@ def prove(
         refused = _refuses_nulls(engine, candidate)
         with engine.begin() as connection:
             start = made_up(connection, candidate, nulls=not refused)
-        proof = _there_and_back(engine, candidate, start, find_again)
-        checks = list(proof.checks)
+        verification = _there_and_back(engine, candidate, start, find_again)
+        checks = list(verification.checks)
         again = operator and all(check.holds for check in checks)
         if again and (gone(candidate) or candidate.answers.copies):
             with engine.begin() as connection:
                 remove_rows(connection, candidate.before)
     if again:
         checks.append(run_as_operator(server, candidate))
-    return Proof((*checks, *refused), proof.upgraded)
+    return Verification((*checks, *refused), verification.upgraded)
 
 
-def _there_and_back(engine: sa.Engine, candidate: Candidate, start: Start, find_again: FindAgain) -> Proof:
+def _there_and_back(
+    engine: sa.Engine, candidate: Candidate, start: Start, find_again: FindAgain
+) -> Verification:
     # Each step has a session as new: settings that a script leaves behind reach no judge.
     schema = candidate.section.schema
     try:
         with engine.begin() as connection:
             run(connection, candidate, "upgrade")
     except SQLAlchemyError as error:
-        return Proof((Check("upgrade", False, "the upgrade runs", (database_words(error),)),))
+        return Verification((Check("upgrade", False, "the upgrade runs", (database_words(error),)),))
     with engine.begin() as connection:
         upgraded = read_snapshot(connection, schema)
         arrived = read_rows(connection, upgraded)
@@ -80,12 +82,12 @@ def _there_and_back(engine: sa.Engine, candidate: Candidate, start: Start, find_
             run(connection, candidate, "downgrade")
     except SQLAlchemyError as error:
         checks.append(Check("downgrade", False, "the downgrade runs", (database_words(error),)))
-        return Proof(tuple(checks), upgraded)
+        return Verification(tuple(checks), upgraded)
     with engine.begin() as connection:
         restored = read_snapshot(connection, schema)
         back = read_rows(connection, restored)
     checks += [check_downgrade(candidate.before, restored), check_rows_back(candidate, start, arrived, back)]
-    return Proof(tuple(checks), upgraded)
+    return Verification(tuple(checks), upgraded)
 
 
 def _refuses_nulls(engine: sa.Engine, candidate: Candidate) -> tuple[Check, ...]:
