@@ -476,13 +476,13 @@ def _backfill(plan: Plan) -> Iterator[Step]:
                 else sql.empty_rows(column.table, column.column)
             )
             blocks.append(Block("look", plan.replica.id, query))
-            if source := plan.sites.source(str(column.table)):
-                owners[source.contact or source.name] = None
+            source = plan.sites.source(str(column.table))
+            owners[source.contact or source.name if source else "the contributor"] = None
         for name in change.forward.new_tables:
             blocks.append(Block("look", plan.replica.id, sql.rows_of(name)))
-            if source := plan.sites.source(str(name)):
-                owners[source.contact or source.name] = None
-    if owners and blocks:
+            source = plan.sites.source(str(name))
+            owners[source.contact or source.name if source else "the contributor"] = None
+    if blocks:
         yield Step(
             "back-fill",
             "See which rows are not filled, and fill them as needed",

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from consdb_actions.errors import InputError
+from consdb_actions.schema.sources import DataSource, source_of_table
 
 __all__ = [
     "DEFAULT_SITES",
@@ -18,7 +19,6 @@ __all__ = [
     "Session",
     "Site",
     "Sites",
-    "Source",
     "Writer",
     "sites_from_mapping",
 ]
@@ -168,15 +168,6 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What fills some tables: a pattern of ``schema.table``, its name, and who can fill in old rows."""
-
-    tables: str
-    name: str
-    contact: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Sites:
     """All databases, and what the runbook must know besides.
 
@@ -203,7 +194,7 @@ class Sites:
     sessions
         How test images are taken.
     sources
-        What fills the tables, the first pattern that matches.
+        What fills the tables and columns.
     announce
         Who is told besides the channels of the sites.
     checklists
@@ -222,7 +213,7 @@ class Sites:
     love: str = "https://{host}/love"
     logs: str = "kubectl --namespace consdb logs deployment/{deployment} --since=10m"
     sessions: tuple[Session, ...] = ()
-    sources: tuple[Source, ...] = ()
+    sources: tuple[DataSource, ...] = ()
     announce: tuple[str, ...] = ()
     checklists: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
@@ -231,9 +222,9 @@ class Sites:
         host = dict(self.hosts).get(environment, "")
         return template.replace("{host}", host) if host else ""
 
-    def source(self, table: str) -> Source | None:
+    def source(self, table: str) -> DataSource | None:
         """Return what fills a table, given as ``schema.table``."""
-        return next((source for source in self.sources if fnmatchcase(table, source.tables)), None)
+        return source_of_table(self.sources, table)
 
     def site(self, name: str) -> Site:
         """Return a site by its id, or by the step that it attests.
@@ -370,9 +361,13 @@ DEFAULT_SITES = Sites(
         _session("lsstcam", "LSSTCam", "MT", "enable_lsstcam.py", "take_image_lsstcam.py"),
     ),
     sources=(
-        Source("cdb_*.*quicklook", "Rapid Analysis", "the Rapid Analysis team"),
-        Source("efd_*.*", "the transformed EFD", "the ConsDB team"),
-        Source("cdb_*.*", "hinfo", "the ConsDB team"),
+        DataSource("cdb_*.*quicklook", "Rapid Analysis", "the Rapid Analysis team"),
+        DataSource("efd_*.*", "the transformed EFD", "the ConsDB team"),
+        # Tables by name, so that a new table is asked about; nothing is known here of the star trackers.
+        *(
+            DataSource(f"cdb_l*.{tables}", "hinfo", "the ConsDB team")
+            for tables in ("exposure", "ccdexposure", "*exposure_flexdata*", "ccdexposure_camera")
+        ),
     ),
     announce=("the announcement list of the US Data Facility",),
     checklists=_CHECKLISTS,
@@ -425,7 +420,9 @@ def sites_from_mapping(values: Mapping[str, Any], *, place: str = "sites") -> Si
         sessions=tuple(_given_session(one) for one in values["sessions"])
         if "sessions" in values
         else default.sessions,
-        sources=tuple(Source(**one) for one in values["sources"]) if "sources" in values else default.sources,
+        sources=tuple(DataSource(**_fields(one)) for one in values["sources"])
+        if "sources" in values
+        else default.sources,
         announce=tuple(values.get("announce", default.announce)),
         checklists=tuple(
             (role, tuple(items))

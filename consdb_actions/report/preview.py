@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_QUOTE",
     "MAX_STATEMENTS",
+    "NO_SOURCE",
     "Group",
     "Preview",
     "by_table",
@@ -36,6 +37,9 @@ __all__ = [
 
 MAX_STATEMENTS = 60
 """Entries of a list that are shown."""
+
+NO_SOURCE = "not declared"
+"""What is said of the source of a table that the configuration does not name."""
 
 MAX_NAMES = 12
 MAX_QUOTE = 160
@@ -225,6 +229,17 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[in
     if schema.findings:
         items = [_markdown_group(group) for group in grouped(schema.findings)]
         yield 1, "**Findings**\n\n" + bullets(items)
+    if schema.sources:
+        lines = [f"{code(name)}: {escape(str(source or NO_SOURCE))}" for name, source in schema.sources]
+        yield 1, "**Data sources**\n\n" + bullets(_cut(lines, MAX_STATEMENTS, "more tables"))
+    also = [item for item in schema.relations if item.also_in]
+    if also:
+        lines = [
+            f"{code(f'{item.table}.{item.column}')}: {', '.join(code(name) for name in item.also_in)}"
+            for item in also
+        ]
+        body = bullets(_cut(lines, MAX_STATEMENTS, "more columns"))
+        yield 4, details(f"New columns that joined tables have, too ({len(also)})", body)
     if schema.statements:
         parts = []
         for name, statements in by_table(schema.statements):

@@ -9,6 +9,7 @@ from consdb_actions.report.markdown import printable
 from consdb_actions.report.preview import (
     MAX_QUOTE,
     MAX_STATEMENTS,
+    NO_SOURCE,
     Preview,
     by_table,
     decided,
@@ -70,6 +71,8 @@ def _schema(schema: SchemaPreview) -> Iterator[_Line]:
     yield f"  version  {schema.version.describe()}", ""
     for note in schema.notes:
         yield f"  note     {note}", ""
+    for table, source in schema.sources:
+        yield f"  source   {table}: {source or NO_SOURCE}", ""
     for name, statements in by_table(schema.statements):
         if name:
             yield f"  {name}", "name"
@@ -83,6 +86,13 @@ def _schema(schema: SchemaPreview) -> Iterator[_Line]:
                 yield f"    {answer.meaning}:", ""
                 yield from _some([f"      {option}" for option in answer.options()])
         yield from _some([f"  {sentence}" for sentence in decided(schema.decisions)])
+    yield from _some(
+        [
+            f"  also in  {item.table}.{item.column}: {', '.join(item.also_in)}"
+            for item in schema.relations
+            if item.also_in
+        ]
+    )
     for group in grouped(schema.findings):
         severity = group.first.severity
         yield f"  {severity:8} {group.first.message} ({group.first.rule})", severity
