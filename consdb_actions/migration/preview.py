@@ -14,7 +14,7 @@ from consdb_actions.schema.digest import Digest, digest_delta
 from consdb_actions.schema.findings import RULES, Finding, Severity, with_severities
 from consdb_actions.schema.model import Schema
 from consdb_actions.schema.review import ViewOf, review
-from consdb_actions.schema.sources import DataSource, check_sources, table_sources
+from consdb_actions.schema.sources import DataSource, TableSource, check_sources, table_sources
 from consdb_actions.schema.version import Status, VersionVerdict, judge_version
 from consdb_actions.schema.words import Statement, describe, describe_rename
 
@@ -49,7 +49,7 @@ class SchemaPreview:
     source, lines
         The file after the change, and where its objects stand in it.
     sources
-        What fills each new or changed table; None where that is not declared.
+        What fills each new or changed table.
     relations
         New columns that the schema nearly has already, or has in tables that are joined to theirs.
     """
@@ -66,7 +66,7 @@ class SchemaPreview:
     notes: tuple[str, ...] = ()
     source: str = ""
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
-    sources: tuple[tuple[str, DataSource | None], ...] = ()
+    sources: tuple[TableSource, ...] = ()
     relations: tuple[ColumnRelation, ...] = ()
 
     def line_of(self, finding: Finding) -> int:

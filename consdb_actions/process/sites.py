@@ -13,6 +13,7 @@ from consdb_actions.schema.sources import DataSource, source_of_table
 
 __all__ = [
     "DEFAULT_SITES",
+    "Checklist",
     "Part",
     "Replication",
     "Script",
@@ -168,6 +169,14 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Checklist:
+    """What a role looks at before it approves; the role is named by its id in the approvals."""
+
+    role: str
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Sites:
     """All databases, and what the runbook must know besides.
 
@@ -198,7 +207,7 @@ class Sites:
     announce
         Who is told besides the channels of the sites.
     checklists
-        What each role looks at before it approves, by the role's id.
+        What each role looks at before it approves.
     """
 
     databases: tuple[Site, ...]
@@ -215,7 +224,7 @@ class Sites:
     sessions: tuple[Session, ...] = ()
     sources: tuple[DataSource, ...] = ()
     announce: tuple[str, ...] = ()
-    checklists: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    checklists: tuple[Checklist, ...] = ()
 
     def address(self, template: str, environment: str) -> str:
         """Write an address of an environment; empty where its host is not known."""
@@ -272,21 +281,21 @@ def _session(section: str, camera: str, csc: str, enable: str, take: str) -> Ses
 
 
 _CHECKLISTS = (
-    (
-        "data-engineering",
+    Checklist(
+        "de",
         (
             "The YAML is valid, and names follow the rules of sdm_schemas.",
             "Every description says what the value is, and units and UCDs are there.",
         ),
     ),
-    (
-        "product-owner",
+    Checklist(
+        "po",
         (
             "The columns are useful to science users.",
             "None of them is redundant with an existing column.",
         ),
     ),
-    (
+    Checklist(
         "consdb",
         (
             "The table's name means something to science users.",
@@ -425,8 +434,11 @@ def sites_from_mapping(values: Mapping[str, Any], *, place: str = "sites") -> Si
         else default.sources,
         announce=tuple(values.get("announce", default.announce)),
         checklists=tuple(
-            (role, tuple(items))
-            for role, items in {**dict(default.checklists), **values.get("checklists", {})}.items()
+            Checklist(role, tuple(items))
+            for role, items in {
+                **{one.role: one.items for one in default.checklists},
+                **values.get("checklists", {}),
+            }.items()
         ),
     )
     for part in ("publisher", "replica"):

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_QUOTE",
     "MAX_STATEMENTS",
-    "NO_SOURCE",
     "Group",
     "Preview",
     "by_table",
@@ -37,9 +36,6 @@ __all__ = [
 
 MAX_STATEMENTS = 60
 """Entries of a list that are shown."""
-
-NO_SOURCE = "not declared"
-"""What is said of the source of a table that the configuration does not name."""
 
 MAX_NAMES = 12
 MAX_QUOTE = 160
@@ -230,7 +226,7 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[in
         items = [_markdown_group(group) for group in grouped(schema.findings)]
         yield 1, "**Findings**\n\n" + bullets(items)
     if schema.sources:
-        lines = [f"{code(name)}: {escape(str(source or NO_SOURCE))}" for name, source in schema.sources]
+        lines = [f"{code(item.table)}: {escape(str(item))}" for item in schema.sources]
         yield 1, "**Data sources**\n\n" + bullets(_cut(lines, MAX_STATEMENTS, "more tables"))
     also = [item for item in schema.relations if item.also_in]
     if also:

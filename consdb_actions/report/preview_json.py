@@ -75,11 +75,11 @@ def _schema(schema: SchemaPreview) -> dict[str, Any]:
         ],
         "sources": [
             {
-                "table": table,
-                "source": source.name if source else None,
-                "contact": source.contact if source else "",
+                "table": item.table,
+                "source": item.source.name if item.source else None,
+                "contact": item.source.contact if item.source else "",
             }
-            for table, source in schema.sources
+            for item in schema.sources
         ],
         "also_in": [
             {"column": f"{item.table}.{item.column}", "tables": list(item.also_in)}

@@ -9,7 +9,6 @@ from consdb_actions.report.markdown import printable
 from consdb_actions.report.preview import (
     MAX_QUOTE,
     MAX_STATEMENTS,
-    NO_SOURCE,
     Preview,
     by_table,
     decided,
@@ -71,8 +70,8 @@ def _schema(schema: SchemaPreview) -> Iterator[_Line]:
     yield f"  version  {schema.version.describe()}", ""
     for note in schema.notes:
         yield f"  note     {note}", ""
-    for table, source in schema.sources:
-        yield f"  source   {table}: {source or NO_SOURCE}", ""
+    for item in schema.sources:
+        yield f"  source   {item.table}: {item}", ""
     for name, statements in by_table(schema.statements):
         if name:
             yield f"  {name}", "name"

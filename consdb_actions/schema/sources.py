@@ -10,7 +10,14 @@ from consdb_actions.schema.delta import SchemaDelta
 from consdb_actions.schema.findings import Finding
 from consdb_actions.schema.model import Schema
 
-__all__ = ["DataSource", "check_sources", "source_of_column", "source_of_table", "table_sources"]
+__all__ = [
+    "DataSource",
+    "TableSource",
+    "check_sources",
+    "source_of_column",
+    "source_of_table",
+    "table_sources",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,17 @@ class DataSource:
         return f"{self.name} ({self.contact})" if self.contact else self.name
 
 
+@dataclass(frozen=True, slots=True)
+class TableSource:
+    """A table, and what fills it; None where that is not declared."""
+
+    table: str
+    source: DataSource | None
+
+    def __str__(self) -> str:
+        return str(self.source) if self.source else "not declared"
+
+
 def source_of_table(sources: Sequence[DataSource], table: str) -> DataSource | None:
     """Return what fills a table, given as ``schema.table``; the first pattern that matches counts."""
     return next((one for one in sources if not one.columns and fnmatchcase(table, one.tables)), None)
@@ -57,7 +75,7 @@ def source_of_column(sources: Sequence[DataSource], table: str, column: str) -> 
 
 def table_sources(
     sources: Sequence[DataSource], delta: SchemaDelta, views: Collection[str]
-) -> tuple[tuple[str, DataSource | None], ...]:
+) -> tuple[TableSource, ...]:
     """List the tables that a change adds or alters with what fills them; views are filled by nothing.
 
     Where no source is declared at all, nothing is said of any table.
@@ -66,7 +84,9 @@ def table_sources(
         return ()
     names = (*(table.name for table in delta.tables_added), *(table.name for table in delta.tables_changed))
     return tuple(
-        (name, source_of_table(sources, f"{delta.name}.{name}")) for name in names if name not in views
+        TableSource(name, source_of_table(sources, f"{delta.name}.{name}"))
+        for name in names
+        if name not in views
     )
 
 
@@ -77,7 +97,8 @@ def check_sources(
     added = {table.name for table in delta.tables_added}
     new = {table.name: table.columns for table in delta.tables_added}
     new.update((table.name, table.columns_added) for table in delta.tables_changed)
-    for name, source in table_sources(sources, delta, views):
+    for item in table_sources(sources, delta, views):
+        name, source = item.table, item.source
         if source is None:
             if name in added:
                 yield Finding.of("source-missing", "table", name, name)

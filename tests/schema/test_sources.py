@@ -11,6 +11,7 @@ from consdb_actions.schema.compare import compare
 from consdb_actions.schema.model import Column, Schema, Table
 from consdb_actions.schema.sources import (
     DataSource,
+    TableSource,
     check_sources,
     source_of_table,
     table_sources,
@@ -43,8 +44,8 @@ def rules(after: Schema, *sources: DataSource, views: tuple[str, ...] = ()) -> l
 def test_each_changed_table_has_its_source() -> None:
     after = schema(("exposure", ("exp_time", "old_seeing", "gain")), ("other", ("x", "y")), ("new", ("z",)))
     found = table_sources(ALL, compare(BEFORE, after), ())
-    assert found == (("new", None), ("exposure", HINFO), ("other", None))
-    assert table_sources(ALL, compare(BEFORE, after), ("new", "other")) == (("exposure", HINFO),)
+    assert found == (TableSource("new", None), TableSource("exposure", HINFO), TableSource("other", None))
+    assert table_sources(ALL, compare(BEFORE, after), ("new", "other")) == (TableSource("exposure", HINFO),)
     assert str(HINFO) == "hinfo (the team)"
 
 
