@@ -247,7 +247,8 @@ class Sites:
             if name in (site.id, site.attest):
                 return site
         raise InputError(
-            f'there is no site "{name}"',
+            f'there is no site "{name[:100]}"',
+            place="--site",
             remedy="Sites: " + ", ".join(site.id for site in self.databases) + ".",
         )
 

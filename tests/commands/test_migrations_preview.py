@@ -83,7 +83,7 @@ def test_m18_without_arguments_the_branch_is_compared_with_where_it_left(
     repository.commit()
     printed = []
     for sides in (["main"], []):
-        main(["migrations", "preview", "--repo", str(repository.path), "--format", "json", *sides])
+        main(["migrations", "preview", "--git", str(repository.path), "--format", "json", *sides])
         printed.append(json.loads(capsys.readouterr().out))
     assert printed[0]["schemas"]
     assert printed[0]["schemas"] == printed[1]["schemas"]
