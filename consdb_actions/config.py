@@ -98,6 +98,13 @@ class Config:
         """Tell whether a text is the name of a ticket, and nothing more."""
         return any(re.fullmatch(pattern, text, re.ASCII) for pattern in self.ticket_patterns)
 
+    @property
+    def ticket_examples(self) -> str:
+        """How tickets look, for people: an example of each pattern that is plain enough for one."""
+        examples = [re.sub(r"\\d(?:\+|\{[\d,]+\})", "123", pattern) for pattern in self.ticket_patterns]
+        plain = [example for example in examples if re.fullmatch(r"[\w -]+", example)]
+        return " or ".join(plain) if plain else "those of tickets.patterns in the configuration"
+
     def grants_for(self, schema: str) -> dict[str, tuple[str, ...]]:
         """Return the privileges of each role in a schema, those of several rules joined."""
         granted: dict[str, dict[str, None]] = {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,9 @@ def test_a_section_that_is_given_replaces_the_default() -> None:
         ("tickets:", 1, "tickets must be a mapping, not empty", ""),
         ("tickets: {patterns: []}", 1, "tickets.patterns:", ""),
         ("grants: {cdb_*: {usdf: [SELCT]}}", 1, 'grants.cdb_*.usdf[0] is "SELCT"', 'Did you mean "SELECT"?'),
+        ("deploy: {base: a b}", 1, 'deploy.base: "a b" is not written as', "The branch that is deployed."),
+        ("sites: {databases: {A: {}}}", 1, 'sites.databases: "A" is not written as', "Lower-case letters"),
+        ("deploy: {repository: lsst}", 1, 'deploy.repository: "lsst" is not', "as OWNER/NAME."),
         ("- a", 1, "the configuration must be a mapping, not a list", ""),
         ("a: 1\na: 2", 2, "stands twice", ""),
         ("a: !!python/name:os.system x", 1, "is not allowed", ""),
@@ -141,3 +145,31 @@ def test_the_json_schema_is_one_and_describes_itself() -> None:
     schema = config_schema()
     Draft202012Validator.check_schema(schema)
     assert all("description" in part or "$ref" in part for part in schema["properties"].values())
+
+
+def test_every_form_is_described_for_people() -> None:
+    def forms(part: object) -> Iterator[Mapping[str, object]]:
+        if isinstance(part, Mapping):
+            if isinstance(part.get("pattern"), str):
+                yield part
+            for value in part.values():
+                yield from forms(value)
+        elif isinstance(part, list):
+            for value in part:
+                yield from forms(value)
+
+    found = list(forms(config_schema()))
+    assert found
+    assert [form for form in found if "description" not in form] == []
+
+
+@pytest.mark.parametrize(
+    ("patterns", "words"),
+    [
+        (r"['DM-\d+', 'OSW-\d+']", "DM-123 or OSW-123"),
+        (r"['SP-\d{1,5}']", "SP-123"),
+        (r"['(A|B)-\d+']", "those of tickets.patterns in the configuration"),
+    ],
+)
+def test_people_see_examples_of_tickets(patterns: str, words: str) -> None:
+    assert parse_config(f"tickets: {{patterns: {patterns}}}", source="c.yaml").ticket_examples == words

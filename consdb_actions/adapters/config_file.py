@@ -126,6 +126,12 @@ def _in_words(error: ValidationError, root: Node) -> Iterator[Problem]:
         choices = [str(choice) for choice in wanted]
         remedy = did_you_mean(str(error.instance), choices) or f"Write one of: {', '.join(choices)}."
         yield Problem(line, column, f"{where} is {shorten(error.instance)}", remedy)
+    elif error.validator == "pattern":
+        # People are told the form in words; the expression itself helps nobody.
+        remedy = str(known.get("description", "Change it."))
+        yield Problem(
+            line, column, f"{where}: {shorten(error.instance)} is not written as it must be", remedy
+        )
     else:
         yield Problem(line, column, f"{where}: {error.message}", str(known.get("description", "Change it.")))
 

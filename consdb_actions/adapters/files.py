@@ -32,18 +32,20 @@ def temporary_directory() -> Iterator[Path]:
         yield directory
 
 
-def check_targets(paths: Iterable[Path]) -> None:
+def check_targets(paths: Iterable[Path], *, own_folder: bool = False) -> None:
     """Make sure, before long work begins, that files can be written at its end.
 
     Parameters
     ----------
     paths
-        The files; those that exist would be replaced, and directories that are missing would be made.
+        The files; those that exist would be replaced.
+    own_folder
+        Whether the last directory of each is an output, too, and made where it is missing.
 
     Raises
     ------
     InputError
-        One cannot be written, or is named twice.
+        One cannot be written, is named twice, or lies in a directory that is not there.
     """
     seen: set[Path] = set()
     for given in paths:
@@ -57,12 +59,14 @@ def check_targets(paths: Iterable[Path]) -> None:
             raise InputError(
                 "this is there already and is no regular file", place=str(given), remedy="Name a file."
             )
-        folder = next(parent for parent in path.parents if parent.exists())
+        folder = path.parent.parent if own_folder and not path.parent.exists() else path.parent
         if not folder.is_dir():
+            existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+            words = "there is no such directory" if existing.is_dir() else f"{existing} is no directory"
             raise InputError(
-                f"this file cannot be written: {folder} is no directory",
+                f"this file cannot be written: {words}",
                 place=str(given),
-                remedy="Name a file in a directory.",
+                remedy="Make the directory first, or name a file in one that is there.",
             )
         check_folder(folder)
 

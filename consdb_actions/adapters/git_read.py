@@ -73,7 +73,7 @@ class GitReader:
         if not self.is_repository():
             said = done.stderr.strip().splitlines()
             cause = f"this is no git repository ({said[-1]})" if said else "this is no git repository"
-            raise InputError(cause, place=str(self._directory), remedy="Name one with --repo.")
+            raise InputError(cause, place=str(self._directory), remedy="Name the folder of a clone.")
         if revision == "HEAD":
             cause = "this repository has no commit yet"
             raise InputError(cause, place=str(self._directory), remedy="Commit something first.")
@@ -226,7 +226,9 @@ class GitReader:
     def _git(self, *args: str, input: str | None = None, check: bool = False) -> shell.Completed:  # noqa: A002
         """Run git in the directory."""
         if not self._directory.is_dir():
-            raise InputError("there is no such directory", place=str(self._directory), remedy="Check --repo.")
+            raise InputError(
+                "there is no such directory", place=str(self._directory), remedy="Check the path."
+            )
         # A checkout may belong to another user, as on a runner; nothing of its configuration is run here.
         safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
         # In a hook, git names the repository that it works on; here it is the one of the directory.

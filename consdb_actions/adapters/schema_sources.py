@@ -105,7 +105,7 @@ def read_sides(
         sides = _side(before, git, schemas), _side(after or str(repository), git, schemas)
     if not any(side.files for side in sides):
         wanted = ", ".join(schemas)
-        remedy = "Name a file, a checkout of sdm_schemas or consdb, or a revision of one (with --repo)."
+        remedy = "Name a file, a checkout of sdm_schemas or consdb, or a revision of one (with --git)."
         place = " and ".join(dict.fromkeys(side.label for side in sides))
         raise InputError(f"no schema files ({wanted}) were found there", place=place, remedy=remedy)
     return _paired(*sides)
@@ -138,6 +138,12 @@ def _side(text: str, git: GitReader, schemas: Sequence[str]) -> Side:
         return Side(text, files)
     if path.exists() or (text.endswith(_SUFFIXES) and ":" not in text):
         return Side(text, {path.stem: RawFile(path.stem, text, read_bytes(path))}, single=True)
+    if text.startswith(("/", "./", "../", "~")) and ":" not in text:
+        raise InputError(
+            "there is no such file or folder",
+            place=text,
+            remedy="Check the path and how its name is spelled.",
+        )
     revision, _, inside = text.partition(":")
     return _at(git, git.commit(revision), inside, text, schemas)
 

@@ -267,9 +267,13 @@ def make_request(
         _time(statement_timeout or sites.statement_timeout, "--statement-timeout"),
         retries,
     )
-    url, known = _database(database_url, site, sites)
+    known = sites.site(site) if site else None
+    tree = read_tree(consdb)
+    for way in ways:
+        tree.section(way.section)
+    url, known = _database(database_url, known, sites)
     return Request(
-        tree=read_tree(consdb),
+        tree=tree,
         url=url,
         ways=ways,
         direction=direction,
@@ -285,9 +289,8 @@ def make_request(
     )
 
 
-def _database(given: str | None, name: str | None, sites: Sites) -> tuple[sa.URL, Site | None]:
+def _database(given: str | None, site: Site | None, sites: Sites) -> tuple[sa.URL, Site | None]:
     """Return the address of the database, and which site it is."""
-    site = sites.site(name) if name else None
     text = given or (site.url if site else "") or os.environ.get("CONSDB_URL", "")
     if not text:
         cause = f"the address of {site.title} is not known here" if site else "no database is named"

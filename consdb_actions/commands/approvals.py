@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from consdb_actions.adapters.config_file import load_config, parse_config
-from consdb_actions.adapters.files import write_all
+from consdb_actions.adapters.files import check_targets, write_all
 from consdb_actions.adapters.github import GitHub, GitHubError, Target, connect, target_of_event
 from consdb_actions.adapters.github.connecting import DEFAULT_API
 from consdb_actions.adapters.github.contents import ApiContents, CloneContents, Contents
@@ -24,6 +24,7 @@ from consdb_actions.approval.facts import Facts
 from consdb_actions.approval.policy import Policy, policy_from_mapping
 from consdb_actions.commands.approvals_run import Result, sync_pull
 from consdb_actions.commands.connection import moment_or_now, repository_name
+from consdb_actions.commands.options import PullNumber, option
 from consdb_actions.errors import ConsdbActionsError, InputError
 from consdb_actions.report.approvals import render_json, render_plan, render_text, render_tree
 from consdb_actions.report.approvals_comment import render_comment
@@ -31,42 +32,36 @@ from consdb_actions.report.approvals_comment import render_comment
 __all__ = ["group"]
 
 
-def _option(*names: str, **values: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare an option that an environment variable can give as well."""
-    name = next(name for name in names if name.startswith("--")).removeprefix("--")
-    return click.option(*names, envvar=f"CONSDB_{name.replace('-', '_').upper()}", **values)
-
-
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that both commands have."""
     options = (
-        _option("--repo", metavar="OWNER/NAME", help="Repository; GITHUB_REPOSITORY by default."),
-        _option("--pr", type=click.IntRange(min=1), metavar="N", help="Number of the pull request."),
-        _option(
+        option("--repo", metavar="OWNER/NAME", help="Repository; GITHUB_REPOSITORY by default."),
+        option("--pr", type=PullNumber(), metavar="N", help="Number of the pull request."),
+        option(
             "--config",
             type=click.Path(path_type=Path, dir_okay=False),
             help="Configuration to use instead of the one on the base branch.",
         ),
-        _option("--now", metavar="ISO", help="Moment for which designations are looked at; now by default."),
-        _option(
+        option("--now", metavar="ISO", help="Moment for which designations are looked at; now by default."),
+        option(
             "--sdm-schemas",
             type=click.Path(path_type=Path, file_okay=False),
             help="Clone to read schema files from; without it they are read over the API.",
         ),
-        _option(
+        option(
             "--dump-facts",
             type=click.Path(path_type=Path, dir_okay=False),
             help="Write what was seen to this file, to replay it with status --facts.",
         ),
-        _option(
+        option(
             "--max-calls",
             type=click.IntRange(min=1),
             default=2000,
             show_default=True,
             help="Calls to GitHub that the run may make.",
         ),
-        _option("--explain", is_flag=True, help="Print the tree of verdicts."),
-        _option(
+        option("--explain", is_flag=True, help="Print the tree of verdicts."),
+        option(
             "--format",
             "output",
             type=click.Choice(["text", "json", "markdown"]),
@@ -75,8 +70,8 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             help="How to print the result.",
         ),
     )
-    for option in reversed(options):
-        command = option(command)
+    for add in reversed(options):
+        command = add(command)
     return command
 
 
@@ -90,7 +85,7 @@ def group() -> None:
 
 
 @group.command(short_help="Show what is approved and what is missing.")
-@_option(
+@option(
     "--facts",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Replay facts that --dump-facts wrote; nothing else is read, and no token is needed.",
@@ -113,13 +108,13 @@ def status(facts: Path | None, **options: Any) -> int:
 
 
 @group.command(short_help="Publish status, labels and comment.")
-@_option(
+@option(
     "--event",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Payload of the event that started the workflow (GITHUB_EVENT_PATH); it says which pull requests.",
 )
-@_option("--event-name", help="Name of that event; GITHUB_EVENT_NAME by default.")
-@_option("--dry-run", is_flag=True, help="Print what would be changed, and change nothing.")
+@option("--event-name", help="Name of that event; GITHUB_EVENT_NAME by default.")
+@option("--dry-run", is_flag=True, help="Print what would be changed, and change nothing.")
 @_common
 def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: Any) -> int:
     """Publish the status consdb/approvals, the role labels and the comment.
@@ -151,6 +146,7 @@ class _Session:
     def __init__(self, options: dict[str, Any]) -> None:
         self._repository = repository_name(options["repo"])
         self._now = moment_or_now(options["now"])
+        check_targets([options["dump_facts"]] if options["dump_facts"] else [])
         self._runner = Runner.from_environ(os.environ)
         token = os.environ.get("GITHUB_TOKEN", "")
         url = os.environ.get("GITHUB_API_URL") or DEFAULT_API
@@ -168,7 +164,8 @@ class _Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        click.echo(str(self._github.budget), err=True)
+        if self._github.budget.calls:
+            click.echo(str(self._github.budget), err=True)
         self._github.close()
 
     def numbers(self, target: Target) -> list[int]:

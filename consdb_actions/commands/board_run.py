@@ -83,6 +83,9 @@ class _Settings:
 
 def board_of_github(github: GitHub, wanted: Wanted) -> Board:
     """Read everything over the API, or from the clones that are given."""
+    for folder in (wanted.phalanx, wanted.consdb):
+        if folder is not None and not folder.is_dir():
+            raise InputError("there is no such directory", place=str(folder), remedy="Check the path.")
     with github.moment():
         return _board_of_moment(github, wanted)
 

@@ -45,5 +45,6 @@ def github_session(limit: int = 2000, variable: str = "GITHUB_TOKEN") -> Iterato
     try:
         yield github
     finally:
-        click.echo(str(github.budget), err=True)
+        if github.budget.calls:
+            click.echo(str(github.budget), err=True)
         github.close()

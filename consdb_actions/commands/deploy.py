@@ -23,6 +23,7 @@ from consdb_actions.commands.options import format_option, option
 from consdb_actions.config import Config
 from consdb_actions.deploy.components import APPS
 from consdb_actions.deploy.drift import Drift, Severity
+from consdb_actions.deploy.plan import check_request, nowhere
 from consdb_actions.deploy.policy import DeployPolicy, policy_from_mapping
 from consdb_actions.deploy.tags import check_tag
 from consdb_actions.errors import InputError
@@ -206,6 +207,17 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
     config = load_config(options["config"])
     policy = _policy(config, options["repo"])
     asked = _asked(options, config)
+    check_request(
+        policy,
+        asked.app,
+        today=asked.today,
+        stage=asked.stage,
+        environments=asked.environments,
+        components=asked.components,
+        waive_until=asked.waive_until,
+    )
+    if not (asked.repin or asked.stage or asked.environments):
+        raise nowhere(policy)
     with github_session() as github, Registry(options["registry_url"]) as registry:
         deployer = Deployer(
             github,
@@ -254,7 +266,9 @@ def _asked(options: dict[str, Any], config: Config) -> Asked:
         raise InputError("no ticket is given", place="--ticket", remedy="Every deployment has its ticket.")
     if ticket and not (_TICKET.fullmatch(ticket) and config.is_ticket(ticket)):
         raise InputError(
-            f'"{ticket[:100]}" is no ticket', place="--ticket", remedy="Tickets are such as DM-12345."
+            f'"{ticket[:100]}" is no ticket',
+            place="--ticket",
+            remedy=f"Tickets look like {config.ticket_examples}.",
         )
     return Asked(
         app=options["app"],

@@ -128,12 +128,6 @@ def command(
     from consdb_actions.report.apply import render_comment, render_json, render_plan, render_result, where
 
     dry_run = dry_run or ahead
-    if not (yes or dry_run) and not sys.stdin.isatty():
-        raise InputError(
-            "there is no terminal to ask on",
-            place="--yes",
-            remedy="Say --yes to apply without a question, or --dry-run to look only.",
-        )
     check_targets([evidence] if evidence else [])
     request = make_request(
         database_url=database_url,
@@ -151,6 +145,12 @@ def command(
         replay=replay,
         ahead=ahead,
     )
+    if not (yes or dry_run) and not sys.stdin.isatty():
+        raise InputError(
+            "there is no terminal to ask on",
+            place="--yes",
+            remedy="Say --yes to apply without a question, or --dry-run to look only.",
+        )
     if database_url and request.url.password and not os.environ.get("CONSDB_DATABASE_URL"):
         click.echo(
             "Warning: other users of this machine can see a password that stands on the command line. "

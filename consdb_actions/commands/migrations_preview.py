@@ -37,10 +37,11 @@ _COLOURS: Mapping[str, Mapping[str, object]] = {
 @click.argument("before", envvar="CONSDB_BEFORE", required=False)
 @click.argument("after", envvar="CONSDB_AFTER", required=False)
 @option(
-    "--repo",
+    "--git",
+    "repo",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
-    help="Repository in which revisions are looked up; the current directory by default.",
+    help="Clone in which revisions are looked up; the current directory by default.",
 )
 @option(
     "--schema",

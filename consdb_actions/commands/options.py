@@ -10,7 +10,7 @@ import click
 
 from consdb_actions.errors import InputError
 
-__all__ = ["FORMATS", "format_option", "option", "parse_moment"]
+__all__ = ["FORMATS", "PullNumber", "format_option", "option", "parse_moment"]
 
 FORMATS = ("text", "json", "markdown")
 
@@ -21,6 +21,15 @@ def option(*names: str, **values: Any) -> Decorator:
     """Declare an option that an environment variable can give as well: ``CONSDB_`` and its name."""
     name = next(name for name in names if name.startswith("--")).removeprefix("--").split("/")[0]
     return click.option(*names, envvar=f"CONSDB_{name.replace('-', '_').upper()}", show_envvar=True, **values)
+
+
+class PullNumber(click.IntRange):
+    """Number of a pull request."""
+
+    name = "number of a pull request"
+
+    def __init__(self) -> None:
+        super().__init__(min=1)
 
 
 def format_option() -> Decorator:

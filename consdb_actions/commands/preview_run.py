@@ -11,10 +11,12 @@ from consdb_actions.adapters.schema_yaml import ReadSchema, read_yaml
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
 from consdb_actions.migration.preview import SchemaPreview, preview_schema
+from consdb_actions.process.sites import sites_from_mapping
 from consdb_actions.report.preview import Preview
 from consdb_actions.schema.findings import Finding
 from consdb_actions.schema.model import Schema
 from consdb_actions.schema.review import ViewOf
+from consdb_actions.schema.sources import DataSource
 
 if TYPE_CHECKING:
     from consdb_actions.migration.rename import Declaration
@@ -27,6 +29,7 @@ def build_preview(
 ) -> Preview:
     """Compare two sides."""
     declarations = _declarations(renames)
+    sources = sites_from_mapping(config.sites, place=f"{config.source or 'the defaults'}: sites").sources
     names = sorted(before.files.keys() | after.files.keys())
     same = {name for name in names if _data(before, name) == _data(after, name)}
     new, errors = {}, []
@@ -40,7 +43,7 @@ def build_preview(
     if errors:
         raise errors[0] if len(errors) == 1 else InputError("\n\n".join(str(error) for error in errors))
     previews = [
-        _preview(before.files.get(name), new.get(name), config, declarations, everything)
+        _preview(before.files.get(name), new.get(name), config, declarations, sources, everything)
         for name in names
         if everything or name not in same
     ]
@@ -71,6 +74,7 @@ def _preview(
     after: ReadSchema | None,
     config: Config,
     declarations: Sequence[Declaration],
+    sources: Sequence[DataSource],
     everything: bool,
 ) -> SchemaPreview:
     """Preview one schema; a file before the change that is wrong counts as no file."""
@@ -91,6 +95,7 @@ def _preview(
         views={view.name: ViewOf(view.table, dict(view.rename)) for view in config.views},
         severities=config.severities,
         declarations=declarations,
+        sources=sources,
         extra=_extra(old, after, everything) if after else (),
         everything=everything,
         notes=notes,

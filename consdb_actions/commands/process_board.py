@@ -83,7 +83,7 @@ def command(
     from consdb_actions.report.board_text import render_markdown, render_text
 
     page, data = output / PAGE, output / DATA
-    check_targets([page, data])
+    check_targets([page, data], own_folder=True)
     moment = parse_moment(now, "--now")
     if facts:
         name = repository_name(repo) if repo else ""

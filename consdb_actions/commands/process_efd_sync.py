@@ -16,7 +16,7 @@ from consdb_actions.adapters.github.proposals import Outcome, Proposal, Proposal
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.commands.connection import github_session, repository_name
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import PullNumber, format_option, option
 from consdb_actions.commands.process_run import settings_of
 from consdb_actions.config import CONFIG_PATH, Config, config_from_mapping
 from consdb_actions.errors import CheckFailed, InputError
@@ -37,7 +37,7 @@ __all__ = ["command"]
 @option("--repo", metavar="OWNER/NAME", help="Repository of the schemas; GITHUB_REPOSITORY by default.")
 @option(
     "--consdb-pr",
-    type=click.IntRange(min=1),
+    type=PullNumber(),
     metavar="N",
     help="Pull request in consdb that changes EFD schemas; without it the default branch is copied.",
 )
@@ -76,11 +76,12 @@ def command(
     differs.
     """
     repository = repository_name(repo)
+    given = load_config(config) if config is not None else None
+    if given is not None:
+        settings_of(given)
     with github_session(max_calls) as github:
         base_name, base = default_branch(github, repository)
-        settings = (
-            load_config(config) if config is not None else _config_at(github, repository, base_name, base)
-        )
+        settings = given or _config_at(github, repository, base_name, base)
         policy = settings_of(settings).policy
         reader = EfdReader(github, policy, repository)
         source, changed = reader.source(consdb_pr, _ticket(ticket, settings))
@@ -118,7 +119,7 @@ def _ticket(text: str | None, config: Config) -> str:
         raise InputError(
             f'"{text[:100]}" is no ticket',
             place="--ticket",
-            remedy=f"Tickets look like {' or '.join(config.ticket_patterns)}.",
+            remedy=f"Tickets look like {config.ticket_examples}.",
         )
     return text or ""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import PullNumber, format_option, option
 from consdb_actions.errors import InputError
 
 __all__ = ["common", "read_json"]
@@ -24,7 +24,7 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
                 metavar="OWNER/NAME",
                 help="Repository of the schemas; GITHUB_REPOSITORY by default.",
             ),
-            option("--pr", type=click.IntRange(min=1), metavar="N", help="Number of the pull request."),
+            option("--pr", type=PullNumber(), metavar="N", help="Number of the pull request."),
             option(
                 "--config",
                 type=click.Path(path_type=Path, dir_okay=False),

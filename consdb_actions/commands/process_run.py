@@ -20,6 +20,7 @@ from consdb_actions.adapters.github.gathering import Gatherer
 from consdb_actions.adapters.github.process_gathering import ProcessGatherer
 from consdb_actions.adapters.github.process_own import Settings
 from consdb_actions.adapters.github.process_publishing import ProcessPublisher
+from consdb_actions.adapters.problems import did_you_mean
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.policy import Policy
 from consdb_actions.approval.policy import policy_from_mapping as approval_policy
@@ -30,10 +31,12 @@ from consdb_actions.process.codec import facts_to_json
 from consdb_actions.process.facts import Facts
 from consdb_actions.process.plan import Plan, Wishes, make_plan, wishes_of
 from consdb_actions.process.policy_reading import policy_from_mapping
+from consdb_actions.process.sites import sites_from_mapping
 from consdb_actions.process.states import Progress, progress_of
 from consdb_actions.process.summary import readiness
 from consdb_actions.report.process import render_json, render_text
 from consdb_actions.report.process_comment import render_comment
+from consdb_actions.schema.review import ViewOf
 
 __all__ = ["Result", "make_gatherer", "settings_of", "show", "sync_pull"]
 
@@ -79,7 +82,22 @@ def settings_of(config: Config) -> Settings:
         deploy=deploy_policy(config.deploy),
         ticket_patterns=config.ticket_patterns,
     )
-    return Settings(policy, frozenset(view.name for view in config.views))
+    sites = sites_from_mapping(config.sites, place=f"{config.source or 'the defaults'}: sites")
+    _check_checklists(config)
+    views = {view.name: ViewOf(view.table, dict(view.rename)) for view in config.views}
+    return Settings(policy, views, sites.sources, sites.checklists)
+
+
+def _check_checklists(config: Config) -> None:
+    """Refuse a checklist of a role that the approvals do not have."""
+    roles = [role.id for role in approval_policy(config.approvals, place="approvals").roles]
+    for role in config.sites.get("checklists", {}):
+        if role not in roles:
+            raise InputError(
+                f'sites.checklists: there is no role "{role}"',
+                place=config.source,
+                remedy=did_you_mean(role, roles) or f"Roles: {', '.join(roles)}.",
+            )
 
 
 def make_gatherer(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from consdb_actions.adapters.files import check_targets
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
 from consdb_actions.commands.options import option
 from consdb_actions.commands.process_options import common, read_json
@@ -34,6 +35,7 @@ def command(facts: Path | None, **options: Any) -> int:
     else:
         if options["pr"] is None:
             raise InputError("no pull request is given", remedy="Name one with --pr, or give --facts FILE.")
+        check_targets([options["dump_facts"]] if options["dump_facts"] else [])
         repository, now = repository_name(options["repo"]), moment_or_now(options["now"])
         with github_session(options["max_calls"]) as github:
             gatherer = make_gatherer(

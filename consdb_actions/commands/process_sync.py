@@ -11,9 +11,11 @@ from typing import Any
 
 import click
 
+from consdb_actions.adapters.files import check_targets
 from consdb_actions.adapters.github import GitHub, GitHubError, Target
 from consdb_actions.adapters.github.gathering import open_pulls, pulls_of_commit
 from consdb_actions.adapters.github.process_events import followed_pulls, process_target
+from consdb_actions.adapters.github.process_gathering import ProcessGatherer
 from consdb_actions.adapters.github.process_publishing import ProcessPublisher
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
@@ -50,9 +52,11 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
         target = process_target(read_json(event), name, options["repo"] or "", place=str(event))
     repository = repository_name(options["repo"] or target.repository)
     now = moment_or_now(options["now"])
+    check_targets([options["dump_facts"]] if options["dump_facts"] else [])
     with github_session(options["max_calls"]) as github:
-        numbers = _numbers(github, repository, target, now, options["config"])
-        results, failures = _run(github, repository, numbers, now, dry_run, options)
+        gatherer = make_gatherer(github, repository, config=options["config"], clone=options["sdm_schemas"])
+        numbers = _numbers(github, repository, target, now, gatherer)
+        results, failures = _run(github, repository, numbers, now, dry_run, gatherer)
     show(results, options)
     if dry_run:
         for result in results:
@@ -63,14 +67,14 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
 
 
 def _numbers(
-    github: GitHub, repository: str, target: Target, now: datetime, config: Path | None
+    github: GitHub, repository: str, target: Target, now: datetime, gatherer: ProcessGatherer
 ) -> list[int]:
     """List the pull requests that are meant."""
     if target.numbers:
         return list(target.numbers)
     if target.commit:
         return pulls_of_commit(github, repository, target.commit)
-    days = make_gatherer(github, repository, config=config).follow_days()
+    days = gatherer.follow_days()
     return [*open_pulls(github, repository), *followed_pulls(github, repository, now - timedelta(days=days))]
 
 
@@ -80,10 +84,9 @@ def _run(
     numbers: Sequence[int],
     now: datetime,
     dry_run: bool,
-    options: dict[str, Any],
+    gatherer: ProcessGatherer,
 ) -> tuple[list[Result], list[ConsdbActionsError]]:
     """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
-    gatherer = make_gatherer(github, repository, config=options["config"], clone=options["sdm_schemas"])
     runner = Runner.from_environ(os.environ)
     requests = _Requests(runner)
     results: list[Result] = []

@@ -53,7 +53,7 @@ def prepare_runbook(
         raise InputError(
             f'"{ticket[:60]}" is no ticket',
             place="--ticket",
-            remedy=f"Tickets look like {' or '.join(settings.ticket_patterns)}.",
+            remedy=f"Tickets look like {settings.ticket_examples}.",
         )
     if release and not _RELEASE.fullmatch(release):
         raise InputError(f'"{release[:60]}" is no tag', place="--tag", remedy="Write it like 26.6.2.")

@@ -2,18 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 
 from consdb_actions.deploy.changes import PULL_POLICY, Change, edited
 from consdb_actions.deploy.components import Slot, Values, chosen, datalink_url, slots, values_file
 from consdb_actions.deploy.model import Left, Plan, Refusal, Request
 from consdb_actions.deploy.order import Waiting, waiting_before
 from consdb_actions.deploy.policy import DeployPolicy, Stage
-from consdb_actions.deploy.refusals import refused_order, refused_tag
+from consdb_actions.deploy.refusals import refused_order, refused_tag, waiver_problem
 from consdb_actions.errors import InputError
 
-__all__ = ["make_plan", "with_found"]
+__all__ = ["check_request", "make_plan", "nowhere", "with_found"]
+
+COMPONENTS = {"consdb": ("hinfo", "pq"), "consdbtap": ("tap-schema", "datalink")}
+"""The components of each application; those of hinfo have an instrument behind a dot."""
+
+
+def check_request(
+    policy: DeployPolicy,
+    app: str,
+    *,
+    today: date,
+    stage: str = "",
+    environments: Sequence[str] = (),
+    components: Sequence[str] = (),
+    waive_until: date | None = None,
+) -> None:
+    """Refuse what the policy alone shows to be wrong, before anything is read.
+
+    Raises
+    ------
+    InputError
+        There is no such stage, environment or component, or a waiver ends in the past or too late.
+    """
+    if stage and environments:
+        raise nowhere(policy)
+    if stage:
+        policy.stage(stage)
+    for name in environments:
+        policy.stage_of(name)
+    known = COMPONENTS[app]
+    for name in components:
+        if name.partition(".")[0] not in known:
+            raise InputError(
+                f'{app} has no component "{name[:100]}"',
+                place="--component",
+                remedy=f"It has {' and '.join(known)}.",
+            )
+    if waive_until is not None and (problem := waiver_problem(policy, waive_until, today)):
+        raise InputError(
+            f"the waiver ends on {waive_until}, which is {problem}",
+            place="--waive-until",
+            remedy=f"Give a day from {today} on, at most {policy.longest_waiver} days away.",
+        )
+
+
+def nowhere(policy: DeployPolicy) -> InputError:
+    """Return the error of a request without a place, or with two."""
+    return InputError(
+        "say where: a stage or environments, and not both",
+        place="--stage, --env",
+        remedy=f"The stages are {', '.join(stage.name for stage in policy.stages)}.",
+    )
 
 
 def make_plan(policy: DeployPolicy, request: Request, values: Mapping[str, Values]) -> Plan:
@@ -126,11 +178,7 @@ def _where(
 ) -> tuple[Stage, tuple[str, ...], list[Refusal]]:
     """Return stage and environments; asking for those of two stages at once is refused."""
     if bool(request.stage) == bool(request.environments):
-        raise InputError(
-            "say where: a stage or environments, and not both",
-            place="--stage, --env",
-            remedy=f"The stages are {', '.join(stage.name for stage in policy.stages)}.",
-        )
+        raise nowhere(policy)
     if request.stage:
         stage = policy.stage(request.stage)
         names = tuple(name for name in stage.environments if name in values)

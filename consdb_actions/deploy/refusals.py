@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from consdb_actions.deploy.model import Plan, Refusal, Request
 from consdb_actions.deploy.order import Waiting, waiting_words
 from consdb_actions.deploy.policy import DeployPolicy, Stage
 from consdb_actions.deploy.tags import Kind
 
-__all__ = ["refused_order", "refused_tag"]
+__all__ = ["refused_order", "refused_tag", "waiver_problem"]
 
 
 def refused_tag(policy: DeployPolicy, plan: Plan) -> tuple[tuple[str, ...], list[Refusal]]:
@@ -28,17 +30,23 @@ def refused_tag(policy: DeployPolicy, plan: Plan) -> tuple[tuple[str, ...], list
                 "Deploy a release; or say until when it may stay, with --waive-until YYYY-MM-DD.",
             )
         ]
-    days = (until - request.today).days
-    if not 0 <= days <= policy.longest_waiver:
+    if problem := waiver_problem(policy, until, request.today):
         return (), [
             Refusal(
                 "R5",
-                f"the waiver for {where} ends on {until}, which is "
-                + ("past" if days < 0 else f"more than {policy.longest_waiver} days away"),
+                f"the waiver for {where} ends on {until}, which is {problem}",
                 "Give --waive-until a day within that time.",
             )
         ]
     return strict, []
+
+
+def waiver_problem(policy: DeployPolicy, until: date, today: date) -> str:
+    """Return what is wrong with the last day of a waiver; empty for nothing."""
+    days = (until - today).days
+    if days < 0:
+        return "past"
+    return f"more than {policy.longest_waiver} days away" if days > policy.longest_waiver else ""
 
 
 def refused_order(request: Request, stage: Stage, waiting: tuple[Waiting, ...]) -> list[Refusal]:

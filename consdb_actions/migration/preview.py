@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from consdb_actions.migration.duplicates import ColumnRelation, duplicate_findings, related_columns
 from consdb_actions.schema.compare import compare, compare_columns
 from consdb_actions.schema.consistency import check_foreign_keys, check_views
 from consdb_actions.schema.delta import SchemaDelta
@@ -13,6 +14,7 @@ from consdb_actions.schema.digest import Digest, digest_delta
 from consdb_actions.schema.findings import RULES, Finding, Severity, with_severities
 from consdb_actions.schema.model import Schema
 from consdb_actions.schema.review import ViewOf, review
+from consdb_actions.schema.sources import DataSource, TableSource, check_sources, table_sources
 from consdb_actions.schema.version import Status, VersionVerdict, judge_version
 from consdb_actions.schema.words import Statement, describe, describe_rename
 
@@ -46,6 +48,10 @@ class SchemaPreview:
         Anything else to know, such as a file before the change that cannot be read.
     source, lines
         The file after the change, and where its objects stand in it.
+    sources
+        What fills each new or changed table.
+    relations
+        New columns that the schema nearly has already, or has in tables that are joined to theirs.
     """
 
     name: str
@@ -60,6 +66,8 @@ class SchemaPreview:
     notes: tuple[str, ...] = ()
     source: str = ""
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    sources: tuple[TableSource, ...] = ()
+    relations: tuple[ColumnRelation, ...] = ()
 
     def line_of(self, finding: Finding) -> int:
         """Return the line of the file that a finding is about; 0 when it is not known."""
@@ -95,6 +103,7 @@ def preview_schema(
     views: Mapping[str, ViewOf],
     severities: Mapping[str, Severity],
     declarations: Sequence[Declaration] = (),
+    sources: Sequence[DataSource] = (),
     extra: Iterable[Finding] = (),
     everything: bool = False,
     notes: tuple[str, ...] = (),
@@ -113,6 +122,8 @@ def preview_schema(
         Severities of rules that differ from their default.
     declarations
         Renames that people have declared; those that are about another schema are left out.
+    sources
+        What fills tables, as the configuration declares it.
     extra
         Findings of checks that need more than the two schemas.
     everything
@@ -134,7 +145,9 @@ def preview_schema(
         findings += review(reviewed, after, views)
         findings += check_views(known, after, views)
         findings += check_foreign_keys(known, after, views)
+        findings += check_sources(sources, delta, after, views)
     decisions = None
+    renamed: set[tuple[str, str]] = set()
     if before is not None and after is not None and (declarations or _something_went(before, after, delta)):
         decisions = _decide(before, after, views, declarations)
         # An @id that was carried over says that this is a rename; it is no mistake then.
@@ -144,6 +157,8 @@ def preview_schema(
             for item in findings
             if item.rule != "id-unexpected" or (item.table, item.name) not in renamed
         ]
+    relations = related_columns(delta, before, views, renamed)
+    findings += duplicate_findings(relations)
     return SchemaPreview(
         name=delta.name,
         before=before,
@@ -157,6 +172,8 @@ def preview_schema(
         notes=notes,
         source=source,
         lines=lines or {},
+        sources=table_sources(sources, delta, views),
+        relations=relations,
     )
 
 

@@ -11,8 +11,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from consdb_actions.approval.facts import Account, CommitChange, MarkedComment, PublishedStatus, Team
+from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.policy import ProcessPolicy
+from consdb_actions.process.sites import Checklist
 from consdb_actions.process.traces import Deployment, EfdFile, Link, Migration, Release, Setting
+from consdb_actions.schema.sources import TableSource
 
 __all__ = [
     "Approvals",
@@ -113,11 +116,28 @@ class Approvals:
 
 @dataclass(frozen=True, slots=True)
 class SchemaChange:
-    """A schema file that the pull request changes, and the tables that it adds (views are none)."""
+    """A schema file that the pull request changes.
+
+    Attributes
+    ----------
+    path, schema
+        The file, and the schema's name.
+    new_tables
+        The tables that it adds (views are none).
+    sources
+        What fills the tables that it adds or alters.
+    source_findings
+        What is wrong with that, in sentences.
+    relations
+        New columns that the schema nearly has already.
+    """
 
     path: str
     schema: str
     new_tables: tuple[str, ...] = ()
+    sources: tuple[TableSource, ...] = ()
+    source_findings: tuple[str, ...] = ()
+    relations: tuple[ColumnRelation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +176,8 @@ class Facts:
         The pull request, the policy with the name of its source, and what the approvals say.
     schemas
         The schema files that it changes.
+    checklists
+        What each role looks at before it approves.
     changes
         The schema change at its newest commit, and at the commits that migrations were generated from.
     migrations
@@ -191,6 +213,7 @@ class Facts:
     policy_source: str
     approvals: Approvals
     schemas: tuple[SchemaChange, ...] = ()
+    checklists: tuple[Checklist, ...] = ()
     changes: tuple[CommitChange, ...] = ()
     migrations: tuple[Migration, ...] = ()
     releases: tuple[Release, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from consdb_actions.approval.policy import DEFAULT_POLICY as APPROVALS
 from consdb_actions.deploy.policy import DeployPolicy
 from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
@@ -90,13 +91,15 @@ def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
             "A table is filled by a single source; a source can fill several tables.",
             ("A column comes from another source: move it to a table of that source.",),
         )
-    for role, items in plan.sites.checklists:
+    titles = {role.id: role.title for role in APPROVALS.roles}
+    for checklist in plan.sites.checklists:
+        role = titles.get(checklist.role, checklist.role)
         yield Step(
-            f"checklist-{role}",
+            f"checklist-{checklist.role}",
             f"Approve as {role}",
             "",
             role,
-            (Block("paste", "", "\n".join(f"- {item}" for item in items)),),
+            (Block("paste", "", "\n".join(f"- {item}" for item in checklist.items)),),
             "By a review of the pull request in sdm_schemas, before the Summit is upgraded.",
             ("Something does not hold: request changes there.",),
             minutes=15,
@@ -476,13 +479,13 @@ def _backfill(plan: Plan) -> Iterator[Step]:
                 else sql.empty_rows(column.table, column.column)
             )
             blocks.append(Block("look", plan.replica.id, query))
-            if source := plan.sites.source(str(column.table)):
-                owners[source.contact or source.name] = None
+            source = plan.sites.source(str(column.table))
+            owners[source.contact or source.name if source else "the contributor"] = None
         for name in change.forward.new_tables:
             blocks.append(Block("look", plan.replica.id, sql.rows_of(name)))
-            if source := plan.sites.source(str(name)):
-                owners[source.contact or source.name] = None
-    if owners and blocks:
+            source = plan.sites.source(str(name))
+            owners[source.contact or source.name if source else "the contributor"] = None
+    if blocks:
         yield Step(
             "back-fill",
             "See which rows are not filled, and fill them as needed",

@@ -9,16 +9,17 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from consdb_actions.errors import InputError
+from consdb_actions.schema.sources import DataSource, source_of_table
 
 __all__ = [
     "DEFAULT_SITES",
+    "Checklist",
     "Part",
     "Replication",
     "Script",
     "Session",
     "Site",
     "Sites",
-    "Source",
     "Writer",
     "sites_from_mapping",
 ]
@@ -168,12 +169,11 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What fills some tables: a pattern of ``schema.table``, its name, and who can fill in old rows."""
+class Checklist:
+    """What a role looks at before it approves; the role is named by its id in the approvals."""
 
-    tables: str
-    name: str
-    contact: str = ""
+    role: str
+    items: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +203,11 @@ class Sites:
     sessions
         How test images are taken.
     sources
-        What fills the tables, the first pattern that matches.
+        What fills the tables and columns.
     announce
         Who is told besides the channels of the sites.
     checklists
-        What each role looks at before it approves, by the role's id.
+        What each role looks at before it approves.
     """
 
     databases: tuple[Site, ...]
@@ -222,18 +222,18 @@ class Sites:
     love: str = "https://{host}/love"
     logs: str = "kubectl --namespace consdb logs deployment/{deployment} --since=10m"
     sessions: tuple[Session, ...] = ()
-    sources: tuple[Source, ...] = ()
+    sources: tuple[DataSource, ...] = ()
     announce: tuple[str, ...] = ()
-    checklists: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    checklists: tuple[Checklist, ...] = ()
 
     def address(self, template: str, environment: str) -> str:
         """Write an address of an environment; empty where its host is not known."""
         host = dict(self.hosts).get(environment, "")
         return template.replace("{host}", host) if host else ""
 
-    def source(self, table: str) -> Source | None:
+    def source(self, table: str) -> DataSource | None:
         """Return what fills a table, given as ``schema.table``."""
-        return next((source for source in self.sources if fnmatchcase(table, source.tables)), None)
+        return source_of_table(self.sources, table)
 
     def site(self, name: str) -> Site:
         """Return a site by its id, or by the step that it attests.
@@ -247,7 +247,8 @@ class Sites:
             if name in (site.id, site.attest):
                 return site
         raise InputError(
-            f'there is no site "{name}"',
+            f'there is no site "{name[:100]}"',
+            place="--site",
             remedy="Sites: " + ", ".join(site.id for site in self.databases) + ".",
         )
 
@@ -281,21 +282,21 @@ def _session(section: str, camera: str, csc: str, enable: str, take: str) -> Ses
 
 
 _CHECKLISTS = (
-    (
-        "data-engineering",
+    Checklist(
+        "de",
         (
             "The YAML is valid, and names follow the rules of sdm_schemas.",
             "Every description says what the value is, and units and UCDs are there.",
         ),
     ),
-    (
-        "product-owner",
+    Checklist(
+        "po",
         (
             "The columns are useful to science users.",
             "None of them is redundant with an existing column.",
         ),
     ),
-    (
+    Checklist(
         "consdb",
         (
             "The table's name means something to science users.",
@@ -370,9 +371,13 @@ DEFAULT_SITES = Sites(
         _session("lsstcam", "LSSTCam", "MT", "enable_lsstcam.py", "take_image_lsstcam.py"),
     ),
     sources=(
-        Source("cdb_*.*quicklook", "Rapid Analysis", "the Rapid Analysis team"),
-        Source("efd_*.*", "the transformed EFD", "the ConsDB team"),
-        Source("cdb_*.*", "hinfo", "the ConsDB team"),
+        DataSource("cdb_*.*quicklook", "Rapid Analysis", "the Rapid Analysis team"),
+        DataSource("efd_*.*", "the transformed EFD", "the ConsDB team"),
+        # Tables by name, so that a new table is asked about; nothing is known here of the star trackers.
+        *(
+            DataSource(f"cdb_l*.{tables}", "hinfo", "the ConsDB team")
+            for tables in ("exposure", "ccdexposure", "*exposure_flexdata*", "ccdexposure_camera")
+        ),
     ),
     announce=("the announcement list of the US Data Facility",),
     checklists=_CHECKLISTS,
@@ -425,11 +430,16 @@ def sites_from_mapping(values: Mapping[str, Any], *, place: str = "sites") -> Si
         sessions=tuple(_given_session(one) for one in values["sessions"])
         if "sessions" in values
         else default.sessions,
-        sources=tuple(Source(**one) for one in values["sources"]) if "sources" in values else default.sources,
+        sources=tuple(DataSource(**_fields(one)) for one in values["sources"])
+        if "sources" in values
+        else default.sources,
         announce=tuple(values.get("announce", default.announce)),
         checklists=tuple(
-            (role, tuple(items))
-            for role, items in {**dict(default.checklists), **values.get("checklists", {})}.items()
+            Checklist(role, tuple(items))
+            for role, items in {
+                **{one.role: one.items for one in default.checklists},
+                **values.get("checklists", {}),
+            }.items()
         ),
     )
     for part in ("publisher", "replica"):

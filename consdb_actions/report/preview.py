@@ -225,6 +225,17 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[in
     if schema.findings:
         items = [_markdown_group(group) for group in grouped(schema.findings)]
         yield 1, "**Findings**\n\n" + bullets(items)
+    if schema.sources:
+        lines = [f"{code(item.table)}: {escape(str(item))}" for item in schema.sources]
+        yield 1, "**Data sources**\n\n" + bullets(_cut(lines, MAX_STATEMENTS, "more tables"))
+    also = [item for item in schema.relations if item.also_in]
+    if also:
+        lines = [
+            f"{code(f'{item.table}.{item.column}')}: {', '.join(code(name) for name in item.also_in)}"
+            for item in also
+        ]
+        body = bullets(_cut(lines, MAX_STATEMENTS, "more columns"))
+        yield 4, details(f"New columns that joined tables have, too ({len(also)})", body)
     if schema.statements:
         parts = []
         for name, statements in by_table(schema.statements):

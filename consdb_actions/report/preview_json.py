@@ -73,6 +73,19 @@ def _schema(schema: SchemaPreview) -> dict[str, Any]:
             }
             for finding in schema.findings
         ],
+        "sources": [
+            {
+                "table": item.table,
+                "source": item.source.name if item.source else None,
+                "contact": item.source.contact if item.source else "",
+            }
+            for item in schema.sources
+        ],
+        "also_in": [
+            {"column": f"{item.table}.{item.column}", "tables": list(item.also_in)}
+            for item in schema.relations
+            if item.also_in
+        ],
         "notes": list(schema.notes),
         "diagram": picture_of(schema),
     }

@@ -70,6 +70,8 @@ def _schema(schema: SchemaPreview) -> Iterator[_Line]:
     yield f"  version  {schema.version.describe()}", ""
     for note in schema.notes:
         yield f"  note     {note}", ""
+    for item in schema.sources:
+        yield f"  source   {item.table}: {item}", ""
     for name, statements in by_table(schema.statements):
         if name:
             yield f"  {name}", "name"
@@ -83,6 +85,13 @@ def _schema(schema: SchemaPreview) -> Iterator[_Line]:
                 yield f"    {answer.meaning}:", ""
                 yield from _some([f"      {option}" for option in answer.options()])
         yield from _some([f"  {sentence}" for sentence in decided(schema.decisions)])
+    yield from _some(
+        [
+            f"  also in  {item.table}.{item.column}: {', '.join(item.also_in)}"
+            for item in schema.relations
+            if item.also_in
+        ]
+    )
     for group in grouped(schema.findings):
         severity = group.first.severity
         yield f"  {severity:8} {group.first.message} ({group.first.rule})", severity

@@ -23,6 +23,12 @@ ANSWERS = 5
 NAMED = 6
 """How many people it names for a step."""
 
+UNFOLDED = 12
+"""Up to so many lines for reviewers are shown unfolded."""
+
+APPROVED = "approved"
+"""The outcome of a role that needs its checklist no more."""
+
 SIGNS = {
     Standing.DONE: "✅",
     Standing.NEXT: "▶️",
@@ -64,6 +70,7 @@ def render_comment(facts: Facts, progress: Progress) -> str:
     if progress.applicable:
         blocks += [block for block in (_next(facts, progress), _table(facts, progress)) if block]
         blocks += _alerts(progress)
+        blocks += _review(facts)
     blocks += _answers(facts, progress)
     blocks.append(
         f"<sub>For commit {_commit(facts, facts.pull.head)}, by the policy in {escape(facts.policy_source)}. "
@@ -170,6 +177,44 @@ def _alerts(progress: Progress) -> list[str]:
         for disorder in item.order
     ]
     return ["\n".join(["> [!WARNING]", *(f"> - {line}" for line in lines)])] if lines else []
+
+
+def _review(facts: Facts) -> list[str]:
+    """Write what reviewers must know: sources of tables, columns that are nearly there, open checklists."""
+    sources = [
+        f"{code(f'{schema.schema}.{item.table}')}: {prose(str(item))}"
+        for schema in facts.schemas
+        for item in schema.sources
+    ]
+    findings = [f"⚠️ {prose(text)}" for schema in facts.schemas for text in schema.source_findings]
+    near = [
+        f"{code(f'{schema.schema}.{item.table}.{item.column}')}: {', '.join(map(code, item.near))}"
+        for schema in facts.schemas
+        for item in schema.relations
+        if item.near
+    ]
+    parts = []
+    for title, lines in (
+        ("What fills the tables", [*findings, *sources]),
+        ("New columns that nearly exist already", near),
+    ):
+        if lines:
+            parts.append(
+                f"**{title}**\n\n{bullets(lines)}"
+                if len(lines) <= UNFOLDED
+                else details(f"{title} ({len(lines)})", bullets(lines))
+            )
+    items = {checklist.role: checklist.items for checklist in facts.checklists}
+    lists = [
+        f"**{escape(role.title)}**\n\n{bullets([prose(item) for item in items[role.id]])}"
+        for role in facts.approvals.roles
+        if role.outcome != APPROVED and items.get(role.id)
+    ]
+    if lists:
+        parts.append(
+            details("Checklists of the roles that have not approved", "\n\n".join(lists), is_open=True)
+        )
+    return parts
 
 
 def _answers(facts: Facts, progress: Progress) -> list[str]:

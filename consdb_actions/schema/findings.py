@@ -74,6 +74,21 @@ RULES: dict[str, Rule] = {
         "the view and the table that it shows say different things of a column",
         "Write the same in both.",
     ),
+    "source-missing": Rule(
+        "warning",
+        "what fills the new table is not known",
+        "Say in the pull request which source fills it, and declare it: sites.sources in the configuration.",
+    ),
+    "source-differs": Rule(
+        "warning",
+        "the column comes from another source than its table",
+        "A table is filled by a single source: move the column to a table of its source.",
+    ),
+    "near-duplicate": Rule(
+        "info",
+        "the schema has a column that is nearly the same",
+        "Use the existing column, or let the descriptions say how the two differ.",
+    ),
     "felis-shape": Rule(
         "warning",
         "today's Felis does not take the file as it is",

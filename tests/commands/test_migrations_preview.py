@@ -83,7 +83,7 @@ def test_m18_without_arguments_the_branch_is_compared_with_where_it_left(
     repository.commit()
     printed = []
     for sides in (["main"], []):
-        main(["migrations", "preview", "--repo", str(repository.path), "--format", "json", *sides])
+        main(["migrations", "preview", "--git", str(repository.path), "--format", "json", *sides])
         printed.append(json.loads(capsys.readouterr().out))
     assert printed[0]["schemas"]
     assert printed[0]["schemas"] == printed[1]["schemas"]
@@ -265,3 +265,41 @@ def test_information_is_no_objection(repository: Repository, capsys: pytest.Capt
     out = capsys.readouterr().out
     assert "info     there is no UCD" in out
     assert out.endswith("Nothing to object to\n")
+
+
+def test_the_source_of_a_table_comes_from_the_configuration(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = """\
+sites:
+  sources:
+    - {tables: cdb_demo.exposure, name: hinfo, contact: the ConsDB team}
+    - {tables: cdb_demo.*, name: the DIMM, columns: [dimm_*, gain]}
+"""
+    repository.put(CONFIG_PATH, sources)
+    table = NEW[NEW.index("- name: exposure\n") :].partition("- name: exposure_quicklook")[0]
+    repository.put(PATH, RAISED + table.replace("exposure", "weather"))
+    run("main", "--format", "json")
+    (schema,) = json.loads(capsys.readouterr().out)["schemas"]
+    assert schema["sources"] == [
+        {"table": "weather", "source": None, "contact": ""},
+        {"table": "exposure", "source": "hinfo", "contact": "the ConsDB team"},
+    ]
+    found = {item["rule"]: item["path"] for item in schema["findings"] if item["rule"].startswith("source")}
+    assert found == {"source-missing": "weather", "source-differs": "exposure.gain"}
+    for form in ("text", "markdown"):
+        run("main", "--format", form)
+        out = capsys.readouterr().out
+        assert "hinfo (the ConsDB team)" in out
+        assert "the DIMM" in out
+
+
+@pytest.mark.parametrize(
+    "entry", ["{tables: x}", "{tables: x, name: y, column: [z]}", "{tables: x, name: y, columns: []}"]
+)
+def test_a_source_that_cannot_be_is_exit_2(
+    repository: Repository, capsys: pytest.CaptureFixture[str], entry: str
+) -> None:
+    repository.put(CONFIG_PATH, f"sites: {{sources: [{entry}]}}\n")
+    assert run("main") == 2
+    assert "sites.sources[0]" in capsys.readouterr().err

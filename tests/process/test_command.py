@@ -291,6 +291,17 @@ def test_f3_wrong_usage_is_exit_2(stage: Callable[..., Stage], args: tuple[str, 
     assert words in " ".join(err.split())
 
 
+def test_f4_a_checklist_of_a_role_that_is_not_there_is_exit_2(
+    stage: Callable[..., Stage], tmp_path: Path
+) -> None:
+    file = tmp_path / "local.yaml"
+    lists = {"checklists": {"consdbb": ["x"]}}
+    file.write_text(json.dumps({"approvals": POLICY, "process": PROCESS, "sites": lists}))
+    code, _, err = stage().status("--config", str(file))
+    assert code == 2
+    assert 'Did you mean "consdb"?' in err
+
+
 def test_f3_a_github_that_fails_is_exit_3(stage: Callable[..., Stage]) -> None:
     here = stage()
     here.double.faults.append(Fault(Kind.INTERNAL, times=99))

@@ -15,14 +15,18 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from consdb_actions.approval.facts import Account, MarkedComment, Team
+from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.answers import read_answers
+from consdb_actions.process.codec import facts_from_json, facts_to_json
 from consdb_actions.process.facts import Facts, SchemaChange, Source, Trouble
 from consdb_actions.process.memory import FINISHED, MARKER, recall
 from consdb_actions.process.plan import CONTEXT, make_plan, wishes_of
+from consdb_actions.process.sites import Checklist
 from consdb_actions.process.states import progress_of
 from consdb_actions.report.markdown import COMMENT_LIMIT
 from consdb_actions.report.process import render_json, render_plan, render_text
 from consdb_actions.report.process_comment import ANSWERS, render_comment
+from consdb_actions.schema.sources import DataSource, TableSource
 from tests.support.goldens import Golden
 from tests.support.process_facts import BOT, STAGES, at, facts_at, person, policy, push, remembered, say
 
@@ -235,7 +239,17 @@ def nasty(text: str) -> Facts:
         pull=replace(known.pull, title=text, branch=f"tickets/DM-1-{text}"),
         approvals=approvals,
         deployments=deployments,
-        schemas=(SchemaChange("x/cdb_latiss.yaml", "cdb_latiss", (text,)),),
+        schemas=(
+            SchemaChange(
+                "x/cdb_latiss.yaml",
+                "cdb_latiss",
+                (text,),
+                (TableSource(text, DataSource("*", text, text)), TableSource(text, None)),
+                (f"`{text}`: the column comes from {text}",),
+                (ColumnRelation(text, text, (text,), (text, "a.b")),),
+            ),
+        ),
+        checklists=(Checklist("de", (text, text)), Checklist(text, ("x",))),
         policy_source=text,
         newest_release=text,
         troubles=(Trouble(Source.PHALANX, text),),
@@ -264,7 +278,7 @@ def test_s5_no_text_breaks_the_comment_or_its_memory(text: str) -> None:
     known = nasty(text)
     body = comment(known)
     assert body.startswith(MARKER)
-    assert body.count("<details>") == body.count("</details>")
+    assert body.count("<details") == body.count("</details>")
     assert not re.search(r"(?<![\w.])@\w", bare(body))
     # The memory is read back whole: nothing that was written has ended it early.
     assert set(recall(remembered(known, body))) >= {1, 3}
@@ -280,3 +294,33 @@ def test_a_comment_that_would_be_too_long_leaves_whole_parts_out() -> None:
     assert len(text) <= 65_536
     assert "There was no room for" in text
     assert text.startswith(MARKER)
+
+
+def test_p7_a_reviewer_sees_sources_near_duplicates_and_the_checklists_of_those_who_have_to_approve() -> None:
+    known = facts_at("opened")
+    change = replace(
+        known.schemas[0],
+        sources=(TableSource("exposure", DataSource("*", "hinfo", "the team")), TableSource("new", None)),
+        source_findings=("`new`: what fills the new table is not known",),
+    )
+    known = replace(known, schemas=(change,), checklists=(Checklist("po", ("Useful?",)), Checklist("de", ())))
+    text = comment(known)
+    for words in (
+        "`cdb_latiss.exposure`: hinfo (the team)",
+        "`cdb_latiss.new`: not declared",
+        "`new`: what fills the new table is not known",
+        "`cdb_latiss.exposure_quicklook.temp_air`: `exposure.air_temp`",
+        "**ConsDB Product Owner**\n\n- Useful?",
+    ):
+        assert words in text.replace("\\", ""), words
+    assert "**Data Engineering**\n" not in text
+    approved = comment(replace(known, approvals=facts_at("approved").approvals))
+    assert "Useful?" not in approved
+    many = replace(change, sources=tuple(TableSource(f"t{n}", None) for n in range(30)))
+    assert "<summary>What fills the tables (31)</summary>" in comment(replace(known, schemas=(many,)))
+
+
+def test_facts_of_reviewers_survive_json() -> None:
+    known = facts_at("opened")
+    assert known.schemas[0].relations
+    assert facts_from_json(json.loads(json.dumps(facts_to_json(known)))) == known

@@ -301,3 +301,27 @@ def test_p1_a_command_that_is_edited_away_stays_said(make_way: MakeWay) -> None:
     result = way.sync(double)
     assert not result.progress.state("bts").done
     assert "edited after it was read" in way.comment
+
+
+def test_p7_reviewers_see_what_fills_the_tables_and_what_is_nearly_there(make_way: MakeWay) -> None:
+    way, double = make_way()
+    new = {"datatype": "double", "description": "How sharp the image is.", "ivoa:unit": "arcsec"}
+    way.push(way.new_table({**Way.ADDED, "seeings": new}).replace("exposure_flexdata", "weather"))
+    facts = way.sync(double).facts
+    assert [(item.table, str(item)) for item in facts.schemas[0].sources] == [
+        ("weather", "not declared"),
+        ("exposure", "hinfo (the ConsDB team)"),
+    ]
+    assert "`cdb_latiss.exposure.seeings`: `exposure.seeing`" in way.comment
+    assert "what fills the new table is not known" in way.comment
+    assert "useful to science users" in way.comment
+    sites = {
+        "sources": [{"tables": "cdb_*.weather", "name": "the DIMM"}],
+        "checklists": {"po": ["Does it help?"]},
+    }
+    config = json.dumps({"approvals": POLICY, "process": PROCESS, "sites": sites})
+    way.world.commit(way.repo, "main", {CONFIG: config}, author="maintainer")
+    way.sync(double)
+    assert "`cdb_latiss.weather`: the DIMM" in way.comment
+    assert "Does it help?" in way.comment
+    assert "useful to science users" not in way.comment

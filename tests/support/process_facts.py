@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from consdb_actions.approval.facts import Account, Change, CommitChange, MarkedComment
+from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.facts import (
     Approvals,
     Comment,
@@ -22,6 +23,8 @@ from consdb_actions.process.facts import (
 )
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.process.policy_reading import policy_from_mapping
+from consdb_actions.process.sites import DEFAULT_SITES
+from consdb_actions.schema.sources import TableSource
 
 __all__ = [
     "BOT",
@@ -245,6 +248,7 @@ def facts_at(stage: str = "opened", *more: Comment, **values: Any) -> Facts:
         if has(name):
             login = "uma" if "usdf" in body else "carl"
             comments.append(say(login, body, STAGES.index(name)))
+    table = "exposure_quicklook"
     known = Facts(
         repository="lsst/sdm_schemas",
         html_url=WEB,
@@ -254,7 +258,16 @@ def facts_at(stage: str = "opened", *more: Comment, **values: Any) -> Facts:
         policy=policy(),
         policy_source=".github/consdb-actions.yaml of main",
         approvals=approvals(done=has("approved")),
-        schemas=(SchemaChange(LATISS, "cdb_latiss", ("exposure_quicklook",)),),
+        schemas=(
+            SchemaChange(
+                LATISS,
+                "cdb_latiss",
+                (table,),
+                sources=(TableSource(table, DEFAULT_SITES.source(f"cdb_latiss.{table}")),),
+                relations=(ColumnRelation(table, "temp_air", ("exposure.air_temp",)),),
+            ),
+        ),
+        checklists=DEFAULT_SITES.checklists,
         changes=(change(HEAD),),
         migrations=migrations,
         releases=releases,

@@ -18,7 +18,7 @@ from requests.exceptions import RequestException
 from consdb_actions.adapters.github.answers import Answer, Answers
 from consdb_actions.adapters.github.measures import Budget, Clock
 from consdb_actions.adapters.github.problems import GitHubError, Trouble, answered, classify
-from consdb_actions.errors import ExternalError
+from consdb_actions.errors import ExternalError, InputError
 
 __all__ = ["PAGE", "GitHub", "quoted"]
 
@@ -41,10 +41,15 @@ class GitHub:
         Time for back-off and limits.
     budget
         Where calls are counted.
+    refusal
+        Why no call can be made; raised by the first one, so that local mistakes are reported before.
     """
 
-    def __init__(self, requester: Requester, clock: Clock, budget: Budget) -> None:
+    def __init__(
+        self, requester: Requester, clock: Clock, budget: Budget, refusal: InputError | None = None
+    ) -> None:
         self._requester = requester
+        self._refusal = refusal
         self._clock = clock
         self.budget = budget
         self._answers = Answers(PAGE)
@@ -152,6 +157,8 @@ class GitHub:
         check: Callable[[Any], Trouble | None] | None = None,
     ) -> Answer:
         """Make one call, again while that may help and within the bounds."""
+        if self._refusal is not None:
+            raise self._refusal
         call = f"{verb} {urlsplit(url).path}"
         waited = 0.0
         for attempt in range(1, ATTEMPTS + 1):

@@ -23,9 +23,10 @@ def connect(
     timeout: int = 30,
     limit: int = 2000,
 ) -> GitHub:
-    """Make a connection; no call is made yet."""
+    """Make a connection; no call is made yet. Without a token, the first call is refused."""
+    refusal = None
     if not token.strip():
-        raise InputError(
+        refusal = InputError(
             "there is no token for GitHub",
             remedy="Set GITHUB_TOKEN; on a runner: env: GITHUB_TOKEN: ${{ github.token }}",
         )
@@ -36,7 +37,7 @@ def connect(
             remedy=f"Set it to an address such as {DEFAULT_API}.",
         )
     github = Github(
-        auth=Auth.Token(token.strip()),
+        auth=Auth.Token(token.strip()) if token.strip() else None,
         base_url=api_url.rstrip("/"),
         timeout=timeout,
         user_agent="consdb-actions",
@@ -45,4 +46,4 @@ def connect(
         seconds_between_requests=None,
         seconds_between_writes=None,
     )
-    return GitHub(github.requester, clock or SystemClock(), Budget(limit=limit))
+    return GitHub(github.requester, clock or SystemClock(), Budget(limit=limit), refusal)

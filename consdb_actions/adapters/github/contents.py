@@ -142,7 +142,9 @@ class CloneContents:
         self._fallback = fallback
         if self._git("rev-parse", "--git-dir") is None:
             raise InputError(
-                "this is not a clone of a git repository",
+                "this is not a clone of a git repository"
+                if folder.is_dir()
+                else "there is no such directory",
                 place=str(folder),
                 remedy="Give --sdm-schemas the folder of a clone, or leave it out to read over the API.",
             )

@@ -56,5 +56,6 @@ class Budget:
     remaining: int = -1
 
     def __str__(self) -> str:
-        text = f"{self.calls} calls to GitHub, {self.unchanged} of them unchanged, {self.retries} repeated"
+        calls = "1 call" if self.calls == 1 else f"{self.calls} calls"
+        text = f"{calls} to GitHub, {self.unchanged} of them unchanged, {self.retries} repeated"
         return text + (f"; {self.remaining} left this hour" if self.remaining >= 0 else "")

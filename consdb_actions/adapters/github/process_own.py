@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from consdb_actions.approval import evaluate
 from consdb_actions.approval.facts import Facts as ApprovalFacts
 from consdb_actions.approval.verdict import Decision, Outcome, RoleVerdict, Standing
 from consdb_actions.errors import InputError
+from consdb_actions.migration.duplicates import related_columns
 from consdb_actions.process.facts import (
     Approvals,
     Comment,
@@ -30,8 +31,11 @@ from consdb_actions.process.language import mentions_commands
 from consdb_actions.process.memory import MARKER, recall
 from consdb_actions.process.plan import CONTEXT
 from consdb_actions.process.policy import ProcessPolicy
+from consdb_actions.process.sites import Checklist
 from consdb_actions.schema.compare import compare
 from consdb_actions.schema.model import Schema
+from consdb_actions.schema.review import ViewOf
+from consdb_actions.schema.sources import DataSource, check_sources, table_sources
 
 __all__ = ["Settings", "read_own"]
 
@@ -45,11 +49,17 @@ class Settings:
     policy
         The policy.
     views
-        Names of tables in the YAML that are views in the database.
+        Tables in the YAML that are views in the database.
+    sources
+        What fills the tables.
+    checklists
+        What each role looks at before it approves.
     """
 
     policy: ProcessPolicy
-    views: frozenset[str] = frozenset()
+    views: Mapping[str, ViewOf] = field(default_factory=dict)
+    sources: tuple[DataSource, ...] = ()
+    checklists: tuple[Checklist, ...] = ()
 
 
 def read_own(
@@ -93,6 +103,7 @@ def read_own(
         policy_source=source,
         approvals=_approvals(evaluate(seen)),
         schemas=schemas,
+        checklists=settings.checklists if schemas else (),
         changes=tuple(change for change in seen.changes if change.sha == head),
         marked=reading.comments(items, MARKER),
         status=reading.status(shown) if shown is not None else None,
@@ -127,17 +138,33 @@ def _schemas(
     found, broken = [], []
     for change in head.changes:
         name = change.path.rpartition("/")[2].rpartition(".")[0]
-        tables: tuple[str, ...] = ()
         try:
             one = _schema(contents, change.path, before.get(change.path))
             other = _schema(contents, change.path, after.get(change.path))
         except InputError:
             broken.append(f"{name}.yaml is no valid schema, so its new tables are not known")
+            found.append(SchemaChange(change.path, name))
         else:
-            added = compare(one, other).tables_added if other is not None else ()
-            tables = tuple(table.name for table in added if table.name not in settings.views)
-        found.append(SchemaChange(change.path, name, tables))
+            found.append(_schema_change(change.path, name, one, other, settings))
     return tuple(found), "; ".join(broken)
+
+
+def _schema_change(
+    path: str, name: str, before: Schema | None, after: Schema | None, settings: Settings
+) -> SchemaChange:
+    """Say what a reviewer and the steps must know of the change of a schema."""
+    if after is None:
+        return SchemaChange(path, name)
+    delta, views, sources = compare(before, after), settings.views, settings.sources
+    findings = check_sources(sources, delta, after, views)
+    return SchemaChange(
+        path,
+        name,
+        tuple(table.name for table in delta.tables_added if table.name not in views),
+        table_sources(sources, delta, views),
+        tuple(f"`{item.path}`: {item.message}" for item in findings),
+        tuple(item for item in related_columns(delta, before, views) if item.near),
+    )
 
 
 def _schema(contents: Contents, path: str, blob: str | None) -> Schema | None:

@@ -1,0 +1,252 @@
+"""New columns that the schema nearly has already (row 7 of the process: no redundant columns)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from consdb_actions.migration.matching.words import (
+    alike,
+    name_words,
+    normalised,
+    opposed,
+    spelling,
+    text_words,
+)
+from consdb_actions.schema.delta import SchemaDelta
+from consdb_actions.schema.findings import Finding
+from consdb_actions.schema.model import Column, Schema, Table
+from consdb_actions.schema.review import ViewOf
+
+__all__ = ["ColumnRelation", "duplicate_findings", "related_columns"]
+
+_FEW_WORDS = 4
+"""A description of fewer words must be the same to be nearly the same."""
+
+
+_LONG_WORD = 5
+"""A longer word is no abbreviation of another."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRelation:
+    """A new column, and the existing columns that are nearly the same.
+
+    Attributes
+    ----------
+    table, column
+        The new column.
+    names, descriptions
+        Existing columns, as ``table.column``, whose name or whose description is nearly the same.
+    also_in
+        Tables with a column of this very name that are joined to this table by a key.
+    """
+
+    table: str
+    column: str
+    names: tuple[str, ...] = ()
+    descriptions: tuple[str, ...] = ()
+    also_in: tuple[str, ...] = ()
+
+    @property
+    def near(self) -> tuple[str, ...]:
+        """Existing columns that are nearly the same, each once."""
+        return tuple(dict.fromkeys((*self.names, *self.descriptions)))
+
+
+def related_columns(
+    delta: SchemaDelta,
+    before: Schema | None,
+    views: Mapping[str, ViewOf],
+    renamed: Collection[tuple[str, str]] = (),
+) -> tuple[ColumnRelation, ...]:
+    """Find the new columns that an existing column of the same schema resembles.
+
+    Columns of keys are left out, and so are columns of views, which repeat their table.
+
+    Parameters
+    ----------
+    delta
+        What has changed.
+    before
+        The schema before the change, or None for a new schema, which has nothing to resemble.
+    views
+        The views of the schema.
+    renamed
+        New columns, as table and name, that are existing ones under another name.
+    """
+    if before is None:
+        return ()
+    new = [(table, table.columns) for table in delta.tables_added]
+    gone = {(item.name, column.name) for item in delta.tables_changed for column in item.columns_removed}
+    new += [(before.table(item.name), item.columns_added) for item in delta.tables_changed]
+    removed = {table.name for table in delta.tables_removed}
+    keys = {column for table in (*before, *delta.tables_added) for column in _key_columns(table)}
+    known = [
+        (table, column)
+        for table in before
+        for column in table.columns
+        if table.name not in views
+        and table.name not in removed
+        and (table.name, column.name) not in gone
+        and column.name not in keys
+    ]
+    index = _Index.of(known)
+    joined = _groups([*before, *delta.tables_added], views)
+    found = []
+    for table, columns in new:
+        if table.name in views:
+            continue
+        for column in columns:
+            if column.name in keys or (table.name, column.name) in renamed:
+                continue
+            relation = index.relation(table.name, column, joined)
+            if relation.near or relation.also_in:
+                found.append(relation)
+    return tuple(found)
+
+
+def duplicate_findings(relations: Iterable[ColumnRelation]) -> Iterator[Finding]:
+    """Yield a finding for each new column that an existing one resembles."""
+    for relation in relations:
+        parts = []
+        if relation.names:
+            parts.append(f"the name is nearly that of {_listed(relation.names)}")
+        if relation.descriptions:
+            parts.append(f"the description is nearly that of {_listed(relation.descriptions)}")
+        if parts:
+            message = ", and ".join(parts)
+            yield Finding.of("near-duplicate", "column", relation.table, relation.column, message=message)
+
+
+def _listed(paths: tuple[str, ...]) -> str:
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return ", ".join(f"`{path}`" for path in paths[:3]) + more
+
+
+def _key_columns(table: Table) -> set[str]:
+    """Return the names of a table's columns that are part of a key."""
+    keys = (constraint.columns for constraint in table.constraints if constraint.kind != "check")
+    return {*table.primary_key, *(column for columns in keys for column in columns)}
+
+
+def _groups(tables: Iterable[Table], views: Mapping[str, ViewOf]) -> dict[str, str]:
+    """Return what stands for the group of each table: columns of keys join the tables of a group."""
+    up: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while (above := up.setdefault(name, name)) != name:
+            name = above
+        return name
+
+    names = []
+    for table in tables:
+        names.append(table.name)
+        shown = [view.table for name, view in views.items() if name == table.name]
+        others = [*shown, *(key.referenced_table for key in table.foreign_keys)]
+        for other in (*others, *(f"key {column}" for column in _key_columns(table))):
+            up[root(other)] = root(table.name)
+    return {name: root(name) for name in names}
+
+
+_Words = tuple[str, ...]
+
+
+@dataclass
+class _Index:
+    """Existing columns by their words, so that a new one is compared with few of them."""
+
+    names: dict[str, list[str]] = field(default_factory=dict)
+    spellings: dict[str, list[str]] = field(default_factory=dict)
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    name_words: dict[_Words, list[tuple[str, _Words]]] = field(default_factory=dict)
+    text_words: dict[_Words, list[tuple[str, _Words]]] = field(default_factory=dict)
+    repeated: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, columns: Iterable[tuple[Table, Column]]) -> _Index:
+        index = cls()
+        columns = list(columns)
+        counts = Counter((table.name, normalised(column.description)) for table, column in columns)
+        # A text that several columns of a table share says nothing of any of them.
+        index.repeated = {text for (_, text), count in counts.items() if count > 1}
+        for table, column in columns:
+            path = f"{table.name}.{column.name}"
+            index.names.setdefault(column.name, []).append(table.name)
+            index.spellings.setdefault(spelling(column.name), []).append(path)
+            words = name_words(column.name)
+            for one in _signatures(words):
+                index.name_words.setdefault(one, []).append((path, words))
+            text = normalised(column.description)
+            if text and text not in index.repeated:
+                index.texts.setdefault(text, []).append(path)
+                words = text_words(column.description)
+                for one in _signatures(words):
+                    index.text_words.setdefault(one, []).append((path, words))
+        return index
+
+    def relation(self, table: str, column: Column, joined: Mapping[str, str]) -> ColumnRelation:
+        """Say what a new column resembles."""
+        also_in, names = [], []
+        for other in self.names.get(column.name, ()):
+            if joined.get(other) == joined.get(table):
+                also_in.append(other)
+            else:
+                names.append(f"{other}.{column.name}")
+        same = {f"{other}.{column.name}" for other in self.names.get(column.name, ())}
+        names += self.spellings.get(spelling(column.name), ())
+        words = name_words(column.name)
+        names += _near(words, self.name_words)
+        # What differs in a number or in opposed words is another member of a family with one text.
+        texts: list[str] = []
+        text = normalised(column.description)
+        if text and text not in self.repeated:
+            texts += self.texts.get(text, ())
+            said = text_words(column.description)
+            if len(said) >= _FEW_WORDS:
+                texts += _near(said, self.text_words)
+        joined_names = {f"{other}.{column.name}" for other in also_in}
+        return ColumnRelation(
+            table,
+            column.name,
+            tuple(path for path in dict.fromkeys(names) if path not in joined_names),
+            tuple(path for path in dict.fromkeys(texts) if path not in same and not _siblings(path, words)),
+            tuple(also_in),
+        )
+
+
+def _signatures(words: _Words) -> set[_Words]:
+    """Return the words in one order, and without each of them: those of near-equal names meet in one."""
+    ordered = sorted(words)
+    return {tuple(ordered), *(tuple(ordered[:at] + ordered[at + 1 :]) for at in range(len(ordered)))}
+
+
+def _near(words: _Words, index: Mapping[_Words, list[tuple[str, _Words]]]) -> Iterator[str]:
+    """Yield the columns whose words are nearly the same."""
+    for one in sorted(_signatures(words)):
+        yield from (path for path, other in index.get(one, ()) if _nearly_equal(words, other))
+
+
+def _siblings(path: str, words: _Words) -> bool:
+    """Tell whether the names of two columns differ in a number or in opposed words."""
+    other = name_words(path.partition(".")[2])
+    left, right = set(words) - set(other), set(other) - set(words)
+    numbers = [sorted(word for word in side if word.isdigit()) for side in (words, other)]
+    return numbers[0] != numbers[1] or any(opposed(one, two) for one in left for two in right)
+
+
+def _nearly_equal(one: _Words, other: _Words) -> bool:
+    """Tell whether words differ in their order alone, or in one word that is spelled another way."""
+    left, right = Counter(one) - Counter(other), Counter(other) - Counter(one)
+    if not left and not right:
+        # Numbers and opposed words in another order mean something else, as in min_of_max.
+        moved = {word for word, new in zip(one, other, strict=True) if word != new}
+        return not any(word.isdigit() for word in moved) and not any(
+            opposed(word, new) for word in moved for new in moved
+        )
+    if left.total() != 1 or right.total() != 1:
+        return False
+    short, long = sorted((*left, *right), key=len)
+    # An abbreviation is short: "acceleration" is none of "accelerationpsd".
+    return alike(short, long) > 0 and not (len(short) > _LONG_WORD and len(long) > len(short) + 2)

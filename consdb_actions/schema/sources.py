@@ -1,0 +1,110 @@
+"""Which source fills which table and column, as the configuration declares it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from consdb_actions.schema.delta import SchemaDelta
+from consdb_actions.schema.findings import Finding
+from consdb_actions.schema.model import Schema
+
+__all__ = [
+    "DataSource",
+    "TableSource",
+    "check_sources",
+    "source_of_column",
+    "source_of_table",
+    "table_sources",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """What fills some tables.
+
+    Attributes
+    ----------
+    tables
+        Pattern of ``schema.table``.
+    name
+        What it is called.
+    contact
+        Who can answer questions about it, and fill in old rows; empty where that is not known.
+    columns
+        Patterns of columns. With some, it says where these columns come from, and nothing of the tables.
+    """
+
+    tables: str
+    name: str
+    contact: str = ""
+    columns: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.contact})" if self.contact else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class TableSource:
+    """A table, and what fills it; None where that is not declared."""
+
+    table: str
+    source: DataSource | None
+
+    def __str__(self) -> str:
+        return str(self.source) if self.source else "not declared"
+
+
+def source_of_table(sources: Sequence[DataSource], table: str) -> DataSource | None:
+    """Return what fills a table, given as ``schema.table``; the first pattern that matches counts."""
+    return next((one for one in sources if not one.columns and fnmatchcase(table, one.tables)), None)
+
+
+def source_of_column(sources: Sequence[DataSource], table: str, column: str) -> DataSource | None:
+    """Return where a column comes from, if that is declared for the column itself."""
+    return next(
+        (
+            one
+            for one in sources
+            if fnmatchcase(table, one.tables) and any(fnmatchcase(column, name) for name in one.columns)
+        ),
+        None,
+    )
+
+
+def table_sources(
+    sources: Sequence[DataSource], delta: SchemaDelta, views: Collection[str]
+) -> tuple[TableSource, ...]:
+    """List the tables that a change adds or alters with what fills them; views are filled by nothing.
+
+    Where no source is declared at all, nothing is said of any table.
+    """
+    if not sources:
+        return ()
+    names = (*(table.name for table in delta.tables_added), *(table.name for table in delta.tables_changed))
+    return tuple(
+        TableSource(name, source_of_table(sources, f"{delta.name}.{name}"))
+        for name in names
+        if name not in views
+    )
+
+
+def check_sources(
+    sources: Sequence[DataSource], delta: SchemaDelta, after: Schema, views: Collection[str]
+) -> Iterator[Finding]:
+    """Yield new tables without a source, and new columns that come from another one than their table."""
+    added = {table.name for table in delta.tables_added}
+    new = {table.name: table.columns for table in delta.tables_added}
+    new.update((table.name, table.columns_added) for table in delta.tables_changed)
+    for item in table_sources(sources, delta, views):
+        name, source = item.table, item.source
+        if source is None:
+            if name in added:
+                yield Finding.of("source-missing", "table", name, name)
+            continue
+        for column in new[name]:
+            own = source_of_column(sources, f"{after.name}.{name}", column.name)
+            if own is not None and own.name != source.name:
+                message = f"the column comes from {own.name}, but its table is filled by {source.name}"
+                yield Finding.of("source-differs", "column", name, column.name, message=message)

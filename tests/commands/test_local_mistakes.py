@@ -1,0 +1,167 @@
+"""Rule F4: what can be checked without network, terminal or database is checked first."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from consdb_actions.adapters.github.measures import Budget
+from consdb_actions.cli import cli, main
+
+TREE = Path(__file__).parents[2] / "migrations"
+DEPLOY = ("deploy", "plan", "--tag", "26.6.2", "--ticket", "DM-1", "--now", "2026-06-10")
+
+
+@pytest.fixture(autouse=True)
+def nothing_to_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Take tokens and databases away, and stand in an empty folder."""
+    for name in (
+        "GITHUB_TOKEN",
+        "CONSDB_SOURCE_TOKEN",
+        "CONSDB_URL",
+        "CONSDB_DATABASE_URL",
+        "GITHUB_REPOSITORY",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    # Nobody answers there: a call would be exit 3.
+    monkeypatch.setenv("GITHUB_API_URL", "http://127.0.0.1:1")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ((*DEPLOY, "--stage", "sumit"), 'no stage "sumit"'),
+        ((*DEPLOY, "--env", "usdfpro"), 'no environment "usdfpro"'),
+        ((*DEPLOY, "--env", "base", "--component", "hnfo"), 'no component "hnfo"'),
+        ((*DEPLOY, "--env", "base", "--component", "tap-schema"), 'no component "tap-schema"'),
+        ((*DEPLOY, "--stage", "summit", "--env", "summit"), "and not both"),
+        (DEPLOY, "and not both"),
+        ((*DEPLOY, "--stage", "summit", "--waive-until", "2026-06-09"), "which is past"),
+        ((*DEPLOY, "--stage", "summit", "--waive-until", "2026-07-11"), "more than 30 days away"),
+        (("deploy", "plan", "--app", "consdbtap", "--repin", "--stage", "sumit"), 'no stage "sumit"'),
+        (("migrations", "apply", "--section", "latiss", "--site", "sumit"), 'no site "sumit"'),
+        (("migrations", "apply", "--section", "latis", "--consdb", str(TREE)), "no section 'latis'"),
+        (("approvals", "status", "--repo", "a/b", "--pr", "abc"), "not a valid number of a pull request"),
+        (("process", "status", "--repo", "a/b", "--pr", "12x"), "not a valid number of a pull request"),
+        (("process", "sync", "--repo", "a/b", "--pr", "-1"), "'--pr'"),
+        (
+            ("process", "efd-sync", "--repo", "a/b", "--consdb-pr", "x"),
+            "not a valid number of a pull request",
+        ),
+        (("migrations", "source", "--pr", "abc"), "is no number of a pull request"),
+        (("process", "board", "--repo", "a/b", "--phalanx", "/nope", "--output", "out"), "no such directory"),
+        (("process", "board", "--repo", "a/b", "--consdb", "/nope", "--output", "out"), "no such directory"),
+        (("process", "status", "--repo", "a/b", "--pr", "1", "--sdm-schemas", "/nope"), "no such directory"),
+        (
+            ("approvals", "status", "--repo", "a/b", "--pr", "1", "--sdm-schemas", "/nope"),
+            "no such directory",
+        ),
+        (("release", "next", "--git", "/nope"), "does not exist"),
+        (("deploy", "drift", "--phalanx", "/nope"), "no such directory"),
+        (("migrations", "preview", "--git", "/nope"), "no such directory"),
+        (("migrations", "preview", "/nope/dir"), "no such file or folder"),
+        (("migrations", "preview", "./nope"), "no such file or folder"),
+        (("process", "runbook", "--consdb", str(TREE), "--ticket", "XX-1"), "DM-123 or OSW-123"),
+    ],
+)
+def test_f4_a_local_mistake_is_reported_before_a_missing_token_terminal_or_database(
+    args: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(list(args)) == 2
+    err = " ".join(capsys.readouterr().err.split())
+    assert words in err
+    for other in ("no token", "no terminal", "no database", "no git repository", "\\d", "[a-z]"):
+        assert other not in err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("deploy", "plan", "--tag", "26.6.2", "--ticket", "DM-1", "--stage", "summit"),
+        ("deploy", "drift", "--repo", "a/b"),
+        ("approvals", "status", "--repo", "a/b", "--pr", "1"),
+        ("approvals", "sync", "--repo", "a/b"),
+        ("process", "status", "--repo", "a/b", "--pr", "1"),
+        ("process", "sync", "--repo", "a/b", "--pr", "1"),
+        ("process", "sync", "--repo", "a/b"),
+        ("process", "efd-sync", "--repo", "a/b", "--ticket", "DM-1"),
+        ("process", "board", "--repo", "a/b", "--output", "out"),
+        ("release", "next", "--repo", "a/b"),
+        ("release", "tag", "--repo", "a/b"),
+        ("migrations", "apply", "--section", "latiss", "--site", "summit"),
+    ],
+    ids=" ".join,
+)
+def test_f4_a_mistake_in_the_configuration_is_reported_first(
+    args: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text("deploy: {stagess: []}\n")
+    assert main([*args, "--config", "config.yaml"]) == 2
+    err = capsys.readouterr().err
+    assert 'Did you mean "stages"?' in err
+    if args[:2] != ("migrations", "apply"):
+        assert main(list(args)) == 2
+        err = capsys.readouterr().err
+        assert "there is no token for GitHub" in err
+        assert "calls to GitHub" not in err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (
+            "migrations",
+            "generate",
+            "--consdb",
+            str(TREE),
+            "--message",
+            "DM-1: x",
+            "--sdm-schemas",
+            ".",
+            "--report",
+        ),
+        ("migrations", "apply", "--section", "latiss", "--consdb", str(TREE), "--evidence"),
+        ("process", "rehearse", "--consdb", str(TREE), "--report"),
+        ("process", "runbook", "--consdb", str(TREE), "--ticket", "DM-1", "--output"),
+        ("process", "status", "--repo", "a/b", "--pr", "1", "--dump-facts"),
+        ("process", "sync", "--repo", "a/b", "--pr", "1", "--dump-facts"),
+        ("approvals", "status", "--repo", "a/b", "--pr", "1", "--dump-facts"),
+        ("process", "board", "--repo", "a/b", "--output"),
+    ],
+    ids=lambda args: f"{args[0]} {args[1]}",
+)
+def test_f4_no_folder_is_made_for_a_mistyped_path(
+    args: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*args, str(tmp_path / "nope" / "dir" / "x.json")]) == 2
+    assert "there is no such directory" in capsys.readouterr().err
+    assert not (tmp_path / "nope").exists()
+
+
+def commands(command: click.Command) -> Iterator[click.Command]:
+    if not isinstance(command, click.Group):
+        yield command
+        return
+    for name in command.list_commands(click.Context(command)):
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        yield from commands(found)
+
+
+def test_u5_consdb_repo_is_a_repository_on_github_everywhere() -> None:
+    forms = defaultdict(set)
+    for command in commands(cli):
+        for parameter in command.params:
+            forms[str(parameter.envvar)].add(parameter.make_metavar(click.Context(command)))
+    assert forms["CONSDB_REPO"] == {"OWNER/NAME"}
+    assert forms["CONSDB_GIT"] == {"DIRECTORY"}
+
+
+@pytest.mark.parametrize(("calls", "words"), [(0, "0 calls to"), (1, "1 call to"), (2, "2 calls to")])
+def test_counts_agree_with_their_nouns(calls: int, words: str) -> None:
+    assert str(Budget(calls=calls)).startswith(words)
