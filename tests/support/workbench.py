@@ -15,7 +15,7 @@ from consdb_actions.adapters.autogenerate.drafting import DriftMode
 from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
 from consdb_actions.adapters.felis import load_schema
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.adapters.schema_yaml import read_file
 from consdb_actions.adapters.tree import Tree, read_tree
 from consdb_actions.config import DEFAULT_CONFIG, Config
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration, parse_take
@@ -157,7 +157,7 @@ class Workbench:
         before = None
         if base is not None:
             place = self.write_schema(base)
-            before = read_yaml(place.read_bytes(), source=str(place))
+            before = read_file(place)
         tree = self.tree()
         with tree.importable() as shadow:
             engine = Engine(
