@@ -236,6 +236,7 @@ class _Merge:
             comment=self._choose((name, "comment"), base.comment, head.comment, current.comment),
             constraints=_joined(constraints, current),
             indexes=self._named((name,), base.indexes, head.indexes, current.indexes),
+            statistics={n: s for n, s in current.statistics.items() if columns.keys() >= set(s.columns)},
         )
 
     def _column(
@@ -278,7 +279,7 @@ class _Merge:
         differing = [
             a
             for a in COLUMN_FACTS
-            if a != "statistics" and not same_fact(a, getattr(head, a), getattr(current, a))
+            if a not in {"statistics", "settings"} and not same_fact(a, getattr(head, a), getattr(current, a))
         ]
         if not differing:
             self.present.append(path)

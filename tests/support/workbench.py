@@ -99,6 +99,7 @@ class Workbench:
             shutil.copytree(MIGRATIONS / "python", root / "python")
         self.number = 0
         self.operator = True
+        self.beside: dict[str, Data] = {}
 
     @property
     def versions(self) -> Path:
@@ -118,6 +119,8 @@ class Workbench:
         path = folder / f"{name}.yaml"
         text = data if isinstance(data, str) else yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
         path.write_text(text, encoding="utf-8")
+        for other, content in self.beside.items():
+            (folder / other).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         return path
 
     def revise(self, body: str, *, imports: str = "") -> None:
