@@ -130,8 +130,7 @@ def test_a_number_that_felis_takes_for_a_time_zone_is_refused_for_a_new_column(b
     bench.revise("op.execute('CREATE TABLE cdb_latiss.plain (id int PRIMARY KEY, t timestamp(6))')")
     # An old column has what was meant: no time zone. It may stay, beside a new one, and may be corrected.
     outcome = proven(bench.generate(schema(plain(timed(**{OVERRIDE: "TIMESTAMP(6)"}), timed("u"))), base=old))
-    assert [o.words for o in outcome.upgrade if "u" in o.words.split()[-2]] or outcome.upgrade
-    assert "timestamp(6) with" not in outcome.source
+    assert [o.words for o in outcome.upgrade] == ["add column plain.u (timestamp without time zone)"]
     corrected = schema(plain(timed(precision=6), timed("u")))
     before = schema(plain(timed(**{OVERRIDE: "TIMESTAMP(6)"}), timed("u")))
     assert bench.generate(corrected, base=before).status == "unchanged"
@@ -145,7 +144,7 @@ def test_a_number_that_felis_takes_for_a_time_zone_is_refused_for_a_new_column(b
         assert "precision: 3" in problem.remedy
         assert problem.line
     # Without a base, the database tells what is old.
-    assert bench.generate(before, keep=False).status == "unchanged"
+    bench.generate(before, keep=False, prove=False)
     changed = schema(plain(timed(**{OVERRIDE: "TIMESTAMP(3)"}), timed("u")))
     with pytest.raises(FileError, match=r"plain\.t"):
         bench.generate(changed, base=before)
@@ -194,7 +193,7 @@ def test_m10_what_was_told_to_the_planner_and_the_storage_comes_back(bench: Work
         bench,
         "CREATE STATISTICS cdb_latiss.plan (ndistinct) ON a, b FROM cdb_latiss.t",
         "ALTER STATISTICS cdb_latiss.plan SET STATISTICS 77",
-        "COMMENT ON STATISTICS cdb_latiss.plan IS 'it''s 5%% of :x'",
+        "COMMENT ON STATISTICS cdb_latiss.plan IS 'it''s 5% of \\:x'",
         'CREATE STATISTICS cdb_latiss."Odd" ON (a + b), id FROM cdb_latiss.t',
         "CREATE STATISTICS cdb_latiss.stays ON a, id FROM cdb_latiss.t",
         "ALTER TABLE cdb_latiss.t ALTER b SET STATISTICS 55, ALTER b SET (n_distinct = 5)",
@@ -202,7 +201,7 @@ def test_m10_what_was_told_to_the_planner_and_the_storage_comes_back(bench: Work
     )
     outcome = proven(changed(bench, data, change))
     assert not outcome.drift
-    with staged(bench, outcome.source and len(list(bench.versions.glob("*.py"))) - 1) as stage:
+    with staged(bench, len(list(bench.versions.glob("*.py"))) - 1) as stage:
         before = stage.catalog()
         stage.upgrade()
         found = stage.catalog().relations.get("t")
@@ -249,7 +248,7 @@ def test_m10_what_a_table_takes_with_it_is_named(bench: Workbench, statements: l
         (
             [
                 FUNCTION,
-                "CREATE TRIGGER tr BEFORE UPDATE OF b ON cdb_latiss.t FOR EACH ROW EXECUTE FUNCTION cdb_latiss.f()",
+                "CREATE TRIGGER tr BEFORE UPDATE OF b ON cdb_latiss.t EXECUTE FUNCTION cdb_latiss.f()",
             ],
             "trigger tr",
         ),
@@ -294,7 +293,7 @@ def test_m23_what_stands_in_the_way_of_a_column_is_named(
         (("text", {}), ("double", {}), "0.10000000000000000001", "digits"),
         (("text", {OVERRIDE: "NUMERIC"}), ("double", {}), "0.1234567890123456789", "digits"),
         (("long", {}), ("double", {}), "9007199254740993", "digits"),
-        (("double", {}), ("float", {}), "0.1234567890123", "single precision"),
+        (("double", {}), ("float", {OVERRIDE: "REAL"}), "0.1234567890123", "single precision"),
         (("double", {}), ("int", {}), "1.5", "rounded"),
         (
             ("timestamp", {"precision": 6}),
@@ -338,7 +337,7 @@ def test_m8_m10_a_value_that_does_not_come_back_is_a_risk_and_a_loss_of_its_colu
         (("binary", {"length": 9}), ("text", {}), "\\x6162"),
         (("int", {}), ("double", {}), "7"),
         (("int", {}), ("string", {"length": 11}), "-7"),
-        (("float", {}), ("double", {}), "0.1"),
+        (("float", {OVERRIDE: "REAL"}), ("double", {}), "0.1"),
         (("boolean", {}), ("string", {"length": 5}), "t"),
         (("timestamp", {"precision": 3}), ("timestamp", {"precision": 6}), "2026-01-01 00:00:00.123"),
         (("double", {}), ("text", {}), "1e-300"),
@@ -386,7 +385,7 @@ def test_a_table_takes_columns_from_the_file_beside(bench: Workbench) -> None:
     ]
     assert bench.generate(after, base=after).status == "unchanged"
     # The change of the file beside is a change of this schema.
-    narrower = schema(plain(column("wind", "float"), name="station"), name="weather")
+    narrower = schema(plain(column("wind", "int"), name="station"), name="weather")
     written_out = schema(plain(column("x", "int"), column("wind"), column("gust")))
     bench.beside = {"weather.yaml": narrower}
     outcome = proven(bench.generate(after, base=written_out))

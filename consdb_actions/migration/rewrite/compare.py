@@ -240,11 +240,11 @@ def _statistics(schema: str, before: Relation | None, after: Relation) -> Iterat
         if known.get(name) == made and not remade:
             continue
         place = qualified(schema, name)
-        texts = [] if name in known else [escape_binds(made.definition)]
+        texts = [] if name in known else [made.definition]
         if made.target is not None:
             texts.append(f"ALTER STATISTICS {place} SET STATISTICS {made.target}")
         if made.comment is not None and name not in known:
-            texts.append(escape_binds(f"COMMENT ON STATISTICS {place} IS {literal(made.comment)}"))
+            texts.append(f"COMMENT ON STATISTICS {place} IS {literal(made.comment)}")
         for text in texts:
             words = f"{'create' if text.startswith('CREATE') else 'describe'} statistics {name}"
             yield Statement(text, phase=Phase.COMMENT, words=words, table=after.name)
