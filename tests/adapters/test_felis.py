@@ -150,6 +150,9 @@ KINDS: dict[str, type[BaseModel]] = {
     "foreign key": datamodel.ForeignKeyConstraint,
     "check": datamodel.CheckConstraint,
     "index": datamodel.Index,
+    "resource": datamodel.Resource,
+    "column reference": datamodel.ColumnResourceRef,
+    "column overrides": datamodel.ColumnOverrides,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -393,3 +394,124 @@ def test_a_table_takes_columns_from_the_file_beside(bench: Workbench) -> None:
         "change type of plain.wind",
         "change type of plain.gust",
     ]
+
+
+# What Felis can say besides.
+
+
+def annotated() -> Data:
+    """The file of :func:`test_annotations_are_not_a_matter_of_the_database`, with every annotation."""
+    words: dict[str, Any] = {
+        "ivoa:unit": "deg",
+        "ivoa:ucd": "pos.eq.ra",
+        "tap:principal": 1,
+        "tap:std": 1,
+        "tap:column_index": 3,
+        "votable:arraysize": "8*",
+        "votable:datatype": "char",
+        "votable:utype": "a.b",
+        "votable:xtype": "adql:timestamp",
+        "mysql:datatype": "DOUBLE",
+    }
+    made = plain(column("x", **words), column("y", **{"fits:tunit": "m"}))
+    made |= {"tap:table_index": 4, "mysql:engine": "InnoDB", "mysql:charset": "latin1", "votable:utype": "t"}
+    group = {"name": "both", "@id": "#both", "columns": ["#plain.x", "#plain.y"], "ivoa:ucd": "pos.eq"}
+    made["columnGroups"] = [group]
+    data = schema(made, version="1.0.1")
+    data["version"] |= {"compatible": ["1.0.0"], "read_compatible": ["0.9.0"]}
+    data["votable:utype"] = "s"
+    return data
+
+
+def test_annotations_are_not_a_matter_of_the_database(bench: Workbench) -> None:
+    old = schema(plain(column("x"), column("y")))
+    bench.generate(old, prove=False)
+    assert bench.generate(annotated(), base=old).status == "unchanged"
+    assert bench.generate(annotated()).status == "unchanged"
+
+
+def keyed(**options: object) -> Data:
+    made = plain(column("a", "int"), column("b", "int"))
+    made["constraints"] = [
+        {"@type": "Unique", "name": "u", "@id": "#u", "columns": ["#plain.a"], **options},
+        {"@type": "Check", "name": "k", "@id": "#k", "expression": "a < b", "description": "Why."},
+    ]
+    made["indexes"] = [{"name": "i", "@id": "#i", "columns": ["#plain.b"], "description": "Why."}]
+    return schema(made)
+
+
+def test_m6_options_and_descriptions_of_constraints(bench: Workbench) -> None:
+    bench.generate(schema(plain(column("a", "int"), column("b", "int"))), prove=False)
+    proven(bench.generate(keyed()))
+    deferred = {"deferrable": True, "initially": "DEFERRED", "description": "It's 5 %."}
+    outcome = proven(bench.generate(keyed(**deferred), base=keyed()))
+    assert [o.words for o in outcome.upgrade] == [
+        "drop unique u of plain",
+        "add unique u to plain (a)",
+        "change comment on constraint u",
+    ]
+    assert bench.generate(keyed(**deferred), base=keyed()).status == "unchanged"
+    with staged(bench, 3) as stage:
+        constraints = stage.catalog().tables["plain"].constraints
+        assert dict(constraints["u"].options) == {"deferrable": True, "initially": "DEFERRED"}
+        assert {n: constraints[n].comment for n in ("u", "k")} == {"u": "It's 5 %.", "k": "Why."}
+
+
+def test_m23_a_check_that_can_be_deferred_is_refused(bench: Workbench) -> None:
+    bench.generate(keyed(), prove=False)
+    after = keyed()
+    after["tables"][0]["constraints"][1]["deferrable"] = True
+    with pytest.raises(InputError, match="DEFERRABLE"):
+        bench.generate(after, base=keyed())
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION"])
+def test_m6_actions_of_foreign_keys(bench: Workbench, action: str) -> None:
+    bench.operator = False
+
+    def referring(**actions: str) -> Data:
+        child = plain(column("parent_id", "int"), name="child")
+        key = {"@type": "ForeignKey", "name": "fk", "@id": "#fk", "columns": ["#child.parent_id"]}
+        child["constraints"] = [{**key, "referencedColumns": ["#parent.id"], **actions}]
+        return schema(plain(name="parent"), child)
+
+    bench.generate(referring(), prove=False)
+    bench.generate(referring(on_delete=action, on_update=action), base=referring())
+    with staged(bench, len(list(bench.versions.glob("*.py")))) as stage:
+        options = dict(stage.catalog().tables["child"].constraints["fk"].options)
+        expected = {} if action == "NO ACTION" else {"ondelete": action, "onupdate": action}
+        assert options == expected
+
+
+def test_every_datatype_and_what_it_takes(bench: Workbench) -> None:
+    kinds = ["boolean", "byte", "short", "int", "long", "float", "double", "text", "timestamp"]
+    sized = ["char", "string", "unicode", "binary"]
+    columns = [column(f"c_{k}", k) for k in (*kinds, *sized)]
+    columns += [
+        column("exact", "timestamp", precision=3),
+        column("now", "timestamp", value="CURRENT_TIMESTAMP"),
+    ]
+    columns += [column("lengthy", "int", length=4), column("filled", "string", value="it's")]
+    proven(bench.generate(schema(plain(*columns))))
+    with staged(bench) as stage:
+        found = {n: c.type for n, c in stage.catalog().tables["plain"].columns.items()}
+    assert found == {
+        "id": "integer",
+        "c_boolean": "boolean",
+        "c_byte": "smallint",
+        "c_short": "smallint",
+        "c_int": "integer",
+        "c_long": "bigint",
+        "c_float": "double precision",
+        "c_double": "double precision",
+        "c_text": "text",
+        "c_timestamp": "timestamp without time zone",
+        "c_char": "character(16)",
+        "c_string": "character varying(16)",
+        "c_unicode": "character varying(16)",
+        "c_binary": "bytea",
+        "exact": "timestamp(3) without time zone",
+        "now": "timestamp without time zone",
+        "lengthy": "integer",
+        "filled": "character varying(16)",
+    }
