@@ -57,3 +57,41 @@ def test_paths_named_in_the_design_exist() -> None:
     places = [ROOT, ROOT / "consdb_actions", ROOT / "consdb_actions" / "migration", ROOT / "migrations"]
     for path in re.findall(r"`((?:[a-z_]+/)+[a-z_.]*)`", text):
         assert any((place / path).exists() for place in places), path
+
+
+FELIS = (ROOT / "docs" / "felis.md").read_text(encoding="utf-8")
+
+
+def felis_rows(section: str) -> list[str]:
+    """Return the rows of the table of a section."""
+    text = re.split(r"^## ", FELIS.partition(f"## {section}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.findall(r"^\| (?!field|made by)(.+) \|$", text, re.MULTILINE)
+
+
+def test_every_field_of_felis_is_listed() -> None:
+    from felis import datamodel
+    from pydantic import BaseModel
+
+    models = {
+        name: value
+        for name, value in vars(datamodel).items()
+        if isinstance(value, type) and issubclass(value, BaseModel) and value is not BaseModel
+    }
+    # Generic models come again with their parameters.
+    models = {n: m for n, m in models.items() if m.__module__ == datamodel.__name__}
+    for name, model in models.items():
+        inherited = {f for base in model.__mro__[1:] for f in getattr(base, "model_fields", {})}
+        own = {f.alias or key for key, f in model.model_fields.items() if key not in inherited}
+        listed = [re.findall(r"`([^`]+)`", row.split(" | ")[0]) for row in felis_rows(name)]
+        assert sorted(f for fields in listed for f in fields) == sorted(own), name
+
+
+def test_the_tests_of_the_features_of_felis_exist() -> None:
+    sections = re.findall(r"^## (.+)$", FELIS, re.MULTILINE)
+    rows = [row for section in sections for row in felis_rows(section)]
+    assert len(rows) > 60
+    for row in rows:
+        path, _, name = row.rsplit(" | ", 1)[1].strip("`").partition("::")
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        assert name in {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}, row
+        assert re.search(r"supported|refused|not the database|restored|fails", row.split(" | ")[1]), row

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from psycopg.sql import SQL, Literal
 
 from consdb_actions.catalog import Column, Constraint, Grant, Index, Relation, Sequence, Snapshot
-from consdb_actions.catalog.snapshot import Options
+from consdb_actions.catalog.snapshot import ExtendedStatistics, Options
 
 __all__ = ["read_snapshot"]
 
@@ -31,6 +31,10 @@ SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnot
        CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END,
        col_description(a.attrelid, a.attnum),
        CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END,
+       array_remove(a.attoptions || ARRAY[
+           CASE WHEN a.attstorage <> t.typstorage THEN 'STORAGE ' || CASE a.attstorage
+                WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END,
+           CASE a.attcompression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END], NULL),
        (SELECT ARRAY[s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle::int]
         FROM pg_depend o JOIN pg_sequence s ON s.seqrelid = o.objid
         WHERE a.attidentity <> '' AND o.classid = 'pg_class'::regclass AND o.deptype = 'i'
@@ -133,8 +137,31 @@ FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
 WHERE c.relnamespace = (SELECT to_regnamespace({schema}))
 """
 _STATISTICS = """
-SELECT s.stxrelid, s.stxname, pg_get_statisticsobjdef(s.oid) FROM pg_statistic_ext s
+SELECT s.stxrelid, s.stxname, pg_get_statisticsobjdef(s.oid),
+       ARRAY(SELECT DISTINCT a.attname::text FROM pg_depend d
+             JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+             WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid
+             AND d.refclassid = 'pg_class'::regclass AND d.refobjid = s.stxrelid ORDER BY 1),
+       CASE WHEN s.stxstattarget >= 0 THEN s.stxstattarget END, obj_description(s.oid, 'pg_statistic_ext')
+FROM pg_statistic_ext s
 WHERE s.stxnamespace = (SELECT to_regnamespace({schema}))
+"""
+# What a migration does not make: it is read so that it is never lost without a word.
+_EXTRAS = """
+SELECT c.oid, x.name, x.definition
+FROM pg_class c CROSS JOIN LATERAL (
+    SELECT 'row-level security',
+           concat_ws(', ', CASE WHEN c.relrowsecurity THEN 'ENABLE' END,
+                     CASE WHEN c.relforcerowsecurity THEN 'FORCE' END)
+    WHERE c.relrowsecurity OR c.relforcerowsecurity
+    UNION ALL SELECT 'replica identity', CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
+        ELSE 'INDEX' END WHERE c.relreplident <> 'd'
+    UNION ALL SELECT 'persistence', 'UNLOGGED' WHERE c.relpersistence = 'u'
+    UNION ALL SELECT 'rule ' || r.rulename, pg_get_ruledef(r.oid) FROM pg_rewrite r WHERE r.ev_class = c.oid
+    UNION ALL SELECT 'order of rows', 'CLUSTER ON an index' FROM pg_index i
+        WHERE i.indrelid = c.oid AND i.indisclustered
+) x(name, definition)
+WHERE c.relnamespace = (SELECT to_regnamespace({schema})) AND c.relkind IN ('r', 'p')
 """
 _BEFORE = (
     "SELECT set_config('consdb_actions.search_path', current_setting('search_path'), true)",
@@ -154,6 +181,7 @@ _QUERIES = (
     _TRIGGERS,
     _POLICIES,
     _STATISTICS,
+    _EXTRAS,
     _AFTER,
 )
 _NEXTVAL = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
@@ -175,9 +203,12 @@ def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
     indexes: dict[int, dict[str, Index]] = defaultdict(dict)
     for oid, *row in found.indexes:
         indexes[oid][row[0]] = _index(*row)
-    statistics: dict[int, dict[str, str]] = defaultdict(dict)
-    for oid, name, definition in found.statistics:
-        statistics[oid][name] = definition
+    statistics: dict[int, dict[str, ExtendedStatistics]] = defaultdict(dict)
+    for oid, name, definition, names, *facts in found.statistics:
+        statistics[oid][name] = ExtendedStatistics(definition, tuple(names), *facts)
+    extras: dict[int, dict[str, str]] = defaultdict(dict)
+    for oid, name, definition in found.extras:
+        extras[oid][name] = definition
     reads: dict[int, list[str]] = defaultdict(list)
     for oid, table in found.reads:
         reads[oid].append(table)
@@ -194,6 +225,7 @@ def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
             options=tuple(sorted(options or ())),
             reads=tuple(sorted(reads[oid])),
             statistics=statistics[oid],
+            extras=extras[oid],
         )
         for oid, name, kind, comment, options, definition in found.relations
     }
@@ -208,7 +240,20 @@ def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
 
 
 def _column(row: Any, position: int, grants: frozenset[Grant]) -> Column:
-    _, name, type_, nullable, default, identity, generated, collation, comment, statistics, numbers = row
+    (
+        _,
+        name,
+        type_,
+        nullable,
+        default,
+        identity,
+        generated,
+        collation,
+        comment,
+        statistics,
+        settings,
+        numbers,
+    ) = row
     sequence = None
     if default and (match := _NEXTVAL.fullmatch(default)):
         default, sequence = None, match[1].replace("''", "'")
@@ -225,6 +270,7 @@ def _column(row: Any, position: int, grants: frozenset[Grant]) -> Column:
         grants=grants,
         sequence=sequence,
         statistics=statistics,
+        settings=tuple(sorted(settings or ())),
     )
 
 
@@ -350,6 +396,7 @@ class _Found(NamedTuple):
     triggers: list[Any]
     policies: list[Any]
     statistics: list[Any]
+    extras: list[Any]
 
 
 def _read(connection: sa.Connection, schema: str) -> Iterator[list[Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from consdb_actions.adapters.schema_base import SchemaBase
 from consdb_actions.adapters.schema_files import find_schema_file
-from consdb_actions.adapters.schema_yaml import read_bytes, read_yaml
+from consdb_actions.adapters.schema_yaml import read_file
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.errors import InputError
 from consdb_actions.schema.digest import Digest, digest_schema
@@ -44,7 +44,7 @@ def changed_sections(
             path = find_schema_file(section.schema, sdm_schemas=schemas, consdb=tree.root)
         except InputError:
             continue
-        after = _digest(read_bytes(path), str(path), section)
+        after = digest_schema(read_file(path, expect_name=section.schema).schema)
         if after != _digest_before(base, section):
             found.append(section)
     return tuple(found)
@@ -54,10 +54,6 @@ def _digest_before(base: SchemaBase, section: Section) -> Digest | None:
     """Return the digest of a section's schema before the change; None where it cannot be read."""
     before = base.read(section.schema)
     try:
-        return _digest(*before, section) if before else None
+        return digest_schema(before.read(expect_name=section.schema).schema) if before else None
     except InputError:
         return None
-
-
-def _digest(data: bytes, source: str, section: Section) -> Digest:
-    return digest_schema(read_yaml(data, source=source, expect_name=section.schema).schema)

@@ -7,13 +7,12 @@ UCDs) is reported with the line of the column it is about.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from consdb_actions.adapters.problems import FileError, Problem, shorten
-from consdb_actions.adapters.schema_yaml import Lines, ReadSchema, read_bytes, read_yaml
+from consdb_actions.adapters.schema_yaml import Lines, ReadSchema, read_file, read_yaml
 from consdb_actions.schema.model import Column, Constraint, Schema, Table
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class LoadedSchema:
 
 def load_schema(path: Path, *, expect_name: str | None = None) -> LoadedSchema:
     """Load a schema file."""
-    return validate(read_yaml(read_bytes(path), source=str(path), expect_name=expect_name))
+    return validate(read_file(path, expect_name=expect_name))
 
 
 def parse_schema(text: str | bytes, *, source: str, expect_name: str | None = None) -> LoadedSchema:
@@ -80,9 +79,6 @@ def validate(read: ReadSchema) -> LoadedSchema:
     import felis.datamodel
     from pydantic import ValidationError
 
-    unknown = list(_unknown_types(read))
-    if unknown:
-        raise FileError(read.source, unknown)
     try:
         accepted: felis.datamodel.Schema[Any] = felis.datamodel.Schema.model_validate(
             _felis_data(read.schema)
@@ -94,22 +90,6 @@ def validate(read: ReadSchema) -> LoadedSchema:
         for constraint, original in zip(table.constraints, own.constraints, strict=True):
             constraint.name = original.name
     return LoadedSchema(read.schema, read.source, accepted, read.notes, read.lines)
-
-
-def _unknown_types(read: ReadSchema) -> Iterator[Problem]:
-    """Yield a problem for each type override that SQLAlchemy has no Postgres type for."""
-    from consdb_actions.adapters.felis_metadata import is_postgresql_type
-
-    for table in read.schema:
-        for column in table.columns:
-            for _, kind in column.type_overrides:
-                if not is_postgresql_type(kind):
-                    line = read.lines.get(("column", table.name, column.name), 0)
-                    what = f'column "{table.name}.{column.name}"'
-                    cause = f"{what} has a postgresql:datatype that Felis cannot use: {kind}"
-                    yield Problem(
-                        line, 0, cause, "Write it as SQLAlchemy names it, such as JSONB or TIMESTAMP."
-                    )
 
 
 def _felis_data(schema: Schema) -> dict[str, Any]:
@@ -159,7 +139,8 @@ def _column(table: Table, column: Column) -> dict[str, Any]:
         "ivoa:unit": column.unit or None,
         "ivoa:ucd": column.ucd or None,
         **{f"{dialect}:datatype": kind for dialect, kind in column.type_overrides},
-        **dict(column.metadata),
+        # Felis would make a type of MySQL of it too, and fail on one that it does not know.
+        **{key: text for key, text in column.metadata if key != "mysql:datatype"},
     }
     return {key: value for key, value in data.items() if value is not None}
 

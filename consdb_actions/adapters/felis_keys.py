@@ -75,4 +75,10 @@ KEYS: dict[str, Keys] = {
     },
     "check": {**_CONSTRAINT, **_keys("expression")},
     "index": {**_OBJECT, **_keys("columns", "expressions")},
+    "resource": _keys("uri"),
+    "column reference": _keys("ref_name", "overrides"),
+    "column overrides": {
+        **_keys("datatype", "length", "description", "nullable"),
+        **_keys(tap_principal="tap:principal", tap_column_index="tap:column_index"),
+    },
 }

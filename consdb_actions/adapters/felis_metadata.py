@@ -13,33 +13,16 @@ from typing import Any
 from felis import datamodel
 from felis.metadata import MetaDataBuilder
 from sqlalchemy import CheckConstraint, Constraint, Index, MetaData, text
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import TextClause
-from sqlalchemy.types import TypeEngine
 
-__all__ = ["build_metadata", "is_postgresql_type"]
+__all__ = ["build_metadata"]
 
 _COLON = re.compile(r"(?<![:\\]):(?=\w)")
-_TYPE = re.compile(r"([A-Za-z_][A-Za-z0-9_ ]*)(?:\(\d+\))?")
 
 
 def build_metadata(schema: datamodel.Schema[Any]) -> MetaData:
     """Return new metadata with all tables in a schema of the Felis schema's name."""
     return _Builder(schema).build()
-
-
-def is_postgresql_type(text: str) -> bool:
-    """Tell whether Felis can make a Postgres type of an override such as ``JSONB`` or ``VARCHAR(8)``.
-
-    It drops the numbers of a type that takes two, so ``NUMERIC(10,2)`` is none.
-    """
-    match = _TYPE.fullmatch(text)
-    kind = getattr(postgresql, match[1].strip(), None) if match else None
-    if not isinstance(kind, type) or not issubclass(kind, TypeEngine):
-        return False
-    # Felis gives a type nothing but a number: an array, an enum or a domain needs more, and a type of an
-    # extension is not in the database.
-    return kind.__name__ not in {"ARRAY", "ENUM", "DOMAIN", "HSTORE", "CITEXT"}
 
 
 class _Builder(MetaDataBuilder):

@@ -12,14 +12,13 @@ from pathlib import Path
 from consdb_actions.adapters.git_read import Blob, GitReader
 from consdb_actions.adapters.schema_files import CONSDB_FOLDERS, SDM_FOLDERS, list_schema_files
 from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, CommitTree, RawFile
-from consdb_actions.adapters.schema_yaml import read_bytes
 from consdb_actions.errors import ConsdbActionsError, InputError
 
 __all__ = ["SchemaBase", "resolve_base"]
 
 _OPTION = "--sdm-schemas-base"
 
-Reader = Callable[[str], tuple[bytes, str] | None]
+Reader = Callable[[str], RawFile | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,8 @@ class SchemaBase:
     remedy: str = ""
     _readers: tuple[Reader, ...] = field(default=(), repr=False)
 
-    def read(self, name: str) -> tuple[bytes, str] | None:
-        """Return the content of a schema's file and where it is from; None where there was no such file.
+    def read(self, name: str) -> RawFile | None:
+        """Return a schema's file; None where there was no such file.
 
         Where there is no base at all it is always None: see ``problem``.
         """
@@ -132,9 +131,9 @@ def _of_consdb(consdb: Path) -> Reader:
 
 
 def _folder(directory: Path, *, consdb: bool = False) -> Reader:
-    def read(name: str) -> tuple[bytes, str] | None:
+    def read(name: str) -> RawFile | None:
         path = list_schema_files(directory, consdb=consdb, globs=[escape(name)]).get(name)
-        return None if path is None else (read_bytes(path), str(path))
+        return None if path is None else RawFile.on_disk(name, path)
 
     return read
 
@@ -163,8 +162,7 @@ def _at(directory: Path, git: GitReader, commit: str, root: str, *, consdb: bool
     def files() -> dict[str, RawFile]:
         return tree.read(ours)
 
-    def read(name: str) -> tuple[bytes, str] | None:
-        file = files().get(name) or tree.read(find(tree, escape(name))).get(name)
-        return None if file is None else (file.data, file.source)
+    def read(name: str) -> RawFile | None:
+        return files().get(name) or tree.read(find(tree, escape(name))).get(name)
 
     return read

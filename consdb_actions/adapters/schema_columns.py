@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from consdb_actions.adapters.felis_keys import DATATYPES, INTEGERS, REALS, SIZED, TEXTS
+from consdb_actions.adapters.felis_types import type_remedy
 from consdb_actions.adapters.problems import Problem, shorten
 from consdb_actions.adapters.schema_fields import Fields
 from consdb_actions.adapters.yaml_tree import Node
@@ -60,6 +61,9 @@ def read_column(
     if len(units) > 1:
         fields.problem("fits:tunit", f"{what} has an IVOA unit and a FITS unit", "Keep one of the two.")
     override = fields.text("postgresql:datatype")
+    if remedy := type_remedy(override) if override else "":
+        cause = f"{what} has a postgresql:datatype that Felis cannot use: {shorten(override)}"
+        fields.problem("postgresql:datatype", cause, remedy)
     column = Column(
         name=name,
         id=fields.text("@id") or f"#{table}.{name}",

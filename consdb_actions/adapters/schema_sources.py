@@ -17,14 +17,15 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from consdb_actions.adapters.git_read import Blob, GitReader
 from consdb_actions.adapters.schema_files import CONSDB_FOLDERS, SDM_FOLDERS, list_schema_files
-from consdb_actions.adapters.schema_yaml import read_bytes
+from consdb_actions.adapters.schema_resources import Beside, beside_path
+from consdb_actions.adapters.schema_yaml import ReadSchema, read_bytes, read_yaml
 from consdb_actions.adapters.yaml_text import MAX_BYTES
 from consdb_actions.errors import InputError
 
@@ -39,11 +40,27 @@ _SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True)
 class RawFile:
-    """A schema file that was not read yet."""
+    """A schema file that was not read yet; ``beside`` reads those in its folder."""
 
     name: str
     source: str
     data: bytes
+    beside: Beside | None = field(default=None, repr=False, compare=False)
+
+    def read(self, *, expect_name: str | None = None) -> ReadSchema:
+        """Read the schema.
+
+        Raises
+        ------
+        FileError
+            With everything that is wrong in the file.
+        """
+        return read_yaml(self.data, source=self.source, expect_name=expect_name, beside=self.beside)
+
+    @classmethod
+    def on_disk(cls, name: str, path: Path) -> RawFile:
+        """Take a file of the work tree."""
+        return cls(name, str(path), read_bytes(path), beside_path(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +151,10 @@ def _side(text: str, git: GitReader, schemas: Sequence[str]) -> Side:
         if not found:
             remedy = "Name a file, a checkout of sdm_schemas or consdb, or a folder with schema files."
             raise InputError(f"no schema files ({', '.join(schemas)}) are there", place=text, remedy=remedy)
-        files = {name: RawFile(name, str(file), read_bytes(file)) for name, file in sorted(found.items())}
+        files = {name: RawFile.on_disk(name, file) for name, file in sorted(found.items())}
         return Side(text, files)
     if path.exists() or (text.endswith(_SUFFIXES) and ":" not in text):
-        return Side(text, {path.stem: RawFile(path.stem, text, read_bytes(path))}, single=True)
+        return Side(text, {path.stem: RawFile.on_disk(path.stem, path)}, single=True)
     if text.startswith(("/", "./", "../", "~")) and ":" not in text:
         raise InputError(
             "there is no such file or folder",
@@ -155,7 +172,7 @@ def _at(git: GitReader, commit: str, path: str, label: str, schemas: Sequence[st
     if root in tree.paths:
         name = PurePosixPath(path).stem
         data = git.read({name: tree.paths[root]}, limit=MAX_BYTES + 1)[name]
-        return Side(label, {name: RawFile(name, label, data)}, single=True)
+        return Side(label, {name: RawFile(name, label, data, tree.beside(root))}, single=True)
     if path and not tree.has_folder(root):
         remedy = "Paths are those of the repository's root."
         raise InputError(f'the commit has no file or folder "{path}"', place=label, remedy=remedy)
@@ -208,12 +225,27 @@ class CommitTree:
                 name = PurePosixPath(path).stem
                 target = self.paths.get(self.follow(path))
                 if name not in found and target is not None and any(fnmatchcase(name, g) for g in globs):
-                    found[name] = target
+                    # Other files are looked for beside the link, as on disk.
+                    found[name] = replace(target, path=path)
         return found
+
+    def beside(self, path: str) -> Beside:
+        """Return what reads files in the folder of a file; a link must not lead out of it."""
+        folder = posixpath.dirname(path)
+
+        def read(name: str) -> bytes | None:
+            target = self.follow(posixpath.join(folder, name))
+            if posixpath.dirname(target) != folder:
+                raise InputError(f"{name} is a link that leads out of the folder")
+            blob = self.paths.get(target)
+            return None if blob is None else self._git.read({name: blob}, limit=MAX_BYTES + 1)[name]
+
+        return read
 
     def read(self, found: Mapping[str, Blob]) -> dict[str, RawFile]:
         """Read schema files."""
         contents = self._git.read(found, limit=MAX_BYTES + 1)
         return {
-            name: RawFile(name, f"{self._label}:{found[name].path}", contents[name]) for name in sorted(found)
+            name: RawFile(name, f"{self._label}:{blob.path}", contents[name], self.beside(blob.path))
+            for name, blob in sorted(found.items())
         }

@@ -10,6 +10,7 @@ from consdb_actions.adapters.problems import Problem, did_you_mean, shorten
 from consdb_actions.adapters.schema_columns import read_column
 from consdb_actions.adapters.schema_fields import Fields
 from consdb_actions.adapters.schema_references import References
+from consdb_actions.adapters.schema_resources import Resources
 from consdb_actions.adapters.yaml_tree import Node
 from consdb_actions.schema.model import Column, Constraint, Index, Table
 
@@ -19,10 +20,14 @@ _TABLE_METADATA = ("votable:utype", "tap:table_index", "mysql:engine", "mysql:ch
 
 
 def read_tables(
-    nodes: Sequence[Node], problems: list[Problem], notes: list[str], lines: dict[tuple[str, ...], int]
+    nodes: Sequence[Node],
+    resources: Resources,
+    problems: list[Problem],
+    notes: list[str],
+    lines: dict[tuple[str, ...], int],
 ) -> tuple[Table, ...]:
-    """Read all tables of a schema."""
-    reader = _Reader(problems, notes, lines)
+    """Read all tables of a schema, with the columns that they take from its resources."""
+    reader = _Reader(resources, problems, notes, lines)
     for number, node in enumerate(nodes, start=1):
         reader.columns(node, number)
     return tuple(reader.keys(fields, table) for fields, table in reader.found)
@@ -31,7 +36,14 @@ def read_tables(
 class _Reader:
     """Reads columns of all tables first, then what refers to them."""
 
-    def __init__(self, problems: list[Problem], notes: list[str], lines: dict[tuple[str, ...], int]) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        problems: list[Problem],
+        notes: list[str],
+        lines: dict[tuple[str, ...], int],
+    ) -> None:
+        self.resources = resources
         self.problems = problems
         self.notes = notes
         self.lines = lines
@@ -56,18 +68,14 @@ class _Reader:
                 "name", f'table "{name}" stands twice, first on line {first}', "Remove or rename one."
             )
             return
-        for key in ("columnRefs",):
-            if fields.node(key) is not None:
-                fields.problem(
-                    key,
-                    f"{what} takes columns from other files ({key})",
-                    "Nothing is fetched: write the columns out.",
-                )
         self.lines[("table", name)] = fields.line("name")
         identity = fields.text("@id") or f"#{name}"
         self.references.claim(identity, name, "", fields)
         columns: dict[str, Column] = {}
-        entries = fields.items("columns", required=True)
+        entries = [
+            *fields.items("columns", required=fields.node("columnRefs") is None),
+            *self.resources.columns(fields, identity),
+        ]
         for position, entry in enumerate(entries, start=1):
             column_fields, column = read_column(entry, name, position, self.problems, self.notes)
             if column is None:

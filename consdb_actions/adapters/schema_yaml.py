@@ -14,13 +14,14 @@ from pathlib import Path
 from consdb_actions.adapters.problems import FileError, Problem
 from consdb_actions.adapters.schema_checks import check_names
 from consdb_actions.adapters.schema_fields import Fields
+from consdb_actions.adapters.schema_resources import Beside, Resources, beside_path
 from consdb_actions.adapters.schema_tables import read_tables
 from consdb_actions.adapters.yaml_text import MAX_BYTES
 from consdb_actions.adapters.yaml_tree import read_tree
 from consdb_actions.errors import InputError
 from consdb_actions.schema.model import Schema
 
-__all__ = ["Lines", "ReadSchema", "read_bytes", "read_yaml"]
+__all__ = ["Lines", "ReadSchema", "read_bytes", "read_file", "read_yaml"]
 
 Lines = Mapping[tuple[str, ...], int]
 """Line of an object; keys are such as ``("column", "exposure", "seeing")`` or ``("version",)``."""
@@ -71,7 +72,15 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"cannot be read: {error.strerror}", place=str(path), remedy=remedy) from error
 
 
-def read_yaml(data: str | bytes, *, source: str, expect_name: str | None = None) -> ReadSchema:
+def read_file(path: Path, *, expect_name: str | None = None) -> ReadSchema:
+    """Read a schema file, with the files beside it that it takes columns from."""
+    beside = beside_path(path)
+    return read_yaml(read_bytes(path), source=str(path), expect_name=expect_name, beside=beside)
+
+
+def read_yaml(
+    data: str | bytes, *, source: str, expect_name: str | None = None, beside: Beside | None = None
+) -> ReadSchema:
     """Read a schema from the text of a file.
 
     Parameters
@@ -82,6 +91,8 @@ def read_yaml(data: str | bytes, *, source: str, expect_name: str | None = None)
         Name of the file, for errors.
     expect_name
         The name that the schema must have, when it is known.
+    beside
+        Reads a file in the same folder, for ``columnRefs``; without it such a file is refused.
 
     Returns
     -------
@@ -103,7 +114,7 @@ def read_yaml(data: str | bytes, *, source: str, expect_name: str | None = None)
     if not fields.usable:
         raise FileError(source, problems)
     lines: dict[tuple[str, ...], int] = {("schema",): root.line, ("version",): fields.line("version")}
-    schema = _schema(fields, problems, notes, lines)
+    schema = _schema(fields, beside, problems, notes, lines)
     if expect_name and schema.name and schema.name != expect_name and not problems:
         at = fields.node("name") or root
         remedy = f'Write "name: {expect_name}", or name the file after its schema.'
@@ -115,17 +126,16 @@ def read_yaml(data: str | bytes, *, source: str, expect_name: str | None = None)
 
 
 def _schema(
-    fields: Fields, problems: list[Problem], notes: list[str], lines: dict[tuple[str, ...], int]
+    fields: Fields,
+    beside: Beside | None,
+    problems: list[Problem],
+    notes: list[str],
+    lines: dict[tuple[str, ...], int],
 ) -> Schema:
     """Build the schema; what is wrong is added to ``problems``."""
     name = fields.name()
-    if fields.node("resources") is not None:
-        fields.problem(
-            "resources",
-            "the schema takes columns from other files (resources)",
-            "Nothing is fetched for a schema file: write the columns out here.",
-        )
-    tables = read_tables(fields.items("tables", required=True), problems, notes, lines)
+    resources = Resources(fields.node("resources"), beside, problems)
+    tables = read_tables(fields.items("tables", required=True), resources, problems, notes, lines)
     schema = Schema(
         name=name,
         id=fields.text("@id") or f"#{name}",

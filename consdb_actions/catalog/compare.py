@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from consdb_actions.catalog.expressions import same_sql
-from consdb_actions.catalog.snapshot import Column, Constraint, Grant, Index, Relation, Sequence, Snapshot
+from consdb_actions.catalog.snapshot import (
+    Column,
+    Constraint,
+    ExtendedStatistics,
+    Grant,
+    Index,
+    Relation,
+    Sequence,
+    Snapshot,
+)
 from consdb_actions.schema.names import primary_key_name
 
 __all__ = [
@@ -31,6 +40,7 @@ COLUMN_FACTS = (
     "collation",
     "comment",
     "statistics",
+    "settings",
 )
 """The facts of a column that can change one by one."""
 
@@ -65,7 +75,7 @@ def fact(words: str, value: object) -> str:
     """
     if value is True and words:
         return ""
-    if isinstance(value, Constraint | Index):
+    if isinstance(value, Constraint | ExtendedStatistics | Index):
         comment = f" ({value.comment})" if value.comment else ""
         value = value.definition + comment
     if isinstance(value, Sequence):
@@ -162,6 +172,7 @@ def _relation(a: Relation, b: Relation, positions: bool) -> Iterator[Difference]
     yield from _mapping((a.name, "constraints"), a.constraints, b.constraints, same_constraint)
     yield from _mapping((a.name, "indexes"), a.indexes, b.indexes, same_index)
     yield from _mapping((a.name, "statistics"), a.statistics, b.statistics)
+    yield from _mapping((a.name,), a.extras, b.extras)
 
 
 def _column(path: tuple[str, ...], a: Column, b: Column) -> Iterator[Difference]:

@@ -23,6 +23,9 @@ Path = tuple[str, ...]
 
 Side = Literal["head", "current"]
 
+_NOT_DESCRIBED = frozenset({"statistics", "settings"})
+"""Facts of a column that no schema file says anything about: they stay as they are."""
+
 T = TypeVar("T")
 Named = TypeVar("Named", bound="Constraint | Index")
 
@@ -236,6 +239,7 @@ class _Merge:
             comment=self._choose((name, "comment"), base.comment, head.comment, current.comment),
             constraints=_joined(constraints, current),
             indexes=self._named((name,), base.indexes, head.indexes, current.indexes),
+            statistics={n: s for n, s in current.statistics.items() if columns.keys() >= set(s.columns)},
         )
 
     def _column(
@@ -266,6 +270,7 @@ class _Merge:
                 (*path, a), getattr(base, a), getattr(head, a), getattr(current, a), partial(same_fact, a)
             )
             for a in COLUMN_FACTS
+            if a not in _NOT_DESCRIBED
         }
         if base.type != head.type and same_fact("default", current.default, base.default):
             # The same constant of another type is another default.
@@ -278,7 +283,7 @@ class _Merge:
         differing = [
             a
             for a in COLUMN_FACTS
-            if a != "statistics" and not same_fact(a, getattr(head, a), getattr(current, a))
+            if a not in _NOT_DESCRIBED and not same_fact(a, getattr(head, a), getattr(current, a))
         ]
         if not differing:
             self.present.append(path)

@@ -48,6 +48,8 @@ class Column:
         Qualified name of the sequence that ``nextval`` reads in the default.
     statistics
         The target of ``SET STATISTICS``; None for the server's default.
+    settings
+        Storage, compression and options that are not those of its type, as ALTER COLUMN writes them.
     source
         The default as the schema file writes it, where it does.
     """
@@ -64,6 +66,7 @@ class Column:
     grants: frozenset[Grant] = frozenset()
     sequence: str | None = None
     statistics: int | None = None
+    settings: tuple[str, ...] = ()
     source: str | None = field(default=None, compare=False)
 
     @property
@@ -170,6 +173,16 @@ class Index:
 
 
 @dataclass(frozen=True)
+class ExtendedStatistics:
+    """What ``CREATE STATISTICS`` made; it goes with any of its columns."""
+
+    definition: str
+    columns: tuple[str, ...]
+    target: int | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
 class Relation:
     """A table or view.
 
@@ -180,7 +193,10 @@ class Relation:
     reads
         The relations of the schema that a view's query names.
     statistics
-        Definitions of extended statistics, by name.
+        Extended statistics by name.
+    extras
+        What a migration does not make: rules, row-level security, replica identity, UNLOGGED, CLUSTER ON.
+        They are compared, so that none is lost without a word.
     """
 
     name: str
@@ -193,7 +209,8 @@ class Relation:
     definition: str = ""
     options: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
-    statistics: Mapping[str, str] = field(default_factory=dict)
+    statistics: Mapping[str, ExtendedStatistics] = field(default_factory=dict)
+    extras: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_view(self) -> bool:

@@ -20,7 +20,7 @@ from consdb_actions.adapters.postgres import scratch_server
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.schema_base import resolve_base
 from consdb_actions.adapters.schema_files import find_schema_file
-from consdb_actions.adapters.schema_yaml import read_bytes, read_yaml
+from consdb_actions.adapters.schema_yaml import read_file
 from consdb_actions.adapters.tree import Section, read_tree
 from consdb_actions.commands.options import format_option, option
 from consdb_actions.commands.progress import progress_display
@@ -118,7 +118,7 @@ def command(
         for section in [tree.section(name) for name in sections] or [s for s in tree.sections if s.head()]:
             script = find_revision(section, revision)
             path = find_schema_file(section.schema, sdm_schemas=sdm_schemas, consdb=tree.root)
-            read = read_yaml(read_bytes(path), source=str(path), expect_name=section.schema)
+            read = read_file(path, expect_name=section.schema)
             loaded = validate(read)
             before_change = read_base(base, section, read)
             merged = before_change is not None and before_change.schema == read.schema

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from consdb_actions.adapters.felis_words import unknown_ucds, unknown_units
+from consdb_actions.adapters.schema_resources import uses_resources
 from consdb_actions.adapters.schema_sources import RawFile, Side
-from consdb_actions.adapters.schema_yaml import ReadSchema, read_yaml
+from consdb_actions.adapters.schema_yaml import ReadSchema
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
 from consdb_actions.migration.preview import SchemaPreview, preview_schema
@@ -31,13 +32,12 @@ def build_preview(
     declarations = _declarations(renames)
     sources = sites_from_mapping(config.sites, place=f"{config.source or 'the defaults'}: sites").sources
     names = sorted(before.files.keys() | after.files.keys())
-    same = {name for name in names if _data(before, name) == _data(after, name)}
+    same = {name for name in names if _is_same(before.files.get(name), after.files.get(name))}
     new, errors = {}, []
     for name in names:
         if name in after.files and (everything or name not in same):
-            file = after.files[name]
             try:
-                new[name] = read_yaml(file.data, source=file.source, expect_name=_expected(after, name))
+                new[name] = after.files[name].read(expect_name=_expected(after, name))
             except InputError as error:
                 errors.append(error)
     if errors:
@@ -60,8 +60,16 @@ def _declarations(renames: Sequence[str]) -> list[Declaration]:
     return [parse_declaration(text, "--rename") for text in renames]
 
 
-def _data(side: Side, name: str) -> bytes | None:
-    return side.files[name].data if name in side.files else None
+def _is_same(before: RawFile | None, after: RawFile | None) -> bool:
+    """Tell whether a file is unchanged, and so are the columns that it takes from other files."""
+    if before is None or after is None or before.data != after.data:
+        return False
+    if not uses_resources(after.data):
+        return True
+    try:
+        return before.read().schema == after.read().schema
+    except InputError:
+        return False
 
 
 def _expected(side: Side, name: str) -> str | None:
@@ -82,7 +90,7 @@ def _preview(
     notes: tuple[str, ...] = ()
     if before is not None:
         try:
-            old = read_yaml(before.data, source=before.source)
+            old = before.read()
         except InputError as error:
             if after is None:
                 raise

@@ -55,9 +55,9 @@ RULES: dict[str, Rule] = {
         "An @id of another column is taken as a sign of a rename: write the usual one.",
     ),
     "timestamp-zone": Rule(
-        "warning",
+        "error",
         "Felis makes a timestamp with time zone of this type",
-        "Remove postgresql:datatype and write precision: 6.",
+        "Remove postgresql:datatype; write datatype: timestamp, and precision: with the number.",
     ),
     "foreign-key-target": Rule(
         "error",

@@ -111,7 +111,7 @@ def _column(table: Table, column: Column, attributes: frozenset[str]) -> Iterato
         yield Finding.of("id-unexpected", "column", table.name, column.name)
     if new or "type_overrides" in attributes:
         for _, kind in column.type_overrides:
-            if kind.upper().startswith("TIMESTAMP("):
+            if kind.startswith("TIMESTAMP("):
                 yield Finding.of("timestamp-zone", "column", table.name, column.name)
 
 

@@ -62,7 +62,7 @@ def test_the_metadata_is_that_of_felis_itself(tmp_path: Path) -> None:
         (
             column(datatype="int", **{"postgresql:datatype": "'NUMERIC(10,2)'"}),
             9,
-            "cannot use: NUMERIC(10,2)",
+            'cannot use: "NUMERIC(10,2)"',
         ),
         (column(datatype="int", **{"tap:principal": 7}), 9, 'column "exposure.b": Felis says'),
     ],
@@ -150,6 +150,9 @@ KINDS: dict[str, type[BaseModel]] = {
     "foreign key": datamodel.ForeignKeyConstraint,
     "check": datamodel.CheckConstraint,
     "index": datamodel.Index,
+    "resource": datamodel.Resource,
+    "column reference": datamodel.ColumnResourceRef,
+    "column overrides": datamodel.ColumnOverrides,
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from consdb_actions.adapters import shell
 from consdb_actions.adapters.schema_base import SchemaBase, resolve_base
 from consdb_actions.adapters.schema_files import CONSDB_FOLDERS, SDM_FOLDERS
-from consdb_actions.adapters.schema_sources import read_sides
+from consdb_actions.adapters.schema_sources import RawFile, read_sides
 from consdb_actions.errors import InputError
 from tests.support.repository import Repository
 
@@ -21,7 +21,7 @@ NAMES = ("cdb_a", "cdb_b", "cdb_c", "efd_x")
 
 def contents(base: SchemaBase) -> dict[str, str]:
     """Return the text of each schema that the base has."""
-    return {name: found[0].decode() for name in NAMES if (found := base.read(name))}
+    return {name: found.data.decode() for name in NAMES if (found := base.read(name))}
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_m18_without_being_asked_it_is_where_the_branch_left_the_default_branch(
     parted = sdm.git("merge-base", "main", "HEAD")
     assert base.label == f"merge base {parted[:7]} with main"
     assert (base.problem, base.remedy) == ("", "")
-    assert base.read("cdb_a") == (b"a1", f"{parted[:12]}:{TODAY}/cdb_a.yaml")
+    assert base.read("cdb_a") == RawFile("cdb_a", f"{parted[:12]}:{TODAY}/cdb_a.yaml", b"a1")
 
 
 @pytest.mark.parametrize("remote", ["origin/main", "origin/master"])
@@ -132,7 +132,9 @@ def test_m18_folders_of_a_larger_repository(tmp_path: Path) -> None:
     made.put("examples/after/cdb_a.yaml", "2")
     base = resolve_base(made.path / "examples" / "after", None)
     assert contents(base) == {"cdb_a": "1"}
-    assert (base.read("of_another_name") or ())[:1] == (b"3",)
+    found = base.read("of_another_name")
+    assert found is not None
+    assert found.data == b"3"
     assert base.read("*") is None
 
 
@@ -165,7 +167,7 @@ def test_m18_a_directory_wins_over_a_branch(
     (tmp_path / "main" / "yml" / "cdb_a.yaml").write_text("of a directory")
     monkeypatch.chdir(tmp_path)
     base = resolve_base(sdm.path, "main")
-    assert base.read("cdb_a") == (b"of a directory", "main/yml/cdb_a.yaml")
+    assert base.read("cdb_a") == RawFile("cdb_a", "main/yml/cdb_a.yaml", b"of a directory")
     assert base.read("cdb_b") is None
     assert base.label == "main"
 
@@ -314,7 +316,7 @@ def test_m18_a_schema_of_consdb_is_as_at_its_own_merge_base(
         (tmp_path / "directory" / "cdb_a.yaml").write_text("a")
     base = resolve_base(sdm.path, given, consdb=consdb.path)
     found = base.read("efd_x")
-    assert found == (b"x1", f"{consdb.git('rev-parse', 'HEAD')[:12]}:{EFD}/efd_x.yaml")
+    assert found == RawFile("efd_x", f"{consdb.git('rev-parse', 'HEAD')[:12]}:{EFD}/efd_x.yaml", b"x1")
     assert contents(base)["cdb_a"] != "never"
 
 
@@ -322,7 +324,8 @@ def test_m18_a_consdb_tree_without_git_is_taken_as_not_changed(sdm: Repository, 
     tree = tmp_path / "tree"
     (tree / EFD).mkdir(parents=True)
     (tree / EFD / "efd_x.yaml").write_text("x")
-    assert resolve_base(sdm.path, None, consdb=tree).read("efd_x") == (b"x", str(tree / EFD / "efd_x.yaml"))
+    found = resolve_base(sdm.path, None, consdb=tree).read("efd_x")
+    assert found == RawFile("efd_x", str(tree / EFD / "efd_x.yaml"), b"x")
 
 
 def test_m18_a_schema_that_moved_to_sdm_schemas_was_in_consdb_before(
@@ -338,7 +341,7 @@ def test_m18_a_preview_without_sides_has_the_same_base(sdm: Repository) -> None:
     assert {name: file.data.decode() for name, file in before.files.items()} == PARTED
     assert before.label == resolve_base(sdm.path, None).label
     assert after.files["cdb_b"].data == b"edited"
-    assert before.files["cdb_a"].source == (resolve_base(sdm.path, None).read("cdb_a") or (b"", ""))[1]
+    assert before.files["cdb_a"] == resolve_base(sdm.path, None).read("cdb_a")
 
 
 def test_m18_in_a_hook_of_another_repository(

@@ -303,3 +303,52 @@ def test_a_source_that_cannot_be_is_exit_2(
     repository.put(CONFIG_PATH, f"sites: {{sources: [{entry}]}}\n")
     assert run("main") == 2
     assert "sites.sources[0]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "words"),
+    [
+        ("NUMERIC(10,2)", 2, "NUMERIC(10,2)"),
+        ("TIMESTAMPTZ", 2, "TIMESTAMPTZ"),
+        ("jsonb", 2, "Write JSONB"),
+        ("ENUM", 2, "Check constraint"),
+        ("TIMESTAMP(3)", 1, "timestamp with time zone"),
+        ("JSONB", 0, ""),
+    ],
+)
+def test_types_that_felis_cannot_make_are_told_before_generation(
+    repository: Repository, capsys: pytest.CaptureFixture[str], kind: str, code: int, words: str
+) -> None:
+    new = f"{{name: gain, datatype: text, 'postgresql:datatype': '{kind}', description: The gain.}}"
+    repository.put(PATH, RAISED.replace("{name: gain, datatype: double, description: The gain}", new))
+    assert run("main") == code
+    captured = capsys.readouterr()
+    text = " ".join((captured.out + captured.err).split())
+    assert words in text
+    assert code != 2 or "exposure.gain" in text
+
+
+def test_the_file_beside_belongs_to_the_schema(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = (
+        "name: w\ntables:\n- {name: s, columns: [{name: wind, datatype: double, description: The wind.}]}\n"
+    )
+    refs = (
+        "name: cdb_refs\nversion: {current: 1.0.0}\ndescription: Refs.\nresources: {w: {uri: weather.yaml}}\n"
+    )
+    refs += "tables:\n- {name: t, description: The t., columnRefs: {w: {s: {wind: }}}}\n"
+    repository.put(PATH.replace("cdb_demo", "cdb_refs"), refs)
+    beside = PATH.replace("cdb_demo", "weather")
+    repository.put(beside, other)
+    repository.commit()
+    run("HEAD", "--fail-on", "never", "--format", "json")
+    assert "cdb_refs" in json.loads(capsys.readouterr().out)["unchanged"]
+    repository.put(beside, other.replace("double", "int"))
+    run("HEAD", "--fail-on", "never")
+    text = capsys.readouterr().out
+    assert "cdb_refs" in text
+    assert "wind" in text
+    repository.put(beside, "nonsense")
+    assert run("HEAD") == 2
+    assert "columnRefs" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from consdb_actions.adapters.autogenerate.drafting import DriftMode
 from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
 from consdb_actions.adapters.felis import load_schema
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.adapters.schema_yaml import read_file
 from consdb_actions.adapters.tree import Tree, read_tree
 from consdb_actions.config import DEFAULT_CONFIG, Config
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration, parse_take
@@ -99,6 +99,7 @@ class Workbench:
             shutil.copytree(MIGRATIONS / "python", root / "python")
         self.number = 0
         self.operator = True
+        self.beside: dict[str, Data] = {}
 
     @property
     def versions(self) -> Path:
@@ -118,6 +119,8 @@ class Workbench:
         path = folder / f"{name}.yaml"
         text = data if isinstance(data, str) else yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
         path.write_text(text, encoding="utf-8")
+        for other, content in self.beside.items():
+            (folder / other).write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         return path
 
     def revise(self, body: str, *, imports: str = "") -> None:
@@ -157,7 +160,7 @@ class Workbench:
         before = None
         if base is not None:
             place = self.write_schema(base)
-            before = read_yaml(place.read_bytes(), source=str(place))
+            before = read_file(place)
         tree = self.tree()
         with tree.importable() as shadow:
             engine = Engine(

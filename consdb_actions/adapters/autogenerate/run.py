@@ -23,7 +23,7 @@ from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.adapters.postgres_ahead import Ahead
 from consdb_actions.adapters.schema_base import SchemaBase
 from consdb_actions.adapters.schema_files import find_schema_file
-from consdb_actions.adapters.schema_yaml import ReadSchema, read_bytes, read_yaml
+from consdb_actions.adapters.schema_yaml import ReadSchema, read_file
 from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
@@ -193,7 +193,7 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
             missing.append(error)
             finished[section.name] = SectionOutcome(section.name, section.schema, "no schema file")
             continue
-        read = read_yaml(read_bytes(path), source=str(path), expect_name=section.schema)
+        read = read_file(path, expect_name=section.schema)
         base = read_base(request.base, section, read)
         same = base is not None and digest_schema(base.schema) == digest_schema(read.schema)
         item = Chosen(section, read, path, base, same and section not in named and request.drift == "report")
@@ -227,8 +227,7 @@ def read_base(base: SchemaBase | None, section: Section, after: ReadSchema) -> R
     found = base.read(section.schema) if section.head() is not None else None
     if found is None:
         return replace(after, schema=replace(after.schema, tables=(), version=None))
-    content, source = found
-    read = read_yaml(content, source=source, expect_name=section.schema)
+    read = found.read(expect_name=section.schema)
     return after if read.schema == after.schema else read
 
 

@@ -16,7 +16,9 @@ from consdb_actions.adapters.autogenerate.simulation import Simulation
 from consdb_actions.adapters.autogenerate.target import build_metadata, create_tables, create_views
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.felis import LoadedSchema, validate
+from consdb_actions.adapters.felis_types import drops_time_zone
 from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.adapters.problems import FileError, Problem
 from consdb_actions.adapters.schema_history import described_before
 from consdb_actions.adapters.schema_yaml import ReadSchema
 from consdb_actions.adapters.tree import Section, Shadow
@@ -101,7 +103,13 @@ def describe(
     Both sides are made in Postgres, so that types, defaults and conditions compare as Postgres has them. The
     simulation is left at *base*, where there is one, and at *head* otherwise. Only tables that the files
     describe differently are made a second time.
+
+    Raises
+    ------
+    InputError
+        Postgres refuses what the files describe, or a new column has a type that means two things.
     """
+    _refuse_time_zones(loaded, base, current)
     section = simulation.section
     connection = simulation.connection
     views = _view_rules(config, loaded.schema, current)
@@ -118,6 +126,30 @@ def describe(
         (t, c) for t, c in added if t in current.tables and c not in current.tables[t].columns
     )
     return Described(head, _without(old, missing), views, frozenset(rebuilt), missing)
+
+
+def _refuse_time_zones(loaded: LoadedSchema, base: ReadSchema | None, current: Snapshot) -> None:
+    """Refuse ``TIMESTAMP(3)`` for a new column: Felis itself would make a time zone of the number."""
+    old = {(t.name, c.name, c.type_overrides) for t in base.schema for c in t.columns} if base else None
+    problems = []
+    for table in loaded.schema:
+        for column in table.columns:
+            for _, kind in column.type_overrides:
+                if not drops_time_zone(kind):
+                    continue
+                if old is not None and (table.name, column.name, column.type_overrides) in old:
+                    continue
+                held = current.relations.get(table.name)
+                if old is None and held is not None and column.name in held.columns:
+                    continue
+                what = f'column "{table.name}.{column.name}"'
+                cause = f"Felis makes a timestamp with time zone of the type {kind} of {what}"
+                number = kind.removeprefix("TIMESTAMP(").removesuffix(")")
+                remedy = f"Remove postgresql:datatype; write datatype: timestamp and precision: {number}."
+                line = loaded.lines.get(("column", table.name, column.name), 0)
+                problems.append(Problem(line, 0, cause, remedy))
+    if problems:
+        raise FileError(loaded.source, problems)
 
 
 def rename_base(simulation: Simulation, described: Described, answers: Answers) -> Snapshot | None:

@@ -39,11 +39,7 @@ def build_metadata(
 
 
 def _as_written(type_: TypeEngine[Any]) -> TypeEngine[Any]:
-    """Take ``TIMESTAMP(6)`` as Postgres does: six digits, no time zone.
-
-    Felis passes the number on as SQLAlchemy's first argument, which is the time zone. Schema files before
-    July 2024 write their times so, and the databases made of them have none.
-    """
+    """Take ``TIMESTAMP(6)`` as Postgres does, in old columns: six digits, no time zone."""
     written = type_._variant_mapping.get("postgresql", type_)
     if isinstance(written, postgresql.TIMESTAMP) and type(written.timezone) is int:
         return postgresql.TIMESTAMP(timezone=False, precision=written.timezone)

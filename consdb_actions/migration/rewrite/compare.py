@@ -18,7 +18,14 @@ from consdb_actions.catalog import Column, Relation
 from consdb_actions.catalog.compare import same_fact
 from consdb_actions.migration.rewrite.constraints import compare_constraints, create_indexes
 from consdb_actions.migration.rewrite.plan import Facts, Plan
-from consdb_actions.migration.rewrite.statements import Phase, Statement, escape_binds, qualified, quote
+from consdb_actions.migration.rewrite.statements import (
+    Phase,
+    Statement,
+    escape_binds,
+    literal,
+    qualified,
+    quote,
+)
 
 __all__ = ["compare"]
 
@@ -215,9 +222,29 @@ def _statistics(schema: str, before: Relation | None, after: Relation) -> Iterat
                 words=f"set statistics target of {after.name}.{column.name}",
                 table=after.name,
             )
+        # A change of type sets storage and compression back.
+        if old is None or (old.type, old.settings) != (column.type, column.settings):
+            for setting in column.settings:
+                text = f"({setting})" if "=" in setting else setting
+                yield Statement(
+                    f"ALTER TABLE {owner} ALTER COLUMN {quote(column.name)} SET {text}",
+                    phase=Phase.COMMENT,
+                    words=f"set {setting} of {after.name}.{column.name}",
+                    table=after.name,
+                )
     known = before.statistics if before else {}
-    for name, definition in after.statistics.items():
-        if known.get(name) != definition:
-            yield Statement(
-                definition, phase=Phase.COMMENT, words=f"create statistics {name}", table=after.name
-            )
+    for name, made in after.statistics.items():
+        old_types = [before.columns[c].type for c in made.columns if before and c in before.columns]
+        # Postgres makes them anew when a column changes its type, and forgets their target.
+        remade = made.target is not None and old_types != [after.columns[c].type for c in made.columns]
+        if known.get(name) == made and not remade:
+            continue
+        place = qualified(schema, name)
+        texts = [] if name in known else [made.definition]
+        if made.target is not None:
+            texts.append(f"ALTER STATISTICS {place} SET STATISTICS {made.target}")
+        if made.comment is not None and name not in known:
+            texts.append(f"COMMENT ON STATISTICS {place} IS {literal(made.comment)}")
+        for text in texts:
+            words = f"{'create' if text.startswith('CREATE') else 'describe'} statistics {name}"
+            yield Statement(text, phase=Phase.COMMENT, words=words, table=after.name)

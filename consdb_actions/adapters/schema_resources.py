@@ -1,0 +1,253 @@
+"""Columns that a schema file takes from another one (``resources``, ``columnRefs``), without any network.
+
+The other file stands beside the first, in the same folder. What cannot be taken is a problem of the file that
+refers to it, at the line of the reference. Resources that no table uses are not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consdb_actions.adapters.felis_keys import KEYS, SIZED
+from consdb_actions.adapters.problems import FileError, Problem, did_you_mean, shorten
+from consdb_actions.adapters.schema_fields import Fields
+from consdb_actions.adapters.yaml_text import MAX_BYTES
+from consdb_actions.adapters.yaml_tree import Node, read_tree
+from consdb_actions.errors import InputError
+
+__all__ = ["Beside", "Resources", "beside_path", "uses_resources"]
+
+Beside = Callable[[str], bytes | None]
+"""Returns the content of a file in the folder of a schema file; None where there is none of this name."""
+
+MAX_FILES = 16
+"""Files that one schema file can take columns from, directly or through others."""
+
+_NAME = re.compile(r"(?:\./)?([A-Za-z0-9_][A-Za-z0-9_.-]*\.ya?ml)")
+_NOT_NULL = ("datatype", "length", "nullable")
+
+
+def uses_resources(data: bytes) -> bool:
+    """Tell whether a schema file may take columns from others, so that more than its own text counts."""
+    return b"columnRefs" in data or b"column_refs" in data
+
+
+def beside_path(path: Path) -> Beside:
+    """Return what reads files in the folder of a schema file; a link must not lead out of it."""
+
+    def read(name: str) -> bytes | None:
+        found = path.parent / name
+        target = found.resolve()
+        if target.parent != path.parent.resolve():
+            raise InputError(f"{name} is a link that leads out of the folder")
+        if not target.is_file():
+            return None
+        try:
+            with target.open("rb") as stream:
+                return stream.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise InputError(f"{name} cannot be read: {error.strerror}") from error
+
+    return read
+
+
+@dataclass
+class _File:
+    """A file beside: the mappings of its tables, and what they take from other files."""
+
+    tables: dict[str, Node]
+    resources: Resources
+    columns: dict[str, dict[str, Node]] = field(default_factory=dict)
+
+
+class Resources:
+    """The files that a schema file takes columns from.
+
+    Parameters
+    ----------
+    node
+        The value of ``resources``.
+    beside
+        Reads a file in the same folder; None where no other file can be read.
+    problems
+        Where problems are added.
+    """
+
+    def __init__(
+        self,
+        node: Node | None,
+        beside: Beside | None,
+        problems: list[Problem],
+        *,
+        _files: dict[str, _File | str] | None = None,
+        _chain: tuple[str, ...] = (),
+    ) -> None:
+        self._named = node.value if node is not None and isinstance(node.value, dict) else {}
+        self._beside, self._problems = beside, problems
+        self._files = {} if _files is None else _files
+        self._chain = _chain
+        if node is not None and node.value is not None and not isinstance(node.value, dict):
+            cause = '"resources" must be a mapping of names to files'
+            self._problem(node, cause, "Write name: {uri: file.yaml}.")
+
+    def columns(self, fields: Fields, identity: str) -> Iterator[Node]:
+        """Yield the columns that a table's ``columnRefs`` bring, each as if it were written out there."""
+        place = fields.node("columnRefs")
+        if place is None or place.value is None:
+            return
+        for resource, tables, at in self._entries(place, place, f"columnRefs of {fields.what}"):
+            file = self._resource(resource, at, fields.what)
+            if file is None:
+                continue
+            for name, columns, here in self._entries(tables, at, f"columnRefs of {fields.what}"):
+                known = self._columns_of(file, name, here, fields.what)
+                if known is None:
+                    continue
+                for column, reference, spot in self._entries(columns, here, f"columnRefs of {fields.what}"):
+                    made = self._column(known, column, reference, spot, f"{identity}.{column}", name)
+                    if made is not None:
+                        yield made
+
+    def _entries(self, node: Node, at: Node, what: str) -> Iterator[tuple[str, Node, Node]]:
+        """Yield key, value and place of a mapping."""
+        if not isinstance(node.value, dict):
+            self._problem(at, f"{what} must map resources to tables to columns", "See Felis's documentation.")
+            return
+        for key, value in node.value.items():
+            line, column = node.keys.get(key, (node.line, node.column))
+            yield key, value, Node(None, line, column)
+
+    def _resource(self, name: str, at: Node, what: str) -> _File | None:
+        """Return the file of a resource, or add what is wrong with it."""
+        label = f"{what} takes columns from {shorten(name)} (columnRefs)"
+        node = self._named.get(name)
+        if node is None:
+            remedy = did_you_mean(name, self._named) or "Add it under resources:, with the uri of its file."
+            self._problem(at, f"{label}, which resources: does not have", remedy)
+            return None
+        if not isinstance(node.value, dict):
+            self._problem(node, f"the resource {shorten(name)} must be a mapping", "Write uri: file.yaml.")
+            return None
+        entry = Fields(node, "resource", f"the resource {shorten(name)}", self._problems)
+        uri = entry.text("uri")
+        match = _NAME.fullmatch(uri)
+        if match is None:
+            cause = f"{label}, and the uri {shorten(uri)} is not the name of a file in the same folder"
+            entry.problem("uri", cause, "Nothing is fetched: put the file beside, or write the columns out.")
+            return None
+        found = self._load(match[1])
+        if isinstance(found, str):
+            entry.problem("uri", f"{label}, but {found}", "Correct that file, or write the columns out here.")
+            return None
+        return found
+
+    def _load(self, name: str) -> _File | str:
+        """Return a file, or what is wrong with it; each is read once."""
+        if name in self._chain:
+            return f"{name} takes columns from itself through {' and '.join(self._chain)}"
+        if name not in self._files:
+            if len(self._files) >= MAX_FILES:
+                return f"more than {MAX_FILES} files are needed"
+            self._files[name] = self._read(name)
+        return self._files[name]
+
+    def _read(self, name: str) -> _File | str:
+        if self._beside is None:
+            return f"{name} cannot be read here, where only one file is at hand"
+        try:
+            data = self._beside(name)
+            if data is None:
+                return f"there is no file {name} in the folder"
+            root = read_tree(data, source=name)
+        except FileError as error:
+            first = error.problems[0]
+            return f"{name} cannot be read: {first.place + ': ' if first.line else ''}{first.cause}"
+        except InputError as error:
+            return error.cause
+        tables = root.value.get("tables") if isinstance(root.value, dict) else None
+        if not isinstance(root.value, dict) or tables is None or not isinstance(tables.value, list):
+            return f"{name} is not a schema file: it has no list of tables"
+        found = {}
+        for node in tables.value:
+            named = node.value.get("name") if isinstance(node.value, dict) else None
+            if named is not None and isinstance(named.value, str):
+                found[named.value.strip()] = node
+        below = Resources(
+            root.value.get("resources"), self._beside, [], _files=self._files, _chain=(*self._chain, name)
+        )
+        return _File(found, below)
+
+    def _columns_of(self, file: _File, table: str, at: Node, what: str) -> dict[str, Node] | None:
+        """Return the columns of a table in another file by name, or add what is wrong."""
+        node = file.tables.get(table)
+        label = f"{what} takes columns from table {shorten(table)}"
+        if node is None:
+            remedy = did_you_mean(table, file.tables) or "Name a table of that file."
+            self._problem(at, f"{label}, which the other file does not have", remedy)
+            return None
+        if table not in file.columns:
+            problems = file.resources._problems
+            fields = Fields(node, "table", f'table "{table}"', problems)
+            own = fields.items("columns")
+            brought = list(file.resources.columns(fields, f"#{table}"))
+            found = {}
+            for column in (*own, *brought):
+                named = column.value.get("name") if isinstance(column.value, dict) else None
+                if named is not None and isinstance(named.value, str):
+                    found[named.value.strip()] = column
+            if problems:
+                first = problems[0]
+                self._problem(at, f"{label}, where {first.cause} ({first.place})", first.remedy)
+                problems.clear()
+                return None
+            file.columns[table] = found
+        return file.columns[table]
+
+    def _column(
+        self, known: dict[str, Node], name: str, reference: Node, at: Node, identity: str, table: str
+    ) -> Node | None:
+        """Return a column of another file under its name here, with what the reference changes."""
+        what = f"the reference to column {shorten(name)}"
+        source, changes = name, None
+        if reference.value is not None:
+            fields = Fields(reference, "column reference", what, self._problems)
+            if not fields.usable:
+                return None
+            source = fields.text("ref_name") or name
+            changes = fields.node("overrides")
+        column = known.get(source)
+        if column is None or not isinstance(column.value, dict):
+            cause = f"{what} names {shorten(source)}, which table {shorten(table)} of the other file has not"
+            remedy = did_you_mean(source, known) or "Write ref_name: and the column's name there."
+            self._problem(at, cause, remedy)
+            return None
+        value = {KEYS["column"].get(key, key): node for key, node in column.value.items()}
+        if changes is not None and changes.value is not None:
+            self._change(value, Fields(changes, "column overrides", f"overrides of {what}", self._problems))
+        value["name"] = Node(name, at.line, at.column, text=name)
+        value["@id"] = Node(identity, at.line, at.column, text=identity)
+        # What is wrong with it is shown where it is taken: the other file is not what is being read.
+        return Node(value, at.line, at.column, keys=dict.fromkeys(value, (at.line, at.column)))
+
+    def _change(self, value: dict[str, Node], fields: Fields) -> None:
+        """Carry out the overrides of a reference on a column."""
+        for key in dict.fromkeys(KEYS["column overrides"].values()):
+            node = fields.node(key)
+            if node is None:
+                continue
+            if node.value is None and key in _NOT_NULL:
+                fields.problem(key, f'"{key}" in the {fields.what} is empty', "Write a value, or remove it.")
+                continue
+            value[key] = node
+        datatype = fields.text("datatype")
+        # Felis does not look at what the new type has no use for.
+        if datatype and datatype not in SIZED and fields.node("length") is None:
+            value.pop("length", None)
+        if datatype and datatype != "timestamp":
+            value.pop("precision", None)
+
+    def _problem(self, at: Node, cause: str, remedy: str) -> None:
+        self._problems.append(Problem(at.line, at.column, cause, remedy))
