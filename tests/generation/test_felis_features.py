@@ -107,7 +107,7 @@ def _made(connection: sa.Connection, text: str) -> str | None:
 def test_m13_a_type_that_felis_cannot_make_is_refused_with_what_to_write(
     bench: Workbench, text: str, remedy: str
 ) -> None:
-    bench.generate(schema(plain()), prove=False)
+    bench.generate(schema(plain()), verify=False)
     with pytest.raises(FileError) as caught:
         bench.generate(schema(plain(column("odd", "text", **{OVERRIDE: text}))), base=schema(plain()))
     (problem,) = caught.value.problems
@@ -145,7 +145,7 @@ def test_a_number_that_felis_takes_for_a_time_zone_is_refused_for_a_new_column(b
         assert "precision: 3" in problem.remedy
         assert problem.line
     # Without a base, the database tells what is old.
-    bench.generate(before, keep=False, prove=False)
+    bench.generate(before, keep=False, verify=False)
     changed = schema(plain(timed(**{OVERRIDE: "TIMESTAMP(3)"}), timed("u")))
     with pytest.raises(FileError, match=r"plain\.t"):
         bench.generate(changed, base=before)
@@ -161,7 +161,7 @@ def made_by_hand(bench: Workbench, *statements: str) -> Data:
     data = schema(
         plain(column("a", "int"), column("b", "int"), column("c", "text"), name="t"), plain(name="other")
     )
-    bench.generate(data, prove=False)
+    bench.generate(data, verify=False)
     for statement in statements:
         bench.revise(f"op.execute({statement!r})")
     return data
@@ -315,7 +315,7 @@ def test_m8_m10_a_value_that_does_not_come_back_is_a_risk_and_a_loss_of_its_colu
 ) -> None:
     bench.operator = False
     old, new = (schema(plain(column("x", kind, **more))) for kind, more in (before, after))
-    bench.generate(old, prove=False)
+    bench.generate(old, verify=False)
     outcome = proven(bench.generate(new, base=old))
     risks = [r.words for r in outcome.risks if r.about == "plain.x" and r.words.startswith("upgrade")]
     losses = [loss.words for loss in outcome.losses if (loss.table, loss.column) == ("plain", "x")]
@@ -352,7 +352,7 @@ def test_m10_nothing_is_named_where_every_value_comes_back(
 ) -> None:
     bench.operator = False
     old, new = (schema(plain(column("x", kind, **more))) for kind, more in (before, after))
-    bench.generate(old, prove=False)
+    bench.generate(old, verify=False)
     outcome = proven(bench.generate(new, base=old))
     assert not outcome.losses
     with staged(bench) as stage:
@@ -366,7 +366,7 @@ def test_m10_nothing_is_named_where_every_value_comes_back(
 
 def test_m10_nulls_that_were_filled_are_a_loss(bench: Workbench) -> None:
     old = schema(plain(column("x", "int"), column("y", "int")))
-    bench.generate(old, prove=False)
+    bench.generate(old, verify=False)
     after = schema(plain(column("x", "int", nullable=False, value=7), column("y", "int", nullable=False)))
     outcome = proven(bench.generate(after, base=old, fills={("plain", "y"): "8"}))
     assert {(loss.table, loss.column) for loss in outcome.losses} == {("plain", "x"), ("plain", "y")}
@@ -374,7 +374,7 @@ def test_m10_nulls_that_were_filled_are_a_loss(bench: Workbench) -> None:
 
 def test_a_table_takes_columns_from_the_file_beside(bench: Workbench) -> None:
     old = schema(plain(column("x", "int")))
-    bench.generate(old, prove=False)
+    bench.generate(old, verify=False)
     after = schema(plain(column("x", "int")))
     after["resources"] = {"weather": {"uri": "weather.yaml"}}
     after["tables"][0]["columnRefs"] = {"weather": {"station": {"wind": None, "gust": {"ref_name": "wind"}}}}
@@ -425,7 +425,7 @@ def annotated() -> Data:
 
 def test_annotations_are_not_a_matter_of_the_database(bench: Workbench) -> None:
     old = schema(plain(column("x"), column("y")))
-    bench.generate(old, prove=False)
+    bench.generate(old, verify=False)
     assert bench.generate(annotated(), base=old).status == "unchanged"
     assert bench.generate(annotated()).status == "unchanged"
 
@@ -441,7 +441,7 @@ def keyed(**options: object) -> Data:
 
 
 def test_m6_options_and_descriptions_of_constraints(bench: Workbench) -> None:
-    bench.generate(schema(plain(column("a", "int"), column("b", "int"))), prove=False)
+    bench.generate(schema(plain(column("a", "int"), column("b", "int"))), verify=False)
     proven(bench.generate(keyed()))
     deferred = {"deferrable": True, "initially": "DEFERRED", "description": "It's 5 %."}
     outcome = proven(bench.generate(keyed(**deferred), base=keyed()))
@@ -458,7 +458,7 @@ def test_m6_options_and_descriptions_of_constraints(bench: Workbench) -> None:
 
 
 def test_m23_a_check_that_can_be_deferred_is_refused(bench: Workbench) -> None:
-    bench.generate(keyed(), prove=False)
+    bench.generate(keyed(), verify=False)
     after = keyed()
     after["tables"][0]["constraints"][1]["deferrable"] = True
     with pytest.raises(InputError, match="DEFERRABLE"):
@@ -475,7 +475,7 @@ def test_m6_actions_of_foreign_keys(bench: Workbench, action: str) -> None:
         child["constraints"] = [{**key, "referencedColumns": ["#parent.id"], **actions}]
         return schema(plain(name="parent"), child)
 
-    bench.generate(referring(), prove=False)
+    bench.generate(referring(), verify=False)
     bench.generate(referring(on_delete=action, on_update=action), base=referring())
     with staged(bench, len(list(bench.versions.glob("*.py")))) as stage:
         options = dict(stage.catalog().tables["child"].constraints["fk"].options)
