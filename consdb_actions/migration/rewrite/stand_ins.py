@@ -77,7 +77,8 @@ def _insert(facts: Facts, child: str, key: Constraint) -> Statement:
     parent, old = facts.after.tables[key.table], facts.before.tables[child]
     kept = [c for c in key.columns if c in old.columns]
     owner = qualified(facts.schema, child)
-    unique = any(set(k) <= set(key.columns) for k in facts.after.tables[child].keys)
+    # Lost values of a column in any key are numbered by the rule of NOT NULL columns.
+    unique = any(c in k for k in facts.after.tables[child].keys for c in key.columns)
     if kept:
         names = ", ".join(map(quote, kept))
         present = " AND ".join(f"{quote(c)} IS NOT NULL" for c in kept)
@@ -97,7 +98,7 @@ def _insert(facts: Facts, child: str, key: Constraint) -> Statement:
             f"INSERT INTO {qualified(facts.schema, key.table)} ({', '.join(map(quote, values))})",
             f"SELECT {', '.join(values.values())}",
             f"FROM ({rows}) AS numbered",
-            "ON CONFLICT DO NOTHING",
+            f"ON CONFLICT ({', '.join(map(quote, key.referenced))}) DO NOTHING",
         ],
         phase=Phase.FILL,
         words=f"stand in for the rows of {key.table} that {child} refers to",
