@@ -177,3 +177,14 @@ def test_m10_no_deferred_constraint_no_statement_for_it(bench: Workbench) -> Non
         "a", [column("id", "int", nullable=False), column("b", nullable=False, value=0.5)], key=["id"]
     )
     assert "SET CONSTRAINTS" not in proven(bench.generate(schema(after))).source
+
+
+def test_m10_stand_in_rows_refer_to_stand_in_rows(bench: Workbench) -> None:
+    def linked(name: str, *to: str) -> Data:
+        items = [column(n, "int", nullable=False) for n in ("id", *(f"{t}_id" for t in to))]
+        keys = [foreign(f"fk_{name}_{t}", [f"{t}_id"], [f"{t}.id"], **DEFERRED) for t in to]
+        return table(name, items, key=["id"], constraints=keys)
+
+    chain = schema(linked("a", "b"), linked("b", "c"), linked("c", "b"))
+    bench.generate(chain, prove=False)
+    proven(bench.generate(schema(linked("a")), on_question="drop-add"))
