@@ -104,8 +104,16 @@ def check_three_way(
 def answered(bench: Workbench, base: Data, after: Data) -> tuple[SectionOutcome, set[str]]:
     """Generate, with answers to conflicts: the first to one, the second to the next."""
     take: list[str] = []
+    names = renames(base, after)
+    declared = [f"{old}={new}" for old, (new, _) in names.items() if old != new]
+    declared += [
+        f"{table}.{old}={new}"
+        for table, (_, columns) in names.items()
+        for old, new in columns.items()
+        if old != new
+    ]
     for _ in range(4):
-        outcome = bench.generate(after, base=base, on_question="drop-add", take=take)
+        outcome = bench.generate(after, *declared, base=base, on_question="drop-add", take=take)
         options = [[o for _, answer in q.answers for o in answer] for q in outcome.questions]
         offered = [[o for o in each if o.startswith("--take ")] for each in options]
         if outcome.status != "question" or not all(offered):

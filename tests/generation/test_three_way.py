@@ -323,3 +323,85 @@ def test_the_shadow_column_is_never_drift(bench: Workbench) -> None:
     outcome: Any = proven(bench.generate(base, base=deepcopy(base)))
     assert any("pgs_region" in op.words for op in outcome.upgrade)
     assert not any("pgs_region" in d.element for d in outcome.drift)
+
+
+def other_table(data: Data) -> None:
+    """A table of somebody else that refers to one of ours."""
+    key = {
+        "name": "fk_pin",
+        "@type": "ForeignKey",
+        "columns": ["note_id"],
+        "referencedColumns": ["notes.note_id"],
+    }
+    items = [column("pin_id", "long", nullable=False), column("note_id", "long")]
+    data["tables"].append(table("pins", items, key=["pin_id"], constraints=[key]))
+
+
+def move_key(data: Data) -> None:
+    notes = next(t for t in data["tables"] if t["name"] == "notes")
+    notes["columns"].append(column("number", "long", nullable=False, value=1, id="#notes.number"))
+    notes["primaryKey"] = ["#notes.note_id", "#notes.number"]
+
+
+@pytest.mark.parametrize("change", [drop_table, move_key])
+@pytest.mark.parametrize("side", ["head", "current"])
+def test_what_somebody_else_refers_to_goes_only_when_the_answer_says_so(
+    bench: Workbench, change: Change, side: str
+) -> None:
+    bench.generate(observatory(), prove=False)
+    bench.generate(changed(other_table), base=observatory(), prove=False)
+    asked = bench.generate(changed(change), base=observatory())
+    assert asked.status == "question"
+    (question,) = asked.questions
+    take = [o for _, options in question.answers for o in options if o.startswith(f"--take {side}")]
+    outcome = bench.generate(
+        changed(change), base=observatory(), take=[t.removeprefix("--take ") for t in take]
+    )
+    words = [op.words for op in outcome.upgrade]
+    assert ("drop foreign key fk_pin of pins" in words) is (side == "head")
+    if outcome.status != "unchanged":
+        proven(outcome)
+
+
+@pytest.mark.parametrize(
+    ("statements", "change", "element", "theirs"),
+    [
+        (
+            ["CREATE VIEW cdb_latiss.theirs AS SELECT note_id FROM cdb_latiss.notes"],
+            drop_table,
+            "theirs",
+            "x",
+        ),
+        (
+            [
+                "DROP VIEW cdb_latiss.visit1",
+                "CREATE VIEW cdb_latiss.visit1 AS "
+                "SELECT exposure_id AS visit_id, seeing * 2 AS twice FROM cdb_latiss.exposure",
+            ],
+            add_column,
+            "visit1",
+            "AS twice",
+        ),
+    ],
+)
+def test_a_view_of_somebody_else_is_not_lost_without_a_question(
+    bench: Workbench, statements: list[str], change: Change, element: str, theirs: str
+) -> None:
+    drifted(bench, "; ".join(statements))
+    asked = bench.generate(changed(change), base=observatory())
+    assert asked.status == "question"
+    (question,) = asked.questions
+    assert question.words.startswith(f"{element} ")
+    for side in ("head", "current"):
+        take = [
+            o.removeprefix("--take ")
+            for _, options in question.answers
+            for o in options
+            if o.startswith(f"--take {side}")
+        ]
+        outcome = bench.generate(changed(change), base=observatory(), take=take, keep=False)
+        dropped = any(op.words == f"drop view {element}" for op in outcome.upgrade)
+        upgrade = outcome.source.split("def downgrade")[0]
+        assert (dropped and theirs not in upgrade) is (side == "head")
+        if outcome.status != "unchanged":
+            proven(outcome)
