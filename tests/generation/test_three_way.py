@@ -370,7 +370,7 @@ def test_what_somebody_else_refers_to_goes_only_when_the_answer_says_so(
             ["CREATE VIEW cdb_latiss.theirs AS SELECT note_id FROM cdb_latiss.notes"],
             drop_table,
             "theirs",
-            "x",
+            "VIEW cdb_latiss.theirs AS",
         ),
         (
             [
