@@ -46,7 +46,15 @@ class Drift:
 class Conflict:
     """An element that the change touches, and that is in the database neither as before nor as after it.
 
-    ``taken`` is the side that an answer chose.
+    Attributes
+    ----------
+    taken
+        The side that an answer chose.
+    stands_on
+        What the element stands on, and what the side that does not have the element does not have either. The
+        side that has it is chosen by taking these.
+    ours
+        Whether that side is *head*.
     """
 
     path: Path
@@ -54,6 +62,17 @@ class Conflict:
     head: Any
     current: Any
     taken: Side | None = None
+    stands_on: tuple[Path, ...] = ()
+    ours: bool = False
+
+    @property
+    def answers(self) -> dict[Side, tuple[Path, ...]]:
+        """What is to be taken for each side; a side takes what it stands on."""
+        if not self.stands_on:
+            return {"head": (self.path,), "current": (self.path,)}
+        if self.ours:
+            return {"current": (self.path,), "head": self.stands_on}
+        return {"head": (self.path,), "current": self.stands_on}
 
 
 @dataclass(frozen=True)
@@ -168,7 +187,7 @@ class _Merge:
             self.drift.append(Drift(path, head, current))
             return current
         if equal(current, base):
-            return head
+            return current if self._stays(path) else head
         if equal(current, head):
             self.present.append(path)
             return current
@@ -186,6 +205,14 @@ class _Merge:
                 self.used.add(text)
                 return self.take[text]
         return None
+
+    def _stays(self, path: Path) -> bool:
+        """Whether an answer keeps just this element, without a conflict: something else stands on it."""
+        text = ".".join(path)
+        if self.take.get(text) != "current":
+            return False
+        self.used.add(text)
+        return True
 
     # Tables.
 
@@ -207,7 +234,7 @@ class _Merge:
                 return None
             added = [c for c in current.columns if c not in base.columns]
             if not added:
-                return None
+                return current if self._stays(path) else None
             kept = self._conflict(path, base.kind, None, f"{current.kind} with {', '.join(added)}")
             return current if kept is not None else None
         if current is None:
@@ -253,7 +280,7 @@ class _Merge:
                 self.present.append(path)
                 return None
             # Its existence is the element that changes; another type is no reason to keep a column that goes.
-            return None
+            return current if self._stays(path) else None
         if current is None:
             if base is None:
                 return replace(head, grants=frozenset())
@@ -368,25 +395,46 @@ class _Merge:
         self, relations: Mapping[str, Relation], table: Relation, item: Any, current: Relation | None
     ) -> bool:
         own = item.columns if isinstance(item, Constraint) else _index_columns(item, table, current)
-        missing = [(table.name, c) for c in own if c not in table.columns]
+        missing: list[Path] = [(table.name, c) for c in own if c not in table.columns]
         if isinstance(item, Constraint) and item.references and item.referenced_schema is None:
             parent = relations.get(item.references)
             if parent is None:
-                missing.append((item.references,))  # type: ignore[arg-type]
-            else:
-                missing += [(parent.name, c) for c in item.referenced if c not in parent.columns]
+                missing.append((item.references,))
+            elif absent := [c for c in item.referenced if c not in parent.columns]:
+                missing += [(parent.name, c) for c in absent]
+            elif not _has_key(parent, item.referenced):
+                missing += self._lost_keys(parent.name, item.referenced)
         if not missing:
             return True
-        described = self.base.relations.get(table.name)
-        known: list[Constraint | Index] = []
-        if described is not None:
-            known += [*described.constraints.values(), *described.indexes.values()]
-        if not any(k.name == item.name or k.meaning == item.meaning for k in known):
+        ours = _known(self.head.relations.get(table.name), item)
+        if not (_known(self.base.relations.get(table.name), item) and not ours):
             path = (table.name, item.name)
-            gone = ", ".join(".".join(m) for m in missing)
             if not any(c.path == path for c in self.conflicts):
-                self._conflict(path, None, f"none, since {gone} is missing or dropped", item)
+                self._ask_about_ground(path, item, tuple(missing), ours)
         return False
+
+    def _ask_about_ground(self, path: Path, item: Any, missing: tuple[Path, ...], ours: bool) -> None:
+        """Ask what stays: the element of one side, or that the other lacks what it stands on."""
+        without = f"none, since {', '.join('.'.join(m) for m in missing)} is missing or dropped"
+        found = (
+            Conflict(path, None, item, without, stands_on=missing, ours=True)
+            if ours
+            else Conflict(path, None, without, item, stands_on=missing)
+        )
+        leave: Side = "current" if ours else "head"
+        taken = leave if self._answer(path) == leave else None
+        self.conflicts.append(replace(found, taken=taken))
+
+    def _lost_keys(self, table: str, columns: tuple[str, ...]) -> list[Path]:
+        """Return the key that a foreign key refers to in one of the states."""
+        keys: list[Path] = [
+            (table, c.name)
+            for state in (self.current, self.head)
+            if (found := state.relations.get(table)) is not None
+            for c in found.constraints.values()
+            if c.kind in {"primary key", "unique"} and set(c.columns) == set(columns)
+        ]
+        return keys[:1] or [(table, c) for c in columns]
 
     # Views and sequences.
 
@@ -472,6 +520,20 @@ def _closest(sides: list[Named], candidates: Mapping[str, Named]) -> str | None:
             if candidates[name].meaning == side.meaning:
                 return name
     return None
+
+
+def _known(relation: Relation | None, item: Constraint | Index) -> bool:
+    if relation is None:
+        return False
+    named: list[Constraint | Index] = [*relation.constraints.values(), *relation.indexes.values()]
+    return any(k.name == item.name or k.meaning == item.meaning for k in named)
+
+
+def _has_key(relation: Relation, columns: tuple[str, ...]) -> bool:
+    """Whether a foreign key can refer to these columns."""
+    keys = [c.columns for c in relation.constraints.values() if c.kind in {"primary key", "unique"}]
+    keys += [i.elements for i in relation.indexes.values() if i.unique]
+    return any(set(k) == set(columns) for k in keys)
 
 
 def _same_named(a: Any, b: Any) -> bool:

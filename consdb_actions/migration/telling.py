@@ -75,7 +75,10 @@ def asked_conflict(conflict: Conflict, origin: tuple[str, str] | None) -> Asked:
     return Asked(
         words=f"{name} was changed by this change and by another one.",
         proposals=states,
-        answers=tuple((meaning, (f"--take {side} {name}",)) for side, meaning in meanings.items()),
+        answers=tuple(
+            (meanings[side], tuple(f"--take {side} {'.'.join(path)}" for path in paths))
+            for side, paths in conflict.answers.items()
+        ),
         answered=meanings[conflict.taken].lower() if conflict.taken else "",
     )
 

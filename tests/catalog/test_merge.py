@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.catalog import Column, Constraint, Index, Relation, Snapshot, compare
-from consdb_actions.catalog.merge import merge3
+from consdb_actions.catalog.merge import Side, merge3
 
 NAMES = ("a", "b", "c")
 TYPES = ("integer", "bigint", "text")
@@ -95,12 +95,13 @@ def test_a_second_merge_changes_nothing(base: Snapshot, head: Snapshot, current:
 
 @given(snapshots(), snapshots(), snapshots())
 def test_answers_resolve_every_conflict(base: Snapshot, head: Snapshot, current: Snapshot) -> None:
-    for side in ("head", "current"):
+    sides: tuple[Side, Side] = ("head", "current")
+    for side in sides:
         merged = merge3(base, head, current)
         answers: dict[str, Any] = {}
         # An answer can open another question: what stood on a column that goes.
         for _ in range(5):
-            answers |= {".".join(c.path): side for c in merged.open_conflicts}
+            answers |= {".".join(p): side for c in merged.open_conflicts for p in c.answers[side]}
             merged = merge3(base, head, current, answers)
         assert merged.open_conflicts == ()
 
@@ -177,6 +178,41 @@ def test_a_constraint_of_somebody_else_over_a_dropped_column_is_a_conflict() -> 
     current = constrained(unique("un_a", "a"), unique("theirs", "a", "b"))
     merged = merge3(BASE, without_column("b"), current)
     assert [c.path for c in merged.conflicts] == [("t", "theirs")]
+
+
+def referring(name: str = "fk_u", to: str = "a") -> Relation:
+    key = Constraint(name, "foreign key", "FOREIGN KEY", ("x",), references="t", referenced=(to,))
+    return table("u", column("x"), constraints=[key])
+
+
+def test_what_another_change_refers_to_is_not_dropped_without_a_question() -> None:
+    current = snapshot(BASE.tables["t"], referring())
+    for head in (snapshot(), constrained()):
+        (conflict,) = merge3(BASE, head, current).conflicts
+        assert conflict.path == ("u", "fk_u")
+        # The key of somebody else goes, or what it stands on stays.
+        assert conflict.answers["head"] == (("u", "fk_u"),)
+        gone = merge3(BASE, head, current, {"u.fk_u": "head"})
+        assert not gone.open_conflicts
+        assert gone.catalog.tables["u"].constraints == {}
+        (ground,) = conflict.answers["current"]
+        kept = merge3(BASE, head, current, {".".join(ground): "current"})
+        assert not kept.conflicts
+        assert compare(kept.catalog, current) == []
+
+
+def test_what_stands_on_an_element_that_another_change_dropped_is_asked_about() -> None:
+    current = without_column("b")
+    head = constrained(unique("un_a", "a"), unique("ours", "a", "b"))
+    (conflict,) = merge3(BASE, head, current).conflicts
+    assert conflict.answers == {"current": (("t", "ours"),), "head": (("t", "b"),)}
+    assert compare(merge3(BASE, head, current, {"t.ours": "current"}).catalog, current) == []
+    assert compare(merge3(BASE, head, current, {"t.b": "head"}).catalog, head) == []
+
+
+def test_a_dropped_element_is_kept_when_the_answer_says_so() -> None:
+    assert "b" in merge3(BASE, without_column("b"), BASE, {"t.b": "current"}).catalog.tables["t"].columns
+    assert "t" in merge3(BASE, snapshot(), BASE, {"t": "current"}).catalog.tables
 
 
 def test_an_answer_takes_over_an_element_that_drifted() -> None:

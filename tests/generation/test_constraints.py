@@ -140,3 +140,51 @@ def test_m6_a_foreign_key_names_the_columns_of_a_key_in_an_order_of_its_own(benc
     link = foreign("fk_day", ["seq_num", "day_obs"], ["night.seq_num", "night.day_obs"])
     bench.generate(schema(night(key=("day_obs", "seq_num")), child(link)), verify=False)
     proven(bench.generate(schema(night(unique("un_day", "day_obs", "seq_num")), child(link))))
+
+
+def test_m6_foreign_keys_of_a_ring_have_descriptions(bench: Workbench) -> None:
+    def member(name: str, other: str) -> Data:
+        items = [column("id", "int", nullable=False), column("other", "int")]
+        key = foreign(f"fk_{name}", ["other"], [f"{other}.id"], description="Its 50 % partner.")
+        return table(name, items, key=["id"], constraints=[key])
+
+    ring = schema(member("one", "two"), member("two", "one"))
+    proven(bench.generate(ring))
+    with staged(bench) as stage:
+        comments = {c.comment for t in stage.catalog().tables.values() for c in t.foreign_keys}
+        assert comments == {"Its 50 % partner."}
+
+
+DEFERRED: Data = {"deferrable": True, "initially": "DEFERRED"}
+
+
+def test_m10_a_downgrade_fills_rows_under_deferred_constraints(bench: Workbench) -> None:
+    def owned(name: str, *more: str) -> Data:
+        items = [column("id", "int", nullable=False)]
+        items += [column(f"{m}_id", "int", nullable=False) for m in more]
+        keys = [foreign(f"fk_{name}_{m}", [f"{m}_id"], [f"{m}.id"], **DEFERRED) for m in more]
+        keys.append({**unique(f"un_{name}", "id", *(f"{m}_id" for m in more)), **DEFERRED})
+        return table(name, items, key=["id"], constraints=keys)
+
+    bench.generate(schema(owned("top"), owned("ccd", "top"), owned("shot", "ccd", "top")), verify=False)
+    outcome = proven(bench.generate(schema(owned("top"), owned("shot", "top")), on_question="drop-add"))
+    assert outcome.source.count("SET CONSTRAINTS ALL IMMEDIATE") == 1
+
+
+def test_m10_no_deferred_constraint_no_statement_for_it(bench: Workbench) -> None:
+    bench.generate(schema(table("a", [column("id", "int", nullable=False), column("b")], key=["id"])))
+    after = table(
+        "a", [column("id", "int", nullable=False), column("b", nullable=False, value=0.5)], key=["id"]
+    )
+    assert "SET CONSTRAINTS" not in proven(bench.generate(schema(after))).source
+
+
+def test_m10_stand_in_rows_refer_to_stand_in_rows(bench: Workbench) -> None:
+    def linked(name: str, *to: str) -> Data:
+        items = [column(n, "int", nullable=False) for n in ("id", *(f"{t}_id" for t in to))]
+        keys = [foreign(f"fk_{name}_{t}", [f"{t}_id"], [f"{t}.id"], **DEFERRED) for t in to]
+        return table(name, items, key=["id"], constraints=keys)
+
+    chain = schema(linked("a", "b"), linked("b", "c"), linked("c", "b"))
+    bench.generate(chain, verify=False)
+    proven(bench.generate(schema(linked("a")), on_question="drop-add"))

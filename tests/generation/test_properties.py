@@ -6,100 +6,21 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, seed, settings
+from hypothesis import HealthCheck, Phase, event, given, note, seed, settings
 from hypothesis import strategies as st
 
 from consdb_actions.adapters.postgres import ScratchServer
-from tests.support.workbench import Data, Workbench, column, schema, table
+from consdb_actions.catalog import Snapshot, compare
+from consdb_actions.migration.outcome import SectionOutcome
+from tests.support.elements import elements, renames, violations
+from tests.support.random_schemas import accidents, edited, schemas
+from tests.support.stage import staged
+from tests.support.workbench import Data, Workbench
 
 PAIRS = int(os.environ.get("PAIRS", "1024"))
 """How many pairs the long session tries."""
-
-TYPES = ("int", "long", "short", "float", "double", "boolean", "string", "text", "timestamp")
-TEXTS = st.sampled_from(
-    [
-        "plain",
-        "50 % of it's",
-        'a "quoted" word',
-        "back\\slash",
-        ":name and ${x}",
-        '"""',
-        "Größe\nzweite",
-        "::x :1:",
-    ]
-)
-NAMES = ("alpha", "Beta", "gamma_ray", "order", "e5", "zeta")
-
-
-@st.composite
-def columns(draw: st.DrawFn) -> Data:
-    """One column of any type, sometimes with a default that suits it."""
-    datatype = draw(st.sampled_from(TYPES))
-    more: dict[str, Any] = {"description": draw(TEXTS), "nullable": draw(st.booleans())}
-    if datatype == "string":
-        more["length"] = draw(st.sampled_from([32, 64]))  # any other value fits as text
-    if datatype == "timestamp" and draw(st.booleans()):
-        more["precision"] = 6
-    values = {"int": 7, "long": 8, "double": 0.5, "boolean": True, "string": "x:1:y", "text": "it's 5%"}
-    if datatype in values and draw(st.booleans()):
-        more["value"] = values[datatype]
-    return column("", datatype, **more)
-
-
-@st.composite
-def tables(draw: st.DrawFn, name: str, parents: tuple[str, ...]) -> Data:
-    """A table with a key of one or two columns, others, and perhaps constraints."""
-    size = draw(st.integers(1, 2))
-    key = [f"k{i}" for i in range(size)]
-    items = [column(k, draw(st.sampled_from(["int", "long"])), nullable=False) for k in key]
-    chosen = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=5))
-    items.extend({**draw(columns()), "name": chosen_name} for chosen_name in chosen)
-    constraints: list[Data] = []
-    if draw(st.booleans()):
-        order = draw(st.permutations(key))
-        constraints.append({"name": f"un_{name}", "@type": "Unique", "columns": order})
-    numbers = [i["name"] for i in items if i["datatype"] == "int" and i["name"] not in key]
-    if draw(st.booleans()) and numbers:
-        expression = f'"{numbers[0]}" > -1000'
-        constraints.append({"name": f"ck_{name}", "@type": "Check", "expression": expression})
-    for parent in parents:
-        if draw(st.booleans()):
-            wanted = f"{parent}_k0"
-            items.append(column(wanted, "long", nullable=draw(st.booleans())))
-            constraints.append(
-                {
-                    "name": f"fk_{name}_{parent}",
-                    "@type": "ForeignKey",
-                    "columns": [wanted],
-                    "referencedColumns": [f"{parent}.u"],
-                }
-            )
-    items.append(column("u", "long", nullable=False))
-    constraints.append({"name": f"un_{name}_u", "@type": "Unique", "columns": ["u"]})
-    indexes = [{"name": f"ix_{name}", "columns": [items[-1]["name"]]}] if draw(st.booleans()) else []
-    return table(
-        name,
-        items,
-        key=key if draw(st.booleans()) else ["u"],
-        constraints=constraints,
-        indexes=indexes,
-        description=draw(TEXTS),
-    )
-
-
-@st.composite
-def schemas(draw: st.DrawFn) -> Data:
-    """A family of tables; sometimes with a view over one of them."""
-    names = ["exposure", *draw(st.lists(st.sampled_from(["ccd", "quick", "flex"]), unique=True, max_size=2))]
-    made: list[Data] = []
-    for i, name in enumerate(names):
-        made.append(draw(tables(name, tuple(names[:i]))))
-    if draw(st.booleans()):
-        made.append(table("visit1", [column("visit_id", "long", nullable=False)], key=["visit_id"]))
-    return schema(*made)
 
 
 def check_pair(server: ScratchServer, before: Data, after: Data, *, operator: bool = True) -> None:
@@ -119,6 +40,98 @@ def check_pair(server: ScratchServer, before: Data, after: Data, *, operator: bo
         assert bool(outcome.checks) == (outcome.status == "changed")
     finally:
         shutil.rmtree(directory)
+
+
+@st.composite
+def pull_requests(draw: st.DrawFn) -> tuple[Data, Data, Data | list[str] | None]:
+    """A file, a change of it, and what somebody else did to the database meanwhile."""
+    base = draw(schemas())
+    after = draw(edited(base))
+    kind = draw(st.sampled_from(["nothing", "change", "change", "accident"]))
+    if kind == "nothing":
+        return base, after, None
+    return base, after, draw(edited(base, 2)) if kind == "change" else draw(accidents(base))
+
+
+def check_three_way(
+    server: ScratchServer, base: Data, after: Data, other: Data | list[str] | None, *, operator: bool = True
+) -> None:
+    """Generate a change beside what somebody else did: a question, or their work and this change."""
+    directory = Path(tempfile.mkdtemp(prefix="three"))
+    try:
+        bench = Workbench(server, directory / "tree")
+        bench.operator = operator
+        assert bench.generate(base, verify=False).status == "changed"
+        described = catalog(bench, 1)
+        if isinstance(other, list):
+            bench.revise("\n".join(f"op.execute({statement!r})" for statement in other))
+        elif other is not None:
+            beside = bench.generate(other, base=base, on_question="drop-add", verify=False)
+            if beside.status == "question":
+                return
+        revisions = len(list(bench.versions.glob("*.py")))
+        outcome, taken = answered(bench, base, after)
+        event(outcome.status)
+        note(outcome.source)
+        for check in outcome.checks:
+            note(f"{check.name}: {check.holds} {check.words} {check.details}")
+        if outcome.status == "question":
+            return
+        assert all(check.holds for check in outcome.checks)
+        assert bool(outcome.checks) == (outcome.status == "changed")
+        head = catalog_of(server, directory / "head", after)
+        current = catalog(bench, revisions)
+        result, restored = current, current
+        if outcome.status == "changed":
+            with staged(bench, revisions + 1) as stage:
+                result = stage.catalog()
+                stage.downgrade()
+                restored = stage.catalog()
+        names = renames(base, after)
+        wrong = violations(
+            elements(described, names),
+            elements(head),
+            elements(current, names),
+            elements(result),
+            frozenset(taken),
+        )
+        assert wrong == [], "\n".join(wrong)
+        assert compare(current, restored) == []
+    finally:
+        shutil.rmtree(directory)
+
+
+def answered(bench: Workbench, base: Data, after: Data) -> tuple[SectionOutcome, set[str]]:
+    """Generate, with answers to conflicts: the first to one, the second to the next."""
+    take: list[str] = []
+    names = renames(base, after)
+    declared = [f"{old}={new}" for old, (new, _) in names.items() if old != new]
+    declared += [
+        f"{table}.{old}={new}"
+        for table, (_, columns) in names.items()
+        for old, new in columns.items()
+        if old != new
+    ]
+    for _ in range(4):
+        outcome = bench.generate(after, *declared, base=base, on_question="drop-add", take=take)
+        options = [[o for _, answer in q.answers for o in answer] for q in outcome.questions]
+        offered = [[o for o in each if o.startswith("--take ")] for each in options]
+        if outcome.status != "question" or not all(offered):
+            break
+        take += [o[(len(take) + i) % len(o)].removeprefix("--take ") for i, o in enumerate(offered)]
+    return outcome, {t.split(" ", 1)[1] for t in take}
+
+
+def catalog(bench: Workbench, revisions: int) -> Snapshot:
+    with staged(bench, revisions) as stage:
+        return stage.catalog()
+
+
+def catalog_of(server: ScratchServer, directory: Path, data: Data) -> Snapshot:
+    """The catalog of a file, made from nothing."""
+    bench = Workbench(server, directory)
+    assert bench.generate(data, verify=False).status == "changed"
+    return catalog(bench, 1)
 
 
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -146,5 +159,29 @@ def test_a_thousand_pairs(server: ScratchServer, part: int) -> None:
     @given(before=schemas(), after=schemas())
     def check(before: Data, after: Data) -> None:
         check_pair(server, before, after, operator=False)
+
+    check()
+
+
+@settings(
+    max_examples=6,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=QUIET,
+    phases=[Phase.explicit, Phase.generate],
+)
+@given(pull_requests())
+def test_pull_requests(server: ScratchServer, states: tuple[Data, Data, Data | list[str] | None]) -> None:
+    check_three_way(server, states[0], states[1], states[2])
+
+
+@pytest.mark.pairs
+@pytest.mark.parametrize("part", range(8))
+def test_a_thousand_pull_requests(server: ScratchServer, part: int) -> None:
+    @seed(part)
+    @settings(max_examples=PAIRS // 8, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(pull_requests())
+    def check(states: tuple[Data, Data, Data | list[str] | None]) -> None:
+        check_three_way(server, *states, operator=False)
 
     check()

@@ -280,3 +280,16 @@ def test_m15_a_fill_is_proven_on_rows_that_lack_a_value(
     (rows,) = [c for c in bench.generate(deepcopy(after), keep=False).checks if c.name == "rows"]
     assert not rows.holds
     assert rows.details[0].startswith(said)
+
+
+def test_m7_a_new_column_that_numbers_itself_numbers_the_rows_that_there_are(bench: Workbench) -> None:
+    day = column("day", "int", nullable=False)
+    bench.generate(schema(table("log", [day], key=["day"])), verify=False)
+    number = column("id", "long", nullable=False, autoincrement=True)
+    outcome = bench.generate(schema(table("log", [column("day", "int", nullable=False), number], key=["id"])))
+    proven(outcome)
+    with staged(bench) as stage:
+        stage.execute("INSERT INTO log (day) VALUES (5), (7)")
+        stage.upgrade()
+        stage.execute("INSERT INTO log (day) VALUES (9)")
+        assert sorted(stage.rows("SELECT id FROM log")) == [(1,), (2,), (3,)]

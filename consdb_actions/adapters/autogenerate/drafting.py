@@ -106,6 +106,7 @@ def draft_migration(
     expected = replace(
         expected,
         conflicts=(*needed.conflicts, *expected.conflicts),
+        drift=tuple(d for d in expected.drift if d.path not in {c.path for c in needed.conflicts}),
         used=expected.used | (answered & target.take.keys()),
     )
     if expected.open_conflicts:
@@ -147,7 +148,41 @@ def expected_for(now: Snapshot, target: Target, answers: Answers | None = None) 
         name: replace(r, grants=grants) if not r.is_view and name not in now.relations else r
         for name, r in catalog.relations.items()
     }
-    return replace(expected, catalog=replace(catalog, relations=_readable(relations, now)))
+    earlier = {old for _, old, _ in answers.columns} if answers else set()
+    views = _lost_views(relations, now, target, earlier) if described else ()
+    kept = {c.path[0]: now.relations[c.path[0]] for c in views if c.taken == "current"}
+    return replace(
+        expected,
+        catalog=replace(catalog, relations=_readable({**relations, **kept})),
+        conflicts=(*expected.conflicts, *views),
+        used=expected.used | {c.path[0] for c in views if c.taken},
+    )
+
+
+def _lost_views(
+    relations: Mapping[str, Relation], now: Snapshot, target: Target, earlier: Collection[str]
+) -> tuple[Conflict, ...]:
+    """Return the views that the change would drop, or make again without what somebody else put in.
+
+    ``earlier`` are names that columns had before the change renamed them: views go on showing them.
+    """
+    found: list[Conflict] = []
+    taken: Side | None
+    for name, view in now.views.items():
+        made, rule = relations.get(name), target.described.views.get(name)
+        if rule is None:
+            gone = [r for r in view.reads if r not in relations]
+            if gone:
+                without = f"none, since {', '.join(gone)} is dropped"
+                taken = "head" if target.take.get(name) == "head" else None
+                ground = tuple((r,) for r in gone)
+                found.append(Conflict((name,), None, without, view.definition, taken, ground))
+        elif made is not None and made != view and (table := now.tables.get(rule.table)) is not None:
+            usual = {*table.columns, *rule.rename.values(), *made.columns, *earlier}
+            if view.columns.keys() - usual:
+                taken = target.take.get(name)
+                found.append(Conflict((name,), None, made.definition, view.definition, taken))
+    return tuple(found)
 
 
 def _two_sided(now: Snapshot, rules: Collection[str]) -> Snapshot:
@@ -156,7 +191,7 @@ def _two_sided(now: Snapshot, rules: Collection[str]) -> Snapshot:
     return replace(now, relations=kept)
 
 
-def _readable(relations: Mapping[str, Relation], now: Snapshot) -> dict[str, Relation]:
+def _readable(relations: Mapping[str, Relation]) -> dict[str, Relation]:
     """Leave out views that somebody made over a relation that is gone."""
     out = dict(relations)
     while gone := [n for n, r in out.items() if r.is_view and any(x not in out for x in r.reads)]:

@@ -50,11 +50,20 @@ def create_tables(
     connection: sa.Connection, metadata: sa.MetaData, source: str, tables: Sequence[sa.Table] | None = None
 ) -> None:
     """Create tables in a schema that has none of them."""
+    made = metadata.tables.values() if tables is None else tables
+    keys = [k for t in made for k in t.foreign_key_constraints if k.comment]
+    comments = [(key, key.comment) for key in keys]
+    for key in keys:
+        # SQLAlchemy describes the keys of a table with the table, and makes those of a ring after it.
+        key.comment = None
     try:
         with warnings.catch_warnings():
             # Two tables that refer to each other are made all the same, with the keys afterwards.
             warnings.filterwarnings("ignore", "Cannot correctly sort tables", sa.exc.SAWarning)
             metadata.create_all(connection, tables=tables, checkfirst=False)
+        for key, comment in comments:
+            key.comment = comment
+            connection.execute(sa.schema.SetConstraintComment(key))
     except SQLAlchemyError as error:
         raise InputError(
             f"Postgres cannot make the tables of this schema: {postgres_message(error)}",

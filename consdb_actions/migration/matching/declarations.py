@@ -48,7 +48,7 @@ FORMS = (
     "TABLE.OLD=NEW, TABLE.OLD= (a drop), TABLE.COL=OTHER.NEW (a move), "
     "OLDTABLE=NEWTABLE or OLDTABLE= (a drop)"
 )
-_NAME = r"[\w$]+"
+_NAME = r"[\w$][\w$%:'-]*"
 _SIDE = re.compile(rf"(?P<table>{_NAME})(?:\.(?P<column>{_NAME}))?")
 _DIRECTIVE = re.compile(r"\s*(?:[-*]\s+)?`?consdb:\s*(?P<verb>rename|take)\b(?P<rest>.*)", re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)

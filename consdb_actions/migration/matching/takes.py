@@ -13,7 +13,8 @@ __all__ = ["TAKE_FORMS", "DeclaredTake", "parse_take", "shorten"]
 TAKE_FORMS = "head TABLE.ELEMENT (the schema's state) or current TABLE.ELEMENT (the database's state)"
 
 # A name may hold spaces, as names of constraints do.
-_PART = r"[\w$]+(?: +[\w$]+)*"
+_WORD = r"[\w$][\w$%:'-]*"
+_PART = rf"{_WORD}(?: +{_WORD})*"
 _TAKE = re.compile(rf"(?P<side>head|current)\s+(?P<element>{_PART}(?:\.{_PART}){{0,3}})", re.IGNORECASE)
 _MAX_SHOWN = 80
 

@@ -75,7 +75,7 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
             out.append(op)
             continue
         state = facts.after.tables[where[0]].columns[where[1]]
-        needs_value = not state.nullable and state.default is None and not state.sequence
+        needs_value = not state.nullable and state.default is None and not state.identity
         if state.nullable or (not needs_value and where not in found and where not in copied):
             out.append(op)
             continue
@@ -85,8 +85,11 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
         state = facts.after.tables[where[0]].columns[where[1]]
         if where in found or (state.nullable and where not in tightened):
             continue
-        counted = state.sequence or state.identity
-        if where in added and (counted or (state.default is not None and where not in copied)):
+        if where in added and state.sequence and where not in copied:
+            # The sequence comes last, and goes on from there.
+            extra.append(_number(facts, where, state))
+            continue
+        if where in added and (state.identity or (state.default is not None and where not in copied)):
             continue
         statement, result = _without_parent(result, facts, where, state, where in blank)
         if statement:
@@ -195,6 +198,22 @@ def _stand_in(facts: Facts, where: tuple[str, str], state: Column, unique: bool)
             table=table,
         )
     return _fill(facts, where, constant(state.type_text), "with a stand-in, since its values are lost")
+
+
+def _number(facts: Facts, where: tuple[str, str], state: Column) -> Statement:
+    table, column = where
+    owner = qualified(facts.schema, table)
+    return Statement(
+        [
+            f"UPDATE {owner} AS target",
+            f"SET {quote(column)} = {numbered(state.type_text)}",
+            f"FROM (SELECT ctid, row_number() OVER (ORDER BY ctid) AS n FROM {owner}) AS numbered",
+            "WHERE numbered.ctid = target.ctid",
+        ],
+        phase=Phase.FILL_REST,
+        words=f"number the rows of {table} in {column}",
+        table=table,
+    )
 
 
 def _key_of(facts: Facts, where: tuple[str, str]) -> Constraint | None:

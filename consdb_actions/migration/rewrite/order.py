@@ -8,7 +8,7 @@ from dataclasses import replace
 from alembic.operations import ops
 
 from consdb_actions.migration.rewrite.plan import Facts, Plan
-from consdb_actions.migration.rewrite.statements import Phase, Rename, phase_of
+from consdb_actions.migration.rewrite.statements import Phase, Rename, Statement, phase_of
 
 __all__ = ["free_names", "order", "spare_name"]
 
@@ -16,7 +16,7 @@ __all__ = ["free_names", "order", "spare_name"]
 def order(plan: Plan, facts: Facts) -> Plan:
     """Sort by phase; within one, parents before children, and names are free before they are taken."""
     by_phase: dict[Phase, list[ops.MigrateOperation]] = {}
-    for op in plan.ops:
+    for op in (*plan.ops, *_check_deferred(plan, facts)):
         by_phase.setdefault(phase_of(op), []).append(op)
     for phase, members in by_phase.items():
         if phase is Phase.CREATE_TABLE:
@@ -26,6 +26,23 @@ def order(plan: Plan, facts: Facts) -> Plan:
         elif phase is Phase.RENAME_CONSTRAINT:
             by_phase[phase] = list(free_names(members))
     return replace(plan, ops=tuple(op for phase in sorted(by_phase) for op in by_phase[phase]))
+
+
+def _check_deferred(plan: Plan, facts: Facts) -> list[Statement]:
+    """Check deferred constraints after the rows are filled: no table is altered while a check waits."""
+    filled = any(phase_of(op) in {Phase.FILL, Phase.FILL_REST} for op in plan.ops)
+    deferred = any(
+        dict(c.options).get("initially") == "DEFERRED"
+        for state in (facts.before, facts.after)
+        for table in state.tables.values()
+        for c in table.constraints.values()
+    )
+    words = "check the constraints that are deferred"
+    return (
+        [Statement("SET CONSTRAINTS ALL IMMEDIATE", phase=Phase.CHECK_DEFERRED, words=words)]
+        if filled and deferred
+        else []
+    )
 
 
 def _references(facts: Facts, *, after: bool) -> dict[str, set[str]]:

@@ -62,22 +62,28 @@ def stand_in_rows(plan: Plan, facts: Facts) -> Plan:
 
 def _dangling(facts: Facts) -> Iterator[tuple[str, Constraint]]:
     """Yield the foreign keys of filled tables to tables that come back, but for those that stay NULL."""
-    for name, table in sorted(facts.after.tables.items()):
-        old = facts.before.tables.get(name)
-        if old is None:
-            continue
+    waiting = sorted(facts.before.tables.keys() & facts.after.tables.keys())
+    seen = set(waiting)
+    while waiting:
+        name = waiting.pop(0)
+        table, old = facts.after.tables[name], facts.before.tables.get(name)
+        there = old.columns if old else [c for c in table.columns if _needs_value(table, c)]
         for key in table.foreign_keys:
             comes_back = key.table in facts.after.tables and key.table not in facts.before.tables
-            stays_null = any(c not in old.columns and table.columns[c].nullable for c in key.columns)
-            if comes_back and not stays_null:
+            stays_null = any(c not in there and table.columns[c].nullable for c in key.columns)
+            if comes_back and not stays_null and key.table != (name if old is None else ""):
                 yield name, key
+                # Its stand-in rows refer to others in their turn.
+                waiting += {key.table} - seen
+                seen.add(key.table)
 
 
 def _insert(facts: Facts, child: str, key: Constraint) -> Statement:
-    parent, old = facts.after.tables[key.table], facts.before.tables[child]
-    kept = [c for c in key.columns if c in old.columns]
+    parent, old = facts.after.tables[key.table], facts.before.tables.get(child)
+    kept = [c for c in key.columns if old is None or c in old.columns]
     owner = qualified(facts.schema, child)
-    unique = any(set(k) <= set(key.columns) for k in facts.after.tables[child].keys)
+    # Lost values of a column in any key are numbered by the rule of NOT NULL columns.
+    unique = any(c in k for k in facts.after.tables[child].keys for c in key.columns)
     if kept:
         names = ", ".join(map(quote, kept))
         present = " AND ".join(f"{quote(c)} IS NOT NULL" for c in kept)
@@ -97,7 +103,7 @@ def _insert(facts: Facts, child: str, key: Constraint) -> Statement:
             f"INSERT INTO {qualified(facts.schema, key.table)} ({', '.join(map(quote, values))})",
             f"SELECT {', '.join(values.values())}",
             f"FROM ({rows}) AS numbered",
-            "ON CONFLICT DO NOTHING",
+            f"ON CONFLICT ({', '.join(map(quote, key.referenced))}) DO NOTHING",
         ],
         phase=Phase.FILL,
         words=f"stand in for the rows of {key.table} that {child} refers to",

@@ -105,6 +105,7 @@ class Phase(IntEnum):
     READY_PRIMARY_KEY = 65
     FILL = 70
     FILL_REST = 75
+    CHECK_DEFERRED = 76
     DROP_OLD_PRIMARY_KEY = 77
     RELAX_OLD_KEY = 78
     TIGHTEN = 80

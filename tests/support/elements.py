@@ -1,0 +1,118 @@
+"""An oracle for rule M17 that shares no code with the merge: a catalog as a flat list of named facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from consdb_actions.catalog import Snapshot
+from tests.support.workbench import Data
+
+__all__ = ["Elements", "elements", "renames", "violations"]
+
+Elements = dict[tuple[str, ...], Any]
+Names = Mapping[str, tuple[str, Mapping[str, str]]]
+"""New name of each table, with the new names of its columns by the old ones."""
+
+
+def renames(before: Data, after: Data) -> dict[str, tuple[str, dict[str, str]]]:
+    """What became of names between two files, by ``@id``."""
+    found = {}
+    new = {t["@id"]: t for t in after["tables"]}
+    for old in before["tables"]:
+        if (now := new.get(old["@id"])) is not None:
+            names = {c["@id"]: c["name"] for c in now["columns"]}
+            found[old["name"]] = (
+                now["name"],
+                {c["name"]: names[c["@id"]] for c in old["columns"] if c["@id"] in names},
+            )
+    return found
+
+
+def elements(snapshot: Snapshot, names: Names | None = None) -> Elements:
+    """Flatten the tables of a catalog, with names as they are after some renames."""
+    names = names or {}
+    out: Elements = {}
+    for old, table in snapshot.tables.items():
+        name, columns = names.get(old, (old, {}))
+
+        def now(column: str, columns: Mapping[str, str] = columns) -> str:
+            return columns.get(column, column)
+
+        out[name,] = "table"
+        out[name, "comment"] = table.comment
+        for column in table.columns.values():
+            where = (name, "column", now(column.name))
+            out[where] = "column"
+            for fact in ("type", "nullable", "comment", "collation"):
+                out[(*where, fact)] = getattr(column, fact)
+            out[(*where, "serial")] = column.sequence is not None
+            out[(*where, "default")] = words_of(column.default or "")
+        key = table.primary_key
+        out[name, "primary key"] = tuple(now(c) for c in key.columns) if key else None
+        for item in table.constraints.values():
+            if item.kind == "primary key" or (key and item.kind == "unique" and item.columns == key.columns):
+                continue
+            target, their = names.get(item.references or "", (item.references, {}))
+            said = (
+                item.kind,
+                item.options,
+                tuple(now(c) for c in item.columns) if item.kind != "check" else (),
+                target,
+                tuple(their.get(c, c) for c in item.referenced),
+                words_of(renamed_in(item.expression, columns)),
+            )
+            out[name, "constraint", item.name] = said
+            out[name, "constraint", item.name, "comment"] = item.comment
+        for index in table.indexes.values():
+            out[name, "index", index.name] = (
+                tuple(now(e) for e in index.elements),
+                index.unique,
+                index.options,
+            )
+    return out
+
+
+def renamed_in(expression: str, columns: Mapping[str, str]) -> str:
+    """Put the new names into a condition."""
+
+    def put(match: re.Match[str]) -> str:
+        if match[0].startswith("'"):
+            return match[0]
+        name = match[1] or match[0]
+        return columns.get(name, name)
+
+    return re.sub(r"'(?:[^']|'')*'|\"((?:[^\"]|\"\")+)\"|[a-z_][a-z_0-9]*", put, expression)
+
+
+def words_of(expression: str) -> str:
+    """Leave out what Postgres adds when it prints a condition."""
+    text = re.sub(r"::(character varying|double precision|[a-z]+)(\(\d+\))?(\[\])?", "", expression)
+    return re.sub(r"[()\s\"]", "", text)
+
+
+def violations(
+    base: Elements, head: Elements, current: Elements, result: Elements, ignored: frozenset[str]
+) -> list[str]:
+    """What a result has otherwise than rule M17 says; ``ignored`` are dotted paths that an answer decided."""
+    out = []
+    for path in sorted({*base, *head, *current, *result}):
+        if any(covers(text, path) for text in ignored):
+            continue
+        before, after, found, made = (side.get(path) for side in (base, head, current, result))
+        if made != (found if before == after else after) and not goes(path, head, base):
+            out.append(f"{path}: base {before!r}, head {after!r}, current {found!r}, result {made!r}")
+    return out
+
+
+def covers(text: str, path: tuple[str, ...]) -> bool:
+    parts = tuple(text.split("."))
+    plain = tuple(p for p in path if p not in {"column", "constraint", "index"})
+    return plain[: len(parts)] == parts
+
+
+def goes(path: tuple[str, ...], head: Elements, base: Elements) -> bool:
+    """Whether the column or table that an element belongs to goes with the change."""
+    owners = [path[:1], path[:3] if path[1:2] == ("column",) else path[:1]]
+    return any(base.get(o) is not None and head.get(o) is None for o in owners)
