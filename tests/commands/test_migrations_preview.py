@@ -118,7 +118,7 @@ def test_every_option_is_an_environment_variable(
     for name, value in {
         "BEFORE": "main",
         "AFTER": str(repository.path),
-        "REPO": str(repository.path),
+        "GIT": str(repository.path),
         "SCHEMA": "cdb_o* cdb_demo",
         "FORMAT": "json",
         "FAIL_ON": "never",
