@@ -444,4 +444,7 @@ def accidents(draw: st.DrawFn, data: Data) -> list[str]:
                 found.append(f"ALTER TABLE {name} DROP COLUMN {quoted(item['name'])}")
     if viewed:
         found.append("DROP VIEW cdb_latiss.visit1")
-    return draw(st.lists(st.sampled_from(found), unique=True, min_size=1, max_size=2))
+    chosen = draw(st.lists(st.sampled_from(found), unique=True, min_size=1, max_size=2))
+    # What takes something away comes last, and once: the other statement may need it.
+    last = [s for s in chosen if "DROP " in s or "RENAME " in s]
+    return [*(s for s in chosen if s not in last), *last[:1]]
