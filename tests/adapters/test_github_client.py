@@ -230,7 +230,7 @@ def test_an_address_that_is_none_or_holds_credentials_is_refused(url: str) -> No
 @pytest.mark.parametrize("token", ["", "  \n"])
 def test_no_token_is_a_clear_message(token: str) -> None:
     with pytest.raises(InputError, match="no token for GitHub"):
-        connect(token)
+        connect(token).get("/rate_limit")
 
 
 def test_the_double_refuses_what_github_does_not_describe(world: World, github_double: Double) -> None:

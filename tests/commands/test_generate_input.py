@@ -283,7 +283,7 @@ def test_m11_what_only_the_run_can_find_leaves_the_tree_as_it_was(
     prepare, options, words = LATE[name]
     prepare(ground)
     with ground.untouched():
-        assert ground.run("generate", "--report", str(ground.root / "new" / "report.json"), *options) == 2
+        assert ground.run("generate", "--report", str(ground.root / "report.json"), *options) == 2
     assert_error(capsys, *words)
 
 

@@ -82,6 +82,7 @@ def test_m11_the_same_bytes_twice_and_then_nothing(
     made = []
     for ground in grounds:
         outside = ground.root.parent / f"{ground.root.name}-out"
+        outside.mkdir()
         files = ("--report", str(outside / "r.json"), "--summary", str(outside / "s.md"))
         assert ground.run("generate", *DATE, *message, *files, "--format", "json") == 0
         out, err = capsys.readouterr()
@@ -129,7 +130,7 @@ def test_m11_a_report_that_cannot_be_written_takes_the_revisions_back(
 
     monkeypatch.setattr(files, "_stage", full)
     with ground.untouched():
-        assert ground.run("generate", "--report", str(ground.root / "new" / "report.json")) == 2
+        assert ground.run("generate", "--report", str(ground.root / "report.json")) == 2
     err = capsys.readouterr().err
     assert "No space left" in err
     assert "nothing was changed" in err

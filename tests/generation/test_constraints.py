@@ -188,3 +188,12 @@ def test_m10_stand_in_rows_refer_to_stand_in_rows(bench: Workbench) -> None:
     chain = schema(linked("a", "b"), linked("b", "c"), linked("c", "b"))
     bench.generate(chain, verify=False)
     proven(bench.generate(schema(linked("a")), on_question="drop-add"))
+
+
+def test_a_new_primary_key_has_its_own_name_and_not_that_of_a_unique_that_is_gone(bench: Workbench) -> None:
+    base = schema(night(unique("un_night", "day_obs", "seq_num")))
+    bench.generate(base, verify=False)
+    proven(bench.generate(schema(night(key=("day_obs", "seq_num"))), base=base))
+    with staged(bench, 2) as stage:
+        constraints = stage.catalog().tables["night"].constraints
+    assert {name: c.kind for name, c in constraints.items()} == {"night_pkey": "primary key"}
