@@ -157,6 +157,12 @@ class _Reader:
             fields.problem(
                 "initially", f"{what} says initially but is not deferrable", "Add deferrable: true."
             )
+        if kind == "check" and deferrable:
+            fields.problem(
+                "deferrable",
+                f"{what} ({table.name}.{name}) is a CHECK, which Postgres cannot mark DEFERRABLE",
+                "Leave deferrable and initially out.",
+            )
         constraint = Constraint(
             kind="check",
             name=name,

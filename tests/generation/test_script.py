@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 from itertools import pairwise
 
@@ -113,3 +114,30 @@ def test_m23_what_postgres_refuses_is_shown_with_the_element_and_its_line(
     line = int((raised.value.place or "").split(".yaml:")[1].split(",")[0])
     path = next(bench.root.glob("schemas*/cdb_latiss.yaml")).parent.parent / "schemas2" / "cdb_latiss.yaml"
     assert "airmass" in "\n".join(path.read_text(encoding="utf-8").splitlines()[line - 1 : line + 2])
+
+
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        ({"name": "ck_wrong", "@type": "Check", "expression": "nosuch > 1"}, "nosuch"),
+        (
+            {"name": "ck_late", "@type": "Check", "expression": "airmass > 1", "deferrable": True},
+            "DEFERRABLE",
+        ),
+        ({"name": "ck_syntax", "@type": "Check", "expression": "airmass >"}, "syntax"),
+    ],
+)
+def test_m23_a_constraint_that_postgres_cannot_make_is_named_with_its_line(
+    bench: Workbench, constraint: dict[str, object], message: str
+) -> None:
+    bench.generate(observatory(), verify=False)
+    after = observatory()
+    after["tables"][0]["constraints"].append({"@id": "#wrong", **constraint})
+    with pytest.raises(InputError) as raised:
+        bench.generate(after, base=observatory())
+    text = str(raised.value)
+    assert f"exposure.{constraint['name']}" in text
+    assert message in text
+    line = int(re.findall(r"\.yaml:(\d+)", text)[0])
+    path = next(p for p in bench.root.glob("schemas*/*.yaml") if str(constraint["name"]) in p.read_text())
+    assert str(constraint["name"]) in "\n".join(path.read_text().splitlines()[line - 5 : line + 1])

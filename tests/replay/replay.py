@@ -312,7 +312,7 @@ def main() -> int:
                 f"{case.verdict:12} {case.section:15} {case.revision} {case.operations:3} operations, "
                 f"{asked}{len(case.explained)} explained, {case.seconds:.1f} s  {case.message}\n"
             )
-            for line in case.ours:
+            for line in (*case.ours, *case.explained):
                 sys.stdout.write(f"    {line[:300]}\n")
             sys.stdout.flush()
     good = [c for c in done if not c.ours]

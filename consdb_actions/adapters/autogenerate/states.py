@@ -116,7 +116,7 @@ def describe(
     metadata, added = build_metadata(loaded, shadow, views)
     connection.execute(sa.schema.DropSchema(section.schema, cascade=True, if_exists=True))
     prepare(connection, section)
-    create_tables(connection, metadata, loaded.source)
+    create_tables(connection, metadata, loaded.source, loaded.lines)
     create_views(connection, section.schema, metadata, views)
     head = _with_sources(simulation.snapshot(), loaded.schema)
     if base is None:
@@ -207,7 +207,7 @@ def _base(
     for name in sorted(changed & head.tables.keys()):
         connection.execute(sa.text(f"DROP TABLE {_quoted(schema, name)} CASCADE"))
     made = [t for t in metadata.tables.values() if t.name in changed]
-    create_tables(connection, metadata, base.source, made)
+    create_tables(connection, metadata, base.source, base.lines, made)
     create_views(connection, schema, metadata, {n: r for n, r in views.items() if r.table in changed})
     found = _with_sources(simulation.snapshot(), base.schema)
     relations = {n: r for n, r in head.relations.items() if n in old and n not in changed and not r.is_view}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -13,10 +14,15 @@ from sqlalchemy.types import TypeEngine
 
 from consdb_actions.adapters.autogenerate.replay import postgres_message
 from consdb_actions.adapters.felis import LoadedSchema
+from consdb_actions.adapters.schema_yaml import Lines
 from consdb_actions.adapters.tree import Shadow
 from consdb_actions.errors import InputError
 from consdb_actions.migration.rewrite.statements import escape_binds, qualified
 from consdb_actions.migration.views import ViewRule, projection
+
+_NAME = r'(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<plain>\w+))'
+_TARGET = re.compile(rf"(?:CREATE TABLE|ALTER TABLE|\bON) (?:\w+\.){_NAME}")
+_CONSTRAINT = re.compile(rf"CONSTRAINT {_NAME}")
 
 __all__ = ["build_metadata", "create_tables", "create_views"]
 
@@ -47,7 +53,11 @@ def _as_written(type_: TypeEngine[Any]) -> TypeEngine[Any]:
 
 
 def create_tables(
-    connection: sa.Connection, metadata: sa.MetaData, source: str, tables: Sequence[sa.Table] | None = None
+    connection: sa.Connection,
+    metadata: sa.MetaData,
+    source: str,
+    lines: Lines,
+    tables: Sequence[sa.Table] | None = None,
 ) -> None:
     """Create tables in a schema that has none of them."""
     made = metadata.tables.values() if tables is None else tables
@@ -65,11 +75,29 @@ def create_tables(
             key.comment = comment
             connection.execute(sa.schema.SetConstraintComment(key))
     except SQLAlchemyError as error:
+        element, line = _refused_element(error, lines)
         raise InputError(
-            f"Postgres cannot make the tables of this schema: {postgres_message(error)}",
-            place=source,
+            f"Postgres cannot make {element or 'the tables of this schema'}: {postgres_message(error)}",
+            place=f"{source}:{line}" if line else source,
             remedy="Correct the schema file; the message after the colon is the database's own.",
         ) from error
+
+
+def _refused_element(error: SQLAlchemyError, lines: Lines) -> tuple[str, int]:
+    """Return the element of the file that a refused statement was made for, and its line (rule M23)."""
+    statement = str(getattr(error, "statement", "") or "")
+    match = _TARGET.search(statement)
+    if match is None:
+        return "", 0
+    table = (match["quoted"] or match["plain"] or "").replace('""', '"')
+    position = getattr(getattr(getattr(error, "orig", None), "diag", None), "statement_position", None)
+    # The server counts from 1, and the last constraint that begins before is the one that it speaks of.
+    before = statement[: int(position)] if position else statement if "ADD CONSTRAINT" in statement else ""
+    named = [(m["quoted"] or m["plain"]).replace('""', '"') for m in _CONSTRAINT.finditer(before)]
+    if named:
+        name = f"{table}.{named[-1]}"
+        return name, lines.get(("constraint", table, named[-1]), lines.get(("table", table), 0))
+    return f"table {table}", lines.get(("table", table), 0)
 
 
 def create_views(
