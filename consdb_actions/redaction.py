@@ -14,10 +14,11 @@ _PATTERNS = (
     # The user part of a URL, up to the last at sign before a blank: pasted passwords hold any character, and
     # a token may stand there alone.
     r"(?P<keep>\b[a-z][a-z0-9+.-]*://)[^\s'\"<>]+@",
-    r"\bgh[pousr]_[a-z0-9]{16,}",
+    # Tokens of apps and jobs are ghs_APPID_JWT, with dots and dashes.
+    r"\bgh[pousr]_[\w.-]{15,}\w",
     r"\bgithub_pat_\w{16,}",
-    r"(?P<keep>\bauthorization['\"]?\s*[:=]\s*['\"]?(?:(?:basic|bearer|token)\s+)?)[^\s'\"]+",
-    rf"(?P<keep>\b{_NAME}['\"]?\s*[:=]\s*)(?:'[^']*'|\"[^\"]*\"|[^\s&'\",;]+)",
+    r"(?P<keep>\bauthorization['\"]?\s*[:=]\s*['\"]?(?:(?:basic|bearer|token)\s+)?)(?!\$\{\{)[^\s'\"]+",
+    rf"(?P<keep>\b{_NAME}['\"]?\s*[:=]\s*)(?!\$\{{\{{)(?:'[^']*'|\"[^\"]*\"|[^\s&'\",;]+)",
 )
 _COMPILED = tuple(re.compile(pattern, re.IGNORECASE) for pattern in _PATTERNS)
 

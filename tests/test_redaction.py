@@ -57,3 +57,14 @@ def test_given_secrets_are_hidden_wherever_they_stand(text: str, secrets: list[s
 
 def test_the_longest_secret_goes_first_and_an_empty_one_is_none() -> None:
     assert redact("abcd ab", ["ab", "", "abcd"]) == "*** ***"
+
+
+def test_g5_tokens_of_todays_form_are_hidden_and_our_own_expressions_are_not() -> None:
+    jwt = ".".join(("eyJhbGciOiJSUzI1NiJ9", "eyJpc3MiOiIx-MjM_0NTYifQ" * 15, "c2ln-bmF0_dXJl"))
+    for token in (f"ghs_123456_{jwt}", "ghp_" + "a1B2" * 9, "ghs_" + "x" * 36):
+        assert redact(f"push with {token}. Then stop.") == "push with ***. Then stop."
+    ours = "env: GITHUB_TOKEN: ${{ github.token }}"
+    assert redact(ours) == ours
+    assert (
+        redact("token: ${{ secrets.X }} and password: hunter2") == "token: ${{ secrets.X }} and password: ***"
+    )
