@@ -262,10 +262,13 @@ def _differences(
 
 
 def _passes(found: Difference, live: Snapshot, owners: Mapping[str, str], same_version: bool) -> bool:
-    """Tell whether a difference says nothing: another owner, more privileges, another version's spelling."""
+    """Tell whether a difference is harmless: owners, more privileges, spelling, replica identity."""
     if "grants" in found.path:
         grantee = found.path[-1].partition(" TO ")[2].partition(" WITH ")[0]
         return found.right is None or owners.get(found.path[0]) == grantee
+    if found.path[-1] == "replica identity":
+        # The runbook sets it to FULL for the time of a migration; no revision says anything of it.
+        return True
     if found.path[-1] == "definition":
         relation = live.relations.get(found.path[0])
         return not same_version and relation is not None and relation.is_view
