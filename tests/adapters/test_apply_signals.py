@@ -103,8 +103,8 @@ def test_f2_an_interrupted_upgrade_is_rolled_back(
 
 def test_o6_nothing_commits_after_apply_was_killed(server: ScratchServer, tmp_path: Path, base: Path) -> None:
     made = SiteTree(tmp_path / "consdb")
-    made.add("takes long", "ALTER TABLE cdb_latiss.exposure ADD a int; SELECT pg_sleep(900)", "SELECT 1")
-    query = SLEEPING.replace("60", "900")
+    made.add("takes long", "ALTER TABLE cdb_latiss.exposure ADD a int; SELECT pg_sleep(20)", "SELECT 1")
+    query = SLEEPING.replace("60", "20")
     with database(server, made.tree(), "killed", owner="oods") as url:
         args = ["migrations", "apply", "--consdb", str(made.root), "--section", "latiss", "--yes"]
         args += ["--database-url", url.render_as_string(hide_password=False), "--no-replay"]
