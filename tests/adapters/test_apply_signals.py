@@ -103,17 +103,16 @@ def test_f2_an_interrupted_upgrade_is_rolled_back(
 
 def test_o6_nothing_commits_after_apply_was_killed(server: ScratchServer, tmp_path: Path, base: Path) -> None:
     made = SiteTree(tmp_path / "consdb")
-    made.add("takes long", "ALTER TABLE cdb_latiss.exposure ADD a int; SELECT pg_sleep(20)", "SELECT 1")
-    query = SLEEPING.replace("60", "20")
+    made.add("takes long", *LONG)
     with database(server, made.tree(), "killed", owner="oods") as url:
         args = ["migrations", "apply", "--consdb", str(made.root), "--section", "latiss", "--yes"]
         args += ["--database-url", url.render_as_string(hide_password=False), "--no-replay"]
         with running(*args, base=base) as process:
-            until(lambda: sleeping(url, query) == 1)
+            wait_for(lambda: sleeping(url) == 1, process)
             process.kill()
             process.wait()
         # The server sees that its client is gone, long before the statement would have ended.
-        until(lambda: sleeping(url, query) == 0)
+        until(lambda: sleeping(url) == 0)
         with connect(url) as connection:
             row = connection.execute("SELECT version_num FROM cdb.cdb_latiss_version").fetchone()
             columns = connection.execute("SELECT * FROM cdb_latiss.exposure LIMIT 0").description or []
