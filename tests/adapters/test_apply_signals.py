@@ -68,10 +68,10 @@ def wait_for(holds: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     until(holds_while_it_runs)
 
 
-def sleeping(url: sa.URL, query: str = SLEEPING) -> int:
+def sleeping(url: sa.URL) -> int:
     """Return how many sessions sleep."""
     with connect(url.set(username="postgres", database="postgres")) as connection:
-        row = connection.execute(query.encode()).fetchone()
+        row = connection.execute(SLEEPING.encode()).fetchone()
     return int(str(row[0])) if row else 0
 
 
