@@ -76,6 +76,8 @@ class _Reader:
             *fields.items("columns", required=fields.node("columnRefs") is None),
             *self.resources.columns(fields, identity),
         ]
+        if not entries and isinstance(getattr(fields.node("columns"), "value", None), list):
+            fields.problem("columns", f'table "{name}" has no columns', "List its columns, or remove it.")
         for position, entry in enumerate(entries, start=1):
             column_fields, column = read_column(entry, name, position, self.problems, self.notes)
             if column is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -20,11 +21,22 @@ from consdb_actions.report.markdown import (
     table,
 )
 
-__all__ = ["SCHEMA_VERSION", "headline", "render_checked", "render_json", "render_markdown", "render_text"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "headline",
+    "render_checked",
+    "render_json",
+    "render_markdown",
+    "render_operations",
+    "render_text",
+]
 
 SCHEMA_VERSION = 1
 
 _DRIFT_LINES = 12
+
+_COMMANDS = re.compile(r"^--(rename|take)\b")
+"""Options that are commands of a comment, too."""
 
 _STATUS = {
     "changed": "new revision",
@@ -89,16 +101,23 @@ def _section_json(section: SectionOutcome) -> dict[str, Any]:
     return data
 
 
-def render_markdown(outcome: RunOutcome, *, limit: int = COMMENT_LIMIT, checked: bool = False) -> str:
+def render_markdown(
+    outcome: RunOutcome,
+    *,
+    limit: int = COMMENT_LIMIT,
+    checked: bool = False,
+    in_comment: bool = False,
+) -> str:
     """Return the report as it stands in a pull request: verdict, questions, table, details folded.
 
     ``limit`` is the number of characters that it may have; what does not fit is left out as whole parts.
-    ``checked`` where revisions of the tree were checked, and none was made.
+    ``checked`` where revisions of the tree were checked, and none was made. ``in_comment`` writes answers as
+    they are given in a comment of the pull request.
     """
     blocks = [f"### {escape(_checked(outcome) if checked else headline(outcome))}"]
     blocks += [f"⚠️ {prose(note)}" for note in outcome.notes]
     for section in outcome.sections:
-        blocks += [_question(section, q) for q in section.questions if not q.answered]
+        blocks += [_question(section, q, in_comment) for q in section.questions if not q.answered]
     looked = [s for s in outcome.sections if s.status not in {"skipped", "no schema file"}]
     if looked:
         blocks.append(
@@ -112,7 +131,7 @@ def render_markdown(outcome: RunOutcome, *, limit: int = COMMENT_LIMIT, checked:
         blocks.append(_LEGEND)
     for section in looked:
         if section.upgrade and not checked:
-            blocks.append(f"#### {code(section.name)}: upgrade\n\n{_operations(section.upgrade)}")
+            blocks.append(f"#### {code(section.name)}: upgrade\n\n{render_operations(section.upgrade)}")
     if left:
         words = [f"{code(s.name)} ({_STATUS[s.status]})" for s in left]
         blocks.append(f"Sections without a change: {', '.join(words)}.")
@@ -135,13 +154,14 @@ def _row(section: SectionOutcome) -> list[str]:
     return [code(section.name, in_table=True), name, _STATUS[section.status], operations, drift, checks]
 
 
-def _question(section: SectionOutcome, asked: Asked) -> str:
+def _question(section: SectionOutcome, asked: Asked, in_comment: bool) -> str:
     lines = [f"#### ❓ {code(section.name)}: {prose(asked.words)}"]
     if asked.proposals:
         lines.append(bullets(prose(p) for p in asked.proposals))
-    lines.append("Answer with one of these, and run again:")
+    lines.append("Answer with one of these in a comment:" if in_comment else "Answer with one of these:")
     for meaning, options in asked.answers:
-        lines.append(f"{prose(meaning)}:\n\n{fence(chr(10).join(options), 'text')}")
+        answers = [_COMMANDS.sub(r"/consdb \1", o) if in_comment else o for o in options]
+        lines.append(f"{prose(meaning)}:\n\n{fence(chr(10).join(answers), 'text')}")
     if asked.rejected:
         lines.append(details("Looked at and rejected", bullets(prose(r) for r in asked.rejected)))
     return "\n\n".join(lines)
@@ -157,7 +177,7 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
     if section.remembered:
         body.append("**Answers in use**\n\n" + bullets(prose(r) for r in section.remembered))
     if section.downgrade:
-        body.append("**Downgrade**\n\n" + _operations(section.downgrade))
+        body.append("**Downgrade**\n\n" + render_operations(section.downgrade))
     if section.present:
         body.append("**In the database already**\n\n" + bullets(code(p) for p in section.present))
     if section.losses:
@@ -189,7 +209,7 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
         yield details(f"{escape(section.name)}: the script", fence(section.source, "python"))
 
 
-def _operations(operations: Iterable[Operation], most: int = 60) -> str:
+def render_operations(operations: Iterable[Operation], most: int = 60) -> str:
     """List operations, one line each."""
     lines = [prose(op.words) for op in operations]
     more = len(lines) - most

@@ -11,8 +11,8 @@ from consdb_actions.publication.plan import Kept, Publication
 from consdb_actions.publication.rebase import Rebase
 from consdb_actions.publication.source import Source
 from consdb_actions.redaction import redact
-from consdb_actions.report.generation import headline, render_markdown
-from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fence, prose, table
+from consdb_actions.report.generation import headline, render_markdown, render_operations
+from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fence, table
 
 __all__ = [
     "render_comment",
@@ -92,10 +92,11 @@ def render_comment(publication: Publication) -> str:
     outcome = publication.outcome
     if outcome is not None and publication.state in ("question", "failed"):
         room = COMMENT_LIMIT - _ROOM - sum(len(part) for part in parts)
-        parts.append(render_markdown(outcome, limit=room).strip())
+        parts.append(render_markdown(outcome, limit=room, in_comment=True).strip())
         parts.append(_how_to_answer(publication))
     elif outcome is not None and outcome.changed:
         parts.append(_sections(outcome))
+        parts += [f"{code(s.name)}:\n\n{render_operations(s.upgrade)}" for s in outcome.changed]
     if publication.log.strip():
         parts.append(_log(publication.log))
     foot = f"For commit {code(publication.commit[:12])}"
@@ -147,17 +148,15 @@ def _sections(outcome: RunOutcome) -> str:
     rows = []
     for section in outcome.changed:
         lost = sum(1 for loss in section.losses if loss.direction == "upgrade")
-        words = "; ".join(prose(op.words, in_table=True) for op in section.upgrade[:3])
-        more = f"; and {len(section.upgrade) - 3} more" if len(section.upgrade) > 3 else ""
         rows.append(
             [
                 code(section.name, in_table=True),
-                words + more,
+                str(len(section.upgrade)),
                 str(lost) if lost else "",
                 str(len(section.risks)) if section.risks else "",
             ]
         )
-    return table(["section", "what it does", "losses", "risks"], rows)
+    return table(["section", "operations", "data loss", "risks"], rows)
 
 
 def _kept(kept: tuple[Kept, ...]) -> list[str]:

@@ -106,6 +106,42 @@ def test_answers_resolve_every_conflict(base: Snapshot, head: Snapshot, current:
         assert merged.open_conflicts == ()
 
 
+@given(snapshots(), st.sampled_from(("head", "current")))
+def test_changes_of_different_elements_commute(base: Snapshot, first: str) -> None:
+    table_names = sorted(base.tables)
+    if not table_names:
+        return
+    name = table_names[0]
+    old = base.tables[name]
+    column_name = next(iter(old.columns))
+    commented = replace(old.columns[column_name], comment="theirs")
+    theirs = replace(
+        base,
+        relations={**base.relations, name: replace(old, columns={**old.columns, column_name: commented})},
+    )
+    ours = replace(base, relations={**base.relations, "new": table("new", column("a"))})
+    one, other = (ours, theirs) if first == "head" else (theirs, ours)
+    there, back = merge3(base, one, other), merge3(base, other, one)
+    assert there.conflicts == back.conflicts == ()
+    assert compare(there.catalog, back.catalog) == []
+    assert there.catalog.tables[name].columns[column_name].comment == "theirs"
+    assert "new" in there.catalog.tables
+
+
+@given(snapshots(), snapshots(), snapshots())
+def test_a_conflict_leaves_its_element_as_it_is_until_it_is_answered(
+    base: Snapshot, head: Snapshot, current: Snapshot
+) -> None:
+    merged = merge3(base, head, current)
+    for conflict in merged.open_conflicts:
+        if len(conflict.path) != 3 or conflict.stands_on:
+            continue
+        name, part, attribute = conflict.path
+        if attribute in {"type", "nullable", "default", "comment"}:
+            found = merged.catalog.tables[name].columns[part]
+            assert getattr(found, attribute) == getattr(current.tables[name].columns[part], attribute)
+
+
 BASE = snapshot(table("t", column("a"), column("b", "text"), constraints=[unique("un_a", "a")]))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.catalog import Snapshot, compare
+from consdb_actions.errors import InputError
 from consdb_actions.migration.outcome import SectionOutcome
 from tests.support.stage import proven, staged
 from tests.support.workbench import Data, Workbench, column, schema, table
@@ -125,6 +126,16 @@ def foreign_key_option(data: Data) -> None:
     data["tables"][1]["constraints"][0]["on_delete"] = "CASCADE"
 
 
+def change_key(data: Data) -> None:
+    notes = next(t for t in data["tables"] if t["name"] == "notes")
+    notes["columns"].append(column("page", "int", nullable=False, value=1, id="#notes.page"))
+    notes["primaryKey"] = ["#notes.note_id", "#notes.page"]
+
+
+def drop_view(data: Data) -> None:
+    data["tables"] = [t for t in data["tables"] if t["name"] != "ccdvisit1"]
+
+
 def table_comment(data: Data) -> None:
     data["tables"][1]["description"] = "Other words."
 
@@ -144,6 +155,8 @@ CHANGES: tuple[Change, ...] = (
     rename_index,
     foreign_key_option,
     table_comment,
+    change_key,
+    drop_view,
 )
 
 CONFLICTS = {
@@ -427,3 +440,59 @@ def test_a_view_of_somebody_else_is_not_lost_without_a_question(
         assert (dropped and theirs not in upgrade) is (side == "head")
         if outcome.status != "unchanged":
             proven(outcome)
+
+
+@pytest.mark.parametrize(
+    "change", [add_column, rename_column, retype_column, drop_table, new_table], ids=lambda c: c.__name__
+)
+def test_grants_that_somebody_gave_stay(bench: Workbench, change: Change) -> None:
+    names = ("exposure", "visit1", "ccdvisit1")
+    drifted(bench, "; ".join(f"GRANT INSERT ON cdb_latiss.{n} TO usdf" for n in names))
+    proven(bench.generate(changed(change), base=observatory()))
+    relations = state_after(bench, 3).relations
+    for name in names:
+        assert ("usdf", "INSERT") in {(g.grantee, g.privilege) for g in relations[name].grants}
+
+
+def test_a_stacked_change_is_smaller_once_the_lower_one_is_merged(bench: Workbench) -> None:
+    bench.generate(observatory(), verify=False)
+    whole = bench.generate(changed(add_column, add_another), base=observatory(), keep=False)
+    bench.generate(changed(add_column), base=observatory(), verify=False)
+    # The lower one is merged in both repositories: it is in the base, and in the database.
+    rest = proven(bench.generate(changed(add_column, add_another), base=changed(add_column)))
+    added = [[op.words for op in o.upgrade if op.words.startswith("add column")] for o in (whole, rest)]
+    assert [len(words) for words in added] == [2, 1]
+    assert "pressure" in added[1][0]
+
+
+def test_a_foreign_key_stays_when_another_key_over_its_columns_goes(bench: Workbench) -> None:
+    def family(**keys: list[str]) -> Data:
+        items = [column(n, "int", nullable=False) for n in ("night_id", "day_obs", "seq_num")]
+        uniques = [{"name": k, "@type": "Unique", "columns": c} for k, c in keys.items()]
+        night = table("night", items, key=["night_id"], constraints=uniques)
+        link = {
+            "name": "fk_night",
+            "@type": "ForeignKey",
+            "columns": ["day_obs", "seq_num"],
+            "referencedColumns": ["night.day_obs", "night.seq_num"],
+        }
+        own = [column(n, "int", nullable=False) for n in ("child_id", "day_obs", "seq_num")]
+        return schema(night, table("child", own, key=["child_id"], constraints=[link]))
+
+    first, second = ["day_obs", "seq_num"], ["seq_num", "day_obs"]
+    base = family(un_night=first)
+    bench.generate(base, verify=False)
+    # The second key comes after the foreign key, which goes on relying on the first.
+    proven(bench.generate(family(un_night=first, un_second=second), base=base))
+    outcome = proven(bench.generate(base, base=family(un_night=first, un_second=second)))
+    assert [op.words for op in outcome.upgrade] == ["drop unique un_second of night"]
+    assert "foreign" not in outcome.source
+
+
+def test_a_table_without_columns_is_an_error_with_its_line(bench: Workbench) -> None:
+    bench.generate(observatory(), verify=False)
+    after = observatory()
+    after["tables"].append({"name": "nothing", "@id": "#nothing", "description": "Nothing.", "columns": []})
+    with pytest.raises(InputError, match="no columns") as raised:
+        bench.generate(after, base=observatory())
+    assert "nothing" in str(raised.value)
