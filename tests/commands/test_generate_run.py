@@ -170,11 +170,11 @@ postgres_place._MEMORY = Path("/nonexistent")  # so that all that is left is bel
 
 
 def wait(*_args, **_options):
-    print("proving", flush=True)
+    print("verifying", flush=True)
     time.sleep(600)
 
 
-Engine.prove = wait
+Engine.verify = wait
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -204,7 +204,7 @@ def test_f2_a_signal_in_the_middle_leaves_nothing(
             text=True,
         )
         assert run.stdout is not None
-        assert run.stdout.readline() == "proving\n"
+        assert run.stdout.readline() == "verifying\n"
         assert list(base.iterdir()), "the server's files are elsewhere"
         run.send_signal(number)
         _, err = run.communicate(timeout=PATIENCE)
