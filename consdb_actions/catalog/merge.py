@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 from consdb_actions.catalog.compare import COLUMN_FACTS, same_fact
@@ -28,6 +29,7 @@ _NOT_DESCRIBED = frozenset({"statistics", "settings"})
 
 T = TypeVar("T")
 Named = TypeVar("Named", bound="Constraint | Index")
+Item = TypeVar("Item", bound="Relation | Column")
 
 
 @dataclass(frozen=True)
@@ -214,39 +216,52 @@ class _Merge:
         self.used.add(text)
         return True
 
+    def _existing(
+        self,
+        path: Path,
+        base: Item | None,
+        head: Item | None,
+        current: Item | None,
+        same: Callable[[Item, Item], bool],
+        show: Callable[[Item], str],
+        theirs: str = "",
+    ) -> Item | None:
+        """Merge whether an element exists that *head* or *current* lacks.
+
+        ``theirs`` is what somebody else added to an element that the change drops.
+        """
+
+        def shown(item: Item | None) -> str | None:
+            return show(item) if item is not None else None
+
+        if base is not None and head is None:
+            if current is None:
+                self.present.append(path)
+                return None
+            if theirs:
+                left = self._conflict(path, shown(base), None, f"{shown(current)} with {theirs}")
+                return current if left is not None else None
+            return current if self._stays(path) else None
+        if base is None and head is not None:
+            return head
+        if base is None or head is None or same(base, head):
+            if self._answer(path) == "head":
+                return head
+            self.drift.append(Drift(path, shown(head), shown(current)))
+            return current
+        return head if self._conflict(path, shown(base), shown(head), None) is not None else None
+
     # Tables.
 
     def _table(
         self, name: str, base: Relation | None, head: Relation | None, current: Relation | None
     ) -> Relation | None:
-        path = (name,)
-        if base is None and head is None:
-            if current is not None and self.head.relations:
-                self.drift.append(Drift(path, None, current.kind))
-                if self._answer(path) == "head":
-                    self.drift.pop()
-                    return None
-            return current
-        if head is None:
-            assert base is not None
-            if current is None:
-                self.present.append(path)
-                return None
-            added = [c for c in current.columns if c not in base.columns]
-            if not added:
-                return current if self._stays(path) else None
-            kept = self._conflict(path, base.kind, None, f"{current.kind} with {', '.join(added)}")
-            return current if kept is not None else None
-        if current is None:
-            if base is None:
-                return head
-            if _same_table(base, head):
-                if self._answer(path) == "head":
-                    return head
-                self.drift.append(Drift(path, head.kind, None))
-                return None
-            return head if self._conflict(path, base.kind, head.kind, None) is not None else None
-        return self._merged_table(base or Relation(name, head.kind, {}), head, current)
+        if head is not None and current is not None:
+            return self._merged_table(base or Relation(name, head.kind, {}), head, current)
+        theirs = ""
+        if base is not None and current is not None:
+            theirs = ", ".join(c for c in current.columns if c not in base.columns)
+        return self._existing((name,), base, head, current, _same_table, attrgetter("kind"), theirs)
 
     def _merged_table(self, base: Relation, head: Relation, current: Relation) -> Relation:
         name = current.name
@@ -272,24 +287,10 @@ class _Merge:
     def _column(
         self, path: Path, base: Column | None, head: Column | None, current: Column | None
     ) -> Column | None:
-        if base is None and head is None:
-            return self._choose(path, base, head, current)
-        if head is None:
-            assert base is not None
-            if current is None:
-                self.present.append(path)
-                return None
+        if head is None or current is None:
             # Its existence is the element that changes; another type is no reason to keep a column that goes.
-            return current if self._stays(path) else None
-        if current is None:
-            if base is None:
-                return replace(head, grants=frozenset())
-            if _same_column(base, head):
-                if self._answer(path) == "head":
-                    return head
-                self.drift.append(Drift(path, head.type, None))
-                return None
-            return head if self._conflict(path, base.type, head.type, None) is not None else None
+            found = self._existing(path, base, head, current, _same_column, attrgetter("type"))
+            return replace(found, grants=frozenset()) if found is not None and found is head else found
         if base is None:
             return self._both_added(path, head, current)
         facts: dict[str, Any] = {
@@ -302,8 +303,7 @@ class _Merge:
         if base.type != head.type and same_fact("default", current.default, base.default):
             # The same constant of another type is another default.
             facts["default"] = head.default
-        taken = head.source if facts["default"] == head.default else None
-        return replace(current, source=taken, **facts)
+        return replace(current, **facts)
 
     def _both_added(self, path: Path, head: Column, current: Column) -> Column:
         """Merge a column that the change adds and the database has already."""
@@ -379,17 +379,19 @@ class _Merge:
         for name, table in list(relations.items()):
             if table.is_view:
                 continue
-            constraints = {
-                n: c
-                for n, c in table.constraints.items()
-                if self._stands(relations, table, c, self.current.relations.get(name))
-            }
-            indexes = {
-                n: i
-                for n, i in table.indexes.items()
-                if self._stands(relations, table, i, self.current.relations.get(name))
-            }
+            current = self.current.relations.get(name)
+            constraints = self._standing(relations, table, table.constraints, current)
+            indexes = self._standing(relations, table, table.indexes, current)
             relations[name] = replace(table, constraints=constraints, indexes=indexes)
+
+    def _standing(
+        self,
+        relations: Mapping[str, Relation],
+        table: Relation,
+        items: Mapping[str, Named],
+        current: Relation | None,
+    ) -> dict[str, Named]:
+        return {n: i for n, i in items.items() if self._stands(relations, table, i, current)}
 
     def _stands(
         self, relations: Mapping[str, Relation], table: Relation, item: Any, current: Relation | None
@@ -442,18 +444,10 @@ class _Merge:
         self, name: str, base: Relation | None, head: Relation | None, current: Relation | None
     ) -> Relation | None:
         """Merge a view; what must be remade because its table changes is decided with the view's rule."""
-        path = (name,)
         if base is None and head is None:
-            return current
-        if head is None:
-            if current is None:
-                self.present.append(path)
-            return None
-        if current is None:
-            if base is None or self._answer(path) == "head":
-                return head
-            self.drift.append(Drift(path, head.kind, None))
-            return None
+            return current  # a view that somebody made by hand
+        if head is None or current is None:
+            return self._existing((name,), base, head, current, lambda a, b: True, attrgetter("kind"))
         if base is None:
             return current
         if set(base.columns) == set(head.columns):

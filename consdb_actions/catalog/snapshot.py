@@ -50,8 +50,6 @@ class Column:
         The target of ``SET STATISTICS``; None for the server's default.
     settings
         Storage, compression and options that are not those of its type, as ALTER COLUMN writes them.
-    source
-        The default as the schema file writes it, where it does.
     """
 
     name: str
@@ -67,7 +65,6 @@ class Column:
     sequence: str | None = None
     statistics: int | None = None
     settings: tuple[str, ...] = ()
-    source: str | None = field(default=None, compare=False)
 
     @property
     def sqlalchemy_type(self) -> TypeEngine[Any]:

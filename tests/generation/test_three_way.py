@@ -162,6 +162,8 @@ CHANGES: tuple[Change, ...] = (
 CONFLICTS = {
     (drop_column, retype_column),
     (rename_column, change_check),
+    (drop_table, change_key),
+    (change_key, drop_table),
 }
 """Pairs that change one element in two ways; all others must go together.
 

@@ -55,11 +55,6 @@ class Candidate:
     copy: TreeCopy | None = None
 
     @property
-    def described(self) -> Snapshot:
-        """The expected catalog."""
-        return self.expected
-
-    @property
     def renamed_tables(self) -> dict[str, str]:
         """New names of tables by old."""
         return dict(self.answers.tables)
@@ -68,11 +63,6 @@ class Candidate:
     def renamed_columns(self) -> dict[tuple[str, str], str]:
         """New names of columns, by the table's new name and the column's old."""
         return {(table, old): new for table, old, new in self.answers.columns}
-
-    @property
-    def loses(self) -> bool:
-        """Whether rows may lack something once both directions have run: it need not work on them again."""
-        return bool(self.lost or self.answers.copies)
 
     @property
     def tightened(self) -> frozenset[tuple[str, str]]:

@@ -71,7 +71,7 @@ def _retyped(candidate: Candidate) -> dict[tuple[str, str], tuple[str, str]]:
     out = {}
     for name, table in candidate.before.tables.items():
         new = candidate.renamed_tables.get(name, name)
-        later = candidate.described.tables.get(new)
+        later = candidate.expected.tables.get(new)
         if later is None:
             continue
         for column in table.columns.values():
@@ -102,7 +102,7 @@ def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[st
     """
     old = {new: name for name, new in candidate.renamed_tables.items()}
     whole = start.rows.keys() - start.partial
-    tellable = {*whole, *(candidate.described.relations.keys() - candidate.before.relations.keys())}
+    tellable = {*whole, *(candidate.expected.relations.keys() - candidate.before.relations.keys())}
     told: list[Copy] = []
     lost = set(gone(candidate))
     for move in candidate.answers.copies:

@@ -118,7 +118,7 @@ class SiteRows:
         """Take up a large table. Of one that goes away with its rows nothing is compared."""
         candidate = self._candidate
         new = candidate.renamed_tables.get(table.name, table.name)
-        after = candidate.described.tables.get(new)
+        after = candidate.expected.tables.get(new)
         changing = {c for t, c in (*candidate.lost, *candidate.tightened) if t == new}
         changing |= {m.source_column for m in candidate.answers.copies if m.source == new}
         columns = {}

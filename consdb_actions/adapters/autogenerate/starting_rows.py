@@ -56,7 +56,7 @@ def made_up(connection: sa.Connection, candidate: Candidate, *, nulls: bool = Tr
     before = candidate.before
     filled, loose = _fills(connection, candidate) if nulls else ((), frozenset())
     change = Change(
-        candidate.described,
+        candidate.expected,
         candidate.renamed_tables,
         candidate.renamed_columns,
         candidate.answers.copies,
@@ -119,7 +119,7 @@ def _known(connection: sa.Connection, candidate: Candidate, item: Filling) -> Fi
         return Filled(item.table, item.column, path=steps, source=item.source)
     if item.constant is None:
         return None
-    type_ = candidate.described.tables[item.table].columns[item.column].type
+    type_ = candidate.expected.tables[item.table].columns[item.column].type
     return Filled(item.table, item.column, printed(connection, item.constant, type_))
 
 
@@ -128,7 +128,7 @@ def _retyped(candidate: Candidate, where: tuple[str, str]) -> bool:
     new_table, new = where
     table, column = candidate.answers.named_before(new_table, new)
     old = candidate.before.tables[table].columns.get(column) if table in candidate.before.tables else None
-    return old is not None and old.type != candidate.described.tables[new_table].columns[new].type
+    return old is not None and old.type != candidate.expected.tables[new_table].columns[new].type
 
 
 def _without(snapshot: Snapshot, empty: frozenset[str]) -> Snapshot:

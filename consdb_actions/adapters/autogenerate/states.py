@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,8 @@ def describe(
     _refuse_time_zones(loaded, base, current)
     section = simulation.section
     connection = simulation.connection
-    views = _view_rules(config, loaded.schema, current)
+    listed = {t.name for t in base.schema.tables} if base else set()
+    views = _view_rules(config, loaded.schema, current, listed)
     metadata, added = build_metadata(loaded, shadow, views)
     connection.execute(sa.schema.DropSchema(section.schema, cascade=True, if_exists=True))
     prepare(connection, section)
@@ -167,16 +168,19 @@ def rename_base(simulation: Simulation, described: Described, answers: Answers) 
     return _without(replace(base, relations=relations), described.missing)
 
 
-def _view_rules(config: Config, schema: Schema, current: Snapshot) -> dict[str, ViewRule]:
+def _view_rules(
+    config: Config, schema: Schema, current: Snapshot, earlier: Collection[str] = ()
+) -> dict[str, ViewRule]:
+    """Return the configured views of a schema file; *earlier* is what the file before the change lists."""
     tables = {t.name for t in schema.tables}
     return {
         v.name: ViewRule(v.table, dict(v.rename))
         for v in config.views
-        # A tree whose history has a table of this name keeps it as a table; a view that the database
-        # has already follows its table, whether the file lists it or not.
+        # A tree whose history has a table of this name keeps it as a table. A view that the database has
+        # already follows its table, though no file ever listed it; one that the change takes out goes.
         if v.table in tables
         and v.name not in current.tables
-        and (v.name in tables or v.name in current.views)
+        and (v.name in tables or (v.name in current.views and v.name not in earlier))
     }
 
 
@@ -196,7 +200,8 @@ def _base(
     views = _view_rules(config, base.schema, current)
     if not changed:
         return head, set()
-    needed = _with_parents(old, changed & old.keys())
+    other = {n: r for n, r in views.items() if r.table in changed or n not in head.views}
+    needed = _with_parents(old, (changed & old.keys()) | {r.table for r in other.values()})
     subset = replace(
         base.schema,
         tables=tuple(t for t in base.schema.tables if t.name in needed and t.name not in views),
@@ -208,12 +213,12 @@ def _base(
         connection.execute(sa.text(f"DROP TABLE {_quoted(schema, name)} CASCADE"))
     made = [t for t in metadata.tables.values() if t.name in changed]
     create_tables(connection, metadata, base.source, base.lines, made)
-    create_views(connection, schema, metadata, {n: r for n, r in views.items() if r.table in changed})
+    create_views(connection, schema, metadata, other)
     found = _with_sources(simulation.snapshot(), base.schema)
     relations = {n: r for n, r in head.relations.items() if n in old and n not in changed and not r.is_view}
     relations |= {n: r for n, r in found.tables.items() if n in changed}
-    for name, rule in views.items():
-        if view := (found if rule.table in changed else head).views.get(name):
+    for name in views:
+        if view := (found if name in other else head).views.get(name):
             relations[name] = view
     owners = {f"{t}." for t in relations}
     sequences = {
@@ -222,7 +227,7 @@ def _base(
         for n, s in side.sequences.items()
         if s.owned_by and f"{s.owned_by.split('.')[0]}." in owners
     }
-    rebuilt = {n for n in relations if n in changed or (n in views and views[n].table in changed)}
+    rebuilt = {n for n in relations if n in changed or n in other}
     return replace(found, relations=dict(sorted(relations.items())), sequences=sequences), rebuilt
 
 

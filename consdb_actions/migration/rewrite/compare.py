@@ -16,7 +16,7 @@ from alembic.operations import ops
 
 from consdb_actions.catalog import Column, Relation
 from consdb_actions.catalog.compare import same_fact
-from consdb_actions.migration.rewrite.constraints import compare_constraints, create_indexes
+from consdb_actions.migration.rewrite.constraints import compare_constraints, create_indexes, plain_options
 from consdb_actions.migration.rewrite.plan import Facts, Plan
 from consdb_actions.migration.rewrite.statements import (
     Phase,
@@ -98,21 +98,17 @@ def _column(column: Column, *, lone_key: bool = False) -> sa.Column[Any]:
 def _table_constraints(schema: str, table: Relation) -> Iterator[sa.Constraint]:
     for item in (*([table.primary_key] if table.primary_key else []), *table.uniques):
         kind: type[Any] = sa.PrimaryKeyConstraint if item.kind == "primary key" else sa.UniqueConstraint
-        yield kind(*item.columns, name=item.name, **_options(dict(item.options)))
+        yield kind(*item.columns, name=item.name, **plain_options(item.options))
     for key in table.foreign_keys:
         target = key.referenced_schema or schema
         yield sa.ForeignKeyConstraint(
             key.columns,
             [f"{target}.{key.table}.{c}" for c in key.referenced],
             name=key.name,
-            **_options(dict(key.options)),
+            **plain_options(key.options),
         )
     for check in table.checks:
         yield sa.CheckConstraint(sa.text(escape_binds(check.sql)), name=check.name)
-
-
-def _options(options: dict[str, Any]) -> dict[str, Any]:
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}
 
 
 def _columns(facts: Facts, before: Relation, after: Relation) -> Iterator[ops.MigrateOperation]:

@@ -16,7 +16,7 @@ from consdb_actions.catalog import Constraint, Index, Relation
 from consdb_actions.catalog.snapshot import Options
 from consdb_actions.migration.rewrite.statements import Phase, Rename, escape_binds
 
-__all__ = ["compare_constraints", "create_foreign_key", "create_indexes", "drop_constraint"]
+__all__ = ["compare_constraints", "create_foreign_key", "create_indexes", "drop_constraint", "plain_options"]
 
 T = TypeVar("T", Constraint, Index)
 
@@ -47,7 +47,7 @@ def compare_constraints(schema: str, before: Relation, after: Relation) -> Itera
 
 
 def _create(schema: str, table: str, item: Constraint) -> ops.MigrateOperation:
-    columns, options = list(item.columns), _plain(item.options)
+    columns, options = list(item.columns), plain_options(item.options)
     if item.kind == "primary key":
         return ops.CreatePrimaryKeyOp(item.name, table, columns, schema=schema, **options)
     if item.kind == "unique":
@@ -57,7 +57,8 @@ def _create(schema: str, table: str, item: Constraint) -> ops.MigrateOperation:
     return ops.CreateCheckConstraintOp(item.name, table, sa.text(escape_binds(item.sql)), schema=schema)
 
 
-def _plain(options: Options) -> dict[str, Any]:
+def plain_options(options: Options) -> dict[str, Any]:
+    """Return options as Alembic and SQLAlchemy take them."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in options}
 
 
@@ -71,7 +72,7 @@ def create_foreign_key(schema: str, table: str, key: Constraint) -> ops.CreateFo
         list(key.referenced),
         source_schema=schema,
         referent_schema=key.referenced_schema or schema,
-        **_plain(key.options),
+        **plain_options(key.options),
     )
 
 
