@@ -167,7 +167,7 @@ def _site(request: Request) -> Iterator[ApplyCheck]:
     if site is not None and site.host and request.url.host != site.host.partition(":")[0]:
         here = request.url.host or request.url.query.get("host") or "this machine"
         words = f"this is {here}, and the database of {site.title} is known as {site.host}"
-        yield ApplyCheck("site", "warning", words, "Make sure that it is the same database.")
+        yield ApplyCheck("site", "warning", words, "Check that it is the same database.")
 
 
 def _change(
@@ -179,7 +179,7 @@ def _change(
     expected = resolve(section, way.start) if way.start else ""
     found, check = check_revision(facts.sections[section.schema], section.name, history, expected)
     if found and found == end:
-        return ApplyCheck("revision", "ok", f"{section.name} is at {end} already"), read_change(
+        return ApplyCheck("revision", "ok", f"{section.name} is already at {end}"), read_change(
             request.tree, section, end, end
         )
     if check.state != "ok":
@@ -188,7 +188,7 @@ def _change(
     forward = request.direction == "upgrade"
     if (order.index(found) < order.index(end)) != forward:
         words = f"{section.name} is at {found}, which comes {'after' if forward else 'before'} {end}"
-        remedy = "To take it back, say --downgrade." if forward else "To go forward, leave --downgrade away."
+        remedy = "To downgrade, add --downgrade." if forward else "To upgrade, remove --downgrade."
         return ApplyCheck("revision", "refused", words, remedy), None
     if forward:
         return check, read_change(request.tree, section, found, end)
@@ -219,7 +219,7 @@ def _replay(
     try:
         with scratch_server(roles=sorted(roles)) as server:
             for change in todo:
-                progress(change.section, "replaying its history elsewhere")
+                progress(change.section, "replaying its history on a scratch server")
                 found = expected_catalogs(
                     server,
                     sections[change.section],
@@ -231,10 +231,10 @@ def _replay(
                 expected[change.schema] = found
                 checks += check_drift(change, facts.sections[change.schema], found, facts.major)
     except ConsdbActionsError as error:
-        words = f"the history cannot be replayed here: {error.cause.splitlines()[0]}"
+        words = f"the history cannot be replayed on a scratch server: {error.cause.splitlines()[0]}"
         return [
             *checks,
-            ApplyCheck("drift", "warning", words, "Only what its statements say is looked at."),
+            ApplyCheck("drift", "warning", words, "Only the text of its statements was checked."),
         ], {}
     accepted = [
         replace(check, accepted=check.state == "refused" and "drift" in request.accepted) for check in checks
@@ -324,12 +324,12 @@ def _ways(sections: tuple[str, ...], to: str | None, direction: Direction) -> tu
             raise InputError(
                 "a revision belongs to one section",
                 place="--to",
-                remedy="Give one --section without a way, or --section NAME:FROM..TO for each.",
+                remedy="Give one --section without revisions, or --section NAME:FROM..TO for each.",
             )
         ways = [Way(ways[0].section, "", to)]
     if direction == "downgrade" and not all(way.end for way in ways):
         raise InputError(
-            "it is not said where to go back to",
+            "the revision to downgrade to is missing",
             place="--downgrade",
             remedy="Give --to REV with one --section, or --section NAME:FROM..TO for each.",
         )
@@ -340,7 +340,7 @@ def _time(text: str, place: str) -> str:
     # Nought would be no limit at all.
     if not re.fullmatch(r"0*[1-9]\d{0,6}(ms|s|min|h)", text, re.ASCII):
         raise InputError(
-            f'"{text[:30]}" is no time as Postgres writes it',
+            f'"{text[:30]}" is not a valid duration for Postgres',
             place=place,
             remedy="Write it like 5s or 15min.",
         )
@@ -377,13 +377,13 @@ def carry_out(
                     if outcome.done:
                         names = ", ".join(one.change.section for one in outcome.done)
                         back = "; ".join(outcome.way_back())
-                        say(f"Done before that, and left so: {names}. To go back: {back}")
+                        say(f"Done before that, and still applied: {names}. To roll back: {back}")
                 if isinstance(error, ConsdbActionsError):
                     raise _told(error, outcome) from error
                 raise
             if not results[index].verified:
                 rest = [replace(r, state="untouched") if r.state == "planned" else r for r in results]
-                words = f"see below what is wrong with section {section.name}"
+                words = f"see the failed checks of section {section.name} below"
                 outcome = replace(outcome, result="not verified", problem=words, sections=tuple(rest))
                 record(outcome)
                 return outcome
@@ -405,8 +405,8 @@ def _apply(
     wanted = request.settings.grants_for(change.schema)
 
     def waiting(attempt: int, seconds: float, locks: tuple[Lock, ...]) -> None:
-        holders = "; ".join(map(str, locks)) or "nobody any more"
-        say(f"{section.name}: try {attempt} waited for a lock. Held by {holders}. Again in {seconds:g} s.")
+        holders = "; ".join(map(str, locks)) or "no session any more"
+        say(f"{section.name}: try {attempt} waited for a lock. Held by {holders}. Next try in {seconds:g} s.")
 
     attempts = run_alembic(
         request.tree,
@@ -448,7 +448,9 @@ def _ended(
     except ConsdbActionsError:
         state: State = "unknown"
         at, part = "", list[str]()
-        there = f"the database does not answer: see where section {section.name} is before you go on"
+        there = (
+            f"the database does not answer: find the revision of section {section.name} before you continue"
+        )
     else:
         at = now.revisions[0] if now.revisions else "base"
         before = outcome.facts.sections[change.schema].snapshot

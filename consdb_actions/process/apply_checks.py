@@ -63,7 +63,7 @@ def check_revision(
     if len(rows) > 1:
         return refused(
             f"{section}: the version table names {len(rows)} revisions: {', '.join(rows)}",
-            "The database has seen two heads. Look at the history, and leave the right one.",
+            "Two heads were applied to the database. Look at the history, and keep only the right one.",
         )
     found = rows[0] if rows else "base"
     if found != "base" and found not in history:
@@ -75,8 +75,8 @@ def check_revision(
         return found, ApplyCheck(
             "revision",
             "refused",
-            f"{section} is at revision {found}, and not at {expected}",
-            "Somebody has been here, or a release was left out. Find out before going on.",
+            f"{section} is at revision {found}, not at {expected}",
+            "Somebody changed the database, or a release was skipped. Find out before you continue.",
         )
     return found, ApplyCheck("revision", "ok", f"{section} is at {found}")
 
@@ -148,13 +148,13 @@ def check_before(
 def _checkout(checkout: Checkout) -> Iterator[ApplyCheck]:
     if not checkout.commit:
         yield ApplyCheck(
-            "checkout", "warning", "the tree is no git checkout: the evidence can name no commit"
+            "checkout", "warning", "the tree is not a git checkout: the evidence cannot name a commit"
         )
     elif checkout.edited:
         yield ApplyCheck(
             "checkout",
             "refused",
-            f"{len(checkout.edited)} files of the tree are not those of commit {checkout.commit[:12]}",
+            f"{len(checkout.edited)} files of the tree differ from commit {checkout.commit[:12]}",
             "Commit them, or `git checkout` the release.",
             checkout.edited[:_MOST],
         )
@@ -166,7 +166,7 @@ def _checkout(checkout: Checkout) -> Iterator[ApplyCheck]:
 def _server(facts: DatabaseFacts) -> Iterator[ApplyCheck]:
     if facts.read_only:
         yield ApplyCheck(
-            "server", "refused", "this database takes no writes", "Name the primary, and not a standby."
+            "server", "refused", "this database is read-only", "Name the primary, not a standby."
         )
     else:
         yield ApplyCheck("server", "ok", f"Postgres {facts.version}, as {facts.user}")
@@ -183,7 +183,7 @@ def _tables(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
             continue
         relation = there.get(name.name)
         if relation is None:
-            missing.append(f"there is no {name}")
+            missing.append(f"{name} is missing")
             continue
         columns = set(expected.get(name, relation.columns))
         missing += [f"{name} has no column {c}" for c in sorted(columns - set(relation.columns))]
@@ -191,24 +191,24 @@ def _tables(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
             f"{name} has a column {c} that no revision made" for c in sorted(set(relation.columns) - columns)
         ]
     made = (*change.forward.new_tables, *change.forward.new_views)
-    missing += [f"{name} is there already" for name in made if name.name in there]
-    missing += [f"there is no schema {name}" for name in _schemas(change) if name not in facts.schemas]
+    missing += [f"{name} already exists" for name in made if name.name in there]
+    missing += [f"schema {name} is missing" for name in _schemas(change) if name not in facts.schemas]
     if missing:
         yield ApplyCheck(
             "tables",
             "refused",
             f"{change.section}: the database is not as revision {change.start} leaves it",
-            "Find out what happened to it. Nothing can be applied to it as it is.",
+            "Find out why. The migration cannot be applied to it in this state.",
             tuple(missing[:_MOST]),
         )
     else:
-        yield ApplyCheck("tables", "ok", f"{change.section}: what is to be changed is there")
+        yield ApplyCheck("tables", "ok", f"{change.section}: the tables to be changed are present")
     if more:
         yield ApplyCheck(
             "drift",
             "refused",
-            f"{change.section}: there is more than revision {change.start} leaves",
-            "Find out what it is for; views that are made again will not show it.",
+            f"{change.section}: the database has columns that revision {change.start} does not have",
+            "Find out what they are for; recreated views will not show them.",
             tuple(more[:_MOST]),
         )
 
@@ -240,8 +240,8 @@ def _owner(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
         yield ApplyCheck(
             "owner",
             "refused",
-            f"{change.section}: {facts.owner} may not change what has to be changed",
-            f"Have an administrator give them to {facts.owner}: ALTER TABLE … OWNER TO {facts.owner}.",
+            f"{change.section}: {facts.owner} has no privilege to make this change",
+            f"Ask an administrator to make {facts.owner} the owner: ALTER TABLE … OWNER TO {facts.owner}.",
             tuple(others[:_MOST]),
         )
     if not facts.may_create and (change.forward.new_tables or change.forward.new_views):
@@ -249,7 +249,7 @@ def _owner(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
             "owner",
             "refused",
             f"{change.section}: {facts.owner} cannot create tables in schema {change.schema}",
-            f"Have an administrator run `GRANT CREATE ON SCHEMA {change.schema} TO {facts.owner};`.",
+            f"Ask an administrator to run `GRANT CREATE ON SCHEMA {change.schema} TO {facts.owner};`.",
         )
 
 
@@ -269,15 +269,15 @@ def _dependents(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyChe
         yield ApplyCheck(
             "dependents",
             "refused",
-            f"{change.section}: others read what is dropped, made again or gets another type",
-            "Ask their owners to drop them and to create them again afterwards.",
+            f"{change.section}: other views read what is dropped, recreated or changes its type",
+            "Ask their owners to drop them, and to recreate them afterwards.",
             tuple(blocking[:_MOST]),
         )
     if reading:
         yield ApplyCheck(
             "dependents",
             "warning",
-            f"{change.section}: others read what is changed, and do not see new columns",
+            f"{change.section}: other views read what is changed, and will not show new columns",
             details=tuple(reading[:_MOST]),
         )
 
@@ -286,13 +286,13 @@ def _extension(facts: DatabaseFacts, changes: Sequence[SectionChange]) -> Iterat
     if not any(change.forward.spoly for change in changes):
         return
     if facts.spoly:
-        yield ApplyCheck("extension", "ok", "the type spoly of pg_sphere is there")
+        yield ApplyCheck("extension", "ok", "the type spoly of pg_sphere is installed")
     else:
         yield ApplyCheck(
             "extension",
             "refused",
-            "the type spoly is not there, and a column needs it",
-            "Have an administrator run `CREATE EXTENSION pg_sphere` in this database.",
+            "a column needs the type spoly, which is missing",
+            "Ask an administrator to run `CREATE EXTENSION pg_sphere` in this database.",
         )
 
 
@@ -307,7 +307,8 @@ def _locks(facts: DatabaseFacts) -> Iterator[ApplyCheck]:
         state,
         f"{len({lock.pid for lock in facts.locks})} other sessions have locked tables or views that are "
         "concerned",
-        "It never waits for long while it holds a lock, and gives up after some tries. Ask whose they are."
+        "The upgrade never waits long while it holds a lock, and gives up after some tries. Ask whose they "
+        "are."
         if long
         else "",
         tuple(map(str, facts.locks[:_MOST])),
@@ -320,7 +321,7 @@ def _apart(changes: Sequence[SectionChange]) -> Iterator[ApplyCheck]:
             yield ApplyCheck(
                 "transaction",
                 "warning",
-                f"{change.section}: {', '.join(change.forward.apart)} is not taken back when something "
+                f"{change.section}: {', '.join(change.forward.apart)} is not rolled back if something "
                 "fails later",
             )
         if change.forward.unknown or any(revision.unshown for revision in change.revisions):
@@ -328,7 +329,7 @@ def _apart(changes: Sequence[SectionChange]) -> Iterator[ApplyCheck]:
             yield ApplyCheck(
                 "transaction",
                 "warning",
-                f"{change.section}: not all that it does is known before it runs",
+                f"{change.section}: some of its operations cannot be known before it runs",
                 details=tuple(dict.fromkeys(reasons)),
             )
 
@@ -348,8 +349,8 @@ def kept_grants(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyChe
         yield ApplyCheck(
             "grants",
             "refused",
-            f"{change.section}: views that are made again lose privileges that they have here",
-            "Put these statements into the revision; or go on with --accept grants, and run them afterwards.",
+            f"{change.section}: recreated views lose privileges that they have here",
+            "Put these statements into the revision, or use --accept grants and run them afterwards.",
             tuple(lost[:_MOST]),
         )
 
@@ -371,8 +372,8 @@ def new_grants(
         yield ApplyCheck(
             "grants",
             "refused",
-            f"{change.section}: new tables or views do not get the privileges that they should",
-            "Put these statements into the revision; or go on with --accept grants, and run them afterwards.",
+            f"{change.section}: new tables or views do not get the configured privileges",
+            "Put these statements into the revision, or use --accept grants and run them afterwards.",
             tuple(missing[:_MOST]),
         )
 
@@ -387,11 +388,11 @@ def roles_there(
         yield ApplyCheck(
             "roles",
             "refused",
-            f"there is no role {', '.join(missing)}, which gets privileges",
-            "Have an administrator run " + " ".join(f'`CREATE ROLE "{role}";`' for role in missing),
+            f"a role that gets privileges is missing: {', '.join(missing)}",
+            "Ask an administrator to run " + " ".join(f'`CREATE ROLE "{role}";`' for role in missing),
         )
     elif named:
-        yield ApplyCheck("roles", "ok", f"the roles {', '.join(named)} are there")
+        yield ApplyCheck("roles", "ok", f"the roles exist: {', '.join(named)}")
 
 
 def check_replication(
@@ -403,7 +404,7 @@ def check_replication(
     schemas = {name.partition(".")[0] for name in published | taken}
     concerned = [change for change in changes if change.schema in schemas]
     if not concerned:
-        yield ApplyCheck("replication", "ok", "none of this is replicated here")
+        yield ApplyCheck("replication", "ok", "nothing that is changed is replicated here")
         return
     needs = needs_of([change.forward for change in concerned], lambda schema: schema in schemas)
     if taken:
@@ -414,8 +415,8 @@ def check_replication(
         yield ApplyCheck(
             "values",
             "refused",
-            f"new columns get other values at each end: {', '.join(needs.different)}",
-            "Give them one value, or fill them from other columns.",
+            f"new columns get different values at publisher and replica: {', '.join(needs.different)}",
+            "Give them a fixed value, or fill them from other columns.",
         )
 
 
@@ -423,13 +424,13 @@ def _replica(facts: DatabaseFacts, needs: Needs) -> Iterator[ApplyCheck]:
     for subscription in facts.subscriptions:
         name = subscription.name
         if not needs.pause:
-            yield ApplyCheck("replication", "ok", f"subscription {name} can go on")
+            yield ApplyCheck("replication", "ok", f"subscription {name} may stay on")
         elif subscription.enabled:
             yield ApplyCheck(
                 "replication",
                 "refused",
-                f"subscription {name} is on, and rows would come that do not fit",
-                f"Have an administrator run `{sql.alter_subscription(name, 'DISABLE')}`; see the runbook.",
+                f"subscription {name} is on, and would receive rows that do not fit",
+                f"Ask an administrator to run `{sql.alter_subscription(name, 'DISABLE')}`; see the runbook.",
             )
         else:
             yield ApplyCheck("replication", "ok", f"subscription {name} is off")
@@ -438,18 +439,18 @@ def _replica(facts: DatabaseFacts, needs: Needs) -> Iterator[ApplyCheck]:
 def _publisher(facts: DatabaseFacts, needs: Needs, replication: Replication) -> Iterator[ApplyCheck]:
     slot = replication.subscription
     if not needs.pause:
-        yield ApplyCheck("replication", "ok", "nothing that is replicated changes")
+        yield ApplyCheck("replication", "ok", "no replicated table changes")
     elif slot not in facts.slots:
-        yield ApplyCheck("replication", "warning", f"there is no slot {slot}: nobody takes what is published")
+        yield ApplyCheck("replication", "warning", f"slot {slot} is missing: there is no subscriber")
     elif facts.slots[slot]:
         yield ApplyCheck(
             "replication",
             "refused",
-            f"the replica is connected to slot {slot}, and rows would go there that do not fit",
-            f"Have `{sql.alter_subscription(slot, 'DISABLE')}` run at the replica; see the runbook.",
+            f"the replica is connected to slot {slot}, and would receive rows that do not fit",
+            f"Run `{sql.alter_subscription(slot, 'DISABLE')}` at the replica; see the runbook.",
         )
     else:
-        yield ApplyCheck("replication", "ok", f"nobody is connected to slot {slot}")
+        yield ApplyCheck("replication", "ok", f"no subscriber is connected to slot {slot}")
         yield from _waiting(facts, needs, slot)
     yield from _unsent(facts, needs, replication)
     yield from _identity(facts, needs)
@@ -457,7 +458,7 @@ def _publisher(facts: DatabaseFacts, needs: Needs, replication: Replication) -> 
         yield ApplyCheck(
             "roles",
             "refused",
-            f"there is no role {replication.role}, with which the replica reads new tables",
+            f"the role {replication.role}, with which the replica reads new tables, is missing",
             "Write its name into the configuration: sites.replication.role.",
         )
 
@@ -471,16 +472,16 @@ def _waiting(facts: DatabaseFacts, needs: Needs, slot: str) -> Iterator[ApplyChe
         yield ApplyCheck(
             "waiting",
             "refused",
-            f"{count} changes of rows wait for the replica, which could not take them afterwards: {reasons}",
-            f"Stop what writes, run `{sql.alter_subscription(slot, 'ENABLE')}` at the replica until it has "
-            "them, and turn it off again.",
+            f"{count} row changes wait for the replica, which could not accept them afterwards: {reasons}",
+            f"Stop the writers, run `{sql.alter_subscription(slot, 'ENABLE')}` at the replica until it has "
+            "them, and disable it again.",
         )
     elif count is None:
         yield ApplyCheck(
             "waiting",
             "warning",
-            f"this user may not see whether rows wait for the replica; none may ({reasons})",
-            "Ask as the role of the replication, as the runbook says.",
+            f"this user cannot check that no row waits for the replica ({reasons})",
+            "Run the query of the runbook as the replication role.",
         )
     else:
         yield ApplyCheck("waiting", "ok", "no row waits for the replica")
@@ -493,8 +494,8 @@ def _unsent(facts: DatabaseFacts, needs: Needs, replication: Replication) -> Ite
         yield ApplyCheck(
             "publication",
             "refused",
-            "rows are written in a form that the replica cannot take, and would be sent to it",
-            "Have an administrator run these first, and put the tables back afterwards; see the runbook.",
+            "rows are written in a form that the replica cannot accept, and would be sent to it",
+            "Ask an administrator to run these first, and put the tables back afterwards; see the runbook.",
             tuple(sql.take_out(replication, tables).split("\n")),
         )
 
@@ -506,7 +507,7 @@ def _identity(facts: DatabaseFacts, needs: Needs) -> Iterator[ApplyCheck]:
         yield ApplyCheck(
             "identity",
             "refused",
-            "rows of published tables are changed under another primary key than the one at the end",
-            "Run these first, and again with DEFAULT afterwards.",
+            "rows of published tables are rewritten while the table has another primary key than at the end",
+            "Run these first, and the same with DEFAULT afterwards.",
             tuple(sql.identity(tables, "FULL").split("\n")),
         )

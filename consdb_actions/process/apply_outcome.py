@@ -144,12 +144,12 @@ class ApplyOutcome:
             return ""
         if self.changed == "nothing":
             return (
-                "Nothing was changed. Mend the cause and run the same command again, or follow the part "
-                "“Stop before anything is changed” of the runbook."
+                "Nothing was changed. Fix the cause and run the same command again, or follow the part "
+                "“Abort before anything is changed” of the runbook."
             )
         return (
-            "The database was changed, or may have been. Do not turn the subscription on, and do not go on "
-            "with the runbook: follow its part “When an upgrade ends half way”."
+            "The database was changed, or may have been. Do not enable the subscription, and do not "
+            "continue with the runbook: follow its part “When an upgrade fails half way”."
         )
 
     @property

@@ -59,14 +59,14 @@ def check_drift(
             "downgrade",
             "refused",
             f"{change.section}: the downgrade does not run: {expected.failure}",
-            "Mend the revision's downgrade, or write a new revision that goes forward.",
+            "Fix the downgrade of the revision, or write a new revision that goes forward.",
         )
     elif expected.unrestored:
         yield ApplyCheck(
             "downgrade",
             "warning",
-            f"{change.section}: the downgrade does not restore what was there before revision {change.start}",
-            "A revision of its own can put it right afterwards.",
+            f"{change.section}: the downgrade does not restore the catalog of revision {change.start}",
+            "A separate revision can correct it afterwards.",
             _words(expected.unrestored),
         )
     found = _differences(facts.snapshot, expected.before, facts.owners, major == expected.major)
@@ -77,8 +77,8 @@ def check_drift(
         yield ApplyCheck(
             "drift",
             "refused",
-            f"{change.section}: what is to be changed is not as revision {change.start} leaves it",
-            "Find out why. If it is meant to be so, go on with --accept drift.",
+            f"{change.section}: tables to be changed differ from what revision {change.start} leaves",
+            "Find out why. If it is intended, use --accept drift.",
             _words(serious),
         )
     if others:
@@ -90,7 +90,7 @@ def check_drift(
             details=_words(others),
         )
     if not found:
-        yield ApplyCheck("drift", "ok", f"{change.section} is as its history leaves it")
+        yield ApplyCheck("drift", "ok", f"{change.section} is as its revision history leaves it")
 
 
 def check_result(
@@ -148,9 +148,9 @@ def _columns(change: SectionChange, after: SectionFacts) -> Iterator[ApplyCheck]
     for name in looked:
         relation = _find(after, name)
         if relation is None:
-            wrong.append(f"there is no {name}")
+            wrong.append(f"{name} is missing")
         elif relation.is_view and tuple(relation.columns) != known[name]:
-            wrong.append(f"{name} shows {', '.join(relation.columns)}, and not {', '.join(known[name])}")
+            wrong.append(f"{name} shows {', '.join(relation.columns)} instead of {', '.join(known[name])}")
         elif not relation.is_view:
             wrong += [f"{name} has no column {c}" for c in known[name] if c not in relation.columns]
     for column in effects.columns:
@@ -167,11 +167,11 @@ def _columns(change: SectionChange, after: SectionFacts) -> Iterator[ApplyCheck]
         yield ApplyCheck(
             "columns",
             "refused",
-            f"{change.section}: tables or views are not as they should be",
+            f"{change.section}: tables or views are not as expected",
             details=tuple(wrong[:_MOST]),
         )
     else:
-        yield ApplyCheck("columns", "ok", f"{change.section}: tables and views are as they should be")
+        yield ApplyCheck("columns", "ok", f"{change.section}: tables and views are as expected")
 
 
 def _find(facts: SectionFacts, name: Name) -> Relation | None:
@@ -182,7 +182,7 @@ def _owners(change: SectionChange, before: SectionFacts, after: SectionFacts) ->
     """See that what was made belongs to the owner of the tables, who can use it (rule O4)."""
     owner = before.owner or after.owner
     wrong = [
-        f"{name} belongs to {now}, and not to {owner}"
+        f"{name} belongs to {now}, not to {owner}"
         for name, now in sorted(after.owners.items())
         if now != owner and before.owners.get(name) != now
     ]
@@ -197,7 +197,7 @@ def _owners(change: SectionChange, before: SectionFacts, after: SectionFacts) ->
             "owner",
             "refused",
             f"{change.section}: tables or views do not belong to {owner}, or {owner} cannot use them",
-            f"Have an administrator run ALTER TABLE … OWNER TO {owner}; GRANT ALL ON … TO {owner}.",
+            f"Ask an administrator to run ALTER TABLE … OWNER TO {owner}; GRANT ALL ON … TO {owner}.",
             tuple(wrong[:_MOST]),
         )
     else:
@@ -228,11 +228,11 @@ def _grants(
             "grants",
             "refused",
             f"{change.section}: privileges are missing",
-            "Put these statements into a revision of their own, or have the owner run them.",
+            "Put these statements into a separate revision, or ask the owner to run them.",
             tuple(missing[:_MOST]),
         )
     elif should:
-        yield ApplyCheck("grants", "ok", f"{change.section}: {len(should)} privileges are there")
+        yield ApplyCheck("grants", "ok", f"{change.section}: {len(should)} privileges are present")
 
 
 def _catalog(
@@ -246,12 +246,14 @@ def _catalog(
         yield ApplyCheck(
             "catalog",
             "refused",
-            f"{change.section}: the database is not as the history leaves a fresh one",
+            f"{change.section}: the database differs from a fresh one after the same revisions",
             details=_words(new),
         )
     else:
         yield ApplyCheck(
-            "catalog", "ok", f"{change.section}: the catalog is as the history leaves a fresh one"
+            "catalog",
+            "ok",
+            f"{change.section}: the catalog is the same as in a fresh database after the same revisions",
         )
 
 

@@ -127,9 +127,9 @@ class Rehearsal:
 
 
 _TITLES = {
-    "cancel": "Begun, and stopped before anything is changed",
-    "migrate": "The migration",
-    "back": "The way back",
+    "cancel": "Aborted before anything is changed",
+    "migrate": "Migration",
+    "back": "Rollback",
 }
 
 
@@ -179,7 +179,7 @@ def ways_of(placed: Sequence[Placed]) -> tuple[str, ...]:
     if not found:
         raise InputError(
             "the runbook upgrades nothing",
-            remedy="Its part “migrate” must hold a block do=upgrade with --section NAME:FROM..TO.",
+            remedy="Its part “migrate” must have a block do=upgrade with --section NAME:FROM..TO.",
         )
     return tuple(found)
 

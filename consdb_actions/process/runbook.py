@@ -2,7 +2,7 @@
 
 The order is that of the process: the subscription goes off, the publisher is upgraded, new tables come into
 the publication, the replica is upgraded, the subscription goes on and is refreshed. What a migration does not
-need is left out; :mod:`consdb_actions.process.runbook_order` says what it needs and why. The way back is a
+need is left out; :mod:`consdb_actions.process.runbook_order` says what it needs and why. The rollback is a
 migration as well, with needs of its own.
 """
 
@@ -86,7 +86,7 @@ def make_runbook(
         Part(
             "release",
             "Merge and release",
-            ("Only when the part before is done.",),
+            ("Only after the previous part is done.",),
             tuple(release_steps(plan, deployed)),
         ),
         Part(
@@ -99,17 +99,17 @@ def make_runbook(
         Part("after", "Afterwards", (), tuple(after_steps(plan, deployed)), ("pqserver",)),
         Part(
             "cancel",
-            "Stop before anything is changed",
-            (f"Only while {_first(plan).title} is not upgraded, or its upgrade has failed.",),
+            "Abort before anything is changed",
+            (f"Only if {_first(plan).title} is not upgraded, or its upgrade failed without a change.",),
             tuple(cancel_steps(plan)),
         ),
         Part(
             "halfway",
-            "When an upgrade ends half way",
-            ("Only after exit code 5: the database was changed, and not all is well.",),
+            "When an upgrade fails half way",
+            ("Only after exit code 5: the database was changed, but the upgrade did not end as planned.",),
             tuple(halfway_steps(plan)),
         ),
-        Part("back", "The way back", _back_intro(plan, back), tuple(migrate_steps(back))),
+        Part("back", "Rollback", _back_intro(plan, back), tuple(migrate_steps(back))),
     ]
     return Runbook(
         ticket,
@@ -144,7 +144,7 @@ def _first(plan: Plan) -> Site:
 
 
 def _turned(plan: Plan) -> Plan:
-    """Return the way back, in the opposite order of sections."""
+    """Return the plan of the rollback, with the sections in reverse order."""
     published = tuple(change.turned() for change in reversed(plan.published))
     local = tuple(change.turned() for change in reversed(plan.local))
     needs = needs_of([change.forward for change in published], plan.sites.replication.covers)
@@ -163,10 +163,10 @@ def _test_part(plan: Plan, release: Release) -> Part:
             steps += test_steps(site, held, plan, release)
             attested += [site.attest] if site.attest else []
     intro = (
-        "On errors, do not go on to the next part. Mend the migration, and begin here again.",
-        f"The branch of {release.ticket} is enough for this part; it needs no release.",
+        "After an error, do not continue with the next part. Fix the migration, and restart this part.",
+        f"This part uses the branch of {release.ticket}; it needs no release.",
     )
-    return Part("test", "Try it", intro, tuple(steps), tuple(attested))
+    return Part("test", "Test stands", intro, tuple(steps), tuple(attested))
 
 
 def _announce(plan: Plan, site: Site, ticket: str) -> Step:
@@ -177,8 +177,8 @@ def _announce(plan: Plan, site: Site, ticket: str) -> Step:
         site.id,
         "ConsDB team",
         (Block("paste", site.id, text.body),),
-        "Nobody may be in the middle of another test.",
-        ("Somebody is: agree on a time.",),
+        "No other test may be running.",
+        ("Another test is running: agree on a time.",),
         minutes=2,
     )
 
@@ -191,7 +191,7 @@ def _send(found: Sequence[Text]) -> Step:
         "",
         "ConsDB team",
         (Block("paste", "", "\n".join(lines)),),
-        "They stand at the end of this page. What others have to plan comes days before the rest.",
+        "The texts are at the end of this page. Send them days ahead to those who have to plan.",
         ("Somebody has not agreed to the date: do not begin.",),
         minutes=20,
     )
@@ -216,12 +216,12 @@ def _migrate_intro(plan: Plan) -> tuple[str, ...]:
     if not plan.published:
         return (f"The values come from {plan.replica.title}: {plan.publisher.title} is not touched.",)
     if not plan.needs.pause:
-        return ("Nothing that is replicated changes: the subscription stays on, and rows keep coming.",)
-    words = ["Do not stop between the first step and the last. Each step is done when its checks are."]
+        return ("No replicated table changes: the subscription stays on, and rows keep arriving.",)
+    words = ["Do not pause between the first and the last step. A step is done when its checks pass."]
     if not plan.needs.quiet:
         words.append(
-            f"Nothing has to stand still: rows that are written meanwhile wait at {plan.publisher.title}, "
-            "and fit whenever they are sent."
+            f"No writer has to stop: rows that are written meanwhile wait at {plan.publisher.title}, and are "
+            "accepted whenever they are sent."
         )
     return tuple(words)
 
@@ -230,16 +230,17 @@ def _back_intro(plan: Plan, back: Plan) -> tuple[str, ...]:
     words = [f"Only after {plan.replica.title} was upgraded."]
     if plan.needs.pause:
         words = [
-            f"Only after {plan.replica.title} was upgraded as well, and has every row. If its upgrade "
-            "failed, mend it and finish first: a row must never wait for a place where it does not fit."
+            f"Only after {plan.replica.title} was upgraded too, and has every row. If its upgrade failed, "
+            "fix and "
+            "finish it first: no row may wait for a site that cannot accept it."
         ]
     lost = [loss for change in back.at_replica for loss in change.forward.losses]
     if lost:
-        words.append(f"This goes for good: {', '.join(dict.fromkeys(lost))}.")
+        words.append(f"Data loss: {', '.join(dict.fromkeys(lost))}.")
     forward = [loss for change in plan.at_replica for loss in change.forward.losses]
     if forward:
-        words.append(f"This does not come back with it: {', '.join(dict.fromkeys(forward))}.")
-    words.append("Restart pqserver afterwards, and take back what was said to be done: `/consdb undo STEP`.")
+        words.append(f"The rollback does not restore: {', '.join(dict.fromkeys(forward))}.")
+    words.append("Afterwards, restart pqserver and withdraw the attestations: `/consdb undo STEP`.")
     return tuple(words)
 
 
@@ -268,21 +269,24 @@ def _warnings(plan: Plan) -> Iterator[str]:
     needs: Needs = plan.needs
     for words in needs.different:
         yield (
-            f"New column {words} gets other values at {plan.replica.title} than at {plan.publisher.title}, "
-            "in all rows that are there. Give it one value, or fill it from other columns."
+            f"New column {words} gets different values at {plan.replica.title} and {plan.publisher.title} "
+            "in all "
+            "existing rows. Give it a fixed value, or fill it from other columns."
         )
     for change in plan.at_replica:
         for words in change.forward.unknown:
-            yield f"Not all that {change.section} does is known ({words}): this runbook may lack a step."
+            yield (
+                f"Some operations of {change.section} are not understood ({words}): "
+                "this runbook may lack a step."
+            )
         for revision in change.revisions:
             if revision.upgrade and not revision.downgrade:
                 yield (
                     f"The downgrade of revision {revision.id} of {change.section} does nothing"
                     + (f" ({revision.unshown})" if revision.unshown else "")
-                    + ": there is no way back by a command."
+                    + ": there is no command to roll it back."
                 )
         for what in change.forward.apart:
             yield (
-                f"Section {change.section} holds {what}, which is not taken back when something fails after "
-                "it."
+                f"Section {change.section} holds {what}, which is not rolled back if a later statement fails."
             )

@@ -78,7 +78,7 @@ class SectionChange:
         return f"{self.section}:{self.start}..{self.end}"
 
     def turned(self) -> SectionChange:
-        """Return the way back."""
+        """Return the same change in the other direction."""
         return SectionChange(
             self.section,
             self.schema,
@@ -99,18 +99,18 @@ class SectionChange:
         effects = self.forward
         for name in effects.new_tables:
             columns = len(dict(self.columns_after).get(name, ()))
-            yield f"{name} is new" + (f", with {columns} columns" if columns else "")
-        yield from (f"{name} goes, with all its rows" for name in effects.dropped_tables)
-        yield from (f"{old} becomes {new.name}" for old, new in effects.renamed_tables)
+            yield f"new table {name}" + (f" with {columns} columns" if columns else "")
+        yield from (f"table {name} is dropped with all its rows" for name in effects.dropped_tables)
+        yield from (f"table {old} is renamed to {new.name}" for old, new in effects.renamed_tables)
         yield from map(str, effects.columns)
         yield from map(str, effects.rekeyed)
-        yield from (f"rows of {name} are changed" for name in effects.updated)
+        yield from (f"rows of {name} are rewritten" for name in effects.updated)
         yield from (f"rows are added to {name}" for name in effects.inserted)
-        yield from (f"rows of {name} are removed" for name in effects.emptied)
+        yield from (f"rows of {name} are deleted" for name in effects.emptied)
         for verb, views in (
             ("is new", effects.new_views),
-            ("is made again", effects.remade_views),
-            ("goes", effects.dropped_views),
+            ("is recreated", effects.remade_views),
+            ("is dropped", effects.dropped_views),
         ):
             yield from (f"view {name} {verb}" for name in views)
-        yield from (f"not all is known: {words}" for words in effects.unknown)
+        yield from (f"not understood: {words}" for words in effects.unknown)

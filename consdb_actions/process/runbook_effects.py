@@ -47,15 +47,15 @@ class ColumnChange:
 
     def __str__(self) -> str:
         if self.kind == "renamed":
-            return f"{self.table}.{self.old} becomes {self.column}"
+            return f"column {self.table}.{self.old} is renamed to {self.column}"
         words = {
-            "added": "is new" + (" and must not be empty" if self.required else ""),
-            "dropped": "goes",
-            "retyped": "gets another type",
-            "tightened": "must not be empty any more",
-            "loosened": "may be empty",
+            "added": "is new" + (" and required (NOT NULL without a default)" if self.required else ""),
+            "dropped": "is dropped",
+            "retyped": "changes its type",
+            "tightened": "becomes NOT NULL",
+            "loosened": "becomes nullable",
         }
-        return f"{self.table}.{self.column} {words[self.kind]}"
+        return f"column {self.table}.{self.column} {words[self.kind]}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,7 +67,7 @@ class Rekeyed:
     new: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.table} gets the primary key ({', '.join(self.new)}) for ({', '.join(self.old)})"
+        return f"primary key of {self.table} changes from ({', '.join(self.old)}) to ({', '.join(self.new)})"
 
 
 Pair = tuple[Name, Name]

@@ -23,11 +23,11 @@ from consdb_actions.process.sites import Writer
 __all__ = ["cancel_steps", "migrate_steps", "writers_of"]
 
 
-_ROOM = "How much room there is for rows that wait. No number: only the disk is the limit."
+_ROOM = "Space left for waiting rows. An empty answer means that only the disk limits it."
 
 
 def writers_of(plan: Plan) -> tuple[Writer, ...]:
-    """Return who must stand still."""
+    """Return the writers that must stop."""
     found: dict[Writer, None] = {}
     if plan.needs.quiet:
         tables = [str(name) for name in plan.needs.tables]
@@ -96,7 +96,7 @@ def cancel_steps(plan: Plan) -> Iterator[Step]:
         ask = Block("wait", plan.publisher.id, sql.slot_active(plan.sites.replication), "owner", "t", SOON)
         yield Step(
             "cancel-subscription",
-            "Turn the subscription on again",
+            "Enable the subscription again",
             plan.replica.id,
             plan.replica.administrators,
             (block, ask),
@@ -111,7 +111,7 @@ def _look(plan: Plan) -> Iterator[Step]:
         for change in changes
         if change.start != "base"
     ]
-    failure = ["Another revision: stop. Somebody has been here, or a release was left out."]
+    failure = ["Another revision: stop. Somebody changed the database, or a release was skipped."]
     if plan.needs.pause:
         replication = plan.sites.replication
         blocks += [
@@ -121,13 +121,13 @@ def _look(plan: Plan) -> Iterator[Step]:
             Block("look", plan.publisher.id, sql.retained(replication), note=_ROOM),
         ]
         failure.append(
-            f"Not `t`, or an error that the replica is behind: the replication is broken already. Stop, and "
-            f"have {plan.replica.administrators} mend that first."
+            f"Not `t`, or an error that the replica is behind: replication is already broken. Stop, and ask "
+            f"{plan.replica.administrators} to fix it first."
         )
     if blocks:
         yield Step(
             f"{plan.prefix}look",
-            "Look before you begin",
+            "Pre-flight checks",
             plan.publisher.id if plan.published else plan.replica.id,
             "ConsDB team",
             tuple(blocks),
@@ -143,7 +143,7 @@ def _writers(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]
     blocks = []
     for writer in writers:
         site = plan.publisher if writer.part == "publisher" else plan.replica
-        words = f"Ask for {writer.name} to be {'stopped' if stops else 'started again'}."
+        words = f"Ask for {writer.name} to be {'stopped' if stops else 'restarted'}."
         text = (writer.stop if stops else writer.start) or words
         blocks.append(Block("stop" if stops else "start", site.id, text))
     names = listed([writer.name for writer in writers])
@@ -151,11 +151,11 @@ def _writers(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]
     if stops:
         reasons = listed(plan.needs.reasons or tuple(str(n) for c in plan.local for n in _disturbed(c)), 4)
         why = (
-            "Rows are sent as they were written, and those from before the upgrade at "
-            f"{plan.publisher.title} "
-            f"do not fit {plan.replica.title} after its own: {reasons}. So none may be on its way then."
+            f"Rows written before the upgrade of {plan.publisher.title} do not fit {plan.replica.title} "
+            "after its "
+            f"own upgrade: {reasons}. All of them must arrive first."
             if plan.needs.quiet
-            else f"What writes now does not know the tables as they will be: {reasons}."
+            else f"The current writers cannot write to the new tables: {reasons}."
         )
     yield Step(
         f"{plan.prefix if prefix is None else prefix}writers-{'off' if stops else 'on'}",
@@ -164,14 +164,14 @@ def _writers(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]
         "ConsDB team",
         tuple(blocks),
         why,
-        ("Something cannot be stopped: do not go on. Start the others again.",) if stops else (),
+        ("Something cannot be stopped: do not continue. Restart the others.",) if stops else (),
     )
 
 
 def _publisher_fails(plan: Plan) -> tuple[str, ...]:
     words = [f"Nothing was changed: {plan.leave}"] if plan.needs.pause else []
     if len(plan.published) > 1:
-        words.append("Sections that it names as done stay done; the same command goes on where it stopped.")
+        words.append("Sections reported as done stay done; the same command continues where it stopped.")
     return tuple(words)
 
 
@@ -179,8 +179,9 @@ def _replica_fails(plan: Plan) -> tuple[str, ...]:
     words = []
     if plan.needs.pause:
         words.append(
-            f"Leave the subscription off, and {plan.publisher.title} as it is now: rows wait and are not "
-            "lost. Mend it, and run the same command again. How long they can wait, the last query of "
-            "“Look before you begin” shows."
+            f"Leave the subscription off and {plan.publisher.title} as it is now: rows wait and are not "
+            "lost. "
+            "Fix the cause, and run the same command again. The last query of “Pre-flight checks” shows how "
+            "long rows can wait."
         )
     return tuple(words)

@@ -90,7 +90,7 @@ class Needs:
 
     @property
     def quiet(self) -> bool:
-        """Whether writers must stand still, and nothing may wait when the subscription goes off."""
+        """Whether writers must stop, and no row may wait when the subscription is disabled."""
         return bool(self.removed or self.renamed or self.unsent or self.unknown) or any(
             misfit.earlier for misfit in self.misfits
         )
@@ -102,16 +102,16 @@ class Needs:
 
     @property
     def refresh(self) -> bool:
-        """Whether the replica must read anew what is published."""
+        """Whether the replica must refresh the publication."""
         return bool(self.added or self.removed)
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why writers must stand still, in words."""
+        """Why writers must stop, as text."""
         words = [misfit.what for misfit in self.misfits if misfit.earlier]
-        words += [f"{name} goes" for name in self.removed]
-        words += [f"{old} becomes {new}" for old, new in self.renamed]
-        words += [f"rows of {name} are written on the way" for name, _ in self.unsent]
+        words += [f"{name} is dropped" for name in self.removed]
+        words += [f"{old} is renamed to {new}" for old, new in self.renamed]
+        words += [f"rows of {name} are written in an intermediate form" for name, _ in self.unsent]
         return (*words, *self.unknown)
 
     @property

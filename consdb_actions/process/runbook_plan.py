@@ -36,7 +36,7 @@ class Plan:
     needs
         What the published ones ask of the replication.
     direction
-        Forward, or the way back.
+        Upgrade or downgrade.
     """
 
     sites: Sites
@@ -56,9 +56,9 @@ class Plan:
     def leave(self) -> str:
         """Say how to leave things as they are, while the publisher is not touched."""
         if self.direction == "upgrade":
-            return "To leave it for today: “Stop before anything is changed”."
-        words = "“Turn the subscription on…” and what follows it" if self.needs.pause else "the last steps"
-        return f"To leave things as they are: go on with {words}."
+            return "To stop here: follow “Abort before anything is changed”."
+        words = "“Enable the subscription…” and the steps after it" if self.needs.pause else "the last steps"
+        return f"To stop here: continue with {words}."
 
     @property
     def at_replica(self) -> tuple[SectionChange, ...]:
@@ -67,7 +67,7 @@ class Plan:
 
     @property
     def enable(self) -> str:
-        """What turns the subscription on again."""
+        """The statement that enables the subscription."""
         return sql.subscription(self.sites.replication, "ENABLE")
 
 

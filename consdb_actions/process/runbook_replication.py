@@ -39,8 +39,9 @@ def drain(plan: Plan) -> Step:
         (run(plan.publisher, sql.caught_up(plan.sites.replication), note=DONE),),
         "",
         (
-            "An error says that the replica is still behind: run it again while the distance shrinks. If it "
-            f"does not shrink, start the writers again and call {plan.replica.administrators}.",
+            "An error says that the replica is still behind: run it again as long as the distance shrinks. "
+            "If it "
+            f"does not shrink, restart the writers and call {plan.replica.administrators}.",
         ),
     )
 
@@ -50,7 +51,7 @@ def off(plan: Plan) -> Step:
     replication = plan.sites.replication
     return Step(
         f"{plan.prefix}subscription-off",
-        "Turn the subscription off",
+        "Disable the subscription",
         plan.replica.id,
         plan.replica.administrators,
         (
@@ -58,7 +59,7 @@ def off(plan: Plan) -> Step:
             ask(plan.replica, sql.enabled(replication), "f", "administrator"),
             Block("wait", plan.publisher.id, sql.slot_active(replication), "owner", "f", SOON),
         ),
-        f"From here on, rows wait at {plan.publisher.title}, and {plan.replica.title} shows nothing new.",
+        f"From now on, rows wait at {plan.publisher.title}, and {plan.replica.title} receives nothing new.",
         (plan.leave,),
     )
 
@@ -67,35 +68,37 @@ def nothing_waits(plan: Plan) -> Step:
     """Make sure that no row was written since."""
     return Step(
         f"{plan.prefix}nothing-waits",
-        "Make sure that nothing waits",
+        "Check that no row is waiting",
         plan.publisher.id,
         "ConsDB team",
         (ask(plan.publisher, sql.pending(plan.sites.replication), "0", "replication"),),
-        "A row that waits now could never be taken.",
+        "The replica could never accept a row that is waiting now.",
         (
-            f"Not `0`: somebody still writes. Run `{plan.enable}` at {plan.replica.title}, find who it is, "
-            f"and go on from “Wait until {plan.replica.title} has every row”.",
+            f"Not `0`: something still writes. Run `{plan.enable}` at {plan.replica.title}, find the "
+            "writer, and "
+            f"continue from “Wait until {plan.replica.title} has every row”.",
         ),
     )
 
 
 def identity(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]:
-    """Let rows be known by all their values, or by their primary key again."""
+    """Set the replica identity of tables to FULL, or back to DEFAULT."""
     full = what == "FULL"
     tables = _named(plan.needs.identity, before=full or prefix is not None)
     if not tables:
         return
     yield Step(
         f"{plan.prefix if prefix is None else prefix}identity-{what.lower()}",
-        "Let rows be known by all their values" if full else "Let rows be known by their primary key again",
+        f"Set REPLICA IDENTITY {what}",
         plan.publisher.id,
         f"ConsDB team, as {plan.publisher.user}",
         (run(plan.publisher, sql.identity(tables, what)),),
-        f"The upgrade changes rows of {listed([str(t) for t in tables])} under another primary key than the "
-        "new one, or under none. Without this, Postgres refuses that here, or the replica refuses the rows."
+        f"The upgrade rewrites rows of {listed([str(t) for t in tables])} while the table has its old "
+        "primary key, "
+        "or none. Without this, Postgres rejects the change here, or the replica rejects the rows."
         if full
         else "",
-        ("It waits for a lock: see who holds it, and run it again.",),
+        ("It waits for a lock: find the session that holds it, and run the statement again.",),
     )
 
 
@@ -115,9 +118,11 @@ def unpublish(plan: Plan) -> Iterator[Step]:
             ask(site, sql.published(replication, tables), "0"),
         ),
         f"The upgrade writes rows of {listed([str(t) for t in tables])} in a form that {plan.replica.title} "
-        "cannot take after its own. It does the same by itself, so nothing of this must be sent.",
+        "cannot accept after its own upgrade. That upgrade writes the same rows itself, so they must not be "
+        "sent.",
         (
-            '"FOR ALL TABLES": the publication takes all tables, and this migration cannot be done so. Stop.',
+            '"FOR ALL TABLES": the publication contains all tables, which this migration does not allow. '
+            "Stop.",
             plan.leave,
         ),
     )
@@ -138,8 +143,8 @@ def republish(plan: Plan, prefix: str | None = None) -> Iterator[Step]:
             run(site, sql.put_back(replication, tables), "administrator"),
             ask(site, sql.not_published(replication, tables), "0"),
         ),
-        f"Without this, {plan.replica.title} would miss every row of it from now on, without an error.",
-        ("Do not start what writes before this is done.",),
+        f"Without this, {plan.replica.title} misses every new row of these tables, without an error.",
+        ("Do not restart the writers before this is done.",),
     )
 
 
@@ -167,11 +172,13 @@ def publish(plan: Plan) -> Iterator[Step]:
             ask(site, sql.grants_there(readable), "0"),
         ),
         failure=(
-            '"already member of publication": it was done before; go on with the checks.',
-            '"FOR ALL TABLES" or "already published": the publication takes new tables by itself; go on with '
+            '"already member of publication": already done; continue with the checks.',
+            '"FOR ALL TABLES" or "already published": the publication includes new tables automatically; '
+            "continue with "
             "the checks.",
-            "Anything else: go on without this step. The new tables can be added at any later time, by this "
-            "step and the refresh below.",
+            "Anything else: continue without this step. The new tables can be added later, with this step "
+            "and "
+            "the refresh below.",
         ),
     )
 
@@ -187,8 +194,9 @@ def empty(plan: Plan) -> Iterator[Step]:
         plan.replica.id,
         f"ConsDB team, as {plan.replica.user}",
         (run(plan.replica, sql.truncate(tables)),),
-        f"The upgrade has filled them at both sites. All of their rows come from {plan.publisher.title} in a "
-        "moment, and would be there twice.",
+        "The upgrade has filled them at both sites. All of their rows will be copied from "
+        f"{plan.publisher.title}, "
+        "and would exist twice.",
     )
 
 
@@ -203,19 +211,19 @@ def on(plan: Plan) -> Step:
     replica, off = plan.replica, sql.subscription(replication, "DISABLE")
     return Step(
         f"{plan.prefix}subscription-on",
-        "Turn the subscription on" + (" and refresh it" if plan.needs.refresh else ""),
+        "Enable the subscription" + (" and refresh it" if plan.needs.refresh else ""),
         replica.id,
         replica.administrators,
         (
             *(run(replica, statement, "administrator") for statement in statements),
             Block("wait", plan.publisher.id, sql.slot_active(replication), "owner", "t", SOON),
             *blocks,
-            Block("command", replica.id, replication.logs, note="No line may speak of `ERROR`:"),
+            Block("command", replica.id, replication.logs, note="No line may contain `ERROR`:"),
         ),
         failure=(
-            f"`active` stays `f`, or changes all the time: the log of {replica.title} names the table whose "
+            f"`active` stays `f`, or keeps changing: the log of {replica.title} names the table whose "
             f'rows do not fit ("missing replicated column", "duplicate key"). Run `{off}`; the rows wait. '
-            "Compare that table at both sites, and mend it.",
+            "Compare that table at both sites, and fix the difference.",
         ),
     )
 
@@ -232,13 +240,14 @@ def caught_up(plan: Plan) -> Step:
         blocks += [Block("compare", compared, sql.rows_of(name)) for name in tables]
     return Step(
         f"{plan.prefix}caught-up",
-        f"See that {plan.replica.title} has every row",
+        f"Check that {plan.replica.title} has every row",
         plan.publisher.id,
         "ConsDB team",
         tuple(blocks),
-        "That is the proof that the replication works.",
+        "This shows that replication works.",
         (
-            "An error says that the replica is still behind: if many rows waited, run it again. Otherwise "
-            "see the step before.",
+            "An error says that the replica is still behind: if many rows were waiting, run it again. "
+            "Otherwise see "
+            "the previous step.",
         ),
     )

@@ -31,9 +31,8 @@ __all__ = [
 _TEAM = "ConsDB team"
 _OBSERVER = "who takes the test image"
 _LOGS = (
-    "There must be no `Traceback`, no `ERROR`, and no word of a column or table that is missing. If "
-    "there is: stop, "
-    "and do not go on to the next site.",
+    "The logs must show no `Traceback`, no `ERROR` and no missing column or table. If they do: stop, and "
+    "do not continue with the next site.",
 )
 
 
@@ -84,11 +83,11 @@ def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
     if sources:
         yield Step(
             "sources",
-            "See that each table is filled by one source",
+            "Check that each table has a single source",
             "",
             "contributor",
             (Block("paste", "", "\n".join(sources)),),
-            "A table is filled by a single source; a source can fill several tables.",
+            "A table must have a single source; a source can fill several tables.",
             ("A column comes from another source: move it to a table of that source.",),
         )
     titles = {role.id: role.title for role in APPROVALS.roles}
@@ -100,26 +99,26 @@ def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
             "",
             role,
             (Block("paste", "", "\n".join(f"- {item}" for item in checklist.items)),),
-            "By a review of the pull request in sdm_schemas, before the Summit is upgraded.",
-            ("Something does not hold: request changes there.",),
+            "Review the pull request in sdm_schemas before the Summit is upgraded.",
+            ("An item is not met: request changes in the review.",),
             minutes=15,
         )
     yield Step(
         "install",
-        "Install the program and check out the release",
+        "Install consdb-actions and check out the release",
         "",
         _TEAM,
         (
             Block("command", "", plan.sites.install),
             Block("command", "", _checkout(release)),
         ),
-        "Passwords come from `~/.pgpass` or the variable `PGPASSWORD`; none stands here.",
-        ("No installation is possible there: follow the folded commands of each step.",),
+        "Passwords come from `~/.pgpass` or the variable `PGPASSWORD`; this page contains none.",
+        ("It cannot be installed there: use the folded commands of each step.",),
         minutes=10,
     )
     yield Step(
         "rehearse",
-        "Rehearse this runbook on two servers of your own",
+        "Rehearse this runbook on two local servers",
         "",
         _TEAM,
         (
@@ -131,7 +130,7 @@ def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
             ),
         ),
         "It must end with “The runbook works” and 0 lost rows.",
-        ("Anything else: do not begin. Mend the migration, and make the runbook anew.",),
+        ("Anything else: do not begin. Fix the migration, and regenerate this runbook.",),
         minutes=5,
     )
 
@@ -171,7 +170,7 @@ def schema_steps(site: Site, changes: Sequence[SectionChange], sites: Sites) -> 
         site.id,
         site.administrators,
         (Block("sql", site.id, "\n".join(lines), "administrator"),),
-        "The owner of the tables may not create a schema.",
+        "The owner of the tables has no privilege to create a schema.",
         ('"permission denied": only an administrator of the database can do this.',),
         minutes=5,
     )
@@ -191,13 +190,12 @@ def preflight_step(plan: Plan) -> Step:
     ]
     return Step(
         f"{plan.prefix}preflight",
-        "Run all checks at all sites",
+        "Run all checks of the upgrade at all sites",
         plan.publisher.id if plan.published else plan.replica.id,
         _TEAM,
         tuple(blocks),
-        "Nothing is switched off yet. “still to do” names what later steps bring about; nothing may "
-        "be refused.",
-        ("`refused`, or another exit code than 0: do not begin. Each check says what to do.",),
+        "Nothing is switched off yet. “still to do” lists what later steps will do; no check may be refused.",
+        ("`refused`, or an exit code other than 0: do not begin. Each check says what to do.",),
         minutes=5,
     )
 
@@ -208,7 +206,7 @@ def test_steps(
     """Yield the test at one test stand, or at the development database."""
     yield from schema_steps(site, changes, plan.sites)
     back = " and ".join(f"`alembic -n {c.section} downgrade {c.start}`" for c in reversed(changes))
-    yield upgrade_step(site, changes, plan.sites, "upgrade", (f"To take it back: {back}.",))
+    yield upgrade_step(site, changes, plan.sites, "upgrade", (f"To roll back: {back}.",))
     sessions = [s for s in plan.sites.sessions if s.section in {change.section for change in changes}]
     for environment in site.environments:
         yield _stand_deploy(site, environment, plan, release)
@@ -227,9 +225,8 @@ def test_steps(
             site.id,
             _TEAM,
             _queries(site, changes),
-            "No test image is configured for this instrument: the source itself must write with its "
-            "new version.",
-            ("Rows do not come, or without the new columns: do not go on.",),
+            "No test image is configured for this instrument: the source must write with its new version.",
+            ("No rows arrive, or the new columns are empty: do not continue.",),
             minutes=30,
         )
 
@@ -262,7 +259,7 @@ def _stand_deploy(site: Site, environment: str, plan: Plan, release: Release) ->
             ),
             Block("command", site.id, "\n".join(logs), note="Look at the logs of the pods."),
         ),
-        "Leave this out if consdb's pull request changes only the migration.",
+        "Skip this step if consdb's pull request changes only the migration.",
         _LOGS,
         minutes=10,
     )
@@ -277,7 +274,7 @@ def _restart(site: Site, sites: Sites) -> Step:
         site.id,
         _TEAM,
         (Block("restart", site.id, sites.restart), Block("command", site.id, logs)),
-        "Before that it does not know the new schema.",
+        "Until then it uses the old schema.",
         _LOGS,
         minutes=2,
     )
@@ -286,12 +283,13 @@ def _restart(site: Site, sites: Sites) -> Step:
 def _development(site: Site, changes: Sequence[SectionChange]) -> Step:
     return Step(
         f"{site.id}-try",
-        "Ask usdf-rsp-int for the new columns",
+        "Query the new columns in usdf-rsp-int",
         site.id,
         _TEAM,
         _queries(site, changes),
-        "In a notebook of the environment usdf-rsp-int, against this database. Each query must answer.",
-        ("A query is refused: do not go on. Mend the migration, and begin this part again.",),
+        "In a notebook of the environment usdf-rsp-int, against this database. Each query must return a "
+        "result.",
+        ("A query fails: do not continue. Fix the migration, and restart this part.",),
         minutes=10,
     )
 
@@ -302,12 +300,12 @@ def _session(site: Site, session: Session, plan: Plan) -> Iterator[Step]:
     love = plan.sites.address(plan.sites.love, environment) or f"LOVE of {site.title}"
     yield Step(
         f"{prefix}-queue",
-        f"Reach the script queue of {site.title} for {session.camera}",
+        f"Open the script queue of {site.title} for {session.camera}",
         site.id,
         _OBSERVER,
         (Block("paste", site.id, love),),
-        "Note how the scripts below are configured now, to restore it at the end.",
-        ("It cannot be reached: ask in the channel of the test stand who uses it.",),
+        "Note the current configuration of the scripts below, to restore it at the end.",
+        ("It cannot be opened: ask in the channel of the test stand who is using it.",),
         minutes=5,
     )
     for number, script in enumerate(session.scripts, start=1):
@@ -318,33 +316,36 @@ def _session(site: Site, session: Session, plan: Plan) -> Iterator[Step]:
             site.id,
             _OBSERVER,
             (Block("paste", site.id, text, note="Configuration:"),),
-            "The queue must show it as done.",
-            ("It fails: its log in the queue says why. If a component is in FAULT, ask in the channel.",),
+            "The queue must show the script as done.",
+            (
+                "It fails: see its log in the queue. If a component is in FAULT, ask in the channel of the "
+                "test stand.",
+            ),
             minutes=3,
         )
     changes = tuple(change for change in plan.published if change.section == session.section)
     logs = plan.sites.logs.replace("{deployment}", f"consdb-hinfo-{session.section}")
     yield Step(
         f"{prefix}-rows",
-        f"See the rows of the {session.camera} image",
+        f"Check the rows of the {session.camera} image",
         site.id,
         _TEAM,
         (Block("command", site.id, logs), *_queries(site, changes)),
-        "The image must be the newest row, with the values that are expected.",
+        "The image must be the newest row, with the expected values.",
         (
-            "No row, or an error in the log: do not go on to the Summit. Mend it, and test with the "
+            "No row, or an error in the log: do not continue with the Summit. Fix the cause, and test the "
             "branch again.",
         ),
         minutes=5,
     )
     yield Step(
         f"{prefix}-standby",
-        f"Put {session.camera} back to STANDBY, and the scripts as they were",
+        f"Return {session.camera} to STANDBY, and restore the configuration of the scripts",
         site.id,
         _OBSERVER,
         (Block("paste", site.id, session.standby.configuration, note=f"{session.standby.name}:"),),
         minutes=3,
-        failure=("A component does not leave FAULT: say so in the channel of the test stand.",),
+        failure=("A component does not leave FAULT: report it in the channel of the test stand.",),
     )
 
 
@@ -371,22 +372,28 @@ def release_steps(plan: Plan, release: Release) -> Iterator[Step]:
         "",
         _TEAM,
         (Block("command", "", f"consdb-actions release tag --repo {release.policy.consdb}{tag}"),),
-        "Only when every test has passed.",
-        ("A check is not green: wait for it. Another tag would be next: make this runbook anew with it.",),
+        "Only if every test has passed.",
+        (
+            "A check has not passed: wait for it. The next tag would be another one: regenerate this runbook "
+            "with that tag.",
+        ),
         minutes=20,
     )
     stage = _stage(plan, release, "test")
     if stage:
         yield Step(
             "deploy-test-stands",
-            f"Point {stage} at the release",
+            f"Deploy the release to {stage}",
             "",
             _TEAM,
             (Block("command", "", deploy_command(release, f"--stage {stage}", release.tag)),),
-            "It replaces the tag of the branch. Merge it, set the target revision in Argo CD back to "
-            "its branch, "
-            "Refresh and Sync. The test image can be taken again.",
-            ("An image is missing: the workflows of the tag are not done. Wait, and run it again.",),
+            "It replaces the tag of the branch. Merge the pull request; in Argo CD, reset the target "
+            "revision, "
+            "Refresh and Sync. You may take the test image again.",
+            (
+                "An image is missing: the workflows of the tag are still running. Wait, and run the command "
+                "again.",
+            ),
             minutes=10,
         )
 
@@ -414,12 +421,12 @@ def summit_deploy_step(plan: Plan, release: Release) -> Iterator[Step]:
             Block("command", site.id, deploy_command(release, f"--stage {stage}", release.tag)),
             Block("command", site.id, "\n".join(logs), note="When it is merged and synced in Argo CD:"),
         ),
-        "Writers of the old image do not fill the new columns, and fail where those must not be empty.",
+        "Writers with the old image leave the new columns empty, and fail if a new column is NOT NULL.",
         (
             *_LOGS,
-            "It is refused because the stage before is not finished: finish that, or use "
-            "--force-order, which is "
-            "recorded.",
+            "It is refused because the previous stage is not finished: finish that stage, or use "
+            "--force-order, "
+            "which is recorded.",
         ),
         minutes=15,
     )
@@ -457,7 +464,7 @@ def after_steps(plan: Plan, release: Release) -> Iterator[Step]:
             (Block("restart", "", plan.sites.restart),),
             f"In each of these {len(environments)} environments, or with Restart of deployment "
             "consdb-pq in Argo "
-            "CD. Before that it does not know the new schema.",
+            "CD. Until then it uses the old schema.",
             _LOGS,
             minutes=10,
         )
@@ -488,12 +495,11 @@ def _backfill(plan: Plan) -> Iterator[Step]:
     if blocks:
         yield Step(
             "back-fill",
-            "See which rows are not filled, and fill them as needed",
+            "Find rows without values, and fill them if needed",
             plan.replica.id,
             listed(list(owners)),
             tuple(blocks),
-            "New exposures must have values. Old days stay empty until they are filled again from "
-            "the source.",
+            "New exposures must have values. Earlier days stay empty until they are filled from the source.",
             ("New exposures have no values: the writer runs an old image. See the logs of its pod.",),
             minutes=30,
         )
@@ -514,9 +520,8 @@ def _taps(plan: Plan, release: Release) -> Iterator[Step]:
             "",
             _TEAM,
             (Block("command", "", deploy_command(release, where, tag, *waiver)),),
-            f"The image tap-schema of the branch {release.schema_branch} of sdm_schemas must be "
-            "there; the command "
-            "looks for it.",
+            f"The image tap-schema of the branch {release.schema_branch} of sdm_schemas must exist; "
+            "the command checks it.",
             ("The image is missing: see the workflow of the pull request in sdm_schemas.",),
             minutes=10,
         )
@@ -530,17 +535,17 @@ def _end(release: Release) -> Iterator[Step]:
         _TEAM,
         (Block("paste", "", f"https://github.com/{release.policy.sdm_schemas}/pulls?q={release.ticket}"),),
         "The status `consdb/ready-to-merge` must be green.",
-        ("It is not: its text names the step that is missing.",),
+        ("It is not green: its text names the missing step.",),
         minutes=2,
     )
     yield Step(
         "repin",
-        "Put consdbtap back to a weekly tag",
+        "Return consdbtap to a weekly tag",
         "",
         _TEAM,
         (Block("command", "", "consdb-actions deploy open --app consdbtap --repin"),),
-        "As soon as a weekly tag of sdm_schemas holds the merge; again for each stage.",
-        ("No weekly tag holds the merge yet: try again next week.",),
+        "When a weekly tag of sdm_schemas contains the merge. Repeat for each stage.",
+        ("No weekly tag contains the merge yet: try again next week.",),
         minutes=10,
     )
 
@@ -553,24 +558,26 @@ def halfway_steps(plan: Plan) -> Iterator[Step]:
         Block("look", site.id, sql.revision_of(change)) for site, changes in sites for change in changes
     ]
     rule = (
-        "Leave the subscription as it is. Rows of one form must never wait for a site of the other form."
+        "Do not change the subscription: rows in the old form must not wait for a site with the new schema, "
+        "nor the other way round."
         if plan.needs.pause
-        else "Nothing waits for this."
+        else "The subscription is not affected."
     )
     yield Step(
         "halfway-look",
-        "See at which revision each site is",
+        "Find the revision of each site",
         plan.publisher.id if plan.published else plan.replica.id,
         _TEAM,
         tuple(blocks),
-        f"{rule} The evidence of the command says what is wrong (`verification`) or applied in part "
-        "(`part`).",
-        ("An answer that is none of the two revisions: call the ConsDB team before anything else.",),
+        f"{rule} The evidence file of the command shows what is wrong (`verification`) or what was applied "
+        "in "
+        "part (`part`).",
+        ("Any other revision than these two: call the ConsDB team before doing anything else.",),
         minutes=5,
     )
     yield Step(
         "halfway-mend",
-        "Mend what is wrong, and look again",
+        "Fix what is wrong, and check again",
         plan.publisher.id if plan.published else plan.replica.id,
         _TEAM,
         tuple(
@@ -581,12 +588,11 @@ def halfway_steps(plan: Plan) -> Iterator[Step]:
             )
             for site, changes in sites
         ),
-        "Privileges and owners: run the statements that the check prints. Part of a revision: drop "
-        "by hand what "
-        "`part` names. Then look again; when all is well, go on with the step that failed.",
+        "Privileges and owners: run the statements that the check prints. Part of a revision: drop what "
+        "`part` lists by hand. Then check again. If all checks pass, continue with the step that failed.",
         (
-            "It cannot be mended: take it back, with the commands of the part “The way back”, from "
-            "the last site.",
+            "It cannot be fixed: roll back with the commands of the part “Rollback”, starting at the last "
+            "upgraded site.",
         ),
         minutes=30,
     )

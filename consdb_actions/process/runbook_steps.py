@@ -272,7 +272,7 @@ def read_runbook(markdown: str) -> tuple[Placed, ...]:
     found = tuple(_written_out(_blocks(markdown.replace("\r\n", "\n").split("\n"))))
     if not found:
         raise InputError(
-            "this holds no step of a runbook", remedy="Give a file that `process runbook --output` wrote."
+            "the file has no step of a runbook", remedy="Give a file that `process runbook --output` wrote."
         )
     return found
 
@@ -284,7 +284,7 @@ def _written_out(blocks: Iterable[tuple[Placed, str]]) -> Iterator[Placed]:
     for placed, same in blocks:
         if same and same not in texts:
             raise InputError(
-                f"this block refers to a block that is not before it: same={same}",
+                f"same={same} does not refer to an earlier block",
                 place=f"line {placed.line}",
                 remedy="Write the statements out, and remove same=…",
             )
@@ -315,13 +315,13 @@ def _block(facts: str, text: str, line: int) -> tuple[Placed, str]:
         seconds = int(known.get("within", "0"))
     except ValueError as error:
         raise InputError(
-            "what this block says about itself cannot be read",
+            "the attributes of this block cannot be parsed",
             place=place,
-            remedy="It is written like: part=migrate step=look do=check at=summit answer=0.",
+            remedy="Write them like this: part=migrate step=look do=check at=summit answer=0.",
         ) from error
     if kind not in KINDS or account not in ACCOUNTS:
         raise InputError(
-            f"this block is to be done in a way that is not known: do={kind} as={account}",
+            f"do={kind} as={account} is not a valid kind of block",
             place=place,
             remedy=f"do is one of {', '.join(KINDS)}; as is one of {', '.join(ACCOUNTS)}.",
         )

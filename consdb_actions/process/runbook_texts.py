@@ -54,13 +54,14 @@ def _announcement(plan: Plan, ticket: str, release: str, when: str) -> Text:
     writers = writers_of(plan)
     if writers:
         images = ": please take no images" if _images(plan) else ""
-        lines.append(f"Meanwhile {listed([w.name for w in writers])} must stand still{images}.")
+        lines.append(f"Meanwhile {listed([w.name for w in writers])} must be stopped{images}.")
     elif plan.published:
-        lines.append("Images can be taken. A writer may have to wait for some seconds.")
+        lines.append("Images can be taken. Writers may wait for a few seconds.")
     if plan.needs.pause:
         lines.append(
-            f"{plan.replica.title} shows nothing new from {plan.publisher.title} until it is done; nothing "
-            "is lost."
+            f"{plan.replica.title} receives nothing new from {plan.publisher.title} until it is done; no "
+            "data is "
+            "lost."
         )
     lines.append("Questions: #consolidated-database")
     return Text("Announcement", site.channel, "\n".join(lines))
@@ -72,7 +73,7 @@ def _done(plan: Plan, ticket: str, release: str) -> Text:
     body += f" (release {release})." if release else "."
     if _images(plan):
         body += " Images can be taken again."
-    return Text("Announcement, when it is done", site.channel, body)
+    return Text("Announcement when it is done", site.channel, body)
 
 
 def _images(plan: Plan) -> bool:
@@ -112,12 +113,12 @@ def _it_ticket(plan: Plan, ticket: str, when: str) -> Text:
         "",
         *statements,
         "",
-        "These must answer 0 then:",
+        "Afterwards, each of these must return 0:",
         "",
         sql.not_published(replication, names),
         *(["", sql.grants_there([(n, replication.role, "SELECT") for n in added])] if added else []),
         "",
-        "Nothing else is to be changed.",
+        "Please change nothing else.",
     ]
     return Text("IT ticket", replication.ticket, "\n".join(lines))
 
@@ -134,7 +135,7 @@ def _publication_files(plan: Plan) -> Text:
 
 
 def _truncate_list(plan: Plan) -> Text:
-    """Write the whole line of each schema anew where all its tables are known."""
+    """Write the complete line of each schema of which all tables are known."""
     lines = []
     for change in plan.published:
         effects = change.forward
@@ -150,7 +151,7 @@ def _truncate_list(plan: Plan) -> Text:
         else:
             lines += _partial(effects.new_tables, effects.dropped_tables, effects.renamed_tables)
     return Text(
-        "Tables to truncate when the replica is built anew", plan.sites.replication.rebuild, "\n".join(lines)
+        "Tables to truncate when the replica is rebuilt", plan.sites.replication.rebuild, "\n".join(lines)
     )
 
 

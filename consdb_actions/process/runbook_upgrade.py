@@ -19,7 +19,7 @@ Direction = Literal["upgrade", "downgrade"]
 _MOST = 60
 """Columns that are looked for by name; the others are counted."""
 
-_TITLES = {"upgrade": "Upgrade", "downgrade": "Take back"}
+_TITLES = {"upgrade": "Upgrade", "downgrade": "Downgrade"}
 
 
 def upgrade_step(
@@ -44,9 +44,9 @@ def upgrade_step(
         ),
         _locks(changes),
         (
-            "Exit code 1 or 3: nothing was changed, and it says why. Exit code 5: the database was "
-            "changed; go to "
-            "“When an upgrade ends half way”.",
+            "Exit code 1 or 3: nothing was changed; the message says why. Exit code 5: the database was "
+            "changed; "
+            "follow “When an upgrade fails half way”.",
             *failure,
         ),
         minutes=10,
@@ -57,7 +57,7 @@ def _locks(changes: Sequence[SectionChange]) -> str:
     names = [str(name) for change in changes for name in change.forward.locked]
     if not names:
         return ""
-    return f"Locked while it runs, so that others wait: {', '.join(names)}."
+    return f"Locked meanwhile, other sessions wait: {', '.join(names)}."
 
 
 def apply_command(

@@ -56,16 +56,16 @@ def render_plan(outcome: ApplyOutcome, paint: Paint = _plain) -> str:
 
 def _section(change: SectionChange, direction: Direction) -> Iterator[str]:
     if not change.revisions:
-        yield printable(f"{change.section} is at {change.end} already")
+        yield printable(f"{change.section} is already at {change.end}")
         return
     yield printable(f"{change.section}: {change.start} -> {change.end}")
     for revision in change.revisions:
-        back = "take back " if direction == "downgrade" else ""
+        back = "downgrade " if direction == "downgrade" else ""
         yield printable(f"  {back}{revision.id} {revision.words}".rstrip())
     for words in change.words():
         yield printable(f"    {words}")
     for loss in change.forward.losses:
-        yield printable(f"    for good: {loss}")
+        yield printable(f"    data loss: {loss}")
 
 
 def _checks(checks: Sequence[ApplyCheck], paint: Paint) -> Iterator[str]:
@@ -92,7 +92,7 @@ def render_result(outcome: ApplyOutcome, paint: Paint = _plain) -> str:
     """Write how it ended, what is there now, and how to go back."""
     lines = [paint(printable(_verdict(outcome)), _verdict_kind(outcome))]
     for section in outcome.sections:
-        tries = f" at the {section.attempts}. try" if section.attempts > 1 else ""
+        tries = f", {section.attempts} tries" if section.attempts > 1 else ""
         took = f", {section.seconds:.1f} s{tries}" if section.state == "applied" else ""
         done = section.state in ("applied", "already there")
         place = section.at or (section.change.end if done else section.change.start)
@@ -102,23 +102,23 @@ def render_result(outcome: ApplyOutcome, paint: Paint = _plain) -> str:
     if outcome.next_step:
         lines += ["", printable(f"Next: {outcome.next_step}")]
     if back := outcome.way_back():
-        again = "To go forward again" if outcome.direction == "downgrade" else "To go back"
-        lines += ["", f"{again} (first see the runbook: other sites may have to as well):"]
+        again = "To upgrade again" if outcome.direction == "downgrade" else "To roll back"
+        lines += ["", f"{again} (see the runbook first: other sites may need it too):"]
         lines += [printable(f"  {command}") for command in back]
         lost = dict.fromkeys(loss for section in outcome.done for loss in section.change.back.losses)
-        lines += [printable(f"  which removes for good: {', '.join(lost)}")] if lost else []
+        lines += [printable(f"  data loss: {', '.join(lost)}")] if lost else []
     if outcome.attests:
-        lines += ["", "When all is tried, say so in a comment on the pull request in sdm_schemas:", ""]
+        lines += ["", "When everything is tested, comment on the pull request in sdm_schemas:", ""]
         lines += render_comment(outcome, short=True).rstrip().split("\n")
     return "\n".join(lines)
 
 
 _VERDICTS = {
-    "planned": "A dry run: nothing was changed",
+    "planned": "Dry run: nothing was changed",
     "applied": "Done",
     "nothing to do": "Nothing to do",
     "refused": "Stopped: nothing was changed",
-    "declined": "Not agreed to: nothing was changed",
+    "declined": "Not confirmed: nothing was changed",
     "failed": "Failed",
     "interrupted": "Interrupted",
     "not verified": "The database was changed, and verification failed",
@@ -131,7 +131,7 @@ def _verdict(outcome: ApplyOutcome) -> str:
         done = [section.change.section for section in outcome.done]
         words += {
             "nothing": "; nothing was changed",
-            "unknown": "; it is not known whether the database was changed",
+            "unknown": "; it is unknown whether the database was changed",
         }.get(outcome.changed, "; the database was changed in part")
         words += f"; done before that: {', '.join(done)}" if done else ""
     return f"{words}: {outcome.problem}" if outcome.problem else f"{words}."
@@ -179,7 +179,7 @@ def render_comment(outcome: ApplyOutcome, *, short: bool = False) -> str:
     if lines:
         parts.append(details("Checks", lines))
     if back := outcome.way_back():
-        parts.append(details("The way back", fence("\n".join(back), "sh")))
+        parts.append(details("Rollback", fence("\n".join(back), "sh")))
     return "\n\n".join(parts) + "\n"
 
 
@@ -188,7 +188,7 @@ def _seen(outcome: ApplyOutcome, after: Iterable[ApplyCheck]) -> list[ApplyCheck
 
 
 def _accepted(check: ApplyCheck) -> str:
-    return " (gone on against it)" if check.accepted else ""
+    return " (accepted with --accept)" if check.accepted else ""
 
 
 def render_json(outcome: ApplyOutcome) -> dict[str, Any]:

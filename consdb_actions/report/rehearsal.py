@@ -29,17 +29,17 @@ def _verdict(rehearsal: Rehearsal) -> str:
         return "The runbook works"
     act = next((act for act in rehearsal.acts if not act.passed), None)
     if act is None:
-        return "The runbook ends, but writers have lost rows"
+        return "The runbook completes, but writers lost rows"
     failed = next((block for block in act.blocks if block.state == "failed"), None)
     if failed is not None:
         return f"The runbook fails at step {failed.placed.step}, in “{act.title}”"
-    return f"The runbook ends, but not all is well after “{act.title}”"
+    return f"The runbook completes, but checks fail after “{act.title}”"
 
 
 def _scope(rehearsal: Rehearsal) -> str:
     rows = sum(rehearsal.written.values())
     return (
-        f"{', '.join(rehearsal.sections)}; {rows} rows were written meanwhile, "
+        f"{', '.join(rehearsal.sections)}; {rows} rows written meanwhile, "
         f"{sum(rehearsal.refused.values())} lost; longest wait of a writer {rehearsal.longest:.1f} seconds; "
         f"{rehearsal.seconds:.0f} seconds in all"
     )

@@ -168,7 +168,7 @@ def test_a_label_that_is_taken_off_again(workflows: Workflows) -> None:
     workflows.world.remove_label(change.schemas, change.pull, LABEL, "author")
     run = change.event("unlabeled", label={"name": LABEL})
     assert run.ok, run.log
-    assert run.jobs == {"What is asked for": "success", "Publish": "success"}
+    assert run.jobs == {"Resolve the request": "success", "Publish": "success"}
     assert change.target.pulls[1].state == "closed"
     assert "The label “consdb: migrate” was taken off" in change.comments[0]
     workflows.row("label taken off")
@@ -213,7 +213,7 @@ def test_s3_a_fork_gets_a_result_and_no_token(workflows: Workflows) -> None:
     workflows.secrets = {"GITHUB_TOKEN": TOKEN}
     run = change.label()
     assert run.ok, run.log
-    assert run.jobs == {"What is asked for": "success", "Generate": "success"}
+    assert run.jobs == {"Resolve the request": "success", "Generate": "success"}
     assert "A maintainer can look at the change and start the workflow by hand for number 1" in run.log
     assert not [line for line in run.checkouts if line.startswith("token")]
     assert change.untouched()

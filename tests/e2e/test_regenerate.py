@@ -91,7 +91,7 @@ def test_m20_the_second_of_two_changes_is_made_again_when_the_first_is_merged(wo
     assert len(pair.heads("main")) == 1
     again = pair.push_event()
     assert again.ok, again.log
-    assert "None." in again.log or set(again.jobs) == {"What is out of date"}
+    assert "None." in again.log or set(again.jobs) == {"Find outdated migrations"}
     workflows.row("two changes of one section: the second is made again", "another revision was merged")
 
 
@@ -106,12 +106,12 @@ def test_m18_a_conflict_is_told_and_tried_again_by_schedule(workflows: Workflows
     change.world.commit(change.schemas, "main", {path: clash}, author="maintainer")
     run = change.label()
     assert not run.ok
-    assert run.jobs == {"What is asked for": "success", "Publish": "failure"}
+    assert run.jobs == {"Resolve the request": "success", "Publish": "failure"}
     assert "resolve the conflict" in change.comments[0]
     assert not change.target.pulls
     schedule = workflows.run(REGENERATE, TARGET, "schedule", {"schedule": "27,57 * * * *"})
     assert schedule.ok, schedule.log
-    assert set(schedule.jobs) == {"What is out of date"}, "it is told once"
+    assert set(schedule.jobs) == {"Find outdated migrations"}, "it is told once"
     change.world.commit(change.schemas, "main", {path: text}, author="maintainer")
     schedule = workflows.run(REGENERATE, TARGET, "schedule", {"schedule": "27,57 * * * *"})
     assert schedule.ok, schedule.log

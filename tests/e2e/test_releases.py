@@ -85,7 +85,7 @@ def test_a_commit_with_red_checks_is_not_tagged(
     place.check("tests", "failure", run=7)  # act calls its own run 1, whose checks do not count
     run = place.release()
     assert not run.ok
-    assert run.jobs == {"What would be tagged": "failure"}
+    assert run.jobs == {"Plan the release": "failure"}
     assert NEW not in place.tags
     workflows.row("dispatch on a red commit", "wrong input")
 
@@ -95,7 +95,7 @@ def test_a_deployment_by_stages(workflows: Workflows, registry_double: RegistryD
     place.tag(NEW, place.head)
     early = place.deploy("summit")
     assert not early.ok
-    assert early.jobs == {"What would change": "failure"}
+    assert early.jobs == {"Plan the deployment": "failure"}
     run = place.deploy("test-stands")
     assert run.ok, run.log
     assert len(place.phalanx.pulls) == 1
@@ -115,7 +115,7 @@ def test_no_permission_to_deploy(workflows: Workflows, registry_double: Registry
     workflows.double.faults.append(Fault(Kind.FORBIDDEN, method="POST", target=target, times=9))
     run = place.deploy("test-stands")
     assert not run.ok
-    assert run.jobs == {"What would change": "success", "Open the pull request": "failure"}
+    assert run.jobs == {"Plan the deployment": "success", "Open the pull request": "failure"}
     assert "HTTP 403" in run.log
     assert not place.phalanx.pulls
     workflows.row("deployment, the token may not write", "no permission")
