@@ -244,7 +244,7 @@ def test_a_question_is_asked_and_answered_in_the_pull_request(workflows: Workflo
     run = change.label()
     assert not run.ok
     assert "a question is open" in change.comments[0]
-    assert "--rename exposure.exp_time=exposure_time" in change.comments[0]
+    assert "/consdb rename exposure.exp_time=exposure_time" in change.comments[0]
     assert not change.target.pulls
     change.pull.body = "New names.\n\nconsdb: rename exposure.exp_time=exposure_time\n"
     run = change.event("edited")
