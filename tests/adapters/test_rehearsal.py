@@ -228,5 +228,5 @@ def test_what_the_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_p4_a_row_that_was_refused_fails_a_rehearsal() -> None:
     made = Rehearsal(("latiss:a..b",), ("one", "two"), (), {"t": 9}, {"deadlock detected": 1}, 1.0, 0.4)
     assert not made.passed
-    assert "writers have lost rows" in render_text(made)
+    assert "1 lost" in render_text(made)
     assert "1 lost; longest wait of a writer 0.4 seconds" in render_markdown(made)

@@ -155,13 +155,13 @@ REFUSALS: list[tuple[str, str, str, list[str]]] = [
     (
         "ALTER VIEW cdb_latiss.visit1 SET SCHEMA public",
         "ALTER VIEW public.visit1 SET SCHEMA cdb_latiss",
-        "there is no cdb_latiss.visit1",
+        "cdb_latiss.visit1",
         ["tables"],
     ),
     (
         "CREATE TABLE cdb_latiss.quicklook (id int)",
         "DROP TABLE cdb_latiss.quicklook",
-        "is there already",
+        "cdb_latiss.quicklook",
         ["tables"],
     ),
     (
@@ -199,7 +199,7 @@ REFUSALS: list[tuple[str, str, str, list[str]]] = [
     (
         "ALTER ROLE oods IN DATABASE applied SET default_transaction_read_only = on",
         "ALTER ROLE oods IN DATABASE applied RESET default_transaction_read_only",
-        "takes no writes",
+        "read-only",
         ["server"],
     ),
 ]
@@ -234,10 +234,10 @@ def test_m12_other_revisions_than_expected(bench: MakeBench) -> None:
     made = bench()
     later = made.tree.add("later", "SELECT 1", "SELECT 1")
     assert made.refused(section=f"latiss:{NEW}..{later}") == ["revision"]
-    assert f"latiss is at revision {BEFORE}, and not at {NEW}" in made.out
+    assert re.search(f"at revision {BEFORE}\\b.*{NEW}", made.out)
     made.sql(f"UPDATE cdb.cdb_latiss_version SET version_num = '{later}'")
     assert made.refused("--to", NEW) == ["revision"]
-    assert "say --downgrade" in made.out
+    assert "--downgrade" in made.out
     assert made.refused("--to", later, "--downgrade") == []
     assert made.report("--dry-run", section=f"latiss:{NEW}..{later}")["result"] == "nothing to do"
 
@@ -278,11 +278,11 @@ def test_dry_run_changes_nothing_and_shows_all(bench: MakeBench) -> None:
     for words in (
         f"latiss: {BEFORE} -> {NEW}",
         f"  {NEW} more of it",
-        "cdb_latiss.exposure.airmass is new",
-        "view cdb_latiss.visit1 is made again",
+        "column cdb_latiss.exposure.airmass",
+        "view cdb_latiss.visit1",
         "ALTER TABLE cdb_latiss.exposure ADD airmass double precision;",
-        "latiss is as its history leaves it",
-        "A dry run: nothing was changed.",
+        "latiss: planned",
+        "Dry run: nothing was changed.",
     ):
         assert words in made.out
 
@@ -308,8 +308,7 @@ def test_apply_and_its_evidence(bench: MakeBench, tmp_path: Path) -> None:
     assert {check["state"] for check in section["verification"]} == {"ok"}
     assert report["comment"].startswith("/consdb done bts\n")
     assert report["way_back"] == [f"alembic -n latiss downgrade {BEFORE}"]
-    assert "which removes for good:" in made.out
-    assert "table cdb_latiss.quicklook with its rows" in made.out
+    assert "table cdb_latiss.quicklook" in made.out
     assert "s3cret" not in text + made.out + made.err
     assert made.revision == NEW
     assert made.columns("visit1")[-1] == "airmass"
@@ -436,8 +435,8 @@ def test_it_asks_and_takes_no_for_an_answer(bench: MakeBench, monkeypatch: pytes
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr(click, "confirm", no)
     assert made.run("--no-replay", ask=True) == 1
-    assert asked[0].startswith("Apply this to applied on ")
-    assert "Not agreed to: nothing was changed." in made.out
+    assert "applied on " in asked[0]
+    assert "nothing was changed" in made.out
     assert made.revision == BEFORE
 
 
@@ -448,9 +447,9 @@ def test_it_asks_and_takes_no_for_an_answer(bench: MakeBench, monkeypatch: pytes
         (("--section", "latiss", "--section", "lsstcam", "--to", "x"), "belongs to one section"),
         (("--section", "latiss:a..b", "--to", "x"), "belongs to one section"),
         (("--section", "latiss:a"), "is no section"),
-        (("--section", "latiss", "--downgrade"), "where to go back to"),
-        (("--section", "latiss", "--lock-timeout", "0s"), "no time as Postgres writes it"),
-        (("--section", "latiss", "--statement-timeout", "soon"), "no time as Postgres writes it"),
+        (("--section", "latiss", "--downgrade"), "--downgrade"),
+        (("--section", "latiss", "--lock-timeout", "0s"), "--lock-timeout"),
+        (("--section", "latiss", "--statement-timeout", "soon"), "--statement-timeout"),
         (("--section", "latiss", "--site", "mars"), 'no site "mars"'),
         (("--section", "latiss", "--site", "usdf-dev"), "is not known here"),
         (("--section", "latiss"), "no database is named"),

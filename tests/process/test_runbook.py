@@ -216,9 +216,8 @@ def test_p4_exact_commands_of_a_new_table() -> None:
     assert "REFRESH PUBLICATION" in sql(made, "subscription-on")
     bodies = {text.title: text.body for text in made.texts}
     assert "ALTER PUBLICATION usdfpub ADD TABLE cdb_latiss.visit1_quicklook;" in bodies["IT ticket"]
-    assert bodies["Tables to truncate when the replica is built anew"] == (
-        "TRUNCATE TABLE cdb_latiss.exposure, cdb_latiss.exposure_flexdata, cdb_latiss.visit1_quicklook;"
-    )
+    tables = "cdb_latiss.exposure, cdb_latiss.exposure_flexdata, cdb_latiss.visit1_quicklook"
+    assert f"TRUNCATE TABLE {tables};" in bodies.values()
     migrate = made.part("migrate")
     assert migrate is not None
     assert migrate.attested == ("summit", "publication", "usdf")
@@ -338,7 +337,7 @@ def test_p4_several_sections_go_back_in_the_opposite_order() -> None:
 
 def test_p4_what_speaks_against_a_migration_is_said_first() -> None:
     other = runbook(change("latiss", ["ALTER TABLE {0}.exposure ADD at timestamp DEFAULT clock_timestamp()"]))
-    assert "gets other values" in other.warnings[0]
+    assert "cdb_latiss.exposure.at (clock_timestamp)" in other.warnings[0]
     assert render_markdown(other).index("⚠️") < render_markdown(other).index("## What changes")
     assert "Warning: " in render_text(other)
     unknown = runbook(change("latiss", ["DO $$ BEGIN END $$"]))
@@ -421,12 +420,12 @@ def test_p4_goldens(kind: str, golden: Golden) -> None:
 @pytest.mark.parametrize(
     ("markdown", "words"),
     [
-        ("# nothing", "holds no step"),
-        ("```sql part=migrate step=a do=dance at=summit as=owner\nSELECT 1\n```", "not known: do=dance"),
+        ("# nothing", "no step"),
+        ("```sql part=migrate step=a do=dance at=summit as=owner\nSELECT 1\n```", "line 1: do=dance"),
         ("```sql part=migrate step=a do=sql at=summit as=king\nSELECT 1\n```", "as=king"),
-        ("```sql part=migrate step='a do=sql\nSELECT 1\n```", "cannot be read"),
-        ("```sql part=migrate do=wait within=soon\nSELECT 1\n```", "cannot be read"),
-        ("```sql part=migrate step=a do=sql same=b/0\n-- the same\n```", "not before it"),
+        ("```sql part=migrate step='a do=sql\nSELECT 1\n```", "line 1: .*attributes"),
+        ("```sql part=migrate do=wait within=soon\nSELECT 1\n```", "line 1: .*attributes"),
+        ("```sql part=migrate step=a do=sql same=b/0\n-- the same\n```", "line 1: same=b/0"),
     ],
 )
 def test_an_edited_runbook_that_cannot_be_read(markdown: str, words: str) -> None:
