@@ -395,17 +395,17 @@ def test_what_comes_out_wrong_is_found(bench: MakeBench) -> None:
     assert "/consdb done" not in report["comment"]
 
 
-def test_without_a_server_of_our_own_the_statements_are_looked_at(
+def test_where_the_history_cannot_be_replayed_the_statements_are_looked_at(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(**_: object) -> None:
-        raise ExternalError("there is no room for a server")
+    def refuse(*_: object) -> None:
+        raise ExternalError("there is no room for a database")
 
-    monkeypatch.setattr(apply_plan, "scratch_server", refuse)
+    monkeypatch.setattr(apply_plan, "expected_catalogs", refuse)
     report = bench().report("--dry-run")
     (check,) = [c for c in report["checks"] if c["id"] == "drift"]
     assert (check["state"], report["result"]) == ("warning", "planned")
-    assert "there is no room for a server" in check["words"]
+    assert "there is no room for a database" in check["words"]
 
 
 @pytest.mark.slow
