@@ -18,7 +18,7 @@ from consdb_actions.adapters.postgres_engine import SharedEngine
 from consdb_actions.adapters.postgres_find import Preference
 from consdb_actions.adapters.postgres_given import given_server
 from consdb_actions.adapters.postgres_own import OwnServer
-from consdb_actions.adapters.postgres_process import server_process
+from consdb_actions.adapters.postgres_process import SUPERUSER, server_process
 from consdb_actions.adapters.postgres_sql import Administration, connect, execute, words
 from consdb_actions.adapters.spoly import make_spoly_available
 from consdb_actions.errors import InputError
@@ -197,8 +197,10 @@ def _running(
     with ExitStack() as stack:
         process = ahead.process() if ahead else stack.enter_context(server_process(prefer, settings))
         own = OwnServer(process)
-        if roles:
-            statements = [SQL("CREATE ROLE {}").format(Identifier(role)) for role in roles]
+        # Those of Postgres itself are there: at a site the tables may belong to one of them.
+        missing = [role for role in roles if role != SUPERUSER and not role.startswith("pg_")]
+        if missing:
+            statements = [SQL("CREATE ROLE {}").format(Identifier(role)) for role in missing]
             execute(own.address(own.maintenance), SQL(";").join(statements))
         installation = process.installation
         info = ServerInfo(installation.source, installation.version, *_with_spoly(own))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from alembic.util import CommandError
 
 from consdb_actions.adapters.lint_replay import quiet, replay_range
 from consdb_actions.adapters.merged_revisions import revision_changes
-from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.errors import InputError
 from consdb_actions.lint.script import Run
@@ -132,7 +132,7 @@ def resolve(section: Section, name: str, *, place: str = "--section") -> str:
 
 
 def read_change(
-    tree: Tree, section: Section, start: str, end: str, server: ScratchServer | None = None
+    tree: Tree, section: Section, start: str, end: str, server: ScratchServer | None
 ) -> SectionChange:
     """Replay a section's history, and say what the revisions after one and up to another do.
 
@@ -147,7 +147,7 @@ def read_change(
     start, end
         Whole ids, or ``base``; the first must be an ancestor of the second.
     server
-        The scratch server; one is started where there is none.
+        The scratch server; None where both ends are the same. Roles that the history names are made there.
 
     Returns
     -------
@@ -160,11 +160,8 @@ def read_change(
         One is not an ancestor of the other, or a revision cannot be read.
     """
     between = _between(section, start, end)
-    with ExitStack() as stack:
-        if between and server is None:
-            server = stack.enter_context(scratch_server())
-        with _untouched():
-            ups, downs, known = replay_range(server, section, between) if server else ([], [], True)
+    with _untouched():
+        ups, downs, known = replay_range(server, section, between) if server else ([], [], True)
     first, last = (ups[0].start, ups[-1].end) if ups else (None, None)
     return SectionChange(
         section=section.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from consdb_actions.adapters.apply_expect import expected_catalogs, read_checkou
 from consdb_actions.adapters.apply_facts import address, connected, read_facts, read_locks, read_section
 from consdb_actions.adapters.apply_run import Timeouts, run_alembic
 from consdb_actions.adapters.interrupts import Terminated, shielded, unwinding_on_signals
-from consdb_actions.adapters.postgres import scratch_server
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.adapters.revision_path import Way, parse_way, read_change, resolve
 from consdb_actions.adapters.tree import Section, Tree, read_tree
 from consdb_actions.catalog import compare
@@ -94,19 +95,26 @@ class Planned:
 def make_plan(request: Request, progress: Progress) -> Planned:
     """Look at everything, and change nothing."""
     tree = request.tree
-    with tree.importable():
+    with tree.importable(), ExitStack() as stack:
         sections = {way.section: tree.section(way.section) for way in request.ways}
         progress("", "reading the database")
         configured = {role for one in sections.values() for role in request.settings.grants_for(one.schema)}
         facts = read_facts(request.url, sections.values(), request.replication.publication, configured)
         checks: list[ApplyCheck] = list(_site(request))
-        changes: list[SectionChange] = []
+        ends: dict[str, tuple[str, str]] = {}
         for way in request.ways:
-            section = sections[way.section]
-            progress(section.name, "reading the revisions")
-            check, change = _change(request, section, way, facts)
+            check, found = _ends(request, sections[way.section], way, facts)
             checks.append(check)
-            changes += [change] if change else []
+            if found:
+                ends[way.section] = found
+        roles = {"usdf", "oods", *configured, *(one.owner for one in facts.sections.values())} - {""}
+        needed = any(older != newer for older, newer in ends.values())
+        server = stack.enter_context(scratch_server(roles=sorted(roles))) if needed else None
+        changes: list[SectionChange] = []
+        for name, (older, newer) in ends.items():
+            progress(name, "reading the revisions")
+            change = read_change(tree, sections[name], older, newer, server)
+            changes.append(change if request.direction == "upgrade" else change.turned())
         facts = replace(facts, locks=read_locks(request.url, _names(changes)))
         checkout = read_checkout(tree, list(sections.values()))
         wanted = {change.schema: request.settings.grants_for(change.schema) for change in changes}
@@ -122,10 +130,9 @@ def make_plan(request: Request, progress: Progress) -> Planned:
                 ahead=request.ahead,
             )
         expected: dict[str, Expected] = {}
-        if not any(check.stops for check in checks) and request.replay:
-            roles = {role for grants in wanted.values() for role in grants}
-            found, expected = _replay(request, sections, changes, facts, roles, progress)
-            checks += found
+        if server and not any(check.stops for check in checks) and request.replay:
+            drift, expected = _replay(server, request, sections, changes, facts, progress)
+            checks += drift
     results = tuple(
         SectionResult(change, "planned" if change.revisions else "already there") for change in changes
     )
@@ -170,18 +177,16 @@ def _site(request: Request) -> Iterator[ApplyCheck]:
         yield ApplyCheck("site", "warning", words, "Check that it is the same database.")
 
 
-def _change(
+def _ends(
     request: Request, section: Section, way: Way, facts: DatabaseFacts
-) -> tuple[ApplyCheck, SectionChange | None]:
-    """Find the way of one section from where the database is."""
+) -> tuple[ApplyCheck, tuple[str, str] | None]:
+    """Find the way of one section from where the database is: its older end and its newer one."""
     history = [revision.revision for revision in section.revisions()]
     end = resolve(section, way.end)
     expected = resolve(section, way.start) if way.start else ""
     found, check = check_revision(facts.sections[section.schema], section.name, history, expected)
     if found and found == end:
-        return ApplyCheck("revision", "ok", f"{section.name} is already at {end}"), read_change(
-            request.tree, section, end, end
-        )
+        return ApplyCheck("revision", "ok", f"{section.name} is already at {end}"), (end, end)
     if check.state != "ok":
         return check, None
     order = ["base", *history]
@@ -190,9 +195,7 @@ def _change(
         words = f"{section.name} is at {found}, which comes {'after' if forward else 'before'} {end}"
         remedy = "To downgrade, add --downgrade." if forward else "To upgrade, remove --downgrade."
         return ApplyCheck("revision", "refused", words, remedy), None
-    if forward:
-        return check, read_change(request.tree, section, found, end)
-    return check, read_change(request.tree, section, end, found).turned()
+    return check, (found, end) if forward else (end, found)
 
 
 def _names(changes: Sequence[SectionChange]) -> list[str]:
@@ -200,36 +203,31 @@ def _names(changes: Sequence[SectionChange]) -> list[str]:
 
 
 def _replay(
+    server: ScratchServer,
     request: Request,
     sections: Mapping[str, Section],
     changes: Sequence[SectionChange],
     facts: DatabaseFacts,
-    wanted: set[str],
     progress: Progress,
 ) -> tuple[list[ApplyCheck], dict[str, Expected]]:
     """Compare with what the history leaves elsewhere; where that cannot be, say so."""
-    owners = {facts.sections[change.schema].owner for change in changes} - {""}
-    roles = {"usdf", "oods", *wanted, *owners}
-    roles |= {r for change in changes for r in (*change.forward.roles, *change.back.roles)}
     checks: list[ApplyCheck] = []
     expected: dict[str, Expected] = {}
-    todo = [change for change in changes if change.revisions]
-    if not todo:
-        return checks, expected
     try:
-        with scratch_server(roles=sorted(roles)) as server:
-            for change in todo:
-                progress(change.section, "replaying its history on a scratch server")
-                found = expected_catalogs(
-                    server,
-                    sections[change.section],
-                    change.start,
-                    change.end,
-                    facts.sections[change.schema].owner,
-                    request.direction,
-                )
-                expected[change.schema] = found
-                checks += check_drift(change, facts.sections[change.schema], found, facts.major)
+        for change in changes:
+            if not change.revisions:
+                continue
+            progress(change.section, "replaying its history on a scratch server")
+            found = expected_catalogs(
+                server,
+                sections[change.section],
+                change.start,
+                change.end,
+                facts.sections[change.schema].owner,
+                request.direction,
+            )
+            expected[change.schema] = found
+            checks += check_drift(change, facts.sections[change.schema], found, facts.major)
     except ConsdbActionsError as error:
         words = f"the history cannot be replayed on a scratch server: {error.cause.splitlines()[0]}"
         return [

@@ -151,7 +151,8 @@ def test_nobody_else_can_enter_the_directory_of_the_socket(embedded_server: Scra
 
 
 def test_roles_are_as_asked_for() -> None:
-    with scratch_server(prefer="embedded", roles=["reader", 'odd "role"']) as server:
+    roles = ["reader", 'odd "role"', "postgres", "pg_monitor"]
+    with scratch_server(prefer="embedded", roles=roles) as server:
         known = "SELECT string_agg(rolname, ',' ORDER BY rolname) FROM pg_roles WHERE rolname !~ '^pg_'"
         assert ask(server.url("postgres"), known) == 'odd "role",postgres,reader'
 

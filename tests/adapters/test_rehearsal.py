@@ -11,6 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rehearsal import rehearse
 from consdb_actions.adapters.revision_path import read_change, resolve
 from consdb_actions.cli import main
@@ -72,12 +73,12 @@ PASSING = (
 """Rows are written with a column that goes, and added: nothing of that may be sent."""
 
 
-def blocks_of(made: SiteTree) -> tuple[Placed, ...]:
+def blocks_of(made: SiteTree, server: ScratchServer) -> tuple[Placed, ...]:
     """Make the runbook of the tree's last revision, and read it back."""
     tree = made.tree()
     with tree.importable():
         section = tree.section("latiss")
-        change = read_change(tree, section, BEFORE, resolve(section, "head"))
+        change = read_change(tree, section, BEFORE, resolve(section, "head"), server)
     return read_runbook(render_runbook(make_runbook([change], DEFAULT_SITES, ticket="DM-1")))
 
 
@@ -105,10 +106,10 @@ def why_not(rehearsal: Rehearsal) -> list[str]:
     return out
 
 
-def test_p4_a_runbook_is_carried_out(tmp_path: Path) -> None:
+def test_p4_a_runbook_is_carried_out(server: ScratchServer, tmp_path: Path) -> None:
     made = SiteTree(tmp_path / "consdb")
     made.add("more", *MORE)
-    result = rehearse(made.tree(), DEFAULT_SITES, blocks_of(made), acts=("migrate",), by_hand=True)
+    result = rehearse(made.tree(), DEFAULT_SITES, blocks_of(made, server), acts=("migrate",), by_hand=True)
     assert result.passed, why_not(result)
     assert result.written["cdb_latiss.quicklook"] > 0
     assert result.written["cdb_latiss.exposure"] > result.written["cdb_latiss.quicklook"]
@@ -122,10 +123,13 @@ def test_p4_a_runbook_is_carried_out(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("replica", ["auto", "embedded"])
 @pytest.mark.parametrize("what", [MORE, OTHER, PASSING], ids=["more", "other", "passing"])
-def test_p4_every_act_and_the_way_back(tmp_path: Path, what: tuple[str, str], replica: str) -> None:
+def test_p4_every_act_and_the_way_back(
+    server: ScratchServer, tmp_path: Path, what: tuple[str, str], replica: str
+) -> None:
     made = SiteTree(tmp_path / "consdb")
     made.add("change", *what)
-    result = rehearse(made.tree(), DEFAULT_SITES, blocks_of(made), by_hand=True, replica=replica)  # type: ignore[arg-type]
+    placed = blocks_of(made, server)
+    result = rehearse(made.tree(), DEFAULT_SITES, placed, by_hand=True, replica=replica)  # type: ignore[arg-type]
     assert result.passed, why_not(result)
     assert [act.id for act in result.acts] == ["cancel", "migrate", "back"]
 
@@ -198,15 +202,15 @@ WRONG: dict[str, tuple[tuple[str, str], Edit, str]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", WRONG)
-def test_p4_another_order_fails(tmp_path: Path, what: str) -> None:
+def test_p4_another_order_fails(server: ScratchServer, tmp_path: Path, what: str) -> None:
     change, edit, words = WRONG[what]
     made = SiteTree(tmp_path / "consdb")
     made.add("change", *change)
-    placed = edit(blocks_of(made))
+    placed = edit(blocks_of(made, server))
     result = rehearse(made.tree(), DEFAULT_SITES, placed, acts=("migrate",), by_hand=True, patience=12)
     assert not result.passed
     assert any(re.search(words, reason) for reason in why_not(result)), why_not(result)
-    assert "not all is well" in render_text(result) or "fails at step" in render_markdown(result)
+    assert "checks fail after" in render_markdown(result) or "fails at step" in render_markdown(result)
 
 
 def test_a_runbook_that_upgrades_nothing() -> None:

@@ -350,7 +350,7 @@ def test_sections_that_are_done_stay_done(bench: MakeBench) -> None:
     assert code == 5  # one section was changed
     assert report["changed"] == "in part"
     assert [s["state"] for s in report["sections"]] == ["applied", "failed"]
-    assert "left so: efd_latiss. To go back: alembic -n efd_latiss downgrade base" in made.err
+    assert "efd_latiss. To roll back: alembic -n efd_latiss downgrade base" in made.err
     assert report["way_back"] == ["alembic -n efd_latiss downgrade base"]
     assert made.sql("SELECT version_num FROM efd.efd_latiss_version") == [("aaaa",)]
     assert made.revision == BEFORE
@@ -394,17 +394,17 @@ def test_what_comes_out_wrong_is_found(bench: MakeBench) -> None:
     assert "/consdb done" not in report["comment"]
 
 
-def test_without_a_server_of_our_own_the_statements_are_looked_at(
+def test_where_the_history_cannot_be_replayed_the_statements_are_looked_at(
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(**_: object) -> None:
-        raise ExternalError("there is no room for a server")
+    def refuse(*_: object) -> None:
+        raise ExternalError("there is no room for a database")
 
-    monkeypatch.setattr(apply_plan, "scratch_server", refuse)
+    monkeypatch.setattr(apply_plan, "expected_catalogs", refuse)
     report = bench().report("--dry-run")
     (check,) = [c for c in report["checks"] if c["id"] == "drift"]
     assert (check["state"], report["result"]) == ("warning", "planned")
-    assert "there is no room for a server" in check["words"]
+    assert "there is no room for a database" in check["words"]
 
 
 @pytest.mark.slow
@@ -551,7 +551,7 @@ def test_a_lock_that_is_not_granted(bench: MakeBench) -> None:
         assert made.run("--no-replay", "--lock-timeout", "100ms", "--retries", "1") == 3
         assert f"pid {other.info.backend_pid}, user oods" in made.err
         assert "not granted in 2 rounds" in made.err
-        assert made.err.count("Again in 1 s.") == 1
+        assert made.err.count("Next try in 1 s.") == 1
     assert made.revision == BEFORE
     assert "b" not in made.columns("exposure_flexdata")
 
