@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.catalog import Grant
+from consdb_actions.config import DEFAULT_CONFIG, ViewConfig
 from consdb_actions.errors import InputError
 from tests.support.stage import proven, staged
 from tests.support.workbench import Data, Workbench, column, schema, table
@@ -121,6 +123,52 @@ def test_nothing_else_touches_a_view(bench: Workbench) -> None:
     outcome = proven(bench.generate(after, base=before))
     assert "VIEW" not in outcome.source
     assert "visit1" not in outcome.source
+
+
+def without(data: Data, *names: str) -> Data:
+    return {**data, "tables": [t for t in data["tables"] if t["name"] not in names]}
+
+
+@pytest.mark.parametrize("gone", [("ccdvisit1",), ("ccdexposure", "ccdvisit1")], ids=" and ".join)
+def test_a_view_that_the_file_no_longer_lists_is_dropped(bench: Workbench, gone: tuple[str, ...]) -> None:
+    bench.generate(observatory(), verify=False)
+    outcome = proven(bench.generate(without(observatory(), *gone), base=observatory()))
+    assert {op.words for op in outcome.upgrade if "view" in op.words} == {"drop view ccdvisit1"}
+    with staged(bench, 2) as stage:
+        assert not set(gone) & stage.catalog().relations.keys()
+
+
+def test_a_view_that_no_file_ever_listed_stays(bench: Workbench) -> None:
+    bench.generate(observatory(), verify=False)
+    unlisted = without(observatory(), "visit1", "ccdvisit1")
+    after = deepcopy(unlisted)
+    gain(columns_of(after, "exposure"))
+    outcome = proven(bench.generate(after, base=unlisted))
+    assert [op.words for op in outcome.upgrade if op.words.startswith("create view")] == [
+        "create view visit1"
+    ]
+
+
+def test_a_view_follows_its_table_to_another_name(bench: Workbench) -> None:
+    bench.generate(observatory(), verify=False)
+    after = observatory()
+    after["tables"][0]["name"] = "exposures"
+    with pytest.raises(InputError) as caught:
+        bench.generate(after, base=observatory())
+    assert '"visit1" is a view of "exposure"' in caught.value.cause
+    assert "views.visit1.table" in caught.value.remedy
+    views = tuple(
+        ViewConfig(v.name, "exposures", v.rename) if v.name == "visit1" else v for v in DEFAULT_CONFIG.views
+    )
+    outcome = proven(
+        bench.generate(after, base=observatory(), config=replace(DEFAULT_CONFIG, views=views), keep=False)
+    )
+    words = [op.words for op in outcome.upgrade]
+    assert "rename table exposure to exposures" in words
+    assert {w for w in words if "view" in w and "grant" not in w} == {
+        "drop view visit1",
+        "create view visit1",
+    }
 
 
 @pytest.mark.parametrize(

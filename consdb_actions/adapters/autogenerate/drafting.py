@@ -170,6 +170,8 @@ def _lost_views(
     taken: Side | None
     for name, view in now.views.items():
         made, rule = relations.get(name), target.described.views.get(name)
+        if target.base is not None and rule is None and name in target.base.relations:
+            continue  # a configured view that the change itself drops
         if rule is None:
             gone = [r for r in view.reads if r not in relations]
             if gone:

@@ -114,6 +114,7 @@ def describe(
     connection = simulation.connection
     listed = {t.name for t in base.schema.tables} if base else set()
     views = _view_rules(config, loaded.schema, current, listed)
+    _refuse_lost_tables(loaded, views, current)
     metadata, added = build_metadata(loaded, shadow, views)
     connection.execute(sa.schema.DropSchema(section.schema, cascade=True, if_exists=True))
     prepare(connection, section)
@@ -173,15 +174,38 @@ def _view_rules(
 ) -> dict[str, ViewRule]:
     """Return the configured views of a schema file; *earlier* is what the file before the change lists."""
     tables = {t.name for t in schema.tables}
-    return {
-        v.name: ViewRule(v.table, dict(v.rename))
-        for v in config.views
+    rules = {}
+    for view in config.views:
+        there = current.views.get(view.name)
+        # The change may rename the table: the configuration has one of its names, the database the other.
+        shown = next((t for t in (view.table, *(there.reads if there else ())) if t in tables), None)
         # A tree whose history has a table of this name keeps it as a table. A view that the database has
         # already follows its table, though no file ever listed it; one that the change takes out goes.
-        if v.table in tables
-        and v.name not in current.tables
-        and (v.name in tables or (v.name in current.views and v.name not in earlier))
-    }
+        wanted = view.name in tables or (there is not None and view.name not in earlier)
+        if shown and wanted and view.name not in current.tables:
+            rules[view.name] = ViewRule(shown, dict(view.rename))
+    return rules
+
+
+def _refuse_lost_tables(loaded: LoadedSchema, views: Collection[str], current: Snapshot) -> None:
+    """Refuse a view whose table the file does not have: it would be made as a table."""
+    problems = [
+        Problem(
+            loaded.lines.get(("table", t.name), 0),
+            0,
+            f'"{t.name}" is a view of {_listed(current.views[t.name].reads)}, which this file does not have',
+            f'Remove "{t.name}" from the file, or write the table that it shows into the configuration, '
+            f"at views.{t.name}.table.",
+        )
+        for t in loaded.schema
+        if t.name in current.views and t.name not in views
+    ]
+    if problems:
+        raise FileError(loaded.source, problems)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def _base(
