@@ -1,1 +1,1 @@
-"""Pure: which tag runs where, what a deployment changes in the values files, and whether it may go ahead."""
+"""Tags and environments: plan a change of the values files and decide whether it is allowed. Pure."""
