@@ -1,4 +1,4 @@
-"""Catalog and locks of a migration, expected from the history alone; commit of the tree."""
+"""Derive catalog and locks of a migration from the history."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _mode(text: str) -> str:
 
 
 def read_checkout(tree: Tree, sections: list[Section]) -> Checkout:
-    """Return commit and edited files of a tree; empty if it is not a git checkout."""
+    """Return commit and edited files of a tree; empty without git."""
     commit = _git(tree, "rev-parse", "--verify", "HEAD")
     if commit is None:
         return Checkout()
@@ -149,7 +149,7 @@ def read_checkout(tree: Tree, sections: list[Section]) -> Checkout:
 
 
 def _git(tree: Tree, *arguments: str) -> str | None:
-    """Run git in the tree; None if it fails, as outside of a checkout."""
+    """Run git in the tree; None if it fails."""
     # A checkout may belong to another user; nothing of its configuration is executed.
     safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
     try:

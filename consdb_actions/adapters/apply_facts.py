@@ -134,7 +134,7 @@ def address(text: str, *, place: str = "--database-url") -> sa.URL:
 
 
 def _is_postgres(url: sa.URL) -> bool:
-    """Tell whether no part of a URL can be a piece of an unencoded password."""
+    """Tell whether a URL cannot contain an unencoded password."""
     return (
         url.drivername.partition("+")[0] in ("postgres", "postgresql")
         and _HOST.fullmatch(url.host or "") is not None

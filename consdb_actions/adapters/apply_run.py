@@ -1,10 +1,4 @@
-"""Run alembic on a section with time-outs and retries for locks.
-
-Alembic runs as a subprocess, through the tree's ``env.py``. It gets the password by ``PGPASSWORD`` and never
-in the URL, since an ``env.py`` may log that. All revisions of a section are one transaction, unless one
-commits part of itself. Each transaction begins with all locks (rule O3), as the owner of the tables (rule
-O4), and alembic ends with this process (rule O6).
-"""
+"""Run alembic on a section with time-outs and lock retries."""
 
 from __future__ import annotations
 
@@ -235,7 +229,7 @@ def error_words(said: str, secrets: Sequence[str] = ()) -> str:
 
 
 def _end_sessions(url: sa.URL, application: str) -> None:
-    """End sessions that a killed alembic has left, and wait until they are gone."""
+    """End the sessions of a killed alembic."""
     question = sa.text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
     end = sa.text(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = :name"

@@ -86,7 +86,7 @@ def _problems(values: Any, root: Node) -> Iterator[Problem]:
 
 
 def _in_words(error: ValidationError, root: Node) -> Iterator[Problem]:
-    """Convert a schema violation to a problem with path and line."""
+    """Convert a schema violation to a problem."""
     path = list(error.absolute_path)
     line, column = _place(root, path)
     where = _dotted(path) or "the configuration"
@@ -149,7 +149,7 @@ def _dotted(path: Sequence[str | int]) -> str:
 
 
 def _place(root: Node, path: Sequence[str | int]) -> tuple[int, int]:
-    """Return line and column of the key or entry at a path."""
+    """Return line and column of the key at a path."""
     node, place = root, (root.line, root.column)
     for part in path:
         if isinstance(node.value, dict) and part in node.value:

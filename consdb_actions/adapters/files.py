@@ -1,4 +1,4 @@
-"""Write files completely or not at all (rule M11), and remove temporary ones (rule F2)."""
+"""Write files completely or not at all (rule M11)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Run a function for several items in a pool of forked processes.
-
-Processes are forked so that nothing is imported again: that would take longer than the work.
-"""
+"""Run a function for several items in forked processes."""
 
 from __future__ import annotations
 
@@ -52,11 +49,12 @@ def processors() -> int:
 def in_processes(
     function: Callable[[Item, Tell], Result], items: Sequence[Item], jobs: int, tell: Tell
 ) -> list[Result]:
-    """Call a function for each item in up to `jobs` processes; return results in order.
+    """Call a function for each item in several processes.
 
     The function gets an item and a callback for progress messages, which are passed to `tell` here; its
-    result must be picklable. With one job everything runs in this process. The first item's exception is
-    raised after running items end, and no further item starts; a killed process raises `ExternalError`.
+    result must be picklable. At most `jobs` run at a time; with one job everything runs in this process.
+    Results are in the order of items. The first item's exception is raised after running items end, and no
+    further item starts; a killed process raises `ExternalError`.
     """
     if min(jobs, len(items)) < 2:
         return [function(item, tell) for item in items]
@@ -86,7 +84,7 @@ def in_processes(
 
 @contextmanager
 def meanwhile(function: Callable[[Callable[[], bool]], Result]) -> Iterator[list[Result]]:
-    """Run a function in another process during the block, and wait for it at the end."""
+    """Run a function in another process during the block."""
     queue, fill = os.pipe()
     os.write(fill, _NUMBER.pack(0))
     os.close(fill)
@@ -137,7 +135,7 @@ def _work(
     channel: Connection[Any, Any],
     mask: Iterable[int],
 ) -> NoReturn:
-    """Process items in a forked child and exit: no code of the parent may run in it."""
+    """Process items in a forked child, and exit without the parent's cleanup."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)

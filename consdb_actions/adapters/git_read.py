@@ -75,7 +75,7 @@ class GitReader:
         return self._git("rev-parse", "--git-dir").returncode == 0
 
     def prefix(self) -> str:
-        """Return the directory's path in its repository, as git writes it; empty for the root."""
+        """Return the directory's path in its repository; empty for the root."""
         return self._git("rev-parse", "--show-prefix", check=True).stdout.strip().rstrip("/")
 
     def is_shallow(self) -> bool:
@@ -97,11 +97,7 @@ class GitReader:
         )
 
     def fork_point(self) -> tuple[str, str]:
-        """Return the merge base of HEAD and the default branch, and its name for reports.
-
-        On the default branch it is HEAD itself: only uncommitted changes are new. Raises `InputError` without
-        a repository, commit, default branch, or common commit.
-        """
+        """Return the merge base with the default branch, and its name."""
         head = self.commit("HEAD")
         name, tip = self.default_branch()
         base = self.merge_base(head, tip)
@@ -165,7 +161,7 @@ class GitReader:
         return {path: contents[blob.sha] for path, blob in blobs.items()}
 
     def versions(self, name: str, most: int = 60) -> Iterator[bytes]:
-        """Yield the old contents of a file, newest first; none outside of a checkout."""
+        """Yield the old contents of a file, newest first."""
         log = self._git("log", f"--max-count={most}", "--format=%H", "--", name)
         for commit in log.stdout.split():
             blob = self._git("cat-file", "blob", f"{commit}:./{name}")

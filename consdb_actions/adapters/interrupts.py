@@ -16,7 +16,7 @@ _HELD_OFF = (signal.SIGINT, *_ENDING)
 
 
 class Terminated(SystemExit):
-    """A signal terminated the process; the exit code is 128 plus the signal's number."""
+    """A signal terminated the process; the exit code is 128 plus its number."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(128 + signum)

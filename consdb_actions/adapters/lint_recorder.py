@@ -1,4 +1,4 @@
-"""Record the statements of a revision, and the effect of each on the catalog."""
+"""Record the statements of a revision and their effects."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ class Recorder:
         return ""
 
     def _guarded(self, cursor: _Cursor, parsed: Parsed, roles: frozenset[str] = frozenset()) -> str:
-        """Run a statement; if Postgres refuses it, continue as if it had not been sent."""
+        """Run a statement; undo it if Postgres refuses it."""
         connection = self._connection
         # Statements without rows are sent in one message: most of the time is network latency.
         returns = parsed.kind in _WITH_ROWS

@@ -1,8 +1,4 @@
-"""Replay a section's history and the revisions to lint on the scratch server.
-
-The effects of a revision are the differences of the catalog around each of its statements. The tree's
-``env.py`` is not run.
-"""
+"""Replay a section's history and the revisions to lint."""
 
 from __future__ import annotations
 
@@ -61,12 +57,7 @@ def replay_section(
     roles: Mapping[str, tuple[str, ...]],
     changes: Changes,
 ) -> Iterator[tuple[Script, str]]:
-    """Replay the revisions of a section and yield the wanted ones with their text.
-
-    `root` is the base of reported paths; the tree's modules must be importable. `roles` are the configured
-    privileges on new relations, `changes` the differences from the default branch. Raises `InputError` for a
-    file that is missing or not Python.
-    """
+    """Replay a section and yield the wanted revisions with their text."""
     heads = {r: _shown(root, section.scripts.get_revision(r)) for r in sorted(section.scripts.get_heads())}
     removed = {
         revision: _relative(root, path)
@@ -263,7 +254,7 @@ class _Replay:
 
 
 def _context_class(recorder: Recorder, path: str) -> type[MigrationContext]:
-    """Return a class that detects revisions which check for the offline mode."""
+    """Return a class that detects checks for the offline mode."""
 
     def as_sql(self: MigrationContext) -> bool:
         if sys._getframe(1).f_code.co_filename == path:

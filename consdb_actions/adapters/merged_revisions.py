@@ -28,10 +28,11 @@ class Changes:
 
 
 def revision_changes(root: Path, folders: Iterable[Path], base: str | None) -> Changes:
-    """Compare the revision files of a tree with the merge base with `base`.
+    """Compare a tree's revision files with their merge base.
 
-    `folders` are its ``versions`` folders; None is the default branch, and then a tree that is not a git
-    checkout gives no differences but a note. Raises `InputError` if git does not know `base`.
+    `folders` are its ``versions`` folders, and `base` is the other branch or commit. None is the default
+    branch, and then a tree that is not a git checkout gives no differences but a note. Raises `InputError` if
+    git does not know `base`.
     """
     try:
         return _compare(root.resolve(), [folder.resolve() for folder in folders], base)

@@ -56,7 +56,7 @@ class FileError(InputError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``Did you mean "x"?`` for the most similar known word; empty for none."""
+    """Suggest the most similar known word; empty for none."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f'Did you mean "{near[0]}"?' if near else ""
 
@@ -68,13 +68,13 @@ def shorten(value: object, limit: int = 60) -> str:
 
 
 def said(error: BaseException) -> str:
-    """Return an error as text, with its type if the text alone is unclear."""
+    """Return an error as text, with its type if needed."""
     words = str(error).strip()
     return words if isinstance(error, SyntaxError | UserWarning) else f"{type(error).__name__}: {words}"
 
 
 def raised_in(error: BaseException, folder: Path) -> str:
-    """Return the file and line of a folder that raised an error; else the folder."""
+    """Return where in a folder an error was raised; else the folder."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}" if error.lineno else error.filename
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

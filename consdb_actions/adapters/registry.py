@@ -107,7 +107,7 @@ class Registry:
         return Image(digest, media_type, media_type in INDEXES)
 
     def _manifest(self, verb: str, place: _Place) -> Answer | None:
-        """Read a manifest, with a token if required; None if it does not exist."""
+        """Read a manifest, with a token if required."""
         key = (place.root, place.name)
         url = f"{place.root}/v2/{place.name}/manifests/{place.tag}"
         answer = self._caller.call(
@@ -173,7 +173,7 @@ def _check(answer: Answer, place: _Place) -> None:
 
 
 def _place(image: str, tag: str, root: str) -> _Place:
-    """Parse an image name as Docker does: its first part is a host if it looks like one."""
+    """Parse an image name: its first part may be a host."""
     host, slash, name = image.partition("/")
     if not slash or not ("." in host or ":" in host or host == "localhost"):
         host, name = DOCKER_HUB, image if slash else f"library/{image}"

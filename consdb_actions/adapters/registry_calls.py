@@ -44,7 +44,7 @@ class Answer:
 
 
 class Caller:
-    """Makes calls with the given token only; `timeout` is for connecting and for reading, in seconds."""
+    """Makes calls without stored credentials; `timeout` is in seconds."""
 
     def __init__(self, clock: Clock, timeout: float) -> None:
         self._clock = clock

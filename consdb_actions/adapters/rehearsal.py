@@ -1,4 +1,4 @@
-"""Rehearse a runbook: execute its blocks on two servers with rows and a writer."""
+"""Rehearse a runbook on two servers with rows and a writer."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Hands:
         return place
 
     def _ask(self, place: Place, block: Block) -> str:
-        """Run statements one by one and return the last result as psql prints it."""
+        """Run statements and return the last result as psql prints it."""
         answer = ""
         with place.connect(block.account) as connection:
             connection.execute(f"SET statement_timeout = {int(self.patience * 1000)}".encode())
@@ -173,7 +173,7 @@ class Hands:
             raise
 
     def _alembic(self, block: Block) -> str:
-        """Run the commands of alembic on the database of the rehearsal."""
+        """Run alembic's commands on the database of the rehearsal."""
         environment: dict[str, str] = {}
         said = ""
         for line in _lines(block.text):

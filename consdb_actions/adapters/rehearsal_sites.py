@@ -178,7 +178,7 @@ def two_sites(sites: Sites, publisher: Preference = "auto", replica: Preference 
 
 
 def _roles(connection: Connection, place: Place) -> None:
-    """Let the roles log in, and make the tables' owner the owner of the database."""
+    """Enable the roles' logins and set the owner of the database."""
     owner, role = Identifier(place.site.user), Identifier(place.replication.role)
     connection.execute(SQL("ALTER ROLE {} LOGIN").format(owner))
     connection.execute(SQL("ALTER ROLE {} LOGIN REPLICATION").format(role))
@@ -186,7 +186,7 @@ def _roles(connection: Connection, place: Place) -> None:
 
 
 def _disconnect(pair: Pair) -> None:
-    """Drop the subscription first, so that no server waits for the other when stopped."""
+    """Drop the subscription, so that no server waits for the other."""
     try:
         with pair.replica.connect("administrator") as connection:
             name = Identifier(pair.replica.replication.subscription)

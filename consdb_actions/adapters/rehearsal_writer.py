@@ -159,7 +159,7 @@ class Writer:
         return known
 
     def _accepted(self, connection: sa.Connection, snapshot: Snapshot) -> list[Template]:
-        """Drop templates whose rows the database refuses even without a migration."""
+        """Drop templates whose rows the database refuses without a migration."""
         made: dict[str, dict[str, str | None]] = {}
         accepted = []
         driver = _driver(connection)

@@ -28,7 +28,7 @@ _SQUASH = re.compile(r"(?P<title>.+) \(#(?P<number>[0-9]{1,9})\)")
 
 @dataclass(frozen=True, slots=True)
 class _Tag:
-    """A release tag, with its own date or, if lightweight, that of its commit."""
+    """A release tag; a lightweight one has the date of its commit."""
 
     name: str
     commit: str
@@ -40,10 +40,10 @@ class _Tag:
 def clone_releases(
     folder: Path, web: str, policy: ReleasePolicy, tickets: Sequence[str], count: int
 ) -> Releases:
-    """Read the newest `count` releases, newest first, with the pull requests named in commits.
+    """Read the newest releases, newest first, with their pull requests.
 
-    `folder` is a clone with tags, bare or not; `web` the repository's URL without trailing slash. Raises
-    `InputError` unless it is a complete clone.
+    `folder` is a clone with tags, bare or not; `web` the repository's URL without trailing slash; pull
+    requests are those named in commits. Raises `InputError` unless it is a complete clone.
     """
     reader = GitReader(folder)
     try:

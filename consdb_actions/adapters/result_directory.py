@@ -40,7 +40,7 @@ class Result:
 
 
 def read_result(folder: Path) -> Result:
-    """Read a folder with a report, or with several such folders, as a matrix leaves them.
+    """Read a folder with one report, or with one subfolder per job.
 
     Raises `InputError` for a missing folder, and `CheckFailed` for links, special files, invalid reports, and
     too many or too large files.

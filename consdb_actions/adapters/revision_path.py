@@ -1,4 +1,4 @@
-"""Revision ranges of a tree and their effects on the scratch server."""
+"""Revision ranges of a tree and their effects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BASE = "base"
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A section with the first and last revision of a range; empty if not given."""
+    """A section and a range of its revisions; ends may be empty."""
 
     section: str
     start: str = ""
@@ -106,7 +106,7 @@ def resolve(section: Section, name: str, *, place: str = "--section") -> str:
 def read_change(
     tree: Tree, section: Section, start: str, end: str, server: ScratchServer | None
 ) -> SectionChange:
-    """Replay a section's history and return the effects of a revision range.
+    """Replay a section's history and return a range's effects.
 
     `start` and `end` are full ids or ``base``; without revisions between them no server is needed. The tree's
     modules must be importable; roles of the history are created on the server. Raises `InputError` if `start`

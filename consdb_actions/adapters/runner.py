@@ -1,4 +1,4 @@
-"""The protocol of GitHub Actions between a step and the runner.
+"""Workflow commands and files of GitHub Actions.
 
 Without a runner every method does nothing. Workflow commands go to standard error, which the runner reads as
 well, so that standard output holds only the requested output.
@@ -102,7 +102,7 @@ class Runner:
         _append(self.output_file, f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
 
     def summary(self, markdown: str) -> None:
-        """Append to the summary of the step, up to the limit; text of others must be escaped."""
+        """Append escaped text to the summary of the step, up to the limit."""
         if self.summary_file is None:
             return
         text = markdown if markdown.endswith("\n") else markdown + "\n"
@@ -117,7 +117,7 @@ class Runner:
         line: int | None = None,
         title: str | None = None,
     ) -> None:
-        """Show a message on the run's page, and in the diff if it has a file and line (from 1)."""
+        """Show a message on the run's page and in the diff."""
         place = self._relative(file) if file is not None else None
         self._command(level, message, file=place, line=line if place else None, title=title)
 
@@ -177,7 +177,7 @@ def _append(path: Path, text: str) -> None:
 
 
 def _fitting(markdown: str, room: int) -> str:
-    """Cut a text at the end of a line, close open blocks, and add a note."""
+    """Cut a text at a line's end, and close open blocks."""
     data = markdown.encode("utf-8", "replace")
     if len(data) <= room:
         return markdown

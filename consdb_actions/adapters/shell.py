@@ -112,7 +112,7 @@ def run(
 
 
 class Process:
-    """A program in its own session that runs until it is stopped."""
+    """A running program in its own session."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process

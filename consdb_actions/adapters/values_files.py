@@ -1,4 +1,4 @@
-"""Values files of the environments in a folder or a clone, and their history."""
+"""Values files in a folder or a clone, and their history."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class _GitHistory:
 
 
 def _history(folder: Path, revision: str) -> History | None:
-    """Return the history of a clone; None for another folder or a shallow clone."""
+    """Return the history of a complete clone; else None."""
     shallow = _git(folder, "rev-parse", "--is-shallow-repository")
     if shallow is None or shallow.stdout.strip() != "false":
         return None
@@ -154,7 +154,7 @@ def _git(folder: Path, *arguments: str) -> Completed | None:
 
 
 def read_values(source: Source, app: str, policy: DeployPolicy) -> dict[str, Values]:
-    """Read the values of every environment of an application, in the order of the policy.
+    """Read the values of an application by environment.
 
     Raises `InputError` for an invalid values file.
     """

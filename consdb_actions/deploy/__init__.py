@@ -1,1 +1,1 @@
-"""Tags and environments: plan a change of the values files and decide whether it is allowed. Pure."""
+"""Plan changes of deployed tags and check their rules. Pure."""

@@ -37,7 +37,7 @@ _TRUE = {"true", "yes", "on", "y"}
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The position of one component in a values file; an empty path means that it does not exist."""
+    """The position of a component; an empty path is missing."""
 
     component: str  # ``hinfo.latiss``, ``pq``, ``tap-schema`` or ``datalink``
     path: Path  # of the tag; for the datalink, of its URL
@@ -61,7 +61,7 @@ class Values:
     defaults: tuple[Tree, ...] = field(default=())  # for values that it does not set, nearest first
 
     def own_value(self, path: Path) -> str | None:
-        """Return a value of the environment's own file; None if it does not set it."""
+        """Return a value of the environment's own file, if set."""
         return _value(self.own, path)
 
     def value(self, path: Path) -> str:
@@ -70,7 +70,7 @@ class Values:
         return self.default(path) if own is None else own
 
     def default(self, path: Path) -> str:
-        """Return the value that applies if the environment's own file does not set it."""
+        """Return the value without the environment's own file."""
         return next((found for tree in self.defaults if (found := _value(tree, path)) is not None), "")
 
     def tag(self, slot: Slot) -> str:
@@ -83,7 +83,7 @@ class Values:
         return not slot.enable or self.value(slot.enable).casefold() in _TRUE
 
     def image(self, slot: Slot) -> str:
-        """Return the image of a component without its tag; empty if it has none."""
+        """Return the image of a component without tag; may be empty."""
         return self.value(slot.image) if slot.image else ""
 
 
@@ -102,7 +102,7 @@ def values_file(app: str, environment: str) -> str:
 
 
 def default_files(app: str) -> tuple[tuple[str, str], ...]:
-    """Return the files with defaults, nearest first, each with the key above its values."""
+    """Return the files with defaults, nearest first, and their key for values."""
     own = (f"applications/{app}/values.yaml", "")
     return (own, (f"charts/{_CHART}/values.yaml", _CHART)) if app == "consdbtap" else (own,)
 
@@ -175,6 +175,6 @@ def datalink_url(repository: str, tag: str) -> str:
 
 
 def datalink_tag(url: str) -> str:
-    """Return the tag in a URL of datalink snippets; the URL itself if it has none."""
+    """Return the tag in a datalink URL; else the URL."""
     match = _DATALINK.fullmatch(url)
     return match["tag"] if match else url

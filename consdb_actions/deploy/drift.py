@@ -42,7 +42,7 @@ class Standing:
     pull_policy: str = ""  # empty if it has none
 
     def days(self, today: date) -> int | None:
-        """Return for how many days the component has had the tag."""
+        """Return the age of the tag in the environment."""
         return None if self.since is None else max((today - self.since.day).days, 0)
 
 
@@ -167,7 +167,7 @@ def _behind(
 
 
 def _pull_policy(item: Standing) -> Finding | None:
-    """Find a mutable tag with a pull policy that keeps cached images."""
+    """Find a mutable tag without the pull policy Always."""
     if item.component == "datalink" or item.tag.is_fixed or not item.enabled:
         return None
     if item.pull_policy == ALWAYS or item.tag.kind is Kind.EMPTY:

@@ -59,7 +59,7 @@ def waiver_trailer(environments: Iterable[str], until: date) -> str:
 
 
 def waivers(message: str) -> dict[str, date]:
-    """Return the last day of each waiver in a commit message, by environment."""
+    """Return the waivers in a commit message: last day by environment."""
     found = {}
     for line in message.splitlines():
         match = _WAIVER.fullmatch(line.strip())

@@ -1,4 +1,4 @@
-"""Content of a deployment: everything between the tags that it replaces and its own."""
+"""Content of a deployment since the tags that it replaces."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A component that does not run the tag after the deployment."""
+    """A component without the tag after the deployment."""
 
     environment: str
     component: str

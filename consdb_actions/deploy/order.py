@@ -14,7 +14,7 @@ __all__ = ["Waiting", "waiting_before", "waiting_words"]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An environment of an earlier stage that runs neither the tag nor a later one."""
+    """An environment of an earlier stage with an older tag."""
 
     stage: str
     environment: str

@@ -75,7 +75,7 @@ class DeployPolicy:
 
 
 def policy_from_mapping(values: Mapping[str, Any], *, place: str = "deploy") -> DeployPolicy:
-    """Build the policy from a section that matches the configuration's JSON Schema.
+    """Build the policy from its validated configuration section.
 
     Missing keys take the values of the real ConsDB. Raises `InputError` for a stage or environment that is
     listed twice, and for a strict environment without a stage.

@@ -50,7 +50,7 @@ def compose(text: str, place: str) -> yaml.Node | None:
 
 
 def _plain(node: yaml.Node | None, known: dict[int, Any]) -> Any:
-    """Return the data of a node; aliases share it, so that no file can grow exponentially."""
+    """Return the data of a node, shared by aliases against exponential growth."""
     if node is None:
         return None
     if id(node) in known:
@@ -69,12 +69,12 @@ def _plain(node: yaml.Node | None, known: dict[int, Any]) -> Any:
 
 
 def key_text(node: yaml.Node, number: int) -> str:
-    """Return a key as text; a key that is not a scalar becomes its number."""
+    """Return a key as text, or else its number."""
     return node.value if isinstance(node, yaml.ScalarNode) else f"? {number}"
 
 
 def leaves(text: str, place: str) -> dict[Path, tuple[str, str]]:
-    """Return type and text of every node by path; an aliased node appears once."""
+    """Return type and text of every node by its first path."""
     found: dict[Path, tuple[str, str]] = {}
     known: dict[int, Path] = {}
 

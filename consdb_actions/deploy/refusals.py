@@ -1,4 +1,4 @@
-"""Refuse a tag that an environment may not run, or a stage out of order (rules R5 and R6)."""
+"""Refuse forbidden tags and skipped stages (rules R5 and R6)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def refused_tag(policy: DeployPolicy, plan: Plan) -> tuple[tuple[str, ...], list
 
 
 def waiver_problem(policy: DeployPolicy, until: date, today: date) -> str:
-    """Return what is wrong with the last day of a waiver; empty if it is valid."""
+    """Return why the end of a waiver is invalid; empty if valid."""
     days = (until - today).days
     if days < 0:
         return "past"

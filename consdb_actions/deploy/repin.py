@@ -1,4 +1,4 @@
-"""Replace a ticket image of the TAP schema by the first weekly tag with its merge."""
+"""Replace a merged ticket image by a weekly tag."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["TicketImage", "candidates", "ticket_image"]
 
 @dataclass(frozen=True, slots=True)
 class TicketImage:
-    """A ticket image and the environments of one stage that run it."""
+    """A ticket image and its environments of one stage."""
 
     tag: Tag
     environments: tuple[str, ...]
@@ -62,7 +62,7 @@ def ticket_image(
 
 
 def candidates(tags: Iterable[str], merged: date) -> tuple[str, ...]:
-    """Return the weekly tags that may be the first with a merge, earliest first.
+    """Return the weekly tags that may contain a merge, earliest first.
 
     Weeks that ended more than a week before the merge are left out.
     """

@@ -46,7 +46,7 @@ class Tag:
         return self.kind is other.kind and bool(self.order) and self.order < other.order
 
     def is_at_least(self, other: Tag) -> bool:
-        """Tell whether this is the other tag or a later one of its kind."""
+        """Tell whether this is the same or a later tag."""
         return (
             self.text == other.text
             or (bool(self.order) and self.order == other.order)
@@ -77,7 +77,7 @@ def read_tag(text: str) -> Tag:
 
 
 def check_tag(text: str) -> Tag:
-    """Classify a tag from user input; raise `InputError` if it is not a valid image tag."""
+    """Classify a tag from user input, or raise `InputError`."""
     if not _TAG.fullmatch(text):
         raise InputError(
             f'"{text[:100]}" is no tag of an image',

@@ -90,7 +90,7 @@ def remove_scalar(text: str, path: Path, *, place: str) -> str:
 
 
 def _is_simple(node: yaml.Node, text: str) -> bool:
-    """Tell whether a value is a scalar on one line, without anchor and tag."""
+    """Tell whether a value is an untagged one-line scalar."""
     start, end = node.start_mark.index, node.end_mark.index
     return (
         isinstance(node, yaml.ScalarNode)
@@ -144,7 +144,7 @@ def _find(text: str, path: Path, place: str) -> tuple[yaml.MappingNode, yaml.Nod
 
 
 def _checked(before: str, after: str, path: Path, value: str | None, where: str) -> str:
-    """Return the changed file if nothing but the scalar has changed."""
+    """Return the changed file if only the scalar has changed."""
     try:
         old, new = leaves(before, where), leaves(after, where)
     except InputError:
@@ -176,7 +176,7 @@ def _quoted(value: str, style: str) -> str:
 
 
 def _by_hand(where: str) -> InputError:
-    """Return the error for YAML in which one scalar cannot be edited alone."""
+    """Return the error for YAML that must be edited manually."""
     return InputError(
         "this is written in a way in which nothing can be changed without changing something else",
         place=where,

@@ -53,7 +53,7 @@ def write_answers(answers: Iterable[str]) -> str:
 
 
 def read_answers(body: str) -> tuple[str, ...]:
-    """Read the answers from our comment; invalid ones (people can edit it) are ignored."""
+    """Read the valid answers from our comment, which people can edit."""
     match = _BLOCK.search(body)
     try:
         found = json.loads(match["json"]) if match is not None else []

@@ -1,4 +1,4 @@
-"""Decide from facts whether a migration may be applied to a database; any doubt refuses."""
+"""Decide from facts whether a migration may be applied."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def _schemas(change: SectionChange) -> tuple[str, str]:
 
 
 def _owner(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
-    """Check the owner's rights, and that this user can act as the owner (rule O4)."""
+    """Check the owner's rights, and this user's membership (rule O4)."""
     if facts.owner and not facts.may_act:
         yield ApplyCheck(
             "owner",
@@ -220,7 +220,7 @@ def _owner(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
 
 
 def _dependents(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
-    """Find outside readers of our tables and views that block the change (rule O5)."""
+    """Find outside dependents that block the change (rule O5)."""
     effects = change.forward
     gone = {*effects.remade_views, *effects.dropped_views, *effects.dropped_tables}
     gone |= {column.table for column in effects.columns if column.kind in ("dropped", "retyped")}

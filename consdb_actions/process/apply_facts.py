@@ -1,4 +1,4 @@
-"""Facts read from a database before a migration is applied, and the checks on them."""
+"""Facts and checks before a migration is applied."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock of another session on one of our tables or views; invisible session fields are empty."""
+    """A lock of another session; invisible fields are empty."""
 
     relation: str  # ``schema.name``
     pid: int

@@ -39,7 +39,7 @@ _WRITES, _KEEPS_WRITERS_OUT = "ROW EXCLUSIVE", "SHARE ROW EXCLUSIVE"
 
 @dataclass(frozen=True, slots=True)
 class TableLock:
-    """A table or view and the lock mode that an upgrade needs."""
+    """A table or view and its lock mode."""
 
     name: Name
     mode: str = "ACCESS EXCLUSIVE"
@@ -47,7 +47,7 @@ class TableLock:
 
 
 def needed_mode(held: Iterable[str]) -> str:
-    """Return the mode to lock a table with in advance; empty if none is needed."""
+    """Return the mode to lock a table with; may be empty."""
     strongest = max((MODES.index(mode) for mode in held), default=0)
     if strongest < MODES.index(_WRITES):
         return ""

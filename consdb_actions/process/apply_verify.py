@@ -35,7 +35,7 @@ class Expected:
 def check_drift(
     change: SectionChange, facts: SectionFacts, expected: Expected, major: int
 ) -> Iterator[ApplyCheck]:
-    """Compare the database before the change with the result of its history."""
+    """Compare the database before the change with its history."""
     if expected.failure:
         yield ApplyCheck(
             "downgrade",
@@ -146,7 +146,7 @@ def _find(facts: SectionFacts, name: Name) -> Relation | None:
 
 
 def _owners(change: SectionChange, before: SectionFacts, after: SectionFacts) -> Iterator[ApplyCheck]:
-    """Check that new relations belong to the tables' owner, who can use them (rule O4)."""
+    """Check owners of new relations, and their privileges (rule O4)."""
     owner = before.owner or after.owner
     wrong = [
         f"{name} belongs to {now}, not to {owner}"
@@ -174,7 +174,7 @@ def _owners(change: SectionChange, before: SectionFacts, after: SectionFacts) ->
 def _grants(
     change: SectionChange, after: SectionFacts, wanted: Mapping[str, tuple[str, ...]]
 ) -> Iterator[ApplyCheck]:
-    """Check privileges by asking Postgres: PUBLIC or another role can give them as well."""
+    """Check effective privileges, which may come from PUBLIC or another role."""
     effects = change.forward
     made = (*effects.new_tables, *effects.new_views, *effects.remade_views)
     should = set(effects.grants) | {

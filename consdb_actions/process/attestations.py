@@ -33,7 +33,7 @@ def present_binding(facts: Facts) -> Binding:
 
 
 def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
-    """Process all comments in the order in which they were written."""
+    """Process all comments in the order of writing."""
     memory = recall(facts)
     heard: list[Heard] = []
     memos: list[Memo] = []
@@ -68,7 +68,7 @@ def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
 
 
 def _gone(facts: Facts, memory: dict[int, Memo]) -> list[Memo]:
-    """List stored comments that undid a step and were deleted since, oldest first.
+    """List deleted comments that undid a step, oldest first.
 
     Anybody who may write here can delete a comment; that must not make a step done again.
     """
@@ -89,7 +89,7 @@ def _undo_anyway(memo: Memo, attestations: dict[str, list[Attestation]]) -> Memo
 
 
 def _said(comment: Comment, memo: Memo | None) -> list[Command | Mistake]:
-    """Read the commands; an edit is ignored, because anybody who may write here can make one."""
+    """Read the commands; edits, which others can make, are rejected."""
     now = list(commands_in(comment.body))
     if now and (memo.said == _TOO_LATE if memo else comment.updated_at > comment.created_at):
         return [Mistake(now[0].text, "this comment was edited before it was read; write a new one")]
@@ -125,7 +125,7 @@ def _pairs(said: list[Command | Mistake]) -> tuple[tuple[str, str], ...]:
 
 
 def _binding_now(facts: Facts, comment: Comment) -> Binding:
-    """Bind a comment that is read for the first time; without a commit if a push may precede it.
+    """Bind a new comment; without a commit if a push may precede it.
 
     GitHub does not record when a commit was pushed. The first check on it starts with the push; without
     checks the commit's own date is used.
@@ -218,7 +218,7 @@ def _answered(item: Heard, answer: str) -> Heard:
 
 
 def _memo(comment: Comment, binding: Binding, found: list[Heard], old: Memo | None) -> Memo:
-    """Build the entry to store; a comment that cannot be judged yet gets no reaction."""
+    """Build the entry to store; an undecided comment gets no reaction."""
     outcomes = {item.outcome for item in found}
     reaction = "confused" if Outcome.REJECTED in outcomes else "+1"
     if Outcome.UNDECIDED in outcomes:

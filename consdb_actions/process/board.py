@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A pull request that could not be read, and why; `title` and `url` may be empty."""
+    """An unreadable pull request; `title` and `url` may be empty."""
 
     name: str
     words: str

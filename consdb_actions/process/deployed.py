@@ -32,7 +32,7 @@ Holds = Callable[[str], bool]
 
 
 def ticket_image(branch: str) -> str:
-    """Return the tag of the images that are built from a branch."""
+    """Return the image tag of a branch."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", branch)
 
 
@@ -43,7 +43,7 @@ def needed(facts: Facts) -> tuple[str, ...]:
 
 
 def deployed(facts: Facts, migrations: Collection[Migration]) -> Finding:
-    """Check that a release with the migrations is in every environment."""
+    """Check that every environment has a release with the migrations."""
     if trouble := facts.trouble(Source.PHALANX):
         return Finding(False, trouble, unknown=True)
     if not migrations or not facts.releases:
@@ -59,7 +59,7 @@ def deployed(facts: Facts, migrations: Collection[Migration]) -> Finding:
 
 
 def tap_deployed(facts: Facts) -> Finding:
-    """Check that a TAP_SCHEMA image with the change, of its branch or weekly, is everywhere."""
+    """Check that every environment has a TAP_SCHEMA with the change."""
     if trouble := facts.trouble(Source.PHALANX):
         return Finding(False, trouble, unknown=True)
     image = ticket_image(facts.pull.branch)
@@ -75,7 +75,7 @@ def tap_deployed(facts: Facts) -> Finding:
 
 
 def repinned(facts: Facts) -> Finding:
-    """Check that images and datalink have a weekly tag with the merge everywhere."""
+    """Check that every environment has a weekly tag with the merge."""
     if trouble := facts.trouble(Source.PHALANX) or facts.trouble(Source.TAGS):
         return Finding(False, trouble, unknown=True)
     return _everywhere(
@@ -145,7 +145,7 @@ def _common(parts: list[Deployment]) -> str:
 
 
 def _since(item: Deployment, holds: Holds) -> datetime | None:
-    """Return since when a component has had only tags that contain the change."""
+    """Return since when all tags of a component contain the change."""
     since = None
     for setting in reversed(item.history):
         if not holds(setting.tag):

@@ -1,4 +1,4 @@
-"""Plan the copy of transformed EFD schemas from consdb to sdm_schemas."""
+"""Plan the copy of EFD schemas from consdb to sdm_schemas."""
 
 from __future__ import annotations
 

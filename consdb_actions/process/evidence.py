@@ -64,7 +64,7 @@ def _approved(facts: Facts) -> Finding:
 
 
 def _generated(facts: Facts) -> Finding:
-    """Compare the source commit of the newest migration with the newest commit (rule P5)."""
+    """Check that the newest migration is up to date (rule P5)."""
     if trouble := facts.trouble(Source.CONSDB):
         return Finding(False, trouble, unknown=True)
     live = live_migrations(facts)
@@ -93,7 +93,7 @@ def _generated(facts: Facts) -> Finding:
 
 
 def _outdated(facts: Facts, sha: str) -> str:
-    """Return why a migration from a commit is outdated; empty if it is not."""
+    """Return why a migration is outdated; empty if it is not."""
     head = facts.pull.head
     if sha == head:
         return ""
@@ -107,7 +107,7 @@ def _outdated(facts: Facts, sha: str) -> str:
 
 
 def _merged_consdb(facts: Facts) -> Finding:
-    """Check that all migrations are merged and belong to this change."""
+    """Check that all migrations are merged and up to date."""
     generated = _generated(facts)
     if generated.unknown:
         return generated

@@ -1,4 +1,4 @@
-"""Facts about a schema change, from which the status of its steps is derived.
+"""Facts about a schema change, the input for its status.
 
 They are plain values, read by :mod:`consdb_actions.adapters.github`; :mod:`consdb_actions.process.codec`
 converts them to and from JSON.
@@ -117,7 +117,7 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A source that could not be read, and why; missing facts of it prove nothing."""
+    """An unreadable source; its missing facts prove nothing."""
 
     source: Source
     words: str

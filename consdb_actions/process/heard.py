@@ -41,7 +41,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """A person's statement that a step is done, bound to a state of the change."""
+    """A statement that a step is done, bound to a state."""
 
     step: str
     by: str

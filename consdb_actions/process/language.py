@@ -100,7 +100,7 @@ def commands_in(body: str) -> tuple[Command | Mistake, ...]:
 
 
 def _spoken(body: str) -> list[str]:
-    """List the lines that are neither code nor quoted nor hidden."""
+    """List the lines outside code, quotes and comments."""
     lines: list[str] = []
     fence = ""
     hidden: re.Pattern[str] | None = None

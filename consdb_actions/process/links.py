@@ -35,7 +35,7 @@ class EfdOrigin:
 
 
 def efd_mark(origin: EfdOrigin) -> str:
-    """Write the marker as an HTML comment on one line; raise `ValueError` if invalid."""
+    """Write the marker on one line; raise `ValueError` if invalid."""
     if not _SOURCE.fullmatch(origin.source) or not _SHA.fullmatch(origin.sha):
         raise ValueError(f"{origin.source!r} at {origin.sha!r} is no origin")
     # Two dashes would end the comment.

@@ -99,12 +99,12 @@ def kept(memos: Iterable[Memo]) -> tuple[Memo, ...]:
 
 
 def written(memos: Iterable[Memo]) -> str:
-    """Write the stored state as JSON that ends no HTML comment and mentions nobody."""
+    """Write the stored state as JSON for an HTML comment."""
     return f"<!-- consdb-actions:process-memory {_json(kept(memos))} -->"
 
 
 def _matters(memo: Memo) -> bool:
-    """Tell whether a comment holds an accepted request, which must not be acted on twice."""
+    """Tell whether a comment holds an accepted request, not to be repeated."""
     return memo.reaction == "+1" and any(verb not in ("help", "?", "!") for verb, _ in memo.said)
 
 

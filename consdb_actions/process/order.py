@@ -22,7 +22,7 @@ class Disorder:
 
 
 def order_of(step: Step, findings: Mapping[str, Finding], scope: Scope) -> tuple[Disorder, ...]:
-    """Find what should have been done before a step that is done.
+    """Find what should have been done before a finished step.
 
     Only certain violations count: a step without a known time is never out of order.
     """

@@ -1,4 +1,4 @@
-"""Plan the changes on GitHub that publish the status of a change (rules P2 and P3)."""
+"""Plan status, comment and reactions on GitHub (rules P2 and P3)."""
 
 from __future__ import annotations
 

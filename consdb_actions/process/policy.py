@@ -113,7 +113,7 @@ class ProcessPolicy:
 
 
 def step_rules(overrides: Mapping[str, Mapping[str, Any]]) -> tuple[StepRule, ...]:
-    """Build the rule of each step; by default its owner may attest to it."""
+    """Build the rules of the steps; owners may attest by default."""
     rules = []
     for step in BY_ID.values():
         given = overrides.get(step.id, {})

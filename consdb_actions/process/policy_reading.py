@@ -33,7 +33,7 @@ def policy_from_mapping(
     ticket_patterns: Sequence[str] = DEFAULT_POLICY.ticket_patterns,
     place: str = "process",
 ) -> ProcessPolicy:
-    """Build the policy from a section that matches the configuration's JSON Schema.
+    """Build the policy from its validated configuration section.
 
     A role without people takes those of the role with the same id in `approvals`; repositories and
     environments come from `deploy`. Raises `InputError` for an unknown step or role and for an invalid date.
@@ -114,7 +114,7 @@ def _owners(items: Sequence[Mapping[str, Any]], approvals: ApprovalPolicy, place
 def _environments(
     values: Mapping[str, Any], name: str, default: tuple[str, ...], deploy: DeployPolicy, place: str
 ) -> tuple[str, ...]:
-    """Return environments of known stages; by default the real ones that are in a stage."""
+    """Return environments of known stages."""
     if name not in values:
         return tuple(item for item in default if item in deploy.environments)
     for item in values[name]:

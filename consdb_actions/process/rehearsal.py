@@ -1,4 +1,4 @@
-"""Result of a rehearsal, its phases of the runbook, and the rows of its writer."""
+"""Result, phases and row templates of a rehearsal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ State = Literal["done", "failed", "not rehearsed"]
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """A block of the runbook and the result of its execution."""
+    """The result of a block of the runbook."""
 
     placed: Placed
     state: State
@@ -90,7 +90,7 @@ _TITLES = {
 
 
 def acts_of(placed: Sequence[Placed], wanted: Iterable[str]) -> Iterator[tuple[str, str, list[Placed]]]:
-    """Yield id, title and blocks of the acts in a runbook, for some ids."""
+    """Yield id, title and blocks of acts in a runbook."""
     parts = {name: [p for p in placed if p.part == name] for name in ("migrate", "cancel", "back")}
     first = next((n for n, p in enumerate(parts["migrate"]) if p.block.kind == "upgrade"), 0)
     begun = [p for p in parts["migrate"][:first] if p.block.kind != "upgrade"]
@@ -105,7 +105,7 @@ def acts_of(placed: Sequence[Placed], wanted: Iterable[str]) -> Iterator[tuple[s
 
 
 def ways_of(placed: Sequence[Placed]) -> tuple[str, ...]:
-    """Read the revision range of each section from the commands of a runbook.
+    """Read each section's revision range from a runbook's commands.
 
     Each is ``section:from..to``. Raises `InputError` if no command has one.
     """
@@ -171,7 +171,7 @@ def _template(table: Relation, rows: TableRows, leaf: bool) -> Template:
 def made_row(
     template: Template, number: int, made: Mapping[str, Mapping[str, str | None]]
 ) -> dict[str, str | None]:
-    """Make a row, as texts by column; `number` is unique to the round of `made` rows."""
+    """Make a row of texts; `number` is unique to a round."""
     rows = template.rows
     row = dict(zip(rows.columns, rows.rows[number % len(rows.rows)], strict=True))
     fresh = set()

@@ -1,4 +1,4 @@
-"""Find who holds a role of the process and who may attest to a step."""
+"""Find holders of roles and attesters of steps."""
 
 from __future__ import annotations
 

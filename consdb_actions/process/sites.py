@@ -98,7 +98,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How to take a test image of an instrument at a test stand."""
+    """How to take a test image at a test stand."""
 
     section: str  # of the instrument
     camera: str
@@ -108,7 +108,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Checklist:
-    """What a role checks before it approves; `role` is its id in the approvals."""
+    """A role's checklist for approval; `role` is its id."""
 
     role: str
     items: tuple[str, ...]
@@ -288,7 +288,7 @@ DEFAULT_SITES = Sites(
 
 
 def sites_from_mapping(values: Mapping[str, Any], *, place: str = "sites") -> Sites:
-    """Build the sites from a section that matches the configuration's JSON Schema.
+    """Build the sites from their validated configuration section.
 
     A database with the id of a default one inherits its missing keys, and ``false`` removes it; writers
     replace the default ones as a whole. Raises `InputError` unless there is exactly one publisher and one
@@ -346,7 +346,7 @@ def _given_session(given: Mapping[str, Any]) -> Session:
 
 
 def _check(sites: Sites, place: str) -> None:
-    """Refuse values that are unsafe in a command or a statement."""
+    """Refuse values that are unsafe in commands or SQL."""
     for name in ("lock_timeout", "statement_timeout"):
         if not re.fullmatch(r"\d{1,7}(ms|s|min|h)", getattr(sites, name)):
             raise InputError(

@@ -98,7 +98,7 @@ def routes_of(facts: Facts) -> tuple[Route, ...]:
 
 
 def progress_of(facts: Facts) -> Progress:
-    """Derive the status of all steps; the order of the facts does not matter."""
+    """Derive the status of all steps, independent of the facts' order."""
     routes = routes_of(facts)
     reasons = {step.id: _why_not(facts, step, routes) for step in STEPS}
     scope = Scope(routes, frozenset(step.id for step in STEPS if not reasons[step.id]))
@@ -127,7 +127,7 @@ def progress_of(facts: Facts) -> Progress:
 
 
 def _why_not(facts: Facts, step: Step, routes: tuple[Route, ...]) -> str:
-    """Return why a step does not apply to the change; empty if it does."""
+    """Return why a step does not apply; empty if it does."""
     if not routes:
         return "no schema is changed"
     if not set(step.routes) & set(routes):
@@ -197,7 +197,7 @@ def _state(
     scope: Scope,
     said: Attestation | None,
 ) -> StepState:
-    """Compare the finding on a step with those on earlier steps."""
+    """Compare the finding on a step with earlier steps."""
     if reason:
         return StepState(step, Standing.NOT_APPLICABLE, words=reason)
     finding = findings[step.id]

@@ -1,4 +1,4 @@
-"""Decide on the merge and write the description of the status (rules P3 and A9)."""
+"""Decide on the merge and describe the status (rules P3, A9)."""
 
 from __future__ import annotations
 

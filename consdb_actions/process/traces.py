@@ -10,7 +10,7 @@ __all__ = ["Deployment", "EfdFile", "Link", "Migration", "Release", "Setting"]
 
 
 class Link(StrEnum):
-    """How a pull request in consdb is linked to one in sdm_schemas."""
+    """How a consdb pull request is linked to the change."""
 
     MARKER = "marker"
     EFD = "efd"
@@ -50,7 +50,7 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release tag of consdb with every migration of this change."""
+    """A release tag of consdb with all migrations."""
 
     tag: str
     commit: str

@@ -54,7 +54,7 @@ class Marker:
 
 
 def read_marker(body: str) -> Marker | None:
-    """Parse the marker in the body of a pull request; None if missing or invalid."""
+    """Parse the marker of a pull request; None if missing or invalid."""
     match = _MARKER.search(body)
     if match is None:
         return None

@@ -26,7 +26,7 @@ class Names:
 
 
 def name_migration(branch: str, title: str, patterns: Sequence[str], *, place: str = "") -> Names:
-    """Find the ticket in the branch name, or else at the start of the title.
+    """Find the ticket in the branch name or the title's start.
 
     `patterns` match a whole ticket. Of the branch only a whole match is used, so that names hold letters,
     digits and single marks. Raises `InputError` if there is no ticket.

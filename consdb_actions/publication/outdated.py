@@ -33,7 +33,7 @@ def reason_to_regenerate(
     revisions: Mapping[str, Mapping[str, str]],
     schemas: Mapping[str, Mapping[str, str]],
 ) -> str:
-    """Return why a migration must be regenerated, as a sentence; empty if up to date.
+    """Return why to regenerate a migration; empty if up to date.
 
     `revisions` and `schemas` map commits to blobs by path; the empty commit is the default branch.
     """

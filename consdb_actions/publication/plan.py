@@ -1,4 +1,4 @@
-"""Decide what is proposed to the repository of migrations and keep people's edits (rule P5)."""
+"""Plan the proposed files and keep people's edits (rule P5)."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Present:
 
 
 def find_pull(pulls: Sequence[TargetPull], source: Source, branch: str, viewer: str) -> TargetPull | None:
-    """Find the open pull request with the migration of a change.
+    """Find the open pull request of a change's migration.
 
     Raises `CheckFailed` if a pull request of someone else, or the migration of another change, uses the
     branch.
@@ -148,7 +148,7 @@ def find_pull(pulls: Sequence[TargetPull], source: Source, branch: str, viewer: 
 
 
 def find_withdrawn(pulls: Sequence[TargetPull], source: Source) -> TargetPull | None:
-    """Return the newest closed pull request of a branch if this program closed it."""
+    """Return the newest closed pull request if this program closed it."""
     last = next(iter(pulls), None)
     if last is None or last.merged or WITHDRAWN not in last.body or last.marker is None:
         return None
@@ -156,7 +156,7 @@ def find_withdrawn(pulls: Sequence[TargetPull], source: Source) -> TargetPull | 
 
 
 def may_reopen(pulls: Sequence[TargetPull], *, asked_anew: bool) -> bool:
-    """Tell whether a pull request may replace one that was closed without merging.
+    """Tell whether a pull request may replace a closed one.
 
     `pulls` are newest first; `asked_anew` means an explicit request, by label or by hand.
     """

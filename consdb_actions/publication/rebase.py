@@ -1,4 +1,4 @@
-"""Find revisions on a branch that need another ``down_revision`` after a merge (rule M20)."""
+"""Find revisions that need another ``down_revision`` (rule M20)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Rebase", "find_rebases", "newest_revision", "read_ids"]
 
 @dataclass(frozen=True, slots=True)
 class Rebase:
-    """A revision that does not follow the newest one of its section."""
+    """A revision that does not follow its section's newest one."""
 
     path: str
     section: str
@@ -30,7 +30,7 @@ class Rebase:
 def find_rebases(
     files: Mapping[str, bytes | None], folders: Mapping[str, str], newest: Mapping[str, str]
 ) -> tuple[Rebase, ...]:
-    """Find the revisions of a branch that do not follow the newest one of their section.
+    """Find a branch's revisions that need a rebase.
 
     `files` are the changes of the branch (None for a removed file); `folders` and `newest` are by section,
     and a section without a revision is missing in `newest`.
@@ -59,7 +59,7 @@ def newest_revision(files: Iterable[bytes]) -> str:
 
 
 def read_ids(data: bytes) -> tuple[str, str] | None:
-    """Return revision and down_revision of a file; None if they are not literal strings."""
+    """Return the literal revision and down_revision of a file, if any."""
     values: dict[str, str] = {}
     try:
         body = ast.parse(data).body

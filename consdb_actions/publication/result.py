@@ -47,7 +47,7 @@ def check_result(
     sections: Sequence[TargetSection],
     present: Mapping[str, str],
 ) -> dict[str, dict[str, bytes]]:
-    """Check that a result adds revisions of its sections and nothing else.
+    """Check that a result only adds revisions of its sections.
 
     `present` maps the revision files of the default branch to their blobs. Returns the files by section;
     raises `CheckFailed` for anything that the generator does not make.

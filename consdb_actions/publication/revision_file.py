@@ -1,6 +1,6 @@
-"""Parse an untrusted revision file and allow only what the generator writes (rules S2 and S3).
+"""Parse an untrusted revision file with an allow-list (rules S2 and S3).
 
-These are plain ``op`` calls with literal arguments. The file is only parsed, never imported or run.
+Generated files are plain ``op`` calls with literal arguments. The file is only parsed, never imported or run.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _TYPE = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 
 
 class UnfitError(ValueError):
-    """A text that is not a generated revision file; `line` is 0 for the whole file."""
+    """An invalid revision file; `line` is 0 for the whole file."""
 
     def __init__(self, line: int, cause: str) -> None:
         super().__init__(cause)

@@ -12,7 +12,7 @@ __all__ = ["Stack", "stack_of"]
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The pull requests that contain a pull request's commits, or are contained in it."""
+    """The pull requests above and below one, by their commits."""
 
     holder: PullSeen | None = None  # whose migration contains this change; None if it has its own
     below: tuple[PullSeen, ...] = ()  # whose changes this migration contains

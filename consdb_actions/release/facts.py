@@ -33,7 +33,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The state of the repository at the time of a release."""
+    """The state of the repository at a release."""
 
     branch: str  # the default branch
     commit: str  # to be tagged

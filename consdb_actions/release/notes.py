@@ -70,14 +70,14 @@ class ReleaseNotes:
 
 
 def tickets_in(text: str, patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the tickets in a text, without duplicates; each pattern matches a whole ticket."""
+    """Return the unique tickets in a text; patterns match whole tickets."""
     either = "|".join(f"(?:{pattern})" for pattern in patterns)
     found = re.finditer(rf"(?<![A-Za-z0-9])(?:{either})(?![A-Za-z0-9])", text, re.ASCII)
     return tuple(dict.fromkeys(match[0] for match in found))
 
 
 def arrange(contents: Contents, patterns: Sequence[str]) -> ReleaseNotes:
-    """Arrange the content of a release deterministically by ticket and section."""
+    """Arrange the content of a release by ticket and section."""
     topics: dict[tuple[str, ...], list[PullRequest]] = {}
     for pull in sorted(contents.pulls, key=lambda pull: pull.number):
         tickets = tickets_in(pull.title, patterns) or tickets_in(pull.branch, patterns)

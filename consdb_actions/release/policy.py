@@ -43,7 +43,7 @@ class ReleasePolicy:
 
 
 def policy_from_mapping(values: Mapping[str, Any]) -> ReleasePolicy:
-    """Build the policy from a section that matches the configuration's JSON Schema."""
+    """Build the policy from its validated configuration section."""
     checks = values.get("checks", {})
     return ReleasePolicy(
         padded=values.get("padded", False),

@@ -46,7 +46,7 @@ class NextVersion:
 
 
 def parse_version(tag: str) -> Version | None:
-    """Parse a tag; None if it is not a calendar version, like the legacy ``3.0.0``.
+    """Parse a tag; None for other tags, like the legacy ``3.0.0``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Reports of an approval decision for a terminal and as JSON."""
+"""Reports of an approval decision: text and JSON."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def render_tree(decision: Decision) -> str:
 
 
 def render_plan(plan: Plan) -> str:
-    """List the changes of a plan, one line each, or say that there are none."""
+    """List the changes of a plan, one line each."""
     lines = [f"add the label {role.label}" for role in plan.labels_add]
     lines += [f"take off the label {label}" for label in plan.labels_remove]
     lines += [f"ask {name} for a review" for name in (*plan.ask_people, *plan.ask_teams)]

@@ -81,7 +81,7 @@ def _table(facts: Facts, decision: Decision) -> str:
 
 
 def _who(facts: Facts, item: RoleVerdict) -> str:
-    """Name approvers with time and commit, and the push over which the approval was kept."""
+    """Name approvers with time, commit, and later pushes."""
     standings = (Standing.BLOCKS,) if item.outcome is Outcome.BLOCKED else (Standing.STALE,)
     shown = [item.approver] if item.approver is not None else _of(item, *standings)
     if not shown:
@@ -189,12 +189,12 @@ def _commit(facts: Facts, sha: str) -> str:
 
 
 def _compare(facts: Facts, sha: str) -> str:
-    """Link the changes since a commit; two dots compare the trees, also after a force-push."""
+    """Link the changes since a commit; two dots work after a force-push."""
     return f"[compare]({facts.html_url}/compare/{sha}..{facts.pull.head})"
 
 
 def _sentence(facts: Facts, text: str) -> str:
-    """Render a reason as a sentence; a login at its start keeps its lower case."""
+    """Render a reason as a sentence; logins keep their case."""
     logins = {review.author.login for review in facts.reviews if review.author is not None}
     logins |= {account.login for account in facts.accounts}
     logins |= {member.login for team in facts.teams for member in team.members}

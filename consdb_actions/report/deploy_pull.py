@@ -1,4 +1,4 @@
-"""Pull request of a deployment: title, body and commit message from the actual changes (rule R3)."""
+"""Pull request of a deployment, from its actual changes (rule R3)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pull_message(plan: Plan) -> str:
 
 
 def pull_body(plan: Plan, holds: Holds, digests: Mapping[tuple[str, str], str]) -> str:
-    """Render the body; text of others is escaped. `digests` are by image name and tag."""
+    """Render the body; `digests` are by image name and tag."""
     blocks = [changes_table(plan), *_warnings(plan)]
     blocks += _holds(plan, holds)
     if lines := _left(plan):
@@ -155,7 +155,7 @@ def _holds(plan: Plan, holds: Holds) -> list[str]:
 
 
 def _left(plan: Plan) -> list[str]:
-    """List what does not run the tag afterwards; for a test only in its environments."""
+    """List components without the tag; for a test only in its environments."""
     lines = []
     for later in (False, True):
         places: dict[str, list[Left]] = {}

@@ -1,4 +1,4 @@
-"""Build HTML in which everything but our own elements is escaped (rule S5)."""
+"""Build HTML with all text escaped (rule S5)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def joined(parts: Iterable[Part]) -> Html:
 
 
 def link(words: Part, address: str, **attributes: Value) -> Html:
-    """Build a link; only its text if the address is not an http(s) URL."""
+    """Build a link; only its text without an http(s) URL."""
     if not _ADDRESS.fullmatch(address):
         return element("span", words, **attributes)
     return element("a", words, href=address, **attributes)
@@ -89,7 +89,7 @@ def separated(parts: Iterable[Part], between: str) -> list[Part]:
 
 
 def isolated(words: str) -> Html:
-    """Isolate text of any script, so that it does not change the direction around it."""
+    """Isolate the writing direction of a text."""
     return element("bdi", words)
 
 

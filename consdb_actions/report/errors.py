@@ -41,7 +41,7 @@ class Announcer(Protocol):
 
 
 def show_error(error: ConsdbActionsError, runner: Announcer | None = None) -> None:
-    """Show an expected error on standard error and on the CI runner, if any."""
+    """Show an expected error on standard error and the runner."""
     cause, place, remedy = (redact(part) for part in (error.cause, error.place, error.remedy))
     title = error.title.capitalize()
     lines = [_hanging("", cause)]

@@ -322,7 +322,7 @@ def _text_lines(section: SectionOutcome) -> Iterator[str]:
 
 
 def _lost(section: SectionOutcome, direction: str) -> Iterator[str]:
-    """List the data loss of a direction; drops by the downgrade alone share one sentence."""
+    """List the data loss of a direction; dropped additions share one sentence."""
     added = []
     for loss in section.losses:
         if loss.direction != direction:

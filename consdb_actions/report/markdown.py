@@ -51,7 +51,7 @@ def escape(text: str) -> str:
 
 
 def code(text: str, *, in_table: bool = False) -> str:
-    """Return a code span on one line; an empty text becomes a pair of quotes.
+    """Return a code span on one line; empty text becomes quotes.
 
     In a table, bars are escaped even inside code.
     """
@@ -85,7 +85,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text as one line for a terminal, without control and direction characters."""
+    """Return a text as one line without control and direction characters."""
     return _UNSEEN.sub("\ufffd", _BREAKS.sub(" ", text))
 
 
@@ -95,7 +95,7 @@ def bullets(items: Iterable[str]) -> str:
 
 
 def details(summary: str, body: str, *, is_open: bool = False) -> str:
-    """Return a folded part; the summary is Markdown without code spans, the body is Markdown."""
+    """Return a folded part of Markdown; the summary allows no code spans."""
     opened = " open" if is_open else ""
     return f"<details{opened}>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
 
@@ -140,5 +140,5 @@ def _inline(line: str) -> str:
 
 
 def _lead(match: re.Match[str]) -> str:
-    """Escape what would start a list or a rule at the start of a line."""
+    """Escape a list or rule marker at a line's start."""
     return f"{match[0]}{_BREAK}" if match[0].isdigit() else f"\\{match[0]}"

@@ -24,7 +24,7 @@ def er_diagram(
     delta: SchemaDelta,
     renamed: Mapping[tuple[str, str], str] | None = None,
 ) -> str:
-    """Draw the changed tables and the tables that they refer to."""
+    """Draw the changed tables and those that they reference."""
     lines: list[str] = []
     touched = _touched(before, after, delta)
     shown = dict(list(touched.items())[:MAX_TABLES])
@@ -39,7 +39,7 @@ def er_diagram(
 def _touched(
     before: Schema | None, after: Schema | None, delta: SchemaDelta
 ) -> dict[Table, TableDelta | None]:
-    """Return the tables to draw, kept ones first; None for a new or dropped one."""
+    """Return the tables to draw; None for a new or dropped one."""
     tables: dict[Table, TableDelta | None] = {}
     for changed in delta.tables_changed:
         if after is not None:
@@ -85,7 +85,7 @@ def _attribute(column: Column, table: Table, comment: str) -> str:
 
 
 def _relations(tables: list[Table]) -> Iterator[str]:
-    """Yield a line for each pair of tables with foreign keys between them."""
+    """Yield a line for each pair of related tables."""
     pairs: dict[tuple[str, str], list[str]] = {}
     for table in tables:
         for key in table.foreign_keys:

@@ -1,4 +1,4 @@
-"""Preview as a comment on a pull request, and parts shared with text and JSON."""
+"""Preview as a comment, and parts shared with text and JSON."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Group:
 
 
 def grouped(findings: Sequence[Finding]) -> list[Group]:
-    """Group findings with the same text, in the order of the first of each."""
+    """Group findings with the same text."""
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.rule, finding.message, finding.remedy), []).append(finding)
@@ -137,7 +137,7 @@ def decided(decisions: Decisions) -> list[str]:
 
 
 def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
-    """Render a preview as a comment of at most `limit` characters.
+    """Render a preview as a comment of limited length.
 
     Parts at the end that do not fit are left out with a note; everything from the schemas is escaped.
     """

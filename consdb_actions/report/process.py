@@ -1,4 +1,4 @@
-"""Reports of the process status for a terminal and as JSON."""
+"""Reports of the process status: text and JSON."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _plain(item: StepState) -> str:
 
 
 def render_plan(plan: Plan) -> str:
-    """List the changes of a plan, one line each, or say that there are none."""
+    """List the changes of a plan, one line each."""
     lines = []
     if plan.status is not None:
         status = plan.status

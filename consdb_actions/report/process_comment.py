@@ -208,7 +208,7 @@ def _review(facts: Facts) -> list[str]:
 
 
 def _answers(facts: Facts, progress: Progress) -> list[str]:
-    """Answer the newest commands that were rejected or need a remark."""
+    """Answer the newest commands that were rejected or need it."""
     told = [item for item in progress.listening.heard if item.answer]
     if not told:
         return []
@@ -313,7 +313,7 @@ def _attestations(facts: Facts, progress: Progress) -> str:
 
 
 def _owner(facts: Facts, item: StepState) -> str:
-    """Name the owner of a step and the people who can complete it."""
+    """Name owner and people of a step."""
     people = ", ".join(_person(facts, login) for login in item.people[:NAMED])
     people += f" and {len(item.people) - NAMED} more" if len(item.people) > NAMED else ""
     return f"**{escape(item.owner)}**" + (f" ({people})" if people else "")

@@ -55,7 +55,7 @@ def render_pull(
 
 
 def render_rebases(rebases: Sequence[Rebase], why: str) -> str:
-    """Render the comment on a migration pull request that needs a manual rebase."""
+    """Render the comment on a migration that needs a manual rebase."""
     if not rebases:
         return (
             "### Every revision here follows the newest one of its section\n\nThere is nothing to change.\n"
@@ -213,7 +213,7 @@ def _lines(publication: Publication) -> Iterator[str]:
 
 
 def render_wish_markdown(reason: str) -> str:
-    """Render the reason of an action for the summary of a run."""
+    """Render the reason of an action for a run's summary."""
     return f"### Migration\n\n{bullets([escape(reason)])}\n"
 
 

@@ -105,7 +105,7 @@ def _migrations(notes: ReleaseNotes) -> Iterator[str]:
 
 
 def _operations(migration: Migration) -> Iterator[str]:
-    """Render the operations of a migration; many changes of keys and the like are folded."""
+    """Render a migration's operations; many changes of keys are folded."""
     shown, folded = list(migration.operations), list(migration.others)
     if len(folded) <= _OPEN:
         shown, folded = shown + folded, []
