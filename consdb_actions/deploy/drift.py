@@ -42,7 +42,7 @@ class Standing:
     pull_policy: str = ""  # empty if it has none
 
     def days(self, today: date) -> int | None:
-        """Return the age of the tag in the environment."""
+        """Return the age of the tag in days, if known."""
         return None if self.since is None else max((today - self.since.day).days, 0)
 
 

@@ -14,7 +14,7 @@ __all__ = ["Waiting", "waiting_before", "waiting_words"]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An environment of an earlier stage with an older tag."""
+    """An environment of an earlier stage without the tag or a later one."""
 
     stage: str
     environment: str
