@@ -3,12 +3,13 @@
 Quoted text and code only mention a command and are ignored.
 
 ===========================================  ===========================================================
-``/consdb done STEP [note]``                 the step is done ``/consdb undo STEP [note]``                 the
-step is not done ``/consdb rename TABLE.OLD=NEW``             a rename, in every form that ``--rename`` takes
+``/consdb done STEP [note]``                 the step is done
+``/consdb undo STEP [note]``                 the step is not done
+``/consdb rename TABLE.OLD=NEW``             a rename, in every form that ``--rename`` takes
 ``/consdb take head TABLE.ELEMENT``          for a conflict: the schema's state; ``current`` the database's
-``/consdb regenerate``                       regenerate the migration ``/consdb help``
-list the commands ===========================================
-===========================================================
+``/consdb regenerate``                       regenerate the migration
+``/consdb help``                             list the commands
+===========================================  ===========================================================
 """
 
 from __future__ import annotations
