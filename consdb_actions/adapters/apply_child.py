@@ -1,9 +1,7 @@
-"""Run alembic as ``migrations apply`` does; a program of its own, started by its path.
+"""Run alembic for ``migrations apply``; a standalone program, started by its path.
 
-It differs from ``python -m alembic`` in two ways. It ends with the process that started it, so that nothing
-commits without it (rule O6); and every transaction begins with the statement in ``CONSDB_ACTIONS_BEGIN``,
-which takes all locks (rule O3). It uses public interfaces of SQLAlchemy and Alembic, and nothing of this
-package.
+Unlike ``python -m alembic``, it ends with its parent process, so that nothing commits without that (rule O6),
+and begins every transaction with the statement in ``CONSDB_ACTIONS_BEGIN``, which takes all locks (rule O3).
 """
 
 from __future__ import annotations
@@ -16,12 +14,12 @@ import threading
 import time
 
 _PR_SET_PDEATHSIG = 1
-_LOOK = 0.1  # seconds between two looks at the parent, where the kernel does not tell
+_LOOK = 0.1  # seconds between two checks of the parent, if the kernel sends no signal
 
 _PARENT = "CONSDB_ACTIONS_PARENT"
 _BEGIN = "CONSDB_ACTIONS_BEGIN"
 
-# The server ends a statement of a client that is gone, where it knows this setting.
+# Where supported, the server ends a statement of a client that is gone.
 _NOTICE_OUR_END = """DO $$ BEGIN PERFORM set_config('client_connection_check_interval', '500', false);
 EXCEPTION WHEN OTHERS THEN NULL; END $$"""
 
@@ -36,7 +34,7 @@ def end_with(parent: int) -> None:
             time.sleep(_LOOK)
         os._exit(1)
 
-    # The parent may have ended before the kernel was told.
+    # The parent may have ended before the signal was requested.
     if os.getppid() != parent:
         os._exit(1)
     threading.Thread(target=look, name="parent", daemon=True).start()
@@ -57,7 +55,7 @@ def begin_with(statement: str) -> None:
         cursor = driver.cursor()
         cursor.execute(_NOTICE_OUR_END)
         if statement:
-            # The whole wait for locks is one statement, and has a bound of its own.
+            # The whole wait for locks is one statement, with its own limit.
             cursor.execute("SET LOCAL statement_timeout = 0")
             cursor.execute(statement)
             cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
@@ -77,7 +75,7 @@ def main() -> None:
     """Run the command line of alembic."""
     end_with(int(os.environ.pop(_PARENT)))
     begin_with(os.environ.pop(_BEGIN, ""))
-    # As with `python -m`: modules are found in the current directory, not beside this file.
+    # As with `python -m`, modules are imported from the current directory, not beside this file.
     sys.path[0] = str(os.getcwd())  # noqa: PTH109
     from alembic.config import main as alembic
 

@@ -1,4 +1,4 @@
-"""What a migration should leave and lock, from the history alone; and the commit of the tree."""
+"""Derive catalog and locks of a migration from the history."""
 
 from __future__ import annotations
 
@@ -29,32 +29,18 @@ __all__ = ["expected_catalogs", "read_checkout"]
 def expected_catalogs(
     server: ScratchServer, section: Section, start: str, end: str, owner: str = "", direction: str = "upgrade"
 ) -> Expected:
-    """Replay a section's history on a scratch server: catalogs at both ends, and the locks in between.
+    """Replay a section's history: catalogs at both ends, and the locks in between.
 
-    Parameters
-    ----------
-    server
-        The server; it must have the roles that the history names, the owner among them.
-    section
-        The section; the tree's modules must be importable.
-    start, end
-        Revision of the database now and afterwards; ``base`` for nothing.
-    owner
-        Role that owns the tables, as at the site; the server's administrator when empty.
-    direction
-        ``upgrade``, or ``downgrade`` when the end comes before the start.
-
-    Raises
-    ------
-    InputError
-        The history does not run from nothing.
+    The scratch server must have the roles of the history and `owner`, the owner of the tables (its
+    administrator if empty); the tree's modules must be importable. Raises `InputError` if the history does
+    not run from base.
     """
     try:
         return _expected(server, section, start, end, owner, direction)
     except (InputError, ExternalError):
         if not owner:
             raise
-        # An old revision can hold what only an administrator may do.
+        # An old revision may need an administrator.
         return _expected(server, section, start, end, "", direction)
 
 
@@ -108,7 +94,7 @@ def _act_as(connection: sa.Connection, role: str) -> None:
 
 
 def _downgrade(connection: sa.Connection, section: Section, revisions: Sequence[Script]) -> str:
-    """Run downgrades, newest first; return why they do not run, empty when they do."""
+    """Run downgrades, newest first; return why they fail, empty if they succeed."""
     try:
         with Operations.context(migration_context(connection, section)):
             for script in reversed(revisions):
@@ -122,7 +108,7 @@ def _downgrade(connection: sa.Connection, section: Section, revisions: Sequence[
 
 
 def _relations(connection: sa.Connection) -> dict[int, Name]:
-    """Return the tables and views that can be locked, by their object ids."""
+    """Return the lockable tables and views by their object ids."""
     query = """
         SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
@@ -134,7 +120,7 @@ def _relations(connection: sa.Connection) -> dict[int, Name]:
 
 
 def _locks(connection: sa.Connection, there: Mapping[int, Name]) -> tuple[TableLock, ...]:
-    """Return what this transaction has locked of what was there before it."""
+    """Return this transaction's locks on relations that existed before it."""
     query = """
         SELECT relation, array_agg(mode) FROM pg_locks
         WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted GROUP BY relation"""
@@ -144,12 +130,12 @@ def _locks(connection: sa.Connection, there: Mapping[int, Name]) -> tuple[TableL
 
 
 def _mode(text: str) -> str:
-    """Write ``AccessExclusiveLock`` as a statement does."""
+    """Convert ``AccessExclusiveLock`` to its form in a statement."""
     return re.sub(r"(?<!^)(?=[A-Z])", " ", text.removesuffix("Lock")).upper()
 
 
 def read_checkout(tree: Tree, sections: list[Section]) -> Checkout:
-    """Return the commit of a tree, and the files of it that differ; nothing where it is no checkout."""
+    """Return commit and edited files of a tree; empty without git."""
     commit = _git(tree, "rev-parse", "--verify", "HEAD")
     if commit is None:
         return Checkout()
@@ -163,8 +149,8 @@ def read_checkout(tree: Tree, sections: list[Section]) -> Checkout:
 
 
 def _git(tree: Tree, *arguments: str) -> str | None:
-    """Run git in the tree; None when it refuses, as it does outside of a checkout."""
-    # A checkout may belong to another user; nothing of its configuration is run here.
+    """Run git in the tree; None if it fails."""
+    # A checkout may belong to another user; nothing of its configuration is executed.
     safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
     try:
         done: Completed = run(["git", *safe, "-C", tree.root, *arguments], timeout=60)

@@ -1,4 +1,4 @@
-"""Read from a database what the checks before a migration look at; nothing is changed."""
+"""Read the facts for the checks before a migration; nothing is changed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FROM pg_class c CROSS JOIN pg_roles r CROSS JOIN unnest(CAST(:privileges AS text
 WHERE c.relnamespace = to_regnamespace(:schema) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND r.rolname = ANY(:roles) AND has_table_privilege(r.oid, c.oid, p.privilege)
 """
-# Views of other schemas are found by what they depend on; a foreign table names in its options what it reads.
+# Views of other schemas are found by dependency, foreign tables by their options.
 _DEPENDENTS = """
 SELECT DISTINCT t.relname, CASE v.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END
     || n.nspname || '.' || v.relname
@@ -108,12 +108,9 @@ _HOST = re.compile(r"[\w.:%-]*", re.ASCII)
 
 
 def address(text: str, *, place: str = "--database-url") -> sa.URL:
-    """Read the address of a database (rule O7).
+    """Parse the URL of a Postgres database (rule O7).
 
-    Raises
-    ------
-    InputError
-        It is not one of a Postgres database; its text is not repeated, as it may hold a password.
+    The `InputError` for an invalid URL does not repeat it, as it may hold a password.
     """
     try:
         url: sa.URL | None = sa.make_url(text)
@@ -127,7 +124,7 @@ def address(text: str, *, place: str = "--database-url") -> sa.URL:
             "PGPASSWORD or ~/.pgpass; in the address, its special characters are percent-encoded.",
         ) from None
     if "password" in url.query:
-        # Where a password belongs, it is hidden and handed on as one.
+        # A password in the query is moved to its usual place, where it is hidden.
         url = url.set(password=str(url.query["password"])).difference_update_query(["password"])
     if not url.database:
         raise InputError(
@@ -137,7 +134,7 @@ def address(text: str, *, place: str = "--database-url") -> sa.URL:
 
 
 def _is_postgres(url: sa.URL) -> bool:
-    """Tell whether no part of an address can be a piece of a password that was not encoded."""
+    """Tell whether a URL cannot contain an unencoded password."""
     return (
         url.drivername.partition("+")[0] in ("postgres", "postgresql")
         and _HOST.fullmatch(url.host or "") is not None
@@ -148,19 +145,16 @@ def _is_postgres(url: sa.URL) -> bool:
 
 
 def secrets_of(url: sa.URL) -> list[str]:
-    """Return what must not be shown of an address."""
+    """Return the secrets in a URL."""
     hidden = [value for name, value in url.query.items() if "pass" in name and isinstance(value, str)]
     return [str(url.password), *hidden] if url.password else hidden
 
 
 @contextmanager
 def connected(url: sa.URL) -> Iterator[sa.Connection]:
-    """Connect for reading; whatever was done is rolled back at the end.
+    """Connect for reading and roll back at the end.
 
-    Raises
-    ------
-    ExternalError
-        The database cannot be reached, or the connection is lost.
+    Raises `ExternalError` if the database is unreachable or the connection is lost.
     """
     engine = sa.create_engine(
         url, poolclass=sa.NullPool, connect_args={"connect_timeout": 15, "application_name": "consdb-actions"}
@@ -182,31 +176,13 @@ def connected(url: sa.URL) -> Iterator[sa.Connection]:
 def read_facts(
     url: sa.URL, sections: Iterable[Section], publication: str = "", roles: Iterable[str] = ()
 ) -> DatabaseFacts:
-    """Read everything but locks.
+    """Read everything but locks, as far as this user may see it.
 
-    Parameters
-    ----------
-    url
-        The database.
-    sections
-        Sections whose tables are read.
-    publication
-        The publication of which to count what waits.
-    roles
-        Roles whose privileges are read.
-
-    Returns
-    -------
-    DatabaseFacts
-        What this user may see.
-
-    Raises
-    ------
-    ExternalError
-        The database cannot be reached.
+    Changes that wait are counted for `publication`; privileges are read for `roles`. Raises `ExternalError`
+    if the database is unreachable.
     """
     with connected(url) as connection:
-        # What is read together must belong together.
+        # All facts must come from one snapshot.
         connection = connection.execution_options(isolation_level="REPEATABLE READ")
 
         def rows(query: str, **values: Any) -> list[Any]:
@@ -240,17 +216,7 @@ def read_facts(
 
 
 def read_section(connection: sa.Connection, section: Section, roles: Iterable[str] = ()) -> SectionFacts:
-    """Read what a database holds of one section.
-
-    Parameters
-    ----------
-    connection
-        A connection to the database.
-    section
-        The section.
-    roles
-        Roles, besides the owner, whose privileges are read.
-    """
+    """Read the facts about one section, with privileges of its owner and `roles`."""
 
     def rows(query: str, **values: Any) -> list[Any]:
         return list(connection.execute(sa.text(query), values))
@@ -295,16 +261,9 @@ def read_section(connection: sa.Connection, section: Section, roles: Iterable[st
 
 
 def read_locks(url: sa.URL, names: Sequence[str], application: str = "") -> tuple[Lock, ...]:
-    """Read who has locked tables or views.
+    """Read the locks on tables and views, given as ``schema.name``.
 
-    Parameters
-    ----------
-    url
-        The database.
-    names
-        Tables and views, as ``schema.name``.
-    application
-        Sessions of this name are our own, and left out.
+    Sessions with the name `application` are our own and left out.
     """
     with connected(url) as connection:
         found = _locks(connection.execute(sa.text(_LOCKS), {"names": list(names)}))

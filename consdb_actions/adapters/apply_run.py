@@ -1,10 +1,4 @@
-"""Run alembic on a section as an operator does, with time-outs, and again when a lock is not granted.
-
-Alembic runs as a program of its own, through the tree's ``env.py``. It gets the password by ``PGPASSWORD``
-and never in the address, since an ``env.py`` may log that. All revisions of a section are one transaction,
-unless one commits part of itself. Each transaction begins with all locks (rule O3), as the owner of the
-tables (rule O4), and the program ends with this one (rule O6).
-"""
+"""Run alembic on a section with time-outs and lock retries."""
 
 from __future__ import annotations
 
@@ -50,13 +44,13 @@ _LOST = re.compile(
     r"|AdminShutdown|CrashShutdown|could not (?:connect|translate host)",
     re.IGNORECASE,
 )
-_LINES = 10  # of an error that are shown
-_ENDING = 20.0  # seconds in which a session that is told to end has to be gone
+_LINES = 10  # lines of an error that are shown
+_ENDING = 20.0  # seconds in which a terminated session must be gone
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long to wait for a lock and for a statement, as Postgres writes it, and how often to try again."""
+    """Lock and statement time-outs in Postgres syntax, and the number of retries."""
 
     lock: str = "500ms"
     statement: str = "15min"
@@ -65,14 +59,14 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How often it was tried, and how many seconds it took in all."""
+    """The number of attempts and their total time in seconds."""
 
     count: int
     seconds: float
 
 
 def seconds_of(text: str) -> float:
-    """Return the seconds of a time as Postgres writes it."""
+    """Convert a time in Postgres syntax to seconds."""
     digits = text.rstrip("hinms")
     return int(digits) * _UNITS[text[len(digits) :]]
 
@@ -93,40 +87,12 @@ def run_alembic(
 ) -> Attempts:
     """Run ``alembic -n SECTION upgrade REVISION``, or ``downgrade``.
 
-    Parameters
-    ----------
-    tree, section
-        What to run it on.
-    url
-        The database.
-    direction, revision
-        Where to go.
-    locks
-        Tables and views to lock beforehand, in the writers' order.
-    timeouts
-        Time-outs and how often to try again.
-    role
-        The role as which it acts; what is made belongs to it.
-    schemas
-        A checkout of sdm_schemas, for an ``env.py`` that wants one.
-    waiting
-        Told before each further try: the number of the one that failed, the seconds until the next, and who
-        holds locks.
-    sleep
-        Waits.
+    `locks` are taken in advance, in the writers' order. New relations belong to `role`. `schemas` is a
+    checkout of sdm_schemas for an ``env.py`` that needs one. `waiting` is called before each retry with the
+    number of the failed attempt, the seconds until the next, and the locks of others.
 
-    Returns
-    -------
-    Attempts
-        When it is done.
-
-    Raises
-    ------
-    CheckFailed
-        The migration does not run.
-    ExternalError
-        The lock was not granted, or the database cannot be reached. What is in the database then must be
-        looked at: a revision can commit part of itself.
+    Raises `CheckFailed` if the migration fails, and `ExternalError` if a lock was not granted or the database
+    is unreachable. The database must be read afterwards: a revision can commit part of itself.
     """
     application = f"consdb-actions apply {secrets.token_hex(4)}"
     environment = _environment(url, timeouts, application, schemas, role)
@@ -143,7 +109,7 @@ def run_alembic(
         direction,
         revision,
     ]
-    # A bound for the hopeless case alone: a revision has some dozens of statements that can take long.
+    # A limit for hanging programs only: a revision may have dozens of long statements.
     limit = (seconds_of(timeouts.statement) + seconds_of(timeouts.lock)) * 50 + 120
     hidden = secrets_of(url)
     names = [str(lock.name) for lock in locks]
@@ -152,7 +118,7 @@ def run_alembic(
         try:
             done = run(command, cwd=tree.root, env=environment, check=False, timeout=limit, secrets=hidden)
         except BaseException:
-            # The program is gone by now, but Postgres may still be at work for it.
+            # The program is gone by now, but Postgres may still execute its statement.
             with shielded():
                 _end_sessions(url, application)
             raise
@@ -176,10 +142,10 @@ def run_alembic(
 
 
 def environment_error(tree: Tree, section: Section, schemas: Path | None = None) -> str:
-    """Return why the tree's ``env.py`` cannot run a section; empty when it can.
+    """Return why the tree's ``env.py`` cannot run a section; empty if it can.
 
-    Nothing is connected to, and no revision is run. Without a checkout of sdm_schemas nothing is said where
-    ``env.py`` wants one.
+    It neither connects nor runs a revision. Without a checkout of sdm_schemas, an ``env.py`` that needs one
+    passes.
     """
     environment = {
         **os.environ,
@@ -205,7 +171,7 @@ def _environment(
     )
     environment = {
         **os.environ,
-        # A percent sign would be an interpolation in an env.py that puts the address into its configuration.
+        # A percent sign would be an interpolation in an env.py that writes the URL into its configuration.
         "CONSDB_URL": plain.render_as_string(hide_password=False).replace("%2F", "/"),
         "PGOPTIONS": f"{given} -c lock_timeout={timeouts.lock} -c statement_timeout={timeouts.statement}"
         f"{f' -c role={_option(role)}' if role else ''}".strip(),
@@ -221,14 +187,14 @@ def _environment(
 
 
 def _option(value: str) -> str:
-    """Write a value for ``PGOPTIONS``."""
+    """Escape a value for ``PGOPTIONS``."""
     return re.sub(r"([\s\\])", r"\\\1", value)
 
 
 def _failure(
     said: str, section: Section, direction: str, revision: str, secrets: Sequence[str]
 ) -> ConsdbActionsError:
-    """Say why alembic failed."""
+    """Build the error for a failed alembic."""
     words = error_words(said, secrets)
     command = f"alembic -n {section.name} {direction} {revision}"
     if "statement timeout" in said:
@@ -254,7 +220,7 @@ def _failure(
 
 
 def error_words(said: str, secrets: Sequence[str] = ()) -> str:
-    """Return the error at the end of what a program printed, without the stack above it."""
+    """Return the error at the end of a program's output, without the traceback."""
     lines = [line.rstrip() for line in said.splitlines() if line.strip()]
     heads = [number for number, line in enumerate(lines) if _ERROR.match(line)]
     found = lines[heads[-1] :] if heads else lines[-_LINES:]
@@ -263,7 +229,7 @@ def error_words(said: str, secrets: Sequence[str] = ()) -> str:
 
 
 def _end_sessions(url: sa.URL, application: str) -> None:
-    """End sessions that a program of ours has left, and wait until they are gone."""
+    """End the sessions of a killed alembic."""
     question = sa.text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
     end = sa.text(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = :name"

@@ -1,4 +1,4 @@
-"""Which sections of a tree a change of schema files is about, told without a database."""
+"""Find the sections that a change of schema files affects, without a database."""
 
 from __future__ import annotations
 
@@ -18,22 +18,10 @@ __all__ = ["changed_sections"]
 def changed_sections(
     tree: Tree, schemas: Path, base: SchemaBase, names: Sequence[str] = ()
 ) -> tuple[Section, ...]:
-    """Return the sections that ``migrations generate`` would look at, in the order of the ini file.
+    """Return the sections that ``migrations generate`` would process, in ini order.
 
-    Parameters
-    ----------
-    tree
-        The Alembic tree.
-    schemas, base
-        The schema files after and before the change. Where nothing is known of those before, every section
-        that has a file is returned.
-    names
-        Only these sections, by name or schema.
-
-    Raises
-    ------
-    InputError
-        A folder or a section does not exist, or a schema file cannot be read.
+    Without a known base, every section with a schema file is returned; `names` (or schemas) restrict the
+    result. Raises `InputError` for a missing folder or section and an invalid schema file.
     """
     wanted = {tree.section(name).name for name in names}
     found = []
@@ -51,7 +39,7 @@ def changed_sections(
 
 
 def _digest_before(base: SchemaBase, section: Section) -> Digest | None:
-    """Return the digest of a section's schema before the change; None where it cannot be read."""
+    """Return the digest of a section's schema in the base; None if unreadable."""
     before = base.read(section.schema)
     try:
         return digest_schema(before.read(expect_name=section.schema).schema) if before else None

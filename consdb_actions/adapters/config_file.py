@@ -1,4 +1,4 @@
-"""Reading ``.github/consdb-actions.yaml`` as data (rule S2), with every mistake named by path and line."""
+"""Read ``.github/consdb-actions.yaml`` as data (rule S2); report every error with path and line."""
 
 from __future__ import annotations
 
@@ -20,24 +20,10 @@ __all__ = ["config_schema", "load_config", "parse_config"]
 
 
 def load_config(path: Path | None = None, *, directory: Path | None = None) -> Config:
-    """Read the configuration.
+    """Read the configuration file.
 
-    Parameters
-    ----------
-    path
-        The file; it must exist. By default ``.github/consdb-actions.yaml``, which may be missing.
-    directory
-        Where the default file is looked for; the current directory by default.
-
-    Returns
-    -------
-    Config
-        The configuration, or the defaults where there is no file.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read, or with everything that is wrong in it.
+    A given `path` must exist; the default file in `directory` (the current one) may be missing and then gives
+    the defaults. Raises `InputError` with all problems of the file.
     """
     if path is None:
         path = (directory or Path()) / CONFIG_PATH
@@ -47,7 +33,7 @@ def load_config(path: Path | None = None, *, directory: Path | None = None) -> C
 
 
 def parse_config(data: str | bytes, *, source: str) -> Config:
-    """Read the configuration from a file's content; see :func:`load_config`."""
+    """Parse the content of a configuration file; see :func:`load_config`."""
     root = read_tree(data, source=source)
     if root.value is None:
         return DEFAULT_CONFIG
@@ -69,7 +55,7 @@ def config_schema() -> dict[str, Any]:
 
 
 def _plain(node: Node) -> Any:
-    """Return plain data in which a date is the text that was written."""
+    """Return plain data; a date stays the text as written."""
     if isinstance(node.value, dict):
         return {key: _plain(value) for key, value in node.value.items()}
     if isinstance(node.value, list):
@@ -78,7 +64,7 @@ def _plain(node: Node) -> Any:
 
 
 def _bare_off(root: Node, values: Any) -> None:
-    """Take ``rule: off`` as it is meant: YAML 1.1 reads a bare ``off`` as false."""
+    """Restore ``rule: off``: YAML 1.1 reads a bare ``off`` as false."""
     node = root
     for key in ("lint", "severity"):
         if not isinstance(node.value, dict) or key not in node.value:
@@ -91,7 +77,7 @@ def _bare_off(root: Node, values: Any) -> None:
 
 
 def _problems(values: Any, root: Node) -> Iterator[Problem]:
-    """Yield everything that the JSON Schema objects to."""
+    """Yield every violation of the JSON Schema."""
     from jsonschema import Draft202012Validator
 
     validator = Draft202012Validator(config_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -100,7 +86,7 @@ def _problems(values: Any, root: Node) -> Iterator[Problem]:
 
 
 def _in_words(error: ValidationError, root: Node) -> Iterator[Problem]:
-    """Put one objection into words, with the path and the line."""
+    """Convert a schema violation to a problem."""
     path = list(error.absolute_path)
     line, column = _place(root, path)
     where = _dotted(path) or "the configuration"
@@ -127,7 +113,7 @@ def _in_words(error: ValidationError, root: Node) -> Iterator[Problem]:
         remedy = did_you_mean(str(error.instance), choices) or f"Write one of: {', '.join(choices)}."
         yield Problem(line, column, f"{where} is {shorten(error.instance)}", remedy)
     elif error.validator == "pattern":
-        # People are told the form in words; the expression itself helps nobody.
+        # The description explains a pattern better than the expression itself.
         remedy = str(known.get("description", "Change it."))
         yield Problem(
             line, column, f"{where}: {shorten(error.instance)} is not written as it must be", remedy
@@ -146,7 +132,7 @@ _KINDS = {
 
 
 def _kind_of(value: object) -> str:
-    """Say what a value is."""
+    """Name the type of a value."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
@@ -155,7 +141,7 @@ def _kind_of(value: object) -> str:
 
 
 def _dotted(path: Sequence[str | int]) -> str:
-    """Write a path as ``approvals.roles[0].label``."""
+    """Format a path as ``approvals.roles[0].label``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -163,7 +149,7 @@ def _dotted(path: Sequence[str | int]) -> str:
 
 
 def _place(root: Node, path: Sequence[str | int]) -> tuple[int, int]:
-    """Return line and column of the key or entry at a path."""
+    """Return line and column of the key at a path."""
     node, place = root, (root.line, root.column)
     for part in path:
         if isinstance(node.value, dict) and part in node.value:

@@ -1,4 +1,4 @@
-"""Write files whole or not at all (rule M11), and hold temporary ones no longer than needed (rule F2)."""
+"""Write files completely or not at all (rule M11)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["check_folder", "check_targets", "temporary_directory", "write_all"]
 
 @contextmanager
 def temporary_directory() -> Iterator[Path]:
-    """Give a new private directory that is removed on every exit, an error or a signal included."""
+    """Create a private directory that is removed on every exit, signals included."""
     try:
         base = temporary_base()
     except OSError as error:
@@ -33,19 +33,10 @@ def temporary_directory() -> Iterator[Path]:
 
 
 def check_targets(paths: Iterable[Path], *, own_folder: bool = False) -> None:
-    """Make sure, before long work begins, that files can be written at its end.
+    """Check early that files can be written at the end.
 
-    Parameters
-    ----------
-    paths
-        The files; those that exist would be replaced.
-    own_folder
-        Whether the last directory of each is an output, too, and made where it is missing.
-
-    Raises
-    ------
-    InputError
-        One cannot be written, is named twice, or lies in a directory that is not there.
+    With `own_folder` the last directory of each is an output, too, and may be missing. Raises `InputError`
+    for a file that is not writable, named twice, or in a missing directory.
     """
     seen: set[Path] = set()
     for given in paths:
@@ -72,7 +63,7 @@ def check_targets(paths: Iterable[Path], *, own_folder: bool = False) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Make sure that files can be made in a directory that is there."""
+    """Check that files can be created in an existing directory."""
     if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise InputError(
             "this folder cannot be written",
@@ -84,21 +75,11 @@ def check_folder(folder: Path) -> None:
 def write_all(files: Mapping[Path, str | bytes], *, overwrite: bool | Collection[Path] = False) -> None:
     """Write several files, all or none of them.
 
-    Everything is written beside its target under another name first and renamed at the end; whatever fails
-    on the way, every target is put back as it was. A signal waits until this is done.
-
-    Parameters
-    ----------
-    files
-        Contents by path; text is written as UTF-8 with its line ends as they are. Directories that are
-        missing are made. A symbolic link is followed.
-    overwrite
-        Whether files that exist may be replaced, or which of them; they keep their mode.
-
-    Raises
-    ------
-    InputError
-        A file exists and must not be replaced, is named twice, or cannot be written.
+    They are written to temporary names first and renamed at the end; after a failure every target has its old
+    content. Signals are deferred meanwhile. Text is written as UTF-8 with unchanged line ends, missing
+    directories are created, symbolic links are followed, and replaced files keep their mode. `overwrite`
+    allows all or some existing files; raises `InputError` for others, and for files that are named twice or
+    not writable.
     """
     contents: dict[Path, bytes] = {}
     existing = []
@@ -168,7 +149,7 @@ def _make_missing(directory: Path, undo: ExitStack) -> None:
 
 def _stage(path: Path, data: bytes, undo: ExitStack) -> Path:
     temporary = _sibling(path)
-    # Created with the mode that any new file gets; mkstemp would make it private.
+    # Created with the mode of a new file; mkstemp would make it private.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     undo.callback(_remove, temporary)
     with os.fdopen(descriptor, "wb") as stream:
@@ -195,7 +176,7 @@ def _keep(path: Path, undo: ExitStack) -> Path:
 
 
 def _sibling(path: Path) -> Path:
-    # The ending keeps Alembic, which loads every ".py" of a directory, from seeing an unfinished file.
+    # Alembic loads every ".py" of a directory, and must not see an unfinished file.
     return path.parent / f".consdb-actions-{secrets.token_hex(8)}.tmp"
 
 

@@ -1,7 +1,4 @@
-"""The same work for several items in as many processes as there are processors.
-
-The processes are copies of this one, so that nothing is imported again: that would take longer than the work.
-"""
+"""Run a function for several items in forked processes."""
 
 from __future__ import annotations
 
@@ -52,31 +49,12 @@ def processors() -> int:
 def in_processes(
     function: Callable[[Item, Tell], Result], items: Sequence[Item], jobs: int, tell: Tell
 ) -> list[Result]:
-    """Call a function for each item, several at a time.
+    """Call a function for each item in several processes.
 
-    Parameters
-    ----------
-    function
-        Given an item, and what to call with words about its progress. What it returns must be picklable.
-    items
-        The items; they are begun in this order.
-    jobs
-        How many at a time; with one, everything happens in this process.
-    tell
-        Called here with what the function tells.
-
-    Returns
-    -------
-    list
-        The results, in the order of the items.
-
-    Raises
-    ------
-    Exception
-        What the function raised, for the first item for which it did. What runs then is waited for, and
-        nothing more is begun.
-    ExternalError
-        A process was killed.
+    The function gets an item and a callback for progress messages, which are passed to `tell` here; its
+    result must be picklable. At most `jobs` run at a time; with one job everything runs in this process.
+    Results are in the order of items. The first item's exception is raised after running items end, and no
+    further item starts; a killed process raises `ExternalError`.
     """
     if min(jobs, len(items)) < 2:
         return [function(item, tell) for item in items]
@@ -106,7 +84,7 @@ def in_processes(
 
 @contextmanager
 def meanwhile(function: Callable[[Callable[[], bool]], Result]) -> Iterator[list[Result]]:
-    """Call a function in another process while the block goes on, and wait for it at the end of the block."""
+    """Run a function in another process during the block."""
     queue, fill = os.pipe()
     os.write(fill, _NUMBER.pack(0))
     os.close(fill)
@@ -134,11 +112,11 @@ def meanwhile(function: Callable[[Callable[[], bool]], Result]) -> Iterator[list
 
 def _start(function: Callable[[Any, Tell], Any], items: Sequence[Any], queue: int) -> _Worker:
     receive, send = Pipe(duplex=False)
-    # Held back until the copy has handlers of its own: by ours, a signal to end would be forgotten there.
+    # Blocked until the child has its own handlers: ours would lose a termination signal there.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
         with warnings.catch_warnings():
-            # Python warns of locks that other threads may hold; ours only draw progress, a copy does not.
+            # Python warns of locks of other threads; ours only draw progress, and the child does not.
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
@@ -157,7 +135,7 @@ def _work(
     channel: Connection[Any, Any],
     mask: Iterable[int],
 ) -> NoReturn:
-    """Do the work of one process, which ends here: nothing of what it was copied from may run in it."""
+    """Process items in a forked child, and exit without the parent's cleanup."""
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -180,17 +158,17 @@ def _work(
 
 
 def _numbers(queue: int) -> Iterator[int]:
-    """Take numbers off the queue that all processes share."""
+    """Read numbers from the queue shared by all processes."""
     while data := os.read(queue, _NUMBER.size):
         yield _NUMBER.unpack(data)[0]
 
 
 def _portable(error: Exception) -> Exception:
-    """Return the error in a form that can be sent; its traceback is told as a note."""
+    """Return a picklable error, with its traceback as a note."""
     error.add_note("".join(traceback.format_exception(error)))
     try:
         again = pickle.loads(pickle.dumps(error))  # noqa: S301 - what this process itself wrote
-    except Exception:  # an error of a library, with arguments of its own
+    except Exception:  # an error of a library, with its own arguments
         again = None
     return error if type(again) is type(error) else RuntimeError("".join(traceback.format_exception(error)))
 
@@ -214,13 +192,13 @@ def _collect(
                 done[number] = value
             else:
                 failed[number] = value
-                for _ in _numbers(queue):  # nothing more is begun
+                for _ in _numbers(queue):  # no further item starts
                     pass
     return done, failed
 
 
 def _stop(workers: Sequence[_Worker]) -> None:
-    """End the processes that still run, and give them time to tidy up."""
+    """Terminate running processes, with time to clean up."""
     with shielded():
         running = {worker.pid for worker in workers}
         for worker in workers:

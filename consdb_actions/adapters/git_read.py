@@ -1,7 +1,7 @@
-"""Files as they stand at a commit of a git repository, without touching its work tree.
+"""Read files at a commit of a git repository, without its work tree.
 
-Revisions are checked by ``git rev-parse`` and used as commit ids from then on, so that none can be taken for
-an option. Only plumbing commands run; they start no hooks and no filters.
+``git rev-parse`` turns revisions into commit ids, so that none can be taken for an option. Only plumbing
+commands run; they start no hooks and no filters.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _UNSHALLOW = "Fetch the history: git fetch --unshallow, or fetch-depth: 0 of act
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A file or link of a tree."""
+    """A file or symbolic link of a tree."""
 
     path: str
     mode: str
@@ -43,30 +43,18 @@ class Blob:
 
     @property
     def is_link(self) -> bool:
-        """Whether it is a symbolic link."""
+        """Return whether it is a symbolic link."""
         return self.mode == _LINK
 
 
 class GitReader:
-    """Reads commits of one repository.
-
-    Parameters
-    ----------
-    directory
-        A work tree, a folder in one, or a bare repository.
-    """
+    """Reads commits of the repository that contains a directory (work tree or bare)."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def commit(self, revision: str) -> str:
-        """Return the id of the commit that a revision names.
-
-        Raises
-        ------
-        InputError
-            When there is no such repository or revision.
-        """
+        """Return the commit id of a revision, or raise `InputError`."""
         done = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         if done.returncode == 0:
             return done.stdout.strip()
@@ -87,7 +75,7 @@ class GitReader:
         return self._git("rev-parse", "--git-dir").returncode == 0
 
     def prefix(self) -> str:
-        """Return the directory's path in its repository, as git writes it; empty for the root."""
+        """Return the directory's path in its repository; empty for the root."""
         return self._git("rev-parse", "--show-prefix", check=True).stdout.strip().rstrip("/")
 
     def is_shallow(self) -> bool:
@@ -95,13 +83,7 @@ class GitReader:
         return self._git("rev-parse", "--is-shallow-repository").stdout.strip() == "true"
 
     def default_branch(self) -> tuple[str, str]:
-        """Return the name of the default branch, as far as a clone tells, and its commit.
-
-        Raises
-        ------
-        InputError
-            There is none of the usual names.
-        """
+        """Return name and commit of the default branch, or raise `InputError`."""
         fields = "%(refname) %(symref) %(objectname)"
         listed = self._git("for-each-ref", f"--format={fields}", *_DEFAULTS.values()).stdout.splitlines()
         found = {line.split(" ")[0]: line.split(" ")[1:] for line in listed}
@@ -115,15 +97,7 @@ class GitReader:
         )
 
     def fork_point(self) -> tuple[str, str]:
-        """Return the commit where HEAD left the default branch, and what to call it in reports.
-
-        On the default branch that is HEAD itself: only what is not committed is new.
-
-        Raises
-        ------
-        InputError
-            There is no repository, no commit, no default branch, or they have no commit in common.
-        """
+        """Return the merge base with the default branch, and its name."""
         head = self.commit("HEAD")
         name, tip = self.default_branch()
         base = self.merge_base(head, tip)
@@ -132,13 +106,7 @@ class GitReader:
         return base, f"merge base {base[:7]} with {name}"
 
     def merge_base(self, one: str, two: str) -> str:
-        """Return the commit where two commits parted.
-
-        Raises
-        ------
-        InputError
-            When they have none in common.
-        """
+        """Return the merge base of two commits, or raise `InputError`."""
         done = self._git("merge-base", one, two)
         if done.returncode:
             if self.is_shallow():
@@ -149,13 +117,7 @@ class GitReader:
         return done.stdout.split()[0]
 
     def tags(self) -> list[str]:
-        """Return the names of all tags.
-
-        Raises
-        ------
-        InputError
-            The clone is shallow, and tags may be missing.
-        """
+        """Return the names of all tags; raise `InputError` for a shallow clone."""
         if self._git("rev-parse", "--is-shallow-repository", check=True).stdout.strip() == "true":
             cause = "this clone is shallow, so that tags may be missing"
             remedy = "Fetch them first: git fetch --unshallow --tags."
@@ -165,7 +127,7 @@ class GitReader:
         ).stdout.split()
 
     def files(self, commit: str, folders: Sequence[str] = ()) -> dict[str, Blob]:
-        """Return the files and links of a commit below some folders; of the whole tree when none is given."""
+        """Return files and links of a commit, below some folders if given."""
         paths = [folder for folder in folders if folder not in ("", ".")]
         done = self._git("ls-tree", "-r", "-z", "--full-tree", commit, "--", *paths, check=True)
         found = {}
@@ -178,15 +140,7 @@ class GitReader:
         return found
 
     def read(self, blobs: Mapping[str, Blob], *, limit: int) -> dict[str, bytes]:
-        """Return the content of files.
-
-        Parameters
-        ----------
-        blobs
-            Which files.
-        limit
-            Bytes of a file that are returned at most.
-        """
+        """Return the content of files, of each at most `limit` bytes."""
         if not blobs:
             return {}
         wanted = list(dict.fromkeys(blob.sha for blob in blobs.values()))
@@ -207,7 +161,7 @@ class GitReader:
         return {path: contents[blob.sha] for path, blob in blobs.items()}
 
     def versions(self, name: str, most: int = 60) -> Iterator[bytes]:
-        """Yield the contents that a file of the directory had, newest first; none outside of a checkout."""
+        """Yield the old contents of a file, newest first."""
         log = self._git("log", f"--max-count={most}", "--format=%H", "--", name)
         for commit in log.stdout.split():
             blob = self._git("cat-file", "blob", f"{commit}:./{name}")
@@ -215,7 +169,7 @@ class GitReader:
                 yield blob.stdout_bytes
 
     def follow(self, path: str, files: Mapping[str, Blob]) -> str:
-        """Return the path to which links lead within the tree; it need not exist."""
+        """Return the target of links within the tree; it may be missing."""
         for _ in range(_HOPS):
             if path not in files or not files[path].is_link:
                 return path
@@ -229,9 +183,9 @@ class GitReader:
             raise InputError(
                 "there is no such directory", place=str(self._directory), remedy="Check the path."
             )
-        # A checkout may belong to another user, as on a runner; nothing of its configuration is run here.
+        # A checkout may belong to another user, as on a runner; nothing of its configuration is executed.
         safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
-        # In a hook, git names the repository that it works on; here it is the one of the directory.
+        # In a hook, git sets the repository in the environment; here it is that of the directory.
         env = {name: value for name, value in os.environ.items() if name not in _OF_A_REPOSITORY}
         command = ["git", *safe, *args]
         done = shell.run(command, cwd=self._directory, env=env, input=input, timeout=120, check=False)

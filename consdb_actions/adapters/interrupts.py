@@ -1,4 +1,4 @@
-"""Signals that ask the program to end: turned into exceptions, and held off while cleaning up (rule F2)."""
+"""Convert termination signals to exceptions, and defer them during cleanup (rule F2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HELD_OFF = (signal.SIGINT, *_ENDING)
 
 
 class Terminated(SystemExit):
-    """The process was asked to end by a signal; the exit code is 128 and the signal's number."""
+    """A signal terminated the process; the exit code is 128 plus its number."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(128 + signum)
@@ -24,22 +24,16 @@ class Terminated(SystemExit):
 
 
 def raise_terminated(signum: int, _frame: FrameType | None) -> NoReturn:
-    """Unwind the stack: a handler for signals that ask a process to end."""
+    """Unwind the stack: a handler for termination signals."""
     raise Terminated(signum)
 
 
 @contextmanager
 def unwinding_on_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack of the main thread, so that ``finally`` blocks run.
+    """Raise `Terminated` on SIGTERM and SIGHUP, so that ``finally`` blocks run.
 
-    Only a signal whose default action would end the process is changed: one that is ignored (``nohup``) or
-    has a handler already stays as it is. Outside of the main thread nothing is done, as Python allows
-    handlers there only.
-
-    Raises
-    ------
-    Terminated
-        In the main thread, when such a signal comes.
+    Ignored signals (``nohup``) and existing handlers stay. It has no effect outside of the main thread, where
+    Python allows no handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -57,11 +51,10 @@ def unwinding_on_signals() -> Iterator[None]:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Hold off SIGINT, SIGTERM and SIGHUP; those that came are delivered when the block ends.
+    """Defer SIGINT, SIGTERM and SIGHUP until the end of the block.
 
-    Handlers are exchanged rather than signals blocked: a blocked signal would reach another thread, whose
-    arrival Python then reports in the main thread all the same. Outside of the main thread, which never
-    meets these exceptions, nothing is done.
+    Handlers are replaced rather than signals blocked: a blocked signal would reach another thread, and Python
+    then reports it in the main thread all the same. It has no effect outside of the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -70,7 +63,7 @@ def shielded() -> Iterator[None]:
     before = {
         number: signal.signal(number, lambda signum, _frame: came.append(signum))
         for number in _HELD_OFF
-        # None is a handler that was not set from Python: it could not be put back.
+        # None is a handler that was not set from Python and could not be restored.
         if signal.getsignal(number) not in (signal.SIG_IGN, None)
     }
     try:

@@ -1,4 +1,4 @@
-"""Send a revision's statements one by one, whoever sends them, and keep what each does to the catalog."""
+"""Record the statements of a revision and their effects."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from consdb_actions.lint.state import State
 
 __all__ = ["Recorder", "RecordingConnection"]
 
-# These change nothing that lasts, though Postgres calls them volatile.
+# Postgres calls these volatile, but they change nothing permanent.
 _HARMLESS_NAMES = """
 random setseed clock_timestamp timeofday gen_random_uuid nextval currval setval lastval set_config
 pg_advisory_lock pg_advisory_xact_lock pg_try_advisory_lock pg_advisory_unlock
 """
 _HARMLESS = frozenset(_HARMLESS_NAMES.split())
-# What these name can be there in a real database without the history that is replayed.
+# Their objects can exist in a real database without the replayed history.
 _ELSEWHERE = frozenset({"AlterPublicationStmt", "CreatePublicationStmt"})
 _WITH_ROWS_NAMES = """
 CallStmt DeleteStmt ExecuteStmt ExplainStmt FetchStmt InsertStmt MergeStmt SelectStmt UpdateStmt
@@ -36,7 +36,7 @@ _SAVEPOINT = "consdb_lint"
 
 
 class RecordingConnection(psycopg.Connection[Any]):
-    """A connection that shows its recorder what a revision sends."""
+    """A connection that reports to a recorder."""
 
     recorder: Recorder | None = None
     administration: psycopg.Connection[Any]
@@ -46,20 +46,20 @@ class RecordingConnection(psycopg.Connection[Any]):
         self.cursor_factory = _Cursor
 
     def commit(self) -> None:
-        """Commit, and note who asked for it."""
+        """Commit and record it."""
         if self.recorder is not None:
             self.recorder.ended("commit()")
         super().commit()
 
     def rollback(self) -> None:
-        """Roll back, and note who asked for it."""
+        """Roll back and record it."""
         if self.recorder is not None:
             self.recorder.ended("rollback()")
         super().rollback()
 
 
 class _Cursor(psycopg.ClientCursor[Any]):
-    """A cursor whose statements go through the recorder; values are written into them here."""
+    """A cursor that sends its statements, with literal values, through the recorder."""
 
     rows_of_tables = False
 
@@ -79,7 +79,7 @@ class _Cursor(psycopg.ClientCursor[Any]):
         raise psycopg.NotSupportedError("lint does not run COPY")
 
     def run(self, statement: str) -> None:
-        """Send a statement past the recorder."""
+        """Send a statement without recording it."""
         super().execute(statement)
 
     def fetchone(self) -> Any:
@@ -105,16 +105,9 @@ class _Cursor(psycopg.ClientCursor[Any]):
 
 
 class Recorder:
-    """Collects the statements that come from one file.
+    """Records the statements sent from one revision file.
 
-    Parameters
-    ----------
-    connection
-        The connection that is watched.
-    path
-        The revision's file; what is sent without it on the stack is not recorded.
-    detailed
-        Whether the catalog is read after each statement, or only at the end.
+    With `detailed` the catalog is read after each statement, else only at the end.
     """
 
     def __init__(
@@ -125,12 +118,12 @@ class Recorder:
         self.notices: list[Notice] = []
         self.boundaries: list[int] = []
         self.savepoints = 0
-        # Why a later statement may fail here and nowhere else.
+        # Why a later statement may fail in the replay only.
         self.missing = ""
         self.start = self.state = self.read()
 
     def line(self) -> int:
-        """Return the line of the revision that is being run; 0 where it is not."""
+        """Return the current line of the revision; 0 if it is not running."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             if frame.f_code.co_filename == self._path:
@@ -139,13 +132,13 @@ class Recorder:
         return 0
 
     def note(self, message: str, kind: Any = "unjudged") -> None:
-        """Keep something that was seen besides the statements, once for each line."""
+        """Record an observation besides the statements, once per line."""
         notice = Notice(kind, message, self.line() or 1)
         if notice not in self.notices:
             self.notices.append(notice)
 
     def ended(self, what: str) -> None:
-        """Take note that a transaction ends."""
+        """Record the end of a transaction."""
         self.boundaries.append(len(self.steps))
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
@@ -162,7 +155,7 @@ class Recorder:
             return self._reader.read(cursor, whole=whole)
 
     def send(self, cursor: _Cursor, text: str) -> None:
-        """Run a text of any number of statements, each for itself."""
+        """Run the statements of a text one by one."""
         line = self.line()
         try:
             statements = read(text)
@@ -221,9 +214,9 @@ class Recorder:
         return ""
 
     def _guarded(self, cursor: _Cursor, parsed: Parsed, roles: frozenset[str] = frozenset()) -> str:
-        """Run a statement, and go on as if it had not been sent where Postgres refuses it."""
+        """Run a statement; undo it if Postgres refuses it."""
         connection = self._connection
-        # One message where the statement gives no rows: most of the time is spent on the way to the server.
+        # Statements without rows are sent in one message: most of the time is network latency.
         returns = parsed.kind in _WITH_ROWS
         with psycopg.Cursor(connection) as control:
             try:
@@ -239,12 +232,12 @@ class Recorder:
                 control.execute(f"ROLLBACK TO {_SAVEPOINT}")
                 role = _UNKNOWN_ROLE.search(error.diag.message_primary or "")
                 if role and role[1] not in roles:
-                    # Roles belong to the server: the real one has them, whatever the history says. Other
-                    # processes may make the same one, so that it does not wait for our transaction to end.
+                    # Roles belong to the server: the real one has them, independent of the history. Other
+                    # processes may create the same one, so that it does not wait for our transaction to end.
                     with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
                         statement = psql.SQL("CREATE ROLE {}").format(psql.Identifier(role[1]))
                         connection.administration.execute(statement)
-                    # A new lock makes the session see that the role is there.
+                    # A new lock makes the session see the role.
                     control.execute(f"LOCK TABLE pg_authid IN ROW SHARE MODE; ROLLBACK TO {_SAVEPOINT}")
                     return self._guarded(cursor, parsed, roles | {role[1]})
                 if _is_elsewhere(parsed, error):
@@ -267,7 +260,7 @@ class Recorder:
         return ""
 
     def _unknown_function(self, parsed: Parsed) -> str:
-        """Return a function that may do anything; those of Postgres that always answer alike do nothing."""
+        """Return a called function with unknown effects; immutable ones of Postgres have none."""
         for name in parsed.functions:
             schema, _, function = name.rpartition(".")
             if function in _HARMLESS and schema in ("", "pg_catalog"):
@@ -286,13 +279,13 @@ class Recorder:
 
 def _is_elsewhere(parsed: Parsed, error: psycopg.Error) -> bool:
     if parsed.kind == "CreateExtensionStmt" and "pg_sphere" in parsed.sql:
-        return True  # its type is there, or the stand-in for it
+        return True  # its type or the stand-in exists
     about = parsed.kind in _ELSEWHERE or "OBJECT_PUBLICATION" in parsed.subtypes
     return about and error.sqlstate in ("42704", "42710")
 
 
 def _message(error: psycopg.Error) -> str:
-    """Return what Postgres says, with what it says in detail (rule M23)."""
+    """Return the message of Postgres with its details (rule M23)."""
     diag = error.diag
     message = diag.message_primary or str(error).strip().split("\n")[0]
     return "; ".join(

@@ -1,8 +1,4 @@
-"""Replay the history of a section on the scratch server, and the revisions that lint is to judge.
-
-What a revision does is known by what the catalog says before and after each of its statements; nothing is
-simulated. The tree's ``env.py`` is not run.
-"""
+"""Replay a section's history and the revisions to lint."""
 
 from __future__ import annotations
 
@@ -42,14 +38,14 @@ from consdb_actions.lint.squawk import INCLUDED, SquawkFinding, read_output, wri
 
 __all__ = ["ask_squawk", "load", "quiet", "recording", "replay_range", "replay_section", "squawk_findings"]
 
-# Longer names than Postgres takes are sent in full, so that they are judged by their own rule.
+# Names that exceed Postgres's limit are sent in full: another rule judges them.
 _NO_LIMIT = 9999
 _OFFLINE = "what the revision does in Alembic's offline mode is not seen"
 _SETTINGS = "-c statement_timeout=120s -c client_min_messages=error"
 
 
 class _Undo(Exception):  # noqa: N818  (it is not an error)
-    """Ends a transaction without leaving anything."""
+    """Raised to roll back a transaction."""
 
 
 def replay_section(
@@ -61,33 +57,7 @@ def replay_section(
     roles: Mapping[str, tuple[str, ...]],
     changes: Changes,
 ) -> Iterator[tuple[Script, str]]:
-    """Replay the revisions of a section from the first one, and yield those that are wanted.
-
-    Parameters
-    ----------
-    server
-        The scratch server.
-    root
-        The tree; files are named relative to it.
-    section
-        The section; the tree's modules must be importable.
-    wanted
-        Ids of revisions.
-    roles
-        Configured privileges of roles on new relations of the section's schema.
-    changes
-        What is new, edited or missing against the default branch.
-
-    Yields
-    ------
-    tuple
-        The revision, and the text of its file.
-
-    Raises
-    ------
-    InputError
-        A file is not Python, or is missing.
-    """
+    """Replay a section and yield the wanted revisions with their text."""
     heads = {r: _shown(root, section.scripts.get_revision(r)) for r in sorted(section.scripts.get_heads())}
     removed = {
         revision: _relative(root, path)
@@ -135,7 +105,7 @@ def replay_section(
 def replay_range(
     server: ScratchServer, section: Section, revisions: Sequence[AlembicRevision]
 ) -> tuple[list[Run], list[Run], bool]:
-    """Replay revisions that follow each other, up and down again."""
+    """Replay consecutive revisions, up and down again."""
     if not revisions:
         return [], [], True
     with _Replay(server, section) as replay:
@@ -148,7 +118,7 @@ def replay_range(
 
 
 class _Replay:
-    """A database of the scratch server, and the revisions that it stands at."""
+    """A database of the scratch server and its present revisions."""
 
     def __init__(self, server: ScratchServer, section: Section) -> None:
         self._server, self._section = server, section
@@ -164,7 +134,7 @@ class _Replay:
         self._stack.close()
 
     def go_to(self, revisions: Sequence[AlembicRevision]) -> None:
-        """Have the database at the state that these revisions make, and no others."""
+        """Bring the database to the state of exactly these revisions."""
         if self._applied == frozenset(r.revision for r in revisions):
             return
         self._stack.close()
@@ -187,7 +157,7 @@ class _Replay:
         return self._catalog
 
     def apply(self, revision: AlembicRevision) -> None:
-        """Run an upgrade that nobody asks about."""
+        """Run an upgrade without recording it."""
         run, _ = self.run(revision, "upgrade", detailed=False)
         problem = next(
             (s.problem for s in run.steps if s.problem), run.failure.message if run.failure else ""
@@ -201,7 +171,7 @@ class _Replay:
     def run(
         self, revision: AlembicRevision, direction: Direction, *, detailed: bool = True, keep: bool = False
     ) -> tuple[Run, Sequence[int]]:
-        """Run one direction; what a downgrade does is undone unless it is to be kept."""
+        """Run one direction; a downgrade is rolled back unless `keep` is set."""
         self._connection.rollback()
         path = str(revision.module.__file__)
         function = getattr(revision.module, direction, None)
@@ -224,7 +194,7 @@ class _Replay:
                         function()
                 except Terminated:
                     raise
-                except (Exception, SystemExit) as error:  # a revision is a program, and can fail in any way
+                except (Exception, SystemExit) as error:  # a revision is a program and can fail in any way
                     if self._driver.broken:
                         raise
                     failure = _failure(error, direction, path, line)
@@ -241,7 +211,7 @@ class _Replay:
             self._applied |= {revision.revision}
             self._catalog = catalog
         elif recorder.boundaries or keep:
-            self._applied = None  # the downgrade is not undone: begin anew
+            self._applied = None  # the downgrade is not rolled back: start again
         run = Run(
             direction,
             line,
@@ -256,7 +226,7 @@ class _Replay:
 
     @contextmanager
     def _environment(self, recorder: Recorder, path: str) -> Iterator[MigrationContext]:
-        """Configure Alembic as ``env.py`` does, and guard what runs in it."""
+        """Configure Alembic as ``env.py`` does, and guard the revision."""
 
         def is_offline_mode() -> bool:
             recorder.note(_OFFLINE)
@@ -284,7 +254,7 @@ class _Replay:
 
 
 def _context_class(recorder: Recorder, path: str) -> type[MigrationContext]:
-    """Return a class that notices a revision which asks for the offline mode; Alembic itself asks often."""
+    """Return a class that detects checks for the offline mode."""
 
     def as_sql(self: MigrationContext) -> bool:
         if sys._getframe(1).f_code.co_filename == path:
@@ -299,7 +269,7 @@ def _context_class(recorder: Recorder, path: str) -> type[MigrationContext]:
 
 @contextmanager
 def recording(url: sa.URL) -> Iterator[tuple[sa.Connection, RecordingConnection, StateReader]]:
-    """Connect to a database, so that what is sent can be recorded."""
+    """Connect to a database with a recordable connection."""
     engine = sa.create_engine(
         url,
         poolclass=sa.NullPool,
@@ -323,20 +293,14 @@ def recording(url: sa.URL) -> Iterator[tuple[sa.Connection, RecordingConnection,
 
 
 def load(section: Section) -> None:
-    """Import the revisions of a section, without letting them reach anything.
-
-    Raises
-    ------
-    InputError
-        A revision cannot be imported.
-    """
+    """Import the revisions of a section under guard; raise `InputError` on failure."""
     with guarded(lambda _: None):
         _ = section.scripts
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what the tree's own code prints or warns of away from our output."""
+    """Suppress output and warnings of the tree's code."""
     with (
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
@@ -347,7 +311,7 @@ def quiet() -> Iterator[None]:
 
 
 def squawk_findings(run: Run, boundaries: Sequence[int], version: str) -> tuple[SquawkFinding, ...]:
-    """Show squawk the statements of an upgrade, with the ends of transactions between them."""
+    """Run squawk on an upgrade, with the ends of transactions between its statements."""
     texts: list[str] = []
     numbers: list[int] = []
     for number, step in enumerate(run.steps):
@@ -380,7 +344,7 @@ def ask_squawk(statements: Sequence[str], version: str) -> tuple[SquawkFinding, 
 
 
 def _squawk_program() -> str:
-    """Return the program, which stands beside Python where packages put theirs."""
+    """Return the path of squawk, which is installed beside Python."""
     import shutil
     import sysconfig
 
@@ -403,7 +367,7 @@ def _failure(error: BaseException, direction: Direction, path: str, line: int) -
 
 
 def _ancestors(section: Section, revision: AlembicRevision) -> frozenset[str]:
-    """Return what must have run before a revision."""
+    """Return the revisions that must run before a revision."""
     down: list[str] = []
     for names in (revision.down_revision, revision.dependencies):
         down.extend((names,) if isinstance(names, str) else names or ())
@@ -429,6 +393,6 @@ def _source(path: Path) -> str:
 
 
 def _down_revision_line(source: str) -> int:
-    """Return the line that says what the file revises."""
+    """Return the line of ``down_revision``."""
     lines = enumerate(source.splitlines(), start=1)
     return next((number for number, line in lines if line.startswith("down_revision")), 1)

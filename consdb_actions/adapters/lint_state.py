@@ -1,4 +1,4 @@
-"""Read a :class:`~consdb_actions.lint.state.State` from ``pg_catalog``, in one round trip."""
+"""Read a :class:`~consdb_actions.lint.state.State` from ``pg_catalog`` in one round trip."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ EXECUTE consdb_lint_settings
 
 
 class StateReader:
-    """Reads one state after the other; a relation that did not change is the same object again."""
+    """Reads successive states; an unchanged relation is the same object again."""
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[str, Relation]] = {}
@@ -83,7 +83,7 @@ class StateReader:
         cursor.execute(_PREPARE)
 
     def read(self, cursor: psycopg.Cursor[Any], *, whole: bool = True) -> State:
-        """Return what the cursor's transaction sees."""
+        """Return the state visible to the cursor's transaction."""
         cursor.execute(_READ.format("true" if whole else "false"))
         there = [oid for (oid,) in cursor.fetchall()]
         cursor.nextset()

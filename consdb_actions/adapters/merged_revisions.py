@@ -1,4 +1,4 @@
-"""Which revisions of a checkout are new, edited or gone against the default branch (rule M12)."""
+"""Find new, edited and removed revisions compared with the default branch (rule M12)."""
 
 from __future__ import annotations
 
@@ -18,48 +18,21 @@ _LIMIT = 4 * 1024 * 1024  # bytes of a revision file that are compared
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How the revision files differ from a commit.
+    """The differences of the revision files from a commit."""
 
-    Attributes
-    ----------
-    base
-        The commit; empty where there is nothing to compare with, and then ``note`` says why.
-    new
-        Files that are not in it.
-    edited
-        Files that do something else than in it.
-    removed
-        Files of it that are not there any more, with the revision that they held.
-    """
-
-    base: str = ""
+    base: str = ""  # commit; empty if there is none, and `note` says why
     new: frozenset[Path] = frozenset()
-    edited: frozenset[Path] = frozenset()
-    removed: Mapping[Path, str] = field(default_factory=dict)
+    edited: frozenset[Path] = frozenset()  # files with another effect
+    removed: Mapping[Path, str] = field(default_factory=dict)  # revision of each removed file
     note: str = ""
 
 
 def revision_changes(root: Path, folders: Iterable[Path], base: str | None) -> Changes:
-    """Compare the revision files of a tree with the commit at which its branch left another.
+    """Compare a tree's revision files with their merge base.
 
-    Parameters
-    ----------
-    root
-        The tree.
-    folders
-        Its ``versions`` folders.
-    base
-        The other branch or commit; the default branch when None.
-
-    Returns
-    -------
-    Changes
-        What differs. Without ``base``, a tree that is no checkout has none, and says so.
-
-    Raises
-    ------
-    InputError
-        Git knows no such ``base``.
+    `folders` are its ``versions`` folders, and `base` is the other branch or commit. None is the default
+    branch, and then a tree that is not a git checkout gives no differences but a note. Raises `InputError` if
+    git does not know `base`.
     """
     try:
         return _compare(root.resolve(), [folder.resolve() for folder in folders], base)
@@ -101,7 +74,7 @@ def _base_commit(git: GitReader, base: str | None) -> str:
     try:
         return git.merge_base(head, commit)
     except InputError:
-        # A shallow clone has no common commit; the branch as it is now is the next best.
+        # A shallow clone has no common commit; the branch itself is the best substitute.
         return commit
 
 
@@ -118,12 +91,12 @@ def _read(path: Path) -> str:
 
 
 def _moved(new: set[Path], texts: Mapping[Path, str], gone: set[Path]) -> set[Path]:
-    """Return new files that only have another name than one that is gone."""
+    """Return new files that are renamed ones."""
     return {path for path in new if any(same_program(texts[old], _read(path)) for old in gone)}
 
 
 def _removed(gone: set[Path], texts: Mapping[Path, str], now: set[Path]) -> dict[Path, str]:
-    """Return files whose revision is in no file any more."""
+    """Return removed files whose revision is in no other file."""
     if not gone:
         return {}
     left = {revision_id(_read(path)) for path in now}
@@ -132,7 +105,7 @@ def _removed(gone: set[Path], texts: Mapping[Path, str], now: set[Path]) -> dict
 
 
 def revision_id(source: str) -> str:
-    """Return the revision that a file says it is; empty when it says none."""
+    """Return the revision id in a file; empty for none."""
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError):

@@ -1,4 +1,4 @@
-"""What is wrong in an input file, one finding per problem, and the single error that carries them."""
+"""Problems of an input file, and the error that carries all of them."""
 
 from __future__ import annotations
 
@@ -13,46 +13,28 @@ from consdb_actions.errors import InputError
 __all__ = ["MAX_SHOWN", "FileError", "Problem", "did_you_mean", "raised_in", "said", "shorten"]
 
 MAX_SHOWN = 20
-"""Problems shown of one file; more are counted."""
+"""Maximum number of shown problems of a file; further ones are counted."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong in a file.
+    """A problem in a file."""
 
-    Parameters
-    ----------
-    line, column
-        Where, counted from 1; 0 when the place is not known.
-    cause
-        What is wrong, as a sentence without a final stop.
-    remedy
-        What the reader can do about it.
-    """
-
-    line: int
-    column: int
-    cause: str
+    line: int  # from 1; 0 if unknown
+    column: int  # from 1; 0 if unknown
+    cause: str  # a sentence without full stop
     remedy: str = ""
 
     @property
     def place(self) -> str:
-        """``line 3, column 5``, or nothing."""
+        """Return ``line 3, column 5``; empty if unknown."""
         if not self.line:
             return ""
         return f"line {self.line}, column {self.column}" if self.column else f"line {self.line}"
 
 
 class FileError(InputError):
-    """A file cannot be used; all that is wrong in it, at once.
-
-    Parameters
-    ----------
-    source
-        The file, as the user knows it.
-    problems
-        At least one problem; shown in the order of the file.
-    """
+    """An unusable file with all its problems, shown in file order."""
 
     def __init__(self, source: str, problems: Iterable[Problem]) -> None:
         self.source = source
@@ -74,25 +56,25 @@ class FileError(InputError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``Did you mean "x"?`` for the known word that is nearest, or nothing."""
+    """Suggest the most similar known word; empty for none."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f'Did you mean "{near[0]}"?' if near else ""
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """Return a value in double quotes on one line, cut when it is long."""
+    """Return a value in double quotes on one line, cut if long."""
     text = " ".join(str(value).split())
     return f'"{text[: limit - 1]}…"' if len(text) > limit else f'"{text}"'
 
 
 def said(error: BaseException) -> str:
-    """Return an error in words; with its kind, where the words alone would be a riddle."""
+    """Return an error as text, with its type if needed."""
     words = str(error).strip()
     return words if isinstance(error, SyntaxError | UserWarning) else f"{type(error).__name__}: {words}"
 
 
 def raised_in(error: BaseException, folder: Path) -> str:
-    """Return the file of a folder, with the line, in which an error arose; else the folder."""
+    """Return where in a folder an error was raised; else the folder."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}" if error.lineno else error.filename
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

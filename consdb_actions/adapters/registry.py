@@ -1,7 +1,7 @@
-"""Container registries: which image a tag names (rule R4).
+"""Look up image tags in container registries (rule R4).
 
-The OCI distribution protocol, as ghcr.io and Docker Hub speak it: ``HEAD`` of a manifest, with a token that
-anybody is given. Nothing is pulled, and no credentials are sent.
+The OCI distribution protocol, as ghcr.io and Docker Hub implement it: ``HEAD`` of a manifest, with an
+anonymous token. Nothing is pulled, and no credentials are sent.
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 https://distribution.github.io/distribution/spec/auth/token/
 """
@@ -43,26 +43,16 @@ _PARAMETER = re.compile(r'([a-z]+)="([^"]*)"', re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that is there.
+    """The manifest of an existing image."""
 
-    Attributes
-    ----------
-    digest
-        ``sha256:…`` of its manifest.
-    media_type
-        Type of its manifest.
-    multi_arch
-        Whether the manifest is an index of images for several architectures.
-    """
-
-    digest: str
+    digest: str  # ``sha256:…``
     media_type: str
-    multi_arch: bool
+    multi_arch: bool  # an index of images for several architectures
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where an image would be."""
+    """The position of an image."""
 
     root: str
     name: str
@@ -73,21 +63,9 @@ class _Place:
 
 
 class Registry:
-    """Looks images up, in the registry that their name says.
+    """Looks up images in the registry of their name.
 
-    Parameters
-    ----------
-    url
-        Root of a registry to ask for all images in place of their own: a mirror, or a double in tests.
-    clock
-        Time for back-off; that of the machine by default.
-    timeout
-        Seconds to wait for a connection, and for an answer.
-
-    Raises
-    ------
-    InputError
-        The URL is none of a registry.
+    `url` replaces all registries: a mirror, or a test double. An invalid one raises `InputError`.
     """
 
     def __init__(self, url: str | None = None, *, clock: Clock | None = None, timeout: float = 30.0) -> None:
@@ -108,26 +86,11 @@ class Registry:
         self._caller.close()
 
     def find(self, image: str, tag: str) -> Image | None:
-        """Look an image up.
+        """Look up an image; None if the repository has no such tag.
 
-        Parameters
-        ----------
-        image
-            As in a values file: ``ghcr.io/lsst-dm/consdb-hinfo``, or ``lsstsqre/name`` for Docker Hub.
-        tag
-            The tag.
-
-        Returns
-        -------
-        Image or None
-            None when the repository has no such tag.
-
-        Raises
-        ------
-        InputError
-            The name or the tag is none.
-        RegistryError
-            The repository is private or does not exist, or the registry could not be asked within the bounds.
+        `image` is written as in a values file: ``ghcr.io/lsst-dm/consdb-hinfo``, or ``lsstsqre/name`` for
+        Docker Hub. Raises `InputError` for an invalid name or tag, and `RegistryError` if the repository is
+        private or missing, or the registry does not answer in time.
         """
         place = _place(image, tag, self._root)
         answer = self._manifest("HEAD", place)
@@ -135,7 +98,7 @@ class Registry:
             return None
         digest = answer.headers.get("Docker-Content-Digest", "")
         if not _DIGEST.fullmatch(digest):
-            # The header is optional; what the manifest itself hashes to is its digest by definition.
+            # The header is optional; the digest is the hash of the manifest by definition.
             answer = self._manifest("GET", place)
             if answer is None:
                 return None
@@ -144,13 +107,13 @@ class Registry:
         return Image(digest, media_type, media_type in INDEXES)
 
     def _manifest(self, verb: str, place: _Place) -> Answer | None:
-        """Read a manifest, with a token where one is asked for; None when there is none."""
+        """Read a manifest, with a token if required."""
         key = (place.root, place.name)
         url = f"{place.root}/v2/{place.name}/manifests/{place.tag}"
         answer = self._caller.call(
             verb, url, accept=_ACCEPT, token=self._tokens.get(key, ""), place=str(place)
         )
-        if answer.status == 401:  # No token yet, or one that has expired.
+        if answer.status == 401:  # No token yet, or an expired one.
             self._tokens[key] = self._token(answer.headers.get("WWW-Authenticate", ""), place)
             answer = self._caller.call(verb, url, accept=_ACCEPT, token=self._tokens[key], place=str(place))
         if answer.status == 404:
@@ -159,11 +122,11 @@ class Registry:
         return answer
 
     def _token(self, challenge: str, place: _Place) -> str:
-        """Ask for the token that a challenge speaks of; anybody who may read the repository gets it."""
+        """Request the anonymous token of an authentication challenge."""
         scheme, _, rest = challenge.strip().partition(" ")
         parameters = {name.lower(): value for name, value in _PARAMETER.findall(rest)}
         realm = urlsplit(parameters.get("realm", ""))
-        # A token must not be fetched over less than what the registry itself is read over.
+        # A token must not be fetched over a less secure scheme than the manifest.
         if scheme.lower() != "bearer" or realm.scheme not in ("https", urlsplit(place.root).scheme):
             raise RegistryError(
                 "the registry asks for a login, and gives no token to the public",
@@ -193,7 +156,7 @@ class Registry:
 
 
 def _check(answer: Answer, place: _Place) -> None:
-    """Raise when an answer is none that helps."""
+    """Raise for an unexpected answer."""
     if answer.status in (401, 403):
         raise RegistryError(
             f"the registry denies access to {place.name}: it is private, or there is no such repository",
@@ -210,7 +173,7 @@ def _check(answer: Answer, place: _Place) -> None:
 
 
 def _place(image: str, tag: str, root: str) -> _Place:
-    """Read an image's name as Docker does: its first part is a host when it looks like one."""
+    """Parse an image name: its first part may be a host."""
     host, slash, name = image.partition("/")
     if not slash or not ("." in host or ":" in host or host == "localhost"):
         host, name = DOCKER_HUB, image if slash else f"library/{image}"
@@ -231,7 +194,7 @@ def _place(image: str, tag: str, root: str) -> _Place:
 
 
 def _checked_root(url: str) -> str:
-    """Check the address of a registry."""
+    """Validate the URL of a registry."""
     parts = urlsplit(url)
     if (
         parts.scheme not in ("http", "https")

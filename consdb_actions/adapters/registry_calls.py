@@ -1,4 +1,4 @@
-"""Calls to container registries, with retries and bounds (rule F1)."""
+"""Calls to container registries, with retries and limits (rule F1)."""
 
 from __future__ import annotations
 
@@ -17,21 +17,16 @@ __all__ = ["Answer", "Caller", "RegistryError"]
 
 ATTEMPTS = 5
 PATIENCE = 120.0
-"""Seconds that one call may spend waiting before it is given up."""
+"""Maximum total wait of a call in seconds."""
 LIMIT = 4 * 1024 * 1024
-"""Bytes of an answer; the protocol asks registries to take manifests up to this size."""
+"""Maximum size of an answer in bytes; registries should accept manifests up to this size."""
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class RegistryError(ExternalError):
-    """A registry refused a call, or could not be reached.
+    """A registry refused a call, or is unreachable.
 
-    Parameters
-    ----------
-    cause, place, remedy
-        As for every error.
-    denied
-        Whether the repository is private or does not exist; without credentials the two look the same.
+    `denied` means that the repository is private or missing; without credentials the two look the same.
     """
 
     def __init__(self, cause: str, *, place: str = "", remedy: str = "", denied: bool = False) -> None:
@@ -41,7 +36,7 @@ class RegistryError(ExternalError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a registry answered."""
+    """A registry's answer."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,15 +44,7 @@ class Answer:
 
 
 class Caller:
-    """Makes calls without credentials other than those that are handed to it.
-
-    Parameters
-    ----------
-    clock
-        Time for back-off.
-    timeout
-        Seconds to wait for a connection, and for an answer.
-    """
+    """Makes calls without stored credentials; `timeout` is in seconds."""
 
     def __init__(self, clock: Clock, timeout: float) -> None:
         self._clock = clock
@@ -79,7 +66,7 @@ class Caller:
         params: Mapping[str, str] | None = None,
         place: str,
     ) -> Answer:
-        """Make one call, again while that may help and within the bounds."""
+        """Make one call, with retries within the limits."""
         headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
         waited = 0.0
         for attempt in range(1, ATTEMPTS + 1):
@@ -110,9 +97,9 @@ class Caller:
     def _once(
         self, verb: str, url: str, headers: Mapping[str, str], params: Mapping[str, str] | None, place: str
     ) -> Answer:
-        """Make one call and read its answer, which has no business to be long."""
+        """Make one call and read its limited answer."""
         body = bytearray()
-        # An `auth` of our own keeps requests from sending what a .netrc holds for this host.
+        # An `auth` of our own keeps requests from sending .netrc credentials for this host.
         with self._session.request(
             verb, url, headers=headers, params=params, timeout=self._timeout, auth=_unchanged, stream=True
         ) as answer:
@@ -124,12 +111,11 @@ class Caller:
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Return a request as it is."""
     return request
 
 
 def _asked_wait(text: str, now: float) -> float | None:
-    """Return the seconds that a ``Retry-After`` asks to wait: a number, or a date; None for neither."""
+    """Return the seconds in a ``Retry-After`` (number or date); None if invalid."""
     if text.isascii() and text.isdigit():
         return float(text)
     try:

@@ -1,4 +1,4 @@
-"""Rehearse a runbook: two servers, rows, something that writes, and the runbook's own blocks."""
+"""Rehearse a runbook on two servers with rows and a writer."""
 
 from __future__ import annotations
 
@@ -40,41 +40,23 @@ from consdb_actions.process.sites import Sites
 
 __all__ = ["Hands", "Play", "rehearse"]
 
-_EQUAL = 30.0  # seconds in which both sites must come to the same answer
+_EQUAL = 30.0  # seconds until both sites must have the same rows
 _AGAIN = 0.2
 _COMMAND = 600.0
-_TRIES = 20  # of a command that does not get its locks
+_TRIES = 20  # retries of a command that gets no locks
 
 
 @dataclass
 class Hands:
-    """Does what the runbook says, where people would.
-
-    Attributes
-    ----------
-    pair
-        The servers.
-    tree
-        The tree whose revisions are applied.
-    folder
-        Where evidence goes.
-    writers
-        What writes, by site.
-    by_hand
-        Whether to use the commands of alembic in place of our own.
-    patience
-        The most that a statement or a ``wait`` may take here, in seconds.
-    schemas
-        A checkout of sdm_schemas for an ``env.py`` that wants one.
-    """
+    """Executes the blocks of a runbook."""
 
     pair: Pair
     tree: Tree
-    folder: Path
-    writers: Mapping[str, Writer]
-    by_hand: bool = False
-    patience: float = 60.0
-    schemas: Path | None = None
+    folder: Path  # for evidence
+    writers: Mapping[str, Writer]  # by site
+    by_hand: bool = False  # use the commands of alembic instead of ours
+    patience: float = 60.0  # maximum seconds for a statement or a ``wait``
+    schemas: Path | None = None  # a checkout of sdm_schemas for an ``env.py`` that needs one
     _done: dict[str, Callable[[Block], str]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -93,7 +75,7 @@ class Hands:
         }
 
     def carry_out(self, placed: Placed) -> BlockResult:
-        """Do one block, and say what came of it; nothing is raised when it fails."""
+        """Execute one block; a failure is returned, not raised."""
         block = placed.block
         skipped = "upgrade" if self.by_hand else "by-hand"
         if block.kind == skipped or (self.by_hand and block.kind in ("downgrade", "preflight")):
@@ -119,7 +101,7 @@ class Hands:
         return place
 
     def _ask(self, place: Place, block: Block) -> str:
-        """Run statements one by one, as psql does, and return the last answer as psql shows it."""
+        """Run statements and return the last result as psql prints it."""
         answer = ""
         with place.connect(block.account) as connection:
             connection.execute(f"SET statement_timeout = {int(self.patience * 1000)}".encode())
@@ -168,7 +150,7 @@ class Hands:
         return "what writes here goes on"
 
     def _ours(self, block: Block) -> str:
-        """Run our own command, on the database of the rehearsal and with its evidence elsewhere."""
+        """Run our command on the database of the rehearsal, with its evidence elsewhere."""
         lines = [line for line in _lines(block.text) if not line.startswith(":")]
         words = [word for line in lines for word in shlex.split(line)]
         if words[:1] != ["consdb-actions"]:
@@ -180,7 +162,7 @@ class Hands:
             del arguments[place : place + 2]
         arguments += ["--evidence", str(evidence)]
         url = self._place(block).url(block.account).render_as_string(hide_password=False)
-        # A tree that is being worked on can be rehearsed as well.
+        # A tree with uncommitted changes can be rehearsed as well.
         arguments += ["--database-url", url, "--yes", "--accept", "checkout"]
         evidence.unlink(missing_ok=True)
         try:
@@ -191,7 +173,7 @@ class Hands:
             raise
 
     def _alembic(self, block: Block) -> str:
-        """Run the commands of alembic, on the database of the rehearsal."""
+        """Run alembic's commands on the database of the rehearsal."""
         environment: dict[str, str] = {}
         said = ""
         for line in _lines(block.text):
@@ -231,7 +213,7 @@ class Hands:
 
 
 def _against(report: dict[str, Any]) -> str:
-    """Return what stopped a migration, from its evidence."""
+    """Return from the evidence what stopped a migration."""
     checks = [*report["checks"], *(c for s in report["sections"] for c in s["verification"])]
     stops = [check for check in checks if check["state"] == "refused" and not check["accepted"]]
     lines = [line for check in stops for line in (check["words"], *check["details"])]
@@ -239,12 +221,12 @@ def _against(report: dict[str, Any]) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    """Return the commands of a block, those over several lines joined."""
+    """Return the commands of a block, with continued lines joined."""
     return [line.strip() for line in text.replace("\\\n", " ").split("\n") if line.strip()]
 
 
 def _shown(value: object) -> str:
-    """Show a value as psql does."""
+    """Format a value as psql does."""
     if value is None:
         return ""
     return {True: "t", False: "f"}[value] if isinstance(value, bool) else str(value)
@@ -253,12 +235,12 @@ def _shown(value: object) -> str:
 _MOST = 8
 _ROUNDS = 5  # rounds of writing before and after each act
 _ERRORS = re.compile(r"^.*\] logical replication .*?\b(?:ERROR|FATAL):\s+(.*)$", re.MULTILINE)
-# What a worker says that is told to end.
+# Log messages of a worker that is being stopped.
 _HARMLESS = ("terminating", "could not receive data from WAL stream")
 
 
 class Play:
-    """Carries out acts, and looks at both sites after each."""
+    """Executes acts and compares the sites after each."""
 
     def __init__(
         self,
@@ -275,7 +257,7 @@ class Play:
         self._lost: Counter[str] = Counter()
 
     def acts(self, placed: Sequence[Placed], wanted: Sequence[str]) -> Iterator[Act]:
-        """Carry out one act after the other, until one fails."""
+        """Execute acts in sequence until one fails."""
         for name, title, blocks in acts_of(placed, wanted):
             self._write()
             results = list(self._carry_out(name, blocks))
@@ -307,7 +289,7 @@ class Play:
             writer.rounds(_ROUNDS)
 
     def _findings(self, name: str) -> Iterator[Finding]:
-        """Look at both sites when everything that is written has arrived."""
+        """Compare the sites when all written rows have arrived."""
         self._write()
         for writer in self._hands.writers.values():
             writer.pause()
@@ -331,7 +313,7 @@ class Play:
 
     @property
     def _same_version(self) -> bool:
-        """Whether both sites print views alike."""
+        """Return whether both sites print views alike."""
         versions = {place.server.info.version.split(".")[0] for place in self._places}
         return len(versions) == 1
 
@@ -346,7 +328,7 @@ class Play:
         return Finding(result.state == "done", "every row has arrived at the replica", _some(result.words))
 
     def _counted(self) -> Iterator[Finding]:
-        """Ask the replica how many errors it has counted, where its version counts them."""
+        """Read the replica's error counters, if its version has them."""
         replication = self._pair.replica.replication
         try:
             with self._pair.replica.connect("administrator") as connection:
@@ -379,7 +361,7 @@ class Play:
             return read_rows(connection, place.snapshot(schema))
 
     def _catalogs(self) -> Mapping[tuple[str, str], Snapshot]:
-        """Read the catalogs of both sites, without what only the replication needs."""
+        """Read the catalogs of both sites, without the privileges of the replication."""
         role = self._pair.publisher.replication.role
         return {
             (place.site.id, section.schema): _without(place.snapshot(section.schema), role)
@@ -391,13 +373,13 @@ class Play:
         }
 
     def _refused(self) -> Iterator[str]:
-        """Return what writers have lost since the last time, and how often."""
+        """Return new errors of the writers, with their number."""
         now = sum((writer.refused for writer in self._hands.writers.values()), start=Counter[str]())
         yield from (f"{count} times: {words}" for words, count in sorted((now - self._lost).items()))
         self._lost = now
 
     def _errors(self) -> Iterator[str]:
-        """Return what the replica has logged since the last time, each once."""
+        """Return new errors in the replica's log, without duplicates."""
         text = self._pair.replica.server.log()[self._read :]
         self._read += len(text)
         found = dict.fromkeys(match[1] for match in _ERRORS.finditer(text))
@@ -409,7 +391,7 @@ def _some(words: str) -> tuple[str, ...]:
 
 
 def _told(differences: Iterable[Difference], left: str, right: str) -> tuple[str, ...]:
-    """Say how two catalogs differ, each thing once and in short."""
+    """Describe the differences of two catalogs, without duplicates."""
     words = dict.fromkeys(
         f"{d.path[0]} is defined otherwise"
         if d.path[-1] == "definition"
@@ -426,7 +408,7 @@ def _short(value: object) -> str:
 
 
 def _compared(here: TableRows | None, there: TableRows | None) -> str:
-    """Say how the rows of two tables differ."""
+    """Describe the differences of two tables' rows."""
     if here is None or there is None:
         return "it is at one site only"
     left, right = set(here.rows), set(there.rows)
@@ -434,7 +416,7 @@ def _compared(here: TableRows | None, there: TableRows | None) -> str:
 
 
 def _without(snapshot: Snapshot, role: str) -> Snapshot:
-    """Leave out what a role may do."""
+    """Remove the privileges of a role."""
     relations = {
         name: replace(relation, grants=frozenset(g for g in relation.grants if g.grantee != role))
         for name, relation in snapshot.relations.items()
@@ -456,42 +438,12 @@ def rehearse(
     schemas: Path | None = None,
     progress: Callable[[str, str], None] = lambda _act, _what: None,
 ) -> Rehearsal:
-    """Carry out a runbook on two servers that replicate, while rows are written.
+    """Execute a runbook on two servers with replication, while rows are written.
 
-    Parameters
-    ----------
-    tree
-        The tree with the revisions.
-    sites
-        What is where, and the names of publication, subscription and roles.
-    placed
-        The blocks of the runbook, as they are read from its Markdown.
-    rows
-        How many rows each table has at the beginning.
-    acts
-        What to try, in order: ``cancel``, ``migrate``, ``back``.
-    by_hand
-        Whether to use the commands of alembic in place of our own.
-    publisher, replica
-        Which Postgres to use for each.
-    patience
-        Seconds that a statement, or waiting for an answer, may take.
-    schemas
-        A checkout of sdm_schemas for an ``env.py`` that wants one.
-    progress
-        Told what is being done.
-
-    Returns
-    -------
-    Rehearsal
-        What was done and found; a failure ends it.
-
-    Raises
-    ------
-    InputError
-        The runbook does not fit the tree.
-    ExternalError
-        A server cannot be started, or is lost.
+    `placed` are its blocks, `rows` the initial rows per table, `acts` the phases to run in order. With
+    `by_hand` alembic's own commands run instead of ours. `patience` limits a statement or a wait, in seconds;
+    `schemas` is a checkout of sdm_schemas for an ``env.py`` that needs one. A failure ends the rehearsal.
+    Raises `InputError` if the runbook does not fit the tree, and `ExternalError` if a server fails.
     """
     started = time.monotonic()
     with ExitStack() as stack:
@@ -539,7 +491,7 @@ def _resolved(tree: Tree, text: str) -> tuple[Section, str, str]:
 
 
 def _begun(tree: Tree, pair: Pair, section: Section, start: str, end: str) -> Begun:
-    """Find out what the migration of a section will ask of the rows that are there."""
+    """Determine the requirements of a section's migration on existing rows."""
     effects = read_change(tree, section, start, end, pair.publisher.server).forward
     states = expected_catalogs(pair.publisher.server, section, start, end)
     change = Change(

@@ -1,4 +1,4 @@
-"""Two Postgres servers with the replication between them, as the sites have it (rule F2 holds for both)."""
+"""Two Postgres servers with replication, configured like the sites (rule F2)."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _SETTINGS = {
     "max_wal_senders": "10",
     "max_replication_slots": "10",
     "max_worker_processes": "12",
-    # As at the sites: what is committed is written, and so before the mark for which the runbook waits.
+    # As at the sites: committed rows are flushed before the WAL position for which the runbook waits.
     "synchronous_commit": "on",
-    # A worker that failed is started again soon, so that a rehearsal need not wait for it.
+    # A failed worker restarts quickly, so that a rehearsal need not wait for it.
     "wal_retrieve_retry_interval": "200ms",
     "wal_receiver_status_interval": "1s",
-    # The log says which lines are of a worker of the replication.
+    # The backend type marks log lines of replication workers.
     "log_line_prefix": "%m [%p] %b ",
 }
 _COPIED = """
@@ -56,12 +56,12 @@ class Place:
     replication: Replication
 
     def url(self, account: Account = "owner") -> sa.URL:
-        """Return the address of its database."""
+        """Return the URL of its database."""
         user = {"owner": self.site.user, "administrator": "postgres", "replication": self.replication.role}
         return self.server.url(self.site.database).set(username=user[account])
 
     def connect(self, account: Account = "owner") -> Connection:
-        """Connect; every statement commits by itself."""
+        """Connect with autocommit."""
         return connect(self.url(account))
 
     def snapshot(self, schema: str) -> Snapshot:
@@ -71,28 +71,18 @@ class Place:
 
     @property
     def words(self) -> str:
-        """The site and its server in words."""
+        """Describe the site and its server."""
         info = self.server.info
         return f"{self.site.title}: Postgres {info.version} ({info.source}), {info.pgsphere}"
 
 
 @dataclass(frozen=True)
 class Begun:
-    """A section as it is before the migration.
-
-    Attributes
-    ----------
-    section
-        The section.
-    revision
-        Where it is; ``base`` for nothing.
-    change
-        What the migration will ask of its rows.
-    """
+    """A section before the migration."""
 
     section: Section
-    revision: str
-    change: Change
+    revision: str  # ``base`` for none
+    change: Change  # requirements of the migration on its rows
 
 
 @dataclass(frozen=True)
@@ -103,11 +93,11 @@ class Pair:
     replica: Place
 
     def place(self, site: str) -> Place | None:
-        """Return the place of a site; None when it is none of the two."""
+        """Return the place of a site; None if it is neither."""
         return next((p for p in (self.publisher, self.replica) if p.site.id == site), None)
 
     def lay_out(self, published: Sequence[Begun], local: Sequence[Begun], rows: int) -> None:
-        """Make the state before a migration: tables at their revisions, rows, publication, subscription."""
+        """Create the state before a migration: revisions, rows, publication, subscription."""
         for place, sections in ((self.publisher, published), (self.replica, [*published, *local])):
             self._history(place, sections)
         self._rows(self.publisher, published, rows)
@@ -168,7 +158,7 @@ class Pair:
 
 @contextmanager
 def two_sites(sites: Sites, publisher: Preference = "auto", replica: Preference = "auto") -> Iterator[Pair]:
-    """Run two servers until the block ends; nothing of them is left."""
+    """Run two servers during the block, and remove them afterwards."""
     replication = sites.replication
     with unwinding_on_signals(), ExitStack() as stack:
         places = []
@@ -188,7 +178,7 @@ def two_sites(sites: Sites, publisher: Preference = "auto", replica: Preference 
 
 
 def _roles(connection: Connection, place: Place) -> None:
-    """Let the roles log in, and give the database to the owner of the tables."""
+    """Enable the roles' logins and set the owner of the database."""
     owner, role = Identifier(place.site.user), Identifier(place.replication.role)
     connection.execute(SQL("ALTER ROLE {} LOGIN").format(owner))
     connection.execute(SQL("ALTER ROLE {} LOGIN REPLICATION").format(role))
@@ -196,7 +186,7 @@ def _roles(connection: Connection, place: Place) -> None:
 
 
 def _disconnect(pair: Pair) -> None:
-    """Let the replica go first, so that no server waits for the other when it is stopped."""
+    """Drop the subscription, so that no server waits for the other."""
     try:
         with pair.replica.connect("administrator") as connection:
             name = Identifier(pair.replica.replication.subscription)

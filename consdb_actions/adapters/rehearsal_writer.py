@@ -1,4 +1,4 @@
-"""Something that writes to a database all the time, as a site does, while a migration goes on."""
+"""Background writer for a rehearsal, which inserts rows during a migration."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _START = 100_000
 
 @dataclass
 class _Known:
-    """The tables of a section as they were when they were last looked at."""
+    """The tables of a section at a revision."""
 
     revision: str
     snapshot: Snapshot
@@ -39,31 +39,19 @@ class _Known:
 
 @dataclass
 class Writer:
-    """Writes rows into the tables of sections, in a thread of its own, until it is stopped.
+    """Writes rows into the tables of sections in a thread.
 
     Each round begins with one transaction, as hinfo writes an image: a row for every table, parents first,
-    with keys of its own, and without a second try. Changes of single rows follow, and now and then a
-    removal. When a section gets another revision, it goes on with the tables as they are then.
-
-    Attributes
-    ----------
-    url
-        The database, as who owns the tables.
-    sections
-        What to write to.
-    written
-        Rows by table.
-    refused
-        What the database did not take, by its message: each is a row that a site would have lost.
-    longest
-        Seconds that the slowest transaction took.
+    with new keys and without a retry. Updates of single rows follow, and sometimes a deletion. After a
+    migration of a section, it continues with the new tables.
     """
 
-    url: sa.URL
+    url: sa.URL  # of the tables' owner
     sections: Sequence[Section]
-    written: Counter[str] = field(default_factory=Counter)
+    written: Counter[str] = field(default_factory=Counter)  # rows by table
+    # database errors by message: each is a row that a site would lose
     refused: Counter[str] = field(default_factory=Counter)
-    longest: float = 0.0
+    longest: float = 0.0  # seconds of the slowest transaction
 
     def __post_init__(self) -> None:
         self._running = threading.Event()
@@ -74,28 +62,28 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start writing."""
         self._running.set()
         self._thread.start()
 
     def pause(self) -> None:
-        """Write nothing more, once the round that is under way has ended."""
+        """Stop writing after the current round."""
         self._running.clear()
         with self._idle:
             pass
 
     def resume(self) -> None:
-        """Write again."""
+        """Continue writing."""
         self._running.set()
 
     def rounds(self, count: int, seconds: float = 30.0) -> None:
-        """Wait until so many more rounds have ended, or so long."""
+        """Wait for a number of rounds, or for some seconds."""
         wanted, deadline = self._round + count, time.monotonic() + seconds
         while self._round < wanted and time.monotonic() < deadline and self._thread.is_alive():
             time.sleep(_PAUSE)
 
     def stop(self) -> None:
-        """Write nothing more, for good."""
+        """Stop the thread."""
         self._ended.set()
         self._running.set()
         if self._thread.is_alive():
@@ -115,7 +103,7 @@ class Writer:
         engine.dispose()
 
     def _write(self, engine: sa.Engine) -> None:
-        """Write one round: rows of an image in one transaction, then changes of single rows."""
+        """Write one round: an image in one transaction, then changes of single rows."""
         for section in self.sections:
             known = None
             with self._counted(engine) as connection:
@@ -141,11 +129,11 @@ class Writer:
 
     @contextmanager
     def _counted(self, engine: sa.Engine) -> Iterator[sa.Connection]:
-        """Open a transaction that is not tried again; what the database refuses is lost, and counted."""
+        """Open a transaction without a retry; a refusal is counted."""
         started = time.monotonic()
         try:
             with engine.begin() as connection:
-                # A round must end some time; a writer at a site would wait for longer.
+                # A round must end; a writer at a site would wait longer.
                 connection.exec_driver_sql("SET LOCAL lock_timeout = '20s'")
                 yield connection
         except (SQLAlchemyError, psycopg.Error) as error:
@@ -158,7 +146,7 @@ class Writer:
         self.refused[str(cause).strip().split("\n", 1)[0][:200]] += 1
 
     def _look(self, connection: sa.Connection, section: Section) -> _Known:
-        """Read the tables again when the section has another revision."""
+        """Read the tables again if the section has another revision."""
         query = SQL("SELECT version_num FROM {}").format(
             Identifier(section.version_schema, section.version_table)
         )
@@ -171,7 +159,7 @@ class Writer:
         return known
 
     def _accepted(self, connection: sa.Connection, snapshot: Snapshot) -> list[Template]:
-        """Leave out templates whose rows the database refuses at rest: they say nothing about a migration."""
+        """Drop templates whose rows the database refuses without a migration."""
         made: dict[str, dict[str, str | None]] = {}
         accepted = []
         driver = _driver(connection)

@@ -1,4 +1,4 @@
-"""The last releases with what each of them holds, read from a clone: no token is needed."""
+"""Read the latest releases and their content from a clone, without a token."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from consdb_actions.release.versions import Version, parse_version
 __all__ = ["clone_releases"]
 
 LARGEST = 2_000_000
-"""Bytes of a migration that are read."""
+"""Maximum size of a migration in bytes."""
 
 _MERGE = re.compile(r"Merge pull request #(?P<number>[0-9]{1,9}) from [^/\s]+/(?P<branch>\S+)")
 _SQUASH = re.compile(r"(?P<title>.+) \(#(?P<number>[0-9]{1,9})\)")
@@ -28,7 +28,7 @@ _SQUASH = re.compile(r"(?P<title>.+) \(#(?P<number>[0-9]{1,9})\)")
 
 @dataclass(frozen=True, slots=True)
 class _Tag:
-    """A release tag, with the date of its making or, for a lightweight one, of its commit."""
+    """A release tag; a lightweight one has the date of its commit."""
 
     name: str
     commit: str
@@ -40,30 +40,10 @@ class _Tag:
 def clone_releases(
     folder: Path, web: str, policy: ReleasePolicy, tickets: Sequence[str], count: int
 ) -> Releases:
-    """Read the last releases.
+    """Read the newest releases, newest first, with their pull requests.
 
-    Parameters
-    ----------
-    folder
-        The clone, bare or not, with its tags.
-    web
-        Address of the repository on the web, without a slash at the end.
-    policy
-        Which files are migrations.
-    tickets
-        Regular expressions of tickets.
-    count
-        How many releases.
-
-    Returns
-    -------
-    Releases
-        The newest first. Pull requests are those that the commits on the way name.
-
-    Raises
-    ------
-    InputError
-        There is no whole clone there.
+    `folder` is a clone with tags, bare or not; `web` the repository's URL without trailing slash; pull
+    requests are those named in commits. Raises `InputError` unless it is a complete clone.
     """
     reader = GitReader(folder)
     try:
@@ -100,7 +80,7 @@ def _tags(folder: Path) -> Iterator[_Tag]:
 def _contents(
     folder: Path, reader: GitReader, previous: _Tag | None, tag: _Tag, policy: ReleasePolicy
 ) -> Contents:
-    """Read what a release holds; the first is not compared with anything."""
+    """Read the content of a release; that of the first has no comparison."""
     if previous is None:
         return Contents()
     span = f"{previous.commit}..{tag.commit}"
@@ -132,7 +112,7 @@ def _contents(
 
 
 def _pull(subject: str, body: str) -> PullRequest | None:
-    """Read a pull request from the commit that merged it; None for other commits."""
+    """Parse the pull request of a merge or squash commit; None for others."""
     if match := _MERGE.match(subject):
         title = next((line.strip() for line in body.splitlines() if line.strip()), match["branch"])
         return PullRequest(int(match["number"]), title, match["branch"])
@@ -142,7 +122,6 @@ def _pull(subject: str, body: str) -> PullRequest | None:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """Run git on a clone that is known to be one."""
     done = shell.run(["git", *arguments], cwd=folder, timeout=120, check=False)
     if done.returncode:
         words = done.stderr.strip() or f"exit code {done.returncode}"

@@ -1,4 +1,4 @@
-"""The folder that a generating job hands over, read as what a stranger sent (rules S2 and S3)."""
+"""Read the untrusted folder of a generating job (rules S2 and S3)."""
 
 from __future__ import annotations
 
@@ -19,55 +19,31 @@ __all__ = ["LOG", "REPORT", "Result", "read_result"]
 REPORT = "report.json"
 """Name of the report in each part of a result."""
 LOG = "log.txt"
-"""Name of what the generator printed."""
+"""Name of the generator's output."""
 LOG_SHOWN = 8_000
-"""Bytes of its end that are read."""
+"""Bytes read from the end of a log."""
 MAX_PARTS = 64
-"""Jobs whose results are joined; ConsDB has 11 sections."""
+"""Maximum number of parts; ConsDB has 11 sections."""
 MAX_WHOLE = 60_000_000
-"""Bytes of everything together."""
+"""Maximum total size in bytes."""
 
 _REMEDY = "Nothing was published. Look at the job that made the artifact, and run it again."
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was handed over.
+    """The content of a result."""
 
-    Attributes
-    ----------
-    files
-        All files but reports and logs, by their path below the part that holds them.
-    outcomes
-        What the reports tell of.
-    logs
-        The ends of what was printed by jobs that wrote no report.
-    """
-
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)  # all but reports and logs, by path in their part
     outcomes: list[RunOutcome] = field(default_factory=list)
-    logs: list[str] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)  # ends of the logs of jobs without a report
 
 
 def read_result(folder: Path) -> Result:
-    """Read a result: one folder with a report, or several of them in one folder, as a matrix leaves them.
+    """Read a folder with one report, or with one subfolder per job.
 
-    Parameters
-    ----------
-    folder
-        Where the artifact was unpacked.
-
-    Returns
-    -------
-    Result
-        Files and reports.
-
-    Raises
-    ------
-    InputError
-        There is no such folder.
-    CheckFailed
-        It holds links, special files, more or larger files than a result has, or a report that is none.
+    Raises `InputError` for a missing folder, and `CheckFailed` for links, special files, invalid reports, and
+    too many or too large files.
     """
     if not folder.is_dir():
         raise InputError(
@@ -90,7 +66,7 @@ def read_result(folder: Path) -> Result:
 
 
 def _read_part(part: Path, result: Result) -> int:
-    """Read one part, and return its size in bytes."""
+    """Read one part and return its size in bytes."""
     files: dict[str, bytes] = {}
     _walk(part, "", files)
     size = sum(map(len, files.values()))
@@ -129,7 +105,7 @@ def _walk(folder: Path, prefix: str, files: dict[str, bytes]) -> None:
 
 
 def _bytes(file: Path, path: str) -> bytes:
-    """Read a file that is no link, and not more of it than one may have."""
+    """Read a regular file up to the size limit."""
     limit = MAX_REPORT if path == REPORT else MAX_FILE
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

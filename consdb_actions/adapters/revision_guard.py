@@ -1,7 +1,7 @@
-"""Refuse what a revision may not do while lint runs it: connections, programs, and files that are written.
+"""Refuse connections, programs and file writes of a revision during lint.
 
-The audit events of Python tell of all that goes through the standard library; psycopg connects in C, and is
-asked separately. This is no sandbox: it keeps an honest revision from reaching a live database.
+Python's audit events cover the standard library; psycopg connects in C and is patched. This is not a sandbox:
+it keeps an honest revision from reaching a live database.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _installed = False
 
 
 class RefusedError(RuntimeError):
-    """A revision wants something that lint does not let it do."""
+    """A revision does something that lint does not allow."""
 
 
 def _refuse(what: str) -> NoReturn:
@@ -69,8 +69,8 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 @contextmanager
 def guarded(report: Report) -> Iterator[None]:
-    """Refuse connections, programs and changed files while the block lasts."""
-    global _installed  # an audit hook cannot be taken away again
+    """Refuse connections, programs and changed files during the block."""
+    global _installed  # an audit hook cannot be removed
     if not _installed:
         sys.addaudithook(_audit)
         _installed = True
@@ -78,7 +78,7 @@ def guarded(report: Report) -> Iterator[None]:
     def refuse(*_: object, **__: object) -> NoReturn:
         _refuse("a connection of its own (psycopg.connect)")
 
-    # As they stand there: an attribute of a class would be bound to it.
+    # From `vars`, because an attribute of a class would be bound to it.
     places = [(place, vars(place)["connect"]) for place in _CONNECTING]
     try:
         for place, _ in places:

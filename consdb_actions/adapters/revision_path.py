@@ -1,4 +1,4 @@
-"""The revisions of a tree between two others, with what they do on the scratch server."""
+"""Revision ranges of a tree and their effects."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from consdb_actions.process.runbook_trace import effects_of
 __all__ = ["BASE", "Way", "new_ways", "parse_way", "read_change", "resolve"]
 
 BASE = "base"
-"""Where a section stands before its first revision."""
+"""The state before the first revision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A section with the revisions from which and to which it is to go; empty where they are not said."""
+    """A section and a range of its revisions; ends may be empty."""
 
     section: str
     start: str = ""
@@ -37,13 +37,7 @@ class Way:
 
 
 def parse_way(text: str) -> Way:
-    """Read ``SECTION`` or ``SECTION:FROM..TO``.
-
-    Raises
-    ------
-    InputError
-        It is neither.
-    """
+    """Parse ``SECTION`` or ``SECTION:FROM..TO``, or raise `InputError`."""
     name, colon, ends = text.partition(":")
     start, dots, end = ends.partition("..")
     if not name or (colon and not (start and dots and end)):
@@ -54,26 +48,10 @@ def parse_way(text: str) -> Way:
 
 
 def new_ways(tree: Tree, sections: Sequence[str], base: str | None) -> list[Way]:
-    """Find the revisions that are new against a branch or commit.
+    """Find the new revisions of each section, compared with a branch or commit.
 
-    Parameters
-    ----------
-    tree
-        The tree, a git checkout.
-    sections
-        Sections to look at; all when empty.
-    base
-        What to compare with; the default branch when None.
-
-    Returns
-    -------
-    list of Way
-        One for each section with new revisions.
-
-    Raises
-    ------
-    InputError
-        It cannot be told what is new, or new revisions do not stand together at the end of a history.
+    `base` None is the default branch; empty `sections` are all. Raises `InputError` if there is nothing to
+    compare with, or if new revisions are not consecutive at the end of a history.
     """
     chosen = [tree.section(name) for name in sections] or list(tree.sections)
     changes = revision_changes(tree.root, [section.versions for section in chosen], base)
@@ -105,13 +83,7 @@ def new_ways(tree: Tree, sections: Sequence[str], base: str | None) -> list[Way]
 
 
 def resolve(section: Section, name: str, *, place: str = "--section") -> str:
-    """Return the whole id of a revision; ``base`` and ``head`` are understood.
-
-    Raises
-    ------
-    InputError
-        There is no such revision.
-    """
+    """Return the full id of a revision, ``base`` or ``head``, or raise `InputError`."""
     if name == BASE:
         return BASE
     if name in ("", "head"):
@@ -134,30 +106,11 @@ def resolve(section: Section, name: str, *, place: str = "--section") -> str:
 def read_change(
     tree: Tree, section: Section, start: str, end: str, server: ScratchServer | None
 ) -> SectionChange:
-    """Replay a section's history, and say what the revisions after one and up to another do.
+    """Replay a section's history and return a range's effects.
 
-    The revisions are run on a scratch server, as alembic runs them; the tree's modules must be importable.
-
-    Parameters
-    ----------
-    tree
-        The tree.
-    section
-        The section.
-    start, end
-        Whole ids, or ``base``; the first must be an ancestor of the second.
-    server
-        The scratch server; None where both ends are the same. Roles that the history names are made there.
-
-    Returns
-    -------
-    SectionChange
-        The way; without revisions when both are the same.
-
-    Raises
-    ------
-    InputError
-        One is not an ancestor of the other, or a revision cannot be read.
+    `start` and `end` are full ids or ``base``; without revisions between them no server is needed. The tree's
+    modules must be importable; roles of the history are created on the server. Raises `InputError` if `start`
+    is not an ancestor of `end` or a revision cannot be read.
     """
     between = _between(section, start, end)
     with _untouched():
@@ -230,7 +183,7 @@ def _columns(state: State | None, schema: str) -> tuple[tuple[Name, tuple[str, .
 
 @contextmanager
 def _untouched() -> Iterator[None]:
-    """Leave no compiled files in the tree, and show nothing that its code prints."""
+    """Write no compiled files into the tree, and suppress its output."""
     before = sys.dont_write_bytecode
     sys.dont_write_bytecode = True
     try:

@@ -1,7 +1,7 @@
-"""The one module that speaks the protocol between a step and the GitHub Actions runner.
+"""Workflow commands and files of GitHub Actions.
 
-Off a runner every method does nothing. Workflow commands go to standard error, which the runner reads as
-well, so that standard output holds nothing but what a command was asked to print.
+Without a runner every method does nothing. Workflow commands go to standard error, which the runner reads as
+well, so that standard output holds only the requested output.
 """
 
 from __future__ import annotations
@@ -19,40 +19,32 @@ __all__ = ["Level", "Runner", "inert", "quoted_streams"]
 
 Level = Literal["notice", "warning", "error"]
 
-SUMMARY_LIMIT = 1024 * 1024  # bytes, for each step; a larger summary is refused as a whole
+SUMMARY_LIMIT = 1024 * 1024  # bytes per step; a larger summary is refused as a whole
 _CUT_NOTE = "\n_The rest was cut off: GitHub shows at most 1 MiB for each step._\n"
 
 
 def inert(text: str) -> str:
-    """Quote what the runner would take for a workflow command.
+    """Quote lines that the runner would take for workflow commands.
 
-    Parameters
-    ----------
-    text
-        Text that may hold others' words.
-
-    Returns
-    -------
-    str
-        The same text, with ``> `` before each line that starts with ``::`` (blanks before it do not help an
-        attacker) and a blank inside of the older form's mark, which works anywhere in a line.
+    A line that starts with ``::`` (after blanks, too) gets ``> `` in front, and the marker of the older form,
+    which works anywhere in a line, is split by a blank.
     """
     return re.sub(r"(^|[\r\n])(?=[\s\x00\ufeff\u200b]*::)", r"\1> ", text).replace("##[", "## [")
 
 
 class _Quoting:
-    """A stream on which whatever is written is inert; `unquoted` is the stream itself."""
+    """A stream that makes everything inert; `unquoted` is the original stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self.unquoted = stream
 
     def write(self, text: str) -> int:
-        """Write a text as `inert` gives it."""
+        """Write a text made inert."""
         self.unquoted.write(inert(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write texts one after the other."""
+        """Write several texts made inert."""
         for line in lines:
             self.write(line)
 
@@ -62,9 +54,9 @@ class _Quoting:
 
 @contextmanager
 def quoted_streams() -> Iterator[None]:
-    """Make everything inert that is printed inside of the block, but for what `Runner` itself says.
+    """Make everything inert that is printed inside the block, except by `Runner`.
 
-    The runner reads both streams for commands, and reports hold others' words.
+    The runner reads both streams for commands, and reports contain text of others.
     """
     kept = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = cast("TextIO", _Quoting(kept[0])), cast("TextIO", _Quoting(kept[1]))
@@ -76,39 +68,16 @@ def quoted_streams() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Runner:
-    """The runner that executes this step, if there is one.
-
-    Attributes
-    ----------
-    on_runner
-        Whether this is GitHub Actions.
-    output_file
-        Where outputs of the step go.
-    summary_file
-        Where the step's summary goes.
-    workspace
-        The checkout; annotations name files relative to it.
-    """
+    """The runner that executes this step, if any."""
 
     on_runner: bool = False
     output_file: Path | None = None
     summary_file: Path | None = None
-    workspace: Path | None = None
+    workspace: Path | None = None  # the checkout; annotations name files relative to it
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Runner:
-        """Recognize the runner by the variables that it sets.
-
-        Parameters
-        ----------
-        environ
-            Environment variables.
-
-        Returns
-        -------
-        Runner
-            One that does nothing where ``GITHUB_ACTIONS`` is not ``true``.
-        """
+        """Detect the runner by its variables; inactive unless ``GITHUB_ACTIONS`` is ``true``."""
         if environ.get("GITHUB_ACTIONS") != "true":
             return cls()
 
@@ -123,36 +92,17 @@ class Runner:
         )
 
     def output(self, name: str, value: str) -> None:
-        """Set an output of the step.
-
-        Parameters
-        ----------
-        name
-            Name of the output: letters, digits, ``_`` and ``-``.
-        value
-            Its value, of any number of lines.
-
-        Raises
-        ------
-        ValueError
-            The name is none.
-        """
+        """Set an output of the step, which may have several lines."""
         if not re.fullmatch(r"[A-Za-z_][\w-]*", name, re.ASCII):
             raise ValueError(f"not a name of an output: {name!r}")
         if self.output_file is None:
             return
-        # A value cannot end its own block and start another output: nobody can guess the delimiter.
+        # A random delimiter, so that a value cannot end its own block and set another output.
         delimiter = f"end-{secrets.token_hex(16)}"
         _append(self.output_file, f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
 
     def summary(self, markdown: str) -> None:
-        """Add to the summary of the step, as much as GitHub takes.
-
-        Parameters
-        ----------
-        markdown
-            Text, already escaped where it holds others' words.
-        """
+        """Append escaped text to the summary of the step, up to the limit."""
         if self.summary_file is None:
             return
         text = markdown if markdown.endswith("\n") else markdown + "\n"
@@ -167,33 +117,13 @@ class Runner:
         line: int | None = None,
         title: str | None = None,
     ) -> None:
-        """Show a message on the run's page, and in the changes when it has a file.
-
-        Parameters
-        ----------
-        level
-            How serious it is.
-        message
-            What to show.
-        file
-            The file it is about.
-        line
-            The line in it, from 1.
-        title
-            A short heading.
-        """
+        """Show a message on the run's page and in the diff."""
         place = self._relative(file) if file is not None else None
         self._command(level, message, file=place, line=line if place else None, title=title)
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
-        """Fold what is printed inside of the block.
-
-        Parameters
-        ----------
-        title
-            What stands on the folded line.
-        """
+        """Fold the output of the block."""
         self._command("group", title)
         try:
             yield
@@ -201,40 +131,17 @@ class Runner:
             self._command("endgroup", "")
 
     def mask(self, value: str) -> None:
-        """Have the runner hide a value in everything printed from now on.
-
-        Parameters
-        ----------
-        value
-            The secret; each of its lines is hidden.
-        """
+        """Mask each line of a secret in all further output."""
         for line in value.splitlines():
             if line.strip():
                 self._command("add-mask", line)
 
     def debug(self, message: str) -> None:
-        """Print a message that is seen only when the run was started with debug logging.
-
-        Parameters
-        ----------
-        message
-            What to print.
-        """
+        """Print a message for runs with debug logging."""
         self._command("debug", message)
 
     def inert(self, text: str) -> str:
-        """Return the text as :func:`inert` does on a runner, and as it is elsewhere.
-
-        Parameters
-        ----------
-        text
-            Text that may hold others' words.
-
-        Returns
-        -------
-        str
-            Text to print.
-        """
+        """Make text of others inert on a runner; unchanged elsewhere."""
         return inert(text) if self.on_runner else text
 
     def _command(self, command: str, message: str, **properties: object) -> None:
@@ -270,11 +177,11 @@ def _append(path: Path, text: str) -> None:
 
 
 def _fitting(markdown: str, room: int) -> str:
-    """Cut at the end of a line, close what is open there, and say so."""
+    """Cut a text at a line's end, and close open blocks."""
     data = markdown.encode("utf-8", "replace")
     if len(data) <= room:
         return markdown
-    # Closing fences and foldings takes some room too; 200 bytes are enough for what the reports nest.
+    # Closing fences and foldings need room; 200 bytes are enough for the reports' nesting.
     kept = data[: max(0, room - len(_CUT_NOTE) - 200)].decode("utf-8", "ignore")
     kept = kept[: kept.rfind("\n") + 1]
     fence = _open_fence(kept)

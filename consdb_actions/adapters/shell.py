@@ -1,7 +1,7 @@
-"""The only module that starts other programs.
+"""Run other programs; no other module does.
 
-No command goes through a shell's parser: arguments are a list. Each program gets a session of its own, so
-that a Ctrl-C on the terminal reaches this program alone, which then ends what it started.
+No shell is used: arguments are a list. Each program gets its own session, so that Ctrl-C reaches only this
+program, which then ends the others.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from consdb_actions.redaction import redact
 __all__ = ["Account", "Completed", "Process", "run", "start", "tail"]
 
 _TAIL_LINES = 15
-_GRACE = 2.0  # seconds between asking a program to end and killing it
+_GRACE = 2.0  # seconds between terminating a program and killing it
 
 
 @dataclass(frozen=True)
 class Account:
-    """A user of the operating system to run a program as; only root can."""
+    """A user to run a program as; requires root."""
 
     name: str
     uid: int
@@ -36,7 +36,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Completed:
-    """What a program that ended left behind."""
+    """The result of a finished program."""
 
     args: tuple[str, ...]
     returncode: int
@@ -45,12 +45,12 @@ class Completed:
 
     @property
     def stdout(self) -> str:
-        """Standard output as text; what is not UTF-8 is replaced."""
+        """Return standard output as text, with invalid UTF-8 replaced."""
         return self.stdout_bytes.decode("utf-8", "replace")
 
     @property
     def stderr(self) -> str:
-        """Standard error as text; what is not UTF-8 is replaced."""
+        """Return standard error as text, with invalid UTF-8 replaced."""
         return self.stderr_bytes.decode("utf-8", "replace")
 
 
@@ -68,44 +68,16 @@ def run(
 ) -> Completed:
     """Run a program to its end.
 
-    When it takes too long or this program is interrupted, it is asked to end, and killed if it does not.
-
-    Parameters
-    ----------
-    args
-        The program and its arguments.
-    cwd
-        Directory to run in; the current one by default.
-    env
-        The whole environment; that of this process by default.
-    input
-        Standard input; nothing by default.
-    timeout
-        Seconds after which the program is killed.
-    check
-        Whether an exit code other than 0 is an error.
-    account
-        User to run as.
-    secrets
-        Values that must not stand in an error message.
-    started
-        Called with the process id once it runs.
-
-    Returns
-    -------
-    Completed
-        Exit code and output.
-
-    Raises
-    ------
-    ExternalError
-        The program cannot be started, does not end in time, or, with ``check``, fails.
+    After `timeout` seconds or an interrupt it is terminated, and killed if it does not end. `env` replaces
+    the whole environment; `check` makes an exit code other than 0 an error; `secrets` are removed from
+    messages; `started` gets the process id. Raises `ExternalError` if the program cannot be started, times
+    out, or fails with `check`.
     """
     command = tuple(os.fspath(part) for part in args)
     data = input.encode() if isinstance(input, str) else input
     process: subprocess.Popen[bytes] | None = None
     try:
-        # An interrupt between the start and the assignment would leave a program that nobody knows.
+        # An interrupt between start and assignment would leave an unknown program.
         with shielded():
             process = _popen(
                 command,
@@ -140,29 +112,23 @@ def run(
 
 
 class Process:
-    """A program that runs beside this one until it is stopped.
-
-    Parameters
-    ----------
-    process
-        The running program, in a session of its own.
-    """
+    """A running program in its own session."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Return the process id."""
         return self._process.pid
 
     @property
     def returncode(self) -> int | None:
-        """Its exit code; None while it runs."""
+        """Return the exit code; None while it runs."""
         return self._process.poll()
 
     def tell(self, text: str) -> None:
-        """Write to its standard input, a pipe; nothing happens when nobody reads it any more."""
+        """Write to its standard input, a pipe; ignored if it is closed."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(text.encode())
@@ -175,12 +141,12 @@ class Process:
             self._process.stdin.close()
 
     def wait(self, timeout: float) -> None:
-        """Wait for its end, for so many seconds at most."""
+        """Wait for its end, up to `timeout` seconds."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout)
 
     def stop(self, signum: int, *, patience: float) -> None:
-        """Send a signal and wait for the end; kill it after some seconds of patience."""
+        """Send a signal and wait; kill it after `patience` seconds."""
         if self._process.poll() is None and signum:
             self._process.send_signal(signum)
         try:
@@ -216,7 +182,7 @@ def start(
 
 
 def tail(text: str, secrets: Iterable[str] = (), lines: int = _TAIL_LINES) -> str:
-    """Return the last lines of a program's output, without blank ones and credentials."""
+    """Return the last lines of an output, without blank ones and secrets."""
     kept = [line.rstrip() for line in text.splitlines() if line.strip()]
     return redact("\n".join(kept[-lines:]), secrets)
 
@@ -252,9 +218,9 @@ def _popen(
 
 
 def _end_session(process: subprocess.Popen[bytes]) -> None:
-    """End a program with what it started in its session, and collect it.
+    """Terminate a program and its session, and wait for it.
 
-    It is asked first, as a killed program leaves what it would have tidied up: git its locks, for one.
+    It gets time to clean up before it is killed, since git would leave locks, for one.
     """
     if process.poll() is None:
         for signum, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, None)):

@@ -1,4 +1,4 @@
-"""Values files over the API: all files at once, and all their histories at once."""
+"""Values files and their histories over the API, fetched together."""
 
 from __future__ import annotations
 
@@ -11,21 +11,11 @@ from consdb_actions.adapters.values_files import MOST_VERSIONS, History, Past
 __all__ = ["ApiFiles"]
 
 AT_ONCE = 8
-"""Versions of each file that are read together; most tags are found within them."""
+"""Versions of each file per request; most tags are found within them."""
 
 
 class ApiFiles:
-    """Files of a commit over the API.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    commit
-        SHA of the commit.
-    """
+    """Files of a commit over the API."""
 
     def __init__(self, github: GitHub, repository: str, commit: str) -> None:
         self._objects = Objects(github, repository)
@@ -33,12 +23,12 @@ class ApiFiles:
         self.history: History | None = self
 
     def read(self, paths: Sequence[str]) -> dict[str, bytes | None]:
-        """Return files; None where there is none."""
+        """Return files; None for a missing one."""
         found = self._objects.files((self.commit, path) for path in paths)
         return {path: found[self.commit, path] for path in paths}
 
     def versions(self, paths: Sequence[str]) -> dict[str, Iterator[Past]]:
-        """Return the versions of some files, newest first; old ones are read when they are asked for."""
+        """Return the versions of files, newest first; old ones are fetched on demand."""
         changes = self._objects.histories(self.commit, paths, MOST_VERSIONS)
         self._objects.files((item.sha, path) for path in paths for item in changes[path][:AT_ONCE])
         return {path: self._versions(path, changes[path]) for path in paths}

@@ -1,4 +1,4 @@
-"""Values files of the environments, out of a folder or a clone, and their history."""
+"""Values files in a folder or a clone, and their history."""
 
 from __future__ import annotations
 
@@ -27,45 +27,37 @@ __all__ = [
 ]
 
 MAX_FILE = 1_000_000
-"""Bytes of a values file that are read."""
+"""Maximum size of a values file in bytes."""
 MOST_VERSIONS = 60
-"""Versions of a file that are looked at for the one that brought a tag."""
+"""Maximum number of versions searched for the commit of a tag."""
 
 
 Past = tuple[str, str, datetime, bytes | None]
-"""Commit, its message, its moment, and the file as it was then; None where it was not there."""
+"""Commit, message, time, and content; None if the file did not exist."""
 
 
 class History(Protocol):
-    """Files through time."""
+    """The history of files."""
 
     def versions(self, paths: Sequence[str]) -> Mapping[str, Iterator[Past]]:
-        """Return the versions of some files, newest first."""
+        """Return the versions of files, newest first."""
 
 
 class Source(Protocol):
-    """Where values files come from."""
+    """The source of values files."""
 
     def read(self, paths: Sequence[str]) -> Mapping[str, bytes | None]:
-        """Return files; None where there is none."""
+        """Return files; None for a missing one."""
 
     @property
     def history(self) -> History | None:
-        """The files' history; None where there is none."""
+        """Return the history, if any."""
 
 
 class FolderFiles:
-    """Files in a folder, whatever it is; with a history where it is a whole clone.
+    """Files in a folder, with a history if it is a complete clone.
 
-    Parameters
-    ----------
-    folder
-        The folder.
-
-    Raises
-    ------
-    InputError
-        There is no such folder, or no values file in it.
+    Raises `InputError` if there is no such folder, or no values file in it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,7 +71,7 @@ class FolderFiles:
         self.history: History | None = _history(folder, "HEAD")
 
     def read(self, paths: Sequence[str]) -> dict[str, bytes | None]:
-        """Return files; None where there is none."""
+        """Return files; None for a missing one."""
         return {path: self._read(path) for path in paths}
 
     def _read(self, path: str) -> bytes | None:
@@ -95,19 +87,9 @@ class FolderFiles:
 
 
 class CloneFiles:
-    """Files of a commit of a clone, bare or not.
+    """Files at a commit of a clone, bare or not.
 
-    Parameters
-    ----------
-    folder
-        The clone.
-    revision
-        The commit.
-
-    Raises
-    ------
-    InputError
-        There is no such clone or commit.
+    Raises `InputError` for a missing clone or commit.
     """
 
     def __init__(self, folder: Path, revision: str) -> None:
@@ -123,7 +105,7 @@ class CloneFiles:
         self.history: History | None = _history(folder, self.commit)
 
     def read(self, paths: Sequence[str]) -> dict[str, bytes | None]:
-        """Return files; None where there is none."""
+        """Return files; None for a missing one."""
         there = {path: self._files[path] for path in paths if path in self._files}
         return {**dict.fromkeys(paths), **self._reader.read(there, limit=MAX_FILE)}
 
@@ -136,7 +118,7 @@ class _GitHistory:
         self._revision = revision
 
     def versions(self, paths: Sequence[str]) -> dict[str, Iterator[Past]]:
-        """Return the versions of some files, newest first; each is read when it is asked for."""
+        """Return the versions of files, newest first, read on demand."""
         return {path: self._versions(path) for path in paths}
 
     def _versions(self, path: str) -> Iterator[Past]:
@@ -151,17 +133,17 @@ class _GitHistory:
 
 
 def _history(folder: Path, revision: str) -> History | None:
-    """Return the history of a clone; None outside of one, and where it is cut off."""
+    """Return the history of a complete clone; else None."""
     shallow = _git(folder, "rev-parse", "--is-shallow-repository")
     if shallow is None or shallow.stdout.strip() != "false":
         return None
-    # A folder within a repository of something else has no history of its own.
+    # A subfolder of another repository has no history of its own.
     prefix = _git(folder, "rev-parse", "--show-prefix")
     return _GitHistory(folder, revision) if prefix is not None and not prefix.stdout.strip() else None
 
 
 def _git(folder: Path, *arguments: str) -> Completed | None:
-    """Run git; None when it refuses."""
+    """Run git; None if it fails."""
     try:
         return run(
             ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", folder, *arguments],
@@ -172,12 +154,9 @@ def _git(folder: Path, *arguments: str) -> Completed | None:
 
 
 def read_values(source: Source, app: str, policy: DeployPolicy) -> dict[str, Values]:
-    """Read the values of every environment that has an application, in the order of the policy.
+    """Read the values of an application by environment.
 
-    Raises
-    ------
-    InputError
-        A file is no values file.
+    Raises `InputError` for an invalid values file.
     """
     files = {name: values_file(app, name) for name in policy.environments}
     there = source.read([*(path for path, _ in default_files(app)), *files.values()])
@@ -194,9 +173,9 @@ def read_values(source: Source, app: str, policy: DeployPolicy) -> dict[str, Val
 def read_history(
     source: Source, app: str, values: Mapping[str, Values]
 ) -> dict[str, Sequence[Version] | None]:
-    """Read how the values files came to be what they are; None where there is no history.
+    """Read the history of values files; None if there is none.
 
-    A file is followed back until none of its present values is in it any more.
+    A file is followed back until it contains none of its present values.
     """
     if source.history is None:
         return dict.fromkeys(values)
@@ -218,7 +197,7 @@ def read_history(
 
 
 def _past(name: str, data: bytes | None, defaults: tuple[Tree, ...]) -> Values | None:
-    """Read an old version of a values file; what cannot be read says nothing."""
+    """Read an old version of a values file; an invalid one is ignored."""
     if data is None:
         return None
     try:
@@ -229,7 +208,7 @@ def _past(name: str, data: bytes | None, defaults: tuple[Tree, ...]) -> Values |
 
 
 def _defaults(there: Mapping[str, bytes | None], app: str) -> tuple[Tree, ...]:
-    """Read the values that hold where an environment says nothing."""
+    """Read the default values."""
     found = []
     for path, key in default_files(app):
         data = there[path]
@@ -240,7 +219,7 @@ def _defaults(there: Mapping[str, bytes | None], app: str) -> tuple[Tree, ...]:
 
 
 def _text(data: bytes, place: str) -> str:
-    """Decode a values file; every byte of it can be had back."""
+    """Decode a values file losslessly."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

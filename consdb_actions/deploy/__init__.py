@@ -1,1 +1,1 @@
-"""Pure: which tag runs where, what a deployment changes in the values files, and whether it may go ahead."""
+"""Plan changes of deployed tags and check their rules. Pure."""

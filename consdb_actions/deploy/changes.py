@@ -1,4 +1,4 @@
-"""What a deployment changes in one values file."""
+"""Changes of one values file by a deployment."""
 
 from __future__ import annotations
 
@@ -18,35 +18,23 @@ ALWAYS = "Always"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One value that changes.
-
-    Attributes
-    ----------
-    environment, component
-        Where, and of what; a pull policy is one of the component's (``hinfo`` for all instruments').
-    what
-        ``tag``, ``datalink`` or ``pull policy``.
-    old, new
-        The tag, or the policy. Empty where there was none, or where the default holds again.
-    enabled
-        Whether the component runs.
-    """
+    """A changed value in the values file of an environment."""
 
     environment: str
-    component: str
-    what: str
-    old: str
-    new: str
+    component: str  # for a pull policy its owner, such as ``hinfo`` for all instruments
+    what: str  # ``tag``, ``datalink`` or ``pull policy``
+    old: str  # a tag or a policy; empty if unset
+    new: str  # a tag or a policy; empty if the default applies again
     enabled: bool = True
 
     @property
     def is_tag(self) -> bool:
-        """Whether the tag of an image changes."""
+        """Return whether an image tag changes."""
         return self.what == "tag"
 
     @property
     def goes_back(self) -> bool:
-        """Whether an older tag replaces a newer one."""
+        """Return whether an older tag replaces a newer one."""
         return read_tag(self.new).is_older_than(read_tag(self.old))
 
 
@@ -55,8 +43,8 @@ def edited(
 ) -> tuple[str, list[Change]]:
     """Write a tag into a values file.
 
-    A tag that can move needs the pull policy Always, else a node goes on with the image that it has. The line
-    is taken out again when a release replaces the tag, and what the chart says holds as before.
+    A tag that can move needs the pull policy Always, else a node keeps its cached image. A release removes
+    that line again; all other values stay.
     """
     text, place = values.text, values_file(app, values.environment)
     changes: list[Change] = []
@@ -72,7 +60,7 @@ def edited(
         what = "datalink" if slot.is_datalink else "tag"
         changes.append(Change(values.environment, slot.component, what, old, tag.text, enabled))
     for path in dict.fromkeys(slot.pull_policy for slot in wanted if slot.pull_policy):
-        # Components that share a policy share it with those that are not meant as well.
+        # Components that share a policy may include some that are not selected.
         sharing = [slot for slot in slots(app, values) if slot.pull_policy == path]
         before = [read_tag(values.tag(slot)) for slot in sharing]
         after = [tag if slot in wanted else old for slot, old in zip(sharing, before, strict=True)]
@@ -84,7 +72,7 @@ def edited(
 def _policy(
     text: str, values: Values, path: Path, before: list[Tag], after: list[Tag], place: str
 ) -> tuple[str, Change | None]:
-    """Set the pull policy that tags need."""
+    """Set the pull policy that the tags need."""
     own, now = values.own_value(path), values.value(path)
     component = "tap-schema" if path[0] == "cadc-tap" else path[0]
     if not all(tag.is_fixed for tag in after):
@@ -95,7 +83,7 @@ def _policy(
         else:
             text = set_scalar(text, path, ALWAYS, place=place)
         return text, Change(values.environment, component, PULL_POLICY, now, ALWAYS)
-    # Without a tag that can move before, somebody wants it so.
+    # If no tag before was mutable, the policy was set on purpose.
     if own == ALWAYS and not all(tag.is_fixed for tag in before) and values.default(path) != ALWAYS:
         text = remove_scalar(text, path, place=place)
         return text, Change(values.environment, component, PULL_POLICY, ALWAYS, values.default(path))

@@ -1,4 +1,4 @@
-"""Which component stands where in which values file, and what runs there."""
+"""Positions of components in values files, and their tags."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 APPS = ("consdb", "consdbtap")
 
 DATALINK_FILE = "datalink-snippets.zip"
-"""Name of the datalink snippets among the files of a release of sdm_schemas."""
+"""Asset of an sdm_schemas release with the datalink snippets."""
 
 _CHART = "cadc-tap"
 _TAP = (_CHART, "tapSchema", "image")
@@ -37,62 +37,40 @@ _TRUE = {"true", "yes", "on", "y"}
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The place of one component in a values file.
+    """The position of a component; an empty path is missing."""
 
-    Attributes
-    ----------
-    component
-        ``hinfo.latiss``, ``pq``, ``tap-schema`` or ``datalink``.
-    path
-        Where its tag is; for the datalink, its URL.
-    image, pull_policy, enable
-        Where these are; empty where it has none.
-    """
-
-    component: str
-    path: Path
+    component: str  # ``hinfo.latiss``, ``pq``, ``tap-schema`` or ``datalink``
+    path: Path  # of the tag; for the datalink, of its URL
     image: Path = ()
     pull_policy: Path = ()
     enable: Path = ()
 
     @property
     def is_datalink(self) -> bool:
-        """Whether the tag is part of a URL."""
+        """Return whether the tag is part of a URL."""
         return self.component == "datalink"
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What an environment runs.
-
-    Attributes
-    ----------
-    environment
-        Its name.
-    own
-        Its own values file.
-    text
-        The same as text.
-    defaults
-        Values that hold where it says nothing, the nearest first.
-    """
+    """The values of an environment."""
 
     environment: str
-    own: Tree
-    text: str = ""
-    defaults: tuple[Tree, ...] = field(default=())
+    own: Tree  # the data of its own values file
+    text: str = ""  # the content of its own values file
+    defaults: tuple[Tree, ...] = field(default=())  # for values that it does not set, nearest first
 
     def own_value(self, path: Path) -> str | None:
-        """Return what the environment's own file says; None where it says nothing."""
+        """Return a value of the environment's own file, if set."""
         return _value(self.own, path)
 
     def value(self, path: Path) -> str:
-        """Return what holds in the environment; empty where nobody says anything."""
+        """Return the effective value; empty if it is set nowhere."""
         own = self.own_value(path)
         return self.default(path) if own is None else own
 
     def default(self, path: Path) -> str:
-        """Return what would hold if its own file said nothing."""
+        """Return the value without the environment's own file."""
         return next((found for tree in self.defaults if (found := _value(tree, path)) is not None), "")
 
     def tag(self, slot: Slot) -> str:
@@ -101,16 +79,15 @@ class Values:
         return datalink_tag(value) if slot.is_datalink else value
 
     def is_enabled(self, slot: Slot) -> bool:
-        """Tell whether a component runs."""
+        """Tell whether a component is enabled."""
         return not slot.enable or self.value(slot.enable).casefold() in _TRUE
 
     def image(self, slot: Slot) -> str:
-        """Return the image of a component, without tag; empty where it has none."""
+        """Return the image of a component without tag; may be empty."""
         return self.value(slot.image) if slot.image else ""
 
 
 def _value(tree: Tree, path: Path) -> str | None:
-    """Return the scalar at a path."""
     node: object = tree
     for part in path:
         if not isinstance(node, Mapping) or part not in node:
@@ -125,20 +102,15 @@ def values_file(app: str, environment: str) -> str:
 
 
 def default_files(app: str) -> tuple[tuple[str, str], ...]:
-    """Return the files that hold defaults, the nearest first, each with the key above its values."""
+    """Return the files with defaults, nearest first, and their key for values."""
     own = (f"applications/{app}/values.yaml", "")
     return (own, (f"charts/{_CHART}/values.yaml", _CHART)) if app == "consdbtap" else (own,)
 
 
 def slots(app: str, values: Values) -> tuple[Slot, ...]:
-    """Return the components that an environment has, in their usual order.
+    """Return the components of an environment in their usual order.
 
-    Parameters
-    ----------
-    app
-        ``consdb`` or ``consdbtap``.
-    values
-        The environment's values; instruments are those that its own file names.
+    Instruments are those that the environment's own file names.
     """
     if app == "consdbtap":
         return (
@@ -167,7 +139,7 @@ def slots(app: str, values: Values) -> tuple[Slot, ...]:
 
 
 def chosen(available: Iterable[Slot], names: Sequence[str]) -> tuple[Slot, ...]:
-    """Return the components that are meant: all without names; ``hinfo`` stands for every instrument's."""
+    """Return the selected components: all without names; ``hinfo`` selects every instrument."""
     for name in names:
         if not _NAME.fullmatch(name):
             raise InputError(
@@ -198,11 +170,11 @@ def short_names(components: Iterable[str], everything: Iterable[str]) -> list[st
 
 
 def datalink_url(repository: str, tag: str) -> str:
-    """Return the address of the datalink snippets of a release."""
+    """Return the URL of the datalink snippets of a release."""
     return f"https://github.com/{repository}/releases/download/{tag}/{DATALINK_FILE}"
 
 
 def datalink_tag(url: str) -> str:
-    """Return the tag in the address of datalink snippets; the address itself where there is none in it."""
+    """Return the tag in a datalink URL; else the URL."""
     match = _DATALINK.fullmatch(url)
     return match["tag"] if match else url

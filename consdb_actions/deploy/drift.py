@@ -1,4 +1,4 @@
-"""Where environments have drifted from each other and from the newest release (rule R7)."""
+"""Differences between environments, and between them and the newest release (rule R7)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Drift", "Finding", "Severity", "Standing", "find_drift", "standings"
 
 
 class Severity(IntEnum):
-    """How much a finding matters."""
+    """Severity of a finding."""
 
     INFO = 0
     WARNING = 1
@@ -25,54 +25,30 @@ class Severity(IntEnum):
 
     @property
     def word(self) -> str:
-        """The severity in a word."""
+        """Return the severity as a word."""
         return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a component runs in an environment.
-
-    Attributes
-    ----------
-    app, environment, component
-        Which one.
-    tag
-        Its tag.
-    enabled
-        Whether it runs.
-    since
-        Since when it has the tag; None where the history does not say.
-    pull_policy
-        Its pull policy; empty where it has none.
-    """
+    """The tag of a component in an environment."""
 
     app: str
     environment: str
     component: str
     tag: Tag
     enabled: bool
-    since: Since | None = None
-    pull_policy: str = ""
+    since: Since | None = None  # None if the history does not show it
+    pull_policy: str = ""  # empty if it has none
 
     def days(self, today: date) -> int | None:
-        """Return for how many days it has had the tag."""
+        """Return the age of the tag in days, if known."""
         return None if self.since is None else max((today - self.since.day).days, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it should be.
-
-    Attributes
-    ----------
-    severity, kind
-        How much it matters, and what it is.
-    app, environment, components
-        Where.
-    text
-        What is wrong.
-    """
+    """A problem of one or more components in an environment."""
 
     severity: Severity
     kind: str
@@ -84,40 +60,23 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """The whole picture.
-
-    Attributes
-    ----------
-    standings
-        What runs where.
-    findings
-        What is wrong, the worst first.
-    newest
-        The release to compare with, by application.
-    """
+    """Deployed tags and the findings on them, worst first."""
 
     standings: tuple[Standing, ...]
     findings: tuple[Finding, ...]
-    newest: Mapping[str, Tag]
+    newest: Mapping[str, Tag]  # the release to compare with, by application
 
     def at_least(self, level: Severity) -> tuple[Finding, ...]:
-        """Return the findings that matter at least so much."""
+        """Return the findings of at least a severity."""
         return tuple(item for item in self.findings if item.severity >= level)
 
 
 def standings(
     app: str, values: Mapping[str, Values], history: Mapping[str, Sequence[Version] | None]
 ) -> tuple[Standing, ...]:
-    """Say what runs where, and since when.
+    """List the deployed tags and since when they are deployed.
 
-    Parameters
-    ----------
-    app
-        ``consdb`` or ``consdbtap``.
-    values
-        The values of every environment that has it.
-    history
-        The versions of each environment's file, newest first; None where there is no history.
+    ``history`` holds the versions of each environment's file, newest first; None if there is no history.
     """
     return tuple(
         Standing(
@@ -137,23 +96,9 @@ def standings(
 def find_drift(
     policy: DeployPolicy, seen: Sequence[Standing], today: date, release: Tag | None = None
 ) -> Drift:
-    """Compare environments with the newest release and with one another.
+    """Compare environments with the newest release and with each other.
 
-    Parameters
-    ----------
-    policy
-        The environments in their order, and what is allowed where.
-    seen
-        What runs where.
-    today
-        The day in UTC.
-    release
-        The newest release of consdb; the newest that any environment runs by default.
-
-    Returns
-    -------
-    Drift
-        What runs where, and what is wrong with it.
+    ``today`` is in UTC. Without ``release``, the newest release that an environment runs is used.
     """
     newest = {}
     for app in dict.fromkeys(item.app for item in seen):
@@ -181,7 +126,7 @@ def find_drift(
 
 
 def _by_tag(policy: DeployPolicy, item: Standing, today: date) -> Finding | None:
-    """Find tags that are none, or that can move."""
+    """Find invalid and mutable tags."""
     if item.component == "datalink" or item.tag.is_fixed:
         return None
     strict, days = item.environment in policy.strict, item.days(today)
@@ -206,7 +151,7 @@ def _by_tag(policy: DeployPolicy, item: Standing, today: date) -> Finding | None
 def _behind(
     policy: DeployPolicy, item: Standing, newest: Tag | None, seen: Iterable[Standing], today: date
 ) -> Finding | None:
-    """Find what runs an older release."""
+    """Find components that run an older release."""
     if newest is None or item.component == "datalink" or not item.tag.is_older_than(newest):
         return None
     stages = {name: number for number, stage in enumerate(policy.stages) for name in stage.environments}
@@ -222,7 +167,7 @@ def _behind(
 
 
 def _pull_policy(item: Standing) -> Finding | None:
-    """Find a tag that can move where nodes keep the image that they have."""
+    """Find a mutable tag without the pull policy Always."""
     if item.component == "datalink" or item.tag.is_fixed or not item.enabled:
         return None
     if item.pull_policy == ALWAYS or item.tag.kind is Kind.EMPTY:
@@ -232,7 +177,7 @@ def _pull_policy(item: Standing) -> Finding | None:
 
 
 def _datalink(item: Standing, seen: Iterable[Standing]) -> Finding | None:
-    """Find datalink snippets of another release than the TAP schema."""
+    """Find datalink snippets of another release than the TAP schema's."""
     if item.component != "datalink":
         return None
     schema = next(
@@ -252,7 +197,7 @@ def _finding(severity: Severity, kind: str, item: Standing, text: str) -> Findin
 
 
 def _merged(found: Iterable[Finding], seen: Sequence[Standing]) -> list[Finding]:
-    """Join what several components of an environment have in common."""
+    """Merge equal findings on several components of an environment."""
     groups: dict[tuple[Severity, str, str, str, str], list[str]] = {}
     for item in found:
         groups.setdefault((item.severity, item.kind, item.app, item.environment, item.text), []).extend(
@@ -277,12 +222,11 @@ def _off(item: Standing) -> str:
 
 
 def _what(tag: Tag) -> str:
-    """Name a tag that can move."""
+    """Name the kind of a mutable tag."""
     return f"the {tag.kind} {tag.text}" if tag.kind is Kind.TICKET else tag.text
 
 
 def _age(item: Standing, today: date) -> str:
-    """Say since when a component has its tag."""
     if item.since is None:
         return ""
     days = item.days(today)

@@ -1,4 +1,4 @@
-"""What a deployment brings: everything between the tags that it replaces and its own."""
+"""Content of a deployment since the tags that it replaces."""
 
 from __future__ import annotations
 
@@ -15,44 +15,20 @@ __all__ = ["Holds", "replaced_by"]
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """What a tag holds since an earlier one.
-
-    Attributes
-    ----------
-    repository
-        Where it comes from.
-    since
-        The earlier tag; empty where there is none to compare with.
-    notes
-        Pull requests and migrations, for a release of consdb.
-    schemas
-        Schema files that changed, for one of sdm_schemas.
-    problem
-        Why nothing is known; empty when it is.
-    """
+    """The content of a tag since an earlier one."""
 
     repository: str
-    since: str = ""
-    notes: ReleaseNotes | None = None
-    schemas: tuple[str, ...] = ()
-    problem: str = ""
+    since: str = ""  # the earlier tag; empty if there is none to compare with
+    notes: ReleaseNotes | None = None  # pull requests and migrations of a consdb release
+    schemas: tuple[str, ...] = ()  # changed schema files of an sdm_schemas release
+    problem: str = ""  # why the content is unknown
 
 
 def replaced_by(plan: Plan, known: Iterable[str] = ()) -> Tag | None:
-    """Return the tag with which a deployment is to be compared.
+    """Return the tag to compare a deployment with.
 
-    Parameters
-    ----------
-    plan
-        The deployment.
-    known
-        Tags that there are.
-
-    Returns
-    -------
-    Tag or None
-        The oldest tag that it replaces; where it replaces none that is older, the newest one before it. None
-        for a tag that can move.
+    It is the oldest tag that is replaced, or the newest known one before the deployed tag if none that is
+    replaced is older. None for a mutable tag.
     """
     wanted = plan.request.tag
     if not wanted.is_fixed:
@@ -63,6 +39,6 @@ def replaced_by(plan: Plan, known: Iterable[str] = ()) -> Tag | None:
     if older:
         return min(older, key=lambda tag: tag.order)
     if olds and all(tag.is_fixed for tag in olds):
-        return None  # It goes back, or changes nothing but what is disabled.
+        return None  # It is a rollback, or changes disabled components only.
     before = [tag for tag in map(read_tag, known) if tag.is_older_than(wanted)]
     return max(before, key=lambda tag: tag.order, default=None)

@@ -1,4 +1,4 @@
-"""A deployment: what is asked for, and what is planned."""
+"""Request and plan of a deployment."""
 
 from __future__ import annotations
 
@@ -16,61 +16,31 @@ __all__ = ["Left", "Plan", "Refusal", "Request"]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asks for.
-
-    Attributes
-    ----------
-    app
-        ``consdb`` or ``consdbtap``.
-    tag
-        The tag to deploy.
-    ticket
-        Key of the ticket.
-    today
-        The day in UTC.
-    stage, environments
-        Where: a whole stage, or environments by name; one of the two.
-    components
-        Which components; all without any.
-    waive_until
-        Last day on which a tag that is no release may stay where only releases run.
-    force_order
-        Whether unfinished stages may be passed.
-    """
+    """A requested deployment."""
 
     app: str
     tag: Tag
     ticket: str
-    today: date
-    stage: str = ""
+    today: date  # in UTC
+    stage: str = ""  # either a stage or environments
     environments: tuple[str, ...] = ()
-    components: tuple[str, ...] = ()
-    waive_until: date | None = None
-    force_order: bool = False
+    components: tuple[str, ...] = ()  # all if empty
+    waive_until: date | None = None  # last day of a mutable tag in an environment for releases only (rule R5)
+    force_order: bool = False  # whether unfinished stages may be skipped
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a deployment may not go ahead.
+    """A reason why a deployment is refused."""
 
-    Attributes
-    ----------
-    rule
-        Number of the rule.
-    cause
-        What is wrong.
-    remedy
-        The way out.
-    """
-
-    rule: str
+    rule: str  # such as ``R5``
     cause: str
     remedy: str
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A component that does not run the tag after the deployment either."""
+    """A component without the tag after the deployment."""
 
     environment: str
     component: str
@@ -80,48 +50,22 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A deployment.
-
-    Attributes
-    ----------
-    request, stage
-        What was asked for, and the stage that it belongs to.
-    environments
-        Where.
-    changes
-        What changes, in the order of environments and components; empty means that all is there already.
-    files
-        New text of each values file that changes, by its path.
-    components
-        All components that these environments have.
-    images
-        Images that must exist, as name and tag.
-    datalink
-        Address that must exist; empty for none.
-    waiting
-        Stages before this one that are not finished.
-    waived
-        Environments for which the rule that only releases run was waived.
-    left
-        What does not run the tag afterwards either.
-    refusals
-        Why it may not go ahead; empty means that it may.
-    """
+    """A planned deployment."""
 
     request: Request
     stage: Stage
     environments: tuple[str, ...]
-    changes: tuple[Change, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
-    components: tuple[str, ...] = ()
-    images: tuple[tuple[str, str], ...] = ()
-    datalink: str = ""
-    waiting: tuple[Waiting, ...] = ()
-    waived: tuple[str, ...] = ()
-    left: tuple[Left, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    changes: tuple[Change, ...] = ()  # by environment and component; empty if everything is deployed
+    files: Mapping[str, str] = field(default_factory=dict)  # new content of each changed values file, by path
+    components: tuple[str, ...] = ()  # all components of these environments
+    images: tuple[tuple[str, str], ...] = ()  # name and tag of each image that must exist
+    datalink: str = ""  # URL that must exist; empty for none
+    waiting: tuple[Waiting, ...] = ()  # unfinished earlier stages
+    waived: tuple[str, ...] = ()  # environments for which rule R5 is waived
+    left: tuple[Left, ...] = ()  # components without the tag afterwards
+    refusals: tuple[Refusal, ...] = ()  # the deployment is allowed if empty
 
     @property
     def branch(self) -> str:
-        """The branch of the pull request: one for each ticket, application and stage."""
+        """Return the branch of the pull request: one per ticket, application and stage."""
         return f"tickets/{self.request.ticket}-{self.request.app}-{self.stage.name}"

@@ -1,4 +1,4 @@
-"""The order of the stages: which of them are not finished (rule R6)."""
+"""Find unfinished stages before the one to deploy (rule R6)."""
 
 from __future__ import annotations
 
@@ -14,23 +14,15 @@ __all__ = ["Waiting", "waiting_before", "waiting_words"]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An environment of an earlier stage that does not run the tag, nor a later one.
-
-    Attributes
-    ----------
-    stage, environment
-        Where.
-    tags
-        What its components run instead, by component.
-    """
+    """An environment of an earlier stage without the tag or a later one."""
 
     stage: str
     environment: str
-    tags: Mapping[str, str]
+    tags: Mapping[str, str]  # present tags by component
 
     @property
     def words(self) -> str:
-        """What it runs, such as ``hinfo 26.5.1 and pq 26.6.1``."""
+        """Return the present tags as text, such as ``hinfo 26.5.1 and pq 26.6.1``."""
         by_tag: dict[str, list[str]] = {}
         for component, tag in self.tags.items():
             by_tag.setdefault(tag, []).append(component)
@@ -48,7 +40,7 @@ def waiting_before(
     tag: Tag,
     values: Mapping[str, Values],
 ) -> tuple[Waiting, ...]:
-    """List the environments that keep the stages before one from being finished."""
+    """List the environments that keep earlier stages unfinished."""
     found = []
     for earlier in policy.stages[: policy.stages.index(stage)]:
         waiting = []
@@ -68,7 +60,7 @@ def waiting_before(
 
 
 def waiting_words(waiting: Iterable[Waiting]) -> str:
-    """Say who waits with what, such as ``base and summit have pq 26.5.1``."""
+    """Name unfinished environments, such as ``base and summit have pq 26.5.1``."""
     by_words: dict[str, list[str]] = {}
     for item in waiting:
         by_words.setdefault(item.words, []).append(item.environment)

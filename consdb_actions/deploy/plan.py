@@ -1,4 +1,4 @@
-"""What a deployment changes, and whether it may go ahead (rules R3 to R6). A plan explains itself."""
+"""Plan a deployment and decide whether it is allowed (rules R3 to R6)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from consdb_actions.errors import InputError
 __all__ = ["check_request", "make_plan", "nowhere", "with_found"]
 
 COMPONENTS = {"consdb": ("hinfo", "pq"), "consdbtap": ("tap-schema", "datalink")}
-"""The components of each application; those of hinfo have an instrument behind a dot."""
+"""Components of each application; those of hinfo have an instrument after a dot."""
 
 
 def check_request(
@@ -30,12 +30,9 @@ def check_request(
     components: Sequence[str] = (),
     waive_until: date | None = None,
 ) -> None:
-    """Refuse what the policy alone shows to be wrong, before anything is read.
+    """Check a request against the policy alone, before values files are read.
 
-    Raises
-    ------
-    InputError
-        There is no such stage, environment or component, or a waiver ends in the past or too late.
+    Raises `InputError` for an unknown stage, environment or component and for an invalid end of a waiver.
     """
     if stage and environments:
         raise nowhere(policy)
@@ -60,7 +57,7 @@ def check_request(
 
 
 def nowhere(policy: DeployPolicy) -> InputError:
-    """Return the error of a request without a place, or with two."""
+    """Return the error for a request without a place, or with two."""
     return InputError(
         "say where: a stage or environments, and not both",
         place="--stage, --env",
@@ -71,25 +68,8 @@ def nowhere(policy: DeployPolicy) -> InputError:
 def make_plan(policy: DeployPolicy, request: Request, values: Mapping[str, Values]) -> Plan:
     """Plan a deployment.
 
-    Parameters
-    ----------
-    policy
-        The stages and what is allowed where.
-    request
-        What is asked for.
-    values
-        The values of every environment that has the application.
-
-    Returns
-    -------
-    Plan
-        The plan, with the reasons why it may not go ahead as far as the values files show them; `with_found`
-        adds those that images give.
-
-    Raises
-    ------
-    InputError
-        There is no such stage, environment or component, or a values file cannot be changed.
+    The refusals are those that values files show; `with_found` adds those from registries. Raises
+    `InputError` for an unknown stage, environment or component, and for a values file that cannot be edited.
     """
     stage, names, refusals = _where(policy, request, values)
     wanted = {name: _slots(request, values[name]) for name in names}
@@ -120,7 +100,7 @@ def make_plan(policy: DeployPolicy, request: Request, values: Mapping[str, Value
     waived, by_tag = refused_tag(policy, plan)
     waiting: tuple[Waiting, ...] = ()
     if request.tag.is_fixed or waived:
-        # A test of a branch is no roll-out, and has no order.
+        # A test of a branch is not a roll-out and has no order.
         moving = {c.component for c in changes if c.enabled and c.what != PULL_POLICY}
         waiting = waiting_before(policy, stage, request.app, moving, request.tag, values)
     refusals += [*by_tag, *refused_order(request, stage, waiting)]
@@ -143,17 +123,7 @@ def make_plan(policy: DeployPolicy, request: Request, values: Mapping[str, Value
 
 
 def with_found(plan: Plan, missing: tuple[tuple[str, str], ...], *, datalink: bool = True) -> Plan:
-    """Add what the lookups of images and of the datalink snippets have shown (rule R4).
-
-    Parameters
-    ----------
-    plan
-        The plan.
-    missing
-        Those of its images that do not exist.
-    datalink
-        Whether its datalink snippets exist.
-    """
+    """Add refusals for missing images and datalink snippets (rule R4)."""
     refusals = [
         Refusal(
             "R4",
@@ -176,7 +146,7 @@ def with_found(plan: Plan, missing: tuple[tuple[str, str], ...], *, datalink: bo
 def _where(
     policy: DeployPolicy, request: Request, values: Mapping[str, Values]
 ) -> tuple[Stage, tuple[str, ...], list[Refusal]]:
-    """Return stage and environments; asking for those of two stages at once is refused."""
+    """Return stage and environments; refuse environments of two stages."""
     if bool(request.stage) == bool(request.environments):
         raise nowhere(policy)
     if request.stage:
@@ -193,7 +163,7 @@ def _where(
                 place="--env",
                 remedy=f"It runs at {', '.join(values)}." if values else "",
             )
-    # In the order of the policy, each once.
+    # In the order of the policy, without duplicates.
     names = tuple(name for name in policy.environments if name in request.environments)
     kept = [name for name in names if policy.stage_of(name) is stages[0]]
     if len(kept) == len(names):
@@ -208,9 +178,8 @@ def _where(
 
 
 def _slots(request: Request, values: Values) -> tuple[Slot, ...]:
-    """Return the components of an environment that are meant."""
     found = chosen(slots(request.app, values), request.components)
-    # There are datalink snippets for releases of sdm_schemas only.
+    # Only releases of sdm_schemas have datalink snippets.
     named = "datalink" in request.components
     if named and not request.tag.is_fixed:
         raise InputError(
@@ -222,7 +191,7 @@ def _slots(request: Request, values: Values) -> tuple[Slot, ...]:
 
 
 def _left(policy: DeployPolicy, plan: Plan, values: Mapping[str, Values]) -> tuple[Left, ...]:
-    """List what does not run the tag afterwards: here, and in the stages to come."""
+    """List components without the tag afterwards, in these environments and in later stages."""
     tag, app = plan.request.tag, plan.request.app
     changed = {(change.environment, change.component) for change in plan.changes}
     position = policy.stages.index(plan.stage)

@@ -1,4 +1,4 @@
-"""Environments, their order, and what is allowed where: the section ``deploy`` of the configuration."""
+"""Environments, stages and restrictions: the section ``deploy`` of the configuration."""
 
 from __future__ import annotations
 
@@ -13,21 +13,11 @@ __all__ = ["DeployPolicy", "Stage", "policy_from_mapping"]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Environments that are deployed together, in one pull request.
-
-    Attributes
-    ----------
-    name
-        Its name.
-    environments
-        As in ``values-ENVIRONMENT.yaml``.
-    any_of
-        Whether the stage is finished once one of its environments is; else all must be.
-    """
+    """Environments that are deployed together, in one pull request."""
 
     name: str
-    environments: tuple[str, ...]
-    any_of: bool = False
+    environments: tuple[str, ...]  # as in ``values-ENVIRONMENT.yaml``
+    any_of: bool = False  # finished once one of its environments is, instead of all
 
 
 STAGES = (
@@ -41,51 +31,25 @@ STRICT = ("summit", "usdfprod")
 
 @dataclass(frozen=True, slots=True)
 class DeployPolicy:
-    """How and where deployments are made.
+    """The configuration of deployments."""
 
-    Attributes
-    ----------
-    repository
-        Where the values files are.
-    base
-        Its branch that is deployed.
-    stages
-        In their order.
-    strict
-        Environments in which only releases run (rule R5).
-    labels
-        Labels of the pull requests.
-    longest_waiver
-        Days that a waiver may last.
-    test_days
-        Days that a branch may be tested in an environment before that is drift (rule R7).
-    consdb, sdm_schemas
-        Where the releases of ``consdb`` and of ``consdbtap`` come from.
-    """
-
-    repository: str = "lsst-sqre/phalanx"
-    base: str = "main"
+    repository: str = "lsst-sqre/phalanx"  # of the values files
+    base: str = "main"  # its deployed branch
     stages: tuple[Stage, ...] = STAGES
-    strict: tuple[str, ...] = STRICT
-    labels: tuple[str, ...] = ()
-    longest_waiver: int = 30
-    test_days: int = 14
-    consdb: str = "lsst-dm/consdb"
-    sdm_schemas: str = "lsst/sdm_schemas"
+    strict: tuple[str, ...] = STRICT  # environments for releases only (rule R5)
+    labels: tuple[str, ...] = ()  # of the pull requests
+    longest_waiver: int = 30  # in days
+    test_days: int = 14  # how long a branch may be tested before it is drift (rule R7)
+    consdb: str = "lsst-dm/consdb"  # source of the releases of ``consdb``
+    sdm_schemas: str = "lsst/sdm_schemas"  # source of the releases of ``consdbtap``
 
     @property
     def environments(self) -> tuple[str, ...]:
-        """All environments in their order."""
+        """Return all environments in the order of the stages."""
         return tuple(name for stage in self.stages for name in stage.environments)
 
     def stage(self, name: str) -> Stage:
-        """Return a stage by its name.
-
-        Raises
-        ------
-        InputError
-            There is none.
-        """
+        """Return a stage by name, or raise `InputError`."""
         for stage in self.stages:
             if stage.name == name:
                 return stage
@@ -95,13 +59,7 @@ class DeployPolicy:
         )
 
     def stage_of(self, environment: str) -> Stage:
-        """Return the stage of an environment.
-
-        Raises
-        ------
-        InputError
-            There is no such environment.
-        """
+        """Return the stage of an environment, or raise `InputError`."""
         for stage in self.stages:
             if environment in stage.environments:
                 return stage
@@ -112,29 +70,15 @@ class DeployPolicy:
         )
 
     def source(self, app: str) -> str:
-        """Return the repository whose releases an application runs."""
+        """Return the repository of an application's releases."""
         return self.consdb if app == "consdb" else self.sdm_schemas
 
 
 def policy_from_mapping(values: Mapping[str, Any], *, place: str = "deploy") -> DeployPolicy:
-    """Make the policy.
+    """Build the policy from its validated configuration section.
 
-    Parameters
-    ----------
-    values
-        The section, already checked against the configuration's schema.
-    place
-        Its name, for messages.
-
-    Returns
-    -------
-    DeployPolicy
-        The policy; what is not given is the real ConsDB's.
-
-    Raises
-    ------
-    InputError
-        A stage or an environment is there twice, or a strict environment is in no stage.
+    Missing keys take the values of the real ConsDB. Raises `InputError` for a stage or environment that is
+    listed twice, and for a strict environment without a stage.
     """
     default = DeployPolicy()
     stages = default.stages

@@ -1,4 +1,4 @@
-"""Values files as nodes and as data."""
+"""Parse values files into nodes and data."""
 
 from __future__ import annotations
 
@@ -12,37 +12,27 @@ from consdb_actions.errors import InputError
 __all__ = ["STRING", "Path", "Tree", "compose", "key_text", "leaves", "parse_values"]
 
 Tree = Mapping[str, Any]
-"""A values file as data: mappings, lists, and every scalar as the text that it stands for."""
+"""Data of a values file; every scalar is its text."""
 
 Path = tuple[str, ...]
-"""Keys from the root of a file to one of its values."""
+"""Keys from the root of a file to a value."""
 
 STRING = "tag:yaml.org,2002:str"
 MAX_SIZE = 1_000_000
-"""Characters that a values file may have; the largest real one has about 60,000."""
+"""Maximum size in characters; the largest real values file has about 60,000."""
 
 
 def parse_values(text: str, *, place: str) -> Tree:
-    """Read a values file; nothing in it becomes anything but text.
+    """Parse a values file, with every scalar as text.
 
-    Parameters
-    ----------
-    text
-        The file.
-    place
-        Its name, for messages.
-
-    Raises
-    ------
-    InputError
-        It is no YAML, or no mapping.
+    Raises `InputError` at `place` for invalid YAML and for a file that is not a mapping.
     """
     data = _plain(compose(text, place), {})
     return data if isinstance(data, dict) else {}
 
 
 def compose(text: str, place: str) -> yaml.Node | None:
-    """Read the nodes of a file."""
+    """Parse the nodes of a file."""
     if len(text) > MAX_SIZE:
         raise InputError(f"the file has more than {MAX_SIZE:,} characters", place=place)
     try:
@@ -60,7 +50,7 @@ def compose(text: str, place: str) -> yaml.Node | None:
 
 
 def _plain(node: yaml.Node | None, known: dict[int, Any]) -> Any:
-    """Return the data of a node; what an anchor shares is shared, so that no file can make itself large."""
+    """Return the data of a node, shared by aliases against exponential growth."""
     if node is None:
         return None
     if id(node) in known:
@@ -79,12 +69,12 @@ def _plain(node: yaml.Node | None, known: dict[int, Any]) -> Any:
 
 
 def key_text(node: yaml.Node, number: int) -> str:
-    """Return a key as text; one that is no scalar by its number, which nothing asks for."""
+    """Return a key as text, or else its number."""
     return node.value if isinstance(node, yaml.ScalarNode) else f"? {number}"
 
 
 def leaves(text: str, place: str) -> dict[Path, tuple[str, str]]:
-    """Return type and text of every node by its path; where an anchor is used again, the first path."""
+    """Return type and text of every node by its first path."""
     found: dict[Path, tuple[str, str]] = {}
     known: dict[int, Path] = {}
 

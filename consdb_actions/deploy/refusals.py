@@ -1,4 +1,4 @@
-"""Why a deployment may not go ahead: the tag may not run there, or it is not its turn (rules R5 and R6)."""
+"""Refuse forbidden tags and skipped stages (rules R5 and R6)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["refused_order", "refused_tag", "waiver_problem"]
 
 
 def refused_tag(policy: DeployPolicy, plan: Plan) -> tuple[tuple[str, ...], list[Refusal]]:
-    """Refuse what is no release where only releases run, unless that is waived with an end (rule R5)."""
+    """Refuse a mutable tag in environments for releases only, unless waived (rule R5)."""
     request = plan.request
     strict = tuple(
         name for name in dict.fromkeys(change.environment for change in plan.changes) if name in policy.strict
@@ -42,7 +42,7 @@ def refused_tag(policy: DeployPolicy, plan: Plan) -> tuple[tuple[str, ...], list
 
 
 def waiver_problem(policy: DeployPolicy, until: date, today: date) -> str:
-    """Return what is wrong with the last day of a waiver; empty for nothing."""
+    """Return why the end of a waiver is invalid; empty if valid."""
     days = (until - today).days
     if days < 0:
         return "past"
@@ -50,7 +50,7 @@ def waiver_problem(policy: DeployPolicy, until: date, today: date) -> str:
 
 
 def refused_order(request: Request, stage: Stage, waiting: tuple[Waiting, ...]) -> list[Refusal]:
-    """Refuse to pass an unfinished stage, unless that is asked for (rule R6)."""
+    """Refuse to skip an unfinished stage, unless forced (rule R6)."""
     if not waiting or request.force_order:
         return []
     first = waiting[0]

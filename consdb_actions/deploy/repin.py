@@ -1,4 +1,4 @@
-"""From a ticket image of the TAP schema to the first week that holds what the ticket merged."""
+"""Replace a merged ticket image by a weekly tag."""
 
 from __future__ import annotations
 
@@ -16,15 +16,7 @@ __all__ = ["TicketImage", "candidates", "ticket_image"]
 
 @dataclass(frozen=True, slots=True)
 class TicketImage:
-    """Environments of one stage that run the same ticket image.
-
-    Attributes
-    ----------
-    tag
-        The image's tag.
-    environments
-        Where it runs.
-    """
+    """A ticket image and its environments of one stage."""
 
     tag: Tag
     environments: tuple[str, ...]
@@ -37,28 +29,11 @@ def ticket_image(
     stage: str = "",
     environments: tuple[str, ...] = (),
 ) -> TicketImage | None:
-    """Find the ticket image that is to be replaced.
+    """Find the ticket image to replace.
 
-    Parameters
-    ----------
-    policy
-        The stages.
-    values
-        The values of every environment that has consdbtap.
-    stage, environments
-        Where to look; by default the first stage that has one.
-
-    Returns
-    -------
-    TicketImage or None
-        None where every environment is on a week already.
-
-    Raises
-    ------
-    InputError
-        There is no such stage or environment.
-    CheckFailed
-        The environments run different ticket images.
+    Without a place, the first stage that has one is used. Returns None if every environment runs a weekly
+    tag. Raises `InputError` for an unknown stage or environment, and `CheckFailed` if environments run
+    different ticket images.
     """
     for name in environments:
         if name not in values:
@@ -87,16 +62,9 @@ def ticket_image(
 
 
 def candidates(tags: Iterable[str], merged: date) -> tuple[str, ...]:
-    """Return the weeks that can be the first to hold a merge, the earliest first.
+    """Return the weekly tags that may contain a merge, earliest first.
 
-    Weeks that were over before the merge cannot hold it; a week's margin is kept.
-
-    Parameters
-    ----------
-    tags
-        Names of tags.
-    merged
-        The day of the merge.
+    Weeks that ended more than a week before the merge are left out.
     """
     year, week, _ = (merged - timedelta(days=7)).isocalendar()
     weeks = [tag for tag in map(read_tag, tags) if tag.kind is Kind.WEEKLY and tag.order >= (year, week)]

@@ -1,4 +1,4 @@
-"""What a tag of an image says: a release, a week, or something that can change under one's feet."""
+"""Classify image tags: releases, weekly tags, and tags that can move."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TICKET = re.compile(r"tickets-(?P<rest>[A-Za-z0-9][A-Za-z0-9._-]*)", re.ASCII)
 
 
 class Kind(StrEnum):
-    """What a tag is."""
+    """The kind of a tag."""
 
     RELEASE = "release"
     WEEKLY = "weekly"
@@ -30,25 +30,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag.
-
-    Attributes
-    ----------
-    text
-        As it is written.
-    kind
-        What it is.
-    order
-        Numbers by which tags of the same kind are in order; empty where there is no order.
-    """
+    """A classified image tag."""
 
     text: str
     kind: Kind
-    order: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()  # sort key among tags of one kind; empty if they have no order
 
     @property
     def is_fixed(self) -> bool:
-        """Whether the tag names the same image for ever."""
+        """Return whether the tag always names the same image."""
         return self.kind in (Kind.RELEASE, Kind.WEEKLY)
 
     def is_older_than(self, other: Tag) -> bool:
@@ -56,7 +46,7 @@ class Tag:
         return self.kind is other.kind and bool(self.order) and self.order < other.order
 
     def is_at_least(self, other: Tag) -> bool:
-        """Tell whether this is the other tag, or one of its kind that comes after it."""
+        """Tell whether this is the same or a later tag."""
         return (
             self.text == other.text
             or (bool(self.order) and self.order == other.order)
@@ -65,7 +55,7 @@ class Tag:
 
 
 def read_tag(text: str) -> Tag:
-    """Say what a tag is.
+    """Classify a tag.
 
     Examples
     --------
@@ -79,7 +69,7 @@ def read_tag(text: str) -> Tag:
     if week := _WEEK.fullmatch(text):
         return Tag(text, Kind.WEEKLY, (int(week["year"]), int(week["week"])))
     if _NUMBERS.fullmatch(text):
-        # What ConsDB used before calendar versions: all of it comes before them.
+        # The versions before calendar versions are older than all of those.
         return Tag(text, Kind.RELEASE, tuple(map(int, text.split("."))))
     if _TICKET.fullmatch(text):
         return Tag(text, Kind.TICKET)
@@ -87,13 +77,7 @@ def read_tag(text: str) -> Tag:
 
 
 def check_tag(text: str) -> Tag:
-    """Read a tag that somebody gave.
-
-    Raises
-    ------
-    InputError
-        No image can have it.
-    """
+    """Classify a tag from user input, or raise `InputError`."""
     if not _TAG.fullmatch(text):
         raise InputError(
             f'"{text[:100]}" is no tag of an image',
@@ -104,7 +88,7 @@ def check_tag(text: str) -> Tag:
 
 
 def branch_tag(tag: Tag) -> str:
-    """Return the branch that a ticket image is built from; empty where it is not known.
+    """Return the branch of a ticket image; empty if unknown.
 
     Examples
     --------

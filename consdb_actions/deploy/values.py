@@ -1,7 +1,6 @@
-"""Values files, changed at the place of one scalar: every other byte stays.
+"""Edit one scalar of a values file; every other byte stays.
 
-`yaml.compose` says where a scalar stands. After each change the file is read again, and everything in it but
-the one scalar must be as it was.
+`yaml.compose` gives the position. The result is parsed again, and all but that scalar must be unchanged.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ from consdb_actions.errors import InputError
 __all__ = ["insert_scalar", "remove_scalar", "set_scalar"]
 
 _VALUE = re.compile(r"[ -~]+")
-# Readers differ in what they take for a number, so that only tags as they are usual are written bare.
+# YAML parsers differ in what is a number, so that only usual tags are written without quotes.
 _BARE = re.compile(r"[a-z][a-z-]*[A-Za-z0-9.-]{2,}|[0-9]+\.[0-9]+\.[0-9]+", re.ASCII)
 _ALIAS = re.compile(r"(?P<before>\s*:\s*)(?P<alias>\*[^\s,\[\]{}]+)")
 
 
 def set_scalar(text: str, path: Path, value: str, *, place: str) -> str:
-    """Write another value at the place of a scalar, in the quotes that it has."""
+    """Replace a scalar and keep its quotes."""
     _, key, node = _find(text, path, place)
     if not _VALUE.fullmatch(value):
         raise InputError(f"{value[:100]!r} cannot be written into a values file", place=place)
     where = f"{place}, {'.'.join(path)}"
     if _is_alias(key, node):
-        # An alias is composed as the node that it stands for: only its own name is replaced.
+        # An alias is composed as its target node: only the alias itself is replaced.
         found = _ALIAS.match(text, key.end_mark.index)
         if found is None:
             raise _by_hand(where)
@@ -40,14 +39,14 @@ def set_scalar(text: str, path: Path, value: str, *, place: str) -> str:
         if node.value == value:
             return text
         style = getattr(node, "style", None) or ""
-    # Where nothing stands, there may not even be a blank after the colon.
+    # An empty value may have no blank after the colon.
     blank = " " if start == end and text[start - 1] == ":" else ""
     written = blank + _quoted(value, style if start < end else '"')
     return _checked(text, text[:start] + written + text[end:], path, value, where)
 
 
 def insert_scalar(text: str, path: Path, value: str, *, after: str | None, place: str) -> str:
-    """Write a key that is not there yet, in its mapping."""
+    """Insert a key into an existing mapping."""
     where = f"{place}, {'.'.join(path)}"
     if not _VALUE.fullmatch(value):
         raise InputError(f"{value[:100]!r} cannot be written into a values file", place=place)
@@ -79,7 +78,7 @@ def insert_scalar(text: str, path: Path, value: str, *, after: str | None, place
 
 
 def remove_scalar(text: str, path: Path, *, place: str) -> str:
-    """Take the line of a scalar out."""
+    """Remove the line of a scalar."""
     where = f"{place}, {'.'.join(path)}"
     mapping, key, node = _find(text, path, place)
     start, end = _line_start(text, key.start_mark.index), _line_end(text, key.end_mark.index)
@@ -91,7 +90,7 @@ def remove_scalar(text: str, path: Path, *, place: str) -> str:
 
 
 def _is_simple(node: yaml.Node, text: str) -> bool:
-    """Tell whether a value is a scalar on one line, without anchor and tag."""
+    """Tell whether a value is an untagged one-line scalar."""
     start, end = node.start_mark.index, node.end_mark.index
     return (
         isinstance(node, yaml.ScalarNode)
@@ -101,17 +100,16 @@ def _is_simple(node: yaml.Node, text: str) -> bool:
 
 
 def _is_alias(key: yaml.Node, node: yaml.Node) -> bool:
-    """Tell whether a value is an alias: it is composed as the node that it stands for, which comes before."""
+    """Tell whether a value is an alias: its node starts before the key."""
     return bool(node.start_mark.index < key.end_mark.index)
 
 
 def _is_anchored(node: yaml.Node, text: str) -> bool:
-    """Tell whether a value has an anchor, so that it may be used elsewhere."""
     return text[node.start_mark.index : node.start_mark.index + 1] == "&"
 
 
 def _mapping(text: str, path: Path, place: str) -> yaml.MappingNode:
-    """Return the mapping at a path, which no anchor shares with another place."""
+    """Return the mapping at a path; an anchored one is refused."""
     node = _find(text, path, place)[2] if path else compose(text, place)
     if not isinstance(node, yaml.MappingNode):
         raise InputError(f"there is no mapping {'.'.join(path) or 'at all'}", place=place)
@@ -146,7 +144,7 @@ def _find(text: str, path: Path, place: str) -> tuple[yaml.MappingNode, yaml.Nod
 
 
 def _checked(before: str, after: str, path: Path, value: str | None, where: str) -> str:
-    """Return the changed file when nothing but the scalar has changed."""
+    """Return the changed file if only the scalar has changed."""
     try:
         old, new = leaves(before, where), leaves(after, where)
     except InputError:
@@ -165,7 +163,7 @@ def _checked(before: str, after: str, path: Path, value: str | None, where: str)
 
 
 def _quoted(value: str, style: str) -> str:
-    """Write a value in a kind of quotes; bare where it was bare, as far as it stays text."""
+    """Write a value in a quote style; plain only where it stays text."""
     if style == "'":
         return "'" + value.replace("'", "''") + "'"
     if (
@@ -178,7 +176,7 @@ def _quoted(value: str, style: str) -> str:
 
 
 def _by_hand(where: str) -> InputError:
-    """Return the error for YAML that one scalar cannot be changed in alone."""
+    """Return the error for YAML that must be edited manually."""
     return InputError(
         "this is written in a way in which nothing can be changed without changing something else",
         place=where,
@@ -187,11 +185,10 @@ def _by_hand(where: str) -> InputError:
 
 
 def _line_start(text: str, index: int) -> int:
-    """Return where the line of a character begins."""
     return max(text.rfind("\n", 0, index), text.rfind("\r", 0, index)) + 1
 
 
 def _line_end(text: str, index: int) -> int:
-    """Return where the next line begins, or the text ends."""
+    """Return the start of the next line, or the end of the text."""
     found = re.compile(r"\r\n|\n|\r").search(text, index)
     return found.end() if found else len(text)

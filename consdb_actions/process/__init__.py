@@ -1,1 +1,1 @@
-"""The whole process: the steps of a schema change, where each stands, and what to do next. Pure."""
+"""The schema migration process: steps, their status, and the next action. Pure."""

@@ -1,4 +1,4 @@
-"""Answers to questions that people gave in comments: kept for every later migration (rule P6)."""
+"""Answers to questions from comments, kept for later migrations (rule P6)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from consdb_actions.process.language import Command, Verb
 __all__ = ["answers_in", "read_answers", "write_answers"]
 
 ROOM = 10_000
-"""Characters of the answers that are kept of one pull request; the oldest are given up."""
+"""Maximum size in characters of the stored answers of a pull request; the oldest are dropped."""
 
 _BLOCK = re.compile(r"<!-- consdb-actions:answers (?P<json>\[.*\]) -->")
 
@@ -22,16 +22,8 @@ _BLOCK = re.compile(r"<!-- consdb-actions:answers (?P<json>\[.*\]) -->")
 def answers_in(heard: Iterable[Heard]) -> tuple[str, ...]:
     """Collect the accepted answers.
 
-    Parameters
-    ----------
-    heard
-        Commands, oldest first.
-
-    Returns
-    -------
-    tuple of str
-        Each as after ``consdb:`` on a line of a pull request, such as ``rename exposure.a=b`` or
-        ``take head exposure.ra``; of two about the same element the later one.
+    Each has the form of a line after ``consdb:`` in a pull request, such as ``rename exposure.a=b`` or ``take
+    head exposure.ra``; a later answer replaces an earlier one about the same element.
     """
     answers: dict[tuple[Verb, str], str] = {}
     for item in heard:
@@ -55,13 +47,13 @@ def answers_in(heard: Iterable[Heard]) -> tuple[str, ...]:
 
 
 def write_answers(answers: Iterable[str]) -> str:
-    """Write answers into an HTML comment that nothing in them can end."""
+    """Write answers into an HTML comment that they cannot end."""
     text = re.sub(r"[-<>@&]", lambda match: f"\\u{ord(match[0]):04x}", json.dumps(list(answers)))
     return f"<!-- consdb-actions:answers {text} -->"
 
 
 def read_answers(body: str) -> tuple[str, ...]:
-    """Read the answers out of a comment of ours; what is not one (a person can edit the comment) is none."""
+    """Read the valid answers from our comment, which people can edit."""
     match = _BLOCK.search(body)
     try:
         found = json.loads(match["json"]) if match is not None else []

@@ -1,4 +1,4 @@
-"""Decide from facts whether a migration may be applied to a database; any doubt refuses."""
+"""Decide from facts whether a migration may be applied."""
 
 from __future__ import annotations
 
@@ -23,30 +23,17 @@ from consdb_actions.process.sites import Replication
 __all__ = ["check_before", "check_replication", "check_revision", "kept_grants", "new_grants", "roles_there"]
 
 _LONG = 10.0
-"""Seconds after which a transaction of somebody else is no passing one."""
+"""Transactions of other sessions longer than this (in seconds) are reported."""
 _MOST = 15
 
 
 def check_revision(
     facts: SectionFacts, section: str, history: Sequence[str], expected: str
 ) -> tuple[str, ApplyCheck]:
-    """Find out at which revision a section is, and whether it is the expected one (rule M12).
+    """Check that a section is at the expected revision (rule M12).
 
-    Parameters
-    ----------
-    facts
-        What the database holds.
-    section
-        The section's name.
-    history
-        Ids of all revisions of the tree.
-    expected
-        Where it must be; empty for anywhere on the way.
-
-    Returns
-    -------
-    tuple of str and ApplyCheck
-        The revision, ``base`` for none, and whether that is right. When it is not known, it is empty.
+    `history` holds all revision ids of the tree; an empty `expected` allows any of them. Returns the present
+    revision: ``base`` for none, empty if unknown.
     """
 
     def refused(words: str, remedy: str) -> tuple[str, ApplyCheck]:
@@ -94,29 +81,8 @@ def check_before(
 ) -> tuple[ApplyCheck, ...]:
     """Make all checks but that of the revision.
 
-    Parameters
-    ----------
-    facts
-        What the database holds.
-    changes
-        What is to be applied.
-    checkout
-        The commit of the tree.
-    replication
-        Names of publication, subscription and role.
-    wanted
-        Privileges of roles on new tables and views, by schema, as configured.
-    accepted
-        Ids of checks that the operator goes on against.
-    direction
-        ``upgrade`` or ``downgrade``.
-    ahead
-        Whether nothing is switched off yet: what later steps of the runbook bring about is only named.
-
-    Returns
-    -------
-    tuple of ApplyCheck
-        In the order in which a reader wants them.
+    `wanted` holds the configured privileges on new tables and views, by schema; `accepted` the ids of checks
+    to ignore. With `ahead`, checks that later steps of the runbook fulfil are only listed.
     """
     changes = [change for change in changes if change.revisions]
     checks = [*_checkout(checkout), *_server(facts)]
@@ -173,7 +139,7 @@ def _server(facts: DatabaseFacts) -> Iterator[ApplyCheck]:
 
 
 def _tables(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
-    """See that tables to be changed are there with their columns, and those to be made are not."""
+    """Check that changed tables exist with their columns, and new ones do not."""
     expected = dict(change.columns_before)
     there = facts.snapshot.relations
     missing: list[str] = []
@@ -218,7 +184,7 @@ def _schemas(change: SectionChange) -> tuple[str, str]:
 
 
 def _owner(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
-    """See that the owner of the tables may do it, and that this user can act as that role (rule O4)."""
+    """Check the owner's rights, and this user's membership (rule O4)."""
     if facts.owner and not facts.may_act:
         yield ApplyCheck(
             "owner",
@@ -254,7 +220,7 @@ def _owner(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
 
 
 def _dependents(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
-    """Find what reads our tables and views from elsewhere, and what of it stands in the way (rule O5)."""
+    """Find outside dependents that block the change (rule O5)."""
     effects = change.forward
     gone = {*effects.remade_views, *effects.dropped_views, *effects.dropped_tables}
     gone |= {column.table for column in effects.columns if column.kind in ("dropped", "retyped")}
@@ -335,7 +301,7 @@ def _apart(changes: Sequence[SectionChange]) -> Iterator[ApplyCheck]:
 
 
 def kept_grants(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyCheck]:
-    """Find privileges of views that the revision does not give back when it makes them again."""
+    """Find privileges on views that the revision does not restore."""
     given = set(change.forward.grants)
     lost = []
     for view in change.forward.remade_views:
@@ -358,7 +324,7 @@ def kept_grants(change: SectionChange, facts: SectionFacts) -> Iterator[ApplyChe
 def new_grants(
     change: SectionChange, wanted: Mapping[str, tuple[str, ...]], direction: str
 ) -> Iterator[ApplyCheck]:
-    """See that new tables and views get what the configuration gives (rule M3)."""
+    """Check that new tables and views get the configured privileges (rule M3)."""
     made = (*change.forward.new_tables, *change.forward.new_views) if direction == "upgrade" else ()
     given = set(change.forward.grants)
     missing = [
@@ -381,7 +347,7 @@ def new_grants(
 def roles_there(
     facts: DatabaseFacts, changes: Sequence[SectionChange], wanted: Iterable[str]
 ) -> Iterator[ApplyCheck]:
-    """See that the roles are there that get privileges (rule M3)."""
+    """Check that the roles that get privileges exist (rule M3)."""
     named = sorted({role for change in changes for role in change.forward.roles} | set(wanted))
     missing = [role for role in named if role not in facts.roles]
     if missing:
@@ -398,7 +364,7 @@ def roles_there(
 def check_replication(
     facts: DatabaseFacts, changes: Sequence[SectionChange], replication: Replication
 ) -> Iterator[ApplyCheck]:
-    """Yield whether publication, subscription and replication role are as the change needs them."""
+    """Check publication, subscription and replication role against the change."""
     published = {name for publication in facts.publications for name in publication.tables}
     taken = {name for subscription in facts.subscriptions for name in subscription.tables}
     schemas = {name.partition(".")[0] for name in published | taken}

@@ -1,4 +1,4 @@
-"""What is read from a database before a migration is applied to it, and the checks that are made of it."""
+"""Facts and checks before a migration is applied."""
 
 from __future__ import annotations
 
@@ -24,83 +24,51 @@ __all__ = [
 CheckState = Literal["ok", "warning", "refused"]
 
 ACCEPTABLE = ("replication", "waiting", "grants", "drift", "checkout")
-"""Checks that an operator can go on against, by name; the evidence says so."""
+"""Checks that an operator can ignore, by name; the evidence records it."""
 
 BROUGHT_ABOUT = ("replication", "waiting", "publication", "identity")
-"""Checks that steps of the runbook before the upgrade make true."""
+"""Checks that steps of the runbook before the upgrade fulfil."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyCheck:
-    """One check.
-
-    Attributes
-    ----------
-    id
-        Its name; several checks may share one.
-    state
-        Whether it holds.
-    words
-        What was found.
-    remedy
-        What to do where it does not hold.
-    details
-        The facts, one a line.
-    accepted
-        Whether the operator goes on against it.
-    """
+    """A check before or after a migration; several checks may share an id."""
 
     id: str
     state: CheckState
     words: str
     remedy: str = ""
-    details: tuple[str, ...] = ()
-    accepted: bool = False
+    details: tuple[str, ...] = ()  # one fact per line
+    accepted: bool = False  # whether the operator ignores it
 
     @property
     def stops(self) -> bool:
-        """Whether nothing is done because of it."""
+        """Return whether the check prevents the migration."""
         return self.state == "refused" and not self.accepted
 
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """The tree's commit; empty where it is no checkout. ``edited`` are files that differ from it."""
+    """The commit of the tree; empty if it is not a git checkout."""
 
     commit: str = ""
     tag: str = ""
-    edited: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()  # files that differ from the commit
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock that another session holds or waits for, on a table or view of ours.
+    """A lock of another session; invisible fields are empty."""
 
-    Attributes
-    ----------
-    relation
-        The table or view, as ``schema.name``.
-    pid, user, application, state
-        The session; parts that may not be seen are empty.
-    mode
-        The lock's name in Postgres.
-    granted
-        Whether it has the lock.
-    since
-        When its transaction began, in ISO 8601; empty when that may not be seen.
-    seconds
-        How long that is ago; None when that may not be seen.
-    """
-
-    relation: str
+    relation: str  # ``schema.name``
     pid: int
     user: str
     application: str
     state: str
     mode: str
     granted: bool
-    since: str = ""
-    seconds: float | None = None
+    since: str = ""  # start of the transaction in ISO 8601
+    seconds: float | None = None  # age of the transaction; None if invisible
 
     def __str__(self) -> str:
         who = f"pid {self.pid}, user {self.user or 'unknown'}"
@@ -112,114 +80,63 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A publication with its tables as ``schema.name``; ``everything`` when new tables come in by themselves.
-
-    ``unidentified`` are the tables whose rows can be changed only with a primary key.
-    """
+    """A publication."""
 
     name: str
-    tables: frozenset[str]
-    everything: bool = False
-    unidentified: frozenset[str] = frozenset()
+    tables: frozenset[str]  # as ``schema.name``
+    everything: bool = False  # whether new tables are included automatically
+    unidentified: frozenset[str] = frozenset()  # tables whose updates need a primary key
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A subscription of this database with its tables as ``schema.name``."""
+    """A subscription of this database."""
 
     name: str
     enabled: bool
-    tables: frozenset[str]
+    tables: frozenset[str]  # as ``schema.name``
 
 
 @dataclass(frozen=True, slots=True)
 class SectionFacts:
-    """What a database holds of one section.
-
-    Attributes
-    ----------
-    schema
-        Its schema.
-    revisions
-        Rows of its version table; None where there is no such table.
-    schemas
-        Those of the two schemas that every revision takes for granted, which are there.
-    snapshot
-        Tables and views.
-    owners
-        Owner of each table, view and sequence.
-    owner
-        The role that owns most tables, or the schema where there are none; what is made must belong to it.
-    may_act
-        Whether this user can act as that role.
-    may_alter
-        Tables and views that the owner may change.
-    may_create, may_stamp
-        Whether the owner can make tables, and write the version table.
-    privileges
-        What roles may do with tables and views: relation, role, privilege.
-    dependents
-        Views and foreign tables elsewhere that read ours: the relation of ours, and what reads it.
-    """
+    """Facts about the schema of one section."""
 
     schema: str
-    revisions: tuple[str, ...] | None
-    schemas: frozenset[str]
+    revisions: tuple[str, ...] | None  # rows of the version table; None if there is no such table
+    schemas: frozenset[str]  # existing ones of the two schemas that every revision needs
     snapshot: Snapshot
-    owners: Mapping[str, str] = field(default_factory=dict)
-    may_alter: frozenset[str] = frozenset()
-    may_create: bool = False
-    may_stamp: bool = True
-    owner: str = ""
-    may_act: bool = True
-    privileges: frozenset[tuple[str, str, str]] = frozenset()
+    owners: Mapping[str, str] = field(default_factory=dict)  # of each table, view and sequence
+    may_alter: frozenset[str] = frozenset()  # relations that the owner may change
+    may_create: bool = False  # whether the owner can create tables
+    may_stamp: bool = True  # whether the owner can write the version table
+    owner: str = ""  # owner of most tables, or of the schema; must own new relations
+    may_act: bool = True  # whether this user can act as the owner
+    privileges: frozenset[tuple[str, str, str]] = frozenset()  # relation, role, privilege
+    # our relation, and a view or foreign table elsewhere that reads it
     dependents: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """Everything that the checks look at.
-
-    Attributes
-    ----------
-    database, host, port, user
-        Where it is; no password.
-    version
-        Of the server, such as ``15.18``.
-    read_only
-        Whether it takes no writes: a standby, or by its settings.
-    roles
-        All roles.
-    spoly
-        Whether the pgSphere type is there.
-    publications, subscriptions
-        Those of this database.
-    slots
-        Slots of this database, and whether somebody is connected to each.
-    waiting
-        Changes of rows that wait in a slot; only slots that could be looked into.
-    locks
-        Locks of others on tables and views that are concerned.
-    sections
-        By schema.
-    """
+    """Facts about a database and its server."""
 
     database: str
     host: str
     port: int
     user: str
-    version: str
-    read_only: bool = False
+    version: str  # such as ``15.18``
+    read_only: bool = False  # a standby, or read-only by its settings
     roles: frozenset[str] = frozenset()
-    spoly: bool = True
+    spoly: bool = True  # whether the pgSphere type exists
     publications: tuple[Publication, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
-    slots: Mapping[str, bool] = field(default_factory=dict)
+    slots: Mapping[str, bool] = field(default_factory=dict)  # whether each slot of this database is active
+    # changed rows that wait in each slot that could be read
     waiting: Mapping[str, int] = field(default_factory=dict)
-    locks: tuple[Lock, ...] = ()
-    sections: Mapping[str, SectionFacts] = field(default_factory=dict)
+    locks: tuple[Lock, ...] = ()  # of other sessions, on relations of the change
+    sections: Mapping[str, SectionFacts] = field(default_factory=dict)  # by schema
 
     @property
     def major(self) -> int:
-        """The major version of the server."""
+        """Return the major version of the server."""
         return int(self.version.split(".")[0])

@@ -1,13 +1,12 @@
-"""Which tables an upgrade locks, in which order, and the statement that takes all locks at once (rule O3).
+"""Order and statement of the table locks of an upgrade (rule O3).
 
-A writer such as hinfo inserts a row and its child rows in one transaction: it locks the parent first. A
-child row that is inserted alone locks the child first, and then the parent weakly, for its foreign key.
-SHARE ROW EXCLUSIVE on all tables, parents first, suits both: it keeps writers out and lets foreign keys be
-checked, so that whoever waits for it holds nothing. Only then follow the stronger modes, which readers have
-to wait for.
+A writer such as hinfo inserts a row and its child rows in one transaction: it locks the parent first. A child
+row that is inserted alone locks the child first, and then the parent weakly, for its foreign key. SHARE ROW
+EXCLUSIVE on all tables, parents first, suits both: it keeps writers out and allows foreign key checks, so
+that sessions that wait for it hold nothing. Only then follow the stronger modes, which also block readers.
 
-All of it together takes less than ``deadlock_timeout``. Postgres looks for a deadlock only when a session has
-waited for that long, so that the upgrade has given everything back by then and no other session is aborted.
+All of it takes less than ``deadlock_timeout``. Postgres checks for a deadlock only after a session has waited
+for that long: by then the upgrade has released its locks, and no other session is aborted.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _WRITES, _KEEPS_WRITERS_OUT = "ROW EXCLUSIVE", "SHARE ROW EXCLUSIVE"
 
 @dataclass(frozen=True, slots=True)
 class TableLock:
-    """A table or view, and the mode in which an upgrade needs it."""
+    """A table or view and its lock mode."""
 
     name: Name
     mode: str = "ACCESS EXCLUSIVE"
@@ -48,23 +47,18 @@ class TableLock:
 
 
 def needed_mode(held: Iterable[str]) -> str:
-    """Return the mode to take beforehand for a table on which modes were held; empty where none is needed."""
+    """Return the mode to lock a table with; may be empty."""
     strongest = max((MODES.index(mode) for mode in held), default=0)
     if strongest < MODES.index(_WRITES):
         return ""
-    # An upgrade that changes rows and a writer that changes the same rows can meet in a deadlock as well.
+    # An upgrade that changes rows can deadlock with a writer of the same rows as well.
     return MODES[max(strongest, MODES.index(_KEEPS_WRITERS_OUT))]
 
 
 def in_order(locks: Iterable[TableLock], snapshots: Mapping[str, Snapshot]) -> tuple[TableLock, ...]:
     """Sort locks as writers take them: parents before children, views after all tables.
 
-    Parameters
-    ----------
-    locks
-        Locks, each table once.
-    snapshots
-        The catalog of each schema; what is not in it comes last.
+    `snapshots` is by schema; tables that are not in it come last.
     """
     known = {lock.name: lock for lock in locks}
 
@@ -89,18 +83,11 @@ def in_order(locks: Iterable[TableLock], snapshots: Mapping[str, Snapshot]) -> t
 
 
 def lock_statement(locks: Sequence[TableLock], tries: int = 8) -> str:
-    """Write the statement that takes all locks, or none; it can stand in a revision as well.
+    """Write the statement that takes all locks, or none.
 
-    After a try that failed it lets the other sessions go on for a while. Every sixth time it waits longer
-    than ``deadlock_timeout`` for what was busy, while it holds nothing, since only then does Postgres end
-    an autovacuum that is in the way. Tables that are not there are left out.
-
-    Parameters
-    ----------
-    locks
-        What to lock, as :func:`in_order` gives it.
-    tries
-        How often to try before it fails with SQLSTATE 55P03.
+    Between tries it pauses for the other sessions. Every sixth time it waits longer than ``deadlock_timeout``
+    for a busy table without holding a lock, since only then does Postgres cancel an autovacuum. Missing
+    tables are left out; after the last try it fails with SQLSTATE 55P03.
     """
     steps = [(lock.name, _KEEPS_WRITERS_OUT) for lock in locks if not lock.view]
     steps += [(lock.name, lock.mode) for lock in locks if lock.view]

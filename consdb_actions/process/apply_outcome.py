@@ -1,4 +1,4 @@
-"""What a run of ``migrations apply`` found and did, as plain data for evidence and reports."""
+"""Outcome of ``migrations apply``, as plain data for evidence and reports."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ Result = Literal[
 ]
 
 Changed = Literal["nothing", "verified", "not verified", "in part", "unknown"]
-"""
-What is in the database now: as before; changed and verified; changed, and verification failed; changed in
-some sections or in part of one; or not known.
-"""
+"""State of the database; "in part" is some sections or a part of one."""
 
 State = Literal["planned", "applied", "already there", "untouched", "failed", "applied in part", "unknown"]
 
@@ -31,94 +28,56 @@ Direction = Literal["upgrade", "downgrade"]
 
 
 def statements(change: SectionChange, direction: Direction) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the revisions of a way with their statements, in the order in which they run."""
+    """Yield the revisions of a section with their statements, in running order."""
     for revision in change.revisions:
         yield revision.id, revision.upgrade if direction == "upgrade" else revision.downgrade
 
 
 @dataclass(frozen=True, slots=True)
 class SectionResult:
-    """One section.
+    """The outcome for one section."""
 
-    Attributes
-    ----------
-    change
-        What was to be applied; without revisions when it was there already.
-    state
-        What became of it.
-    attempts, seconds
-        How often it was tried, and how long it took.
-    verification
-        What was looked at afterwards.
-    at
-        The revision at which it is after a failure; empty where that is not known.
-    part
-        What is in the catalog after a failure that was not there before.
-    """
-
-    change: SectionChange
+    change: SectionChange  # without revisions if it was applied already
     state: State = "planned"
     attempts: int = 0
     seconds: float = 0.0
     verification: tuple[ApplyCheck, ...] = ()
-    at: str = ""
-    part: tuple[str, ...] = ()
+    at: str = ""  # present revision after a failure; empty if unknown
+    part: tuple[str, ...] = ()  # new elements in the catalog after a failure
 
     @property
     def verified(self) -> bool:
-        """Whether nothing that was looked at afterwards is wrong."""
+        """Return whether verification found nothing wrong."""
         return not any(check.stops for check in self.verification)
 
     def digest(self, direction: Direction) -> str:
-        """Return a digest of the statements; empty when there are none."""
+        """Return a digest of the statements; empty if there are none."""
         text = "\n".join(sql for _, parts in statements(self.change, direction) for sql in parts)
         return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyOutcome:
-    """The whole run.
-
-    Attributes
-    ----------
-    result
-        How it ended.
-    when
-        When it began, in ISO 8601.
-    direction
-        Forward, or back.
-    facts
-        The database.
-    site
-        Which site that is, where it was said.
-    checkout
-        The tree's commit.
-    checks
-        What was looked at before.
-    sections
-        The sections, in their order.
-    problem
-        Why it ended as it did, where that is not plain.
-    """
+    """The outcome of a run."""
 
     result: Result
-    when: str
+    when: str  # start in ISO 8601
     direction: Direction
     facts: DatabaseFacts
-    site: Site | None
+    site: Site | None  # None if not given
     checkout: Checkout
-    checks: tuple[ApplyCheck, ...]
+    checks: tuple[ApplyCheck, ...]  # before the change
     sections: tuple[SectionResult, ...]
-    problem: str = ""
+    problem: str = ""  # why it failed, if that is not obvious
 
     @property
     def done(self) -> tuple[SectionResult, ...]:
-        """The sections that were changed."""
+        """Return the changed sections."""
         return tuple(section for section in self.sections if section.state == "applied")
 
     @property
     def changed(self) -> Changed:
-        """What is in the database now."""
+        """Return the state of the database."""
         states = {section.state for section in self.sections}
         if "unknown" in states:
             return "unknown"
@@ -132,14 +91,14 @@ class ApplyOutcome:
 
     @property
     def exit_code(self) -> int:
-        """The exit code of a run that ends with this outcome and without an error."""
+        """Return the exit code for this outcome."""
         if self.changed in ("in part", "not verified", "unknown"):
             return DatabaseChanged.exit_code
         return 0 if self.result in ("applied", "nothing to do", "planned") else CheckFailed.exit_code
 
     @property
     def next_step(self) -> str:
-        """What to do next, as the runbook says it; empty where that is plain."""
+        """Return the next step of the runbook; empty if that is obvious."""
         if self.result in ("applied", "nothing to do", "planned"):
             return ""
         if self.changed == "nothing":
@@ -154,13 +113,13 @@ class ApplyOutcome:
 
     @property
     def attests(self) -> str:
-        """The step of the process that is done now; empty when none is."""
+        """Return the step of the process that is done now; empty for none."""
         if self.direction == "downgrade" or self.result not in ("applied", "nothing to do"):
             return ""
         return self.site.attest if self.site else ""
 
     def way_back(self) -> tuple[str, ...]:
-        """Return the commands that take back what was done, the last section first."""
+        """Return the commands that revert the changes, last section first."""
         turned = "upgrade" if self.direction == "downgrade" else "downgrade"
         return tuple(
             f"alembic -n {shlex.quote(section.change.section)} {turned} {section.change.start}"

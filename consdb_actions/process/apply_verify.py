@@ -1,8 +1,7 @@
-"""See that a database is as a migration should leave it, by its catalog alone.
+"""Verify a database after a migration by its catalog alone.
 
-Where the history can be replayed elsewhere, the two catalogs are compared as a whole: what differs before and
-after alike was there before; what differs only afterwards is this migration's. What its statements say about
-tables, columns, views and privileges is looked at in any case.
+If the history can be replayed, whole catalogs are compared: a difference before and after is drift, a new one
+is an error of this migration. The relations and privileges of its statements are always checked.
 """
 
 from __future__ import annotations
@@ -23,37 +22,20 @@ _MOST = 15
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The catalogs that the history alone leaves before and after the change, and what it locks.
-
-    ``major`` is the version of the server on which it was replayed: each version prints views in its own way.
-    ``locks`` are in the writers' order; None where they are not known. Of a downgrade, ``after`` is what it
-    leaves when it runs; ``failure`` says why it does not run, and ``unrestored`` how it differs from before.
-    """
+    """Catalogs that the history leaves before and after the change, and its locks."""
 
     before: Snapshot
-    after: Snapshot
-    major: int
-    locks: tuple[TableLock, ...] | None = None
-    failure: str = ""
-    unrestored: tuple[Difference, ...] = ()
+    after: Snapshot  # for a downgrade, what it leaves if it runs
+    major: int  # version of the replaying server; each version prints views differently
+    locks: tuple[TableLock, ...] | None = None  # in the writers' order; None if unknown
+    failure: str = ""  # why the downgrade does not run
+    unrestored: tuple[Difference, ...] = ()  # differences that the downgrade leaves
 
 
 def check_drift(
     change: SectionChange, facts: SectionFacts, expected: Expected, major: int
 ) -> Iterator[ApplyCheck]:
-    """Compare the database before the change with what its history leaves.
-
-    Parameters
-    ----------
-    change
-        What is to be applied.
-    facts
-        What the database holds.
-    expected
-        What it should hold.
-    major
-        Version of its server.
-    """
+    """Compare the database before the change with its history."""
     if expected.failure:
         yield ApplyCheck(
             "downgrade",
@@ -101,25 +83,10 @@ def check_result(
     wanted: Mapping[str, tuple[str, ...]],
     major: int,
 ) -> tuple[ApplyCheck, ...]:
-    """Look at the database after the change.
+    """Verify the database after the change; wrong things are ``refused``.
 
-    Parameters
-    ----------
-    change
-        What was applied.
-    before, after
-        What the database held, and holds.
-    expected
-        What it should hold; None where the history could not be replayed.
-    wanted
-        Privileges that the configuration gives on new tables and views, by role.
-    major
-        Version of its server.
-
-    Returns
-    -------
-    tuple of ApplyCheck
-        ``refused`` is what is not as it should be.
+    Without `expected` the history could not be replayed. `wanted` holds the configured privileges on new
+    tables and views, by role.
     """
     rows = tuple(after.revisions or ())
     should = () if change.end == "base" else (change.end,)
@@ -179,7 +146,7 @@ def _find(facts: SectionFacts, name: Name) -> Relation | None:
 
 
 def _owners(change: SectionChange, before: SectionFacts, after: SectionFacts) -> Iterator[ApplyCheck]:
-    """See that what was made belongs to the owner of the tables, who can use it (rule O4)."""
+    """Check owners of new relations, and their privileges (rule O4)."""
     owner = before.owner or after.owner
     wrong = [
         f"{name} belongs to {now}, not to {owner}"
@@ -207,7 +174,7 @@ def _owners(change: SectionChange, before: SectionFacts, after: SectionFacts) ->
 def _grants(
     change: SectionChange, after: SectionFacts, wanted: Mapping[str, tuple[str, ...]]
 ) -> Iterator[ApplyCheck]:
-    """Ask Postgres what roles may do: a privilege can come from PUBLIC or another role as well."""
+    """Check effective privileges, which may come from PUBLIC or another role."""
     effects = change.forward
     made = (*effects.new_tables, *effects.new_views, *effects.remade_views)
     should = set(effects.grants) | {
@@ -269,7 +236,7 @@ def _passes(found: Difference, live: Snapshot, owners: Mapping[str, str], same_v
         grantee = found.path[-1].partition(" TO ")[2].partition(" WITH ")[0]
         return found.right is None or owners.get(found.path[0]) == grantee
     if found.path[-1] == "replica identity":
-        # The runbook sets it to FULL for the time of a migration; no revision says anything of it.
+        # The runbook sets it to FULL during a migration; no revision contains it.
         return True
     if found.path[-1] == "definition":
         relation = live.relations.get(found.path[0])

@@ -1,4 +1,4 @@
-"""What people have said in comments, and what counts of it (rule P1)."""
+"""Attestations and commands in comments, and which of them count (rule P1)."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ __all__ = ["listen", "present_binding"]
 _REQUESTS = {Verb.RENAME: "a rename", Verb.TAKE: "a side", Verb.REGENERATE: "a new migration"}
 
 _TOO_LATE = (("!", ""),)
-"""Remembered of a comment that had been edited before it was read."""
+"""Stored for a comment that was edited before it was first read."""
 
 
 def present_binding(facts: Facts) -> Binding:
-    """Return the state of things now."""
+    """Return the binding to the present state."""
     head = facts.pull.head
     return Binding(head, change_digest(facts.change_at(head)), migration_digest(facts))
 
 
 def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
-    """Go through all comments in the order in which they were written."""
+    """Process all comments in the order of writing."""
     memory = recall(facts)
     heard: list[Heard] = []
     memos: list[Memo] = []
@@ -55,7 +55,7 @@ def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
         for index, item in enumerate(found):
             found[index] = _carry_out(item, attestations, undone)
         heard += found
-        # What cannot be bound yet is not remembered either: the next run reads it for the first time again.
+        # An entry that cannot be bound yet is not stored: the next run reads it as new.
         if found and (memo is not None or not _unreadable(facts)):
             memos.append(_memo(comment, binding, found, memo))
     memos += [_undo_anyway(old, attestations) for old in gone]
@@ -68,9 +68,9 @@ def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
 
 
 def _gone(facts: Facts, memory: dict[int, Memo]) -> list[Memo]:
-    """List what is remembered of comments that took a step back and are removed by now, oldest first.
+    """List deleted comments that undid a step, oldest first.
 
-    Whoever may write here can remove a comment; a step must not come to be done again by that.
+    Anybody who may write here can delete a comment; that must not make a step done again.
     """
     there = {comment.id for comment in facts.comments}
     return [
@@ -81,7 +81,7 @@ def _gone(facts: Facts, memory: dict[int, Memo]) -> list[Memo]:
 
 
 def _undo_anyway(memo: Memo, attestations: dict[str, list[Attestation]]) -> Memo:
-    """Let what a comment took back stay taken back."""
+    """Apply the undo of a deleted comment."""
     for verb, step in memo.said:
         if verb == "undo":
             attestations.get(step, []).clear()
@@ -89,7 +89,7 @@ def _undo_anyway(memo: Memo, attestations: dict[str, list[Attestation]]) -> Memo
 
 
 def _said(comment: Comment, memo: Memo | None) -> list[Command | Mistake]:
-    """Read the commands; an edit counts for nothing, because anybody who may write here can make one."""
+    """Read the commands; edits, which others can make, are rejected."""
     now = list(commands_in(comment.body))
     if now and (memo.said == _TOO_LATE if memo else comment.updated_at > comment.created_at):
         return [Mistake(now[0].text, "this comment was edited before it was read; write a new one")]
@@ -103,7 +103,7 @@ def _said(comment: Comment, memo: Memo | None) -> list[Command | Mistake]:
 
 
 def _remembered(verb: str, argument: str) -> Command | Mistake:
-    """Make a command of what was remembered of it."""
+    """Rebuild a command from its stored form."""
     try:
         kind = Verb(verb)
     except ValueError:
@@ -117,7 +117,7 @@ def _remembered(verb: str, argument: str) -> Command | Mistake:
 
 
 def _pairs(said: list[Command | Mistake]) -> tuple[tuple[str, str], ...]:
-    """Put commands as they are remembered."""
+    """Return commands in their stored form."""
     return tuple(
         (item.verb.value, item.step or item.declaration) if isinstance(item, Command) else ("?", "")
         for item in said
@@ -125,10 +125,10 @@ def _pairs(said: list[Command | Mistake]) -> tuple[tuple[str, str], ...]:
 
 
 def _binding_now(facts: Facts, comment: Comment) -> Binding:
-    """Bind a comment that is read for the first time; without a commit where a push may have come between.
+    """Bind a new comment; without a commit if a push may precede it.
 
-    GitHub does not say when a commit was pushed. The first check on it begins with the push; where there is
-    none, the commit's own date has to do.
+    GitHub does not record when a commit was pushed. The first check on it starts with the push; without
+    checks the commit's own date is used.
     """
     now = present_binding(facts)
     arrived = [facts.pull.pushed_at or facts.pull.committed_at]
@@ -139,7 +139,7 @@ def _binding_now(facts: Facts, comment: Comment) -> Binding:
 
 
 def _unreadable(facts: Facts) -> str:
-    """Say why it is not known what a comment is about that is read now; empty when it is."""
+    """Return why a comment cannot be bound now; empty if it can."""
     change = facts.change_at(facts.pull.head)
     problem = "the newest commit could not be read" if change is None else change.problem
     return facts.trouble(Source.CONSDB) or problem
@@ -189,7 +189,7 @@ def _judge(
 
 
 def _carry_out(item: Heard, attestations: dict[str, list[Attestation]], undone: dict[str, Heard]) -> Heard:
-    """Let an accepted command have its effect, and say so where it has none."""
+    """Apply an accepted command, or answer why it has no effect."""
     if item.outcome is not Outcome.ACCEPTED or not isinstance(item.said, Command):
         return item
     step = item.said.step
@@ -214,12 +214,11 @@ def _carry_out(item: Heard, attestations: dict[str, list[Attestation]], undone: 
 
 
 def _answered(item: Heard, answer: str) -> Heard:
-    """Add what else is to be said."""
     return Heard(item.comment, item.actor, item.said, item.outcome, answer, item.binding)
 
 
 def _memo(comment: Comment, binding: Binding, found: list[Heard], old: Memo | None) -> Memo:
-    """Note what is to be remembered; a comment that cannot be judged yet gets no reaction."""
+    """Build the entry to store; an undecided comment gets no reaction."""
     outcomes = {item.outcome for item in found}
     reaction = "confused" if Outcome.REJECTED in outcomes else "+1"
     if Outcome.UNDECIDED in outcomes:

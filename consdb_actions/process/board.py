@@ -1,4 +1,4 @@
-"""All open changes, all environments and all releases in one picture: facts in, board out."""
+"""Build the overview of all open changes, environments and releases from facts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A pull request that could not be looked at, and why; `title` and `url` may be empty."""
+    """An unreadable pull request; `title` and `url` may be empty."""
 
     name: str
     words: str
@@ -35,42 +35,36 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A schema change on its way.
-
-    Attributes
-    ----------
-    facts, progress
-        What is known of it, and where its steps stand.
-    """
+    """An open schema change."""
 
     facts: Facts
     progress: Progress
 
     @property
     def steps(self) -> tuple[StepState, ...]:
-        """The steps that apply."""
+        """Return the steps that apply."""
         return tuple(item for item in self.progress.steps if item.standing is not Standing.NOT_APPLICABLE)
 
     @property
     def done(self) -> int:
-        """How many of them are done."""
+        """Return the number of finished steps."""
         return sum(item.done for item in self.steps)
 
     @property
     def next(self) -> tuple[StepState, ...]:
-        """The steps that somebody can go on with now; none where that could not be looked up."""
+        """Return the actionable steps; none if they are unknown."""
         return self.progress.actionable
 
     @property
     def since(self) -> datetime:
-        """Since when it waits for somebody."""
+        """Return since when the change waits for somebody."""
         return min(
             (item.since for item in self.next if item.since is not None), default=self.facts.pull.created_at
         )
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """The roles that it waits for; for the approvals, those that have not approved."""
+        """Return the roles it waits for; for approvals, those that have not approved."""
         found: dict[str, None] = {}
         for item in self.next:
             missing = [role.title for role in self.facts.approvals.roles if role.outcome != "approved"]
@@ -79,7 +73,7 @@ class Change:
 
     @property
     def needs_attention(self) -> bool:
-        """Whether something went wrong that is not put right: stale, unknown, or done too early."""
+        """Return whether a step is stale, unknown, or done too early."""
         wrong = (Standing.STALE, Standing.UNKNOWN)
         return bool(self.facts.troubles) or any(
             item.standing in wrong or any(disorder.still for disorder in item.order) for item in self.steps
@@ -87,30 +81,18 @@ class Change:
 
     @property
     def release(self) -> str:
-        """The first release that holds its migration; empty when there is none."""
+        """Return the first release with its migration; empty for none."""
         return self.facts.releases[0].tag if self.facts.releases else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Environments:
-    """What runs where.
+    """Deployed tags and drift."""
 
-    Attributes
-    ----------
-    drift
-        The picture; None where it could not be had.
-    source
-        Where the values files come from.
-    web
-        Address of their repository, for links to its commits; empty for none.
-    trouble
-        Why there is no picture.
-    """
-
-    drift: Drift | None
-    source: str = ""
-    web: str = ""
-    trouble: str = ""
+    drift: Drift | None  # None if unavailable
+    source: str = ""  # of the values files
+    web: str = ""  # URL of their repository, for links to commits; empty for none
+    trouble: str = ""  # why drift is unavailable
 
     def worst(self) -> dict[tuple[str, str, str], Severity]:
         """Return the worst finding by application, environment and component."""
@@ -128,97 +110,53 @@ class Environments:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A release of consdb.
-
-    Attributes
-    ----------
-    tag, url
-        Its name and its page.
-    at
-        When it was made; None where that is not known.
-    of_commit
-        Whether that is only the date of its commit, since the tag has none.
-    annotated
-        Whether the tag is an annotated one.
-    notes
-        What it holds; None where that could not be had.
-    trouble
-        Why not.
-    """
+    """A release of consdb."""
 
     tag: str
     url: str
-    at: datetime | None = None
-    of_commit: bool = False
+    at: datetime | None = None  # None if unknown
+    of_commit: bool = False  # whether `at` is the date of the commit, since the tag has none
     annotated: bool = True
-    notes: ReleaseNotes | None = None
-    trouble: str = ""
+    notes: ReleaseNotes | None = None  # None if unavailable
+    trouble: str = ""  # why the notes are unavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """The releases of consdb, the newest first.
-
-    Attributes
-    ----------
-    items
-        The releases.
-    older
-        How many more there are.
-    web
-        Address of the repository.
-    trouble
-        Why they could not be had.
-    """
+    """The releases of consdb, newest first."""
 
     items: tuple[Released, ...] = ()
-    older: int = 0
-    web: str = ""
-    trouble: str = ""
+    older: int = 0  # number of further releases
+    web: str = ""  # URL of the repository
+    trouble: str = ""  # why they are unavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """The whole picture.
+    """The overview."""
 
-    Attributes
-    ----------
-    repository
-        The repository of the schemas.
-    now
-        The moment that it shows.
-    changes
-        Open changes: those that need attention first, then those that wait for longest.
-    unread
-        Pull requests that could not be looked at.
-    finished, unaffected
-        How many pull requests are not shown, because nothing is left to do or no schema is changed.
-    environments, releases
-        What runs where, and what is in which release.
-    """
-
-    repository: str
+    repository: str  # of the schemas
     now: datetime
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...]  # those that need attention first, then by waiting time
     unread: tuple[Unread, ...]
-    finished: int
-    unaffected: int
+    finished: int  # number of pull requests with all steps done, not shown
+    unaffected: int  # number of pull requests without a schema change, not shown
     environments: Environments
     releases: Releases
 
     @property
     def today(self) -> date:
-        """The day in UTC."""
+        """Return the day in UTC."""
         return self.now.astimezone(UTC).date()
 
     @property
     def waiting(self) -> tuple[tuple[str, int], ...]:
-        """How many changes wait for each owner, the most first."""
+        """Return how many changes wait for each owner, highest first."""
         count = Counter(name for change in self.changes for name in change.owners)
         return tuple(sorted(count.items(), key=lambda pair: (-pair[1], pair[0])))
 
     def brought_by(self, tag: str) -> tuple[Change, ...]:
-        """Return the open changes whose migration a release brought."""
+        """Return the open changes whose migration a release contains."""
         return tuple(change for change in self.changes if change.release == tag)
 
 
@@ -230,25 +168,9 @@ def make_board(
     environments: Environments,
     releases: Releases,
 ) -> Board:
-    """Put the picture together.
+    """Build the overview; the order of the facts does not matter.
 
-    Parameters
-    ----------
-    repository
-        The repository of the schemas, as ``owner/name``.
-    now
-        The moment that the board shows; who may attest and who is a designate is that of this day.
-    known
-        The facts of pull requests, in any order; of several of one pull request the newest count.
-    unread
-        Pull requests whose facts could not be had.
-    environments, releases
-        What runs where, and what is in which release.
-
-    Returns
-    -------
-    Board
-        The same facts give the same board, in whatever order they come.
+    Of several facts about a pull request the newest count. Roles and designates are those of `now`.
     """
     latest: dict[int, Facts] = {}
     missing = list(unread)

@@ -1,4 +1,4 @@
-"""What facts of pull requests alone say about environments and releases."""
+"""Derive deployments and releases from facts of pull requests alone."""
 
 from __future__ import annotations
 
@@ -17,22 +17,9 @@ __all__ = ["drift_of_facts", "releases_of_facts"]
 
 
 def drift_of_facts(known: Sequence[Facts], policy: DeployPolicy, today: date) -> Drift | None:
-    """Find drift in what facts of pull requests say about deployments.
+    """Find drift from the newest facts with deployments; None if there are none.
 
-    Parameters
-    ----------
-    known
-        The facts; the newest that hold deployments are taken.
-    policy
-        The environments.
-    today
-        The day in UTC.
-
-    Returns
-    -------
-    Drift or None
-        None where no facts hold any. Since when a tag is there is known only of those that matter to the
-        pull request.
+    Dates are known only for tags that matter to the pull request.
     """
     holding = [facts for facts in known if facts.deployments]
     if not holding:
@@ -52,12 +39,12 @@ def drift_of_facts(known: Sequence[Facts], policy: DeployPolicy, today: date) ->
 
 
 def releases_of_facts(known: Iterable[Facts]) -> tuple[Released, ...]:
-    """List the releases that facts of pull requests name, the newest first; what they hold is not known."""
+    """List the releases named in facts, newest first, without notes."""
     found: dict[str, Released] = {}
     for facts in known:
         for item in facts.releases:
             there = found.get(item.tag)
-            # Facts date only the first release that holds their migration.
+            # Facts date only the first release that contains their migration.
             if there is None or there.at is None:
                 found[item.tag] = Released(
                     item.tag, item.release_url or item.url, item.at, annotated=item.annotated

@@ -1,4 +1,4 @@
-"""Facts of the process as JSON, so that a state can be replayed away from GitHub."""
+"""JSON form of the facts, to reproduce a status without GitHub."""
 
 from __future__ import annotations
 
@@ -15,40 +15,14 @@ FORMAT = "consdb-actions/process-facts/1"
 
 
 def facts_to_json(facts: Facts) -> dict[str, Any]:
-    """Turn facts into values that `json.dumps` takes.
-
-    Parameters
-    ----------
-    facts
-        The facts of one pull request.
-
-    Returns
-    -------
-    dict
-        The same, with the format's name under ``format``.
-    """
+    """Convert facts to JSON values, with the format's name under ``format``."""
     return {"format": FORMAT, **encode(facts)}
 
 
 def facts_from_json(data: object, *, place: str = "facts") -> Facts:
-    """Read what `facts_to_json` wrote.
+    """Parse the JSON values of facts.
 
-    Parameters
-    ----------
-    data
-        Parsed JSON.
-    place
-        The file's name, for messages.
-
-    Returns
-    -------
-    Facts
-        The facts.
-
-    Raises
-    ------
-    InputError
-        Something is missing, unknown, or of another type; the message has its path.
+    Raises `InputError` with the path of a missing, unknown or mistyped value; `place` is the file's name.
     """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise InputError(

@@ -1,4 +1,4 @@
-"""What is deployed where, as evidence of steps: release, TAP_SCHEMA image, weekly tag."""
+"""Evidence from deployed tags: release, TAP_SCHEMA image, weekly tag."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ TAP_SCHEMA, DATALINK = "tap-schema", "datalink"
 """Components of consdbtap."""
 
 Holds = Callable[[str], bool]
-"""Tells whether a tag holds the change."""
+"""Tells whether a tag contains the change."""
 
 
 def ticket_image(branch: str) -> str:
-    """Return the tag of the images that are built from a branch."""
+    """Return the image tag of a branch."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", branch)
 
 
 def needed(facts: Facts) -> tuple[str, ...]:
-    """List the components that this change's release has to bring to every environment."""
+    """List the components whose image must contain the change."""
     files = [path for item in facts.migrations if item.live for path in item.files]
     return facts.policy.components(files or [""])
 
 
 def deployed(facts: Facts, migrations: Collection[Migration]) -> Finding:
-    """Say whether a release that holds the migrations is in every environment."""
+    """Check that every environment has a release with the migrations."""
     if trouble := facts.trouble(Source.PHALANX):
         return Finding(False, trouble, unknown=True)
     if not migrations or not facts.releases:
@@ -59,7 +59,7 @@ def deployed(facts: Facts, migrations: Collection[Migration]) -> Finding:
 
 
 def tap_deployed(facts: Facts) -> Finding:
-    """Say whether a TAP_SCHEMA image with the change is in every environment: of its branch, or weekly."""
+    """Check that every environment has a TAP_SCHEMA with the change."""
     if trouble := facts.trouble(Source.PHALANX):
         return Finding(False, trouble, unknown=True)
     image = ticket_image(facts.pull.branch)
@@ -75,7 +75,7 @@ def tap_deployed(facts: Facts) -> Finding:
 
 
 def repinned(facts: Facts) -> Finding:
-    """Say whether a weekly tag that holds the merge is in every environment, for images and for datalink."""
+    """Check that every environment has a weekly tag with the merge."""
     if trouble := facts.trouble(Source.PHALANX) or facts.trouble(Source.TAGS):
         return Finding(False, trouble, unknown=True)
     return _everywhere(
@@ -89,7 +89,7 @@ def repinned(facts: Facts) -> Finding:
 def _everywhere(
     facts: Facts, environments: tuple[str, ...], wanted: Callable[[Deployment], bool], holds: Holds
 ) -> Finding:
-    """Look at the wanted components in some environments."""
+    """Check the wanted components in some environments."""
     there: dict[str, list[Deployment]] = {}
     behind: dict[str, list[str]] = {}
     moments: list[datetime | None] = []
@@ -122,7 +122,7 @@ def _everywhere(
 
 
 def _shown(item: Deployment) -> Evidence:
-    """Link the pull request that brought a tag, or else the file that has it."""
+    """Link the pull request that deployed a tag, or else the values file."""
     url = item.history[-1].url or item.url
     repository, pull, number = url.partition("/pull/")
     if pull:
@@ -132,7 +132,7 @@ def _shown(item: Deployment) -> Evidence:
 
 
 def _tags(parts: list[Deployment]) -> str:
-    """Say which tags some components have; those of one family with one tag are said once."""
+    """List the tags of components; one tag of one family is named once."""
     said = dict.fromkeys(
         f"{item.component.partition('.')[0]} {item.tag or 'without a tag'}" for item in parts
     )
@@ -140,12 +140,12 @@ def _tags(parts: list[Deployment]) -> str:
 
 
 def _common(parts: list[Deployment]) -> str:
-    """Name the tag of an environment, or its tags."""
+    """Name the tags of an environment."""
     return listed(list(dict.fromkeys(item.tag for item in parts)))
 
 
 def _since(item: Deployment, holds: Holds) -> datetime | None:
-    """Return since when a component has had nothing but tags that hold the change."""
+    """Return since when all tags of a component contain the change."""
     since = None
     for setting in reversed(item.history):
         if not holds(setting.tag):

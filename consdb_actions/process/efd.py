@@ -1,4 +1,4 @@
-"""Which schemas of the transformed EFD are to be copied from consdb to sdm_schemas."""
+"""Plan the copy of EFD schemas from consdb to sdm_schemas."""
 
 from __future__ import annotations
 
@@ -12,56 +12,30 @@ __all__ = ["EfdCopy", "EfdSource", "branch_of", "plan_copy"]
 
 @dataclass(frozen=True, slots=True)
 class EfdSource:
-    """Where schemas are copied from.
-
-    Attributes
-    ----------
-    repository
-        ``owner/name``.
-    commit
-        The commit.
-    ticket
-        The ticket of the change.
-    number, title, url
-        The pull request in consdb; 0 and empty for the default branch.
-    """
+    """The source of a copy."""
 
     repository: str
     commit: str
     ticket: str
-    number: int = 0
+    number: int = 0  # of the pull request in consdb; 0 for the default branch
     title: str = ""
     url: str = ""
 
     @property
     def name(self) -> str:
-        """``owner/name#number``, or ``owner/name``."""
+        """Return ``owner/name#number``, or ``owner/name``."""
         return f"{self.repository}#{self.number}" if self.number else self.repository
 
 
 @dataclass(frozen=True, slots=True)
 class EfdCopy:
-    """What a copy would change; names of files without their folder.
+    """The changes of a copy; names of files are without their folder."""
 
-    Attributes
-    ----------
-    files
-        Path in sdm_schemas of each file to write, with its blob in consdb.
-    new
-        Names of those that are not there yet.
-    equal
-        Names of those that are the same on both sides.
-    left_out
-        Names of those that the policy does not copy.
-    only_there
-        Names of EFD schemas in sdm_schemas that consdb does not have (any more): they are left alone.
-    """
-
-    files: Mapping[str, str]
+    files: Mapping[str, str]  # blob in consdb of each file to write, by path in sdm_schemas
     new: tuple[str, ...] = ()
-    equal: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-    only_there: tuple[str, ...] = ()
+    equal: tuple[str, ...] = ()  # unchanged files
+    left_out: tuple[str, ...] = ()  # files that the policy excludes
+    only_there: tuple[str, ...] = ()  # files in sdm_schemas without a source; they stay
 
 
 def plan_copy(
@@ -70,22 +44,10 @@ def plan_copy(
     targets: Mapping[str, str],
     changed: Collection[str] | None = None,
 ) -> EfdCopy:
-    """Compare the schemas of both repositories.
+    """Compare the schemas of both repositories; a copy never removes a file.
 
-    Parameters
-    ----------
-    policy
-        Says which files are not copied, and where the others go.
-    sources, targets
-        Blob of each EFD schema in consdb and in sdm_schemas, by its file's name.
-    changed
-        Names of the files that the pull request in consdb changes: on its branch, others may be older than
-        what was copied meanwhile. None where all are meant.
-
-    Returns
-    -------
-    EfdCopy
-        What is to be copied; nothing is ever removed.
+    `sources` and `targets` are blobs by file name. `changed` holds the files that the pull request changes,
+    since others on its branch may be older than the copies; None selects all.
     """
     files, new, equal, left_out = {}, [], [], []
     for name, blob in sorted(sources.items()):

@@ -1,4 +1,4 @@
-"""What repositories show about each step that leaves a trace there (rules P1 and P5)."""
+"""Derive the status of steps from repositories (rules P1 and P5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ALL = Role("all", "", "", concerns=(Concern.STRUCTURE, Concern.TEXT))
 
 
 def live_migrations(facts: Facts) -> list[Migration]:
-    """List the pull requests in consdb that count, oldest first."""
+    """List the open or merged migration pull requests, oldest first."""
     return [item for item in facts.migrations if item.live]
 
 
@@ -26,7 +26,7 @@ def migration_name(facts: Facts, item: Migration) -> str:
 
 
 def _gathered(facts: Facts) -> Finding:
-    """Look for the ticket."""
+    """Check that the change has a ticket."""
     pull = facts.pull
     ticket = facts.policy.ticket_in(pull.branch, pull.title)
     if not ticket:
@@ -49,10 +49,10 @@ def _synced(facts: Facts) -> Finding:
 
 
 def _approved(facts: Facts) -> Finding:
-    """Take over the verdict on the approvals."""
+    """Use the verdict on the approvals."""
     approvals = facts.approvals
     if not approvals.approved:
-        # Without its capital letter, the text of the status goes on a sentence.
+        # The text of the status continues a sentence.
         words = approvals.description[:1].lower() + approvals.description[1:]
         return Finding(False, words, unknown=approvals.state == "error")
     return Finding(
@@ -64,7 +64,7 @@ def _approved(facts: Facts) -> Finding:
 
 
 def _generated(facts: Facts) -> Finding:
-    """Compare the commit that the newest migration was generated from with the newest commit (rule P5)."""
+    """Check that the newest migration is up to date (rule P5)."""
     if trouble := facts.trouble(Source.CONSDB):
         return Finding(False, trouble, unknown=True)
     live = live_migrations(facts)
@@ -93,7 +93,7 @@ def _generated(facts: Facts) -> Finding:
 
 
 def _outdated(facts: Facts, sha: str) -> str:
-    """Say why a migration from a commit is not that of the newest commit; empty when it is."""
+    """Return why a migration is outdated; empty if it is not."""
     head = facts.pull.head
     if sha == head:
         return ""
@@ -107,7 +107,7 @@ def _outdated(facts: Facts, sha: str) -> str:
 
 
 def _merged_consdb(facts: Facts) -> Finding:
-    """Look whether all migrations are merged, and are those of this change."""
+    """Check that all migrations are merged and up to date."""
     generated = _generated(facts)
     if generated.unknown:
         return generated
@@ -131,7 +131,7 @@ def _openness(item: Migration) -> str:
 
 
 def _tagged(facts: Facts) -> Finding:
-    """Look for the first release that holds the migrations."""
+    """Find the first release with the migrations."""
     merged = _merged_consdb(facts)
     if merged.unknown:
         return merged
@@ -147,7 +147,7 @@ def _tagged(facts: Facts) -> Finding:
 
 
 def _deployed(facts: Facts) -> Finding:
-    """Look at the environments once there is a release."""
+    """Check the environments once there is a release."""
     tagged = _tagged(facts)
     if tagged.unknown:
         return tagged
@@ -155,7 +155,6 @@ def _deployed(facts: Facts) -> Finding:
 
 
 def _merged(facts: Facts) -> Finding:
-    """Look whether this pull request is merged."""
     pull = facts.pull
     if pull.merged_at is None:
         return Finding(False, "closed without a merge" if pull.state == "closed" else "")
@@ -164,7 +163,7 @@ def _merged(facts: Facts) -> Finding:
 
 
 def _repinned(facts: Facts) -> Finding:
-    """Look at the weekly tags once this pull request is merged."""
+    """Check the weekly tags once this pull request is merged."""
     return repinned(facts) if facts.pull.merged_at is not None else Finding(False, "")
 
 
@@ -180,4 +179,4 @@ DERIVED: dict[str, Callable[[Facts], Finding]] = {
     "merge-sdm": _merged,
     "repin": _repinned,
 }
-"""How each step that leaves a trace is looked up."""
+"""Function that derives each step without attestation."""

@@ -1,7 +1,7 @@
-"""What is known about a schema change when its steps are looked at.
+"""Facts about a schema change, the input for its status.
 
-Facts are plain values without behaviour. They are gathered by :mod:`consdb_actions.adapters.github` and can
-be written to and read from JSON (:mod:`consdb_actions.process.codec`), so that any state can be replayed.
+They are plain values, read by :mod:`consdb_actions.adapters.github`; :mod:`consdb_actions.process.codec`
+converts them to and from JSON.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Source(StrEnum):
-    """What a fact comes from, for saying what could not be read."""
+    """The source of a fact, to name what could not be read."""
 
     CONSDB = "consdb"
     PHALANX = "phalanx"
@@ -46,68 +46,45 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pull:
-    """The pull request in sdm_schemas.
-
-    Attributes
-    ----------
-    number, title, url, author, draft, labels
-        As GitHub shows them.
-    state
-        ``open`` or ``closed``.
-    branch, head
-        Its branch and the newest commit of it.
-    base_branch, base
-        The branch that it is for, and the newest commit of that.
-    created_at, merged_at
-        When it was opened and merged; None when it is not merged.
-    merge_commit
-        The commit that the merge made; empty when it is not merged.
-    committed_at
-        The date in the newest commit.
-    pushed_at
-        When the first check began on the newest commit, which is when it came; None when none did.
-    """
+    """The pull request in sdm_schemas."""
 
     number: int
     title: str
     url: str
     author: Account | None
-    state: str
+    state: str  # ``open`` or ``closed``
     draft: bool
     branch: str
-    head: str
+    head: str  # newest commit of the branch
     base_branch: str
-    base: str
+    base: str  # newest commit of the base branch
     created_at: datetime
     merged_at: datetime | None = None
-    merge_commit: str = ""
-    committed_at: datetime | None = None
-    pushed_at: datetime | None = None
+    merge_commit: str = ""  # empty unless merged
+    committed_at: datetime | None = None  # date in the newest commit
+    pushed_at: datetime | None = None  # start of the first check on the newest commit; None without checks
     labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RoleApproval:
-    """What the approvals say of one role; `outcome` is a value of `approval.verdict.Outcome`.
-
-    `at` is the earliest moment since which the role may have been filled.
-    """
+    """The approval of one role."""
 
     id: str
     title: str
-    outcome: str
+    outcome: str  # a value of `approval.verdict.Outcome`
     reason: str = ""
     by: str = ""
-    at: datetime | None = None
+    at: datetime | None = None  # earliest time since which the role may have been filled
     url: str = ""
     eligible: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Approvals:
-    """The verdict on the approvals; `state` is that of the status ``consdb/approvals``."""
+    """The verdict on the approvals."""
 
-    state: str
+    state: str  # of the status ``consdb/approvals``
     description: str
     applicable: bool
     approved: bool
@@ -116,28 +93,14 @@ class Approvals:
 
 @dataclass(frozen=True, slots=True)
 class SchemaChange:
-    """A schema file that the pull request changes.
-
-    Attributes
-    ----------
-    path, schema
-        The file, and the schema's name.
-    new_tables
-        The tables that it adds (views are none).
-    sources
-        What fills the tables that it adds or alters.
-    source_findings
-        What is wrong with that, in sentences.
-    relations
-        New columns that the schema nearly has already.
-    """
+    """A changed schema file of the pull request."""
 
     path: str
     schema: str
-    new_tables: tuple[str, ...] = ()
-    sources: tuple[TableSource, ...] = ()
-    source_findings: tuple[str, ...] = ()
-    relations: tuple[ColumnRelation, ...] = ()
+    new_tables: tuple[str, ...] = ()  # added tables, without views
+    sources: tuple[TableSource, ...] = ()  # of the data in added or altered tables
+    source_findings: tuple[str, ...] = ()  # problems with the sources, as sentences
+    relations: tuple[ColumnRelation, ...] = ()  # new columns that resemble existing ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +117,7 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What could not be read, and why; nothing is concluded from what is missing because of it."""
+    """An unreadable source; its missing facts prove nothing."""
 
     source: Source
     words: str
@@ -162,75 +125,35 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that the states of the steps rest on.
-
-    Attributes
-    ----------
-    repository, html_url
-        The repository of the pull request, and its address on the web without a slash at the end.
-    now
-        The moment for which designations are looked at.
-    identity
-        Our own account.
-    pull, policy, policy_source, approvals
-        The pull request, the policy with the name of its source, and what the approvals say.
-    schemas
-        The schema files that it changes.
-    checklists
-        What each role looks at before it approves.
-    changes
-        The schema change at its newest commit, and at the commits that migrations were generated from.
-    migrations
-        Pull requests in consdb, oldest first.
-    releases
-        Release tags that hold all of them, oldest first.
-    newest_release
-        The newest release of consdb, whatever it holds.
-    deployments
-        What is deployed where.
-    weeklies
-        Those tags among the deployed ones that are weekly tags of sdm_schemas and hold the merge.
-    efd_files
-        The changed schemas of the transformed EFD, here and in consdb.
-    teams
-        Members of the teams that the policy names.
-    comments
-        Comments in which ``/consdb`` stands, whoever wrote them.
-    marked
-        Comments that start with our marker.
-    status
-        The newest status ``consdb/ready-to-merge`` of the newest commit.
-    troubles
-        What could not be read.
-    """
+    """All facts about one pull request."""
 
     repository: str
-    html_url: str
-    now: datetime
-    identity: Account
+    html_url: str  # web address of the repository, without trailing slash
+    now: datetime  # determines which designates hold a role
+    identity: Account  # our own account
     pull: Pull
     policy: ProcessPolicy
     policy_source: str
     approvals: Approvals
     schemas: tuple[SchemaChange, ...] = ()
     checklists: tuple[Checklist, ...] = ()
-    changes: tuple[CommitChange, ...] = ()
-    migrations: tuple[Migration, ...] = ()
-    releases: tuple[Release, ...] = ()
-    newest_release: str = ""
+    changes: tuple[CommitChange, ...] = ()  # at the newest commit, and at the source commits of migrations
+    migrations: tuple[Migration, ...] = ()  # pull requests in consdb, oldest first
+    releases: tuple[Release, ...] = ()  # that contain all migrations, oldest first
+    newest_release: str = ""  # of consdb, independent of the change
     deployments: tuple[Deployment, ...] = ()
-    weeklies: tuple[str, ...] = ()
-    efd_files: tuple[EfdFile, ...] = ()
-    teams: tuple[Team, ...] = ()
-    comments: tuple[Comment, ...] = ()
-    marked: tuple[MarkedComment, ...] = ()
-    status: PublishedStatus | None = None
+    weeklies: tuple[str, ...] = ()  # deployed weekly tags of sdm_schemas that contain the merge
+    efd_files: tuple[EfdFile, ...] = ()  # changed schemas of the transformed EFD
+    teams: tuple[Team, ...] = ()  # named in the policy
+    comments: tuple[Comment, ...] = ()  # that contain ``/consdb``, by any author
+    marked: tuple[MarkedComment, ...] = ()  # comments that start with our marker
+    status: PublishedStatus | None = None  # newest ``consdb/ready-to-merge`` of the newest commit
     troubles: tuple[Trouble, ...] = ()
 
     def trouble(self, source: Source) -> str:
-        """Return why something could not be read; empty when it could."""
+        """Return why a source could not be read; empty if it could."""
         return "; ".join(trouble.words for trouble in self.troubles if trouble.source is source)
 
     def change_at(self, sha: str) -> CommitChange | None:
-        """Return the schema change at a commit, or None when it was not looked at."""
+        """Return the schema change at a commit; None if it was not read."""
         return next((change for change in self.changes if change.sha == sha), None)

@@ -1,4 +1,4 @@
-"""What the evidence says about one step, before the steps are looked at together."""
+"""Evidence on one step, before steps are compared with each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Evidence", "Finding", "latest", "listed"]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Something that shows it, with its address; the address may be empty."""
+    """Evidence with its URL, which may be empty."""
 
     text: str
     url: str = ""
@@ -18,37 +18,19 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the evidence says.
-
-    Attributes
-    ----------
-    done
-        Whether it shows that the step is done.
-    words
-        What it shows, in a sentence without a final stop.
-    at
-        Since when it is done, as far as that is known.
-    by
-        Who did it, where that matters.
-    evidence
-        Where to look.
-    stale
-        It was done, but for another state of the change.
-    unknown
-        It could not be read; then it is not taken for done.
-    """
+    """The conclusion from the evidence on a step."""
 
     done: bool
-    words: str
-    at: datetime | None = None
+    words: str  # a sentence without full stop
+    at: datetime | None = None  # since when it is done, if known
     by: str = ""
     evidence: tuple[Evidence, ...] = ()
-    stale: bool = False
-    unknown: bool = False
+    stale: bool = False  # done, but for another state of the change
+    unknown: bool = False  # unreadable; counts as not done
 
 
 def latest(moments: list[datetime | None]) -> datetime | None:
-    """Return the latest of some moments; None when there is none, or one is not known."""
+    """Return the latest time; None if there is none or one is unknown."""
     known = [moment for moment in moments if moment is not None]
     return max(known) if known and len(known) == len(moments) else None
 

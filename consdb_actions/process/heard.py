@@ -1,4 +1,4 @@
-"""What was said in comments, and what became of it."""
+"""Commands from comments and their outcomes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Attestation", "Heard", "Listening", "Outcome"]
 
 
 class Outcome(StrEnum):
-    """What became of a command."""
+    """The outcome of a command."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -24,40 +24,24 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One command of one comment.
-
-    Attributes
-    ----------
-    comment
-        The comment.
-    actor
-        Who wrote it.
-    said
-        The command, or the mistake.
-    outcome
-        What became of it.
-    answer
-        Why it was rejected, or what else is to be said about it; may be empty.
-    binding
-        What it is about; None where that does not matter.
-    """
+    """A command of a comment, with its outcome."""
 
     comment: Comment
     actor: Account
     said: Command | Mistake
     outcome: Outcome
-    answer: str = ""
-    binding: Binding | None = None
+    answer: str = ""  # reason of a rejection, or a remark; may be empty
+    binding: Binding | None = None  # None if it does not depend on the state
 
     @property
     def step(self) -> str:
-        """The step that it is about; empty for none."""
+        """Return the step of the command; empty for none."""
         return self.said.step if isinstance(self.said, Command) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """Somebody says that a step is done: who, when, at which commit."""
+    """A statement that a step is done, bound to a state."""
 
     step: str
     by: str
@@ -69,21 +53,10 @@ class Attestation:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """All that was said.
+    """All commands and their effects."""
 
-    Attributes
-    ----------
-    heard
-        Every command, oldest first.
-    attestations
-        Those that stand, by step, oldest first: accepted, and not undone.
-    undone
-        The last word on a step, where that is ``undo``.
-    memos
-        What is to be remembered of the comments that were read, as far as there is room for it.
-    """
-
-    heard: tuple[Heard, ...]
+    heard: tuple[Heard, ...]  # oldest first
+    # valid ones by step, oldest first: accepted and not undone
     attestations: dict[str, tuple[Attestation, ...]]
-    undone: dict[str, Heard]
-    memos: tuple[Memo, ...]
+    undone: dict[str, Heard]  # the last command on a step, if that is ``undo``
+    memos: tuple[Memo, ...]  # entries to store, as far as there is room

@@ -1,14 +1,14 @@
-"""The small language of comments: ``/consdb VERB …`` at the start of a line, and nothing else.
+"""Parse commands in comments: ``/consdb VERB …`` at the start of a line.
 
-What is quoted or shown as code is somebody speaking *about* a command, and is no command.
+Quoted text and code only mention a command and are ignored.
 
 ===========================================  ===========================================================
 ``/consdb done STEP [note]``                 the step is done
-``/consdb undo STEP [note]``                 it is not done (any more)
-``/consdb rename TABLE.OLD=NEW``             what is renamed, in every form that ``--rename`` takes
-``/consdb take head TABLE.ELEMENT``          of a conflict: the schema's state; ``current`` the database's
-``/consdb regenerate``                       make the migration anew
-``/consdb help``                             what there is to say
+``/consdb undo STEP [note]``                 the step is not done
+``/consdb rename TABLE.OLD=NEW``             a rename, in every form that ``--rename`` takes
+``/consdb take head TABLE.ELEMENT``          for a conflict: the schema's state; ``current`` the database's
+``/consdb regenerate``                       regenerate the migration
+``/consdb help``                             list the commands
 ===========================================  ===========================================================
 """
 
@@ -26,13 +26,13 @@ from consdb_actions.process.steps import STEPS, Step, step_words
 __all__ = ["MOST", "Command", "Mistake", "Verb", "commands_in", "mentions_commands"]
 
 MOST = 20
-"""Commands that one comment may hold."""
+"""Maximum number of commands in one comment."""
 
 NOTE = 300
-"""Characters that are kept of a note."""
+"""Maximum length of a note in characters; the rest is cut off."""
 
 ANSWER = 300
-"""Characters of an answer: at most four names."""
+"""Maximum length of an answer in characters: at most four names."""
 
 _SHOWN = 60
 _WORD = "/consdb"
@@ -40,7 +40,7 @@ _LINE = re.compile(r" {0,3}/consdb(?P<rest>(?:[ \t].*)?)", re.IGNORECASE)
 _FENCE = re.compile(r" {0,3}(?P<ticks>`{3,}(?=[^`]*$)|~{3,})")
 _CLOSE = re.compile(r" {0,3}(?P<ticks>`{3,}|~{3,})[ \t]*")
 _QUOTE = re.compile(r" {0,3}>")
-# What HTML hides or shows as code; what stands behind it on its line is at no start of a line any more.
+# What HTML hides or shows as code; text after it is not at the start of a line.
 _HTML = re.compile(r"<!--.*?-->|<(pre|code)\b.*?</\1\s*>", re.IGNORECASE)
 _HTML_OPEN = re.compile(r"<!--|<(?:pre|code)\b", re.IGNORECASE)
 _HTML_END = {
@@ -51,7 +51,7 @@ _HTML_END = {
 
 
 class Verb(StrEnum):
-    """What can be said."""
+    """The verb of a command."""
 
     DONE = "done"
     UNDO = "undo"
@@ -63,44 +63,30 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that was understood.
-
-    Attributes
-    ----------
-    verb
-        What is asked for.
-    text
-        The line as it was written, on one line.
-    step
-        Id of the step; empty where none is meant.
-    note
-        What was said about it.
-    declaration
-        The rename or the side of a conflict, in the form of ``--rename`` or ``--take``.
-    """
+    """A valid command."""
 
     verb: Verb
-    text: str
-    step: str = ""
+    text: str  # the line as written
+    step: str = ""  # id of the step; empty for none
     note: str = ""
-    declaration: str = ""
+    declaration: str = ""  # the rename or the side of a conflict, as for ``--rename`` or ``--take``
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A line that was meant as a command and is none; `answer` says what to write instead."""
+    """An invalid command; `answer` says what to write instead."""
 
     text: str
     answer: str
 
 
 def mentions_commands(body: str) -> bool:
-    """Tell whether a comment may hold a command, without reading it in full."""
+    """Tell whether a comment may hold a command, without parsing it."""
     return _WORD in body.casefold()
 
 
 def commands_in(body: str) -> tuple[Command | Mistake, ...]:
-    """Read the commands of a comment."""
+    """Parse the commands of a comment."""
     if not mentions_commands(body):
         return ()
     lines = [match["rest"].strip() for line in _spoken(body) if (match := _LINE.fullmatch(line))]
@@ -115,7 +101,7 @@ def commands_in(body: str) -> tuple[Command | Mistake, ...]:
 
 
 def _spoken(body: str) -> list[str]:
-    """List the lines that are neither code nor quoted nor hidden."""
+    """List the lines outside code, quotes and comments."""
     lines: list[str] = []
     fence = ""
     hidden: re.Pattern[str] | None = None
@@ -130,7 +116,7 @@ def _spoken(body: str) -> list[str]:
         elif opened := _FENCE.match(line):
             fence, quoted = opened["ticks"], False
         else:
-            # A line right below a quotation belongs to it, as long as no blank line ends the paragraph.
+            # A line right below a quotation belongs to it until a blank line ends the paragraph.
             quoted = bool(_QUOTE.match(line)) or (quoted and bool(line.strip()))
             shown = _HTML.sub("\ufffd", line)
             if left_open := _HTML_OPEN.search(shown):
@@ -142,7 +128,7 @@ def _spoken(body: str) -> list[str]:
 
 
 def _command(rest: str) -> Command | Mistake:
-    """Read what follows the word."""
+    """Parse the text after ``/consdb``."""
     text = f"{_WORD} {rest}".strip()
     if not rest:
         return Command(Verb.HELP, _WORD)
@@ -161,7 +147,7 @@ def _command(rest: str) -> Command | Mistake:
 
 
 def _about_step(verb: Verb, text: str, arguments: str) -> Command | Mistake:
-    """Read a step and a note."""
+    """Parse a step and a note."""
     word, note = _first(arguments)
     attested = [step.id for step in STEPS if step.attested]
     if not word:
@@ -180,7 +166,7 @@ def _about_step(verb: Verb, text: str, arguments: str) -> Command | Mistake:
 
 
 def _answer(verb: Verb, text: str, arguments: str) -> Command | Mistake:
-    """Read an answer to a question, in the forms of ``--rename`` and ``--take``."""
+    """Parse an answer to a question, in the forms of ``--rename`` and ``--take``."""
     if not arguments:
         missing = "what is renamed: TABLE.OLD=NEW" if verb is Verb.RENAME else "the side and the element"
         return Mistake(text, f"it lacks {missing}")
@@ -197,7 +183,7 @@ def _answer(verb: Verb, text: str, arguments: str) -> Command | Mistake:
 
 
 def _unknown(kind: str, word: str, known: list[str], listed: list[str]) -> str:
-    """Say that a word is not known, with the one that was probably meant and those that there are."""
+    """Reject an unknown word, with the most similar one and all valid ones."""
     shown = word if len(word) <= _SHOWN else word[: _SHOWN - 1] + "…"
     near = difflib.get_close_matches(word.casefold(), known, n=1)
     meant = f"; did you mean {near[0]}?" if near else ";"
@@ -206,6 +192,5 @@ def _unknown(kind: str, word: str, known: list[str], listed: list[str]) -> str:
 
 
 def _first(text: str) -> tuple[str, str]:
-    """Split off the first word."""
     word, *rest = text.split(maxsplit=1) or [""]
     return word, rest[0] if rest else ""

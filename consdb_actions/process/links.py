@@ -1,6 +1,6 @@
-"""How a copy of EFD schemas in sdm_schemas names what it was copied from: a mark in the pull request's text.
+"""Marker with the source of copied EFD schemas, in the pull request's body.
 
-A migration in consdb names its schema change in the mark of :mod:`consdb_actions.publication.marker`.
+The marker of a migration is in :mod:`consdb_actions.publication.marker`.
 """
 
 from __future__ import annotations
@@ -18,38 +18,24 @@ _SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class EfdOrigin:
-    """What EFD schemas were copied from.
+    """The source of copied EFD schemas."""
 
-    Attributes
-    ----------
-    source
-        ``owner/name#number`` for a pull request in consdb, or ``owner/name``.
-    sha
-        The commit, 40 hexadecimal digits.
-    """
-
-    source: str
-    sha: str
+    source: str  # ``owner/name#number`` for a pull request in consdb, or ``owner/name``
+    sha: str  # 40 hexadecimal digits
 
     @property
     def repository(self) -> str:
-        """The repository, as ``owner/name``."""
+        """Return the repository as ``owner/name``."""
         return self.source.partition("#")[0]
 
     @property
     def number(self) -> int:
-        """The pull request; 0 where none is meant."""
+        """Return the pull request; 0 for none."""
         return int(self.source.partition("#")[2] or 0)
 
 
 def efd_mark(origin: EfdOrigin) -> str:
-    """Write the mark, an HTML comment on one line.
-
-    Raises
-    ------
-    ValueError
-        The source is no repository or pull request, or the commit is none.
-    """
+    """Write the marker on one line; raise `ValueError` if invalid."""
     if not _SOURCE.fullmatch(origin.source) or not _SHA.fullmatch(origin.sha):
         raise ValueError(f"{origin.source!r} at {origin.sha!r} is no origin")
     # Two dashes would end the comment.
@@ -58,7 +44,7 @@ def efd_mark(origin: EfdOrigin) -> str:
 
 
 def efd_origin(body: str) -> EfdOrigin | None:
-    """Read the mark in the text of a pull request; None where there is none of the expected form."""
+    """Parse the marker in a pull request's body; None if missing or invalid."""
     match = _MARK.search(body)
     if match is None:
         return None

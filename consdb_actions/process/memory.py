@@ -1,6 +1,6 @@
-"""What our comment remembers: for which commit each attestation was, and what it said when it was first read.
+"""State stored in our comment: commit and original text of each attestation.
 
-GitHub does not say at which commit a comment was written. The first run that reads one notes it.
+GitHub does not record the commit at which a comment was written. The first run that reads it stores that.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = [
 ]
 
 MARKER = "<!-- consdb-actions:process -->"
-"""The first line of our comment."""
+"""First line of our comment."""
 
 FINISHED = "<!-- consdb-actions:process-finished -->"
-"""Stands in our comment when all steps are done: the pull request need not be looked at again."""
+"""Marks a comment when all steps are done: the pull request need not be read again."""
 
 ROOM = 20_000
-"""Characters that the memory may take of a comment; the oldest entries are forgotten first."""
+"""Maximum size of the stored state in characters; the oldest entries are dropped first."""
 
 _BLOCK = re.compile(r"<!-- consdb-actions:process-memory (?P<json>\{.*\}) -->\s*\Z")
 _SHA = re.compile(r"(?:[0-9a-f]{40})?")
@@ -43,56 +43,33 @@ _DIGEST = re.compile(r"[0-9a-f]{0,16}")
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """The state of things that an attestation is about.
+    """The state of the change that an attestation refers to."""
 
-    Attributes
-    ----------
-    sha
-        The newest commit of the pull request in sdm_schemas; empty when it is not certain which it was.
-    change
-        Digest of the schema change at that commit.
-    migration
-        Digest of the migrations that belonged to it.
-    """
-
-    sha: str
-    change: str
-    migration: str
+    sha: str  # newest commit in sdm_schemas; empty if uncertain
+    change: str  # digest of the schema change at that commit
+    migration: str  # digest of its migrations
 
 
 @dataclass(frozen=True, slots=True)
 class Memo:
-    """What is remembered of one comment.
+    """The stored state of one comment."""
 
-    Attributes
-    ----------
-    comment
-        Its id.
-    binding
-        What it was about.
-    said
-        Its commands when it was first read, each with its verb and its step or answer.
-    reaction
-        How it was acknowledged.
-    """
-
-    comment: int
+    comment: int  # its id
     binding: Binding
-    said: tuple[tuple[str, str], ...]
+    said: tuple[tuple[str, str], ...]  # its original commands: verb, and step or answer
     reaction: str
 
 
 def own_comments(facts: Facts) -> list[MarkedComment]:
-    """List the comments with our marker that our own identity wrote, oldest first (rule P2)."""
+    """List our own marked comments, oldest first (rule P2)."""
     own = [comment for comment in facts.marked if facts.identity.same_as(comment.author)]
     return sorted(own, key=lambda comment: (comment.created_at, comment.id))
 
 
 def recall(facts: Facts) -> dict[int, Memo]:
-    """Read the memory of the oldest comment of our own.
+    """Read the stored state from our oldest comment.
 
-    A block that does not have the expected form (a person with write access can edit the comment) is no
-    memory at all: the attestations that needed it have to be said again.
+    An invalid block (people can edit the comment) is ignored as a whole: the attestations must be repeated.
     """
     own = own_comments(facts)
     match = _BLOCK.search(own[0].body.replace("\r\n", "\n")) if own else None
@@ -106,9 +83,9 @@ def recall(facts: Facts) -> dict[int, Memo]:
 
 
 def kept(memos: Iterable[Memo]) -> tuple[Memo, ...]:
-    """Choose what there is room for.
+    """Select the entries to store, as far as there is room.
 
-    What has no effect is forgotten first, so that no crowd of comments makes us forget an attestation or an
+    Entries without effect are dropped first, so that many comments cannot displace an attestation or an
     answer; then the oldest.
     """
     room = ROOM
@@ -122,12 +99,12 @@ def kept(memos: Iterable[Memo]) -> tuple[Memo, ...]:
 
 
 def written(memos: Iterable[Memo]) -> str:
-    """Write the memory, as far as there is room, as JSON that ends no HTML comment and mentions nobody."""
+    """Write the stored state as JSON for an HTML comment."""
     return f"<!-- consdb-actions:process-memory {_json(kept(memos))} -->"
 
 
 def _matters(memo: Memo) -> bool:
-    """Tell whether a comment holds a request that was accepted: forgotten, it would be acted on again."""
+    """Tell whether a comment holds an accepted request, not to be repeated."""
     return memo.reaction == "+1" and any(verb not in ("help", "?", "!") for verb, _ in memo.said)
 
 
@@ -147,7 +124,7 @@ def _json(memos: Iterable[Memo]) -> str:
 
 
 def change_digest(change: CommitChange | None) -> str:
-    """Return one digest of a schema change; empty when the change is not known."""
+    """Return the digest of a schema change; empty if unknown."""
     if change is None or change.problem:
         return ""
     return _digest(
@@ -157,7 +134,7 @@ def change_digest(change: CommitChange | None) -> str:
 
 
 def migration_digest(facts: Facts) -> str:
-    """Return one digest of all migrations that belong to the change; empty when there is none."""
+    """Return one digest of all migrations of the change; empty for none."""
     live = sorted(item.digest for item in facts.migrations if item.live and item.digest)
     return _digest(live) if live else ""
 
@@ -167,7 +144,7 @@ def _digest(values: Iterable[object]) -> str:
 
 
 def _memo(number: int, entry: object) -> Memo:
-    """Read one entry, with the types of all that is in it checked."""
+    """Parse one entry and check its types."""
     if not isinstance(entry, list) or len(entry) != 5:
         raise TypeError(entry)
     sha, change, migration, said, reaction = entry

@@ -1,4 +1,4 @@
-"""What was done in the wrong order, in words."""
+"""Find steps that were done in the wrong order."""
 
 from __future__ import annotations
 
@@ -14,27 +14,17 @@ __all__ = ["Disorder", "duration", "order_of"]
 
 @dataclass(frozen=True, slots=True)
 class Disorder:
-    """A step that was done at the wrong moment.
+    """A step that was done out of order."""
 
-    Attributes
-    ----------
-    words
-        What was wrong, in a sentence without a final stop.
-    steps
-        Ids of the steps that should have come before.
-    still
-        Whether they are still not done.
-    """
-
-    words: str
-    steps: tuple[str, ...]
-    still: bool
+    words: str  # a sentence without full stop
+    steps: tuple[str, ...]  # ids of the steps that should have been done before
+    still: bool  # whether they are still not done
 
 
 def order_of(step: Step, findings: Mapping[str, Finding], scope: Scope) -> tuple[Disorder, ...]:
-    """Say what should have been done before a step that is done, and was not.
+    """Find what should have been done before a finished step.
 
-    Only what is certain is said: a step whose moment is not known was not done at a wrong one.
+    Only certain violations count: a step without a known time is never out of order.
     """
     names = scope.before_merge if step.id == MERGE else scope.before(step)
     at = findings[step.id].at
@@ -67,7 +57,7 @@ def order_of(step: Step, findings: Mapping[str, Finding], scope: Scope) -> tuple
 
 
 def duration(span: timedelta) -> str:
-    """Say how long something took, roughly."""
+    """Return a rounded duration as text."""
     minutes = int(span.total_seconds() // 60)
     for size, unit in ((60 * 24, "day"), (60, "hour")):
         if minutes >= 2 * size:

@@ -1,4 +1,4 @@
-"""What to change on GitHub so that it shows where a schema change stands (rules P2 and P3)."""
+"""Plan status, comment and reactions on GitHub (rules P2 and P3)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from consdb_actions.process.summary import Readiness, readiness
 __all__ = ["CONTEXT", "Plan", "ReactionPlan", "Wishes", "make_plan", "wishes_of"]
 
 CONTEXT = "consdb/ready-to-merge"
-"""The name of the commit status."""
+"""Name of the commit status."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReactionPlan:
-    """A reaction to set on a comment, in place of one of ours that may be there."""
+    """A reaction to set on a comment."""
 
     comment: int
     content: str
-    instead_of: str = ""
+    instead_of: str = ""  # our present reaction, to remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,44 +40,23 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Whether GitHub shows everything already."""
+        """Return whether GitHub is up to date."""
         return self == Plan(self.number)
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What people want of the next migration.
+    """Requests for the next migration."""
 
-    Attributes
-    ----------
-    answers
-        As `answers_in` gives them.
-    regenerate
-        Whether somebody asked for a new migration, or answered, in a comment that no run has read before.
-    """
-
-    answers: tuple[str, ...] = ()
-    regenerate: bool = False
+    answers: tuple[str, ...] = ()  # from `answers_in`
+    regenerate: bool = False  # whether a new comment requests a migration or answers a question
 
 
 def make_plan(facts: Facts, progress: Progress, body: str) -> Plan:
-    """Compare what GitHub shows with what it should show.
+    """Compare GitHub with the status to publish.
 
-    Parameters
-    ----------
-    facts
-        The facts.
-    progress
-        Where the steps stand.
-    body
-        The comment's text for this.
-
-    Returns
-    -------
-    Plan
-        The changes to make. A comment is started where a schema is changed or somebody said something; a
-        pull request that was closed without a merge is left alone, and the status of a merged one stays as
-        it was.
+    A comment is created for a schema change or an answered command. A pull request that was closed without a
+    merge is left alone, and the status of a merged one stays.
     """
     pull = facts.pull
     if pull.state != "open" and pull.merged_at is None:
@@ -98,9 +77,9 @@ def make_plan(facts: Facts, progress: Progress, body: str) -> Plan:
 
 
 def wishes_of(facts: Facts, progress: Progress) -> Wishes:
-    """Collect what people want of the next migration; see `Wishes`."""
+    """Collect the requests for the next migration."""
     known = recall(facts)
-    # One without a reaction was read before and could not be judged then.
+    # A comment without a reaction was read before but could not be judged then.
     new = {
         memo.comment
         for memo in progress.listening.memos
@@ -117,7 +96,7 @@ def wishes_of(facts: Facts, progress: Progress) -> Wishes:
 
 
 def _status(facts: Facts, verdict: Readiness) -> StatusPlan | None:
-    """Plan the status; None when ours says the same already."""
+    """Plan the status; None if it is published already."""
     wanted = StatusPlan(facts.pull.head, verdict.state, verdict.description, facts.pull.url, CONTEXT)
     shown = facts.status
     if (
@@ -131,7 +110,7 @@ def _status(facts: Facts, verdict: Readiness) -> StatusPlan | None:
 
 
 def _reactions(facts: Facts, progress: Progress) -> tuple[ReactionPlan, ...]:
-    """Plan a reaction for each comment that the memory does not have it for."""
+    """Plan a reaction for each comment without the right one."""
     known = recall(facts)
     planned = []
     for memo in progress.listening.memos:

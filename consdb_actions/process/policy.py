@@ -1,4 +1,4 @@
-"""Who owns the steps, who may attest to them, and where their evidence is: the section ``process``."""
+"""Owners, attesters and evidence of the steps: the section ``process``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A role that owns steps, and the people who hold it."""
+    """A role that owns steps, and its people."""
 
     id: str
     title: str
@@ -35,7 +35,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class StepRule:
-    """What the policy says about one step: its owner, and the roles that may attest to it."""
+    """The owner of a step, and the roles that may attest to it."""
 
     step: str
     owner: str
@@ -44,9 +44,9 @@ class StepRule:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A component of an environment, and the files of consdb that end up in its image.
+    """A component and the consdb files in its image.
 
-    The component has to be deployed for a change that touches one of the files.
+    The component must be deployed if a change touches one of the files.
     """
 
     component: str
@@ -55,76 +55,36 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class EfdPolicy:
-    """How schemas of the transformed EFD are copied from consdb to sdm_schemas.
+    """Configuration of copies of transformed EFD schemas from consdb."""
 
-    Attributes
-    ----------
-    sources, target
-        Their folder in consdb, and in sdm_schemas.
-    without
-        Names of files that are not copied.
-    labels
-        Labels of the pull request with a copy.
-    keep
-        Patterns of paths that people may change on its branch.
-    """
-
-    sources: str = "python/lsst/consdb/transformed_efd/schemas/yml"
-    target: str = "python/lsst/sdm/schemas"
-    without: tuple[str, ...] = ("efd_scheduler.yaml",)
-    labels: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ("docs/*",)
+    sources: str = "python/lsst/consdb/transformed_efd/schemas/yml"  # folder in consdb
+    target: str = "python/lsst/sdm/schemas"  # folder in sdm_schemas
+    without: tuple[str, ...] = ("efd_scheduler.yaml",)  # excluded file names
+    labels: tuple[str, ...] = ()  # of the pull request
+    keep: tuple[str, ...] = ("docs/*",)  # patterns of paths that people may change on its branch
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessPolicy:
-    """How the process runs.
+    """The configuration of the process."""
 
-    Attributes
-    ----------
-    consdb, phalanx
-        The other repositories, as ``owner/name``, from the section ``deploy``.
-    phalanx_branch
-        The branch of phalanx that is deployed.
-    shown
-        All environments, in the order of their stages.
-    owners
-        Roles with their people.
-    rules
-        One for each step.
-    environments, tap_environments
-        The environments in which a release and a TAP_SCHEMA must be deployed before the merge, in order.
-    images
-        Which components a release brings.
-    ticket_patterns
-        Regular expressions, each for a whole ticket.
-    ticket_url
-        Address of a ticket, with ``{ticket}`` in it; empty for no link.
-    migrate_label
-        The label that starts the generation of a migration.
-    efd
-        How schemas of the transformed EFD are copied.
-    follow_days
-        How many days after its merge a pull request is still looked at.
-    """
-
-    consdb: str
-    phalanx: str
-    phalanx_branch: str
-    shown: tuple[str, ...]
+    consdb: str  # ``owner/name``, from the section ``deploy``
+    phalanx: str  # ``owner/name``, from the section ``deploy``
+    phalanx_branch: str  # deployed branch
+    shown: tuple[str, ...]  # all environments, in the order of their stages
     owners: tuple[Owner, ...]
-    rules: tuple[StepRule, ...]
-    environments: tuple[str, ...]
-    tap_environments: tuple[str, ...]
-    images: tuple[Image, ...]
-    ticket_patterns: tuple[str, ...]
-    ticket_url: str
-    migrate_label: str
+    rules: tuple[StepRule, ...]  # one per step
+    environments: tuple[str, ...]  # that need the release before the merge, in order
+    tap_environments: tuple[str, ...]  # that need the TAP_SCHEMA before the merge, in order
+    images: tuple[Image, ...]  # that a release updates
+    ticket_patterns: tuple[str, ...]  # each matches a whole ticket
+    ticket_url: str  # with ``{ticket}``; empty for no link
+    migrate_label: str  # starts the generation of a migration
     efd: EfdPolicy
-    follow_days: int
+    follow_days: int  # for how long a merged pull request is still updated
 
     def rule(self, step: Step) -> StepRule:
-        """Return what the policy says about a step."""
+        """Return the rule of a step."""
         return next(rule for rule in self.rules if rule.step == step.id)
 
     def owner(self, identifier: str) -> Owner:
@@ -132,7 +92,7 @@ class ProcessPolicy:
         return next(owner for owner in self.owners if owner.id == identifier)
 
     def components(self, paths: Sequence[str]) -> tuple[str, ...]:
-        """List the components whose images hold one of some files."""
+        """List the components whose images contain one of some files."""
         return tuple(
             image.component
             for image in self.images
@@ -140,7 +100,7 @@ class ProcessPolicy:
         )
 
     def ticket_in(self, *texts: str) -> str:
-        """Return the first ticket that stands in one of some texts, or nothing."""
+        """Return the first ticket in some texts; empty for none."""
         for text in texts:
             found = [
                 match
@@ -153,7 +113,7 @@ class ProcessPolicy:
 
 
 def step_rules(overrides: Mapping[str, Mapping[str, Any]]) -> tuple[StepRule, ...]:
-    """Put the rule of each step together; who owns a step may attest to it unless others are named."""
+    """Build the rules of the steps; owners may attest by default."""
     rules = []
     for step in BY_ID.values():
         given = overrides.get(step.id, {})

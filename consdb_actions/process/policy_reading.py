@@ -1,4 +1,4 @@
-"""Read the section ``process`` of the configuration into a policy."""
+"""Build the policy from the section ``process`` of the configuration."""
 
 from __future__ import annotations
 
@@ -33,34 +33,10 @@ def policy_from_mapping(
     ticket_patterns: Sequence[str] = DEFAULT_POLICY.ticket_patterns,
     place: str = "process",
 ) -> ProcessPolicy:
-    """Build the policy from the section ``process`` of the configuration.
+    """Build the policy from its validated configuration section.
 
-    The section has been checked against the configuration's JSON Schema.
-
-    Parameters
-    ----------
-    values
-        The section; an empty one gives the defaults.
-    approvals
-        The policy of the approvals. A role here that names nobody and has the id of a role there is held by
-        the same people.
-    deploy
-        The policy of the deployments, for the repositories and environments; that of the real ConsDB by
-        default.
-    ticket_patterns
-        How tickets are named.
-    place
-        Where the section stands, for messages.
-
-    Returns
-    -------
-    ProcessPolicy
-        The policy.
-
-    Raises
-    ------
-    InputError
-        A step or a role is named that does not exist, or a date is none.
+    A role without people takes those of the role with the same id in `approvals`; repositories and
+    environments come from `deploy`. Raises `InputError` for an unknown step or role and for an invalid date.
     """
     default = DEFAULT_POLICY
     deploy = deploy or DeployPolicy()
@@ -98,7 +74,6 @@ def policy_from_mapping(
 
 
 def _efd(values: Mapping[str, Any], default: EfdPolicy) -> EfdPolicy:
-    """Read how EFD schemas are copied."""
     return EfdPolicy(
         sources=values.get("sources", default.sources).strip("/"),
         target=values.get("target", default.target).strip("/"),
@@ -109,7 +84,7 @@ def _efd(values: Mapping[str, Any], default: EfdPolicy) -> EfdPolicy:
 
 
 def _owners(items: Sequence[Mapping[str, Any]], approvals: ApprovalPolicy, place: str) -> tuple[Owner, ...]:
-    """Build the roles: the default ones, with what is said about them, and further ones."""
+    """Build the default roles with their overrides, and further ones."""
     given = {item["id"]: (index, item) for index, item in enumerate(items)}
     if len(given) < len(items):
         raise InputError(
@@ -139,7 +114,7 @@ def _owners(items: Sequence[Mapping[str, Any]], approvals: ApprovalPolicy, place
 def _environments(
     values: Mapping[str, Any], name: str, default: tuple[str, ...], deploy: DeployPolicy, place: str
 ) -> tuple[str, ...]:
-    """Return environments that are in a stage; by default the real ones, as far as they are."""
+    """Return environments of known stages."""
     if name not in values:
         return tuple(item for item in default if item in deploy.environments)
     for item in values[name]:
@@ -153,7 +128,7 @@ def _environments(
 
 
 def _check_roles(policy: ProcessPolicy, place: str) -> None:
-    """Refuse a step whose owner, or who may attest to it, is no role."""
+    """Refuse a step with an unknown role."""
     known = {owner.id for owner in policy.owners}
     for rule in policy.rules:
         for identifier in (rule.owner, *rule.attested_by):

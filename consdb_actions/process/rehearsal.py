@@ -1,4 +1,4 @@
-"""What a rehearsal did and found, what it reads from the runbook, and the rows that its writer makes."""
+"""Result, phases and row templates of a rehearsal."""
 
 from __future__ import annotations
 
@@ -31,29 +31,17 @@ State = Literal["done", "failed", "not rehearsed"]
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """One block of the runbook, as it was carried out.
-
-    Attributes
-    ----------
-    placed
-        The block.
-    state
-        What became of it.
-    seconds
-        How long it took.
-    words
-        What it answered, or why it failed.
-    """
+    """The result of a block of the runbook."""
 
     placed: Placed
     state: State
     seconds: float = 0.0
-    words: str = ""
+    words: str = ""  # its output, or why it failed
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at after an act."""
+    """A check after an act."""
 
     holds: bool
     words: str
@@ -62,67 +50,35 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Some parts of the runbook, carried out one after the other, and what was found at their end.
+    """Parts of the runbook that run in sequence, and the checks after them."""
 
-    Attributes
-    ----------
-    id
-        ``cancel``, ``migrate`` or ``back``.
-    title
-        What was tried.
-    blocks
-        What was carried out, up to what failed.
-    findings
-        What was found.
-    errors
-        What the replica's log says against its rows.
-    """
-
-    id: str
+    id: str  # ``cancel``, ``migrate`` or ``back``
     title: str
-    blocks: tuple[BlockResult, ...]
+    blocks: tuple[BlockResult, ...]  # up to the first failure
     findings: tuple[Finding, ...] = ()
-    errors: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()  # in the replica's log
 
     @property
     def passed(self) -> bool:
-        """Whether every block was carried out and everything holds."""
+        """Return whether no block and no check failed."""
         return all(block.state != "failed" for block in self.blocks) and all(f.holds for f in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """The whole.
+    """The result of a rehearsal."""
 
-    Attributes
-    ----------
-    sections
-        The ways, as ``section:from..to``.
-    servers
-        The two servers in words, publisher first.
-    acts
-        What was carried out.
-    written
-        Rows that were written meanwhile, by table.
-    refused
-        What the publisher did not take of them, with how often.
-    seconds
-        How long it took.
-    longest
-        Seconds that the slowest transaction of a writer took, with its waits for locks.
-    """
-
-    sections: tuple[str, ...]
-    servers: tuple[str, str]
+    sections: tuple[str, ...]  # as ``section:from..to``
+    servers: tuple[str, str]  # description of publisher and replica
     acts: tuple[Act, ...]
-    written: Mapping[str, int]
-    refused: Mapping[str, int]
+    written: Mapping[str, int]  # rows written during the rehearsal, by table
+    refused: Mapping[str, int]  # errors of the publisher for a writer, with their number
     seconds: float
-    longest: float = 0.0
+    longest: float = 0.0  # seconds of the slowest transaction of a writer, with its waits for locks
 
     @property
     def passed(self) -> bool:
-        """Whether the runbook works."""
+        """Return whether the runbook works."""
         return not self.refused and all(act.passed for act in self.acts)
 
 
@@ -134,15 +90,7 @@ _TITLES = {
 
 
 def acts_of(placed: Sequence[Placed], wanted: Iterable[str]) -> Iterator[tuple[str, str, list[Placed]]]:
-    """Yield the acts that a runbook has: id, title and blocks.
-
-    Parameters
-    ----------
-    placed
-        Its blocks.
-    wanted
-        Ids of acts.
-    """
+    """Yield id, title and blocks of acts in a runbook."""
     parts = {name: [p for p in placed if p.part == name] for name in ("migrate", "cancel", "back")}
     first = next((n for n, p in enumerate(parts["migrate"]) if p.block.kind == "upgrade"), 0)
     begun = [p for p in parts["migrate"][:first] if p.block.kind != "upgrade"]
@@ -157,17 +105,9 @@ def acts_of(placed: Sequence[Placed], wanted: Iterable[str]) -> Iterator[tuple[s
 
 
 def ways_of(placed: Sequence[Placed]) -> tuple[str, ...]:
-    """Read from the commands of a runbook which sections go from where to where.
+    """Read each section's revision range from a runbook's commands.
 
-    Returns
-    -------
-    tuple of str
-        Each as ``section:from..to``.
-
-    Raises
-    ------
-    InputError
-        No command of the migration says it.
+    Each is ``section:from..to``. Raises `InputError` if no command has one.
     """
     found: dict[str, None] = {}
     for one in placed:
@@ -190,39 +130,17 @@ _LENGTH = re.compile(r"\((\d+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """How rows of a table are made.
+    """A recipe for rows of a table."""
 
-    Attributes
-    ----------
-    rows
-        Rows to take values from.
-    parents
-        Column -> table and column whose new row gives the value.
-    keys
-        Columns of each primary or unique key.
-    changeable
-        A column that is in no key; empty when there is none, or no primary key.
-    leaf
-        Whether no other table refers to this one, so that rows can go.
-    """
-
-    rows: TableRows
-    parents: Mapping[str, tuple[str, str]]
-    keys: tuple[tuple[str, ...], ...]
-    changeable: str = ""
-    leaf: bool = False
+    rows: TableRows  # source of values
+    parents: Mapping[str, tuple[str, str]]  # table and column whose new row gives the value, by column
+    keys: tuple[tuple[str, ...], ...]  # columns of each primary or unique key
+    changeable: str = ""  # a column outside all keys; empty if there is none, or no primary key
+    leaf: bool = False  # whether no table refers to this one, so that rows can be deleted
 
 
 def templates_of(snapshot: Snapshot, made: Sequence[TableRows]) -> tuple[Template, ...]:
-    """Return how to make rows, parents first.
-
-    Parameters
-    ----------
-    snapshot
-        The tables.
-    made
-        Rows that they can hold, planned from the same snapshot.
-    """
+    """Return the row templates, parents first; `made` must be planned from `snapshot`."""
     referred = {
         c.references
         for name, table in snapshot.tables.items()
@@ -253,22 +171,7 @@ def _template(table: Relation, rows: TableRows, leaf: bool) -> Template:
 def made_row(
     template: Template, number: int, made: Mapping[str, Mapping[str, str | None]]
 ) -> dict[str, str | None]:
-    """Make a row.
-
-    Parameters
-    ----------
-    template
-        The table.
-    number
-        The round, which no other round has.
-    made
-        Rows of this round, by table.
-
-    Returns
-    -------
-    dict
-        Values by column, as texts.
-    """
+    """Make a row of texts; `number` is unique to a round."""
     rows = template.rows
     row = dict(zip(rows.columns, rows.rows[number % len(rows.rows)], strict=True))
     fresh = set()
@@ -287,13 +190,13 @@ def made_row(
 
 
 def _bump_column(columns: Sequence[str], types: Mapping[str, str]) -> str:
-    """Choose the column of a key that gets a value of its own: a whole number where there is one."""
+    """Choose the key column that gets a unique value: an integer if possible."""
     numbers = [name for name in columns if types[name] in ("bigint", "integer")]
     return (numbers or list(columns) or [""])[0]
 
 
 def bumped(value: str, type_: str, number: int) -> str:
-    """Return a value of a type that belongs to one round alone."""
+    """Return a value that is unique to a round."""
     if type_ in ("bigint", "integer", "smallint", "double precision", "real") or type_.startswith("numeric"):
         return str(number if type_ != "smallint" else number % 30_000)
     if type_.startswith(("timestamp", "date")):

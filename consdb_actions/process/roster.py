@@ -1,4 +1,4 @@
-"""Who holds a role of the process, and who may attest to a step."""
+"""Find holders of roles and attesters of steps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Holders", "attesters", "holders", "owner_names"]
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """The people who hold some roles, by login, and why a team of theirs could not be read."""
+    """Logins of some roles' people, and why a team could not be read."""
 
     people: tuple[str, ...]
     problems: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Holders:
 
 
 def holders(facts: Facts, identifiers: tuple[str, ...], day: date) -> Holders:
-    """List the people who hold one of some roles on a day."""
+    """List the people of some roles on a day."""
     found: dict[str, str] = {}
     problems: list[str] = []
     for identifier in identifiers:
@@ -42,7 +42,7 @@ def attesters(facts: Facts, step: Step, day: date) -> Holders:
 
 
 def owner_names(facts: Facts, step: Step) -> tuple[str, tuple[str, ...]]:
-    """Return the title of the role that owns a step, and the people who can move it now.
+    """Return title and people of a step's owner.
 
     For the approvals these are the people who can still approve.
     """
@@ -55,7 +55,7 @@ def owner_names(facts: Facts, step: Step) -> tuple[str, tuple[str, ...]]:
 
 
 def _people(facts: Facts, owner: Owner, day: date, problems: list[str]) -> list[str]:
-    """List the people of one role, and note which of its teams cannot be read."""
+    """List the people of a role; add unreadable teams to `problems`."""
     if owner.id == CONTRIBUTOR:
         return [facts.pull.author.login] if facts.pull.author is not None else []
     found = [*owner.people, *(item.login for item in owner.designates if item.active_on(day))]

@@ -1,4 +1,4 @@
-"""The databases of the sites and the replication between them: the section ``sites`` of the configuration."""
+"""Databases of the sites and their replication: the section ``sites`` of the configuration."""
 
 from __future__ import annotations
 
@@ -25,89 +25,51 @@ __all__ = [
 ]
 
 Part = Literal["test", "publisher", "replica", "development"]
-"""What a database is for: tests, the one that is written to, its replica, or development at the replica."""
+"""Purpose of a database; development is at the replica."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One database.
+    """A database."""
 
-    Attributes
-    ----------
-    id
-        Its name in commands, such as ``summit``.
-    title
-        Its name for people.
-    part
-        What it is for.
-    schemas
-        Patterns of the schemas that it holds.
-    host, database, user
-        How its owner's role reaches it; no host where that is not known to everybody.
-    environments
-        Environments of Phalanx whose services read it.
-    attest
-        The step that its migration completes, as in ``/consdb done STEP``; empty for none.
-    channel
-        Where work on it is announced.
-    administrators
-        Who may do what the owner's role may not.
-    """
-
-    id: str
+    id: str  # such as ``summit``
     title: str
     part: Part
-    schemas: tuple[str, ...] = ("cdb_*",)
-    host: str = ""
+    schemas: tuple[str, ...] = ("cdb_*",)  # patterns
+    host: str = ""  # empty if not public
     database: str = "exposurelog"
-    user: str = "oods"
-    environments: tuple[str, ...] = ()
-    attest: str = ""
+    user: str = "oods"  # role of the owner
+    environments: tuple[str, ...] = ()  # of Phalanx whose services read it
+    attest: str = ""  # step that its migration completes, as in ``/consdb done STEP``; empty for none
+    # for announcements
     channel: str = "#consolidated-database"
-    administrators: str = "the database administrators"
+    administrators: str = "the database administrators"  # who may do what the owner's role may not
 
     @property
     def url(self) -> str:
-        """Address of the database, without a password; empty where the host is not known."""
+        """Return the database URL without password; empty if the host is unknown."""
         return f"postgresql://{self.user}@{self.host}/{self.database}" if self.host else ""
 
     def holds(self, schema: str) -> bool:
-        """Tell whether it has a schema."""
+        """Tell whether the database has a schema."""
         return any(fnmatchcase(schema, pattern) for pattern in self.schemas)
 
 
 @dataclass(frozen=True, slots=True)
 class Replication:
-    """The logical replication from the publisher to the replica.
-
-    Attributes
-    ----------
-    publication, subscription
-        Their names. The slot at the publisher is called like the subscription.
-    role
-        The role with which the replica reads the publisher.
-    schemas
-        Patterns of the schemas whose tables are published.
-    ticket
-        Where administrators of the publisher are asked.
-    files
-        Where the SQL of the publication is kept.
-    rebuild
-        Where the list stands of tables to truncate when the replica is built anew.
-    credentials
-        Who has the password of the role.
-    logs
-        The command that shows the replica's log.
-    """
+    """The logical replication from publisher to replica."""
 
     publication: str = "usdfpub"
-    subscription: str = "usdf_exposurelog"
-    role: str = "replicauser"
-    schemas: tuple[str, ...] = ("cdb_*",)
-    ticket: str = "the IT project in Jira"
+    subscription: str = "usdf_exposurelog"  # also the name of the slot at the publisher
+    role: str = "replicauser"  # of the replica at the publisher
+    schemas: tuple[str, ...] = ("cdb_*",)  # patterns of the published schemas
+    ticket: str = "the IT project in Jira"  # where to ask the administrators of the publisher
+    # location of the publication's SQL
     files: str = "slaclab/rubin-usdf-summit-db-replica-deploy, overlays/prod-logical-replication/summit-sql"
+    # location of the list of tables to truncate when the replica is rebuilt
     rebuild: str = "lsst/df-ops, docs/usdf-applications/qa/summit-db-replica/procedures.rst"
-    credentials: str = "Summit IT"
+    credentials: str = "Summit IT"  # who has the password of the role
+    # command that shows the replica's log
     logs: str = "kubectl --namespace summitdb-logical-replica logs --selector role=primary --since=10m"
 
     def covers(self, schema: str) -> bool:
@@ -117,30 +79,18 @@ class Replication:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """What writes to tables, and how it is stopped and started.
+    """A service that writes to tables, and how to stop and start it."""
 
-    Attributes
-    ----------
-    tables
-        Pattern of ``schema.table``.
-    name
-        What it is called.
-    part
-        At which kind of site it runs.
-    stop, start
-        Commands; empty where people have to be asked.
-    """
-
-    tables: str
+    tables: str  # pattern of ``schema.table``
     name: str
-    part: Part = "publisher"
-    stop: str = ""
-    start: str = ""
+    part: Part = "publisher"  # kind of site at which it runs
+    stop: str = ""  # command; empty if people must be asked
+    start: str = ""  # command; empty if people must be asked
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script of the script queue, with its configuration; empty for none."""
+    """A script of the script queue; its configuration may be empty."""
 
     name: str
     configuration: str = ""
@@ -148,29 +98,17 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """How a test image of one instrument is taken at a test stand.
+    """How to take a test image at a test stand."""
 
-    Attributes
-    ----------
-    section
-        Section of the instrument.
-    camera
-        The camera's name.
-    scripts
-        What is run, in order.
-    standby
-        What is run at the end.
-    """
-
-    section: str
+    section: str  # of the instrument
     camera: str
-    scripts: tuple[Script, ...]
-    standby: Script
+    scripts: tuple[Script, ...]  # in order
+    standby: Script  # script at the end
 
 
 @dataclass(frozen=True, slots=True)
 class Checklist:
-    """What a role looks at before it approves; the role is named by its id in the approvals."""
+    """A role's checklist for approval; `role` is its id."""
 
     role: str
     items: tuple[str, ...]
@@ -178,71 +116,36 @@ class Checklist:
 
 @dataclass(frozen=True, slots=True)
 class Sites:
-    """All databases, and what the runbook must know besides.
+    """All databases and further configuration of the runbook."""
 
-    Attributes
-    ----------
-    databases
-        In the order in which a change reaches them.
-    replication
-        From the publisher to the replica.
-    writers
-        Who writes; of several that match a table, all do.
-    restart
-        The command that restarts pqserver in an environment.
-    lock_timeout, statement_timeout
-        For upgrades, as Postgres writes times.
-    install
-        The command that installs this program.
-    hosts
-        Host name of each environment, for the addresses below.
-    argocd, love
-        Addresses of the application in Argo CD, and of LOVE at a test stand, with ``{host}``.
-    logs
-        The command that shows the logs of a deployment, with ``{deployment}``.
-    sessions
-        How test images are taken.
-    sources
-        What fills the tables and columns.
-    announce
-        Who is told besides the channels of the sites.
-    checklists
-        What each role looks at before it approves.
-    """
-
-    databases: tuple[Site, ...]
+    databases: tuple[Site, ...]  # in the order in which a change reaches them
     replication: Replication
-    writers: tuple[Writer, ...]
-    restart: str
-    lock_timeout: str
-    statement_timeout: str
-    install: str = "pip install consdb-actions"
-    hosts: tuple[tuple[str, str], ...] = ()
-    argocd: str = "https://{host}/argo-cd/applications/consdb"
-    love: str = "https://{host}/love"
+    writers: tuple[Writer, ...]  # all that match a table write to it
+    restart: str  # command that restarts pqserver in an environment
+    lock_timeout: str  # of upgrades, in Postgres syntax
+    statement_timeout: str  # of upgrades, in Postgres syntax
+    install: str = "pip install consdb-actions"  # command that installs this program
+    hosts: tuple[tuple[str, str], ...] = ()  # host name of each environment
+    argocd: str = "https://{host}/argo-cd/applications/consdb"  # URL with ``{host}``
+    love: str = "https://{host}/love"  # URL with ``{host}``
+    # command that shows the logs of ``{deployment}``
     logs: str = "kubectl --namespace consdb logs deployment/{deployment} --since=10m"
     sessions: tuple[Session, ...] = ()
-    sources: tuple[DataSource, ...] = ()
-    announce: tuple[str, ...] = ()
-    checklists: tuple[Checklist, ...] = ()
+    sources: tuple[DataSource, ...] = ()  # of the data in tables and columns
+    announce: tuple[str, ...] = ()  # further recipients besides the sites' channels
+    checklists: tuple[Checklist, ...] = ()  # of the approvals
 
     def address(self, template: str, environment: str) -> str:
-        """Write an address of an environment; empty where its host is not known."""
+        """Return a URL of an environment; empty if its host is unknown."""
         host = dict(self.hosts).get(environment, "")
         return template.replace("{host}", host) if host else ""
 
     def source(self, table: str) -> DataSource | None:
-        """Return what fills a table, given as ``schema.table``."""
+        """Return the source of a table, given as ``schema.table``."""
         return source_of_table(self.sources, table)
 
     def site(self, name: str) -> Site:
-        """Return a site by its id, or by the step that it attests.
-
-        Raises
-        ------
-        InputError
-            There is none.
-        """
+        """Return a site by id or by its step, or raise `InputError`."""
         for site in self.databases:
             if name in (site.id, site.attest):
                 return site
@@ -253,11 +156,11 @@ class Sites:
         )
 
     def of(self, part: Part) -> tuple[Site, ...]:
-        """Return the sites that are for one purpose."""
+        """Return the sites of one purpose."""
         return tuple(site for site in self.databases if site.part == part)
 
     def writing(self, tables: Iterable[str], part: Part) -> tuple[Writer, ...]:
-        """Return who writes to some tables, given as ``schema.table``, at one kind of site."""
+        """Return the writers of tables, given as ``schema.table``, at one kind of site."""
         found = [
             writer
             for table in tables
@@ -373,7 +276,7 @@ DEFAULT_SITES = Sites(
     sources=(
         DataSource("cdb_*.*quicklook", "Rapid Analysis", "the Rapid Analysis team"),
         DataSource("efd_*.*", "the transformed EFD", "the ConsDB team"),
-        # Tables by name, so that a new table is asked about; nothing is known here of the star trackers.
+        # Tables by name, so that a new table is asked about; the star trackers are unknown here.
         *(
             DataSource(f"cdb_l*.{tables}", "hinfo", "the ConsDB team")
             for tables in ("exposure", "ccdexposure", "*exposure_flexdata*", "ccdexposure_camera")
@@ -385,28 +288,11 @@ DEFAULT_SITES = Sites(
 
 
 def sites_from_mapping(values: Mapping[str, Any], *, place: str = "sites") -> Sites:
-    """Build the sites from their section of the configuration.
+    """Build the sites from their validated configuration section.
 
-    The section has been checked against the configuration's JSON Schema. A database with the id of a default
-    one takes from it what it leaves out, and one that is ``false`` is left out; writers replace the default
-    ones as a whole.
-
-    Parameters
-    ----------
-    values
-        The section; an empty one gives `DEFAULT_SITES`.
-    place
-        Where the section stands, for messages.
-
-    Returns
-    -------
-    Sites
-        The sites.
-
-    Raises
-    ------
-    InputError
-        There is no publisher or no replica, or more than one; or a name or a time cannot be written in SQL.
+    A database with the id of a default one inherits its missing keys, and ``false`` removes it; writers
+    replace the default ones as a whole. Raises `InputError` unless there is exactly one publisher and one
+    replica, and for a name or a time that is unsafe in SQL.
     """
     default = DEFAULT_SITES
     known = {site.id: site for site in default.databases}
@@ -460,7 +346,7 @@ def _given_session(given: Mapping[str, Any]) -> Session:
 
 
 def _check(sites: Sites, place: str) -> None:
-    """Refuse what would be something else in a command or a statement."""
+    """Refuse values that are unsafe in commands or SQL."""
     for name in ("lock_timeout", "statement_timeout"):
         if not re.fullmatch(r"\d{1,7}(ms|s|min|h)", getattr(sites, name)):
             raise InputError(
@@ -478,5 +364,5 @@ def _check(sites: Sites, place: str) -> None:
 
 
 def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Take lists as tuples."""
+    """Convert lists to tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}

@@ -1,4 +1,4 @@
-"""Where each step of a schema change stands: facts in, states out (rules P1, P3 and P5)."""
+"""Derive the status of each step from facts (rules P1, P3 and P5)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Progress", "Standing", "StepState", "progress_of", "routes_of"]
 
 
 class Standing(StrEnum):
-    """Where a step stands."""
+    """The status of a step."""
 
     DONE = "done"
     NEXT = "next"
@@ -33,87 +33,49 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """Where one step stands.
-
-    Attributes
-    ----------
-    step
-        The step.
-    standing
-        Where it stands.
-    done
-        Whether it is done for this very change, in whatever order.
-    words
-        What the evidence shows, in a sentence without a final stop; may be empty.
-    order
-        What was wrong with the order.
-    owner, people
-        The title of the role that owns it, and the people who can move it.
-    at, by
-        When it was done and by whom, as far as that is known or matters.
-    since
-        Since when it waits for its owner, where it is next or stale.
-    commit
-        For an attestation, the commit of the pull request that it is about.
-    note
-        For an attestation, what was said about it.
-    evidence
-        Where to look.
-    """
+    """The status of a step, with its evidence."""
 
     step: Step
     standing: Standing
-    done: bool = False
-    words: str = ""
-    order: tuple[Disorder, ...] = ()
-    owner: str = ""
-    people: tuple[str, ...] = ()
+    done: bool = False  # for this very change, in any order
+    words: str = ""  # a sentence without full stop; may be empty
+    order: tuple[Disorder, ...] = ()  # violations of the order
+    owner: str = ""  # title of the role
+    people: tuple[str, ...] = ()  # who can complete the step now
     at: datetime | None = None
     by: str = ""
-    since: datetime | None = None
-    commit: str = ""
-    note: str = ""
+    since: datetime | None = None  # when it began to wait for its owner, if next or stale
+    commit: str = ""  # of the pull request that an attestation refers to
+    note: str = ""  # of an attestation
     evidence: tuple[Evidence, ...] = ()
 
     @property
     def open(self) -> bool:
-        """Whether it applies and is not done."""
+        """Return whether the step applies and is not done."""
         return not self.done and self.standing is not Standing.NOT_APPLICABLE
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a schema change stands.
+    """The status of a schema change."""
 
-    Attributes
-    ----------
-    applicable
-        Whether a schema is changed at all.
-    scope
-        The routes that it takes, by the sources of its schemas, and the steps that apply.
-    steps
-        Every step, in the order of the process.
-    listening
-        What people said.
-    """
-
-    applicable: bool
-    scope: Scope
-    steps: tuple[StepState, ...]
-    listening: Listening
+    applicable: bool  # whether a schema changes at all
+    scope: Scope  # routes and applicable steps
+    steps: tuple[StepState, ...]  # all steps in order
+    listening: Listening  # commands from comments
 
     def state(self, identifier: str) -> StepState:
-        """Return the state of a step."""
+        """Return the status of a step."""
         return next(item for item in self.steps if item.step.id == identifier)
 
     @property
     def before_merge(self) -> tuple[StepState, ...]:
-        """The steps that apply and must be done before the merge in sdm_schemas (rule P3)."""
+        """Return the steps required before the merge in sdm_schemas (rule P3)."""
         return tuple(self.state(name) for name in self.scope.before_merge)
 
     @property
     def actionable(self) -> tuple[StepState, ...]:
-        """The steps that somebody can go on with now, in the order of the process."""
+        """Return the actionable steps in order."""
         wanted = (Standing.NEXT, Standing.STALE)
         return tuple(
             item
@@ -124,30 +86,19 @@ class Progress:
 
     @property
     def troubled(self) -> bool:
-        """Whether a step is stale, out of order, or could not be looked up."""
+        """Return whether a step is stale, out of order, or unknown."""
         wrong = (Standing.STALE, Standing.OUT_OF_ORDER, Standing.UNKNOWN)
         return any(item.standing in wrong for item in self.steps)
 
 
 def routes_of(facts: Facts) -> tuple[Route, ...]:
-    """Return the routes of a change: what is transformed from the EFD has its source at USDF."""
+    """Return the routes of a change: transformed EFD data comes from USDF."""
     found = {Route.USDF if item.schema.startswith("efd_") else Route.SUMMIT for item in facts.schemas}
     return tuple(route for route in Route if route in found)
 
 
 def progress_of(facts: Facts) -> Progress:
-    """Say where each step stands.
-
-    Parameters
-    ----------
-    facts
-        The facts of one pull request.
-
-    Returns
-    -------
-    Progress
-        A state for every step. The same facts give the same states, in whatever order they come.
-    """
+    """Derive the status of all steps, independent of the facts' order."""
     routes = routes_of(facts)
     reasons = {step.id: _why_not(facts, step, routes) for step in STEPS}
     scope = Scope(routes, frozenset(step.id for step in STEPS if not reasons[step.id]))
@@ -176,7 +127,7 @@ def progress_of(facts: Facts) -> Progress:
 
 
 def _why_not(facts: Facts, step: Step, routes: tuple[Route, ...]) -> str:
-    """Say why a step does not apply to the change; empty when it does."""
+    """Return why a step does not apply; empty if it does."""
     if not routes:
         return "no schema is changed"
     if not set(step.routes) & set(routes):
@@ -187,7 +138,7 @@ def _why_not(facts: Facts, step: Step, routes: tuple[Route, ...]) -> str:
 
 
 def _new_tables(facts: Facts) -> list[str]:
-    """List the tables that have to be added to the publication."""
+    """List the tables to add to the publication."""
     return [
         f"{item.schema}.{table}"
         for item in facts.schemas
@@ -197,9 +148,9 @@ def _new_tables(facts: Facts) -> list[str]:
 
 
 def _holds(binding: Binding, now: Binding, current: bool) -> bool:
-    """Tell whether an attestation is about what there is now.
+    """Tell whether an attestation refers to the present state.
 
-    It is about a migration. While that is the same and up to date, the change is the same for a database.
+    While its migration is unchanged and up to date, the change is the same for a database.
     """
     if binding.migration != now.migration:
         return False
@@ -215,7 +166,7 @@ def _attested(
     valid: bool,
     now: Binding,
 ) -> Finding:
-    """Say what was attested of a step."""
+    """Return the finding on an attested step."""
     if said is None:
         undone = listening.undone.get(step.id)
         if undone is None:
@@ -246,7 +197,7 @@ def _state(
     scope: Scope,
     said: Attestation | None,
 ) -> StepState:
-    """Put the finding on a step beside those on the steps that come before."""
+    """Compare the finding on a step with earlier steps."""
     if reason:
         return StepState(step, Standing.NOT_APPLICABLE, words=reason)
     finding = findings[step.id]
@@ -267,7 +218,7 @@ def _state(
     else:
         standing = Standing.NEXT
         since = _since(facts, step, findings, scope)
-    # What waits for others has nothing to say yet, unless something of it is there already.
+    # A waiting step shows nothing, unless it has evidence already.
     silent = standing is Standing.WAITING and not step.attested and not finding.evidence
     return StepState(
         step=step,
@@ -287,6 +238,6 @@ def _state(
 
 
 def _since(facts: Facts, step: Step, findings: dict[str, Finding], scope: Scope) -> datetime:
-    """Return since when everything before a step has been done."""
+    """Return since when all earlier steps have been done."""
     known = [findings[item].at for item in scope.before(step)]
     return max((moment for moment in known if moment is not None), default=facts.pull.created_at)

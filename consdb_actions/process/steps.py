@@ -1,6 +1,6 @@
-"""The steps of a schema change, as data: who owns them, what shows that they are done, what comes before.
+"""Steps of a schema change as data: owner, evidence and order.
 
-They are the nine steps of ConsDB's process over four repositories, cut where the evidence is cut.
+They are the nine steps of ConsDB's process over four repositories, split by evidence.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = [
 
 
 class Route(StrEnum):
-    """Where the values come from, which decides the way a change travels."""
+    """The origin of the data, which determines the steps."""
 
     SUMMIT = "summit"
     USDF = "usdf"
 
 
 class Proof(StrEnum):
-    """What shows that a step is done (rule P1)."""
+    """The kind of evidence of a step (rule P1)."""
 
     DERIVED = "derived"
     ATTESTED = "attested"
@@ -38,48 +38,27 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step.
+    """A step of the process."""
 
-    Attributes
-    ----------
-    id
-        Its name in commands and in JSON.
-    title
-        What is true when it is done, for people.
-    todo
-        What is to be done, as in a list of tasks.
-    owner
-        Id of the role that owns it; the policy can name another one.
-    proof
-        Whether repositories show it, or people attest to it.
-    evidence
-        What shows that it is done, in words.
-    after
-        Ids of the steps that must come before; those that do not apply stand for their own.
-    routes
-        The routes on which it is there.
-    names
-        Other words for it in commands.
-    """
-
-    id: str
-    title: str
-    todo: str
-    owner: str
+    id: str  # name in commands and JSON
+    title: str  # what is true when it is done
+    todo: str  # instruction
+    owner: str  # id of a role; the policy can override it
     proof: Proof
-    evidence: str
+    evidence: str  # description of the evidence
+    # ids of steps that must come before; one that does not apply stands for its own
     after: tuple[str, ...] = ()
-    routes: tuple[Route, ...] = (Route.SUMMIT, Route.USDF)
-    names: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = (Route.SUMMIT, Route.USDF)  # on which the step applies
+    names: tuple[str, ...] = ()  # aliases in commands
 
     @property
     def attested(self) -> bool:
-        """Whether people attest to it."""
+        """Return whether people attest to the step."""
         return self.proof is Proof.ATTESTED
 
 
 MERGE = "merge-sdm"
-"""The step that comes last but one: ``consdb/ready-to-merge`` guards it (rule P3)."""
+"""The last step but one: ``consdb/ready-to-merge`` guards it (rule P3)."""
 
 CONTRIBUTOR = "contributor"
 APPROVERS = "approvers"
@@ -247,27 +226,19 @@ _BY_WORD = {word: step for step in STEPS for word in (step.id, *step.names)}
 
 
 def step_words() -> dict[str, Step]:
-    """Return every word that names a step in a command."""
+    """Return every name of a step in commands."""
     return dict(_BY_WORD)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The steps of one change.
-
-    Attributes
-    ----------
-    routes
-        The routes that it takes.
-    ids
-        Ids of the steps that apply.
-    """
+    """The steps of one change."""
 
     routes: tuple[Route, ...]
-    ids: frozenset[str]
+    ids: frozenset[str]  # of the steps that apply
 
     def before(self, step: Step) -> tuple[str, ...]:
-        """List the applicable steps that must come right before a step, in the order of `STEPS`.
+        """List the applicable direct predecessors of a step, in the order of `STEPS`.
 
         A step that does not apply is replaced by its own predecessors; one of another route is left out.
         """
@@ -284,12 +255,12 @@ class Scope:
         return tuple(item.id for item in STEPS if item.id in found)
 
     def all_before(self, step: Step) -> frozenset[str]:
-        """Return the applicable steps that must come before a step, those right before it and all earlier."""
+        """Return all applicable predecessors of a step."""
         right = self.before(step)
         return frozenset(right).union(*(self.all_before(BY_ID[name]) for name in right))
 
     @property
     def before_merge(self) -> tuple[str, ...]:
-        """List the applicable steps that must come before the merge in sdm_schemas (rule P3)."""
+        """List the steps required before the merge in sdm_schemas (rule P3)."""
         ids = [step.id for step in STEPS]
         return tuple(name for name in ids[: ids.index(MERGE)] if name in self.ids)

@@ -1,4 +1,4 @@
-"""The verdict on the merge, and the one line that GitHub shows next to it (rules P3 and A9)."""
+"""Decide on the merge and describe the status (rules P3, A9)."""
 
 from __future__ import annotations
 
@@ -14,33 +14,23 @@ __all__ = ["Readiness", "readiness"]
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether the pull request may be merged now; `state` is that of a commit status."""
+    """State and description of the commit status."""
 
     state: str
     description: str
 
     @property
     def ready(self) -> bool:
-        """Whether it may."""
+        """Return whether the pull request may be merged."""
         return self.state == "success"
 
 
 def readiness(facts: Facts, progress: Progress) -> Readiness:
-    """Say whether all steps before the merge are done.
+    """Decide whether all steps before the merge are done.
 
-    Parameters
-    ----------
-    facts
-        The facts.
-    progress
-        Where the steps stand.
-
-    Returns
-    -------
-    Readiness
-        ``success`` only when nothing before the merge is open and the pull request is no draft; ``error``
-        when something could not be looked up, ``failure`` when something is stale or was done too early,
-        and else ``pending``. The text has at most 140 characters.
+    The state is ``success`` only if nothing before the merge is missing and the pull request is not a draft;
+    ``error`` if something is unknown, ``failure`` if something is stale or was done too early, and else
+    ``pending``. The description has at most 140 characters.
     """
     if not progress.applicable and facts.trouble(Source.SCHEMAS):
         return Readiness("error", "Could not be looked up: what is changed")
@@ -74,7 +64,7 @@ def readiness(facts: Facts, progress: Progress) -> Readiness:
 
 
 def _line(what: str, items: list[StepState]) -> str:
-    """Name some steps, by their titles or shorter."""
+    """Name some steps, with shorter names if needed."""
     titles = ", ".join(item.step.title for item in items)
     ids = ", ".join(item.step.id for item in items)
     return fit((f"{what}: {titles}", f"{what}: {ids}", f"{what}: {len(items)} steps"))

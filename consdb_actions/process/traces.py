@@ -1,4 +1,4 @@
-"""What a schema change leaves in other repositories: migrations, releases, deployments, EFD schemas."""
+"""Traces of a schema change in other repositories: migrations, releases, deployments, EFD schemas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Deployment", "EfdFile", "Link", "Migration", "Release", "Setting"]
 
 
 class Link(StrEnum):
-    """How a pull request in consdb is known to belong to one in sdm_schemas."""
+    """How a consdb pull request is linked to the change."""
 
     MARKER = "marker"
     EFD = "efd"
@@ -19,23 +19,7 @@ class Link(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A pull request in consdb that carries the migration.
-
-    Attributes
-    ----------
-    number, url, title, branch, head, state, draft, created_at, merged_at, merge_commit
-        As for `Pull`.
-    link
-        How it is known to belong here.
-    committed_at
-        The date in its newest commit.
-    source
-        The commit in sdm_schemas that it was generated from; empty where nothing says so.
-    files
-        Paths that it changes.
-    digest
-        Digest of its revision files: the same as long as the migration is the same.
-    """
+    """A pull request in consdb with the migration; fields as in `Pull`."""
 
     number: int
     url: str
@@ -49,68 +33,63 @@ class Migration:
     merged_at: datetime | None = None
     merge_commit: str = ""
     committed_at: datetime | None = None
-    source: str = ""
-    files: tuple[str, ...] = ()
-    digest: str = ""
+    source: str = ""  # commit in sdm_schemas that it was generated from; empty if unknown
+    files: tuple[str, ...] = ()  # changed paths
+    digest: str = ""  # of its revision files
 
     @property
     def merged(self) -> bool:
-        """Whether it is merged."""
+        """Return whether it is merged."""
         return self.merged_at is not None
 
     @property
     def live(self) -> bool:
-        """Whether it is open or merged; one that was closed without a merge is nobody's migration."""
+        """Return whether it is open or merged."""
         return self.merged or self.state == "open"
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release tag of consdb that holds every migration of this change.
-
-    `at` is the tagger's date, or that of the GitHub release; None for a lightweight tag without either.
-    """
+    """A release tag of consdb with all migrations."""
 
     tag: str
     commit: str
     url: str
     annotated: bool = True
+    # date of the tagger or the GitHub release; None for a lightweight tag without either
     at: datetime | None = None
     release_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A tag that a component had, and since when; None is since before anybody looked."""
+    """A tag that a component had."""
 
     tag: str
-    at: datetime | None = None
+    at: datetime | None = None  # since when; None if before the known history
     url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A component of an application in one environment, as the default branch of phalanx has it.
-
-    `history` holds its tags, the present one last; `enabled` is false for what is switched off there.
-    """
+    """A component in one environment, on the default branch of phalanx."""
 
     application: str
     environment: str
     component: str
-    history: tuple[Setting, ...]
+    history: tuple[Setting, ...]  # tags, the present one last
     enabled: bool = True
     url: str = ""
 
     @property
     def tag(self) -> str:
-        """The present tag; empty when none is named."""
+        """Return the present tag; empty for none."""
         return self.history[-1].tag if self.history else ""
 
 
 @dataclass(frozen=True, slots=True)
 class EfdFile:
-    """A schema of the transformed EFD on both sides, by the blobs of its file; empty where there is none."""
+    """A transformed EFD schema: its blobs in consdb and here, empty if missing."""
 
     schema: str
     consdb: str

@@ -1,7 +1,7 @@
-"""Pure: a generated migration on its way to the repository of migrations.
+"""Publish a generated migration in its repository. Pure.
 
-Which schema change is meant and what it asks for (`source`, `naming`); what a generating job may hand over
-(`result`, `revision_file`); what is proposed, and what becomes of people's edits (`plan`, `marker`).
+Inputs are a schema change (`source`, `naming`) and the files of a generating job (`result`, `revision_file`);
+`plan` and `marker` decide what is proposed and keep people's edits.
 """
 
 from __future__ import annotations

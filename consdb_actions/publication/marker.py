@@ -1,4 +1,4 @@
-"""What a pull request remembers about how it was made, in an HTML comment that nobody sees."""
+"""Hidden marker in a pull request: the inputs of its generated migration."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 __all__ = ["COMMENT_MARKER", "REBASE_MARKER", "Marker", "read_marker"]
 
 COMMENT_MARKER = "<!-- consdb-actions:migration-comment -->"
-"""The first line of our comment on the pull request of the schema change."""
+"""First line of our comment on the pull request of the schema change."""
 
 REBASE_MARKER = "<!-- consdb-actions:rebase-comment -->"
-"""The first line of our comment on a pull request with a migration that a person has to change."""
+"""First line of our comment on a migration pull request that needs a manual rebase."""
 
 _MARKER = re.compile(r"<!-- consdb-actions:migration (?P<json>\{[^\n]{0,60000}\}) -->")
 _SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
@@ -21,36 +21,18 @@ _SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Where the migration of a pull request comes from.
+    """The inputs of a generated migration."""
 
-    Attributes
-    ----------
-    source
-        The schema change: ``owner/name#12``, or ``owner/name@branch``.
-    sha
-        Its commit from which the migration was generated.
-    files
-        The generated files, with their blobs as git names them.
-    base
-        The commit of the schemas with which it was compared.
-    target
-        The commit of the target on which it was generated.
-    also
-        Other changes that this migration holds, with their commits.
-    state
-        What came of the change: a value of `publication.plan.State`.
-    """
-
-    source: str
-    sha: str
-    files: Mapping[str, str] = field(default_factory=dict)
-    base: str = ""
-    target: str = ""
-    also: Mapping[str, str] = field(default_factory=dict)
-    state: str = "published"
+    source: str  # ``owner/name#12`` or ``owner/name@branch``
+    sha: str  # commit of the source
+    files: Mapping[str, str] = field(default_factory=dict)  # blob ids of the generated files
+    base: str = ""  # commit of the schemas to compare with
+    target: str = ""  # commit of the target
+    also: Mapping[str, str] = field(default_factory=dict)  # commits of other changes in this migration
+    state: str = "published"  # a value of `publication.plan.State`
 
     def commit_of(self, references: Collection[str]) -> str:
-        """Return the commit of a change from which this was generated; empty when it is not about it."""
+        """Return the source commit of a change; empty if this migration lacks it."""
         wanted = {name.casefold() for name in references}
         every = {**self.also, self.source: self.sha}
         return next((sha for name, sha in every.items() if name.casefold() in wanted), "")
@@ -72,7 +54,7 @@ class Marker:
 
 
 def read_marker(body: str) -> Marker | None:
-    """Read the marker of a pull request's text; None when there is none of the expected form."""
+    """Parse the marker of a pull request; None if missing or invalid."""
     match = _MARKER.search(body)
     if match is None:
         return None

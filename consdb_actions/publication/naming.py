@@ -1,4 +1,4 @@
-"""What a generated migration is called: its ticket, branch, title and message."""
+"""Ticket, branch, title and message of a generated migration."""
 
 from __future__ import annotations
 
@@ -12,56 +12,24 @@ __all__ = ["Names", "name_migration"]
 
 _SUFFIX = r"(?P<suffix>(?:[-_.][A-Za-z0-9]+)*)"
 LONGEST = 120
-"""Characters of a source branch's name that are taken over."""
+"""Maximum length of the part taken from the source branch's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of one migration.
+    """The names of one migration."""
 
-    Attributes
-    ----------
-    ticket
-        Such as ``DM-12345``.
-    branch
-        Branch of the migration in the repository of migrations.
-    title
-        Title of its pull request.
-    message
-        Message of the revisions. It depends on the branch alone, not on a title that people edit: a rerun
-        then gives the same files (rule M11).
-    """
-
-    ticket: str
-    branch: str
-    title: str
-    message: str
+    ticket: str  # such as ``DM-12345``
+    branch: str  # in the repository of migrations
+    title: str  # of its pull request
+    message: str  # of the revisions; made from the branch, not from a title that people edit (rule M11)
 
 
 def name_migration(branch: str, title: str, patterns: Sequence[str], *, place: str = "") -> Names:
-    """Find the ticket of a change, in its branch's name or else at the start of its title.
+    """Find the ticket in the branch name or the title's start.
 
-    Parameters
-    ----------
-    branch
-        Branch of the change, such as ``tickets/DM-12345-latiss``.
-    title
-        Title of its pull request; empty when there is none.
-    patterns
-        Regular expressions, each of which matches a whole ticket.
-    place
-        The change, for the error.
-
-    Returns
-    -------
-    Names
-        The names; only a whole match of the branch is taken over, so that they hold letters, digits, and
-        marks between them, and nothing else.
-
-    Raises
-    ------
-    InputError
-        No ticket is named.
+    `patterns` match a whole ticket. Of the branch only a whole match is used, so that names hold letters,
+    digits and single marks. Raises `InputError` if there is no ticket.
     """
     ticket = "|".join(f"(?:{pattern})" for pattern in patterns)
     in_branch = re.fullmatch(rf"tickets/(?P<ticket>{ticket}){_SUFFIX}", branch, re.ASCII)

@@ -1,4 +1,4 @@
-"""Which migrations have to be made again, since what they were made from has changed (rule M20)."""
+"""Find migrations that must be regenerated because their inputs changed (rule M20)."""
 
 from __future__ import annotations
 
@@ -11,36 +11,20 @@ from consdb_actions.publication.source import Source
 
 __all__ = ["Candidate", "reason_to_regenerate"]
 
-# Nothing is made again for these while the change is the same; a label that is set again starts a run itself.
+# These states are final for a commit; setting the label again triggers a run itself.
 _FINAL = ("published", "withdrawn")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A schema change for which a migration was asked.
-
-    Attributes
-    ----------
-    source
-        The change as it is now.
-    marker
-        What its generated pull request says of how it was made, or our comment where that is newer.
-    told
-        What our comment says.
-    has_pull
-        Whether there is an open generated pull request.
-    is_held
-        Whether another pull request's migration holds this change.
-    conflicts
-        Whether it cannot be merged into its base branch now.
-    """
+    """A schema change for which a migration was requested."""
 
     source: Source
-    marker: Marker | None
-    told: Marker | None = None
-    has_pull: bool = False
-    is_held: bool = False
-    conflicts: bool = False
+    marker: Marker | None  # of its generated pull request, or of our comment if that is newer
+    told: Marker | None = None  # marker of our comment
+    has_pull: bool = False  # whether a generated pull request is open
+    is_held: bool = False  # whether another pull request's migration contains this change
+    conflicts: bool = False  # whether it cannot be merged into its base branch
 
 
 def reason_to_regenerate(
@@ -49,31 +33,16 @@ def reason_to_regenerate(
     revisions: Mapping[str, Mapping[str, str]],
     schemas: Mapping[str, Mapping[str, str]],
 ) -> str:
-    """Say why a migration has to be made again.
+    """Return why to regenerate a migration; empty if up to date.
 
-    Parameters
-    ----------
-    candidate
-        The change and what was made for it.
-    sections
-        The sections of the target.
-    revisions
-        The revision files by commit: of the target's default branch under the empty name, and of the commits
-        that migrations were generated on. Each is a blob by path.
-    schemas
-        The schema files, in the same way.
-
-    Returns
-    -------
-    str
-        The reason as a sentence; empty for none.
+    `revisions` and `schemas` map commits to blobs by path; the empty commit is the default branch.
     """
     marker, pull = candidate.marker, candidate.source.pull
     is_same = marker is not None and marker.sha == candidate.source.commit
     told = candidate.told if candidate.told and candidate.told.sha == candidate.source.commit else None
     state = told.state if told is not None else ""
     if pull is not None and pull.from_fork and not is_same:
-        return ""  # a person looks at each commit of a fork before it is migrated
+        return ""  # a person reviews each commit of a fork before a migration is generated
     mine = [section for section in sections if marker is not None and _is_in(section, marker)]
     folders = tuple(f"{section.folder}/versions/" for section in mine)
 
@@ -84,7 +53,7 @@ def reason_to_regenerate(
     if candidate.conflicts:
         if told is None or state != "conflict":
             return "It cannot be merged into its base branch."
-        # Its pull request must not be merged as it is, which is told there.
+        # A comment there warns that its pull request must not be merged as it is.
         return merged_since(told.target) if candidate.has_pull else ""
     if marker is None:
         return "No migration was made for it yet."
@@ -106,12 +75,12 @@ def reason_to_regenerate(
 
 
 def _is_in(section: TargetSection, marker: Marker) -> bool:
-    """Tell whether a migration is about a section; without files it may be about any."""
+    """Tell whether a migration affects a section; without files it may affect any."""
     return not marker.files or any(path.startswith(f"{section.folder}/") for path in marker.files)
 
 
 def _differ(files: Mapping[str, Mapping[str, str]], commit: str, matters: Callable[[str], bool]) -> str:
-    """Name a file that differs between a commit and now; empty for none."""
+    """Name a file that changed since a commit; empty for none."""
     now = {path: blob for path, blob in files[""].items() if matters(path)}
     then = {path: blob for path, blob in files.get(commit, {}).items() if matters(path)}
     return min((path for path in now.keys() | then.keys() if now.get(path) != then.get(path)), default="")

@@ -1,4 +1,4 @@
-"""What is proposed to the repository of migrations, and what becomes of people's edits (rule P5)."""
+"""Plan the proposed files and keep people's edits (rule P5)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 WITHDRAWN = "<!-- consdb-actions:withdrawn -->"
-"""Stands in the text of a pull request that this program closed itself."""
+"""Marks the body of a pull request that this program closed."""
 
 State = Literal[
     "published",
@@ -47,31 +47,25 @@ State = Literal[
 
 @dataclass(frozen=True, slots=True)
 class TargetPull:
-    """A pull request of the repository of migrations.
-
-    Attributes
-    ----------
-    author
-        Login of who opened it; empty for an account that is gone.
-    """
+    """A pull request of the repository of migrations."""
 
     number: int
     url: str
     branch: str
-    author: str
+    author: str  # empty for a deleted account
     body: str = ""
     is_open: bool = True
     merged: bool = False
 
     @property
     def marker(self) -> Marker | None:
-        """What it remembers about how it was made."""
+        """Return the marker of its inputs, if any."""
         return read_marker(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A file that a person changed on the branch, and how it differs from what was generated."""
+    """A file edited on the branch, and its difference from the generated one."""
 
     path: str
     section: str
@@ -80,46 +74,31 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What was done with a result, for the comment and the report.
+    """The outcome of a publication, for the comment and the report.
 
-    Attributes
-    ----------
-    state
-        ``published``; ``unchanged``: no database would change; ``question`` and ``failed``: nothing was
-        generated, and the report says why; ``error``: there is not even a report; ``withdrawn``: the pull
-        request was closed or left, as `words` says; ``moved``: the change has a newer commit, or the target a
-        newer revision; ``conflict``: the change cannot be merged into its base branch; ``held``: the
-        migration of another change, `pull`, holds this one; ``nothing``: the event asks for nothing.
-    source, commit
-        The schema change, and the commit for which this was generated.
-    outcome
-        What the reports tell of, if there are any.
-    pull
-        The pull request of the migration, if there is one.
-    kept
-        What people edited and what stays.
-    words
-        What else is to be said, as sentences.
-    log
-        The end of what the generator printed, where it failed without a report.
+    ``state`` is ``published``; ``unchanged``: no database changes; ``question`` and ``failed``: nothing was
+    generated, and the report says why; ``error``: there is no report; ``withdrawn``: the pull request was
+    closed or left, see `words`; ``moved``: the change has a newer commit, or the target a newer revision;
+    ``conflict``: the change cannot be merged into its base branch; ``held``: the migration of `pull` contains
+    this change; ``nothing``: the event requests nothing.
     """
 
     state: State
     source: Source
-    commit: str
+    commit: str  # of the source, for which this was generated
     reason: str = ""
-    outcome: RunOutcome | None = None
-    pull: TargetPull | None = None
+    outcome: RunOutcome | None = None  # the joined reports, if any
+    pull: TargetPull | None = None  # the pull request of the migration
     action: str = ""
     kept: tuple[Kept, ...] = ()
-    words: tuple[str, ...] = ()
-    log: str = ""
+    words: tuple[str, ...] = ()  # further sentences
+    log: str = ""  # end of the generator's output if it failed without a report
     run_url: str = ""
     inputs: Inputs = field(default_factory=lambda: Inputs(""))
 
     @property
     def marker(self) -> Marker:
-        """What our comment remembers of this."""
+        """Return the marker for our comment."""
         inputs = self.inputs
         return Marker(
             self.source.reference,
@@ -132,43 +111,18 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What there is on the branch of a migration.
+    """The files on the branch of a migration."""
 
-    Attributes
-    ----------
-    files
-        The files that it changes against the default branch, with their bytes; None for one that is removed.
-    theirs
-        Those of them that people changed.
-    """
-
+    # content of each changed file; None for a removed one
     files: Mapping[str, bytes | None] = field(default_factory=dict)
-    theirs: tuple[str, ...] = ()
+    theirs: tuple[str, ...] = ()  # files that people changed
 
 
 def find_pull(pulls: Sequence[TargetPull], source: Source, branch: str, viewer: str) -> TargetPull | None:
-    """Find the open pull request that holds the migration of a change.
+    """Find the open pull request of a change's migration.
 
-    Parameters
-    ----------
-    pulls
-        The open pull requests of the target.
-    source
-        The change.
-    branch
-        The branch that the migration would have.
-    viewer
-        Login of the token's own account.
-
-    Returns
-    -------
-    TargetPull | None
-        Ours for this change, wherever it is; None when there is none.
-
-    Raises
-    ------
-    CheckFailed
-        The branch is taken by a pull request that is not ours, or by the migration of another change.
+    Raises `CheckFailed` if a pull request of someone else, or the migration of another change, uses the
+    branch.
     """
     references = _references(source)
     for pull in pulls:
@@ -194,7 +148,7 @@ def find_pull(pulls: Sequence[TargetPull], source: Source, branch: str, viewer: 
 
 
 def find_withdrawn(pulls: Sequence[TargetPull], source: Source) -> TargetPull | None:
-    """Return the newest closed pull request of a branch when this program closed it for that change."""
+    """Return the newest closed pull request if this program closed it."""
     last = next(iter(pulls), None)
     if last is None or last.merged or WITHDRAWN not in last.body or last.marker is None:
         return None
@@ -202,20 +156,15 @@ def find_withdrawn(pulls: Sequence[TargetPull], source: Source) -> TargetPull | 
 
 
 def may_reopen(pulls: Sequence[TargetPull], *, asked_anew: bool) -> bool:
-    """Tell whether a new pull request may take the place of one that was closed without merging.
+    """Tell whether a pull request may replace a closed one.
 
-    Parameters
-    ----------
-    pulls
-        The closed pull requests of the branch, newest first.
-    asked_anew
-        Whether somebody has just asked for it, by label or by hand.
+    `pulls` are newest first; `asked_anew` means an explicit request, by label or by hand.
     """
     return asked_anew or not pulls or pulls[0].merged or WITHDRAWN in pulls[0].body
 
 
 def is_untouched(pull: TargetPull, present: Present) -> bool:
-    """Tell whether nothing but what was generated is on the branch, so that nobody's work can be lost."""
+    """Tell whether the branch holds generated files only."""
     if pull.marker is None:
         return False
     blobs = {path: None if data is None else blob_sha(data) for path, data in present.files.items()}
@@ -225,24 +174,10 @@ def is_untouched(pull: TargetPull, present: Present) -> bool:
 def plan_files(
     accepted: Mapping[str, Mapping[str, bytes]], present: Present, sections: Sequence[TargetSection]
 ) -> tuple[dict[str, bytes], tuple[Kept, ...]]:
-    """Decide which files are proposed: what was generated, except where a person has edited the section.
+    """Decide which files to propose: the generated ones, except in edited sections.
 
-    A second revision beside an edited one would give the section two heads. So a section that people touched
-    stays as they left it, and what would be generated now is shown.
-
-    Parameters
-    ----------
-    accepted
-        What was generated, by section.
-    present
-        What there is on the branch.
-    sections
-        The sections of the target.
-
-    Returns
-    -------
-    tuple
-        The files to propose, and the edited ones with their difference.
+    A second revision beside an edited one would give the section two heads; so an edited section stays, and
+    its difference from the generated file is returned.
     """
     files: dict[str, bytes] = {}
     kept: list[Kept] = []
@@ -263,12 +198,12 @@ def plan_files(
 
 
 def _references(source: Source) -> set[str]:
-    """Return what a change is called: before it had a pull request, and since."""
+    """Return the references of a change, with and without its pull request."""
     return {source.reference, f"{source.repository}@{source.branch}"}
 
 
 def _difference(path: str, theirs: bytes | None, new_path: str, new: bytes) -> str:
-    """Return how an edited file differs from what would be generated now; empty when it does not."""
+    """Return the difference between an edited and the generated file; empty if equal."""
     lines = difflib.unified_diff(
         _lines(new),
         _lines(theirs or b""),

@@ -1,4 +1,4 @@
-"""What a person has to change in a revision when another one was merged (rule M20)."""
+"""Find revisions that need another ``down_revision`` (rule M20)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,16 @@ __all__ = ["Rebase", "find_rebases", "newest_revision", "read_ids"]
 
 @dataclass(frozen=True, slots=True)
 class Rebase:
-    """A revision on a branch that does not follow the newest revision of its section any more.
-
-    Attributes
-    ----------
-    path, section
-        The file and its section.
-    old, new
-        Its ``down_revision``, and the one that it has to have.
-    """
+    """A revision that does not follow its section's newest one."""
 
     path: str
     section: str
-    old: str
-    new: str
+    old: str  # its ``down_revision``
+    new: str  # the required ``down_revision``
 
     @property
     def words(self) -> str:
-        """What a person has to do, as a sentence."""
+        """Return the instruction for people."""
         return (
             f"{self.path} has to follow {self.new}, the newest revision of {self.section}: change its "
             f"down_revision from {self.old} to {self.new}."
@@ -38,16 +30,10 @@ class Rebase:
 def find_rebases(
     files: Mapping[str, bytes | None], folders: Mapping[str, str], newest: Mapping[str, str]
 ) -> tuple[Rebase, ...]:
-    """Find the revisions of a branch that do not follow the newest one of their section.
+    """Find a branch's revisions that need a rebase.
 
-    Parameters
-    ----------
-    files
-        What the branch changes: the bytes of each path, None for one that is removed.
-    folders
-        The folder of each section that matters, by its name.
-    newest
-        The newest revision of each section on the default branch; those without one are left out.
+    `files` are the changes of the branch (None for a removed file); `folders` and `newest` are by section,
+    and a section without a revision is missing in `newest`.
     """
     found = []
     for section, folder in folders.items():
@@ -66,14 +52,14 @@ def find_rebases(
 
 
 def newest_revision(files: Iterable[bytes]) -> str:
-    """Return the one revision that no other follows; empty where there is not one."""
+    """Return the revision that no other follows; empty unless there is exactly one."""
     ids = [read for data in files if (read := read_ids(data))]
     heads = {revision for revision, _ in ids} - {down for _, down in ids}
     return heads.pop() if len(heads) == 1 else ""
 
 
 def read_ids(data: bytes) -> tuple[str, str] | None:
-    """Return revision and down_revision of a file; None where they are no plain texts."""
+    """Return the literal revision and down_revision of a file, if any."""
     values: dict[str, str] = {}
     try:
         body = ast.parse(data).body

@@ -1,7 +1,6 @@
-"""What a generating job hands over, held against what may be published (rule S3).
+"""Check the files of a generating job before publication (rule S3).
 
-The job runs the target tree's own code beside data from a pull request, and holds no rights. Whatever it
-hands over is data from a stranger here.
+The job runs the target tree's code on data from a pull request, without rights: its files are untrusted.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from consdb_actions.publication.revision_file import UnfitError, read_revision
 __all__ = ["MAX_FILE", "MAX_FILES", "MAX_REPORT", "TargetSection", "check_result", "join_outcomes"]
 
 MAX_FILES = 64
-"""Files of one result; ConsDB has 11 sections."""
+"""Maximum number of files; ConsDB has 11 sections."""
 MAX_FILE = 1_000_000
-"""Bytes of one file; the largest revision of ConsDB has about 250,000."""
+"""Maximum size of a file in bytes; the largest revision of ConsDB has about 250,000."""
 MAX_REPORT = 20_000_000
-"""Bytes of one report."""
+"""Maximum size of a report in bytes."""
 
 _PATH = re.compile(
     r"(?P<folder>alembic/[a-z0-9_]{1,60})/versions/[A-Za-z0-9][A-Za-z0-9_]{0,150}\.py", re.ASCII
@@ -35,19 +34,11 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class TargetSection:
-    """A section of the ``alembic.ini`` on the target's default branch.
-
-    Attributes
-    ----------
-    name, schema
-        Its name, and the schema that it changes.
-    folder
-        Its folder, relative to the repository.
-    """
+    """A section of the ``alembic.ini`` on the target's default branch."""
 
     name: str
     schema: str
-    folder: str
+    folder: str  # relative to the repository
 
 
 def check_result(
@@ -56,28 +47,10 @@ def check_result(
     sections: Sequence[TargetSection],
     present: Mapping[str, str],
 ) -> dict[str, dict[str, bytes]]:
-    """Make sure that a result adds revisions of its sections and nothing else.
+    """Check that a result only adds revisions of its sections.
 
-    Parameters
-    ----------
-    files
-        What was handed over, by path.
-    outcome
-        What the report tells of.
-    sections
-        The sections of the target, read from its default branch.
-    present
-        The revisions on that branch: the blob of each path.
-
-    Returns
-    -------
-    dict
-        The files by section.
-
-    Raises
-    ------
-    CheckFailed
-        Anything is not as the generator makes it.
+    `present` maps the revision files of the default branch to their blobs. Returns the files by section;
+    raises `CheckFailed` for anything that the generator does not make.
     """
     if len(files) > MAX_FILES:
         raise CheckFailed(f"the result holds {len(files)} files", remedy=_REMEDY)
@@ -98,7 +71,7 @@ def check_result(
 
 
 def _told(outcome: RunOutcome, known: Mapping[str, TargetSection]) -> dict[str, SectionOutcome]:
-    """Return the sections whose files are to be published, by path."""
+    """Return the sections to publish, by path of their file."""
     if outcome.verdict != "changed":
         return {}
     told: dict[str, SectionOutcome] = {}
@@ -148,24 +121,9 @@ def _refused(path: str, cause: str) -> CheckFailed:
 
 
 def join_outcomes(outcomes: Sequence[RunOutcome], order: Sequence[str]) -> RunOutcome:
-    """Join the reports of jobs that looked at one section each.
+    """Join the reports of jobs that handled one section each, in ini order.
 
-    Parameters
-    ----------
-    outcomes
-        At least one report.
-    order
-        The names of the sections in the order of the ini file.
-
-    Returns
-    -------
-    RunOutcome
-        All sections; written only where every job wrote.
-
-    Raises
-    ------
-    CheckFailed
-        Two reports tell of the same section, unless one of them left it alone.
+    It counts as written only if every job wrote. Raises `CheckFailed` if two jobs report on the same section.
     """
     sections: dict[str, SectionOutcome] = {}
     for outcome in outcomes:

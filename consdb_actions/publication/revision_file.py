@@ -1,7 +1,6 @@
-"""A revision file read as data: what may stand in one that a job without rights has made (rules S2 and S3).
+"""Parse an untrusted revision file with an allow-list (rules S2 and S3).
 
-The generator writes plain ``op`` calls with literal arguments and nothing else. What is to be published is
-held against just that, on the parsed text; nothing of it is ever imported or run.
+Generated files are plain ``op`` calls with literal arguments. The file is only parsed, never imported or run.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ OPERATIONS = frozenset(
         "rename_table",
     }
 )
-"""Operations of Alembic that take their whole meaning from their arguments."""
+"""Alembic operations that are fully described by their arguments."""
 
 CONSTRUCTS = frozenset(
     {
@@ -63,7 +62,7 @@ CONSTRUCTS = frozenset(
         "text",
     }
 )
-"""What of SQLAlchemy may be called in an argument, besides types, which are written in capitals."""
+"""SQLAlchemy names allowed in arguments, besides types in capitals."""
 
 _IMPORTS = {
     "typing": {"Sequence", "Union"},
@@ -81,15 +80,7 @@ _TYPE = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 
 
 class UnfitError(ValueError):
-    """The text is no revision file of the kind that is generated.
-
-    Parameters
-    ----------
-    line
-        Where, from 1; 0 when it is about the whole file.
-    cause
-        What is wrong, as part of a sentence.
-    """
+    """An invalid revision file; `line` is 0 for the whole file."""
 
     def __init__(self, line: int, cause: str) -> None:
         super().__init__(cause)
@@ -99,14 +90,14 @@ class UnfitError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RevisionFile:
-    """What a revision file says of itself."""
+    """The revision ids in a revision file."""
 
     revision: str
     down_revision: str | None
 
 
 def read_revision(text: str, schema: str, others: tuple[str, ...] = ()) -> RevisionFile:
-    """Hold a text against what a generated revision of one schema looks like."""
+    """Parse a revision file of one schema, or raise `UnfitError`."""
     _check_text(text, others)
     statements = list(_parse(text).body)
     if statements and _is_text(statements[0]):
@@ -254,13 +245,13 @@ def _arguments(call: ast.Call) -> Iterator[ast.expr]:
 
 
 def _check_value(value: ast.expr) -> None:
-    """Let pass literals, and calls that only describe a column, a constraint or a type."""
+    """Allow literals and calls that describe a column, a constraint or a type."""
     match value:
         case ast.Constant(value=bool() | int() | float() | str() | None):
             return
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
             return
-        # A table of many columns is written with a list that is unpacked.
+        # A long column list is written as an unpacked list.
         case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Starred(value=ast.List(elts=items)):
             inner: list[ast.expr] = items
         case ast.Dict(keys=keys, values=values) if all(keys):

@@ -1,4 +1,4 @@
-"""Which schema change is meant, and what is to be done about it."""
+"""Identify the schema change and the requested action."""
 
 from __future__ import annotations
 
@@ -10,37 +10,24 @@ __all__ = ["REGENERATE", "Asked", "Inputs", "PullSeen", "Source", "Wish", "decid
 Deed = Literal["generate", "withdraw", "conflict", "held", "nothing"]
 
 REGENERATE = "regenerate"
-"""`Asked.deed` of a migration that is made again since something else has changed."""
+"""`Asked.deed` of a migration that is regenerated because its inputs changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an event or a person asks for.
+    """A request from an event or a person."""
 
-    Attributes
-    ----------
-    number
-        Number of a pull request in the repository of schemas.
-    branch, commit
-        A branch of that repository and its newest commit, where no pull request is named; the commit may also
-        stand beside a number.
-    deed
-        The event's own word (``labeled``, ``synchronize``, …), or `REGENERATE`; empty for a dispatch, which
-        asks by itself.
-    label
-        The label that the event is about.
-    """
-
-    number: int | None = None
-    branch: str = ""
-    commit: str = ""
+    number: int | None = None  # pull request in the repository of schemas
+    branch: str = ""  # used if no pull request is named
+    commit: str = ""  # newest of the branch or the pull request
+    # the event's action (``labeled``, ``synchronize``, …) or `REGENERATE`; empty for a dispatch
     deed: str = ""
-    label: str = ""
+    label: str = ""  # of the event
 
 
 @dataclass(frozen=True, slots=True)
 class PullSeen:
-    """A pull request of the repository of schemas, as GitHub shows it now."""
+    """A pull request of the repository of schemas, as read from GitHub."""
 
     number: int
     url: str
@@ -55,35 +42,23 @@ class PullSeen:
     base: str = ""
 
     def has_label(self, label: str) -> bool:
-        """Tell whether it has a label, whose case does not matter."""
+        """Tell whether it has a label, ignoring case."""
         return label.casefold() in {name.casefold() for name in self.labels}
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The schema change that is meant.
-
-    Attributes
-    ----------
-    repository
-        ``owner/name``.
-    branch, commit
-        Its branch, and the newest commit of that.
-    default
-        Default branch of the repository.
-    pull
-        Its pull request, if it has one.
-    """
+    """The schema change."""
 
     repository: str
     branch: str
-    commit: str
-    default: str
+    commit: str  # newest of the branch
+    default: str  # default branch
     pull: PullSeen | None = None
 
     @property
     def reference(self) -> str:
-        """``owner/name#12``, or ``owner/name@branch`` without a pull request."""
+        """Return ``owner/name#12``, or ``owner/name@branch`` without a pull request."""
         if self.pull is not None:
             return f"{self.repository}#{self.pull.number}"
         return f"{self.repository}@{self.branch}"
@@ -91,66 +66,28 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The commits that a migration is generated from.
+    """The commits from which a migration is generated."""
 
-    Attributes
-    ----------
-    commit
-        The newest commit of the change.
-    merge, base
-        The commits of the schemas that are compared: the change merged into its base branch, and that branch.
-    target
-        The newest commit of the target's default branch.
-    conflict
-        Why there is no such merge, as a sentence; empty when there is one.
-    """
-
-    commit: str
-    merge: str = ""
-    base: str = ""
-    target: str = ""
-    conflict: str = ""
+    commit: str  # newest of the change
+    merge: str = ""  # of the change into its base branch
+    base: str = ""  # of the base branch
+    target: str = ""  # newest of the target's default branch
+    conflict: str = ""  # why the merge fails, as a sentence
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be done, and why in words.
+    """The action for a request, and its reason."""
 
-    Attributes
-    ----------
-    deed
-        ``generate`` a migration, ``withdraw`` the one that was made, or ``nothing``. ``held``: the migration
-        of another change holds this one; ``conflict``: the change cannot be merged into its base branch.
-    reason
-        Why, as a sentence.
-    publish
-        Whether the result may be published. That of a fork's pull request is only shown, since the event
-        comes with no token for more.
-    """
-
-    deed: Deed
-    reason: str
-    publish: bool = True
+    deed: Deed  # ``held`` and ``conflict`` as in `Publication.state`
+    reason: str  # as a sentence
+    publish: bool = True  # false for forks: their events have no token to publish with
 
 
 def decide_wish(asked: Asked, source: Source, label: str, holder: PullSeen | None = None) -> Wish:
-    """Say what an event asks for, given what GitHub shows now.
+    """Decide what an event requests, from the current state of the pull requests.
 
-    Parameters
-    ----------
-    asked
-        What the event says.
-    source
-        The change, with its pull request as it is now.
-    label
-        The label that asks for a migration.
-    holder
-        The pull request whose migration holds this change, if there is one.
-
-    Returns
-    -------
-    Wish
-        What is to be done.
+    `label` requests a migration; the migration of `holder` contains this change.
     """
     if asked.commit and asked.commit != source.commit:
         return Wish(

@@ -1,4 +1,4 @@
-"""Stacked pull requests: which one's migration holds the change of which."""
+"""Stacked pull requests: find whose migration contains which changes."""
 
 from __future__ import annotations
 
@@ -12,39 +12,22 @@ __all__ = ["Stack", "stack_of"]
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The pull requests that contain a pull request's commits, or are contained in it.
+    """The pull requests above and below one, by their commits."""
 
-    Attributes
-    ----------
-    holder
-        The one whose migration holds this one's change, too; None when this one has a migration of its own.
-    below
-        Those whose changes are in this one's migration.
-    """
-
-    holder: PullSeen | None = None
-    below: tuple[PullSeen, ...] = ()
+    holder: PullSeen | None = None  # whose migration contains this change; None if it has its own
+    below: tuple[PullSeen, ...] = ()  # whose changes this migration contains
 
 
 def stack_of(
     pull: PullSeen, others: Sequence[PullSeen], commits: Mapping[int, Collection[str]], label: str
 ) -> Stack:
-    """Find out how a pull request is stacked.
+    """Find the stack of a pull request.
 
-    Parameters
-    ----------
-    pull
-        The pull request.
-    others
-        The other open ones, without those out of forks.
-    commits
-        The commits of `pull` and of those others that have the label, by number.
-    label
-        The label that asks for a migration.
+    `others` are open and not from forks; `commits` are those of `pull` and of the labelled others, by number.
     """
 
     def contains(one: PullSeen, other: PullSeen) -> bool:
-        # Of two with the same newest commit the later one holds the earlier.
+        # Of two pull requests with the same head, the later contains the earlier.
         is_later = one.head != other.head or one.number > other.number
         return is_later and other.head in commits.get(one.number, ())
 

@@ -1,1 +1,1 @@
-"""Releases: calendar versions, whether a commit may be tagged, and what a release holds. Pure."""
+"""Releases: calendar versions, checks of the commit to tag, and release notes. Pure."""

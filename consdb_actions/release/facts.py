@@ -1,4 +1,4 @@
-"""What a decision about a release rests on."""
+"""Facts for the decision about a release."""
 
 from __future__ import annotations
 
@@ -13,77 +13,33 @@ CheckState = Literal["success", "pending", "failure"]
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag.
-
-    Attributes
-    ----------
-    name
-        Its name.
-    commit
-        The commit that it is on, whatever stands between.
-    annotated
-        Whether it is an object of its own, with a message.
-    ours
-        Whether it was made by this program, which its message says.
-    object
-        SHA of that object of its own; empty where there is none, or it is not known.
-    """
+    """A tag of the repository."""
 
     name: str
-    commit: str
+    commit: str  # after peeling the tag object
     annotated: bool = True
-    ours: bool = False
-    object: str = ""
+    ours: bool = False  # created by this program, according to its message
+    object: str = ""  # SHA of the tag object; empty if lightweight or unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check run or a commit status.
-
-    Attributes
-    ----------
-    name
-        Its name or context.
-    state
-        What it means for a release.
-    words
-        What it says itself, such as ``cancelled`` or ``in progress``.
-    """
+    """A check run or a commit status."""
 
     name: str
-    state: CheckState
-    words: str
+    state: CheckState  # its meaning for a release
+    words: str  # its own wording, such as ``cancelled`` or ``in progress``
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A repository as it is at the moment of a release.
+    """The state of the repository at a release."""
 
-    Attributes
-    ----------
-    branch
-        The default branch.
-    commit
-        The commit that is to be tagged.
-    now
-        The moment of tagging.
-    contained
-        Whether the commit is in the history of the default branch.
-    tags
-        All tags.
-    checks
-        What has reported on the commit, without the run that asks.
-    released
-        Whether the newest release holds the commit already.
-    parted
-        Whether the commit does not come after the newest release either: their histories have parted.
-    """
-
-    branch: str
-    commit: str
-    now: datetime
-    contained: bool
+    branch: str  # the default branch
+    commit: str  # to be tagged
+    now: datetime  # the time of tagging
+    contained: bool  # whether the default branch contains the commit
     tags: tuple[Tag, ...]
-    checks: tuple[Check, ...] = ()
-    released: bool = False
-    parted: bool = False
+    checks: tuple[Check, ...] = ()  # on the commit, without those of the present run
+    released: bool = False  # whether the newest release contains the commit
+    parted: bool = False  # whether the newest release is neither an ancestor nor a descendant

@@ -1,4 +1,4 @@
-"""What a release holds: merged pull requests, their tickets, and migrations by section."""
+"""Content of a release: merged pull requests, tickets, and migrations by section."""
 
 from __future__ import annotations
 
@@ -11,138 +11,73 @@ __all__ = ["Contents", "Migration", "PullRequest", "ReleaseNotes", "Topic", "arr
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """A merged pull request.
-
-    Attributes
-    ----------
-    title, branch
-        As people wrote them.
-    author
-        A login; empty for an account that is gone.
-    """
+    """A merged pull request."""
 
     number: int
     title: str
     branch: str
-    author: str = ""
+    author: str = ""  # login; empty for a deleted account
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A revision that a release adds.
-
-    Attributes
-    ----------
-    section
-        Its section of ``alembic.ini``.
-    path
-        Its file.
-    revision, down
-        Its identifier, and those that it follows.
-    title
-        The first line of its message.
-    operations
-        What its upgrade does to tables, columns, views and rows, in words.
-    others
-        What it does to keys, defaults, grants and descriptions.
-    """
+    """A revision that a release adds."""
 
     section: str
     path: str
     revision: str
-    title: str
-    operations: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
-    down: tuple[str, ...] = ()
+    title: str  # first line of its message
+    operations: tuple[str, ...] = ()  # effects on tables, columns, views and rows
+    others: tuple[str, ...] = ()  # effects on keys, defaults, grants and comments
+    down: tuple[str, ...] = ()  # revisions that it follows
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Everything between two releases, in any order.
+    """Everything between two releases, in any order."""
 
-    Attributes
-    ----------
-    previous
-        The release before; None for the first, which is not compared with anything.
-    commits
-        How many commits there are.
-    changed
-        Files of migrations of earlier releases that are not what they were, with ``changed`` or ``removed``.
-    """
-
-    previous: str | None = None
-    commits: int = 0
+    previous: str | None = None  # None for the first release
+    commits: int = 0  # number of commits
     pulls: tuple[PullRequest, ...] = ()
     migrations: tuple[Migration, ...] = ()
+    # edited migrations of earlier releases, with ``changed`` or ``removed``
     changed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """The pull requests of the same tickets, with their titles without the ticket in front."""
+    """Pull requests of the same tickets, with titles that omit the ticket."""
 
     tickets: tuple[str, ...]
     pulls: tuple[PullRequest, ...]
 
     @property
     def name(self) -> str:
-        """The tickets."""
+        """Return the tickets as text."""
         return ", ".join(self.tickets)
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseNotes:
-    """What a release holds, arranged for readers.
-
-    Attributes
-    ----------
-    tickets
-        All tickets.
-    topics
-        Pull requests by their tickets.
-    others
-        Pull requests without a ticket.
-    sections
-        Migrations by section, in the order in which they run.
-    """
+    """The content of a release, arranged for readers."""
 
     contents: Contents
     tickets: tuple[str, ...]
     topics: tuple[Topic, ...]
-    others: tuple[PullRequest, ...]
+    others: tuple[PullRequest, ...]  # pull requests without a ticket
+    # migrations by section, in the order in which they run
     sections: tuple[tuple[str, tuple[Migration, ...]], ...]
 
 
 def tickets_in(text: str, patterns: Sequence[str]) -> tuple[str, ...]:
-    """Return the tickets that a text names, in its order, each once.
-
-    Parameters
-    ----------
-    text
-        A title or the name of a branch.
-    patterns
-        Regular expressions; each matches a whole ticket.
-    """
+    """Return the unique tickets in a text; patterns match whole tickets."""
     either = "|".join(f"(?:{pattern})" for pattern in patterns)
     found = re.finditer(rf"(?<![A-Za-z0-9])(?:{either})(?![A-Za-z0-9])", text, re.ASCII)
     return tuple(dict.fromkeys(match[0] for match in found))
 
 
 def arrange(contents: Contents, patterns: Sequence[str]) -> ReleaseNotes:
-    """Arrange what a release holds; the same contents always come out the same.
-
-    Parameters
-    ----------
-    contents
-        What it holds.
-    patterns
-        Regular expressions of tickets.
-
-    Returns
-    -------
-    ReleaseNotes
-        By ticket and by section.
-    """
+    """Arrange the content of a release by ticket and section."""
     topics: dict[tuple[str, ...], list[PullRequest]] = {}
     for pull in sorted(contents.pulls, key=lambda pull: pull.number):
         tickets = tickets_in(pull.title, patterns) or tickets_in(pull.branch, patterns)
@@ -162,7 +97,7 @@ def arrange(contents: Contents, patterns: Sequence[str]) -> ReleaseNotes:
 
 
 def _without_tickets(title: str, tickets: tuple[str, ...]) -> str:
-    """Take tickets off the front of a title, which is then named by them anyway."""
+    """Remove tickets from the start of a title."""
     rest = title.strip()
     for _ in tickets:
         for ticket in tickets:
@@ -179,7 +114,7 @@ def _natural(ticket: str) -> tuple[str, int, str]:
 
 
 def _in_order(migrations: Iterable[Migration]) -> tuple[Migration, ...]:
-    """Put the migrations of a section in the order in which they run."""
+    """Sort the migrations of a section by their revision order."""
     left = sorted(migrations, key=lambda migration: (migration.revision, migration.path))
     out: list[Migration] = []
     while left:

@@ -1,4 +1,4 @@
-"""From facts to what is to be done about a tag (rule R2). Tags are never moved."""
+"""Decide what to do about a tag (rule R2). Tags are never moved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Refusal", "TagPlan", "decide", "last_release"]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing is tagged, and the way out."""
+    """A reason not to tag, with its remedy."""
 
     words: str
     remedy: str
@@ -24,43 +24,19 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class TagPlan:
-    """What is to be done.
-
-    Attributes
-    ----------
-    tag
-        The tag.
-    commit
-        The commit that it is on, or is to be on.
-    action
-        ``create`` the tag and its GitHub release; ``complete`` a tag that an earlier run made with the
-        release that it may lack; or ``nothing``.
-    reason
-        Why, as a sentence.
-    previous
-        The release before; None for the first.
-    refusals
-        Why it is not done.
-    remarks
-        What a reader should know besides.
-    """
+    """The decision about a tag."""
 
     tag: str
     commit: str
+    # ``complete`` creates a missing release for a tag of an earlier run
     action: Literal["create", "complete", "nothing"]
-    reason: str
-    previous: Tag | None = None
+    reason: str  # as a sentence
+    previous: Tag | None = None  # None for the first release
     refusals: tuple[Refusal, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Raise when there is a refusal.
-
-        Raises
-        ------
-        CheckFailed
-            With all of them.
-        """
+        """Raise `CheckFailed` with all refusals, if any."""
         if self.refusals:
             raise CheckFailed(
                 f"{self.commit[:12]} is not tagged as {self.tag} (rule R2): "
@@ -70,35 +46,17 @@ class TagPlan:
 
 
 def last_release(tags: tuple[Tag, ...], before: Version | None = None) -> Tag | None:
-    """Return the newest release, or the newest before a version; None where there is none."""
+    """Return the newest release (before a version); None if there is none."""
     versions = [(version, tag) for tag in tags if (version := parse_version(tag.name))]
     found = [pair for pair in versions if before is None or pair[0] < before]
     return max(found, key=lambda pair: (pair[0], pair[1].name))[1] if found else None
 
 
 def decide(facts: Facts, policy: ReleasePolicy, wanted: str | None = None) -> TagPlan:
-    """Decide what is to be done about a tag.
+    """Decide what to do about a tag.
 
-    Parameters
-    ----------
-    facts
-        The repository.
-    policy
-        How releases are made.
-    wanted
-        The tag that the caller expects; None for whichever is next.
-
-    Returns
-    -------
-    TagPlan
-        The plan, with all refusals.
-
-    Raises
-    ------
-    InputError
-        What is expected is no calendar version.
-    CheckFailed
-        There is no next version, because the newest is of a later month (rule R1).
+    Without `wanted`, the next version is taken. Raises `InputError` if `wanted` is not a calendar version,
+    and `CheckFailed` if the newest version is of a later month (rule R1).
     """
     expected = _expected(wanted)
     versions = {tag: version for tag in facts.tags if (version := parse_version(tag.name))}
@@ -140,7 +98,6 @@ def decide(facts: Facts, policy: ReleasePolicy, wanted: str | None = None) -> Ta
 
 
 def _expected(wanted: str | None) -> Version | None:
-    """Read the tag that the caller expects."""
     if wanted is None:
         return None
     version = parse_version(wanted)
@@ -152,7 +109,7 @@ def _expected(wanted: str | None) -> Version | None:
 
 
 def _existing(facts: Facts, tag: Tag, expected: Version | None) -> TagPlan:
-    """Leave a tag as it is."""
+    """Plan for a tag that exists: keep it."""
     version = parse_version(tag.name)
     remarks = []
     if not tag.annotated:
@@ -176,7 +133,7 @@ def _existing(facts: Facts, tag: Tag, expected: Version | None) -> TagPlan:
 
 
 def _refusals(facts: Facts, policy: ReleasePolicy) -> Iterator[Refusal]:
-    """Say what stands against tagging a commit."""
+    """List the reasons not to tag a commit."""
     if not facts.contained:
         yield Refusal(
             f"the commit is not in the history of {facts.branch}",
@@ -192,7 +149,7 @@ def _refusals(facts: Facts, policy: ReleasePolicy) -> Iterator[Refusal]:
 
 
 def _checks(checks: tuple[Check, ...], policy: ReleasePolicy) -> Iterator[Refusal]:
-    """Say which checks are not green."""
+    """List checks that are not successful."""
     counted = [check for check in checks if not policy.ignores(check.name)]
     failed = [check for check in counted if check.state == "failure"]
     pending = [check for check in counted if check.state == "pending"]
@@ -221,5 +178,5 @@ def _checks(checks: tuple[Check, ...], policy: ReleasePolicy) -> Iterator[Refusa
 
 
 def _named(checks: list[Check]) -> str:
-    """Name checks, each once, with what it says."""
+    """Name checks with their states, without duplicates."""
     return ", ".join(dict.fromkeys(f"{check.name} ({check.words})" for check in checks))

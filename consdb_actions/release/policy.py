@@ -1,4 +1,4 @@
-"""How releases are made: the section ``release`` of the configuration, with ConsDB's own ways as defaults."""
+"""Configuration of releases: the section ``release``, with the defaults of ConsDB."""
 
 from __future__ import annotations
 
@@ -19,33 +19,17 @@ MIGRATIONS = ("alembic/*/versions/*.py",)
 
 @dataclass(frozen=True, slots=True)
 class ReleasePolicy:
-    """How releases are made.
+    """The configuration of releases."""
 
-    Attributes
-    ----------
-    padded
-        Whether the month of a version is written with two digits.
-    images
-        Images that are built for each tag, without the tag.
-    migrations
-        Patterns of the migrations' files; ``*`` does not match a slash.
-    required
-        Checks that must have reported success.
-    ignored
-        Patterns of checks that do not matter.
-    unchecked
-        Whether a commit on which no check has reported may be tagged.
-    """
-
-    padded: bool = False
-    images: tuple[str, ...] = IMAGES
-    migrations: tuple[str, ...] = MIGRATIONS
-    required: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
-    unchecked: bool = False
+    padded: bool = False  # write the month with two digits
+    images: tuple[str, ...] = IMAGES  # built for each tag; names without tag
+    migrations: tuple[str, ...] = MIGRATIONS  # glob patterns; ``*`` does not match a slash
+    required: tuple[str, ...] = ()  # checks that must be successful
+    ignored: tuple[str, ...] = ()  # glob patterns of checks
+    unchecked: bool = False  # allow a commit without any check
 
     def is_migration(self, path: str) -> bool:
-        """Tell whether a file of the repository is a migration."""
+        """Tell whether a path is a migration."""
         parts = path.split("/")
         return any(
             len(parts) == len(wanted := pattern.split("/"))
@@ -54,23 +38,12 @@ class ReleasePolicy:
         )
 
     def ignores(self, check: str) -> bool:
-        """Tell whether a check does not matter; one that is required always does."""
+        """Tell whether a check is ignored; a required one never is."""
         return check not in self.required and any(fnmatchcase(check, pattern) for pattern in self.ignored)
 
 
 def policy_from_mapping(values: Mapping[str, Any]) -> ReleasePolicy:
-    """Make the policy.
-
-    Parameters
-    ----------
-    values
-        The section, already checked against the configuration's schema.
-
-    Returns
-    -------
-    ReleasePolicy
-        The policy; what is not given is ConsDB's.
-    """
+    """Build the policy from its validated configuration section."""
     checks = values.get("checks", {})
     return ReleasePolicy(
         padded=values.get("padded", False),

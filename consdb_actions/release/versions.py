@@ -20,65 +20,33 @@ _MONTHS = (
 
 @dataclass(frozen=True, slots=True, order=True)
 class Version:
-    """A calendar version. Versions are in the order of their numbers, however they are written.
+    """A calendar version, ordered by its numbers; padding does not matter."""
 
-    Attributes
-    ----------
-    year
-        With four digits.
-    month
-        1 to 12.
-    number
-        Which release of the month.
-    text
-        The tag, as it is written; not part of what makes two versions equal.
-    """
-
-    year: int
+    year: int  # with four digits
     month: int
-    number: int
-    text: str = field(default="", compare=False)
+    number: int  # of the release in the month
+    text: str = field(default="", compare=False)  # the tag as written
 
     def __str__(self) -> str:
         return self.text or f"{self.year % 100:02}.{self.month}.{self.number}"
 
     @property
     def month_name(self) -> str:
-        """The month in words, such as ``June 2026``."""
+        """Return the month in words, such as ``June 2026``."""
         return f"{_MONTHS[self.month - 1]} {self.year}"
 
 
 @dataclass(frozen=True, slots=True)
 class NextVersion:
-    """The next version, and why it is that one.
-
-    Attributes
-    ----------
-    version
-        The version, written as it is to be tagged.
-    newest
-        The newest version that is there; None before the first.
-    reason
-        Why, as a sentence.
-    """
+    """The next version and its reason."""
 
     version: Version
-    newest: Version | None
-    reason: str
+    newest: Version | None  # existing version; None before the first
+    reason: str  # as a sentence
 
 
 def parse_version(tag: str) -> Version | None:
-    """Read a tag.
-
-    Parameters
-    ----------
-    tag
-        Its name.
-
-    Returns
-    -------
-    Version or None
-        None where it is no calendar version, as with ``3.0.0``, which ConsDB used before October 2024.
+    """Parse a tag; None for other tags, like the legacy ``3.0.0``.
 
     Examples
     --------
@@ -98,28 +66,10 @@ def newest(tags: Iterable[str]) -> Version | None:
 
 
 def next_version(tags: Iterable[str], now: datetime, *, padded: bool = False) -> NextVersion:
-    """Work out the next version.
+    """Return the next version in the UTC month of `now`.
 
-    Parameters
-    ----------
-    tags
-        Names of all tags that are there, in any order; those that are no calendar versions do not matter.
-    now
-        The moment of tagging, with a time zone; its month in UTC counts.
-    padded
-        Whether the month is written with two digits.
-
-    Returns
-    -------
-    NextVersion
-        The version, explained.
-
-    Raises
-    ------
-    CheckFailed
-        The newest version is of a later month.
-    InputError
-        The year cannot be written with two digits.
+    Raises `CheckFailed` if the newest version is of a later month, and `InputError` if the year does not fit
+    into two digits.
     """
     moment = now.astimezone(UTC)
     if not 2000 <= moment.year <= 2099:

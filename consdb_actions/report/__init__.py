@@ -1,1 +1,1 @@
-"""Turn results into what people and programs read."""
+"""Render results as text, Markdown, HTML and JSON."""

@@ -1,4 +1,4 @@
-"""A run of ``migrations apply``: the plan and the result for a terminal, the evidence, and its comment."""
+"""Reports of ``migrations apply``: plan and result for a terminal, evidence, and comment."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from consdb_actions.report.markdown import bullets, code, details, escape, fence
 __all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_result", "where"]
 
 FORMAT = "consdb-actions/apply/1"
-"""Raised when the form changes."""
+"""Increased when the format changes."""
 
 Paint = Callable[[str, str], str]
-"""Colours a text: the text, and ``error``, ``warning``, ``ok`` or ``dim``."""
+"""Colours a text; the second argument is ``error``, ``warning``, ``ok`` or ``dim``."""
 
 _KIND = {"ok": "ok", "warning": "warning", "refused": "error"}
 _SIGN = {"ok": "✅", "warning": "⚠️", "refused": "❌"}
@@ -27,7 +27,7 @@ def _plain(text: str, _: str) -> str:
 
 
 def where(outcome: ApplyOutcome) -> str:
-    """Name the database, without anything that is secret."""
+    """Name the database, without secrets."""
     facts = outcome.facts
     host = f" on {facts.host}" if facts.host else ""
     name = f"{facts.database}{host}" + (f":{facts.port}" if facts.host and facts.port != 5432 else "")
@@ -35,15 +35,7 @@ def where(outcome: ApplyOutcome) -> str:
 
 
 def render_plan(outcome: ApplyOutcome, paint: Paint = _plain) -> str:
-    """Write what is to be done, what speaks against it, and the SQL.
-
-    Parameters
-    ----------
-    outcome
-        The plan.
-    paint
-        Colours texts.
-    """
+    """Render the plan: changes, failed checks, and the SQL."""
     lines = [f"{where(outcome)}, as {outcome.facts.user}, Postgres {outcome.facts.version}", ""]
     for section in outcome.sections:
         lines += _section(section.change, outcome.direction)
@@ -89,7 +81,7 @@ def _sql(change: SectionChange, direction: Direction) -> Iterator[str]:
 
 
 def render_result(outcome: ApplyOutcome, paint: Paint = _plain) -> str:
-    """Write how it ended, what is there now, and how to go back."""
+    """Render the result, the present state, and the way to revert it."""
     lines = [paint(printable(_verdict(outcome)), _verdict_kind(outcome))]
     for section in outcome.sections:
         tries = f", {section.attempts} tries" if section.attempts > 1 else ""
@@ -142,16 +134,10 @@ def _verdict_kind(outcome: ApplyOutcome) -> str:
 
 
 def render_comment(outcome: ApplyOutcome, *, short: bool = False) -> str:
-    """Write the evidence as a comment for a pull request; its first line says what is done.
+    """Render the evidence as a comment; its first line is the result.
 
-    The line ``/consdb done STEP`` stands there only when everything was applied and is as it should be.
-
-    Parameters
-    ----------
-    outcome
-        What was found and done.
-    short
-        Whether to leave out what is folded.
+    The line ``/consdb done STEP`` is included only if everything was applied and verified. `short` leaves out
+    folded parts.
     """
     parts = [f"/consdb done {outcome.attests}"] if outcome.attests else []
     parts.append(f"**{escape(where(outcome))}**: {prose(_verdict(outcome))}")
@@ -192,7 +178,7 @@ def _accepted(check: ApplyCheck) -> str:
 
 
 def render_json(outcome: ApplyOutcome) -> dict[str, Any]:
-    """Return the evidence as data for JSON, as ``schemas/apply.schema.json`` describes it."""
+    """Return the evidence as JSON data, described by ``schemas/apply.schema.json``."""
     facts, checkout = outcome.facts, outcome.checkout
     return {
         "format": FORMAT,

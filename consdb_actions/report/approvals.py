@@ -1,4 +1,4 @@
-"""A decision about approvals for a terminal and as JSON; the comment is in `approvals_comment`."""
+"""Reports of an approval decision: text and JSON."""
 
 from __future__ import annotations
 
@@ -22,20 +22,7 @@ FORMAT = "consdb-actions/approvals/1"
 
 
 def render_text(facts: Facts, decision: Decision) -> str:
-    """Write a decision for a terminal.
-
-    Parameters
-    ----------
-    facts
-        The facts.
-    decision
-        The decision that they led to.
-
-    Returns
-    -------
-    str
-        A few lines without markup.
-    """
+    """Render a decision for a terminal."""
     lines = [
         f"{facts.repository}#{facts.pull.number}: {facts.pull.title}",
         f"{decision.state}: {decision.description}",
@@ -56,7 +43,7 @@ def render_text(facts: Facts, decision: Decision) -> str:
 
 
 def _plain(item: RoleVerdict) -> str:
-    """Write the verdict on a role in one line."""
+    """Render the verdict on a role in one line."""
     if item.approver is not None:
         review = item.approver
         day = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "unknown day"
@@ -66,7 +53,7 @@ def _plain(item: RoleVerdict) -> str:
 
 
 def render_tree(decision: Decision) -> str:
-    """Write the tree of verdicts, a line for each node."""
+    """Render the tree of verdicts, one line per node."""
     lines: list[str] = []
 
     def walk(node: Node, depth: int) -> None:
@@ -79,18 +66,7 @@ def render_tree(decision: Decision) -> str:
 
 
 def render_plan(plan: Plan) -> str:
-    """Write what a plan would change, a line for each change.
-
-    Parameters
-    ----------
-    plan
-        The plan.
-
-    Returns
-    -------
-    str
-        The lines; one that says so when nothing would change.
-    """
+    """List the changes of a plan, one line each."""
     lines = [f"add the label {role.label}" for role in plan.labels_add]
     lines += [f"take off the label {label}" for label in plan.labels_remove]
     lines += [f"ask {name} for a review" for name in (*plan.ask_people, *plan.ask_teams)]
@@ -108,20 +84,7 @@ def render_plan(plan: Plan) -> str:
 
 
 def render_json(facts: Facts, decision: Decision) -> dict[str, Any]:
-    """Turn a decision into JSON, as ``approvals.schema.json`` describes it.
-
-    Parameters
-    ----------
-    facts
-        The facts.
-    decision
-        The decision that they led to.
-
-    Returns
-    -------
-    dict
-        Values that `json.dumps` takes.
-    """
+    """Return a decision as JSON data, described by ``approvals.schema.json``."""
     return {
         "format": FORMAT,
         "repository": facts.repository,
@@ -150,7 +113,6 @@ def render_json(facts: Facts, decision: Decision) -> dict[str, Any]:
 
 
 def _review_json(review: ReviewVerdict) -> dict[str, Any]:
-    """Turn the verdict on a review into JSON."""
     return {
         "id": review.review,
         "author": review.author.login,

@@ -1,4 +1,4 @@
-"""The comment on a pull request that shows its approvals (rules A9 and S5)."""
+"""Comment with the approvals of a pull request (rules A9 and S5)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details
 __all__ = ["render_comment"]
 
 SHOWN = 3
-"""How many reviews the table shows for a role; the folded part has all."""
+"""Reviews per role in the table; the folded part lists all."""
 
 NAMED = 10
-"""How many people the table names for a role."""
+"""People per role in the table."""
 
 _SIGNS = {
     Outcome.APPROVED: "✅\u00a0approved",
@@ -35,19 +35,9 @@ _SIGNS = {
 
 
 def render_comment(facts: Facts, decision: Decision) -> str:
-    """Write the comment; the same facts give the same text, whenever it is written.
+    """Render the comment; equal facts give equal text.
 
-    Parameters
-    ----------
-    facts
-        The facts.
-    decision
-        The decision that they led to.
-
-    Returns
-    -------
-    str
-        GitHub Markdown, with our marker in front and the digests behind.
+    It starts with our marker and ends with the digests.
     """
     memory = remember(facts)
     blocks = [_heading(decision)]
@@ -66,7 +56,7 @@ def render_comment(facts: Facts, decision: Decision) -> str:
 
 
 def _heading(decision: Decision) -> str:
-    """Write the verdict first."""
+    """Render the verdict."""
     if not decision.applicable:
         return f"### Approvals of the schema change\n\n{escape(decision.description)}."
     done = sum(1 for item in decision.roles if item.outcome is Outcome.APPROVED)
@@ -80,7 +70,7 @@ def _heading(decision: Decision) -> str:
 
 
 def _table(facts: Facts, decision: Decision) -> str:
-    """Write one line for each role."""
+    """Render one row per role."""
     return table(
         ("Role", "State", "Who, when, for which commit", "What is open"),
         [
@@ -91,7 +81,7 @@ def _table(facts: Facts, decision: Decision) -> str:
 
 
 def _who(facts: Facts, item: RoleVerdict) -> str:
-    """Say who approved, when, for which commit, and over which push the approval was kept."""
+    """Name approvers with time, commit, and later pushes."""
     standings = (Standing.BLOCKS,) if item.outcome is Outcome.BLOCKED else (Standing.STALE,)
     shown = [item.approver] if item.approver is not None else _of(item, *standings)
     if not shown:
@@ -101,7 +91,7 @@ def _who(facts: Facts, item: RoleVerdict) -> str:
 
 
 def _review(facts: Facts, review: ReviewVerdict) -> str:
-    """Write one review: its author, its day, its commit and what came after it."""
+    """Render a review: author, day, commit and later changes."""
     day = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "on an unknown day"
     text = (
         f"{_person(facts, review.author.login)}, [{day}]({review.url})"
@@ -121,7 +111,7 @@ def _review(facts: Facts, review: ReviewVerdict) -> str:
 
 
 def _open(facts: Facts, item: RoleVerdict) -> str:
-    """Say what is missing and who can give it."""
+    """Render what is missing and who can give it."""
     if item.outcome is Outcome.APPROVED:
         return ""
     able = ", ".join(_person(facts, login) for login in item.eligible[:NAMED])
@@ -141,7 +131,7 @@ def _open(facts: Facts, item: RoleVerdict) -> str:
 
 
 def _alerts(facts: Facts, decision: Decision) -> list[str]:
-    """Write what needs somebody's attention: the last person left, labels taken off, notes."""
+    """Render alerts: the last eligible person, removed labels, notes."""
     words = [item.warning for item in decision.roles if item.warning]
     words += [item.label_word for item in decision.roles if item.label_word]
     words += decision.notes
@@ -151,7 +141,7 @@ def _alerts(facts: Facts, decision: Decision) -> list[str]:
 
 
 def _details(facts: Facts, decision: Decision) -> str:
-    """Fold every review that was looked at."""
+    """Render all reviews, folded."""
     lines = []
     for item in decision.roles:
         lines.append(f"- **{escape(item.role.title)}**: {escape(item.reason)}")
@@ -165,12 +155,12 @@ def _details(facts: Facts, decision: Decision) -> str:
 
 
 def _line(facts: Facts, review: ReviewVerdict) -> str:
-    """Write one review in the folded part."""
+    """Render a review in the folded part."""
     return f"  - {_review(facts, review)}: {escape(review.reason)}"
 
 
 def _help(facts: Facts) -> str:
-    """Fold how to approve."""
+    """Render how to approve, folded."""
     ids = " or ".join(code(f"consdb: {role.id}") for role in facts.policy.roles)
     lines = [
         "Approve in a review. Labels are only shown here: setting one by hand does not approve.",
@@ -189,23 +179,22 @@ def _of(item: RoleVerdict, *standings: Standing) -> list[ReviewVerdict]:
 
 
 def _person(facts: Facts, login: str) -> str:
-    """Write a person as a link and not as a mention, which would notify."""
+    """Render a person as a link; a mention would notify."""
     server = facts.html_url.rsplit("/", 2)[0]
     return f"[{escape(login)}]({server}/{quote(login.removesuffix('[bot]'))})"
 
 
 def _commit(facts: Facts, sha: str) -> str:
-    """Write a commit as a link."""
     return f"[{code(sha[:8])}]({facts.html_url}/commit/{sha})"
 
 
 def _compare(facts: Facts, sha: str) -> str:
-    """Link what the pushes since a commit changed; two dots compare the trees, also after a force-push."""
+    """Link the changes since a commit; two dots work after a force-push."""
     return f"[compare]({facts.html_url}/compare/{sha}..{facts.pull.head})"
 
 
 def _sentence(facts: Facts, text: str) -> str:
-    """Write a reason as a sentence; one that starts with a login keeps its small letter."""
+    """Render a reason as a sentence; logins keep their case."""
     logins = {review.author.login for review in facts.reviews if review.author is not None}
     logins |= {account.login for account in facts.accounts}
     logins |= {member.login for team in facts.teams for member in team.members}

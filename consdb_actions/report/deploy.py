@@ -1,4 +1,4 @@
-"""A deployment for a terminal, as JSON and as Markdown."""
+"""Reports of a deployment for a terminal, as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -31,36 +31,20 @@ _WOULD = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a run has to tell.
+    """The deployment and its result."""
 
-    Attributes
-    ----------
-    plan
-        The deployment; None where there is nothing to repin.
-    repository
-        Where the values files are.
-    action
-        What was done, or would be; None where the plan is refused.
-    done
-        Whether it was done.
-    title, body
-        Of the pull request; empty without a difference.
-    number, url
-        The pull request, if there is one.
-    """
-
-    plan: Plan | None
-    repository: str
-    action: Action | None
+    plan: Plan | None  # None if there is nothing to repin
+    repository: str  # of the values files
+    action: Action | None  # done or planned; None if refused
     done: bool
-    title: str = ""
-    body: str = ""
+    title: str = ""  # of the pull request; empty if nothing changes
+    body: str = ""  # of the pull request; empty if nothing changes
     number: int | None = None
     url: str = ""
 
     @property
     def words(self) -> str:
-        """What was done, in words."""
+        """Return the action as text."""
         if self.plan is None:
             return "no environment runs a ticket image: nothing to repin"
         if self.action is None:
@@ -75,7 +59,7 @@ class Shown:
 
 
 def render_text(shown: Shown) -> str:
-    """Write a deployment for a terminal: what changes, what stands in the way, what was done."""
+    """Render a deployment for a terminal: changes, refusals, action."""
     plan = shown.plan
     lines = [shown.title] if shown.title else []
     if plan is not None:
@@ -109,7 +93,7 @@ def render_text(shown: Shown) -> str:
 
 
 def render_markdown(shown: Shown) -> str:
-    """Write a deployment as Markdown: as the pull request shows it, or why there is none."""
+    """Render a deployment as in its pull request, or why there is none."""
     plan = shown.plan
     blocks = [f"### {escape(shown.title or shown.words)}"]
     if plan is not None and plan.refusals:
@@ -127,7 +111,7 @@ def render_markdown(shown: Shown) -> str:
 
 
 def render_json(shown: Shown) -> dict[str, Any]:
-    """Turn a deployment into JSON, as ``schemas/deploy.schema.json`` describes it."""
+    """Return a deployment as JSON data, described by ``schemas/deploy.schema.json``."""
     plan = shown.plan
     return {
         "format": FORMAT,
@@ -143,7 +127,6 @@ def render_json(shown: Shown) -> dict[str, Any]:
 
 
 def _plan_json(plan: Plan) -> dict[str, Any]:
-    """Turn a plan into JSON."""
     request = plan.request
     return {
         "app": request.app,

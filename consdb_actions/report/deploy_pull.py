@@ -1,4 +1,4 @@
-"""The pull request of a deployment: title, body and commit message, from the real difference (rule R3)."""
+"""Pull request of a deployment, from its actual changes (rule R3)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,11 @@ from consdb_actions.report.release_notes import extent
 __all__ = ["changes_table", "pull_body", "pull_message", "pull_title"]
 
 _OPERATIONS = 8
-"""Operations of all migrations together that are shown without folding them."""
+"""Total operations of the migrations that are shown unfolded."""
 
 
 def pull_title(plan: Plan) -> str:
-    """Write the title: ticket, application, tag and environments, as the difference has them.
-
-    Parameters
-    ----------
-    plan
-        A deployment that changes something.
-    """
+    """Render the title: ticket, application, tag and environments that change."""
     request = plan.request
     places = list(dict.fromkeys(change.environment for change in plan.changes))
     moved = [change.component for change in plan.changes if change.what != PULL_POLICY]
@@ -38,7 +32,7 @@ def pull_title(plan: Plan) -> str:
 
 
 def pull_message(plan: Plan) -> str:
-    """Write the message of the commit, with the waivers that the drift report reads."""
+    """Render the commit message, with the waivers that the drift report reads."""
     title = pull_title(plan)
     if not plan.waived or plan.request.waive_until is None:
         return title
@@ -46,22 +40,7 @@ def pull_message(plan: Plan) -> str:
 
 
 def pull_body(plan: Plan, holds: Holds, digests: Mapping[tuple[str, str], str]) -> str:
-    """Write the body.
-
-    Parameters
-    ----------
-    plan
-        A deployment that changes something.
-    holds
-        What it brings.
-    digests
-        Digest of each image, by name and tag.
-
-    Returns
-    -------
-    str
-        Markdown, in which what others wrote is inert.
-    """
+    """Render the body; `digests` are by image name and tag."""
     blocks = [changes_table(plan), *_warnings(plan)]
     blocks += _holds(plan, holds)
     if lines := _left(plan):
@@ -78,7 +57,7 @@ def pull_body(plan: Plan, holds: Holds, digests: Mapping[tuple[str, str], str]) 
 
 
 def changes_table(plan: Plan) -> str:
-    """Write the table of what changes, with components that change alike in one row."""
+    """Render the changes, with equal ones of several components in one row."""
     rows: dict[tuple[str, bool, str, str], list[Change]] = {}
     for change in plan.changes:
         key = (change.environment, change.what == PULL_POLICY, change.old, change.new)
@@ -118,12 +97,12 @@ def _components(changes: list[Change]) -> list[str]:
 
 
 def _value(value: str, *, policy: bool) -> str:
-    """Write a tag or a pull policy; an empty policy is the chart's."""
+    """Render a tag or a pull policy; an empty policy is the chart's."""
     return code(value, in_table=True) if value else ("the chart's default" if policy else "none")
 
 
 def _warnings(plan: Plan) -> list[str]:
-    """Say which rules were passed, and for how long."""
+    """List waived rules, with the end of the waiver."""
     request, lines = plan.request, []
     if plan.waived and request.waive_until is not None:
         lines.append(
@@ -138,7 +117,7 @@ def _warnings(plan: Plan) -> list[str]:
 
 
 def _holds(plan: Plan, holds: Holds) -> list[str]:
-    """Write what the tag brings."""
+    """Render the content of the tag."""
     tag, url = plan.request.tag, f"https://github.com/{holds.repository}"
     if not tag.is_fixed:
         branch = branch_tag(tag)
@@ -176,7 +155,7 @@ def _holds(plan: Plan, holds: Holds) -> list[str]:
 
 
 def _left(plan: Plan) -> list[str]:
-    """Say what does not run the tag afterwards; a test says nothing about where it does not run."""
+    """List components without the tag; for a test only in its environments."""
     lines = []
     for later in (False, True):
         places: dict[str, list[Left]] = {}
@@ -192,7 +171,6 @@ def _left(plan: Plan) -> list[str]:
 
 
 def _running(items: list[Left]) -> str:
-    """Say what components run."""
     by_tag: dict[str, list[str]] = {}
     for item in items:
         by_tag.setdefault(item.tag, []).append(item.component)
@@ -204,7 +182,7 @@ def _running(items: list[Left]) -> str:
 
 
 def _checks(plan: Plan, holds: Holds) -> tuple[str, list[str]]:
-    """List what the reviewer looks at, under its heading."""
+    """Return the heading and items of the reviewer's checklist."""
     places = _and(escape(name) for name in dict.fromkeys(change.environment for change in plan.changes))
     app = code(plan.request.app)
     if not plan.request.tag.is_fixed:
@@ -229,6 +207,5 @@ def _checks(plan: Plan, holds: Holds) -> tuple[str, list[str]]:
 
 
 def _and(words: Iterable[str]) -> str:
-    """Join words as people do."""
     items = list(words)
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)

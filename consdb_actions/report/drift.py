@@ -1,4 +1,4 @@
-"""The drift report for a terminal, as JSON and as Markdown: one page (rule R7)."""
+"""Drift report for a terminal, as JSON and as Markdown (rule R7)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN = {Severity.ERROR: "!!", Severity.WARNING: "!"}
 
 
 def render_text(drift: Drift, source: str, today: date) -> str:
-    """Write the report for a terminal."""
+    """Render the report for a terminal."""
     lines = [f"{source}, {today}"]
     marks = _worst(drift)
     for app, grid in _grids(drift).items():
@@ -47,7 +47,7 @@ def render_text(drift: Drift, source: str, today: date) -> str:
 
 
 def render_markdown(drift: Drift, source: str, today: date) -> str:
-    """Write the report as Markdown."""
+    """Render the report as Markdown."""
     blocks = [f"## What runs where, {today}", f"From {escape(source)}. {_summary(drift)}"]
     marks = _worst(drift)
     for app, grid in _grids(drift).items():
@@ -89,7 +89,7 @@ def render_markdown(drift: Drift, source: str, today: date) -> str:
 
 
 def render_json(drift: Drift, source: str, today: date) -> dict[str, Any]:
-    """Turn the report into JSON, as ``schemas/drift.schema.json`` describes it."""
+    """Return the report as JSON data, described by ``schemas/drift.schema.json``."""
     return {
         "format": FORMAT,
         "source": source,
@@ -123,7 +123,7 @@ def render_json(drift: Drift, source: str, today: date) -> dict[str, Any]:
 
 
 def _grids(drift: Drift) -> dict[str, dict[str, dict[str, Standing]]]:
-    """Arrange what runs where: application, component, environment."""
+    """Group deployed tags by application, component and environment."""
     grids: dict[str, dict[str, dict[str, Standing]]] = {}
     for item in drift.standings:
         grids.setdefault(item.app, {}).setdefault(item.component, {})[item.environment] = item
@@ -131,12 +131,11 @@ def _grids(drift: Drift) -> dict[str, dict[str, dict[str, Standing]]]:
 
 
 def _environments(drift: Drift, app: str) -> Sequence[str]:
-    """Return the environments of an application in their order."""
     return list(dict.fromkeys(item.environment for item in drift.standings if item.app == app))
 
 
 def _worst(drift: Drift) -> dict[tuple[str, str, str], Severity]:
-    """Return the worst finding about each component in each environment."""
+    """Return the worst finding by application, environment and component."""
     worst: dict[tuple[str, str, str], Severity] = {}
     for finding in drift.findings:
         for item in drift.standings:
@@ -151,12 +150,12 @@ def _worst(drift: Drift) -> dict[tuple[str, str, str], Severity]:
 
 
 def _cell(item: Standing) -> str:
-    """Write what runs, for a terminal."""
+    """Render a deployed tag for a terminal."""
     return (item.tag.text or "no tag") + ("" if item.enabled else " (off)")
 
 
 def _markdown_cell(item: Standing) -> str:
-    """Write what runs, for a table."""
+    """Render a deployed tag for a table."""
     tag = code(item.tag.text, in_table=True) if item.tag.text else "no tag"
     return tag if item.enabled else f"{tag} (off)"
 

@@ -1,4 +1,4 @@
-"""HTML in which text is text: whatever is not an element of ours is escaped (rule S5)."""
+"""Build HTML with all text escaped (rule S5)."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _BACKQUOTED = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)")
 
 
 class Html(str):
-    """Markup that is safe as it stands."""
+    """Markup that is already escaped."""
 
     __slots__ = ()
 
 
 Part: TypeAlias = "str | Iterable[Part] | None"
-"""A text, an element, nothing, or several of them."""
+"""Text, an element, nothing, or several of them."""
 
 Value: TypeAlias = "str | int | bool | None"
 
 
 def text(value: str) -> Html:
-    """Return a text as it is: no markup, no line break, nothing that cannot be seen."""
+    """Escape a text: no markup, no line break, no invisible characters."""
     return Html(html.escape(printable(value)))
 
 
 def element(name: str, *children: Part, **attributes: Value) -> Html:
-    """Return an element."""
+    """Build an element."""
     return Html(f"<{name}{_attributes(attributes)}>{joined(children)}</{name}>")
 
 
@@ -61,7 +61,7 @@ def _attributes(values: Mapping[str, Value]) -> str:
 
 
 def joined(parts: Iterable[Part]) -> Html:
-    """Return several parts as one; what is no `Html` is escaped."""
+    """Join several parts; anything but `Html` is escaped."""
     found = []
     for part in parts:
         if isinstance(part, Html):
@@ -74,14 +74,14 @@ def joined(parts: Iterable[Part]) -> Html:
 
 
 def link(words: Part, address: str, **attributes: Value) -> Html:
-    """Return a link; only its words where the address is none on the web."""
+    """Build a link; only its text without an http(s) URL."""
     if not _ADDRESS.fullmatch(address):
         return element("span", words, **attributes)
     return element("a", words, href=address, **attributes)
 
 
 def separated(parts: Iterable[Part], between: str) -> list[Part]:
-    """Return parts with something between them."""
+    """Put a separator between parts."""
     found: list[Part] = []
     for part in parts:
         found += [between, part] if found else [part]
@@ -89,12 +89,12 @@ def separated(parts: Iterable[Part], between: str) -> list[Part]:
 
 
 def isolated(words: str) -> Html:
-    """Return words of others, which may be of any script, so that they turn nothing around them."""
+    """Isolate the writing direction of a text."""
     return element("bdi", words)
 
 
 def prose(words: str) -> Html:
-    """Return a sentence of ours, in which backquotes mark code."""
+    """Convert a sentence of ours, with code in backquotes."""
     parts: list[Part] = []
     line, end = printable(words), 0
     for match in _BACKQUOTED.finditer(line):
@@ -104,12 +104,12 @@ def prose(words: str) -> Html:
 
 
 def spoken(words: str) -> Html:
-    """Return words for who does not see the page."""
+    """Build text for screen readers only."""
     return element("span", words, class_="spoken")
 
 
 def day(moment: datetime | date | None) -> Html:
-    """Return a day, that of a moment in UTC."""
+    """Format a day, of a time in UTC."""
     if moment is None:
         return text("an unknown day")
     if isinstance(moment, datetime):

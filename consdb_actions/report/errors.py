@@ -1,4 +1,4 @@
-"""Show an error to the one who ran the command: cause, place, remedy (rule F3)."""
+"""Show errors to the user: cause, place, remedy (rule F3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FRAMES = 6
 
 
 class Announcer(Protocol):
-    """What else than the terminal can show an error: a CI runner."""
+    """A further output for errors: a CI runner."""
 
     def annotation(
         self,
@@ -31,25 +31,17 @@ class Announcer(Protocol):
         line: int | None = None,
         title: str | None = None,
     ) -> None:
-        """Show a message beside the run or the file that it is about."""
+        """Show a message on the run or on a file."""
 
     def summary(self, markdown: str) -> None:
-        """Add to the page that sums up the run."""
+        """Append to the summary of the run."""
 
     def inert(self, text: str) -> str:
-        """Make text that holds others' words harmless to print."""
+        """Neutralize text of others before it is printed."""
 
 
 def show_error(error: ConsdbActionsError, runner: Announcer | None = None) -> None:
-    """Show an expected error on standard error and, where there is one, on the runner.
-
-    Parameters
-    ----------
-    error
-        What happened.
-    runner
-        The CI runner.
-    """
+    """Show an expected error on standard error and the runner."""
     cause, place, remedy = (redact(part) for part in (error.cause, error.place, error.remedy))
     title = error.title.capitalize()
     lines = [_hanging("", cause)]
@@ -67,17 +59,7 @@ def show_error(error: ConsdbActionsError, runner: Announcer | None = None) -> No
 
 
 def show_bug(error: Exception, issues_url: str, runner: Announcer | None = None) -> None:
-    """Show an unexpected error, with all that a report of it needs.
-
-    Parameters
-    ----------
-    error
-        What happened.
-    issues_url
-        Where to report it.
-    runner
-        The CI runner.
-    """
+    """Show an unexpected error, with everything that a bug report needs."""
     name = type(error).__name__
     words = redact("".join(traceback.format_exception_only(error)).strip())
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
@@ -109,7 +91,7 @@ def _hanging(label: str, text: str) -> str:
 
 
 def _block(title: str, body: str) -> str:
-    """Return Markdown in which nothing of the body is Markdown (rule S5)."""
+    """Render a body as literal text in Markdown (rule S5)."""
     longest = max((len(ticks) for ticks in re.findall(r"`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"### {title}\n\n{fence}text\n{body}\n{fence}\n"
@@ -123,7 +105,7 @@ def _file_and_line(place: str) -> tuple[str | None, int | None]:
 
 
 def _short(filename: str) -> str:
-    """Return a file's path from its package on: a home directory is nobody's business."""
+    """Return a file's path from its package on, without the private part."""
     parts = Path(filename).parts
     start = max(
         (i for i, part in enumerate(parts) if part in ("consdb_actions", "site-packages")),

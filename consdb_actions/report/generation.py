@@ -1,4 +1,4 @@
-"""The report of ``migrations generate`` and ``check``: JSON, Markdown as in a pull request, and text."""
+"""Reports of ``migrations generate`` and ``check``: JSON, Markdown and text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SCHEMA_VERSION = 1
 _DRIFT_LINES = 12
 
 _COMMANDS = re.compile(r"^--(rename|take)\b")
-"""Options that are commands of a comment, too."""
+"""Options that are comment commands as well."""
 
 _STATUS = {
     "changed": "new revision",
@@ -51,7 +51,7 @@ _LEGEND = "<sub>✅ passed, ❌ failed, ⚠️ could not be tried.</sub>"
 
 
 def headline(outcome: RunOutcome) -> str:
-    """Return the whole result in one sentence."""
+    """Summarize the result in one sentence."""
     changed = ", ".join(s.name for s in outcome.changed)
     against = f" against {outcome.base}" if outcome.base else ""
     match outcome.verdict:
@@ -70,7 +70,7 @@ def headline(outcome: RunOutcome) -> str:
 
 
 def render_json(outcome: RunOutcome) -> dict[str, Any]:
-    """Return the report as plain data, as ``schemas/generation.schema.json`` describes it."""
+    """Return the report as JSON data, described by ``schemas/generation.schema.json``."""
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": outcome.verdict,
@@ -108,11 +108,10 @@ def render_markdown(
     checked: bool = False,
     in_comment: bool = False,
 ) -> str:
-    """Return the report as it stands in a pull request: verdict, questions, table, details folded.
+    """Render the report for a pull request: verdict, questions, table, folded details.
 
-    ``limit`` is the number of characters that it may have; what does not fit is left out as whole parts.
-    ``checked`` where revisions of the tree were checked, and none was made. ``in_comment`` writes answers as
-    they are given in a comment of the pull request.
+    `limit` is in characters; what does not fit is left out as whole parts. `checked` is for existing
+    revisions, `in_comment` writes answers as comment commands.
     """
     blocks = [f"### {escape(_checked(outcome) if checked else headline(outcome))}"]
     blocks += [f"⚠️ {prose(note)}" for note in outcome.notes]
@@ -217,7 +216,7 @@ def render_operations(operations: Iterable[Operation], most: int = 60) -> str:
 
 
 def _held(check: Check) -> str:
-    """Return a statement that holds, or could not be tried, with what a reader must know of it."""
+    """Render a statement that holds or was not tried, with its remarks."""
     return "\n".join(
         [f"{_MARK[check.holds]} {prose(check.words)}", *(f"  - {prose(d)}" for d in check.details)]
     )
@@ -228,7 +227,7 @@ def _check(check: Check) -> str:
 
 
 def render_text(outcome: RunOutcome, root: Path) -> None:
-    """Print the report for a person, in colour where there is a terminal."""
+    """Print the report, in colour on a terminal."""
     from rich.console import Console
     from rich.markup import escape as plain
     from rich.table import Table
@@ -262,7 +261,7 @@ def _count(number: int, noun: str = "operation") -> str:
 
 
 def render_checked(outcome: RunOutcome) -> None:
-    """Print what a check found, for a person."""
+    """Print the result of a check."""
     from rich.console import Console
     from rich.markup import escape as plain
 
@@ -276,7 +275,7 @@ def render_checked(outcome: RunOutcome) -> None:
 
 
 def _checked(outcome: RunOutcome) -> str:
-    """Say the result of a check in one sentence."""
+    """Summarize a check in one sentence."""
     failed = ", ".join(s.name for s in outcome.sections if s.status == "failed")
     if failed:
         return f"Verification fails for {failed}."
@@ -323,7 +322,7 @@ def _text_lines(section: SectionOutcome) -> Iterator[str]:
 
 
 def _lost(section: SectionOutcome, direction: str) -> Iterator[str]:
-    """Say what a direction loses: each thing by itself, but what only a downgrade drops in one sentence."""
+    """List the data loss of a direction; dropped additions share one sentence."""
     added = []
     for loss in section.losses:
         if loss.direction != direction:

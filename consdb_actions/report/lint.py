@@ -1,4 +1,4 @@
-"""What lint found: as text, as Markdown for a pull request, as JSON."""
+"""Reports of lint: text, Markdown for a pull request, JSON."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from consdb_actions.report.markdown import bullets, code, details, escape, fit, 
 __all__ = ["FORMAT", "remedy", "render_json", "render_markdown", "render_rules", "render_text"]
 
 FORMAT = "consdb-actions/lint/2"
-"""Raised when the form changes."""
+"""Increased when the format changes."""
 
 Paint = Callable[[str, str], str]
-"""Colours a text: the text, and ``error``, ``warning``, ``ok`` or ``dim``."""
+"""Colours a text; the second argument is ``error``, ``warning``, ``ok`` or ``dim``."""
 
 _BY_ID: dict[str, LintRule] = {rule.id: rule for rule in RULES}
 _ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\ufe0f"}
@@ -55,22 +55,7 @@ def _scope(result: LintResult) -> str:
 
 
 def render_text(result: LintResult, prefix: str = "", paint: Paint = lambda text, _: text) -> str:
-    """Write the result for a terminal or a log.
-
-    Parameters
-    ----------
-    result
-        What was found.
-    prefix
-        What stands before each path.
-    paint
-        Colours texts.
-
-    Returns
-    -------
-    str
-        A line for each finding, ``file:line: severity rule: words``, and what to do for each rule.
-    """
+    """Render findings as ``file:line: severity rule: words``, then a remedy per rule."""
     lines = [printable(f"Lint of {_scope(result)}")]
     lines += [printable(f"Note: {note}") for note in result.notes]
     if result.findings:
@@ -98,19 +83,19 @@ def _line(finding: Finding, prefix: str) -> str:
 
 
 def _others(finding: Finding) -> str:
-    """Write the lines of a finding besides the first."""
+    """Render the further lines of a finding."""
     others = finding.lines[1:]
     rest = ", …" if len(others) > _LINES else ""
     return f" (also line {', '.join(map(str, others[:_LINES]))}{rest})" if others else ""
 
 
 def _remedies(findings: Iterable[Finding]) -> Iterator[tuple[str, str]]:
-    """Yield each rule with what to do, once, in the order of the findings."""
+    """Yield each rule and its remedy once, in the order of the findings."""
     yield from dict.fromkeys((finding.rule, remedy(finding)) for finding in findings)
 
 
 def render_markdown(result: LintResult) -> str:
-    """Write the result for a pull request, the verdict first."""
+    """Render the result for a pull request, verdict first."""
     heading = "✅ No findings"
     if result.count("error"):
         heading = f"❌ {_count(result)}"
@@ -133,7 +118,7 @@ def render_markdown(result: LintResult) -> str:
 
 
 def _table(findings: Iterable[Finding]) -> str:
-    """Write a row for each finding."""
+    """Render one row per finding."""
     rows = [
         (
             f"{_ICONS[finding.severity]} {code(finding.rule, in_table=True)}",
@@ -158,7 +143,7 @@ def _cell(finding: Finding) -> str:
 
 
 def render_json(result: LintResult) -> dict[str, Any]:
-    """Return the result as data for JSON, as ``schemas/lint.schema.json`` describes it."""
+    """Return the result as JSON data, described by ``schemas/lint.schema.json``."""
     return {
         "format": FORMAT,
         "selection": result.selection,
@@ -195,7 +180,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def render_rules() -> str:
-    """Write the chapter on the rules for the documentation, a heading for each."""
+    """Render the documentation of all rules, one heading each."""
     parts = [
         f"## {rule.id}\n\n{rule.summary} Severity: **{rule.severity}**.\n\n{rule.doc}\n\n"
         f"**Do this:** {rule.remedy}"

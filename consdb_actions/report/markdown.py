@@ -1,9 +1,8 @@
-"""GitHub Markdown from text that anyone may have written (rule S5).
+"""Render text of any author as GitHub Markdown (rule S5).
 
-Whatever a schema, a review or an error says comes out as the same words: no mention, no issue reference, no
-link, no HTML, no comment, no broken table, no Markdown of its own. Where a backslash would not do (GitHub
-looks for mentions, references and links after Markdown has been rendered) a zero-width space breaks the
-pattern.
+Text comes out literally: no mention, issue reference, link, HTML, comment, broken table, or Markdown. Where a
+backslash has no effect (GitHub finds mentions, references and links after rendering), a zero-width space
+breaks the pattern.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ __all__ = [
 ]
 
 COMMENT_LIMIT = 65_536
-"""Characters that GitHub takes for a comment or the text of a pull request."""
+"""Maximum length of a GitHub comment or body in characters."""
 
 _BREAK = "\u200b"
-# Control characters, and those that change the direction of text: what is read would not be what is there.
+# Control characters, and those that change the direction of text, disguise what a text says.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _BREAKS = re.compile(r"[\r\n\f\v\u0085\u2028\u2029]+")
 _SPACE = re.compile(r"[ \t\r\n\f\v\u0085\u2028\u2029]+")
@@ -47,19 +46,14 @@ _BACKQUOTED = re.compile(r"(`+)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 
 
 def escape(text: str) -> str:
-    """Return Markdown that shows a text as it is, on one line."""
+    """Escape a text for Markdown, on one line."""
     return _LEADING.sub(_lead, _inline(_one_line(text)))
 
 
 def code(text: str, *, in_table: bool = False) -> str:
-    r"""Return a code span that shows a text as it is, on one line.
+    """Return a code span on one line; empty text becomes quotes.
 
-    Parameters
-    ----------
-    text
-        Anything; nothing is shown as a pair of quotes.
-    in_table
-        Whether the span stands in a table, where a bar ends a cell even inside of code.
+    In a table, bars are escaped even inside code.
     """
     line = _one_line(text).replace("<!--", f"<{_BREAK}!--")
     if not line:
@@ -73,7 +67,7 @@ def code(text: str, *, in_table: bool = False) -> str:
 
 
 def prose(text: str, *, in_table: bool = False) -> str:
-    """Return a sentence of ours, in which backquotes mark code and everything else is escaped."""
+    """Escape a sentence of ours but for code in backquotes."""
     line = _one_line(text)
     parts, end = [], 0
     for match in _BACKQUOTED.finditer(line):
@@ -84,30 +78,30 @@ def prose(text: str, *, in_table: bool = False) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table; cells are Markdown already, with bars escaped."""
+    """Return a table of Markdown cells with escaped bars."""
     lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
     lines += ["| " + " | ".join(cell.replace("\n", " ") for cell in row) + " |" for row in rows]
     return "\n".join(lines)
 
 
 def printable(text: str) -> str:
-    """Return a text as one line for a terminal: what would move the cursor or turn the direction goes."""
+    """Return a text as one line without control and direction characters."""
     return _UNSEEN.sub("\ufffd", _BREAKS.sub(" ", text))
 
 
 def bullets(items: Iterable[str]) -> str:
-    """Return a list; items are Markdown already, on one line each."""
+    """Return a list of Markdown items, one line each."""
     return "\n".join(f"- {item}" for item in items)
 
 
 def details(summary: str, body: str, *, is_open: bool = False) -> str:
-    """Return a folded part; the summary is Markdown already without code spans, the body is Markdown."""
+    """Return a folded part of Markdown; the summary allows no code spans."""
     opened = " open" if is_open else ""
     return f"<details{opened}>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
 
 
 def fence(text: str, language: str = "") -> str:
-    """Return a block of code that holds a text as it is."""
+    """Return a code block with a literal text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
     safe = _UNSEEN.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
@@ -117,7 +111,7 @@ def fence(text: str, language: str = "") -> str:
 def fit(
     blocks: Sequence[str], note: str, *, limit: int = COMMENT_LIMIT, ranks: Sequence[int] | None = None
 ) -> str:
-    """Join blocks that stand for themselves, as many as fit."""
+    """Join as many independent blocks as fit."""
     whole = "\n\n".join(blocks)
     if len(whole) <= limit:
         return whole
@@ -133,12 +127,11 @@ def fit(
 
 
 def _one_line(text: str) -> str:
-    """Put a text on one line, without characters that cannot be seen."""
+    """Put a text on one line, without invisible characters."""
     return _UNSEEN.sub("\ufffd", _SPACE.sub(" ", text)).strip()
 
 
 def _inline(line: str) -> str:
-    """Escape a part of a line."""
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = _PUNCTUATION.sub(r"\\\1", line)
     line = _REFERENCE.sub(rf"\\#{_BREAK}", line)
@@ -147,5 +140,5 @@ def _inline(line: str) -> str:
 
 
 def _lead(match: re.Match[str]) -> str:
-    """Escape what would start a list or a rule at the start of a line."""
+    """Escape a list or rule marker at a line's start."""
     return f"{match[0]}{_BREAK}" if match[0].isdigit() else f"\\{match[0]}"

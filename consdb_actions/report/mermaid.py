@@ -1,7 +1,7 @@
-"""A picture of the tables that a change touches, as a Mermaid entity-relationship diagram.
+"""Mermaid entity-relationship diagram of the tables that a change touches.
 
-Mermaid takes letters, digits and underscores in names, so everything else becomes an underscore: a picture
-can neither break nor carry text of its own.
+All but letters, digits and underscores in names becomes an underscore: names can neither break the diagram
+nor add text to it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def er_diagram(
     delta: SchemaDelta,
     renamed: Mapping[tuple[str, str], str] | None = None,
 ) -> str:
-    """Draw the tables that a change touches, with the tables that they refer to."""
+    """Draw the changed tables and those that they reference."""
     lines: list[str] = []
     touched = _touched(before, after, delta)
     shown = dict(list(touched.items())[:MAX_TABLES])
@@ -39,7 +39,7 @@ def er_diagram(
 def _touched(
     before: Schema | None, after: Schema | None, delta: SchemaDelta
 ) -> dict[Table, TableDelta | None]:
-    """Return the tables to draw, those that stay first; None stands for a table that is new or gone."""
+    """Return the tables to draw; None for a new or dropped one."""
     tables: dict[Table, TableDelta | None] = {}
     for changed in delta.tables_changed:
         if after is not None:
@@ -52,7 +52,7 @@ def _touched(
 def _columns(
     table: Table, change: TableDelta | None, renamed: Mapping[tuple[str, str], str], delta: SchemaDelta
 ) -> Iterator[str]:
-    """Yield the key of a table and the columns that differ, with what happens to them."""
+    """Yield the key of a table and its changed columns, with the changes."""
     marks: dict[str, str] = {}
     if change is None:
         mark = "removed" if table in delta.tables_removed else "new"
@@ -85,7 +85,7 @@ def _attribute(column: Column, table: Table, comment: str) -> str:
 
 
 def _relations(tables: list[Table]) -> Iterator[str]:
-    """Yield a line for each pair of tables with foreign keys between them."""
+    """Yield a line for each pair of related tables."""
     pairs: dict[tuple[str, str], list[str]] = {}
     for table in tables:
         for key in table.foreign_keys:

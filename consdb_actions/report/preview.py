@@ -1,8 +1,4 @@
-"""A preview as a comment on a pull request, and the parts that its other forms share.
-
-:mod:`~consdb_actions.report.preview_text` writes it for a terminal,
-:mod:`~consdb_actions.report.preview_json` as JSON.
-"""
+"""Preview as a comment, and parts shared with text and JSON."""
 
 from __future__ import annotations
 
@@ -35,53 +31,43 @@ __all__ = [
 ]
 
 MAX_STATEMENTS = 60
-"""Entries of a list that are shown."""
+"""Maximum number of shown entries of a list."""
 
 MAX_NAMES = 12
 MAX_QUOTE = 160
-"""Characters of a description that are shown."""
+"""Maximum shown length of a description in characters."""
 
 _FEW = 3
-"""Up to so many pairs and lines of a question are shown unfolded."""
+"""Maximum number of unfolded pairs and lines of a question."""
 
 _OPEN = 12
-"""Up to so many statements are shown unfolded."""
+"""Maximum number of unfolded statements."""
 
 _ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\ufe0f"}
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The previews of all schemas that differ.
+    """The previews of all schemas that differ."""
 
-    Parameters
-    ----------
-    before, after
-        How the two sides are called.
-    schemas
-        One preview for each schema that differs.
-    unchanged
-        Names of the others.
-    """
-
-    before: str
-    after: str
+    before: str  # name of the old side
+    after: str  # name of the new side
     schemas: tuple[SchemaPreview, ...]
-    unchanged: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()  # names of the other schemas
 
     @property
     def errors(self) -> int:
-        """How many findings are errors."""
+        """Return the number of errors."""
         return sum(schema.errors for schema in self.schemas)
 
     @property
     def warnings(self) -> int:
-        """How many findings are warnings."""
+        """Return the number of warnings."""
         return sum(schema.warnings for schema in self.schemas)
 
     @property
     def questions(self) -> int:
-        """How many questions are open."""
+        """Return the number of questions."""
         return sum(schema.questions for schema in self.schemas)
 
 
@@ -91,13 +77,13 @@ def plural(count: int, word: str, many: str = "") -> str:
 
 
 def tally(errors: int, warnings: int, questions: int) -> str:
-    """Say how many objections there are; empty when there are none."""
+    """Count errors, warnings and questions as text; empty if there are none."""
     parts = [(errors, "error"), (questions, "open question"), (warnings, "warning")]
     return ", ".join(plural(count, word) for count, word in parts if count)
 
 
 def size(preview: SchemaPreview) -> str:
-    """Say in a few words how large a change is."""
+    """Summarize the size of a change."""
     delta = preview.delta
     if delta.created or delta.removed:
         return "new schema" if delta.created else "schema removed"
@@ -126,14 +112,14 @@ def size(preview: SchemaPreview) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Findings that say the same of several objects."""
+    """Findings with the same text on several objects."""
 
     first: Finding
     paths: tuple[str, ...]
 
 
 def grouped(findings: Sequence[Finding]) -> list[Group]:
-    """Put together what is said of several objects, in the order of the first of each."""
+    """Group findings with the same text."""
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.rule, finding.message, finding.remedy), []).append(finding)
@@ -141,7 +127,7 @@ def grouped(findings: Sequence[Finding]) -> list[Group]:
 
 
 def decided(decisions: Decisions) -> list[str]:
-    """Return what was decided about names and values, in sentences: what lives on, what is lost, notes."""
+    """List decisions on names and values as sentences: kept data, data loss, notes."""
     sentences = [item.describe() for item in decisions.table_renames]
     sentences += [item.describe() for item in decisions.renames]
     sentences += [item.describe() for item in decisions.moves]
@@ -151,19 +137,9 @@ def decided(decisions: Decisions) -> list[str]:
 
 
 def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
-    """Write a preview as a comment.
+    """Render a preview as a comment of limited length.
 
-    Parameters
-    ----------
-    preview
-        What was found.
-    limit
-        Characters that it may have; parts at the end are left out, with a note.
-
-    Returns
-    -------
-    str
-        GitHub Markdown in which everything of the schemas is escaped.
+    Parts at the end that do not fit are left out with a note; everything from the schemas is escaped.
     """
     objections = tally(preview.errors, preview.warnings, preview.questions)
     between = f"{code(preview.before)} → {code(preview.after)}"
@@ -194,7 +170,7 @@ def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
 
 
 def _version(verdict: VersionVerdict) -> str:
-    """Return a verdict for the cell of a table; the finding says the rest."""
+    """Render a version verdict for a table cell."""
     before, after = (escape(version or "none") for version in (verdict.before, verdict.after))
     change = after if before == after else f"{before} → {after}"
     if verdict.status.is_ok:
@@ -250,14 +226,14 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[in
 
 
 def _cut(items: Sequence[str], limit: int, what: str) -> list[str]:
-    """Return at most so many entries, and how many were left out."""
+    """Cut a list and count the rest."""
     if len(items) <= limit:
         return list(items)
     return [*items[:limit], f"… and {len(items) - limit} {what}"]
 
 
 def by_table(statements: Sequence[Statement]) -> list[tuple[str, list[Statement]]]:
-    """Put together the statements of each table."""
+    """Group statements by table."""
     groups: dict[str, list[Statement]] = {}
     for statement in statements:
         groups.setdefault(statement.table, []).append(statement)
@@ -278,14 +254,14 @@ def _markdown_statement(statement: Statement) -> str:
 
 
 def _proposals(question: Question) -> str:
-    """List the pairs that a question is about; many of them folded."""
+    """List the pairs of a question; many of them folded."""
     lines = [prose(proposal.describe()) for proposal in question.proposals]
     body = bullets(_cut(lines, MAX_STATEMENTS, "more pairs"))
     return body if len(lines) <= _FEW else details(f"{len(lines)} pairs", body)
 
 
 def _answers(question: Question) -> str:
-    """Write the answers, each ready to copy."""
+    """Render the answers, ready to copy."""
     lines = ["Answer with these lines in the pull request's text:", ""]
     for answer in question.answers:
         directives = answer.directives()
@@ -298,7 +274,7 @@ def _answers(question: Question) -> str:
 
 
 def _where(group: Group) -> str:
-    """Name the objects of a group; those of one table without repeating it."""
+    """Name the objects of a group, the table only once."""
     shown, more = group.paths[:MAX_NAMES], len(group.paths) - MAX_NAMES
     tables = {path.rpartition(".")[0] for path in group.paths}
     (table_name,) = tables if len(tables) == 1 else ("",)

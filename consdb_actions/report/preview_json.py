@@ -1,4 +1,4 @@
-"""A preview as JSON, as ``schemas/preview.schema.json`` describes it."""
+"""Preview as JSON, described by ``schemas/preview.schema.json``."""
 
 from __future__ import annotations
 
@@ -15,17 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "render_json"]
 
 FORMAT = "consdb-actions/preview/1"
-"""Raised when the form changes."""
+"""Increased when the format changes."""
 
 
 def render_json(preview: Preview) -> dict[str, Any]:
-    """Return a preview as data for JSON.
-
-    Parameters
-    ----------
-    preview
-        What was found.
-    """
+    """Return a preview as JSON data."""
     return {
         "format": FORMAT,
         "before": preview.before,

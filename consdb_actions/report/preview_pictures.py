@@ -1,4 +1,4 @@
-"""The picture of one schema's change, with renamed columns under their new names."""
+"""Diagram of one schema's change, with renamed columns under their new names."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ __all__ = ["picture_of"]
 
 
 def picture_of(schema: SchemaPreview) -> str:
-    """Draw the tables that a change touches; empty when it touches none."""
+    """Draw the tables that a change touches; empty if it touches none."""
     return er_diagram(schema.before, schema.after, schema.delta, schema.renamed)

@@ -1,4 +1,4 @@
-"""A preview as text for a terminal or a log."""
+"""Preview as text for a terminal or a log."""
 
 from __future__ import annotations
 
@@ -21,28 +21,15 @@ from consdb_actions.schema.words import Quote, Statement
 __all__ = ["Paint", "render_text"]
 
 Paint = Callable[[str, str], str]
-"""Colours a text: the text, and ``error``, ``warning``, ``ok``, ``name`` or ``dim``."""
+"""Colours a text: ``error``, ``warning``, ``ok``, ``name`` or ``dim``."""
 
 
 _Line = tuple[str, str]
-"""A text, and how to paint it; empty for not at all."""
+"""Text and its colour; empty for none."""
 
 
 def render_text(preview: Preview, paint: Paint = lambda text, _: text) -> str:
-    """Write a preview for a terminal or a log.
-
-    Parameters
-    ----------
-    preview
-        What was found.
-    paint
-        Colours texts.
-
-    Returns
-    -------
-    str
-        Lines in which nothing of a schema can control a terminal.
-    """
+    """Render a preview, without control characters of the schemas."""
     return "\n".join(
         paint(printable(text), kind) if kind else printable(text) for text, kind in _lines(preview)
     )
@@ -101,7 +88,7 @@ def _schema(schema: SchemaPreview) -> Iterator[_Line]:
 
 
 def _some(lines: list[str]) -> Iterator[_Line]:
-    """Yield the first lines, and how many more there are."""
+    """Yield the first lines, and the number of the others."""
     for line in lines[:MAX_STATEMENTS]:
         yield line, ""
     if len(lines) > MAX_STATEMENTS:
@@ -109,7 +96,7 @@ def _some(lines: list[str]) -> Iterator[_Line]:
 
 
 def _shortened(statement: Statement) -> str:
-    """Return a statement on one line, in which long descriptions are cut."""
+    """Return a statement on one line, with long descriptions cut."""
     words = []
     for word in statement.words:
         if isinstance(word, Quote):

@@ -1,4 +1,4 @@
-"""Where a schema change stands, for a terminal and as JSON; the comment is in `process_comment`."""
+"""Reports of the process status: text and JSON."""
 
 from __future__ import annotations
 
@@ -18,20 +18,7 @@ FORMAT = "consdb-actions/process/1"
 
 
 def render_text(facts: Facts, progress: Progress) -> str:
-    """Write the states for a terminal.
-
-    Parameters
-    ----------
-    facts
-        The facts.
-    progress
-        Where the steps stand.
-
-    Returns
-    -------
-    str
-        A line for each step, without markup.
-    """
+    """Render the status for a terminal, one line per step."""
     verdict = readiness(facts, progress)
     lines = [
         f"{facts.repository}#{facts.pull.number}: {facts.pull.title}",
@@ -55,7 +42,7 @@ def render_text(facts: Facts, progress: Progress) -> str:
 
 
 def _plain(item: StepState) -> str:
-    """Write what shows where a step stands in one line."""
+    """Render the evidence of a step in one line."""
     parts = [", ".join(evidence.text for evidence in item.evidence)] if item.evidence else []
     if item.at is not None:
         by = f" by {item.by}" if item.by else ""
@@ -66,18 +53,7 @@ def _plain(item: StepState) -> str:
 
 
 def render_plan(plan: Plan) -> str:
-    """Write what a plan would change, a line for each change.
-
-    Parameters
-    ----------
-    plan
-        The plan.
-
-    Returns
-    -------
-    str
-        The lines; one that says so when nothing would change.
-    """
+    """List the changes of a plan, one line each."""
     lines = []
     if plan.status is not None:
         status = plan.status
@@ -94,20 +70,7 @@ def render_plan(plan: Plan) -> str:
 
 
 def render_json(facts: Facts, progress: Progress) -> dict[str, Any]:
-    """Turn the states into JSON, as ``process.schema.json`` describes it.
-
-    Parameters
-    ----------
-    facts
-        The facts.
-    progress
-        Where the steps stand.
-
-    Returns
-    -------
-    dict
-        Values that `json.dumps` takes.
-    """
+    """Return the status as JSON data, described by ``process.schema.json``."""
     verdict = readiness(facts, progress)
     wishes = wishes_of(facts, progress)
     return {
@@ -144,7 +107,6 @@ def render_json(facts: Facts, progress: Progress) -> dict[str, Any]:
 
 
 def _step_json(item: StepState) -> dict[str, Any]:
-    """Turn the state of a step into JSON."""
     return {
         "id": item.step.id,
         "title": item.step.title,

@@ -1,4 +1,4 @@
-"""The comment that says where a schema change stands (rules P2 and S5)."""
+"""Comment with the status of a schema change (rules P2 and S5)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details
 __all__ = ["render_comment"]
 
 ANSWERS = 5
-"""How many answers to commands that were not accepted the comment shows."""
+"""Maximum number of answers to commands."""
 
 NAMED = 6
-"""How many people it names for a step."""
+"""Maximum number of people named for a step."""
 
 UNFOLDED = 12
-"""Up to so many lines for reviewers are shown unfolded."""
+"""Maximum number of unfolded lines for reviewers."""
 
 APPROVED = "approved"
-"""The outcome of a role that needs its checklist no more."""
+"""Outcome of a role whose checklist is finished."""
 
 SIGNS = {
     Standing.DONE: "✅",
@@ -49,19 +49,9 @@ _WORDS = {
 
 
 def render_comment(facts: Facts, progress: Progress) -> str:
-    """Write the comment; the same facts give the same text, whenever it is written.
+    """Render the comment; equal facts give equal text.
 
-    Parameters
-    ----------
-    facts
-        The facts.
-    progress
-        Where the steps stand.
-
-    Returns
-    -------
-    str
-        GitHub Markdown, with our marker in front and the memory behind.
+    It starts with our marker and ends with the stored state.
     """
     memory = written(progress.listening.memos)
     if answers := answers_in(progress.listening.heard):
@@ -86,7 +76,7 @@ def render_comment(facts: Facts, progress: Progress) -> str:
 
 
 def _heading(facts: Facts, progress: Progress) -> str:
-    """Write the next step first."""
+    """Render the next step."""
     if not progress.applicable and (trouble := facts.trouble(Source.SCHEMAS)):
         return f"### ❔ The schema change could not be read\n\n{prose(_sentence(trouble))}"
     if not progress.applicable:
@@ -104,7 +94,7 @@ def _heading(facts: Facts, progress: Progress) -> str:
 
 
 def _next(facts: Facts, progress: Progress) -> str:
-    """Say who owns the next step, since when, and what there is to do."""
+    """Render owner, waiting time and instruction of the next step."""
     steps = progress.actionable
     if not steps:
         return ""
@@ -117,7 +107,7 @@ def _next(facts: Facts, progress: Progress) -> str:
 
 
 def _how(item: StepState) -> str:
-    """Say how it is seen that a step is done."""
+    """Render how the completion of a step is recognized."""
     step = item.step
     if not step.attested:
         return f"Done when {prose(step.evidence)}."
@@ -131,7 +121,7 @@ def _how(item: StepState) -> str:
 
 
 def _table(facts: Facts, progress: Progress) -> str:
-    """Write one line for each step that applies, and the others below."""
+    """Render one row per applicable step, the others below."""
     rows = [
         (
             f"{SIGNS[item.standing]}\u00a0{_WORDS[item.standing]}",
@@ -156,7 +146,7 @@ def _table(facts: Facts, progress: Progress) -> str:
 
 
 def _shown(facts: Facts, item: StepState) -> str:
-    """Write what shows where a step stands."""
+    """Render the evidence of a step."""
     parts = []
     if item.evidence:
         parts.append(", ".join(_link(evidence) for evidence in item.evidence))
@@ -170,7 +160,7 @@ def _shown(facts: Facts, item: StepState) -> str:
 
 
 def _alerts(progress: Progress) -> list[str]:
-    """Write what was done out of order."""
+    """List steps done out of order."""
     lines = [
         f"“{escape(item.step.title)}” was {prose(disorder.words)}."
         for item in progress.steps
@@ -180,7 +170,7 @@ def _alerts(progress: Progress) -> list[str]:
 
 
 def _review(facts: Facts) -> list[str]:
-    """Write what reviewers must know: sources of tables, columns that are nearly there, open checklists."""
+    """Render facts for reviewers: sources of tables, similar columns, unfinished checklists."""
     sources = [
         f"{code(f'{schema.schema}.{item.table}')}: {prose(str(item))}"
         for schema in facts.schemas
@@ -218,7 +208,7 @@ def _review(facts: Facts) -> list[str]:
 
 
 def _answers(facts: Facts, progress: Progress) -> list[str]:
-    """Answer the newest commands that have not been accepted, or need a word."""
+    """Answer the newest commands that were rejected or need it."""
     told = [item for item in progress.listening.heard if item.answer]
     if not told:
         return []
@@ -227,7 +217,7 @@ def _answers(facts: Facts, progress: Progress) -> list[str]:
 
 
 def _heard(facts: Facts, item: Heard) -> str:
-    """Name a command with its author and its day, linked."""
+    """Name a command with author and day, linked."""
     day = f"{item.comment.created_at:%Y-%m-%d}"
     when = f"[{day}]({item.comment.url})" if item.comment.url else day
     text = item.said.text if len(item.said.text) <= 80 else item.said.text[:79] + "…"
@@ -235,7 +225,7 @@ def _heard(facts: Facts, item: Heard) -> str:
 
 
 def _help(progress: Progress) -> str:
-    """Fold what can be said; it is open while somebody has just asked for it."""
+    """Render the commands, folded unless somebody has just asked for them."""
     heard = progress.listening.heard
     asked = bool(heard) and isinstance(heard[-1].said, Command) and heard[-1].said.verb is Verb.HELP
     attested = [
@@ -264,7 +254,7 @@ def _help(progress: Progress) -> str:
 
 
 def _environments(facts: Facts) -> str:
-    """Fold what is deployed where."""
+    """Render the deployed tags, folded."""
     environments = list(dict.fromkeys(item.environment for item in facts.deployments))
     if not environments:
         return ""
@@ -300,7 +290,7 @@ def _environments(facts: Facts) -> str:
 
 
 def _attestations(facts: Facts, progress: Progress) -> str:
-    """Fold who said what, when, and for which commit."""
+    """Render the attestations with author, time and commit, folded."""
     rows = []
     for item in progress.listening.heard:
         if item.outcome is not Outcome.ACCEPTED or not item.step or not isinstance(item.said, Command):
@@ -323,7 +313,7 @@ def _attestations(facts: Facts, progress: Progress) -> str:
 
 
 def _owner(facts: Facts, item: StepState) -> str:
-    """Name the owner of a step and the people who can move it."""
+    """Name owner and people of a step."""
     people = ", ".join(_person(facts, login) for login in item.people[:NAMED])
     people += f" and {len(item.people) - NAMED} more" if len(item.people) > NAMED else ""
     return f"**{escape(item.owner)}**" + (f" ({people})" if people else "")
@@ -334,7 +324,7 @@ def _link(evidence: Evidence) -> str:
 
 
 def _person(facts: Facts, login: str) -> str:
-    """Write a person as a link and not as a mention, which would notify."""
+    """Render a person as a link; a mention would notify."""
     server = facts.html_url.rsplit("/", 2)[0]
     return f"[{escape(login)}]({server}/{quote(login.removesuffix('[bot]'))})"
 
@@ -348,5 +338,4 @@ def _day(moment: datetime | None) -> str:
 
 
 def _sentence(text: str) -> str:
-    """Write words as a sentence."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "…")) else ".")

@@ -1,4 +1,4 @@
-"""A copy of EFD schemas: the pull request's texts, and what the command prints."""
+"""Texts of a copy of EFD schemas: pull request and reports."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def copy_message(source: EfdSource, copy: EfdCopy) -> str:
 
 
 def copy_body(source: EfdSource, copy: EfdCopy) -> str:
-    """Return the text of the pull request, with the mark by which it is known what it was copied from."""
+    """Return the body of the pull request, with the marker of its source."""
     what = f"[{escape(source.name)}]({source.url})" if source.url else escape(source.name)
     link = f"https://github.com/{source.repository}/commit/{source.commit}"
     blocks = [
@@ -51,7 +51,7 @@ def copy_body(source: EfdSource, copy: EfdCopy) -> str:
 
 
 def render_text(source: EfdSource, copy: EfdCopy, action: str, url: str, done: bool) -> str:
-    """Write the outcome for a terminal."""
+    """Render the result for a terminal."""
     lines = [
         f"{source.name} at {source.commit[:8]}: {_outcome(copy, action, done)}{f', {url}' if url else ''}"
     ]
@@ -63,7 +63,7 @@ def render_text(source: EfdSource, copy: EfdCopy, action: str, url: str, done: b
 
 
 def render_markdown(source: EfdSource, copy: EfdCopy, action: str, url: str, done: bool) -> str:
-    """Write the outcome as for a summary."""
+    """Render the result for a summary."""
     words = _outcome(copy, action, done)
     text = f"### Copy of EFD schemas\n\n{escape(source.name)}: {words}"
     text += f" [{escape(url)}]({url})" if url else ""
@@ -73,7 +73,7 @@ def render_markdown(source: EfdSource, copy: EfdCopy, action: str, url: str, don
 def render_json(
     source: EfdSource, copy: EfdCopy, action: str, number: int | None, url: str, done: bool
 ) -> dict[str, Any]:
-    """Turn the outcome into JSON, as ``process-efd.schema.json`` describes it."""
+    """Return the result as JSON data, described by ``process-efd.schema.json``."""
     return {
         "format": FORMAT,
         "source": source.name,
@@ -96,7 +96,6 @@ def _names(copy: EfdCopy) -> list[str]:
 
 
 def _outcome(copy: EfdCopy, action: str, done: bool) -> str:
-    """Say what was done, or would be."""
     if not copy.files:
         return "nothing differs"
     if action in ("opened", "updated"):

@@ -1,4 +1,4 @@
-"""What is said of a published migration: the pull request's text, the comment, and the summary (rule S5)."""
+"""Texts of a published migration: pull request, comment, and summary (rule S5)."""
 
 from __future__ import annotations
 
@@ -25,27 +25,15 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 _ROOM = 2_000
-"""Characters kept free for what stands around the report."""
+"""Characters reserved for the text around the report."""
 _SHOWN = 12_000
-"""Characters of a difference that are shown."""
+"""Maximum shown length of a difference in characters."""
 
 
 def render_pull(
     source: Source, ticket: str, outcome: RunOutcome, marker: Marker, kept: tuple[Kept, ...] = ()
 ) -> str:
-    """Return the text of the pull request that holds a migration: whose it is, the report, and the checks.
-
-    Parameters
-    ----------
-    source, ticket
-        The schema change.
-    outcome
-        What was generated.
-    marker
-        What the pull request remembers.
-    kept
-        What people edited and what stays.
-    """
+    """Render the pull request of a migration: source, report, marker, and kept edits."""
     what = f"{escape(source.repository)}, branch {code(source.branch)}"
     if source.pull is not None:
         what = f"[{escape(source.repository)}#{source.pull.number}]({source.pull.url})"
@@ -67,7 +55,7 @@ def render_pull(
 
 
 def render_rebases(rebases: Sequence[Rebase], why: str) -> str:
-    """Return the comment on a pull request with a migration: what a person has to change in it, and why."""
+    """Render the comment on a migration that needs a manual rebase."""
     if not rebases:
         return (
             "### Every revision here follows the newest one of its section\n\nThere is nothing to change.\n"
@@ -85,7 +73,7 @@ def render_rebases(rebases: Sequence[Rebase], why: str) -> str:
 
 
 def render_comment(publication: Publication) -> str:
-    """Return the comment on the pull request of the schema change: verdict first, details folded."""
+    """Render the comment on the schema change: verdict first, details folded."""
     parts = [f"### Migration: {_verdict(publication)}"]
     parts += [escape(words) for words in publication.words]
     parts += _kept(publication.kept)
@@ -160,7 +148,7 @@ def _sections(outcome: RunOutcome) -> str:
 
 
 def _kept(kept: tuple[Kept, ...]) -> list[str]:
-    """Say what people edited, and show how that differs from what would be generated now."""
+    """Render edited files and their difference from the generated ones."""
     if not kept:
         return []
     words = (
@@ -180,7 +168,7 @@ def _kept(kept: tuple[Kept, ...]) -> list[str]:
 
 
 def _log(log: str) -> str:
-    """Show the end of what the generator printed, without the runner's own commands."""
+    """Render the end of the generator's output, without workflow commands."""
     lines = [line for line in redact(log).splitlines() if not line.lstrip().startswith("::")]
     return fence(_cut("\n".join(lines[-40:])), "text")
 
@@ -190,7 +178,7 @@ def _cut(text: str) -> str:
 
 
 def render_publication_json(publication: Publication) -> dict[str, Any]:
-    """Return what was done as plain data, as ``schemas/publication.schema.json`` describes it."""
+    """Return the result as JSON data, described by ``schemas/publication.schema.json``."""
     pull, source = publication.pull, publication.source
     return {
         "schema_version": SCHEMA_VERSION,
@@ -209,7 +197,7 @@ def render_publication_json(publication: Publication) -> dict[str, Any]:
 
 
 def render_publication_text(publication: Publication) -> str:
-    """Return what was done for a person at a terminal."""
+    """Render the result for a terminal."""
     return "\n".join(_lines(publication))
 
 
@@ -225,11 +213,11 @@ def _lines(publication: Publication) -> Iterator[str]:
 
 
 def render_wish_markdown(reason: str) -> str:
-    """Return why something is done, or not, for the page that sums up a run."""
+    """Render the reason of an action for a run's summary."""
     return f"### Migration\n\n{bullets([escape(reason)])}\n"
 
 
 def render_outdated_markdown(found: Sequence[tuple[Source, str]]) -> str:
-    """Return which migrations are made again, and why, for the page that sums up a run."""
+    """List migrations to regenerate, with reasons, for the summary of a run."""
     lines = [f"{escape(source.reference)}: {escape(reason)}" for source, reason in found]
     return f"### Migrations to make again\n\n{bullets(lines) if lines else 'None.'}\n"

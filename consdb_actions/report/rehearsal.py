@@ -1,4 +1,4 @@
-"""What a rehearsal did and found: as text, as Markdown, as JSON."""
+"""Reports of a rehearsal: text, Markdown, JSON."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from consdb_actions.report.markdown import bullets, code, details, escape, fence
 __all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
 
 FORMAT = "consdb-actions/rehearsal/1"
-"""Raised when the form changes."""
+"""Increased when the format changes."""
 
 Paint = Callable[[str, str], str]
-"""Colours a text: the text, and ``error``, ``warning``, ``ok`` or ``dim``."""
+"""Colours a text; the second argument is ``error``, ``warning``, ``ok`` or ``dim``."""
 
 _KIND = {"done": "ok", "failed": "error", "not rehearsed": "dim"}
 _WORDS = 160
@@ -46,15 +46,7 @@ def _scope(rehearsal: Rehearsal) -> str:
 
 
 def render_text(rehearsal: Rehearsal, paint: Paint = _plain) -> str:
-    """Write the result for a terminal: a line for each step, and what was found.
-
-    Parameters
-    ----------
-    rehearsal
-        What was done and found.
-    paint
-        Colours texts.
-    """
+    """Render the result for a terminal: a line per step, and the findings."""
     lines = [printable(words) for words in rehearsal.servers]
     for act in rehearsal.acts:
         lines += ["", act.title]
@@ -73,7 +65,7 @@ def render_text(rehearsal: Rehearsal, paint: Paint = _plain) -> str:
 
 
 def _steps(act: Act) -> Iterator[tuple[str, str]]:
-    """Yield a line for each step, and a line for each block that failed."""
+    """Yield a line for each step, and one for each failed block."""
     names = list(dict.fromkeys(block.placed.step for block in act.blocks))
     for name in names:
         blocks = [block for block in act.blocks if block.placed.step == name]
@@ -109,7 +101,7 @@ def _refused(rehearsal: Rehearsal) -> Iterator[str]:
 
 
 def render_markdown(rehearsal: Rehearsal) -> str:
-    """Write the result for a pull request, the verdict first."""
+    """Render the result for a pull request, verdict first."""
     sign = "✅" if rehearsal.passed else "❌"
     parts = [f"### Rehearsal: {sign} {escape(_verdict(rehearsal))}", escape(_scope(rehearsal))]
     for act in rehearsal.acts:
@@ -140,7 +132,7 @@ def _finding(finding: Finding) -> str:
 
 
 def render_json(rehearsal: Rehearsal) -> dict[str, Any]:
-    """Return the result as data for JSON, as ``schemas/rehearsal.schema.json`` describes it."""
+    """Return the result as JSON data, described by ``schemas/rehearsal.schema.json``."""
     return {
         "format": FORMAT,
         "passed": rehearsal.passed,

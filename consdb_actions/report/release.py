@@ -1,4 +1,4 @@
-"""Versions and releases for a terminal, as JSON and as Markdown."""
+"""Reports of versions and releases for a terminal, as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORMAT = "consdb-actions/release/1"
 
 
 def next_json(found: NextVersion, source: str, now: datetime) -> dict[str, Any]:
-    """Turn the next version into JSON, as ``schemas/release.schema.json`` describes it."""
+    """Return the next version as JSON data, described by ``schemas/release.schema.json``."""
     return {
         "format": FORMAT,
         "command": "next",
@@ -37,7 +37,7 @@ def next_json(found: NextVersion, source: str, now: datetime) -> dict[str, Any]:
 
 
 def next_markdown(found: NextVersion, source: str) -> str:
-    """Write the next version as Markdown."""
+    """Render the next version as Markdown."""
     return f"The next version of {escape(source)} is **{found.version}**: {escape(found.reason)}.\n"
 
 
@@ -52,29 +52,10 @@ def release_json(
     images: Mapping[str, str | None] | None,
     warnings: Sequence[str],
 ) -> dict[str, Any]:
-    """Turn a release into JSON, as ``schemas/release.schema.json`` describes it.
+    """Return a release as JSON data, described by ``schemas/release.schema.json``.
 
-    Parameters
-    ----------
-    repository
-        ``owner/name``.
-    plan
-        What was to be done.
-    notes
-        What the release holds.
-    done
-        ``created``, ``released``, ``dry_run`` and ``url``.
-    message, markdown
-        The tag's message and the release's notes.
-    images
-        The digest of each image, None for one that is not there; None where nobody looked.
-    warnings
-        What the reader should know.
-
-    Returns
-    -------
-    dict
-        Values that `json.dumps` takes.
+    `done` holds ``created``, ``released``, ``dry_run`` and ``url``; `images` the digest of each image, None
+    for a missing one, and None as a whole if they were not checked.
     """
     return {
         "format": FORMAT,
@@ -117,7 +98,7 @@ def _migration(migration: Migration) -> dict[str, Any]:
 
 
 def headline(plan: TagPlan, *, created: bool, released: bool, dry_run: bool) -> str:
-    """Say the outcome in one sentence, without a final stop."""
+    """Summarize the result in one sentence without full stop."""
     commit = plan.commit[:12]
     if plan.action == "create" and dry_run:
         return f"{plan.tag} would be tagged on {commit}; this is a dry run"
@@ -131,7 +112,7 @@ def headline(plan: TagPlan, *, created: bool, released: bool, dry_run: bool) -> 
 def release_text(
     plan: TagPlan, extent: str, message: str, *, created: bool, released: bool, dry_run: bool, url: str
 ) -> str:
-    """Write a release for a terminal: what was done, why, and with a dry run the whole message."""
+    """Render a release for a terminal; a dry run shows the whole message."""
     lines = [headline(plan, created=created, released=released, dry_run=dry_run)]
     if plan.action == "create":
         lines.append(f"  why    {plan.reason}")
@@ -154,7 +135,7 @@ def release_markdown(
     images: Mapping[str, str | None] | None,
     warnings: Sequence[str],
 ) -> str:
-    """Write a release for the summary of a run: what was done and why, the images, and the notes."""
+    """Render a release for the summary of a run: result, images, and notes."""
     words = escape(headline(plan, created=created, released=released, dry_run=dry_run))
     blocks = [f"## {words}"]
     if plan.action == "create":

@@ -1,4 +1,4 @@
-"""A release in words: the tag's message as plain text, the GitHub release's notes as Markdown (rule S5)."""
+"""Texts of a release: tag message and Markdown notes (rule S5)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from consdb_actions.report.markdown import bullets, code, details, escape, fit, 
 __all__ = ["extent", "render_message", "render_notes"]
 
 _LIMIT = 120_000
-"""Characters; GitHub takes 125,000 for the notes of a release."""
+"""Maximum length in characters; GitHub accepts 125,000 for the notes of a release."""
 _LINES = 200
-"""Lines of each list."""
+"""Maximum number of lines of each list."""
 _OPEN = 3
-"""Changes of keys and the like that are not folded."""
+"""Maximum number of unfolded changes of keys and the like."""
 
 
 def extent(notes: ReleaseNotes) -> str:
-    """Say how much a release holds."""
+    """Summarize the size of a release."""
     contents = notes.contents
     if contents.previous is None:
         return "the first release with a calendar version"
@@ -33,23 +33,9 @@ def extent(notes: ReleaseNotes) -> str:
 
 
 def render_message(notes: ReleaseNotes, name: str, tag: str, mark: str) -> str:
-    """Write a tag's message.
+    """Render a tag message as plain text.
 
-    Parameters
-    ----------
-    notes
-        What the release holds.
-    name
-        What is released.
-    tag
-        The tag.
-    mark
-        The last line, by which the tag is known as ours.
-
-    Returns
-    -------
-    str
-        Plain text. What others wrote never begins a line.
+    Text of others never begins a line; `mark`, the last line, identifies our tags.
     """
     blocks = [f"{name} {tag}", _sentence(extent(notes))]
     if notes.sections:
@@ -81,23 +67,9 @@ def render_message(notes: ReleaseNotes, name: str, tag: str, mark: str) -> str:
 
 
 def render_notes(notes: ReleaseNotes, tag: str, url: str, images: tuple[str, ...]) -> str:
-    """Write the notes of a GitHub release.
+    """Render the notes of a GitHub release; text of others is escaped.
 
-    Parameters
-    ----------
-    notes
-        What the release holds.
-    tag
-        The tag.
-    url
-        The repository's page.
-    images
-        The images of the release, without the tag.
-
-    Returns
-    -------
-    str
-        Markdown in which everything that others wrote is inert.
+    `url` is the repository's page; `images` are names without tag.
     """
     previous = notes.contents.previous
     blocks = [_sentence(extent(notes))]
@@ -119,7 +91,7 @@ def render_notes(notes: ReleaseNotes, tag: str, url: str, images: tuple[str, ...
 
 
 def _migrations(notes: ReleaseNotes) -> Iterator[str]:
-    """Write what happens to the database, section by section."""
+    """Render the changes of the database by section."""
     if not notes.sections:
         yield "None: the databases stay as they are."
     for section, migrations in notes.sections:
@@ -133,7 +105,7 @@ def _migrations(notes: ReleaseNotes) -> Iterator[str]:
 
 
 def _operations(migration: Migration) -> Iterator[str]:
-    """Write what a migration does; many changes of keys and the like are folded."""
+    """Render a migration's operations; many changes of keys are folded."""
     shown, folded = list(migration.operations), list(migration.others)
     if len(folded) <= _OPEN:
         shown, folded = shown + folded, []
@@ -147,7 +119,7 @@ def _operations(migration: Migration) -> Iterator[str]:
 
 
 def _pulls(pulls: tuple[PullRequest, ...]) -> str:
-    """Write the pull requests of one ticket on one line."""
+    """Render the pull requests of one ticket on one line."""
     words = []
     for pull in pulls:
         author = f", {escape(pull.author)}" if pull.author else ""

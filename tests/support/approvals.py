@@ -1,4 +1,4 @@
-"""A world in which a schema change waits for its approvals."""
+"""A repository with a schema change that needs approvals."""
 
 from __future__ import annotations
 
@@ -60,14 +60,9 @@ def schema_yaml(
 
 
 class Scene:
-    """One pull request that adds the column `dimm_seeing` to cdb_latiss.
+    """A pull request that adds the column `dimm_seeing` to cdb_latiss.
 
-    Parameters
-    ----------
-    world
-        The world to set it in.
-    policy
-        The section ``approvals`` of the base branch's configuration; None for no configuration at all.
+    `policy` is the section ``approvals`` of the base branch; None for no configuration file.
     """
 
     ADDED: Mapping[str, Mapping[str, Any]] = {

@@ -1,4 +1,4 @@
-"""A made-up scene for the board: a dozen changes in every state, drift of every severity, releases."""
+"""A scene for the board: a dozen changes in every state, drift of every severity, releases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LONG = (
 
 
 def renamed(known: Facts, number: int, title: str, *, branch: str = "", author: str = "author") -> Facts:
-    """Make facts those of another pull request, everywhere that it is named."""
+    """Rename the pull request of facts everywhere."""
     branch = branch or f"tickets/{title.partition(':')[0]}"
     url = f"https://github.com/{REPOSITORY}/pull/{number}"
     pull = replace(known.pull, number=number, title=title, branch=branch, url=url, author=person(author))
@@ -60,7 +60,7 @@ def renamed(known: Facts, number: int, title: str, *, branch: str = "", author: 
 
 
 def _shifted(known: Facts, title: str, number: int, *schemas: tuple[str, str]) -> Facts:
-    """Name another pull request that changes other schemas; each with a new table, or none."""
+    """Name another pull request that changes other schemas, each with a new table or none."""
     changes = tuple(
         SchemaChange(f"python/lsst/sdm/schemas/{name}.yaml", name, (table,) if table else ())
         for name, table in schemas
@@ -69,7 +69,7 @@ def _shifted(known: Facts, title: str, number: int, *schemas: tuple[str, str]) -
 
 
 def facts() -> list[Facts]:
-    """Return the facts of a dozen changes, one that changes no schema, and one that is done."""
+    """Return facts of a dozen changes, one without a schema change, and a finished one."""
     tested = facts_at("tested")
     pushed = push(remembered(tested, render_comment(tested, progress_of(tested))), 5)
     early = facts_at("tagged", say("uma", "/consdb done usdf", 6))
@@ -121,7 +121,6 @@ def facts() -> list[Facts]:
 
 
 def drift() -> Drift:
-    """Return drift of every severity."""
     rows = {
         "base": ("26.3.1 2026-03-08", "26.3.1 2026-03-08", "tickets-DM-52440 2026-02-12", "", ""),
         "tucson-teststand": ("25.11.2 2025-11-28", "25.11.2 2025-11-28", "main 2024-04-05", "", ""),
@@ -179,7 +178,7 @@ def environments() -> Environments:
 
 
 def releases() -> Releases:
-    """Return three releases: a rich one, one without a migration, and a lightweight one."""
+    """Return three releases: a large one, one without a migration, and a lightweight one."""
     pulls = (
         PullRequest(140, "DM-52001: Migrate schema changes", "tickets/DM-52001-migrate", "bot[bot]"),
         PullRequest(143, "OSW-2134: hinfo writes the reason", "tickets/OSW-2134", "carl"),
@@ -235,7 +234,6 @@ def releases() -> Releases:
 
 
 def board() -> Board:
-    """Return the board of the scene."""
     unread = [
         Unread(
             "#209",

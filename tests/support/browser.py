@@ -1,4 +1,4 @@
-"""A real browser for pages: what it lays out, what it paints, and what it asks the network for."""
+"""A real browser for pages: layout, rendering, and network requests."""
 
 from __future__ import annotations
 
@@ -29,27 +29,19 @@ _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 
 
 def find_browser() -> str | None:
-    """Return a Chromium of this machine; None where there is none."""
+    """Return a Chromium of this machine, if any."""
     return next((path for name in NAMES if (path := shutil.which(name)) is not None), None)
 
 
 class Browser:
-    """Starts a headless Chromium once for each question.
-
-    Parameters
-    ----------
-    program
-        Its path.
-    folder
-        An empty folder of its own.
-    """
+    """Starts a headless Chromium for each question; `folder` is empty and its own."""
 
     def __init__(self, program: str, folder: Path) -> None:
         self._program = program
         self._folder = folder
 
     def run(self, address: str, *options: str) -> str:
-        """Open an address and return what it prints."""
+        """Open a URL and return the output."""
         # Its own sandbox does not work as root, and the page is ours.
         sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
         profile = f"--user-data-dir={self._folder / 'profile'}"
@@ -57,9 +49,9 @@ class Browser:
         return shell.run(command, timeout=180).stdout
 
     def probe(self, page: str, script: str, *, width: int = 1280, dark: bool = False) -> Any:
-        """Lay a page out and return what a function finds, which has to be JSON.
+        """Lay out a page and return the JSON result of a function.
 
-        The page's own policy forbids scripts; it is taken out of this copy. The copy is laid out in a frame,
+        The page's own policy forbids scripts; it is removed from this copy. The copy is laid out in a frame,
         because a window of Chromium is never narrower than 500 pixels.
         """
         tell = f"<script>parent.document.title = JSON.stringify(({script})());</script></body>"
@@ -75,11 +67,10 @@ class Browser:
         return json.loads(html.unescape(match[1]))
 
     def dump(self, page: str, *options: str) -> str:
-        """Open a page as it is, and return what became of it."""
+        """Open a page unchanged and return its DOM."""
         return self.run(self._write(page), "--dump-dom", *options)
 
     def print(self, page: str) -> bytes:
-        """Print a page as PDF."""
         target = self._folder / "page.pdf"
         self.run(self._write(page), f"--print-to-pdf={target}", "--no-pdf-header-footer")
         return target.read_bytes()
@@ -92,7 +83,7 @@ class Browser:
 
 @contextmanager
 def listening_proxy(page: str) -> Iterator[tuple[str, list[str]]]:
-    """Stand between the browser and all of the network, with one page behind: yield address and requests."""
+    """Run a proxy with one page behind it; yield its address and the requests."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Typical worlds for counting calls: 11 sections, 8 environments, pull requests with something on them."""
+"""Typical repositories for counting calls: 11 sections, 8 environments, active pull requests."""
 
 from __future__ import annotations
 
@@ -58,13 +58,7 @@ def revision_of(number: int, word: str = "dm_1") -> str:
 
 
 class Town(Way):
-    """All four repositories, with history, and a pull request on which something has happened.
-
-    Parameters
-    ----------
-    world
-        The world to set it in.
-    """
+    """All four repositories, with history, and an active pull request."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -87,7 +81,7 @@ class Town(Way):
         self.label("schema", "author")
 
     def copy(self, root: Path) -> Town:
-        """Return the same in a world of its own."""
+        """Copy everything into another world."""
         twin = Town.__new__(Town)
         twin.__dict__.update(self.__dict__)
         root.mkdir(parents=True)
@@ -114,7 +108,7 @@ class Town(Way):
             set_tag(self.consdb, tag, at=self.world.tick())
 
     def _deployments(self) -> None:
-        """Deploy release after release, one pull request for each, week after week."""
+        """Deploy every release, one pull request for each, week after week."""
         self.world.commit(self.phalanx, "main", dict(PHALANX_DEFAULTS), author="maintainer")
         for number, tag in enumerate(TAGS[-4:]):
             self.deploy(*CAMERAS, *USDF, tag=tag)
@@ -128,14 +122,14 @@ class Town(Way):
         self._phalanx(f"deploy/{tag}", files)
 
     def generate(self, sha: str = "", *, text: str = "# upgrade\n") -> Any:
-        """Open the pull request of the migration, with a revision for every section."""
+        """Open the migration's pull request, with a revision for every section."""
         pull = super().generate(sha, text=text)
         files = {f"alembic/{name}/versions/{revision_of(77)}": text for name in SECTIONS}
         self.world.commit(self.consdb, pull.branch, files, author=BOT)
         return pull
 
     def more(self) -> None:
-        """Add two more open changes, and one that is merged and still followed."""
+        """Add two more open changes, and a merged one that is still followed."""
         base = self.repo.tip("main")
         for number, section in ((2, "lsstcam"), (3, "lsstcomcam"), (4, "lsstcomcamsim")):
             path, name = f"python/lsst/sdm/schemas/{schema_of(section)}.yaml", schema_of(section)
@@ -149,7 +143,6 @@ class Town(Way):
 
 
 def efd_change(way: Way) -> int:
-    """Change four EFD schemas in a pull request of consdb, and return its number."""
     folder, target = EFD.rpartition("/")[0], LATISS.rpartition("/")[0]
     names = [name for name in SECTIONS if name.startswith("efd_")]
 
@@ -167,7 +160,7 @@ def efd_change(way: Way) -> int:
 
 
 def migration_scene(world: World) -> MigrationScene:
-    """Return a change that asks for migrations of all 11 sections."""
+    """Return a change that requests migrations of all 11 sections."""
     scene = MigrationScene(world)
     ini = "".join(
         f"[{name}]\nscript_location = alembic/{name}\nconsdb.schema_name = {schema_of(name)}\n"
@@ -184,7 +177,7 @@ def migration_scene(world: World) -> MigrationScene:
 
 
 def handed_over(folder: Path, *names: str, column: str) -> Path:
-    """Write what the jobs of some sections hand over; of all 11 where none is named."""
+    """Write the results of some sections' jobs; of all 11 by default."""
     sections = [
         generated(name, schema_of(name), revision=f"{number:012x}", column=column)
         for number, name in enumerate(names or SECTIONS, 0xAAAAAAAAAAAA)
@@ -193,7 +186,7 @@ def handed_over(folder: Path, *names: str, column: str) -> Path:
 
 
 def release_scene(world: World) -> ReleaseScene:
-    """Return a release that is due, with a migration for each section."""
+    """Return a repository whose next release has a migration for each section."""
     scene = ReleaseScene(world)
     for number, name in enumerate(SECTIONS[2:], 1):
         text = migration(f"{number:012x}", "", f"add to {name}", "pass")
@@ -204,7 +197,6 @@ def release_scene(world: World) -> ReleaseScene:
 
 
 def site(world: World, registry: RegistryDouble) -> Site:
-    """Return a site with eight environments, and all images."""
     made = Site(world)
     made.registry = registry
     for tag in ("26.5.1", "26.6.1", "26.6.2"):

@@ -1,4 +1,4 @@
-"""An oracle for rule M17 that shares no code with the merge: a catalog as a flat list of named facts."""
+"""An oracle for rule M17, independent of the merge: a catalog as a flat list of named facts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Names = Mapping[str, tuple[str, Mapping[str, str]]]
 
 
 def renames(before: Data, after: Data) -> dict[str, tuple[str, dict[str, str]]]:
-    """What became of names between two files, by ``@id``."""
+    """Find renames between two files by ``@id``."""
     found = {}
     new = {t["@id"]: t for t in after["tables"]}
     for old in before["tables"]:
@@ -31,7 +31,7 @@ def renames(before: Data, after: Data) -> dict[str, tuple[str, dict[str, str]]]:
 
 
 def elements(snapshot: Snapshot, names: Names | None = None) -> Elements:
-    """Flatten the tables of a catalog, with names as they are after some renames."""
+    """Flatten the tables of a catalog, with names after some renames."""
     names = names or {}
     out: Elements = {}
     for old, table in snapshot.tables.items():
@@ -75,7 +75,7 @@ def elements(snapshot: Snapshot, names: Names | None = None) -> Elements:
 
 
 def renamed_in(expression: str, columns: Mapping[str, str]) -> str:
-    """Put the new names into a condition."""
+    """Rename columns in a condition."""
 
     def put(match: re.Match[str]) -> str:
         if match[0].startswith("'"):
@@ -87,7 +87,7 @@ def renamed_in(expression: str, columns: Mapping[str, str]) -> str:
 
 
 def words_of(expression: str) -> str:
-    """Leave out what Postgres adds when it prints a condition."""
+    """Remove what Postgres adds when it prints a condition."""
     text = re.sub(r"::(character varying|double precision|[a-z]+)(\(\d+\))?(\[\])?", "", expression)
     return re.sub(r"[()\s\"]", "", text)
 
@@ -95,7 +95,7 @@ def words_of(expression: str) -> str:
 def violations(
     base: Elements, head: Elements, current: Elements, result: Elements, ignored: frozenset[str]
 ) -> list[str]:
-    """What a result has otherwise than rule M17 says; ``ignored`` are dotted paths that an answer decided."""
+    """Return where a result violates rule M17; ``ignored`` paths were decided by an answer."""
     out = []
     for path in sorted({*base, *head, *current, *result}):
         if any(covers(text, path) for text in ignored):
@@ -113,6 +113,6 @@ def covers(text: str, path: tuple[str, ...]) -> bool:
 
 
 def goes(path: tuple[str, ...], head: Elements, base: Elements) -> bool:
-    """Whether the column or table that an element belongs to goes with the change."""
+    """Tell whether the column or table of an element is dropped by the change."""
     owners = [path[:1], path[:3] if path[1:2] == ("column",) else path[:1]]
     return any(base.get(o) is not None and head.get(o) is None for o in owners)

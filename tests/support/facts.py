@@ -1,4 +1,4 @@
-"""Facts for tests of the pure policy, built by hand."""
+"""Facts for tests of the pure policy."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def review(
     body: str = "",
     bot: bool = False,
 ) -> Review:
-    """Return a review; without a minute each is later than the one before."""
+    """Return a review; without a minute it is later than the one before."""
     number = next(_next)
     author = person(login, bot=bot) if login else None
     return Review(
@@ -90,7 +90,7 @@ def written_by(*contributors: Contributor, sha: str = HEAD, **values: Any) -> Co
 
 
 def facts(*reviews: Review, **values: Any) -> Facts:
-    """Return facts of a pull request by ann, with one schema changed."""
+    """Return facts of a pull request by ann that changes one schema."""
     pull_values = values.pop("pull", {})
     chosen: Policy = values.pop("policy", None) or policy()
     pull = PullRequest(

@@ -1,4 +1,4 @@
-"""Goldens: texts that a person has read, in ``tests/data``. ``pytest --update-goldens`` writes them anew."""
+"""Goldens: reviewed texts in ``tests/data``. ``pytest --update-goldens`` rewrites them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
-    """Give a function that holds a text against a golden."""
+    """Return a function that compares a text with a golden."""
     update = bool(request.config.getoption("--update-goldens"))
 
     def check(name: str, text: str) -> None:

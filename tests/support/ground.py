@@ -1,4 +1,4 @@
-"""A copy of ``migrations/`` and of the example schemas, to run commands on and to see what they left."""
+"""A copy of ``migrations/`` and of the example schemas, to run commands on."""
 
 from __future__ import annotations
 
@@ -24,18 +24,14 @@ SECTION = "startrackerwide"
 
 @dataclass(frozen=True)
 class SectionFolder:
-    """One section of the copied tree."""
-
     path: Path
 
     @property
     def versions(self) -> Path:
-        """The folder of its revisions."""
         return self.path / "versions"
 
     @property
     def template(self) -> Path:
-        """The template of its revisions."""
         return self.path / "script.py.mako"
 
     def head(self) -> str:
@@ -47,7 +43,7 @@ class SectionFolder:
         return head
 
     def add(self, body: str, *, down: str | None = None, name: str = "0000deadbeef") -> Path:
-        """Add a revision on top, with this text behind its head."""
+        """Add a revision after its head, with this body."""
         path = self.versions / f"{name}_by_hand.py"
         path.write_text(
             f'"""By hand."""\nfrom alembic import op\n\nrevision = {name!r}\n'
@@ -58,7 +54,7 @@ class SectionFolder:
 
 
 class Ground:
-    """Where a user stands: ``consdb``, ``before`` and ``after`` in one folder."""
+    """A folder with ``consdb``, ``before`` and ``after``."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.consdb = root, root / "consdb"
@@ -68,7 +64,6 @@ class Ground:
         shutil.copytree(ROOT / "examples" / "schemas" / "after", self.after)
 
     def section(self, name: str = SECTION) -> SectionFolder:
-        """Return one section."""
         return SectionFolder(self.consdb / "alembic" / name)
 
     def schema(self, name: str = f"cdb_{SECTION}") -> Path:
@@ -76,19 +71,17 @@ class Ground:
         return self.after / f"{name}.yaml"
 
     def edit(self, old: str, new: str, name: str = f"cdb_{SECTION}") -> None:
-        """Change the text of a schema file."""
+        """Replace text in a schema file."""
         text = self.schema(name).read_text(encoding="utf-8")
         assert old in text
         self.schema(name).write_text(text.replace(old, new), encoding="utf-8")
 
     def args(self, command: str, *more: str, section: str | None = SECTION) -> list[str]:
-        """Return the arguments of a command on this ground."""
         args = ["migrations", command, "--consdb", str(self.consdb), "--sdm-schemas", str(self.after)]
         args += ["--message", "Change"] if command == "generate" and "--message" not in more else []
         return [*args, *(["--section", section] if section else []), *more]
 
     def run(self, command: str, *more: str, section: str | None = SECTION) -> int:
-        """Run a command on this ground."""
         return main(self.args(command, *more, section=section))
 
     def contents(self) -> dict[str, bytes | None]:
@@ -100,14 +93,14 @@ class Ground:
 
     @contextlib.contextmanager
     def untouched(self) -> Iterator[None]:
-        """Make sure that the block changes no file, and leaves no new one."""
+        """Assert that the block changes and creates no file."""
         before = self.contents()
         yield
         assert self.contents() == before
 
 
 def refuse_postgres(patch: pytest.MonkeyPatch) -> None:
-    """Let a test fail when a server is started."""
+    """Fail a test when a server is started."""
 
     def refuse(**_options: object) -> None:
         pytest.fail("Postgres was started for an input that is plainly wrong")
@@ -118,7 +111,7 @@ def refuse_postgres(patch: pytest.MonkeyPatch) -> None:
 
 
 def share_postgres(patch: pytest.MonkeyPatch, server: ScratchServer) -> None:
-    """Let runs work on a server that is there, where its start is not the subject."""
+    """Use an existing server in all runs."""
 
     @contextlib.contextmanager
     def share(**options: object) -> Iterator[ScratchServer]:

@@ -1,7 +1,7 @@
-"""A program that holds a scratch server, for tests that end it in rough ways.
+"""A program that runs a scratch server, for tests that kill it.
 
-It keeps the server's files below the directory in TMPDIR, also where shared memory is there, and prints
-``ready`` with the server's address once it runs.
+It keeps the server's files below TMPDIR, never in shared memory, and prints ``ready`` with the server's
+address.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ postgres_place._MEMORY = Path("/nonexistent")
 
 
 def say(line: str) -> None:
-    """Tell the test something at once."""
+    """Print a line at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def hold(how: str, server: ScratchServer) -> None:
-    """Do with a running server what the test asks for."""
+    """Do with a running server what the test requests."""
     say(f"ready {server.url('postgres').query['host']}")
     if how == "wait":
         time.sleep(600)

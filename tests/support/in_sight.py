@@ -1,4 +1,4 @@
-"""The program, with the files of its scratch servers below TMPDIR, where a test sees them."""
+"""The program, with the files of its scratch servers below TMPDIR, where tests find them."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ HISTORY = (
     "CREATE VIEW cdb_demo.visit1 AS SELECT exposure_id AS visit_id, day_obs, band FROM cdb_demo.exposure",
     "GRANT SELECT ON cdb_demo.visit1 TO usdf, oods",
 )
-"""What is there before each case."""
+"""The state before each case."""
 
 _numbers = count()
 _stack = ExitStack()
@@ -52,7 +52,7 @@ def _server() -> ScratchServer:
 def _database(
     history: tuple[str, ...], schema: str
 ) -> tuple[sa.Connection, RecordingConnection, StateReader]:
-    """Give a database in which the history has run and is committed."""
+    """Create a database with a committed history."""
     name = f"lint_{next(_numbers)}"
     _server().create_database(name)
     connection, driver, reader = _stack.enter_context(recording(_server().url(name)))
@@ -87,9 +87,8 @@ def make_script(
 ) -> Script:
     """Return a revision; its upgrade's statements start in line 20, its downgrade's in line 60.
 
-    ``lines`` gives the upgrade's statements other lines.
-
-    The statements run in one transaction, which is undone; one that ends it belongs in a test of revisions.
+    ``lines`` sets other lines for the upgrade. The statements run in one transaction, which is rolled back;
+    one that ends it belongs in a test of revisions.
     """
     connection, driver, reader = _database(tuple(history), schema)
     given = failures or {}
@@ -134,5 +133,5 @@ def make_script(
 
 
 def hits(rule: str, script: Script) -> list[Hit]:
-    """Return what one rule finds."""
+    """Return the findings of one rule."""
     return list(CHECKS[rule](script))

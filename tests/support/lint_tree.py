@@ -1,4 +1,4 @@
-"""A small Alembic tree of our own for lint."""
+"""A small Alembic tree for lint."""
 
 from __future__ import annotations
 
@@ -54,17 +54,11 @@ FIRST = (
     op.drop_table("exposure", schema="cdb_demo")
     """,
 )
-"""What the first revision of the section does."""
+"""Upgrade of the section's first revision."""
 
 
 class LintTree:
-    """A tree in a folder, with the sections ``demo`` and ``efd_demo``.
-
-    Parameters
-    ----------
-    root
-        The folder; it is made.
-    """
+    """A new tree with the sections ``demo`` and ``efd_demo``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

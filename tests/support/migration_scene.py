@@ -1,4 +1,4 @@
-"""A schema change that asks for a migration, in two repositories of the double, and what a job hands over."""
+"""A schema change that requests a migration, in two repositories, and results of its job."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def downgrade() -> None:
 
 
 def generated(name: str = "latiss", schema: str = "cdb_latiss", **script_values: Any) -> SectionOutcome:
-    """Return a section with a proven script."""
+    """Return a section with a verified script."""
     revision = script_values.get("revision", "aaaaaaaaaaaa")
     down = script_values.get("down", FIRST)
     return SectionOutcome(
@@ -107,7 +107,7 @@ def outcome_of(*sections: SectionOutcome) -> RunOutcome:
 
 
 def write_result(folder: Path, outcome: RunOutcome | None, log: str = "") -> Path:
-    """Write what a job hands over; None for one that failed without a report."""
+    """Write the result of a job; None for one that failed without a report."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "log.txt").write_text(log)
@@ -122,7 +122,7 @@ def write_result(folder: Path, outcome: RunOutcome | None, log: str = "") -> Pat
 
 
 class MigrationScene:
-    """A pull request in sdm_schemas with the label, and consdb with three sections."""
+    """A labelled pull request in sdm_schemas, and consdb with three sections."""
 
     def __init__(
         self,
@@ -165,7 +165,7 @@ class MigrationScene:
 
     @property
     def migration(self) -> Pull:
-        """The newest pull request of the target."""
+        """Return the newest pull request of the target."""
         return self.target.pulls[max(self.target.pulls)]
 
     @property
@@ -185,7 +185,7 @@ class MigrationScene:
         return self.target.store.git("diff", "--name-only", f"main...{branch}").decode().split()
 
     def edit(self, path: str, text: str | None, who: str = "author") -> None:
-        """Let a person edit a file of the migration."""
+        """Commit a person's edit to a file of the migration."""
         self.world.commit(self.target, "tickets/DM-1-migrate", {path: text}, author=who, message="By hand")
 
     def asked(self, deed: str = "labeled", label: str = LABEL) -> Asked:
@@ -213,7 +213,6 @@ class MigrationScene:
         target: str = "",
         token: str = TOKEN,
     ) -> Publication:
-        """Publish a result once."""
         github = connect(token, double.url, clock=TestClock())
         try:
             return self.publisher(github).run(

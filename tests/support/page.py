@@ -1,4 +1,4 @@
-"""A page of HTML, parsed as far as tests ask about it."""
+"""Parse an HTML page as far as tests need."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ VOID = {"meta", "br", "img", "link", "input", "hr"}
 
 @dataclass
 class Node:
-    """An element, with what is in it; texts are plain strings."""
+    """An element with its children; texts are plain strings."""
 
     name: str
     attributes: dict[str, str | None] = field(default_factory=dict)
     children: list[Node | str] = field(default_factory=list)
 
     def walk(self) -> Iterator[Node]:
-        """Yield this element and all within it, in the order of the page."""
+        """Yield this element and its descendants, in the order of the page."""
         yield self
         for child in self.children:
             if isinstance(child, Node):
@@ -35,7 +35,7 @@ class Node:
 
     @property
     def text(self) -> str:
-        """What stands in it, without what only the style of narrow screens shows."""
+        """Return its text, without what only narrow screens show."""
         if "label" in (self.attributes.get("class") or "").split():
             return ""
         return "".join(child if isinstance(child, str) else child.text for child in self.children)
@@ -64,7 +64,7 @@ class _Parser(HTMLParser):
 
 
 def parse(text: str) -> Node:
-    """Parse a page whose elements are all closed in their order."""
+    """Parse a page whose elements are all closed in order."""
     parser = _Parser()
     parser.feed(text)
     parser.close()

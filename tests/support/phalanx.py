@@ -1,4 +1,4 @@
-"""Values files of our own, in the shape of the real ones, and a world in which they are deployed."""
+"""Values files like the real ones, and repositories in which they are deployed."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ TOKEN = "token-of-actions"
 DATALINK = "https://github.com/lsst/sdm_schemas/releases/download/{}/datalink-snippets.zip"
 
 OFF = {"usdfdev", "usdfint", "usdfprod"}
-"""Where no instrument is read."""
+"""Environments where no instrument is enabled."""
 
 
 def consdb_file(environment: str, tag: str, **tags: str) -> str:
-    """Write the values of consdb at one environment; `latiss`, `lsstcam` and `pq` may have their own tags."""
+    """Write the values of consdb in an environment; `latiss`, `lsstcam` and `pq` may have own tags."""
     on = "false" if environment in OFF else "true"
     return (
         f"# ConsDB at {environment}\n"
@@ -56,7 +56,7 @@ def consdb_file(environment: str, tag: str, **tags: str) -> str:
 
 
 def tap_file(environment: str, tag: str, week: str, *, always: bool = False) -> str:
-    """Write the values of consdbtap at one environment."""
+    """Write the values of consdbtap in an environment."""
     kind = "dev" if environment == "usdfdev" else "prod"
     policy = '      pullPolicy: "Always"\n' if always else ""
     return (
@@ -91,7 +91,7 @@ ENVIRONMENTS = {"consdb": DeployPolicy().environments, "consdbtap": ("usdfdev", 
 
 
 def files_of(tag: str = "26.5.1", week: str = "w.2026.18", **own: str) -> dict[str, str]:
-    """Return all files: every environment on the same tag and week, but for those that are given by name.
+    """Return all files: every environment on the same tag and week, except those given by name.
 
     ``summit="..."`` is the file of consdb there, ``tap_usdfdev="..."`` that of consdbtap.
     """
@@ -104,7 +104,7 @@ def files_of(tag: str = "26.5.1", week: str = "w.2026.18", **own: str) -> dict[s
 
 
 def values_of(app: str = "consdb", files: Mapping[str, str] | None = None) -> dict[str, Values]:
-    """Read files as values, without any adapter."""
+    """Parse files as values, without any adapter."""
     files = files_of() if files is None else files
     defaults = []
     for path, key in default_files(app):
@@ -119,13 +119,7 @@ def values_of(app: str = "consdb", files: Mapping[str, str] | None = None) -> di
 
 
 class Site:
-    """The three repositories, and a registry that has the images of their tags.
-
-    Parameters
-    ----------
-    world
-        The world to set it in.
-    """
+    """The three repositories, and a registry with the images of their tags."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -141,7 +135,7 @@ class Site:
             self.week(week)
 
     def copy(self, root: Path, registry: RegistryDouble | None = None) -> Site:
-        """Return the site in a world of its own, with another registry where one is given."""
+        """Copy the site into another world, optionally with another registry."""
         twin = Site.__new__(Site)
         twin.__dict__.update(self.__dict__)
         root.mkdir(parents=True)
@@ -157,12 +151,12 @@ class Site:
         return twin
 
     def files(self, files: Mapping[str, str]) -> None:
-        """Put other files on main, in place of all that are there."""
+        """Replace all files on main."""
         old = dict.fromkeys(files_of())
         self.world.commit(self.repo, "main", {**old, **files}, author="maintainer")
 
     def release(self, tag: str, files: Mapping[str, str] | None = None) -> str:
-        """Merge something into consdb, tag it, and build its images."""
+        """Merge a change into consdb, tag it, and push its images."""
         self.world.commit(self.consdb, "main", {"README.md": f"{tag}\n"}, message="Begin")
         branch = f"tickets/DM-9{tag.replace('.', '')}"
         self.world.commit(
@@ -195,7 +189,7 @@ class Site:
         self.tap_images(week)
 
     def snippets(self, week: str, *, there: bool) -> None:
-        """Make the GitHub release of a week."""
+        """Create the GitHub release of a week."""
         self.sdm.rows.setdefault("releases", []).append(release_payload(week, there=there))
 
     def text(self, path: str, ref: str = "main") -> str:
@@ -227,7 +221,7 @@ def downgrade() -> None:
 
 
 def release_payload(tag: str, *, there: bool) -> dict[str, Any]:
-    """Return a release as GitHub shows it, with the datalink snippets or without."""
+    """Return a GitHub release, with or without the datalink snippets."""
     url, web = f"http://127.0.0.1/repos/{SDM}/releases/1", f"https://github.com/{SDM}/releases"
     author = {
         **dict.fromkeys(("login", "node_id", "type"), "release-bot"),

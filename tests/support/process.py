@@ -1,4 +1,4 @@
-"""A world in which a schema change goes all its way: four repositories, and what people do in them."""
+"""A schema change in four repositories, from the pull request to the merge."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IMAGES = ("base", "summit", "usdfprod")
 
 
 def values(tag: str, *, hinfo: bool) -> str:
-    """Write the values file of the application consdb in one environment."""
+    """Write the values file of consdb in one environment."""
     word = "true" if hinfo else "false"
     return (
         f'db:\n  user: "oods"\nhinfo:\n  latiss:\n    enable: {word}\n    tag: "{tag}"\n'
@@ -53,7 +53,7 @@ def tap_values(tag: str, week: str) -> str:
 
 
 def set_tag(repo: Repo, name: str, *, at: datetime | None = None) -> None:
-    """Tag the newest commit of main; with a moment the tag is annotated."""
+    """Tag the newest commit of main; with a time the tag is annotated."""
     sha = repo.tip("main")
     if at is not None:
         tagger = f"carl <carl@example.org> {int(at.timestamp())} +0000"
@@ -63,14 +63,9 @@ def set_tag(repo: Repo, name: str, *, at: datetime | None = None) -> None:
 
 
 class Way(Scene):
-    """The change of `Scene`, with a new table besides, on its way.
+    """The change of `Scene`, and a new table.
 
-    Parameters
-    ----------
-    world
-        The world to set it in.
-    process
-        The section ``process`` of the configuration.
+    `process` is the section of that name in the configuration.
     """
 
     def __init__(self, world: World, process: Mapping[str, Any] = PROCESS) -> None:
@@ -94,17 +89,17 @@ class Way(Scene):
 
     @staticmethod
     def new_table(columns: Mapping[str, Mapping[str, Any]] = Scene.ADDED) -> str:
-        """Write cdb_latiss with the table exposure_flexdata, which is new."""
+        """Write cdb_latiss with the new table exposure_flexdata."""
         table = schema_yaml(columns, table="exposure_flexdata").partition("tables:\n")[2]
         return schema_yaml(columns) + table
 
-    # What people do
+    # Actions of people
 
     def say(self, login: str, body: str) -> Comment:
         return self.world.comment(self.repo, self.pull.number, login, body)
 
     def generate(self, sha: str = "", *, text: str = "# upgrade\n") -> Pull:
-        """Open the pull request of the migration, or renew it, as the generator does."""
+        """Open or update the migration's pull request, as the generator does."""
         sha = sha or self.head
         branch = f"{self.pull.branch}-migrate"
         if self.migration is None:
@@ -132,7 +127,7 @@ class Way(Scene):
         set_tag(self.consdb, name, at=self.world.tick())
 
     def deploy(self, *environments: str, tag: str = "26.3.1") -> None:
-        """Merge a pull request in phalanx that names a tag in some environments."""
+        """Merge a pull request in phalanx that sets a tag in some environments."""
         files = {
             f"applications/consdb/values-{name}.yaml": values(tag, hinfo=name != "usdfprod")
             for name in environments
@@ -154,7 +149,7 @@ class Way(Scene):
         set_tag(self.repo, name)
 
     def finish(self, until: str = "") -> None:
-        """Do everything in the right order, up to and including a deed."""
+        """Do all steps in order, up to and including one."""
         deeds: tuple[tuple[str, Any], ...] = (
             ("generate", self.generate),
             ("approve", lambda: self.approve("dan", "olga", "carl")),
@@ -176,7 +171,7 @@ class Way(Scene):
             if name == until:
                 return
 
-    # What the program does, and what it leaves
+    # Actions of the program, and their results
 
     def sync(
         self,
@@ -185,7 +180,6 @@ class Way(Scene):
         dry: bool = False,
         request: Callable[[Result], None] = lambda result: None,
     ) -> Result:
-        """Sync the pull request once."""
         github = connect(TOKEN, double.url, clock=TestClock())
         try:
             publisher = None if dry else ProcessPublisher(github, REPOSITORY)
@@ -208,7 +202,6 @@ class Way(Scene):
         return found[-1].state, found[-1].description
 
     def reactions(self, comment: Comment) -> list[str]:
-        """List the reactions to a comment."""
         rows = self.repo.rows.get("reactions", [])
         return [item["row"]["content"] for item in rows if item["comment"] == comment.id]
 

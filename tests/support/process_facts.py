@@ -1,4 +1,4 @@
-"""Facts of the process for tests, built by hand: one change, stage by stage."""
+"""Facts of the process: one change, stage by stage."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ STAGES = (
     "merged",
     "repinned",
 )
-"""What has happened, each with all before it; a day lies between two of them."""
+"""Cumulative stages of a change, one day apart."""
 
 SAID = {
     "tested": "/consdb done bts test image 2026030300012 has its rows",
@@ -83,7 +83,7 @@ SAID = {
 
 
 def at(day: float) -> datetime:
-    """Return a moment some days after the start."""
+    """Return a time some days after the start."""
     return START + timedelta(days=day)
 
 
@@ -105,7 +105,7 @@ def change(sha: str, structure: str = "s1", text: str = "t1") -> CommitChange:
 
 
 def migration(**values: Any) -> Migration:
-    """Return the generated migration, open and a draft unless told otherwise."""
+    """Return the generated migration; by default open and a draft."""
     given: dict[str, Any] = {
         "number": 130,
         "url": f"{CONSDB}/pull/130",
@@ -125,7 +125,7 @@ def migration(**values: Any) -> Migration:
 
 
 def deployments(stage: str) -> tuple[Deployment, ...]:
-    """Return what runs where at a stage."""
+    """Return the deployed tags at a stage."""
     place = STAGES.index(stage)
     found = []
     for environment, since in (
@@ -287,5 +287,5 @@ def push(known: Facts, day: float, *, same: bool = False, sha: str = NEWER) -> F
 
 
 def remembered(known: Facts, body: str) -> Facts:
-    """Return what a later run sees after ours has written its comment."""
+    """Return what a later run reads after ours has written its comment."""
     return replace(known, marked=(MarkedComment(900, BOT, at(0.1), body),))

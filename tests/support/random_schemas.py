@@ -1,4 +1,4 @@
-"""Random schema files, random edits of them, and accidents that a revision by hand makes."""
+"""Random schema files, random edits of them, and accidents of manual revisions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ACTIONS = st.sampled_from([None, "CASCADE", "SET NULL", "RESTRICT"])
 
 @st.composite
 def columns(draw: st.DrawFn, name: str = "") -> Data:
-    """One column of any type, sometimes with a default that suits it."""
+    """Draw a column of any type, sometimes with a matching default."""
     datatype = draw(st.sampled_from(TYPES))
     more: dict[str, Any] = {"description": draw(TEXTS), "nullable": draw(st.booleans())}
     if datatype == "string":
@@ -54,7 +54,7 @@ def columns(draw: st.DrawFn, name: str = "") -> Data:
 
 
 def conditions(items: list[Data]) -> list[str]:
-    """Conditions that these columns can be held to; names are quoted, so that they can be found."""
+    """List conditions on these columns; names are quoted, so that they can be found."""
     plain = [i for i in items if "postgresql:datatype" not in i]
     numbers = [f'"{i["name"]}"' for i in plain if i["datatype"] in NUMBERS and not i.get("autoincrement")]
     texts = [f'"{i["name"]}"' for i in plain if i["datatype"] in {"string", "text"}]
@@ -93,7 +93,7 @@ def put(data: Data, item: Data, key: str = "constraints") -> None:
 
 @st.composite
 def tables(draw: st.DrawFn, name: str) -> Data:
-    """A table with a key of one or two columns, others, and perhaps constraints."""
+    """Draw a table with a key of one or two columns, others, and perhaps constraints."""
     size = draw(st.integers(1, 2))
     key = [f"k{i}" for i in range(size)]
     items = [column(k, draw(st.sampled_from(["int", "long"])), nullable=False) for k in key]
@@ -135,7 +135,7 @@ def tables(draw: st.DrawFn, name: str) -> Data:
 
 @st.composite
 def keys(draw: st.DrawFn, child: Data, parent: Data) -> None:
-    """Let one table refer to another."""
+    """Add a foreign key."""
     name = f"fk_{child['name']}_{parent['name']}"
     wanted = column(
         f"{parent['name']}_u", "long", nullable=draw(st.booleans()), id=f"{child['@id']}.{parent['name']}_u"
@@ -160,7 +160,7 @@ def keys(draw: st.DrawFn, child: Data, parent: Data) -> None:
 
 @st.composite
 def schemas(draw: st.DrawFn) -> Data:
-    """A family of tables, which may refer to each other in rings; sometimes with a view over one of them."""
+    """Draw related tables, with possible cycles; sometimes with a view on one of them."""
     names = ["exposure", *draw(st.lists(st.sampled_from(TABLES), unique=True, max_size=2))]
     made: list[Data] = [draw(tables(name)) for name in names]
     for child in made:
@@ -172,7 +172,7 @@ def schemas(draw: st.DrawFn) -> Data:
     return schema(*made)
 
 
-# Edits, as a pull request makes them.
+# Edits of a pull request.
 
 
 def real(data: Data) -> list[Data]:
@@ -180,7 +180,7 @@ def real(data: Data) -> list[Data]:
 
 
 def drop_where(data: Data, gone: Callable[[str], bool]) -> None:
-    """Take out of a schema the constraints and indexes over columns that are gone."""
+    """Remove constraints and indexes over removed columns."""
     for each in data["tables"]:
         for key in ("constraints", "indexes"):
             kept = [
@@ -197,13 +197,13 @@ def edit_add(draw: st.DrawFn, data: Data, each: Data) -> None:
     free = [n for n in (*NAMES, "added", "other") if n not in {c["name"] for c in each["columns"]}]
     name = draw(st.sampled_from(free))
     new = draw(columns(name))
-    # A column of the same name that another change adds is another column, or the same.
+    # A column of that name from another change is a different column, or the same.
     new["@id"] = f"{each['@id']}.new_{name}"
     each["columns"].insert(draw(st.integers(0, len(each["columns"]))), new)
 
 
 def others(each: Data) -> list[Data]:
-    """Columns that no key needs."""
+    """List columns that no key needs."""
     used = {*each.get("primaryKey", ()), f"{each['@id']}.u"}
     used |= {c for i in each.get("constraints", ()) if i["@type"] != "Unique" for c in i.get("columns", ())}
     return [c for c in each["columns"] if c["@id"] not in used]
@@ -290,7 +290,7 @@ def edit_check(draw: st.DrawFn, data: Data, each: Data) -> None:
 
 
 def edit_constraint(draw: st.DrawFn, data: Data, each: Data) -> None:
-    """Drop, rename or change the options of a constraint that nothing stands on."""
+    """Drop, rename or change the options of an independent constraint."""
     found = [c for c in each.get("constraints", ()) if c.get("columns") != [f"{each['@id']}.u"]]
     if not found:
         return
@@ -320,7 +320,7 @@ def edit_unique(draw: st.DrawFn, data: Data, each: Data) -> None:
 
 
 def edit_key(draw: st.DrawFn, data: Data, each: Data) -> None:
-    """Another primary key."""
+    """Change the primary key."""
     each["primaryKey"] = [f"{each['@id']}.u"] if each["primaryKey"] != [f"{each['@id']}.u"] else ["k0"]
     if each["primaryKey"] == ["k0"]:
         each["primaryKey"] = [c["@id"] for c in each["columns"] if c["@id"].endswith((".k0", ".k1"))]
@@ -397,14 +397,14 @@ EDITS = (
 
 @st.composite
 def edited(draw: st.DrawFn, data: Data, most: int = 3) -> Data:
-    """The same file after a few edits."""
+    """Apply a few edits to a file."""
     data = deepcopy(data)
     for edit in draw(st.lists(st.sampled_from(EDITS), min_size=1, max_size=most)):
         edit(draw, data, draw(st.sampled_from(real(data))))
     return data
 
 
-# Accidents, as a revision by hand makes them.
+# Accidents of a manual revision.
 
 
 def quoted(name: str) -> str:
@@ -414,7 +414,7 @@ def quoted(name: str) -> str:
 
 @st.composite
 def accidents(draw: st.DrawFn, data: Data) -> list[str]:
-    """Statements that leave a database otherwise than the file describes it."""
+    """Draw statements after which a database differs from the file."""
     each = draw(st.sampled_from(real(data)))
     name = f"cdb_latiss.{quoted(each['name'])}"
     viewed = any(t["name"] == "visit1" for t in data["tables"])
@@ -445,6 +445,6 @@ def accidents(draw: st.DrawFn, data: Data) -> list[str]:
     if viewed:
         found.append("DROP VIEW cdb_latiss.visit1")
     chosen = draw(st.lists(st.sampled_from(found), unique=True, min_size=1, max_size=2))
-    # What takes something away comes last, and once: the other statement may need it.
+    # A removal comes last, and once: the other statement may need it.
     last = [s for s in chosen if "DROP " in s or "RENAME " in s]
     return [*(s for s in chosen if s not in last), *last[:1]]

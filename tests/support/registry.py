@@ -1,4 +1,4 @@
-"""A container registry over HTTP that knows the images it is told about."""
+"""A container registry over HTTP with given images."""
 
 from __future__ import annotations
 
@@ -23,32 +23,14 @@ _STATUS = {Kind.INTERNAL: 500, Kind.BAD_GATEWAY: 502, Kind.UNAVAILABLE: 503, Kin
 
 
 class RegistryDouble:
-    """A stand-in for ghcr.io and Docker Hub.
-
-    Attributes
-    ----------
-    faults
-        Faults to have; the paths are those of ``log``.
-    log
-        Every call as ``HEAD /v2/lsst-dm/consdb-hinfo/manifests/26.6.2`` or ``GET /token``.
-    before
-        Called with method and path before each call; a place for what others do meanwhile.
-    like_hub
-        Give a token for every repository and deny later, as Docker Hub does; ghcr.io denies the token.
-    tells_digest
-        Send the header with the digest, which the protocol leaves open.
-    lifetime
-        How many calls a token is good for.
-    realm
-        Where tokens are, if not here.
-    """
+    """A test double of ghcr.io and Docker Hub; ``log`` lists calls as ``METHOD /path``."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
         self.log: list[str] = []
-        self.before: Callable[[str, str], None] | None = None
-        self.like_hub = False
-        self.tells_digest = True
+        self.before: Callable[[str, str], None] | None = None  # called with method and path before each call
+        self.like_hub = False  # give a token for every repository and deny later; ghcr.io denies the token
+        self.tells_digest = True  # send the optional header with the digest
         self.lifetime = 1_000_000
         self.realm = ""
         self._images: dict[str, dict[str, tuple[str, bytes]]] = {}
@@ -69,7 +51,7 @@ class RegistryDouble:
         self._thread.join()
 
     def push(self, name: str, *tags: str, multi_arch: bool = True) -> str:
-        """Put an image there, under a name without host; without tags the repository is there and empty."""
+        """Push an image, by name without host; without tags the repository is empty."""
         media_type = INDEXES[0] if multi_arch else MANIFESTS[1]
         manifest = json.dumps(
             {"schemaVersion": 2, "mediaType": media_type, "name": f"{name}:{tags}"}
@@ -80,7 +62,7 @@ class RegistryDouble:
         return f"sha256:{hashlib.sha256(manifest).hexdigest()}"
 
     def answer(self, path: str, headers: Any) -> tuple[int, dict[str, str], bytes]:
-        """Answer one call; faults are the server's business."""
+        """Answer one call; the server injects faults."""
         parts = urlsplit(path)
         with self._lock:
             if parts.path == "/token":
@@ -124,7 +106,7 @@ class _Server(ThreadingHTTPServer):
     double: RegistryDouble
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keep quiet: a client that leaves is part of the tests."""
+        """Ignore clients that disconnect, as some tests do."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -182,7 +164,6 @@ def _said(status: int, code: str) -> tuple[int, dict[str, str], bytes]:
 
 @pytest.fixture
 def registry_double() -> Iterator[RegistryDouble]:
-    """Give a registry without images."""
     double = RegistryDouble()
     yield double
     double.close()

@@ -1,4 +1,4 @@
-"""A world in which a release is due: merged pull requests with migrations since the last one."""
+"""A repository with merged migrations since the last release."""
 
 from __future__ import annotations
 
@@ -29,14 +29,9 @@ def migration(revision: str, down: str, title: str, *operations: str) -> str:
 
 
 class ReleaseScene:
-    """consdb after two merges since 26.6.1, which somebody tagged by hand.
+    """consdb after two merges since the manual tag 26.6.1.
 
-    Parameters
-    ----------
-    world
-        The world to set it in.
-    release
-        The section ``release`` of the configuration; None for no configuration at all.
+    `release` is the section of that name in the configuration; None for no configuration file.
     """
 
     def __init__(self, world: World, release: Mapping[str, Any] | None = None) -> None:
@@ -98,7 +93,7 @@ class ReleaseScene:
         run: int = 1,
         app: str = "github-actions",
     ) -> None:
-        """Have a check report on a commit; with None as its conclusion it has not finished."""
+        """Add a check to a commit; without conclusion it is unfinished."""
         number = self.world.new_id()
         at = "2026-06-20T10:00:00Z"
         url = f"https://api.github.com/repos/{REPOSITORY}"
@@ -152,12 +147,12 @@ class ReleaseScene:
         )
 
     def green(self, sha: str | None = None) -> None:
-        """Have all checks of a commit pass: a job and a commit status."""
+        """Add successful checks to a commit: a job and a commit status."""
         self.check("test", sha=sha)
         self.world.status(self.repo, sha or self.head, "ci/docs", "success")
 
     def copy(self, root: Path) -> ReleaseScene:
-        """Return the same scene in a world and with a repository of its own."""
+        """Copy the scene into another world."""
         twin = ReleaseScene.__new__(ReleaseScene)
         twin.__dict__.update(self.__dict__)
         root.mkdir(parents=True)
@@ -168,7 +163,7 @@ class ReleaseScene:
 
     @property
     def tags(self) -> dict[str, tuple[str, str, str]]:
-        """Every tag: the commit, and for annotated ones the tagger and the message."""
+        """Return commit, tagger and message of every tag; the latter two if annotated."""
         found = {}
         for name, kind, sha in self.repo.store.refs("refs/tags/"):
             short = name.removeprefix("refs/tags/")
@@ -181,7 +176,7 @@ class ReleaseScene:
 
     @property
     def releases(self) -> list[tuple[str, str | None, str | None]]:
-        """Every GitHub release: tag, name and notes."""
+        """Return tag, name and notes of every GitHub release."""
         return [(row["tag_name"], row["name"], row["body"]) for row in self.repo.rows.get("releases", [])]
 
     def shown(self) -> dict[str, Any]:

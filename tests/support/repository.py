@@ -1,4 +1,4 @@
-"""Git repositories made for a test."""
+"""Git repositories for a test."""
 
 from __future__ import annotations
 
@@ -22,13 +22,7 @@ _ENVIRONMENT = {
 
 
 class Repository:
-    """A repository with a work tree.
-
-    Parameters
-    ----------
-    path
-        An empty or new directory.
-    """
+    """A repository with a work tree."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,11 +30,10 @@ class Repository:
         self.git("init", "-q", "-b", "main")
 
     def git(self, *args: str) -> str:
-        """Run git and return what it prints."""
+        """Run git and return its output."""
         return shell.run(["git", *args], cwd=self.path, env={**os.environ, **_ENVIRONMENT}).stdout.strip()
 
     def put(self, name: str, text: str) -> Path:
-        """Write a file into the work tree."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Short ways to write the two sides of a schema change, and what became of every column."""
+"""Short forms of a schema change, and the decision on every column."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def column(
     ucd: str | None = None,
     id: str | None = None,  # noqa: A002 - the field's own name
 ) -> ColumnFacts:
-    """Write a column; :func:`table` puts it in its place."""
+    """Build a column; :func:`table` sets its position."""
     return ColumnFacts("", name, type, True, description, unit, ucd, id)
 
 
@@ -42,7 +42,7 @@ def table(
     id: str | None = None,  # noqa: A002 - the field's own name
     description: str | None = None,
 ) -> TableFacts:
-    """Write a table; ``refers`` holds columns, table and columns of each foreign key."""
+    """Build a table; ``refers`` holds columns, table and columns of each foreign key."""
     needed = {*key, *required}
     placed = []
     for position, item in enumerate(columns):
@@ -57,7 +57,6 @@ def table(
 
 
 def declared(*texts: str, source: str = "option") -> Declarations:
-    """Read declarations."""
     return Declarations.of(parse_declaration(text, source) for text in texts)
 
 
@@ -67,7 +66,6 @@ def decided(
     *texts: str,
     on_question: OnQuestion = "fail",
 ) -> Decisions:
-    """Decide a change with these options."""
     return decide(before, after, declared(*texts), on_question)
 
 
@@ -77,7 +75,7 @@ def changed(
     *texts: str,
     on_question: OnQuestion = "fail",
 ) -> Decisions:
-    """Decide a change of one table ``t``, which has a key ``id`` before its other columns."""
+    """Decide a change of one table ``t``, with a key ``id`` before its other columns."""
     old, new = (table("t", ["id", *side], key=["id"]) for side in (before, after))
     return decided([old], [new], *texts, on_question=on_question)
 
@@ -88,16 +86,16 @@ def renames(decisions: Decisions) -> dict[str, str]:
 
 
 def proposals(decisions: Decisions) -> dict[str, str]:
-    """Return what the questions propose: new path by old path."""
+    """Return the proposals of questions: new path by old path."""
     return {p.old: p.new for question in decisions.questions for p in question.proposals}
 
 
 def lost(decisions: Decisions) -> set[str]:
-    """Return the columns whose values are lost."""
+    """Return the columns with data loss."""
     whole = {f"{t.table}.{c}" for t in decisions.dropped_tables for c in t.columns}
     return whole | {f"{d.table}.{d.column}" for d in decisions.drops}
 
 
 def has_none(decisions: Decisions, *kinds: str) -> bool:
-    """Tell whether nothing of these kinds was decided."""
+    """Tell whether there is no decision of these kinds."""
     return not any(getattr(decisions, kind) for kind in kinds)

@@ -1,4 +1,4 @@
-"""A small schema of our own in Felis YAML, and random ones."""
+"""A small schema in Felis YAML, and random ones."""
 
 from __future__ import annotations
 
@@ -95,13 +95,11 @@ _TEXTS = st.text(
 
 
 def small() -> Schema:
-    """Return the small schema as a model."""
     return read_yaml(SMALL, source="small.yaml").schema
 
 
 @st.composite
 def columns(draw: st.DrawFn, table: str, name: str) -> Column:
-    """Draw a column of a given name."""
     datatype = draw(st.sampled_from(["int", "long", "double", "string", "text", "timestamp", "boolean"]))
     return Column(
         name=name,
@@ -119,7 +117,7 @@ def columns(draw: st.DrawFn, table: str, name: str) -> Column:
 
 @st.composite
 def tables(draw: st.DrawFn, name: str) -> Table:
-    """Draw a table of a given name with a few columns, keys and indexes."""
+    """Draw a table with a few columns, keys and indexes."""
     names = draw(st.lists(_NAMES, min_size=1, max_size=5, unique=True))
     drawn = tuple(draw(columns(name, column)) for column in names)
     some = st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True).map(tuple)

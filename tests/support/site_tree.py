@@ -1,4 +1,4 @@
-"""A small tree like consdb's, with hand-written revisions, and a database at one of them."""
+"""A small tree like consdb's with manual revisions, and a database at one of them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GRANT SELECT ON cdb_latiss.exposure, cdb_latiss.exposure_flexdata, cdb_latiss.vi
     "DROP VIEW cdb_latiss.visit1; DROP TABLE cdb_latiss.exposure_flexdata; DROP TABLE cdb_latiss.exposure",
 )
 BEFORE = "00000000base"
-"""The first revision, in which there are two tables and a view."""
+"""The first revision, with two tables and a view."""
 
 _REVISION = '''\
 """{words}"""
@@ -59,13 +59,7 @@ def downgrade():
 
 
 class SiteTree:
-    """A tree whose section ``latiss`` begins with `BASE`.
-
-    Parameters
-    ----------
-    root
-        A folder; it is made.
-    """
+    """A new tree whose section ``latiss`` begins with `BASE`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -96,11 +90,10 @@ class SiteTree:
 
     @property
     def versions(self) -> Path:
-        """Where the revisions of section ``latiss`` are."""
+        """Return the folder of the revisions of section ``latiss``."""
         return self.root / "alembic" / "latiss" / "versions"
 
     def tree(self) -> Tree:
-        """Read it."""
         return read_tree(self.root)
 
 
@@ -119,7 +112,7 @@ def database(
     at: str = BEFORE,
     owner: str = "",
 ) -> Iterator[sa.URL]:
-    """Give a database in which the revisions up to one have run, as an owner who is nobody special."""
+    """Create a database at a revision, with an owner without special rights."""
     url = server.create_database(name)
     try:
         if owner:

@@ -1,4 +1,4 @@
-"""A database on which a bench's revisions run one at a time, with rows in between."""
+"""A database on which a workbench's revisions run one at a time, with rows in between."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Stage", "broken", "proven", "staged"]
 
 
 class Stage:
-    """One database; ``number`` revisions of the section's history have run in it."""
+    """A database after ``number`` revisions of the section."""
 
     def __init__(self, engine: sa.Engine, bench: Workbench) -> None:
         self.engine, self.bench, self.number = engine, bench, 0
@@ -44,32 +44,32 @@ class Stage:
             self.number += 1
 
     def downgrade(self) -> None:
-        """Take the newest one back."""
+        """Downgrade by one revision."""
         self.number -= 1
         self._run(self.number, "downgrade")
 
     def execute(self, *statements: str) -> None:
-        """Run statements; names without a schema mean the section's."""
+        """Run statements in the section's schema."""
         with self.engine.begin() as connection:
             connection.exec_driver_sql(f"SET LOCAL search_path TO {self.section.schema}, public")
             for statement in statements:
                 connection.exec_driver_sql(statement)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a query; names without a schema mean the section's."""
+        """Return the rows of a query in the section's schema."""
         with self.engine.begin() as connection:
             connection.exec_driver_sql(f"SET LOCAL search_path TO {self.section.schema}, public")
             return [tuple(row) for row in connection.exec_driver_sql(query)]
 
     def catalog(self) -> Snapshot:
-        """Read the catalog as the proof does."""
+        """Read the catalog as verification does."""
         with self.engine.connect() as connection:
             return read_snapshot(connection, self.section.schema)
 
 
 @contextmanager
 def staged(bench: Workbench, revisions: int = 1) -> Iterator[Stage]:
-    """Give a database in which the first revisions have run; it goes at the end."""
+    """Create a database with the first revisions, and drop it afterwards."""
     bench.server.create_database("stage")
     try:
         with bench.server.open_database("stage") as engine:
@@ -81,12 +81,12 @@ def staged(bench: Workbench, revisions: int = 1) -> Iterator[Stage]:
 
 
 def broken(outcome: SectionOutcome) -> list[str]:
-    """Return the statements of the proof that do not hold, for a message that says why."""
+    """Return the failed checks of a verification, for a message."""
     return [f"{c.name}: {c.words} {c.details}" for c in outcome.checks if not c.holds]
 
 
 def proven(outcome: SectionOutcome) -> SectionOutcome:
-    """Assert that a script was made and that every statement of its proof holds."""
+    """Assert that a script was made and verified."""
     assert outcome.status in {"changed", "failed"}, (outcome.status, outcome.questions)
     assert outcome.checks, "nothing was proven"
     problems = broken(outcome)

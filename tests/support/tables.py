@@ -1,4 +1,4 @@
-"""Tables of the kinds that ConsDB has, in SQL, and databases to try them on."""
+"""Tables like those of ConsDB in SQL, and databases for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from consdb_actions.migration.rows import Rows
 
 SCHEMA = "cdb_demo"
 
-# Composite keys, unique keys beside them, and children with several foreign keys over shared columns.
+# Composite keys, unique keys, and children with several foreign keys over shared columns.
 FAMILY = """
 CREATE TABLE exposure (
     exposure_id bigint NOT NULL UNIQUE, day_obs integer NOT NULL, seq_num integer NOT NULL,
@@ -50,7 +50,7 @@ CREATE TABLE schedule (id serial PRIMARY KEY, start_time timestamp, status text,
 
 @contextmanager
 def database(server: ScratchServer, name: str, sql: str = "") -> Iterator[sa.Connection]:
-    """Give an open connection to a database of its own, with tables in :data:`SCHEMA`."""
+    """Connect to a new database with tables in :data:`SCHEMA`."""
     engine = sa.create_engine(server.create_database(name), poolclass=sa.NullPool)
     try:
         with engine.connect() as connection:
@@ -61,7 +61,7 @@ def database(server: ScratchServer, name: str, sql: str = "") -> Iterator[sa.Con
 
 
 def run(connection: sa.Connection, sql: str) -> None:
-    """Run statements in :data:`SCHEMA`, as they are."""
+    """Run statements in :data:`SCHEMA`, without parameters."""
     connection.execute(sa.text(f"SET LOCAL search_path TO {SCHEMA}, public"))
     driver = connection.connection.driver_connection
     assert driver is not None
@@ -70,20 +70,19 @@ def run(connection: sa.Connection, sql: str) -> None:
 
 
 def filled(connection: sa.Connection, sql: str, rows: int = 8) -> tuple[Snapshot, SeedResult]:
-    """Make tables and seed them."""
+    """Create tables and seed them."""
     run(connection, sql)
     snapshot = read_snapshot(connection, SCHEMA)
     return snapshot, seed(connection, snapshot, rows=rows)
 
 
 def column(rows: Rows, table: str, name: str) -> list[str | None]:
-    """Return the values of one column."""
     found = rows[table]
     return [row[found.columns.index(name)] for row in found.rows]
 
 
 def blank(rows: Rows) -> list[tuple[str, str]]:
-    """Return the columns that hold nothing but NULL: what happens to their values is not seen."""
+    """Return the columns with nothing but NULL: effects on their values would be invisible."""
     return [
         (table.table, name)
         for table in rows.values()
@@ -108,7 +107,7 @@ def families(draw: st.DrawFn) -> str:
             target = draw(st.integers(0, number))
             null = "" if draw(st.booleans()) or target == number else " NOT NULL"
             wanted = keys[target]
-            # Columns of the key are used again where their types fit, so that keys share columns.
+            # Columns of the key are used again if their types match, so that keys share columns.
             mine = [
                 f"k{i}"
                 if target != number and i < len(key_types) and key_types[i] == t and draw(st.booleans())

@@ -1,4 +1,4 @@
-"""Waiting for something, as long as it takes on a busy machine."""
+"""Wait for a condition, also on a busy machine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 __all__ = ["PATIENCE", "until"]
 
-PATIENCE = 300.0  # seconds; a bound for the hopeless case only
+PATIENCE = 300.0  # seconds; a limit for hanging tests only
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds; fail after `PATIENCE`."""
+    """Wait until a condition holds; fail after `PATIENCE`."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, f"it does not come about within {PATIENCE:.0f} seconds"

@@ -1,4 +1,4 @@
-"""A small Alembic tree to generate into: schemas in, outcomes out, on a server that is already there."""
+"""A small Alembic tree to generate into, on an existing server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Data = dict[str, Any]
 
 
 def column(name: str, datatype: str = "double", **more: Any) -> Data:
-    """A column as the YAML has it; ``id`` overrides its ``@id``."""
+    """Build a column in YAML form; ``id`` overrides its ``@id``."""
     length = {"length": 16} if datatype in {"string", "char", "unicode", "binary"} else {}
     identifier = more.pop("id", None)
     data: Data = {"name": name, "datatype": datatype, **length, "description": f"The {name}.", **more}
@@ -39,7 +39,7 @@ def column(name: str, datatype: str = "double", **more: Any) -> Data:
 
 
 def table(name: str, columns: Sequence[Data], *, key: Sequence[str] = (), **more: Any) -> Data:
-    """A table with ids made from names; constraints name columns and ``table.column``."""
+    """Build a table with ids made from names; constraints name columns and ``table.column``."""
     for item in columns:
         item.setdefault("@id", f"#{name}.{item['name']}")
     ids = {item["name"]: item["@id"] for item in columns}
@@ -70,7 +70,7 @@ def table(name: str, columns: Sequence[Data], *, key: Sequence[str] = (), **more
 
 
 def schema(*tables: Data, name: str = "cdb_latiss", version: str = "1.0.0") -> Data:
-    """A whole schema file."""
+    """Build a schema file."""
     return {
         "name": name,
         "@id": f"#{name}",
@@ -81,7 +81,7 @@ def schema(*tables: Data, name: str = "cdb_latiss", version: str = "1.0.0") -> D
 
 
 class Workbench:
-    """One section of a copied tree, and the means to generate into it again and again."""
+    """One section of a copied tree, for repeated generation."""
 
     def __init__(
         self, server: ScratchServer, root: Path, *, section: str = "latiss", shadow: bool = True
@@ -103,11 +103,11 @@ class Workbench:
 
     @property
     def versions(self) -> Path:
-        """The folder of the revisions."""
+        """Return the folder of the revisions."""
         return self.root / "alembic" / self.section_name / "versions"
 
     def tree(self) -> Tree:
-        """Read the tree as it is now."""
+        """Read the present tree."""
         return read_tree(self.root)
 
     def write_schema(self, data: Data | str) -> Path:
@@ -124,7 +124,7 @@ class Workbench:
         return path
 
     def revise(self, body: str, *, imports: str = "") -> None:
-        """Add a revision written by hand on top; ``body`` is its upgrade."""
+        """Add a manual revision at the end; ``body`` is its upgrade."""
         tree = self.tree()
         with tree.importable():
             head = tree.section(self.section_name).head()
@@ -152,9 +152,9 @@ class Workbench:
         take: Sequence[str] = (),
         drift: DriftMode = "report",
     ) -> SectionOutcome:
-        """Generate from a schema, and keep the new revision in the tree unless told not to.
+        """Generate from a schema; by default keep the new revision in the tree.
 
-        Without a base, the database stands for it: all differences are the change.
+        Without a base, the database replaces it: all differences are the change.
         """
         path = self.write_schema(data)
         before = None
@@ -192,7 +192,7 @@ class Workbench:
         return outcome
 
     def check(self, path: Path, edit: tuple[str, str] = ("", "")) -> dict[str, Check]:
-        """Verify the newest revision against a schema file, with a part of its text replaced."""
+        """Verify the newest revision against a schema file, optionally with edited text."""
         tree = self.tree()
         with tree.importable() as shadow:
             engine = Engine(
