@@ -1,6 +1,6 @@
-"""The keys and types that Felis knows, so that a schema file can be checked without importing Felis.
+"""The keys and types of ``felis.datamodel``, to check a file without importing Felis.
 
-Source: the Felis data model (``felis.datamodel``). A test compares these tables with the installed Felis.
+A test compares these tables with the installed Felis.
 """
 
 from __future__ import annotations

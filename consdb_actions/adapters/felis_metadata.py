@@ -1,8 +1,6 @@
-"""SQLAlchemy metadata from a Felis schema.
+"""Build SQLAlchemy metadata from a Felis schema (imports Felis).
 
-Felis's own builder, mended in two places: an index over expressions (it takes them for names of columns and
-fails), and a colon in a CHECK, which SQLAlchemy would take for a parameter (rule M13). Imported only when
-metadata is made, since Felis takes half a second to import.
+Felis's builder fails on expression indexes and leaves colons in a CHECK unescaped (rule M13).
 """
 
 from __future__ import annotations
@@ -21,15 +19,15 @@ _COLON = re.compile(r"(?<![:\\]):(?=\w)")
 
 
 def build_metadata(schema: datamodel.Schema[Any]) -> MetaData:
-    """Return new metadata with all tables in a schema of the Felis schema's name."""
+    """Return metadata with all tables in the Felis schema's name."""
     return _Builder(schema).build()
 
 
 class _Builder(MetaDataBuilder):
-    """Felis's builder with text taken as it is written."""
+    """Felis's builder with expressions taken literally."""
 
     def build_constraint(self, constraint_obj: datamodel.Constraint) -> Constraint:
-        """Build a constraint; the expression of a CHECK holds no parameters."""
+        """Build a constraint; the expression of a CHECK has no parameters."""
         constraint: Constraint = super().build_constraint(constraint_obj)
         if isinstance(constraint, CheckConstraint) and isinstance(constraint_obj, datamodel.CheckConstraint):
             constraint.sqltext = _literal(constraint_obj.expression)
@@ -44,5 +42,5 @@ class _Builder(MetaDataBuilder):
 
 
 def _literal(sql: str) -> TextClause:
-    """Return SQL in which a colon is a colon."""
+    """Return SQL in which colons are literal."""
     return text(_COLON.sub(r"\:", sql))

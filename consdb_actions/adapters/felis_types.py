@@ -1,8 +1,7 @@
-"""The types that ``postgresql:datatype`` can name, told without importing Felis or SQLAlchemy.
+"""The types that ``postgresql:datatype`` can name, without importing Felis or SQLAlchemy.
 
-Felis looks a name up among SQLAlchemy's types for Postgres, in capitals, and hands on one number in
-parentheses as the first argument, whatever that argument means; of two numbers it takes none. A test compares
-the tables with what the installed Felis makes in Postgres.
+Felis looks up SQLAlchemy's Postgres types and passes at most one number, as the first argument. A test
+compares these tables with the installed Felis.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ _NUMBER = re.compile(r"\((\d{1,9})\)$")
 
 
 def type_remedy(text: str) -> str:
-    """Say what to write instead of a type that Felis cannot make in Postgres; nothing if it can."""
+    """Return what to write instead of an unsupported type; empty if supported."""
     usable = _USABLE.fullmatch(text)
     if usable and usable[1] in POSTGRES_TYPES:
         name, number = usable[1], usable[2]
@@ -104,9 +103,8 @@ def type_remedy(text: str) -> str:
 
 
 def drops_time_zone(text: str) -> bool:
-    """Tell whether a type is a ``TIMESTAMP(6)``, which has a time zone for Felis, and none for Postgres.
+    """Return whether the type is ``TIMESTAMP(n)``, which has a time zone only in Felis.
 
-    Felis hands the number on as SQLAlchemy's first argument, which is the time zone. Schema files before July
-    2024 wrote their times so, and the databases made of them have none.
+    SQLAlchemy's first argument is the time zone. Databases from schema files before July 2024 have none.
     """
     return text.startswith("TIMESTAMP(")

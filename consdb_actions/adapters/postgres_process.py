@@ -1,6 +1,6 @@
-"""A Postgres server of our own: started in a scratch directory, gone with it (rule F2).
+"""Run a Postgres server of our own in a scratch directory (rule F2).
 
-Nothing here speaks to it, so that it can be started before the libraries for that are imported.
+Imports no database driver, so that it can start before those are imported.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SETTINGS = {
     "max_connections": "30",
     "max_locks_per_transaction": "256",  # a whole history of a section is replayed in one transaction
     "shared_buffers": "64MB",
-    # In the data directory, so that nothing stays in shared memory when the server is killed.
+    # In the data directory, so that no shared memory is left when the server is killed.
     "dynamic_shared_memory_type": "mmap",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -49,17 +49,7 @@ _SETTINGS = {
 
 
 class ServerProcess:
-    """A server of our own that was started; it may not answer yet.
-
-    Parameters
-    ----------
-    process
-        The server.
-    directory
-        Its scratch directory.
-    installation
-        Its programs.
-    """
+    """A started server, which may not answer yet."""
 
     def __init__(self, process: Process, directory: Path, installation: Installation) -> None:
         self._process = process
@@ -72,18 +62,18 @@ class ServerProcess:
         return self._directory / SOCKETS
 
     def wait(self, timeout: float) -> None:
-        """Wait for its end, for so many seconds at most."""
+        """Wait for its end, for at most ``timeout`` seconds."""
         self._process.wait(timeout)
 
     def log(self) -> str:
-        """Return what the server has logged so far."""
+        """Return the server's log so far."""
         try:
             return (self._directory / "log").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
 
     def ending(self) -> ExternalError | None:
-        """Return what to say about a server that ended by itself; None while it runs."""
+        """Return an error for a server that exited; None while it runs."""
         code = self._process.returncode
         if code is None:
             return None
@@ -133,7 +123,7 @@ def server_process(
                 watchdog.tell(f"server {server.pid}\n")
             yield ServerProcess(server, directory, installation)
         finally:
-            # A forked child that unwinds the same stack must leave its parent's server alone.
+            # A forked child that unwinds the same stack must not stop its parent's server.
             if os.getpid() == owner:
                 with shielded():
                     if server is not None:
@@ -144,7 +134,7 @@ def server_process(
 
 
 def _prepare(directory: Path, account: Account | None) -> Path:
-    """Make the directories of the server and let in who runs it, but nobody else.
+    """Make the server's directories, readable for its user only.
 
     Whoever reaches the socket is the superuser, and so can run programs as the server's user.
     """
@@ -159,7 +149,7 @@ def _prepare(directory: Path, account: Account | None) -> Path:
 
 
 def _copied(installation: Installation, directory: Path) -> Path:
-    """Copy programs that only this user can read, for the other one to run."""
+    """Copy programs to where the server's user can read them."""
     home = installation.bin_directory.parent
     package = home.parent
     copy = directory / "programs"

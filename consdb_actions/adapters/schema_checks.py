@@ -1,4 +1,4 @@
-"""Names of a schema as Postgres will see them: their length (rule M9) and what must differ from what."""
+"""Check the length (rule M9) and uniqueness of a schema's names."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def check_names(
 ) -> None:
     """Check the identifiers of a schema.
 
-    Tables, indexes and the indexes of UNIQUE and primary keys share one space of names per schema; foreign
-    keys and checks only need a name of their own within their table.
+    Tables and indexes, also those of UNIQUE and primary keys, share one namespace; other constraints only
+    need a unique name in their table.
     """
     for what, name, key in _names(schema):
         if is_too_long(name):
@@ -33,7 +33,7 @@ def check_names(
 
 
 def _names(schema: Schema) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield every identifier with what it names and where it stands."""
+    """Yield every identifier with its description and its path."""
     yield "the schema", schema.name, ("schema",)
     for table in schema:
         yield "table", table.name, ("table", table.name)
@@ -75,7 +75,7 @@ def _relations(schema: Schema, lines: dict[tuple[str, ...], int], problems: list
 
 
 def _repeated(schema: Schema, lines: dict[tuple[str, ...], int], notes: list[str]) -> None:
-    """Note constraints that share a name across tables: Postgres takes it, today's Felis does not."""
+    """Note constraint names used in several tables: Postgres accepts them, Felis does not."""
     holders: dict[str, list[str]] = {}
     for table in schema:
         for constraint in table.constraints:

@@ -1,4 +1,4 @@
-"""One column of a schema file, under the rules that Felis sets for types, lengths and default values."""
+"""Read a column of a schema file under Felis's rules for types, lengths and defaults."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _default(fields: Fields, datatype: str) -> str | int | float | bool | None:
 
 
 def _wanted(value: object, datatype: str) -> tuple[str, str]:
-    """Return what a default value should be instead and how to get there; nothing when it fits."""
+    """Return the required kind of default and its remedy; empty when it fits."""
     bare = "Write it without quotes."
     if isinstance(value, bool):
         fits = datatype not in INTEGERS | REALS | TEXTS

@@ -1,7 +1,6 @@
-"""Who has approved a schema change, for which role, and what is still missing.
+"""Decide who approved a schema change, for which role, and what is missing.
 
-Pure: facts go in, a tree of verdicts and a plan come out. Nothing here touches the network, the clock or the
-environment.
+Pure functions: no network, clock or environment.
 """
 
 from __future__ import annotations

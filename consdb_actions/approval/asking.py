@@ -1,4 +1,4 @@
-"""Whom to ask for a review: nobody twice, and nobody who has been taken off by hand."""
+"""Decide whom to ask for a review."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MOST = 15
 
 
 def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Say who should be asked for a review now.
+    """Return the people and teams to ask for a review now.
 
-    For a stale approval its author is asked again. For a role that nobody has been asked for, its people are
-    asked, or its designates where it names no people, or else its teams. Drafts ask nobody.
+    Authors of stale approvals are asked again. A role that nobody was asked for gets its people, else its
+    designates, else its teams; drafts ask nobody, and nobody removed by hand is asked again.
     """
     if facts.pull.draft or not decision.applicable or not facts.policy.ask_reviewers:
         return (), ()
@@ -37,7 +37,7 @@ def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...],
 
 
 def _again(facts: Facts, item: RoleVerdict) -> list[str]:
-    """List the authors of stale approvals that have not been asked again since."""
+    """Return authors of stale approvals who were not asked again since."""
     return [
         review.author.login
         for review in item.reviews
@@ -48,7 +48,7 @@ def _again(facts: Facts, item: RoleVerdict) -> list[str]:
 
 
 def _asked_since(facts: Facts, subject: str, since: datetime) -> bool:
-    """Tell whether somebody was asked, or taken off the list, after a moment."""
+    """Return whether a person was asked, or removed, after a moment."""
     kinds = (EventKind.REVIEW_REQUESTED, EventKind.REVIEW_REQUEST_REMOVED)
     asked = {login.casefold() for login in facts.pull.asked_people}
     return subject.casefold() in asked or any(
@@ -58,7 +58,7 @@ def _asked_since(facts: Facts, subject: str, since: datetime) -> bool:
 
 
 def _somebody_asked(facts: Facts, item: RoleVerdict) -> bool:
-    """Tell whether a holder or a team of the role was ever asked or has ever reviewed."""
+    """Return whether a holder or team of the role was asked or has reviewed."""
     day = facts.now.date()
     subjects = {account.login.casefold() for account in holder_accounts(facts, item.role, day)}
     subjects |= {name.rpartition("/")[2].casefold() for name in item.role.teams}
@@ -75,7 +75,7 @@ def _somebody_asked(facts: Facts, item: RoleVerdict) -> bool:
 
 
 def _listed(facts: Facts, item: RoleVerdict) -> list[str]:
-    """List the people that the policy names for the role and who can approve."""
+    """Return the people that the policy names for the role and who can approve."""
     day = facts.now.date()
     holders = {account.login.casefold(): account for account in holder_accounts(facts, item.role, day)}
     standing_in = [entry.login for entry in item.role.designates if entry.active_on(day)]

@@ -1,7 +1,6 @@
-"""What is known about a pull request when its approvals are decided.
+"""Facts about a pull request whose approvals are decided.
 
-Facts are plain values without behaviour. They are gathered by :mod:`consdb_actions.adapters.github` and can
-be written to and read from JSON (:mod:`consdb_actions.approval.codec`), so that any decision can be replayed.
+The GitHub adapter collects them; :mod:`consdb_actions.approval.codec` converts them to JSON.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A GitHub account; the numeric id survives a change of login, 0 means that it is not known."""
+    """A GitHub account; the id survives a change of login, 0 means unknown."""
 
     login: str
     id: int = 0
@@ -64,7 +63,7 @@ class Account:
     name: str = ""
 
     def same_as(self, other: Account | None) -> bool:
-        """Tell whether both are one account: by id where both have one, else by login."""
+        """Return whether both are one account: by id where known, else by login."""
         if other is None:
             return False
         if self.id and other.id:

@@ -1,4 +1,4 @@
-"""Prove a revision on a copy of a site's database, with the rows that it holds (rules M12, M15)."""
+"""Verify a revision on a copy of a site's database (rules M12, M15)."""
 
 from __future__ import annotations
 
@@ -35,15 +35,7 @@ FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relkind IN ('r', 'p',
 
 
 def look_at(url: str, section: Section) -> Standing:
-    """Look where a database stands with a section.
-
-    Raises
-    ------
-    ExternalError
-        It cannot be reached or read.
-    InputError
-        The URL is none, or its user may not create databases.
-    """
+    """Read the revision of a database, without changing it."""
     address = given_address(url)
     table = f"{section.version_schema}.{section.version_table}"
     version = SQL("SELECT version_num FROM {} ORDER BY 1").format(
@@ -84,7 +76,7 @@ def verify_on_copy(
     operator: bool,
     most: int | None = None,
 ) -> tuple[Check, ...]:
-    """Run a revision up and down on a copy of the server's given database; the copy is dropped at the end."""
+    """Run a revision up and down on a copy, and drop the copy."""
     name = f"{candidate.section.name}_copy"
     server.copy_given(name)
     try:
@@ -144,6 +136,6 @@ def _there_and_back(
 
 
 def _joined(name: str, check: Check, hashed: tuple[str, ...]) -> Check:
-    """Add what the hashes of large tables tell."""
+    """Add the differences of hashes to a check."""
     holds = bool(check.holds) and not hashed
     return replace(check, name=name, holds=holds, details=(*hashed, *check.details))

@@ -1,4 +1,4 @@
-"""Verify one revision on scratch databases (rules M15, M16, M10)."""
+"""Verify one revision on scratch databases (rules M10, M15, M16)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FindAgain = Callable[[Simulation, Snapshot], tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Verification:
-    """Statements in the order in which a reader wants them, and the catalog after the upgrade if it ran."""
+    """Checks in reading order, and the catalog after the upgrade if it ran."""
 
     checks: tuple[Check, ...]
     upgraded: Snapshot | None = None
@@ -38,10 +38,10 @@ class Verification:
 def verify(
     server: ScratchServer, candidate: Candidate, find_again: FindAgain, *, operator: bool = True
 ) -> Verification:
-    """Run a revision up and down, twice, and compare what it leaves with what it must.
+    """Run a revision up and down, twice, and compare the results.
 
-    The second time is the operator's own command. It runs where the first time left everything as it was:
-    on the same rows, or without any where the upgrade drops values that its fills would need again.
+    The second run is the operator's command. It uses the same rows, or none where the upgrade drops values
+    that its fills need.
     """
     with server.open_database(candidate.database) as engine:
         refused = _refuses_nulls(engine, candidate)
@@ -61,7 +61,7 @@ def verify(
 def _there_and_back(
     engine: sa.Engine, candidate: Candidate, start: Start, find_again: FindAgain
 ) -> Verification:
-    # Each step has a session as new: settings that a script leaves behind reach no judge.
+    # Each step has a session of its own, so that settings made by a script do not affect the checks.
     schema = candidate.section.schema
     try:
         with engine.begin() as connection:
@@ -91,9 +91,9 @@ def _there_and_back(
 
 
 def _refuses_nulls(engine: sa.Engine, candidate: Candidate) -> tuple[Check, ...]:
-    """Try whether a revision that a person wrote fills the NULLs of columns that become NOT NULL.
+    """Test whether a hand-written revision fills NULLs before SET NOT NULL.
 
-    That it does not is no fault where no row holds NULL, which only the real databases know.
+    Failing is no error where no row holds NULL, which only the real databases show.
     """
     columns = sorted(candidate.tightened) if candidate.filled is None else []
     if not columns:
