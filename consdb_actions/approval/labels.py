@@ -1,4 +1,4 @@
-"""Role labels are output: they follow the verdict, whoever sets or takes them off (rule A5)."""
+"""Derive role labels from the verdict, whoever sets or removes them (rule A5)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ __all__ = ["label_changes", "label_word"]
 
 
 def label_word(facts: Facts, role: Role) -> str:
-    """Say why a label that somebody set by hand is not kept; empty when the last one to set it was us.
+    """Explain why a label set by hand is removed; empty when we set it last.
 
-    The answer rests on the timeline and not on the label's presence, so that it is the same before and after
-    the label was taken off.
+    It reads the timeline, so that the result is the same before and after the removal.
     """
     events = [
         event
@@ -39,9 +38,9 @@ def label_word(facts: Facts, role: Role) -> str:
 
 
 def label_changes(facts: Facts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Say which role labels to add and which to take off.
+    """Return the role labels to add and to remove.
 
-    When the members of any team could not be read, nothing is taken off (rule A6).
+    Nothing is removed when a team's members could not be read (rule A6).
     """
     present = {label.casefold() for label in facts.pull.labels}
     approved = {item.role.id for item in decision.roles if item.outcome is Outcome.APPROVED}

@@ -1,4 +1,4 @@
-"""What a comment remembers for later runs: the digests of commits that may become unreachable (rule A2)."""
+"""Store digests of commits in our comment: commits can become unreachable (rule A2)."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ _DIGEST = re.compile(r"[0-9A-Za-z:._-]{0,80}")
 
 
 def own_comments(comments: tuple[MarkedComment, ...], facts: Facts) -> list[MarkedComment]:
-    """List the comments with our marker that our own identity wrote, oldest first (rule A10)."""
+    """Return our own comments with the marker, oldest first (rule A10)."""
     own = [comment for comment in comments if facts.identity.same_as(comment.author)]
     return sorted(own, key=lambda comment: (comment.created_at, comment.id))
 
 
 def recall(body: str) -> tuple[CommitChange, ...]:
-    """Read the digests from the body of a comment of our own.
+    """Read the digests from the body of our comment.
 
-    A block that does not have the expected form (a person with write access can edit the comment) is
-    no memory at all: the approvals that needed it are then stale.
+    A malformed block, since others can edit the comment, gives none; approvals that need it become stale.
     """
     match = _BLOCK.search(body)
     if match is None:
@@ -48,7 +47,7 @@ def recall(body: str) -> tuple[CommitChange, ...]:
 
 
 def remember(facts: Facts) -> str:
-    """Write the digests of all commits that matter now, and of earlier ones as far as there is room."""
+    """Write the digests of the relevant commits, and of earlier ones if space remains."""
     earlier = [
         change for comment in own_comments(facts.comments, facts)[:1] for change in recall(comment.body)
     ]
@@ -63,7 +62,7 @@ def remember(facts: Facts) -> str:
 
 
 def _written(changes: list[CommitChange]) -> str:
-    """Write digests as JSON that ends no HTML comment and mentions nobody, whatever a path holds."""
+    """Write digests as JSON that cannot end an HTML comment or mention anybody."""
     data = {
         change.sha: [[item.path, item.structure, item.text, item.verbatim] for item in change.changes]
         for change in changes
@@ -73,7 +72,6 @@ def _written(changes: list[CommitChange]) -> str:
 
 
 def _change(entry: object) -> Change:
-    """Read one file's digests, with their types checked."""
     if not isinstance(entry, list) or len(entry) != 4 or not all(isinstance(item, str) for item in entry):
         raise TypeError(entry)
     if not all(_DIGEST.fullmatch(item) for item in entry[1:]):

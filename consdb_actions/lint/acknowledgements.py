@@ -1,7 +1,6 @@
-"""Findings that somebody has looked at: ``# consdb: ack RULE: reason`` in the revision file.
+"""Read ``# consdb: ack RULE: reason`` comments in a revision file.
 
-The comment stands on the line of the statement, or on lines of its own right before it. It speaks for the
-whole statement, however many lines that has.
+A comment on the line of a statement, or on lines directly before it, covers the whole statement.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _ACK = re.compile(r"(?P<rule>[\w-]+)\s*(?::\s*(?P<reason>.*\S))?\s*:?\s*", re.DO
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The lines of one statement of a file; of a compound statement those of its head."""
+    """The lines of one statement; of a compound statement those of its head."""
 
     first: int
     last: int
@@ -29,25 +28,17 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """One comment.
-
-    Attributes
-    ----------
-    line
-        Line of the comment.
-    first, last
-        Lines for which it speaks.
-    rule
-        Rule that it names; empty where the comment cannot be read.
-    reason
-        Why; empty where none is given.
-    """
+    """One comment."""
 
     line: int
     first: int
+    """First line that it covers."""
     last: int
+    """Last line that it covers."""
     rule: str
+    """Empty where the comment cannot be read."""
     reason: str
+    """Empty where none is given."""
 
 
 def spans(source: str) -> tuple[Span, ...]:
@@ -63,7 +54,7 @@ def spans(source: str) -> tuple[Span, ...]:
 
 
 def _head(node: ast.stmt) -> Iterator[ast.AST]:
-    """Yield what stands between the first word of a compound statement and its colon."""
+    """Yield the nodes in the head of a compound statement."""
     for name, value in ast.iter_fields(node):
         if name not in ("body", "orelse", "finalbody", "handlers", "cases", "decorator_list"):
             yield from (v for v in (value if isinstance(value, list) else [value]) if isinstance(v, ast.AST))

@@ -1,4 +1,4 @@
-"""Checks of locks, rewrites and scans, by what Postgres did and what squawk says (rule L4)."""
+"""Check locks, rewrites and scans by Postgres's behavior and squawk (rule L4)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BLOCKING = {
 
 
 def table_rewrite(script: Script) -> Iterator[Hit]:
-    """Yield the statements of the upgrade after which a table is another file."""
+    """Yield statements of the upgrade that rewrite a table."""
     run = script.upgrade
     for step in run.steps:
         written = False
@@ -110,7 +110,7 @@ def _from_squawk(rule: str) -> Check:
 
 
 def _scan(step: Step, table: Relation | None) -> str:
-    """Return the rule for a constraint that is checked against rows; keys have rules of their own."""
+    """Return the rule for a constraint that scans rows; keys have their own rules."""
     after = step.after.relations.get(table.oid) if table is not None else None
     if table is None or after is None:
         return ""
@@ -124,13 +124,13 @@ def _scan(step: Step, table: Relation | None) -> str:
 
 
 def _checks_rows(run: Run, step: Step) -> bool:
-    """Tell whether a foreign key is checked against rows: in a new column without a default, all are NULL."""
+    """Return whether a foreign key is checked against rows; a new column without default holds only NULL."""
     new = [column for _, _, column in added(run, step)]
     return not new or any(column.default or column.identity for column in new)
 
 
 def _proved(step: Step, table: Relation) -> bool:
-    """Tell whether no column becomes NOT NULL, or a valid CHECK says already that it holds no NULL."""
+    """Return whether no column becomes NOT NULL, or a valid CHECK proves it."""
     after = step.after.relations.get(table.oid)
     if after is None or step.problem:
         return after is None
@@ -144,7 +144,7 @@ def _proved(step: Step, table: Relation) -> bool:
 
 
 def _subject(step: Step, table: Relation | None) -> str:
-    """Return what of a table a statement makes or tightens."""
+    """Return what a statement adds to a table."""
     after = step.after.relations.get(table.oid) if table is not None else None
     if table is None or after is None:
         return short(step.sql)
@@ -186,7 +186,7 @@ def explicit_lock(script: Script) -> Iterator[Hit]:
 
 
 def lock_timeout(script: Script) -> Iterator[Hit]:
-    """Yield the first unlimited lock of the upgrade, with all tables that are locked like that."""
+    """Yield the upgrade's first lock without a timeout, with all tables concerned."""
     run = script.upgrade
     first: Step | None = None
     tables: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""The rules of lint: what each is about, and how a revision is judged by all of them."""
+"""The rules of lint, and their evaluation on a revision."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ change. The comparison is with the commit at which the branch left the default b
 it.""",
         "Restore the file, and create a new revision for what should be different.",
     ),
-    # What does not run, or not as meant
+    # What does not run, or not as intended
     LintRule(
         "does-not-apply",
         "error",
@@ -461,21 +461,9 @@ _ACKNOWLEDGEMENT = "acknowledgement"
 
 
 def judge(script: Script, source: str, severities: Mapping[str, Severity]) -> tuple[Finding, ...]:
-    """Return what the rules find in a revision, one finding for each table and rule (rule L3).
+    """Return a revision's findings by line, one for each table and rule (rule L3).
 
-    Parameters
-    ----------
-    script
-        The revision.
-    source
-        Text of its file, for acknowledgements.
-    severities
-        Rules whose severity is not their default.
-
-    Returns
-    -------
-    tuple
-        The findings in the order of their lines, those that are acknowledged included.
+    ``source`` is the file's text with the acknowledgements, ``severities`` overrides defaults.
     """
     comments = acknowledgements(source)
     effective = dict.fromkeys(comments, False)
@@ -526,7 +514,7 @@ def _finding(script: Script, rule: str, severity: Severity, reason: str | None, 
 
 
 def _fault(comment: Acknowledgement, *, used: bool, known: Collection[str]) -> str:
-    """Say what is wrong with an acknowledgement; empty when it is in order."""
+    """Describe what is wrong with an acknowledgement; empty if nothing."""
     if not comment.rule:
         return "this acknowledgement names no rule"
     if comment.rule not in known:

@@ -1,4 +1,4 @@
-"""Whether two texts of a revision file do the same."""
+"""Compare two versions of a revision file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ __all__ = ["same_program"]
 
 
 def same_program(one: str, other: str) -> bool:
-    """Compare what two Python files do, not how they are written.
-
-    Comments, layout, the description at the top and the order of imports do not count.
-    """
+    """Return whether two Python files are equal except in comments, layout, docstring and import order."""
     if one == other:
         return True
     try:

@@ -1,7 +1,7 @@
-"""The rewrite rules: from what Alembic's autogenerate finds to a script that nobody has to repair.
+"""Rewrite rules that complete the operations of a script.
 
-Each rule takes the plan and the facts and returns a new plan; each has a file of its own. They run in this
-order, and :mod:`~consdb_actions.migration.rewrite.order` sorts the result.
+Each rule takes the plan and the facts and returns a new plan; they run in this order, and
+:mod:`~consdb_actions.migration.rewrite.order` sorts the result.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RULES = (
 
 
 def rewrite(plan: Plan, facts: Facts) -> Plan:
-    """Apply all rules in their order."""
+    """Apply all rules in order."""
     for rule in RULES:
         plan = rule(plan, facts)
     return plan

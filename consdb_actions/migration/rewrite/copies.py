@@ -1,4 +1,4 @@
-"""Rule M5: a column that moves to another table takes its values along."""
+"""Copy the values of a column that moves to another table (rule M5)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ __all__ = ["copies"]
 
 
 def copies(plan: Plan, facts: Facts) -> Plan:
-    """Copy by the key that both tables share, before the source is dropped.
+    """Copy by the shared key before the source is dropped.
 
-    Rows of a table that exists are updated; a table that this migration creates gets a row for each row of
-    the source that has something to keep. Where several rows of the source share one row of the target, an
-    upgrade first makes sure that they agree, and stops if they don't; a downgrade takes one of the values.
+    An existing table is updated, a new one gets a row per source row with a value. If source rows share a
+    target row, an upgrade requires equal values and a downgrade takes one of them.
     """
     groups: dict[Copy, list[Copy]] = defaultdict(list)
     for copy in facts.copies:
@@ -70,7 +69,7 @@ def copies(plan: Plan, facts: Facts) -> Plan:
 
 
 def _without_default(op: ops.MigrateOperation, facts: Facts) -> Iterator[ops.MigrateOperation]:
-    """Give a column that is copied into its default afterwards: rows without a partner have no value."""
+    """Set the default of a copied column afterwards: rows without a partner stay NULL."""
     if not isinstance(op, ops.AddColumnOp) or (op.table_name, op.column.name) not in {
         (c.target, c.target_column) for c in facts.copies
     }:
@@ -94,7 +93,7 @@ def _without_default(op: ops.MigrateOperation, facts: Facts) -> Iterator[ops.Mig
 
 
 def _joint(groups: Iterable[list[Copy]], facts: Facts) -> dict[str, list[list[Copy]]]:
-    """Return the new tables that get their rows from several tables, with these."""
+    """Return new tables with several source tables, and their copies."""
     joint: dict[str, list[list[Copy]]] = defaultdict(list)
     for group in groups:
         if group[0].target not in facts.before.tables:
@@ -108,12 +107,12 @@ def _joint(groups: Iterable[list[Copy]], facts: Facts) -> dict[str, list[list[Co
 
 
 def _key(copy: Copy) -> Copy:
-    """Return what all columns that move together share."""
+    """Return a copy with only what columns moving together share."""
     return replace(copy, source_column="", target_column="", required=False)
 
 
 def _alike(joint: list[list[Copy]]) -> bool:
-    """Whether every table gives one row for each key, and nothing but its own columns."""
+    """Return whether each table gives one row per key, and only its own columns."""
     key = set(joint[0][0].target_key)
     return all(
         first.relation == "one to one"
@@ -172,7 +171,7 @@ def _equal(left: str, columns: tuple[str, ...], right: str, others: tuple[str, .
 
 
 def _parent(schema: str, copy: Copy) -> tuple[list[str], list[str]]:
-    """Return the common parent for FROM, and how the source is joined to it."""
+    """Return the common parent for FROM, and its join with the source."""
     if not copy.through:
         return [], []
     table = f"{qualified(schema, copy.through)} AS parent"
@@ -234,18 +233,18 @@ def _insert(facts: Facts, group: list[Copy]) -> Statement:
 
 
 def _others(facts: Facts, target: str, given: Collection[str]) -> dict[str, str]:
-    """Return what else a row needs when a downgrade makes it anew: values that mean nothing."""
+    """Return placeholder values for other columns of rows that a downgrade creates."""
     return stand_in_values(facts, target, given) if facts.direction == "downgrade" else {}
 
 
 def _insert_joint(facts: Facts, joint: list[list[Copy]]) -> Statement:
-    """Insert a row for each key that one of several tables has something for."""
+    """Return an INSERT with a row for each key of the source tables."""
     schema, key = facts.schema, joint[0][0].target_key
     found, joined, values = [], [], {c: f"keys.{quote(c)}" for c in key}
     for number, group in enumerate(joint, start=1):
         first, name = group[0], f"source{number}"
         table = qualified(schema, first.source)
-        # The order of the first table's key holds for all.
+        # The first table's key order applies to all.
         own = dict(zip(first.target_key, first.source_key, strict=True))
         kept = " OR ".join(f"{quote(c.source_column)} IS NOT NULL" for c in group)
         columns = ", ".join(f"{quote(own[c])} AS {quote(c)}" for c in key)
@@ -269,7 +268,7 @@ def _insert_joint(facts: Facts, joint: list[list[Copy]]) -> Statement:
 
 
 def _guard(schema: str, copy: Copy) -> Statement:
-    """Stop where the rows that share a row of the target do not agree."""
+    """Return a statement that fails if rows for one target row differ."""
     column, keys = quote(copy.source_column), ", ".join(map(quote, copy.source_key))
     message = literal(
         f"rows of {copy.source} disagree on {copy.source_column}; it cannot move to {copy.target}"

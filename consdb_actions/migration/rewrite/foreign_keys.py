@@ -1,4 +1,4 @@
-"""Rule M6: foreign keys go before what they refer to, and come after it."""
+"""Order foreign keys and what they refer to (rule M6)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ __all__ = ["foreign_keys"]
 
 
 def foreign_keys(plan: Plan, facts: Facts) -> Plan:
-    """Take keys out of CREATE TABLE where they could not be made yet, and remake those whose ground moves.
+    """Move keys out of CREATE TABLE where needed, and recreate affected ones.
 
-    A foreign key that stays is dropped and made again when the key that it refers to is dropped, or when the
-    types of both its ends change.
+    A foreign key is recreated when its target key is dropped, or when the types of both its ends change.
     """
     out = list(plan.ops)
     touched = {
@@ -57,7 +56,7 @@ def foreign_keys(plan: Plan, facts: Facts) -> Plan:
     for name, key in _rings(facts):
         out.append(drop_constraint(facts.schema, name, key.name, "foreignkey"))
     for source in sorted({c.source for c in facts.copies} - facts.after.tables.keys()):
-        # A table that waits for its values to be copied is still there when the keys go.
+        # A table that waits for its values to be copied still exists when the keys are dropped.
         keys = facts.before.tables[source].foreign_keys
         out += [
             drop_constraint(facts.schema, source, k.name, "foreignkey") for k in keys if k.table != source
@@ -67,7 +66,7 @@ def foreign_keys(plan: Plan, facts: Facts) -> Plan:
 
 
 def _rings(facts: Facts) -> Iterator[tuple[str, Constraint]]:
-    """Yield the foreign keys between tables that go together and refer to each other."""
+    """Yield the foreign keys between dropped tables that refer to each other."""
     gone = {n: t for n, t in facts.before.tables.items() if n not in facts.after.tables}
     sources = {c.source for c in facts.copies}
 
@@ -95,10 +94,7 @@ def _renames(op: ops.MigrateOperation, table: str, name: str) -> bool:
 
 
 def _lost_keys(operations: Iterable[ops.MigrateOperation], facts: Facts) -> set[tuple[str, frozenset[str]]]:
-    """Return the keys, as table and columns, of which one is dropped.
-
-    The order of the columns does not matter: a foreign key may name them in another than the key itself.
-    """
+    """Return dropped keys as table and columns, in any order."""
     lost = set()
     for op in operations:
         if isinstance(op, ops.DropConstraintOp) and op.constraint_type in ("primary", "unique"):
@@ -112,9 +108,9 @@ def _lost_keys(operations: Iterable[ops.MigrateOperation], facts: Facts) -> set[
 
 
 def _standing_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set[tuple[str, tuple[str, ...]]]:
-    """Return the keys, as table and columns, that stand from the first operation to the last.
+    """Return keys, as table and columns, that exist throughout the script.
 
-    Of two over the same columns, Postgres may take the one that goes.
+    Of two over the same columns, Postgres may use the dropped one.
     """
     lost = _lost_keys(operations, facts)
     return {
@@ -129,7 +125,7 @@ def _standing_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set[
 def _detached(
     op: ops.MigrateOperation, facts: Facts, standing: set[tuple[str, tuple[str, ...]]]
 ) -> list[ops.MigrateOperation]:
-    """Leave in CREATE TABLE only the foreign keys to tables and keys that stand already."""
+    """Keep in CREATE TABLE only foreign keys to existing tables and keys."""
     if not isinstance(op, ops.CreateTableOp):
         return [op]
     keys = facts.after.tables[op.table_name].foreign_keys
