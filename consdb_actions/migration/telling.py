@@ -1,4 +1,4 @@
-"""What was planned and decided, in the words of the report."""
+"""Describe plans and decisions for the report."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ def drift_items(
 ) -> tuple[DriftItem, ...]:
     """Describe drift; ``origins`` gives revision and message of an element.
 
-    Descriptions of constraints that the database does not have are counted per table: no revision before this
-    program wrote any.
+    Missing constraint comments are counted per table: earlier revisions wrote none.
     """
     silent = Counter(d.path[0] for d in drift if _is_silent(d))
     items = [
@@ -55,12 +54,12 @@ def _is_silent(drift: Drift) -> bool:
 
 
 def present_elements(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Name what the database has already."""
+    """Name the elements that the database has already."""
     return tuple(sorted({".".join(path) for path in paths}))
 
 
 def asked_conflict(conflict: Conflict, origin: tuple[str, str] | None) -> Asked:
-    """Return a conflict for the report: its three states, and which revision made the current one."""
+    """Return a conflict with its three states, and the revision of the current one."""
     name = ".".join(conflict.path)
     states = (
         f"before the change: {_state(conflict.base)}",
@@ -90,7 +89,7 @@ def _state(value: object) -> str:
 
 
 def decided(decisions: Decisions) -> tuple[str, ...]:
-    """Say what was renamed, moved and dropped."""
+    """Describe renames, moves and drops."""
     parts = (
         decisions.table_renames,
         decisions.renames,
@@ -102,7 +101,7 @@ def decided(decisions: Decisions) -> tuple[str, ...]:
 
 
 def asked(question: Question) -> Asked:
-    """Return a question about names for the report."""
+    """Convert a question about names for the report."""
     return Asked(
         words=question.text,
         proposals=tuple(f"{p.old} to {p.new}: {', '.join(p.evidence)}" for p in question.proposals),
@@ -113,7 +112,7 @@ def asked(question: Question) -> Asked:
 
 
 def asked_value(question: ValueQuestion) -> Asked:
-    """Return a question about values for the report."""
+    """Convert a question about values for the report."""
     meanings = {"--fill": "give the value", "--no-fill": "no row lacks a value"}
     answers = tuple((meanings.get(a.split()[0], "drop the values"), (a,)) for a in question.answers)
     return Asked(words=question.words, proposals=(), answers=answers)

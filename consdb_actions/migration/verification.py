@@ -1,6 +1,6 @@
-"""Rule M15: compare the catalog after both directions with what it must be.
+"""Compare the catalog after both directions with the expected one (rule M15).
 
-Nothing here looks at operations: the judge is not the generator.
+Nothing here uses operations, so that the check is independent of the generator.
 """
 
 from __future__ import annotations
@@ -17,16 +17,10 @@ _MOST = 20
 
 
 def check_upgrade(before: Snapshot, expected: Snapshot, after: Snapshot, views: Collection[str]) -> Check:
-    """Compare the catalog after the upgrade with the expected one.
+    """Compare the catalog after the upgrade with the expected one (rule M17).
 
-    Parameters
-    ----------
-    before, after
-        The catalog on both sides of the upgrade.
-    expected
-        What the change leads to (rule M17). A new table may be granted to more roles than that.
-    views
-        Names of the configured views. The types of columns of any other view follow the tables that it reads.
+    A new table may have additional grants. ``views`` are the configured views; column types of others follow
+    their tables.
     """
     relations = dict(expected.relations)
     for name, relation in expected.relations.items():

@@ -1,7 +1,6 @@
-"""Pure: one pull request for one branch, made and kept up to date without ever undoing a person's work.
+"""Maintain one pull request per branch without overwriting people's work; pure.
 
-`decide` looks at what GitHub shows of a branch and says what is to be done; `adapters.github.proposals` reads
-the facts and acts.
+`decide` turns the state on GitHub into a plan; `adapters.github.proposals` reads and acts.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What is to be done with a branch and its pull request.
+"""Plan the update of a branch and its pull request.
 
-Branches only ever go forward: a commit is put on top, with the base as its second parent where the base has
-moved. So nobody's commit can be lost, not even one that arrives between reading and writing: GitHub then
-refuses the move, and everything is looked at again.
+Branches only move forward, with the base as second parent where it has moved. No commit is lost: if one
+arrives meanwhile, GitHub refuses the update, and planning starts again.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ __all__ = ["decide"]
 
 
 def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
-    """Say what is to be done so that the branch and its pull request propose what is wanted."""
+    """Plan the update of the branch and its pull request."""
     wanted = {path: sha for path, sha in proposal.blobs.items() if facts.on_base.get(path) != sha}
     pull = next((item for item in facts.pulls if item.is_open), None)
     if not wanted:
@@ -49,12 +48,12 @@ def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
 
 
 def _is_done(facts: Facts, last: Pull | None) -> bool:
-    """Tell whether all that is on the branch has been merged already."""
+    """Return whether the branch has been merged."""
     return last is not None and last.merged and last.head == facts.head
 
 
 def _alone(wanted: dict[str, str | None], facts: Facts) -> Write | None:
-    """Plan the commit for a branch that is ours alone: the base's files, and the wanted ones."""
+    """Plan the commit for a branch with our commits only: base and wanted files."""
     if facts.head is None:
         return Write(facts.base, (facts.base,), wanted)
     behind = any(facts.on_base.get(path) != facts.on_fork.get(path) for path in wanted)
@@ -68,7 +67,7 @@ def _alone(wanted: dict[str, str | None], facts: Facts) -> Write | None:
 
 
 def _beside(wanted: dict[str, str | None], facts: Facts, theirs: set[str]) -> Write | None:
-    """Plan the commit for a branch on which people changed files that stay: the others are renewed."""
+    """Plan the commit for a branch with people's changes to keep."""
     assert facts.head is not None
     there = {path: facts.on_branch.get(path, facts.on_fork.get(path)) for path in wanted}
     blobs = {path: sha for path, sha in wanted.items() if path not in theirs and there[path] != sha}
@@ -79,7 +78,7 @@ def _beside(wanted: dict[str, str | None], facts: Facts, theirs: set[str]) -> Wr
 
 
 def _words(proposal: Proposal, pull: Pull | None) -> tuple[str | None, str | None, tuple[str, ...]]:
-    """Say what changes of the pull request's title, body and labels."""
+    """Return changes of the pull request's title, body and labels."""
     if pull is None:
         return None, None, proposal.labels
     body = merged_body(pull.body, proposal.body)

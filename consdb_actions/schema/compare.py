@@ -1,4 +1,4 @@
-"""Comparing two schemas."""
+"""Compare two schemas."""
 
 from __future__ import annotations
 
@@ -28,23 +28,9 @@ _Named = TypeVar("_Named", Column, Constraint, Index)
 
 
 def compare(before: Schema | None, after: Schema | None) -> SchemaDelta:
-    """Compare two schemas.
+    """Compare two schemas; None for a side without the schema.
 
-    Parameters
-    ----------
-    before, after
-        The two; None for a schema that does not exist on that side.
-
-    Returns
-    -------
-    SchemaDelta
-        What differs. A schema that is new or gone has all of its tables in ``tables_added`` or
-        ``tables_removed``.
-
-    Raises
-    ------
-    ValueError
-        When both are None.
+    A created or removed schema has all its tables in ``tables_added`` or ``tables_removed``.
     """
     if after is None:
         if before is None:
@@ -77,7 +63,7 @@ def compare(before: Schema | None, after: Schema | None) -> SchemaDelta:
 
 
 def compare_columns(before: Column, after: Column) -> tuple[Change, ...]:
-    """Return the attributes in which two columns differ, whatever they are called."""
+    """Return the attributes in which two columns differ, except their names."""
     return _changes(before, after, _COLUMN)
 
 
@@ -99,7 +85,7 @@ def _table(before: Table, after: Table) -> TableDelta:
 def _objects(
     before: Iterable[_Named], after: Iterable[_Named], attributes: Sequence[str]
 ) -> tuple[tuple[_Named, ...], tuple[_Named, ...], tuple[ObjectChange, ...]]:
-    """Return what was added, what was removed and what has changed, by name."""
+    """Return added, removed and changed objects, by name."""
     old = {item.name: item for item in before}
     new = {item.name: item for item in after}
     changed = []
@@ -121,7 +107,7 @@ def _changes(before: Any, after: Any, attributes: Sequence[str]) -> tuple[Change
 
 
 def _texts(before: Any, after: Any) -> tuple[Change, ...]:
-    """Return the changes of text that two objects of one kind have."""
+    """Return the differences in text of two objects of one kind."""
     changes = [
         _change(attribute, getattr(before, attribute), getattr(after, attribute), text=True)
         for attribute in ("description", "unit", "ucd")
@@ -134,7 +120,7 @@ def _texts(before: Any, after: Any) -> tuple[Change, ...]:
 
 
 def _change(attribute: str, before: Value, after: Value, *, text: bool = False) -> Change | None:
-    """Return the change of a value, None when it is the same (1, 1.0 and True are three values)."""
+    """Return the change of a value; None when equal (1, 1.0 and True differ)."""
     if before == after and type(before) is type(after):
         return None
     return Change(attribute, before, after, text)

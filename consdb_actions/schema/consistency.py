@@ -1,6 +1,6 @@
-"""Whether the parts of a schema fit together: views with their tables, foreign keys with what they refer to.
+"""Check views against their tables, and foreign keys against their targets.
 
-Only faults that the change has made are reported: what did not fit before is left alone.
+Only faults that the change introduces are reported.
 """
 
 from __future__ import annotations
@@ -21,16 +21,9 @@ _Fault = tuple[str, str, str, str, str]
 
 
 def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:
-    """Compare each view that the YAML lists with its table, renamed columns aside.
+    """Compare each view in the YAML with its table, except for renames.
 
-    Parameters
-    ----------
-    before
-        The schema before the change; None reports every difference.
-    after
-        The schema after it.
-    views
-        Views by name.
+    With None for ``before``, every difference is reported.
     """
     known = set(_view_faults(before, views)) if before else set()
     return tuple(
@@ -43,16 +36,9 @@ def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf
 def check_foreign_keys(
     before: Schema | None, after: Schema, views: Mapping[str, ViewOf]
 ) -> tuple[Finding, ...]:
-    """Check that each foreign key refers to a primary key or a unique constraint.
+    """Check that each foreign key refers to a key of a table.
 
-    Parameters
-    ----------
-    before
-        The schema before the change; None reports every fault.
-    after
-        The schema after it.
-    views
-        Views by name: Postgres refuses a foreign key to a view.
+    With None for ``before``, every fault is reported. Postgres refuses foreign keys to views.
     """
     known = set(_foreign_key_faults(before, views)) if before else set()
     return tuple(
@@ -93,7 +79,7 @@ def _differences(one: Column, two: Column, compared: Mapping[str, str]) -> str:
 
 
 def _foreign_key_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[tuple[str, str, str]]:
-    """Yield table, constraint and what is wrong."""
+    """Yield table, constraint and fault."""
     for table in schema:
         if table.name in views:
             continue
@@ -107,7 +93,7 @@ def _foreign_key_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator
 
 
 def _is_key(table: Table, key: Constraint) -> bool:
-    """Tell whether the columns that a foreign key refers to are a primary key or unique, in any order."""
+    """Return whether a foreign key's target columns are unique, in any order."""
     wanted = set(key.referenced_columns)
     keys = [table.primary_key, *(item.columns for item in table.constraints if item.kind == "unique")]
     return any(wanted == set(columns) for columns in keys)

@@ -1,4 +1,4 @@
-"""What a revision does, deed by deed, and deeds of the same kind in one sentence."""
+"""The actions of a revision, and their grouping into sentences."""
 
 from __future__ import annotations
 
@@ -49,28 +49,20 @@ UNSEEN = {
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One thing that a revision does.
-
-    Attributes
-    ----------
-    kind
-        Deeds of one kind, on one table, can be told in one sentence.
-    table
-        The table that all of them are about; empty where each is about another.
-    item
-        How it is named in a list.
-    words
-        It alone, in words.
-    """
+    """One action of a revision."""
 
     kind: str
+    """Actions of one kind on one table share a sentence."""
     table: str
+    """Empty where each action of a sentence has another table."""
     item: str
+    """Name in a list."""
     words: str
+    """The description of this action alone."""
 
 
 def sentences(deeds: Iterable[Deed]) -> tuple[str, ...]:
-    """Tell deeds in their order, those of one kind where the first of them stands, and none twice."""
+    """Return sentences in order, without repetition, with one for each kind."""
     groups: dict[tuple[str, str], list[Deed]] = {}
     for deed in dict.fromkeys(deeds):
         key = (deed.kind, deed.table) if deed.kind in _MANY else (deed.words, "")

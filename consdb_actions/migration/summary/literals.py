@@ -1,7 +1,7 @@
-"""Values in a revision's file, read from its syntax tree: text is never run (rule S2).
+"""Evaluate literals in a revision's syntax tree without running code (rule S2).
 
-Only what a value can be made of is understood: literals, names that stand for one, columns and types of
-SQLAlchemy. All else raises `UnknownValueError`.
+Supported are literals, names assigned to one, and columns and types of SQLAlchemy; all else raises
+`UnknownValueError`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _LENGTHS = {"length", "precision", "scale", "timezone"}
 
 
 class UnknownValueError(Exception):
-    """An expression that is no plain value."""
+    """An expression without a known value."""
 
 
 class _Named(UserDefinedType[Any]):
-    """A type that is known by its name only, as pgSphere's are."""
+    """A type known by name only, such as pgSphere's."""
 
     cache_ok = True
 
@@ -46,7 +46,7 @@ def arguments(call: ast.Call, names: Mapping[str, Any]) -> tuple[list[Any], dict
 
 
 def value(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    """Return what an expression stands for."""
+    """Return the value of an expression."""
     match node:
         case ast.Constant():
             return node.value
@@ -78,7 +78,7 @@ def value(node: ast.expr, names: Mapping[str, Any]) -> Any:
 
 
 def _each(nodes: Iterable[ast.expr], names: Mapping[str, Any]) -> list[Any]:
-    """Return the values of expressions, of which those with a star are lists."""
+    """Return the values of expressions; starred ones are lists."""
     out: list[Any] = []
     for node in nodes:
         if isinstance(node, ast.Starred):
@@ -94,7 +94,7 @@ def _each(nodes: Iterable[ast.expr], names: Mapping[str, Any]) -> list[Any]:
 
 
 def _plain(item: Any) -> Any:
-    """Return what holds no other values: nothing can grow by being put into itself."""
+    """Return a value that contains no others, so that nothing can grow."""
     if isinstance(item, list | dict):
         raise UnknownValueError
     return item
@@ -107,7 +107,7 @@ def _joined(parts: list[str]) -> str:
 
 
 def _formatted(part: ast.expr, names: Mapping[str, Any]) -> str:
-    """Return a part of an f-string, as far as it needs no formatting."""
+    """Return a part of an f-string without a format."""
     if isinstance(part, ast.FormattedValue):
         if part.conversion != -1 or part.format_spec is not None:
             raise UnknownValueError
@@ -116,7 +116,7 @@ def _formatted(part: ast.expr, names: Mapping[str, Any]) -> str:
 
 
 def _called(call: ast.Call, names: Mapping[str, Any]) -> Any:
-    """Return the text, column, constraint or type that a call makes."""
+    """Return the text, column, constraint or type that a call creates."""
     name = ast.unparse(call.func)
     last = name.rpartition(".")[2]
     if last == "with_variant" and isinstance(call.func, ast.Attribute):
@@ -136,7 +136,7 @@ def _called(call: ast.Call, names: Mapping[str, Any]) -> Any:
 
 
 def _column(call: ast.Call, names: Mapping[str, Any]) -> sa.Column[Any]:
-    """Return a column with name, type, and whether it may be NULL."""
+    """Return a column with name, type and nullability."""
     if len(call.args) < 2:
         raise UnknownValueError
     name, type_ = value(call.args[0], names), value(call.args[1], names)
@@ -149,7 +149,7 @@ def _column(call: ast.Call, names: Mapping[str, Any]) -> sa.Column[Any]:
 
 
 def _type(kind: type[TypeEngine[Any]], call: ast.Call, names: Mapping[str, Any]) -> TypeEngine[Any]:
-    """Return a type with the length or precision that it was given."""
+    """Return a type with its length or precision."""
     positional = [value(item, names) for item in call.args]
     given = {k.arg: value(k.value, names) for k in call.keywords if k.arg in _LENGTHS}
     try:

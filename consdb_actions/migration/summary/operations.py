@@ -1,4 +1,4 @@
-"""Calls of ``op`` as deeds."""
+"""Convert calls of ``op`` to actions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CALLS", "deeds_of_call"]
 
 
 class _Recorder:
-    """Takes what Alembic's functions would have an ``Operations`` carry out."""
+    """Records what Alembic's functions pass to ``Operations``."""
 
     def __init__(self) -> None:
         self.op: Any = None
@@ -45,7 +45,7 @@ CALLS: dict[str, Callable[..., Any]] = {
 
 
 def deeds_of_call(name: str, positional: list[Any], named: dict[str, Any]) -> tuple[Deed, ...]:
-    """Return what a call of a function in `CALLS` does."""
+    """Return the actions of a function in `CALLS`."""
     recorder = _Recorder()
     if name == "create_table":
         positional = [positional[0], *(item for item in positional[1:] if isinstance(item, sa.Column))]
@@ -88,7 +88,7 @@ def _deeds(op: Any) -> Iterator[Deed]:
 
 
 def _changes(op: ops.AlterColumnOp, table: str) -> Iterator[Deed]:
-    """Tell each change that one ``alter_column`` makes."""
+    """Yield the actions of one ``alter_column``."""
     column = op.column_name
     if op.modify_name:
         item = f"{column} to {op.modify_name}"
