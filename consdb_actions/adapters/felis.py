@@ -1,7 +1,4 @@
-"""Read a schema file, validate it with Felis, and build SQLAlchemy metadata.
-
-References and ids go to Felis in today's shape, so that files of every age load.
-"""
+"""Read a schema file, convert it to today's shape, and validate it with Felis."""
 
 from __future__ import annotations
 
@@ -153,7 +150,6 @@ def _constraint(table: Table, constraint: Constraint) -> dict[str, Any]:
 
 
 def _id(*parts: str) -> str:
-    """Return a unique id, whatever dots the names contain."""
     return "#" + "\x1f".join(parts) if len(parts) != 2 or "." in "".join(parts) else "#" + ".".join(parts)
 
 

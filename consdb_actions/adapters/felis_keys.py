@@ -1,7 +1,4 @@
-"""The keys and types of ``felis.datamodel``, to check a file without importing Felis.
-
-A test compares these tables with the installed Felis.
-"""
+"""The keys and types of ``felis.datamodel``, without importing it (compared by a test)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The types that ``postgresql:datatype`` can name, without importing Felis or SQLAlchemy.
 
-Felis looks up SQLAlchemy's Postgres types and passes at most one number, as the first argument. A test
-compares these tables with the installed Felis.
+Felis passes SQLAlchemy at most one number, as the first argument. A test compares these tables with Felis.
 """
 
 from __future__ import annotations
@@ -103,8 +102,5 @@ def type_remedy(text: str) -> str:
 
 
 def drops_time_zone(text: str) -> bool:
-    """Return whether the type is ``TIMESTAMP(n)``, which has a time zone only in Felis.
-
-    SQLAlchemy's first argument is the time zone. Databases from schema files before July 2024 have none.
-    """
+    """Return whether Felis makes a time zone of the number in ``TIMESTAMP(n)``, as before July 2024."""
     return text.startswith("TIMESTAMP(")

@@ -43,10 +43,7 @@ class ServerInfo:
 
 
 class ScratchServer:
-    """A server on which databases are created and dropped.
-
-    With ``own``, nobody else uses it, and databases are copied as files: fast, but it forces a checkpoint.
-    """
+    """A server on which databases are created and dropped (``own``: copied as files)."""
 
     def __init__(self, backend: Backend, info: ServerInfo, *, own: bool) -> None:
         self._backend = backend
@@ -121,21 +118,9 @@ def scratch_server(
 ) -> Iterator[ScratchServer]:
     """Run a scratch server, and remove it at the end (rule F2).
 
-    Parameters
-    ----------
-    database_url
-        A server to use instead: databases get unique names, and are dropped with the roles that were created.
-    settings
-        Settings of a server of our own in place of the usual ones.
-    ahead
-        A server that was started already.
-
-    Raises
-    ------
-    ExternalError
-        The server cannot be started or reached, or ended early.
-    InputError
-        There is no server to start, no place for its files, or the given one cannot be used.
+    A server at ``database_url`` is used instead: its databases get unique names, and are dropped with new
+    roles. ``ahead`` is a server that was started already. ExternalError if it fails; InputError if none is
+    usable.
     """
     with _running(database_url, prefer, roles, settings, ahead) as server:
         try:

@@ -42,10 +42,7 @@ class Ahead:
 
 @contextmanager
 def server_ahead() -> Iterator[Ahead]:
-    """Start a server, and stop it at the end of the block (rule F2).
-
-    A failed start is reported only when the server is used.
-    """
+    """Start a server, and stop it at the end (rule F2); a failure is raised on use."""
     with unwinding_on_signals(), ExitStack() as stack:
         with shielded():
             ahead = Ahead(stack)

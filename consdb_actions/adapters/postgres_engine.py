@@ -1,8 +1,4 @@
-"""One SQLAlchemy engine for all databases of a scratch server.
-
-Its caches serve all of them. It keeps a connection while a database is in use, since connecting costs as much
-as ten statements.
-"""
+"""One SQLAlchemy engine, with its caches, for all databases of a scratch server."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Run a Postgres server of our own in a scratch directory (rule F2).
-
-Imports no database driver, so that it can start before those are imported.
-"""
+"""Run a Postgres server of our own in a scratch directory, without a driver (rule F2)."""
 
 from __future__ import annotations
 
@@ -134,10 +131,7 @@ def server_process(
 
 
 def _prepare(directory: Path, account: Account | None) -> Path:
-    """Make the server's directories, readable for its user only.
-
-    Whoever reaches the socket is the superuser, and so can run programs as the server's user.
-    """
+    """Make directories for the server's user only: the socket gives superuser rights."""
     for name in ("data", SOCKETS):
         (directory / name).mkdir(mode=0o700)
         if account is not None:
@@ -149,7 +143,6 @@ def _prepare(directory: Path, account: Account | None) -> Path:
 
 
 def _copied(installation: Installation, directory: Path) -> Path:
-    """Copy programs to where the server's user can read them."""
     home = installation.bin_directory.parent
     package = home.parent
     copy = directory / "programs"

@@ -56,10 +56,7 @@ def execute(url: URL, statement: str | Composed) -> None:
 
 
 class Administration:
-    """Administrative statements, run one by one from the database at ``url``.
-
-    ``keep`` keeps the connection open; not possible where that database may be copied.
-    """
+    """Statements run at ``url``; ``keep`` keeps a connection, which prevents copying that database."""
 
     def __init__(self, url: URL, *, keep: bool) -> None:
         self._url = url
@@ -87,7 +84,6 @@ class Administration:
 
 
 def _refusal(error: psycopg.Error, url: URL) -> ExternalError:
-    """Return an error for a refused statement."""
     return ExternalError(
         f"Postgres refused a statement: {words(error, url)}", place=f"database {url.database}"
     )

@@ -46,7 +46,6 @@ def _names(schema: Schema) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 
 def _relations(schema: Schema, lines: dict[tuple[str, ...], int], problems: list[Problem]) -> None:
-    """Add a problem for two relations of one name."""
     taken: dict[str, str] = {}
     named: list[tuple[str, str, tuple[str, ...]]] = [
         (table.name, f'table "{table.name}"', ("table", table.name)) for table in schema

@@ -27,10 +27,7 @@ def candidates(name: str, *, consdb: bool = False) -> Iterator[PurePosixPath]:
 
 
 def find_schema_file(name: str, *, sdm_schemas: Path, consdb: Path | None = None) -> Path:
-    """Return the file of a schema; links are followed.
-
-    ``consdb`` is a tree with the files of transformed EFD schemas.
-    """
+    """Return the file of a schema, links followed; ``consdb`` is a tree with EFD schemas."""
     looked: list[str] = []
     trees: list[tuple[Path, bool]] = [(sdm_schemas, False)]
     if consdb is not None:

@@ -13,10 +13,7 @@ __all__ = ["References"]
 
 
 class References:
-    """The ids of a schema's tables and columns.
-
-    Unresolved references go to ``problems``, those that today's Felis refuses to ``notes``.
-    """
+    """Resolves ids of tables and columns; adds ``problems``, and ``notes`` for what Felis refuses."""
 
     def __init__(self, problems: list[Problem], notes: list[str]) -> None:
         self._problems = problems

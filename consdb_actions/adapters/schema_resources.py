@@ -1,7 +1,4 @@
-"""Read columns that a schema file takes from another (``resources``, ``columnRefs``).
-
-The other file is in the same directory. Problems are reported at the line of the reference.
-"""
+"""Read columns from another file in the same directory (``resources``, ``columnRefs``)."""
 
 from __future__ import annotations
 
@@ -55,19 +52,13 @@ def beside_path(path: Path) -> Beside:
 
 @dataclass
 class _File:
-    """Another file: its tables, and what they take from further files."""
-
     tables: dict[str, Node]
     resources: Resources
     columns: dict[str, dict[str, Node]] = field(default_factory=dict)
 
 
 class Resources:
-    """The files that a schema file takes columns from.
-
-    ``node`` is the value of ``resources``; ``beside`` reads a file in the same directory, None forbids
-    others.
-    """
+    """The files that a schema file takes columns from; without ``beside`` none is allowed."""
 
     def __init__(
         self,
@@ -105,7 +96,6 @@ class Resources:
                         yield made
 
     def _entries(self, node: Node, at: Node, what: str) -> Iterator[tuple[str, Node, Node]]:
-        """Yield key, value and position of a mapping's entries."""
         if not isinstance(node.value, dict):
             self._problem(at, f"{what} must map resources to tables to columns", "See Felis's documentation.")
             return
@@ -226,7 +216,6 @@ class Resources:
         return Node(value, at.line, at.column, keys=dict.fromkeys(value, (at.line, at.column)))
 
     def _change(self, value: dict[str, Node], fields: Fields) -> None:
-        """Apply the overrides of a reference."""
         for key in dict.fromkeys(KEYS["column overrides"].values()):
             node = fields.node(key)
             if node is None:

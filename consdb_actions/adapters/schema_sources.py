@@ -149,17 +149,13 @@ def _at(git: GitReader, commit: str, path: str, label: str, schemas: Sequence[st
 
 
 class CommitTree:
-    """Schema files of a commit; links are followed within the commit.
-
-    ``label`` names the commit in messages.
-    """
+    """Schema files of a commit, with links followed within it."""
 
     def __init__(self, git: GitReader, commit: str, label: str) -> None:
         self._git, self._commit, self._label = git, commit, label
 
     @cached_property
     def _folders(self) -> dict[str, list[str]]:
-        """The YAML files and links of each folder."""
         found: dict[str, list[str]] = {}
         for path in self.paths:
             if path.endswith(_SUFFIXES):

@@ -34,8 +34,6 @@ def read_tables(
 
 
 class _Reader:
-    """Reads columns of all tables first, then what refers to them."""
-
     def __init__(
         self,
         resources: Resources,
@@ -129,7 +127,6 @@ class _Reader:
         )
 
     def _constraint(self, entry: Node, table: Table) -> Constraint | None:
-        """Read one constraint; None adds a problem."""
         kind_node = None
         label = "a constraint"
         if isinstance(entry.value, dict):
@@ -186,7 +183,6 @@ class _Reader:
         return self._foreign_key(fields, replace(constraint, kind="foreign key", columns=columns), table)
 
     def _foreign_key(self, fields: Fields, constraint: Constraint, table: Table) -> Constraint:
-        """Read a foreign key's target, in today's shape or with ``reference``."""
         what = fields.what
         reference = fields.node("reference")
         targets: list[tuple[str, str]] = []
@@ -232,7 +228,6 @@ class _Reader:
         )
 
     def _index(self, entry: Node, table: Table) -> Index | None:
-        """Read one index; None adds a problem."""
         named = entry.value.get("name") if isinstance(entry.value, dict) else None
         label = f'index "{named.text}"' if named and isinstance(named.value, str) else "an index"
         fields = Fields(entry, "index", f'{label} of table "{table.name}"', self.problems)

@@ -96,8 +96,6 @@ def seed(
 
 
 class _Database:
-    """Runs statements; ``attempt`` undoes a failed one."""
-
     def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
         self._cursor = cursor
 
@@ -211,7 +209,6 @@ class _Candidates:
         return self._fitting(values, own, self._members.get(root, [root]))
 
     def _definition(self, condition: Condition) -> str:
-        """Return a condition with the functions that it calls."""
         bodies = [
             body
             for name, body in self._snapshot.functions.items()
@@ -287,8 +284,6 @@ class _Candidates:
 
 
 class _Seeder:
-    """Fills the tables of one schema, parents first."""
-
     def __init__(
         self, database: _Database, snapshot: Snapshot, rules: dict[str, TableRules], rows: int, start: int
     ) -> None:
@@ -395,7 +390,6 @@ class _Seeder:
         return [dict(zip(columns, values, strict=True)) for values in found]
 
     def _take_out(self, found: TableRules) -> None:
-        """Delete rows that the migration would refuse."""
         name = self._name(found.table.name)
         wanted = [c.sql() for c in found.conditions if c.coming]
         wanted += [
@@ -489,8 +483,6 @@ def _words(error: psycopg.Error, found: TableRules) -> str:
 
 
 class _RowMaker:
-    """Makes rows of one table: keys from parents, the rest from candidates."""
-
     def __init__(
         self,
         rules: TableRules,
@@ -613,10 +605,7 @@ class _RowMaker:
         return True
 
     def _nulls(self, index: int, attempt: int) -> set[str]:
-        """Return the NULL columns of a row: each in some rows, all in the last.
-
-        If refused, none is tried, and finally all.
-        """
+        """Return the NULL columns of a row; after refusals none, and finally all."""
         nullable = self._rules.nullable - {c for columns, _ in self._groups for c in columns}
         if attempt == _ATTEMPTS - 1:
             some = nullable - self._key_columns

@@ -1,7 +1,4 @@
-"""The target Alembic tree: a checkout of consdb, or any directory of that shape.
-
-The tree's own code runs here, as with ``alembic`` itself; nothing of a schema pull request does.
-"""
+"""The target Alembic tree; its own code runs here, but nothing of a schema pull request."""
 
 from __future__ import annotations
 
@@ -132,10 +129,7 @@ class Tree:
 
     @contextmanager
     def importable(self) -> Iterator[Shadow | None]:
-        """Make the tree's modules importable, and yield its pgSphere support if any.
-
-        The modules are removed afterwards, so that one process can use several trees.
-        """
+        """Make the tree's modules importable for the block, and yield its pgSphere support if any."""
         python = self.root / "python"
         source = python.joinpath(*_PGSPHERE.split(".")).with_suffix(".py")
         before = set(sys.modules)

@@ -55,8 +55,6 @@ class Node:
 
 @dataclass(slots=True)
 class _Open:
-    """A collection whose end has not been read yet."""
-
     node: Node
     anchor: str | None
     mapping: bool
@@ -96,8 +94,6 @@ def _not_yaml(said: str, line: int, column: int) -> Problem:
 
 
 class _RefusedError(Exception):
-    """A problem that stops the parser."""
-
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.cause)
         self.problem = problem
@@ -155,7 +151,6 @@ class _Builder:
             )
 
     def _add(self, node: Node, anchor: str | None, *, merge: bool = False) -> None:
-        """Add a finished node to the open collection, and register its anchor."""
         if anchor:
             self._anchors[anchor] = node
         if not self._stack:
@@ -221,7 +216,6 @@ class _Builder:
         return node
 
     def _close(self, opened: _Open) -> None:
-        """Turn a finished collection's items into its value."""
         node = opened.node
         if not opened.mapping:
             node.value = opened.items

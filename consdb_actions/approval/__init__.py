@@ -1,7 +1,4 @@
-"""Decide who approved a schema change, for which role, and what is missing.
-
-Pure functions: no network, clock or environment.
-"""
+"""Decide who approved a schema change for which role; pure, without network or clock."""
 
 from __future__ import annotations
 

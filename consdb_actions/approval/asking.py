@@ -37,7 +37,6 @@ def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...],
 
 
 def _again(facts: Facts, item: RoleVerdict) -> list[str]:
-    """Return authors of stale approvals who were not asked again since."""
     return [
         review.author.login
         for review in item.reviews
@@ -58,7 +57,6 @@ def _asked_since(facts: Facts, subject: str, since: datetime) -> bool:
 
 
 def _somebody_asked(facts: Facts, item: RoleVerdict) -> bool:
-    """Return whether a holder or team of the role was asked or has reviewed."""
     day = facts.now.date()
     subjects = {account.login.casefold() for account in holder_accounts(facts, item.role, day)}
     subjects |= {name.rpartition("/")[2].casefold() for name in item.role.teams}

@@ -82,7 +82,6 @@ def decode(value: Any, kind: Any, place: str) -> Any:
 
 
 def _decode_object(value: Any, kind: type[Any], place: str) -> Any:
-    """Decode a dataclass from a mapping with exactly its fields."""
     if not isinstance(value, Mapping):
         raise _wrong(value, "an object", place)
     hints = typing.get_type_hints(kind)

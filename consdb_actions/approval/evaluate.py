@@ -88,7 +88,6 @@ def _role(facts: Facts, role: Role, namings: dict[int, Naming]) -> RoleVerdict:
 
 
 def _review(facts: Facts, role: Role, author: Account, review: Review) -> ReviewVerdict:
-    """Evaluate a review for a role."""
     if review.state is ReviewState.DISMISSED:
         return _verdict(author, review, Standing.DISMISSED, "was dismissed")
     if review.state is ReviewState.CHANGES_REQUESTED:
@@ -115,8 +114,6 @@ def _verdict(author: Account, review: Review, standing: Standing, reason: str) -
 
 
 def _outcome(facts: Facts, role: Role, reviews: tuple[ReviewVerdict, ...]) -> RoleVerdict:
-    """Conclude the role's state from its reviews."""
-
     def of(standing: Standing) -> list[ReviewVerdict]:
         return [item for item in reviews if item.standing is standing]
 
@@ -181,7 +178,6 @@ def _finish(facts: Facts, item: RoleVerdict) -> RoleVerdict:
 
 
 def _warning(facts: Facts, role: Role, able: tuple[str, ...]) -> str:
-    """Warn where at most one person can still approve."""
     if len(able) > 1:
         return ""
     if able:
@@ -208,7 +204,6 @@ def _state(facts: Facts, roles: tuple[RoleVerdict, ...]) -> State:
 def _others(
     facts: Facts, roles: tuple[RoleVerdict, ...], namings: dict[int, Naming]
 ) -> tuple[ReviewVerdict, ...]:
-    """Return the reviews that count for no role."""
     used = {review.review for item in roles for review in item.reviews}
     found = []
     for author, review in verdict_reviews(facts):

@@ -1,7 +1,4 @@
-"""Facts about a pull request whose approvals are decided.
-
-The GitHub adapter collects them; :mod:`consdb_actions.approval.codec` converts them to JSON.
-"""
+"""Facts about a pull request from GitHub or JSON, from which approvals are decided."""
 
 from __future__ import annotations
 

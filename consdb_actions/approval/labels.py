@@ -11,10 +11,7 @@ __all__ = ["label_changes", "label_word"]
 
 
 def label_word(facts: Facts, role: Role) -> str:
-    """Explain why a label set by hand is removed; empty when we set it last.
-
-    It reads the timeline, so that the result is the same before and after the removal.
-    """
+    """Explain, from the timeline only, why a label set by hand is removed; empty if set by us."""
     events = [
         event
         for event in facts.timeline
@@ -38,10 +35,7 @@ def label_word(facts: Facts, role: Role) -> str:
 
 
 def label_changes(facts: Facts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the role labels to add and to remove.
-
-    Nothing is removed when a team's members could not be read (rule A6).
-    """
+    """Return labels to add and to remove (none if a team is unreadable, rule A6)."""
     present = {label.casefold() for label in facts.pull.labels}
     approved = {item.role.id for item in decision.roles if item.outcome is Outcome.APPROVED}
     failed = any(item.outcome is Outcome.ERROR for item in decision.roles)

@@ -8,10 +8,7 @@ __all__ = ["assign"]
 
 
 def assign(candidates: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Assign a different person to as many roles as possible, by Kuhn's algorithm.
-
-    Roles and people are tried in the order given, so that the result is deterministic.
-    """
+    """Assign different people to as many roles as possible (Kuhn's algorithm), in given order."""
     role_of: dict[str, str] = {}
 
     def place(role: str, seen: set[str]) -> bool:

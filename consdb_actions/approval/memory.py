@@ -29,10 +29,7 @@ def own_comments(comments: tuple[MarkedComment, ...], facts: Facts) -> list[Mark
 
 
 def recall(body: str) -> tuple[CommitChange, ...]:
-    """Read the digests from the body of our comment.
-
-    A malformed block, since others can edit the comment, gives none; approvals that need it become stale.
-    """
+    """Read the digests from our comment; a malformed block gives none."""
     match = _BLOCK.search(body)
     if match is None:
         return ()

@@ -76,7 +76,6 @@ def naming_of(facts: Facts, author: Account, review: Review) -> Naming:
 
 
 def _by_words(facts: Facts, held: list[Role], words: list[str]) -> Naming:
-    """Return the named roles that count, and which do not."""
     roles: list[Role] = []
     problems: list[str] = []
     for word in words:

@@ -81,7 +81,6 @@ def eligible(facts: Facts, role: Role) -> list[str]:
 
 
 def _is(contributor: Contributor, account: Account) -> bool:
-    """Return whether a contributor is an account."""
     if contributor.account is not None:
         return account.same_as(contributor.account)
     if match := NOREPLY.match(contributor.email):

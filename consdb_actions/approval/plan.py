@@ -58,10 +58,7 @@ class Plan:
 
 
 def make_plan(facts: Facts, decision: Decision, body: str) -> Plan:
-    """Compare the state on GitHub with the decision.
-
-    Where nothing needs approval no comment is created, but an existing one is updated.
-    """
+    """Compare GitHub with the decision; a comment is created only if approval is needed."""
     add, remove = label_changes(facts, decision)
     own = own_comments(facts.comments, facts)
     people, teams = reviewers_to_ask(facts, decision)
@@ -83,10 +80,7 @@ def make_plan(facts: Facts, decision: Decision, body: str) -> Plan:
 
 
 def _status(facts: Facts, decision: Decision) -> StatusPlan | None:
-    """Plan the status; None when ours is up to date.
-
-    A status of the same name by another creator is replaced.
-    """
+    """Plan the status, replacing another creator's; None when ours is up to date."""
     wanted = StatusPlan(facts.pull.head, decision.state.value, fit((decision.description,)), facts.pull.url)
     shown = facts.status
     if (

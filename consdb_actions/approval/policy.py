@@ -170,5 +170,4 @@ def read_day(value: Any, place: str) -> date | None:
 
 
 def _slug(text: str) -> str:
-    """Convert a name to lower-case words joined by hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")

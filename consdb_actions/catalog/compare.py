@@ -49,10 +49,7 @@ _SHOWN = 120
 
 @dataclass(frozen=True)
 class Difference:
-    """One fact in which two snapshots differ; None where a side lacks it.
-
-    ``path`` reads like ``exposure.columns.airmass.type``.
-    """
+    """One fact in which snapshots differ, at a path like ``exposure.columns.airmass.type``."""
 
     path: tuple[str, ...]
     left: Any
@@ -123,7 +120,6 @@ def compare(
 
 
 def _named_like(described: Relation, actual: Relation) -> Relation:
-    """Give an automatically named primary key its actual name."""
     automatic = described.constraints.get(primary_key_name(described.name))
     found = next((c for c in actual.constraints.values() if c.kind == "primary key"), None)
     if automatic is None or found is None or automatic.columns != found.columns:

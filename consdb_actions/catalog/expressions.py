@@ -1,7 +1,4 @@
-"""Normalize SQL that Postgres printed (rule M21).
-
-Printing and parsing again adds casts and flattens AND and OR; trees are compared without these differences.
-"""
+"""Compare printed SQL without the casts and nesting that parsing it again adds (rule M21)."""
 
 from __future__ import annotations
 
@@ -56,8 +53,6 @@ def _stable(sql: str) -> str | None:
 
 
 class _Stable(Visitor):
-    """Removes what Postgres adds when it prints."""
-
     def visit_TypeCast(self, _ancestors: Any, node: Any) -> Any:  # noqa: N802
         # A cast to text adds nothing, and a constant takes the type that it is compared with.
         names = [n.sval for n in node.typeName.names or ()]
@@ -112,8 +107,6 @@ class _Stable(Visitor):
 
 
 class _Unqualified(Visitor):
-    """Removes table names from columns."""
-
     def __init__(self, table: str) -> None:
         super().__init__()
         self.table = table

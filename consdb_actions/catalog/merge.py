@@ -205,10 +205,7 @@ class _Merge:
         show: Callable[[Item], str],
         theirs: str = "",
     ) -> Item | None:
-        """Merge the existence of an element that *head* or *current* lacks.
-
-        ``theirs`` describes what others added to an element that the change drops.
-        """
+        """Merge the existence of an element; ``theirs`` is what others added to a dropped one."""
 
         def shown(item: Item | None) -> str | None:
             return show(item) if item is not None else None
@@ -503,7 +500,6 @@ def _known(relation: Relation | None, item: Constraint | Index) -> bool:
 
 
 def _has_key(relation: Relation, columns: tuple[str, ...]) -> bool:
-    """Return whether a foreign key can refer to these columns."""
     keys = [c.columns for c in relation.constraints.values() if c.kind in {"primary key", "unique"}]
     keys += [i.elements for i in relation.indexes.values() if i.unique]
     return any(set(k) == set(columns) for k in keys)

@@ -1,7 +1,4 @@
-"""The model of a schema in Postgres.
-
-A :class:`Snapshot` is read from ``pg_catalog`` by :mod:`consdb_actions.adapters.catalog`.
-"""
+"""The model of a schema in Postgres; :mod:`consdb_actions.adapters.catalog` reads it."""
 
 from __future__ import annotations
 

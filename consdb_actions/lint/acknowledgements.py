@@ -1,7 +1,4 @@
-"""Read ``# consdb: ack RULE: reason`` comments in a revision file.
-
-A comment on the line of a statement, or on lines directly before it, covers the whole statement.
-"""
+"""Read ``# consdb: ack RULE: reason`` on a statement's line, or directly before it."""
 
 from __future__ import annotations
 
@@ -54,7 +51,6 @@ def spans(source: str) -> tuple[Span, ...]:
 
 
 def _head(node: ast.stmt) -> Iterator[ast.AST]:
-    """Yield the nodes in the head of a compound statement."""
     for name, value in ast.iter_fields(node):
         if name not in ("body", "orelse", "finalbody", "handlers", "cases", "decorator_list"):
             yield from (v for v in (value if isinstance(value, list) else [value]) if isinstance(v, ast.AST))

@@ -144,7 +144,6 @@ def _proved(step: Step, table: Relation) -> bool:
 
 
 def _subject(step: Step, table: Relation | None) -> str:
-    """Return what a statement adds to a table."""
     after = step.after.relations.get(table.oid) if table is not None else None
     if table is None or after is None:
         return short(step.sql)

@@ -122,7 +122,6 @@ def values_overwritten(script: Script) -> Iterator[Hit]:
 
 
 def _altered(run: Run, step: Step, before: Relation, after: Relation) -> Iterator[Hit]:
-    """Yield type changes that silently alter some values."""
     for number, column in after.columns.items():
         old = before.columns.get(number)
         if old is not None and old.type != column.type and _loses_digits(old.type, column.type):
@@ -235,7 +234,6 @@ def empty_downgrade(script: Script) -> Iterator[Hit]:
 
 
 def _without_grants(before: Any, after: Any) -> bool:
-    """Return whether two catalogs differ in more than privileges."""
     return any("grants" not in d.path for d in compare(before, after))
 
 

@@ -107,7 +107,6 @@ def _grants_lost(script: Script, run: Run, relation: Relation) -> Grants:
 
 
 def _granted(grants: Collection[tuple[str, str]]) -> str:
-    """Format privileges as ``SELECT for oods, usdf``."""
     of_role: dict[str, list[str]] = {}
     for role, privilege in sorted(grants):
         of_role.setdefault(role, []).append(privilege)

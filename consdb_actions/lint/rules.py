@@ -461,10 +461,7 @@ _ACKNOWLEDGEMENT = "acknowledgement"
 
 
 def judge(script: Script, source: str, severities: Mapping[str, Severity]) -> tuple[Finding, ...]:
-    """Return a revision's findings by line, one for each table and rule (rule L3).
-
-    ``source`` is the file's text with the acknowledgements, ``severities`` overrides defaults.
-    """
+    """Return a revision's findings by line, one for each table and rule (rule L3)."""
     comments = acknowledgements(source)
     effective = dict.fromkeys(comments, False)
     groups: dict[tuple[str, ...], list[Hit]] = {}
@@ -514,7 +511,6 @@ def _finding(script: Script, rule: str, severity: Severity, reason: str | None, 
 
 
 def _fault(comment: Acknowledgement, *, used: bool, known: Collection[str]) -> str:
-    """Describe what is wrong with an acknowledgement; empty if nothing."""
     if not comment.rule:
         return "this acknowledgement names no rule"
     if comment.rule not in known:

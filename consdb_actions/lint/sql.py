@@ -253,7 +253,6 @@ def _slots(node: Node) -> tuple[str, ...]:
 
 
 def _strings(values: Iterable[Node] | None) -> tuple[str, ...]:
-    """Return the strings of a list of names, without ``*``."""
     return tuple(value.sval for value in values or () if _kind(value) == "String")
 
 
@@ -392,7 +391,6 @@ def _cascades(node: Node, what: str) -> bool:
 
 
 def _temporary(node: Node) -> str:
-    """Return the temporary relation that a statement creates."""
     into: Node = getattr(node, "into", None) or getattr(node, "intoClause", None)
     made: Node = into.rel if into else getattr(node, "view", None) or getattr(node, "relation", None)
     is_relation = _kind(made) == "RangeVar" and made.relpersistence == "t"
@@ -514,10 +512,7 @@ def _schemas_of_code(node: Node) -> Iterator[str]:
 
 
 def _long_identifiers(sql: str) -> Iterator[str]:
-    """Yield the identifiers that Postgres would truncate (rule M9).
-
-    The parser truncates them, too, so they are searched in the tokens.
-    """
+    """Yield identifiers that Postgres would truncate, by the text's tokens (rule M9)."""
     if not re.search(r"[\w$]{40}", sql) and len(sql.encode()) == len(sql) and '"' not in sql:
         return  # no name is long enough, and scanning takes time
     for token in pglast.parser.scan(sql):
@@ -551,7 +546,6 @@ def _writes(node: Node) -> Iterator[Write]:
 
 
 def _unconditional(node: Node) -> bool:
-    """Return whether a statement affects every row."""
     if getattr(node, "fromClause", None) or getattr(node, "usingClause", None):
         return False
     where = node.whereClause
@@ -592,7 +586,6 @@ def _copied(nodes: Iterable[Node]) -> Iterator[tuple[Name, str]]:
 
 
 def _selected(node: Node) -> Iterator[Node]:
-    """Yield the values that a query returns."""
     for side in (getattr(node, "larg", None), getattr(node, "rarg", None)):
         if side is not None:
             yield from _selected(side)

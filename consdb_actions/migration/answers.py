@@ -75,8 +75,6 @@ def answers_from(
 
 
 def _copy(move: Move, new_table: Mapping[str, str], new_column: Mapping[tuple[str, str], str]) -> Copy:
-    """Convert a move to the names after all renames."""
-
     def column(table: str, name: str) -> str:
         return new_column.get((table, name), name)
 
@@ -105,14 +103,8 @@ def table_facts(
 ) -> list[TableFacts]:
     """Return one side of a schema as input of the matching.
 
-    Parameters
-    ----------
-    described
-        The schema file of that side, with ids, units and descriptions; None takes the database's comments.
-    views
-        Tables of the file that are views.
-    ordered
-        Whether columns are in the order of the file rather than of the database.
+    ``described`` is the schema file; without it the database's comments are used. ``ordered`` takes the
+    file's column order, and ``views`` are its tables that are views.
     """
     tables = {t.name: t for t in described.tables if t.name not in views} if described else {}
     out = []

@@ -101,10 +101,7 @@ def _links(before: Snapshot, after: Snapshot, table: str) -> Iterator[Link]:
 
 
 def order_fills(fills: Collection[Fill]) -> list[Fill]:
-    """Join fills of one table over one path, and sort parents before children.
-
-    The members of a cycle stay in the order of their names.
-    """
+    """Join fills over one path, and sort parents before children; cycles are sorted by name."""
     joined: dict[tuple[Any, ...], Fill] = {}
     for fill in fills:
         # Rows with only some columns missing keep the other values, so those fills stay separate.

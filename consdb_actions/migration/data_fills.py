@@ -1,8 +1,4 @@
-"""Compute from rows what a fill must leave in a column (rules M7, M15).
-
-A column gets a constant, or a value of the parent's row. Rows are plain texts, so that the check does not use
-the SQL under test.
-"""
+"""Compute the result of fills from rows, without the SQL under test (rules M7, M15)."""
 
 from __future__ import annotations
 
@@ -71,10 +67,7 @@ def unknown_fills(rows: Rows, filled: Iterable[Filled]) -> set[Place]:
 
 
 def compare_filled(before: Rows, after: Rows, filled: Iterable[Filled]) -> list[DataDifference]:
-    """Compare new filled columns with their expected values, in tables of both states.
-
-    ``before`` is in the names after renames.
-    """
+    """Compare new filled columns with their expected values; ``before`` uses the names after renames."""
     return [d for item in filled for d in _compare(before, after, item)]
 
 

@@ -92,10 +92,7 @@ def returned(
     renamed_columns: Mapping[tuple[str, str], str],
     arrived: Rows,
 ) -> list[Moved]:
-    """Return the comparisons for moved columns after the downgrade: the source with itself.
-
-    Only values that had a row in ``arrived`` (the rows after the upgrade) can come back.
-    """
+    """Return the comparisons after the downgrade, of values that had a row after the upgrade."""
 
     def old(table: str, *columns: str) -> tuple[str, ...]:
         found = [named_before([(table, c)], renamed_tables, renamed_columns).pop() for c in columns]

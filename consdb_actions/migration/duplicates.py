@@ -205,7 +205,6 @@ def _signatures(words: _Words) -> set[_Words]:
 
 
 def _near(words: _Words, index: Mapping[_Words, list[tuple[str, _Words]]]) -> Iterator[str]:
-    """Yield the columns whose words are nearly the same."""
     for one in sorted(_signatures(words)):
         yield from (path for path, other in index.get(one, ()) if _nearly_equal(words, other))
 

@@ -93,20 +93,9 @@ def preview_schema(
 ) -> SchemaPreview:
     """Describe the change of one schema; a side is None where it does not exist.
 
-    Parameters
-    ----------
-    views
-        Tables of the YAML that are views in the database.
-    severities
-        Severities of rules that differ from their default.
-    declarations
-        Declared renames; those of other schemas are ignored. InputError if one contradicts the schemas.
-    sources
-        What fills tables, by the configuration.
-    extra
-        Findings of other checks.
-    everything
-        Whether unchanged elements are checked as well.
+    ``views`` are tables of the YAML that are views, ``sources`` what fills tables, and ``extra`` findings of
+    other checks. ``everything`` also checks unchanged elements. InputError if a declaration contradicts the
+    schemas.
     """
     delta = compare(before, after)
     verdict = judge_version(delta, before.version if before else None, after.version if after else None)
@@ -162,7 +151,6 @@ def _something_went(before: Schema, after: Schema, delta: SchemaDelta) -> bool:
 def _decide(
     before: Schema, after: Schema, views: Mapping[str, ViewOf], declarations: Sequence[Declaration]
 ) -> Decisions:
-    """Decide renames, moves and losses; the import is local, since most changes only add."""
     from consdb_actions.migration.rename import Declarations, decide, select
     from consdb_actions.migration.yaml_facts import table_facts
 
@@ -173,7 +161,6 @@ def _decide(
 def _statements(
     delta: SchemaDelta, before: Schema | None, after: Schema | None, decisions: Decisions | None
 ) -> tuple[Statement, ...]:
-    """Describe a change; a renamed column is neither removed nor added."""
     statements = describe(delta)
     if before is None or after is None or decisions is None or not decisions.renames:
         return statements
@@ -198,7 +185,6 @@ def _statements(
 
 
 def _version_findings(verdict: VersionVerdict) -> Iterable[Finding]:
-    """Return the version verdict as a finding, unless it is fine."""
     if verdict.status.is_ok:
         return
     if verdict.status is Status.PERSON:

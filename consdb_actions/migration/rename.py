@@ -96,8 +96,6 @@ def decide(
 
     Parameters
     ----------
-    before, after
-        The tables of one schema on each side, in any order, without views.
     declared
         Declarations for this schema (:func:`select`). What the schema has already is noted; an option
         without effect is an error.
@@ -126,7 +124,6 @@ def decide(
 
 
 def _meaning(declaration: DeclaredMatch) -> str:
-    """Describe a declaration."""
     match declaration:
         case DeclaredRename(table, old, new) if old == new:
             return f"`{table}.{old}` stays what it is"

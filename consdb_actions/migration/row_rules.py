@@ -127,10 +127,7 @@ class TableRules:
         return coming or bool(self.later_shape()[1])
 
     def later_shape(self) -> tuple[list[tuple[str, str, str]], list[str]]:
-        """Return columns (name, type, value) after the migration, and statements that create keys.
-
-        The statements are for a table ``later``; both are empty where neither keys nor types change.
-        """
+        """Return later columns (name, type, value), and key statements for a table ``later``."""
         later = self.later
         if later is None or (set(_uniques(later)) == set(_uniques(self.table)) and not self.becomes):
             return [], []
@@ -180,7 +177,6 @@ class _Coming:
                 self._later[new] = found
 
     def add(self) -> None:
-        """Add everything."""
         existing = {r for found in self._rules.values() for r in found.references}
         for new, found in self._later.items():
             self._columns(new, found)
@@ -346,7 +342,6 @@ def quoted(name: str) -> str:
 
 
 def _checks(table: Relation, scope: Mapping[str, tuple[str, str]]) -> Iterator[Condition]:
-    """Return the CHECKs whose columns are all known."""
     for constraint in table.constraints.values():
         match = _CHECK.match(constraint.definition) if constraint.kind == "check" else None
         if match is not None and constraint.columns and all(c in scope for c in constraint.columns):

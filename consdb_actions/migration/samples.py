@@ -1,7 +1,4 @@
-"""Sample values: edge cases of each type, other spellings, and values in conditions.
-
-All depend only on names and numbers, so that a schema always gets the same rows.
-"""
+"""Deterministic sample values: edge cases of types, other spellings, values in conditions."""
 
 from __future__ import annotations
 
@@ -65,11 +62,7 @@ ANY_TYPE = (
 
 
 def sample(type_: str, label: str, index: int, *, plain: bool = False) -> str | None:
-    """Return a sample of a type as text; None where the type is unknown.
-
-    Samples differ by label and index where the type has room; ``plain`` avoids extremes and repetitions, for
-    keys.
-    """
+    """Return a sample by label and index, ``plain`` for keys; None if the type is unknown."""
     kind = parse_type(type_)
     if kind.family is None:
         return None

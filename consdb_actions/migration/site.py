@@ -128,11 +128,7 @@ def drifted_paths(
 
 
 def check_site(differences: Many[Difference] | None, drifted: Collection[tuple[str, ...]]) -> Check:
-    """Compare the upgraded copy with an upgrade of the history's database.
-
-    ``left`` of a difference is the history's side; ``differences`` is None if the upgrade failed there, and
-    ``drifted`` are earlier differences.
-    """
+    """Compare the upgraded copy with the upgraded history (``left``), except earlier differences."""
     if differences is None:
         return Check("database upgrade", None, "the upgrade runs on the copy of the database, if only there")
     new = [d for d in differences if not any(d.path[: len(p)] == p for p in drifted)]

@@ -32,10 +32,7 @@ def operations(plan: Plan) -> tuple[Operation, ...]:
 def drift_items(
     drift: Sequence[Drift], origins: Mapping[tuple[str, ...], tuple[str, str]]
 ) -> tuple[DriftItem, ...]:
-    """Describe drift; ``origins`` gives revision and message of an element.
-
-    Missing constraint comments are counted per table: earlier revisions wrote none.
-    """
+    """Describe drift with origins; missing constraint comments are counted per table."""
     silent = Counter(d.path[0] for d in drift if _is_silent(d))
     items = [
         DriftItem(".".join(d.path), _state(d.described), _state(d.current), *origins.get(d.path, ("", "")))

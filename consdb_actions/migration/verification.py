@@ -1,7 +1,4 @@
-"""Compare the catalog after both directions with the expected one (rule M15).
-
-Nothing here uses operations, so that the check is independent of the generator.
-"""
+"""Compare catalogs independently of the generator, without its operations (rule M15)."""
 
 from __future__ import annotations
 
@@ -17,11 +14,7 @@ _MOST = 20
 
 
 def check_upgrade(before: Snapshot, expected: Snapshot, after: Snapshot, views: Collection[str]) -> Check:
-    """Compare the catalog after the upgrade with the expected one (rule M17).
-
-    A new table may have additional grants. ``views`` are the configured views; column types of others follow
-    their tables.
-    """
+    """Compare the catalog after the upgrade with the expected one (rule M17)."""
     relations = dict(expected.relations)
     for name, relation in expected.relations.items():
         made = after.relations.get(name)

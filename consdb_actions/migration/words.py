@@ -42,7 +42,6 @@ def subject(op: ops.MigrateOperation) -> tuple[str, str]:
 
 
 def _type(type_: Any) -> str:
-    """Return a type as Postgres prints it, with length or precision."""
     return str(type_.compile(dialect=_DIALECT)).lower() if type_ is not None else ""
 
 

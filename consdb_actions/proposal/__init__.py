@@ -1,7 +1,4 @@
-"""Maintain one pull request per branch without overwriting people's work; pure.
-
-`decide` turns the state on GitHub into a plan; `adapters.github.proposals` reads and acts.
-"""
+"""Maintain one pull request per branch without overwriting people's work; pure."""
 
 from __future__ import annotations
 

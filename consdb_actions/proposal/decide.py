@@ -48,7 +48,6 @@ def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
 
 
 def _is_done(facts: Facts, last: Pull | None) -> bool:
-    """Return whether the branch has been merged."""
     return last is not None and last.merged and last.head == facts.head
 
 
@@ -78,7 +77,6 @@ def _beside(wanted: dict[str, str | None], facts: Facts, theirs: set[str]) -> Wr
 
 
 def _words(proposal: Proposal, pull: Pull | None) -> tuple[str | None, str | None, tuple[str, ...]]:
-    """Return changes of the pull request's title, body and labels."""
     if pull is None:
         return None, None, proposal.labels
     body = merged_body(pull.body, proposal.body)

@@ -28,10 +28,7 @@ _Named = TypeVar("_Named", Column, Constraint, Index)
 
 
 def compare(before: Schema | None, after: Schema | None) -> SchemaDelta:
-    """Compare two schemas; None for a side without the schema.
-
-    A created or removed schema has all its tables in ``tables_added`` or ``tables_removed``.
-    """
+    """Compare two schemas; None (not both) for a side without the schema."""
     if after is None:
         if before is None:
             raise ValueError("one of the two schemas must exist")
@@ -68,7 +65,6 @@ def compare_columns(before: Column, after: Column) -> tuple[Change, ...]:
 
 
 def _table(before: Table, after: Table) -> TableDelta:
-    """Compare two tables of one name."""
     columns = _objects(before.columns, after.columns, _COLUMN)
     constraints = _objects(before.constraints, after.constraints, _CONSTRAINT)
     indexes = _objects(before.indexes, after.indexes, _INDEX)
@@ -85,7 +81,6 @@ def _table(before: Table, after: Table) -> TableDelta:
 def _objects(
     before: Iterable[_Named], after: Iterable[_Named], attributes: Sequence[str]
 ) -> tuple[tuple[_Named, ...], tuple[_Named, ...], tuple[ObjectChange, ...]]:
-    """Return added, removed and changed objects, by name."""
     old = {item.name: item for item in before}
     new = {item.name: item for item in after}
     changed = []
@@ -101,13 +96,11 @@ def _objects(
 
 
 def _changes(before: Any, after: Any, attributes: Sequence[str]) -> tuple[Change, ...]:
-    """Return the attributes in which two objects of one kind differ."""
     structure = (_change(name, getattr(before, name), getattr(after, name)) for name in attributes)
     return (*(change for change in structure if change), *_texts(before, after))
 
 
 def _texts(before: Any, after: Any) -> tuple[Change, ...]:
-    """Return the differences in text of two objects of one kind."""
     changes = [
         _change(attribute, getattr(before, attribute), getattr(after, attribute), text=True)
         for attribute in ("description", "unit", "ucd")

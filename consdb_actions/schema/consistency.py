@@ -1,7 +1,4 @@
-"""Check views against their tables, and foreign keys against their targets.
-
-Only faults that the change introduces are reported.
-"""
+"""Find faults that a change introduces in views and foreign keys."""
 
 from __future__ import annotations
 
@@ -21,10 +18,7 @@ _Fault = tuple[str, str, str, str, str]
 
 
 def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:
-    """Compare each view in the YAML with its table, except for renames.
-
-    With None for ``before``, every difference is reported.
-    """
+    """Compare views with their tables, except renames; all if ``before`` is None."""
     known = set(_view_faults(before, views)) if before else set()
     return tuple(
         Finding.of(rule, "column", view, column, message=message, remedy=remedy)
@@ -36,10 +30,7 @@ def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf
 def check_foreign_keys(
     before: Schema | None, after: Schema, views: Mapping[str, ViewOf]
 ) -> tuple[Finding, ...]:
-    """Check that each foreign key refers to a key of a table.
-
-    With None for ``before``, every fault is reported. Postgres refuses foreign keys to views.
-    """
+    """Check that foreign keys refer to a table's key; all if ``before`` is None."""
     known = set(_foreign_key_faults(before, views)) if before else set()
     return tuple(
         Finding.of("foreign-key-target", "constraint", table, name, message=message)
@@ -72,14 +63,12 @@ def _view_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[_Fault
 
 
 def _differences(one: Column, two: Column, compared: Mapping[str, str]) -> str:
-    """Return the attributes in which a view's column differs from its table's."""
     return " and ".join(
         label for attribute, label in compared.items() if getattr(one, attribute) != getattr(two, attribute)
     )
 
 
 def _foreign_key_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[tuple[str, str, str]]:
-    """Yield table, constraint and fault."""
     for table in schema:
         if table.name in views:
             continue

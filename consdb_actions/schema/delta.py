@@ -1,7 +1,4 @@
-"""The difference of two schemas as plain data, from :mod:`~consdb_actions.schema.compare`.
-
-Objects are matched by name: a rename is a removal and an addition here (rule M4). Order is no difference.
-"""
+"""The difference of two schemas, by name and ignoring order (see :mod:`~consdb_actions.schema.compare`)."""
 
 from __future__ import annotations
 

@@ -38,10 +38,7 @@ def digest_schema(schema: Schema) -> Digest:
 
 
 def digest_delta(delta: SchemaDelta) -> Digest:
-    """Return the digests of a delta.
-
-    All deltas of a schema without structure (text) changes share a structure (text) digest.
-    """
+    """Return the digests of a delta; equal for all deltas of a schema without changes in a part."""
     return Digest(_hash(_delta(delta, text=False)), _hash(_delta(delta, text=True)))
 
 
@@ -75,7 +72,6 @@ def _leaf(item: Constraint | Index, *, text: bool) -> dict[str, Any]:
 
 
 def _own(item: Schema | Table | Column | Constraint | Index, *, text: bool) -> dict[str, Any]:
-    """Return an object's own attributes of one part."""
     names = [field.name for field in fields(item) if field.name not in _SKIPPED]
     return {name: getattr(item, name) for name in names if (name in TEXT_ATTRIBUTES) == text}
 
@@ -100,7 +96,6 @@ def _delta(delta: SchemaDelta, *, text: bool) -> dict[str, Any]:
 
 
 def _table_delta(table: TableDelta, *, text: bool) -> dict[str, Any]:
-    """Return one part of a table's delta; empty without changes."""
     content: dict[str, Any] = {}
     if text:
         content["own"] = _changes(table.text)

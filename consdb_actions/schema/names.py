@@ -44,11 +44,7 @@ def is_snake_case(name: str) -> bool:
 
 
 def make_object_name(first: str, second: str = "", label: str = "") -> str:
-    """Return the name that Postgres makes from a table, columns and a label.
-
-    Parts are joined by underscores. The longer of the first two parts loses bytes until the name fits; the
-    label is kept.
-    """
+    """Return the name that Postgres makes; the longer of the first two parts is truncated."""
     overhead = (1 if second else 0) + (len(label.encode()) + 1 if label else 0)
     available = MAX_BYTES - overhead
     one, two = len(first.encode()), len(second.encode())

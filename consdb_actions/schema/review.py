@@ -1,7 +1,4 @@
-"""Check what a schema change adds or alters, as reviewers do.
-
-Unchanged attributes are not checked; to check a whole schema, compare it with nothing.
-"""
+"""Check what a schema change adds or alters, as reviewers do."""
 
 from __future__ import annotations
 
@@ -37,10 +34,7 @@ class ViewOf:
 
 
 def review(delta: SchemaDelta, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:
-    """Check what is new or changed in a schema.
-
-    Findings have the default severities. Columns that a view repeats are checked once.
-    """
+    """Check what is new or changed in a schema, except columns that a view repeats."""
     touched = _touched(delta)
     findings: list[Finding] = []
     for table in after:
@@ -102,7 +96,6 @@ def _column(table: Table, column: Column, attributes: frozenset[str]) -> Iterato
 
 
 def _lacks_unit(column: Column) -> bool:
-    """Return whether a quantity lacks a unit without being a pure number."""
     if column.datatype not in {"float", "double"} or column.unit:
         return False
     return not (_PURE_NUMBER.search(column.description) or column.ucd.startswith(("meta.", "arith.")))

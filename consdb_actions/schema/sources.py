@@ -67,10 +67,7 @@ def source_of_column(sources: Sequence[DataSource], table: str, column: str) -> 
 def table_sources(
     sources: Sequence[DataSource], delta: SchemaDelta, views: Collection[str]
 ) -> tuple[TableSource, ...]:
-    """Return added and changed tables with their sources, without views.
-
-    Empty where no source is declared at all.
-    """
+    """Return added and changed tables with sources; empty where none is declared at all."""
     if not sources:
         return ()
     names = (*(table.name for table in delta.tables_added), *(table.name for table in delta.tables_changed))

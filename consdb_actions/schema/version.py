@@ -129,7 +129,6 @@ def _status(
     *,
     person: bool,
 ) -> Status:
-    """Return the first status that applies."""
     if delta.removed:
         return Status.OK
     old, new = parse_version(before), parse_version(after)
@@ -146,7 +145,6 @@ def _status(
 
 
 def _made(old: tuple[int, int, int] | None, new: tuple[int, int, int] | None) -> Bump | None:
-    """Return the bump from one version to another, None when it is none."""
     if old is None or new is None or new < old:
         return None
     for bump, one, two in zip((Bump.MAJOR, Bump.MINOR, Bump.PATCH), old, new, strict=True):
@@ -156,7 +154,6 @@ def _made(old: tuple[int, int, int] | None, new: tuple[int, int, int] | None) ->
 
 
 def _raised(version: tuple[int, int, int], bump: Bump) -> str:
-    """Return the next version for a bump."""
     major, minor, patch = version
     raised = {
         Bump.MAJOR: (major + 1, 0, 0),
@@ -168,7 +165,6 @@ def _raised(version: tuple[int, int, int], bump: Bump) -> str:
 
 
 def _reasons(delta: SchemaDelta) -> Iterator[Reason]:
-    """Yield every change that requires a bump."""
     if delta.created or delta.removed:
         return
     if delta.renamed:
@@ -184,7 +180,6 @@ def _reasons(delta: SchemaDelta) -> Iterator[Reason]:
 
 
 def _table_reasons(table: TableDelta) -> Iterator[Reason]:
-    """Yield a changed table's reasons."""
     for column in table.columns_removed:
         yield Reason(Bump.MAJOR, "column removed or renamed", f"{table.name}.{column.name}")
     for column in table.columns_added:

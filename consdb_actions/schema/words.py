@@ -1,7 +1,4 @@
-"""Describe a delta, with one statement for each difference.
-
-:class:`Code` marks a name and :class:`Quote` a text of the schema, so that each renderer can escape them.
-"""
+"""Describe a delta, with marked names and quotes that each renderer can escape."""
 
 from __future__ import annotations
 
@@ -100,7 +97,6 @@ def _statements(delta: SchemaDelta) -> Iterator[Statement]:
 
 
 def _size(table: Table) -> str:
-    """Describe the size of a new table."""
     parts = [_count(len(table.columns), "column")]
     parts += [_count(len(table.constraints), "constraint")] if table.constraints else []
     parts += [_count(len(table.indexes), "index", "indexes")] if table.indexes else []
@@ -112,7 +108,6 @@ def _count(number: int, one: str, many: str = "") -> str:
 
 
 def _table(delta: TableDelta) -> Iterator[Statement]:
-    """Yield the differences in one table."""
     name = delta.name
     words: tuple[str, ...]
     if delta.text:

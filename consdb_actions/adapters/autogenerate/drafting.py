@@ -1,8 +1,4 @@
-"""Plan both directions of a migration on a simulation of its section.
-
-The downgrade is planned by the same rules, from the state that the upgrade left, and not by inverting
-operations.
-"""
+"""Plan both directions on a simulation; the downgrade starts from the upgrade's result."""
 
 from __future__ import annotations
 
@@ -148,7 +144,7 @@ def expected_for(now: Snapshot, target: Target, answers: Answers | None = None) 
 def _lost_views(
     relations: Mapping[str, Relation], now: Snapshot, target: Target, earlier: Collection[str]
 ) -> tuple[Conflict, ...]:
-    """Return views that the change would drop, or whose manual changes it would lose.
+    """Return views that the change would drop or strip of manual changes.
 
     ``earlier`` holds column names from before the renames: views still show them.
     """
@@ -325,7 +321,6 @@ def _still_copied(answers: Answers, now: Snapshot, expected: Snapshot) -> tuple[
 
 
 def _refused(error: SQLAlchemyError, script: str, plan: Plan, lines: Lines, source: str) -> InputError:
-    """Report Postgres's message and the element it was for (rule M23)."""
     op = _failed_operation(error, script, plan.ops)
     what = f"{describe(op)}: " if op is not None else ""
     place = source

@@ -269,7 +269,6 @@ class Engine:
     def _planned(
         self, outcome: SectionOutcome, draft: Draft, origins: Mapping[tuple[str, ...], Origin]
     ) -> SectionOutcome:
-        """Add the plan to an outcome."""
         made = {path: (origin.revision, origin.message) for path, origin in origins.items()}
         return replace(
             outcome,

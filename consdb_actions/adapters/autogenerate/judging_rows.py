@@ -96,10 +96,7 @@ def _altered(candidate: Candidate, before: Rows, back: Rows) -> Iterator[str]:
 
 
 def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[str, str | None]]]:
-    """Return the moves that the rows can show, and the columns lost.
-
-    A move into a table without rows cannot be compared, so its column counts as lost.
-    """
+    """Return comparable moves, and lost columns (those moved into tables without rows)."""
     old = {new: name for name, new in candidate.renamed_tables.items()}
     whole = start.rows.keys() - start.partial
     tellable = {*whole, *(candidate.expected.relations.keys() - candidate.before.relations.keys())}

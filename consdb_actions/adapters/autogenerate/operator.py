@@ -73,10 +73,7 @@ class TreeCopy:
 
 @contextlib.contextmanager
 def copied_tree(tree: Tree) -> Iterator[TreeCopy]:
-    """Copy a tree, and remove the copy at the end.
-
-    Symbolic links stay, so that an ``env.py`` finds its neighbors through them.
-    """
+    """Copy a tree, with its symbolic links as links, and remove the copy at the end."""
     with temporary_directory() as directory:
         shutil.copyfile(tree.ini, directory / tree.ini.name)
         tops = {section.location.relative_to(tree.root).parts[0] for section in tree.sections}
@@ -119,7 +116,6 @@ def _command_line() -> CommandLine:
 
 
 def _in_revision(error: BaseException) -> bool:
-    """Return whether the error came from a revision file, not the environment."""
     trace = error.__traceback__
     while trace is not None:
         if Path(trace.tb_frame.f_code.co_filename).parent.name == "versions":

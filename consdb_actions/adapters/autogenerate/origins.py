@@ -30,10 +30,7 @@ class Origin:
 def find_origins(
     simulation: Simulation, paths: Collection[Path], revisions: Collection[Script]
 ) -> dict[Path, Origin]:
-    """Replay the history and return the last revision for each element.
-
-    Only revisions that name one of the tables or elements are tried. The simulation is changed.
-    """
+    """Replay revisions that name an element; return the last that changed it."""
     if not paths:
         return {}
     section, connection = simulation.section, simulation.connection

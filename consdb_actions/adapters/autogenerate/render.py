@@ -49,10 +49,7 @@ class Revision:
 
 
 def _render_sql(expression: sa.ColumnElement[Any], **_: Any) -> str:
-    """Return the text of an expression, not compiled.
-
-    Compiling would double percent signs and remove the escapes of colons (rule M13).
-    """
+    """Return the text of an expression; compiling changes percent signs and colons (rule M13)."""
     return str(getattr(expression, "text", expression))
 
 
@@ -75,7 +72,6 @@ def _render_statement(context: AutogenContext, op: Statement) -> str:
 
 @renderers.dispatch_for(Rename)
 def _render_rename(context: AutogenContext, op: Rename) -> str:
-    """Render as Alembic's own call where it has one."""
     prefix = context.opts["alembic_module_prefix"] or ""
     if op.kind == "column":
         names = f"{op.table!r}, {op.old!r}, new_column_name={op.new!r}"
@@ -171,7 +167,6 @@ def render_revision(section: Section, revision: Revision, variables: dict[str, A
 
 
 def _without_unused_imports(source: str) -> str:
-    """Remove the template's imports that the operations do not need."""
     tree = ast.parse(source)
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     lines = source.splitlines(keepends=True)
@@ -188,10 +183,7 @@ def _without_unused_imports(source: str) -> str:
 
 
 def fill_template(section: Section, revision: Revision, variables: dict[str, Any]) -> str:
-    """Fill the tree's template without formatting, which takes longer than the rest.
-
-    ``config.attributes`` stays empty, so that consdb's template writes no view statements (rule M2).
-    """
+    """Fill the template, unformatted and without view statements (no ``config.attributes``, rule M2)."""
     template = section.location / "script.py.mako"
     try:
         source = Template(filename=str(template), module_directory=None).render_unicode(  # noqa: S702
@@ -240,7 +232,6 @@ def file_name(section: Section, revision: Revision) -> str:
 
 
 def _docstring(message: str) -> str:
-    """Escape a message for use in a docstring (rule M13)."""
     text = message.replace("\\", "\\\\")
     return re.sub(r'"{3,}|"+\Z', lambda match: r"\"" * len(match[0]), text)
 

@@ -81,10 +81,7 @@ class Chosen:
 
 
 def generate(request: Request, progress: Progress) -> RunOutcome:
-    """Generate, verify and write the revisions of all affected sections.
-
-    Nothing is written when any section has a question or a failed check.
-    """
+    """Generate, verify and write the revisions of all affected sections, or none."""
     with request.tree.importable() as shadow:
         return _generate(request, shadow, progress)
 
@@ -207,10 +204,7 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
 
 
 def read_base(base: SchemaBase | None, section: Section, after: ReadSchema) -> ReadSchema | None:
-    """Return the schema before the change; None where that is unknown.
-
-    A section without revisions, or a schema without an earlier file, starts empty.
-    """
+    """Return the schema before the change; empty without earlier file or revisions, None if unknown."""
     if base is None or base.problem:
         return None
     found = base.read(section.schema) if section.head() is not None else None
@@ -228,7 +222,6 @@ def base_notes(base: SchemaBase | None) -> tuple[str, ...]:
 
 
 def _check_takes(request: Request, generated: Collection[Generated]) -> None:
-    """Refuse answers that match no conflict."""
     used = {text for item in generated for text in item.used}
     for take in request.declared.takes:
         if take.source == "option" and take.element not in used and generated:
@@ -240,7 +233,6 @@ def _check_takes(request: Request, generated: Collection[Generated]) -> None:
 
 
 def _check_place(section: Section, write: bool) -> None:
-    """Check that a revision of this section can be rendered and written."""
     template, versions = section.location / "script.py.mako", section.versions
     if not template.is_file():
         raise InputError(
@@ -259,7 +251,6 @@ def _check_place(section: Section, write: bool) -> None:
 
 
 def _check_fills(fills: Mapping[tuple[str, str], str | None], chosen: list[Chosen]) -> None:
-    """Refuse a fill for an unknown column."""
     for (table, column), value in fills.items():
         if chosen and not any(_is_of((table, column), item) for item in chosen):
             raise InputError(

@@ -1,7 +1,4 @@
-"""Rows of a site's database, also of large tables.
-
-Of a large table the first rows are compared one by one, and each column by a hash over values and keys.
-"""
+"""Rows of a site's database; large tables are compared by their first rows and by hashes."""
 
 from __future__ import annotations
 
@@ -24,8 +21,6 @@ MOST_VALUES = 1_000_000
 
 @dataclass(frozen=True)
 class _Large:
-    """A table of which only the first rows are read."""
-
     before: str
     """Its name before the upgrade."""
     after: str
@@ -41,10 +36,7 @@ class _Large:
 
 
 class SiteRows:
-    """Rows of a copy before its upgrade, and the means to read them again.
-
-    At most ``most`` values of a table are read; ``start`` are the rows before.
-    """
+    """Rows of a copy before its upgrade (``start``), at most ``most`` values of a table."""
 
     def __init__(self, connection: sa.Connection, candidate: Candidate, most: int | None = None) -> None:
         self._candidate, self._most = candidate, MOST_VALUES if most is None else most

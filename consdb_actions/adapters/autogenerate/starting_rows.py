@@ -119,7 +119,6 @@ def _retyped(candidate: Candidate, where: tuple[str, str]) -> bool:
 
 
 def _without(snapshot: Snapshot, empty: frozenset[str]) -> Snapshot:
-    """Leave out tables that must be empty, and those that refer to them."""
     gone = set(empty)
     while more := {
         name

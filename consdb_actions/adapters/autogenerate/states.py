@@ -221,7 +221,6 @@ def _quoted(schema: str, name: str) -> str:
 
 
 def _with_parents(tables: Mapping[str, Any], names: Iterable[str]) -> set[str]:
-    """Return these tables and all that their foreign keys lead to."""
     found: set[str] = set()
     waiting = list(names)
     while waiting:

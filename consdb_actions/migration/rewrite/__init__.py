@@ -1,8 +1,4 @@
-"""Rewrite rules that complete the operations of a script.
-
-Each rule takes the plan and the facts and returns a new plan; they run in this order, and
-:mod:`~consdb_actions.migration.rewrite.order` sorts the result.
-"""
+"""Rewrite rules that complete a script's operations, in the order in which they run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Compare a table's constraints and indexes, and rename rather than drop (rule M6).
-
-Constraints with equal definitions are the same; a different name is a rename.
-"""
+"""Compare constraints and indexes by definition; a different name is a rename (rule M6)."""
 
 from __future__ import annotations
 

@@ -238,7 +238,6 @@ def _others(facts: Facts, target: str, given: Collection[str]) -> dict[str, str]
 
 
 def _insert_joint(facts: Facts, joint: list[list[Copy]]) -> Statement:
-    """Return an INSERT with a row for each key of the source tables."""
     schema, key = facts.schema, joint[0][0].target_key
     found, joined, values = [], [], {c: f"keys.{quote(c)}" for c in key}
     for number, group in enumerate(joint, start=1):

@@ -16,10 +16,7 @@ __all__ = ["foreign_keys"]
 
 
 def foreign_keys(plan: Plan, facts: Facts) -> Plan:
-    """Move keys out of CREATE TABLE where needed, and recreate affected ones.
-
-    A foreign key is recreated when its target key is dropped, or when the types of both its ends change.
-    """
+    """Move keys out of CREATE TABLE, and recreate them if their target or type changes."""
     out = list(plan.ops)
     touched = {
         (op.table_name if isinstance(op, ops.DropConstraintOp) else op.source_table, op.constraint_name)
@@ -108,10 +105,7 @@ def _lost_keys(operations: Iterable[ops.MigrateOperation], facts: Facts) -> set[
 
 
 def _standing_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set[tuple[str, tuple[str, ...]]]:
-    """Return keys, as table and columns, that exist throughout the script.
-
-    Of two over the same columns, Postgres may use the dropped one.
-    """
+    """Return keys (table, columns) that exist throughout, unless a dropped one has the same columns."""
     lost = _lost_keys(operations, facts)
     return {
         (name, columns)

@@ -150,7 +150,6 @@ def _relaxes(op: ops.MigrateOperation, table: str, key: Constraint) -> TypeGuard
 
 
 def _taken_early(operations: list[ops.MigrateOperation], facts: Facts) -> set[str]:
-    """Return the names that are used before rows change."""
     made = {op.table_name for op in operations if isinstance(op, ops.CreateTableOp)}
     names = {name for table in made for name in _relations(facts.after.tables[table])}
     return names | {

@@ -26,11 +26,7 @@ __all__ = ["not_null"]
 
 
 def not_null(plan: Plan, facts: Facts) -> Plan:
-    """Fill new key columns from parents, and others before NOT NULL.
-
-    An upgrade asks where no value is known; a downgrade must always run, so it uses a placeholder, listed as
-    a loss.
-    """
+    """Fill columns before NOT NULL; without a value ask, or in a downgrade use a placeholder."""
     copied = {(c.target, c.target_column) for c in facts.copies}
     added = {
         (op.table_name, op.column.name): op
@@ -217,7 +213,6 @@ def _number(facts: Facts, where: tuple[str, str], state: Column) -> Statement:
 
 
 def _key_of(facts: Facts, where: tuple[str, str]) -> Constraint | None:
-    """Return the foreign key that a column must satisfy."""
     table, column = where
     keys = [
         k

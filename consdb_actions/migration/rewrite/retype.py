@@ -234,7 +234,6 @@ def _limit(kind: Kind) -> int:
 
 
 def _printed(text: str) -> str:
-    """Return a type as Postgres prints it."""
     name, arguments = base_type(text), re.search(r"\([^)]*\)", text)
     if name == "character" and not arguments:
         return "character(1)"

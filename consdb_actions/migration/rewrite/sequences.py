@@ -16,10 +16,7 @@ __all__ = ["sequences"]
 
 
 def sequences(plan: Plan, facts: Facts) -> Plan:
-    """Create, rename, retype and drop sequences and identities.
-
-    ``CREATE TABLE`` creates the sequence of a SERIAL primary key; all others are created here.
-    """
+    """Create, rename, retype and drop sequences and identities, except of SERIAL primary keys."""
     out: list[ops.MigrateOperation] = []
     for name, table in sorted(facts.after.tables.items()):
         old_table = facts.before.tables.get(name)
@@ -122,5 +119,4 @@ def _identity(facts: Facts, table: str, old: Column | None, new: Column) -> Iter
 
 
 def _bare(name: str) -> str:
-    """Return a sequence's unqualified, unquoted name."""
     return name.rsplit(".", 1)[-1].strip('"')

@@ -1,7 +1,4 @@
-"""Placeholder values and rows for what an upgrade dropped, so that its downgrade runs (rule M10).
-
-A recreated table is empty; where rows refer to it by a NOT NULL column, it gets rows with these keys.
-"""
+"""Placeholder values, and rows for foreign keys, that let a downgrade run (rule M10)."""
 
 from __future__ import annotations
 

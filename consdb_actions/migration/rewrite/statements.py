@@ -1,7 +1,4 @@
-"""Operations that Alembic lacks, and the phase of each operation.
-
-All are rendered as plain ``op`` calls: the target tree does not import this package.
-"""
+"""Operations that Alembic lacks, rendered as plain ``op`` calls, and all phases."""
 
 from __future__ import annotations
 
@@ -78,11 +75,7 @@ def wrap(sql: str, width: int = 88) -> list[str]:
 
 
 class Phase(IntEnum):
-    """The phases of a script, in order (rule M6).
-
-    ``READY_PRIMARY_KEY``, ``DROP_OLD_PRIMARY_KEY`` and ``RELAX_OLD_KEY`` are for tables whose rows are
-    updated (``identity.py``).
-    """
+    """The phases of a script, in order (rule M6); for key phases see ``identity.py``."""
 
     DROP_VIEW = 0
     RENAME = 10
@@ -181,11 +174,7 @@ class Rename(Statement):
 
     @property
     def space(self) -> str:
-        """The namespace of both names.
-
-        Columns, foreign keys and checks are named per table; tables, indexes (also of keys) and sequences per
-        schema.
-        """
+        """The namespace of both names: the table (columns, foreign keys, checks) or the schema."""
         return {"column": f"column of {self.table}", "constraint": f"constraint of {self.table}"}.get(
             self.kind, "relation"
         )

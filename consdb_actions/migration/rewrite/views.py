@@ -26,11 +26,7 @@ _PROJECTION = re.compile(
 
 
 def views(plan: Plan, facts: Facts) -> Plan:
-    """Drop the views first and create them last, with every grant.
-
-    A view is remade when a table that it reads changes its columns, or it differs itself, or it reads a
-    remade view.
-    """
+    """Drop views first and recreate them last, with grants, if they or what they read change."""
     old, new = facts.before.views, facts.after.views
     differing = {n for n in old.keys() & new.keys() if _shape(old[n]) != _shape(new[n])}
     remade = differing | facts.before.readers({*_changed_tables(plan.ops), *differing})
@@ -64,7 +60,6 @@ def _changed_tables(operations: Iterable[ops.MigrateOperation]) -> set[str]:
 
 
 def _readers_last(names: Collection[str], reads: Mapping[str, Collection[str]]) -> list[str]:
-    """Sort views after the views that they read."""
     sorter = TopologicalSorter({n: sorted(set(reads.get(n, ())) & set(names)) for n in sorted(names)})
     return list(sorter.static_order())
 

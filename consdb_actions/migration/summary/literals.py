@@ -1,8 +1,4 @@
-"""Evaluate literals in a revision's syntax tree without running code (rule S2).
-
-Supported are literals, names assigned to one, and columns and types of SQLAlchemy; all else raises
-`UnknownValueError`.
-"""
+"""Evaluate literals, columns and types in a syntax tree, without running code (rule S2)."""
 
 from __future__ import annotations
 
@@ -27,8 +23,6 @@ class UnknownValueError(Exception):
 
 
 class _Named(UserDefinedType[Any]):
-    """A type known by name only, such as pgSphere's."""
-
     cache_ok = True
 
     def __init__(self, name: str) -> None:
@@ -107,7 +101,6 @@ def _joined(parts: list[str]) -> str:
 
 
 def _formatted(part: ast.expr, names: Mapping[str, Any]) -> str:
-    """Return a part of an f-string without a format."""
     if isinstance(part, ast.FormattedValue):
         if part.conversion != -1 or part.format_spec is not None:
             raise UnknownValueError
@@ -116,7 +109,6 @@ def _formatted(part: ast.expr, names: Mapping[str, Any]) -> str:
 
 
 def _called(call: ast.Call, names: Mapping[str, Any]) -> Any:
-    """Return the text, column, constraint or type that a call creates."""
     name = ast.unparse(call.func)
     last = name.rpartition(".")[2]
     if last == "with_variant" and isinstance(call.func, ast.Attribute):
@@ -136,7 +128,6 @@ def _called(call: ast.Call, names: Mapping[str, Any]) -> Any:
 
 
 def _column(call: ast.Call, names: Mapping[str, Any]) -> sa.Column[Any]:
-    """Return a column with name, type and nullability."""
     if len(call.args) < 2:
         raise UnknownValueError
     name, type_ = value(call.args[0], names), value(call.args[1], names)
@@ -149,7 +140,6 @@ def _column(call: ast.Call, names: Mapping[str, Any]) -> sa.Column[Any]:
 
 
 def _type(kind: type[TypeEngine[Any]], call: ast.Call, names: Mapping[str, Any]) -> TypeEngine[Any]:
-    """Return a type with its length or precision."""
     positional = [value(item, names) for item in call.args]
     given = {k.arg: value(k.value, names) for k in call.keywords if k.arg in _LENGTHS}
     try:

@@ -15,8 +15,6 @@ __all__ = ["CALLS", "deeds_of_call"]
 
 
 class _Recorder:
-    """Records what Alembic's functions pass to ``Operations``."""
-
     def __init__(self) -> None:
         self.op: Any = None
 
@@ -88,7 +86,6 @@ def _deeds(op: Any) -> Iterator[Deed]:
 
 
 def _changes(op: ops.AlterColumnOp, table: str) -> Iterator[Deed]:
-    """Yield the actions of one ``alter_column``."""
     column = op.column_name
     if op.modify_name:
         item = f"{column} to {op.modify_name}"

@@ -63,7 +63,6 @@ def read_revision(text: str) -> Revision:
 
 
 def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, Any]]:
-    """Yield names with a plain value."""
     known: dict[str, Any] = {}
     for statement in body:
         match statement:
@@ -122,7 +121,6 @@ def _own_code(statement: ast.stmt) -> Deed:
 
 
 def _called(name: str, call: ast.Call, names: dict[str, Any]) -> tuple[Deed, ...]:
-    """Return the actions of a call of ``op``."""
     # Unknown or invalid arguments: Alembic reports these when the script runs.
     with contextlib.suppress(Exception):
         positional, named = arguments(call, names)
@@ -136,10 +134,7 @@ def _called(name: str, call: ast.Call, names: dict[str, Any]) -> tuple[Deed, ...
 
 
 def _without_echoes(deeds: tuple[Deed, ...]) -> Iterator[Deed]:
-    """Replace drop and create of a view by one remake.
-
-    Grants on what the script creates, and column names of its views, are left out.
-    """
+    """Merge drop and create of a view, and leave out grants on new elements."""
     created = {deed.item for deed in deeds if deed.kind == "create view"}
     dropped = {deed.item for deed in deeds if deed.kind == "drop view"}
     made = created | {

@@ -71,7 +71,6 @@ def _plain(words: str) -> Deed:
 
 
 def _of(kind: str, table: str, item: str, pattern: str) -> Deed:
-    """Return an action on a column."""
     return Deed(kind, table, item, pattern.format(f"{table}.{item}"))
 
 
