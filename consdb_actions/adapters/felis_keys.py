@@ -38,7 +38,7 @@ CONSTRAINT_KINDS = {"Unique": "unique", "ForeignKey": "foreign key", "Check": "c
 ACTIONS = ("CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION")
 
 Keys = dict[str, str]
-"""Spelling in a file -> the one spelling that we use; Felis takes its attribute names as well."""
+"""Alternative spelling (Felis's attribute name) -> canonical key."""
 
 
 def _keys(*names: str, **spellings: str) -> Keys:

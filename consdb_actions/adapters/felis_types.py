@@ -21,7 +21,7 @@ POSTGRES_TYPES = frozenset({
     "VARCHAR",
 })
 # fmt: on
-"""Without those that need more than a number (ARRAY, DOMAIN, ENUM) or an extension (CITEXT, HSTORE)."""
+"""Except those that need more than a number (ARRAY, DOMAIN, ENUM) or an extension (CITEXT, HSTORE)."""
 
 NUMBERS = {
     "BIT": (1, 83_886_080),
@@ -32,10 +32,7 @@ NUMBERS = {
     "TIMESTAMP": (0, 6),
     "VARCHAR": (1, 10_485_760),
 }
-"""The numbers that Postgres takes, for the types of which Felis hands the number on with its meaning.
-
-TIMESTAMP is here because of old schema files; see :func:`drops_time_zone`.
-"""
+"""Valid numbers of types whose number Felis passes on correctly, and TIMESTAMP (:func:`drops_time_zone`)."""
 
 _INSTEAD = {
     "ARRAY": "Felis gives it no type of its elements: write JSONB, or a table with a row for each element.",

@@ -161,7 +161,7 @@ def _clean_up(server: GivenServer, roles: Sequence[str], *, failed: bool) -> Non
             _drop_roles(connection, roles)
     except psycopg.Error as error:
         if failed:
-            return  # what failed first says more; most often it is the server that went away
+            return  # the first failure is more informative, most often a lost server
         raise ExternalError(
             f"databases named {server.prefix}… could not be dropped: {words(error, server.url)}",
             place=_OPTION,

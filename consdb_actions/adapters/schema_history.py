@@ -40,5 +40,5 @@ def described_before(before: Snapshot, after: Snapshot, path: Path) -> Schema | 
 def _versions(path: Path) -> Iterator[bytes]:
     try:
         yield from GitReader(path.parent).versions(path.name)
-    except ExternalError:  # it is not worth an error: git is missing, or too slow
+    except ExternalError:  # git is missing or too slow: only evidence is lost
         return

@@ -17,10 +17,10 @@ from consdb_actions.errors import InputError
 __all__ = ["Beside", "Resources", "beside_path", "uses_resources"]
 
 Beside = Callable[[str], bytes | None]
-"""Returns the content of a file in the folder of a schema file; None where there is none of this name."""
+"""Returns the content of a file in the schema file's directory; None where it is missing."""
 
 MAX_FILES = 16
-"""Files that one schema file can take columns from, directly or through others."""
+"""Maximum number of files that a schema file takes columns from, also indirectly."""
 
 _NAME = re.compile(r"(?:\./)?([A-Za-z0-9_][A-Za-z0-9_.-]*\.ya?ml)")
 _NOT_NULL = ("datatype", "length", "nullable")

@@ -32,7 +32,7 @@ from consdb_actions.errors import InputError
 __all__ = ["DEFAULT_SCHEMAS", "CommitTree", "RawFile", "Side", "read_sides"]
 
 DEFAULT_SCHEMAS = ("cdb_*", "efd_*")
-"""Which files of a folder are schemas of ConsDB."""
+"""Patterns of ConsDB's schema files in a directory."""
 
 _RANGE = re.compile(r"(?P<before>[^:]*?)(?P<dots>\.\.\.?)(?P<after>[^:.][^:]*|)")
 _SUFFIXES = (".yaml", ".yml")

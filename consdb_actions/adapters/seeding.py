@@ -44,8 +44,8 @@ Values = tuple[str | None, ...]
 
 _ATTEMPTS = 6
 _COMBINATIONS = 500
-_REFUSALS = 60  # by the database, for one table
-_PRODUCT = 10_000  # combinations of candidates of columns that conditions tie together
+_REFUSALS = 60  # by the database, per table
+_PRODUCT = 10_000  # combinations of candidates of columns that conditions connect
 _KEPT = 400
 _CASTS = """SELECT format_type(castsource, NULL), format_type(casttarget, NULL)
 FROM pg_cast WHERE castcontext IN ('a', 'i')"""
@@ -237,7 +237,7 @@ class _Candidates:
         try:
             self._define("fits", "given text", inner)
         except psycopg.errors.SyntaxErrorOrAccessRuleViolation:
-            return values  # a type is not there yet
+            return values  # a type does not exist yet
         numbers = self._database.run(
             f"SELECT i FROM unnest({_array(values)}) WITH ORDINALITY u(t, i) WHERE pg_temp.fits(t)"
         )

@@ -203,7 +203,7 @@ def read_tree(root: Path) -> Tree:
     try:
         parsed = Config(str(ini)).file_config
         names = [n for n in parsed.sections() if n != "DEFAULT"]
-    except Exception as error:  # configparser has many ways to say no
+    except Exception as error:  # configparser raises many kinds of errors
         line = getattr(error, "lineno", None)
         raise InputError(
             f"this is no ini file that can be read: {str(error).splitlines()[0]}",
@@ -213,7 +213,7 @@ def read_tree(root: Path) -> Tree:
     sections = []
     for name in names:
         config = Config(str(ini), ini_section=name)
-        config.file_config = parsed  # which it would read once more for every section
+        config.file_config = parsed  # which it would read again for every section
         # One option at a time: a logging format elsewhere in the file is not a valid interpolation.
         schema = config.get_section_option(name, "consdb.schema_name")
         location = config.get_section_option(name, "script_location")

@@ -22,7 +22,7 @@ MAX_EXPANDED = 4 * MAX_BYTES
 """Characters, plus 64 per value, that a file may hold once its aliases are followed."""
 
 MAX_PROBLEMS = 100
-"""After so many problems nobody needs more of them."""
+"""Maximum number of problems reported."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PREFIX = "tag:yaml.org,2002:"

@@ -11,7 +11,7 @@ from consdb_actions.approval.verdict import Decision, Outcome, RoleVerdict, Stan
 __all__ = ["reviewers_to_ask"]
 
 MOST = 15
-"""GitHub takes no more reviewers than this on a pull request."""
+"""GitHub's maximum of reviewers on a pull request."""
 
 
 def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -28,7 +28,7 @@ __all__ = [
 
 
 UNCHANGED = "unchanged"
-"""Stands where a digest would stand, when a commit changes nothing in that part of a schema."""
+"""In place of a digest, where a commit does not change that part of a schema."""
 
 
 class ReviewState(StrEnum):

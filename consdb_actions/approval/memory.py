@@ -13,10 +13,10 @@ MARKER = "<!-- consdb-actions:approvals -->"
 """The first line of our comment."""
 
 KEPT = 20
-"""How many commits a comment remembers at most."""
+"""Maximum number of commits stored in a comment."""
 
 ROOM = 15_000
-"""Characters that the memory may take of a comment; the oldest commits are forgotten first."""
+"""Maximum size of the digests in a comment, in characters; the oldest commits are dropped first."""
 
 _BLOCK = re.compile(r"<!-- consdb-actions:digests (?P<json>\{.*?\}) -->")
 _DIGEST = re.compile(r"[0-9A-Za-z:._-]{0,80}")

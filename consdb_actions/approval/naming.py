@@ -12,7 +12,7 @@ from consdb_actions.approval.policy import Role
 __all__ = ["VERDICTS", "Naming", "named_in", "naming_of", "verdict_reviews"]
 
 VERDICTS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED)
-"""The states by which a person takes a stand; a comment changes nothing."""
+"""The states with a verdict; a comment has none."""
 
 _MARKER = re.compile(r"^[ \t]{0,3}consdb:[ \t]*(?P<words>[\w\- ,]+?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)

@@ -7,7 +7,7 @@ from consdb_actions.approval.verdict import Outcome, RoleVerdict, State
 __all__ = ["LIMIT", "describe", "fit"]
 
 LIMIT = 140
-"""The characters that GitHub keeps of a status description."""
+"""GitHub's maximum length of a status description, in characters."""
 
 
 def describe(state: State, roles: tuple[RoleVerdict, ...], *, draft: bool) -> str:

@@ -42,7 +42,7 @@ COLUMN_FACTS = (
     "statistics",
     "settings",
 )
-"""The facts of a column that can change one by one."""
+"""The facts of a column that are compared one by one."""
 
 _SHOWN = 120
 

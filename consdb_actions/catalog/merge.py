@@ -20,12 +20,12 @@ from consdb_actions.schema.names import primary_key_name
 __all__ = ["Conflict", "Drift", "Expected", "Path", "Side", "merge3"]
 
 Path = tuple[str, ...]
-"""An element: a table; a column, constraint or index of it; or one fact of a column, such as its type."""
+"""An element: a table; its column, constraint or index; or one fact of a column, such as its type."""
 
 Side = Literal["head", "current"]
 
 _NOT_DESCRIBED = frozenset({"statistics", "settings"})
-"""Facts of a column that no schema file says anything about: they stay as they are."""
+"""Facts of a column that no schema file contains: they stay as in *current*."""
 
 T = TypeVar("T")
 Named = TypeVar("Named", bound="Constraint | Index")
@@ -421,7 +421,7 @@ class _Merge:
     ) -> Relation | None:
         """Merge a view; remaking it for a changed table is decided by its rule."""
         if base is None and head is None:
-            return current  # a view that somebody made by hand
+            return current  # a view that no file describes
         if head is None or current is None:
             return self._existing((name,), base, head, current, lambda a, b: True, attrgetter("kind"))
         if base is None:

@@ -62,7 +62,7 @@ def _last_line(node: ast.AST) -> int:
 
 def acknowledgements(source: str) -> tuple[Acknowledgement, ...]:
     """Return the acknowledgements of a file, in order."""
-    if "consdb:" not in source:  # parsing a file takes much longer than looking
+    if "consdb:" not in source:  # parsing takes much longer than searching
         return ()
     statements = spans(source)
     lines = source.splitlines()

@@ -81,7 +81,7 @@ _FROM_SQUAWK = {
     "ban-create-domain-with-constraint": ("check-scan", ""),
     "ban-alter-domain-with-add-constraint": ("check-scan", ""),
 }
-"""Squawk's rules, and ours under which its findings are shown."""
+"""Squawk's rules, and the rules here that report them."""
 
 
 def _from_squawk(rule: str) -> Check:
@@ -94,7 +94,7 @@ def _from_squawk(rule: str) -> Check:
                 continue
             table = run.target(step)
             if table is None and step.parsed.target is not None:
-                continue  # nobody uses a table that this revision makes
+                continue  # a table created by this revision has no users
             if found.rule == "constraint-missing-not-valid":
                 ours = _scan(step, table)
             if found.rule == "adding-foreign-key-constraint" and not _checks_rows(run, step):

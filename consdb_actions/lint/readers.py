@@ -51,7 +51,7 @@ def _views(run: Run) -> Iterator[Hit]:
             continue
         after = run.end.by_name.get(name)
         if after is None and view.oid in run.end.relations:
-            continue  # renamed, as was said above
+            continue  # renamed, and reported above
         changed = [
             s for s in run.steps if types(s.before.by_name.get(name)) != types(s.after.by_name.get(name))
         ]

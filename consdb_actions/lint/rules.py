@@ -455,7 +455,7 @@ CHECKS: dict[str, Callable[[Script], Iterator[Hit]]] = {
     **{check.__name__.replace("_", "-"): check for check in (*RUNNING, *LOSSES, *READERS)},
     **LOCKS,
 }
-"""What finds the places for each rule."""
+"""The check of each rule."""
 
 _ACKNOWLEDGEMENT = "acknowledgement"
 

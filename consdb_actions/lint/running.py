@@ -70,7 +70,7 @@ def edited_merged_revision(script: Script) -> Iterator[Hit]:
 def does_not_apply(script: Script) -> Iterator[Hit]:
     """Yield the first statement of each direction that Postgres refuses."""
     if script.history:
-        return  # what is there is not known
+        return  # the previous state is unknown
     # After a failed upgrade, the downgrade starts in a state that it was not written for.
     for run in script.runs if script.upgrade.whole else (script.upgrade,):
         for step in run.steps:

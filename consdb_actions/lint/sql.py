@@ -514,7 +514,7 @@ def _schemas_of_code(node: Node) -> Iterator[str]:
 def _long_identifiers(sql: str) -> Iterator[str]:
     """Yield identifiers that Postgres would truncate, by the text's tokens (rule M9)."""
     if not re.search(r"[\w$]{40}", sql) and len(sql.encode()) == len(sql) and '"' not in sql:
-        return  # no name is long enough, and scanning takes time
+        return  # no name can be too long, and scanning takes time
     for token in pglast.parser.scan(sql):
         if token.name in ("IDENT", "UIDENT"):
             text = sql[token.start : token.end + 1]

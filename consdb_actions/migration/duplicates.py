@@ -22,11 +22,11 @@ from consdb_actions.schema.review import ViewOf
 __all__ = ["ColumnRelation", "duplicate_findings", "related_columns"]
 
 _FEW_WORDS = 4
-"""A description of fewer words must be the same to be nearly the same."""
+"""Descriptions of fewer words count as similar only if equal."""
 
 
 _LONG_WORD = 5
-"""A longer word is no abbreviation of another."""
+"""Maximum length of an abbreviation."""
 
 
 @dataclass(frozen=True, slots=True)

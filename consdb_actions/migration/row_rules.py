@@ -19,7 +19,7 @@ from consdb_actions.migration.rewrite.statements import literal
 __all__ = ["VALUE", "Change", "Condition", "Conversion", "Reference", "TableRules", "quoted", "rules_of"]
 
 VALUE = '"{value}"'
-"""Stands for a column in the SQL of a conversion."""
+"""Placeholder of a column in the SQL of a conversion."""
 
 Casts = frozenset[tuple[str, str]]
 _CHECK = re.compile(r"^CHECK (\(.*\))(?: NO INHERIT)?(?: NOT VALID)?$", re.DOTALL)

@@ -13,7 +13,7 @@ from consdb_actions.migration.kinds import BITS, NUMBERS, Kind, parse_type
 __all__ = ["Normalise", "alteration", "normalisers"]
 
 Normalise = Callable[[str | None], Hashable]
-"""Turns a value's text into something that is equal for equal values."""
+"""Converts a value's text to an object that is equal for equal values."""
 
 _MOMENTS = {"timestamp", "date", "time"}
 _TRUE = frozenset({"t", "true", "y", "yes", "on", "1"})

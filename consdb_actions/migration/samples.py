@@ -58,7 +58,7 @@ ANY_TYPE = (
     *("10.0.0.0/8", "08:00:2b:01:02:03", "<a>1</a>", "2024-01-01", "[2024-01-01,2024-01-02)", '{"a": 1}'),
     *("12:34:56", "(1,2),(0,0)", "((0,0),(1,1),(1,0))", "<(1,2),3>", "{1,2,3}", "1 day", "0/1", "a & b"),
 )
-"""Texts of which most types read at least one."""
+"""Texts of which most types accept at least one."""
 
 
 def sample(type_: str, label: str, index: int, *, plain: bool = False) -> str | None:

@@ -16,7 +16,7 @@ __all__ = ["Standing", "Use", "check_drift", "check_site", "drifted_paths", "use
 _MOST = 20
 
 Use = Literal["copy", "server", "done"]
-"""To copy it with its rows; to use its server only, because it holds nothing; or nothing is left to check."""
+"""Copy it with its rows; use only its server, since it is empty; or skip it, with nothing to check."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ __all__ = ["difference", "foreign_error"]
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 LINES = 200
-"""Lines of a difference that are shown; nobody reads more in an error."""
+"""Maximum number of lines of a difference in an error."""
 
 
 def difference(theirs: Mapping[str, bytes | None], ours: Mapping[str, bytes | None]) -> str:

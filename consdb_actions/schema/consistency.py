@@ -14,7 +14,7 @@ _TYPES = {"datatype": "type", "length": "length", "precision": "precision", "typ
 _WORDS = {"unit": "unit", "ucd": "UCD"}
 
 _Fault = tuple[str, str, str, str, str]
-"""Rule, view, column, what is wrong, and what to do."""
+"""Rule, view, column, message and remedy."""
 
 
 def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:

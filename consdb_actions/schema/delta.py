@@ -19,7 +19,7 @@ __all__ = [
 Value = str | int | float | bool | None | tuple[Any, ...]
 
 TEXT_ATTRIBUTES = frozenset({"description", "unit", "ucd", "metadata"})
-"""Attributes that no database structure depends on."""
+"""Attributes that do not affect the database's structure."""
 
 
 @dataclass(frozen=True, slots=True)

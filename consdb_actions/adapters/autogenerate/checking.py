@@ -139,7 +139,7 @@ def _by_direction(
         simulation.run(Path(script.path).read_text(encoding="utf-8"))
     except SQLAlchemyError:
         simulation.rollback()
-        return target, answers  # the verification shows it
+        return target, answers  # the verification reports the failure
     after = simulation.snapshot()
     simulation.rollback()
 

@@ -69,7 +69,7 @@ from consdb_actions.migration.words import describe as describe_operation
 __all__ = ["Engine", "Generated", "SectionRequest"]
 
 Sides = tuple[Sequence[TableFacts], Sequence[TableFacts]]
-"""Both sides of the change as the matching of names sees them."""
+"""Both sides of the change as input of the name matching."""
 
 Identify = Callable[[Section, str | None, Mapping[str, str]], str]
 

@@ -32,10 +32,10 @@ __all__ = ["Revision", "file_name", "fill_template", "render_body", "render_revi
 
 _LINE_LENGTH = 110
 _AROUND = 20
-"""Characters of a line that are not the statement's: the indent and the call."""
+"""Characters of a line that the indent and the call use."""
 
 _NOTICE = re.compile(r"^[ \t]*# ### .*###[ \t]*(?:\n|\Z)", re.MULTILINE)
-"""Alembic's remarks around generated commands, which ask a reader to adjust them."""
+"""Alembic's "please adjust" comments around generated commands."""
 
 
 @dataclass(frozen=True)

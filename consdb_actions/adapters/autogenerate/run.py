@@ -35,10 +35,10 @@ from consdb_actions.schema.digest import digest_schema
 __all__ = ["Progress", "Request", "base_notes", "generate", "read_base"]
 
 _AHEAD = 16
-"""Sections whose history is replayed while Felis is imported; each takes 8 MB until the end."""
+"""Sections replayed while Felis is imported; each takes 8 MB until the end."""
 
 Progress = Callable[[str, str], None]
-"""Told the section and the step that begins."""
+"""Called with the section and the step that starts."""
 
 
 @dataclass(frozen=True)

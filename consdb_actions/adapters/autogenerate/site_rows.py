@@ -16,7 +16,7 @@ from consdb_actions.migration.rows import Rows
 __all__ = ["MOST_VALUES", "SiteRows"]
 
 MOST_VALUES = 1_000_000
-"""So many values of a table are read; all others are only hashed."""
+"""Maximum number of values read from a table; others are only hashed."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from consdb_actions.migration.verification import check_downgrade, check_upgrade
 __all__ = ["FindAgain", "Verification", "verify"]
 
 FindAgain = Callable[[Simulation, Snapshot], tuple[str, ...]]
-"""Generates once more on a connection with this catalog, and returns the operations found, in words."""
+"""Generates again with this catalog, and returns descriptions of the operations found."""
 
 
 @dataclass(frozen=True)

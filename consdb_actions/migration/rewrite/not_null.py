@@ -98,7 +98,7 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
 def _late(op: ops.DropTableOp, facts: Facts) -> list[ops.MigrateOperation]:
     """Drop a table late, but its foreign keys at once: their targets may be dropped before it."""
     if op.table_name in {c.source for c in facts.copies}:
-        return [LateDropTable.of(op)]  # the rule of foreign keys has seen to it
+        return [LateDropTable.of(op)]  # the foreign keys are handled by their own rule
     keys = [k for k in facts.before.tables[op.table_name].foreign_keys if k.table != op.table_name]
     return [
         *(drop_constraint(facts.schema, op.table_name, k.name, "foreignkey") for k in keys),

@@ -32,10 +32,10 @@ _MANY = {
     "write": "write rows of {count} tables",
     "remove": "remove rows of {count} tables",
 }
-"""Kinds that are told together, and how."""
+"""Kinds that share a sentence, and its form."""
 
 _WHOLE = {"drop column", "rename column", "rename table", "drop view", "remove"}
-"""Kinds of which everything is named: readers of the database must know."""
+"""Kinds that are listed in full, since they affect readers of the database."""
 _MOST = 30
 
 UNSEEN = {
@@ -44,7 +44,7 @@ UNSEEN = {
     *("nullable", "not null", "set default", "drop default"),
     *("describe column", "describe table", "grant", "revoke"),
 }
-"""Kinds that who only reads the database does not notice."""
+"""Kinds that do not affect readers of the database."""
 
 
 @dataclass(frozen=True, slots=True)

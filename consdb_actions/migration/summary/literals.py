@@ -14,7 +14,7 @@ __all__ = ["UnknownValueError", "arguments", "value"]
 
 _TEXTS = {"sa.text", "sqlalchemy.text", "text", "op.f"}
 _LONGEST = 1_000_000
-"""Characters of a text that is put together; and of a list, a hundredth as many items."""
+"""Maximum characters of a joined text; lists have at most a hundredth as many items."""
 _LENGTHS = {"length", "precision", "scale", "timezone"}
 
 
@@ -144,5 +144,5 @@ def _type(kind: type[TypeEngine[Any]], call: ast.Call, names: Mapping[str, Any])
     given = {k.arg: value(k.value, names) for k in call.keywords if k.arg in _LENGTHS}
     try:
         return kind(*positional, **given)
-    except Exception:  # A class that wants more than lengths: its name has to do.
+    except Exception:  # The class needs more than lengths: use its name only.
         return _Named(kind.__name__.lower())

@@ -39,7 +39,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "create_index": ops.CreateIndexOp.create_index,
     "drop_index": ops.DropIndexOp.drop_index,
 }
-"""The functions of ``op`` that are understood. Alembic's own take them apart."""
+"""The supported functions of ``op``, parsed by Alembic's own."""
 
 
 def deeds_of_call(name: str, positional: list[Any], named: dict[str, Any]) -> tuple[Deed, ...]:
@@ -47,7 +47,7 @@ def deeds_of_call(name: str, positional: list[Any], named: dict[str, Any]) -> tu
     recorder = _Recorder()
     if name == "create_table":
         positional = [positional[0], *(item for item in positional[1:] if isinstance(item, sa.Column))]
-    if name == "create_check_constraint":  # Its text does not matter here, and might be no text at all.
+    if name == "create_check_constraint":  # Its condition is not used here, and might not be a text.
         positional, named = positional[:2], {**named, "condition": "true"}
     if name == "create_index":
         named = {key: item for key, item in named.items() if key in ("unique", "schema")}

@@ -16,9 +16,9 @@ from consdb_actions.migration.summary.sql import deeds_of_sql
 __all__ = ["Revision", "read_revision"]
 
 LIMIT = 2_000_000
-"""Characters that a file may have; the longest real one has about 300,000."""
+"""Maximum characters of a file; the longest real one has about 300,000."""
 LOOP = 100
-"""Items of a loop that is followed."""
+"""Maximum number of items of a loop."""
 
 
 @dataclass(frozen=True, slots=True)
