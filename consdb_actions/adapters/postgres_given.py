@@ -73,7 +73,7 @@ def given_server(database_url: str, roles: Sequence[str]) -> Iterator[GivenServe
     """Use a server, and drop at the end what was created on it."""
     url = _parsed(database_url)
     with unwinding_on_signals(), ExitStack() as stack:
-        server = _looked_at(url)
+        server = _inspect(url)
         stack.push(lambda kind, _error, _trace: _clean_up(server, roles, failed=kind is not None))
         _make_roles(server, roles)
         yield server
@@ -81,7 +81,7 @@ def given_server(database_url: str, roles: Sequence[str]) -> Iterator[GivenServe
 
 def given_address(database_url: str) -> URL:
     """Return the address of a database after a test connection."""
-    return _looked_at(_parsed(database_url)).url
+    return _inspect(_parsed(database_url)).url
 
 
 def _parsed(database_url: str) -> URL:
@@ -102,7 +102,7 @@ def _parsed(database_url: str) -> URL:
     return url.set(drivername="postgresql+psycopg", database=url.database or "postgres")
 
 
-def _looked_at(url: URL) -> GivenServer:
+def _inspect(url: URL) -> GivenServer:
     try:
         with connect(url) as connection:
             row = connection.execute(

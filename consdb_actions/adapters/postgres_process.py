@@ -76,7 +76,7 @@ class ServerProcess:
             return None
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         return ExternalError(
-            f"the scratch Postgres server ended unexpectedly, {how}{_last_words(self._directory)}",
+            f"the scratch Postgres server ended unexpectedly, {how}{_log_end(self._directory)}",
             remedy="Run again; when it happens every time, look for a full disk or too little memory.",
         )
 
@@ -191,7 +191,7 @@ def _initdb(programs: Path, data: Path, account: Account | None, watchdog: Proce
         )
 
 
-def _last_words(directory: Path) -> str:
+def _log_end(directory: Path) -> str:
     try:
         with (directory / "log").open("rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - 16_000))

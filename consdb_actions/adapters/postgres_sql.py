@@ -29,7 +29,7 @@ Connection = psycopg.Connection[tuple[object, ...]]
 LONGEST_NAME = 63  # bytes of an identifier
 
 # SQLSTATE classes in which the server is at fault, not the statement.
-_SERVER_TROUBLE = {
+_SERVER_ERRORS = {
     "08": "the connection to Postgres failed",
     "53": "Postgres ran out of room, memory or connections",
     "57": "Postgres is being shut down",
@@ -112,7 +112,7 @@ def trouble(error: BaseException) -> ExternalError | None:
     state = error.sqlstate
     if state is None and isinstance(error, psycopg.OperationalError):
         state = "08"
-    cause = _SERVER_TROUBLE.get((state or "")[:2])
+    cause = _SERVER_ERRORS.get((state or "")[:2])
     if cause is None:
         return None
     return ExternalError(

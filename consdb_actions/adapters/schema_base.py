@@ -60,7 +60,7 @@ def resolve_base(schemas: Path, given: str | None, *, consdb: Path | None = None
         label, reader = _of_revision(schemas, given)
         return SchemaBase(label, _readers=(reader, *behind))
     try:
-        label, reader = _of_fork_point(schemas)
+        label, reader = _of_merge_base(schemas)
     except ConsdbActionsError as error:
         return SchemaBase(problem=error.cause, remedy=error.remedy)
     return SchemaBase(label, _readers=(reader, *behind))
@@ -84,7 +84,7 @@ def _of_revision(schemas: Path, given: str) -> tuple[str, Reader]:
     return label, _at(schemas, git, commit, inside if colon else git.prefix())
 
 
-def _of_fork_point(directory: Path, *, consdb: bool = False) -> tuple[str, Reader]:
+def _of_merge_base(directory: Path, *, consdb: bool = False) -> tuple[str, Reader]:
     git = GitReader(directory)
     if not git.is_repository():
         # Without the path: a report is the same wherever it is made.
@@ -100,7 +100,7 @@ def _of_consdb(consdb: Path) -> Reader:
     @cache
     def reader() -> Reader:
         try:
-            return _of_fork_point(consdb, consdb=True)[1]
+            return _of_merge_base(consdb, consdb=True)[1]
         except ConsdbActionsError:
             return _folder(consdb, consdb=True)
 

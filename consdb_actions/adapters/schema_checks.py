@@ -29,7 +29,7 @@ def check_names(
                 Problem(lines.get(key, 0), 0, cause, f"Shorten the name by {size - MAX_BYTES} bytes.")
             )
     _relations(schema, lines, problems)
-    _repeated(schema, lines, notes)
+    _note_repeated(schema, lines, notes)
 
 
 def _names(schema: Schema) -> Iterator[tuple[str, str, tuple[str, ...]]]:
@@ -73,7 +73,7 @@ def _relations(schema: Schema, lines: dict[tuple[str, ...], int], problems: list
             taken[name] = what
 
 
-def _repeated(schema: Schema, lines: dict[tuple[str, ...], int], notes: list[str]) -> None:
+def _note_repeated(schema: Schema, lines: dict[tuple[str, ...], int], notes: list[str]) -> None:
     """Note constraint names used in several tables: Postgres accepts them, Felis does not."""
     holders: dict[str, list[str]] = {}
     for table in schema:

@@ -130,7 +130,7 @@ class _Candidates:
         self, database: _Database, snapshot: Snapshot, rules: Mapping[str, TableRules], size: int
     ) -> None:
         self._database, self._snapshot, self._rules, self._size = database, snapshot, rules, size
-        self._root = _ties(rules)
+        self._root = _connected_columns(rules)
         self._members: dict[Place, list[Place]] = defaultdict(list)
         for place, root in sorted(self._root.items()):
             self._members[root].append(place)
@@ -305,7 +305,7 @@ class _Seeder:
             if reason:
                 self._reasons[name] = reason
         for reference in self._cut:
-            self._close(reference)
+            self._fill_deferred(reference)
         self._remove_dangling()
         filled = [name for name in self._order if name not in self._reasons]
         counts = ", ".join(f"(SELECT count(*) FROM {self._name(name)})" for name in filled)
@@ -357,7 +357,7 @@ class _Seeder:
         values = tuple(tuple(row[c] for c in maker.columns) for row in rows)
         self._made.append(TableRows(name, tuple(maker.columns), types, values))
         if found.tightened:
-            self._take_out(found)
+            self._delete_refused(found)
         self._parents[name] = self._read_back(name)
         return "" if self._parents[name] else "the migration refuses every row that was tried"
 
@@ -370,7 +370,7 @@ class _Seeder:
                     self._database.insert(self._schema, name, maker.columns, [row])
                 except psycopg.DatabaseError as error:
                     refusals += 1
-                    reason = reason or _words(error, self._rules[name])
+                    reason = reason or _refusal_text(error, self._rules[name])
                     if isinstance(error, psycopg.errors.NotNullViolation) and error.diag.column_name:
                         self._rules[name].nullable.discard(error.diag.column_name)
                     if refusals >= _REFUSALS:
@@ -389,7 +389,7 @@ class _Seeder:
         found = self._database.run(f"SELECT {texts} FROM {self._name(name)} ORDER BY ctid LIMIT 64")
         return [dict(zip(columns, values, strict=True)) for values in found]
 
-    def _take_out(self, found: TableRules) -> None:
+    def _delete_refused(self, found: TableRules) -> None:
         name = self._name(found.table.name)
         wanted = [c.sql() for c in found.conditions if c.coming]
         wanted += [
@@ -398,7 +398,7 @@ class _Seeder:
             if r.coming and not r.soft and r not in self._cut
         ]
         if wanted:
-            self._for_rows(name, f"DELETE FROM {name} WHERE NOT ({' AND '.join(wanted)}) AND {{}}")
+            self._run_per_row(name, f"DELETE FROM {name} WHERE NOT ({' AND '.join(wanted)}) AND {{}}")
         columns, definitions = found.later_shape()
         if not definitions:
             return
@@ -410,11 +410,11 @@ class _Seeder:
                 with suppress(psycopg.DatabaseError):
                     self._database.attempt(definition)
             insert = f"INSERT INTO later SELECT ctid, {values} FROM {name}"
-            self._for_rows(name, f"{insert} WHERE {{}} ON CONFLICT DO NOTHING")
+            self._run_per_row(name, f"{insert} WHERE {{}} ON CONFLICT DO NOTHING")
             self._database.run(f"DELETE FROM {name} WHERE ctid NOT IN (SELECT origin FROM later)")
             self._database.run("DROP TABLE later")
 
-    def _for_rows(self, table: str, statement: str) -> None:
+    def _run_per_row(self, table: str, statement: str) -> None:
         """Run a statement; if it fails, run it per row and delete the failing rows."""
 
         def where(condition: str) -> str:
@@ -429,7 +429,7 @@ class _Seeder:
                 except psycopg.DatabaseError:
                     self._database.run(f"DELETE FROM {table} WHERE ctid = '{place}'")
 
-    def _close(self, reference: Reference) -> None:
+    def _fill_deferred(self, reference: Reference) -> None:
         """Fill a deferred foreign key where the database accepts it."""
         found = self._rules[reference.table]
         columns = [c for c in reference.columns if c in found.nullable]
@@ -476,7 +476,7 @@ def _has_parent(parent: str, reference: Reference) -> str:
     return f"({inner} FROM (SELECT {mine}) AS present)"
 
 
-def _words(error: psycopg.Error, found: TableRules) -> str:
+def _refusal_text(error: psycopg.Error, found: TableRules) -> str:
     message = (error.diag.message_primary or str(error)).strip()
     constraint = found.table.constraints.get(error.diag.constraint_name or "")
     return f"{message}: {constraint.definition}" if constraint else message
@@ -511,7 +511,7 @@ class _RowMaker:
         taken = {c for r in self._references for c in r.columns}
         self._choose_columns(taken)
         self._groups = [] if self.reason else list(self._find_groups())
-        self._shared = _shared(rules.keys, taken)
+        self._repeatable = _repeatable(rules.keys, taken)
         self._keys = [k for k in rules.keys if set(k) <= set(self.columns)]
         targets = [r.target_columns for r in self._references if r.target == self._name]
         self._key_columns = {c for key in (*rules.keys, *targets) for c in key} & set(self.columns)
@@ -536,7 +536,7 @@ class _RowMaker:
     def _find_groups(self) -> Iterator[tuple[list[str], list[Row]]]:
         """Yield columns that conditions connect, and combinations that satisfy them."""
         several = [c for c in self._rules.conditions if len(c.columns) > 1]
-        root = _united(c.columns for c in several)
+        root = _representatives(c.columns for c in several)
         sources = {c: r for r in reversed(self._references) for c in r.columns}
         for head in sorted(set(root.values())):
             columns = sorted(c for c, r in root.items() if r == head)
@@ -570,7 +570,7 @@ class _RowMaker:
         """Yield rows to try for an index, best first."""
         for attempt in range(_ATTEMPTS):
             number = index + self._start + attempt * self._count
-            half = self._shared if attempt == 0 else set()
+            half = self._repeatable if attempt == 0 else set()
             own = {
                 c: self._candidates.value(self._name, c, number - (index + 1) // 2 if c in half else number)
                 for c in sorted(self._key_columns)
@@ -651,7 +651,7 @@ def _array(values: Iterable[str | None]) -> str:
     return f"ARRAY[{', '.join('NULL' if v is None else literal(v) for v in values)}]::text[]"
 
 
-def _united(sets: Iterable[tuple[Any, ...]]) -> dict[Any, Any]:
+def _representatives(sets: Iterable[tuple[Any, ...]]) -> dict[Any, Any]:
     """Return a representative for each member of the connected sets."""
     groups: dict[Any, set[Any]] = {}
     for some in sets:
@@ -660,9 +660,9 @@ def _united(sets: Iterable[tuple[Any, ...]]) -> dict[Any, Any]:
     return {item: min(group) for item, group in groups.items()}
 
 
-def _ties(rules: Mapping[str, TableRules]) -> dict[Place, Place]:
+def _connected_columns(rules: Mapping[str, TableRules]) -> dict[Place, Place]:
     """Return a representative for each column connected by foreign keys."""
-    return _united(
+    return _representatives(
         ((r.table, mine), (r.target, theirs))
         for found in rules.values()
         for r in found.references
@@ -683,7 +683,7 @@ def _plain_columns(found: TableRules) -> set[str]:
     return {c for key in found.keys for c in key} | counted | {c for c in table.columns if c in words}
 
 
-def _shared(keys: Iterable[tuple[str, ...]], taken: set[str]) -> set[str]:
+def _repeatable(keys: Iterable[tuple[str, ...]], taken: set[str]) -> set[str]:
     """Return key columns that may repeat, because another column makes the key unique."""
     own = [tuple(c for c in key if c not in taken) for key in keys]
     last = {key[-1] for key in own if key} | {key[0] for key in keys if len(key) == 1}

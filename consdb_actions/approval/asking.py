@@ -26,9 +26,9 @@ def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...],
     teams: list[str] = []
     for item in decision.roles:
         if item.outcome is Outcome.STALE:
-            people.extend(_again(facts, item))
+            people.extend(_to_ask_again(facts, item))
         elif item.outcome is Outcome.MISSING and not _somebody_asked(facts, item):
-            listed = _listed(facts, item)
+            listed = _named_people(facts, item)
             people.extend(listed)
             teams.extend(item.role.teams if not listed else ())
     room = MOST - len(facts.pull.asked_people) - len(facts.pull.asked_teams)
@@ -36,7 +36,7 @@ def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...],
     return chosen, tuple(dict.fromkeys(teams))[: max(room - len(chosen), 0)]
 
 
-def _again(facts: Facts, item: RoleVerdict) -> list[str]:
+def _to_ask_again(facts: Facts, item: RoleVerdict) -> list[str]:
     return [
         review.author.login
         for review in item.reviews
@@ -72,7 +72,7 @@ def _somebody_asked(facts: Facts, item: RoleVerdict) -> bool:
     return reviewed or bool(subjects & asked)
 
 
-def _listed(facts: Facts, item: RoleVerdict) -> list[str]:
+def _named_people(facts: Facts, item: RoleVerdict) -> list[str]:
     """Return the people that the policy names for the role and who can approve."""
     day = facts.now.date()
     holders = {account.login.casefold(): account for account in holder_accounts(facts, item.role, day)}

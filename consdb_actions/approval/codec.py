@@ -66,7 +66,7 @@ def decode(value: Any, kind: Any, place: str) -> Any:
         return decode(value, kind, place)
     if origin is tuple:
         if not isinstance(value, list):
-            raise _wrong(value, "a list", place)
+            raise _type_error(value, "a list", place)
         item_kind = typing.get_args(kind)[0]
         return tuple(decode(item, item_kind, f"{place}[{index}]") for index, item in enumerate(value))
     if dataclasses.is_dataclass(kind):
@@ -75,15 +75,15 @@ def decode(value: Any, kind: Any, place: str) -> Any:
         try:
             return kind(value) if issubclass(kind, Enum) else kind.fromisoformat(value)
         except (ValueError, TypeError) as error:
-            raise _wrong(value, _name(kind), place) from error
+            raise _type_error(value, _type_name(kind), place) from error
     if type(value) is not kind:
-        raise _wrong(value, _name(kind), place)
+        raise _type_error(value, _type_name(kind), place)
     return value
 
 
 def _decode_object(value: Any, kind: type[Any], place: str) -> Any:
     if not isinstance(value, Mapping):
-        raise _wrong(value, "an object", place)
+        raise _type_error(value, "an object", place)
     hints = typing.get_type_hints(kind)
     fields = {item.name: item for item in dataclasses.fields(kind)}
     if unknown := sorted(set(value) - set(fields)):
@@ -98,7 +98,7 @@ def _decode_object(value: Any, kind: type[Any], place: str) -> Any:
     return kind(**{name: decode(value[name], hints[name], f"{place}.{name}") for name in value})
 
 
-def _name(kind: type) -> str:
+def _type_name(kind: type) -> str:
     if issubclass(kind, Enum):
         return f"one of {', '.join(item.value for item in kind)}"
     return _NAMES.get(kind, "what belongs here")
@@ -113,6 +113,6 @@ _NAMES = {
 }
 
 
-def _wrong(value: object, wanted: str, place: str) -> InputError:
+def _type_error(value: object, wanted: str, place: str) -> InputError:
     shown = repr(value)
     return InputError(f"{shown if len(shown) < 60 else shown[:57] + '...'} is not {wanted}", place=place)

@@ -52,13 +52,13 @@ def remember(facts: Facts) -> str:
     shas = {change.sha for change in known}
     kept = [*(change for change in earlier if change.sha not in shas), *known][-KEPT:]
     while True:
-        text = _written(kept)
+        text = _to_json(kept)
         if len(text) <= ROOM or not kept:
             return f"<!-- consdb-actions:digests {text} -->"
         kept = kept[1:]
 
 
-def _written(changes: list[CommitChange]) -> str:
+def _to_json(changes: list[CommitChange]) -> str:
     """Write digests as JSON that cannot end an HTML comment or mention anybody."""
     data = {
         change.sha: [[item.path, item.structure, item.text, item.verbatim] for item in change.changes]

@@ -57,14 +57,14 @@ def naming_of(facts: Facts, author: Account, review: Review) -> Naming:
     held = roles_of(facts, author, day)
     words = named_in(review.body)
     if words:
-        naming = _by_words(facts, held, words)
+        naming = _named_roles(facts, held, words)
         if review.state is ReviewState.APPROVED or naming.roles:
             return naming
         # A request for changes counts for all roles where it names none that the author holds.
         return Naming(tuple(held), naming.problem)
     if len(held) <= 1 or review.state is not ReviewState.APPROVED:
         return Naming(tuple(held))
-    labelled = _by_label(facts, author, review, held)
+    labelled = _labeled_roles(facts, author, review, held)
     if labelled:
         return Naming(tuple(labelled))
     options = " or ".join(f'"consdb: {role.id}"' for role in held)
@@ -75,7 +75,7 @@ def naming_of(facts: Facts, author: Account, review: Review) -> Naming:
     )
 
 
-def _by_words(facts: Facts, held: list[Role], words: list[str]) -> Naming:
+def _named_roles(facts: Facts, held: list[Role], words: list[str]) -> Naming:
     roles: list[Role] = []
     problems: list[str] = []
     for word in words:
@@ -90,7 +90,7 @@ def _by_words(facts: Facts, held: list[Role], words: list[str]) -> Naming:
     return Naming(tuple(roles), "; ".join(problems))
 
 
-def _by_label(facts: Facts, author: Account, review: Review, held: list[Role]) -> list[Role]:
+def _labeled_roles(facts: Facts, author: Account, review: Review, held: list[Role]) -> list[Role]:
     """Return the roles whose label the author set by hand with an approval."""
     named = []
     for role in held:

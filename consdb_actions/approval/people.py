@@ -69,7 +69,7 @@ def why_not(facts: Facts, account: Account) -> str:
         if commit.update_only:
             continue
         for contributor in commit.contributors:
-            if _is(contributor, known):
+            if _is_same_person(contributor, known):
                 return f"is {contributor.part} of commit {commit.sha[:8]}"
     return ""
 
@@ -80,7 +80,7 @@ def eligible(facts: Facts, role: Role) -> list[str]:
     return [account.login for account in holders if not why_not(facts, account)]
 
 
-def _is(contributor: Contributor, account: Account) -> bool:
+def _is_same_person(contributor: Contributor, account: Account) -> bool:
     if contributor.account is not None:
         return account.same_as(contributor.account)
     if match := NOREPLY.match(contributor.email):

@@ -168,7 +168,7 @@ class _Merge:
             self.drift.append(Drift(path, head, current))
             return current
         if equal(current, base):
-            return current if self._stays(path) else head
+            return current if self._is_kept(path) else head
         if equal(current, head):
             self.present.append(path)
             return current
@@ -187,7 +187,7 @@ class _Merge:
                 return self.take[text]
         return None
 
-    def _stays(self, path: Path) -> bool:
+    def _is_kept(self, path: Path) -> bool:
         """Return whether an answer keeps this element because another depends on it."""
         text = ".".join(path)
         if self.take.get(text) != "current":
@@ -217,7 +217,7 @@ class _Merge:
             if theirs:
                 left = self._conflict(path, shown(base), None, f"{shown(current)} with {theirs}")
                 return current if left is not None else None
-            return current if self._stays(path) else None
+            return current if self._is_kept(path) else None
         if base is None and head is not None:
             return head
         if base is None or head is None or same(base, head):
@@ -356,20 +356,20 @@ class _Merge:
             if table.is_view:
                 continue
             current = self.current.relations.get(name)
-            constraints = self._standing(relations, table, table.constraints, current)
-            indexes = self._standing(relations, table, table.indexes, current)
+            constraints = self._with_dependencies(relations, table, table.constraints, current)
+            indexes = self._with_dependencies(relations, table, table.indexes, current)
             relations[name] = replace(table, constraints=constraints, indexes=indexes)
 
-    def _standing(
+    def _with_dependencies(
         self,
         relations: Mapping[str, Relation],
         table: Relation,
         items: Mapping[str, Named],
         current: Relation | None,
     ) -> dict[str, Named]:
-        return {n: i for n, i in items.items() if self._stands(relations, table, i, current)}
+        return {n: i for n, i in items.items() if self._has_dependencies(relations, table, i, current)}
 
-    def _stands(
+    def _has_dependencies(
         self, relations: Mapping[str, Relation], table: Relation, item: Any, current: Relation | None
     ) -> bool:
         own = item.columns if isinstance(item, Constraint) else _index_columns(item, table, current)
@@ -384,14 +384,14 @@ class _Merge:
                 missing += self._lost_keys(parent.name, item.referenced)
         if not missing:
             return True
-        ours = _known(self.head.relations.get(table.name), item)
-        if not (_known(self.base.relations.get(table.name), item) and not ours):
+        ours = _contains(self.head.relations.get(table.name), item)
+        if not (_contains(self.base.relations.get(table.name), item) and not ours):
             path = (table.name, item.name)
             if not any(c.path == path for c in self.conflicts):
-                self._ask_about_ground(path, item, tuple(missing), ours)
+                self._add_dependency_conflict(path, item, tuple(missing), ours)
         return False
 
-    def _ask_about_ground(self, path: Path, item: Any, missing: tuple[Path, ...], ours: bool) -> None:
+    def _add_dependency_conflict(self, path: Path, item: Any, missing: tuple[Path, ...], ours: bool) -> None:
         """Add a conflict between an element and the absence of its dependencies."""
         without = f"none, since {', '.join('.'.join(m) for m in missing)} is missing or dropped"
         found = (
@@ -492,7 +492,7 @@ def _closest(sides: list[Named], candidates: Mapping[str, Named]) -> str | None:
     return None
 
 
-def _known(relation: Relation | None, item: Constraint | Index) -> bool:
+def _contains(relation: Relation | None, item: Constraint | Index) -> bool:
     if relation is None:
         return False
     named: list[Constraint | Index] = [*relation.constraints.values(), *relation.indexes.values()]

@@ -96,10 +96,10 @@ def _from_squawk(rule: str) -> Check:
             if table is None and step.parsed.target is not None:
                 continue  # a table created by this revision has no users
             if found.rule == "constraint-missing-not-valid":
-                ours = _scan(step, table)
+                ours = _scan_rule(step, table)
             if found.rule == "adding-foreign-key-constraint" and not _checks_rows(run, step):
                 continue
-            if ours != rule or (ours == "not-null-scan" and table is not None and _proved(step, table)):
+            if ours != rule or (ours == "not-null-scan" and table is not None and _proven(step, table)):
                 continue
             items = _subject(step, table)
             message = f"{table.name if table else 'a table'}: {found.message.rstrip('.')}: {{items}}"
@@ -109,7 +109,7 @@ def _from_squawk(rule: str) -> Check:
     return check
 
 
-def _scan(step: Step, table: Relation | None) -> str:
+def _scan_rule(step: Step, table: Relation | None) -> str:
     """Return the rule for a constraint that scans rows; keys have their own rules."""
     after = step.after.relations.get(table.oid) if table is not None else None
     if table is None or after is None:
@@ -129,7 +129,7 @@ def _checks_rows(run: Run, step: Step) -> bool:
     return not new or any(column.default or column.identity for column in new)
 
 
-def _proved(step: Step, table: Relation) -> bool:
+def _proven(step: Step, table: Relation) -> bool:
     """Return whether no column becomes NOT NULL, or a valid CHECK proves it."""
     after = step.after.relations.get(table.oid)
     if after is None or step.problem:

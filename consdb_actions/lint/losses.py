@@ -63,7 +63,7 @@ def losses(run: Run) -> Iterator[Loss]:
             found = step.before.find(write.table)
             if write.how == "deleted" and found is not None and run.is_old(found):
                 yield Loss(step, f"rows of {found.name}", found.name)
-        carried = _carried(step, kept_for_later)
+        carried = _copied_columns(step, kept_for_later)
         if step.parsed.temporary:
             kept_for_later[step.parsed.temporary] = carried
         else:
@@ -79,7 +79,7 @@ def _lost_table(step: Step, table: Relation, copied: set[tuple[int, int]]) -> It
     yield Loss(step, f"table {table.name} with its rows{but}", table.name)
 
 
-def _carried(step: Step, kept_for_later: dict[str, set[tuple[int, int]]]) -> set[tuple[int, int]]:
+def _copied_columns(step: Step, kept_for_later: dict[str, set[tuple[int, int]]]) -> set[tuple[int, int]]:
     """Return the columns whose values a statement copies, also through a temporary table."""
     out: set[tuple[int, int]] = set()
     for name, wanted in step.parsed.copied if step.parsed else ():
@@ -118,7 +118,7 @@ def values_overwritten(script: Script) -> Iterator[Hit]:
                 message = f"the old values of {{items}} of {found.name} are overwritten {which}"
                 name = found.columns[number].name
                 yield at(run, step, message, found.name, name, minor=not write.everything)
-        copied |= _carried(step, {})
+        copied |= _copied_columns(step, {})
 
 
 def _altered(run: Run, step: Step, before: Relation, after: Relation) -> Iterator[Hit]:
@@ -166,14 +166,14 @@ def cascade(script: Script) -> Iterator[Hit]:
     for run in script.runs:
         for step in run.steps:
             if step.parsed is not None and step.parsed.cascade:
-                taken = list(_taken(step))
+                taken = list(_dropped_unnamed(step))
                 known = f", here {listed(taken)}" if taken else ""
                 yield at(
                     run, step, f"CASCADE removes whatever depends on it{known}", step.parsed.target or ""
                 )
 
 
-def _taken(step: Step) -> Iterator[str]:
+def _dropped_unnamed(step: Step) -> Iterator[str]:
     """Yield dropped relations and constraints that the statement does not name."""
     named = (
         {r.oid for name in step.parsed.relations if (r := step.before.find(name))} if step.parsed else set()

@@ -88,7 +88,7 @@ def _ungranted(script: Script, views: bool) -> Iterator[Hit]:
             continue
         already = _grants_lost(script, run, relation)
         if missing := wanted - relation.grants - already:
-            message = f"{relation.kind} {relation.name} is created without {_granted(missing)}"
+            message = f"{relation.kind} {relation.name} is created without {_grants(missing)}"
             yield at(run, step, message, relation.name)
 
 
@@ -97,7 +97,7 @@ def view_grants_lost(script: Script) -> Iterator[Hit]:
     for run in script.runs:
         for relation, step in run.made() if run.whole else ():
             if lost := _grants_lost(script, run, relation):
-                message = f"{relation.name} is created again without {_granted(lost)}, which it had before"
+                message = f"{relation.name} is created again without {_grants(lost)}, which it had before"
                 yield at(run, step, message, relation.name)
 
 
@@ -106,7 +106,7 @@ def _grants_lost(script: Script, run: Run, relation: Relation) -> Grants:
     return before.grants - relation.grants if before is not None else frozenset()
 
 
-def _granted(grants: Collection[tuple[str, str]]) -> str:
+def _grants(grants: Collection[tuple[str, str]]) -> str:
     of_role: dict[str, list[str]] = {}
     for role, privilege in sorted(grants):
         of_role.setdefault(role, []).append(privilege)
@@ -138,7 +138,7 @@ def revoked_grant(script: Script) -> Iterator[Hit]:
     for relation, after in start_and_end(run) if not told else ():
         # An owner needs no grant.
         if lost := {g for g in relation.grants - after.grants if g[0] != after.owner}:
-            message = f"{relation.name} has lost {_granted(lost)}"
+            message = f"{relation.name} has lost {_grants(lost)}"
             yield Hit(run.line, message, "upgrade", str(relation.name))
 
 

@@ -484,7 +484,7 @@ def judge(script: Script, source: str, severities: Mapping[str, Severity]) -> tu
     severity = severities.get(_ACKNOWLEDGEMENT, "warning")
     if severity != "off":
         for comment, used in effective.items():
-            if message := _fault(comment, used=used, known={rule.id for rule in RULES}):
+            if message := _acknowledgement_problem(comment, used=used, known={rule.id for rule in RULES}):
                 findings.append(
                     _finding(script, _ACKNOWLEDGEMENT, severity, None, [Hit(comment.line, message)])
                 )
@@ -510,7 +510,7 @@ def _finding(script: Script, rule: str, severity: Severity, reason: str | None, 
     )
 
 
-def _fault(comment: Acknowledgement, *, used: bool, known: Collection[str]) -> str:
+def _acknowledgement_problem(comment: Acknowledgement, *, used: bool, known: Collection[str]) -> str:
     if not comment.rule:
         return "this acknowledgement names no rule"
     if comment.rule not in known:

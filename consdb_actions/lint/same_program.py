@@ -12,12 +12,12 @@ def same_program(one: str, other: str) -> bool:
     if one == other:
         return True
     try:
-        return _essence(one) == _essence(other)
+        return _normalized(one) == _normalized(other)
     except (SyntaxError, ValueError):
         return False
 
 
-def _essence(source: str) -> tuple[list[str], list[str]]:
+def _normalized(source: str) -> tuple[list[str], list[str]]:
     module = ast.parse(source)
     body = module.body
     if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):

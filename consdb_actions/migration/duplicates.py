@@ -179,7 +179,7 @@ class _Index:
         same = {f"{other}.{column.name}" for other in self.names.get(column.name, ())}
         names += self.spellings.get(spelling(column.name), ())
         words = name_words(column.name)
-        names += _near(words, self.name_words)
+        names += _similar(words, self.name_words)
         # Columns that differ in a number or in antonyms are a family with one description.
         texts: list[str] = []
         text = normalised(column.description)
@@ -187,13 +187,13 @@ class _Index:
             texts += self.texts.get(text, ())
             said = text_words(column.description)
             if len(said) >= _FEW_WORDS:
-                texts += _near(said, self.text_words)
+                texts += _similar(said, self.text_words)
         joined_names = {f"{other}.{column.name}" for other in also_in}
         return ColumnRelation(
             table,
             column.name,
             tuple(path for path in dict.fromkeys(names) if path not in joined_names),
-            tuple(path for path in dict.fromkeys(texts) if path not in same and not _siblings(path, words)),
+            tuple(path for path in dict.fromkeys(texts) if path not in same and not _related(path, words)),
             tuple(also_in),
         )
 
@@ -204,12 +204,12 @@ def _signatures(words: _Words) -> set[_Words]:
     return {tuple(ordered), *(tuple(ordered[:at] + ordered[at + 1 :]) for at in range(len(ordered)))}
 
 
-def _near(words: _Words, index: Mapping[_Words, list[tuple[str, _Words]]]) -> Iterator[str]:
+def _similar(words: _Words, index: Mapping[_Words, list[tuple[str, _Words]]]) -> Iterator[str]:
     for one in sorted(_signatures(words)):
-        yield from (path for path, other in index.get(one, ()) if _nearly_equal(words, other))
+        yield from (path for path, other in index.get(one, ()) if _similar_words(words, other))
 
 
-def _siblings(path: str, words: _Words) -> bool:
+def _related(path: str, words: _Words) -> bool:
     """Return whether the names of two columns differ in a number or in antonyms."""
     other = name_words(path.partition(".")[2])
     left, right = set(words) - set(other), set(other) - set(words)
@@ -217,7 +217,7 @@ def _siblings(path: str, words: _Words) -> bool:
     return numbers[0] != numbers[1] or any(opposed(one, two) for one in left for two in right)
 
 
-def _nearly_equal(one: _Words, other: _Words) -> bool:
+def _similar_words(one: _Words, other: _Words) -> bool:
     """Return whether words differ only in order or in one spelling."""
     left, right = Counter(one) - Counter(other), Counter(other) - Counter(one)
     if not left and not right:

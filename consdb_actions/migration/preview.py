@@ -109,7 +109,7 @@ def preview_schema(
         findings += check_sources(sources, delta, after, views)
     decisions = None
     renamed: set[tuple[str, str]] = set()
-    if before is not None and after is not None and (declarations or _something_went(before, after, delta)):
+    if before is not None and after is not None and (declarations or _has_removals(before, after, delta)):
         decisions = _decide(before, after, views, declarations)
         # An @id that was kept shows a rename, not a mistake.
         renamed = {(rename.new_table, rename.new) for rename in decisions.renames}
@@ -138,7 +138,7 @@ def preview_schema(
     )
 
 
-def _something_went(before: Schema, after: Schema, delta: SchemaDelta) -> bool:
+def _has_removals(before: Schema, after: Schema, delta: SchemaDelta) -> bool:
     """Return whether a name was removed, or an id moved: else there is nothing to decide."""
     if delta.tables_removed or any(table.columns_removed for table in delta.tables_changed):
         return True

@@ -327,7 +327,7 @@ class _Coming:
             empty.add((own.table.name, was[0]))
 
 
-def _words(constraint: Constraint) -> str:
+def _constraint_text(constraint: Constraint) -> str:
     return f"{constraint.name}: {constraint.definition}"
 
 
@@ -345,7 +345,7 @@ def _checks(table: Relation, scope: Mapping[str, tuple[str, str]]) -> Iterator[C
     for constraint in table.constraints.values():
         match = _CHECK.match(constraint.definition) if constraint.kind == "check" else None
         if match is not None and constraint.columns and all(c in scope for c in constraint.columns):
-            yield Condition(_words(constraint), match[1], {c: scope[c] for c in constraint.columns})
+            yield Condition(_constraint_text(constraint), match[1], {c: scope[c] for c in constraint.columns})
 
 
 def _references(schema: str, table: Relation) -> Iterator[Reference]:

@@ -106,7 +106,7 @@ def check_drift(database: str, differences: Many[Difference]) -> Check:
         f'the database "{database}" differs from what its history makes in {_count(len(differences))}, which '
         "the statements below leave out"
     )
-    shown = [_told(d) for d in differences[:_MOST]]
+    shown = [_describe(d) for d in differences[:_MOST]]
     more = len(differences) - len(shown)
     return Check("database", None, words, (*shown, *([f"and {more} more"] if more else [])))
 
@@ -132,7 +132,7 @@ def check_site(differences: Many[Difference] | None, drifted: Collection[tuple[s
     if differences is None:
         return Check("database upgrade", None, "the upgrade runs on the copy of the database, if only there")
     new = [d for d in differences if not any(d.path[: len(p)] == p for p in drifted)]
-    shown = [_told(d) for d in new[:_MOST]]
+    shown = [_describe(d) for d in new[:_MOST]]
     more = [f"and {len(new) - _MOST} more"] if len(new) > _MOST else []
     return Check(
         "database upgrade",
@@ -142,7 +142,7 @@ def check_site(differences: Many[Difference] | None, drifted: Collection[tuple[s
     )
 
 
-def _told(difference: Difference) -> str:
+def _describe(difference: Difference) -> str:
     where, left, right = ".".join(difference.path), difference.left, difference.right
     if left is None:
         return f"{where}: only in the database{fact(': ', right)}"

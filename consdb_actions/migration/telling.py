@@ -33,11 +33,11 @@ def drift_items(
     drift: Sequence[Drift], origins: Mapping[tuple[str, ...], tuple[str, str]]
 ) -> tuple[DriftItem, ...]:
     """Describe drift with origins; missing constraint comments are counted per table."""
-    silent = Counter(d.path[0] for d in drift if _is_silent(d))
+    silent = Counter(d.path[0] for d in drift if _is_missing_comment(d))
     items = [
         DriftItem(".".join(d.path), _state(d.described), _state(d.current), *origins.get(d.path, ("", "")))
         for d in drift
-        if not _is_silent(d)
+        if not _is_missing_comment(d)
     ]
     items += [
         DriftItem(table, f"descriptions of {count} constraint{'s' if count > 1 else ''}", "none")
@@ -46,7 +46,7 @@ def drift_items(
     return tuple(sorted(items, key=lambda item: item.element))
 
 
-def _is_silent(drift: Drift) -> bool:
+def _is_missing_comment(drift: Drift) -> bool:
     return drift.path[-1] == "description" and drift.current is None
 
 

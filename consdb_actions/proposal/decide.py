@@ -32,8 +32,8 @@ def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
             place=last.url,
             remedy="Reopen it, and run this again; or open a new one with --reopen.",
         )
-    title, body, labels = _words(proposal, pull)
-    write = _alone(wanted, facts)
+    title, body, labels = _text_changes(proposal, pull)
+    write = _own_commit(wanted, facts)
     if write is None or _is_done(facts, last):
         return Plan(tuple(sorted(wanted)), write, pull, title, body, labels)
     people = tuple(
@@ -43,7 +43,7 @@ def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
     if lost := tuple(sorted(path for path in theirs if not proposal.keeps(path))):
         return Foreign(people, lost)
     if theirs:
-        write = _beside(wanted, facts, theirs)
+        write = _mixed_commit(wanted, facts, theirs)
     return Plan(tuple(sorted(wanted)), write, pull, title, body, labels, tuple(sorted(theirs)))
 
 
@@ -51,7 +51,7 @@ def _is_done(facts: Facts, last: Pull | None) -> bool:
     return last is not None and last.merged and last.head == facts.head
 
 
-def _alone(wanted: dict[str, str | None], facts: Facts) -> Write | None:
+def _own_commit(wanted: dict[str, str | None], facts: Facts) -> Write | None:
     """Plan the commit for a branch with our commits only: base and wanted files."""
     if facts.head is None:
         return Write(facts.base, (facts.base,), wanted)
@@ -65,7 +65,7 @@ def _alone(wanted: dict[str, str | None], facts: Facts) -> Write | None:
     return Write(facts.base, parents, wanted)
 
 
-def _beside(wanted: dict[str, str | None], facts: Facts, theirs: set[str]) -> Write | None:
+def _mixed_commit(wanted: dict[str, str | None], facts: Facts, theirs: set[str]) -> Write | None:
     """Plan the commit for a branch with people's changes to keep."""
     assert facts.head is not None
     there = {path: facts.on_branch.get(path, facts.on_fork.get(path)) for path in wanted}
@@ -76,7 +76,7 @@ def _beside(wanted: dict[str, str | None], facts: Facts, theirs: set[str]) -> Wr
     return Write(facts.head, (facts.head,), blobs) if blobs else None
 
 
-def _words(proposal: Proposal, pull: Pull | None) -> tuple[str | None, str | None, tuple[str, ...]]:
+def _text_changes(proposal: Proposal, pull: Pull | None) -> tuple[str | None, str | None, tuple[str, ...]]:
     if pull is None:
         return None, None, proposal.labels
     body = merged_body(pull.body, proposal.body)

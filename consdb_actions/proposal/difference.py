@@ -12,7 +12,7 @@ from consdb_actions.redaction import redact
 
 __all__ = ["difference", "foreign_error"]
 
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 LINES = 200
 """Maximum number of lines of a difference in an error."""
@@ -40,7 +40,7 @@ def _lines(data: bytes | None) -> list[str] | None:
         text = (data or b"").decode("utf-8")
     except UnicodeDecodeError:
         return None
-    return [_UNSEEN.sub("\ufffd", line) for line in text.split("\n")]
+    return [_CONTROL_CHARACTERS.sub("\ufffd", line) for line in text.split("\n")]
 
 
 def foreign_error(

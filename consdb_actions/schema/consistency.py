@@ -11,7 +11,7 @@ from consdb_actions.schema.review import ViewOf
 __all__ = ["check_foreign_keys", "check_views"]
 
 _TYPES = {"datatype": "type", "length": "length", "precision": "precision", "type_overrides": "Postgres type"}
-_WORDS = {"unit": "unit", "ucd": "UCD"}
+_TEXTS = {"unit": "unit", "ucd": "UCD"}
 
 _Fault = tuple[str, str, str, str, str]
 """Rule, view, column, message and remedy."""
@@ -55,7 +55,7 @@ def _view_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[_Fault
             remedy = f"Add it to {table.name}, or take it out of {name}."
             yield step, name, column_name, f"`{name}` has a column that `{table.name}` lacks", remedy
         for column_name in sorted(expected.keys() & present.keys()):
-            for rule, compared in ((step, _TYPES), ("view-words", _WORDS)):
+            for rule, compared in ((step, _TYPES), ("view-words", _TEXTS)):
                 words = _differences(expected[column_name], present[column_name], compared)
                 if words:
                     message = f"`{name}` and `{table.name}` disagree on the {words}"

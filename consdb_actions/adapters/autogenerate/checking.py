@@ -75,7 +75,7 @@ def check_revision(
             target = comparison.target
             answers = comparison.needed.in_current
             if merged:
-                target, answers = _by_direction(simulation, script, target, answers)
+                target, answers = _target_of_revision(simulation, script, target, answers)
             simulation.apply(answers.renames(section.schema))
             expected = expected_for(simulation.snapshot(), target, answers)
             simulation.rollback()
@@ -131,7 +131,7 @@ def check_revision(
     return Generated(outcome, comparison.sides, expected.used)
 
 
-def _by_direction(
+def _target_of_revision(
     simulation: Simulation, script: Script, target: Target, answers: Answers
 ) -> tuple[Target, Answers]:
     """Derive the change from the revision: its base is the file where nothing changes."""

@@ -105,7 +105,7 @@ def draft_migration(
     except OperationalError:
         raise
     except SQLAlchemyError as error:
-        raise _refused(error, script, upgrade, lines, source) from error
+        raise _sql_error(error, script, upgrade, lines, source) from error
     upgraded = simulation.snapshot()
     downgrade = _plan_downgrade(simulation, current, upgraded, answers, casts, upgrade)
     return Draft(expected, answers, upgrade, downgrade, upgraded)
@@ -114,7 +114,7 @@ def draft_migration(
 def expected_for(now: Snapshot, target: Target, answers: Answers | None = None) -> Expected:
     """Merge the change into a database that has its renames already."""
     described = target.base is not None
-    base = target.base if target.base is not None else _two_sided(now, target.described.views)
+    base = target.base if target.base is not None else _database_as_base(now, target.described.views)
     expected = merge3(base, target.described.head, now, target.take, described=described)
     catalog = with_remade_views(
         expected.catalog,
@@ -135,7 +135,7 @@ def expected_for(now: Snapshot, target: Target, answers: Answers | None = None) 
     kept = {c.path[0]: now.relations[c.path[0]] for c in views if c.taken == "current"}
     return replace(
         expected,
-        catalog=replace(catalog, relations=_readable({**relations, **kept})),
+        catalog=replace(catalog, relations=_without_dangling_views({**relations, **kept})),
         conflicts=(*expected.conflicts, *views),
         used=expected.used | {c.path[0] for c in views if c.taken},
     )
@@ -167,13 +167,13 @@ def _lost_views(
     return tuple(found)
 
 
-def _two_sided(now: Snapshot, rules: Collection[str]) -> Snapshot:
+def _database_as_base(now: Snapshot, rules: Collection[str]) -> Snapshot:
     """Take the database as base, without the views that no file describes."""
     kept = {n: r for n, r in now.relations.items() if not r.is_view or n in rules}
     return replace(now, relations=kept)
 
 
-def _readable(relations: Mapping[str, Relation]) -> dict[str, Relation]:
+def _without_dangling_views(relations: Mapping[str, Relation]) -> dict[str, Relation]:
     """Leave out views that read a relation that does not exist."""
     out = dict(relations)
     while gone := [n for n, r in out.items() if r.is_view and any(x not in out for x in r.reads)]:
@@ -320,7 +320,7 @@ def _still_copied(answers: Answers, now: Snapshot, expected: Snapshot) -> tuple[
     )
 
 
-def _refused(error: SQLAlchemyError, script: str, plan: Plan, lines: Lines, source: str) -> InputError:
+def _sql_error(error: SQLAlchemyError, script: str, plan: Plan, lines: Lines, source: str) -> InputError:
     op = _failed_operation(error, script, plan.ops)
     what = f"{describe(op)}: " if op is not None else ""
     place = source

@@ -36,7 +36,7 @@ def check_rows(candidate: Candidate, start: Start, arrived: Rows) -> Check:
         loose=start.loose,
     )
     differences += compare_filled(renamed(start.rows, tables, columns), arrived, start.filled)
-    return _check("rows", "keep their values in the upgrade", differences, start)
+    return _rows_check("rows", "keep their values in the upgrade", differences, start)
 
 
 def check_rows_back(candidate: Candidate, start: Start, arrived: Rows, back: Rows) -> Check:
@@ -55,8 +55,8 @@ def check_rows_back(candidate: Candidate, start: Start, arrived: Rows, back: Row
         loose={(t, c) for t, c in named_before(start.loose, tables, columns) if c is not None},
         via=via,
     )
-    altered = () if differences else tuple(_altered(candidate, start.expected, back))
-    return _check("rows back", "hold the same values after the downgrade", differences, start, altered)
+    altered = () if differences else tuple(_altered_columns(candidate, start.expected, back))
+    return _rows_check("rows back", "hold the same values after the downgrade", differences, start, altered)
 
 
 def gone(candidate: Candidate) -> frozenset[tuple[str, str | None]]:
@@ -81,7 +81,7 @@ def _retyped(candidate: Candidate) -> dict[tuple[str, str], tuple[str, str]]:
     return out
 
 
-def _altered(candidate: Candidate, before: Rows, back: Rows) -> Iterator[str]:
+def _altered_columns(candidate: Candidate, before: Rows, back: Rows) -> Iterator[str]:
     """Describe columns whose values the type change alters."""
     for (table, name), (old, new) in _retyped(candidate).items():
         if table not in before or table not in back or not (words := alteration(old, new)):
@@ -113,7 +113,7 @@ def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[st
     return told, lost
 
 
-def _check(
+def _rows_check(
     name: str, words: str, differences: Sequence[DataDifference], start: Start, altered: Sequence[str] = ()
 ) -> Check:
     """Report the comparison of rows; a table without rows is named."""

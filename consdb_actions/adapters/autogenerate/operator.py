@@ -26,7 +26,7 @@ from consdb_actions.migration.outcome import Check
 
 __all__ = ["TreeCopy", "copied_tree"]
 
-_WORDS = "`alembic -n {section} upgrade head` and `downgrade -1` run through the tree's own env.py"
+_CHECK_TEXT = "`alembic -n {section} upgrade head` and `downgrade -1` run through the tree's own env.py"
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class TreeCopy:
         The check is neutral, with the reason, where ``env.py`` fails before the revision runs, or where
         dropped columns exhaust Postgres's limit of 1,600 in a table.
         """
-        words = _WORDS.format(section=section.name)
+        words = _CHECK_TEXT.format(section=section.name)
         folder = self.directory / "schemas" / section.name / "yml"
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(schema_file, folder / f"{section.schema}.yaml")
-        environment = {**_address(url), "SDM_SCHEMAS_DIR": str(folder.parent)}
-        self._place(section, *revision)
+        environment = {**_database_variables(url), "SDM_SCHEMAS_DIR": str(folder.parent)}
+        self._write_revision(section, *revision)
         for arguments in (["upgrade", "head"], ["downgrade", "-1"]):
             problem = _command(self.directory, section, arguments, environment)
             if problem is not None:
@@ -61,7 +61,7 @@ class TreeCopy:
                 return Check("operator", False, words, (f"alembic {' '.join(arguments)}: {text}",))
         return Check("operator", True, words)
 
-    def _place(self, section: Section, name: str, source: str) -> None:
+    def _write_revision(self, section: Section, name: str, source: str) -> None:
         """Write the revision into the copy and remove later ones."""
         versions = self.directory / section.versions.relative_to(self.tree.root)
         versions.mkdir(exist_ok=True)
@@ -159,7 +159,7 @@ def _sandbox(directory: Path, environment: dict[str, str]) -> Iterator[None]:
                 logger.disabled = False
 
 
-def _address(url: sa.URL) -> dict[str, str]:
+def _database_variables(url: sa.URL) -> dict[str, str]:
     """Return the variables for a database.
 
     An ``env.py`` may put the URL into an ini file (where ``%`` interpolates) or pass it to SQLAlchemy; parts

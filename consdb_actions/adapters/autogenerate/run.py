@@ -195,7 +195,7 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
         )
     for item in chosen:
         check_history(item.section, request.tree)
-        _check_place(item.section, request.write)
+        _check_target(item.section, request.write)
     _check_fills(request.fills, chosen)
     if missing and not chosen and not any(s.status == "skipped" for s in finished.values()):
         raise missing[0]
@@ -232,7 +232,7 @@ def _check_takes(request: Request, generated: Collection[Generated]) -> None:
             )
 
 
-def _check_place(section: Section, write: bool) -> None:
+def _check_target(section: Section, write: bool) -> None:
     template, versions = section.location / "script.py.mako", section.versions
     if not template.is_file():
         raise InputError(

@@ -87,7 +87,7 @@ def verify_on_copy(
             drifted = drifted_paths(drift, candidate.renamed_tables, candidate.renamed_columns)
             candidate = replace(candidate, database=name, before=before, filled=None)
             checks = [check_drift(database, drift)]
-            checks += _there_and_back(engine, candidate, drifted, upgraded, most)
+            checks += _up_and_down(engine, candidate, drifted, upgraded, most)
         if operator and all(check.holds is not False for check in checks):
             if gone(candidate) or candidate.answers.copies:
                 server.drop_database(name)
@@ -98,7 +98,7 @@ def verify_on_copy(
         server.drop_database(name)
 
 
-def _there_and_back(
+def _up_and_down(
     engine: sa.Engine,
     candidate: Candidate,
     drifted: frozenset[tuple[str, ...]],
@@ -119,7 +119,7 @@ def _there_and_back(
         now = read_snapshot(connection, schema)
         arrived, hashed = rows.after(connection, now), rows.changed(connection, after=True)
     yield check_site(compare(upgraded, now) if upgraded is not None else None, drifted)
-    yield _joined("database rows", check_rows(candidate, rows.start, arrived), hashed)
+    yield _with_hashes("database rows", check_rows(candidate, rows.start, arrived), hashed)
     try:
         with engine.begin() as connection:
             run(connection, candidate, "downgrade")
@@ -132,10 +132,10 @@ def _there_and_back(
         back, hashed = rows.back(connection, restored), rows.changed(connection, after=False)
     check = check_downgrade(candidate.before, restored)
     yield replace(check, name="database downgrade", words="the downgrade restores the copy's catalog exactly")
-    yield _joined("database rows back", check_rows_back(candidate, rows.start, arrived, back), hashed)
+    yield _with_hashes("database rows back", check_rows_back(candidate, rows.start, arrived, back), hashed)
 
 
-def _joined(name: str, check: Check, hashed: tuple[str, ...]) -> Check:
+def _with_hashes(name: str, check: Check, hashed: tuple[str, ...]) -> Check:
     """Add the differences of hashes to a check."""
     holds = bool(check.holds) and not hashed
     return replace(check, name=name, holds=holds, details=(*hashed, *check.details))

@@ -54,7 +54,7 @@ class SiteRows:
         }
         rows = self.back(connection, before)
         self.start = Start(
-            rows, rows, (), candidate.tightened, _words(counts), self._remarks(counts), frozenset(self._large)
+            rows, rows, (), candidate.tightened, _total(counts), self._remarks(counts), frozenset(self._large)
         )
 
     def after(self, connection: sa.Connection, now: Snapshot) -> Rows:
@@ -112,6 +112,6 @@ class SiteRows:
         return tuple(out)
 
 
-def _words(counts: Mapping[str, int]) -> str:
+def _total(counts: Mapping[str, int]) -> str:
     tables = sum(1 for count in counts.values() if count)
     return f"{sum(counts.values())} rows of the database's own in {tables} table{'' if tables == 1 else 's'}"

@@ -92,7 +92,7 @@ def _fills(
         where = (item.table, item.column)
         if where in copied:
             continue
-        found = None if _retyped(candidate, where) else _known(connection, candidate, item)
+        found = None if _retyped(candidate, where) else _known_fill(connection, candidate, item)
         if found is None:
             loose.add(where)
         else:
@@ -100,7 +100,7 @@ def _fills(
     return tuple(known), frozenset(loose)
 
 
-def _known(connection: sa.Connection, candidate: Candidate, item: Filling) -> Filled | None:
+def _known_fill(connection: sa.Connection, candidate: Candidate, item: Filling) -> Filled | None:
     if item.path:
         steps = tuple(Step(link.columns, link.parent, link.referenced) for link in item.path)
         return Filled(item.table, item.column, path=steps, source=item.source)

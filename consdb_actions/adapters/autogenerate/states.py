@@ -264,7 +264,7 @@ def _without(snapshot: Snapshot, columns: Iterable[tuple[str, str]]) -> Snapshot
     return replace(snapshot, relations=relations)
 
 
-def _keyed_like(facts: TableFacts, current: Snapshot) -> TableFacts:
+def _with_current_keys(facts: TableFacts, current: Snapshot) -> TableFacts:
     """Take the keys from the database: they identify rows in a move."""
     table = current.tables.get(facts.name)
     if table is None:
@@ -295,5 +295,5 @@ def name_facts(
     after = table_facts(described.head, loaded.schema, views=views, ordered=True)
     if described.base is not None and base is not None:
         before = table_facts(described.base, base.schema, views=views, ordered=True)
-        return [_keyed_like(facts, current) for facts in before], after
+        return [_with_current_keys(facts, current) for facts in before], after
     return table_facts(current, described_before(current, described.head, path), views=views), after

@@ -47,7 +47,7 @@ def verify(
         refused = _refuses_nulls(engine, candidate)
         with engine.begin() as connection:
             start = made_up(connection, candidate, nulls=not refused)
-        verification = _there_and_back(engine, candidate, start, find_again)
+        verification = _up_and_down(engine, candidate, start, find_again)
         checks = list(verification.checks)
         again = operator and all(check.holds for check in checks)
         if again and (gone(candidate) or candidate.answers.copies):
@@ -58,7 +58,7 @@ def verify(
     return Verification((*checks, *refused), verification.upgraded)
 
 
-def _there_and_back(
+def _up_and_down(
     engine: sa.Engine, candidate: Candidate, start: Start, find_again: FindAgain
 ) -> Verification:
     # Each step has a session of its own, so that settings made by a script do not affect the checks.

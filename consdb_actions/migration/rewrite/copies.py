@@ -35,23 +35,23 @@ def copies(plan: Plan, facts: Facts) -> Plan:
     questions, risks, losses = list(plan.questions), list(plan.risks), list(plan.losses)
     late: list[list[Copy]] = []
     for target, joint in _joint(groups.values(), facts).items():
-        if _alike(joint):
+        if _same_keys(joint):
             statements.append(_insert_joint(facts, joint))
             for group in joint:
                 del groups[_key(group[0])]
         elif facts.on_question == "ask":
-            questions.append(_apart(target, joint))
+            questions.append(_key_question(target, joint))
         else:
             late += joint[1:]
-            losses += [_left_behind(facts, copy) for group in joint[1:] for copy in group]
+            losses += [_dropped_values(facts, copy) for group in joint[1:] for copy in group]
     for group in groups.values():
         if group[0].relation == "many to one":
             if facts.direction == "upgrade":
-                statements += [_guard(facts.schema, copy) for copy in group]
+                statements += [_uniqueness_check(facts.schema, copy) for copy in group]
             risks += [_risk(facts, copy) for copy in group]
         is_update = group[0].target in facts.before.tables or group in late
         if group[0].target in facts.before.tables and facts.direction == "upgrade":
-            risks += [_partnerless(copy) for copy in group]
+            risks += [_unmatched_risk(copy) for copy in group]
         statements.append(_update(facts.schema, group) if is_update else _insert(facts, group))
     sources = {copy.source for copy in facts.copies}
     out = [
@@ -111,7 +111,7 @@ def _key(copy: Copy) -> Copy:
     return replace(copy, source_column="", target_column="", required=False)
 
 
-def _alike(joint: list[list[Copy]]) -> bool:
+def _same_keys(joint: list[list[Copy]]) -> bool:
     """Return whether each table gives one row per key, and only its own columns."""
     key = set(joint[0][0].target_key)
     return all(
@@ -123,7 +123,7 @@ def _alike(joint: list[list[Copy]]) -> bool:
     )
 
 
-def _apart(target: str, joint: list[list[Copy]]) -> Question:
+def _key_question(target: str, joint: list[list[Copy]]) -> Question:
     first, *others = [group[0].source for group in joint]
     return Question(
         target,
@@ -134,7 +134,7 @@ def _apart(target: str, joint: list[list[Copy]]) -> Question:
     )
 
 
-def _left_behind(facts: Facts, copy: Copy) -> Loss:
+def _dropped_values(facts: Facts, copy: Copy) -> Loss:
     name = f"{copy.source}.{copy.source_column}"
     words = (
         f"the {facts.direction} keeps values of {name} only where {copy.target} has a row from another table"
@@ -142,7 +142,7 @@ def _left_behind(facts: Facts, copy: Copy) -> Loss:
     return Loss(copy.source, copy.source_column, facts.direction, words)
 
 
-def _partnerless(copy: Copy) -> Risk:
+def _unmatched_risk(copy: Copy) -> Risk:
     return Risk(
         f"{copy.source}.{copy.source_column}",
         f"upgrade: rows of {copy.source} without a row in {copy.target} have nowhere to keep it",
@@ -159,7 +159,7 @@ def _risk(facts: Facts, copy: Copy) -> Risk:
     return Risk(name, f"{facts.direction}: {words}")
 
 
-def _words(group: list[Copy]) -> str:
+def _copy_text(group: list[Copy]) -> str:
     first = group[0]
     old = ", ".join(c.source_column for c in group)
     new = ", ".join(c.target_column for c in group)
@@ -201,7 +201,7 @@ def _update(schema: str, group: list[Copy]) -> Statement:
             f"WHERE {' AND '.join([*joined, *match])}",
         ],
         phase=Phase.FILL,
-        words=_words(group),
+        words=_copy_text(group),
         table=first.target,
     )
 
@@ -227,7 +227,7 @@ def _insert(facts: Facts, group: list[Copy]) -> Statement:
             f"WHERE {' AND '.join([*joined, f'({kept})'])}",
         ],
         phase=Phase.FILL,
-        words=_words(group),
+        words=_copy_text(group),
         table=first.target,
     )
 
@@ -261,12 +261,12 @@ def _insert_joint(facts: Facts, joint: list[list[Copy]]) -> Statement:
             *joined,
         ],
         phase=Phase.FILL,
-        words="; ".join(_words(group) for group in joint),
+        words="; ".join(_copy_text(group) for group in joint),
         table=target,
     )
 
 
-def _guard(schema: str, copy: Copy) -> Statement:
+def _uniqueness_check(schema: str, copy: Copy) -> Statement:
     """Return a statement that fails if rows for one target row differ."""
     column, keys = quote(copy.source_column), ", ".join(map(quote, copy.source_key))
     message = literal(

@@ -50,7 +50,7 @@ def foreign_keys(plan: Plan, facts: Facts) -> Plan:
                 out = [op for op in out if not _renames(op, name, before.name)]
                 out.append(drop_constraint(facts.schema, name, before.name, "foreignkey"))
                 out.append(create_foreign_key(facts.schema, name, key))
-    for name, key in _rings(facts):
+    for name, key in _dropped_cycles(facts):
         out.append(drop_constraint(facts.schema, name, key.name, "foreignkey"))
     for source in sorted({c.source for c in facts.copies} - facts.after.tables.keys()):
         # A table that waits for its values to be copied still exists when the keys are dropped.
@@ -58,11 +58,11 @@ def foreign_keys(plan: Plan, facts: Facts) -> Plan:
         out += [
             drop_constraint(facts.schema, source, k.name, "foreignkey") for k in keys if k.table != source
         ]
-    standing = _standing_keys(out, facts)
+    standing = _permanent_keys(out, facts)
     return replace(plan, ops=tuple(part for op in out for part in _detached(op, facts, standing)))
 
 
-def _rings(facts: Facts) -> Iterator[tuple[str, Constraint]]:
+def _dropped_cycles(facts: Facts) -> Iterator[tuple[str, Constraint]]:
     """Yield the foreign keys between dropped tables that refer to each other."""
     gone = {n: t for n, t in facts.before.tables.items() if n not in facts.after.tables}
     sources = {c.source for c in facts.copies}
@@ -104,7 +104,7 @@ def _lost_keys(operations: Iterable[ops.MigrateOperation], facts: Facts) -> set[
     return lost
 
 
-def _standing_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set[tuple[str, tuple[str, ...]]]:
+def _permanent_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set[tuple[str, tuple[str, ...]]]:
     """Return keys (table, columns) that exist throughout, unless a dropped one has the same columns."""
     lost = _lost_keys(operations, facts)
     return {

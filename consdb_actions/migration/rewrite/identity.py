@@ -56,8 +56,8 @@ def identity(plan: Plan, facts: Facts) -> Plan:
         created = next((op for op in out if _creates(op, table)), None)
         if created is not None and _ready(out, facts, created):
             out = [ReadyKey.of(created) if op is created else op for op in out]
-        elif old is not None and dropped is not None and _can_wait(out, facts, table, old):
-            out = _let_wait(out, facts, table, old, dropped)
+        elif old is not None and dropped is not None and _can_drop_late(out, facts, table, old):
+            out = _drop_late(out, facts, table, old, dropped)
             risks.append(_risk(facts, table, _OLD_KEY))
         else:
             risks.append(_risk(facts, table, _NO_KEY))
@@ -98,7 +98,7 @@ def _ready(operations: list[ops.MigrateOperation], facts: Facts, key: ops.Create
     )
 
 
-def _can_wait(operations: list[ops.MigrateOperation], facts: Facts, table: str, key: Constraint) -> bool:
+def _can_drop_late(operations: list[ops.MigrateOperation], facts: Facts, table: str, key: Constraint) -> bool:
     """Return whether a key survives the type changes with distinct values."""
     before, after = facts.before.tables[table].columns, facts.after.tables[table].columns
     return not any(
@@ -122,7 +122,7 @@ def _retyped(operations: list[ops.MigrateOperation], table: str) -> Iterator[tup
             yield op.column_name, op
 
 
-def _let_wait(
+def _drop_late(
     operations: list[ops.MigrateOperation],
     facts: Facts,
     table: str,
@@ -132,7 +132,7 @@ def _let_wait(
     """Drop a key late with its NOT NULLs; rename it if its name is needed."""
     out = [RelaxOldKey.of(op) if _relaxes(op, table, key) else op for op in operations if op is not dropped]
     name = key.name
-    if name in _taken_early(out, facts):
+    if name in _early_names(out, facts):
         names = {
             n for side in (facts.before, facts.after) for t in side.tables.values() for n in _relations(t)
         }
@@ -149,7 +149,7 @@ def _relaxes(op: ops.MigrateOperation, table: str, key: Constraint) -> TypeGuard
     )
 
 
-def _taken_early(operations: list[ops.MigrateOperation], facts: Facts) -> set[str]:
+def _early_names(operations: list[ops.MigrateOperation], facts: Facts) -> set[str]:
     made = {op.table_name for op in operations if isinstance(op, ops.CreateTableOp)}
     names = {name for table in made for name in _relations(facts.after.tables[table])}
     return names | {

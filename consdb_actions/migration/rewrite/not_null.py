@@ -65,7 +65,7 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
     needed = {link.parent for fill in found.values() for link in fill.path}
     for op in plan.ops:
         if isinstance(op, ops.DropTableOp) and op.table_name in needed:
-            out += _late(op, facts)
+            out += _dropped_late(op, facts)
             continue
         if not isinstance(op, ops.AddColumnOp) or (where := (op.table_name, op.column.name)) not in added:
             out.append(op)
@@ -95,7 +95,7 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
     return replace(result, ops=(*out, *fills, *extra), filled=(*result.filled, *parents))
 
 
-def _late(op: ops.DropTableOp, facts: Facts) -> list[ops.MigrateOperation]:
+def _dropped_late(op: ops.DropTableOp, facts: Facts) -> list[ops.MigrateOperation]:
     """Drop a table late, but its foreign keys at once: their targets may be dropped before it."""
     if op.table_name in {c.source for c in facts.copies}:
         return [LateDropTable.of(op)]  # the foreign keys are handled by their own rule
