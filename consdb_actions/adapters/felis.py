@@ -29,7 +29,6 @@ class LoadedSchema:
     notes: tuple[str, ...] = ()
     """What was accepted although today's Felis would refuse it."""
     lines: Lines = field(default_factory=dict)
-    """Line of each object in the file."""
 
     def metadata(self) -> MetaData:
         """Return new metadata with the tables in a schema of this name."""

@@ -99,5 +99,5 @@ def type_remedy(text: str) -> str:
 
 
 def drops_time_zone(text: str) -> bool:
-    """Return whether Felis makes a time zone of the number in ``TIMESTAMP(n)``, as before July 2024."""
+    """Return whether it is ``TIMESTAMP(n)`` (files before July 2024): Felis takes n for a time zone."""
     return text.startswith("TIMESTAMP(")

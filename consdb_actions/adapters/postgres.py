@@ -35,7 +35,6 @@ class ServerInfo:
     source: str
     """``given URL``, ``system`` or ``embedded``."""
     version: str
-    """Such as ``15.18``."""
     pgsphere: str
     """``pg_sphere`` for the real extension, else ``stand-in``."""
     pgsphere_problem: str = ""

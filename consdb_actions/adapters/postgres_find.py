@@ -61,7 +61,6 @@ class Installation:
 
     bin_directory: Path
     version: str
-    """Such as ``15.18``."""
     source: Literal["system", "embedded"]
     """The system's packages, or a Python package."""
     private: bool = False

@@ -34,7 +34,6 @@ class GivenServer:
     """First part of this run's database names."""
     version: str
     superuser: bool
-    """Whether the URL's user is a superuser."""
 
     @property
     def maintenance(self) -> str:

@@ -62,7 +62,6 @@ class Side:
     """One side of the comparison."""
 
     label: str
-    """Name in reports."""
     files: dict[str, RawFile]
     single: bool = False
     """Whether one file was named, and not a directory or commit."""

@@ -36,7 +36,6 @@ class ReadSchema:
     notes: tuple[str, ...] = ()
     """What was accepted although today's Felis would refuse it."""
     lines: Lines = field(default_factory=dict)
-    """Line of each object in the file."""
 
 
 def read_bytes(path: Path) -> bytes:

@@ -60,7 +60,6 @@ class SeedResult:
     """The seeded rows."""
 
     seeded: dict[str, int] = field(default_factory=dict)
-    """Number of rows by table."""
     unseeded: dict[str, str] = field(default_factory=dict)
     """Tables without rows, and why."""
     made: tuple[TableRows, ...] = ()

@@ -87,7 +87,6 @@ class Decision:
     """Whether a schema of the policy changes."""
     roles: tuple[RoleVerdict, ...] = ()
     others: tuple[ReviewVerdict, ...] = ()
-    """Reviews that count for no role."""
     notes: tuple[str, ...] = ()
 
     @property

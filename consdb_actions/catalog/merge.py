@@ -75,7 +75,6 @@ class Expected:
     drift: tuple[Drift, ...] = ()
     """What differs from the schema file, but not because of the change."""
     conflicts: tuple[Conflict, ...] = ()
-    """Answered and open conflicts."""
     present: tuple[Path, ...] = ()
     """What the change requires and the database has already."""
     used: frozenset[str] = frozenset()

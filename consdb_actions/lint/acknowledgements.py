@@ -29,9 +29,8 @@ class Acknowledgement:
 
     line: int
     first: int
-    """First line that it covers."""
+    """First and last line that it covers."""
     last: int
-    """Last line that it covers."""
     rule: str
     """Empty where the comment cannot be read."""
     reason: str

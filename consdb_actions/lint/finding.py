@@ -23,7 +23,6 @@ class LintRule:
     id: str
     """Name in the configuration and in acknowledgements."""
     severity: Severity
-    """The default."""
     summary: str
     """What it finds, as a sentence."""
     doc: str

@@ -31,7 +31,6 @@ class Step:
     """Message of the parser or of Postgres, if refused."""
     in_transaction: bool = True
     unjudged: str = ""
-    """What of it cannot be judged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,6 @@ class Parsed:
     subtypes: frozenset[str] = frozenset()
     """Parts of an ALTER TABLE, such as ``AT_AddColumn``; the object of SET, DROP and REVOKE."""
     target: Name | None = None
-    """The relation that it changes, if any."""
     unjudged: str = ""
     """What of it cannot be judged by reading; else empty."""
     refused: str = ""
@@ -152,7 +151,6 @@ class Parsed:
     schemas: Mapping[str, bool] = frozenset()  # type: ignore[assignment]
     """Schemas that it names; false where only a type or function is named."""
     functions: tuple[str, ...] = ()
-    """Functions that it calls when it runs."""
     long_identifiers: tuple[str, ...] = ()
     writes: tuple[Write, ...] = ()
     copied: frozenset[tuple[Name, str]] = frozenset()
@@ -161,7 +159,6 @@ class Parsed:
     """Type changes that discard values."""
     cascade: bool = False
     temporary: str = ""
-    """The temporary table or view that it creates."""
     values: tuple[str, ...] = ()
     """Roles of a REVOKE, values of a SET, or additions to a publication."""
 

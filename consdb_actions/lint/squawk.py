@@ -1,4 +1,4 @@
-"""Run input and output of squawk for an upgrade (rule L4)."""
+"""The input and output of squawk for an upgrade (rule L4)."""
 
 from __future__ import annotations
 

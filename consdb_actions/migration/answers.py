@@ -28,7 +28,6 @@ class Answers:
     columns: tuple[tuple[str, str, str], ...] = ()
     """Renames of columns: the table's new name, old and new name."""
     copies: tuple[Copy, ...] = ()
-    """Columns that move to another table."""
     fills: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
     """Values for columns that become NOT NULL; None where no row holds NULL."""
     on_question: Literal["ask", "proceed"] = "ask"

@@ -17,12 +17,10 @@ class DataDifference:
     column: str | None
     """None for whole rows."""
     rows: int
-    """Number of rows."""
     before: str
     """The value in the first of these rows, shortened and escaped; ``NULL`` for none."""
     after: str
     words: str
-    """What happened."""
 
     def __str__(self) -> str:
         where = f"{self.table}.{self.column}" if self.column else self.table

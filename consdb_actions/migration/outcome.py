@@ -68,7 +68,6 @@ class SectionOutcome:
     revision: str = ""
     down_revision: str = ""
     source: str = ""
-    """Its text."""
     upgrade: tuple[Operation, ...] = ()
     downgrade: tuple[Operation, ...] = ()
     decisions: tuple[str, ...] = ()

@@ -42,9 +42,7 @@ class SchemaPreview:
     notes: tuple[str, ...] = ()
     """Anything else, such as an unreadable file before the change."""
     source: str = ""
-    """The file after the change."""
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
-    """Line of each object in it."""
     sources: tuple[TableSource, ...] = ()
     """What fills each new or changed table."""
     relations: tuple[ColumnRelation, ...] = ()

@@ -32,13 +32,11 @@ class Change:
     """A migration that rows must survive."""
 
     after: Snapshot
-    """The state after it."""
     tables: Mapping[str, str] = field(default_factory=dict)
     """New names by old."""
     columns: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """New names by the table's new name and the column's old."""
     moves: tuple[Move, ...] = ()
-    """Columns that move to another table."""
     filled: tuple[Filled, ...] = ()
     """Columns that get values in place of NULL, in the names after renames."""
 
@@ -313,7 +311,7 @@ class _Coming:
                 self._rules[table].nullable.discard(column)
 
     def _fill(self, item: Filled, needed: set[tuple[str, str]], empty: set[tuple[str, str]]) -> None:
-        """Require values where a fill reads them; a column without a source stays filled."""
+        """Require values where a fill reads them, else in the column itself."""
         table = item.table
         for step in item.path:
             needed |= {self._place(table, c) for c in step.columns}

@@ -30,7 +30,6 @@ class Standing:
     revisions: tuple[str, ...] | None
     """Content of the version table; None where there is none."""
     relations: int
-    """Number of tables and views in the schema."""
     owners: tuple[str, ...] = ()
     """Owners of these whose rights the user does not have."""
     user: str = ""
@@ -43,7 +42,7 @@ class Standing:
 def use_of(
     standing: Standing, *, section: str, revision: str, before: str | None, named: bool, any_head: bool
 ) -> Use:
-    """Decide whether a database can test a revision, or only compare (rule M12).
+    """Decide how a check uses a site's database (rule M12).
 
     Parameters
     ----------

@@ -62,7 +62,6 @@ class Proposal:
     draft: bool = False
     """Whether a new pull request is a draft; it is not changed later."""
     labels: tuple[str, ...] = ()
-    """Labels to add; others are kept."""
     keep: tuple[str, ...] = ()
     """Patterns of paths (``*`` matches slashes) whose changes by people are kept."""
     reopen: bool = False
@@ -169,7 +168,6 @@ class Plan:
     """None if unchanged, like ``body``."""
     body: str | None = None
     labels: tuple[str, ...] = ()
-    """Labels to add."""
     kept: tuple[str, ...] = ()
     """Paths with people's changes that are kept."""
 

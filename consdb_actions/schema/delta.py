@@ -122,7 +122,6 @@ class SchemaDelta:
     created: bool = False
     removed: bool = False
     renamed: Change | None = None
-    """The change of the schema's name."""
 
     @property
     def is_empty(self) -> bool:

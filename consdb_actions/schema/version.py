@@ -67,7 +67,6 @@ class VersionVerdict:
     made: Bump | None
     """None when it cannot be determined."""
     rule: str
-    """The rule that requires ``needed``."""
     status: Status
     reasons: tuple[Reason, ...] = ()
     """Every change that requires ``needed``, or a person."""

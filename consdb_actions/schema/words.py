@@ -37,7 +37,6 @@ class Statement:
     name: str
     action: Action
     words: tuple[str, ...]
-    """The sentence."""
 
     def __str__(self) -> str:
         return "".join(f'"{word}"' if isinstance(word, Quote) else word for word in self.words)

@@ -25,9 +25,8 @@ class Candidate:
     source: str
     schema_file: Path
     database: str
-    """Name of the database at the previous revision; the verification changes it."""
+    """Name of the database at the previous revision (``before``); the verification changes it."""
     before: Snapshot
-    """Catalog of that database."""
     expected: Snapshot
     """Catalog that the upgrade must leave (rule M17)."""
     answers: Answers

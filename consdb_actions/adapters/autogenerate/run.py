@@ -164,7 +164,7 @@ def _prepare(server: ScratchServer, sections: list[Section]) -> list[str]:
 
 
 def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
-    """Read all schema files; return the sections that need a database, and outcomes of the others."""
+    """Read schema files; return sections that need a database, and outcomes of others."""
     named = [request.tree.section(name) for name in request.sections]
     chosen: list[Chosen] = []
     unchanged: list[Chosen] = []

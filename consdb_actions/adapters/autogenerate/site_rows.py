@@ -22,15 +22,12 @@ MOST_VALUES = 1_000_000
 @dataclass(frozen=True)
 class _Large:
     before: str
-    """Its name before the upgrade."""
     after: str
-    """Its name after the upgrade."""
     columns: Mapping[str, str]
     """Columns whose values must not change: old name to new name."""
     key: tuple[str, ...]
     """Those that identify a row; empty where none do."""
     most: int
-    """How many rows are read."""
     hashes: Mapping[str, str]
     """Number and hash of the values, by column."""
 

@@ -28,7 +28,6 @@ class Start:
     expected: Rows
     """The rows with what the upgrade must fill in place of NULL."""
     filled: tuple[Filled, ...] = ()
-    """What the upgrade fills, as far as it is known."""
     loose: frozenset[tuple[str, str]] = frozenset()
     """Columns whose NULLs may become any value, by the names after renames."""
     words: str = ""

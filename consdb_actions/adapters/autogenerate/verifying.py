@@ -91,7 +91,7 @@ def _up_and_down(
 
 
 def _refuses_nulls(engine: sa.Engine, candidate: Candidate) -> tuple[Check, ...]:
-    """Test whether a hand-written revision fills NULLs; neutral if not, as sites may have none."""
+    """Test whether a hand-written revision fills NULLs; a failure is neutral: sites may have none."""
     columns = sorted(candidate.tightened) if candidate.filled is None else []
     if not columns:
         return ()

@@ -72,7 +72,6 @@ class Copy:
     filled: tuple[tuple[str, str, str], ...] = ()
     """Sources of other columns of a new target table: column, table, column."""
     required: bool = False
-    """Whether the column is NOT NULL in the target."""
 
     def reversed(self, old_table: Mapping[str, str]) -> Copy:
         """Return the reverse copy; ``old_table`` maps tables to their names before renames."""
@@ -102,13 +101,10 @@ class Filling:
     table: str
     column: str
     answer: str | None = None
-    """The text that was given for it."""
     expression: str = ""
     """The default that it gets, as Postgres prints it."""
     path: tuple[Link, ...] = ()
-    """The path to the parent's row."""
     source: str = ""
-    """The parent's column."""
 
     @property
     def constant(self) -> str | None:
@@ -131,7 +127,6 @@ class Facts:
     """The schema before, with renames already done."""
     after: Snapshot
     copies: tuple[Copy, ...]
-    """Columns that move between tables."""
     fills: Mapping[tuple[str, str], str | None]
     """Answers for NOT NULL columns: the value, or None for "no row holds NULL"."""
     casts: frozenset[tuple[str, str]]

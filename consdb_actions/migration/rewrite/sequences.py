@@ -16,7 +16,7 @@ __all__ = ["sequences"]
 
 
 def sequences(plan: Plan, facts: Facts) -> Plan:
-    """Create, rename, retype and drop sequences and identities, except of SERIAL primary keys."""
+    """Create and change sequences and identities, except new SERIAL primary keys."""
     out: list[ops.MigrateOperation] = []
     for name, table in sorted(facts.after.tables.items()):
         old_table = facts.before.tables.get(name)

@@ -56,9 +56,7 @@ class Deed:
     table: str
     """Empty where each action of a sentence has another table."""
     item: str
-    """Name in a list."""
     words: str
-    """The description of this action alone."""
 
 
 def sentences(deeds: Iterable[Deed]) -> tuple[str, ...]:
