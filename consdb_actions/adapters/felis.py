@@ -31,7 +31,7 @@ class LoadedSchema:
     lines: Lines = field(default_factory=dict)
 
     def metadata(self) -> MetaData:
-        """Return new metadata with the tables in a schema of this name."""
+        """Return new metadata, with the tables in this schema."""
         from consdb_actions.adapters.felis_metadata import build_metadata
 
         return build_metadata(self.felis)

@@ -1,4 +1,4 @@
-"""Felis's metadata builder, fixed for expression indexes and colons in a CHECK (rule M13)."""
+"""Felis's metadata builder, with fixes for expression indexes and CHECK (rule M13)."""
 
 from __future__ import annotations
 

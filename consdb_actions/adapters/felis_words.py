@@ -1,4 +1,4 @@
-"""Validate units and UCDs as Felis does, importing astropy only when needed."""
+"""Validate units and UCDs as Felis does."""
 
 from __future__ import annotations
 

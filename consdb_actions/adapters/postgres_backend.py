@@ -1,4 +1,4 @@
-"""The interface of a running server, our own or a given one."""
+"""The interface of our own and given servers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Backend(Protocol):
         """Return a database's name in the server."""
 
     def address(self, database: str) -> URL:
-        """Return the address of a database, given its name in the server."""
+        """Return a database's address, by its name in the server."""
 
     def log(self) -> str:
         """Return the server's log; empty where that cannot be read."""

@@ -46,7 +46,7 @@ class GivenServer:
         return f"{self.prefix}template"
 
     def physical(self, name: str) -> str:
-        """Return a database's name in the server, unique to this run and short enough."""
+        """Return a database's name in the server, unique to this run."""
         full = self.prefix + name
         if len(full.encode()) <= LONGEST_NAME:
             return full
@@ -55,7 +55,7 @@ class GivenServer:
         return f"{kept}_{digest}"
 
     def address(self, database: str) -> URL:
-        """Return the address of a database, given its name in the server."""
+        """Return a database's address, by its name in the server."""
         return self.url.set(database=database)
 
     def log(self) -> str:

@@ -23,7 +23,7 @@ _LONGEST_SOCKET = 100  # bytes; the system's limit is 104 on macOS and 108 on Li
 
 
 def unprivileged_account() -> Account | None:
-    """Return the user for the server, which Postgres does not allow to be root."""
+    """Return the user for the server: Postgres refuses root."""
     if os.geteuid() != 0:
         try:
             pwd.getpwuid(os.geteuid())

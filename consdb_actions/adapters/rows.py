@@ -76,7 +76,7 @@ def count_rows(connection: sa.Connection, snapshot: Snapshot) -> dict[str, int]:
 def hash_columns(
     connection: sa.Connection, schema: str, table: str, key: Collection[str], columns: Collection[str]
 ) -> dict[str, str]:
-    """Hash each column of a table together with the key of each row."""
+    """Hash each column with the keys of its rows."""
     if not columns:
         return {}
     keys = SQL(", ").join(SQL("{}::text").format(Identifier(c)) for c in key)
@@ -112,7 +112,7 @@ def printed(connection: sa.Connection, text: str, type_: str) -> str | None:
 
 @contextmanager
 def stable_cursor(connection: sa.Connection) -> Iterator[psycopg.Cursor[Any]]:
-    """Yield the driver's cursor, which supports COPY and leaves percent signs and colons alone."""
+    """Yield the driver's cursor, which supports COPY and literal percent signs."""
     names = list(_SETTINGS)
     # Through SQLAlchemy, so that it knows of the transaction.
     shown = sa.text("SELECT " + ", ".join(f"current_setting('{name}')" for name in names))

@@ -1,4 +1,4 @@
-"""Read a column of a schema file under Felis's rules for types, lengths and defaults."""
+"""Read a column of a schema file under Felis's rules."""
 
 from __future__ import annotations
 

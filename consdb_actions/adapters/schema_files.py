@@ -1,4 +1,4 @@
-"""Find YAML files of schemas in a checkout of sdm_schemas or consdb, or a directory."""
+"""Find schema files in a checkout or directory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SUFFIXES = (".yaml", ".yml")
 
 
 def candidates(name: str, *, consdb: bool = False) -> Iterator[PurePosixPath]:
-    """Yield possible paths of a schema's file in a tree, most likely first."""
+    """Yield possible paths of a schema's file, most likely first."""
     for folder in CONSDB_FOLDERS if consdb else SDM_FOLDERS:
         for suffix in _SUFFIXES:
             yield PurePosixPath(folder) / f"{name}{suffix}"

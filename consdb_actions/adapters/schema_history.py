@@ -1,4 +1,4 @@
-"""Find the version of a schema file that a database was made from."""
+"""Find the schema file that a database was made from."""
 
 from __future__ import annotations
 

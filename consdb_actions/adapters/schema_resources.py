@@ -78,7 +78,7 @@ class Resources:
             self._problem(node, cause, "Write name: {uri: file.yaml}.")
 
     def columns(self, fields: Fields, identity: str) -> Iterator[Node]:
-        """Yield the columns of a table's ``columnRefs`` as if written in it."""
+        """Yield the columns of a table's ``columnRefs``."""
         place = fields.node("columnRefs")
         if place is None or place.value is None:
             return

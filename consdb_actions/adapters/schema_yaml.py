@@ -39,7 +39,7 @@ class ReadSchema:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file up to just beyond the size limit of schema files."""
+    """Read a file, at most slightly beyond the size limit."""
     try:
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)

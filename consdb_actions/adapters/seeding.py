@@ -123,7 +123,7 @@ class _Database:
 
 
 class _Candidates:
-    """Values for all columns that also fit the columns they refer to."""
+    """Values for all columns, valid also where foreign keys use them."""
 
     def __init__(
         self, database: _Database, snapshot: Snapshot, rules: Mapping[str, TableRules], size: int
@@ -193,7 +193,7 @@ class _Candidates:
         return list(found)
 
     def _several(self, root: Place, conditions: Iterable[Condition]) -> list[str]:
-        """Return values that survive conversion to all types that the column gets."""
+        """Return values that survive all type changes of the column."""
         own, label, plain = self._samples[root]
         types = self._types([root, *self._members.get(root, [])])
         samples = [
@@ -683,7 +683,7 @@ def _plain_columns(found: TableRules) -> set[str]:
 
 
 def _repeatable(keys: Iterable[tuple[str, ...]], taken: set[str]) -> set[str]:
-    """Return key columns that may repeat, because another column makes the key unique."""
+    """Return key columns that may repeat in a wider key."""
     own = [tuple(c for c in key if c not in taken) for key in keys]
     last = {key[-1] for key in own if key} | {key[0] for key in keys if len(key) == 1}
     return {c for key in own for c in key} - last

@@ -110,7 +110,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Tree:
-    """An Alembic tree with its sections in the order of the ini file."""
+    """An Alembic tree; sections are in the ini file's order."""
 
     root: Path
     ini: Path

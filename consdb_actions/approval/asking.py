@@ -73,7 +73,7 @@ def _somebody_asked(facts: Facts, item: RoleVerdict) -> bool:
 
 
 def _named_people(facts: Facts, item: RoleVerdict) -> list[str]:
-    """Return the people that the policy names for the role and who can approve."""
+    """Return the policy's people for the role who can approve."""
     day = facts.now.date()
     holders = {account.login.casefold(): account for account in holder_accounts(facts, item.role, day)}
     standing_in = [entry.login for entry in item.role.designates if entry.active_on(day)]

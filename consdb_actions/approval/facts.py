@@ -132,7 +132,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a commit changes in one schema file since the merge base."""
+    """The change of one schema file since the merge base."""
 
     path: str
     structure: str

@@ -59,7 +59,7 @@ def remember(facts: Facts) -> str:
 
 
 def _to_json(changes: list[CommitChange]) -> str:
-    """Write digests as JSON that cannot end an HTML comment or mention anybody."""
+    """Write digests as JSON, safe within an HTML comment."""
     data = {
         change.sha: [[item.path, item.structure, item.text, item.verbatim] for item in change.changes]
         for change in changes

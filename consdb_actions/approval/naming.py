@@ -91,7 +91,7 @@ def _named_roles(facts: Facts, held: list[Role], words: list[str]) -> Naming:
 
 
 def _labeled_roles(facts: Facts, author: Account, review: Review, held: list[Role]) -> list[Role]:
-    """Return the roles whose label the author set by hand with an approval."""
+    """Return the roles labeled by hand with an approval."""
     named = []
     for role in held:
         events = [

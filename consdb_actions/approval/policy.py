@@ -136,7 +136,7 @@ def _roles(items: Sequence[Mapping[str, Any]], place: str) -> list[Role]:
 
 
 def _role(item: Mapping[str, Any], place: str) -> Role:
-    """Build one role on top of the default one with the same id."""
+    """Build one role, inheriting from the default with this id."""
     identifier = item["id"]
     default = next((role for role in DEFAULT_POLICY.roles if role.id == identifier), None)
     role = default or Role(id=identifier, title=identifier, label=f"approved: {identifier}")

@@ -44,7 +44,7 @@ def stickiness(facts: Facts, role: Role, sha: str | None) -> Stickiness:
 
 
 def differences(role: Role, then: CommitChange, now: CommitChange) -> list[str]:
-    """Name the files and parts in which two changes differ for a role."""
+    """Name the files and parts that differ for a role."""
     before = {change.path: change for change in then.changes}
     after = {change.path: change for change in now.changes}
     found = []
@@ -57,7 +57,7 @@ def differences(role: Role, then: CommitChange, now: CommitChange) -> list[str]:
 
 
 def _parts(role: Role, one: Change, other: Change) -> list[str]:
-    """Name the parts of one file's change that differ for a role."""
+    """Name a file's parts that differ for a role."""
     if not (one.structure and other.structure):
         return [] if one.verbatim == other.verbatim else ["changed lines"]
     parts = []

@@ -1,4 +1,4 @@
-"""Compare printed SQL without the casts and nesting that parsing it again adds (rule M21)."""
+"""Compare SQL independently of how Postgres prints it (rule M21)."""
 
 from __future__ import annotations
 

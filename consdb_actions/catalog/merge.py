@@ -43,7 +43,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class Conflict:
-    """A changed element that the database has neither as in *base* nor as in *head*."""
+    """A changed element that differs from both *base* and *head*."""
 
     path: Path
     base: Any
@@ -187,7 +187,7 @@ class _Merge:
         return None
 
     def _is_kept(self, path: Path) -> bool:
-        """Return whether an answer keeps this element because another depends on it."""
+        """Return whether an answer keeps this element for its dependents."""
         text = ".".join(path)
         if self.take.get(text) != "current":
             return False
@@ -391,7 +391,7 @@ class _Merge:
         return False
 
     def _add_dependency_conflict(self, path: Path, item: Any, missing: tuple[Path, ...], ours: bool) -> None:
-        """Add a conflict between an element and the absence of its dependencies."""
+        """Add a conflict about an element without its dependencies."""
         without = f"none, since {', '.join('.'.join(m) for m in missing)} is missing or dropped"
         found = (
             Conflict(path, None, item, without, stands_on=missing, ours=True)
@@ -403,7 +403,7 @@ class _Merge:
         self.conflicts.append(replace(found, taken=taken))
 
     def _lost_keys(self, table: str, columns: tuple[str, ...]) -> list[Path]:
-        """Return the key that a foreign key refers to in one of the states."""
+        """Return the foreign key's target in one of the states."""
         keys: list[Path] = [
             (table, c.name)
             for state in (self.current, self.head)
@@ -481,7 +481,7 @@ def _aligned(
 
 
 def _closest(sides: list[Named], candidates: Mapping[str, Named]) -> str | None:
-    """Return a candidate with the same name, else with the same definition."""
+    """Return a candidate with the same name or definition."""
     for side in sides:
         if side.name in candidates:
             return side.name
@@ -527,7 +527,7 @@ def _same_table(a: Relation, b: Relation) -> bool:
 def _split(
     base: Relation, head: Relation, current: Relation, *, described: bool
 ) -> tuple[Relation, Relation, Relation]:
-    """Split a UNIQUE from the primary key that Postgres merged it with (rule M6).
+    """Split a UNIQUE from the primary key (rule M6).
 
     A file never names its primary key, so another name than Postgres's default in *base* and *head* is the
     UNIQUE's.
@@ -555,7 +555,7 @@ def _split(
 
 
 def _joined(constraints: dict[str, Constraint], current: Relation) -> dict[str, Constraint]:
-    """Merge a primary key and its UNIQUE again where *current* has one key."""
+    """Merge a primary key and its UNIQUE as in *current*."""
     key = current.primary_key
     new = next((c for c in constraints.values() if c.kind == "primary key"), None)
     if key is None or new is None or new.columns != key.columns:
@@ -569,7 +569,7 @@ def _joined(constraints: dict[str, Constraint], current: Relation) -> dict[str, 
 
 
 def _free_key_names(relations: dict[str, Relation]) -> None:
-    """Give a renamed table's primary key its default name where another needs the current one."""
+    """Rename a renamed table's primary key where its name is needed."""
     taken: dict[str, int] = {}
     for relation in relations.values():
         keys = [c.name for c in relation.constraints.values() if c.kind in {"primary key", "unique"}]

@@ -1,1 +1,1 @@
-"""Lint revisions by replaying them on the scratch server and by squawk."""
+"""Lint revisions by replay and by squawk."""

@@ -8,7 +8,7 @@ __all__ = ["same_program"]
 
 
 def same_program(one: str, other: str) -> bool:
-    """Return whether two Python files are equal except in comments, layout, docstring and import order."""
+    """Compare Python files except comments, layout, docstring and import order."""
     if one == other:
         return True
     try:

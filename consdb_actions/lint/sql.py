@@ -416,7 +416,7 @@ def _relations(nodes: Iterable[Node], ctes: set[str]) -> set[Name]:
 
 
 def _listed_relations(node: Node) -> Iterator[Name]:
-    """Yield relations named as a list of strings or in a text."""
+    """Yield relations named in a list or in a text."""
     what = _kind(node)
     if what == "DropStmt":
         for item in node.objects or ():

@@ -49,7 +49,7 @@ class Constraint(NamedTuple):
 
     @property
     def proves_not_null(self) -> bool:
-        """Whether it proves to Postgres that its only column holds no NULL."""
+        """Whether it proves that its only column is not NULL."""
         return self.kind == "c" and self.valid and len(self.columns) == 1 and "IS NOT NULL" in self.definition
 
 

@@ -34,7 +34,7 @@ class Answers:
     """Whether an unanswered question about a value stops the run."""
 
     def renames(self, schema: str) -> list[ops.MigrateOperation]:
-        """Return the operations, tables first, each new name free when it is used."""
+        """Return the renames, tables first, in an order that works."""
         tables = [Rename("table", schema, old, old, new) for old, new in self.tables]
         columns = [Rename("column", schema, table, old, new) for table, old, new in self.columns]
         return [*free_names(tables), *free_names(columns)]

@@ -92,7 +92,7 @@ def returned(
     renamed_columns: Mapping[tuple[str, str], str],
     arrived: Rows,
 ) -> list[Moved]:
-    """Return the comparisons after the downgrade, of values that had a row after the upgrade."""
+    """Return the comparisons after the downgrade, of values that had a row in ``arrived``."""
 
     def old(table: str, *columns: str) -> tuple[str, ...]:
         found = [named_before([(table, c)], renamed_tables, renamed_columns).pop() for c in columns]

@@ -54,7 +54,7 @@ def related_columns(
     views: Mapping[str, ViewOf],
     renamed: Collection[tuple[str, str]] = (),
 ) -> tuple[ColumnRelation, ...]:
-    """Find new columns that resemble an existing column of the same schema.
+    """Find new columns that resemble existing ones.
 
     Keys are left out, and columns of views. ``before`` is None for a new schema; ``renamed`` are new columns,
     as table and name, that were renamed.
@@ -91,7 +91,7 @@ def related_columns(
 
 
 def duplicate_findings(relations: Iterable[ColumnRelation]) -> Iterator[Finding]:
-    """Yield a finding for each new column that resembles an existing one."""
+    """Yield a finding for each column with similar ones."""
     for relation in relations:
         parts = []
         if relation.names:
@@ -137,7 +137,7 @@ _Words = tuple[str, ...]
 
 @dataclass
 class _Index:
-    """Existing columns by their words, to compare a new one with few of them."""
+    """An index of existing columns by their words."""
 
     names: dict[str, list[str]] = field(default_factory=dict)
     spellings: dict[str, list[str]] = field(default_factory=dict)
@@ -210,7 +210,7 @@ def _similar(words: _Words, index: Mapping[_Words, list[tuple[str, _Words]]]) ->
 
 
 def _related(path: str, words: _Words) -> bool:
-    """Return whether the names of two columns differ in a number or in antonyms."""
+    """Return whether names differ in a number or in antonyms."""
     other = name_words(path.partition(".")[2])
     left, right = set(words) - set(other), set(other) - set(words)
     numbers = [sorted(word for word in side if word.isdigit()) for side in (words, other)]

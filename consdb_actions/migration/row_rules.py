@@ -86,7 +86,7 @@ class Condition:
         return f"(SELECT ({self.text}) IS NOT FALSE FROM (SELECT {names}) AS scope)"
 
     def of(self, column: str) -> Condition:
-        """Return a condition on one column for another with the same values."""
+        """Return the condition for another column with the same values."""
         return replace(self, scope={n: (c and column, e) for n, (c, e) in self.scope.items()})
 
 
@@ -381,7 +381,7 @@ def _uniques(table: Relation) -> list[str]:
 
 
 def _keys(table: Relation) -> list[tuple[str, ...]]:
-    """Return the sets of columns that are unique, including columns of expression indexes."""
+    """Return unique sets of columns, also of expression indexes."""
     found = [c.columns for c in table.constraints.values() if c.kind in {"primary key", "unique"}]
     for definition in (i.definition for i in table.indexes.values()):
         if match := _INDEX.match(definition):

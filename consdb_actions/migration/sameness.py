@@ -102,7 +102,7 @@ def _precision(kind: Kind) -> int:
 
 
 def normalisers(left: str, right: str, *, via: str | None = None) -> tuple[Normalise, Normalise]:
-    """Return functions that make values of two types comparable, one for each side."""
+    """Return functions to compare values of two types."""
     a, b = parse_type(left), parse_type(right if via is None else via)
     same = left == right and (via is None or not alteration(left, via))
     if same or a.dimensions or b.dimensions:
@@ -160,7 +160,7 @@ def _number(text: str) -> Decimal:
 
 
 def _resolved(value: Decimal, a: Kind, b: Kind) -> Hashable:
-    """Return a number after its conversion from one type to the other."""
+    """Return a number converted between the types."""
     if not value.is_finite():
         return str(value)
     if a.family == "decimal" and b.name in _DIGITS:

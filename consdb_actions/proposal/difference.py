@@ -1,4 +1,4 @@
-"""Show how a branch that people changed differs from the wanted files."""
+"""Show how a changed branch differs from the wanted files."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _SKIPPED = {"id", "name", "version", "columns", "constraints", "indexes", "table
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The two digests of a schema or a delta, each 64 hexadecimal digits."""
+    """The digests of a schema or delta, 64 hexadecimal digits each."""
 
     structure: str
     text: str

@@ -1,4 +1,4 @@
-"""Compare the version bump that a change requires with the actual one (rule M14).
+"""Compare the required version bump with the actual one (rule M14).
 
 Source: the table in sdm_schemas' document on the CDB schemas. Removing or renaming requires MAJOR, a new
 table or column MINOR, an index, a constraint or metadata PATCH. A person must judge changed types, units and

@@ -189,7 +189,7 @@ def plan_upgrade(
     answers: Answers,
     casts: frozenset[tuple[str, str]],
 ) -> Plan:
-    """Plan the steps from a database with its renames done to the expected one."""
+    """Plan the steps to the expected catalog, after the renames."""
     facts = Facts(
         schema=schema,
         direction="upgrade",
@@ -236,7 +236,7 @@ def _plan_downgrade(
 
 @dataclass(frozen=True)
 class Needed:
-    """Renames that *base* and *current* need to get the names of *head*."""
+    """The renames that *base* and *current* need."""
 
     in_base: Answers
     in_current: Answers
@@ -308,7 +308,7 @@ def _rename_conflict(
 
 
 def _still_copied(answers: Answers, now: Snapshot, expected: Snapshot) -> tuple[Copy, ...]:
-    """Keep the moves whose column is still in its old table only."""
+    """Keep the moves whose column has not moved yet."""
     return tuple(
         c
         for c in answers.copies

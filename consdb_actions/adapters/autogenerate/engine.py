@@ -1,4 +1,4 @@
-"""Generate and verify the revision of one section on a running server."""
+"""Generate and verify the revision of one section."""
 
 from __future__ import annotations
 

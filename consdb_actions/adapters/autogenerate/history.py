@@ -44,7 +44,7 @@ def check_history(section: Section, tree: Tree) -> None:
 
 
 def check_merged(tree: Tree, sections: Sequence[Section]) -> None:
-    """Refuse a revision that differs from the one on the default branch."""
+    """Refuse a merged revision that was edited."""
     changes = revision_changes(tree.root, [s.versions for s in sections], None) if sections else None
     if changes is not None and changes.edited:
         names = sorted(str(path.relative_to(tree.root.resolve())) for path in changes.edited)

@@ -126,7 +126,7 @@ def _in_revision(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def _sandbox(directory: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Undo what an ``env.py`` does to logging, paths, modules, environment and directory."""
+    """Undo changes of an ``env.py`` to the process."""
     saved = dict(os.environ)
     cwd, path, modules = Path.cwd(), list(sys.path), set(sys.modules)
     levels = {n: logging.getLogger(n).level for n in ("", "sqlalchemy.engine", "alembic")}

@@ -65,7 +65,7 @@ def stamp(connection: sa.Connection, section: Section, revision: str | None) -> 
 
 
 def run_source(connection: sa.Connection, section: Section, source: str, name: str, direction: str) -> None:
-    """Run one direction of a revision that is not in the tree."""
+    """Run one direction of a revision outside of the tree."""
     module = types.ModuleType(name)
     exec(compile(source, f"{name}.py", "exec"), module.__dict__)  # noqa: S102 - the script that we wrote
     with Operations.context(migration_context(connection, section)):

@@ -261,7 +261,7 @@ def _check_fills(fills: Mapping[tuple[str, str], str | None], chosen: list[Chose
 
 
 def _roles(config: Config, chosen: list[Chosen]) -> list[str]:
-    """Return every role that a grant or an earlier revision may name."""
+    """Return every role that revisions may name."""
     roles = {role for item in chosen for role in config.grants_for(item.section.schema)}
     return sorted(roles | {"usdf", "oods"})
 

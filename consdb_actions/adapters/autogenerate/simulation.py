@@ -35,7 +35,7 @@ class Simulation:
             runner.invoke(op)
 
     def run(self, source: str) -> None:
-        """Run the upgrade of a revision that is not in the tree."""
+        """Run the upgrade of a revision outside of the tree."""
         run_source(self.connection, self.section, source, f"{self.section.name}_draft", "upgrade")
 
     def snapshot(self) -> Snapshot:

@@ -290,7 +290,7 @@ def name_facts(
     base: ReadSchema | None,
     path: Path,
 ) -> tuple[Sequence[TableFacts], Sequence[TableFacts]]:
-    """Return both sides of the change as facts for the name matching."""
+    """Return both sides of the change for the name matching."""
     views = list(described.views)
     after = table_facts(described.head, loaded.schema, views=views, ordered=True)
     if described.base is not None and base is not None:

@@ -30,7 +30,7 @@ __all__ = ["build_metadata", "create_tables", "create_views"]
 def build_metadata(
     loaded: LoadedSchema, shadow: Shadow | None, views: Collection[str]
 ) -> tuple[sa.MetaData, set[tuple[str, str]]]:
-    """Build metadata with shadow columns and without the tables that are views."""
+    """Build metadata with shadow columns and without views."""
     metadata = loaded.metadata()
     before = {(t.name, c.name) for t in metadata.tables.values() for c in t.columns}
     if shadow is not None:

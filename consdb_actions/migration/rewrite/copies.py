@@ -233,7 +233,7 @@ def _insert(facts: Facts, group: list[Copy]) -> Statement:
 
 
 def _others(facts: Facts, target: str, given: Collection[str]) -> dict[str, str]:
-    """Return placeholder values for other columns of rows that a downgrade creates."""
+    """Return placeholders for other columns of rows that a downgrade creates."""
     return stand_in_values(facts, target, given) if facts.direction == "downgrade" else {}
 
 
@@ -267,7 +267,7 @@ def _insert_joint(facts: Facts, joint: list[list[Copy]]) -> Statement:
 
 
 def _uniqueness_check(schema: str, copy: Copy) -> Statement:
-    """Return a statement that fails if rows for one target row differ."""
+    """Return a statement that fails if a target row is ambiguous."""
     column, keys = quote(copy.source_column), ", ".join(map(quote, copy.source_key))
     message = literal(
         f"rows of {copy.source} disagree on {copy.source_column}; it cannot move to {copy.target}"

@@ -63,7 +63,7 @@ def foreign_keys(plan: Plan, facts: Facts) -> Plan:
 
 
 def _dropped_cycles(facts: Facts) -> Iterator[tuple[str, Constraint]]:
-    """Yield the foreign keys between dropped tables that refer to each other."""
+    """Yield foreign keys in cycles of dropped tables."""
     gone = {n: t for n, t in facts.before.tables.items() if n not in facts.after.tables}
     sources = {c.source for c in facts.copies}
 
@@ -119,7 +119,7 @@ def _permanent_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set
 def _detached(
     op: ops.MigrateOperation, facts: Facts, standing: set[tuple[str, tuple[str, ...]]]
 ) -> list[ops.MigrateOperation]:
-    """Keep in CREATE TABLE only foreign keys to existing tables and keys."""
+    """Keep only possible foreign keys in CREATE TABLE."""
     if not isinstance(op, ops.CreateTableOp):
         return [op]
     keys = facts.after.tables[op.table_name].foreign_keys

@@ -66,7 +66,7 @@ def grant_statements(
 
 
 def sibling_grants(catalog: Snapshot) -> frozenset[Grant]:
-    """Return the grants that more than half of a schema's tables have."""
+    """Return the grants that most tables have."""
     tables = catalog.tables.values()
     counted = Counter(grant for table in tables for grant in table.grants)
     return frozenset(grant for grant, count in counted.items() if 2 * count > len(tables))

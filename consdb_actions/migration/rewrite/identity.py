@@ -84,7 +84,7 @@ def _creates(op: ops.MigrateOperation, table: str) -> TypeGuard[ops.CreatePrimar
 
 
 def _ready(operations: list[ops.MigrateOperation], facts: Facts, key: ops.CreatePrimaryKeyOp) -> bool:
-    """Return whether a key can be created before rows change, under a free name."""
+    """Return whether a key can be created before rows change."""
     columns = facts.before.tables[key.table_name].columns
     emptied = {c for c, op in _retyped(operations, key.table_name) if isinstance(op, Retype) and op.empties}
     taken = {
@@ -160,7 +160,7 @@ def _early_names(operations: list[ops.MigrateOperation], facts: Facts) -> set[st
 
 
 def _relations(table: Relation) -> Iterator[str]:
-    """Yield the names in the schema that a table and its keys and indexes use."""
+    """Yield the relation names of a table, its keys and indexes."""
     yield table.name
     if table.primary_key is not None:
         yield table.primary_key.name

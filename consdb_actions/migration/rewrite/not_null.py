@@ -223,7 +223,7 @@ def _key_of(facts: Facts, where: tuple[str, str]) -> Constraint | None:
 
 
 def _parent_value(facts: Facts, where: tuple[str, str]) -> str | None:
-    """Return a query for a parent's value that matches the row's other references."""
+    """Return a query for a parent's value that fits other references."""
     key = _key_of(facts, where)
     if key is None:
         return None

@@ -102,7 +102,7 @@ def convertible(source: str, target: str) -> bool:
 
 
 def _unformatted(text: str) -> str:
-    """Return a literal without percent signs, which the driver would take for parameters."""
+    """Return a literal without percent signs (parameters of the driver)."""
     quoted = literal(text)
     return quoted if "%" not in text else f"E{quoted.removeprefix('E')}".replace("%", r"\x25")
 
@@ -224,7 +224,7 @@ def _rejection(old: str, new: str) -> str:
 
 
 def _limit(kind: Kind) -> int:
-    """Return the power of ten that numbers of a type stay below."""
+    """Return the upper limit of a numeric type, as power of ten."""
     if kind.name in BITS:
         return int(2 ** BITS[kind.name])
     if kind.name == "numeric" and kind.arguments:

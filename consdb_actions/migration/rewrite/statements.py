@@ -64,7 +64,7 @@ def literal(text: str) -> str:
 
 
 def wrap(sql: str, width: int = 88) -> list[str]:
-    """Split a statement into lines that joined by one space give it back."""
+    """Split a statement into lines to join by one space."""
     lines: list[str] = []
     for word in sql.split(" "):
         if lines and len(lines[-1]) + 1 + len(word) <= width:
@@ -213,7 +213,7 @@ class DropOldKey(ops.DropConstraintOp):
 
 
 class RelaxOldKey(ops.AlterColumnOp):
-    """A DROP NOT NULL that follows the drop of the primary key (rule M7)."""
+    """A DROP NOT NULL after the primary key (rule M7)."""
 
     @classmethod
     def of(cls, op: ops.AlterColumnOp) -> RelaxOldKey:

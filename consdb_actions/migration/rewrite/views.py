@@ -1,4 +1,4 @@
-"""Remake views exactly when a table that they read changes its columns (rule M2)."""
+"""Remake views whose tables change their columns (rule M2)."""
 
 from __future__ import annotations
 

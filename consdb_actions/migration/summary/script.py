@@ -106,7 +106,7 @@ def _deeds(body: list[ast.stmt], names: dict[str, Any], *, looping: bool = False
 
 
 def _items(loop: ast.For, names: dict[str, Any]) -> list[Any]:
-    """Return the items of a loop over a short list of plain values; else none."""
+    """Return the items of a short loop over plain values."""
     try:
         items = value(loop.iter, names)
     except UnknownValueError:
