@@ -1,7 +1,4 @@
-"""Read a schema's state from ``pg_catalog`` into a :class:`~consdb_actions.catalog.Snapshot`.
-
-The search path is emptied while reading, so that every definition names its schema.
-"""
+"""Read a :class:`~consdb_actions.catalog.Snapshot` from ``pg_catalog``, with an empty search path."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from consdb_actions.catalog.snapshot import ExtendedStatistics, Options
 
 __all__ = ["read_snapshot"]
 
-# to_regnamespace stands in a subquery so that it is called once, not for every row of a catalog.
+# A subquery calls to_regnamespace once, not for every row of a catalog.
 _RELATIONS = """
 SELECT c.oid, c.relname, c.relkind, obj_description(c.oid, 'pg_class'), c.reloptions,
        CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) ELSE '' END
@@ -90,7 +87,7 @@ WHERE c.relnamespace = (SELECT to_regnamespace({schema}))
   AND NOT EXISTS (
       SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
 """
-# An owner's own privileges go without saying; they are left out so that any owner compares equal.
+# The owner's implicit privileges are left out, so that any owner compares equal.
 _GRANTS = """
 SELECT c.oid, 0 AS attnum, '' AS attname, coalesce(r.rolname, 'PUBLIC'), x.privilege_type, x.is_grantable
 FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) x LEFT JOIN pg_roles r ON r.oid = x.grantee
@@ -146,7 +143,7 @@ SELECT s.stxrelid, s.stxname, pg_get_statisticsobjdef(s.oid),
 FROM pg_statistic_ext s
 WHERE s.stxnamespace = (SELECT to_regnamespace({schema}))
 """
-# What a migration does not make: it is read so that it is never lost without a word.
+# Migrations do not create these; they are read so that none is lost silently.
 _EXTRAS = """
 SELECT c.oid, x.name, x.definition
 FROM pg_class c CROSS JOIN LATERAL (
@@ -190,7 +187,7 @@ _CONTYPE = {"p": "primary key", "u": "unique", "f": "foreign key", "c": "check",
 
 
 def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
-    """Read everything that a migration of one schema can touch."""
+    """Read everything in a schema that a migration can touch."""
     found = _Found(*_read(connection, schema))
     columns: dict[int, dict[str, Column]] = defaultdict(dict)
     grants, column_grants = _read_grants(found.grants)
@@ -270,7 +267,7 @@ def _column(row: Any, position: int, grants: frozenset[Grant]) -> Column:
         grants=grants,
         sequence=sequence,
         statistics=statistics,
-        # Some builds of Postgres keep a counter of their own among the options: pg_attver.
+        # Some builds of Postgres keep pg_attver, a counter, among the options.
         settings=tuple(sorted(s for s in settings or () if not s.startswith("pg_"))),
     )
 
@@ -317,7 +314,7 @@ def _constraint(
         name=name,
         kind=_CONTYPE[kind],
         definition=definition,
-        # A CHECK names its columns in its own order; the catalog's is that of the table.
+        # A CHECK lists its columns in its own order; this is the table's order.
         columns=tuple(columns),
         references=table,
         comment=comment,
@@ -357,7 +354,7 @@ def _index(
         suffix += f" {operators}" if operators else ""
         suffix += {0: "", 1: " DESC NULLS LAST", 2: " NULLS FIRST", 3: " DESC"}[option & 3]
         plain = column is not None and not suffix
-        # An expression stands in parentheses, which pg_get_indexdef leaves out where it is a function.
+        # pg_get_indexdef omits the parentheses around a function call.
         inner = text if column is not None or text.startswith("(") else f"({text})"
         texts.append(column if plain else inner + suffix)
         expressions.append(not plain)
@@ -379,13 +376,11 @@ def _index(
 
 
 def _options(**options: Any) -> Options:
-    """Sort options and leave out those that say nothing, so that equal constraints compare equal."""
+    """Sort options and drop empty ones, so that equal constraints compare equal."""
     return tuple(sorted((k, v) for k, v in options.items() if v not in (None, False, ())))
 
 
 class _Found(NamedTuple):
-    """The rows of each query, in the order of ``_QUERIES``."""
-
     relations: list[Any]
     columns: list[Any]
     constraints: list[Any]
@@ -401,7 +396,7 @@ class _Found(NamedTuple):
 
 
 def _read(connection: sa.Connection, schema: str) -> Iterator[list[Any]]:
-    """Run all queries in one round trip: a run asks hundreds of times."""
+    """Run all queries in one round trip: a run reads hundreds of snapshots."""
     text = SQL(";".join(_QUERIES)).format(schema=Literal(schema)).as_string(None)
     result = connection.exec_driver_sql(text, execution_options={"no_parameters": True})
     cursor: Any = result.cursor

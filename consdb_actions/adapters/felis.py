@@ -1,9 +1,4 @@
-"""A schema file read, judged by Felis, and turned into SQLAlchemy metadata.
-
-Felis gets what :mod:`consdb_actions.adapters.schema_yaml` has understood, with references and ids written
-in the one shape that today's Felis takes, so that files of every age load. What only Felis knows (units,
-UCDs) is reported with the line of the column it is about.
-"""
+"""Read a schema file, convert it to today's shape, and validate it with Felis."""
 
 from __future__ import annotations
 
@@ -24,30 +19,19 @@ __all__ = ["LoadedSchema", "load_schema", "parse_schema", "prepare_felis", "vali
 
 @dataclass(frozen=True, slots=True)
 class LoadedSchema:
-    """A schema that Felis has accepted.
-
-    Parameters
-    ----------
-    schema
-        What it says.
-    source
-        The file, as the user knows it.
-    felis
-        The same as Felis has it. Constraint names are the file's own, repeated ones included.
-    notes
-        What was taken although today's Felis would refuse the file for it.
-    lines
-        Where each object stands in the file.
-    """
+    """A schema that Felis has accepted."""
 
     schema: Schema
     source: str
+    """Name of the file, for messages."""
     felis: felis.datamodel.Schema[Any]
+    """The schema as Felis has it, with the file's own, possibly repeated, constraint names."""
     notes: tuple[str, ...] = ()
+    """What was accepted although today's Felis would refuse it."""
     lines: Lines = field(default_factory=dict)
 
     def metadata(self) -> MetaData:
-        """Return new SQLAlchemy metadata with the tables in a schema of this name."""
+        """Return new metadata, with the tables in this schema."""
         from consdb_actions.adapters.felis_metadata import build_metadata
 
         return build_metadata(self.felis)
@@ -59,23 +43,17 @@ def load_schema(path: Path, *, expect_name: str | None = None) -> LoadedSchema:
 
 
 def parse_schema(text: str | bytes, *, source: str, expect_name: str | None = None) -> LoadedSchema:
-    """Load a schema from the content of a file; see :func:`load_schema`."""
+    """Load a schema from a file's content."""
     return validate(read_yaml(text, source=source, expect_name=expect_name))
 
 
 def prepare_felis() -> None:
-    """Import Felis ahead of its use, which takes half a second: once, for all processes that come of this."""
+    """Import Felis (half a second) before worker processes are forked."""
     import consdb_actions.adapters.felis_metadata  # noqa: F401
 
 
 def validate(read: ReadSchema) -> LoadedSchema:
-    """Let Felis judge a schema that was read.
-
-    Raises
-    ------
-    FileError
-        With everything that Felis objects to.
-    """
+    """Validate a schema with Felis."""
     import felis.datamodel
     from pydantic import ValidationError
 
@@ -93,7 +71,7 @@ def validate(read: ReadSchema) -> LoadedSchema:
 
 
 def _felis_data(schema: Schema) -> dict[str, Any]:
-    """Write a schema in the shape that today's Felis validates, with ids and constraint names made unique."""
+    """Write a schema in today's shape, with unique ids and constraint names."""
     return {
         "name": schema.name,
         "@id": f"#{schema.name}",
@@ -139,7 +117,7 @@ def _column(table: Table, column: Column) -> dict[str, Any]:
         "ivoa:unit": column.unit or None,
         "ivoa:ucd": column.ucd or None,
         **{f"{dialect}:datatype": kind for dialect, kind in column.type_overrides},
-        # Felis would make a type of MySQL of it too, and fail on one that it does not know.
+        # Felis would also make a MySQL type of it, and fail on an unknown one.
         **{key: text for key, text in column.metadata if key != "mysql:datatype"},
     }
     return {key: value for key, value in data.items() if value is not None}
@@ -171,12 +149,11 @@ def _constraint(table: Table, constraint: Constraint) -> dict[str, Any]:
 
 
 def _id(*parts: str) -> str:
-    """Return an id that no other object can have, whatever dots their names hold."""
     return "#" + "\x1f".join(parts) if len(parts) != 2 or "." in "".join(parts) else "#" + ".".join(parts)
 
 
 def _problem(read: ReadSchema, item: Any) -> Problem:
-    """Put one of Felis's objections into words, with the line of the object it is about."""
+    """Return Felis's finding with the line of its object."""
     location = item["loc"]
     said = str(item["msg"]).removeprefix("Value error, ").rstrip(".")
     if len(location) < 2 or location[0] != "tables" or not isinstance(location[1], int):

@@ -1,7 +1,4 @@
-"""The keys and types that Felis knows, so that a schema file can be checked without importing Felis.
-
-Source: the Felis data model (``felis.datamodel``). A test compares these tables with the installed Felis.
-"""
+"""The keys and types of ``felis.datamodel``, without importing it (compared by a test)."""
 
 from __future__ import annotations
 
@@ -41,7 +38,7 @@ CONSTRAINT_KINDS = {"Unique": "unique", "ForeignKey": "foreign key", "Check": "c
 ACTIONS = ("CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION")
 
 Keys = dict[str, str]
-"""Spelling in a file -> the one spelling that we use; Felis takes its attribute names as well."""
+"""Alternative spelling (Felis's attribute name) -> canonical key."""
 
 
 def _keys(*names: str, **spellings: str) -> Keys:

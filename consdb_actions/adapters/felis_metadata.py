@@ -1,9 +1,4 @@
-"""SQLAlchemy metadata from a Felis schema.
-
-Felis's own builder, mended in two places: an index over expressions (it takes them for names of columns and
-fails), and a colon in a CHECK, which SQLAlchemy would take for a parameter (rule M13). Imported only when
-metadata is made, since Felis takes half a second to import.
-"""
+"""Felis's metadata builder, with fixes for expression indexes and CHECK (rule M13)."""
 
 from __future__ import annotations
 
@@ -21,15 +16,13 @@ _COLON = re.compile(r"(?<![:\\]):(?=\w)")
 
 
 def build_metadata(schema: datamodel.Schema[Any]) -> MetaData:
-    """Return new metadata with all tables in a schema of the Felis schema's name."""
+    """Return metadata with all tables in the Felis schema's name."""
     return _Builder(schema).build()
 
 
 class _Builder(MetaDataBuilder):
-    """Felis's builder with text taken as it is written."""
-
     def build_constraint(self, constraint_obj: datamodel.Constraint) -> Constraint:
-        """Build a constraint; the expression of a CHECK holds no parameters."""
+        """Build a constraint; the expression of a CHECK has no parameters."""
         constraint: Constraint = super().build_constraint(constraint_obj)
         if isinstance(constraint, CheckConstraint) and isinstance(constraint_obj, datamodel.CheckConstraint):
             constraint.sqltext = _literal(constraint_obj.expression)
@@ -44,5 +37,4 @@ class _Builder(MetaDataBuilder):
 
 
 def _literal(sql: str) -> TextClause:
-    """Return SQL in which a colon is a colon."""
     return text(_COLON.sub(r"\:", sql))

@@ -1,8 +1,6 @@
-"""The types that ``postgresql:datatype`` can name, told without importing Felis or SQLAlchemy.
+"""The types that ``postgresql:datatype`` can name, without importing Felis or SQLAlchemy.
 
-Felis looks a name up among SQLAlchemy's types for Postgres, in capitals, and hands on one number in
-parentheses as the first argument, whatever that argument means; of two numbers it takes none. A test compares
-the tables with what the installed Felis makes in Postgres.
+Felis passes SQLAlchemy at most one number, as the first argument. A test compares these tables with Felis.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ POSTGRES_TYPES = frozenset({
     "VARCHAR",
 })
 # fmt: on
-"""Without those that need more than a number (ARRAY, DOMAIN, ENUM) or an extension (CITEXT, HSTORE)."""
+"""Except those that need more than a number (ARRAY, DOMAIN, ENUM) or an extension (CITEXT, HSTORE)."""
 
 NUMBERS = {
     "BIT": (1, 83_886_080),
@@ -34,10 +32,7 @@ NUMBERS = {
     "TIMESTAMP": (0, 6),
     "VARCHAR": (1, 10_485_760),
 }
-"""The numbers that Postgres takes, for the types of which Felis hands the number on with its meaning.
-
-TIMESTAMP is here because of old schema files; see :func:`drops_time_zone`.
-"""
+"""Valid numbers of types whose number Felis passes on correctly, and TIMESTAMP (:func:`drops_time_zone`)."""
 
 _INSTEAD = {
     "ARRAY": "Felis gives it no type of its elements: write JSONB, or a table with a row for each element.",
@@ -72,7 +67,7 @@ _NUMBER = re.compile(r"\((\d{1,9})\)$")
 
 
 def type_remedy(text: str) -> str:
-    """Say what to write instead of a type that Felis cannot make in Postgres; nothing if it can."""
+    """Return what to write instead of an unsupported type; empty if supported."""
     usable = _USABLE.fullmatch(text)
     if usable and usable[1] in POSTGRES_TYPES:
         name, number = usable[1], usable[2]
@@ -104,9 +99,5 @@ def type_remedy(text: str) -> str:
 
 
 def drops_time_zone(text: str) -> bool:
-    """Tell whether a type is a ``TIMESTAMP(6)``, which has a time zone for Felis, and none for Postgres.
-
-    Felis hands the number on as SQLAlchemy's first argument, which is the time zone. Schema files before July
-    2024 wrote their times so, and the databases made of them have none.
-    """
+    """Return whether it is ``TIMESTAMP(n)`` (files before July 2024): Felis takes n for a time zone."""
     return text.startswith("TIMESTAMP(")

@@ -1,7 +1,4 @@
-"""Whether units and UCDs are valid, as Felis judges them; for the few that a change brings in.
-
-Astropy takes most of Felis's half second to import, so it is imported only when there is a word to check.
-"""
+"""Validate units and UCDs as Felis does."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ def unknown_units(units: Iterable[str]) -> frozenset[str]:
 
 
 def unknown_ucds(ucds: Iterable[str]) -> dict[str, str]:
-    """Return the UCDs that are not valid, with the reason."""
+    """Return invalid UCDs with the reason."""
     words = {ucd for ucd in ucds if ucd}
     if not words:
         return {}

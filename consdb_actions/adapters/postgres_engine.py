@@ -1,8 +1,4 @@
-"""One SQLAlchemy engine for all databases of a scratch server.
-
-What it learns of the server, and the statements it compiles, serve all of them. It keeps a connection while a
-database is in use, since to connect costs as much as ten statements.
-"""
+"""One SQLAlchemy engine, with its caches, for all databases of a scratch server."""
 
 from __future__ import annotations
 
@@ -19,13 +15,7 @@ __all__ = ["SharedEngine"]
 
 
 class SharedEngine:
-    """An engine that is turned to one database after the other.
-
-    Parameters
-    ----------
-    address
-        Gives the address of a database.
-    """
+    """An engine that switches between databases; ``address`` returns a database's URL."""
 
     def __init__(self, address: Callable[[str], URL]) -> None:
         self._address = address
@@ -33,7 +23,7 @@ class SharedEngine:
 
     @contextmanager
     def open(self, name: str) -> Iterator[sa.Engine]:
-        """Turn to a database while the block lasts; no connection to it stays after the outermost one."""
+        """Switch to a database; its connections close with the outermost block."""
         self._opened.append(name)
         try:
             yield self._engine
@@ -49,7 +39,7 @@ class SharedEngine:
             pool_size=1,
             max_overflow=-1,
             pool_reset_on_return=None,
-            # Prepared statements would be lost when the session is made as new.
+            # Resetting the session would lose prepared statements.
             connect_args={"prepare_threshold": None},
         )
 

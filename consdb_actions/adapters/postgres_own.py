@@ -1,4 +1,4 @@
-"""Speak to a Postgres server of our own."""
+"""Connect to a Postgres server of our own."""
 
 from __future__ import annotations
 
@@ -17,21 +17,10 @@ _SECONDS_TO_START = 60.0
 
 
 class OwnServer:
-    """A running server of our own; it answers when this has been made.
-
-    Parameters
-    ----------
-    process
-        The server.
-
-    Raises
-    ------
-    ExternalError
-        It does not answer in time, or has ended.
-    """
+    """A running server of our own; the constructor waits until it answers."""
 
     maintenance = "postgres"
-    # The whole cluster is ours, so that its default template can be the one to prepare.
+    # The whole cluster is ours, so its default template is prepared.
     template = "template1"
 
     def __init__(self, process: ServerProcess) -> None:
@@ -39,7 +28,7 @@ class OwnServer:
         self._wait_until_ready()
 
     def physical(self, name: str) -> str:
-        """Return a database's name in the server: the very name it is called by."""
+        """Return the name unchanged."""
         return name
 
     def address(self, database: str) -> URL:
@@ -53,13 +42,13 @@ class OwnServer:
         )
 
     def failure(self, error: BaseException) -> ExternalError | None:
-        """Return what to say when an error is the server's fault."""
+        """Return an error where the server is at fault, else None."""
         if is_lost(error):
             self._process.wait(1.0)  # a client can lose its connection before the server's end is seen
         return self._process.ending() or trouble(error)
 
     def log(self) -> str:
-        """Return what the server has logged so far."""
+        """Return the server's log so far."""
         return self._process.log()
 
     def _wait_until_ready(self) -> None:

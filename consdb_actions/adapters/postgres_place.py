@@ -1,4 +1,4 @@
-"""Where a scratch server keeps its files, and which user runs it."""
+"""The directory of a scratch server's files, and the user that runs it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_SOCKET = 100  # bytes; the system's limit is 104 on macOS and 108 on Li
 
 
 def unprivileged_account() -> Account | None:
-    """Return the user to run the server as, which Postgres does not allow to be root."""
+    """Return the user for the server: Postgres refuses root."""
     if os.geteuid() != 0:
         try:
             pwd.getpwuid(os.geteuid())
@@ -45,7 +45,7 @@ def unprivileged_account() -> Account | None:
 
 
 def scratch_base(account: Account | None, *, for_programs: bool) -> Path:
-    """Return the directory to make the scratch directory in."""
+    """Return the first usable parent of the scratch directory."""
     candidates = [_MEMORY]
     with suppress(OSError):  # no directory for temporary files can be written
         candidates.append(temporary_base())

@@ -1,7 +1,4 @@
-"""A Postgres server of our own: started in a scratch directory, gone with it (rule F2).
-
-Nothing here speaks to it, so that it can be started before the libraries for that are imported.
-"""
+"""Run a Postgres server of our own in a scratch directory, without a driver (rule F2)."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ _SETTINGS = {
     "max_connections": "30",
     "max_locks_per_transaction": "256",  # a whole history of a section is replayed in one transaction
     "shared_buffers": "64MB",
-    # In the data directory, so that nothing stays in shared memory when the server is killed.
+    # In the data directory, so that no shared memory is left when the server is killed.
     "dynamic_shared_memory_type": "mmap",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -49,17 +46,7 @@ _SETTINGS = {
 
 
 class ServerProcess:
-    """A server of our own that was started; it may not answer yet.
-
-    Parameters
-    ----------
-    process
-        The server.
-    directory
-        Its scratch directory.
-    installation
-        Its programs.
-    """
+    """A started server, which may not answer yet."""
 
     def __init__(self, process: Process, directory: Path, installation: Installation) -> None:
         self._process = process
@@ -72,24 +59,24 @@ class ServerProcess:
         return self._directory / SOCKETS
 
     def wait(self, timeout: float) -> None:
-        """Wait for its end, for so many seconds at most."""
+        """Wait for its end, for at most ``timeout`` seconds."""
         self._process.wait(timeout)
 
     def log(self) -> str:
-        """Return what the server has logged so far."""
+        """Return the server's log so far."""
         try:
             return (self._directory / "log").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
 
     def ending(self) -> ExternalError | None:
-        """Return what to say about a server that ended by itself; None while it runs."""
+        """Return an error for a server that exited; None while it runs."""
         code = self._process.returncode
         if code is None:
             return None
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         return ExternalError(
-            f"the scratch Postgres server ended unexpectedly, {how}{_last_words(self._directory)}",
+            f"the scratch Postgres server ended unexpectedly, {how}{_log_end(self._directory)}",
             remedy="Run again; when it happens every time, look for a full disk or too little memory.",
         )
 
@@ -133,7 +120,7 @@ def server_process(
                 watchdog.tell(f"server {server.pid}\n")
             yield ServerProcess(server, directory, installation)
         finally:
-            # A forked child that unwinds the same stack must leave its parent's server alone.
+            # A forked child that unwinds the same stack must not stop its parent's server.
             if os.getpid() == owner:
                 with shielded():
                     if server is not None:
@@ -144,10 +131,7 @@ def server_process(
 
 
 def _prepare(directory: Path, account: Account | None) -> Path:
-    """Make the directories of the server and let in who runs it, but nobody else.
-
-    Whoever reaches the socket is the superuser, and so can run programs as the server's user.
-    """
+    """Make directories for the server's user only: the socket gives superuser rights."""
     for name in ("data", SOCKETS):
         (directory / name).mkdir(mode=0o700)
         if account is not None:
@@ -159,7 +143,6 @@ def _prepare(directory: Path, account: Account | None) -> Path:
 
 
 def _copied(installation: Installation, directory: Path) -> Path:
-    """Copy programs that only this user can read, for the other one to run."""
     home = installation.bin_directory.parent
     package = home.parent
     copy = directory / "programs"
@@ -208,7 +191,7 @@ def _initdb(programs: Path, data: Path, account: Account | None, watchdog: Proce
         )
 
 
-def _last_words(directory: Path) -> str:
+def _log_end(directory: Path) -> str:
     try:
         with (directory / "log").open("rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - 16_000))

@@ -1,4 +1,4 @@
-"""Connections to a scratch Postgres, and what its failures mean."""
+"""Connections to a scratch Postgres, and its errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Connection = psycopg.Connection[tuple[object, ...]]
 LONGEST_NAME = 63  # bytes of an identifier
 
 # SQLSTATE classes in which the server is at fault, not the statement.
-_SERVER_TROUBLE = {
+_SERVER_ERRORS = {
     "08": "the connection to Postgres failed",
     "53": "Postgres ran out of room, memory or connections",
     "57": "Postgres is being shut down",
@@ -39,7 +39,7 @@ _SERVER_TROUBLE = {
 
 
 def connect(url: URL) -> Connection:
-    """Open a connection in which every statement commits by itself."""
+    """Open a connection with autocommit."""
     keywords = url.translate_connect_args(username="user", database="dbname")
     for name, value in url.query.items():
         keywords[name] = value if isinstance(value, str) else ",".join(value)
@@ -56,15 +56,7 @@ def execute(url: URL, statement: str | Composed) -> None:
 
 
 class Administration:
-    """Statements about databases, run one by one from a database of their own.
-
-    Parameters
-    ----------
-    url
-        Address of that database.
-    keep
-        Whether the connection is kept for the next statement; not where that database may be copied.
-    """
+    """Statements run at ``url``; ``keep`` keeps a connection, which prevents copying that database."""
 
     def __init__(self, url: URL, *, keep: bool) -> None:
         self._url = url
@@ -92,19 +84,18 @@ class Administration:
 
 
 def _refusal(error: psycopg.Error, url: URL) -> ExternalError:
-    """Return what to say of a statement that Postgres refuses in a database."""
     return ExternalError(
         f"Postgres refused a statement: {words(error, url)}", place=f"database {url.database}"
     )
 
 
 def words(error: psycopg.Error, url: URL) -> str:
-    """Return what Postgres said, without the password of a URL."""
+    """Return Postgres's message without the URL's password."""
     return redact(str(error).strip(), [url.password or ""])
 
 
 def is_lost(error: BaseException) -> bool:
-    """Tell whether an error can come from a server that went away."""
+    """Return whether the error can come from a lost connection."""
     return any(
         isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
         or (isinstance(cause, sqlalchemy.exc.DBAPIError) and cause.connection_invalidated)
@@ -113,7 +104,7 @@ def is_lost(error: BaseException) -> bool:
 
 
 def trouble(error: BaseException) -> ExternalError | None:
-    """Return what to say where an error is the fault of the server, not of what it was asked."""
+    """Return an error where the server is at fault, not the statement; else None."""
     if isinstance(error, sqlalchemy.exc.DBAPIError) and isinstance(error.orig, psycopg.Error):
         error = error.orig
     if not isinstance(error, psycopg.Error):
@@ -121,7 +112,7 @@ def trouble(error: BaseException) -> ExternalError | None:
     state = error.sqlstate
     if state is None and isinstance(error, psycopg.OperationalError):
         state = "08"
-    cause = _SERVER_TROUBLE.get((state or "")[:2])
+    cause = _SERVER_ERRORS.get((state or "")[:2])
     if cause is None:
         return None
     return ExternalError(

@@ -1,4 +1,4 @@
-"""See to it that a scratch server goes away with its owner, however the owner dies (rule F2)."""
+"""Remove a scratch server when its owner ends, however it ends (rule F2)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from consdb_actions.adapters.shell import Process, run, start
 
 __all__ = ["discard", "server_environment", "start_watchdog"]
 
-# Ends the server of a scratch directory ($1) and removes the directory, once its input has ended. Lines of
-# the input say which processes there are: `setup PID` is waited for, as it would leave shared memory if it
-# were killed; `server PID` is stopped. A server that is not named there is known by the file that it keeps.
-# As an id may belong to another process by then, the command line is compared.
+# Stops the server in a scratch directory ($1) and removes the directory once its input has ended. Lines of
+# the input name processes: `setup PID` is waited for, since killing it would leave shared memory; `server
+# PID` is stopped. A server that is not named is found through its pid file. The command line is compared,
+# since an id may belong to another process by then.
 _SCRIPT = r"""
 trap '' HUP INT TERM
 ours() {
@@ -47,12 +47,12 @@ def start_watchdog(directory: Path) -> Process:
 
 
 def discard(directory: Path) -> None:
-    """Stop the server that a dead run left, where it still runs, and remove its directory."""
+    """Stop the server of a dead run, if it is running, and remove its directory."""
     run(_command(directory), cwd=Path("/"), env=server_environment(os.environ), check=False)
 
 
 def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a server: no variable of Postgres, which could change it, and no secret."""
+    """Return the environment without Postgres's variables and secrets."""
     kept = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "RUNNER_TRACKING_ID")
     return {"LC_ALL": "C", "TZ": "UTC"} | {name: environ[name] for name in kept if name in environ}
 

@@ -1,4 +1,4 @@
-"""Read rows as texts, count, hash and remove them."""
+"""Read, count, hash and delete rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
     "stable_cursor",
 ]
 
-# Texts that do not depend on where the server was started, and that read back as the same value.
+# Output that does not depend on the server's settings, and that reads back as the same value.
 _SETTINGS = {
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
@@ -41,7 +41,7 @@ def read_rows(
     tables: Collection[str] | None = None,
     first: Mapping[str, tuple[Sequence[str], int]] | None = None,
 ) -> Rows:
-    """Read all rows of tables, each value as the text that Postgres prints."""
+    """Read tables, each value as the text that Postgres prints."""
     out = {}
     with stable_cursor(connection) as cursor:
         for name, table in snapshot.tables.items():
@@ -76,7 +76,7 @@ def count_rows(connection: sa.Connection, snapshot: Snapshot) -> dict[str, int]:
 def hash_columns(
     connection: sa.Connection, schema: str, table: str, key: Collection[str], columns: Collection[str]
 ) -> dict[str, str]:
-    """Hash each column of a table in the database, together with the key of each row."""
+    """Hash each column with the keys of its rows."""
     if not columns:
         return {}
     keys = SQL(", ").join(SQL("{}::text").format(Identifier(c)) for c in key)
@@ -103,7 +103,7 @@ def remove_rows(connection: sa.Connection, snapshot: Snapshot) -> None:
 
 
 def printed(connection: sa.Connection, text: str, type_: str) -> str | None:
-    """Return how Postgres prints a text once it is of a type, as :func:`read_rows` would read it."""
+    """Return how Postgres prints a text once cast to a type."""
     with stable_cursor(connection) as cursor:
         cursor.execute(SQL("SELECT CAST({} AS {})::text").format(Literal(text), SQL(type_)))
         row = cursor.fetchone()
@@ -112,7 +112,7 @@ def printed(connection: sa.Connection, text: str, type_: str) -> str | None:
 
 @contextmanager
 def stable_cursor(connection: sa.Connection) -> Iterator[psycopg.Cursor[Any]]:
-    """Give the driver's own cursor, which knows COPY and leaves percent and colons alone."""
+    """Yield the driver's cursor, which supports COPY and literal percent signs."""
     names = list(_SETTINGS)
     # Through SQLAlchemy, so that it knows of the transaction.
     shown = sa.text("SELECT " + ", ".join(f"current_setting('{name}')" for name in names))

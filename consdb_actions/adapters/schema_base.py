@@ -1,4 +1,4 @@
-"""Schema files before a change: a folder, a revision, or where HEAD left the default branch (rule M18)."""
+"""Schema files before a change: from a directory, a revision, or the merge base (rule M18)."""
 
 from __future__ import annotations
 
@@ -23,26 +23,17 @@ Reader = Callable[[str], RawFile | None]
 
 @dataclass(frozen=True, slots=True)
 class SchemaBase:
-    """The schema files before a change.
-
-    Attributes
-    ----------
-    label
-        What they are called in reports, such as ``merge base 1a2b3c4 with origin/main``; empty without any.
-    problem, remedy
-        Why there is no base to compare with, and what to do about it; empty where there is one.
-    """
+    """The schema files before a change."""
 
     label: str = ""
+    """Name in reports, such as ``merge base 1a2b3c4 with origin/main``; empty without a base."""
     problem: str = ""
+    """Why there is no base; empty where there is one."""
     remedy: str = ""
     _readers: tuple[Reader, ...] = field(default=(), repr=False)
 
     def read(self, name: str) -> RawFile | None:
-        """Return a schema's file; None where there was no such file.
-
-        Where there is no base at all it is always None: see ``problem``.
-        """
+        """Return a schema's file; None where it or the whole base is missing."""
         return next((found for reader in self._readers if (found := reader(name)) is not None), None)
 
 
@@ -52,26 +43,12 @@ def resolve_base(schemas: Path, given: str | None, *, consdb: Path | None = None
     Parameters
     ----------
     schemas
-        The files after the change: a checkout of sdm_schemas, a folder of one, or any folder.
+        The files after the change: a checkout of sdm_schemas, or any directory.
     given
-        A directory, or a revision (also ``REV:path``) of the checkout that ``schemas`` is in; where there are
-        both, the directory. By default the merge base of HEAD and the default branch: what is not committed
-        belongs to the change.
+        A directory, or else a revision (``REV`` or ``REV:path``) of that checkout. By default the merge base
+        of HEAD and the default branch; a base without files then tells why in ``problem``.
     consdb
-        A consdb tree, which has the schemas that sdm_schemas has not; before the change they were as at the
-        merge base of its own checkout.
-
-    Returns
-    -------
-    SchemaBase
-        Without ``given`` it can be one that only says why there is none.
-
-    Raises
-    ------
-    InputError
-        ``schemas`` is not a directory, or ``given`` is neither a directory nor a revision.
-    ExternalError
-        Git is missing or fails, and a revision was given.
+        A consdb tree with the schemas that sdm_schemas lacks, compared with its own merge base.
     """
     if not schemas.is_dir():
         remedy = "Give a checkout of sdm_schemas, or a folder with the YAML files."
@@ -83,7 +60,7 @@ def resolve_base(schemas: Path, given: str | None, *, consdb: Path | None = None
         label, reader = _of_revision(schemas, given)
         return SchemaBase(label, _readers=(reader, *behind))
     try:
-        label, reader = _of_fork_point(schemas)
+        label, reader = _of_merge_base(schemas)
     except ConsdbActionsError as error:
         return SchemaBase(problem=error.cause, remedy=error.remedy)
     return SchemaBase(label, _readers=(reader, *behind))
@@ -107,10 +84,10 @@ def _of_revision(schemas: Path, given: str) -> tuple[str, Reader]:
     return label, _at(schemas, git, commit, inside if colon else git.prefix())
 
 
-def _of_fork_point(directory: Path, *, consdb: bool = False) -> tuple[str, Reader]:
+def _of_merge_base(directory: Path, *, consdb: bool = False) -> tuple[str, Reader]:
     git = GitReader(directory)
     if not git.is_repository():
-        # Without the place: a report says the same wherever it is made.
+        # Without the path: a report is the same wherever it is made.
         cause = "the schema files are not in a git checkout"
         raise InputError(cause, remedy=f"Give the files before the change: {_OPTION} DIR.")
     commit, label = git.fork_point()
@@ -118,12 +95,12 @@ def _of_fork_point(directory: Path, *, consdb: bool = False) -> tuple[str, Reade
 
 
 def _of_consdb(consdb: Path) -> Reader:
-    """Read schemas of a consdb tree; without git, it is taken as not changed."""
+    """Read schemas of a consdb tree; without git, it is taken as unchanged."""
 
     @cache
     def reader() -> Reader:
         try:
-            return _of_fork_point(consdb, consdb=True)[1]
+            return _of_merge_base(consdb, consdb=True)[1]
         except ConsdbActionsError:
             return _folder(consdb, consdb=True)
 
@@ -141,7 +118,7 @@ def _folder(directory: Path, *, consdb: bool = False) -> Reader:
 def _at(directory: Path, git: GitReader, commit: str, root: str, *, consdb: bool = False) -> Reader:
     """Read schemas of a commit; ``root`` is where the tree starts, or one of its folders."""
     root, folders = posixpath.normpath(root), CONSDB_FOLDERS if consdb else SDM_FOLDERS
-    # A folder of today's layout is missing in older commits, which have another below the same root.
+    # Older commits have another layout below the same root.
     above = [root.removesuffix(folder) for folder in folders if f"/{root}".endswith(f"/{folder}")]
     roots = [*(posixpath.normpath(path) for path in above), root]
 

@@ -1,4 +1,4 @@
-"""Names of a schema as Postgres will see them: their length (rule M9) and what must differ from what."""
+"""Check the length (rule M9) and uniqueness of a schema's names."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def check_names(
 ) -> None:
     """Check the identifiers of a schema.
 
-    Tables, indexes and the indexes of UNIQUE and primary keys share one space of names per schema; foreign
-    keys and checks only need a name of their own within their table.
+    Tables and indexes, also those of UNIQUE and primary keys, share one namespace; other constraints only
+    need a unique name in their table.
     """
     for what, name, key in _names(schema):
         if is_too_long(name):
@@ -29,11 +29,11 @@ def check_names(
                 Problem(lines.get(key, 0), 0, cause, f"Shorten the name by {size - MAX_BYTES} bytes.")
             )
     _relations(schema, lines, problems)
-    _repeated(schema, lines, notes)
+    _note_repeated(schema, lines, notes)
 
 
 def _names(schema: Schema) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield every identifier with what it names and where it stands."""
+    """Yield every identifier with its description and its path."""
     yield "the schema", schema.name, ("schema",)
     for table in schema:
         yield "table", table.name, ("table", table.name)
@@ -46,7 +46,6 @@ def _names(schema: Schema) -> Iterator[tuple[str, str, tuple[str, ...]]]:
 
 
 def _relations(schema: Schema, lines: dict[tuple[str, ...], int], problems: list[Problem]) -> None:
-    """Add a problem for two relations of one name."""
     taken: dict[str, str] = {}
     named: list[tuple[str, str, tuple[str, ...]]] = [
         (table.name, f'table "{table.name}"', ("table", table.name)) for table in schema
@@ -74,8 +73,8 @@ def _relations(schema: Schema, lines: dict[tuple[str, ...], int], problems: list
             taken[name] = what
 
 
-def _repeated(schema: Schema, lines: dict[tuple[str, ...], int], notes: list[str]) -> None:
-    """Note constraints that share a name across tables: Postgres takes it, today's Felis does not."""
+def _note_repeated(schema: Schema, lines: dict[tuple[str, ...], int], notes: list[str]) -> None:
+    """Note constraint names used in several tables: Postgres accepts them, Felis does not."""
     holders: dict[str, list[str]] = {}
     for table in schema:
         for constraint in table.constraints:

@@ -1,4 +1,4 @@
-"""One column of a schema file, under the rules that Felis sets for types, lengths and default values."""
+"""Read a column of a schema file under Felis's rules."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _default(fields: Fields, datatype: str) -> str | int | float | bool | None:
     if node is None or node.value is None:
         return None
     value = node.value
-    wanted, remedy = _wanted(value, datatype)
+    wanted, remedy = _expected_default(value, datatype)
     if wanted:
         kind = "text" if isinstance(value, str) else type(value).__name__
         cause = f"the default value {shorten(node.text)} ({kind} in YAML) of {fields.what} must be {wanted}"
@@ -100,8 +100,8 @@ def _default(fields: Fields, datatype: str) -> str | int | float | bool | None:
     return value
 
 
-def _wanted(value: object, datatype: str) -> tuple[str, str]:
-    """Return what a default value should be instead and how to get there; nothing when it fits."""
+def _expected_default(value: object, datatype: str) -> tuple[str, str]:
+    """Return the required kind of default and its remedy; empty when it fits."""
     bare = "Write it without quotes."
     if isinstance(value, bool):
         fits = datatype not in INTEGERS | REALS | TEXTS

@@ -1,4 +1,4 @@
-"""Typed access to the keys of one mapping of a schema file; whatever does not fit becomes a problem."""
+"""Typed access to the keys of a mapping; invalid values become problems."""
 
 from __future__ import annotations
 
@@ -17,19 +17,8 @@ _FALSE = {"false", "no", "off", "n", "f", "0"}
 class Fields:
     """The keys of a schema, table, column, constraint or index.
 
-    Attribute spellings that Felis takes as well (``primary_key``) are found under the key of the YAML,
-    unknown keys are problems.
-
-    Parameters
-    ----------
-    node
-        The mapping.
-    kind
-        A key of :data:`~consdb_actions.adapters.felis_keys.KEYS`.
-    what
-        How the object is called in messages.
-    problems
-        Where problems are added.
+    Felis's attribute spellings (``primary_key``) are accepted, unknown keys are problems. ``kind`` is a key
+    of :data:`~consdb_actions.adapters.felis_keys.KEYS`, ``what`` the object's name in messages.
     """
 
     def __init__(self, node: Node, kind: str, what: str, problems: list[Problem]) -> None:
@@ -78,7 +67,7 @@ class Fields:
         return self._node.keys.get(self._spelled.get(key, key), (self._node.line, 0))[0]
 
     def name(self) -> str:
-        """Return the object's name; a problem when it is missing or no text."""
+        """Return the object's name; add a problem when it is missing or not text."""
         node = self.node("name")
         if node is None or node.value is None:
             self.problem("", f"{self.what} has no name", "Add name: and the name.")
@@ -89,7 +78,7 @@ class Fields:
         return name
 
     def text(self, key: str) -> str:
-        """Return a text without white space around it, empty when absent."""
+        """Return a stripped text, empty when absent."""
         node = self.node(key)
         if node is None or node.value is None:
             return ""
@@ -130,7 +119,7 @@ class Fields:
         return value
 
     def flag(self, key: str, *, default: bool | None) -> bool | None:
-        """Return true or false, the default when absent."""
+        """Return a boolean, the default when absent."""
         node = self.node(key)
         if node is None or node.value is None:
             return default
@@ -147,7 +136,7 @@ class Fields:
         return default
 
     def choice(self, key: str, words: Sequence[str]) -> str:
-        """Return one of some words, empty when absent."""
+        """Return one of ``words``, empty when absent."""
         text = self.text(key)
         if text and text not in words:
             remedy = did_you_mean(text, words) or f"Write one of: {', '.join(words)}."
@@ -169,7 +158,7 @@ class Fields:
         return node.value
 
     def texts(self, key: str) -> list[Node]:
-        """Return the nodes of a list of texts; a single text stands for a list of one."""
+        """Return the nodes of a list of texts; a single text counts as a list."""
         node = self.node(key)
         if node is not None and isinstance(node.value, str):
             return [node]
@@ -182,7 +171,7 @@ class Fields:
         return items
 
     def annotations(self, *keys: str) -> list[tuple[str, str]]:
-        """Return keys that no database sees, as pairs of text."""
+        """Return keys that the database ignores, as pairs of text."""
         found = []
         for key in keys:
             node = self.node(key)

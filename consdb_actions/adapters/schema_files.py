@@ -1,4 +1,4 @@
-"""Where the YAML file of a schema is, in a checkout of sdm_schemas, of consdb, or in a plain folder."""
+"""Find schema files in a checkout or directory."""
 
 from __future__ import annotations
 
@@ -20,29 +20,14 @@ _SUFFIXES = (".yaml", ".yml")
 
 
 def candidates(name: str, *, consdb: bool = False) -> Iterator[PurePosixPath]:
-    """Yield the paths that a schema's file can have in a tree, the likeliest first."""
+    """Yield possible paths of a schema's file, most likely first."""
     for folder in CONSDB_FOLDERS if consdb else SDM_FOLDERS:
         for suffix in _SUFFIXES:
             yield PurePosixPath(folder) / f"{name}{suffix}"
 
 
 def find_schema_file(name: str, *, sdm_schemas: Path, consdb: Path | None = None) -> Path:
-    """Return the file of a schema; links are followed.
-
-    Parameters
-    ----------
-    name
-        Name of the schema, such as ``cdb_latiss``.
-    sdm_schemas
-        A checkout of sdm_schemas, or a folder with schema files.
-    consdb
-        A consdb tree, where the files of transformed EFD schemas can be.
-
-    Raises
-    ------
-    InputError
-        When a directory does not exist, or no file is found; it lists where it was looked for.
-    """
+    """Return the file of a schema, links followed; ``consdb`` is a tree with EFD schemas."""
     looked: list[str] = []
     trees: list[tuple[Path, bool]] = [(sdm_schemas, False)]
     if consdb is not None:
@@ -73,7 +58,7 @@ def find_schema_file(name: str, *, sdm_schemas: Path, consdb: Path | None = None
 def list_schema_files(
     tree: Path, *, consdb: bool = False, globs: Sequence[str] = ("cdb_*", "efd_*")
 ) -> dict[str, Path]:
-    """Return the schema files of a tree by name; where a name stands in several folders, the first counts."""
+    """Return the schema files of a tree by name; the first folder wins."""
     found: dict[str, Path] = {}
     for folder in CONSDB_FOLDERS if consdb else SDM_FOLDERS:
         for glob in globs:

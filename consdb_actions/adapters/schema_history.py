@@ -1,4 +1,4 @@
-"""Which version of a schema file a database was made from, by the file's git history."""
+"""Find the schema file that a database was made from."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["described_before"]
 
 
 def described_before(before: Snapshot, after: Snapshot, path: Path) -> Schema | None:
-    """Find, in a file's git history, the newest version that a database agrees with.
+    """Find the newest version in git that the database agrees with.
 
-    Only its ids, units and texts are wanted, as evidence for renames; so it is looked for only where a column
-    goes and another one comes. Outside of a git checkout there is none.
+    Its ids, units and descriptions are evidence for renames, so it is searched only where a column is dropped
+    and another added. None outside of a git checkout.
     """
     then, now = before.tables, after.tables
     gone = {(t, c) for t in then for c in then[t].columns} - {(t, c) for t in now for c in now[t].columns}
@@ -40,5 +40,5 @@ def described_before(before: Snapshot, after: Snapshot, path: Path) -> Schema | 
 def _versions(path: Path) -> Iterator[bytes]:
     try:
         yield from GitReader(path.parent).versions(path.name)
-    except ExternalError:  # it is not worth an error: git is missing, or too slow
+    except ExternalError:  # git is missing or too slow: only evidence is lost
         return

@@ -1,4 +1,4 @@
-"""References by ``@id`` in a schema file, resolved to names of tables and columns."""
+"""Resolve ``@id`` references to names of tables and columns."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ __all__ = ["References"]
 
 
 class References:
-    """The ids of a schema's tables and columns.
-
-    Parameters
-    ----------
-    problems, notes
-        Added to: what cannot be resolved, and what was resolved although today's Felis would refuse it.
-    """
+    """Resolves ids of tables and columns; adds ``problems``, and ``notes`` for what Felis refuses."""
 
     def __init__(self, problems: list[Problem], notes: list[str]) -> None:
         self._problems = problems
@@ -30,7 +24,7 @@ class References:
         return identity in self._ids
 
     def claim(self, identity: str, table: str, column: str, fields: Fields) -> None:
-        """Remember an id; two objects that others may refer to cannot share one."""
+        """Register an id; two objects cannot share one."""
         known = self._ids.get(identity)
         if known is not None:
             owner = f'column "{known[0]}.{known[1]}"' if known[1] else f'table "{known[0]}"'
@@ -62,7 +56,7 @@ class References:
         return tuple(names)
 
     def resolve(self, node: Node, table: Table | None, what: str) -> tuple[str, str] | None:
-        """Return table and column of a reference; a plain column name counts within its own table."""
+        """Return table and column of a reference; a bare name refers to its own table."""
         reference = node.text.strip() if isinstance(node.value, str) else ""
         known = self._ids.get(reference)
         if known is not None and known[1]:

@@ -1,8 +1,4 @@
-"""Columns that a schema file takes from another one (``resources``, ``columnRefs``), without any network.
-
-The other file stands beside the first, in the same folder. What cannot be taken is a problem of the file that
-refers to it, at the line of the reference. Resources that no table uses are not looked at.
-"""
+"""Read columns from another file in the same directory (``resources``, ``columnRefs``)."""
 
 from __future__ import annotations
 
@@ -21,22 +17,22 @@ from consdb_actions.errors import InputError
 __all__ = ["Beside", "Resources", "beside_path", "uses_resources"]
 
 Beside = Callable[[str], bytes | None]
-"""Returns the content of a file in the folder of a schema file; None where there is none of this name."""
+"""Returns the content of a file in the schema file's directory; None where it is missing."""
 
 MAX_FILES = 16
-"""Files that one schema file can take columns from, directly or through others."""
+"""Maximum number of files that a schema file takes columns from, also indirectly."""
 
 _NAME = re.compile(r"(?:\./)?([A-Za-z0-9_][A-Za-z0-9_.-]*\.ya?ml)")
 _NOT_NULL = ("datatype", "length", "nullable")
 
 
 def uses_resources(data: bytes) -> bool:
-    """Tell whether a schema file may take columns from others, so that more than its own text counts."""
+    """Return whether a schema file may take columns from others."""
     return b"columnRefs" in data or b"column_refs" in data
 
 
 def beside_path(path: Path) -> Beside:
-    """Return what reads files in the folder of a schema file; a link must not lead out of it."""
+    """Return a reader for the file's directory; links must not lead out of it."""
 
     def read(name: str) -> bytes | None:
         found = path.parent / name
@@ -56,25 +52,13 @@ def beside_path(path: Path) -> Beside:
 
 @dataclass
 class _File:
-    """A file beside: the mappings of its tables, and what they take from other files."""
-
     tables: dict[str, Node]
     resources: Resources
     columns: dict[str, dict[str, Node]] = field(default_factory=dict)
 
 
 class Resources:
-    """The files that a schema file takes columns from.
-
-    Parameters
-    ----------
-    node
-        The value of ``resources``.
-    beside
-        Reads a file in the same folder; None where no other file can be read.
-    problems
-        Where problems are added.
-    """
+    """The files that a schema file takes columns from; without ``beside`` none is allowed."""
 
     def __init__(
         self,
@@ -94,7 +78,7 @@ class Resources:
             self._problem(node, cause, "Write name: {uri: file.yaml}.")
 
     def columns(self, fields: Fields, identity: str) -> Iterator[Node]:
-        """Yield the columns that a table's ``columnRefs`` bring, each as if it were written out there."""
+        """Yield the columns of a table's ``columnRefs``."""
         place = fields.node("columnRefs")
         if place is None or place.value is None:
             return
@@ -112,7 +96,6 @@ class Resources:
                         yield made
 
     def _entries(self, node: Node, at: Node, what: str) -> Iterator[tuple[str, Node, Node]]:
-        """Yield key, value and place of a mapping."""
         if not isinstance(node.value, dict):
             self._problem(at, f"{what} must map resources to tables to columns", "See Felis's documentation.")
             return
@@ -121,7 +104,7 @@ class Resources:
             yield key, value, Node(None, line, column)
 
     def _resource(self, name: str, at: Node, what: str) -> _File | None:
-        """Return the file of a resource, or add what is wrong with it."""
+        """Return the file of a resource; None adds a problem."""
         label = f"{what} takes columns from {shorten(name)} (columnRefs)"
         node = self._named.get(name)
         if node is None:
@@ -145,7 +128,7 @@ class Resources:
         return found
 
     def _load(self, name: str) -> _File | str:
-        """Return a file, or what is wrong with it; each is read once."""
+        """Return a file, read once, or the description of its problem."""
         if name in self._chain:
             return f"{name} takes columns from itself through {' and '.join(self._chain)}"
         if name not in self._files:
@@ -181,7 +164,7 @@ class Resources:
         return _File(found, below)
 
     def _columns_of(self, file: _File, table: str, at: Node, what: str) -> dict[str, Node] | None:
-        """Return the columns of a table in another file by name, or add what is wrong."""
+        """Return a table's columns in another file by name; None adds a problem."""
         node = file.tables.get(table)
         label = f"{what} takes columns from table {shorten(table)}"
         if node is None:
@@ -209,7 +192,7 @@ class Resources:
     def _column(
         self, known: dict[str, Node], name: str, reference: Node, at: Node, identity: str, table: str
     ) -> Node | None:
-        """Return a column of another file under its name here, with what the reference changes."""
+        """Return a column under its name here, with the overrides of the reference."""
         what = f"the reference to column {shorten(name)}"
         source, changes = name, None
         if reference.value is not None:
@@ -229,11 +212,10 @@ class Resources:
             self._change(value, Fields(changes, "column overrides", f"overrides of {what}", self._problems))
         value["name"] = Node(name, at.line, at.column, text=name)
         value["@id"] = Node(identity, at.line, at.column, text=identity)
-        # What is wrong with it is shown where it is taken: the other file is not what is being read.
+        # Its problems are reported at the reference: the other file is not the one being read.
         return Node(value, at.line, at.column, keys=dict.fromkeys(value, (at.line, at.column)))
 
     def _change(self, value: dict[str, Node], fields: Fields) -> None:
-        """Carry out the overrides of a reference on a column."""
         for key in dict.fromkeys(KEYS["column overrides"].values()):
             node = fields.node(key)
             if node is None:
@@ -243,7 +225,7 @@ class Resources:
                 continue
             value[key] = node
         datatype = fields.text("datatype")
-        # Felis does not look at what the new type has no use for.
+        # Felis ignores what the new type does not use.
         if datatype and datatype not in SIZED and fields.node("length") is None:
             value.pop("length", None)
         if datatype and datatype != "timestamp":

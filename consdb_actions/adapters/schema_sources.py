@@ -1,15 +1,15 @@
-"""The two sides of a comparison: schema files from files, folders or git revisions.
+"""Read the two sides of a comparison from files, directories or git revisions.
 
 ===========================  ==============================================================================
 ``file.yaml``                one file
-``DIR``                      a checkout of sdm_schemas or consdb, or a plain folder
+``DIR``                      a checkout of sdm_schemas or consdb, or any directory
 ``REV``                      the same at a commit of the repository
-``REV:path``                 a file or folder at a commit
-``A..B``, ``A...B``          both sides at once; from where they parted with three dots; B is HEAD by default
-nothing                      where HEAD left the default branch, against the work tree
+``REV:path``                 a file or directory at a commit
+``A..B``, ``A...B``          both sides; three dots take the merge base; B is HEAD by default
+nothing                      the merge base with the default branch, and the work tree
 ===========================  ==============================================================================
 
-What exists on disk is taken from there; write ``REV:`` for a branch that is called like a folder.
+Existing paths win; write ``REV:`` for a branch that is named like a directory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from consdb_actions.errors import InputError
 __all__ = ["DEFAULT_SCHEMAS", "CommitTree", "RawFile", "Side", "read_sides"]
 
 DEFAULT_SCHEMAS = ("cdb_*", "efd_*")
-"""Which files of a folder are schemas of ConsDB."""
+"""Patterns of ConsDB's schema files in a directory."""
 
 _RANGE = re.compile(r"(?P<before>[^:]*?)(?P<dots>\.\.\.?)(?P<after>[^:.][^:]*|)")
 _SUFFIXES = (".yaml", ".yml")
@@ -40,7 +40,7 @@ _SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True)
 class RawFile:
-    """A schema file that was not read yet; ``beside`` reads those in its folder."""
+    """An unread schema file; ``beside`` reads others in its directory."""
 
     name: str
     source: str
@@ -48,38 +48,23 @@ class RawFile:
     beside: Beside | None = field(default=None, repr=False, compare=False)
 
     def read(self, *, expect_name: str | None = None) -> ReadSchema:
-        """Read the schema.
-
-        Raises
-        ------
-        FileError
-            With everything that is wrong in the file.
-        """
+        """Read the schema."""
         return read_yaml(self.data, source=self.source, expect_name=expect_name, beside=self.beside)
 
     @classmethod
     def on_disk(cls, name: str, path: Path) -> RawFile:
-        """Take a file of the work tree."""
+        """Read a file of the work tree."""
         return cls(name, str(path), read_bytes(path), beside_path(path))
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of the comparison.
-
-    Parameters
-    ----------
-    label
-        How it is called in reports.
-    files
-        Its schema files by name.
-    single
-        Whether one file was named, rather than a place with several.
-    """
+    """One side of the comparison."""
 
     label: str
     files: dict[str, RawFile]
     single: bool = False
+    """Whether one file was named, and not a directory or commit."""
 
 
 def read_sides(
@@ -87,25 +72,9 @@ def read_sides(
 ) -> tuple[Side, Side]:
     """Read both sides of a comparison.
 
-    Parameters
-    ----------
-    before, after
-        Files, folders or revisions. Without ``after``, ``before`` may be a range; else it is compared with
-        the work tree. Without ``before`` it is where HEAD left the default branch.
-    repository
-        Where revisions are looked up.
-    schemas
-        Patterns of schema names; they count for folders and revisions.
-
-    Returns
-    -------
-    tuple of Side
-        Both sides. When each is one file, they have the same key.
-
-    Raises
-    ------
-    InputError
-        When a side does not exist or holds no schema file.
+    Without ``after``, ``before`` is a range or is compared with the work tree. ``repository`` resolves
+    revisions, ``schemas`` are patterns of names in directories and commits. Two single files get the same
+    key.
     """
     git = GitReader(repository)
     span = _RANGE.fullmatch(before) if before and after is None and not Path(before).exists() else None
@@ -129,7 +98,7 @@ def read_sides(
 
 
 def _paired(before: Side, after: Side) -> tuple[Side, Side]:
-    """Give two single files one key, and let a single file pick its counterpart from the other side."""
+    """Give two single files one key, and find a single file's counterpart."""
     if before.single and after.single:
         (old,), (new,) = before.files.values(), after.files.values()
         return Side(before.label, {new.name: old}, True), Side(after.label, {new.name: new}, True)
@@ -143,7 +112,7 @@ def _paired(before: Side, after: Side) -> tuple[Side, Side]:
 
 
 def _side(text: str, git: GitReader, schemas: Sequence[str]) -> Side:
-    """Read one side: from disk when it is there, else from git."""
+    """Read one side: from disk if it exists, else from git."""
     path = Path(text)
     if path.is_dir():
         found = list_schema_files(path, consdb=True, globs=schemas)
@@ -166,7 +135,6 @@ def _side(text: str, git: GitReader, schemas: Sequence[str]) -> Side:
 
 
 def _at(git: GitReader, commit: str, path: str, label: str, schemas: Sequence[str]) -> Side:
-    """Read one side from a commit."""
     tree = CommitTree(git, commit, label.partition(":")[0])
     root = tree.follow(path)
     if root in tree.paths:
@@ -180,22 +148,13 @@ def _at(git: GitReader, commit: str, path: str, label: str, schemas: Sequence[st
 
 
 class CommitTree:
-    """Schema files as they stand in a commit; links are followed within the commit, never on disk.
-
-    Parameters
-    ----------
-    git, commit
-        The commit.
-    label
-        What the commit is called in the names of files.
-    """
+    """Schema files of a commit, with links followed within it."""
 
     def __init__(self, git: GitReader, commit: str, label: str) -> None:
         self._git, self._commit, self._label = git, commit, label
 
     @cached_property
     def _folders(self) -> dict[str, list[str]]:
-        """The YAML files and links of each folder."""
         found: dict[str, list[str]] = {}
         for path in self.paths:
             if path.endswith(_SUFFIXES):
@@ -208,29 +167,29 @@ class CommitTree:
         return self._git.files(self._commit)
 
     def follow(self, path: str) -> str:
-        """Return a path without links at its end; ``.`` is the root."""
+        """Resolve links at the end of a path; ``.`` is the root."""
         return self._git.follow(posixpath.normpath(path), self.paths) if path else "."
 
     def has_folder(self, path: str) -> bool:
-        """Tell whether there is such a folder."""
+        """Return whether the folder exists."""
         return path == "." or any(known.startswith(f"{path}/") for known in self.paths)
 
     def find(
         self, root: str, globs: Sequence[str], folders: Sequence[str] = (*SDM_FOLDERS, *CONSDB_FOLDERS)
     ) -> dict[str, Blob]:
-        """Find the schema files of a tree by name; where a name is in several folders, the first counts."""
+        """Find a tree's schema files by name; the first folder wins."""
         found: dict[str, Blob] = {}
         for folder in folders:
             for path in self._folders.get(self.follow(posixpath.join(root, folder)), []):
                 name = PurePosixPath(path).stem
                 target = self.paths.get(self.follow(path))
                 if name not in found and target is not None and any(fnmatchcase(name, g) for g in globs):
-                    # Other files are looked for beside the link, as on disk.
+                    # As on disk, other files are found relative to the link.
                     found[name] = replace(target, path=path)
         return found
 
     def beside(self, path: str) -> Beside:
-        """Return what reads files in the folder of a file; a link must not lead out of it."""
+        """Return a reader for the file's directory; links must not lead out of it."""
         folder = posixpath.dirname(path)
 
         def read(name: str) -> bytes | None:

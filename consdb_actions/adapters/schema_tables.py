@@ -1,4 +1,4 @@
-"""Tables, columns, constraints and indexes of a schema file, with every reference resolved to names."""
+"""Read tables of a schema file, with references resolved to names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_tables(
     notes: list[str],
     lines: dict[tuple[str, ...], int],
 ) -> tuple[Table, ...]:
-    """Read all tables of a schema, with the columns that they take from its resources."""
+    """Read all tables, including columns taken from resources."""
     reader = _Reader(resources, problems, notes, lines)
     for number, node in enumerate(nodes, start=1):
         reader.columns(node, number)
@@ -34,8 +34,6 @@ def read_tables(
 
 
 class _Reader:
-    """Reads columns of all tables first, then what refers to them."""
-
     def __init__(
         self,
         resources: Resources,
@@ -129,7 +127,6 @@ class _Reader:
         )
 
     def _constraint(self, entry: Node, table: Table) -> Constraint | None:
-        """Read one constraint, or add what is wrong with it."""
         kind_node = None
         label = "a constraint"
         if isinstance(entry.value, dict):
@@ -186,7 +183,6 @@ class _Reader:
         return self._foreign_key(fields, replace(constraint, kind="foreign key", columns=columns), table)
 
     def _foreign_key(self, fields: Fields, constraint: Constraint, table: Table) -> Constraint:
-        """Read where a foreign key points, in today's shape or in the one with ``reference``."""
         what = fields.what
         reference = fields.node("reference")
         targets: list[tuple[str, str]] = []
@@ -232,7 +228,6 @@ class _Reader:
         )
 
     def _index(self, entry: Node, table: Table) -> Index | None:
-        """Read one index, or add what is wrong with it."""
         named = entry.value.get("name") if isinstance(entry.value, dict) else None
         label = f'index "{named.text}"' if named and isinstance(named.value, str) else "an index"
         fields = Fields(entry, "index", f'{label} of table "{table.name}"', self.problems)

@@ -1,8 +1,7 @@
-"""A Felis YAML file becomes a :class:`~consdb_actions.schema.model.Schema`, strictly, without Felis.
+"""Parse a Felis file strictly into a :class:`~consdb_actions.schema.model.Schema`, without Felis.
 
-All problems of a file are collected and raised as one error with line numbers. Shapes that older or newer
-Felis versions write and today's refuses are taken where their meaning is clear, each with a note.
-:mod:`consdb_actions.adapters.felis` does the same and lets Felis judge the result.
+All problems are raised as one error with lines. Shapes of other Felis versions are accepted with a note where
+their meaning is clear.
 """
 
 from __future__ import annotations
@@ -29,34 +28,18 @@ Lines = Mapping[tuple[str, ...], int]
 
 @dataclass(frozen=True, slots=True)
 class ReadSchema:
-    """A schema file that was read.
-
-    Parameters
-    ----------
-    schema
-        What it says.
-    source
-        The file, as the user knows it.
-    notes
-        What was taken although today's Felis would refuse it.
-    lines
-        Where each object stands in the file.
-    """
+    """A parsed schema file."""
 
     schema: Schema
     source: str
+    """Name of the file, for messages."""
     notes: tuple[str, ...] = ()
+    """What was accepted although today's Felis would refuse it."""
     lines: Lines = field(default_factory=dict)
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of a file, never more than slightly beyond the limit of a schema file.
-
-    Raises
-    ------
-    InputError
-        When there is no such file, or it cannot be read.
-    """
+    """Read a file, at most slightly beyond the size limit."""
     try:
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
@@ -73,7 +56,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_file(path: Path, *, expect_name: str | None = None) -> ReadSchema:
-    """Read a schema file, with the files beside it that it takes columns from."""
+    """Read a schema file, and others that it takes columns from."""
     beside = beside_path(path)
     return read_yaml(read_bytes(path), source=str(path), expect_name=expect_name, beside=beside)
 
@@ -81,28 +64,10 @@ def read_file(path: Path, *, expect_name: str | None = None) -> ReadSchema:
 def read_yaml(
     data: str | bytes, *, source: str, expect_name: str | None = None, beside: Beside | None = None
 ) -> ReadSchema:
-    """Read a schema from the text of a file.
+    """Read a schema from the content of a file; raise FileError with all problems.
 
-    Parameters
-    ----------
-    data
-        Content of the file.
-    source
-        Name of the file, for errors.
-    expect_name
-        The name that the schema must have, when it is known.
-    beside
-        Reads a file in the same folder, for ``columnRefs``; without it such a file is refused.
-
-    Returns
-    -------
-    ReadSchema
-        The schema, its tree, and notes on what was normalised.
-
-    Raises
-    ------
-    FileError
-        With everything that is wrong in the file.
+    ``source`` names the file in errors, ``expect_name`` is the required schema name, and ``beside`` reads
+    others in its directory for ``columnRefs``; None refuses such files.
     """
     root = read_tree(data, source=source)
     if root.value is None:
@@ -132,7 +97,6 @@ def _schema(
     notes: list[str],
     lines: dict[tuple[str, ...], int],
 ) -> Schema:
-    """Build the schema; what is wrong is added to ``problems``."""
     name = fields.name()
     resources = Resources(fields.node("resources"), beside, problems)
     tables = read_tables(fields.items("tables", required=True), resources, problems, notes, lines)
@@ -149,7 +113,7 @@ def _schema(
 
 
 def _version(fields: Fields, notes: list[str]) -> str | None:
-    """Return the current version as it is written; a date or number in YAML is taken as its text."""
+    """Return the version as text, also where YAML reads a date or number."""
     node = fields.node("version")
     if node is not None and isinstance(node.value, dict):
         current = node.value.get("current")

@@ -1,8 +1,7 @@
-"""Fill tables with rows by asking the database what it takes, now and after a migration (rule M15).
+"""Fill tables with rows that the database accepts, before and after a migration (rule M15).
 
-Keys come from parents, values from :mod:`~consdb_actions.migration.samples`. The database evaluates
-conditions on candidates before rows are inserted. What it refuses then is tried with other values; what a
-migration would refuse later is taken out; a table that stays empty is reported with the reason.
+Keys come from parents, values from :mod:`~consdb_actions.migration.samples`. Postgres evaluates conditions on
+candidates; refused rows are tried with other values, and a table left empty is reported.
 """
 
 from __future__ import annotations
@@ -45,8 +44,8 @@ Values = tuple[str | None, ...]
 
 _ATTEMPTS = 6
 _COMBINATIONS = 500
-_REFUSALS = 60  # by the database, for one table
-_PRODUCT = 10_000  # combinations of candidates of columns that conditions tie together
+_REFUSALS = 60  # by the database, per table
+_PRODUCT = 10_000  # combinations of candidates of columns that conditions connect
 _KEPT = 400
 _CASTS = """SELECT format_type(castsource, NULL), format_type(casttarget, NULL)
 FROM pg_cast WHERE castcontext IN ('a', 'i')"""
@@ -58,21 +57,13 @@ FROM pg_type t WHERE oid = to_regtype({})"""
 
 @dataclass(frozen=True)
 class SeedResult:
-    """What stands in the database now.
-
-    Attributes
-    ----------
-    seeded
-        Rows by table.
-    unseeded
-        Tables without rows, and why.
-    made
-        The rows as they were inserted, parents first.
-    """
+    """The seeded rows."""
 
     seeded: dict[str, int] = field(default_factory=dict)
     unseeded: dict[str, str] = field(default_factory=dict)
+    """Tables without rows, and why."""
     made: tuple[TableRows, ...] = ()
+    """The inserted rows, parents first."""
 
 
 def seed(
@@ -89,10 +80,10 @@ def seed(
         database.run("SET CONSTRAINTS ALL DEFERRED")
         casts = frozenset((str(a), str(b)) for a, b in database.run(_CASTS)) if change else frozenset()
         result = _Seeder(database, snapshot, rules_of(snapshot, change, casts), rows, start).fill()
-        # Nothing may stay unchecked: statements of a migration trip over events that are still pending.
+        # Pending trigger events would block the migration's ALTER TABLE.
         database.run("SET CONSTRAINTS ALL IMMEDIATE")
         for sequence in snapshot.sequences.values():
-            # Sequences go on behind the rows, as they would in a database that is in use.
+            # Sequences continue after the rows, as in a database in use.
             owner, _, column = (sequence.owned_by or "").rpartition(".")
             if owner in result.seeded and column in snapshot.tables[owner].columns:
                 name = literal(f"{quoted(snapshot.schema)}.{quoted(sequence.name)}")
@@ -104,8 +95,6 @@ def seed(
 
 
 class _Database:
-    """Runs statements as they are, each refusal undone alone where that is asked for."""
-
     def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
         self._cursor = cursor
 
@@ -115,7 +104,7 @@ class _Database:
         return self._cursor.fetchall() if self._cursor.description is not None else []
 
     def attempt(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run a statement in a savepoint, all in one message."""
+        """Run a statement in a savepoint, in one round trip."""
         try:
             self._cursor.execute(f"SAVEPOINT attempt; {sql}; RELEASE attempt".encode())
         except psycopg.DatabaseError:
@@ -134,13 +123,13 @@ class _Database:
 
 
 class _Candidates:
-    """Values for the columns of all tables, such that each suits every column that it is tied to."""
+    """Values for all columns, valid also where foreign keys use them."""
 
     def __init__(
         self, database: _Database, snapshot: Snapshot, rules: Mapping[str, TableRules], size: int
     ) -> None:
         self._database, self._snapshot, self._rules, self._size = database, snapshot, rules, size
-        self._root = _ties(rules)
+        self._root = _connected_columns(rules)
         self._members: dict[Place, list[Place]] = defaultdict(list)
         for place, root in sorted(self._root.items()):
             self._members[root].append(place)
@@ -149,7 +138,7 @@ class _Candidates:
         self._plain = {name: _plain_columns(found) for name, found in rules.items()}
 
     def value(self, table: str, column: str, index: int, *, plain: bool = False) -> str | None:
-        """Return a value of a column; None where none is known."""
+        """Return a value for a column; None where none is known."""
         root = self._root.get((table, column), (table, column))
         pool = self._pool(root)
         if pool is not None:
@@ -158,7 +147,7 @@ class _Candidates:
         return sample(type_, label, index, plain=plain or always)
 
     def _pool(self, root: Place) -> list[str] | None:
-        """Return the values that a column can take; None where any sample of its type will do."""
+        """Return the values for a column; None allows any sample of its type."""
         if root not in self._pools:
             found = self._rules[root[0]]
             plain = root in self._members or root[1] in self._plain[root[0]]
@@ -187,7 +176,7 @@ class _Candidates:
         return [value for (value,) in tuples if value is not None]
 
     def candidates(self, table: str, column: str, conditions: Sequence[Condition]) -> list[str | None]:
-        """Return values of a column to try for conditions that tie it to others."""
+        """Return values to try for conditions over several columns."""
         root = self._root.get((table, column), (table, column))
         pool = self._pool(root)
         if any(c.columns == (column,) for c in self._rules[table].conditions):
@@ -204,7 +193,7 @@ class _Candidates:
         return list(found)
 
     def _several(self, root: Place, conditions: Iterable[Condition]) -> list[str]:
-        """Return values of a column that can be stored, converted to all that they become, and back."""
+        """Return values that survive all type changes of the column."""
         own, label, plain = self._samples[root]
         types = self._types([root, *self._members.get(root, [])])
         samples = [
@@ -219,7 +208,6 @@ class _Candidates:
         return self._fitting(values, own, self._members.get(root, [root]))
 
     def _definition(self, condition: Condition) -> str:
-        """Return a condition with the functions that it calls."""
         bodies = [
             body
             for name, body in self._snapshot.functions.items()
@@ -228,14 +216,14 @@ class _Candidates:
         return "\n".join([condition.text, *bodies])
 
     def _unknown(self, type_: str) -> list[str]:
-        """Return texts to try for a type that nothing is known of: labels, those of its base type, any."""
+        """Return texts for an unknown type: labels, samples of its base type, any."""
         base, labels, checks = next(iter(self._database.run(_TYPE.format(literal(type_)))), (None, [], []))
         basic = [sample(base, type_, k, plain=True) for k in range(self._size)] if base else []
         some = [v for check in checks for v in mentioned(check, base or type_, self._size)]
         return [v for v in (*labels, *some, *basic, *ANY_TYPE) if v is not None]
 
     def _fitting(self, values: list[str], own: str, places: Iterable[Place]) -> list[str]:
-        # Variables take values as columns do: longer texts are refused, not cut off as in a cast.
+        # Variables take values as columns do: longer texts are refused, not truncated as in a cast.
         steps = [f"v {own} := given;"]
         for number, (table, column) in enumerate(places):
             steps.append(f"a{number} {self._rules[table].table.columns[column].type} := v;")
@@ -248,7 +236,7 @@ class _Candidates:
         try:
             self._define("fits", "given text", inner)
         except psycopg.errors.SyntaxErrorOrAccessRuleViolation:
-            return values  # a type is not there yet
+            return values  # a type does not exist yet
         numbers = self._database.run(
             f"SELECT i FROM unnest({_array(values)}) WITH ORDINALITY u(t, i) WHERE pg_temp.fits(t)"
         )
@@ -267,7 +255,7 @@ class _Candidates:
         values: Sequence[Sequence[str | None]],
         conditions: Sequence[Condition],
     ) -> list[Values]:
-        """Return combinations of values that satisfy conditions, in an order that mixes them."""
+        """Return combinations of values that satisfy conditions, in mixed order."""
         most = max(3, int(_PRODUCT ** (1 / len(columns))))
         lists = [
             [*(v for v in some if v is not None)][: most - 1] + [None] * (None in some) for some in values
@@ -295,8 +283,6 @@ class _Candidates:
 
 
 class _Seeder:
-    """Fills the tables of one schema, parents first."""
-
     def __init__(
         self, database: _Database, snapshot: Snapshot, rules: dict[str, TableRules], rows: int, start: int
     ) -> None:
@@ -318,7 +304,7 @@ class _Seeder:
             if reason:
                 self._reasons[name] = reason
         for reference in self._cut:
-            self._close(reference)
+            self._fill_deferred(reference)
         self._remove_dangling()
         filled = [name for name in self._order if name not in self._reasons]
         counts = ", ".join(f"(SELECT count(*) FROM {self._name(name)})" for name in filled)
@@ -332,7 +318,7 @@ class _Seeder:
         return f"{quoted(self._schema)}.{quoted(table)}"
 
     def _obstacle(self, found: TableRules) -> str:
-        """Say why a table can hold no row at all."""
+        """Return why a table can hold no row; empty if it can."""
         if found.table.kind != "table":
             return f"it is a {found.table.kind}"
         for reference in found.references:
@@ -370,7 +356,7 @@ class _Seeder:
         values = tuple(tuple(row[c] for c in maker.columns) for row in rows)
         self._made.append(TableRows(name, tuple(maker.columns), types, values))
         if found.tightened:
-            self._take_out(found)
+            self._delete_refused(found)
         self._parents[name] = self._read_back(name)
         return "" if self._parents[name] else "the migration refuses every row that was tried"
 
@@ -383,7 +369,7 @@ class _Seeder:
                     self._database.insert(self._schema, name, maker.columns, [row])
                 except psycopg.DatabaseError as error:
                     refusals += 1
-                    reason = reason or _words(error, self._rules[name])
+                    reason = reason or _refusal_text(error, self._rules[name])
                     if isinstance(error, psycopg.errors.NotNullViolation) and error.diag.column_name:
                         self._rules[name].nullable.discard(error.diag.column_name)
                     if refusals >= _REFUSALS:
@@ -394,7 +380,7 @@ class _Seeder:
         return accepted, reason
 
     def _read_back(self, name: str) -> list[Row]:
-        """Return the values that children can refer to, as the database has them."""
+        """Return the stored values that children can refer to."""
         columns = sorted(self._targets[name])
         if not columns and not self._rules[name].tightened:
             return [{}]
@@ -402,8 +388,7 @@ class _Seeder:
         found = self._database.run(f"SELECT {texts} FROM {self._name(name)} ORDER BY ctid LIMIT 64")
         return [dict(zip(columns, values, strict=True)) for values in found]
 
-    def _take_out(self, found: TableRules) -> None:
-        """Remove rows that the migration would refuse."""
+    def _delete_refused(self, found: TableRules) -> None:
         name = self._name(found.table.name)
         wanted = [c.sql() for c in found.conditions if c.coming]
         wanted += [
@@ -412,7 +397,7 @@ class _Seeder:
             if r.coming and not r.soft and r not in self._cut
         ]
         if wanted:
-            self._for_rows(name, f"DELETE FROM {name} WHERE NOT ({' AND '.join(wanted)}) AND {{}}")
+            self._run_per_row(name, f"DELETE FROM {name} WHERE NOT ({' AND '.join(wanted)}) AND {{}}")
         columns, definitions = found.later_shape()
         if not definitions:
             return
@@ -424,12 +409,12 @@ class _Seeder:
                 with suppress(psycopg.DatabaseError):
                     self._database.attempt(definition)
             insert = f"INSERT INTO later SELECT ctid, {values} FROM {name}"
-            self._for_rows(name, f"{insert} WHERE {{}} ON CONFLICT DO NOTHING")
+            self._run_per_row(name, f"{insert} WHERE {{}} ON CONFLICT DO NOTHING")
             self._database.run(f"DELETE FROM {name} WHERE ctid NOT IN (SELECT origin FROM later)")
             self._database.run("DROP TABLE later")
 
-    def _for_rows(self, table: str, statement: str) -> None:
-        """Run a statement for all rows; where it fails, for each, and remove those on which it fails."""
+    def _run_per_row(self, table: str, statement: str) -> None:
+        """Run a statement; if it fails, run it per row and delete the failing rows."""
 
         def where(condition: str) -> str:
             return condition.join(statement.rsplit("{}", 1))
@@ -443,8 +428,8 @@ class _Seeder:
                 except psycopg.DatabaseError:
                     self._database.run(f"DELETE FROM {table} WHERE ctid = '{place}'")
 
-    def _close(self, reference: Reference) -> None:
-        """Give values to a foreign key that had to wait, where the database takes them."""
+    def _fill_deferred(self, reference: Reference) -> None:
+        """Fill a deferred foreign key where the database accepts it."""
         found = self._rules[reference.table]
         columns = [c for c in reference.columns if c in found.nullable]
         if reference.coming or reference.target is None or found.tightened or not columns:
@@ -461,7 +446,7 @@ class _Seeder:
             )
 
     def _remove_dangling(self) -> None:
-        """Take out rows whose foreign key had to wait, or is to come, and leads nowhere."""
+        """Delete rows whose deferred or future foreign key has no parent."""
         late = [r for r in self._cut if r.target and not r.soft and (r.coming or r.deferrable)]
         while any(self._remove_from(r.table, _has_parent(self._name(r.target or ""), r)) for r in late):
             late += [
@@ -490,15 +475,13 @@ def _has_parent(parent: str, reference: Reference) -> str:
     return f"({inner} FROM (SELECT {mine}) AS present)"
 
 
-def _words(error: psycopg.Error, found: TableRules) -> str:
+def _refusal_text(error: psycopg.Error, found: TableRules) -> str:
     message = (error.diag.message_primary or str(error)).strip()
     constraint = found.table.constraints.get(error.diag.constraint_name or "")
     return f"{message}: {constraint.definition}" if constraint else message
 
 
 class _RowMaker:
-    """Makes rows of one table: keys from parents, the rest from candidates."""
-
     def __init__(
         self,
         rules: TableRules,
@@ -527,7 +510,7 @@ class _RowMaker:
         taken = {c for r in self._references for c in r.columns}
         self._choose_columns(taken)
         self._groups = [] if self.reason else list(self._find_groups())
-        self._shared = _shared(rules.keys, taken)
+        self._repeatable = _repeatable(rules.keys, taken)
         self._keys = [k for k in rules.keys if set(k) <= set(self.columns)]
         targets = [r.target_columns for r in self._references if r.target == self._name]
         self._key_columns = {c for key in (*rules.keys, *targets) for c in key} & set(self.columns)
@@ -550,9 +533,9 @@ class _RowMaker:
                     self.reason = f"no value of its column {name} was found that {new.type} gives back"
 
     def _find_groups(self) -> Iterator[tuple[list[str], list[Row]]]:
-        """Return columns that conditions tie together, and combinations of values that satisfy them."""
+        """Yield columns that conditions connect, and combinations that satisfy them."""
         several = [c for c in self._rules.conditions if len(c.columns) > 1]
-        root = _united(c.columns for c in several)
+        root = _representatives(c.columns for c in several)
         sources = {c: r for r in reversed(self._references) for c in r.columns}
         for head in sorted(set(root.values())):
             columns = sorted(c for c, r in root.items() if r == head)
@@ -583,10 +566,10 @@ class _RowMaker:
         return found
 
     def tries(self, index: int, earlier: list[Row]) -> Iterator[Row]:
-        """Give rows to try at a place, beside the rows that are there already; the first is the best."""
+        """Yield rows to try for an index, best first."""
         for attempt in range(_ATTEMPTS):
             number = index + self._start + attempt * self._count
-            half = self._shared if attempt == 0 else set()
+            half = self._repeatable if attempt == 0 else set()
             own = {
                 c: self._candidates.value(self._name, c, number - (index + 1) // 2 if c in half else number)
                 for c in sorted(self._key_columns)
@@ -606,7 +589,7 @@ class _RowMaker:
                     yield row
 
     def _complete(self, row: Row, linked: Row, number: int, attempt: int) -> bool:
-        """Give values to the other columns; tell whether there are some that suit those that are given."""
+        """Fill the other columns; return whether values were found."""
         last = attempt == 0 and number - self._start == self._count - 1 > 1
         for columns, combinations in self._groups:
             fixed = [c for c in columns if c in linked]
@@ -621,10 +604,7 @@ class _RowMaker:
         return True
 
     def _nulls(self, index: int, attempt: int) -> set[str]:
-        """Return the columns that hold NULL in a row: each in some rows, and all of them in the last.
-
-        Where such a row is refused, none is tried, and as a last resort all.
-        """
+        """Return the NULL columns of a row; after refusals none, and finally all."""
         nullable = self._rules.nullable - {c for columns, _ in self._groups for c in columns}
         if attempt == _ATTEMPTS - 1:
             some = nullable - self._key_columns
@@ -642,14 +622,14 @@ class _RowMaker:
     def _linked(
         self, assigned: Row, own: Row, index: int, earlier: list[Row], place: int = 0
     ) -> Iterator[Row]:
-        """Give values for the columns of all references that agree with each other."""
+        """Yield values for the columns of all references that agree."""
         if place == len(self._references):
             yield assigned
             return
         reference = self._references[place]
         itself = reference.target == self._name
         parents = earlier if itself else self._parents[reference.target or ""]
-        # Two rows to a parent where that can be; further parents in step with the row.
+        # Two rows per parent where possible; further parents advance with the row.
         first = index // 2 if place == 0 or itself else index + place
         turned: list[Row] = [parents[(first + n) % len(parents)] for n in range(len(parents))]
         if itself:
@@ -670,8 +650,8 @@ def _array(values: Iterable[str | None]) -> str:
     return f"ARRAY[{', '.join('NULL' if v is None else literal(v) for v in values)}]::text[]"
 
 
-def _united(sets: Iterable[tuple[Any, ...]]) -> dict[Any, Any]:
-    """Return for each member the one that stands for all that are in a set with it."""
+def _representatives(sets: Iterable[tuple[Any, ...]]) -> dict[Any, Any]:
+    """Return a representative for each member of the connected sets."""
     groups: dict[Any, set[Any]] = {}
     for some in sets:
         union = set(some).union(*(groups[item] for item in some if item in groups))
@@ -679,9 +659,9 @@ def _united(sets: Iterable[tuple[Any, ...]]) -> dict[Any, Any]:
     return {item: min(group) for item, group in groups.items()}
 
 
-def _ties(rules: Mapping[str, TableRules]) -> dict[Place, Place]:
-    """Return for each column of a foreign key the one that stands for all that it is tied to."""
-    return _united(
+def _connected_columns(rules: Mapping[str, TableRules]) -> dict[Place, Place]:
+    """Return a representative for each column connected by foreign keys."""
+    return _representatives(
         ((r.table, mine), (r.target, theirs))
         for found in rules.values()
         for r in found.references
@@ -691,7 +671,7 @@ def _ties(rules: Mapping[str, TableRules]) -> dict[Place, Place]:
 
 
 def _plain_columns(found: TableRules) -> set[str]:
-    """Return columns without extremes: in keys, counted, or read by an index or a generated column."""
+    """Return columns without extreme values: keys, counters, and those that indexes or expressions read."""
     table = found.table
     read = [
         *(i.definition for i in table.indexes.values()),
@@ -702,15 +682,15 @@ def _plain_columns(found: TableRules) -> set[str]:
     return {c for key in found.keys for c in key} | counted | {c for c in table.columns if c in words}
 
 
-def _shared(keys: Iterable[tuple[str, ...]], taken: set[str]) -> set[str]:
-    """Return key columns that hold a value twice, because another column makes the key unique."""
+def _repeatable(keys: Iterable[tuple[str, ...]], taken: set[str]) -> set[str]:
+    """Return key columns that may repeat in a wider key."""
     own = [tuple(c for c in key if c not in taken) for key in keys]
     last = {key[-1] for key in own if key} | {key[0] for key in keys if len(key) == 1}
     return {c for key in own for c in key} - last
 
 
 def _fill_order(rules: Mapping[str, TableRules]) -> tuple[list[str], frozenset[Reference]]:
-    """Sort tables so that parents come first; return the references that close a circle, too."""
+    """Sort tables with parents first; return also the references that close a cycle."""
     cut: set[Reference] = set()
 
     def rank(edge: list[Reference]) -> tuple[int, str, str]:

@@ -1,8 +1,4 @@
-"""The target Alembic tree: a checkout of consdb, or any folder of that shape.
-
-The tree's own code runs here (its revisions, and its ``lsst.consdb.cdb_pgsphere``), as it does for every
-operator who calls ``alembic`` on it. Nothing of a schema pull request is part of it.
-"""
+"""The target Alembic tree; its own code runs here, but nothing of a schema pull request."""
 
 from __future__ import annotations
 
@@ -32,7 +28,7 @@ _PGSPHERE = "lsst.consdb.cdb_pgsphere"
 
 
 class _ForeignSpoly(sa.types.UserDefinedType[str]):
-    """Stands for ``spoly`` where the tree has no type of its own, so that it is still compared."""
+    """Compares ``spoly`` where the tree has no type of its own."""
 
     cache_ok = True
 
@@ -42,27 +38,18 @@ class _ForeignSpoly(sa.types.UserDefinedType[str]):
 
 @dataclass(frozen=True)
 class Shadow:
-    """What a tree's ``cdb_pgsphere`` module gives.
-
-    Attributes
-    ----------
-    type_
-        SQLAlchemy type for pgSphere's ``spoly``.
-    add
-        Adds the shadow column ``pgs_region`` to each table of a metadata that has ``s_region``.
-    """
+    """The contents of a tree's ``cdb_pgsphere`` module."""
 
     type_: type[sa.types.TypeEngine[Any]]
+    """SQLAlchemy type for pgSphere's ``spoly``."""
     add: Callable[[sa.MetaData], None]
+    """Adds the shadow column ``pgs_region`` to each table that has ``s_region``."""
     import_line: str = f"from {_PGSPHERE} import SPoly"
 
 
 @dataclass(frozen=True)
 class Section:
-    """One section of the ini file: one schema with its own revisions.
-
-    ``version_table`` stands in schema ``version_schema`` (``cdb`` or ``efd``, after the schema's prefix).
-    """
+    """One section of the ini file: one schema with its own revisions."""
 
     name: str
     schema: str
@@ -71,31 +58,25 @@ class Section:
 
     @property
     def version_table(self) -> str:
-        """Name of the table with the current revision."""
+        """Name of the version table."""
         return f"{self.schema}_version"
 
     @property
     def version_schema(self) -> str:
-        """Schema of the version table."""
+        """Schema of the version table: ``cdb`` or ``efd``, by the schema's prefix."""
         return "efd" if self.schema.startswith("efd") else "cdb"
 
     @property
     def versions(self) -> Path:
-        """Folder of the revision files."""
+        """Directory of the revision files."""
         return self.location / "versions"
 
     @cached_property
     def scripts(self) -> ScriptDirectory:
-        """The revisions, as Alembic reads them; parsed when first used.
-
-        Raises
-        ------
-        InputError
-            A revision file cannot be read.
-        """
+        """The revisions, parsed when first used; InputError if a file is invalid."""
         try:
             with warnings.catch_warnings():
-                # Alembic only warns of these, and goes on with a history that is not the one meant.
+                # Alembic only warns of these, and continues with an incomplete history.
                 for words in (r"Revision \S+ is present more than once", r"Revision \S+ referenced from"):
                     warnings.filterwarnings("error", words, UserWarning)
                 scripts = ScriptDirectory.from_config(self.config)
@@ -111,13 +92,7 @@ class Section:
         return scripts
 
     def head(self) -> Script | None:
-        """Return the newest revision, or None when there is none yet.
-
-        Raises
-        ------
-        InputError
-            The section has more than one head (rule M12).
-        """
+        """Return the head, None without revisions; InputError for several heads (rule M12)."""
         heads = self.scripts.get_heads()
         if len(heads) > 1:
             raise InputError(
@@ -135,20 +110,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Tree:
-    """An Alembic tree with its sections in the order of the ini file."""
+    """An Alembic tree; sections are in the ini file's order."""
 
     root: Path
     ini: Path
     sections: tuple[Section, ...]
 
     def section(self, name: str) -> Section:
-        """Return the section of that name or schema.
-
-        Raises
-        ------
-        InputError
-            There is none; the message lists those that exist.
-        """
+        """Return the section of that name or schema, or raise InputError."""
         for section in self.sections:
             if name in {section.name, section.schema}:
                 return section
@@ -160,10 +129,7 @@ class Tree:
 
     @contextmanager
     def importable(self) -> Iterator[Shadow | None]:
-        """Make the tree's own modules importable, and yield its pgSphere support if it has any.
-
-        On exit the modules are forgotten, so that one process can serve several trees.
-        """
+        """Make the tree's modules importable for the block, and yield its pgSphere support if any."""
         python = self.root / "python"
         source = python.joinpath(*_PGSPHERE.split(".")).with_suffix(".py")
         before = set(sys.modules)
@@ -193,7 +159,7 @@ class Tree:
 
 
 def _load(source: Path) -> Any:
-    """Import ``cdb_pgsphere`` from its file, without running the rest of the tree's package."""
+    """Import ``cdb_pgsphere`` from its file, without the rest of its package."""
     for name in ("lsst", "lsst.consdb"):
         if name not in sys.modules and importlib.util.find_spec(name.split(".")[0]) is None:
             sys.modules[name] = types.ModuleType(name)
@@ -218,23 +184,7 @@ def _load(source: Path) -> Any:
 
 
 def read_tree(root: Path) -> Tree:
-    """Read the ini file of a tree.
-
-    Parameters
-    ----------
-    root
-        Folder that holds ``alembic.ini``.
-
-    Returns
-    -------
-    Tree
-        With every section that has a ``script_location`` and a ``consdb.schema_name``.
-
-    Raises
-    ------
-    InputError
-        There is no such folder, or it is not such a tree.
-    """
+    """Read ``alembic.ini`` in a directory: all sections with a ``script_location`` and a schema name."""
     if not root.is_dir():
         raise InputError(
             "this is not a directory" if root.exists() else "there is no such directory",
@@ -253,7 +203,7 @@ def read_tree(root: Path) -> Tree:
     try:
         parsed = Config(str(ini)).file_config
         names = [n for n in parsed.sections() if n != "DEFAULT"]
-    except Exception as error:  # configparser has many ways to say no
+    except Exception as error:  # configparser raises many kinds of errors
         line = getattr(error, "lineno", None)
         raise InputError(
             f"this is no ini file that can be read: {str(error).splitlines()[0]}",
@@ -263,8 +213,8 @@ def read_tree(root: Path) -> Tree:
     sections = []
     for name in names:
         config = Config(str(ini), ini_section=name)
-        config.file_config = parsed  # which it would read once more for every section
-        # One option at a time: a logging format elsewhere in the file is no valid interpolation.
+        config.file_config = parsed  # which it would read again for every section
+        # One option at a time: a logging format elsewhere in the file is not a valid interpolation.
         schema = config.get_section_option(name, "consdb.schema_name")
         location = config.get_section_option(name, "script_location")
         if not schema or not location:

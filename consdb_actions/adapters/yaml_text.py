@@ -1,4 +1,4 @@
-"""The text of a YAML file that anyone may have written: its size and encoding (rule S2)."""
+"""Check size and encoding of untrusted YAML (rule S2)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _text(data: str | bytes, source: str) -> str:
 
 
 def _refuse_directives(text: str, source: str) -> None:
-    """Refuse ``%`` lines before the document: no schema needs one, and the parser is slow on many."""
+    """Refuse directives: no schema needs one, and many slow the parser down."""
     if not text.startswith("%") and "\n%" not in text:
         return
     for number, line in enumerate(text.split("\n"), start=1):

@@ -1,8 +1,7 @@
-"""YAML as a tree of data with line numbers, safe on files that anyone may have written (rule S2).
+"""Parse untrusted YAML into a tree with line numbers (rule S2).
 
-Events are read one by one and the tree is built without recursion, so that size, nesting and the expansion of
-aliases are checked *before* they cost anything. No tag but YAML's own plain ones is accepted, keys may not be
-repeated, and there is one document. Aliases and merge keys work as usual.
+Size, nesting and alias expansion are limited while events are read, without recursion. Only YAML's own plain
+tags are accepted, and keys must be unique.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ MAX_EXPANDED = 4 * MAX_BYTES
 """Characters, plus 64 per value, that a file may hold once its aliases are followed."""
 
 MAX_PROBLEMS = 100
-"""After so many problems nobody needs more of them."""
+"""Maximum number of problems reported."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PREFIX = "tag:yaml.org,2002:"
@@ -37,37 +36,25 @@ Value: TypeAlias = "bool | int | float | str | datetime.date | list[Node] | dict
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A value of the file with the place where it starts.
-
-    Parameters
-    ----------
-    value
-        A scalar, a list of nodes, or a mapping of keys to nodes. Keys are the text as written.
-    line, column
-        Counted from 1.
-    text
-        A plain scalar as it is written, also where ``value`` is a number.
-    keys
-        Line and column of each key of a mapping.
-    weight
-        Characters that the value takes when its aliases are followed.
-    merged
-        All pairs of a mapping that has merge keys, the repeated ones too, as PyYAML flattened them.
-    """
+    """A value with its position."""
 
     value: Value
+    """A scalar, a list of nodes, or a mapping from keys (as written) to nodes."""
     line: int
+    """Counted from 1, like ``column``."""
     column: int
     text: str = ""
+    """A plain scalar as written, also where ``value`` is a number."""
     keys: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Line and column of each key."""
     weight: int = _NODE_WEIGHT
+    """Size of the value in characters with its aliases expanded."""
     merged: Pairs | None = None
+    """All pairs of a mapping with merge keys, also repeated ones, as PyYAML flattened them."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """A collection whose end has not been read yet."""
-
     node: Node
     anchor: str | None
     mapping: bool
@@ -107,15 +94,13 @@ def _not_yaml(said: str, line: int, column: int) -> Problem:
 
 
 class _RefusedError(Exception):
-    """Reading stops here."""
-
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.cause)
         self.problem = problem
 
 
 class _Builder:
-    """Builds the tree from events; ``problems`` holds what was wrong but did not stop the reading."""
+    """Builds the tree from events; collects problems that do not stop it."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -166,7 +151,6 @@ class _Builder:
             )
 
     def _add(self, node: Node, anchor: str | None, *, merge: bool = False) -> None:
-        """Put a finished node into the collection that is open, and remember its anchor."""
         if anchor:
             self._anchors[anchor] = node
         if not self._stack:
@@ -199,7 +183,7 @@ class _Builder:
         return bool(event.value == "<<" and event.implicit[0])
 
     def _check_tag(self, tag: str | None, line: int, column: int) -> str:
-        """Return the short name of an explicit tag, and note it when it is no plain data."""
+        """Return an explicit tag's short name; add a problem for unsupported tags."""
         if tag is None or tag == "!":
             return ""
         short = tag.removeprefix(_PREFIX)
@@ -232,7 +216,6 @@ class _Builder:
         return node
 
     def _close(self, opened: _Open) -> None:
-        """Turn the items of a finished collection into its value."""
         node = opened.node
         if not opened.mapping:
             node.value = opened.items
@@ -260,7 +243,7 @@ class _Builder:
             node.value = own
 
     def _merge(self, node: Node, pairs: list[tuple[yaml.ScalarNode, Any]]) -> None:
-        """Let PyYAML flatten merge keys: which of two equal keys wins differs between its versions."""
+        """Flatten merge keys with PyYAML: which duplicate wins depends on its version."""
         flat = yaml.MappingNode(_PREFIX + "map", pairs)
         self._loader.flatten_mapping(flat)
         node.merged = flat.value
@@ -269,11 +252,11 @@ class _Builder:
             node.keys.setdefault(name, (value.line, value.column))
 
     def _sources(self, value: Node) -> yaml.Node:
-        """Return what a merge key refers to, as PyYAML takes it; note what is not a mapping."""
+        """Return a merge key's value as a PyYAML node; add a problem unless it is a mapping."""
         found = []
         for source in value.value if isinstance(value.value, list) else [value]:
             if isinstance(source.value, dict):
-                # The texts of keys are handed on as the same objects: PyYAML 6.0.4 looks at their identity.
+                # The texts of keys are passed on as the same objects: PyYAML 6.0.4 compares their identity.
                 pairs = [
                     (yaml.ScalarNode(_PREFIX + "str", name), node) for name, node in source.value.items()
                 ]

@@ -1,8 +1,4 @@
-"""Who has approved a schema change, for which role, and what is still missing.
-
-Pure: facts go in, a tree of verdicts and a plan come out. Nothing here touches the network, the clock or the
-environment.
-"""
+"""Decide who approved a schema change for which role; pure, without network or clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom to ask for a review: nobody twice, and nobody who has been taken off by hand."""
+"""Decide whom to ask for a review."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from consdb_actions.approval.verdict import Decision, Outcome, RoleVerdict, Stan
 __all__ = ["reviewers_to_ask"]
 
 MOST = 15
-"""GitHub takes no more reviewers than this on a pull request."""
+"""GitHub's maximum of reviewers on a pull request."""
 
 
 def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Say who should be asked for a review now.
+    """Return the people and teams to ask for a review now.
 
-    For a stale approval its author is asked again. For a role that nobody has been asked for, its people are
-    asked, or its designates where it names no people, or else its teams. Drafts ask nobody.
+    Authors of stale approvals are asked again. A role that nobody was asked for gets its people, else its
+    designates, else its teams; drafts ask nobody, and nobody removed by hand is asked again.
     """
     if facts.pull.draft or not decision.applicable or not facts.policy.ask_reviewers:
         return (), ()
@@ -26,9 +26,9 @@ def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...],
     teams: list[str] = []
     for item in decision.roles:
         if item.outcome is Outcome.STALE:
-            people.extend(_again(facts, item))
+            people.extend(_to_ask_again(facts, item))
         elif item.outcome is Outcome.MISSING and not _somebody_asked(facts, item):
-            listed = _listed(facts, item)
+            listed = _named_people(facts, item)
             people.extend(listed)
             teams.extend(item.role.teams if not listed else ())
     room = MOST - len(facts.pull.asked_people) - len(facts.pull.asked_teams)
@@ -36,8 +36,7 @@ def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...],
     return chosen, tuple(dict.fromkeys(teams))[: max(room - len(chosen), 0)]
 
 
-def _again(facts: Facts, item: RoleVerdict) -> list[str]:
-    """List the authors of stale approvals that have not been asked again since."""
+def _to_ask_again(facts: Facts, item: RoleVerdict) -> list[str]:
     return [
         review.author.login
         for review in item.reviews
@@ -48,7 +47,7 @@ def _again(facts: Facts, item: RoleVerdict) -> list[str]:
 
 
 def _asked_since(facts: Facts, subject: str, since: datetime) -> bool:
-    """Tell whether somebody was asked, or taken off the list, after a moment."""
+    """Return whether a person was asked, or removed, after a moment."""
     kinds = (EventKind.REVIEW_REQUESTED, EventKind.REVIEW_REQUEST_REMOVED)
     asked = {login.casefold() for login in facts.pull.asked_people}
     return subject.casefold() in asked or any(
@@ -58,7 +57,6 @@ def _asked_since(facts: Facts, subject: str, since: datetime) -> bool:
 
 
 def _somebody_asked(facts: Facts, item: RoleVerdict) -> bool:
-    """Tell whether a holder or a team of the role was ever asked or has ever reviewed."""
     day = facts.now.date()
     subjects = {account.login.casefold() for account in holder_accounts(facts, item.role, day)}
     subjects |= {name.rpartition("/")[2].casefold() for name in item.role.teams}
@@ -74,8 +72,8 @@ def _somebody_asked(facts: Facts, item: RoleVerdict) -> bool:
     return reviewed or bool(subjects & asked)
 
 
-def _listed(facts: Facts, item: RoleVerdict) -> list[str]:
-    """List the people that the policy names for the role and who can approve."""
+def _named_people(facts: Facts, item: RoleVerdict) -> list[str]:
+    """Return the policy's people for the role who can approve."""
     day = facts.now.date()
     holders = {account.login.casefold(): account for account in holder_accounts(facts, item.role, day)}
     standing_in = [entry.login for entry in item.role.designates if entry.active_on(day)]

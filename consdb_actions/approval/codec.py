@@ -1,4 +1,4 @@
-"""Facts as JSON, so that a decision can be replayed away from GitHub."""
+"""Facts as JSON, so that a decision can be replayed without GitHub."""
 
 from __future__ import annotations
 
@@ -19,43 +19,14 @@ FORMAT = "consdb-actions/approval-facts/1"
 
 
 def facts_to_json(facts: Facts) -> dict[str, Any]:
-    """Turn facts into values that `json.dumps` takes.
-
-    Parameters
-    ----------
-    facts
-        The facts of one pull request.
-
-    Returns
-    -------
-    dict
-        The same, with the format's name under ``format``.
-    """
+    """Convert facts to JSON values, with the format's name under ``format``."""
     encoded: dict[str, Any] = {"format": FORMAT}
     encoded.update(encode(facts))
     return encoded
 
 
 def facts_from_json(data: object, *, place: str = "facts") -> Facts:
-    """Read what `facts_to_json` wrote.
-
-    Parameters
-    ----------
-    data
-        Parsed JSON.
-    place
-        The file's name, for messages.
-
-    Returns
-    -------
-    Facts
-        The facts.
-
-    Raises
-    ------
-    InputError
-        Something is missing, unknown, or of another type; the message has its path.
-    """
+    """Read what `facts_to_json` wrote; ``place`` names the file in messages."""
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise InputError(
             f'this file does not say "format": "{FORMAT}"',
@@ -86,13 +57,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(value: Any, kind: Any, place: str) -> Any:
-    """Decode a value by the type that a dataclass declares; the reverse of `encode`.
-
-    Raises
-    ------
-    InputError
-        Something is missing, unknown, or of another type; its place is the path within the value.
-    """
+    """Decode a value by a dataclass field's type; InputError names the path within the value."""
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         if value is None:
@@ -101,7 +66,7 @@ def decode(value: Any, kind: Any, place: str) -> Any:
         return decode(value, kind, place)
     if origin is tuple:
         if not isinstance(value, list):
-            raise _wrong(value, "a list", place)
+            raise _type_error(value, "a list", place)
         item_kind = typing.get_args(kind)[0]
         return tuple(decode(item, item_kind, f"{place}[{index}]") for index, item in enumerate(value))
     if dataclasses.is_dataclass(kind):
@@ -110,16 +75,15 @@ def decode(value: Any, kind: Any, place: str) -> Any:
         try:
             return kind(value) if issubclass(kind, Enum) else kind.fromisoformat(value)
         except (ValueError, TypeError) as error:
-            raise _wrong(value, _name(kind), place) from error
+            raise _type_error(value, _type_name(kind), place) from error
     if type(value) is not kind:
-        raise _wrong(value, _name(kind), place)
+        raise _type_error(value, _type_name(kind), place)
     return value
 
 
 def _decode_object(value: Any, kind: type[Any], place: str) -> Any:
-    """Decode a dataclass from a mapping with exactly its fields."""
     if not isinstance(value, Mapping):
-        raise _wrong(value, "an object", place)
+        raise _type_error(value, "an object", place)
     hints = typing.get_type_hints(kind)
     fields = {item.name: item for item in dataclasses.fields(kind)}
     if unknown := sorted(set(value) - set(fields)):
@@ -134,8 +98,7 @@ def _decode_object(value: Any, kind: type[Any], place: str) -> Any:
     return kind(**{name: decode(value[name], hints[name], f"{place}.{name}") for name in value})
 
 
-def _name(kind: type) -> str:
-    """Name a type in plain words."""
+def _type_name(kind: type) -> str:
     if issubclass(kind, Enum):
         return f"one of {', '.join(item.value for item in kind)}"
     return _NAMES.get(kind, "what belongs here")
@@ -150,7 +113,6 @@ _NAMES = {
 }
 
 
-def _wrong(value: object, wanted: str, place: str) -> InputError:
-    """Build the error for a value of another type."""
+def _type_error(value: object, wanted: str, place: str) -> InputError:
     shown = repr(value)
     return InputError(f"{shown if len(shown) < 60 else shown[:57] + '...'} is not {wanted}", place=place)

@@ -1,4 +1,4 @@
-"""The decision about a pull request's approvals: facts in, tree of verdicts out (rules A1 to A9)."""
+"""Decide a pull request's approvals (rules A1 to A9)."""
 
 from __future__ import annotations
 
@@ -25,18 +25,7 @@ __all__ = ["evaluate"]
 
 
 def evaluate(facts: Facts) -> Decision:
-    """Decide what has been approved and what is missing.
-
-    Parameters
-    ----------
-    facts
-        The facts of one pull request.
-
-    Returns
-    -------
-    Decision
-        One verdict per role of the policy, and one on the whole.
-    """
+    """Decide what has been approved and what is missing."""
     head = facts.change_at(facts.pull.head)
     if head is not None and not head.problem and not head.changes:
         return Decision(
@@ -70,14 +59,14 @@ def evaluate(facts: Facts) -> Decision:
 
 
 def _role(facts: Facts, role: Role, namings: dict[int, Naming]) -> RoleVerdict:
-    """Look at every review for one role; `distinct` and the warnings come later."""
+    """Evaluate every review for one role; `distinct` and warnings come later."""
     seen: list[ReviewVerdict] = []
     latest: dict[str, int] = {}
     for author, review in verdict_reviews(facts):
         naming, person = namings[review.id], author.login.casefold()
         blocked = person in latest and seen[latest[person]].standing is Standing.BLOCKS
         speaks = role in naming.roles
-        # An approval that names no role lifts its author's own block, and takes no earlier approval away.
+        # An approval that names no role removes its author's block, and keeps their earlier approval.
         lifts = blocked and review.state is ReviewState.APPROVED and not named_in(review.body)
         if speaks:
             verdict = _review(facts, role, author, review)
@@ -99,7 +88,6 @@ def _role(facts: Facts, role: Role, namings: dict[int, Naming]) -> RoleVerdict:
 
 
 def _review(facts: Facts, role: Role, author: Account, review: Review) -> ReviewVerdict:
-    """Say what a review that speaks for a role means for it."""
     if review.state is ReviewState.DISMISSED:
         return _verdict(author, review, Standing.DISMISSED, "was dismissed")
     if review.state is ReviewState.CHANGES_REQUESTED:
@@ -114,7 +102,6 @@ def _review(facts: Facts, role: Role, author: Account, review: Review) -> Review
 
 
 def _verdict(author: Account, review: Review, standing: Standing, reason: str) -> ReviewVerdict:
-    """Put a verdict on a review together."""
     return ReviewVerdict(
         review=review.id,
         author=author,
@@ -127,8 +114,6 @@ def _verdict(author: Account, review: Review, standing: Standing, reason: str) -
 
 
 def _outcome(facts: Facts, role: Role, reviews: tuple[ReviewVerdict, ...]) -> RoleVerdict:
-    """Draw the conclusion from the reviews."""
-
     def of(standing: Standing) -> list[ReviewVerdict]:
         return [item for item in reviews if item.standing is standing]
 
@@ -152,7 +137,7 @@ def _outcome(facts: Facts, role: Role, reviews: tuple[ReviewVerdict, ...]) -> Ro
 
 
 def _distinct(roles: tuple[RoleVerdict, ...]) -> tuple[RoleVerdict, ...]:
-    """Give each approved role a person of its own, and take the approval from roles left without one."""
+    """Assign a different person to each approved role; unapprove roles without one."""
     counting = {
         item.role.id: {
             review.author.login.casefold(): review
@@ -178,7 +163,7 @@ def _distinct(roles: tuple[RoleVerdict, ...]) -> tuple[RoleVerdict, ...]:
 
 
 def _finish(facts: Facts, item: RoleVerdict) -> RoleVerdict:
-    """Add who can still approve, the warning, and the word about a label set by hand."""
+    """Add who can still approve, the warning, and the note on a label set by hand."""
     if item.outcome is Outcome.ERROR:
         return item
     counting = {
@@ -187,13 +172,12 @@ def _finish(facts: Facts, item: RoleVerdict) -> RoleVerdict:
     able = tuple(login for login in eligible(facts, item.role) if login.casefold() not in counting)
     if item.outcome is Outcome.APPROVED:
         return replace(item, eligible=able)
-    # Where an approval counts and only a block stands in its way, nobody else is needed.
+    # Where an approval counts and only a block remains, nobody else is needed.
     warning = "" if counting else _warning(facts, item.role, able)
     return replace(item, eligible=able, warning=warning, label_word=label_word(facts, item.role))
 
 
 def _warning(facts: Facts, role: Role, able: tuple[str, ...]) -> str:
-    """Warn where one person is left who can approve, or none."""
     if len(able) > 1:
         return ""
     if able:
@@ -206,7 +190,7 @@ def _warning(facts: Facts, role: Role, able: tuple[str, ...]) -> str:
 
 
 def _state(facts: Facts, roles: tuple[RoleVerdict, ...]) -> State:
-    """Draw the conclusion from the roles; a draft is never a success (rule A7)."""
+    """Conclude the state from the roles; a draft never succeeds (rule A7)."""
     outcomes = {item.outcome for item in roles}
     if Outcome.ERROR in outcomes:
         return State.ERROR
@@ -220,7 +204,6 @@ def _state(facts: Facts, roles: tuple[RoleVerdict, ...]) -> State:
 def _others(
     facts: Facts, roles: tuple[RoleVerdict, ...], namings: dict[int, Naming]
 ) -> tuple[ReviewVerdict, ...]:
-    """List the reviews that no role looked at."""
     used = {review.review for item in roles for review in item.reviews}
     found = []
     for author, review in verdict_reviews(facts):

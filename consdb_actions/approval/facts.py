@@ -1,8 +1,4 @@
-"""What is known about a pull request when its approvals are decided.
-
-Facts are plain values without behaviour. They are gathered by :mod:`consdb_actions.adapters.github` and can
-be written to and read from JSON (:mod:`consdb_actions.approval.codec`), so that any decision can be replayed.
-"""
+"""Facts about a pull request from GitHub or JSON, from which approvals are decided."""
 
 from __future__ import annotations
 
@@ -32,7 +28,7 @@ __all__ = [
 
 
 UNCHANGED = "unchanged"
-"""Stands where a digest would stand, when a commit changes nothing in that part of a schema."""
+"""In place of a digest, where a commit does not change that part of a schema."""
 
 
 class ReviewState(StrEnum):
@@ -56,7 +52,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A GitHub account; the numeric id survives a change of login, 0 means that it is not known."""
+    """A GitHub account; the id survives a change of login, 0 means unknown."""
 
     login: str
     id: int = 0
@@ -64,7 +60,7 @@ class Account:
     name: str = ""
 
     def same_as(self, other: Account | None) -> bool:
-        """Tell whether both are one account: by id where both have one, else by login."""
+        """Return whether both are one account: by id where known, else by login."""
         if other is None:
             return False
         if self.id and other.id:
@@ -92,7 +88,7 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One submitted review. `author` is None when the account no longer exists."""
+    """One submitted review; `author` is None when the account no longer exists."""
 
     id: int
     author: Account | None
@@ -105,20 +101,18 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """A label set or taken off, or a review asked for or no longer asked for.
-
-    `subject` is the label's name, the login of the person asked, or the slug of the team asked.
-    """
+    """A label or review request that was added or removed."""
 
     kind: EventKind
     subject: str
+    """The label's name, the person's login, or the team's slug."""
     actor: Account | None
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Contributor:
-    """Somebody named by a commit as author, committer or co-author."""
+    """Author, committer or co-author of a commit."""
 
     name: str
     email: str
@@ -128,51 +122,36 @@ class Contributor:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit of the pull request.
-
-    `update_only` marks a merge of the base branch that left the pull request's own change as it was, as the
-    button "Update branch" makes: whoever pressed it wrote nothing of the change.
-    """
+    """A commit of the pull request."""
 
     sha: str
     contributors: tuple[Contributor, ...]
     update_only: bool = False
+    """Whether it merges the base branch ("Update branch"), which writes nothing of the change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one commit changes in one schema file, against the point where it left the base branch.
-
-    Attributes
-    ----------
-    path
-        Path of the file in the repository.
-    structure
-        Digest of the change of tables, columns, types, keys and constraints; `UNCHANGED` where there is none,
-        empty where the file could not be read as a schema.
-    text
-        Digest of the change of descriptions, units, UCDs; likewise.
-    verbatim
-        Digest of the changed lines with those around them.
-    """
+    """The change of one schema file since the merge base."""
 
     path: str
     structure: str
+    """Digest of the change of tables, columns, types, keys and constraints; empty if unreadable."""
     text: str
+    """Digest of the change of descriptions, units and UCDs; empty if unreadable."""
     verbatim: str
+    """Digest of the changed lines and their context."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommitChange:
-    """All schema changes at a commit, or why they are not known (`problem`).
-
-    `remembered` is true when the commit is gone and the digests come from the comment of an earlier run.
-    """
+    """All schema changes at a commit, or why they are unknown (`problem`)."""
 
     sha: str
     changes: tuple[Change, ...] = ()
     problem: str = ""
     remembered: bool = False
+    """Whether the commit is gone, and the digests come from a comment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +165,7 @@ class Team:
 
 @dataclass(frozen=True, slots=True)
 class MarkedComment:
-    """A comment on the pull request that starts with our marker, whoever wrote it."""
+    """A comment on the pull request that starts with our marker, by any author."""
 
     id: int
     author: Account | None
@@ -206,15 +185,11 @@ class PublishedStatus:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that a decision about approvals rests on.
-
-    `accounts` holds the accounts behind the people that the policy names, and others whose name matters;
-    `unknown_people` the names in the policy that are no account (any more). `html_url` is the web address of
-    the repository, without a slash at its end.
-    """
+    """Everything that a decision about approvals uses."""
 
     repository: str
     html_url: str
+    """The repository's web address, without a slash at its end."""
     now: datetime
     identity: Account
     pull: PullRequest
@@ -225,16 +200,18 @@ class Facts:
     commits: tuple[Commit, ...] = ()
     teams: tuple[Team, ...] = ()
     accounts: tuple[Account, ...] = ()
+    """Accounts of people in the policy, and others whose name is needed."""
     unknown_people: tuple[str, ...] = ()
+    """Names in the policy without an account."""
     changes: tuple[CommitChange, ...] = ()
     comments: tuple[MarkedComment, ...] = ()
     status: PublishedStatus | None = None
     notes: tuple[str, ...] = field(default=())
 
     def change_at(self, sha: str | None) -> CommitChange | None:
-        """Return the schema change at a commit, or None when it was not looked at."""
+        """Return the schema change at a commit; None when it was not read."""
         return next((change for change in self.changes if change.sha == sha), None)
 
     def team(self, name: str) -> Team | None:
-        """Return the facts on a team by its name `org/slug`."""
+        """Return a team by its name `org/slug`."""
         return next((team for team in self.teams if team.name.casefold() == name.casefold()), None)

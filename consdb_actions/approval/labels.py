@@ -1,4 +1,4 @@
-"""Role labels are output: they follow the verdict, whoever sets or takes them off (rule A5)."""
+"""Derive role labels from the verdict, whoever sets or removes them (rule A5)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ __all__ = ["label_changes", "label_word"]
 
 
 def label_word(facts: Facts, role: Role) -> str:
-    """Say why a label that somebody set by hand is not kept; empty when the last one to set it was us.
-
-    The answer rests on the timeline and not on the label's presence, so that it is the same before and after
-    the label was taken off.
-    """
+    """Explain, from the timeline only, why a label set by hand is removed; empty if set by us."""
     events = [
         event
         for event in facts.timeline
@@ -39,10 +35,7 @@ def label_word(facts: Facts, role: Role) -> str:
 
 
 def label_changes(facts: Facts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Say which role labels to add and which to take off.
-
-    When the members of any team could not be read, nothing is taken off (rule A6).
-    """
+    """Return labels to add and to remove (none if a team is unreadable, rule A6)."""
     present = {label.casefold() for label in facts.pull.labels}
     approved = {item.role.id for item in decision.roles if item.outcome is Outcome.APPROVED}
     failed = any(item.outcome is Outcome.ERROR for item in decision.roles)

@@ -1,4 +1,4 @@
-"""Different people for different roles (rule A3, ``distinct: true``)."""
+"""Assign different people to roles (rule A3, ``distinct: true``)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,7 @@ __all__ = ["assign"]
 
 
 def assign(candidates: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Give as many roles as possible a person of their own.
-
-    A maximum matching by augmenting paths (Kuhn's algorithm). Roles are served in the order given and people
-    tried in the order given, so that equal input gives equal output.
-    """
+    """Assign different people to as many roles as possible (Kuhn's algorithm), in given order."""
     role_of: dict[str, str] = {}
 
     def place(role: str, seen: set[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What a comment remembers for later runs: the digests of commits that may become unreachable (rule A2)."""
+"""Store digests of commits in our comment: commits can become unreachable (rule A2)."""
 
 from __future__ import annotations
 
@@ -13,27 +13,23 @@ MARKER = "<!-- consdb-actions:approvals -->"
 """The first line of our comment."""
 
 KEPT = 20
-"""How many commits a comment remembers at most."""
+"""Maximum number of commits stored in a comment."""
 
 ROOM = 15_000
-"""Characters that the memory may take of a comment; the oldest commits are forgotten first."""
+"""Maximum size of the digests in a comment, in characters; the oldest commits are dropped first."""
 
 _BLOCK = re.compile(r"<!-- consdb-actions:digests (?P<json>\{.*?\}) -->")
 _DIGEST = re.compile(r"[0-9A-Za-z:._-]{0,80}")
 
 
 def own_comments(comments: tuple[MarkedComment, ...], facts: Facts) -> list[MarkedComment]:
-    """List the comments with our marker that our own identity wrote, oldest first (rule A10)."""
+    """Return our own comments with the marker, oldest first (rule A10)."""
     own = [comment for comment in comments if facts.identity.same_as(comment.author)]
     return sorted(own, key=lambda comment: (comment.created_at, comment.id))
 
 
 def recall(body: str) -> tuple[CommitChange, ...]:
-    """Read the digests from the body of a comment of our own.
-
-    A block that does not have the expected form (a person with write access can edit the comment) is
-    no memory at all: the approvals that needed it are then stale.
-    """
+    """Read the digests from our comment; a malformed block gives none."""
     match = _BLOCK.search(body)
     if match is None:
         return ()
@@ -48,7 +44,7 @@ def recall(body: str) -> tuple[CommitChange, ...]:
 
 
 def remember(facts: Facts) -> str:
-    """Write the digests of all commits that matter now, and of earlier ones as far as there is room."""
+    """Write the digests of the relevant commits, and of earlier ones if space remains."""
     earlier = [
         change for comment in own_comments(facts.comments, facts)[:1] for change in recall(comment.body)
     ]
@@ -56,14 +52,14 @@ def remember(facts: Facts) -> str:
     shas = {change.sha for change in known}
     kept = [*(change for change in earlier if change.sha not in shas), *known][-KEPT:]
     while True:
-        text = _written(kept)
+        text = _to_json(kept)
         if len(text) <= ROOM or not kept:
             return f"<!-- consdb-actions:digests {text} -->"
         kept = kept[1:]
 
 
-def _written(changes: list[CommitChange]) -> str:
-    """Write digests as JSON that ends no HTML comment and mentions nobody, whatever a path holds."""
+def _to_json(changes: list[CommitChange]) -> str:
+    """Write digests as JSON, safe within an HTML comment."""
     data = {
         change.sha: [[item.path, item.structure, item.text, item.verbatim] for item in change.changes]
         for change in changes
@@ -73,7 +69,6 @@ def _written(changes: list[CommitChange]) -> str:
 
 
 def _change(entry: object) -> Change:
-    """Read one file's digests, with their types checked."""
     if not isinstance(entry, list) or len(entry) != 4 or not all(isinstance(item, str) for item in entry):
         raise TypeError(entry)
     if not all(_DIGEST.fullmatch(item) for item in entry[1:]):

@@ -1,4 +1,4 @@
-"""For which roles a review speaks (rule A3)."""
+"""Determine the roles that a review counts for (rule A3)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from consdb_actions.approval.policy import Role
 __all__ = ["VERDICTS", "Naming", "named_in", "naming_of", "verdict_reviews"]
 
 VERDICTS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED)
-"""The states by which a person takes a stand; a comment changes nothing."""
+"""The states with a verdict; a comment has none."""
 
 _MARKER = re.compile(r"^[ \t]{0,3}consdb:[ \t]*(?P<words>[\w\- ,]+?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
@@ -20,14 +20,14 @@ _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.M
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """The roles for which a review counts, and a word where it counts for none or fewer than it says."""
+    """The roles that a review counts for, and why others it names do not count."""
 
     roles: tuple[Role, ...]
     problem: str = ""
 
 
 def named_in(body: str) -> list[str]:
-    """List the words after ``consdb:`` in lines of their own, outside quotations and code."""
+    """Return the words after ``consdb:`` in lines outside of quotations and code."""
     plain = _FENCE.sub("", body.replace("\r\n", "\n"))
     return [
         word.strip()
@@ -38,7 +38,7 @@ def named_in(body: str) -> list[str]:
 
 
 def verdict_reviews(facts: Facts) -> list[tuple[Account, Review]]:
-    """List the reviews that take a stand, oldest first, without those whose author is gone."""
+    """Return the reviews with a verdict, oldest first, except those without an author."""
     taken = [
         (review.author, review)
         for review in facts.reviews
@@ -48,24 +48,23 @@ def verdict_reviews(facts: Facts) -> list[tuple[Account, Review]]:
 
 
 def naming_of(facts: Facts, author: Account, review: Review) -> Naming:
-    """Decide for which roles a review speaks.
+    """Determine the roles that a review counts for.
 
-    A line ``consdb: ROLE`` in the review decides. Without one, who holds a single role speaks for that role,
-    and who holds several speaks for those whose label they set by hand along with the review. A request for
-    changes that names no role is meant for all roles of its author.
+    A line ``consdb: ROLE`` decides. Otherwise the author's only role counts, or of several roles those whose
+    label they set by hand; changes requested without a role apply to all.
     """
     day = (review.submitted_at or facts.now).date()
     held = roles_of(facts, author, day)
     words = named_in(review.body)
     if words:
-        naming = _by_words(facts, held, words)
+        naming = _named_roles(facts, held, words)
         if review.state is ReviewState.APPROVED or naming.roles:
             return naming
-        # A request for changes whose words name no role of its author's is not lost for that.
+        # A request for changes counts for all roles where it names none that the author holds.
         return Naming(tuple(held), naming.problem)
     if len(held) <= 1 or review.state is not ReviewState.APPROVED:
         return Naming(tuple(held))
-    labelled = _by_label(facts, author, review, held)
+    labelled = _labeled_roles(facts, author, review, held)
     if labelled:
         return Naming(tuple(labelled))
     options = " or ".join(f'"consdb: {role.id}"' for role in held)
@@ -76,8 +75,7 @@ def naming_of(facts: Facts, author: Account, review: Review) -> Naming:
     )
 
 
-def _by_words(facts: Facts, held: list[Role], words: list[str]) -> Naming:
-    """Find the roles that the words name, and say which of them do not count."""
+def _named_roles(facts: Facts, held: list[Role], words: list[str]) -> Naming:
     roles: list[Role] = []
     problems: list[str] = []
     for word in words:
@@ -92,8 +90,8 @@ def _by_words(facts: Facts, held: list[Role], words: list[str]) -> Naming:
     return Naming(tuple(roles), "; ".join(problems))
 
 
-def _by_label(facts: Facts, author: Account, review: Review, held: list[Role]) -> list[Role]:
-    """Find the roles whose label the author set by hand along with an approval."""
+def _labeled_roles(facts: Facts, author: Account, review: Review, held: list[Role]) -> list[Role]:
+    """Return the roles labeled by hand with an approval."""
     named = []
     for role in held:
         events = [
@@ -114,10 +112,10 @@ def _by_label(facts: Facts, author: Account, review: Review, held: list[Role]) -
 def _belongs(
     facts: Facts, author: Account, label: TimelineEvent, review: Review, events: list[TimelineEvent]
 ) -> bool:
-    """Tell whether a label that was set by hand goes with this review and not with another one.
+    """Return whether a label set by hand belongs to this review.
 
-    Set while an approval stood, it goes with that approval; else with the next review, unless somebody (other
-    than this program, which takes off labels that nothing supports yet) took it off before that.
+    Set while an approval was valid, it belongs to that; else to the next review, unless somebody (other than
+    this program) removed it before.
     """
     stands = [pair[1] for pair in verdict_reviews(facts) if author.same_as(pair[0])]
     before = [item for item in stands if item.submitted_at is not None and item.submitted_at <= label.at]
@@ -138,6 +136,5 @@ def _belongs(
 
 
 def _titles(roles: list[Role]) -> str:
-    """Join titles as in a sentence."""
     titles = [role.title for role in roles]
     return f"{', '.join(titles[:-1])} and {titles[-1]}" if len(titles) > 1 else titles[0]

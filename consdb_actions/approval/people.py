@@ -1,4 +1,4 @@
-"""Who holds a role, and who wrote the change and so cannot approve it (rule A1)."""
+"""Determine who holds a role, and who wrote the change (rule A1)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from consdb_actions.approval.policy import Role
 
 __all__ = ["NOREPLY", "eligible", "holder_accounts", "holds", "roles_of", "unreadable_teams", "why_not"]
 
-# The addresses that GitHub gives to accounts that keep theirs private; the number is the account's id.
+# The addresses that GitHub gives to accounts with a private address; the number is the account's id.
 # https://docs.github.com/en/account-and-profile/reference/email-addresses-reference
 NOREPLY = re.compile(r"^(?:(?P<id>\d+)\+)?(?P<login>[^@+]+)@users\.noreply\.github\.com$", re.IGNORECASE)
 
 
 def unreadable_teams(facts: Facts, role: Role) -> list[str]:
-    """List the problems of the role's teams whose members could not be read (rule A6)."""
+    """Return why members of the role's teams could not be read (rule A6)."""
     problems = []
     for name in role.teams:
         team = facts.team(name)
@@ -28,7 +28,7 @@ def unreadable_teams(facts: Facts, role: Role) -> list[str]:
 
 
 def holder_accounts(facts: Facts, role: Role, day: date) -> list[Account]:
-    """List the accounts that hold a role on a day, without repetition, in the policy's order."""
+    """Return the accounts that hold a role on a day, in the policy's order."""
     known = {account.login.casefold(): account for account in facts.accounts}
     gone = {login.casefold() for login in facts.unknown_people}
     logins = [*role.people, *(item.login for item in role.designates if item.active_on(day))]
@@ -49,17 +49,17 @@ def holder_accounts(facts: Facts, role: Role, day: date) -> list[Account]:
 
 
 def holds(facts: Facts, role: Role, account: Account, day: date) -> bool:
-    """Tell whether an account holds a role on a day."""
+    """Return whether an account holds a role on a day."""
     return any(account.same_as(holder) for holder in holder_accounts(facts, role, day))
 
 
 def roles_of(facts: Facts, account: Account, day: date) -> list[Role]:
-    """List the roles that an account holds on a day."""
+    """Return the roles that an account holds on a day."""
     return [role for role in facts.policy.roles if holds(facts, role, account, day)]
 
 
 def why_not(facts: Facts, account: Account) -> str:
-    """Say why an account can approve nothing in this pull request; empty when it can."""
+    """Explain why an account cannot approve this pull request; empty when it can."""
     if account.bot:
         return "is a bot"
     if account.same_as(facts.pull.author):
@@ -69,26 +69,25 @@ def why_not(facts: Facts, account: Account) -> str:
         if commit.update_only:
             continue
         for contributor in commit.contributors:
-            if _is(contributor, known):
+            if _is_same_person(contributor, known):
                 return f"is {contributor.part} of commit {commit.sha[:8]}"
     return ""
 
 
 def eligible(facts: Facts, role: Role) -> list[str]:
-    """List the logins that could approve for a role today."""
+    """Return the logins that could approve for a role today."""
     holders = holder_accounts(facts, role, facts.now.date())
     return [account.login for account in holders if not why_not(facts, account)]
 
 
-def _is(contributor: Contributor, account: Account) -> bool:
-    """Tell whether a commit's author, committer or co-author is an account."""
+def _is_same_person(contributor: Contributor, account: Account) -> bool:
     if contributor.account is not None:
         return account.same_as(contributor.account)
     if match := NOREPLY.match(contributor.email):
-        # The id decides where there is one: the login in an old address may by now be somebody else's.
+        # The id is decisive: the login in an old address may belong to another account now.
         if match["id"] and account.id:
             return int(match["id"]) == account.id
         return match["login"].casefold() == account.login.casefold()
-    # No account is known for the address: the name is all that is left, and in doubt it is the same person.
+    # No account is known for the address: an equal name is assumed to be the same person.
     names = {account.login.casefold(), account.name.casefold()} - {""}
     return contributor.name.casefold() in names

@@ -1,4 +1,4 @@
-"""What to change on GitHub so that it shows the decision."""
+"""Plan the changes on GitHub that publish the decision."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StatusPlan:
 
 @dataclass(frozen=True, slots=True)
 class CommentPlan:
-    """A comment to write: a new one, or a new body for the comment `id`."""
+    """A comment to create, or the new body of comment `id`."""
 
     body: str
     id: int | None = None
@@ -39,13 +39,11 @@ class CommentPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The changes to make; an empty plan changes nothing.
-
-    `labels_add` holds roles, because a label that the repository does not have yet is made with their colour.
-    """
+    """The changes to make; an empty plan changes nothing."""
 
     number: int
     labels_add: tuple[Role, ...] = ()
+    """Roles, since a missing label is created with the role's color."""
     labels_remove: tuple[str, ...] = ()
     ask_people: tuple[str, ...] = ()
     ask_teams: tuple[str, ...] = ()
@@ -60,23 +58,7 @@ class Plan:
 
 
 def make_plan(facts: Facts, decision: Decision, body: str) -> Plan:
-    """Compare what GitHub shows with what it should show.
-
-    Parameters
-    ----------
-    facts
-        The facts.
-    decision
-        The decision that they led to.
-    body
-        The comment's text for this decision.
-
-    Returns
-    -------
-    Plan
-        The changes to make. Where nothing needs approval no comment is started, but one that exists is kept
-        up to date.
-    """
+    """Compare GitHub with the decision; a comment is created only if approval is needed."""
     add, remove = label_changes(facts, decision)
     own = own_comments(facts.comments, facts)
     people, teams = reviewers_to_ask(facts, decision)
@@ -98,10 +80,7 @@ def make_plan(facts: Facts, decision: Decision, body: str) -> Plan:
 
 
 def _status(facts: Facts, decision: Decision) -> StatusPlan | None:
-    """Plan the status; None when ours says the same already.
-
-    A status of the same name that somebody else set is replaced, whatever it says.
-    """
+    """Plan the status, replacing another creator's; None when ours is up to date."""
     wanted = StatusPlan(facts.pull.head, decision.state.value, fit((decision.description,)), facts.pull.url)
     shown = facts.status
     if (

@@ -1,4 +1,4 @@
-"""The approval policy: which roles must approve, and who holds them (rules A1, A3, A8)."""
+"""The approval policy: required roles and their holders (rules A1, A3, A8)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Concern(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Designate:
-    """Somebody who stands in for a role up to and including a day (UTC); None is without end."""
+    """A deputy for a role, up to and including a day (UTC); None: without end."""
 
     login: str
     until: date | None = None
 
     def active_on(self, day: date) -> bool:
-        """Tell whether the designation holds on a day."""
+        """Return whether the designation is valid on a day."""
         return self.until is None or day <= self.until
 
 
@@ -49,34 +49,24 @@ class Role:
 
     @property
     def names(self) -> frozenset[str]:
-        """The words that name this role in a review: its id, and the slugs of its label and its title."""
+        """Names of the role in a review: its id, and the slugs of its label and title."""
         label = self.label.rpartition(":")[2]
         return frozenset(_slug(word) for word in (self.id, label, self.title))
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Roles, and the schema files that they look after.
-
-    Attributes
-    ----------
-    roles
-        The roles, in the order in which they are shown.
-    schemas
-        Patterns of file paths; ``*`` does not match a slash.
-    distinct
-        Whether different people must approve for different roles.
-    ask_reviewers
-        Whether people are asked for the reviews that are missing.
-    """
+    """Roles, and the schema files that need their approval."""
 
     roles: tuple[Role, ...]
     schemas: tuple[str, ...]
+    """Patterns of file paths; ``*`` does not match a slash."""
     distinct: bool = False
+    """Whether different people must approve for different roles."""
     ask_reviewers: bool = True
 
     def matches(self, path: str) -> bool:
-        """Tell whether a file is a schema that this policy looks after."""
+        """Return whether a file needs approval."""
         parts = path.split("/")
         for pattern in self.schemas:
             wanted = pattern.split("/")
@@ -85,7 +75,7 @@ class Policy:
         return False
 
     def role_named(self, word: str) -> Role | None:
-        """Return the role that a word in a review names, or None."""
+        """Return the role with a name used in reviews, or None."""
         return next((role for role in self.roles if _slug(word) in role.names), None)
 
 
@@ -112,25 +102,8 @@ DEFAULT_POLICY = Policy(
 def policy_from_mapping(values: Mapping[str, Any], *, place: str = "approvals") -> Policy:
     """Build a policy from the ``approvals`` section of the configuration.
 
-    The section has been checked against the configuration's JSON Schema. A role that has the id of a default
-    role takes from it what it leaves out; the list of roles itself is taken as it stands.
-
-    Parameters
-    ----------
-    values
-        The section; an empty one gives `DEFAULT_POLICY`.
-    place
-        Where the section stands, for messages.
-
-    Returns
-    -------
-    Policy
-        The policy.
-
-    Raises
-    ------
-    InputError
-        Two roles share an id, a label or another name, or a date is none.
+    An empty section gives `DEFAULT_POLICY`; roles with the id of a default role inherit from it. InputError
+    for ambiguous names and invalid dates; ``place`` locates them.
     """
     policy = DEFAULT_POLICY
     if "schemas" in values:
@@ -145,7 +118,7 @@ def policy_from_mapping(values: Mapping[str, Any], *, place: str = "approvals") 
 
 
 def _roles(items: Sequence[Mapping[str, Any]], place: str) -> list[Role]:
-    """Build the roles and check that no two can be mistaken for each other."""
+    """Build the roles, and check that their names are unambiguous."""
     roles: list[Role] = []
     owners: dict[str, str] = {}
     for index, item in enumerate(items):
@@ -163,7 +136,7 @@ def _roles(items: Sequence[Mapping[str, Any]], place: str) -> list[Role]:
 
 
 def _role(item: Mapping[str, Any], place: str) -> Role:
-    """Build one role on top of the default one with the same id."""
+    """Build one role, inheriting from the default with this id."""
     identifier = item["id"]
     default = next((role for role in DEFAULT_POLICY.roles if role.id == identifier), None)
     role = default or Role(id=identifier, title=identifier, label=f"approved: {identifier}")
@@ -183,13 +156,7 @@ def _role(item: Mapping[str, Any], place: str) -> Role:
 
 
 def read_day(value: Any, place: str) -> date | None:
-    """Read a day that YAML gave as a date or as text; None stays None.
-
-    Raises
-    ------
-    InputError
-        It is no day of the calendar.
-    """
+    """Read a date from YAML, given as date or text; InputError if invalid."""
     if isinstance(value, datetime):
         return value.date()
     if value is None or isinstance(value, date):
@@ -203,5 +170,4 @@ def read_day(value: Any, place: str) -> date | None:
 
 
 def _slug(text: str) -> str:
-    """Reduce a name to lower-case words joined by hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")

@@ -1,4 +1,4 @@
-"""Whether an approval of an older commit still holds for the commit at head (rule A2)."""
+"""Decide whether an approval of an older commit is still valid (rule A2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Stickiness", "differences", "stickiness"]
 
 @dataclass(frozen=True, slots=True)
 class Stickiness:
-    """Whether an approval holds, and why; `kept` is true when it holds over a later push."""
+    """Whether an approval is valid, and why; `kept`: for an older commit."""
 
     holds: bool
     reason: str
@@ -20,10 +20,10 @@ class Stickiness:
 
 
 def stickiness(facts: Facts, role: Role, sha: str | None) -> Stickiness:
-    """Compare what a commit changes in the schemas with what the head commit changes.
+    """Compare the schema change at a commit with the one at head.
 
-    Only the parts that concern the role are compared. Where a file could not be read as a schema on either
-    side, its changed lines are compared instead. What cannot be known counts as different.
+    Only parts that concern the role count. Unreadable files are compared by their changed lines; unknown
+    changes count as different.
     """
     head = facts.pull.head
     if sha is None:
@@ -44,7 +44,7 @@ def stickiness(facts: Facts, role: Role, sha: str | None) -> Stickiness:
 
 
 def differences(role: Role, then: CommitChange, now: CommitChange) -> list[str]:
-    """Name the files, and the parts in them, by which two changes differ for a role."""
+    """Name the files and parts that differ for a role."""
     before = {change.path: change for change in then.changes}
     after = {change.path: change for change in now.changes}
     found = []
@@ -57,7 +57,7 @@ def differences(role: Role, then: CommitChange, now: CommitChange) -> list[str]:
 
 
 def _parts(role: Role, one: Change, other: Change) -> list[str]:
-    """Name the parts of one file's change that differ for a role."""
+    """Name a file's parts that differ for a role."""
     if not (one.structure and other.structure):
         return [] if one.verbatim == other.verbatim else ["changed lines"]
     parts = []
@@ -69,5 +69,4 @@ def _parts(role: Role, one: Change, other: Change) -> list[str]:
 
 
 def _problem(change: CommitChange | None) -> str:
-    """Say why a commit's change is not known."""
     return change.problem if change is not None and change.problem else "it was not looked at"

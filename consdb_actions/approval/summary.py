@@ -1,4 +1,4 @@
-"""The one line that GitHub shows next to a commit status (rule A9)."""
+"""The description of the commit status (rule A9)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from consdb_actions.approval.verdict import Outcome, RoleVerdict, State
 __all__ = ["LIMIT", "describe", "fit"]
 
 LIMIT = 140
-"""The characters that GitHub keeps of a status description."""
+"""GitHub's maximum length of a status description, in characters."""
 
 
 def describe(state: State, roles: tuple[RoleVerdict, ...], *, draft: bool) -> str:
-    """Sum up the verdicts on all roles in at most `LIMIT` characters."""
+    """Summarize the verdicts in at most `LIMIT` characters."""
     if state is State.SUCCESS or not _open(roles):
         people = ", ".join(
             f"{item.role.title} ({item.approver.author.login})" for item in roles if item.approver is not None
@@ -39,7 +39,7 @@ def describe(state: State, roles: tuple[RoleVerdict, ...], *, draft: bool) -> st
 
 
 def fit(choices: tuple[str, ...]) -> str:
-    """Return the first choice that fits, or the last one cut off."""
+    """Return the first choice that fits, or the last one truncated."""
     for choice in choices:
         if len(choice) <= LIMIT:
             return choice
@@ -47,10 +47,8 @@ def fit(choices: tuple[str, ...]) -> str:
 
 
 def _open(roles: tuple[RoleVerdict, ...]) -> list[RoleVerdict]:
-    """List the roles that are not approved."""
     return [item for item in roles if item.outcome is not Outcome.APPROVED]
 
 
 def _lower(text: str, wanted: bool) -> str:
-    """Lower the first letter where the text does not start the line."""
     return text[0].lower() + text[1:] if wanted else text

@@ -1,4 +1,4 @@
-"""The tree of verdicts: what was decided, and why."""
+"""The verdicts on roles and reviews, with their reasons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Decision", "Node", "Outcome", "ReviewVerdict", "RoleVerdict", "Stand
 
 
 class Standing(StrEnum):
-    """What one review means for one role."""
+    """The effect of one review on one role."""
 
     COUNTS = "counts"
     STALE = "stale"
@@ -24,7 +24,7 @@ class Standing(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What is true of one role."""
+    """The state of one role."""
 
     APPROVED = "approved"
     BLOCKED = "blocked"
@@ -34,7 +34,7 @@ class Outcome(StrEnum):
 
 
 class State(StrEnum):
-    """What is true of the pull request; the values are those of a commit status."""
+    """The state of the pull request, with the values of a commit status."""
 
     SUCCESS = "success"
     PENDING = "pending"
@@ -44,7 +44,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReviewVerdict:
-    """One review, seen by one role. `kept` is true for an approval that holds over a later push."""
+    """The verdict on one review for one role."""
 
     review: int
     author: Account
@@ -54,66 +54,50 @@ class ReviewVerdict:
     submitted_at: datetime | None
     url: str = ""
     kept: bool = False
+    """Whether it is an approval of an older commit that is still valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoleVerdict:
-    """The verdict on one role.
-
-    Attributes
-    ----------
-    role
-        The role.
-    outcome
-        What is true of it.
-    reason
-        Why, in a sentence without a final stop.
-    reviews
-        Every review that was looked at for the role, oldest first.
-    approver
-        The approval that fills the role, when it is approved.
-    eligible
-        Logins that could approve now and have not.
-    warning
-        Why approval may become hard to get; empty when it will not.
-    label_word
-        Why a label that was set by hand was taken off; empty when there was none.
-    """
+    """The verdict on one role."""
 
     role: Role
     outcome: Outcome
     reason: str
+    """A sentence without a period."""
     reviews: tuple[ReviewVerdict, ...] = ()
+    """Every review evaluated for the role, oldest first."""
     approver: ReviewVerdict | None = None
+    """The approval that counts, if any."""
     eligible: tuple[str, ...] = ()
+    """Logins that could approve now and have not."""
     warning: str = ""
+    """Why approval may become impossible; empty if it will not."""
     label_word: str = ""
+    """Why a label set by hand was removed; empty if none was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict on the pull request.
-
-    `applicable` is false when no schema that the policy looks after is changed. `others` holds reviews that
-    count for no role at all.
-    """
+    """The verdict on the pull request."""
 
     state: State
     description: str
     applicable: bool
+    """Whether a schema of the policy changes."""
     roles: tuple[RoleVerdict, ...] = ()
     others: tuple[ReviewVerdict, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def approved(self) -> bool:
-        """Whether nothing is missing; a draft can have all approvals and still not be a success."""
+        """Whether all approvals are given, also on a draft."""
         return not self.applicable or all(role.outcome is Outcome.APPROVED for role in self.roles)
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One line of an explanation with the lines that support it."""
+    """One line of an explanation, with the lines that support it."""
 
     text: str
     outcome: str
@@ -121,18 +105,7 @@ class Node:
 
 
 def explain(decision: Decision) -> Node:
-    """Turn a decision into a tree of sentences.
-
-    Parameters
-    ----------
-    decision
-        The decision.
-
-    Returns
-    -------
-    Node
-        The root; a role's node holds the reviews that were looked at for it.
-    """
+    """Convert a decision to a tree of sentences: roles, and their reviews."""
     children = [
         Node(
             f"{item.role.title}: {item.reason}",
@@ -153,6 +126,5 @@ def explain(decision: Decision) -> Node:
 
 
 def _review_node(review: ReviewVerdict) -> Node:
-    """Write one review as a line."""
     when = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "an unknown day"
     return Node(f"review by {review.author.login} of {when}: {review.reason}", review.standing.value)

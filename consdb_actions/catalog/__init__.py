@@ -1,4 +1,4 @@
-"""What Postgres says of a schema: one model, how two states of it differ, and how three are merged."""
+"""What Postgres says about a schema: one model, its comparison, and the three-way merge."""
 
 from __future__ import annotations
 

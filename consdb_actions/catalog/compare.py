@@ -1,4 +1,4 @@
-"""How two states of a schema differ, fact by fact."""
+"""Compare two states of a schema."""
 
 from __future__ import annotations
 
@@ -42,18 +42,14 @@ COLUMN_FACTS = (
     "statistics",
     "settings",
 )
-"""The facts of a column that can change one by one."""
+"""The facts of a column that are compared one by one."""
 
 _SHOWN = 120
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One fact that two snapshots disagree on.
-
-    ``path`` reads like ``exposure.columns.airmass.type``; ``left`` and ``right`` are None where there is
-    nothing on that side.
-    """
+    """One fact in which snapshots differ, at a path like ``exposure.columns.airmass.type``."""
 
     path: tuple[str, ...]
     left: Any
@@ -69,10 +65,7 @@ class Difference:
 
 
 def fact(words: str, value: object) -> str:
-    """Return one side of a difference for a reader, after these words.
-
-    A grant is there or is not, and its path says it all: then there are no words either.
-    """
+    """Describe one side of a difference; empty for a grant, whose path says all."""
     if value is True and words:
         return ""
     if isinstance(value, Constraint | ExtendedStatistics | Index):
@@ -85,10 +78,10 @@ def fact(words: str, value: object) -> str:
 
 
 def canonical(relation: Relation) -> Relation:
-    """Treat a UNIQUE over exactly the primary key's columns as Postgres does (rule M6).
+    """Merge a UNIQUE over exactly the primary key's columns (rule M6).
 
-    In ``CREATE TABLE`` Postgres merges such a UNIQUE into the primary key, under the UNIQUE's name; made by
-    ``ALTER TABLE`` both exist. Both histories mean the same, so both become the merged form.
+    ``CREATE TABLE`` makes one key of both, under the UNIQUE's name; ``ALTER TABLE`` makes two. Both mean the
+    same.
     """
     primary = next((c for c in relation.constraints.values() if c.kind == "primary key"), None)
     if primary is None:
@@ -127,7 +120,6 @@ def compare(
 
 
 def _named_like(described: Relation, actual: Relation) -> Relation:
-    """Give an automatically named primary key the name that it really has."""
     automatic = described.constraints.get(primary_key_name(described.name))
     found = next((c for c in actual.constraints.values() if c.kind == "primary key"), None)
     if automatic is None or found is None or automatic.columns != found.columns:
@@ -137,7 +129,7 @@ def _named_like(described: Relation, actual: Relation) -> Relation:
 
 
 def same_fact(attribute: str, left: Any, right: Any) -> bool:
-    """Tell whether one fact of a column or a relation is the same on both sides (rule M21)."""
+    """Return whether a fact is the same on both sides (rule M21)."""
     if attribute == "default":
         return same_sql(left, right)
     if attribute == "definition":
@@ -146,12 +138,12 @@ def same_fact(attribute: str, left: Any, right: Any) -> bool:
 
 
 def same_constraint(left: Constraint, right: Constraint) -> bool:
-    """Tell whether two constraints say the same, their descriptions included."""
+    """Return whether two constraints are equal, including their comments."""
     return left.meaning == right.meaning and left.comment == right.comment
 
 
 def same_index(left: Index, right: Index) -> bool:
-    """Tell whether two indexes are the same under any name."""
+    """Return whether two indexes are equal under any name."""
     return left.meaning == right.meaning and left.comment == right.comment
 
 

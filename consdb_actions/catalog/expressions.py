@@ -1,9 +1,4 @@
-"""SQL as Postgres prints it, in a form that is stable under printing and parsing (rule M21).
-
-Printing and parsing is not a fixpoint in Postgres: a list of ``varchar`` constants gets casts, and nested AND
-and OR are flattened, when a printed condition is fed back. Equality is decided on trees with these
-differences removed.
-"""
+"""Compare SQL independently of how Postgres prints it (rule M21)."""
 
 from __future__ import annotations
 
@@ -22,7 +17,7 @@ _TEXT = {"text", "varchar", "bpchar", "name"}
 
 
 def same_sql(left: Any, right: Any, *, statement: bool = False) -> bool:
-    """Tell whether two texts of SQL mean the same, as far as Postgres's own printing goes."""
+    """Return whether two SQL texts differ only in how Postgres prints them."""
     if left == right or not isinstance(left, str) or not isinstance(right, str):
         return bool(left == right)
     stable = stable_statement if statement else stable_expression
@@ -31,7 +26,7 @@ def same_sql(left: Any, right: Any, *, statement: bool = False) -> bool:
 
 @lru_cache(maxsize=4096)
 def stable_expression(sql: str) -> str:
-    """Return an expression in its stable form; what does not parse is returned as it is."""
+    """Normalize an expression; return it unchanged if it does not parse."""
     if not sql:
         return sql
     found = _stable(f"SELECT {sql}")
@@ -40,7 +35,7 @@ def stable_expression(sql: str) -> str:
 
 @lru_cache(maxsize=1024)
 def stable_statement(sql: str) -> str:
-    """Return a query or a CREATE INDEX in its stable form; what does not parse is returned as it is."""
+    """Normalize a query or CREATE INDEX; return it unchanged if it does not parse."""
     found = _stable(sql)
     return sql if found is None else found
 
@@ -50,7 +45,7 @@ def _stable(sql: str) -> str | None:
         (statement,) = parse_sql(sql)
         tree: Any = statement.stmt
         _Stable()(tree)
-        # Once more, since a flattened AND may stand in another now.
+        # Again, since a flattened AND may now be part of another.
         _Stable()(tree)
         return str(RawStream()(tree))
     except (ParseError, ValueError, NotImplementedError, RecursionError):
@@ -58,10 +53,8 @@ def _stable(sql: str) -> str | None:
 
 
 class _Stable(Visitor):
-    """Removes what Postgres adds when it prints."""
-
     def visit_TypeCast(self, _ancestors: Any, node: Any) -> Any:  # noqa: N802
-        # A cast to text adds nothing; a constant is a constant of the type that it is compared with.
+        # A cast to text adds nothing, and a constant takes the type that it is compared with.
         names = [n.sval for n in node.typeName.names or ()]
         if names and names[-1] in _TEXT:
             return node.arg
@@ -98,7 +91,7 @@ class _Stable(Visitor):
         return ast.BoolExpr(boolop=node.boolop, args=tuple(flat))
 
     def visit_SelectStmt(self, _ancestors: Any, node: Any) -> Any:  # noqa: N802
-        # Before version 16, Postgres names the only table before each column.
+        # Before version 16, Postgres qualifies columns also with a single table.
         tables: Any = node.fromClause or ()
         if len(tables) == 1 and isinstance(tables[0], ast.RangeVar) and node.targetList:
             name = str(tables[0].alias.aliasname if tables[0].alias else tables[0].relname)
@@ -114,8 +107,6 @@ class _Stable(Visitor):
 
 
 class _Unqualified(Visitor):
-    """Takes the table's name from columns."""
-
     def __init__(self, table: str) -> None:
         super().__init__()
         self.table = table
@@ -127,7 +118,6 @@ class _Unqualified(Visitor):
 
 
 def _as_text(node: Any) -> Any:
-    """Return a number as a text constant."""
     value = node.val
     if isinstance(value, ast.Integer):
         return ast.A_Const(isnull=False, val=ast.String(str(value.ival)))

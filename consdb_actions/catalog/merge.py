@@ -1,8 +1,8 @@
-"""Rule M17: the catalog that a change leads to, merged from three states of a schema.
+"""Merge three states of a schema into the expected catalog (rule M17).
 
-*base* and *head* are the schema file before and after the change, *current* is what the revision history
-leaves. What the change does not touch stays as it is in *current*, whatever it is; what it changes becomes
-*head*, unless somebody else has changed it, too: that is a conflict.
+*base* and *head* are the schema file before and after the change, *current* is the result of the history.
+Unchanged elements stay as in *current*; changed ones become *head*, unless *current* differs from both: a
+conflict.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from consdb_actions.schema.names import primary_key_name
 __all__ = ["Conflict", "Drift", "Expected", "Path", "Side", "merge3"]
 
 Path = tuple[str, ...]
-"""An element: a table; a column, constraint or index of it; or one fact of a column, such as its type."""
+"""An element: a table; its column, constraint or index; or one fact of a column, such as its type."""
 
 Side = Literal["head", "current"]
 
 _NOT_DESCRIBED = frozenset({"statistics", "settings"})
-"""Facts of a column that no schema file says anything about: they stay as they are."""
+"""Facts of a column that no schema file contains: they stay as in *current*."""
 
 T = TypeVar("T")
 Named = TypeVar("Named", bound="Constraint | Index")
@@ -34,10 +34,7 @@ Item = TypeVar("Item", bound="Relation | Column")
 
 @dataclass(frozen=True)
 class Drift:
-    """An element that the change does not touch, and that the database has otherwise than the schema file.
-
-    ``described`` and ``current`` are None where there is no such element.
-    """
+    """An unchanged element that differs in the database; None where a side lacks it."""
 
     path: Path
     described: Any
@@ -46,30 +43,22 @@ class Drift:
 
 @dataclass(frozen=True)
 class Conflict:
-    """An element that the change touches, and that is in the database neither as before nor as after it.
-
-    Attributes
-    ----------
-    taken
-        The side that an answer chose.
-    stands_on
-        What the element stands on, and what the side that does not have the element does not have either. The
-        side that has it is chosen by taking these.
-    ours
-        Whether that side is *head*.
-    """
+    """A changed element that differs from both *base* and *head*."""
 
     path: Path
     base: Any
     head: Any
     current: Any
     taken: Side | None = None
+    """The side that an answer chose."""
     stands_on: tuple[Path, ...] = ()
+    """Dependencies that the side without the element lacks too; the other side is chosen by them."""
     ours: bool = False
+    """Whether *head* is the side with the element."""
 
     @property
     def answers(self) -> dict[Side, tuple[Path, ...]]:
-        """What is to be taken for each side; a side takes what it stands on."""
+        """Elements to take for each side, with their dependencies."""
         if not self.stands_on:
             return {"head": (self.path,), "current": (self.path,)}
         if self.ours:
@@ -79,27 +68,17 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Expected:
-    """The merged catalog.
-
-    Attributes
-    ----------
-    catalog
-        With open conflicts resolved to *current*; it must not be used while there are any.
-    drift
-        What differs from the schema file for other reasons than the change.
-    conflicts
-        Answered and open ones.
-    present
-        What the change asks for and the database has already.
-    used
-        Answers that had something to decide.
-    """
+    """The merged catalog."""
 
     catalog: Snapshot
+    """Unusable while there are open conflicts, which are resolved to *current*."""
     drift: tuple[Drift, ...] = ()
+    """What differs from the schema file, but not because of the change."""
     conflicts: tuple[Conflict, ...] = ()
     present: tuple[Path, ...] = ()
+    """What the change requires and the database has already."""
     used: frozenset[str] = frozenset()
+    """Answers that decided something."""
 
     @property
     def open_conflicts(self) -> tuple[Conflict, ...]:
@@ -120,15 +99,14 @@ def merge3(
     Parameters
     ----------
     base, head
-        What the schema file describes before and after the change. Renames of the change are done in *base*
-        and in *current*.
+        The schema file before and after the change, with the change's renames done in *base* and *current*.
     current
-        What the revision history leaves.
+        The result of the revision history.
     take
-        Answers to conflicts: which side an element is taken from, by its dotted path. It holds for everything
-        in the element. ``head`` also takes over an element that drifted.
+        The side to take for conflicts, by dotted path; it includes all that the element contains. ``head``
+        also replaces an element that drifted.
     described
-        Whether *base* is what a file describes. Otherwise it is *current*: all differences are the change.
+        Whether *base* is made from a file. Otherwise it is *current*: all differences are the change.
 
     Returns
     -------
@@ -189,7 +167,7 @@ class _Merge:
             self.drift.append(Drift(path, head, current))
             return current
         if equal(current, base):
-            return current if self._stays(path) else head
+            return current if self._is_kept(path) else head
         if equal(current, head):
             self.present.append(path)
             return current
@@ -208,8 +186,8 @@ class _Merge:
                 return self.take[text]
         return None
 
-    def _stays(self, path: Path) -> bool:
-        """Whether an answer keeps just this element, without a conflict: something else stands on it."""
+    def _is_kept(self, path: Path) -> bool:
+        """Return whether an answer keeps this element for its dependents."""
         text = ".".join(path)
         if self.take.get(text) != "current":
             return False
@@ -226,10 +204,7 @@ class _Merge:
         show: Callable[[Item], str],
         theirs: str = "",
     ) -> Item | None:
-        """Merge whether an element exists that *head* or *current* lacks.
-
-        ``theirs`` is what somebody else added to an element that the change drops.
-        """
+        """Merge the existence of an element; ``theirs`` is what others added to a dropped one."""
 
         def shown(item: Item | None) -> str | None:
             return show(item) if item is not None else None
@@ -241,7 +216,7 @@ class _Merge:
             if theirs:
                 left = self._conflict(path, shown(base), None, f"{shown(current)} with {theirs}")
                 return current if left is not None else None
-            return current if self._stays(path) else None
+            return current if self._is_kept(path) else None
         if base is None and head is not None:
             return head
         if base is None or head is None or same(base, head):
@@ -288,7 +263,7 @@ class _Merge:
         self, path: Path, base: Column | None, head: Column | None, current: Column | None
     ) -> Column | None:
         if head is None or current is None:
-            # Its existence is the element that changes; another type is no reason to keep a column that goes.
+            # Its existence is what changes; a different type does not keep a column that is dropped.
             found = self._existing(path, base, head, current, _same_column, attrgetter("type"))
             return replace(found, grants=frozenset()) if found is not None and found is head else found
         if base is None:
@@ -301,12 +276,12 @@ class _Merge:
             if a not in _NOT_DESCRIBED
         }
         if base.type != head.type and same_fact("default", current.default, base.default):
-            # The same constant of another type is another default.
+            # The same constant with another type is another default.
             facts["default"] = head.default
         return replace(current, **facts)
 
     def _both_added(self, path: Path, head: Column, current: Column) -> Column:
-        """Merge a column that the change adds and the database has already."""
+        """Merge a column that both the change and the database added."""
         differing = [
             a
             for a in COLUMN_FACTS
@@ -342,7 +317,7 @@ class _Merge:
         return {item.name: item for item in found if item is not None}
 
     def _one(self, path: Path, base: Named | None, head: Named | None, current: Named | None) -> Named | None:
-        """Merge one constraint or index: whether it exists and what it says, its name and its description."""
+        """Merge one constraint or index: existence, definition, name and comment."""
         some = head or base or current
         assert some is not None
         here = (*path, some.name)
@@ -354,9 +329,9 @@ class _Merge:
             same = _same_named if base is not None and head is not None else means
             found = self._choose(here, base, head, current, same)
             if found is not None and base is None and head is not None and current is not None:
-                # Both added it; the name and the description have no common ancestor.
+                # Both added it; name and comment have no common ancestor.
                 name = self._choose_added((*here, "name"), head.name, current.name)
-                # A description that the database lacks is added to nobody's harm.
+                # Adding a comment that the database lacks is harmless.
                 comment = head.comment
                 if current.comment is not None:
                     comment = self._choose_added((*here, "description"), head.comment, current.comment)
@@ -364,7 +339,7 @@ class _Merge:
             return found
         meaning = self._choose(here, base, head, current, means)
         assert meaning is not None
-        # A file does not name its primary keys: one keeps its name as long as it is the same key.
+        # A file does not name primary keys: an unchanged key keeps its name.
         name = current.name if meaning.meaning == current.meaning else head.name
         if getattr(some, "kind", "") != "primary key":
             name = str(self._choose((*here, "name"), base.name, head.name, current.name))
@@ -375,25 +350,25 @@ class _Merge:
         return current if head == current else self._conflict(path, None, head, current)
 
     def _remove_dangling(self, relations: dict[str, Relation]) -> None:
-        """Take out what stands on columns or tables that are gone; ask where somebody else put it there."""
+        """Remove elements whose columns or tables are gone, or add a conflict."""
         for name, table in list(relations.items()):
             if table.is_view:
                 continue
             current = self.current.relations.get(name)
-            constraints = self._standing(relations, table, table.constraints, current)
-            indexes = self._standing(relations, table, table.indexes, current)
+            constraints = self._with_dependencies(relations, table, table.constraints, current)
+            indexes = self._with_dependencies(relations, table, table.indexes, current)
             relations[name] = replace(table, constraints=constraints, indexes=indexes)
 
-    def _standing(
+    def _with_dependencies(
         self,
         relations: Mapping[str, Relation],
         table: Relation,
         items: Mapping[str, Named],
         current: Relation | None,
     ) -> dict[str, Named]:
-        return {n: i for n, i in items.items() if self._stands(relations, table, i, current)}
+        return {n: i for n, i in items.items() if self._has_dependencies(relations, table, i, current)}
 
-    def _stands(
+    def _has_dependencies(
         self, relations: Mapping[str, Relation], table: Relation, item: Any, current: Relation | None
     ) -> bool:
         own = item.columns if isinstance(item, Constraint) else _index_columns(item, table, current)
@@ -408,15 +383,15 @@ class _Merge:
                 missing += self._lost_keys(parent.name, item.referenced)
         if not missing:
             return True
-        ours = _known(self.head.relations.get(table.name), item)
-        if not (_known(self.base.relations.get(table.name), item) and not ours):
+        ours = _contains(self.head.relations.get(table.name), item)
+        if not (_contains(self.base.relations.get(table.name), item) and not ours):
             path = (table.name, item.name)
             if not any(c.path == path for c in self.conflicts):
-                self._ask_about_ground(path, item, tuple(missing), ours)
+                self._add_dependency_conflict(path, item, tuple(missing), ours)
         return False
 
-    def _ask_about_ground(self, path: Path, item: Any, missing: tuple[Path, ...], ours: bool) -> None:
-        """Ask what stays: the element of one side, or that the other lacks what it stands on."""
+    def _add_dependency_conflict(self, path: Path, item: Any, missing: tuple[Path, ...], ours: bool) -> None:
+        """Add a conflict about an element without its dependencies."""
         without = f"none, since {', '.join('.'.join(m) for m in missing)} is missing or dropped"
         found = (
             Conflict(path, None, item, without, stands_on=missing, ours=True)
@@ -428,7 +403,7 @@ class _Merge:
         self.conflicts.append(replace(found, taken=taken))
 
     def _lost_keys(self, table: str, columns: tuple[str, ...]) -> list[Path]:
-        """Return the key that a foreign key refers to in one of the states."""
+        """Return the foreign key's target in one of the states."""
         keys: list[Path] = [
             (table, c.name)
             for state in (self.current, self.head)
@@ -443,9 +418,9 @@ class _Merge:
     def _view(
         self, name: str, base: Relation | None, head: Relation | None, current: Relation | None
     ) -> Relation | None:
-        """Merge a view; what must be remade because its table changes is decided with the view's rule."""
+        """Merge a view; remaking it for a changed table is decided by its rule."""
         if base is None and head is None:
-            return current  # a view that somebody made by hand
+            return current  # a view that no file describes
         if head is None or current is None:
             return self._existing((name,), base, head, current, lambda a, b: True, attrgetter("kind"))
         if base is None:
@@ -464,7 +439,7 @@ class _Merge:
         return current
 
     def _sequences(self, relations: Mapping[str, Relation]) -> dict[str, Sequence]:
-        """Return the sequences that the merged tables use, and those of *current* that nothing uses."""
+        """Return the sequences of merged tables, and the unused ones of *current*."""
         out = {n: s for n, s in self.current.sequences.items() if not s.used and s.owned_by is None}
         for table in relations.values():
             for column in table.columns.values():
@@ -482,7 +457,7 @@ class _Merge:
 def _aligned(
     base: Mapping[str, Named], head: Mapping[str, Named], current: Mapping[str, Named]
 ) -> list[tuple[Named | None, Named | None, Named | None]]:
-    """Return what belongs together on the three sides: by name, else by what it says."""
+    """Group elements of the three sides by name, else by definition."""
     left, right, rest = dict(base), dict(head), dict(current)
     lone = any(getattr(c, "kind", "") == "primary key" for c in (*left.values(), *right.values()))
     pairs: list[tuple[Named | None, Named | None]] = []
@@ -496,7 +471,7 @@ def _aligned(
     found: list[tuple[Named | None, Named | None, Named | None]] = []
     for old_item, new_item in pairs:
         sides = [item for item in (old_item, new_item) if item is not None]
-        # One that another pair goes by the name of belongs there.
+        # An element that matches another one by name belongs to that.
         free = claimed - {item.name for item in sides}
         match = _closest(sides, {n: c for n, c in rest.items() if n not in free})
         if match is None and lone:
@@ -506,7 +481,7 @@ def _aligned(
 
 
 def _closest(sides: list[Named], candidates: Mapping[str, Named]) -> str | None:
-    """Return the name of the candidate that has the same name, else of one that says the same."""
+    """Return a candidate with the same name or definition."""
     for side in sides:
         if side.name in candidates:
             return side.name
@@ -516,7 +491,7 @@ def _closest(sides: list[Named], candidates: Mapping[str, Named]) -> str | None:
     return None
 
 
-def _known(relation: Relation | None, item: Constraint | Index) -> bool:
+def _contains(relation: Relation | None, item: Constraint | Index) -> bool:
     if relation is None:
         return False
     named: list[Constraint | Index] = [*relation.constraints.values(), *relation.indexes.values()]
@@ -524,7 +499,6 @@ def _known(relation: Relation | None, item: Constraint | Index) -> bool:
 
 
 def _has_key(relation: Relation, columns: tuple[str, ...]) -> bool:
-    """Whether a foreign key can refer to these columns."""
     keys = [c.columns for c in relation.constraints.values() if c.kind in {"primary key", "unique"}]
     keys += [i.elements for i in relation.indexes.values() if i.unique]
     return any(set(k) == set(columns) for k in keys)
@@ -553,10 +527,10 @@ def _same_table(a: Relation, b: Relation) -> bool:
 def _split(
     base: Relation, head: Relation, current: Relation, *, described: bool
 ) -> tuple[Relation, Relation, Relation]:
-    """Take apart what Postgres merged: a UNIQUE over exactly the primary key's columns (rule M6).
+    """Split a UNIQUE from the primary key (rule M6).
 
-    ``CREATE TABLE`` merges the two under the UNIQUE's name, ``ALTER TABLE`` makes both. A file never names
-    its primary key, so that in *base* and *head* another name than Postgres's own is a UNIQUE's.
+    A file never names its primary key, so another name than Postgres's default in *base* and *head* is the
+    UNIQUE's.
     """
     automatic = primary_key_name(head.name)
 
@@ -581,7 +555,7 @@ def _split(
 
 
 def _joined(constraints: dict[str, Constraint], current: Relation) -> dict[str, Constraint]:
-    """Put a primary key and its UNIQUE together again where they are one in *current*."""
+    """Merge a primary key and its UNIQUE as in *current*."""
     key = current.primary_key
     new = next((c for c in constraints.values() if c.kind == "primary key"), None)
     if key is None or new is None or new.columns != key.columns:
@@ -595,7 +569,7 @@ def _joined(constraints: dict[str, Constraint], current: Relation) -> dict[str, 
 
 
 def _free_key_names(relations: dict[str, Relation]) -> None:
-    """Give a renamed table's primary key Postgres's own name where another needs the name that it has."""
+    """Rename a renamed table's primary key where its name is needed."""
     taken: dict[str, int] = {}
     for relation in relations.values():
         keys = [c.name for c in relation.constraints.values() if c.kind in {"primary key", "unique"}]
@@ -610,7 +584,7 @@ def _free_key_names(relations: dict[str, Relation]) -> None:
 
 
 def _index_columns(index: Index, table: Relation, current: Relation | None) -> list[str]:
-    """Return the columns of an index that can be told: those that stand alone in it."""
+    """Return the columns that are plain elements of an index."""
     plain = [e for e, sql in zip(index.elements, index.is_expression, strict=True) if not sql]
     gone = [c for c in (current.columns if current else ()) if c not in table.columns]
     text = " ".join(e for e, sql in zip(index.elements, index.is_expression, strict=True) if sql)

@@ -1,8 +1,4 @@
-"""What a database holds, as plain facts: the one model of a schema in Postgres.
-
-A :class:`Snapshot` is read from ``pg_catalog`` (:mod:`consdb_actions.adapters.catalog`). Generation, the
-merge of three states, and verification work on it.
-"""
+"""The model of a schema in Postgres; :mod:`consdb_actions.adapters.catalog` reads it."""
 
 from __future__ import annotations
 
@@ -33,42 +29,31 @@ class Grant:
 
 @dataclass(frozen=True)
 class Column:
-    """A column as ``pg_attribute`` has it.
-
-    Attributes
-    ----------
-    position
-        Counts living columns from 0.
-    type
-        As ``format_type`` prints it.
-    default
-        SQL text as Postgres prints it; None where a sequence gives the value. Of a generated column, its
-        expression.
-    sequence
-        Qualified name of the sequence that ``nextval`` reads in the default.
-    statistics
-        The target of ``SET STATISTICS``; None for the server's default.
-    settings
-        Storage, compression and options that are not those of its type, as ALTER COLUMN writes them.
-    """
+    """A column as in ``pg_attribute``."""
 
     name: str
     position: int
+    """Number among existing columns, from 0."""
     type: str
+    """As ``format_type`` prints it."""
     nullable: bool
     default: str | None = None
+    """SQL as Postgres prints it, also of a generated column; None for a sequence."""
     identity: Options = ()
     generated: str = ""
     collation: str | None = None
     comment: str | None = None
     grants: frozenset[Grant] = frozenset()
     sequence: str | None = None
+    """Qualified name of the sequence that ``nextval`` reads in the default."""
     statistics: int | None = None
+    """The target of ``SET STATISTICS``; None for the server's default."""
     settings: tuple[str, ...] = ()
+    """Non-default storage, compression and options, as ALTER COLUMN writes them."""
 
     @property
     def sqlalchemy_type(self) -> TypeEngine[Any]:
-        """The type as SQLAlchemy has it."""
+        """The type as a SQLAlchemy object."""
         return sqlalchemy_type(self.type)
 
     @property
@@ -79,36 +64,26 @@ class Column:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A constraint of a table.
-
-    Attributes
-    ----------
-    kind
-        ``primary key``, ``unique``, ``foreign key``, ``check`` or ``exclusion``.
-    definition
-        The text of ``pg_get_constraintdef``.
-    references, referenced, referenced_schema
-        Table, columns and schema that a foreign key refers to; the schema is None where it is its own.
-    expression
-        The condition of a CHECK as Postgres prints it.
-    index
-        The index that a key has, or that a foreign key relies on.
-    source
-        The condition as the schema file writes it, where it does (rule M21).
-    """
+    """A constraint of a table."""
 
     name: str
     kind: str
+    """``primary key``, ``unique``, ``foreign key``, ``check`` or ``exclusion``."""
     definition: str
+    """The text of ``pg_get_constraintdef``."""
     columns: tuple[str, ...] = ()
     references: str | None = None
     comment: str | None = None
     referenced: tuple[str, ...] = ()
     referenced_schema: str | None = None
+    """Schema of a foreign key's target; None for its own."""
     options: Options = ()
     expression: str = ""
+    """The condition of a CHECK as Postgres prints it."""
     index: str = field(default="", compare=False)
+    """The index of a key, or the one that a foreign key uses."""
     source: str | None = field(default=None, compare=False)
+    """The condition as the schema file writes it, if known (rule M21)."""
 
     @property
     def table(self) -> str:
@@ -117,12 +92,12 @@ class Constraint:
 
     @property
     def sql(self) -> str:
-        """The condition of a CHECK, in the schema file's own words where they are known."""
+        """The condition of a CHECK, as the schema file writes it if known."""
         return self.source or self.expression
 
     @cached_property
     def meaning(self) -> tuple[Any, ...]:
-        """What two constraints share that say the same under any name."""
+        """Key that is equal for equal constraints under any name."""
         if self.kind == "check":
             return self.kind, self.options, stable_expression(self.expression)
         if self.kind == "exclusion":
@@ -139,19 +114,13 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Index:
-    """An index that belongs to no constraint.
-
-    Attributes
-    ----------
-    definition
-        The text of ``pg_get_indexdef``.
-    elements
-        Names of columns or, where ``is_expression``, SQL with its order and operator class.
-    """
+    """An index that belongs to no constraint."""
 
     name: str
     definition: str
+    """The text of ``pg_get_indexdef``."""
     elements: tuple[str, ...] = ()
+    """Column names or, where ``is_expression``, SQL with order and operator class."""
     is_expression: tuple[bool, ...] = ()
     unique: bool = False
     options: Options = ()
@@ -160,7 +129,7 @@ class Index:
 
     @cached_property
     def meaning(self) -> tuple[Any, ...]:
-        """What two indexes share that say the same under any name."""
+        """Key that is equal for equal indexes under any name."""
         elements = tuple(
             stable_expression(e) if sql else e
             for e, sql in zip(self.elements, self.is_expression, strict=True)
@@ -171,7 +140,7 @@ class Index:
 
 @dataclass(frozen=True)
 class ExtendedStatistics:
-    """What ``CREATE STATISTICS`` made; it goes with any of its columns."""
+    """Extended statistics (``CREATE STATISTICS``); dropped with any of its columns."""
 
     definition: str
     columns: tuple[str, ...]
@@ -181,20 +150,7 @@ class ExtendedStatistics:
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or view.
-
-    Attributes
-    ----------
-    definition
-        A view's query; empty for a table.
-    reads
-        The relations of the schema that a view's query names.
-    statistics
-        Extended statistics by name.
-    extras
-        What a migration does not make: rules, row-level security, replica identity, UNLOGGED, CLUSTER ON.
-        They are compared, so that none is lost without a word.
-    """
+    """A table or view."""
 
     name: str
     kind: str
@@ -204,10 +160,13 @@ class Relation:
     comment: str | None = None
     grants: frozenset[Grant] = frozenset()
     definition: str = ""
+    """A view's query; empty for a table."""
     options: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    """The relations of the schema in a view's query."""
     statistics: Mapping[str, ExtendedStatistics] = field(default_factory=dict)
     extras: Mapping[str, str] = field(default_factory=dict)
+    """What migrations do not create, such as rules or UNLOGGED; compared, so that no loss is silent."""
 
     @property
     def is_view(self) -> bool:
@@ -216,7 +175,7 @@ class Relation:
 
     @cached_property
     def primary_key(self) -> Constraint | None:
-        """The primary key, if there is one."""
+        """The primary key, if any."""
         return next((c for c in self.constraints.values() if c.kind == "primary key"), None)
 
     @cached_property
@@ -246,16 +205,14 @@ class Relation:
 
 @dataclass(frozen=True)
 class Sequence:
-    """A sequence with the column that owns it, as ``table.column``.
-
-    ``used`` tells whether a default or an identity takes values from it. ConsDB has sequences whose default
-    was dropped; they are left as they are.
-    """
+    """A sequence."""
 
     name: str
     type: str
     owned_by: str | None = None
+    """The owning column, as ``table.column``."""
     used: bool = True
+    """Whether a default or identity uses it; ConsDB has unused sequences of dropped defaults."""
 
 
 @dataclass(frozen=True)
@@ -280,7 +237,7 @@ class Snapshot:
         return {name: r for name, r in self.relations.items() if r.is_view}
 
     def readers(self, names: Collection[str]) -> set[str]:
-        """Return the views that read any of these relations, directly or through other views."""
+        """Return the views that read any of these relations, also through other views."""
         found: set[str] = set()
         while more := {
             v.name for v in self.views.values() if {*names, *found} & set(v.reads) and v.name not in found

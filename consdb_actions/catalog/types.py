@@ -1,4 +1,4 @@
-"""Types of columns: from the text that ``format_type`` prints to SQLAlchemy's types."""
+"""Convert ``format_type`` output to SQLAlchemy types."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What may go wrong with a revision: it is replayed on the scratch server, and read by squawk."""
+"""Lint revisions by replay and by squawk."""

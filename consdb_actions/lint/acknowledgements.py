@@ -1,8 +1,4 @@
-"""Findings that somebody has looked at: ``# consdb: ack RULE: reason`` in the revision file.
-
-The comment stands on the line of the statement, or on lines of its own right before it. It speaks for the
-whole statement, however many lines that has.
-"""
+"""Read ``# consdb: ack RULE: reason`` on a statement's line, or directly before it."""
 
 from __future__ import annotations
 
@@ -21,7 +17,7 @@ _ACK = re.compile(r"(?P<rule>[\w-]+)\s*(?::\s*(?P<reason>.*\S))?\s*:?\s*", re.DO
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The lines of one statement of a file; of a compound statement those of its head."""
+    """The lines of one statement; of a compound statement those of its head."""
 
     first: int
     last: int
@@ -29,25 +25,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """One comment.
-
-    Attributes
-    ----------
-    line
-        Line of the comment.
-    first, last
-        Lines for which it speaks.
-    rule
-        Rule that it names; empty where the comment cannot be read.
-    reason
-        Why; empty where none is given.
-    """
+    """One comment."""
 
     line: int
     first: int
+    """First and last line that it covers."""
     last: int
     rule: str
+    """Empty where the comment cannot be read."""
     reason: str
+    """Empty where none is given."""
 
 
 def spans(source: str) -> tuple[Span, ...]:
@@ -63,7 +50,6 @@ def spans(source: str) -> tuple[Span, ...]:
 
 
 def _head(node: ast.stmt) -> Iterator[ast.AST]:
-    """Yield what stands between the first word of a compound statement and its colon."""
     for name, value in ast.iter_fields(node):
         if name not in ("body", "orelse", "finalbody", "handlers", "cases", "decorator_list"):
             yield from (v for v in (value if isinstance(value, list) else [value]) if isinstance(v, ast.AST))
@@ -75,7 +61,7 @@ def _last_line(node: ast.AST) -> int:
 
 def acknowledgements(source: str) -> tuple[Acknowledgement, ...]:
     """Return the acknowledgements of a file, in order."""
-    if "consdb:" not in source:  # parsing a file takes much longer than looking
+    if "consdb:" not in source:  # parsing takes much longer than searching
         return ()
     statements = spans(source)
     lines = source.splitlines()

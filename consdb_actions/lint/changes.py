@@ -1,4 +1,4 @@
-"""What differs before and after a statement, and hits on it."""
+"""Compare the catalog before and after a statement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def at(run: Run, step: Step, message: str, table: object = "", item: str = "", *
 
 
 def short(text: str) -> str:
-    """Cut a long text."""
+    """Shorten a long text."""
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
@@ -45,7 +45,7 @@ def start_and_end(run: Run) -> Iterator[tuple[Relation, Relation]]:
 
 
 def added(run: Run, step: Step) -> Iterator[tuple[Relation, int, Column]]:
-    """Yield the columns that a statement adds to tables that were there before."""
+    """Yield the columns that a statement adds to existing tables."""
     for before, after in both(step):
         if run.is_old(before) and before.is_table:
             for number, column in after.columns.items():
@@ -54,6 +54,6 @@ def added(run: Run, step: Step) -> Iterator[tuple[Relation, int, Column]]:
 
 
 def types(relation: Relation | None) -> dict[str, str]:
-    """Return the type of each column; lengths and precisions do not matter to readers."""
+    """Return the type of each column without length and precision."""
     columns = relation.columns.values() if relation is not None else ()
     return {column.name: SIZE.sub("", column.type) for column in columns}

@@ -1,4 +1,4 @@
-"""What a rule is, what it finds, and what a run of lint found altogether."""
+"""Lint rules and their results."""
 
 from __future__ import annotations
 
@@ -18,66 +18,39 @@ _ORDER = ("error", "warning", "info")
 
 @dataclass(frozen=True, slots=True)
 class LintRule:
-    """What a rule is about.
-
-    Attributes
-    ----------
-    id
-        Its name in the configuration and in acknowledgements.
-    severity
-        Its severity where the configuration says nothing.
-    summary
-        What it finds, as a sentence.
-    doc
-        Why that matters and when it does not, in Markdown.
-    remedy
-        What to do instead.
-    """
+    """A rule of lint."""
 
     id: str
+    """Name in the configuration and in acknowledgements."""
     severity: Severity
     summary: str
+    """What it finds, as a sentence."""
     doc: str
+    """When it matters and when not, in Markdown."""
     remedy: str
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One place where a rule found something.
-
-    Attributes
-    ----------
-    message
-        What it found; ``{items}`` stands for ``item``, and for those of other places when they are joined.
-    table
-        The table or view that it concerns, with its schema.
-    lock
-        The lock that Postgres takes; empty where none matters.
-    minor
-        Whether it is only worth a note, whatever the severity of the rule.
-    """
+    """One place where a rule found something."""
 
     line: int
     message: str
+    """``{items}`` is replaced by ``item``, or by those of all joined hits."""
     direction: Direction | None = None
     table: str = ""
+    """The table or view, with its schema."""
     item: str = ""
     lock: str = ""
+    """The lock that Postgres takes, if relevant."""
     sql: str = ""
     minor: bool = False
+    """Whether the finding is ``info`` whatever the rule's severity."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule says of a table, or of the whole revision (rule L3).
-
-    Attributes
-    ----------
-    lines
-        All lines that it concerns; the first is where it is shown.
-    acknowledged
-        Reason that the file gives; None where there is none.
-    """
+    """The result of a rule for a table or the whole revision (rule L3)."""
 
     rule: str
     severity: Literal["error", "warning", "info"]
@@ -86,11 +59,13 @@ class Finding:
     revision: str
     message: str
     lines: tuple[int, ...]
+    """All lines concerned; it is shown at the first."""
     direction: Direction | None = None
     table: str = ""
     lock: str = ""
     sql: str = ""
     acknowledged: str | None = None
+    """Reason in the file; None without an acknowledgement."""
 
     @property
     def line(self) -> int:
@@ -99,7 +74,7 @@ class Finding:
 
 
 def merged(hits: Sequence[Hit]) -> str:
-    """Write one message for several places."""
+    """Return one message for several hits."""
     items: dict[str, dict[str, None]] = {}
     for hit in hits:
         items.setdefault(hit.message, {}).update({hit.item: None} if hit.item else {})
@@ -109,7 +84,7 @@ def merged(hits: Sequence[Hit]) -> str:
 
 
 def listed(names: Iterable[object]) -> str:
-    """Write names, no more than a reader reads."""
+    """List names, with a limit."""
     texts = [str(name) for name in names]
     rest = f" and {len(texts) - _LISTED} more" if len(texts) > _LISTED else ""
     return ", ".join(texts[:_LISTED]) + rest
@@ -126,36 +101,26 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class LintResult:
-    """Everything that a report needs.
-
-    Attributes
-    ----------
-    revisions
-        Those that were checked, section by section.
-    findings
-        What was found in them, that which is acknowledged included.
-    selection
-        Which revisions were chosen, in words.
-    notes
-        What else a reader should know.
-    """
+    """The result of a lint run."""
 
     revisions: tuple[Revision, ...]
     findings: tuple[Finding, ...]
+    """All findings, also acknowledged ones."""
     selection: str
+    """Description of the chosen revisions."""
     notes: tuple[str, ...] = ()
 
     @property
     def open(self) -> tuple[Finding, ...]:
-        """The findings that nobody acknowledged, the worst first."""
+        """The findings without acknowledgement, most severe first."""
         waiting = [f for f in self.findings if f.acknowledged is None]
         return tuple(sorted(waiting, key=lambda f: _ORDER.index(f.severity)))
 
     @property
     def acknowledged(self) -> tuple[Finding, ...]:
-        """The findings for which the file gives a reason."""
+        """The acknowledged findings."""
         return tuple(f for f in self.findings if f.acknowledged is not None)
 
     def count(self, severity: str) -> int:
-        """Return how many findings of a severity nobody acknowledged."""
+        """Return the number of open findings of a severity."""
         return sum(f.severity == severity for f in self.open)

@@ -1,4 +1,4 @@
-"""Checks of locks, rewrites and scans, by what Postgres did and what squawk says (rule L4)."""
+"""Check locks, rewrites and scans by Postgres's behavior and squawk (rule L4)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BLOCKING = {
 
 
 def table_rewrite(script: Script) -> Iterator[Hit]:
-    """Yield the statements of the upgrade after which a table is another file."""
+    """Yield statements of the upgrade that rewrite a table."""
     run = script.upgrade
     for step in run.steps:
         written = False
@@ -81,7 +81,7 @@ _FROM_SQUAWK = {
     "ban-create-domain-with-constraint": ("check-scan", ""),
     "ban-alter-domain-with-add-constraint": ("check-scan", ""),
 }
-"""Squawk's rules, and ours under which its findings are shown."""
+"""Squawk's rules, and the rules here that report them."""
 
 
 def _from_squawk(rule: str) -> Check:
@@ -94,12 +94,12 @@ def _from_squawk(rule: str) -> Check:
                 continue
             table = run.target(step)
             if table is None and step.parsed.target is not None:
-                continue  # nobody uses a table that this revision makes
+                continue  # a table created by this revision has no users
             if found.rule == "constraint-missing-not-valid":
-                ours = _scan(step, table)
+                ours = _scan_rule(step, table)
             if found.rule == "adding-foreign-key-constraint" and not _checks_rows(run, step):
                 continue
-            if ours != rule or (ours == "not-null-scan" and table is not None and _proved(step, table)):
+            if ours != rule or (ours == "not-null-scan" and table is not None and _proven(step, table)):
                 continue
             items = _subject(step, table)
             message = f"{table.name if table else 'a table'}: {found.message.rstrip('.')}: {{items}}"
@@ -109,8 +109,8 @@ def _from_squawk(rule: str) -> Check:
     return check
 
 
-def _scan(step: Step, table: Relation | None) -> str:
-    """Return the rule for a constraint that is checked against rows; keys have rules of their own."""
+def _scan_rule(step: Step, table: Relation | None) -> str:
+    """Return the rule for a constraint that scans rows; keys have their own rules."""
     after = step.after.relations.get(table.oid) if table is not None else None
     if table is None or after is None:
         return ""
@@ -124,13 +124,13 @@ def _scan(step: Step, table: Relation | None) -> str:
 
 
 def _checks_rows(run: Run, step: Step) -> bool:
-    """Tell whether a foreign key is checked against rows: in a new column without a default, all are NULL."""
+    """Return whether a foreign key is checked against rows; a new column without default holds only NULL."""
     new = [column for _, _, column in added(run, step)]
     return not new or any(column.default or column.identity for column in new)
 
 
-def _proved(step: Step, table: Relation) -> bool:
-    """Tell whether no column becomes NOT NULL, or a valid CHECK says already that it holds no NULL."""
+def _proven(step: Step, table: Relation) -> bool:
+    """Return whether no column becomes NOT NULL, or a valid CHECK proves it."""
     after = step.after.relations.get(table.oid)
     if after is None or step.problem:
         return after is None
@@ -144,7 +144,6 @@ def _proved(step: Step, table: Relation) -> bool:
 
 
 def _subject(step: Step, table: Relation | None) -> str:
-    """Return what of a table a statement makes or tightens."""
     after = step.after.relations.get(table.oid) if table is not None else None
     if table is None or after is None:
         return short(step.sql)
@@ -186,7 +185,7 @@ def explicit_lock(script: Script) -> Iterator[Hit]:
 
 
 def lock_timeout(script: Script) -> Iterator[Hit]:
-    """Yield the first unlimited lock of the upgrade, with all tables that are locked like that."""
+    """Yield the upgrade's first lock without a timeout, with all tables concerned."""
     run = script.upgrade
     first: Step | None = None
     tables: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""Checks of what a revision removes, and of whether the downgrade restores it."""
+"""Check what a revision removes, and whether the downgrade restores it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,14 @@ _INTEGERS = ("smallint", "integer", "bigint")
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a statement removes for good.
-
-    Attributes
-    ----------
-    what
-        A noun; ``{items}`` stands for the column.
-    column
-        The column; empty where it is more than one.
-    """
+    """What a statement removes for good."""
 
     step: Step
     what: str
+    """A noun; ``{items}`` is replaced by the column."""
     table: Name
     column: str = ""
+    """Empty where it is more than one."""
 
     def __str__(self) -> str:
         if self.what.startswith("column"):
@@ -43,7 +37,7 @@ class Loss:
 
 
 def losses(run: Run) -> Iterator[Loss]:
-    """Yield what a direction removes that was there before it began, and was not copied elsewhere first."""
+    """Yield existing data that a direction removes without copying it first."""
     copied: set[tuple[int, int]] = set()
     kept_for_later: dict[str, set[tuple[int, int]]] = {}
     for step in run.steps:
@@ -69,7 +63,7 @@ def losses(run: Run) -> Iterator[Loss]:
             found = step.before.find(write.table)
             if write.how == "deleted" and found is not None and run.is_old(found):
                 yield Loss(step, f"rows of {found.name}", found.name)
-        carried = _carried(step, kept_for_later)
+        carried = _copied_columns(step, kept_for_later)
         if step.parsed.temporary:
             kept_for_later[step.parsed.temporary] = carried
         else:
@@ -85,8 +79,8 @@ def _lost_table(step: Step, table: Relation, copied: set[tuple[int, int]]) -> It
     yield Loss(step, f"table {table.name} with its rows{but}", table.name)
 
 
-def _carried(step: Step, kept_for_later: dict[str, set[tuple[int, int]]]) -> set[tuple[int, int]]:
-    """Return the columns whose values a statement carries into a table, by way of a temporary one too."""
+def _copied_columns(step: Step, kept_for_later: dict[str, set[tuple[int, int]]]) -> set[tuple[int, int]]:
+    """Return the columns whose values a statement copies, also through a temporary table."""
     out: set[tuple[int, int]] = set()
     for name, wanted in step.parsed.copied if step.parsed else ():
         if not name.schema and name.name in kept_for_later:
@@ -106,7 +100,7 @@ def data_loss(script: Script) -> Iterator[Hit]:
 
 
 def values_overwritten(script: Script) -> Iterator[Hit]:
-    """Yield UPDATEs of the upgrade that replace values that were there before."""
+    """Yield UPDATEs of the upgrade that replace existing values."""
     run = script.upgrade
     copied: set[tuple[int, int]] = set()
     for step in run.steps:
@@ -124,11 +118,10 @@ def values_overwritten(script: Script) -> Iterator[Hit]:
                 message = f"the old values of {{items}} of {found.name} are overwritten {which}"
                 name = found.columns[number].name
                 yield at(run, step, message, found.name, name, minor=not write.everything)
-        copied |= _carried(step, {})
+        copied |= _copied_columns(step, {})
 
 
 def _altered(run: Run, step: Step, before: Relation, after: Relation) -> Iterator[Hit]:
-    """Yield type changes that Postgres does without a word, and that make other values of some."""
     for number, column in after.columns.items():
         old = before.columns.get(number)
         if old is not None and old.type != column.type and _loses_digits(old.type, column.type):
@@ -138,7 +131,7 @@ def _altered(run: Run, step: Step, before: Relation, after: Relation) -> Iterato
 
 
 def _loses_digits(old: str, new: str) -> bool:
-    """Tell whether a conversion rounds, cuts, or forgets a time zone."""
+    """Return whether a conversion rounds, truncates, or drops a time zone."""
     was, now = SIZE.sub("", old), SIZE.sub("", new)
     fractions = ("numeric", "real", "double precision")
     if was in fractions and now in (*_INTEGERS, "real", "numeric", "double precision"):
@@ -157,7 +150,7 @@ def _has_zone(type_: str) -> bool:
 
 
 def _scale(type_: str) -> float:
-    """Return the digits behind the point of a ``numeric``; without a limit there is no end of them."""
+    """Return the scale of a ``numeric``; infinite without a limit."""
     size = SIZE.search(type_)
     return float(size[1].partition(",")[2] or 0) if size else float("inf")
 
@@ -173,15 +166,15 @@ def cascade(script: Script) -> Iterator[Hit]:
     for run in script.runs:
         for step in run.steps:
             if step.parsed is not None and step.parsed.cascade:
-                taken = list(_taken(step))
+                taken = list(_dropped_unnamed(step))
                 known = f", here {listed(taken)}" if taken else ""
                 yield at(
                     run, step, f"CASCADE removes whatever depends on it{known}", step.parsed.target or ""
                 )
 
 
-def _taken(step: Step) -> Iterator[str]:
-    """Yield the relations and constraints that go and are not named in the statement."""
+def _dropped_unnamed(step: Step) -> Iterator[str]:
+    """Yield dropped relations and constraints that the statement does not name."""
     named = (
         {r.oid for name in step.parsed.relations if (r := step.before.find(name))} if step.parsed else set()
     )
@@ -203,12 +196,12 @@ def downgrade_loss(script: Script) -> Iterator[Hit]:
 
 
 def downgrade_mirror(script: Script) -> Iterator[Hit]:
-    """Yield what differs from the state before after upgrade and downgrade (rule M10)."""
+    """Yield differences left after upgrade and downgrade (rule M10)."""
     up, down = script.upgrade, script.downgrade
     if script.catalog is None or down.catalog is None or not (up.whole and down.whole and down.steps):
         return
     different = compare(script.catalog, down.catalog)
-    # The definition of a view says once more what its columns say.
+    # The definition of a view repeats its columns.
     shown = {d.path[0] for d in different if "columns" in d.path}
     found = [_difference(d) for d in different if d.path[1:] != ("definition",) or d.path[0] not in shown]
     if found:
@@ -230,7 +223,7 @@ def _difference(difference: Difference) -> str:
 
 
 def empty_downgrade(script: Script) -> Iterator[Hit]:
-    """Yield the downgrade that does nothing."""
+    """Yield a downgrade that does nothing."""
     up, down = script.upgrade, script.downgrade
     raises = down.failure is not None and down.failure.kind == "unsupported"
     if down.steps or (down.failure is not None and not raises):
@@ -241,7 +234,6 @@ def empty_downgrade(script: Script) -> Iterator[Hit]:
 
 
 def _without_grants(before: Any, after: Any) -> bool:
-    """Tell whether two catalogs differ in more than privileges."""
     return any("grants" not in d.path for d in compare(before, after))
 
 

@@ -1,4 +1,4 @@
-"""Checks of what readers and the replica notice (rule L2)."""
+"""Check what affects readers and the replica (rule L2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["READERS"]
 
 
 def breaks_readers(script: Script) -> Iterator[Hit]:
-    """Yield the names that the upgrade takes away."""
+    """Yield the names that the upgrade removes."""
     run = script.upgrade
     for step in run.steps:
         for before, after in both(step):
@@ -45,13 +45,13 @@ def _renamed_column(run: Run, step: Step, table: Relation, old: Column, new: Col
 
 
 def _views(run: Run) -> Iterator[Hit]:
-    """Yield views that go away, and those that show fewer or other columns in the end."""
+    """Yield views that are dropped, or that end with fewer or other columns."""
     for name, view in run.start.by_name.items():
         if view.is_table:
             continue
         after = run.end.by_name.get(name)
         if after is None and view.oid in run.end.relations:
-            continue  # renamed, as was said above
+            continue  # renamed, and reported above
         changed = [
             s for s in run.steps if types(s.before.by_name.get(name)) != types(s.after.by_name.get(name))
         ]
@@ -88,16 +88,16 @@ def _ungranted(script: Script, views: bool) -> Iterator[Hit]:
             continue
         already = _grants_lost(script, run, relation)
         if missing := wanted - relation.grants - already:
-            message = f"{relation.kind} {relation.name} is created without {_granted(missing)}"
+            message = f"{relation.kind} {relation.name} is created without {_grants(missing)}"
             yield at(run, step, message, relation.name)
 
 
 def view_grants_lost(script: Script) -> Iterator[Hit]:
-    """Yield the relations of both directions that come back with fewer grants."""
+    """Yield relations of both directions that are recreated with fewer grants."""
     for run in script.runs:
         for relation, step in run.made() if run.whole else ():
             if lost := _grants_lost(script, run, relation):
-                message = f"{relation.name} is created again without {_granted(lost)}, which it had before"
+                message = f"{relation.name} is created again without {_grants(lost)}, which it had before"
                 yield at(run, step, message, relation.name)
 
 
@@ -106,8 +106,7 @@ def _grants_lost(script: Script, run: Run, relation: Relation) -> Grants:
     return before.grants - relation.grants if before is not None else frozenset()
 
 
-def _granted(grants: Collection[tuple[str, str]]) -> str:
-    """Write privileges as ``SELECT for oods, usdf``."""
+def _grants(grants: Collection[tuple[str, str]]) -> str:
     of_role: dict[str, list[str]] = {}
     for role, privilege in sorted(grants):
         of_role.setdefault(role, []).append(privilege)
@@ -118,7 +117,7 @@ def _granted(grants: Collection[tuple[str, str]]) -> str:
 
 
 def revoked_grant(script: Script) -> Iterator[Hit]:
-    """Yield the privileges that the upgrade takes away."""
+    """Yield the privileges that the upgrade revokes."""
     run = script.upgrade
     told = False
     for step in run.steps:
@@ -139,12 +138,12 @@ def revoked_grant(script: Script) -> Iterator[Hit]:
     for relation, after in start_and_end(run) if not told else ():
         # An owner needs no grant.
         if lost := {g for g in relation.grants - after.grants if g[0] != after.owner}:
-            message = f"{relation.name} has lost {_granted(lost)}"
+            message = f"{relation.name} has lost {_grants(lost)}"
             yield Hit(run.line, message, "upgrade", str(relation.name))
 
 
 def owner_change(script: Script) -> Iterator[Hit]:
-    """Yield the relations of the upgrade that get another owner."""
+    """Yield ownership changes of the upgrade."""
     run = script.upgrade
     for step in run.steps:
         parsed = step.parsed
@@ -155,7 +154,7 @@ def owner_change(script: Script) -> Iterator[Hit]:
             yield at(run, step, f"{after.name} gets another owner, {after.owner}", after.name)
         if parsed is None or changed:
             continue
-        # Also one that is the owner here: who owns a table is decided on each server.
+        # Also for the owner here: ownership is decided on each server.
         if "AT_ChangeOwner" in parsed.subtypes and (table := run.target(step)):
             yield at(run, step, "{items}", table.name, short(parsed.sql))
         elif parsed.kind == "ReassignOwnedStmt" or (
@@ -165,7 +164,7 @@ def owner_change(script: Script) -> Iterator[Hit]:
 
 
 def row_security(script: Script) -> Iterator[Hit]:
-    """Yield row-level security that the upgrade turns on, and policies that it changes."""
+    """Yield row-level security and policy changes of the upgrade."""
     run = script.upgrade
     for step in run.steps:
         for before, after in both(step):
@@ -231,7 +230,7 @@ def replication(script: Script) -> Iterator[Hit]:
 
 
 def session_setting(script: Script) -> Iterator[Hit]:
-    """Yield settings, roles and triggers of both directions that change what other statements do."""
+    """Yield settings, roles and triggers that affect other statements, in both directions."""
     guarded = {"session_replication_role", "role", "session_authorization", "row_security"}
     for run in script.runs:
         for step in run.steps:
@@ -254,7 +253,7 @@ def session_setting(script: Script) -> Iterator[Hit]:
 
 
 def table_without_publication(script: Script) -> Iterator[Hit]:
-    """Yield the tables of the upgrade that no publication gains."""
+    """Yield the upgrade's new tables that join no publication."""
     run = script.upgrade
     if script.version_schema != "cdb":
         return

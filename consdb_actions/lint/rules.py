@@ -1,4 +1,4 @@
-"""The rules of lint: what each is about, and how a revision is judged by all of them."""
+"""The rules of lint, and their evaluation on a revision."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ change. The comparison is with the commit at which the branch left the default b
 it.""",
         "Restore the file, and create a new revision for what should be different.",
     ),
-    # What does not run, or not as meant
+    # What does not run, or not as intended
     LintRule(
         "does-not-apply",
         "error",
@@ -455,28 +455,13 @@ CHECKS: dict[str, Callable[[Script], Iterator[Hit]]] = {
     **{check.__name__.replace("_", "-"): check for check in (*RUNNING, *LOSSES, *READERS)},
     **LOCKS,
 }
-"""What finds the places for each rule."""
+"""The check of each rule."""
 
 _ACKNOWLEDGEMENT = "acknowledgement"
 
 
 def judge(script: Script, source: str, severities: Mapping[str, Severity]) -> tuple[Finding, ...]:
-    """Return what the rules find in a revision, one finding for each table and rule (rule L3).
-
-    Parameters
-    ----------
-    script
-        The revision.
-    source
-        Text of its file, for acknowledgements.
-    severities
-        Rules whose severity is not their default.
-
-    Returns
-    -------
-    tuple
-        The findings in the order of their lines, those that are acknowledged included.
-    """
+    """Return a revision's findings by line, one for each table and rule (rule L3)."""
     comments = acknowledgements(source)
     effective = dict.fromkeys(comments, False)
     groups: dict[tuple[str, ...], list[Hit]] = {}
@@ -499,7 +484,7 @@ def judge(script: Script, source: str, severities: Mapping[str, Severity]) -> tu
     severity = severities.get(_ACKNOWLEDGEMENT, "warning")
     if severity != "off":
         for comment, used in effective.items():
-            if message := _fault(comment, used=used, known={rule.id for rule in RULES}):
+            if message := _acknowledgement_problem(comment, used=used, known={rule.id for rule in RULES}):
                 findings.append(
                     _finding(script, _ACKNOWLEDGEMENT, severity, None, [Hit(comment.line, message)])
                 )
@@ -525,8 +510,7 @@ def _finding(script: Script, rule: str, severity: Severity, reason: str | None, 
     )
 
 
-def _fault(comment: Acknowledgement, *, used: bool, known: Collection[str]) -> str:
-    """Say what is wrong with an acknowledgement; empty when it is in order."""
+def _acknowledgement_problem(comment: Acknowledgement, *, used: bool, known: Collection[str]) -> str:
     if not comment.rule:
         return "this acknowledgement names no rule"
     if comment.rule not in known:

@@ -1,4 +1,4 @@
-"""Checks of the file, and of what does not run or not as meant."""
+"""Check the file, and statements that do not run as intended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SYSTEM = frozenset({"pg_catalog", "information_schema", "pg_temp"})
 
 
 def script_fails(script: Script) -> Iterator[Hit]:
-    """Yield the function that raises."""
+    """Yield a direction that raises an exception."""
     for run in script.runs:
         if run.failure is not None and run.failure.kind == "error":
             yield Hit(run.failure.line, f"{run.direction}() fails here: {run.failure.message}", run.direction)
@@ -32,7 +32,7 @@ def unparseable(script: Script) -> Iterator[Hit]:
 
 
 def not_judged(script: Script) -> Iterator[Hit]:
-    """Yield what lint cannot tell (rule L1)."""
+    """Yield what lint cannot judge (rule L1)."""
     if script.history:
         message = f"not judged: what is there before this revision is not known, since {script.history}"
         yield Hit(script.line, message, "upgrade")
@@ -57,21 +57,21 @@ def two_heads(script: Script) -> Iterator[Hit]:
 
 
 def edited_merged_revision(script: Script) -> Iterator[Hit]:
-    """Yield the revision when it was edited, and those that were removed (rule M12)."""
+    """Yield the revision when it was edited after merging, and removed ones (rule M12)."""
     if script.edited:
         yield Hit(script.line, f"revision {script.revision} is merged already, and its code was edited")
     for revision, file in script.removed.items():
         yield Hit(script.line, f"revision {revision} ({file}) is merged already, and was removed")
 
 
-# What does not run, or not as meant
+# What does not run, or not as intended
 
 
 def does_not_apply(script: Script) -> Iterator[Hit]:
     """Yield the first statement of each direction that Postgres refuses."""
     if script.history:
-        return  # what is there is not known
-    # After an upgrade that stops, the downgrade begins with a state that it was not made for.
+        return  # the previous state is unknown
+    # After a failed upgrade, the downgrade starts in a state that it was not written for.
     for run in script.runs if script.upgrade.whole else (script.upgrade,):
         for step in run.steps:
             if step.problem and step.parsed is not None and not (step.parsed.outside and step.in_transaction):
@@ -91,7 +91,7 @@ def not_null_without_default(script: Script) -> Iterator[Hit]:
 
 
 def needs_autocommit(script: Script) -> Iterator[Hit]:
-    """Yield the statements of both directions that Postgres refuses in a transaction."""
+    """Yield statements of both directions that Postgres refuses in a transaction."""
     for run in script.runs:
         for step in run.steps:
             if step.parsed is not None and step.parsed.outside and step.in_transaction:
@@ -117,7 +117,7 @@ def ends_transaction(script: Script) -> Iterator[Hit]:
 
 
 def unqualified_name(script: Script) -> Iterator[Hit]:
-    """Yield the statements of both directions that name a relation without its schema."""
+    """Yield statements of both directions that name a relation without its schema."""
     for run in script.runs:
         temporary: set[str] = set()
         for step in run.steps:
@@ -132,7 +132,7 @@ def unqualified_name(script: Script) -> Iterator[Hit]:
 
 
 def other_schema(script: Script) -> Iterator[Hit]:
-    """Yield the statements of both directions that name a schema of somebody else."""
+    """Yield statements of both directions that name another schema."""
     allowed = _SYSTEM | {script.schema, script.version_schema}
     for run in script.runs:
         for step in run.steps:
@@ -144,7 +144,7 @@ def other_schema(script: Script) -> Iterator[Hit]:
 
 
 def long_identifier(script: Script) -> Iterator[Hit]:
-    """Yield the names of both directions that Postgres would cut."""
+    """Yield the names of both directions that Postgres would truncate."""
     for run in script.runs:
         for step in run.steps:
             known = _all_names(step) if step.parsed and step.parsed.long_identifiers else set()

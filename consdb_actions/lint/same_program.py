@@ -1,4 +1,4 @@
-"""Whether two texts of a revision file do the same."""
+"""Compare two versions of a revision file."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ __all__ = ["same_program"]
 
 
 def same_program(one: str, other: str) -> bool:
-    """Compare what two Python files do, not how they are written.
-
-    Comments, layout, the description at the top and the order of imports do not count.
-    """
+    """Compare Python files except comments, layout, docstring and import order."""
     if one == other:
         return True
     try:
-        return _essence(one) == _essence(other)
+        return _normalized(one) == _normalized(other)
     except (SyntaxError, ValueError):
         return False
 
 
-def _essence(source: str) -> tuple[list[str], list[str]]:
+def _normalized(source: str) -> tuple[list[str], list[str]]:
     module = ast.parse(source)
     body = module.body
     if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):

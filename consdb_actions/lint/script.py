@@ -1,4 +1,4 @@
-"""A revision as the rules see it: its statements one by one, with the catalog before and after each."""
+"""A revision as input of the rules: statements with the catalog before and after."""
 
 from __future__ import annotations
 
@@ -18,49 +18,34 @@ Direction = Literal["upgrade", "downgrade"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement.
-
-    Attributes
-    ----------
-    line
-        Line of the revision's file that sends it.
-    parsed
-        The statement; None where it is not SQL, and then ``problem`` has the parser's message.
-    problem
-        Why Postgres refuses it here, in its own words.
-    before, after
-        The catalog before and after it.
-    in_transaction
-        Whether it runs inside of a transaction.
-    unjudged
-        What of it cannot be judged.
-    """
+    """One statement."""
 
     sql: str
     line: int
+    """Line of the revision's file that executes it."""
     parsed: Parsed | None
+    """None where it is not SQL."""
     before: State
     after: State
     problem: str = ""
+    """Message of the parser or of Postgres, if refused."""
     in_transaction: bool = True
     unjudged: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a function of a revision ended early.
-
-    ``unsupported`` is NotImplementedError; ``refused`` is what lint does not let a revision do.
-    """
+    """Why a direction ended early."""
 
     kind: Literal["error", "unsupported", "refused"]
+    """``unsupported``: NotImplementedError; ``refused``: lint does not allow it."""
     message: str
     line: int
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that is seen while a revision runs, besides its statements."""
+    """An observation during the run that belongs to no statement."""
 
     kind: Literal["unjudged", "transaction"]
     message: str
@@ -69,42 +54,36 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One direction of a revision.
-
-    Attributes
-    ----------
-    line
-        Line of the function's ``def``.
-    catalog
-        The section's schema at the end, with all that the project compares.
-    """
+    """One direction of a revision."""
 
     direction: Direction
     line: int
+    """Line of the function's ``def``."""
     steps: tuple[Step, ...]
     start: State
     end: State
     failure: Failure | None = None
     notices: tuple[Notice, ...] = ()
     catalog: Snapshot | None = None
+    """The section's schema at the end, with all that is compared."""
 
     @property
     def whole(self) -> bool:
-        """Whether it comes to its end, and no statement is refused."""
+        """Whether it runs to its end without a refused statement."""
         return self.failure is None and not any(step.problem for step in self.steps)
 
     def is_old(self, relation: Relation | None) -> bool:
-        """Tell whether a relation was there before, so that it may hold rows, and others may use it."""
+        """Return whether a relation existed before, and so may have rows and users."""
         return relation is not None and relation.oid in self.start.relations
 
     def target(self, step: Step) -> Relation | None:
-        """Return the relation that a statement changes, if it was there before this direction."""
+        """Return the relation that a statement changes, if it existed before this direction."""
         named = step.parsed.target if step.parsed else None
         found = step.before.find(named) if named else None
         return found if self.is_old(found) else None
 
     def made(self) -> Iterator[tuple[Relation, Step]]:
-        """Yield the relations that it makes and leaves, with the statement that gave them their name."""
+        """Yield the new relations that remain, with the statement that named them."""
         for oid, relation in self.end.relations.items():
             if oid not in self.start.relations:
                 steps = [
@@ -119,31 +98,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A revision with everything that a rule may know about it.
-
-    Attributes
-    ----------
-    file
-        Path as it is shown.
-    line
-        Line that names what the revision revises.
-    schema, version_schema, version_table
-        The section's own schema, and the table with its revision.
-    roles
-        Privileges of roles on new relations of this schema, as configured.
-    catalog
-        The section's schema before the upgrade.
-    squawk
-        What squawk says of the statements of the upgrade.
-    history
-        Why what is there before the revision is not known; empty where it is.
-    heads
-        Files of all heads of the section, by revision.
-    edited
-        Whether this revision does something else than when it was merged.
-    removed
-        Merged revisions of the section that are missing, with their files; given to its first head alone.
-    """
+    """A revision with all facts for the rules."""
 
     file: str
     section: str
@@ -151,16 +106,25 @@ class Script:
     schema: str
     version_schema: str
     version_table: str
+    """Table with the section's revision, in ``version_schema``."""
     upgrade: Run
     downgrade: Run
     line: int = 1
+    """Line of ``down_revision``."""
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Configured privileges of roles on new relations of this schema."""
     catalog: Snapshot | None = None
+    """The section's schema before the upgrade."""
     squawk: tuple[SquawkFinding, ...] = ()
+    """Squawk's findings in the upgrade."""
     history: str = ""
+    """Why the state before the revision is unknown; empty if known."""
     heads: Mapping[str, str] = field(default_factory=dict)
+    """Files of all heads of the section, by revision."""
     edited: bool = False
+    """Whether this revision differs from the merged one."""
     removed: Mapping[str, str] = field(default_factory=dict)
+    """Missing merged revisions of the section, with their files; only for its first head."""
 
     @property
     def runs(self) -> tuple[Run, Run]:
@@ -168,5 +132,5 @@ class Script:
         return self.upgrade, self.downgrade
 
     def own(self, name: Name) -> bool:
-        """Tell whether a relation is in the section's own schema."""
+        """Return whether a relation is in the section's own schema."""
         return name.schema == self.schema

@@ -1,4 +1,4 @@
-"""What a statement says, by Postgres' own parser: what it names, writes and copies, and what is not known."""
+"""Parse statements with Postgres's own parser: names, writes, copies, and what is unknown."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _CODE = {
     "CreateEventTrigStmt": "an event trigger",
     "CreateTrigStmt": "what a trigger does",
 }
-# Statements whose effect is seen in the catalog, or is written in the statement itself.
+# Statements whose effect is visible in the catalog or in the statement itself.
 _UNDERSTOOD_NAMES = """
 AlterDefaultPrivilegesStmt AlterDomainStmt AlterEnumStmt AlterObjectSchemaStmt AlterOwnerStmt
 AlterPolicyStmt AlterPublicationStmt AlterSeqStmt AlterStatsStmt AlterTableStmt AlterTableMoveAllStmt
@@ -72,7 +72,7 @@ PrepareStmt ReassignOwnedStmt RefreshMatViewStmt ReindexStmt RenameStmt SelectSt
 TruncateStmt UpdateStmt VacuumStmt VariableSetStmt VariableShowStmt ViewStmt
 """
 _UNDERSTOOD = frozenset(_UNDERSTOOD_NAMES.split())
-# These leave the tables, their columns and their locks as they are.
+# These do not change tables, their columns and their locks.
 _WITHOUT_CATALOG_NAMES = """
 CommentStmt GrantStmt GrantRoleStmt AlterDefaultPrivilegesStmt VariableShowStmt TransactionStmt
 ExplainStmt DeallocateStmt PrepareStmt InsertStmt UpdateStmt DeleteStmt MergeStmt
@@ -104,34 +104,25 @@ _ABOUT = {"DropStmt": "removeType", "RenameStmt": "renameType", "AlterOwnerStmt"
 
 
 class SqlError(Exception):
-    """Text that Postgres cannot parse; the message is the parser's own."""
+    """Text that Postgres cannot parse, with the parser's message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Rows that a statement writes or removes.
-
-    Attributes
-    ----------
-    table
-        The table, as it is named.
-    how
-        ``inserted``, ``updated`` or ``deleted``.
-    columns
-        Columns that an UPDATE sets.
-    everything
-        Whether it concerns every row: there is no condition.
-    """
+    """Rows that a statement writes or removes."""
 
     table: Name
     how: str
+    """``inserted``, ``updated`` or ``deleted``."""
     columns: tuple[str, ...] = ()
+    """Columns that an UPDATE sets."""
     everything: bool = False
+    """Whether it has no condition."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retyped:
-    """A type change whose USING makes nothing of the old value."""
+    """A type change whose USING ignores the old value."""
 
     table: Name
     column: str
@@ -139,73 +130,46 @@ class Retyped:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """One statement.
-
-    Attributes
-    ----------
-    sql
-        Its text.
-    kind
-        Class of the parser's node, such as ``AlterTableStmt``.
-    subtypes
-        Parts of an ALTER TABLE, such as ``AT_AddColumn``; what SET sets; what DROP and REVOKE are about.
-    target
-        The relation that it changes, where there is one.
-    unjudged
-        What it holds that cannot be judged by reading it; empty where there is nothing.
-    refused
-        Why it must not run on the scratch server; empty where it may.
-    outside
-        Its name, if Postgres refuses it inside of a transaction.
-    transaction
-        ``begin``, ``commit``, ``rollback`` or ``savepoint``.
-    relations
-        Tables, views and others with their schema as written.
-    schemas
-        Schemas that it names, and whether one is named only for a type or function (false) or for more.
-    functions
-        Functions that it calls when it runs.
-    writes, copied, overwritten
-        What it writes; columns whose values it carries elsewhere; type changes that throw values away.
-    temporary
-        The temporary table or view that it creates.
-    values
-        Names of roles or values: whom a REVOKE takes from, what SET sets to, what a publication gains.
-    """
+    """One statement."""
 
     sql: str
     kind: str
+    """Class of the parser's node, such as ``AlterTableStmt``."""
     subtypes: frozenset[str] = frozenset()
+    """Parts of an ALTER TABLE, such as ``AT_AddColumn``; the object of SET, DROP and REVOKE."""
     target: Name | None = None
     unjudged: str = ""
+    """What of it cannot be judged by reading; else empty."""
     refused: str = ""
+    """Why it must not run on the scratch server; else empty."""
     outside: str = ""
+    """Its name, if Postgres refuses it in a transaction."""
     transaction: str = ""
+    """``begin``, ``commit``, ``rollback`` or ``savepoint``."""
     relations: frozenset[Name] = frozenset()
+    """Tables, views and others with their schema as written."""
     schemas: Mapping[str, bool] = frozenset()  # type: ignore[assignment]
+    """Schemas that it names; false where only a type or function is named."""
     functions: tuple[str, ...] = ()
     long_identifiers: tuple[str, ...] = ()
     writes: tuple[Write, ...] = ()
     copied: frozenset[tuple[Name, str]] = frozenset()
+    """Columns whose values it copies elsewhere."""
     overwritten: tuple[Retyped, ...] = ()
+    """Type changes that discard values."""
     cascade: bool = False
     temporary: str = ""
     values: tuple[str, ...] = ()
+    """Roles of a REVOKE, values of a SET, or additions to a publication."""
 
     @property
     def changes_catalog(self) -> bool:
-        """Whether the catalog may differ afterwards."""
+        """Whether it can change the catalog."""
         return self.kind not in _WITHOUT_CATALOG
 
 
 def read(sql: str) -> tuple[Parsed, ...]:
-    """Parse a text of any number of statements.
-
-    Raises
-    ------
-    SqlError
-        The text is not SQL.
-    """
+    """Parse any number of statements; SqlError if the text is not SQL."""
     if "\0" in sql:
         raise SqlError("the text holds a NUL character")
     try:
@@ -270,7 +234,7 @@ def _is_node(value: object) -> bool:
 
 
 def _walk(node: Node) -> Iterator[Node]:
-    """Yield a node and all below it; without recursion, since expressions can be very deep."""
+    """Yield a node and all below it, without recursion: expressions can be very deep."""
     stack = list(reversed(node)) if isinstance(node, tuple) else [node]
     while stack:
         current = stack.pop()
@@ -286,7 +250,6 @@ def _slots(node: Node) -> tuple[str, ...]:
 
 
 def _strings(values: Iterable[Node] | None) -> tuple[str, ...]:
-    """Return the texts of a list of names; what is not a name (``*``) is left out."""
     return tuple(value.sval for value in values or () if _kind(value) == "String")
 
 
@@ -394,7 +357,7 @@ def _refused(node: Node, what: str, text: str, nodes: list[Node]) -> str:
         return "DEALLOCATE ALL" if what == "DeallocateStmt" else "DISCARD"
     if what == "AlterTableMoveAllStmt":
         return "ALTER TABLE ALL IN TABLESPACE"
-    # A word of a text is no more than a word; in code it may be a call.
+    # A word in a text is only a word; in code it may be a call.
     called = [text] if what == "DoStmt" else _functions(nodes)
     found = next((match for name in called if (match := _DANGEROUS.search(name))), None)
     if found and (what == "DoStmt" or what == "CallStmt" or what in _RUNS_EXPRESSIONS):
@@ -403,7 +366,7 @@ def _refused(node: Node, what: str, text: str, nodes: list[Node]) -> str:
 
 
 def _reaches_out(node: Node) -> bool:
-    """Tell whether an extension lets SQL reach beyond the database."""
+    """Return whether an extension gives SQL access beyond the database."""
     return re.search(r"dblink|fdw|python|perl|tcl|adminpack|cron|http|net", node.extname) is not None
 
 
@@ -425,7 +388,6 @@ def _cascades(node: Node, what: str) -> bool:
 
 
 def _temporary(node: Node) -> str:
-    """Return the temporary relation that a statement creates."""
     into: Node = getattr(node, "into", None) or getattr(node, "intoClause", None)
     made: Node = into.rel if into else getattr(node, "view", None) or getattr(node, "relation", None)
     is_relation = _kind(made) == "RangeVar" and made.relpersistence == "t"
@@ -454,7 +416,7 @@ def _relations(nodes: Iterable[Node], ctes: set[str]) -> set[Name]:
 
 
 def _listed_relations(node: Node) -> Iterator[Name]:
-    """Yield relations that are named as a list of words or in a text."""
+    """Yield relations named in a list or in a text."""
     what = _kind(node)
     if what == "DropStmt":
         for item in node.objects or ():
@@ -483,7 +445,7 @@ def _listed(parts: tuple[Node, ...], type_: str) -> Iterator[Name]:
 
 
 def _in_text(node: Node) -> Iterator[Name]:
-    """Yield the relation that a string names, as ``'schema.name'::regclass`` does."""
+    """Yield the relation that a string names, as in ``'schema.name'::regclass``."""
     if _kind(node) == "TypeCast":
         node = node.arg
     if _kind(node) != "A_Const" or _kind(node.val) != "String":
@@ -497,7 +459,7 @@ def _in_text(node: Node) -> Iterator[Name]:
 
 
 def _schemas(node: Node) -> Iterator[str]:
-    """Yield schemas that are named for themselves, or before something that is not a relation."""
+    """Yield schemas named alone, or as qualifier of something other than a relation."""
     what = _kind(node)
     if what == "ColumnRef" and len(node.fields) > 2 and _kind(node.fields[-3]) == "String":
         yield node.fields[-3].sval
@@ -531,7 +493,7 @@ def _path(values: Iterable[str]) -> Iterator[str]:
 
 
 def _schemas_of_code(node: Node) -> Iterator[str]:
-    """Yield schemas that are named before a type, a function or an operator."""
+    """Yield schemas that qualify a type, a function or an operator."""
     what = _kind(node)
     slots = {
         "TypeName": "names",
@@ -547,12 +509,9 @@ def _schemas_of_code(node: Node) -> Iterator[str]:
 
 
 def _long_identifiers(sql: str) -> Iterator[str]:
-    """Yield the identifiers that Postgres would cut, as they are written (rule M9).
-
-    The parser cuts them like the server does, so that they are looked for among the tokens of the text.
-    """
+    """Yield identifiers that Postgres would truncate, by the text's tokens (rule M9)."""
     if not re.search(r"[\w$]{40}", sql) and len(sql.encode()) == len(sql) and '"' not in sql:
-        return  # no name is long enough, and scanning takes time
+        return  # no name can be too long, and scanning takes time
     for token in pglast.parser.scan(sql):
         if token.name in ("IDENT", "UIDENT"):
             text = sql[token.start : token.end + 1]
@@ -584,16 +543,15 @@ def _writes(node: Node) -> Iterator[Write]:
 
 
 def _unconditional(node: Node) -> bool:
-    """Tell whether a statement concerns every row, whatever is in it."""
     if getattr(node, "fromClause", None) or getattr(node, "usingClause", None):
         return False
     where = node.whereClause
-    # A condition in which no column is named holds for all rows or for none.
+    # A condition that names no column holds for all rows or for none.
     return where is None or not any(_kind(n) in ("ColumnRef", "SubLink") for n in _walk(where))
 
 
 def _copied(nodes: Iterable[Node]) -> Iterator[tuple[Name, str]]:
-    """Yield columns whose values statements carry into a table; one that is only compared is not carried."""
+    """Yield columns whose values are copied into a table, not only compared."""
     for node in nodes:
         what = _kind(node)
         if what == "InsertStmt" and node.selectStmt is not None:
@@ -625,7 +583,6 @@ def _copied(nodes: Iterable[Node]) -> Iterator[tuple[Name, str]]:
 
 
 def _selected(node: Node) -> Iterator[Node]:
-    """Yield the values that a query returns."""
     for side in (getattr(node, "larg", None), getattr(node, "rarg", None)):
         if side is not None:
             yield from _selected(side)
@@ -638,7 +595,7 @@ def _selected(node: Node) -> Iterator[Node]:
 
 
 def _columns(values: Iterable[Node]) -> Iterator[tuple[str, str]]:
-    """Yield qualifier and name of the columns of which values are made; of a subquery, those it returns."""
+    """Yield qualifier and name of the columns in values, also those that a subquery returns."""
     stack = list(values)
     while stack:
         node = stack.pop()

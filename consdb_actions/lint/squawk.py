@@ -1,4 +1,4 @@
-"""What squawk says of the statements of an upgrade (rule L4)."""
+"""The input and output of squawk for an upgrade (rule L4)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,7 @@ INCLUDED = (
 
 @dataclass(frozen=True, slots=True)
 class SquawkFinding:
-    """A finding of squawk.
-
-    Attributes
-    ----------
-    statement
-        Index of the statement that it concerns.
-    rule, message
-        Squawk's own name and message.
-    """
+    """A finding of squawk, with the index of its statement."""
 
     statement: int
     rule: str
@@ -36,7 +28,7 @@ class SquawkFinding:
 
 
 def write_input(statements: Sequence[str]) -> str:
-    """Join statements to the text that squawk reads; each begins on a line of its own."""
+    """Join statements for squawk, each starting on its own line."""
     return "\n".join(f"{statement}\n;" for statement in statements)
 
 

@@ -1,4 +1,4 @@
-"""What the catalog of the scratch database says at one moment, by object id, so that renames are seen."""
+"""The catalog at one moment by object id, so that renames can be seen."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Name(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column; ``default`` is its expression, that of a generated column included."""
+    """A column; ``default`` is its expression, also of a generated column."""
 
     name: str
     type: str
@@ -49,46 +49,35 @@ class Constraint(NamedTuple):
 
     @property
     def proves_not_null(self) -> bool:
-        """Whether Postgres takes it for a proof that its only column holds no NULL."""
+        """Whether it proves that its only column is not NULL."""
         return self.kind == "c" and self.valid and len(self.columns) == 1 and "IS NOT NULL" in self.definition
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table or view.
-
-    Attributes
-    ----------
-    kind
-        ``table``, ``view``, ``materialized view`` or ``foreign table``.
-    file
-        ``pg_class.relfilenode``: another one after a statement means that Postgres rewrote the table.
-    columns
-        By ``pg_attribute.attnum``.
-    constraints
-        By name.
-    indexes
-        ``relfilenode`` of each, by name.
-    identity
-        ``pg_class.relreplident``.
-    """
+    """A table or view."""
 
     oid: int
     name: Name
     kind: str
+    """``table``, ``view``, ``materialized view`` or ``foreign table``."""
     file: int
+    """``pg_class.relfilenode``: it changes when Postgres rewrites the table."""
     owner: str
     columns: Mapping[int, Column]
+    """By ``pg_attribute.attnum``."""
     constraints: Mapping[str, Constraint]
     indexes: Mapping[str, int]
+    """``relfilenode`` of each, by name."""
     grants: Grants
     persistence: str = "p"
     identity: str = "d"
+    """``pg_class.relreplident``."""
     row_security: bool = False
 
     @property
     def is_table(self) -> bool:
-        """Whether it holds rows that somebody wrote."""
+        """Whether it holds rows."""
         return self.kind in ("table", "foreign table")
 
     @property
@@ -108,21 +97,14 @@ class Relation:
 
 @dataclass(frozen=True)
 class State:
-    """All relations outside of Postgres' own schemas, and what the session holds and has set.
-
-    Attributes
-    ----------
-    relations
-        By ``pg_class.oid``.
-    locks
-        The strongest lock that the transaction holds on each relation, by oid.
-    settings
-        ``lock_timeout``, ``search_path``, ``session_replication_role`` and ``role``.
-    """
+    """All relations outside of Postgres's own schemas, and the session's state."""
 
     relations: Mapping[int, Relation] = field(default_factory=dict)
+    """By ``pg_class.oid``."""
     locks: Mapping[int, str] = field(default_factory=dict)
+    """The transaction's strongest lock on each relation, by oid."""
     settings: Mapping[str, str] = field(default_factory=dict)
+    """``lock_timeout``, ``search_path``, ``session_replication_role`` and ``role``."""
 
     @cached_property
     def by_name(self) -> dict[Name, Relation]:
@@ -130,7 +112,7 @@ class State:
         return {relation.name: relation for relation in self.relations.values()}
 
     def find(self, name: Name) -> Relation | None:
-        """Return the relation that a statement names; without a schema, one that the search path leads to."""
+        """Return the relation that a statement names, through the search path if unqualified."""
         if name.schema:
             return self.by_name.get(name)
         path = [part.strip().strip('"') for part in self.settings.get("search_path", "").split(",")]

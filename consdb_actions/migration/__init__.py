@@ -1,1 +1,1 @@
-"""Migrations: deciding, rewriting and judging them. Pure, over Alembic operations and catalog snapshots."""
+"""Decide, rewrite and verify migrations; pure, over Alembic operations and catalog snapshots."""

@@ -1,4 +1,4 @@
-"""From two sides of a schema to decisions about names, and from these to what the generator needs."""
+"""Convert decisions about names into the generator's input."""
 
 from __future__ import annotations
 
@@ -21,30 +21,20 @@ __all__ = ["Answers", "answers_from", "table_facts"]
 
 @dataclass(frozen=True)
 class Answers:
-    """What was decided about renames and moves, and what was answered.
-
-    Attributes
-    ----------
-    tables
-        Renames of tables, old and new name.
-    columns
-        Renames of columns: the table's new name, old and new name.
-    copies
-        Columns that move to another table.
-    fills
-        Values for columns that become NOT NULL; None where no row holds NULL.
-    on_question
-        Whether an unanswered question about a value stops the run.
-    """
+    """Decisions about renames and moves, and answers to questions."""
 
     tables: tuple[tuple[str, str], ...] = ()
+    """Renames of tables: old and new name."""
     columns: tuple[tuple[str, str, str], ...] = ()
+    """Renames of columns: the table's new name, old and new name."""
     copies: tuple[Copy, ...] = ()
     fills: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
+    """Values for columns that become NOT NULL; None where no row holds NULL."""
     on_question: Literal["ask", "proceed"] = "ask"
+    """Whether an unanswered question about a value stops the run."""
 
     def renames(self, schema: str) -> list[ops.MigrateOperation]:
-        """Return the operations, tables first, each name free when it is taken."""
+        """Return the renames, tables first, in an order that works."""
         tables = [Rename("table", schema, old, old, new) for old, new in self.tables]
         columns = [Rename("column", schema, table, old, new) for table, old, new in self.columns]
         return [*free_names(tables), *free_names(columns)]
@@ -55,7 +45,7 @@ class Answers:
         return next((old for old, new in self.tables if new == table), table), old
 
     def reversed(self) -> Answers:
-        """Return the same for the way back."""
+        """Return the answers for the downgrade."""
         back = {new: old for old, new in self.tables}
         return Answers(
             tables=tuple((new, old) for old, new in self.tables),
@@ -71,7 +61,7 @@ def answers_from(
     fills: Mapping[tuple[str, str], str | None],
     on_question: Literal["ask", "proceed"],
 ) -> Answers:
-    """Take from the decisions what the generator carries out."""
+    """Return the part of the decisions that the generator needs."""
     new_table = {rename.old: rename.new for rename in decisions.table_renames}
     new_column = {(rename.table, rename.old): rename.new for rename in decisions.renames}
     return Answers(
@@ -84,8 +74,6 @@ def answers_from(
 
 
 def _copy(move: Move, new_table: Mapping[str, str], new_column: Mapping[tuple[str, str], str]) -> Copy:
-    """Write a move in the names that stand while it is carried out: after all renames."""
-
     def column(table: str, name: str) -> str:
         return new_column.get((table, name), name)
 
@@ -112,19 +100,10 @@ def _copy(move: Move, new_table: Mapping[str, str], new_column: Mapping[tuple[st
 def table_facts(
     state: Snapshot, described: Schema | None, *, views: Sequence[str] = (), ordered: bool = False
 ) -> list[TableFacts]:
-    """Describe one side of a schema to the matching.
+    """Return one side of a schema as input of the matching.
 
-    Parameters
-    ----------
-    state
-        Names, types and keys, as Postgres has them.
-    described
-        The schema file of that side, for ids, units and texts; None when there is no file, and the comments
-        of the database must do.
-    views
-        Names of tables of the file that are views.
-    ordered
-        Whether columns stand in the order of the file rather than of the database.
+    ``described`` is the schema file; without it the database's comments are used. ``ordered`` takes the
+    file's column order, and ``views`` are its tables that are views.
     """
     tables = {t.name: t for t in described.tables if t.name not in views} if described else {}
     out = []

@@ -1,8 +1,7 @@
-"""Rule M7: where the values of a new key column come from, on a table that already holds rows.
+"""Find the values of new key columns on tables with rows (rule M7).
 
-A new column that is part of a foreign key takes its value from the parent's row. The parent is reached over
-keys that exist already: foreign keys of the table (one or several in a row), or those columns of the new
-foreign key that the table already has and that identify the parent's row.
+A new foreign key column takes its value from the parent's row, which is found over existing foreign keys, or
+over columns of the new key that the table has already.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Fill:
-    """Columns of a table and the parent's columns that give their values, over one path."""
+    """Columns of a table, and the parent's columns with their values, over one path."""
 
     table: str
     columns: tuple[str, ...]
@@ -47,7 +46,7 @@ class Fill:
 def find_fill(
     before: Snapshot, after: Snapshot, table: str, column: str, coming: Collection[tuple[str, str]]
 ) -> Fill | None:
-    """Find the parent's column that gives a new column its values."""
+    """Find the parent's column with the values of a new column."""
     best: Fill | None = None
     for key in sorted(after.tables[table].foreign_keys, key=lambda k: (len(k.columns), k.name)):
         if column not in key.columns or key.referenced_schema not in (None, after.schema):
@@ -80,7 +79,7 @@ def _path(before: Snapshot, after: Snapshot, start: str, goal: str, unknown: str
 
 
 def _links(before: Snapshot, after: Snapshot, table: str) -> Iterator[Link]:
-    """Yield the steps that can be taken from a table: declared keys first."""
+    """Yield the possible steps from a table, declared keys first."""
     state = before.tables[table]
     for key in sorted(state.foreign_keys, key=lambda k: (len(k.columns), k.name)):
         if key.referenced_schema in (None, before.schema) and key.table in before.tables:
@@ -102,13 +101,10 @@ def _links(before: Snapshot, after: Snapshot, table: str) -> Iterator[Link]:
 
 
 def order_fills(fills: Collection[Fill]) -> list[Fill]:
-    """Join the fills of one table over one path, and put parents before their children.
-
-    A cycle cannot be ordered; its members then keep the order of their names.
-    """
+    """Join fills over one path, and sort parents before children; cycles are sorted by name."""
     joined: dict[tuple[Any, ...], Fill] = {}
     for fill in fills:
-        # Rows where only some columns are missing keep what the others hold, so those stay apart.
+        # Rows with only some columns missing keep the other values, so those fills stay separate.
         key = (fill.table, fill.path, fill.columns if fill.only_missing else ())
         known = joined.get(key)
         columns, sources = (known.columns, known.sources) if known else ((), ())
@@ -134,7 +130,7 @@ def order_fills(fills: Collection[Fill]) -> list[Fill]:
 
 
 def fill_statement(schema: str, fill: Fill) -> Statement:
-    """Write the UPDATE of a fill."""
+    """Return the UPDATE of a fill."""
     names = [f"parent{n or ''}" for n in range(len(fill.path) - 1, -1, -1)]
     owner = "child"
     conditions, tables = [], []

@@ -1,4 +1,4 @@
-"""Compare the rows of two states: what a migration should have kept, it must have kept (rule M15)."""
+"""Compare the rows of two states (rule M15)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from consdb_actions.migration.sameness import Normalise, normalisers
 
 __all__ = ["DataDifference", "Move", "column_digests", "compare_rows", "renamed"]
 
-# Rows that are left over are paired by likeness up to this many comparisons.
+# Remaining rows are paired by similarity up to this many comparisons.
 _COMPARISONS = 40_000
 
 Place = tuple[str, str | None]
@@ -31,35 +31,22 @@ def compare_rows(
     loose: Collection[Place] = (),
     via: Mapping[tuple[str, str], str] | None = None,
 ) -> list[DataDifference]:
-    """Compare rows of two states.
+    """Compare rows of two states as wholes; return differences by table and column.
 
-    Rows are compared as wholes over all columns that both states should share, so that a value in the wrong
-    row is found. Columns and tables that only the second state has are not looked at; catalogs tell of them.
+    Values in a wrong row are found. Additional columns and tables of the second state are ignored.
 
     Parameters
     ----------
-    before, after
-        The two states.
-    renamed_tables
-        New names by old.
-    renamed_columns
-        New names of columns, by the table's new name and the column's old.
+    renamed_tables, renamed_columns
+        New names by old; columns by the table's new name and the column's old.
     moved
         Columns that went to another table; they are compared through the key.
     lost
-        Columns whose values are expected to be lost, by the names of the second state; a table with None
-        means all of its rows.
+        Columns whose loss is expected, by the names of the second state; None means the whole table.
     loose
-        Columns whose NULLs may have become anything, by the names of the second state; of these, what was
-        there must be there still, in whatever row.
+        Columns whose NULLs may have become any value; other values must exist, in whatever row.
     via
-        Types that columns had in between, by the names of the second state: values may come back altered as
-        :func:`~consdb_actions.migration.sameness.alteration` names it.
-
-    Returns
-    -------
-    list of DataDifference
-        By table and column; empty when everything that should be there is.
+        Types in between, whose :func:`~consdb_actions.migration.sameness.alteration` of values is allowed.
     """
     before = renamed(before, renamed_tables or {}, renamed_columns or {})
     gone = {(m.source, m.source_column) for m in moved} | {(t, c) for t, c in lost if c is not None}
@@ -91,7 +78,7 @@ def column_digests(rows: Rows) -> dict[tuple[str, str], str]:
             digest = hashlib.sha256()
             values = [None if row[place] is None else (row[place] or "").encode() for row in table.rows]
             for value in sorted(values, key=lambda v: (v is None, v or b"")):
-                # The length keeps neighbours apart; -1 is NULL.
+                # The length separates values; -1 is NULL.
                 digest.update(b"-1;" if value is None else b"%d;%s" % (len(value), value))
             out[table.table, column] = digest.hexdigest()
     return out
@@ -100,7 +87,7 @@ def column_digests(rows: Rows) -> dict[tuple[str, str], str]:
 def renamed(
     rows: Rows, tables: Mapping[str, str], columns: Mapping[tuple[str, str], str]
 ) -> dict[str, TableRows]:
-    """Return rows under later names: those of tables by old, those of columns by new table and old column."""
+    """Return rows under later names: new tables by old, new columns by new table and old column."""
     out = {}
     for table in rows.values():
         name = tables.get(table.table, table.table)
@@ -134,7 +121,7 @@ def _table(
 
 
 def _kept(old: TableRows, new: TableRows, column: str, via: str | None) -> DataDifference | None:
-    """Look whether every value of a column is in it still."""
+    """Compare the values of a column, whatever their rows."""
     a, b = old.columns.index(column), new.columns.index(column)
     was, now = normalisers(old.types[a], new.types[b], via=via)
     there = Counter(now(row[b]) for row in new.rows)
@@ -154,7 +141,7 @@ def _kept(old: TableRows, new: TableRows, column: str, via: str | None) -> DataD
 def _unmatched(
     table: TableRows, places: Sequence[int], rules: Sequence[Normalise]
 ) -> dict[tuple[Hashable, ...], list[tuple[str | None, ...]]]:
-    """Group the rows of a table by what they mean."""
+    """Group the rows of a table by their normalized values."""
     out: dict[tuple[Hashable, ...], list[tuple[str | None, ...]]] = defaultdict(list)
     for row in table.rows:
         values = tuple(row[p] for p in places)
@@ -169,7 +156,7 @@ def _explain(
     a_rows: list[tuple[str | None, ...]],
     b_rows: list[tuple[str | None, ...]],
 ) -> Iterator[DataDifference]:
-    """Say in which columns rows differ that should be equal, each row beside the one most like it."""
+    """Describe differing columns, pairing each row with the most similar one."""
 
     def differing(a: tuple[str | None, ...], b: tuple[str | None, ...]) -> list[int]:
         return [i for i, (was, now) in enumerate(rules) if was(a[i]) != now(b[i])]

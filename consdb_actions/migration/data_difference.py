@@ -1,4 +1,4 @@
-"""One disagreement between the rows of two states."""
+"""A difference between the rows of two states."""
 
 from __future__ import annotations
 
@@ -11,24 +11,14 @@ _EXAMPLE = 60
 
 @dataclass(frozen=True)
 class DataDifference:
-    """Values of one column that are not what they were.
-
-    Attributes
-    ----------
-    table, column
-        Where, in the names of the second state; ``column`` is None when whole rows are meant.
-    rows
-        How many rows.
-    before, after
-        The value in the first of these rows, shortened and escaped; ``NULL`` for none.
-    words
-        What happened.
-    """
+    """Changed values of one column, by the names of the second state."""
 
     table: str
     column: str | None
+    """None for whole rows."""
     rows: int
     before: str
+    """The value in the first of these rows, shortened and escaped; ``NULL`` for none."""
     after: str
     words: str
 
@@ -38,7 +28,7 @@ class DataDifference:
 
 
 def shown(value: str | None) -> str:
-    """Return a value for a reader: escaped, and shortened where it is long."""
+    """Return a value for display, escaped and shortened."""
     if value is None:
         return "NULL"
     return repr(value) if len(value) <= _EXAMPLE else f"{value[:_EXAMPLE]!r} and {len(value) - _EXAMPLE} more"

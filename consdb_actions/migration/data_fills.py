@@ -1,8 +1,4 @@
-"""What a fill must leave in a column (rule M7), worked out from the rows alone (rule M15).
-
-A column that becomes NOT NULL gets a constant, or the value of the parent's row over keys that both states
-have. Rows are plain texts here, so that nothing of the SQL under test takes part.
-"""
+"""Compute the result of fills from rows, without the SQL under test (rules M7, M15)."""
 
 from __future__ import annotations
 
@@ -30,40 +26,20 @@ class Step:
 
 @dataclass(frozen=True)
 class Filled:
-    """A column that a migration fills, in the names after renames.
-
-    Attributes
-    ----------
-    table, column
-        Which column.
-    value
-        The constant that it gets, as Postgres prints it; None where it comes from a parent.
-    path, source
-        The steps to the parent's row, and its column.
-    """
+    """A column that a migration fills, in the names after renames."""
 
     table: str
     column: str
     value: str | None = None
+    """The constant as Postgres prints it; None for a parent's value."""
     path: tuple[Step, ...] = ()
+    """The steps to the parent's row."""
     source: str = ""
+    """The parent's column."""
 
 
 def fill_in(rows: Rows, filled: Iterable[Filled]) -> Rows:
-    """Put into rows that stand before a migration what their NULLs must become.
-
-    Parameters
-    ----------
-    rows
-        The rows, in the names after renames.
-    filled
-        What is filled; what the rows do not have, or do not tell, is passed over.
-
-    Returns
-    -------
-    Rows
-        The same tables, columns and order of rows.
-    """
+    """Fill NULLs in rows from before a migration; skip fills with unknown values."""
     out = dict(rows)
     for item in filled:
         table = rows.get(item.table)
@@ -82,7 +58,7 @@ def fill_in(rows: Rows, filled: Iterable[Filled]) -> Rows:
 
 
 def unknown_fills(rows: Rows, filled: Iterable[Filled]) -> set[Place]:
-    """Return the columns whose fill cannot be told from the rows before: the parent's value is new, too."""
+    """Return the columns whose fill is unknown: the parent's value is new, too."""
     return {
         (item.table, item.column)
         for item in filled
@@ -91,21 +67,7 @@ def unknown_fills(rows: Rows, filled: Iterable[Filled]) -> set[Place]:
 
 
 def compare_filled(before: Rows, after: Rows, filled: Iterable[Filled]) -> list[DataDifference]:
-    """Compare columns that are new and filled with what they must hold.
-
-    Parameters
-    ----------
-    before, after
-        The rows on both sides, those before in the names after renames. Only tables that both have are
-        looked at.
-    filled
-        What is filled.
-
-    Returns
-    -------
-    list of DataDifference
-        By table and column; empty when every row holds what it must.
-    """
+    """Compare new filled columns with their expected values; ``before`` uses the names after renames."""
     return [d for item in filled for d in _compare(before, after, item)]
 
 
@@ -130,7 +92,7 @@ def _compare(before: Rows, after: Rows, item: Filled) -> Iterator[DataDifference
 
 
 class _Wanted:
-    """What a fill gives each row; ``known`` where the rows at hand tell it."""
+    """The expected value of each row; ``known`` where the rows determine it."""
 
     def __init__(self, item: Filled, rows: Rows) -> None:
         self._value = item.value
@@ -155,7 +117,7 @@ class _Wanted:
         self.known = True
 
     def of(self, row: Row) -> str | None:
-        """Return what a row of the table gets; None where it has no parent."""
+        """Return a row's value; None where it has no parent."""
         for places, parents in self._steps:
             key = tuple(row[p] for p in places)
             if None in key or key not in parents:

@@ -1,4 +1,4 @@
-"""Columns that moved to another table: where they must have arrived."""
+"""Compare columns that moved to another table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Move(Protocol):
 
     @property
     def target(self) -> str:
-        """Table that it came to."""
+        """Table that it moved to."""
 
     @property
     def target_column(self) -> str:
@@ -37,15 +37,15 @@ class Move(Protocol):
 
     @property
     def source_key(self) -> tuple[str, ...]:
-        """Columns of the source that tell its row."""
+        """Columns that identify the source's row."""
 
     @property
     def target_key(self) -> tuple[str, ...]:
-        """Columns of the target that tell its row."""
+        """Columns that identify the target's row."""
 
     @property
     def through(self) -> str:
-        """Parent that ties the two keys together where they are not equal; empty without."""
+        """Parent that connects the two keys where they are not equal; else empty."""
 
     @property
     def source_side(self) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ class Move(Protocol):
 
     @property
     def required(self) -> bool:
-        """Whether it holds no NULL there: rows without a value get one, the same for all."""
+        """Whether it is NOT NULL there: rows without a value get one constant."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Moved:
 def named_before(
     places: Iterable[Place], renamed_tables: Mapping[str, str], renamed_columns: Mapping[tuple[str, str], str]
 ) -> set[Place]:
-    """Return columns, given by their names after renames, by their names before."""
+    """Map columns from names after renames to names before."""
     tables = {new: old for old, new in renamed_tables.items()}
     columns = {(table, new): old for (table, old), new in renamed_columns.items()}
     return {(tables.get(t, t), None if c is None else columns.get((t, c), c)) for t, c in places}
@@ -92,17 +92,7 @@ def returned(
     renamed_columns: Mapping[tuple[str, str], str],
     arrived: Rows,
 ) -> list[Moved]:
-    """Return what to compare for moved columns when they have come back: the source with itself.
-
-    Parameters
-    ----------
-    moves
-        Moves of the upgrade.
-    renamed_tables, renamed_columns
-        Renames of the upgrade.
-    arrived
-        Rows after the upgrade: only values that had a row to go to can come back.
-    """
+    """Return the comparisons after the downgrade, of values that had a row in ``arrived``."""
 
     def old(table: str, *columns: str) -> tuple[str, ...]:
         found = [named_before([(table, c)], renamed_tables, renamed_columns).pop() for c in columns]
@@ -119,7 +109,7 @@ def returned(
 
 
 def _partners(move: Move, rows: Rows) -> frozenset[tuple[str | None, ...]]:
-    """Return the keys of source rows that the target has a row for."""
+    """Return the keys of source rows that have a target row."""
     target = rows.get(move.target)
     if target is None:
         return frozenset()
@@ -131,7 +121,7 @@ def _partners(move: Move, rows: Rows) -> frozenset[tuple[str | None, ...]]:
 
 
 def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifference]:
-    """Compare a moved column through the key; both states are in the names of the second."""
+    """Compare a moved column through the key, in the names of the second state."""
     where = (move.target, move.target_column)
     origin = f"{move.source}.{move.source_column}"
     source, target = before.get(move.source), after.get(move.target)
@@ -146,7 +136,7 @@ def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifferen
     )
     bridge = _bridge(move, before, after)
     only = move.only if isinstance(move, Moved) else None
-    # A row of a table that was there keeps its value only where the other table has a row for it.
+    # An existing row keeps its value only where the other table has a row for it.
     updated = move.target in before
     present = set(_picked(target, move.target_key))
     sent: dict[tuple[str | None, ...], list[str | None]] = defaultdict(list)
@@ -193,7 +183,7 @@ def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifferen
 def _bridge(
     move: Move, before: Rows, after: Rows
 ) -> dict[tuple[str | None, ...], list[tuple[str | None, ...]]]:
-    """Return for each key of the source those of the target, over the parent that has both."""
+    """Map the source's keys to the target's, over the common parent."""
     out: dict[tuple[str | None, ...], list[tuple[str | None, ...]]] = defaultdict(list)
     if move.through:
         parent = before.get(move.through) or after[move.through]

@@ -1,4 +1,4 @@
-"""New columns that the schema nearly has already (row 7 of the process: no redundant columns)."""
+"""Find new columns that resemble existing ones (row 7 of the process)."""
 
 from __future__ import annotations
 
@@ -22,36 +22,29 @@ from consdb_actions.schema.review import ViewOf
 __all__ = ["ColumnRelation", "duplicate_findings", "related_columns"]
 
 _FEW_WORDS = 4
-"""A description of fewer words must be the same to be nearly the same."""
+"""Descriptions of fewer words count as similar only if equal."""
 
 
 _LONG_WORD = 5
-"""A longer word is no abbreviation of another."""
+"""Maximum length of an abbreviation."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnRelation:
-    """A new column, and the existing columns that are nearly the same.
-
-    Attributes
-    ----------
-    table, column
-        The new column.
-    names, descriptions
-        Existing columns, as ``table.column``, whose name or whose description is nearly the same.
-    also_in
-        Tables with a column of this very name that are joined to this table by a key.
-    """
+    """A new column, and existing columns that resemble it."""
 
     table: str
     column: str
     names: tuple[str, ...] = ()
+    """Existing columns, as ``table.column``, with a similar name."""
     descriptions: tuple[str, ...] = ()
+    """Existing columns with a similar description."""
     also_in: tuple[str, ...] = ()
+    """Tables with a column of this name, joined to this table by a key."""
 
     @property
     def near(self) -> tuple[str, ...]:
-        """Existing columns that are nearly the same, each once."""
+        """Similar existing columns, without repetition."""
         return tuple(dict.fromkeys((*self.names, *self.descriptions)))
 
 
@@ -61,20 +54,10 @@ def related_columns(
     views: Mapping[str, ViewOf],
     renamed: Collection[tuple[str, str]] = (),
 ) -> tuple[ColumnRelation, ...]:
-    """Find the new columns that an existing column of the same schema resembles.
+    """Find new columns that resemble existing ones.
 
-    Columns of keys are left out, and so are columns of views, which repeat their table.
-
-    Parameters
-    ----------
-    delta
-        What has changed.
-    before
-        The schema before the change, or None for a new schema, which has nothing to resemble.
-    views
-        The views of the schema.
-    renamed
-        New columns, as table and name, that are existing ones under another name.
+    Keys are left out, and columns of views. ``before`` is None for a new schema; ``renamed`` are new columns,
+    as table and name, that were renamed.
     """
     if before is None:
         return ()
@@ -108,7 +91,7 @@ def related_columns(
 
 
 def duplicate_findings(relations: Iterable[ColumnRelation]) -> Iterator[Finding]:
-    """Yield a finding for each new column that an existing one resembles."""
+    """Yield a finding for each column with similar ones."""
     for relation in relations:
         parts = []
         if relation.names:
@@ -126,13 +109,12 @@ def _listed(paths: tuple[str, ...]) -> str:
 
 
 def _key_columns(table: Table) -> set[str]:
-    """Return the names of a table's columns that are part of a key."""
     keys = (constraint.columns for constraint in table.constraints if constraint.kind != "check")
     return {*table.primary_key, *(column for columns in keys for column in columns)}
 
 
 def _groups(tables: Iterable[Table], views: Mapping[str, ViewOf]) -> dict[str, str]:
-    """Return what stands for the group of each table: columns of keys join the tables of a group."""
+    """Return the group of each table: key columns connect tables."""
     up: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -155,7 +137,7 @@ _Words = tuple[str, ...]
 
 @dataclass
 class _Index:
-    """Existing columns by their words, so that a new one is compared with few of them."""
+    """An index of existing columns by their words."""
 
     names: dict[str, list[str]] = field(default_factory=dict)
     spellings: dict[str, list[str]] = field(default_factory=dict)
@@ -169,7 +151,7 @@ class _Index:
         index = cls()
         columns = list(columns)
         counts = Counter((table.name, normalised(column.description)) for table, column in columns)
-        # A text that several columns of a table share says nothing of any of them.
+        # A description that several columns of a table share describes none of them.
         index.repeated = {text for (_, text), count in counts.items() if count > 1}
         for table, column in columns:
             path = f"{table.name}.{column.name}"
@@ -187,7 +169,7 @@ class _Index:
         return index
 
     def relation(self, table: str, column: Column, joined: Mapping[str, str]) -> ColumnRelation:
-        """Say what a new column resembles."""
+        """Return the existing columns that a new one resembles."""
         also_in, names = [], []
         for other in self.names.get(column.name, ()):
             if joined.get(other) == joined.get(table):
@@ -197,50 +179,49 @@ class _Index:
         same = {f"{other}.{column.name}" for other in self.names.get(column.name, ())}
         names += self.spellings.get(spelling(column.name), ())
         words = name_words(column.name)
-        names += _near(words, self.name_words)
-        # What differs in a number or in opposed words is another member of a family with one text.
+        names += _similar(words, self.name_words)
+        # Columns that differ in a number or in antonyms are a family with one description.
         texts: list[str] = []
         text = normalised(column.description)
         if text and text not in self.repeated:
             texts += self.texts.get(text, ())
             said = text_words(column.description)
             if len(said) >= _FEW_WORDS:
-                texts += _near(said, self.text_words)
+                texts += _similar(said, self.text_words)
         joined_names = {f"{other}.{column.name}" for other in also_in}
         return ColumnRelation(
             table,
             column.name,
             tuple(path for path in dict.fromkeys(names) if path not in joined_names),
-            tuple(path for path in dict.fromkeys(texts) if path not in same and not _siblings(path, words)),
+            tuple(path for path in dict.fromkeys(texts) if path not in same and not _related(path, words)),
             tuple(also_in),
         )
 
 
 def _signatures(words: _Words) -> set[_Words]:
-    """Return the words in one order, and without each of them: those of near-equal names meet in one."""
+    """Return the sorted words, and these without each word: similar names share one."""
     ordered = sorted(words)
     return {tuple(ordered), *(tuple(ordered[:at] + ordered[at + 1 :]) for at in range(len(ordered)))}
 
 
-def _near(words: _Words, index: Mapping[_Words, list[tuple[str, _Words]]]) -> Iterator[str]:
-    """Yield the columns whose words are nearly the same."""
+def _similar(words: _Words, index: Mapping[_Words, list[tuple[str, _Words]]]) -> Iterator[str]:
     for one in sorted(_signatures(words)):
-        yield from (path for path, other in index.get(one, ()) if _nearly_equal(words, other))
+        yield from (path for path, other in index.get(one, ()) if _similar_words(words, other))
 
 
-def _siblings(path: str, words: _Words) -> bool:
-    """Tell whether the names of two columns differ in a number or in opposed words."""
+def _related(path: str, words: _Words) -> bool:
+    """Return whether names differ in a number or in antonyms."""
     other = name_words(path.partition(".")[2])
     left, right = set(words) - set(other), set(other) - set(words)
     numbers = [sorted(word for word in side if word.isdigit()) for side in (words, other)]
     return numbers[0] != numbers[1] or any(opposed(one, two) for one in left for two in right)
 
 
-def _nearly_equal(one: _Words, other: _Words) -> bool:
-    """Tell whether words differ in their order alone, or in one word that is spelled another way."""
+def _similar_words(one: _Words, other: _Words) -> bool:
+    """Return whether words differ only in order or in one spelling."""
     left, right = Counter(one) - Counter(other), Counter(other) - Counter(one)
     if not left and not right:
-        # Numbers and opposed words in another order mean something else, as in min_of_max.
+        # Numbers and antonyms in another order mean something else, as in min_of_max.
         moved = {word for word, new in zip(one, other, strict=True) if word != new}
         return not any(word.isdigit() for word in moved) and not any(
             opposed(word, new) for word in moved for new in moved
@@ -248,5 +229,5 @@ def _nearly_equal(one: _Words, other: _Words) -> bool:
     if left.total() != 1 or right.total() != 1:
         return False
     short, long = sorted((*left, *right), key=len)
-    # An abbreviation is short: "acceleration" is none of "accelerationpsd".
+    # An abbreviation is short: "acceleration" does not abbreviate "accelerationpsd".
     return alike(short, long) > 0 and not (len(short) > _LONG_WORD and len(long) > len(short) + 2)

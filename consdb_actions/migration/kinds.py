@@ -1,4 +1,4 @@
-"""Types as Postgres prints them, in parts."""
+"""Parse types as Postgres prints them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NUMBERS = frozenset({"integer", "decimal", "float"})
 
 @dataclass(frozen=True)
 class Kind:
-    """A type as Postgres prints it, in parts."""
+    """A parsed type name."""
 
     name: str
     arguments: tuple[int, ...] = ()
@@ -51,11 +51,11 @@ class Kind:
 
 @cache
 def parse_type(text: str) -> Kind:
-    """Take the text of ``format_type`` apart."""
+    """Parse the output of ``format_type``."""
     match = _TYPE.match(text)
     if match is None:
         return Kind(text)
     arguments = tuple(int(a) for a in match[2].split(",")) if match[2] else ()
-    # The one type that lives outside pg_catalog and is known here is pgSphere's.
+    # pgSphere's is the only known type outside of pg_catalog.
     name = f"{match[1].strip()} {match[3].strip()}".strip().removeprefix("public.")
     return Kind(name, arguments, len(match[4]) // 2)

@@ -1,4 +1,4 @@
-"""What a run of the generator found and made, as plain data for reports."""
+"""The result of a generator run as plain data for reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Status = Literal["changed", "unchanged", "skipped", "question", "failed", "no sc
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation, described."""
+    """The description of one operation."""
 
     words: str
     table: str
@@ -22,21 +22,19 @@ class Operation:
 
 @dataclass(frozen=True)
 class DriftItem:
-    """An element that the database has otherwise than the schema file, for other reasons than the change.
-
-    ``revision`` and ``message`` are of the revision that made it so, where the history shows one.
-    """
+    """An element that differs from the schema file, but not because of the change."""
 
     element: str
     described: str
     current: str
     revision: str = ""
+    """The revision that caused it, with its message, if known."""
     message: str = ""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question with its answers ready to copy: each a meaning and the options that give it."""
+    """A question with options ready to copy, by their meaning."""
 
     words: str
     proposals: tuple[str, ...]
@@ -47,7 +45,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Check:
-    """One check of the verification, whether it holds, and what speaks against it."""
+    """One check of the verification; ``holds`` is None where it did not apply."""
 
     name: str
     holds: bool | None
@@ -57,30 +55,16 @@ class Check:
 
 @dataclass(frozen=True)
 class SectionOutcome:
-    """All about one section.
-
-    Attributes
-    ----------
-    status
-        ``changed``: a script was made. ``unchanged``: the database is as the file says. ``skipped``: the file
-        is the same as in the base. ``question``: something must be answered first. ``failed``: a check
-        failed.
-    drift
-        What the change does not touch and the database has otherwise than the file (rule M17).
-    present
-        What the change asks for and the database has already.
-    path
-        The new revision file, relative to the tree; empty when none.
-    source
-        Its text.
-    """
+    """The result of one section."""
 
     name: str
     schema: str
     status: Status
+    """``skipped``: the file equals its base; ``unchanged``: the database agrees with the file."""
     version: str = ""
     base_version: str = ""
     path: str = ""
+    """The new revision file, relative to the tree; empty when none."""
     revision: str = ""
     down_revision: str = ""
     source: str = ""
@@ -94,15 +78,14 @@ class SectionOutcome:
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
     drift: tuple[DriftItem, ...] = ()
+    """What the change does not touch and the database has otherwise than the file (rule M17)."""
     present: tuple[str, ...] = ()
+    """What the change requires and the database has already."""
 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """All sections of a run, and where it ran.
-
-    ``base`` names what the change is measured against, such as ``main (1a2b3c4)``.
-    """
+    """All sections of a run, and where it ran."""
 
     sections: tuple[SectionOutcome, ...]
     message: str
@@ -111,6 +94,7 @@ class RunOutcome:
     written: bool = False
     notes: tuple[str, ...] = ()
     base: str = ""
+    """What the change is compared with, such as ``main (1a2b3c4)``."""
 
     @property
     def changed(self) -> tuple[SectionOutcome, ...]:
@@ -119,7 +103,7 @@ class RunOutcome:
 
     @property
     def verdict(self) -> Literal["changed", "unchanged", "question", "failed"]:
-        """The run in one word; the gravest section decides."""
+        """The run in one word; the most severe section decides."""
         states = {s.status for s in self.sections}
         if "question" in states:
             return "question"

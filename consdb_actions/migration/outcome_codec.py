@@ -1,4 +1,4 @@
-"""The report of a run, from plain data back to what it tells of."""
+"""Read the JSON report of a run."""
 
 from __future__ import annotations
 
@@ -14,18 +14,7 @@ Json = Mapping[str, Any]
 
 
 def outcome_from_json(data: Json) -> RunOutcome:
-    """Read a report that ``migrations generate --report`` wrote.
-
-    Parameters
-    ----------
-    data
-        Plain data that ``generation.schema.json`` has been held against.
-
-    Returns
-    -------
-    RunOutcome
-        What it tells of; rendering it gives the same report.
-    """
+    """Read a validated report of ``migrations generate --report``."""
     return RunOutcome(
         tuple(_section(section) for section in data["sections"]),
         data["message"],

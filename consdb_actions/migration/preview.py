@@ -1,4 +1,4 @@
-"""What a schema change means, before any database is asked: the change, renames, the version, the review."""
+"""Describe a schema change without a database: renames, version, review."""
 
 from __future__ import annotations
 
@@ -26,33 +26,7 @@ __all__ = ["SchemaPreview", "preview_schema"]
 
 @dataclass(frozen=True, slots=True)
 class SchemaPreview:
-    """Everything there is to say about the change of one schema.
-
-    Parameters
-    ----------
-    name
-        The schema.
-    before, after
-        Its two sides; None where it does not exist.
-    delta, statements
-        What differs, as data and in words.
-    digest
-        Digest of the delta.
-    version
-        The verdict on its version.
-    decisions
-        Renames, moves, losses and open questions; None where there is nothing to decide.
-    findings
-        What a reviewer would object to, errors first.
-    notes
-        Anything else to know, such as a file before the change that cannot be read.
-    source, lines
-        The file after the change, and where its objects stand in it.
-    sources
-        What fills each new or changed table.
-    relations
-        New columns that the schema nearly has already, or has in tables that are joined to theirs.
-    """
+    """The preview of one schema's change; a side is None where the schema does not exist."""
 
     name: str
     before: Schema | None
@@ -62,37 +36,42 @@ class SchemaPreview:
     digest: Digest
     version: VersionVerdict
     decisions: Decisions | None
+    """Renames, moves, losses and open questions; None where there is nothing to decide."""
     findings: tuple[Finding, ...]
+    """Findings of the review, errors first."""
     notes: tuple[str, ...] = ()
+    """Anything else, such as an unreadable file before the change."""
     source: str = ""
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     sources: tuple[TableSource, ...] = ()
+    """What fills each new or changed table."""
     relations: tuple[ColumnRelation, ...] = ()
+    """New columns that resemble existing ones."""
 
     def line_of(self, finding: Finding) -> int:
-        """Return the line of the file that a finding is about; 0 when it is not known."""
+        """Return the line of a finding; 0 when it is unknown."""
         return self.lines.get(finding.place, 0)
 
     @property
     def errors(self) -> int:
-        """How many findings are errors."""
+        """Number of errors."""
         return sum(1 for finding in self.findings if finding.severity == "error")
 
     @property
     def warnings(self) -> int:
-        """How many findings are warnings."""
+        """Number of warnings."""
         return sum(1 for finding in self.findings if finding.severity == "warning")
 
     @property
     def renamed(self) -> dict[tuple[str, str], str]:
-        """Old names of the columns that were renamed, by table and new name."""
+        """Old names of renamed columns, by table and new name."""
         if self.decisions is None:
             return {}
         return {(item.new_table, item.new): item.old for item in self.decisions.renames}
 
     @property
     def questions(self) -> int:
-        """How many questions about renames are open."""
+        """Number of open questions about renames."""
         return len(self.decisions.open_questions) if self.decisions else 0
 
 
@@ -110,31 +89,11 @@ def preview_schema(
     source: str = "",
     lines: Mapping[tuple[str, ...], int] | None = None,
 ) -> SchemaPreview:
-    """Say what the change of one schema means.
+    """Describe the change of one schema; a side is None where it does not exist.
 
-    Parameters
-    ----------
-    before, after
-        The two sides; None where the schema does not exist.
-    views
-        What the YAML lists as tables and the database has as views.
-    severities
-        Severities of rules that differ from their default.
-    declarations
-        Renames that people have declared; those that are about another schema are left out.
-    sources
-        What fills tables, as the configuration declares it.
-    extra
-        Findings of checks that need more than the two schemas.
-    everything
-        Whether what did not change is checked as well.
-    notes, source, lines
-        Kept in the result.
-
-    Raises
-    ------
-    InputError
-        When a declaration contradicts the schemas.
+    ``views`` are tables of the YAML that are views, ``sources`` what fills tables, and ``extra`` findings of
+    other checks. ``everything`` also checks unchanged elements. InputError if a declaration contradicts the
+    schemas.
     """
     delta = compare(before, after)
     verdict = judge_version(delta, before.version if before else None, after.version if after else None)
@@ -148,9 +107,9 @@ def preview_schema(
         findings += check_sources(sources, delta, after, views)
     decisions = None
     renamed: set[tuple[str, str]] = set()
-    if before is not None and after is not None and (declarations or _something_went(before, after, delta)):
+    if before is not None and after is not None and (declarations or _has_removals(before, after, delta)):
         decisions = _decide(before, after, views, declarations)
-        # An @id that was carried over says that this is a rename; it is no mistake then.
+        # An @id that was kept shows a rename, not a mistake.
         renamed = {(rename.new_table, rename.new) for rename in decisions.renames}
         findings = [
             item
@@ -177,8 +136,8 @@ def preview_schema(
     )
 
 
-def _something_went(before: Schema, after: Schema, delta: SchemaDelta) -> bool:
-    """Tell whether a name went, or an id changed hands: without that there is nothing to decide."""
+def _has_removals(before: Schema, after: Schema, delta: SchemaDelta) -> bool:
+    """Return whether a name was removed, or an id moved: else there is nothing to decide."""
     if delta.tables_removed or any(table.columns_removed for table in delta.tables_changed):
         return True
     ids = ({(t.name, c.name): c.id for t in side for c in t.columns} for side in (before, after))
@@ -190,7 +149,6 @@ def _something_went(before: Schema, after: Schema, delta: SchemaDelta) -> bool:
 def _decide(
     before: Schema, after: Schema, views: Mapping[str, ViewOf], declarations: Sequence[Declaration]
 ) -> Decisions:
-    """Decide on renames, moves and losses; imported here, since most changes only add."""
     from consdb_actions.migration.rename import Declarations, decide, select
     from consdb_actions.migration.yaml_facts import table_facts
 
@@ -201,7 +159,6 @@ def _decide(
 def _statements(
     delta: SchemaDelta, before: Schema | None, after: Schema | None, decisions: Decisions | None
 ) -> tuple[Statement, ...]:
-    """Describe a change; a column that was renamed is neither gone nor new."""
     statements = describe(delta)
     if before is None or after is None or decisions is None or not decisions.renames:
         return statements
@@ -226,7 +183,6 @@ def _statements(
 
 
 def _version_findings(verdict: VersionVerdict) -> Iterable[Finding]:
-    """Return the verdict on the version as a finding, unless it is fine."""
     if verdict.status.is_ok:
         return
     if verdict.status is Status.PERSON:

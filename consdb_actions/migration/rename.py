@@ -1,11 +1,8 @@
-"""Which columns and tables live on under another name or in another table (rules M4 and M5).
+"""Decide which columns and tables were renamed or moved (rules M4 and M5).
 
-A rename is only ever decided by a declaration, by an ``@id`` that is carried over, or by a name that differs
-in nothing but case. A move is decided when name and description are the same and a key says which rows belong
-together. Everything else that a careful reader would suspect is a question with its answers ready to copy,
-and what nobody would suspect is a drop, named as a loss.
-
-The parts are in :mod:`consdb_actions.migration.matching`.
+A declaration, an equal ``@id``, or a change of case decides a rename; equal name and description, with a key,
+a move. Other likely matches become questions, the rest are drops, listed as losses. See
+:mod:`consdb_actions.migration.matching`.
 """
 
 from __future__ import annotations
@@ -95,37 +92,26 @@ def decide(
     declared: Declarations,
     on_question: OnQuestion,
 ) -> Decisions:
-    """Decide which tables and columns live on under another name or in another table.
+    """Decide which tables and columns were renamed or moved, deterministically.
 
     Parameters
     ----------
-    before, after
-        The tables of one schema on each side of the change, in any order, views left out.
     declared
-        What people said: :meth:`Declarations.of` collects it. Everything in it must mean something here;
-        where several schemas are looked at, :func:`select` first. What a pull request or a
-        sidecar file declares and the schema has already is noted and left out; an option that has nothing to
-        do is an error.
+        Declarations for this schema (:func:`select`). What the schema has already is noted; an option
+        without effect is an error.
     on_question
-        ``fail`` leaves questions open (``Decisions.open_questions``; the caller stops). ``drop-add`` answers
-        each as "nothing is renamed", and they stay in the report as answered that way.
-
-    Returns
-    -------
-    Decisions
-        The same for the same input, whatever its order.
+        ``fail`` leaves questions in ``Decisions.open_questions``; ``drop-add`` answers "nothing is renamed".
 
     Raises
     ------
     InputError
-        When a declaration names what does not exist on its side, what is not part of the change, or what
-        another declaration claims; or when a declared move has no key to go by.
+        A declared name does not exist, is unchanged or is claimed twice; or a declared move has no key.
     """
     tables_before, tables_after = canonical(before, "before"), canonical(after, "after")
     run = Run(tables_before, tables_after, declared)
     about_tables = table_questions(run, declared)
     if on_question == "drop-add" and about_tables:
-        # Which columns can move depends on what became of the tables.
+        # Which columns can move depends on the decisions about tables.
         drops = tuple(DeclaredTableDrop(table, ANSWERER) for q in about_tables for table in q.columns)
         run = Run(tables_before, tables_after, replace(declared, table_drops=(*declared.table_drops, *drops)))
     questions = [*about_tables, *run.questions]
@@ -138,7 +124,6 @@ def decide(
 
 
 def _meaning(declaration: DeclaredMatch) -> str:
-    """Say in words what a declaration says."""
     match declaration:
         case DeclaredRename(table, old, new) if old == new:
             return f"`{table}.{old}` stays what it is"

@@ -19,7 +19,7 @@ from consdb_actions.migration.rewrite.statements import literal
 __all__ = ["VALUE", "Change", "Condition", "Conversion", "Reference", "TableRules", "quoted", "rules_of"]
 
 VALUE = '"{value}"'
-"""Stands for a column in the SQL of a conversion."""
+"""Placeholder of a column in the SQL of a conversion."""
 
 Casts = frozenset[tuple[str, str]]
 _CHECK = re.compile(r"^CHECK (\(.*\))(?: NO INHERIT)?(?: NOT VALID)?$", re.DOTALL)
@@ -29,60 +29,50 @@ _NAME = re.compile(r'"(?:[^"]|"")+"|[^\W\d][\w$]*')
 
 @dataclass(frozen=True)
 class Change:
-    """A migration that rows must survive.
-
-    Attributes
-    ----------
-    after
-        The state after it.
-    tables, columns
-        New names of tables by old; of columns by the table's new name and the column's old.
-    moves, filled
-        Columns that go to another table, and those that get values where they hold NULL, in the names after
-        renames.
-    """
+    """A migration that rows must survive."""
 
     after: Snapshot
     tables: Mapping[str, str] = field(default_factory=dict)
+    """New names by old."""
     columns: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """New names by the table's new name and the column's old."""
     moves: tuple[Move, ...] = ()
     filled: tuple[Filled, ...] = ()
+    """Columns that get values in place of NULL, in the names after renames."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A foreign key; ``target`` is None outside of the schema.
-
-    ``coming`` where the migration adds it; ``soft`` where no key exists, and rows should still meet.
-    """
+    """A foreign key."""
 
     name: str
     table: str
     columns: tuple[str, ...]
     target: str | None
+    """None outside of the schema."""
     target_columns: tuple[str, ...]
     full: bool = False
     deferrable: bool = False
     coming: bool = False
+    """Whether the migration adds it."""
     soft: bool = False
+    """Whether no key exists, but rows should match."""
 
     def can_be_empty(self, nullable: Iterable[str]) -> bool:
-        """Whether a row can refer to nothing."""
+        """Return whether a row can refer to nothing."""
         return (all if self.full else any)(c in nullable for c in self.columns)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition on the columns of one row, as it is now or, where it is ``coming``, as it will be.
-
-    ``scope`` gives by name in the text the present column, and SQL for what it becomes; a constant has no
-    column.
-    """
+    """A condition on the columns of one row."""
 
     words: str
     text: str
     scope: Mapping[str, tuple[str, str]]
+    """Present column (none for a constant) and SQL of its new value, by name in the text."""
     coming: bool = False
+    """Whether it applies after the migration."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -90,19 +80,19 @@ class Condition:
         return tuple(dict.fromkeys(column for column, _ in self.scope.values() if column))
 
     def sql(self) -> str:
-        """Write the condition over the present columns; NULL satisfies it, as in a CHECK."""
+        """Return the condition over present columns; NULL satisfies it, as in a CHECK."""
         found = {n: e.replace(VALUE, quoted(c)) for n, (c, e) in self.scope.items()}
         names = ", ".join(f"{expression} AS {quoted(name)}" for name, expression in found.items())
         return f"(SELECT ({self.text}) IS NOT FALSE FROM (SELECT {names}) AS scope)"
 
     def of(self, column: str) -> Condition:
-        """Return a condition on one column as one on another that holds the same values."""
+        """Return the condition for another column with the same values."""
         return replace(self, scope={n: (c and column, e) for n, (c, e) in self.scope.items()})
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A change of a column's type: SQL over :data:`VALUE` there and back; None where an assignment does."""
+    """A column's type change: SQL over :data:`VALUE` there and back; None for an assignment cast."""
 
     type: str
     there: str | None
@@ -111,24 +101,22 @@ class Conversion:
 
 @dataclass
 class TableRules:
-    """What the rows of one table must satisfy; all names are the present ones.
-
-    ``nullable``, ``keys``, ``references`` and ``conditions`` are those of now and to come. ``renamed`` gives
-    the later names of columns that stay, ``becomes`` the changes of their types, ``converted`` SQL over
-    :data:`VALUE` for their later values. ``same`` are columns that hold one value in all rows that agree in
-    some other columns.
-    """
+    """What a table's rows must satisfy, now and later; all names are the present ones."""
 
     table: Relation
     later: Relation | None = None
     renamed: dict[str, str] = field(default_factory=dict)
+    """Later names of columns that remain."""
     nullable: set[str] = field(default_factory=set)
     keys: list[tuple[str, ...]] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
     conditions: list[Condition] = field(default_factory=list)
     becomes: dict[str, Conversion] = field(default_factory=dict)
+    """The changes of columns' types."""
     converted: dict[str, str] = field(default_factory=dict)
+    """SQL over :data:`VALUE` for later values of columns."""
     same: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    """Columns that hold one value in all rows that agree in some other columns."""
 
     @property
     def tightened(self) -> bool:
@@ -137,10 +125,7 @@ class TableRules:
         return coming or bool(self.later_shape()[1])
 
     def later_shape(self) -> tuple[list[tuple[str, str, str]], list[str]]:
-        """Return columns with types and values after the migration, and statements that make keys.
-
-        The statements are about a table ``later``; there are none where neither keys nor types change.
-        """
+        """Return later columns (name, type, value), and key statements for a table ``later``."""
         later = self.later
         if later is None or (set(_uniques(later)) == set(_uniques(self.table)) and not self.becomes):
             return [], []
@@ -158,10 +143,7 @@ class TableRules:
 
 
 def rules_of(snapshot: Snapshot, change: Change | None, casts: Casts) -> dict[str, TableRules]:
-    """Return what the rows of each table must satisfy.
-
-    ``casts`` are the pairs of types that Postgres converts by itself in an assignment.
-    """
+    """Return what each table's rows must satisfy; ``casts`` are assignment casts."""
     rules = {}
     for name, table in snapshot.tables.items():
         found = TableRules(table, nullable={c.name for c in table.columns.values() if c.nullable})
@@ -179,7 +161,7 @@ def _known(reference: Reference, snapshot: Snapshot) -> bool:
 
 
 class _Coming:
-    """Adds to the rules what a migration will ask of rows that are there before it."""
+    """Adds what a migration requires of existing rows."""
 
     def __init__(self, change: Change, rules: dict[str, TableRules], casts: Casts) -> None:
         self._change, self._rules, self._casts = change, rules, casts
@@ -193,7 +175,6 @@ class _Coming:
                 self._later[new] = found
 
     def add(self) -> None:
-        """Add everything."""
         existing = {r for found in self._rules.values() for r in found.references}
         for new, found in self._later.items():
             self._columns(new, found)
@@ -249,7 +230,7 @@ class _Coming:
             changed = any(found.converted[c] != VALUE for c in condition.columns)
             if changed or (condition.words, condition.text) not in known:
                 found.conditions.append(replace(condition, coming=True))
-            # A column that comes from elsewhere brings its values with it.
+            # A column that moves here brings its values.
             if not condition.columns and len(condition.scope) == 1:
                 name = next(iter(condition.scope))
                 for source, origin in self._origins(new, name):
@@ -257,7 +238,7 @@ class _Coming:
                     source.conditions.append(replace(condition, scope=moved, coming=True))
 
     def _origins(self, table: str, column: str) -> Iterator[tuple[TableRules, str]]:
-        """Return where the values of a column come from that a table does not have yet."""
+        """Return the sources of a new column's values."""
         places = [
             *(
                 self._place(m.source, m.source_column)
@@ -275,7 +256,7 @@ class _Coming:
                 yield self._rules[name], origin
 
     def _place(self, table: str, column: str) -> tuple[str, str]:
-        """Return present names; what goes away has them already."""
+        """Return present names; removed elements have them already."""
         found = self._later.get(table)
         if found is None:
             return table, column
@@ -302,7 +283,7 @@ class _Coming:
             )
 
     def _move(self, move: Move, existing: Iterable[Reference]) -> None:
-        """Let rows that share the key agree on the value, and the rows of both tables meet."""
+        """Require one value per key, and matching rows in both tables."""
         table = self._place(move.source, move.source_column)[0]
         if table not in self._rules:
             return
@@ -330,7 +311,7 @@ class _Coming:
                 self._rules[table].nullable.discard(column)
 
     def _fill(self, item: Filled, needed: set[tuple[str, str]], empty: set[tuple[str, str]]) -> None:
-        """Find what must hold values so that a column can be filled, and the column where it may not."""
+        """Require values where a fill reads them, else in the column itself."""
         table = item.table
         for step in item.path:
             needed |= {self._place(table, c) for c in step.columns}
@@ -344,7 +325,7 @@ class _Coming:
             empty.add((own.table.name, was[0]))
 
 
-def _words(constraint: Constraint) -> str:
+def _constraint_text(constraint: Constraint) -> str:
     return f"{constraint.name}: {constraint.definition}"
 
 
@@ -359,11 +340,10 @@ def quoted(name: str) -> str:
 
 
 def _checks(table: Relation, scope: Mapping[str, tuple[str, str]]) -> Iterator[Condition]:
-    """Return the CHECKs of a table whose columns are all known."""
     for constraint in table.constraints.values():
         match = _CHECK.match(constraint.definition) if constraint.kind == "check" else None
         if match is not None and constraint.columns and all(c in scope for c in constraint.columns):
-            yield Condition(_words(constraint), match[1], {c: scope[c] for c in constraint.columns})
+            yield Condition(_constraint_text(constraint), match[1], {c: scope[c] for c in constraint.columns})
 
 
 def _references(schema: str, table: Relation) -> Iterator[Reference]:
@@ -385,8 +365,8 @@ def _references(schema: str, table: Relation) -> Iterator[Reference]:
 
 
 def _uniques(table: Relation) -> list[str]:
-    """Write what must be unique in a table as statements about a table ``later``."""
-    # A key that can wait is no help to ON CONFLICT.
+    """Return statements that create a table's keys on a table ``later``."""
+    # ON CONFLICT cannot use a deferrable key.
     out = [
         f"ALTER TABLE later ADD {c.definition.partition(' DEFERRABLE')[0]}"
         for c in table.constraints.values()
@@ -401,7 +381,7 @@ def _uniques(table: Relation) -> list[str]:
 
 
 def _keys(table: Relation) -> list[tuple[str, ...]]:
-    """Return the sets of columns that are unique; an index on an expression counts with the columns in it."""
+    """Return unique sets of columns, also of expression indexes."""
     found = [c.columns for c in table.constraints.values() if c.kind in {"primary key", "unique"}]
     for definition in (i.definition for i in table.indexes.values()):
         if match := _INDEX.match(definition):

@@ -1,4 +1,4 @@
-"""Rows of tables as texts, the way the seeding, the database and the comparison exchange them."""
+"""Rows of tables as texts."""
 
 from __future__ import annotations
 
@@ -10,23 +10,13 @@ __all__ = ["Rows", "TableRows"]
 
 @dataclass(frozen=True)
 class TableRows:
-    """Rows of one table; a value is the text that Postgres prints or reads, None is NULL.
-
-    Attributes
-    ----------
-    table
-        Its name.
-    columns
-        Names, in the order of the values.
-    types
-        The columns' types, as ``format_type`` prints them.
-    rows
-        The values.
-    """
+    """Rows of one table; a value is Postgres's text, None is NULL."""
 
     table: str
     columns: tuple[str, ...]
+    """Names, in the order of the values."""
     types: tuple[str, ...]
+    """The columns' types, as ``format_type`` prints them."""
     rows: tuple[tuple[str | None, ...], ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""When two texts of different types are the same value, and what a change of type alters silently."""
+"""Decide whether texts of two types are the same value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from consdb_actions.migration.kinds import BITS, NUMBERS, Kind, parse_type
 __all__ = ["Normalise", "alteration", "normalisers"]
 
 Normalise = Callable[[str | None], Hashable]
-"""Turns a value's text into something that is equal for equal values."""
+"""Converts a value's text to an object that is equal for equal values."""
 
 _MOMENTS = {"timestamp", "date", "time"}
 _TRUE = frozenset({"t", "true", "y", "yes", "on", "1"})
@@ -24,7 +24,7 @@ _DIGITS = {"real": 6, "double precision": 15}
 
 
 def alteration(old: str, new: str) -> str:
-    """Say what a change of type alters in some values without failing; empty when it keeps every value."""
+    """Describe what a type change alters silently; empty when it keeps every value."""
     a, b = parse_type(old), parse_type(new)
     if a.dimensions or b.dimensions or old == new:
         return ""
@@ -102,7 +102,7 @@ def _precision(kind: Kind) -> int:
 
 
 def normalisers(left: str, right: str, *, via: str | None = None) -> tuple[Normalise, Normalise]:
-    """Return the functions that make values of two types comparable, one for each side."""
+    """Return functions to compare values of two types."""
     a, b = parse_type(left), parse_type(right if via is None else via)
     same = left == right and (via is None or not alteration(left, via))
     if same or a.dimensions or b.dimensions:
@@ -160,7 +160,7 @@ def _number(text: str) -> Decimal:
 
 
 def _resolved(value: Decimal, a: Kind, b: Kind) -> Hashable:
-    """Return a number as it is once it has gone from one type to the other."""
+    """Return a number converted between the types."""
     if not value.is_finite():
         return str(value)
     if a.family == "decimal" and b.name in _DIGITS:
@@ -185,7 +185,7 @@ def _flag(text: str) -> Hashable:
 
 
 def _moment(text: str, a: Kind, b: Kind) -> Hashable:
-    """Return a moment in UTC, or as its clock shows it where the change drops its offset."""
+    """Return a time in UTC, or as local time where the change drops its offset."""
     if "time" in {a.family, b.family}:
         clock = time.fromisoformat(text.strip().replace("T", " ").rpartition(" ")[2]).replace(tzinfo=None)
         return _rounded(datetime.combine(date(2000, 1, 1), clock), b).time()

@@ -1,7 +1,4 @@
-"""Values to try in columns: edge cases of each type, respelled ones, and what a condition mentions.
-
-Everything is a fixed function of names and numbers, so that a schema always gets the same rows.
-"""
+"""Deterministic sample values: edge cases of types, other spellings, values in conditions."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ _TEXTS = (
     '"""; DROP TABLE x; --',
     " leading, {braces}, and/or <tags>&amp;",
 )
-# Texts that other types read as values, and that no other type gives back as they are.
+# Texts that other types accept, and that no other type prints in the same way.
 _READABLE = ("", "007", "yes", "blank at the end ", "2026-01-01 12:00:00+02", "NULL")
 _SHORT = "aZ'\"\\%:$é0_Ω-\n;{}<>/[]()=+*?!.,|~^@#&`"
 _LONG = "very long text: " + "0123456789 äöü " * 400
@@ -61,19 +58,11 @@ ANY_TYPE = (
     *("10.0.0.0/8", "08:00:2b:01:02:03", "<a>1</a>", "2024-01-01", "[2024-01-01,2024-01-02)", '{"a": 1}'),
     *("12:34:56", "(1,2),(0,0)", "((0,0),(1,1),(1,0))", "<(1,2),3>", "{1,2,3}", "1 day", "0/1", "a & b"),
 )
-"""Texts of which most types read at least one."""
+"""Texts of which most types accept at least one."""
 
 
 def sample(type_: str, label: str, index: int, *, plain: bool = False) -> str | None:
-    """Return a value of a type as text; None where the type is not known.
-
-    Parameters
-    ----------
-    label, index
-        Values of different labels or indexes differ, where the type has room.
-    plain
-        Without extremes and repetitions: for keys.
-    """
+    """Return a sample by label and index, ``plain`` for keys; None if the type is unknown."""
     kind = parse_type(type_)
     if kind.family is None:
         return None
@@ -86,7 +75,7 @@ def sample(type_: str, label: str, index: int, *, plain: bool = False) -> str | 
 
 
 def spelled(type_: str, target: str, label: str, index: int, *, plain: bool = False) -> str | None:
-    """Return a value of a column that becomes ``target``, in a spelling that does not come back by itself."""
+    """Return a sample of a column that becomes ``target``, in a spelling that changes."""
     source, kind = parse_type(type_), parse_type(target)
     value = sample(target, label, index, plain=True)
     if value is None or source.dimensions:
@@ -128,7 +117,7 @@ def _value(kind: Kind, mark: int, index: int, plain: bool) -> str:
             return f'{{"it\'s \\"{number}\\" %": null}}'
         case "inet":
             return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/32"
-    # pgSphere normalises what it reads; degrees that are whole numbers stay the same polygon.
+    # pgSphere normalizes its input; polygons in whole degrees do not change.
     size = 1 + index % 60
     return f"{{({mark % 200}d,0d),({mark % 200 + size}d,0d),({mark % 200 + size}d,{size}d)}}"
 
@@ -200,17 +189,7 @@ def _moment(kind: Kind, mark: int, index: int, plain: bool) -> str:
 
 
 def mentioned(definition: str, type_: str, count: int) -> list[str]:
-    """Return values that a condition may want of a column: its constants, what lies beside and between them.
-
-    Parameters
-    ----------
-    definition
-        SQL with constants; what cannot be read has none.
-    type_
-        Type of the column.
-    count
-        How many values near a constant.
-    """
+    """Return values around a condition's constants, ``count`` near each."""
     numbers, texts = _constants(definition)
     family = parse_type(type_).family
     out: list[str] = []
@@ -273,7 +252,7 @@ def _constants(sql: str) -> tuple[list[Decimal], list[str]]:
 
 
 def _matching(text: str) -> Iterator[str]:
-    """Return a constant, and texts that match it as the pattern of LIKE or as a regular expression."""
+    """Return a constant, and texts that match it as a LIKE pattern or regular expression."""
     if "%" in text or "_" in text:
         for filler in ("", "x", "A1"):
             parts = re.split(r"(\\.|%|_)", text)
@@ -284,13 +263,12 @@ def _matching(text: str) -> Iterator[str]:
 
 
 class _Pattern:
-    """Make a text that a simple regular expression matches; ``choice`` gives different ones."""
+    """Makes texts that match a simple regular expression; ``choice`` varies them."""
 
     def __init__(self, pattern: str, choice: int) -> None:
         self._pattern, self._choice, self._at = pattern, choice, 0
 
     def text(self) -> str:
-        """Return the text."""
         return self._alternatives()
 
     def _alternatives(self) -> str:

@@ -1,4 +1,4 @@
-"""A database as a site has it: what it may be used for, and how it differs from its history."""
+"""Compare a site's database with its history."""
 
 from __future__ import annotations
 
@@ -16,64 +16,47 @@ __all__ = ["Standing", "Use", "check_drift", "check_site", "drifted_paths", "use
 _MOST = 20
 
 Use = Literal["copy", "server", "done"]
-"""To copy it with its rows; to use its server only, because it holds nothing; or nothing is left to check."""
+"""Copy it with its rows; use only its server, since it is empty; or skip it, with nothing to check."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a database stands with one section.
-
-    Attributes
-    ----------
-    database
-        Its name.
-    schema, version_table
-        Name of the section's schema, and of its version table with its schema.
-    revisions
-        What the version table holds; None where there is none.
-    relations
-        How many tables and views the schema holds.
-    owners
-        Owners of these whose rights the user does not have.
-    user
-        The user.
-    """
+    """The state of one section in a database."""
 
     database: str
     schema: str
     version_table: str
+    """Name with its schema."""
     revisions: tuple[str, ...] | None
+    """Content of the version table; None where there is none."""
     relations: int
     owners: tuple[str, ...] = ()
+    """Owners of these whose rights the user does not have."""
     user: str = ""
 
     def is_at(self, revision: str | None) -> bool:
-        """Whether the version table names this revision, or none where None is meant."""
+        """Return whether the version table has exactly this revision; None: no revision."""
         return (self.revisions or ()) == ((revision,) if revision else ())
 
 
 def use_of(
     standing: Standing, *, section: str, revision: str, before: str | None, named: bool, any_head: bool
 ) -> Use:
-    """Decide what a database is good for (rule M12).
+    """Decide how a check uses a site's database (rule M12).
 
     Parameters
     ----------
-    standing
-        Where it stands.
-    section, revision
-        The section, and the revision to check.
     before
-        The revision before that one; None when it is the first.
+        The previous revision; None for the first.
     named
-        Whether the section was asked for by name. Others are left alone where they have the revision already.
+        Whether the section was named; others are skipped where they have the revision already.
     any_head
-        Whether to take the database as it is.
+        Whether to use the database at any revision.
 
     Raises
     ------
     InputError
-        It is at another revision, or nothing says at which; or the user may not change its tables.
+        It is at another or unknown revision, or the user may not change its tables.
     """
     if standing.revisions is None and not standing.relations:
         return "server"
@@ -115,14 +98,14 @@ def use_of(
 
 
 def check_drift(database: str, differences: Many[Difference]) -> Check:
-    """Say how a database differs from what its history makes; ``left`` of a difference is the history."""
+    """Report how a database differs from its history (``left``)."""
     if not differences:
         return Check("database", True, f'the database "{database}" is what its history makes')
     words = (
         f'the database "{database}" differs from what its history makes in {_count(len(differences))}, which '
         "the statements below leave out"
     )
-    shown = [_told(d) for d in differences[:_MOST]]
+    shown = [_describe(d) for d in differences[:_MOST]]
     more = len(differences) - len(shown)
     return Check("database", None, words, (*shown, *([f"and {more} more"] if more else [])))
 
@@ -132,17 +115,7 @@ def drifted_paths(
     tables: Mapping[str, str],
     columns: Mapping[tuple[str, str], str],
 ) -> frozenset[tuple[str, ...]]:
-    """Return where a database differs, in the names after renames as well as in those before.
-
-    Parameters
-    ----------
-    differences
-        How it differs before the upgrade.
-    tables
-        New names of tables by old.
-    columns
-        New names of columns, by the table's new name and the column's old.
-    """
+    """Return the differing paths before an upgrade, in old and new names."""
     out = set()
     for path in (d.path for d in differences):
         new = tables.get(path[0], path[0])
@@ -154,19 +127,11 @@ def drifted_paths(
 
 
 def check_site(differences: Many[Difference] | None, drifted: Collection[tuple[str, ...]]) -> Check:
-    """Compare what the upgrade leaves in the copy with what it leaves where the history made the database.
-
-    Parameters
-    ----------
-    differences
-        Between the two; ``left`` is where the history made it. None when it does not run there.
-    drifted
-        Where the two differed before.
-    """
+    """Compare the upgraded copy with the upgraded history (``left``), except earlier differences."""
     if differences is None:
         return Check("database upgrade", None, "the upgrade runs on the copy of the database, if only there")
     new = [d for d in differences if not any(d.path[: len(p)] == p for p in drifted)]
-    shown = [_told(d) for d in new[:_MOST]]
+    shown = [_describe(d) for d in new[:_MOST]]
     more = [f"and {len(new) - _MOST} more"] if len(new) > _MOST else []
     return Check(
         "database upgrade",
@@ -176,7 +141,7 @@ def check_site(differences: Many[Difference] | None, drifted: Collection[tuple[s
     )
 
 
-def _told(difference: Difference) -> str:
+def _describe(difference: Difference) -> str:
     where, left, right = ".".join(difference.path), difference.left, difference.right
     if left is None:
         return f"{where}: only in the database{fact(': ', right)}"

@@ -1,4 +1,4 @@
-"""What was planned and decided, in the words of the report."""
+"""Describe plans and decisions for the report."""
 
 from __future__ import annotations
 
@@ -32,16 +32,12 @@ def operations(plan: Plan) -> tuple[Operation, ...]:
 def drift_items(
     drift: Sequence[Drift], origins: Mapping[tuple[str, ...], tuple[str, str]]
 ) -> tuple[DriftItem, ...]:
-    """Describe drift; ``origins`` gives revision and message of an element.
-
-    Descriptions of constraints that the database does not have are counted per table: no revision before this
-    program wrote any.
-    """
-    silent = Counter(d.path[0] for d in drift if _is_silent(d))
+    """Describe drift with origins; missing constraint comments are counted per table."""
+    silent = Counter(d.path[0] for d in drift if _is_missing_comment(d))
     items = [
         DriftItem(".".join(d.path), _state(d.described), _state(d.current), *origins.get(d.path, ("", "")))
         for d in drift
-        if not _is_silent(d)
+        if not _is_missing_comment(d)
     ]
     items += [
         DriftItem(table, f"descriptions of {count} constraint{'s' if count > 1 else ''}", "none")
@@ -50,17 +46,17 @@ def drift_items(
     return tuple(sorted(items, key=lambda item: item.element))
 
 
-def _is_silent(drift: Drift) -> bool:
+def _is_missing_comment(drift: Drift) -> bool:
     return drift.path[-1] == "description" and drift.current is None
 
 
 def present_elements(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Name what the database has already."""
+    """Name the elements that the database has already."""
     return tuple(sorted({".".join(path) for path in paths}))
 
 
 def asked_conflict(conflict: Conflict, origin: tuple[str, str] | None) -> Asked:
-    """Return a conflict for the report: its three states, and which revision made the current one."""
+    """Return a conflict with its three states, and the revision of the current one."""
     name = ".".join(conflict.path)
     states = (
         f"before the change: {_state(conflict.base)}",
@@ -90,7 +86,7 @@ def _state(value: object) -> str:
 
 
 def decided(decisions: Decisions) -> tuple[str, ...]:
-    """Say what was renamed, moved and dropped."""
+    """Describe renames, moves and drops."""
     parts = (
         decisions.table_renames,
         decisions.renames,
@@ -102,7 +98,7 @@ def decided(decisions: Decisions) -> tuple[str, ...]:
 
 
 def asked(question: Question) -> Asked:
-    """Return a question about names for the report."""
+    """Convert a question about names for the report."""
     return Asked(
         words=question.text,
         proposals=tuple(f"{p.old} to {p.new}: {', '.join(p.evidence)}" for p in question.proposals),
@@ -113,7 +109,7 @@ def asked(question: Question) -> Asked:
 
 
 def asked_value(question: ValueQuestion) -> Asked:
-    """Return a question about values for the report."""
+    """Convert a question about values for the report."""
     meanings = {"--fill": "give the value", "--no-fill": "no row lacks a value"}
     answers = tuple((meanings.get(a.split()[0], "drop the values"), (a,)) for a in question.answers)
     return Asked(words=question.words, proposals=(), answers=answers)

@@ -1,7 +1,4 @@
-"""Rule M15: compare the catalog after both directions with what it must be.
-
-Nothing here looks at operations: the judge is not the generator.
-"""
+"""Compare catalogs independently of the generator, without its operations (rule M15)."""
 
 from __future__ import annotations
 
@@ -17,17 +14,7 @@ _MOST = 20
 
 
 def check_upgrade(before: Snapshot, expected: Snapshot, after: Snapshot, views: Collection[str]) -> Check:
-    """Compare the catalog after the upgrade with the expected one.
-
-    Parameters
-    ----------
-    before, after
-        The catalog on both sides of the upgrade.
-    expected
-        What the change leads to (rule M17). A new table may be granted to more roles than that.
-    views
-        Names of the configured views. The types of columns of any other view follow the tables that it reads.
-    """
+    """Compare the catalog after the upgrade with the expected one (rule M17)."""
     relations = dict(expected.relations)
     for name, relation in expected.relations.items():
         made = after.relations.get(name)

@@ -1,4 +1,4 @@
-"""Rule M2: what the configured views show after a change."""
+"""Compute what the configured views show after a change (rule M2)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ["ViewRule", "output_names", "projection", "with_remade_views"]
 
 @dataclass(frozen=True)
 class ViewRule:
-    """A view over all columns of one table, some under another name."""
+    """A view over all columns of one table, with some renamed."""
 
     table: str
     rename: Mapping[str, str]
 
 
 def output_names(rule: ViewRule, columns: Sequence[str]) -> list[str]:
-    """Return the names that the view shows, in the order of the table's columns."""
+    """Return the view's column names, in the table's column order."""
     return [rule.rename.get(c, c) for c in columns]
 
 
 def projection(schema: str, rule: ViewRule, columns: Sequence[str]) -> str:
-    """Write the query of such a view, with the YAML's column order and quoted names."""
+    """Return the view's query, in the YAML's column order and with quoted names."""
     return _select(schema, rule.table, list(zip(columns, output_names(rule, columns), strict=True)))
 
 
@@ -44,26 +44,11 @@ def with_remade_views(
     renamed_tables: Collection[str],
     granted: frozenset[Grant],
 ) -> Snapshot:
-    """Give the views over changed tables the columns that they show afterwards.
+    """Update the columns of views over changed tables.
 
-    Parameters
-    ----------
-    expected, head, current
-        The merged catalog, and the two states that its views come from; renames of the change are done.
-    rules
-        Rule of each configured view.
-    renamed
-        Old names of columns, by table and new name.
-    renamed_tables
-        New names of tables that the change renames.
-    granted
-        What the configuration grants on a new view.
-
-    Returns
-    -------
-    Snapshot
-        A view over a changed table shows the columns of *head*, in its order, and then what it shows in
-        *current* besides. A view of a table that is gone is gone.
+    Such a view has the columns of *head* in order, then further ones of *current*; a view of a dropped table
+    is dropped. ``renamed`` gives old names of columns by table and new name, ``granted`` the configured
+    grants on a new view.
     """
     relations = dict(expected.relations)
     for name, rule in rules.items():
@@ -89,7 +74,7 @@ def with_remade_views(
             names += [c for c in table.columns if c not in names and shown[c] in old.columns]
         pairs = list(zip(names, output_names(rule, names), strict=True))
         if old is not None:
-            # What the view shows under the column's own name besides, it goes on showing.
+            # The view keeps what else it shows under the column's own name.
             outputs = {*(n for _, n in pairs), *(shown[c] for c in names)}
             pairs += [(c, c) for c in old.columns if c not in outputs and c in table.columns]
         relations[name] = _remade(current.schema, name, table, pairs, old, shown, granted)

@@ -1,4 +1,4 @@
-"""Operations in words, for reports, notes and runbooks."""
+"""Describe operations for reports, notes and runbooks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,7 @@ _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 def describe(op: ops.MigrateOperation) -> str:
-    """Say in a few words what an operation does.
-
-    Examples
-    --------
-    >>> describe(ops.DropColumnOp("exposure", "airmass", schema="cdb_latiss"))
-    'drop column exposure.airmass'
-    """
+    """Describe an operation, such as ``drop column exposure.airmass``."""
     if isinstance(op, Statement):
         return op.words
     for kind, words in _WORDS:
@@ -33,7 +27,7 @@ def describe(op: ops.MigrateOperation) -> str:
 
 
 def subject(op: ops.MigrateOperation) -> tuple[str, str]:
-    """Return the table, and the column, constraint or index, that an operation is about; or empty texts."""
+    """Return the table, and the column, constraint or index, of an operation; or empty texts."""
     if isinstance(op, Statement):
         return op.table, ""
     table = str(getattr(op, "table_name", None) or getattr(op, "source_table", None) or "")
@@ -48,7 +42,6 @@ def subject(op: ops.MigrateOperation) -> tuple[str, str]:
 
 
 def _type(type_: Any) -> str:
-    """Name a type as Postgres does, with its length or precision."""
     return str(type_.compile(dialect=_DIALECT)).lower() if type_ is not None else ""
 
 

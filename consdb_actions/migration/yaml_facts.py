@@ -1,4 +1,4 @@
-"""What the YAML says about tables, in the form in which renames are decided (rule M4)."""
+"""Convert the YAML's tables to the input of rename matching (rule M4)."""
 
 from __future__ import annotations
 

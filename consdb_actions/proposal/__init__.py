@@ -1,8 +1,4 @@
-"""Pure: one pull request for one branch, made and kept up to date without ever undoing a person's work.
-
-`decide` looks at what GitHub shows of a branch and says what is to be done; `adapters.github.proposals` reads
-the facts and acts.
-"""
+"""Maintain one pull request per branch without overwriting people's work; pure."""
 
 from __future__ import annotations
 

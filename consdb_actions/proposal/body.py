@@ -1,4 +1,4 @@
-"""The body of a pull request: our part is written anew, what people wrote around it stays."""
+"""Update our part of a pull request's body, and keep the rest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TICK = re.compile(r"^(\s*[-*] \[)[xX](?=\])", re.MULTILINE)
 
 
 def merged_body(present: str, wanted: str) -> str:
-    """Return the body with our part renewed."""
+    """Return the body with our part replaced."""
     present = present.replace("\r\n", "\n")
     part = f"{BEGIN}\n{wanted.strip()}\n{END}"
     before, begin, rest = present.partition(BEGIN)

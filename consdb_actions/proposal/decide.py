@@ -1,8 +1,7 @@
-"""What is to be done with a branch and its pull request.
+"""Plan the update of a branch and its pull request.
 
-Branches only ever go forward: a commit is put on top, with the base as its second parent where the base has
-moved. So nobody's commit can be lost, not even one that arrives between reading and writing: GitHub then
-refuses the move, and everything is looked at again.
+Branches only move forward, with the base as second parent where it has moved. No commit is lost: if one
+arrives meanwhile, GitHub refuses the update, and planning starts again.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ __all__ = ["decide"]
 
 
 def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
-    """Say what is to be done so that the branch and its pull request propose what is wanted."""
+    """Plan the update of the branch and its pull request."""
     wanted = {path: sha for path, sha in proposal.blobs.items() if facts.on_base.get(path) != sha}
     pull = next((item for item in facts.pulls if item.is_open), None)
     if not wanted:
@@ -33,8 +32,8 @@ def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
             place=last.url,
             remedy="Reopen it, and run this again; or open a new one with --reopen.",
         )
-    title, body, labels = _words(proposal, pull)
-    write = _alone(wanted, facts)
+    title, body, labels = _text_changes(proposal, pull)
+    write = _own_commit(wanted, facts)
     if write is None or _is_done(facts, last):
         return Plan(tuple(sorted(wanted)), write, pull, title, body, labels)
     people = tuple(
@@ -44,17 +43,16 @@ def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
     if lost := tuple(sorted(path for path in theirs if not proposal.keeps(path))):
         return Foreign(people, lost)
     if theirs:
-        write = _beside(wanted, facts, theirs)
+        write = _mixed_commit(wanted, facts, theirs)
     return Plan(tuple(sorted(wanted)), write, pull, title, body, labels, tuple(sorted(theirs)))
 
 
 def _is_done(facts: Facts, last: Pull | None) -> bool:
-    """Tell whether all that is on the branch has been merged already."""
     return last is not None and last.merged and last.head == facts.head
 
 
-def _alone(wanted: dict[str, str | None], facts: Facts) -> Write | None:
-    """Plan the commit for a branch that is ours alone: the base's files, and the wanted ones."""
+def _own_commit(wanted: dict[str, str | None], facts: Facts) -> Write | None:
+    """Plan the commit for a branch with our commits only: base and wanted files."""
     if facts.head is None:
         return Write(facts.base, (facts.base,), wanted)
     behind = any(facts.on_base.get(path) != facts.on_fork.get(path) for path in wanted)
@@ -67,8 +65,8 @@ def _alone(wanted: dict[str, str | None], facts: Facts) -> Write | None:
     return Write(facts.base, parents, wanted)
 
 
-def _beside(wanted: dict[str, str | None], facts: Facts, theirs: set[str]) -> Write | None:
-    """Plan the commit for a branch on which people changed files that stay: the others are renewed."""
+def _mixed_commit(wanted: dict[str, str | None], facts: Facts, theirs: set[str]) -> Write | None:
+    """Plan the commit for a branch with people's changes to keep."""
     assert facts.head is not None
     there = {path: facts.on_branch.get(path, facts.on_fork.get(path)) for path in wanted}
     blobs = {path: sha for path, sha in wanted.items() if path not in theirs and there[path] != sha}
@@ -78,8 +76,7 @@ def _beside(wanted: dict[str, str | None], facts: Facts, theirs: set[str]) -> Wr
     return Write(facts.head, (facts.head,), blobs) if blobs else None
 
 
-def _words(proposal: Proposal, pull: Pull | None) -> tuple[str | None, str | None, tuple[str, ...]]:
-    """Say what changes of the pull request's title, body and labels."""
+def _text_changes(proposal: Proposal, pull: Pull | None) -> tuple[str | None, str | None, tuple[str, ...]]:
     if pull is None:
         return None, None, proposal.labels
     body = merged_body(pull.body, proposal.body)

@@ -1,4 +1,4 @@
-"""How a branch that people changed differs from what would be written."""
+"""Show how a changed branch differs from the wanted files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from consdb_actions.redaction import redact
 
 __all__ = ["difference", "foreign_error"]
 
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 LINES = 200
-"""Lines of a difference that are shown; nobody reads more in an error."""
+"""Maximum number of lines of a difference in an error."""
 
 
 def difference(theirs: Mapping[str, bytes | None], ours: Mapping[str, bytes | None]) -> str:
-    """Write how files differ, as a unified diff without credentials."""
+    """Return a unified diff without credentials."""
     lines: list[str] = []
     for path in sorted(theirs):
         old, new = _lines(ours.get(path)), _lines(theirs[path])
@@ -35,12 +35,12 @@ def difference(theirs: Mapping[str, bytes | None], ours: Mapping[str, bytes | No
 
 
 def _lines(data: bytes | None) -> list[str] | None:
-    """Return the lines of a file, with a mark for what a terminal would obey; None when it is no text."""
+    """Return the lines of a text file with control characters escaped; None if binary."""
     try:
         text = (data or b"").decode("utf-8")
     except UnicodeDecodeError:
         return None
-    return [_UNSEEN.sub("\ufffd", line) for line in text.split("\n")]
+    return [_CONTROL_CHARACTERS.sub("\ufffd", line) for line in text.split("\n")]
 
 
 def foreign_error(
@@ -49,7 +49,7 @@ def foreign_error(
     theirs: Mapping[str, bytes | None],
     ours: Mapping[str, bytes | None],
 ) -> CheckFailed:
-    """Return the error that stops a run before people's work is overwritten."""
+    """Return the error that prevents overwriting people's work."""
     commits = "\n".join(
         f"  {commit.sha[:8]} by {commit.author or 'an unknown account'}:"
         f" {next(iter(commit.message.splitlines()), '')[:100]}"

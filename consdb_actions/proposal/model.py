@@ -1,4 +1,4 @@
-"""What is proposed, what GitHub shows of it, and what is to be done."""
+"""A proposal, its state on GitHub, and the plan."""
 
 from __future__ import annotations
 
@@ -44,53 +44,30 @@ _PATH = re.compile(r"[^/\x00-\x1f\x7f\\]+(?:/[^/\x00-\x1f\x7f\\]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A change of files that is put before people as one pull request.
-
-    Parameters
-    ----------
-    repository
-        ``owner/name``; the branch is made in it, never in a fork.
-    base
-        Branch that the change is meant for.
-    branch
-        Branch that is ours; one branch has at most one open pull request.
-    files
-        Wanted bytes of each path; None where the file shall go. Files keep no mode: they are ordinary ones.
-    message
-        Message of the commit; `TRAILER` is added to it.
-    title, body
-        Of the pull request. What people write above or below our part of the body stays.
-    draft
-        Whether the pull request is opened as a draft; afterwards that is people's affair.
-    labels
-        Labels that the pull request shall have; others stay.
-    keep
-        Patterns of paths (``*`` matches a slash as well) that people may have changed on the branch: what
-        they made of those files stays, and the other files are renewed.
-    reopen
-        Whether a new pull request is opened where the last one was closed without merging.
-    base_commit
-        Commit of the base that the files were made from; the newest by default. Files that were made from an
-        older one would undo what came in between, were they put onto a newer one.
-
-    Raises
-    ------
-    InputError
-        A branch or a path is not one.
-    """
+    """A change of files for one pull request; InputError for invalid branches and paths."""
 
     repository: str
+    """``owner/name``; the branch is created in it, never in a fork."""
     base: str
+    """Target branch of the pull request."""
     branch: str
+    """Our branch, with at most one open pull request."""
     files: Mapping[str, bytes | None]
+    """Wanted bytes of each path; None deletes the file."""
     message: str
+    """Message of the commit; `TRAILER` is added."""
     title: str
     body: str
+    """Our part; text that people write around it is kept."""
     draft: bool = False
+    """Whether a new pull request is a draft; it is not changed later."""
     labels: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    """Patterns of paths (``*`` matches slashes) whose changes by people are kept."""
     reopen: bool = False
+    """Whether to open a new pull request if the last one was closed unmerged."""
     base_commit: str = ""
+    """Commit of the base that the files were made from, to avoid reverting later ones; default: newest."""
 
     def __post_init__(self) -> None:
         for name in (self.base, self.branch):
@@ -106,35 +83,26 @@ class Proposal:
                 )
 
     def keeps(self, path: str) -> bool:
-        """Tell whether a person's change of a file stays."""
+        """Return whether people's changes of a file are kept."""
         return any(fnmatchcase(path, pattern) for pattern in self.keep)
 
     @property
     def blobs(self) -> dict[str, str | None]:
-        """The blob of each wanted file."""
+        """The blob hash of each wanted file."""
         return {path: None if data is None else blob_sha(data) for path, data in self.files.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class BranchCommit:
-    """A commit of the branch that the base does not have.
-
-    Attributes
-    ----------
-    sha, message
-        As they are.
-    author, committer
-        Logins of their accounts; empty where GitHub knows none.
-    changed
-        What the commit made of the files that the branch changes against its base. A merge of the base into
-        the branch changes none of these.
-    """
+    """A commit of the branch that the base does not have."""
 
     sha: str
     author: str
+    """Login; empty if unknown, like ``committer``."""
     committer: str
     message: str
     changed: Blobs = field(default_factory=dict)
+    """Its blobs of files that the branch changes; a merge of the base changes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,91 +122,58 @@ class Pull:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What GitHub shows of a branch.
-
-    Attributes
-    ----------
-    viewer
-        Login of the token's own account.
-    base
-        Newest commit of the base branch, or `Proposal.base_commit`.
-    on_base
-        The wanted paths in it.
-    head
-        Newest commit of the branch; None when there is no branch.
-    fork
-        The commit where the branch left the base; empty without a branch.
-    on_fork
-        The wanted paths in that.
-    on_branch
-        All files that the branch changes against `fork`, as they are on the branch.
-    commits
-        The commits of the branch, oldest first.
-    pulls
-        Pull requests of the branch, newest first.
-    """
+    """The state of a branch on GitHub."""
 
     viewer: str
+    """Login of the token's own account."""
     base: str
+    """Newest commit of the base branch, or `Proposal.base_commit`."""
     on_base: Blobs
+    """The wanted paths in it."""
     head: str | None = None
+    """Newest commit of the branch; None when there is no branch."""
     fork: str = ""
+    """Merge base of branch and base; empty without a branch."""
     on_fork: Blobs = field(default_factory=dict)
+    """The wanted paths in that."""
     on_branch: Blobs = field(default_factory=dict)
+    """All files that the branch changes since `fork`."""
     commits: tuple[BranchCommit, ...] = ()
+    """Commits of the branch, oldest first."""
     pulls: tuple[Pull, ...] = ()
+    """Pull requests of the branch, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A commit to make.
-
-    Attributes
-    ----------
-    tree_of
-        Commit whose files it starts from.
-    parents
-        Its parents.
-    blobs
-        What differs from `tree_of`.
-    """
+    """A commit to create."""
 
     tree_of: str
+    """Commit whose files it starts from."""
     parents: tuple[str, ...]
     blobs: Blobs
+    """The difference from `tree_of`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done.
-
-    Attributes
-    ----------
-    difference
-        Paths that the proposal changes against the base; empty means that nothing is proposed.
-    write
-        The commit to make, if any.
-    pull
-        The open pull request, if any; without one, one is opened when there is a difference.
-    title, body
-        New ones for the open pull request; None where they are right.
-    labels
-        Labels to add to it.
-    kept
-        Paths that people changed on the branch and that stay.
-    """
+    """The planned changes."""
 
     difference: tuple[str, ...]
+    """Paths that differ from the base; empty proposes nothing."""
     write: Write | None = None
     pull: Pull | None = None
+    """The open pull request; without one, a difference opens one."""
     title: str | None = None
+    """None if unchanged, like ``body``."""
     body: str | None = None
     labels: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    """Paths with people's changes that are kept."""
 
     @property
     def action(self) -> Action:
-        """What carrying out the plan will have done."""
+        """The action that carries out the plan."""
         if not self.difference:
             return "nothing"
         if self.pull is None:
@@ -249,15 +184,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """The branch holds work of people that would be overwritten: nothing is done.
-
-    Attributes
-    ----------
-    commits
-        Their commits.
-    paths
-        The files that they changed and that may not be kept.
-    """
+    """A branch with people's work that would be overwritten: nothing is done."""
 
     commits: tuple[BranchCommit, ...]
     paths: tuple[str, ...]
@@ -265,30 +192,21 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done.
-
-    Attributes
-    ----------
-    action
-        ``opened``, ``updated``, ``unchanged``, or ``nothing`` where the base already has what was wanted.
-    number, url
-        The pull request; None and empty where there is none. With ``nothing`` it is one that is still open
-        although it changes nothing any more.
-    commit
-        Newest commit of the branch; empty where there is no branch.
-    kept
-        Paths that people changed on the branch and that stayed as they were.
-    """
+    """The result."""
 
     action: Action
+    """``nothing``: the base already has the wanted files."""
     number: int | None = None
+    """With ``nothing``, a pull request that is open without a difference."""
     url: str = ""
     commit: str = ""
+    """Newest commit of the branch; empty where there is no branch."""
     kept: tuple[str, ...] = ()
+    """Paths with people's changes that were kept."""
 
 
 def is_ours(commit: BranchCommit, proposal: Proposal, viewer: str) -> bool:
-    """Tell whether a commit is one that this program made, with this account, for this branch."""
+    """Return whether this program made a commit, with this account, for this branch."""
     ours = viewer.casefold()
     return (
         commit.author.casefold() == ours
@@ -298,10 +216,10 @@ def is_ours(commit: BranchCommit, proposal: Proposal, viewer: str) -> bool:
 
 
 def blob_sha(data: bytes) -> str:
-    """Return the name that git gives to a file's bytes."""
+    """Return git's blob hash."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def signed_message(proposal: Proposal) -> str:
-    """Return the message of the commit with the trailer that tells our commits from people's."""
+    """Return the commit message with the trailer that marks our commits."""
     return f"{proposal.message.strip()}\n\n{TRAILER}: {proposal.branch}"

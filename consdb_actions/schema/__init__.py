@@ -1,1 +1,1 @@
-"""What a Felis schema says, the delta of two, its digest and the version verdict. Pure."""
+"""Felis schemas: model, delta, digest and version verdict; pure."""

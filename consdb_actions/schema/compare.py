@@ -1,4 +1,4 @@
-"""Comparing two schemas."""
+"""Compare two schemas."""
 
 from __future__ import annotations
 
@@ -28,24 +28,7 @@ _Named = TypeVar("_Named", Column, Constraint, Index)
 
 
 def compare(before: Schema | None, after: Schema | None) -> SchemaDelta:
-    """Compare two schemas.
-
-    Parameters
-    ----------
-    before, after
-        The two; None for a schema that does not exist on that side.
-
-    Returns
-    -------
-    SchemaDelta
-        What differs. A schema that is new or gone has all of its tables in ``tables_added`` or
-        ``tables_removed``.
-
-    Raises
-    ------
-    ValueError
-        When both are None.
-    """
+    """Compare two schemas; None (not both) for a side without the schema."""
     if after is None:
         if before is None:
             raise ValueError("one of the two schemas must exist")
@@ -77,12 +60,11 @@ def compare(before: Schema | None, after: Schema | None) -> SchemaDelta:
 
 
 def compare_columns(before: Column, after: Column) -> tuple[Change, ...]:
-    """Return the attributes in which two columns differ, whatever they are called."""
+    """Return the attributes in which two columns differ, except their names."""
     return _changes(before, after, _COLUMN)
 
 
 def _table(before: Table, after: Table) -> TableDelta:
-    """Compare two tables of one name."""
     columns = _objects(before.columns, after.columns, _COLUMN)
     constraints = _objects(before.constraints, after.constraints, _CONSTRAINT)
     indexes = _objects(before.indexes, after.indexes, _INDEX)
@@ -99,7 +81,6 @@ def _table(before: Table, after: Table) -> TableDelta:
 def _objects(
     before: Iterable[_Named], after: Iterable[_Named], attributes: Sequence[str]
 ) -> tuple[tuple[_Named, ...], tuple[_Named, ...], tuple[ObjectChange, ...]]:
-    """Return what was added, what was removed and what has changed, by name."""
     old = {item.name: item for item in before}
     new = {item.name: item for item in after}
     changed = []
@@ -115,13 +96,11 @@ def _objects(
 
 
 def _changes(before: Any, after: Any, attributes: Sequence[str]) -> tuple[Change, ...]:
-    """Return the attributes in which two objects of one kind differ."""
     structure = (_change(name, getattr(before, name), getattr(after, name)) for name in attributes)
     return (*(change for change in structure if change), *_texts(before, after))
 
 
 def _texts(before: Any, after: Any) -> tuple[Change, ...]:
-    """Return the changes of text that two objects of one kind have."""
     changes = [
         _change(attribute, getattr(before, attribute), getattr(after, attribute), text=True)
         for attribute in ("description", "unit", "ucd")
@@ -134,7 +113,7 @@ def _texts(before: Any, after: Any) -> tuple[Change, ...]:
 
 
 def _change(attribute: str, before: Value, after: Value, *, text: bool = False) -> Change | None:
-    """Return the change of a value, None when it is the same (1, 1.0 and True are three values)."""
+    """Return the change of a value; None when equal (1, 1.0 and True differ)."""
     if before == after and type(before) is type(after):
         return None
     return Change(attribute, before, after, text)

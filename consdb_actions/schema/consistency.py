@@ -1,7 +1,4 @@
-"""Whether the parts of a schema fit together: views with their tables, foreign keys with what they refer to.
-
-Only faults that the change has made are reported: what did not fit before is left alone.
-"""
+"""Find faults that a change introduces in views and foreign keys."""
 
 from __future__ import annotations
 
@@ -14,24 +11,14 @@ from consdb_actions.schema.review import ViewOf
 __all__ = ["check_foreign_keys", "check_views"]
 
 _TYPES = {"datatype": "type", "length": "length", "precision": "precision", "type_overrides": "Postgres type"}
-_WORDS = {"unit": "unit", "ucd": "UCD"}
+_TEXTS = {"unit": "unit", "ucd": "UCD"}
 
 _Fault = tuple[str, str, str, str, str]
-"""Rule, view, column, what is wrong, and what to do."""
+"""Rule, view, column, message and remedy."""
 
 
 def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:
-    """Compare each view that the YAML lists with its table, renamed columns aside.
-
-    Parameters
-    ----------
-    before
-        The schema before the change; None reports every difference.
-    after
-        The schema after it.
-    views
-        Views by name.
-    """
+    """Compare views with their tables, except renames; all if ``before`` is None."""
     known = set(_view_faults(before, views)) if before else set()
     return tuple(
         Finding.of(rule, "column", view, column, message=message, remedy=remedy)
@@ -43,17 +30,7 @@ def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf
 def check_foreign_keys(
     before: Schema | None, after: Schema, views: Mapping[str, ViewOf]
 ) -> tuple[Finding, ...]:
-    """Check that each foreign key refers to a primary key or a unique constraint.
-
-    Parameters
-    ----------
-    before
-        The schema before the change; None reports every fault.
-    after
-        The schema after it.
-    views
-        Views by name: Postgres refuses a foreign key to a view.
-    """
+    """Check that foreign keys refer to a table's key; all if ``before`` is None."""
     known = set(_foreign_key_faults(before, views)) if before else set()
     return tuple(
         Finding.of("foreign-key-target", "constraint", table, name, message=message)
@@ -78,7 +55,7 @@ def _view_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[_Fault
             remedy = f"Add it to {table.name}, or take it out of {name}."
             yield step, name, column_name, f"`{name}` has a column that `{table.name}` lacks", remedy
         for column_name in sorted(expected.keys() & present.keys()):
-            for rule, compared in ((step, _TYPES), ("view-words", _WORDS)):
+            for rule, compared in ((step, _TYPES), ("view-words", _TEXTS)):
                 words = _differences(expected[column_name], present[column_name], compared)
                 if words:
                     message = f"`{name}` and `{table.name}` disagree on the {words}"
@@ -86,14 +63,12 @@ def _view_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[_Fault
 
 
 def _differences(one: Column, two: Column, compared: Mapping[str, str]) -> str:
-    """Return the attributes in which a view's column differs from its table's."""
     return " and ".join(
         label for attribute, label in compared.items() if getattr(one, attribute) != getattr(two, attribute)
     )
 
 
 def _foreign_key_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[tuple[str, str, str]]:
-    """Yield table, constraint and what is wrong."""
     for table in schema:
         if table.name in views:
             continue
@@ -107,7 +82,7 @@ def _foreign_key_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator
 
 
 def _is_key(table: Table, key: Constraint) -> bool:
-    """Tell whether the columns that a foreign key refers to are a primary key or unique, in any order."""
+    """Return whether a foreign key's target columns are unique, in any order."""
     wanted = set(key.referenced_columns)
     keys = [table.primary_key, *(item.columns for item in table.constraints if item.kind == "unique")]
     return any(wanted == set(columns) for columns in keys)

@@ -1,8 +1,4 @@
-"""The difference of two schemas as plain data; :mod:`~consdb_actions.schema.compare` makes it.
-
-Objects are matched by name. A rename is therefore a removal and an addition here; what makes one a rename is
-decided elsewhere (rule M4). The order of tables and of columns is no difference.
-"""
+"""The difference of two schemas, by name and ignoring order (see :mod:`~consdb_actions.schema.compare`)."""
 
 from __future__ import annotations
 
@@ -23,39 +19,32 @@ __all__ = [
 Value = str | int | float | bool | None | tuple[Any, ...]
 
 TEXT_ATTRIBUTES = frozenset({"description", "unit", "ucd", "metadata"})
-"""Attributes that no database structure depends on."""
+"""Attributes that do not affect the database's structure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An attribute that has another value.
-
-    Parameters
-    ----------
-    attribute
-        Its name in :mod:`~consdb_actions.schema.model`; for metadata the key, such as ``tap:principal``.
-    before, after
-        The two values; empty text or None when there was or is none.
-    text
-        Whether it is about text for readers, not about structure.
-    """
+    """A changed attribute."""
 
     attribute: str
+    """Name in :mod:`~consdb_actions.schema.model`, or metadata key such as ``tap:principal``."""
     before: Value
+    """Empty text or None without a value, like ``after``."""
     after: Value
     text: bool = False
+    """Whether it is text for readers, not structure."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectChange:
-    """A column, constraint or index of the same name whose attributes differ."""
+    """A column, constraint or index whose attributes differ."""
 
     name: str
     changes: tuple[Change, ...]
 
     @property
     def structure(self) -> tuple[Change, ...]:
-        """The changes that a database would notice."""
+        """The changes that affect a database."""
         return tuple(change for change in self.changes if not change.text)
 
     @property
@@ -65,7 +54,7 @@ class ObjectChange:
 
     @property
     def type_changed(self) -> bool:
-        """Whether the type differs in any way, length and precision included."""
+        """Whether the type differs, including length and precision."""
         return any(
             change.attribute in {"datatype", "length", "precision", "type_overrides"}
             for change in self.changes
@@ -74,7 +63,7 @@ class ObjectChange:
 
 @dataclass(frozen=True, slots=True)
 class TableDelta:
-    """What differs in a table that both schemas have. Tuples are in the order of the YAML."""
+    """The differences in a table of both schemas, in the order of the YAML."""
 
     name: str
     columns_added: tuple[Column, ...] = ()
@@ -96,7 +85,7 @@ class TableDelta:
 
     @property
     def changes_structure(self) -> bool:
-        """Whether a database would notice, comments aside."""
+        """Whether the database changes, except comments."""
         return bool(
             self.columns_added
             or self.columns_removed
@@ -112,46 +101,31 @@ class TableDelta:
         )
 
     def names(self, kind: Literal["columns", "constraints", "indexes"]) -> tuple[str, ...]:
-        """Return the names of all columns, constraints or indexes that are new, gone or different."""
+        """Return the names of all added, removed or changed objects."""
         items = (getattr(self, f"{kind}_{how}") for how in ("added", "removed", "changed"))
         return tuple(item.name for group in items for item in group)
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaDelta:
-    """What differs between two schemas.
-
-    Parameters
-    ----------
-    name
-        The schema's name, the later one when it has changed.
-    tables_added, tables_removed
-        Whole tables.
-    tables_changed
-        Tables of both that differ.
-    text
-        Changes of the schema's own description and metadata.
-    version
-        The change of the version, if any. It is no part of the digests.
-    created, removed
-        Whether the schema itself is new or gone.
-    renamed
-        The schema's name before and after, when it has changed.
-    """
+    """The differences between two schemas."""
 
     name: str
+    """The later name when it has changed."""
     tables_added: tuple[Table, ...] = ()
     tables_removed: tuple[Table, ...] = ()
     tables_changed: tuple[TableDelta, ...] = ()
     text: tuple[Change, ...] = ()
+    """Changes of the schema's own description and metadata."""
     version: Change | None = None
+    """Not part of the digests."""
     created: bool = False
     removed: bool = False
     renamed: Change | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing but perhaps the version differs."""
+        """Whether nothing differs except the version."""
         return not (
             self.tables_added
             or self.tables_removed
@@ -164,7 +138,7 @@ class SchemaDelta:
 
     @property
     def changes_structure(self) -> bool:
-        """Whether a database would notice, comments aside."""
+        """Whether the database changes, except comments."""
         return bool(
             self.tables_added
             or self.tables_removed
@@ -176,10 +150,10 @@ class SchemaDelta:
 
     @property
     def touched(self) -> tuple[str, ...]:
-        """Names of the tables that are new, gone or different."""
+        """Names of the tables that are added, removed or changed."""
         names = [table.name for table in (*self.tables_added, *self.tables_removed)]
         return tuple(sorted({*names, *(table.name for table in self.tables_changed)}))
 
     def table(self, name: str) -> TableDelta | None:
-        """Return what differs in a table of both schemas, None when nothing does."""
+        """Return the differences in a table of both schemas; None without any."""
         return next((table for table in self.tables_changed if table.name == name), None)

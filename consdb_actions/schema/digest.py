@@ -1,13 +1,9 @@
-"""Digests of what a schema says and of how it changes, whatever its file looks like.
+"""Digests of a schema and of a delta, independent of the file's formatting.
 
-The same digest means the same content: formatting, comments, anchors, the ``@id`` scheme and the order of
-keys, tables, constraints and **columns** do not enter it. (Postgres cannot reorder columns, so another order
-is no reason for a migration, and no reason to ask for an approval again.) Nor does the version: a rebase
-often has to raise it again, and the version verdict checks it on its own.
-
-There are two parts, so that an approval can be about one of them: ``structure`` is tables, columns, types,
-keys, constraints, nullability, default values and indexes; ``text`` is descriptions, units, UCDs and TAP
-metadata. Source: SHA-256 over JSON with sorted keys and no white space.
+Comments, anchors, ``@id`` and all orders are ignored, including columns (Postgres cannot reorder them), and
+the version, which its own verdict checks. ``structure`` covers tables, columns, types, keys, constraints,
+nullability, defaults and indexes; ``text`` descriptions, units, UCDs and TAP metadata. SHA-256 over JSON with
+sorted keys.
 """
 
 from __future__ import annotations
@@ -23,14 +19,14 @@ from consdb_actions.schema.model import Column, Constraint, Index, Schema, Table
 __all__ = ["FORMAT", "Digest", "digest_delta", "digest_schema"]
 
 FORMAT = 1
-"""Raised when the content of the digests changes, so that old ones are never taken for new ones."""
+"""Incremented when the content of the digests changes, so that old and new ones never match."""
 
 _SKIPPED = {"id", "name", "version", "columns", "constraints", "indexes", "tables"}
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The two digests of a schema or a delta, each 64 hexadecimal digits."""
+    """The digests of a schema or delta, 64 hexadecimal digits each."""
 
     structure: str
     text: str
@@ -42,11 +38,7 @@ def digest_schema(schema: Schema) -> Digest:
 
 
 def digest_delta(delta: SchemaDelta) -> Digest:
-    """Return the digests of a delta.
-
-    A delta without any change of structure (of text) has the same structure (text) digest as every other such
-    delta of that schema.
-    """
+    """Return the digests of a delta; equal for all deltas of a schema without changes in a part."""
     return Digest(_hash(_delta(delta, text=False)), _hash(_delta(delta, text=True)))
 
 
@@ -80,7 +72,6 @@ def _leaf(item: Constraint | Index, *, text: bool) -> dict[str, Any]:
 
 
 def _own(item: Schema | Table | Column | Constraint | Index, *, text: bool) -> dict[str, Any]:
-    """Return the attributes of one part that an object itself has."""
     names = [field.name for field in fields(item) if field.name not in _SKIPPED]
     return {name: getattr(item, name) for name in names if (name in TEXT_ATTRIBUTES) == text}
 
@@ -105,7 +96,6 @@ def _delta(delta: SchemaDelta, *, text: bool) -> dict[str, Any]:
 
 
 def _table_delta(table: TableDelta, *, text: bool) -> dict[str, Any]:
-    """Return the part of a table's delta; empty when it has none of that part."""
     content: dict[str, Any] = {}
     if text:
         content["own"] = _changes(table.text)

@@ -1,4 +1,4 @@
-"""What a reviewer would object to in a schema change, as data."""
+"""Findings of the review of a schema change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ORDER = ("error", "warning", "info")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule of the review: its severity by default, what it says, and what to do."""
+    """A rule of the review: default severity, message and remedy."""
 
     severity: Severity
     message: str
@@ -100,51 +100,41 @@ RULES: dict[str, Rule] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One objection.
-
-    Parameters
-    ----------
-    rule, severity
-        Which rule, and how serious it is.
-    kind, table, name
-        The object: ``column``, ``table``, ``constraint``, ``index``, ``schema`` or ``version``.
-    message
-        What is wrong. It is the same for all objects with the same fault. Backquotes mark names.
-    remedy
-        What to do about it.
-    """
+    """One finding."""
 
     rule: str
     severity: Severity
     kind: str
+    """``column``, ``table``, ``constraint``, ``index``, ``schema`` or ``version``."""
     table: str
     name: str
     message: str
+    """The same for all objects with the same fault; backquotes mark names."""
     remedy: str
 
     @classmethod
     def of(
         cls, rule: str, kind: str, table: str, name: str, *, message: str = "", remedy: str = ""
     ) -> Finding:
-        """Return a finding with the words and severity of its rule, unless other words are given."""
+        """Return a finding with its rule's texts and severity by default."""
         known = RULES[rule]
         return cls(rule, known.severity, kind, table, name, message or known.message, remedy or known.remedy)
 
     @property
     def path(self) -> str:
-        """How the object is called: ``table.column``, or the name alone."""
+        """The object's name: ``table.column``, or the name alone."""
         return f"{self.table}.{self.name}" if self.table and self.kind != "table" else self.name
 
     @property
     def place(self) -> tuple[str, ...]:
-        """The key under which a reader of the file keeps the object's line."""
+        """The key of the object's line in the file."""
         if self.kind in {"schema", "version"}:
             return (self.kind,)
         return (self.kind, self.table) if self.kind == "table" else (self.kind, self.table, self.name)
 
 
 def with_severities(findings: Iterable[Finding], severities: Mapping[str, Severity]) -> tuple[Finding, ...]:
-    """Apply configured severities, leave out what is off, and put findings in the order of the rules."""
+    """Apply configured severities, drop findings that are off, and sort by rule."""
     order = {rule: number for number, rule in enumerate(RULES)}
     chosen = (replace(item, severity=severities.get(item.rule, item.severity)) for item in findings)
     kept = (item for item in chosen if item.severity != "off")

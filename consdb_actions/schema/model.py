@@ -1,8 +1,7 @@
-"""What a Felis schema says, as plain frozen data.
+"""A Felis schema as plain frozen data.
 
-Every reference is resolved to a *name*: primary keys, constraints and indexes name columns, foreign keys name
-their table, so that nothing here depends on the ``@id`` scheme of the YAML. The ids are kept only as evidence
-for renames. Nothing in this package does I/O.
+References are resolved to names, so that nothing depends on ``@id``; ids are kept as evidence for renames.
+This package does no I/O.
 """
 
 from __future__ import annotations
@@ -21,47 +20,33 @@ Pairs = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table.
-
-    Parameters
-    ----------
-    name, id
-        Its name, and its ``@id`` in the YAML.
-    datatype
-        The Felis type, such as ``int``, ``double``, ``string`` or ``timestamp``.
-    length
-        Characters or bytes, for the sized types; None otherwise.
-    precision
-        Fractional digits of the seconds of a timestamp, when given.
-    nullable, autoincrement
-        As in the YAML; ``nullable`` is True unless it says otherwise, also for columns of a primary key.
-    default
-        The YAML's ``value``.
-    description, unit, ucd
-        Text for people and for TAP; empty when absent. The unit is ``ivoa:unit`` or ``fits:tunit``.
-    type_overrides
-        Dialect and type, such as ``("postgresql", "JSONB")``. Only overrides that reach Postgres.
-    metadata
-        Every other annotation (``tap:…``, ``votable:…``, ``mysql:…``), which no database of ours sees.
-    """
+    """A column of a table."""
 
     name: str
     id: str
     datatype: str
+    """The Felis type, such as ``int``, ``double``, ``string`` or ``timestamp``."""
     length: int | None = None
+    """Characters or bytes of sized types; None otherwise."""
     precision: int | None = None
+    """Fractional digits of the seconds of a timestamp, if given."""
     nullable: bool = True
+    """True by default, also for primary keys."""
     autoincrement: bool | None = None
     default: str | int | float | bool | None = None
+    """The YAML's ``value``."""
     description: str = ""
     unit: str = ""
+    """``ivoa:unit`` or ``fits:tunit``; empty when absent."""
     ucd: str = ""
     type_overrides: Pairs = ()
+    """Dialect and type, such as ``("postgresql", "JSONB")``; only those that Postgres uses."""
     metadata: Pairs = ()
+    """Other annotations (``tap:…``, ``votable:…``, ``mysql:…``), which the database ignores."""
 
     @property
     def type_text(self) -> str:
-        """The type as a reader of the YAML would write it, such as ``string(32)``."""
+        """The type as in the YAML, such as ``string(32)``."""
         text = self.datatype
         if self.length is not None:
             text += f"({self.length})"
@@ -74,34 +59,19 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A unique, foreign key or check constraint.
-
-    Parameters
-    ----------
-    kind, name, id
-        What it is, its name, and its ``@id``.
-    columns
-        Names of the constrained columns, in order; empty for a check.
-    referenced_table, referenced_columns
-        Where a foreign key points, by name; empty otherwise.
-    expression
-        The SQL of a check; empty otherwise.
-    on_delete, on_update, initially
-        As SQL writes them, empty when not given.
-    deferrable
-        Whether the constraint is deferrable.
-    description
-        Text for people.
-    """
+    """A unique, foreign key or check constraint."""
 
     kind: ConstraintKind
     name: str
     id: str
     columns: tuple[str, ...] = ()
+    """In order; empty for a check."""
     referenced_table: str = ""
     referenced_columns: tuple[str, ...] = ()
     expression: str = ""
+    """The SQL of a check; empty otherwise."""
     on_delete: str = ""
+    """As in SQL, empty when not given; likewise ``on_update`` and ``initially``."""
     on_update: str = ""
     deferrable: bool = False
     initially: str = ""
@@ -136,13 +106,7 @@ class Table:
         return any(column == known.name for known in self.columns)
 
     def column(self, name: str) -> Column:
-        """Return the column of this name.
-
-        Raises
-        ------
-        KeyError
-            When the table has none of that name.
-        """
+        """Return the column of this name, or raise KeyError."""
         for column in self.columns:
             if column.name == name:
                 return column
@@ -161,28 +125,17 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A whole schema; the order of ``tables`` is that of the YAML.
-
-    Parameters
-    ----------
-    name, id
-        Name of the schema in the database, and its ``@id``.
-    version
-        The current version as the YAML gives it, or None when it gives none.
-    description
-        Text for people.
-    tables
-        The tables, views of ConsDB included: the YAML does not tell them apart.
-    metadata
-        Every other annotation. Compatible versions are left out: nothing here reads them.
-    """
+    """A whole schema; the order of ``tables`` is that of the YAML."""
 
     name: str
     id: str = ""
     version: str | None = None
+    """As in the YAML; None when absent."""
     description: str = ""
     tables: tuple[Table, ...] = ()
+    """Includes views of ConsDB, which the YAML does not distinguish."""
     metadata: Pairs = field(default=())
+    """Other annotations, except compatible versions."""
 
     def __contains__(self, table: object) -> bool:
         return any(table == known.name for known in self.tables)
@@ -191,13 +144,7 @@ class Schema:
         return iter(self.tables)
 
     def table(self, name: str) -> Table:
-        """Return the table of this name.
-
-        Raises
-        ------
-        KeyError
-            When the schema has none of that name.
-        """
+        """Return the table of this name, or raise KeyError."""
         for table in self.tables:
             if table.name == name:
                 return table

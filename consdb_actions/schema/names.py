@@ -1,8 +1,7 @@
-"""Identifiers as Postgres takes them (rule M9).
+"""Names as Postgres truncates and generates them (rule M9).
 
-A name may hold 63 *bytes* (``NAMEDATALEN - 1``) of UTF-8. Postgres cuts longer ones silently, at a character
-boundary; names that it makes up itself are shortened by another rule, which :func:`make_object_name` follows.
-Source: PostgreSQL, ``truncate_identifier`` (scansup.c) and ``makeObjectName`` (indexcmds.c).
+A name has at most 63 *bytes* (``NAMEDATALEN - 1``) of UTF-8; longer ones are truncated silently. Source:
+PostgreSQL, ``truncate_identifier`` (scansup.c) and ``makeObjectName`` (indexcmds.c).
 """
 
 from __future__ import annotations
@@ -30,39 +29,22 @@ _SNAKE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 
 
 def is_too_long(name: str) -> bool:
-    """Tell whether Postgres would cut this name."""
+    """Return whether Postgres would truncate this name."""
     return len(name.encode()) > MAX_BYTES
 
 
 def cut(name: str, limit: int = MAX_BYTES) -> str:
-    """Return the name as Postgres would keep it.
-
-    Parameters
-    ----------
-    name
-        Any name.
-    limit
-        Bytes of UTF-8 that may stay.
-
-    Returns
-    -------
-    str
-        The longest start of the name that fits and does not split a character.
-    """
+    """Truncate a name to ``limit`` bytes, without splitting a character."""
     return name.encode()[:limit].decode(errors="ignore")
 
 
 def is_snake_case(name: str) -> bool:
-    """Tell whether a name is lower case words of letters and digits, joined by single underscores."""
+    """Return whether a name is lower-case words joined by single underscores."""
     return _SNAKE.fullmatch(name) is not None
 
 
 def make_object_name(first: str, second: str = "", label: str = "") -> str:
-    """Return the name that Postgres makes from a table, columns and a label.
-
-    Parts are joined by underscores. When the result is too long, the longer of the two parts loses bytes
-    first until both fit; the label is always kept whole.
-    """
+    """Return the name that Postgres makes; the longer of the first two parts is truncated."""
     overhead = (1 if second else 0) + (len(label.encode()) + 1 if label else 0)
     available = MAX_BYTES - overhead
     one, two = len(first.encode()), len(second.encode())
@@ -80,32 +62,32 @@ def make_object_name(first: str, second: str = "", label: str = "") -> str:
 
 
 def primary_key_name(table: str) -> str:
-    """Return the name that Postgres gives a nameless primary key."""
+    """Return the default name of a primary key."""
     return make_object_name(table, label="pkey")
 
 
 def unique_name(table: str, columns: Sequence[str]) -> str:
-    """Return the name that Postgres gives a nameless UNIQUE constraint, unless it is taken."""
+    """Return the default name of a UNIQUE constraint, unless it is used."""
     return make_object_name(table, _columns(columns), "key")
 
 
 def foreign_key_name(table: str, columns: Sequence[str]) -> str:
-    """Return the name that Postgres gives a nameless foreign key, unless it is taken."""
+    """Return the default name of a foreign key, unless it is used."""
     return make_object_name(table, _columns(columns), "fkey")
 
 
 def check_name(table: str, columns: Sequence[str]) -> str:
-    """Return the name that Postgres gives a nameless CHECK; only a single column enters the name."""
+    """Return the default name of a CHECK; only a single column is part of it."""
     return make_object_name(table, columns[0] if len(columns) == 1 else "", "check")
 
 
 def index_name(table: str, columns: Sequence[str]) -> str:
-    """Return the name that Postgres gives a nameless index, unless it is taken."""
+    """Return the default name of an index, unless it is used."""
     return make_object_name(table, _columns(columns), "idx")
 
 
 def _columns(columns: Sequence[str]) -> str:
-    """Join column names as ``ChooseIndexNameAddition`` does, which stops once 64 bytes are reached."""
+    """Join column names as ``ChooseIndexNameAddition``, up to 64 bytes."""
     joined = b""
     for column in columns:
         joined += (b"_" if joined else b"") + column.encode()[:MAX_BYTES]

@@ -1,8 +1,4 @@
-"""The checks that reviewers of schema changes make, on what is new or different.
-
-What stood there before is left alone: a change of a unit is no occasion to ask for a UCD. For a whole schema,
-compare it with nothing.
-"""
+"""Check what a schema change adds or alters, as reviewers do."""
 
 from __future__ import annotations
 
@@ -31,29 +27,14 @@ _FILLER = frozenset({"the", "a", "an", "of", "in", "for", "column", "value", "th
 
 @dataclass(frozen=True, slots=True)
 class ViewOf:
-    """A view that the YAML lists as a table: the table that it shows, and names that differ in it."""
+    """A view that the YAML lists as a table, and its renamed columns."""
 
     table: str
     rename: Mapping[str, str]
 
 
 def review(delta: SchemaDelta, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:
-    """Check what is new or different in a schema.
-
-    Parameters
-    ----------
-    delta
-        What has changed.
-    after
-        The schema after the change.
-    views
-        Views by name. Columns that a view repeats are not checked a second time.
-
-    Returns
-    -------
-    tuple of Finding
-        With the severities that the rules have by default.
-    """
+    """Check what is new or changed in a schema, except columns that a view repeats."""
     touched = _touched(delta)
     findings: list[Finding] = []
     for table in after:
@@ -73,7 +54,7 @@ def review(delta: SchemaDelta, after: Schema, views: Mapping[str, ViewOf]) -> tu
 
 
 def _touched(delta: SchemaDelta) -> dict[tuple[str, str], frozenset[str]]:
-    """Return what is new or different: (table, column) -> attributes; a table itself has no column."""
+    """Map (table, column) to new or changed attributes; a table itself has no column."""
     touched = {(table.name, ""): frozenset({_NEW}) for table in delta.tables_added}
     for table in delta.tables_added:
         touched.update({(table.name, column.name): frozenset({_NEW}) for column in table.columns})
@@ -87,7 +68,7 @@ def _touched(delta: SchemaDelta) -> dict[tuple[str, str], frozenset[str]]:
 
 
 def _repeats(column: Column, base: Table, view: ViewOf) -> bool:
-    """Tell whether a view's column is one of its table with the same words."""
+    """Return whether a view's column repeats its table's, including the description."""
     for own in base.columns:
         if view.rename.get(own.name, own.name) == column.name:
             return (own.description, own.unit, own.ucd) == (column.description, column.unit, column.ucd)
@@ -95,7 +76,6 @@ def _repeats(column: Column, base: Table, view: ViewOf) -> bool:
 
 
 def _column(table: Table, column: Column, attributes: frozenset[str]) -> Iterator[Finding]:
-    """Check a column that is new or different."""
     new = _NEW in attributes
     if new and not is_snake_case(column.name):
         yield Finding.of("name-snake-case", "column", table.name, column.name)
@@ -116,14 +96,12 @@ def _column(table: Table, column: Column, attributes: frozenset[str]) -> Iterato
 
 
 def _lacks_unit(column: Column) -> bool:
-    """Tell whether a measured quantity has no unit, and nothing says that it is a pure number."""
     if column.datatype not in {"float", "double"} or column.unit:
         return False
     return not (_PURE_NUMBER.search(column.description) or column.ucd.startswith(("meta.", "arith.")))
 
 
 def _table(after: Schema, table: Table, attributes: frozenset[str]) -> Iterator[Finding]:
-    """Check the name and the description of a table that is new or different."""
     if _NEW in attributes and not is_snake_case(table.name):
         yield Finding.of("name-snake-case", "table", table.name, table.name)
     if attributes & {_NEW, "description"}:
@@ -132,7 +110,7 @@ def _table(after: Schema, table: Table, attributes: frozenset[str]) -> Iterator[
 
 
 def _most(values: Iterable[bool]) -> bool:
-    """Tell whether more than half of the neighbours have it: what nobody writes is asked of nobody."""
+    """Return whether most neighbors have a property: only then it is required."""
     found = list(values)
     return 2 * sum(found) > len(found)
 
@@ -140,7 +118,7 @@ def _most(values: Iterable[bool]) -> bool:
 def _description(
     kind: str, table: str, name: str, description: str, neighbours: Sequence[str] = ()
 ) -> Iterator[Finding]:
-    """Check that a description is there, ends as its neighbours' do, and says something."""
+    """Check that a description exists, ends like its neighbors', and has content."""
     if not description:
         yield Finding.of("description-missing", kind, table, name)
         return
@@ -152,7 +130,6 @@ def _description(
 
 
 def _new_constraints(delta: SchemaDelta, after: Schema) -> Iterator[tuple[Table, Constraint]]:
-    """Yield the constraints that are new."""
     for table in delta.tables_added:
         yield from ((table, constraint) for constraint in table.constraints)
     for changed in delta.tables_changed:

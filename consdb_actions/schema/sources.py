@@ -1,4 +1,4 @@
-"""Which source fills which table and column, as the configuration declares it."""
+"""Configured sources of tables and columns."""
 
 from __future__ import annotations
 
@@ -22,24 +22,15 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """What fills some tables.
-
-    Attributes
-    ----------
-    tables
-        Pattern of ``schema.table``.
-    name
-        What it is called.
-    contact
-        Who can answer questions about it, and fill in old rows; empty where that is not known.
-    columns
-        Patterns of columns. With some, it says where these columns come from, and nothing of the tables.
-    """
+    """What fills some tables."""
 
     tables: str
+    """Pattern of ``schema.table``."""
     name: str
     contact: str = ""
+    """Who can answer questions and fill old rows; empty if unknown."""
     columns: tuple[str, ...] = ()
+    """Patterns of columns; if given, it applies to these and not to the tables."""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.contact})" if self.contact else self.name
@@ -47,7 +38,7 @@ class DataSource:
 
 @dataclass(frozen=True, slots=True)
 class TableSource:
-    """A table, and what fills it; None where that is not declared."""
+    """A table and its source; None where that is not declared."""
 
     table: str
     source: DataSource | None
@@ -57,12 +48,12 @@ class TableSource:
 
 
 def source_of_table(sources: Sequence[DataSource], table: str) -> DataSource | None:
-    """Return what fills a table, given as ``schema.table``; the first pattern that matches counts."""
+    """Return the first matching source of a table, given as ``schema.table``."""
     return next((one for one in sources if not one.columns and fnmatchcase(table, one.tables)), None)
 
 
 def source_of_column(sources: Sequence[DataSource], table: str, column: str) -> DataSource | None:
-    """Return where a column comes from, if that is declared for the column itself."""
+    """Return the source declared for a column itself."""
     return next(
         (
             one
@@ -76,10 +67,7 @@ def source_of_column(sources: Sequence[DataSource], table: str, column: str) -> 
 def table_sources(
     sources: Sequence[DataSource], delta: SchemaDelta, views: Collection[str]
 ) -> tuple[TableSource, ...]:
-    """List the tables that a change adds or alters with what fills them; views are filled by nothing.
-
-    Where no source is declared at all, nothing is said of any table.
-    """
+    """Return added and changed tables with sources; empty where none is declared at all."""
     if not sources:
         return ()
     names = (*(table.name for table in delta.tables_added), *(table.name for table in delta.tables_changed))
@@ -93,7 +81,7 @@ def table_sources(
 def check_sources(
     sources: Sequence[DataSource], delta: SchemaDelta, after: Schema, views: Collection[str]
 ) -> Iterator[Finding]:
-    """Yield new tables without a source, and new columns that come from another one than their table."""
+    """Yield new tables without a source, and new columns with a source of their own."""
     added = {table.name for table in delta.tables_added}
     new = {table.name: table.columns for table in delta.tables_added}
     new.update((table.name, table.columns_added) for table in delta.tables_changed)

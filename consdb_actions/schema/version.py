@@ -1,8 +1,8 @@
-"""The version verdict (rule M14): the bump that a change needs against the bump that was made.
+"""Compare the required version bump with the actual one (rule M14).
 
-Source: the table in sdm_schemas' document on the CDB schemas. Removing or renaming asks for MAJOR, a new
-table or column for MINOR, an index, a constraint or metadata for PATCH; several together ask for the largest.
-A changed type may or may not be compatible, and so may a changed unit or primary key: a person has to judge.
+Source: the table in sdm_schemas' document on the CDB schemas. Removing or renaming requires MAJOR, a new
+table or column MINOR, an index, a constraint or metadata PATCH. A person must judge changed types, units and
+primary keys.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{
 
 
 class Bump(enum.IntEnum):
-    """How far a version is raised; larger bumps compare greater."""
+    """The size of a version bump."""
 
     NONE = 0
     PATCH = 1
@@ -30,7 +30,7 @@ class Bump(enum.IntEnum):
 
 
 class Status(enum.Enum):
-    """What there is to say about a version."""
+    """The result of a version check."""
 
     OK = "ok"
     TOO_SMALL = "too small"
@@ -47,7 +47,7 @@ class Status(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One change with the bump that it asks for."""
+    """One change with the bump that it requires."""
 
     bump: Bump
     rule: str
@@ -57,37 +57,21 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class VersionVerdict:
-    """The verdict on one schema's version.
-
-    Parameters
-    ----------
-    schema
-        Name of the schema.
-    before, after
-        The versions as they stand in the YAML; None when there is none.
-    needed
-        The bump that the change asks for.
-    made
-        The bump that was made; None when it cannot be told.
-    rule
-        The rule that asks for ``needed``.
-    status
-        What there is to say.
-    reasons
-        Every change that asks for ``needed``, or for a person.
-    expected
-        The smallest version that would do; empty when it cannot be told.
-    """
+    """The verdict on one schema's version."""
 
     schema: str
     before: str | None
+    """As in the YAML; None when absent, like ``after``."""
     after: str | None
     needed: Bump
     made: Bump | None
+    """None when it cannot be determined."""
     rule: str
     status: Status
     reasons: tuple[Reason, ...] = ()
+    """Every change that requires ``needed``, or a person."""
     expected: str = ""
+    """The smallest valid version; empty when it cannot be determined."""
 
     def describe(self) -> str:
         """Return the verdict as one sentence."""
@@ -103,7 +87,7 @@ class VersionVerdict:
         return f"{change}: {needed}, {self.status.value}{hint}"
 
     def asks(self, mark: str = "") -> str:
-        """Return what a person has to judge: each rule with what it is about, names between marks."""
+        """Return what a person must judge, with names between marks."""
         groups: dict[str, list[str]] = {}
         for reason in self.reasons:
             if reason.person:
@@ -116,26 +100,13 @@ class VersionVerdict:
 
 
 def parse_version(text: str | None) -> tuple[int, int, int] | None:
-    """Return the three numbers of ``MAJOR.MINOR.PATCH``, None when the text is anything else."""
+    """Return the numbers of ``MAJOR.MINOR.PATCH``, None for other texts."""
     match = _VERSION.fullmatch(text or "")
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
 def judge_version(delta: SchemaDelta, before: str | None, after: str | None) -> VersionVerdict:
-    """Judge the version of a changed schema.
-
-    Parameters
-    ----------
-    delta
-        What has changed.
-    before, after
-        The versions as they stand in the YAML.
-
-    Returns
-    -------
-    VersionVerdict
-        Never raises: odd and missing versions are verdicts of their own.
-    """
+    """Compare the versions with the change; missing and invalid ones are verdicts, not errors."""
     reasons = tuple(_reasons(delta))
     needed = max((reason.bump for reason in reasons), default=Bump.NONE)
     largest = [reason for reason in reasons if reason.bump == needed]
@@ -157,7 +128,6 @@ def _status(
     *,
     person: bool,
 ) -> Status:
-    """Choose what there is to say; the first that applies."""
     if delta.removed:
         return Status.OK
     old, new = parse_version(before), parse_version(after)
@@ -174,7 +144,6 @@ def _status(
 
 
 def _made(old: tuple[int, int, int] | None, new: tuple[int, int, int] | None) -> Bump | None:
-    """Return the bump from one version to another, None when there is none to tell."""
     if old is None or new is None or new < old:
         return None
     for bump, one, two in zip((Bump.MAJOR, Bump.MINOR, Bump.PATCH), old, new, strict=True):
@@ -184,7 +153,6 @@ def _made(old: tuple[int, int, int] | None, new: tuple[int, int, int] | None) ->
 
 
 def _raised(version: tuple[int, int, int], bump: Bump) -> str:
-    """Return the next version for a bump."""
     major, minor, patch = version
     raised = {
         Bump.MAJOR: (major + 1, 0, 0),
@@ -196,7 +164,6 @@ def _raised(version: tuple[int, int, int], bump: Bump) -> str:
 
 
 def _reasons(delta: SchemaDelta) -> Iterator[Reason]:
-    """Yield every change that asks for a bump."""
     if delta.created or delta.removed:
         return
     if delta.renamed:
@@ -212,7 +179,6 @@ def _reasons(delta: SchemaDelta) -> Iterator[Reason]:
 
 
 def _table_reasons(table: TableDelta) -> Iterator[Reason]:
-    """Yield what a changed table asks for."""
     for column in table.columns_removed:
         yield Reason(Bump.MAJOR, "column removed or renamed", f"{table.name}.{column.name}")
     for column in table.columns_added:

@@ -1,8 +1,4 @@
-"""A delta in words, one statement per difference, for reports, comments and terminals.
-
-A statement is a sequence of words; :class:`Code` marks a name and :class:`Quote` a text of the schema,
-so that each renderer can escape and mark them up in its own way.
-"""
+"""Describe a delta, with marked names and quotes that each renderer can escape."""
 
 from __future__ import annotations
 
@@ -32,24 +28,12 @@ class Quote(str):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One difference.
-
-    Parameters
-    ----------
-    table
-        The table it is about; empty for the schema itself.
-    kind
-        ``schema``, ``table``, ``column``, ``primary key``, ``constraint`` or ``index``.
-    name
-        The object's name.
-    action
-        Whether it is new, gone or different.
-    words
-        The sentence.
-    """
+    """One difference."""
 
     table: str
+    """Empty for the schema itself."""
     kind: str
+    """``schema``, ``table``, ``column``, ``primary key``, ``constraint`` or ``index``."""
     name: str
     action: Action
     words: tuple[str, ...]
@@ -72,23 +56,12 @@ _LABELS = {
 
 
 def describe(delta: SchemaDelta) -> tuple[Statement, ...]:
-    """Return all differences as statements: the schema, then table by table in the order of the YAML.
-
-    Parameters
-    ----------
-    delta
-        What differs.
-
-    Returns
-    -------
-    tuple of Statement
-        Empty when nothing but perhaps the version differs.
-    """
+    """Describe all differences: the schema, then its tables, without the version."""
     return tuple(_statements(delta))
 
 
 def describe_rename(table: str, old: str, new: str, changes: tuple[Change, ...]) -> Statement:
-    """Return the statement that a column has another name, and what else differs in it."""
+    """Describe a renamed column and its other changes."""
     rest = (": ", *_changes(changes)) if changes else ()
     words = ("column ", Code(old), " is renamed to ", Code(new), *rest)
     return Statement(table, "column", new, "change", words)
@@ -123,7 +96,6 @@ def _statements(delta: SchemaDelta) -> Iterator[Statement]:
 
 
 def _size(table: Table) -> str:
-    """Say what a new table holds."""
     parts = [_count(len(table.columns), "column")]
     parts += [_count(len(table.constraints), "constraint")] if table.constraints else []
     parts += [_count(len(table.indexes), "index", "indexes")] if table.indexes else []
@@ -135,7 +107,6 @@ def _count(number: int, one: str, many: str = "") -> str:
 
 
 def _table(delta: TableDelta) -> Iterator[Statement]:
-    """Describe what differs in one table."""
     name = delta.name
     words: tuple[str, ...]
     if delta.text:
@@ -187,7 +158,7 @@ def _changes(changes: tuple[Change, ...]) -> Iterator[str]:
 
 
 def _values(change: Change) -> Iterator[str]:
-    """Say what a value was and what it is; long texts only as they are now."""
+    """Yield the old and new value; of long texts only the new."""
     before, after = (_shown(value, change) for value in (change.before, change.after))
     if not before:
         yield from ("added: ", after) if after else ("changed",)

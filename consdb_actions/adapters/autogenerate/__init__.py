@@ -1,1 +1,1 @@
-"""Alembic, in this process: replay revisions, find operations, render a script."""
+"""Run Alembic in this process: replay revisions, find operations, render a script."""

@@ -1,4 +1,4 @@
-"""A revision that is to be verified, and what is known of it."""
+"""The input of a verification: a revision and what is known about it."""
 
 from __future__ import annotations
 
@@ -17,27 +17,7 @@ __all__ = ["Candidate"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A revision to verify, and the database to verify it on.
-
-    Attributes
-    ----------
-    file_name, source
-        The revision file.
-    database
-        Name of the database that stands before the revision; it is used up.
-    before, expected
-        Catalog of that database, and what it must be after the upgrade (rule M17).
-    views
-        The table that each configured view shows.
-    lost
-        Columns, and with None tables, that the upgrade drops with their values, in the names after renames.
-    empty
-        Tables that the migration needs to be empty.
-    filled
-        What the upgrade fills; None where nobody knows, because a person wrote the revision.
-    copy
-        Where the operator's commands run; by default, a copy of the tree that is made for the purpose.
-    """
+    """A revision to verify, and the database to verify it on."""
 
     tree: Tree
     section: Section
@@ -45,28 +25,35 @@ class Candidate:
     source: str
     schema_file: Path
     database: str
+    """Name of the database at the previous revision (``before``); the verification changes it."""
     before: Snapshot
     expected: Snapshot
+    """Catalog that the upgrade must leave (rule M17)."""
     answers: Answers
     views: Mapping[str, str]
+    """Name of the table that each configured view shows."""
     lost: frozenset[tuple[str, str | None]] = frozenset()
+    """Columns (None: tables) that the upgrade drops with their values, by the names after renames."""
     empty: frozenset[str] = frozenset()
+    """Tables that the migration requires to be empty."""
     filled: tuple[Filling, ...] | None = None
+    """What the upgrade fills; None for a hand-written revision."""
     copy: TreeCopy | None = None
+    """Where the operator's commands run; None makes a copy for this verification."""
 
     @property
     def renamed_tables(self) -> dict[str, str]:
-        """New names of tables by old."""
+        """Map old table names to new ones."""
         return dict(self.answers.tables)
 
     @property
     def renamed_columns(self) -> dict[tuple[str, str], str]:
-        """New names of columns, by the table's new name and the column's old."""
+        """Map (new table, old column) to the new column name."""
         return {(table, old): new for table, old, new in self.answers.columns}
 
     @property
     def tightened(self) -> frozenset[tuple[str, str]]:
-        """Columns that may hold NULL before and not after, in the names after renames."""
+        """Columns that become NOT NULL, by the names after renames."""
         out = set()
         for name, table in self.before.tables.items():
             new = self.renamed_tables.get(name, name)

@@ -1,4 +1,4 @@
-"""Verify a revision that is in the tree already, whoever wrote it (``migrations check``, rule M19)."""
+"""Verify a revision that exists in the tree (``migrations check``, rule M19)."""
 
 from __future__ import annotations
 
@@ -26,20 +26,14 @@ __all__ = ["Given", "check_revision", "find_revision"]
 
 @dataclass(frozen=True)
 class Given:
-    """A database with rows of its own: its name, and whether it is at the revision before the checked one."""
+    """A database with rows, and whether it is at the previous revision."""
 
     database: str
     at_its_revision: bool
 
 
 def find_revision(section: Section, name: str | None) -> Script:
-    """Return the revision of that id, or of that file, or the head.
-
-    Raises
-    ------
-    InputError
-        There is none.
-    """
+    """Return the revision with this id or file name; by default the head."""
     if not name:
         head = section.head()
         if head is None:
@@ -62,17 +56,11 @@ def check_revision(
     *,
     merged: bool = False,
 ) -> Generated:
-    """Replay the history before a revision, and verify the revision against the change of the schema files.
+    """Verify a revision against the change of the schema files.
 
-    It is judged by what it was to do: what it leaves undone, and what it does beyond the change. Differences
-    that were there before are drift. With a given database, it is verified there, too: on a copy, with the
-    rows that the copy holds.
-
-    Renames and moves are taken from what is declared and what ids or case show; what looks like a rename but
-    is not declared counts as a drop, so that the rows tell whether the script keeps the values.
-
-    ``merged`` tells that the base of the schema files has the change already. Then what the revision changes
-    must end as the files describe it, and what it leaves alone is drift.
+    What it leaves undone or does beyond the change fails; differences that existed before are drift. An
+    undeclared rename without equal ids counts as a drop, so that the rows show whether values are kept.
+    ``merged``: the base of the schema files already contains the change.
     """
     section, loaded, path = request.section, request.loaded, request.path
     request = replace(request, on_question="drop-add")
@@ -87,7 +75,7 @@ def check_revision(
             target = comparison.target
             answers = comparison.needed.in_current
             if merged:
-                target, answers = _by_direction(simulation, script, target, answers)
+                target, answers = _target_of_revision(simulation, script, target, answers)
             simulation.apply(answers.renames(section.schema))
             expected = expected_for(simulation.snapshot(), target, answers)
             simulation.rollback()
@@ -143,15 +131,15 @@ def check_revision(
     return Generated(outcome, comparison.sides, expected.used)
 
 
-def _by_direction(
+def _target_of_revision(
     simulation: Simulation, script: Script, target: Target, answers: Answers
 ) -> tuple[Target, Answers]:
-    """Take for the change what the revision changes: its base is the file where it changes nothing."""
+    """Derive the change from the revision: its base is the file where nothing changes."""
     try:
         simulation.run(Path(script.path).read_text(encoding="utf-8"))
     except SQLAlchemyError:
         simulation.rollback()
-        return target, answers  # the verification shows it
+        return target, answers  # the verification reports the failure
     after = simulation.snapshot()
     simulation.rollback()
 
@@ -173,7 +161,7 @@ def _by_direction(
 
 
 def _ancestors(section: Section, script: Script) -> list[Script]:
-    """Return what stands before a revision, oldest first."""
+    """Return the revisions before this one, oldest first."""
     if not script.down_revision:
         return []
     down = script.down_revision if isinstance(script.down_revision, str) else tuple(script.down_revision)

@@ -1,9 +1,4 @@
-"""Plan both directions of a migration on a simulation of its section.
-
-The downgrade is not the upgrade read backwards. It is planned by the same rules in the other direction, from
-the state that the upgrade really left to the one before it, so that it fills, orders and converts as
-carefully.
-"""
+"""Plan both directions on a simulation; the downgrade starts from the upgrade's result."""
 
 from __future__ import annotations
 
@@ -45,33 +40,20 @@ DriftMode = Literal["report", "include", "only"]
 
 @dataclass(frozen=True)
 class Target:
-    """What an upgrade is to lead to.
-
-    Attributes
-    ----------
-    base
-        The schema file before the change, with the change's renames done. Where it is None, it is the
-        database itself: all differences are the change.
-    described
-        What the files describe, with the views' rules.
-    take
-        Answers to conflicts, by element.
-    roles
-        What the configuration grants on new relations, by role.
-    """
+    """What an upgrade leads to."""
 
     base: Snapshot | None
+    """State before the change, with its renames done; None takes the database for it."""
     described: Described
     take: Mapping[str, Side]
+    """Answers to conflicts, by element."""
     roles: Mapping[str, tuple[str, ...]]
+    """Privileges that the configuration grants on new relations, by role."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Both directions as plans, what the database should be after the upgrade, and what the upgrade left.
-
-    ``done`` are the answers as far as the database still needed them.
-    """
+    """The plans of both directions, and the expected and actual result of the upgrade."""
 
     expected: Expected
     answers: Answers
@@ -81,7 +63,7 @@ class Draft:
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """What must be answered first."""
+        """Questions that block the plan."""
         return self.upgrade.questions
 
 
@@ -94,7 +76,7 @@ def draft_migration(
     lines: Lines,
     source: str,
 ) -> Draft:
-    """Plan both directions; the simulation is left with the upgrade done."""
+    """Plan both directions; the simulation ends in the upgraded state."""
     schema = simulation.section.schema
     needed = still_needed(answers, current, target.take, target.base is not None)
     answers = needed.in_current
@@ -123,16 +105,16 @@ def draft_migration(
     except OperationalError:
         raise
     except SQLAlchemyError as error:
-        raise _refused(error, script, upgrade, lines, source) from error
+        raise _sql_error(error, script, upgrade, lines, source) from error
     upgraded = simulation.snapshot()
     downgrade = _plan_downgrade(simulation, current, upgraded, answers, casts, upgrade)
     return Draft(expected, answers, upgrade, downgrade, upgraded)
 
 
 def expected_for(now: Snapshot, target: Target, answers: Answers | None = None) -> Expected:
-    """Merge the change into a database in which its renames are done already."""
+    """Merge the change into a database that has its renames already."""
     described = target.base is not None
-    base = target.base if target.base is not None else _two_sided(now, target.described.views)
+    base = target.base if target.base is not None else _database_as_base(now, target.described.views)
     expected = merge3(base, target.described.head, now, target.take, described=described)
     catalog = with_remade_views(
         expected.catalog,
@@ -153,7 +135,7 @@ def expected_for(now: Snapshot, target: Target, answers: Answers | None = None) 
     kept = {c.path[0]: now.relations[c.path[0]] for c in views if c.taken == "current"}
     return replace(
         expected,
-        catalog=replace(catalog, relations=_readable({**relations, **kept})),
+        catalog=replace(catalog, relations=_without_dangling_views({**relations, **kept})),
         conflicts=(*expected.conflicts, *views),
         used=expected.used | {c.path[0] for c in views if c.taken},
     )
@@ -162,9 +144,9 @@ def expected_for(now: Snapshot, target: Target, answers: Answers | None = None) 
 def _lost_views(
     relations: Mapping[str, Relation], now: Snapshot, target: Target, earlier: Collection[str]
 ) -> tuple[Conflict, ...]:
-    """Return the views that the change would drop, or make again without what somebody else put in.
+    """Return views that the change would drop or strip of manual changes.
 
-    ``earlier`` are names that columns had before the change renamed them: views go on showing them.
+    ``earlier`` holds column names from before the renames: views still show them.
     """
     found: list[Conflict] = []
     taken: Side | None
@@ -187,14 +169,14 @@ def _lost_views(
     return tuple(found)
 
 
-def _two_sided(now: Snapshot, rules: Collection[str]) -> Snapshot:
-    """Let the database stand for what was before: but no file says anything of views made by hand."""
+def _database_as_base(now: Snapshot, rules: Collection[str]) -> Snapshot:
+    """Take the database as base, without the views that no file describes."""
     kept = {n: r for n, r in now.relations.items() if not r.is_view or n in rules}
     return replace(now, relations=kept)
 
 
-def _readable(relations: Mapping[str, Relation]) -> dict[str, Relation]:
-    """Leave out views that somebody made over a relation that is gone."""
+def _without_dangling_views(relations: Mapping[str, Relation]) -> dict[str, Relation]:
+    """Leave out views that read a relation that does not exist."""
     out = dict(relations)
     while gone := [n for n, r in out.items() if r.is_view and any(x not in out for x in r.reads)]:
         for name in gone:
@@ -209,7 +191,7 @@ def plan_upgrade(
     answers: Answers,
     casts: frozenset[tuple[str, str]],
 ) -> Plan:
-    """Plan what leads from a database, with renames already done, to the expected one."""
+    """Plan the steps to the expected catalog, after the renames."""
     facts = Facts(
         schema=schema,
         direction="upgrade",
@@ -256,7 +238,7 @@ def _plan_downgrade(
 
 @dataclass(frozen=True)
 class Needed:
-    """The renames that *base* and *current* need to have the names of *head*, and where that fails."""
+    """The renames that *base* and *current* need."""
 
     in_base: Answers
     in_current: Answers
@@ -264,10 +246,10 @@ class Needed:
 
 
 def still_needed(answers: Answers, current: Snapshot, take: Mapping[str, Side], has_base: bool) -> Needed:
-    """Tell which renames the database still needs; what it holds under neither or both names is a conflict.
+    """Return the renames that the database still needs.
 
-    Without a base the renames were decided against the database itself, and all are needed. A conflict that
-    is answered with *head* is no rename: the old element goes and the new one comes.
+    An element found under neither or both names is a conflict; answered with *head* it is dropped and
+    created. Without a base the renames were decided against the database, and all are needed.
     """
     if not has_base:
         return Needed(answers, answers)
@@ -313,7 +295,7 @@ def still_needed(answers: Answers, current: Snapshot, take: Mapping[str, Side], 
 def _state_of(
     old: str, new: str, renames: Sequence[tuple[str, str]], names: Collection[str]
 ) -> Literal["needed", "done", "conflict"]:
-    """Tell what a database that holds these names needs of a rename; chains and swaps are done together."""
+    """Classify a rename by the names in the database, also in chains and swaps."""
     freed, taken = {o for o, _ in renames}, {n for _, n in renames}
     if old in names and (new not in names or new in freed):
         return "needed"
@@ -328,7 +310,7 @@ def _rename_conflict(
 
 
 def _still_copied(answers: Answers, now: Snapshot, expected: Snapshot) -> tuple[Copy, ...]:
-    """Keep the moves whose column is still where it was, and not yet where it goes."""
+    """Keep the moves whose column has not moved yet."""
     return tuple(
         c
         for c in answers.copies
@@ -340,8 +322,7 @@ def _still_copied(answers: Answers, now: Snapshot, expected: Snapshot) -> tuple[
     )
 
 
-def _refused(error: SQLAlchemyError, script: str, plan: Plan, lines: Lines, source: str) -> InputError:
-    """Say what Postgres refused, in full, and which element of the file it was for (rule M23)."""
+def _sql_error(error: SQLAlchemyError, script: str, plan: Plan, lines: Lines, source: str) -> InputError:
     op = _failed_operation(error, script, plan.ops)
     what = f"{describe(op)}: " if op is not None else ""
     place = source
@@ -366,7 +347,7 @@ def _refused(error: SQLAlchemyError, script: str, plan: Plan, lines: Lines, sour
 def _failed_operation(
     error: BaseException, source: str, operations: Sequence[ops.MigrateOperation]
 ) -> ops.MigrateOperation | None:
-    """Return the operation whose statement was running: each is one statement of ``upgrade``."""
+    """Return the failed operation: each is one statement of ``upgrade``."""
     number, trace = 0, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_name == "upgrade":

@@ -1,4 +1,4 @@
-"""Generate and verify the revision of one section on a running server."""
+"""Generate and verify the revision of one section."""
 
 from __future__ import annotations
 
@@ -69,41 +69,32 @@ from consdb_actions.migration.words import describe as describe_operation
 __all__ = ["Engine", "Generated", "SectionRequest"]
 
 Sides = tuple[Sequence[TableFacts], Sequence[TableFacts]]
-"""Both sides of the change as the matching of names sees them."""
+"""Both sides of the change as input of the name matching."""
 
 Identify = Callable[[Section, str | None, Mapping[str, str]], str]
 
 
 @dataclass(frozen=True)
 class SectionRequest:
-    """What is to be done for one section.
-
-    Attributes
-    ----------
-    loaded, path
-        The schema file after the change.
-    base
-        The file before it; None where it is not known, and then the database itself stands for it.
-    take
-        Answers to conflicts.
-    write
-        Whether a revision is wanted at all; otherwise the drift is reported.
-    """
+    """The request for one section."""
 
     section: Section
     loaded: LoadedSchema
     path: Path
+    """The schema file after the change."""
     base: ReadSchema | None = None
+    """The file before the change; None takes the database for it."""
     declared: Declarations = field(default_factory=Declarations)
     fills: Mapping[tuple[str, str], str | None] | None = None
     on_question: Literal["fail", "drop-add"] = "fail"
     drift: DriftMode = "report"
     write: bool = True
+    """Whether to generate a revision; otherwise only drift is reported."""
 
 
 @dataclass(frozen=True)
 class Generated:
-    """The outcome of a section, the two sides that were matched, and the answers that were used."""
+    """The outcome of a section, the matched names, and the answers used."""
 
     outcome: SectionOutcome
     sides: Sides
@@ -112,7 +103,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the change of the files is: where it leads to, and what it renames and moves."""
+    """What the files change: the target state, the renames and the moves."""
 
     target: Target
     answers: Answers
@@ -123,12 +114,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Engine:
-    """What all sections of a run share.
-
-    ``operator`` tells whether the verification also runs the alembic command through the tree's own
-    ``env.py``, and ``copy`` is the copy of the tree for it; each makes its own where there is none.
-    ``replayed`` names the sections whose database was made, and their history replayed, ahead.
-    """
+    """Settings and resources that all sections of a run share."""
 
     server: ScratchServer
     shadow: Shadow | None
@@ -136,8 +122,11 @@ class Engine:
     config: Config
     progress: Callable[[str, str], None]
     operator: bool = True
+    """Whether the verification also runs the alembic command through the tree's ``env.py``."""
     copy: TreeCopy | None = None
+    """Copy of the tree for that command; None makes one for each verification."""
     replayed: Collection[str] = ()
+    """Sections whose database exists already, with its history replayed."""
 
     def run(
         self,
@@ -148,15 +137,7 @@ class Engine:
         message: str,
         verify: bool,
     ) -> Generated:
-        """Generate one section; its database is dropped at the end.
-
-        Raises
-        ------
-        InputError
-            The history does not apply, or the schema file cannot become tables.
-        ExternalError
-            The server failed.
-        """
+        """Generate one section and drop its database."""
         section = request.section
         self.progress(section.name, "replaying its history")
         try:
@@ -252,12 +233,12 @@ class Engine:
         return Generated(outcome, sides, used)
 
     def compare_files(self, simulation: Simulation, request: SectionRequest, current: Snapshot) -> Comparison:
-        """Decide what the change of the files renames, and carry that out on its base."""
+        """Decide what the files rename, and rename it in their base."""
         section, loaded = request.section, request.loaded
         base = request.base
         described = describe(simulation, loaded, base, current, config=self.config, shadow=self.shadow)
         if request.drift == "only":
-            # What the files described before the change is where the database should be.
+            # A merged revision must leave what the files described before.
             described = replace(described, head=described.base or described.head, base=None)
         elif request.drift == "include":
             described = replace(described, base=None)
@@ -280,7 +261,7 @@ class Engine:
     def _origins(
         self, simulation: Simulation, expected: Expected, revisions: Collection[Script]
     ) -> dict[tuple[str, ...], Origin]:
-        # Which revision has left a description out is not worth a replay.
+        # Finding the revision that left a description out is not worth a replay.
         drift = {d.path for d in expected.drift if d.path[-1] != "description"}
         paths = {*drift, *(c.path for c in expected.conflicts)}
         return find_origins(simulation, paths, revisions)
@@ -288,7 +269,6 @@ class Engine:
     def _planned(
         self, outcome: SectionOutcome, draft: Draft, origins: Mapping[tuple[str, ...], Origin]
     ) -> SectionOutcome:
-        """Add to an outcome what was planned."""
         made = {path: (origin.revision, origin.message) for path, origin in origins.items()}
         return replace(
             outcome,
@@ -318,7 +298,7 @@ class Engine:
         lost: frozenset[tuple[str, str | None]],
         empty: frozenset[str] = frozenset(),
     ) -> Candidate:
-        """Put together what the verification must know of a revision, given by its file's name and text."""
+        """Collect what the verification needs; ``file`` is the revision's name and text."""
         return Candidate(
             tree=self.tree,
             section=section,

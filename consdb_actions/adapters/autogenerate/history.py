@@ -1,4 +1,4 @@
-"""Rule M12: a history to build upon: one head, its own schema only, and nothing merged that was edited."""
+"""Check that a history can be extended: one head, one schema, merged revisions unchanged (rule M12)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ _COMMENTS = {"comment", "existing_comment"}
 
 
 def check_history(section: Section, tree: Tree) -> None:
-    """Refuse a section with several heads, or with a revision that names another section's schema.
+    """Refuse several heads, and revisions that name another section's schema.
 
-    Only texts that a program hands on are looked at: not what it says in comments and docstrings, nor the
-    comments that it gives to tables and columns, which may well speak of another schema.
+    Only text that the program passes on counts: not docstrings, nor comments on tables and columns.
     """
     section.head()
     others = [s.schema for s in tree.sections if s.schema != section.schema]
@@ -45,7 +44,7 @@ def check_history(section: Section, tree: Tree) -> None:
 
 
 def check_merged(tree: Tree, sections: Sequence[Section]) -> None:
-    """Refuse a revision that stands on the default branch and does something else here."""
+    """Refuse a merged revision that was edited."""
     changes = revision_changes(tree.root, [s.versions for s in sections], None) if sections else None
     if changes is not None and changes.edited:
         names = sorted(str(path.relative_to(tree.root.resolve())) for path in changes.edited)
@@ -57,7 +56,7 @@ def check_merged(tree: Tree, sections: Sequence[Section]) -> None:
 
 
 def _texts(node: ast.AST) -> Iterator[tuple[int, str]]:
-    """Yield the texts of a program and their lines, but no docstrings and comments of tables and columns."""
+    """Yield string literals with their lines, except docstrings and comments on tables and columns."""
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
             yield node.lineno, node.value

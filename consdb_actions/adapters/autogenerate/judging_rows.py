@@ -1,4 +1,4 @@
-"""What became of the rows on the way up and down (rule M15)."""
+"""Compare the rows before and after a revision (rule M15)."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def check_rows(candidate: Candidate, start: Start, arrived: Rows) -> Check:
         loose=start.loose,
     )
     differences += compare_filled(renamed(start.rows, tables, columns), arrived, start.filled)
-    return _check("rows", "keep their values in the upgrade", differences, start)
+    return _rows_check("rows", "keep their values in the upgrade", differences, start)
 
 
 def check_rows_back(candidate: Candidate, start: Start, arrived: Rows, back: Rows) -> Check:
     """Compare the rows after the downgrade with those before; ``arrived`` are those in between."""
     tables, columns = candidate.renamed_tables, candidate.renamed_columns
     moves, lost = _moves(candidate, start)
-    # Nothing comes back out of a table whose rows are gone.
+    # A table whose rows are lost has no values to move back.
     dropped = {table for table, column in lost if column is None}
     kept: list[Moved] = returned([m for m in moves if m.source not in dropped], tables, columns, arrived)
     via = {place: new for place, (_, new) in _retyped(candidate).items()}
@@ -55,19 +55,19 @@ def check_rows_back(candidate: Candidate, start: Start, arrived: Rows, back: Row
         loose={(t, c) for t, c in named_before(start.loose, tables, columns) if c is not None},
         via=via,
     )
-    altered = () if differences else tuple(_altered(candidate, start.expected, back))
-    return _check("rows back", "hold the same values after the downgrade", differences, start, altered)
+    altered = () if differences else tuple(_altered_columns(candidate, start.expected, back))
+    return _rows_check("rows back", "hold the same values after the downgrade", differences, start, altered)
 
 
 def gone(candidate: Candidate) -> frozenset[tuple[str, str | None]]:
-    """Return what an upgrade takes away for good; a loss of single values in a column is not."""
+    """Return tables and columns that the upgrade drops for good."""
     stays = _retyped(candidate)
     tables, columns = candidate.renamed_tables, candidate.renamed_columns
     return frozenset(p for p in candidate.lost if not named_before([p], tables, columns) <= stays.keys())
 
 
 def _retyped(candidate: Candidate) -> dict[tuple[str, str], tuple[str, str]]:
-    """Return the types before and after of columns that keep their values, by their names before."""
+    """Return types before and after of retyped columns, by their old names."""
     out = {}
     for name, table in candidate.before.tables.items():
         new = candidate.renamed_tables.get(name, name)
@@ -81,8 +81,8 @@ def _retyped(candidate: Candidate) -> dict[tuple[str, str], tuple[str, str]]:
     return out
 
 
-def _altered(candidate: Candidate, before: Rows, back: Rows) -> Iterator[str]:
-    """Say which columns hold other values than before, as the change of their type has it."""
+def _altered_columns(candidate: Candidate, before: Rows, back: Rows) -> Iterator[str]:
+    """Describe columns whose values the type change alters."""
     for (table, name), (old, new) in _retyped(candidate).items():
         if table not in before or table not in back or not (words := alteration(old, new)):
             continue
@@ -96,10 +96,7 @@ def _altered(candidate: Candidate, before: Rows, back: Rows) -> Iterator[str]:
 
 
 def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[str, str | None]]]:
-    """Return the moves that the rows can tell of, and what the rows have lost at the end.
-
-    A column that moves into a table without rows is gone, with nothing to compare it with.
-    """
+    """Return comparable moves, and lost columns (those moved into tables without rows)."""
     old = {new: name for name, new in candidate.renamed_tables.items()}
     whole = start.rows.keys() - start.partial
     tellable = {*whole, *(candidate.expected.relations.keys() - candidate.before.relations.keys())}
@@ -116,10 +113,10 @@ def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[st
     return told, lost
 
 
-def _check(
+def _rows_check(
     name: str, words: str, differences: Sequence[DataDifference], start: Start, altered: Sequence[str] = ()
 ) -> Check:
-    """Say what became of the rows; a table that has none is told, never passed over."""
+    """Report the comparison of rows; a table without rows is named."""
     details = tuple(str(d) for d in differences[:_MOST])
     more = len(differences) - len(details)
     rest = (f"and {more} more",) if more else ()

@@ -1,4 +1,4 @@
-"""Rule M16: run a revision as an operator does, through the tree's own ``env.py`` and the alembic command."""
+"""Run a revision with the alembic command and the tree's ``env.py`` (rule M16)."""
 
 from __future__ import annotations
 
@@ -26,32 +26,28 @@ from consdb_actions.migration.outcome import Check
 
 __all__ = ["TreeCopy", "copied_tree"]
 
-_WORDS = "`alembic -n {section} upgrade head` and `downgrade -1` run through the tree's own env.py"
+_CHECK_TEXT = "`alembic -n {section} upgrade head` and `downgrade -1` run through the tree's own env.py"
 
 
 @dataclass(frozen=True)
 class TreeCopy:
-    """A copy of what the alembic command needs of a tree, for one revision of each of its sections.
-
-    Processes can share it, as long as each has sections of its own.
-    """
+    """A copy of the tree; processes can share it for different sections."""
 
     tree: Tree
     directory: Path
 
     def run(self, section: Section, revision: tuple[str, str], url: sa.URL, schema_file: Path) -> Check:
-        """Run the operator's two commands, with this revision (name and text of its file) as the newest.
+        """Run ``upgrade`` and ``downgrade`` with this revision (file name, text) as head.
 
-        The check is neither true nor false, and its words say why, where the revision was not tried: an
-        ``env.py`` fails before it reaches it, or columns that were dropped when the revision ran before leave
-        no room for so many new ones (Postgres counts them on, up to 1,600 in a table).
+        The check is neutral, with the reason, where ``env.py`` fails before the revision runs, or where
+        dropped columns exhaust Postgres's limit of 1,600 in a table.
         """
-        words = _WORDS.format(section=section.name)
+        words = _CHECK_TEXT.format(section=section.name)
         folder = self.directory / "schemas" / section.name / "yml"
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(schema_file, folder / f"{section.schema}.yaml")
-        environment = {**_address(url), "SDM_SCHEMAS_DIR": str(folder.parent)}
-        self._place(section, *revision)
+        environment = {**_database_variables(url), "SDM_SCHEMAS_DIR": str(folder.parent)}
+        self._write_revision(section, *revision)
         for arguments in (["upgrade", "head"], ["downgrade", "-1"]):
             problem = _command(self.directory, section, arguments, environment)
             if problem is not None:
@@ -65,8 +61,8 @@ class TreeCopy:
                 return Check("operator", False, words, (f"alembic {' '.join(arguments)}: {text}",))
         return Check("operator", True, words)
 
-    def _place(self, section: Section, name: str, source: str) -> None:
-        """Put a revision in the copy, and take away those after it."""
+    def _write_revision(self, section: Section, name: str, source: str) -> None:
+        """Write the revision into the copy and remove later ones."""
         versions = self.directory / section.versions.relative_to(self.tree.root)
         versions.mkdir(exist_ok=True)
         (versions / name).write_text(source, encoding="utf-8")
@@ -77,10 +73,7 @@ class TreeCopy:
 
 @contextlib.contextmanager
 def copied_tree(tree: Tree) -> Iterator[TreeCopy]:
-    """Copy a tree; the copy is removed when the block ends.
-
-    Links are kept as links, so that an ``env.py`` that finds its neighbours through them still does.
-    """
+    """Copy a tree, with its symbolic links as links, and remove the copy at the end."""
     with temporary_directory() as directory:
         shutil.copyfile(tree.ini, directory / tree.ini.name)
         tops = {section.location.relative_to(tree.root).parts[0] for section in tree.sections}
@@ -94,7 +87,7 @@ def copied_tree(tree: Tree) -> Iterator[TreeCopy]:
 def _command(
     directory: Path, section: Section, arguments: Sequence[str], environment: dict[str, str]
 ) -> tuple[Literal["environment", "revision", "room"], str] | None:
-    """Run one command in this process; return what went wrong: where, and in words."""
+    """Run one command in this process; return the place and text of a failure."""
     output = io.StringIO()
     argv = ["-c", str(directory / "alembic.ini"), "-n", section.name, *arguments]
     with (
@@ -118,12 +111,11 @@ def _command(
 
 @cache
 def _command_line() -> CommandLine:
-    """Make alembic's command line once: its parser takes a quarter of the time of a command."""
+    """Return alembic's command line; making its parser takes a quarter of a command."""
     return CommandLine(prog="alembic")
 
 
 def _in_revision(error: BaseException) -> bool:
-    """Whether an error came out of a revision file rather than out of the tree's environment."""
     trace = error.__traceback__
     while trace is not None:
         if Path(trace.tb_frame.f_code.co_filename).parent.name == "versions":
@@ -134,7 +126,7 @@ def _in_revision(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def _sandbox(directory: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Undo what an ``env.py`` does to the process: logging, paths, modules, environment, directory."""
+    """Undo changes of an ``env.py`` to the process."""
     saved = dict(os.environ)
     cwd, path, modules = Path.cwd(), list(sys.path), set(sys.modules)
     levels = {n: logging.getLogger(n).level for n in ("", "sqlalchemy.engine", "alembic")}
@@ -142,7 +134,7 @@ def _sandbox(directory: Path, environment: dict[str, str]) -> Iterator[None]:
     handlers = list(root.handlers)
     disabled = logging.root.manager.disable
     loader = yaml.SafeLoader
-    # consdb's env.py loads the whole schema file each time: in C, by the same rules, ten times faster.
+    # consdb's env.py loads the whole schema file each time; the C loader is ten times faster.
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", loader)  # type: ignore[misc]
     os.environ.update(environment)
     os.chdir(directory)
@@ -167,11 +159,11 @@ def _sandbox(directory: Path, environment: dict[str, str]) -> Iterator[None]:
                 logger.disabled = False
 
 
-def _address(url: sa.URL) -> dict[str, str]:
-    """Return the variables that name a database.
+def _database_variables(url: sa.URL) -> dict[str, str]:
+    """Return the variables for a database.
 
-    An ``env.py`` may put the URL into an ini file, which takes a percent sign for an interpolation, or hand
-    it to SQLAlchemy as it is. Both are right where it has none: what would need one goes past it to libpq.
+    An ``env.py`` may put the URL into an ini file (where ``%`` interpolates) or pass it to SQLAlchemy; parts
+    that need encoding therefore go to libpq in variables.
     """
     variables = {}
     parts: dict[str, Any] = {}

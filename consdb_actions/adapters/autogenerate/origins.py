@@ -1,4 +1,4 @@
-"""Which revision of a section's history made an element what it is."""
+"""Find the revision that last changed an element."""
 
 from __future__ import annotations
 
@@ -30,11 +30,7 @@ class Origin:
 def find_origins(
     simulation: Simulation, paths: Collection[Path], revisions: Collection[Script]
 ) -> dict[Path, Origin]:
-    """Replay a history once more, and return the revision that last changed each element.
-
-    Only revisions whose text names one of the tables or their elements are looked at. The simulation is used
-    up.
-    """
+    """Replay revisions that name an element; return the last that changed it."""
     if not paths:
         return {}
     section, connection = simulation.section, simulation.connection

@@ -1,4 +1,4 @@
-"""Render a revision with the tree's own template, and format it as the tree asks."""
+"""Render a revision with the tree's template, and format it as the tree requires."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ __all__ = ["Revision", "file_name", "fill_template", "render_body", "render_revi
 
 _LINE_LENGTH = 110
 _AROUND = 20
-"""Characters of a line that are not the statement's: the indent and the call."""
+"""Characters of a line that the indent and the call use."""
 
 _NOTICE = re.compile(r"^[ \t]*# ### .*###[ \t]*(?:\n|\Z)", re.MULTILINE)
-"""Alembic's remarks around generated commands, which ask a reader to adjust them."""
+"""Alembic's "please adjust" comments around generated commands."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,16 @@ class Revision:
 
 
 def _render_sql(expression: sa.ColumnElement[Any], **_: Any) -> str:
-    """Give the text of an expression as it is written into the script.
-
-    Alembic would compile it, which doubles each percent sign and takes the escapes of colons away: the script
-    would then hold other text than the schema (rule M13).
-    """
+    """Return the text of an expression; compiling changes percent signs and colons (rule M13)."""
     return str(getattr(expression, "text", expression))
 
 
 @renderers.dispatch_for(Statement)
 def _render_statement(context: AutogenContext, op: Statement) -> str:
-    """Render as ``op.execute`` with one string a line, so that long statements can be read."""
+    """Render ``op.execute`` with one string per line."""
     prefix = context.opts["alembic_module_prefix"] or ""
     whole = str(op.sqltext)
-    # What fits on one line is one string: joined by a formatter, several would be one implicitly.
+    # Split text that fits on one line would become an implicit concatenation once formatted.
     if len(op.lines) == 1 or len(whole) + _AROUND <= _LINE_LENGTH:
         return f"{prefix}execute({whole!r})"
     parts, rest = [], whole
@@ -76,7 +72,6 @@ def _render_statement(context: AutogenContext, op: Statement) -> str:
 
 @renderers.dispatch_for(Rename)
 def _render_rename(context: AutogenContext, op: Rename) -> str:
-    """Render as Alembic's own call where it has one."""
     prefix = context.opts["alembic_module_prefix"] or ""
     if op.kind == "column":
         names = f"{op.table!r}, {op.old!r}, new_column_name={op.new!r}"
@@ -87,7 +82,7 @@ def _render_rename(context: AutogenContext, op: Rename) -> str:
 
 
 def _escaped_length(escaped: str, line: str) -> int:
-    """Return how much of an escaped text one of its lines takes up."""
+    """Return how much of an escaped text fits on a line."""
     size = 0
     for character in line:
         if escaped[size] == "\\" and character != "\\" and escaped[size + 1] == character:
@@ -104,7 +99,7 @@ def _render_retype(context: AutogenContext, op: Retype) -> str:
 
 @renderers.dispatch_for(ops.CreatePrimaryKeyOp, replace=True)
 def _render_primary_key(context: AutogenContext, op: ops.CreatePrimaryKeyOp) -> str:
-    """Render what Alembic's own autogenerate never writes."""
+    """Render a primary key, which Alembic's autogenerate never writes."""
     prefix = context.opts["alembic_module_prefix"] or ""
     columns = [str(c) for c in op.columns]
     arguments = f"{op.constraint_name!r}, {op.table_name!r}, {columns!r}, schema={op.schema!r}"
@@ -114,7 +109,7 @@ def _render_primary_key(context: AutogenContext, op: ops.CreatePrimaryKeyOp) -> 
 @renderers.dispatch_for(ops.CreateCheckConstraintOp, replace=True)
 def _render_check(context: AutogenContext, op: ops.CreateCheckConstraintOp) -> str:
     prefix = context.opts["alembic_module_prefix"] or ""
-    # The text as it was given: compiled, it loses the escapes that keep ":x" from being a parameter.
+    # The text as given: compiling removes the escapes that keep ":x" from being a parameter.
     text = op.condition.text if isinstance(op.condition, sa.TextClause) else escape_binds(str(op.condition))
     condition = f"{context.opts['sqlalchemy_module_prefix'] or ''}text({text!r})"
     return (
@@ -130,7 +125,7 @@ def render_body(
     downgrade: Sequence[ops.MigrateOperation],
     shadow: Shadow | None,
 ) -> dict[str, Any]:
-    """Render the operations of both directions to the template's variables."""
+    """Render both directions to the template's variables."""
 
     def render_item(kind: str, item: object, context: AutogenContext) -> str | bool:
         if kind == "type" and isinstance(item, sa.DOUBLE_PRECISION):
@@ -172,7 +167,6 @@ def render_revision(section: Section, revision: Revision, variables: dict[str, A
 
 
 def _without_unused_imports(source: str) -> str:
-    """Remove the template's imports that the operations do not need."""
     tree = ast.parse(source)
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     lines = source.splitlines(keepends=True)
@@ -189,11 +183,7 @@ def _without_unused_imports(source: str) -> str:
 
 
 def fill_template(section: Section, revision: Revision, variables: dict[str, Any]) -> str:
-    """Fill the tree's template: a program that runs, not yet formatted, which takes longer than the rest.
-
-    consdb's own template writes view statements from ``config.attributes``; nothing is set there, so it
-    writes none (rule M2).
-    """
+    """Fill the template, unformatted and without view statements (no ``config.attributes``, rule M2)."""
     template = section.location / "script.py.mako"
     try:
         source = Template(filename=str(template), module_directory=None).render_unicode(  # noqa: S702
@@ -229,7 +219,7 @@ def _not_python(section: Section, error: Exception) -> InputError:
 
 
 def file_name(section: Section, revision: Revision) -> str:
-    """Return the name of the revision's file, by the tree's ``file_template``."""
+    """Return the file name by the tree's ``file_template``."""
     try:
         path = section.scripts._rev_path(section.versions, revision.id, revision.message, revision.created)
     except (LookupError, TypeError, ValueError) as error:
@@ -242,13 +232,12 @@ def file_name(section: Section, revision: Revision) -> str:
 
 
 def _docstring(message: str) -> str:
-    """Keep a message from ending the docstring that it stands in (rule M13)."""
     text = message.replace("\\", "\\\\")
     return re.sub(r'"{3,}|"+\Z', lambda match: r"\"" * len(match[0]), text)
 
 
 def _format(section: Section, source: str) -> str:
-    """Format as the tree's ``post_write_hooks`` ask; by ourselves where they cannot run."""
+    """Run the tree's ``post_write_hooks``, or format in this process where they cannot run."""
     hooks = section.config.get_section("post_write_hooks", {}) or {}
     names = [n for n in re.split(r"[,\s]+", hooks.get("hooks", "")) if n]
     if names:
@@ -267,7 +256,7 @@ def _format(section: Section, source: str) -> str:
 
 
 def _black_line_length(hooks: dict[str, str], name: str) -> int | None:
-    """Return the line length where a hook is plain black, which runs in this process then."""
+    """Return the line length if the hook is plain black."""
     if (hooks.get(f"{name}.type"), hooks.get(f"{name}.entrypoint")) != ("console_scripts", "black"):
         return None
     options = shlex.split(hooks.get(f"{name}.options", ""))

@@ -1,4 +1,4 @@
-"""Run revisions of a tree on a scratch database, without its ``env.py``."""
+"""Run revisions on a scratch database, without the tree's ``env.py``."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def migration_context(connection: sa.Connection, section: Section, **options: An
 
 
 def prepare(connection: sa.Connection, section: Section) -> None:
-    """Create the two schemas that every revision takes for granted."""
+    """Create the schemas that every revision expects."""
     for schema in (section.version_schema, section.schema):
         connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
 
 
 def replay(connection: sa.Connection, section: Section, revisions: Iterable[Script]) -> None:
-    """Run the upgrades of these revisions, oldest first, and stamp the last."""
+    """Run these upgrades, oldest first, and stamp the last."""
     context = migration_context(connection, section)
     last = None
     for script in revisions:
@@ -60,12 +60,12 @@ def replay(connection: sa.Connection, section: Section, revisions: Iterable[Scri
 
 
 def stamp(connection: sa.Connection, section: Section, revision: str | None) -> None:
-    """Write the version table as if a migration had run."""
+    """Write the version table."""
     migration_context(connection, section).stamp(section.scripts, revision or "base")
 
 
 def run_source(connection: sa.Connection, section: Section, source: str, name: str, direction: str) -> None:
-    """Run ``upgrade`` or ``downgrade`` of a revision that is not in the tree yet."""
+    """Run one direction of a revision outside of the tree."""
     module = types.ModuleType(name)
     exec(compile(source, f"{name}.py", "exec"), module.__dict__)  # noqa: S102 - the script that we wrote
     with Operations.context(migration_context(connection, section)):
@@ -73,7 +73,7 @@ def run_source(connection: sa.Connection, section: Section, source: str, name: s
 
 
 def postgres_message(error: BaseException) -> str:
-    """Return all that Postgres says of an error, DETAIL and HINT included (rule M23)."""
+    """Return Postgres's message with DETAIL and HINT (rule M23)."""
     cause = getattr(error, "orig", None) or error
     diagnostics = getattr(cause, "diag", None)
     if diagnostics is not None and diagnostics.message_primary:

@@ -1,4 +1,4 @@
-"""One run of the generator over the sections of a tree: one server, one process (rules M1, M11, M17)."""
+"""Generate the revisions of a tree's sections with one server (rules M1, M11, M17)."""
 
 from __future__ import annotations
 
@@ -35,20 +35,15 @@ from consdb_actions.schema.digest import digest_schema
 __all__ = ["Progress", "Request", "base_notes", "generate", "read_base"]
 
 _AHEAD = 16
-"""Sections whose history is replayed while Felis is imported; each takes 8 MB until the end."""
+"""Sections replayed while Felis is imported; each takes 8 MB until the end."""
 
 Progress = Callable[[str, str], None]
-"""Told the section and the step that begins."""
+"""Called with the section and the step that starts."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a run is asked for; see the options of ``migrations generate``.
-
-    ``reports`` makes the files that tell of the outcome. They are written together with the revisions.
-    ``jobs`` is how many sections are worked on at a time; with 0, as many as there are processors.
-    ``ahead`` is a server that is being started already.
-    """
+    """The input of a run; see the options of ``migrations generate``."""
 
     tree: Tree
     schemas: Path
@@ -66,36 +61,27 @@ class Request:
     verify: bool = True
     write: bool = True
     jobs: int = 0
+    """How many sections run in parallel; 0: one per processor."""
     ahead: Ahead | None = None
+    """A server that is starting already."""
     reports: Callable[[RunOutcome], Mapping[Path, str]] = lambda _outcome: {}
+    """Makes report files, which are written together with the revisions."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A section with its schema files, before any database is touched.
-
-    ``only_drift`` tells that the file is unchanged and nobody asked for a revision of it.
-    """
+    """A section and its schema files, before any database is used."""
 
     section: Section
     read: ReadSchema
     path: Path
     base: ReadSchema | None
     only_drift: bool
+    """Whether the file is unchanged and the section was not named."""
 
 
 def generate(request: Request, progress: Progress) -> RunOutcome:
-    """Generate, verify and write the revisions of all sections whose database would change.
-
-    Nothing is written when any section has an open question or a failed check.
-
-    Raises
-    ------
-    InputError
-        Something of the input is wrong; the tree is as it was.
-    ExternalError
-        Postgres failed.
-    """
+    """Generate, verify and write the revisions of all affected sections, or none."""
     with request.tree.importable() as shadow:
         return _generate(request, shadow, progress)
 
@@ -115,7 +101,7 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
                 )
             )
             copy = stack.enter_context(copied_tree(request.tree))
-            # A server of somebody else's is not left with databases; one of our own goes with them.
+            # Databases are dropped on a given server only; one of our own is removed as a whole.
             ahead = [item.section for item in chosen[:_AHEAD]] if request.ahead else []
             replayed = _prepare(server, ahead)
             created = request.created or datetime.now(UTC).replace(microsecond=0)
@@ -165,7 +151,7 @@ def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> Ru
 
 
 def _prepare(server: ScratchServer, sections: list[Section]) -> list[str]:
-    """Import Felis, and replay histories meanwhile; return the names of the sections that are done."""
+    """Import Felis and replay histories meanwhile; return the finished sections."""
     if not sections:
         prepare_felis()
         return []
@@ -178,7 +164,7 @@ def _prepare(server: ScratchServer, sections: list[Section]) -> list[str]:
 
 
 def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
-    """Read all schema files, and leave out the sections that need no database."""
+    """Read schema files; return sections that need a database, and outcomes of others."""
     named = [request.tree.section(name) for name in request.sections]
     chosen: list[Chosen] = []
     unchanged: list[Chosen] = []
@@ -199,7 +185,7 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
         item = Chosen(section, read, path, base, same and section not in named and request.drift == "report")
         (unchanged if item.only_drift else chosen).append(item)
     if not chosen:
-        # Nothing changes: then the drift is all that there is to say.
+        # Nothing changes, so drift is all there is to report.
         chosen, unchanged = unchanged, []
     for item in unchanged:
         version = item.read.schema.version or ""
@@ -209,7 +195,7 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
         )
     for item in chosen:
         check_history(item.section, request.tree)
-        _check_place(item.section, request.write)
+        _check_target(item.section, request.write)
     _check_fills(request.fills, chosen)
     if missing and not chosen and not any(s.status == "skipped" for s in finished.values()):
         raise missing[0]
@@ -218,10 +204,7 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
 
 
 def read_base(base: SchemaBase | None, section: Section, after: ReadSchema) -> ReadSchema | None:
-    """Return the schema before the change; None where that is not known.
-
-    A section without any revision, or a schema without a file before the change, begins from nothing.
-    """
+    """Return the schema before the change; empty without earlier file or revisions, None if unknown."""
     if base is None or base.problem:
         return None
     found = base.read(section.schema) if section.head() is not None else None
@@ -232,14 +215,13 @@ def read_base(base: SchemaBase | None, section: Section, after: ReadSchema) -> R
 
 
 def base_notes(base: SchemaBase | None) -> tuple[str, ...]:
-    """Say where drift could not be told apart."""
+    """Explain why drift could not be detected."""
     if base is None or not base.problem:
         return ()
     return (f"Drift could not be told apart from the change: {base.problem}. {base.remedy}".strip(),)
 
 
 def _check_takes(request: Request, generated: Collection[Generated]) -> None:
-    """Refuse an answer of the command line that nothing asked for."""
     used = {text for item in generated for text in item.used}
     for take in request.declared.takes:
         if take.source == "option" and take.element not in used and generated:
@@ -250,8 +232,7 @@ def _check_takes(request: Request, generated: Collection[Generated]) -> None:
             )
 
 
-def _check_place(section: Section, write: bool) -> None:
-    """Make sure that a revision of this section can be rendered and written."""
+def _check_target(section: Section, write: bool) -> None:
     template, versions = section.location / "script.py.mako", section.versions
     if not template.is_file():
         raise InputError(
@@ -270,7 +251,6 @@ def _check_place(section: Section, write: bool) -> None:
 
 
 def _check_fills(fills: Mapping[tuple[str, str], str | None], chosen: list[Chosen]) -> None:
-    """Refuse a value for a column that no schema file has."""
     for (table, column), value in fills.items():
         if chosen and not any(_is_of((table, column), item) for item in chosen):
             raise InputError(
@@ -281,7 +261,7 @@ def _check_fills(fills: Mapping[tuple[str, str], str | None], chosen: list[Chose
 
 
 def _roles(config: Config, chosen: list[Chosen]) -> list[str]:
-    """Return every role that a grant may name; revisions of the history name them too."""
+    """Return every role that revisions may name."""
     roles = {role for item in chosen for role in config.grants_for(item.section.schema)}
     return sorted(roles | {"usdf", "oods"})
 
@@ -291,7 +271,7 @@ def _is_of(where: tuple[str, str], item: Chosen) -> bool:
 
 
 def _identifier(request: Request) -> Callable[[Section, str | None, Mapping[str, str]], str]:
-    """Return the function that names a revision: by its inputs, or at random."""
+    """Return the function that makes revision ids: from inputs, or at random."""
 
     def from_inputs(section: Section, down: str | None, variables: Mapping[str, str]) -> str:
         content = [section.name, section.schema, down, request.message, dict(variables)]

@@ -1,4 +1,4 @@
-"""Run a candidate: by itself in a transaction, or as an operator does."""
+"""Run a candidate in a transaction, or with the operator's command."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["database_words", "run", "run_as_operator"]
 
 
 def run(connection: sa.Connection, candidate: Candidate, direction: str) -> None:
-    """Run ``upgrade`` or ``downgrade`` in the connection's transaction."""
+    """Run one direction in the connection's transaction."""
     run_source(connection, candidate.section, candidate.source, Path(candidate.file_name).stem, direction)
 
 
 def run_as_operator(server: ScratchServer, candidate: Candidate) -> Check:
-    """Run both directions by the alembic command, in a copy of the tree (rule M16)."""
+    """Run both directions with the alembic command (rule M16)."""
     url = server.url(candidate.database)
     revision = candidate.file_name, candidate.source
     with ExitStack() as stack:
@@ -32,7 +32,7 @@ def run_as_operator(server: ScratchServer, candidate: Candidate) -> Check:
 
 
 def database_words(error: SQLAlchemyError) -> str:
-    """Return the database's words and the statement that it refused."""
+    """Return Postgres's message and the statement that failed."""
     cause = postgres_message(error)
     statement = " ".join(str(getattr(error, "statement", "") or "").split())
     return f"{cause}: {statement[:300]}" if statement else cause

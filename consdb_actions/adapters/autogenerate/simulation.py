@@ -1,4 +1,4 @@
-"""A database of the scratch server in a transaction, on which changes are tried."""
+"""A transaction on the scratch server in which changes are tried."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ class Simulation:
             runner.invoke(op)
 
     def run(self, source: str) -> None:
-        """Run the upgrade of a revision that is not in the tree yet."""
+        """Run the upgrade of a revision outside of the tree."""
         run_source(self.connection, self.section, source, f"{self.section.name}_draft", "upgrade")
 
     def snapshot(self) -> Snapshot:
-        """Read the catalog as it is now."""
+        """Read the current catalog."""
         return read_snapshot(self.connection, self.section.schema)
 
     def rollback(self) -> None:
-        """Return to the database as it was committed."""
+        """Return to the committed state."""
         self.connection.rollback()
 
     def casts(self) -> frozenset[tuple[str, str]]:
-        """Return the pairs of types that Postgres converts by itself in an assignment."""
+        """Return the pairs of types with an assignment cast."""
         return frozenset((str(a), str(b)) for a, b in self.connection.execute(sa.text(_CASTS)))
 
 
 @contextmanager
 def simulate(server: ScratchServer, database: str, section: Section) -> Iterator[Simulation]:
-    """Open a simulation; nothing of it stays when the block ends."""
+    """Open a simulation and roll it back at the end."""
     with server.open_database(database) as engine, engine.connect() as connection:
         simulation = Simulation(connection, section)
         try:

@@ -1,4 +1,4 @@
-"""Prove a revision on a copy of a site's database, with the rows that it holds (rules M12, M15)."""
+"""Verify a revision on a copy of a site's database (rules M12, M15)."""
 
 from __future__ import annotations
 
@@ -35,15 +35,7 @@ FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relkind IN ('r', 'p',
 
 
 def look_at(url: str, section: Section) -> Standing:
-    """Look where a database stands with a section.
-
-    Raises
-    ------
-    ExternalError
-        It cannot be reached or read.
-    InputError
-        The URL is none, or its user may not create databases.
-    """
+    """Read the revision of a database, without changing it."""
     address = given_address(url)
     table = f"{section.version_schema}.{section.version_table}"
     version = SQL("SELECT version_num FROM {} ORDER BY 1").format(
@@ -84,7 +76,7 @@ def verify_on_copy(
     operator: bool,
     most: int | None = None,
 ) -> tuple[Check, ...]:
-    """Run a revision up and down on a copy of the server's given database; the copy is dropped at the end."""
+    """Run a revision up and down on a copy, and drop the copy."""
     name = f"{candidate.section.name}_copy"
     server.copy_given(name)
     try:
@@ -95,7 +87,7 @@ def verify_on_copy(
             drifted = drifted_paths(drift, candidate.renamed_tables, candidate.renamed_columns)
             candidate = replace(candidate, database=name, before=before, filled=None)
             checks = [check_drift(database, drift)]
-            checks += _there_and_back(engine, candidate, drifted, upgraded, most)
+            checks += _up_and_down(engine, candidate, drifted, upgraded, most)
         if operator and all(check.holds is not False for check in checks):
             if gone(candidate) or candidate.answers.copies:
                 server.drop_database(name)
@@ -106,7 +98,7 @@ def verify_on_copy(
         server.drop_database(name)
 
 
-def _there_and_back(
+def _up_and_down(
     engine: sa.Engine,
     candidate: Candidate,
     drifted: frozenset[tuple[str, ...]],
@@ -127,7 +119,7 @@ def _there_and_back(
         now = read_snapshot(connection, schema)
         arrived, hashed = rows.after(connection, now), rows.changed(connection, after=True)
     yield check_site(compare(upgraded, now) if upgraded is not None else None, drifted)
-    yield _joined("database rows", check_rows(candidate, rows.start, arrived), hashed)
+    yield _with_hashes("database rows", check_rows(candidate, rows.start, arrived), hashed)
     try:
         with engine.begin() as connection:
             run(connection, candidate, "downgrade")
@@ -140,10 +132,10 @@ def _there_and_back(
         back, hashed = rows.back(connection, restored), rows.changed(connection, after=False)
     check = check_downgrade(candidate.before, restored)
     yield replace(check, name="database downgrade", words="the downgrade restores the copy's catalog exactly")
-    yield _joined("database rows back", check_rows_back(candidate, rows.start, arrived, back), hashed)
+    yield _with_hashes("database rows back", check_rows_back(candidate, rows.start, arrived, back), hashed)
 
 
-def _joined(name: str, check: Check, hashed: tuple[str, ...]) -> Check:
-    """Add what the hashes of large tables tell."""
+def _with_hashes(name: str, check: Check, hashed: tuple[str, ...]) -> Check:
+    """Add the differences of hashes to a check."""
     holds = bool(check.holds) and not hashed
     return replace(check, name=name, holds=holds, details=(*hashed, *check.details))

@@ -1,8 +1,4 @@
-"""The rows that a copy of a site's database holds itself, also where there are very many.
-
-Small tables are read and compared row by row. Of a large one the first rows are, and its columns are hashed
-as a whole by Postgres, each value together with the key of its row.
-"""
+"""Rows of a site's database; large tables are compared by their first rows and by hashes."""
 
 from __future__ import annotations
 
@@ -20,52 +16,24 @@ from consdb_actions.migration.rows import Rows
 __all__ = ["MOST_VALUES", "SiteRows"]
 
 MOST_VALUES = 1_000_000
-"""So many values of a table are read; all others are only hashed."""
+"""Maximum number of values read from a table; others are only hashed."""
 
 
 @dataclass(frozen=True)
 class _Large:
-    """A table of which only the first rows are read.
-
-    Attributes
-    ----------
-    before, after
-        Its name on both sides.
-    columns
-        Columns whose values must stay as they are: their names after by those before.
-    key
-        Those of them that tell a row; empty where none do.
-    most
-        How many rows are read.
-    hashes
-        Number and hash of the values, by column.
-    """
-
     before: str
     after: str
     columns: Mapping[str, str]
+    """Columns whose values must not change: old name to new name."""
     key: tuple[str, ...]
+    """Those that identify a row; empty where none do."""
     most: int
     hashes: Mapping[str, str]
+    """Number and hash of the values, by column."""
 
 
 class SiteRows:
-    """Rows of a copy before its upgrade, and the means to read the same ones later.
-
-    Parameters
-    ----------
-    connection
-        Open on the copy.
-    candidate
-        What is to be verified on it.
-    most
-        How many values of a table are read.
-
-    Attributes
-    ----------
-    start
-        The rows before.
-    """
+    """Rows of a copy before its upgrade (``start``), at most ``most`` values of a table."""
 
     def __init__(self, connection: sa.Connection, candidate: Candidate, most: int | None = None) -> None:
         self._candidate, self._most = candidate, MOST_VALUES if most is None else most
@@ -83,7 +51,7 @@ class SiteRows:
         }
         rows = self.back(connection, before)
         self.start = Start(
-            rows, rows, (), candidate.tightened, _words(counts), self._remarks(counts), frozenset(self._large)
+            rows, rows, (), candidate.tightened, _total(counts), self._remarks(counts), frozenset(self._large)
         )
 
     def after(self, connection: sa.Connection, now: Snapshot) -> Rows:
@@ -95,12 +63,12 @@ class SiteRows:
         return read_rows(connection, now, tables, first)
 
     def back(self, connection: sa.Connection, restored: Snapshot) -> Rows:
-        """Read the rows as they stand before the upgrade, or after the downgrade."""
+        """Read the rows before the upgrade or after the downgrade."""
         first = {t.before: (t.key, t.most) for t in self._large.values() if t.key}
         return read_rows(connection, restored, self._read_before, first)
 
     def changed(self, connection: sa.Connection, *, after: bool) -> tuple[str, ...]:
-        """Hash large tables again, after the upgrade or the downgrade; return what differs, in words."""
+        """Hash large tables again; return a text for each difference."""
         out = []
         for table in self._large.values():
             name = table.after if after else table.before
@@ -115,7 +83,7 @@ class SiteRows:
         return tuple(out)
 
     def _large_table(self, connection: sa.Connection, table: Relation) -> _Large:
-        """Take up a large table. Of one that goes away with its rows nothing is compared."""
+        """Hash a large table; one that is dropped is not compared."""
         candidate = self._candidate
         new = candidate.renamed_tables.get(table.name, table.name)
         after = candidate.expected.tables.get(new)
@@ -141,6 +109,6 @@ class SiteRows:
         return tuple(out)
 
 
-def _words(counts: Mapping[str, int]) -> str:
+def _total(counts: Mapping[str, int]) -> str:
     tables = sum(1 for count in counts.values() if count)
     return f"{sum(counts.values())} rows of the database's own in {tables} table{'' if tables == 1 else 's'}"

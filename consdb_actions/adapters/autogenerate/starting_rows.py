@@ -1,4 +1,4 @@
-"""The rows that stand before a revision runs, and what its fills must make of them."""
+"""The rows before a revision, and what its fills must make of them."""
 
 from __future__ import annotations
 
@@ -22,37 +22,23 @@ __all__ = ["Start", "made_up"]
 
 @dataclass(frozen=True)
 class Start:
-    """Rows before an upgrade.
-
-    Attributes
-    ----------
-    rows
-        As they stand.
-    expected
-        The same with what the fills of the upgrade must put in place of NULL.
-    filled
-        What the upgrade fills, as far as it can be told.
-    loose
-        Columns whose NULLs may become anything, in the names after renames.
-    words
-        How many rows there are and whose.
-    remarks
-        What a reader must know of them.
-    partial
-        Tables of which not all rows are read.
-    """
+    """Rows before an upgrade."""
 
     rows: Rows
     expected: Rows
+    """The rows with what the upgrade must fill in place of NULL."""
     filled: tuple[Filled, ...] = ()
     loose: frozenset[tuple[str, str]] = frozenset()
+    """Columns whose NULLs may become any value, by the names after renames."""
     words: str = ""
+    """How many rows there are, and where they come from."""
     remarks: tuple[str, ...] = ()
     partial: frozenset[str] = frozenset()
+    """Tables of which not all rows are read."""
 
 
 def made_up(connection: sa.Connection, candidate: Candidate, *, nulls: bool = True) -> Start:
-    """Fill every table with made-up rows."""
+    """Fill every table with generated rows."""
     before = candidate.before
     filled, loose = _fills(connection, candidate) if nulls else ((), frozenset())
     change = Change(
@@ -95,7 +81,7 @@ def _start(
 def _fills(
     connection: sa.Connection, candidate: Candidate
 ) -> tuple[tuple[Filled, ...], frozenset[tuple[str, str]]]:
-    """Return the fills whose outcome is known, and the columns that are filled with something else."""
+    """Return the fills with a known result, and the other filled columns."""
     if candidate.filled is None:
         return (), frozenset(w for w in candidate.tightened if w[0] not in candidate.empty)
     copied = {(c.target, c.target_column) for c in candidate.answers.copies}
@@ -105,7 +91,7 @@ def _fills(
         where = (item.table, item.column)
         if where in copied:
             continue
-        found = None if _retyped(candidate, where) else _known(connection, candidate, item)
+        found = None if _retyped(candidate, where) else _known_fill(connection, candidate, item)
         if found is None:
             loose.add(where)
         else:
@@ -113,7 +99,7 @@ def _fills(
     return tuple(known), frozenset(loose)
 
 
-def _known(connection: sa.Connection, candidate: Candidate, item: Filling) -> Filled | None:
+def _known_fill(connection: sa.Connection, candidate: Candidate, item: Filling) -> Filled | None:
     if item.path:
         steps = tuple(Step(link.columns, link.parent, link.referenced) for link in item.path)
         return Filled(item.table, item.column, path=steps, source=item.source)
@@ -124,7 +110,7 @@ def _known(connection: sa.Connection, candidate: Candidate, item: Filling) -> Fi
 
 
 def _retyped(candidate: Candidate, where: tuple[str, str]) -> bool:
-    """Whether a column was there before with another type, so that a fill reads otherwise on the way back."""
+    """Return whether a column had another type before, so that a fill reads back differently."""
     new_table, new = where
     table, column = candidate.answers.named_before(new_table, new)
     old = candidate.before.tables[table].columns.get(column) if table in candidate.before.tables else None
@@ -132,7 +118,6 @@ def _retyped(candidate: Candidate, where: tuple[str, str]) -> bool:
 
 
 def _without(snapshot: Snapshot, empty: frozenset[str]) -> Snapshot:
-    """Leave out tables that must be empty, and those that refer to them."""
     gone = set(empty)
     while more := {
         name

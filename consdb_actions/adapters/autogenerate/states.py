@@ -1,4 +1,4 @@
-"""The states of a schema that a migration is merged from: the history's, and what schema files describe."""
+"""The states that are merged: the history's, and those that schema files describe."""
 
 from __future__ import annotations
 
@@ -35,34 +35,23 @@ __all__ = ["Described", "describe", "make_replayed", "name_facts", "rename_base"
 
 @dataclass(frozen=True)
 class Described:
-    """What schema files describe.
-
-    Attributes
-    ----------
-    head
-        Made of the file after the change.
-    base
-        Made of the file before it; None where it is not known.
-    views
-        Rule of each configured view.
-    rebuilt
-        Tables of *base* that the files describe differently, and the views over them.
-    missing
-        Shadow columns that the database lacks. They come from the tree's own code, so that they are part of
-        the change, and *base* does not have them.
-    """
+    """The states that the schema files describe."""
 
     head: Snapshot
+    """Made from the file after the change."""
     base: Snapshot | None
+    """Made from the file before it; None where that is unknown."""
     views: Mapping[str, ViewRule]
     rebuilt: frozenset[str] = frozenset()
+    """Tables of *base* that *head* describes differently, and the views over them."""
     missing: frozenset[tuple[str, str]] = frozenset()
+    """Shadow columns that the database lacks; the tree adds them, so they belong to the change."""
 
 
 def make_replayed(
     server: ScratchServer, database: str, section: Section, revisions: Sequence[Script] | None = None
 ) -> Snapshot:
-    """Make a section's history, or some of it, in an empty database, and read the result."""
+    """Replay a section's revisions in an empty database; return its catalog."""
     with server.open_database(database) as engine, engine.connect() as connection:
         prepare(connection, section)
         replay(connection, section, section.revisions() if revisions is None else revisions)
@@ -71,7 +60,7 @@ def make_replayed(
 
 
 def replay_ahead(server: ScratchServer, sections: Iterable[Section], enough: Callable[[], bool]) -> list[str]:
-    """Make the databases of sections with their histories, up to one that does not apply, or until enough."""
+    """Replay sections until ``enough``, or until one fails; return the finished ones."""
     done: list[str] = []
     for section in sections:
         if enough():
@@ -82,7 +71,7 @@ def replay_ahead(server: ScratchServer, sections: Iterable[Section], enough: Cal
                 prepare(connection, section)
                 replay(connection, section, section.revisions())
         except (InputError, SQLAlchemyError):
-            # It is met again, where it can be told.
+            # The failure is reported when the section itself runs.
             server.drop_database(section.name)
             break
         done.append(section.name)
@@ -98,16 +87,10 @@ def describe(
     config: Config,
     shadow: Shadow | None,
 ) -> Described:
-    """Make what the schema files describe, in place of what the history made.
+    """Create in the simulation what the schema files describe.
 
-    Both sides are made in Postgres, so that types, defaults and conditions compare as Postgres has them. The
-    simulation is left at *base*, where there is one, and at *head* otherwise. Only tables that the files
-    describe differently are made a second time.
-
-    Raises
-    ------
-    InputError
-        Postgres refuses what the files describe, or a new column has a type that means two things.
+    Postgres makes both sides, so that types, defaults and conditions compare as it prints them; only
+    differing tables are made twice. The simulation ends at *base* where there is one, else at *head*.
     """
     _refuse_time_zones(loaded, base, current)
     section = simulation.section
@@ -131,7 +114,7 @@ def describe(
 
 
 def _refuse_time_zones(loaded: LoadedSchema, base: ReadSchema | None, current: Snapshot) -> None:
-    """Refuse ``TIMESTAMP(3)`` for a new column: Felis itself would make a time zone of the number."""
+    """Refuse ``TIMESTAMP(3)`` for a new column: Felis reads the number as a time zone."""
     old = {(t.name, c.name, c.type_overrides) for t in base.schema for c in t.columns} if base else None
     problems = []
     for table in loaded.schema:
@@ -155,7 +138,7 @@ def _refuse_time_zones(loaded: LoadedSchema, base: ReadSchema | None, current: S
 
 
 def rename_base(simulation: Simulation, described: Described, answers: Answers) -> Snapshot | None:
-    """Carry out the renames of a change on its base, where the simulation stands."""
+    """Rename the change's elements in the base, where the simulation is."""
     base = described.base
     if base is None or not (answers.tables or answers.columns):
         return base
@@ -172,15 +155,15 @@ def rename_base(simulation: Simulation, described: Described, answers: Answers) 
 def _view_rules(
     config: Config, schema: Schema, current: Snapshot, earlier: Collection[str] = ()
 ) -> dict[str, ViewRule]:
-    """Return the configured views of a schema file; *earlier* is what the file before the change lists."""
+    """Return the rules of configured views; ``earlier`` is the file before the change."""
     tables = {t.name for t in schema.tables}
     rules = {}
     for view in config.views:
         there = current.views.get(view.name)
         # The change may rename the table: the configuration has one of its names, the database the other.
         shown = next((t for t in (view.table, *(there.reads if there else ())) if t in tables), None)
-        # A tree whose history has a table of this name keeps it as a table. A view that the database has
-        # already follows its table, though no file ever listed it; one that the change takes out goes.
+        # A table in the history stays a table. A view in the database follows its table, even unlisted;
+        # a view that the change removes is dropped.
         wanted = view.name in tables or (there is not None and view.name not in earlier)
         if shown and wanted and view.name not in current.tables:
             rules[view.name] = ViewRule(shown, dict(view.rename))
@@ -262,7 +245,6 @@ def _quoted(schema: str, name: str) -> str:
 
 
 def _with_parents(tables: Mapping[str, Any], names: Iterable[str]) -> set[str]:
-    """Return these tables and all that their foreign keys lead to."""
     found: set[str] = set()
     waiting = list(names)
     while waiting:
@@ -275,7 +257,7 @@ def _with_parents(tables: Mapping[str, Any], names: Iterable[str]) -> set[str]:
 
 
 def _with_sources(snapshot: Snapshot, schema: Schema) -> Snapshot:
-    """Remember conditions and expressions in the schema file's own words (rule M21)."""
+    """Keep conditions and expressions as the schema file spells them (rule M21)."""
     relations = dict(snapshot.relations)
     for table in schema.tables:
         made = relations.get(table.name)
@@ -306,8 +288,8 @@ def _without(snapshot: Snapshot, columns: Iterable[tuple[str, str]]) -> Snapshot
     return replace(snapshot, relations=relations)
 
 
-def _keyed_like(facts: TableFacts, current: Snapshot) -> TableFacts:
-    """Give a table of the base the keys that it has in the database: by these, rows are found in a move."""
+def _with_current_keys(facts: TableFacts, current: Snapshot) -> TableFacts:
+    """Take the keys from the database: they identify rows in a move."""
     table = current.tables.get(facts.name)
     if table is None:
         return facts
@@ -332,10 +314,10 @@ def name_facts(
     base: ReadSchema | None,
     path: Path,
 ) -> tuple[Sequence[TableFacts], Sequence[TableFacts]]:
-    """Return both sides of the change as the matching of names sees them."""
+    """Return both sides of the change for the name matching."""
     views = list(described.views)
     after = table_facts(described.head, loaded.schema, views=views, ordered=True)
     if described.base is not None and base is not None:
         before = table_facts(described.base, base.schema, views=views, ordered=True)
-        return [_keyed_like(facts, current) for facts in before], after
+        return [_with_current_keys(facts, current) for facts in before], after
     return table_facts(current, described_before(current, described.head, path), views=views), after

@@ -1,4 +1,4 @@
-"""The database that a schema file describes, made from the file alone."""
+"""Create the database that a schema file describes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["build_metadata", "create_tables", "create_views"]
 def build_metadata(
     loaded: LoadedSchema, shadow: Shadow | None, views: Collection[str]
 ) -> tuple[sa.MetaData, set[tuple[str, str]]]:
-    """Build the metadata of a schema file, with shadow columns and without the tables that are views."""
+    """Build metadata with shadow columns and without views."""
     metadata = loaded.metadata()
     before = {(t.name, c.name) for t in metadata.tables.values() for c in t.columns}
     if shadow is not None:
@@ -45,7 +45,7 @@ def build_metadata(
 
 
 def _as_written(type_: TypeEngine[Any]) -> TypeEngine[Any]:
-    """Take ``TIMESTAMP(6)`` as Postgres does, in old columns: six digits, no time zone."""
+    """Read ``TIMESTAMP(6)`` as Postgres does: six digits, no time zone."""
     written = type_._variant_mapping.get("postgresql", type_)
     if isinstance(written, postgresql.TIMESTAMP) and type(written.timezone) is int:
         return postgresql.TIMESTAMP(timezone=False, precision=written.timezone)
@@ -59,16 +59,16 @@ def create_tables(
     lines: Lines,
     tables: Sequence[sa.Table] | None = None,
 ) -> None:
-    """Create tables in a schema that has none of them."""
+    """Create tables in an empty schema."""
     made = metadata.tables.values() if tables is None else tables
     keys = [k for t in made for k in t.foreign_key_constraints if k.comment]
     comments = [(key, key.comment) for key in keys]
     for key in keys:
-        # SQLAlchemy describes the keys of a table with the table, and makes those of a ring after it.
+        # SQLAlchemy comments on a table's keys along with the table, but creates keys of a cycle later.
         key.comment = None
     try:
         with warnings.catch_warnings():
-            # Two tables that refer to each other are made all the same, with the keys afterwards.
+            # For a cycle of tables SQLAlchemy warns, and adds the keys afterwards.
             warnings.filterwarnings("ignore", "Cannot correctly sort tables", sa.exc.SAWarning)
             metadata.create_all(connection, tables=tables, checkfirst=False)
         for key, comment in comments:
@@ -84,14 +84,14 @@ def create_tables(
 
 
 def _refused_element(error: SQLAlchemyError, lines: Lines) -> tuple[str, int]:
-    """Return the element of the file that a refused statement was made for, and its line (rule M23)."""
+    """Return the element and line of a refused statement (rule M23)."""
     statement = str(getattr(error, "statement", "") or "")
     match = _TARGET.search(statement)
     if match is None:
         return "", 0
     table = (match["quoted"] or match["plain"] or "").replace('""', '"')
     position = getattr(getattr(getattr(error, "orig", None), "diag", None), "statement_position", None)
-    # The server counts from 1, and the last constraint that begins before is the one that it speaks of.
+    # The position counts from 1; the last constraint that begins before it is the refused one.
     before = statement[: int(position)] if position else statement if "ADD CONSTRAINT" in statement else ""
     named = [(m["quoted"] or m["plain"]).replace('""', '"') for m in _CONSTRAINT.finditer(before)]
     if named:
@@ -103,7 +103,7 @@ def _refused_element(error: SQLAlchemyError, lines: Lines) -> tuple[str, int]:
 def create_views(
     connection: sa.Connection, schema: str, metadata: sa.MetaData, views: Mapping[str, ViewRule]
 ) -> None:
-    """Create the configured views over tables of this metadata."""
+    """Create the configured views over these tables."""
     columns = {t.name: [c.name for c in t.columns] for t in metadata.tables.values()}
     for name, rule in views.items():
         query = projection(schema, rule, columns[rule.table])

@@ -1,4 +1,4 @@
-"""Verify one revision on scratch databases (rules M15, M16, M10)."""
+"""Verify one revision on scratch databases (rules M10, M15, M16)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from consdb_actions.migration.verification import check_downgrade, check_upgrade
 __all__ = ["FindAgain", "Verification", "verify"]
 
 FindAgain = Callable[[Simulation, Snapshot], tuple[str, ...]]
-"""Generates once more on a connection with this catalog, and returns the operations found, in words."""
+"""Generates again with this catalog, and returns descriptions of the operations found."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Statements in the order in which a reader wants them, and the catalog after the upgrade if it ran."""
+    """Checks in reading order, and the catalog after the upgrade if it ran."""
 
     checks: tuple[Check, ...]
     upgraded: Snapshot | None = None
@@ -38,16 +38,16 @@ class Verification:
 def verify(
     server: ScratchServer, candidate: Candidate, find_again: FindAgain, *, operator: bool = True
 ) -> Verification:
-    """Run a revision up and down, twice, and compare what it leaves with what it must.
+    """Run a revision up and down, twice, and compare the results.
 
-    The second time is the operator's own command. It runs where the first time left everything as it was:
-    on the same rows, or without any where the upgrade drops values that its fills would need again.
+    The second run is the operator's command. It uses the same rows, or none where the upgrade drops values
+    that its fills need.
     """
     with server.open_database(candidate.database) as engine:
         refused = _refuses_nulls(engine, candidate)
         with engine.begin() as connection:
             start = made_up(connection, candidate, nulls=not refused)
-        verification = _there_and_back(engine, candidate, start, find_again)
+        verification = _up_and_down(engine, candidate, start, find_again)
         checks = list(verification.checks)
         again = operator and all(check.holds for check in checks)
         if again and (gone(candidate) or candidate.answers.copies):
@@ -58,10 +58,10 @@ def verify(
     return Verification((*checks, *refused), verification.upgraded)
 
 
-def _there_and_back(
+def _up_and_down(
     engine: sa.Engine, candidate: Candidate, start: Start, find_again: FindAgain
 ) -> Verification:
-    # Each step has a session as new: settings that a script leaves behind reach no judge.
+    # Each step has a session of its own, so that settings made by a script do not affect the checks.
     schema = candidate.section.schema
     try:
         with engine.begin() as connection:
@@ -91,10 +91,7 @@ def _there_and_back(
 
 
 def _refuses_nulls(engine: sa.Engine, candidate: Candidate) -> tuple[Check, ...]:
-    """Try whether a revision that a person wrote fills the NULLs of columns that become NOT NULL.
-
-    That it does not is no fault where no row holds NULL, which only the real databases know.
-    """
+    """Test whether a hand-written revision fills NULLs; a failure is neutral: sites may have none."""
     columns = sorted(candidate.tightened) if candidate.filled is None else []
     if not columns:
         return ()

@@ -1,8 +1,4 @@
-"""The rewrite rules: from what Alembic's autogenerate finds to a script that nobody has to repair.
-
-Each rule takes the plan and the facts and returns a new plan; each has a file of its own. They run in this
-order, and :mod:`~consdb_actions.migration.rewrite.order` sorts the result.
-"""
+"""Rewrite rules that complete a script's operations, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -39,7 +35,7 @@ RULES = (
 
 
 def rewrite(plan: Plan, facts: Facts) -> Plan:
-    """Apply all rules in their order."""
+    """Apply all rules in order."""
     for rule in RULES:
         plan = rule(plan, facts)
     return plan

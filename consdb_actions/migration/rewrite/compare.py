@@ -1,8 +1,7 @@
-"""Rule M6: the differences between two states of the tables of a schema, as Alembic operations.
+"""Compare two states of a schema's tables as Alembic operations (rule M6).
 
-Alembic's own comparison does not see primary keys, renamed foreign keys, CHECK texts or descriptions of
-constraints, and reads the catalog once more. Both states are snapshots here, so that it is not asked; the
-operations and their rendering are Alembic's.
+Alembic's comparison misses primary keys, renamed foreign keys, CHECK texts and constraint comments, and reads
+the catalog again; here both sides are snapshots.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ __all__ = ["compare"]
 
 
 def compare(plan: Plan, facts: Facts) -> Plan:
-    """Add the operations that lead from the tables before to those after, in the order of their columns."""
+    """Add the operations from the old tables to the new, in column order."""
     out: list[ops.MigrateOperation] = []
     for name in sorted({*facts.before.tables, *facts.after.tables}):
         before, after = facts.before.tables.get(name), facts.after.tables.get(name)
@@ -70,7 +69,7 @@ def _is_lone_key(table: Relation, column: Column) -> bool:
 
 
 def _column(column: Column, *, lone_key: bool = False) -> sa.Column[Any]:
-    """Return a column as Alembic renders it; a SERIAL one numbers itself and shows no default."""
+    """Return a column as Alembic renders it; SERIAL has no explicit default."""
     extra: list[Any] = []
     if column.identity:
         extra.append(sa.Identity(**{str(k): v for k, v in column.identity}))
@@ -153,7 +152,7 @@ def _comment(schema: str, before: Relation, after: Relation) -> Iterator[ops.Mig
 
 
 def _constraint_comments(schema: str, before: Relation | None, after: Relation) -> Iterator[Statement]:
-    """Describe constraints and indexes, which Alembic has no operation for."""
+    """Yield COMMENT statements of constraints and indexes, which Alembic lacks."""
     for kind, items in (("CONSTRAINT", after.constraints), ("INDEX", after.indexes)):
         known: Any = (before.constraints if kind == "CONSTRAINT" else before.indexes) if before else {}
         for name, item in items.items():
@@ -176,7 +175,7 @@ def _defaults(schema: str, before: Relation, after: Relation) -> Iterator[ops.Al
         old = before.columns.get(column.name)
         if old is None or column.generated or old.generated:
             continue
-        # The same constant of another type is another default.
+        # The same constant with another type is another default.
         same = old.default == column.default or old.type == column.type
         if same and same_fact("default", old.default, column.default):
             continue
@@ -206,7 +205,7 @@ def _nullability(schema: str, before: Relation, after: Relation) -> Iterator[ops
 
 
 def _statistics(schema: str, before: Relation | None, after: Relation) -> Iterator[Statement]:
-    """Set again what a person told the planner about columns that come back."""
+    """Yield statistics settings of recreated columns."""
     owner = qualified(schema, after.name)
     for column in after.columns.values():
         old = before.columns.get(column.name) if before else None
@@ -218,7 +217,7 @@ def _statistics(schema: str, before: Relation | None, after: Relation) -> Iterat
                 words=f"set statistics target of {after.name}.{column.name}",
                 table=after.name,
             )
-        # A change of type sets storage and compression back.
+        # A change of type resets storage and compression.
         if old is None or (old.type, old.settings) != (column.type, column.settings):
             for setting in column.settings:
                 text = f"({setting})" if "=" in setting else setting
@@ -231,7 +230,7 @@ def _statistics(schema: str, before: Relation | None, after: Relation) -> Iterat
     known = before.statistics if before else {}
     for name, made in after.statistics.items():
         old_types = [before.columns[c].type for c in made.columns if before and c in before.columns]
-        # Postgres makes them anew when a column changes its type, and forgets their target.
+        # Postgres recreates them when a column changes its type, and loses their target.
         remade = made.target is not None and old_types != [after.columns[c].type for c in made.columns]
         if known.get(name) == made and not remade:
             continue

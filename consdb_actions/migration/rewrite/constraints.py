@@ -1,8 +1,4 @@
-"""Rule M6: compare the constraints and indexes of a table, and rename rather than drop.
-
-Alembic's own comparison does not see primary keys, renamed foreign keys or CHECK texts. Here two constraints
-are the same when they say the same, whatever their names; then a name that differs is a rename.
-"""
+"""Compare constraints and indexes by definition; a different name is a rename (rule M6)."""
 
 from __future__ import annotations
 
@@ -24,7 +20,7 @@ _KINDS = {"primary key": "primary", "unique": "unique", "foreign key": "foreignk
 
 
 def compare_constraints(schema: str, before: Relation, after: Relation) -> Iterator[ops.MigrateOperation]:
-    """Yield the operations that bring the constraints and indexes of one table from one state to another."""
+    """Yield the operations that change a table's constraints and indexes."""
     table = after.name
     for kind, word in _KINDS.items():
         dropped, added, renamed = _match(
@@ -58,12 +54,12 @@ def _create(schema: str, table: str, item: Constraint) -> ops.MigrateOperation:
 
 
 def plain_options(options: Options) -> dict[str, Any]:
-    """Return options as Alembic and SQLAlchemy take them."""
+    """Return options as Alembic and SQLAlchemy accept them."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in options}
 
 
 def create_foreign_key(schema: str, table: str, key: Constraint) -> ops.CreateForeignKeyOp:
-    """Return the operation that makes a foreign key."""
+    """Return the operation that creates a foreign key."""
     return ops.CreateForeignKeyOp(
         key.name,
         table,
@@ -77,7 +73,7 @@ def create_foreign_key(schema: str, table: str, key: Constraint) -> ops.CreateFo
 
 
 def create_indexes(schema: str, table: str, indexes: Iterable[Index]) -> list[ops.CreateIndexOp]:
-    """Return the operations that make these indexes."""
+    """Return the operations that create indexes."""
     return [
         ops.CreateIndexOp(
             i.name,
@@ -110,7 +106,7 @@ def drop_constraint(schema: str, table: str, name: str, kind: str) -> ops.DropCo
 
 
 def _match(old: Iterable[T], new: Iterable[T]) -> tuple[list[T], list[T], list[tuple[T, T]]]:
-    """Pair what says the same; of several with one meaning, those with equal names first."""
+    """Pair equal definitions; of several, those with equal names first."""
     left, right = {c.name: c for c in old}, {c.name: c for c in new}
     for name in [n for n in left if n in right and left[n].meaning == right[n].meaning]:
         del left[name], right[name]

@@ -1,4 +1,4 @@
-"""Rule M5: a column that moves to another table takes its values along."""
+"""Copy the values of a column that moves to another table (rule M5)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ __all__ = ["copies"]
 
 
 def copies(plan: Plan, facts: Facts) -> Plan:
-    """Copy by the key that both tables share, before the source is dropped.
+    """Copy by the shared key before the source is dropped.
 
-    Rows of a table that exists are updated; a table that this migration creates gets a row for each row of
-    the source that has something to keep. Where several rows of the source share one row of the target, an
-    upgrade first makes sure that they agree, and stops if they don't; a downgrade takes one of the values.
+    An existing table is updated, a new one gets a row per source row with a value. If source rows share a
+    target row, an upgrade requires equal values and a downgrade takes one of them.
     """
     groups: dict[Copy, list[Copy]] = defaultdict(list)
     for copy in facts.copies:
@@ -36,23 +35,23 @@ def copies(plan: Plan, facts: Facts) -> Plan:
     questions, risks, losses = list(plan.questions), list(plan.risks), list(plan.losses)
     late: list[list[Copy]] = []
     for target, joint in _joint(groups.values(), facts).items():
-        if _alike(joint):
+        if _same_keys(joint):
             statements.append(_insert_joint(facts, joint))
             for group in joint:
                 del groups[_key(group[0])]
         elif facts.on_question == "ask":
-            questions.append(_apart(target, joint))
+            questions.append(_key_question(target, joint))
         else:
             late += joint[1:]
-            losses += [_left_behind(facts, copy) for group in joint[1:] for copy in group]
+            losses += [_dropped_values(facts, copy) for group in joint[1:] for copy in group]
     for group in groups.values():
         if group[0].relation == "many to one":
             if facts.direction == "upgrade":
-                statements += [_guard(facts.schema, copy) for copy in group]
+                statements += [_uniqueness_check(facts.schema, copy) for copy in group]
             risks += [_risk(facts, copy) for copy in group]
         is_update = group[0].target in facts.before.tables or group in late
         if group[0].target in facts.before.tables and facts.direction == "upgrade":
-            risks += [_partnerless(copy) for copy in group]
+            risks += [_unmatched_risk(copy) for copy in group]
         statements.append(_update(facts.schema, group) if is_update else _insert(facts, group))
     sources = {copy.source for copy in facts.copies}
     out = [
@@ -70,7 +69,7 @@ def copies(plan: Plan, facts: Facts) -> Plan:
 
 
 def _without_default(op: ops.MigrateOperation, facts: Facts) -> Iterator[ops.MigrateOperation]:
-    """Give a column that is copied into its default afterwards: rows without a partner have no value."""
+    """Set the default of a copied column afterwards: rows without a partner stay NULL."""
     if not isinstance(op, ops.AddColumnOp) or (op.table_name, op.column.name) not in {
         (c.target, c.target_column) for c in facts.copies
     }:
@@ -94,7 +93,7 @@ def _without_default(op: ops.MigrateOperation, facts: Facts) -> Iterator[ops.Mig
 
 
 def _joint(groups: Iterable[list[Copy]], facts: Facts) -> dict[str, list[list[Copy]]]:
-    """Return the new tables that get their rows from several tables, with these."""
+    """Return new tables with several source tables, and their copies."""
     joint: dict[str, list[list[Copy]]] = defaultdict(list)
     for group in groups:
         if group[0].target not in facts.before.tables:
@@ -108,12 +107,12 @@ def _joint(groups: Iterable[list[Copy]], facts: Facts) -> dict[str, list[list[Co
 
 
 def _key(copy: Copy) -> Copy:
-    """Return what all columns that move together share."""
+    """Return a copy with only what columns moving together share."""
     return replace(copy, source_column="", target_column="", required=False)
 
 
-def _alike(joint: list[list[Copy]]) -> bool:
-    """Whether every table gives one row for each key, and nothing but its own columns."""
+def _same_keys(joint: list[list[Copy]]) -> bool:
+    """Return whether each table gives one row per key, and only its own columns."""
     key = set(joint[0][0].target_key)
     return all(
         first.relation == "one to one"
@@ -124,7 +123,7 @@ def _alike(joint: list[list[Copy]]) -> bool:
     )
 
 
-def _apart(target: str, joint: list[list[Copy]]) -> Question:
+def _key_question(target: str, joint: list[list[Copy]]) -> Question:
     first, *others = [group[0].source for group in joint]
     return Question(
         target,
@@ -135,7 +134,7 @@ def _apart(target: str, joint: list[list[Copy]]) -> Question:
     )
 
 
-def _left_behind(facts: Facts, copy: Copy) -> Loss:
+def _dropped_values(facts: Facts, copy: Copy) -> Loss:
     name = f"{copy.source}.{copy.source_column}"
     words = (
         f"the {facts.direction} keeps values of {name} only where {copy.target} has a row from another table"
@@ -143,7 +142,7 @@ def _left_behind(facts: Facts, copy: Copy) -> Loss:
     return Loss(copy.source, copy.source_column, facts.direction, words)
 
 
-def _partnerless(copy: Copy) -> Risk:
+def _unmatched_risk(copy: Copy) -> Risk:
     return Risk(
         f"{copy.source}.{copy.source_column}",
         f"upgrade: rows of {copy.source} without a row in {copy.target} have nowhere to keep it",
@@ -160,7 +159,7 @@ def _risk(facts: Facts, copy: Copy) -> Risk:
     return Risk(name, f"{facts.direction}: {words}")
 
 
-def _words(group: list[Copy]) -> str:
+def _copy_text(group: list[Copy]) -> str:
     first = group[0]
     old = ", ".join(c.source_column for c in group)
     new = ", ".join(c.target_column for c in group)
@@ -172,7 +171,7 @@ def _equal(left: str, columns: tuple[str, ...], right: str, others: tuple[str, .
 
 
 def _parent(schema: str, copy: Copy) -> tuple[list[str], list[str]]:
-    """Return the common parent for FROM, and how the source is joined to it."""
+    """Return the common parent for FROM, and its join with the source."""
     if not copy.through:
         return [], []
     table = f"{qualified(schema, copy.through)} AS parent"
@@ -202,7 +201,7 @@ def _update(schema: str, group: list[Copy]) -> Statement:
             f"WHERE {' AND '.join([*joined, *match])}",
         ],
         phase=Phase.FILL,
-        words=_words(group),
+        words=_copy_text(group),
         table=first.target,
     )
 
@@ -228,24 +227,23 @@ def _insert(facts: Facts, group: list[Copy]) -> Statement:
             f"WHERE {' AND '.join([*joined, f'({kept})'])}",
         ],
         phase=Phase.FILL,
-        words=_words(group),
+        words=_copy_text(group),
         table=first.target,
     )
 
 
 def _others(facts: Facts, target: str, given: Collection[str]) -> dict[str, str]:
-    """Return what else a row needs when a downgrade makes it anew: values that mean nothing."""
+    """Return placeholders for other columns of rows that a downgrade creates."""
     return stand_in_values(facts, target, given) if facts.direction == "downgrade" else {}
 
 
 def _insert_joint(facts: Facts, joint: list[list[Copy]]) -> Statement:
-    """Insert a row for each key that one of several tables has something for."""
     schema, key = facts.schema, joint[0][0].target_key
     found, joined, values = [], [], {c: f"keys.{quote(c)}" for c in key}
     for number, group in enumerate(joint, start=1):
         first, name = group[0], f"source{number}"
         table = qualified(schema, first.source)
-        # The order of the first table's key holds for all.
+        # The first table's key order applies to all.
         own = dict(zip(first.target_key, first.source_key, strict=True))
         kept = " OR ".join(f"{quote(c.source_column)} IS NOT NULL" for c in group)
         columns = ", ".join(f"{quote(own[c])} AS {quote(c)}" for c in key)
@@ -263,13 +261,13 @@ def _insert_joint(facts: Facts, joint: list[list[Copy]]) -> Statement:
             *joined,
         ],
         phase=Phase.FILL,
-        words="; ".join(_words(group) for group in joint),
+        words="; ".join(_copy_text(group) for group in joint),
         table=target,
     )
 
 
-def _guard(schema: str, copy: Copy) -> Statement:
-    """Stop where the rows that share a row of the target do not agree."""
+def _uniqueness_check(schema: str, copy: Copy) -> Statement:
+    """Return a statement that fails if a target row is ambiguous."""
     column, keys = quote(copy.source_column), ", ".join(map(quote, copy.source_key))
     message = literal(
         f"rows of {copy.source} disagree on {copy.source_column}; it cannot move to {copy.target}"

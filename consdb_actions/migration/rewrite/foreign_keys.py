@@ -1,4 +1,4 @@
-"""Rule M6: foreign keys go before what they refer to, and come after it."""
+"""Order foreign keys and what they refer to (rule M6)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ __all__ = ["foreign_keys"]
 
 
 def foreign_keys(plan: Plan, facts: Facts) -> Plan:
-    """Take keys out of CREATE TABLE where they could not be made yet, and remake those whose ground moves.
-
-    A foreign key that stays is dropped and made again when the key that it refers to is dropped, or when the
-    types of both its ends change.
-    """
+    """Move keys out of CREATE TABLE, and recreate them if their target or type changes."""
     out = list(plan.ops)
     touched = {
         (op.table_name if isinstance(op, ops.DropConstraintOp) else op.source_table, op.constraint_name)
@@ -54,20 +50,20 @@ def foreign_keys(plan: Plan, facts: Facts) -> Plan:
                 out = [op for op in out if not _renames(op, name, before.name)]
                 out.append(drop_constraint(facts.schema, name, before.name, "foreignkey"))
                 out.append(create_foreign_key(facts.schema, name, key))
-    for name, key in _rings(facts):
+    for name, key in _dropped_cycles(facts):
         out.append(drop_constraint(facts.schema, name, key.name, "foreignkey"))
     for source in sorted({c.source for c in facts.copies} - facts.after.tables.keys()):
-        # A table that waits for its values to be copied is still there when the keys go.
+        # A table that waits for its values to be copied still exists when the keys are dropped.
         keys = facts.before.tables[source].foreign_keys
         out += [
             drop_constraint(facts.schema, source, k.name, "foreignkey") for k in keys if k.table != source
         ]
-    standing = _standing_keys(out, facts)
+    standing = _permanent_keys(out, facts)
     return replace(plan, ops=tuple(part for op in out for part in _detached(op, facts, standing)))
 
 
-def _rings(facts: Facts) -> Iterator[tuple[str, Constraint]]:
-    """Yield the foreign keys between tables that go together and refer to each other."""
+def _dropped_cycles(facts: Facts) -> Iterator[tuple[str, Constraint]]:
+    """Yield foreign keys in cycles of dropped tables."""
     gone = {n: t for n, t in facts.before.tables.items() if n not in facts.after.tables}
     sources = {c.source for c in facts.copies}
 
@@ -95,10 +91,7 @@ def _renames(op: ops.MigrateOperation, table: str, name: str) -> bool:
 
 
 def _lost_keys(operations: Iterable[ops.MigrateOperation], facts: Facts) -> set[tuple[str, frozenset[str]]]:
-    """Return the keys, as table and columns, of which one is dropped.
-
-    The order of the columns does not matter: a foreign key may name them in another than the key itself.
-    """
+    """Return dropped keys as table and columns, in any order."""
     lost = set()
     for op in operations:
         if isinstance(op, ops.DropConstraintOp) and op.constraint_type in ("primary", "unique"):
@@ -111,11 +104,8 @@ def _lost_keys(operations: Iterable[ops.MigrateOperation], facts: Facts) -> set[
     return lost
 
 
-def _standing_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set[tuple[str, tuple[str, ...]]]:
-    """Return the keys, as table and columns, that stand from the first operation to the last.
-
-    Of two over the same columns, Postgres may take the one that goes.
-    """
+def _permanent_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set[tuple[str, tuple[str, ...]]]:
+    """Return keys (table, columns) that exist throughout, unless a dropped one has the same columns."""
     lost = _lost_keys(operations, facts)
     return {
         (name, columns)
@@ -129,7 +119,7 @@ def _standing_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set[
 def _detached(
     op: ops.MigrateOperation, facts: Facts, standing: set[tuple[str, tuple[str, ...]]]
 ) -> list[ops.MigrateOperation]:
-    """Leave in CREATE TABLE only the foreign keys to tables and keys that stand already."""
+    """Keep only possible foreign keys in CREATE TABLE."""
     if not isinstance(op, ops.CreateTableOp):
         return [op]
     keys = facts.after.tables[op.table_name].foreign_keys

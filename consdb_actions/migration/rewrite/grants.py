@@ -1,4 +1,4 @@
-"""Rule M3: a new table can be read by those who read its siblings."""
+"""Grant new tables to the readers of other tables (rule M3)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["grant_statements", "grants", "sibling_grants", "with_configured"]
 
 
 def grants(plan: Plan, facts: Facts) -> Plan:
-    """Grant on each table that is created, and on columns that come back with grants of their own."""
+    """Grant on each created table, and on recreated columns with grants of their own."""
     out: list[ops.MigrateOperation] = []
     for op in plan.ops:
         if isinstance(op, ops.CreateTableOp):
@@ -47,7 +47,7 @@ def grant_statements(
     table: str,
     column: str | None = None,
 ) -> Iterator[Statement]:
-    """Write one GRANT for each role, its privileges in the order of the alphabet."""
+    """Yield one GRANT for each role, with privileges in alphabetical order."""
     by_role: dict[tuple[str, bool], list[str]] = defaultdict(list)
     for grant in sorted(wanted):
         by_role[grant.grantee, grant.grantable].append(grant.privilege)
@@ -66,14 +66,14 @@ def grant_statements(
 
 
 def sibling_grants(catalog: Snapshot) -> frozenset[Grant]:
-    """Return the grants that more than half of the tables of a schema carry."""
+    """Return the grants that most tables have."""
     tables = catalog.tables.values()
     counted = Counter(grant for table in tables for grant in table.grants)
     return frozenset(grant for grant, count in counted.items() if 2 * count > len(tables))
 
 
 def with_configured(known: frozenset[Grant], configured: Mapping[str, tuple[str, ...]]) -> frozenset[Grant]:
-    """Add what the configuration names for a schema, role by role, to grants that are known."""
+    """Add the configured grants to known ones, role by role."""
     held = {(g.grantee, g.privilege) for g in known}
     return known | {
         Grant(role, privilege)

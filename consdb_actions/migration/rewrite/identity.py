@@ -1,8 +1,7 @@
-"""Rule M7: rows are changed while their table has a primary key.
+"""Change rows only while their table has a primary key (rule M7).
 
-A table that is published for replication takes an UPDATE only while something tells its rows apart: its
-primary key, unless an administrator chose otherwise. So where the key changes in the same script, either the
-new one comes before the UPDATE, if it needs nothing of it, or the old one goes after it.
+A published table accepts UPDATE only with a replica identity, by default the primary key. So a new key is
+created before the UPDATE where possible, else the old one is dropped after it.
 """
 
 from __future__ import annotations
@@ -41,14 +40,14 @@ _NO_KEY = (
 
 
 def identity(plan: Plan, facts: Facts) -> Plan:
-    """Place the changes of primary keys around the statements that change rows.
+    """Place primary key changes around the statements that update rows.
 
-    The new key is preferred: a replica with the new key finds the rows by it, and takes none without. Under
-    the old one, or where neither can stand, the table is named as a risk.
+    The new key is preferred, since a replica that has it finds rows by it alone. Without either, the table is
+    a risk.
     """
     out, risks = list(plan.ops), list(plan.risks)
     for table in sorted({op.table for op in plan.ops if isinstance(op, Statement) and op.changes_rows}):
-        # A new table has its key from the beginning, if it has one.
+        # A new table has its key from the start.
         first = facts.before.tables.get(table, facts.after.tables.get(table))
         old = first.primary_key if first else None
         dropped = next((op for op in out if _drops(op, table, old)), None)
@@ -57,8 +56,8 @@ def identity(plan: Plan, facts: Facts) -> Plan:
         created = next((op for op in out if _creates(op, table)), None)
         if created is not None and _ready(out, facts, created):
             out = [ReadyKey.of(created) if op is created else op for op in out]
-        elif old is not None and dropped is not None and _can_wait(out, facts, table, old):
-            out = _let_wait(out, facts, table, old, dropped)
+        elif old is not None and dropped is not None and _can_drop_late(out, facts, table, old):
+            out = _drop_late(out, facts, table, old, dropped)
             risks.append(_risk(facts, table, _OLD_KEY))
         else:
             risks.append(_risk(facts, table, _NO_KEY))
@@ -85,7 +84,7 @@ def _creates(op: ops.MigrateOperation, table: str) -> TypeGuard[ops.CreatePrimar
 
 
 def _ready(operations: list[ops.MigrateOperation], facts: Facts, key: ops.CreatePrimaryKeyOp) -> bool:
-    """Whether a key can be made of what rows hold before they are changed, under a name that is free."""
+    """Return whether a key can be created before rows change."""
     columns = facts.before.tables[key.table_name].columns
     emptied = {c for c, op in _retyped(operations, key.table_name) if isinstance(op, Retype) and op.empties}
     taken = {
@@ -99,8 +98,8 @@ def _ready(operations: list[ops.MigrateOperation], facts: Facts, key: ops.Create
     )
 
 
-def _can_wait(operations: list[ops.MigrateOperation], facts: Facts, table: str, key: Constraint) -> bool:
-    """Whether a key outlives the changes of type: all its values stay apart."""
+def _can_drop_late(operations: list[ops.MigrateOperation], facts: Facts, table: str, key: Constraint) -> bool:
+    """Return whether a key survives the type changes with distinct values."""
     before, after = facts.before.tables[table].columns, facts.after.tables[table].columns
     return not any(
         column in key.columns
@@ -113,7 +112,7 @@ def _can_wait(operations: list[ops.MigrateOperation], facts: Facts, table: str, 
 
 
 def _merges(old: str, new: str) -> bool:
-    """Whether two values of one type may become one of the other; integers stay apart, or do not fit."""
+    """Return whether a conversion can make values equal; integers stay distinct or fail."""
     return bool(narrowing(old, new)) and not {base_type(old), base_type(new)} <= _INTEGERS
 
 
@@ -123,17 +122,17 @@ def _retyped(operations: list[ops.MigrateOperation], table: str) -> Iterator[tup
             yield op.column_name, op
 
 
-def _let_wait(
+def _drop_late(
     operations: list[ops.MigrateOperation],
     facts: Facts,
     table: str,
     key: Constraint,
     dropped: ops.MigrateOperation,
 ) -> list[ops.MigrateOperation]:
-    """Drop a key late, and with it what keeps its columns from being empty; free its name if need be."""
+    """Drop a key late with its NOT NULLs; rename it if its name is needed."""
     out = [RelaxOldKey.of(op) if _relaxes(op, table, key) else op for op in operations if op is not dropped]
     name = key.name
-    if name in _taken_early(out, facts):
+    if name in _early_names(out, facts):
         names = {
             n for side in (facts.before, facts.after) for t in side.tables.values() for n in _relations(t)
         }
@@ -150,8 +149,7 @@ def _relaxes(op: ops.MigrateOperation, table: str, key: Constraint) -> TypeGuard
     )
 
 
-def _taken_early(operations: list[ops.MigrateOperation], facts: Facts) -> set[str]:
-    """Return the names that are taken before the rows are changed."""
+def _early_names(operations: list[ops.MigrateOperation], facts: Facts) -> set[str]:
     made = {op.table_name for op in operations if isinstance(op, ops.CreateTableOp)}
     names = {name for table in made for name in _relations(facts.after.tables[table])}
     return names | {
@@ -162,7 +160,7 @@ def _taken_early(operations: list[ops.MigrateOperation], facts: Facts) -> set[st
 
 
 def _relations(table: Relation) -> Iterator[str]:
-    """Yield the names that a table and what belongs to it take from the schema's."""
+    """Yield the relation names of a table, its keys and indexes."""
     yield table.name
     if table.primary_key is not None:
         yield table.primary_key.name

@@ -1,4 +1,4 @@
-"""Rule M10: what each direction removes, by column, so that no loss is hidden."""
+"""List by column what each direction removes (rule M10)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["losses"]
 
 
 def losses(plan: Plan, facts: Facts) -> Plan:
-    """List what is dropped without having been copied, and every NULL that is filled."""
+    """List what is dropped without a copy, and every filled NULL."""
     copied = {(c.source, c.source_column) for c in facts.copies}
     out = list(plan.losses)
     if facts.direction == "upgrade":

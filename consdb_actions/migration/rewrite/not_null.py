@@ -1,4 +1,4 @@
-"""Rule M7: NOT NULL on a table that may hold rows is three steps: nullable, fill, tighten."""
+"""Add NOT NULL on tables with rows in three steps: nullable, fill, tighten (rule M7)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,7 @@ __all__ = ["not_null"]
 
 
 def not_null(plan: Plan, facts: Facts) -> Plan:
-    """Fill new key columns from their parents, and every column before it becomes NOT NULL.
-
-    In an upgrade a column without any source of values is a question. A downgrade must run whatever the
-    tables hold, so there it gets a stand-in value, which is listed as a loss.
-    """
+    """Fill columns before NOT NULL; without a value ask, or in a downgrade use a placeholder."""
     copied = {(c.target, c.target_column) for c in facts.copies}
     added = {
         (op.table_name, op.column.name): op
@@ -65,11 +61,11 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
     out: list[ops.MigrateOperation] = []
     extra: list[ops.MigrateOperation] = []
     result = plan
-    # A table that leads to a parent's value must be there still.
+    # A table on the path to a parent's value must still exist.
     needed = {link.parent for fill in found.values() for link in fill.path}
     for op in plan.ops:
         if isinstance(op, ops.DropTableOp) and op.table_name in needed:
-            out += _late(op, facts)
+            out += _dropped_late(op, facts)
             continue
         if not isinstance(op, ops.AddColumnOp) or (where := (op.table_name, op.column.name)) not in added:
             out.append(op)
@@ -86,7 +82,7 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
         if where in found or (state.nullable and where not in tightened):
             continue
         if where in added and state.sequence and where not in copied:
-            # The sequence comes last, and goes on from there.
+            # The sequence comes last, and continues from there.
             extra.append(_number(facts, where, state))
             continue
         if where in added and (state.identity or (state.default is not None and where not in copied)):
@@ -99,10 +95,10 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
     return replace(result, ops=(*out, *fills, *extra), filled=(*result.filled, *parents))
 
 
-def _late(op: ops.DropTableOp, facts: Facts) -> list[ops.MigrateOperation]:
-    """Let a table go late, but its foreign keys at once: what they refer to may go before it."""
+def _dropped_late(op: ops.DropTableOp, facts: Facts) -> list[ops.MigrateOperation]:
+    """Drop a table late, but its foreign keys at once: their targets may be dropped before it."""
     if op.table_name in {c.source for c in facts.copies}:
-        return [LateDropTable.of(op)]  # the rule of foreign keys has seen to it
+        return [LateDropTable.of(op)]  # the foreign keys are handled by their own rule
     keys = [k for k in facts.before.tables[op.table_name].foreign_keys if k.table != op.table_name]
     return [
         *(drop_constraint(facts.schema, op.table_name, k.name, "foreignkey") for k in keys),
@@ -113,7 +109,7 @@ def _late(op: ops.DropTableOp, facts: Facts) -> list[ops.MigrateOperation]:
 def _without_parent(
     plan: Plan, facts: Facts, where: tuple[str, str], state: Column, blank: bool
 ) -> tuple[Statement | None, Plan]:
-    """Fill from an answer, a default, or, in a downgrade, a stand-in; else ask."""
+    """Fill from an answer, a default, or in a downgrade a placeholder; else ask."""
     table, column = where
     name = ".".join(where)
     if where in facts.fills:
@@ -163,7 +159,7 @@ def _fill(facts: Facts, where: tuple[str, str], value: str, words: str) -> State
 
 
 def _stand_in(facts: Facts, where: tuple[str, str], state: Column, unique: bool) -> Statement:
-    """Write values for a NOT NULL column whose own are lost: a parent's where a key asks for it."""
+    """Return placeholder values for a NOT NULL column: a parent's where a key requires it."""
     table, column = where
     owner = qualified(facts.schema, table)
     parent = _parent_value(facts, where)
@@ -217,7 +213,6 @@ def _number(facts: Facts, where: tuple[str, str], state: Column) -> Statement:
 
 
 def _key_of(facts: Facts, where: tuple[str, str]) -> Constraint | None:
-    """Return the foreign key that a column must satisfy."""
     table, column = where
     keys = [
         k
@@ -228,7 +223,7 @@ def _key_of(facts: Facts, where: tuple[str, str]) -> Constraint | None:
 
 
 def _parent_value(facts: Facts, where: tuple[str, str]) -> str | None:
-    """Write the query of a parent's value that fits what the row refers to already."""
+    """Return a query for a parent's value that fits other references."""
     key = _key_of(facts, where)
     if key is None:
         return None
@@ -246,7 +241,7 @@ def _parent_value(facts: Facts, where: tuple[str, str]) -> str | None:
 
 
 def _paired_parent(facts: Facts, where: tuple[str, str]) -> tuple[str, str] | None:
-    """Pair the rows with the parent's rows one by one, where values must be unique and refer to it."""
+    """Pair rows with the parent's rows, where values must be unique and refer to it."""
     key = _key_of(facts, where)
     if key is None:
         return None

@@ -1,4 +1,4 @@
-"""Rule M6: the order in which the operations run."""
+"""Order the operations (rule M6)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["free_names", "order", "spare_name"]
 
 
 def order(plan: Plan, facts: Facts) -> Plan:
-    """Sort by phase; within one, parents before children, and names are free before they are taken."""
+    """Sort by phase, then parents before children, with names free before use."""
     by_phase: dict[Phase, list[ops.MigrateOperation]] = {}
     for op in (*plan.ops, *_check_deferred(plan, facts)):
         by_phase.setdefault(phase_of(op), []).append(op)
@@ -29,7 +29,7 @@ def order(plan: Plan, facts: Facts) -> Plan:
 
 
 def _check_deferred(plan: Plan, facts: Facts) -> list[Statement]:
-    """Check deferred constraints after the rows are filled: no table is altered while a check waits."""
+    """Check deferred constraints after fills: pending checks block ALTER TABLE."""
     filled = any(phase_of(op) in {Phase.FILL, Phase.FILL_REST} for op in plan.ops)
     deferred = any(
         dict(c.options).get("initially") == "DEFERRED"
@@ -53,7 +53,7 @@ def _references(facts: Facts, *, after: bool) -> dict[str, set[str]]:
 def _parents_first(
     members: list[ops.MigrateOperation], references: dict[str, set[str]]
 ) -> list[ops.MigrateOperation]:
-    """Sort so that a table comes after those that it refers to; grants and the like stay with their table."""
+    """Sort tables after those they refer to; grants and the like follow their table."""
     tables: dict[str, list[ops.MigrateOperation]] = {}
     for op in members:
         tables.setdefault(str(getattr(op, "table_name", getattr(op, "table", ""))), []).append(op)
@@ -79,7 +79,7 @@ def _parents_first(
 
 
 def free_names(members: Iterable[ops.MigrateOperation]) -> Iterable[ops.MigrateOperation]:
-    """Order renames so that each new name is free when it is taken; a ring goes over a name in between."""
+    """Order renames so that each new name is free; a cycle uses a temporary name."""
     waiting: dict[tuple[str, str], Rename] = {}
     others: list[ops.MigrateOperation] = []
     for op in members:
@@ -102,7 +102,7 @@ def free_names(members: Iterable[ops.MigrateOperation]) -> Iterable[ops.MigrateO
 
 
 def spare_name(old: str, taken: Collection[str]) -> str:
-    """Return a name that nothing has, made of one that must be free for a while."""
+    """Return an unused temporary name."""
     name, number = "", 0
     while not name or name in taken:
         number += 1

@@ -1,4 +1,4 @@
-"""What the rewrite rules share: the facts that they read and the plan that they build."""
+"""The facts that rewrite rules read, and the plan that they build."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CONSTANT = re.compile(
 
 @dataclass(frozen=True)
 class Question:
-    """Something that the schemas do not say; the run stops until it is answered (rule M4, M7)."""
+    """A question that stops the run until it is answered (rules M4, M7)."""
 
     about: str
     words: str
@@ -34,7 +34,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Risk:
-    """Something that can go wrong with some data, by name (rule M8)."""
+    """Something that can fail on some data, by name (rule M8)."""
 
     about: str
     words: str
@@ -42,51 +42,39 @@ class Risk:
 
 @dataclass(frozen=True)
 class Loss:
-    """Data that one direction removes and the other cannot bring back (rule M10).
-
-    ``dropped`` where a whole column or table goes, and not only some of its values.
-    """
+    """Data that one direction removes and the other cannot restore (rule M10)."""
 
     table: str
     column: str | None
     direction: Direction
     words: str
     dropped: bool = False
+    """Whether a whole column or table is dropped, and not only some of its values."""
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A column whose values move to another table (rule M5), in the names after all renames.
-
-    Attributes
-    ----------
-    source_key, target_key
-        The columns by which rows are matched: pair by pair, or each with its side of ``through``.
-    through, source_side, target_side
-        The common parent where the keys are equal to two keys of it rather than to each other.
-    relation
-        Rows of the source to rows of the target.
-    filled
-        Where a row's other columns come from when the target is a new table: column, table, column.
-    required
-        Whether the column is NOT NULL in the target.
-    """
+    """A column whose values move to another table (rule M5), in the names after renames."""
 
     source: str
     source_column: str
     target: str
     target_column: str
     source_key: tuple[str, ...]
+    """The columns that match rows: pair by pair, or each with its side of ``through``."""
     target_key: tuple[str, ...]
     through: str = ""
+    """The common parent of which the keys equal two keys, rather than each other."""
     source_side: tuple[str, ...] = ()
     target_side: tuple[str, ...] = ()
     relation: Literal["one to one", "one to many", "many to one"] = "one to one"
+    """Rows of the source to rows of the target."""
     filled: tuple[tuple[str, str, str], ...] = ()
+    """Sources of other columns of a new target table: column, table, column."""
     required: bool = False
 
     def reversed(self, old_table: Mapping[str, str]) -> Copy:
-        """Return the copy back; ``old_table`` gives the names of tables after the renames are taken back."""
+        """Return the reverse copy; ``old_table`` maps tables to their names before renames."""
         back: dict[str, Literal["one to one", "one to many", "many to one"]] = {
             "one to one": "one to one",
             "one to many": "many to one",
@@ -108,28 +96,19 @@ class Copy:
 
 @dataclass(frozen=True)
 class Filling:
-    """What a column gets where a row has no value for it (rule M7), in the names after renames.
-
-    Attributes
-    ----------
-    answer
-        The text that was given for it.
-    expression
-        The default that it gets, as Postgres writes it.
-    path, source
-        The way to the parent's row, and its column.
-    """
+    """How a column without a value is filled (rule M7), in the names after renames."""
 
     table: str
     column: str
     answer: str | None = None
     expression: str = ""
+    """The default that it gets, as Postgres prints it."""
     path: tuple[Link, ...] = ()
     source: str = ""
 
     @property
     def constant(self) -> str | None:
-        """The text of the constant that it gets; None where it is a parent's value, or is computed."""
+        """The constant's text; None for a parent's or a computed value."""
         if self.answer is not None:
             return self.answer
         quoted = _CONSTANT.fullmatch(self.expression)
@@ -140,46 +119,32 @@ class Filling:
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that a rule may know about one direction of one migration.
-
-    Attributes
-    ----------
-    before, after
-        The schema on both sides, renames already done on the left.
-    copies
-        Columns that move between tables.
-    fills
-        Answers for NOT NULL columns: the value, or None for "no row holds NULL".
-    given
-        In a downgrade: the constants that the upgrade put where a column held NULL.
-    casts
-        Pairs of type names (without length) that Postgres converts by itself in an assignment.
-    on_question
-        ``ask`` collects questions; ``proceed`` goes on without the fill.
-    """
+    """The facts about one direction of a migration."""
 
     schema: str
     direction: Direction
     before: Snapshot
+    """The schema before, with renames already done."""
     after: Snapshot
     copies: tuple[Copy, ...]
     fills: Mapping[tuple[str, str], str | None]
+    """Answers for NOT NULL columns: the value, or None for "no row holds NULL"."""
     casts: frozenset[tuple[str, str]]
+    """Pairs of type names (without length) with an assignment cast."""
     on_question: Literal["ask", "proceed"]
+    """``ask`` collects questions; ``proceed`` continues without the fill."""
     given: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """In a downgrade: constants that the upgrade put in place of NULL."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The operations so far, and what a reader must know about them.
-
-    ``unfilled`` are new NOT NULL columns, by table, that nothing fills: their tables must be empty.
-    ``filled`` are those that something fills.
-    """
+    """The operations so far, and what a reader must know about them."""
 
     ops: tuple[ops.MigrateOperation, ...] = ()
     questions: tuple[Question, ...] = ()
     risks: tuple[Risk, ...] = ()
     losses: tuple[Loss, ...] = ()
     unfilled: tuple[tuple[str, str], ...] = ()
+    """New NOT NULL columns without a fill, by table: these must be empty."""
     filled: tuple[Filling, ...] = ()

@@ -1,4 +1,4 @@
-"""Rule M8: type changes run in each direction, and those that can fail on some data are said."""
+"""Make type changes run in each direction, and report those that can fail (rule M8)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precisio
 
 
 def retype(plan: Plan, facts: Facts) -> Plan:
-    """Give each type change its USING, and step around a default that cannot follow."""
+    """Add USING to each type change, and recreate a default that cannot be converted."""
     out: list[ops.MigrateOperation] = []
     risks, questions, lost = list(plan.risks), list(plan.questions), list(plan.losses)
     resets = {
@@ -57,7 +57,7 @@ def retype(plan: Plan, facts: Facts) -> Plan:
         old = facts.before.tables[op.table_name].columns[op.column_name]
         new = facts.after.tables[op.table_name].columns[op.column_name]
         source, target = base_type(old.type_text), base_type(new.type_text)
-        # What follows USING reaches the driver as it is, where a percent sign has to stand twice.
+        # The driver gets the text after USING unchanged, so a percent sign must be doubled.
         column = op.column_name.replace("%", "%%")
         expression = using(column, source, target, new.type_text, facts.casts)
         readable = convertible(source, target)
@@ -92,7 +92,7 @@ def retype(plan: Plan, facts: Facts) -> Plan:
 
 
 def convertible(source: str, target: str) -> bool:
-    """Whether values of one type mean something in another: numbers, times, and everything as text."""
+    """Return whether values of one type have a meaning in another: numbers, times, and all as text."""
     families = [(*_NUMBERS, "boolean"), _TIMES]
     if source == target or source in _TEXT or target in _TEXT:
         return True
@@ -102,13 +102,13 @@ def convertible(source: str, target: str) -> bool:
 
 
 def _unformatted(text: str) -> str:
-    """Write a literal without percent signs, which the driver would take for places of parameters."""
+    """Return a literal without percent signs (parameters of the driver)."""
     quoted = literal(text)
     return quoted if "%" not in text else f"E{quoted.removeprefix('E')}".replace("%", r"\x25")
 
 
 def _unreadable(facts: Facts, where: tuple[str, str], source: str, target: str) -> str | None:
-    """Return the text that an upgrade filled a column with, if it does not read as the type before."""
+    """Return the text that an upgrade filled in, if it is invalid in the old type."""
     given = facts.given.get(where)
     if given is None or source not in _TEXT:
         return None
@@ -125,7 +125,7 @@ def _unreadable(facts: Facts, where: tuple[str, str], source: str, target: str) 
 
 
 def _no_conversion(facts: Facts, where: tuple[str, str], old: Column, new: Column) -> Question | None:
-    """Ask about a change of type that no value survives; a downgrade has no choice."""
+    """Ask about a type change that keeps no value, except in a downgrade."""
     if facts.direction == "downgrade":
         return None
     name = ".".join(where)
@@ -177,10 +177,10 @@ def base_type(text: str) -> str:
 def using(
     column: str, source: str, target: str, type_text: str, casts: frozenset[tuple[str, str]]
 ) -> str | None:
-    """Return the USING expression that a change of type needs, or None when Postgres converts by itself.
+    """Return the USING expression of a type change; None where Postgres needs none.
 
-    ``casts`` are the pairs that an assignment converts. Anything but bytes converts to text so; from text,
-    and where there is no cast at all, the value's text is read anew.
+    ``casts`` are the assignment casts. Anything but bytes converts to text by them; from text, and without a
+    cast, the value's text is read again.
     """
     name = quote(column)
     if source in _TEXT and target == "bytea":
@@ -199,12 +199,12 @@ def using(
 
 
 def narrowing(old: str, new: str) -> str:
-    """Say what a change of type can do to some values; empty when it can do nothing."""
+    """Describe what a type change can do to some values; empty if nothing."""
     return ", and ".join(filter(None, (alteration(_printed(old), _printed(new)), _rejection(old, new))))
 
 
 def _rejection(old: str, new: str) -> str:
-    """Say which values make a change of type fail."""
+    """Describe the values that make a type change fail."""
     source, target = base_type(old), base_type(new)
     a, b = parse_type(_printed(old)), parse_type(_printed(new))
     if target in _TEXT:
@@ -224,7 +224,7 @@ def _rejection(old: str, new: str) -> str:
 
 
 def _limit(kind: Kind) -> int:
-    """Return the power that numbers of a type stay below."""
+    """Return the upper limit of a numeric type, as power of ten."""
     if kind.name in BITS:
         return int(2 ** BITS[kind.name])
     if kind.name == "numeric" and kind.arguments:
@@ -234,7 +234,6 @@ def _limit(kind: Kind) -> int:
 
 
 def _printed(text: str) -> str:
-    """Return a type as Postgres prints it."""
     name, arguments = base_type(text), re.search(r"\([^)]*\)", text)
     if name == "character" and not arguments:
         return "character(1)"

@@ -1,4 +1,4 @@
-"""Rule M6: what gives a column its value by itself: SERIAL sequences and identities."""
+"""Create and change SERIAL sequences and identities (rule M6)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,7 @@ __all__ = ["sequences"]
 
 
 def sequences(plan: Plan, facts: Facts) -> Plan:
-    """Make, rename, retype and drop sequences and identities so that both sides agree.
-
-    ``CREATE TABLE`` makes the sequence of a SERIAL primary key by itself; all others are made here.
-    """
+    """Create and change sequences and identities, except new SERIAL primary keys."""
     out: list[ops.MigrateOperation] = []
     for name, table in sorted(facts.after.tables.items()):
         old_table = facts.before.tables.get(name)
@@ -78,7 +75,7 @@ def _create(facts: Facts, table: str, new: Column, sequence: str, owner: str) ->
     column, name = quote(new.name), qualified(facts.schema, table)
     quoted = "'" + sequence.replace("'", "''") + "'"
     kind = base_type(new.type_text)
-    # A sequence of that name may be left from a default that was dropped; it is taken up again.
+    # A sequence of that name may be left from a dropped default; it is used again.
     verb = "ALTER" if _bare(sequence) in facts.before.sequences else "CREATE"
     for sql, words in (
         (f"{verb} SEQUENCE {sequence} AS {kind}", f"{verb.lower()} the sequence of {where}"),
@@ -95,7 +92,7 @@ def _create(facts: Facts, table: str, new: Column, sequence: str, owner: str) ->
 def _identity(facts: Facts, table: str, old: Column | None, new: Column) -> Iterator[Statement]:
     before, after = (dict(old.identity) if old else {}), dict(new.identity)
     if before == after or (old is None and after):
-        # A new column brings its identity along in ADD COLUMN and CREATE TABLE.
+        # ADD COLUMN and CREATE TABLE include a new column's identity.
         return
     owner = f"ALTER TABLE {qualified(facts.schema, table)} ALTER COLUMN {quote(new.name)}"
     where = f"{table}.{new.name}"
@@ -122,5 +119,4 @@ def _identity(facts: Facts, table: str, old: Column | None, new: Column) -> Iter
 
 
 def _bare(name: str) -> str:
-    """Return a sequence's own name, of one that is qualified and perhaps quoted."""
     return name.rsplit(".", 1)[-1].strip('"')

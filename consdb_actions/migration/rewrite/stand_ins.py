@@ -1,8 +1,4 @@
-"""Values, and whole rows, that stand in for what an upgrade dropped, so that its downgrade runs (rule M10).
-
-A table that comes back is empty. Where rows of another table refer to it by a NOT NULL column, it gets the
-rows that they refer to: their keys, and for the rest values that mean nothing.
-"""
+"""Placeholder values, and rows for foreign keys, that let a downgrade run (rule M10)."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ __all__ = ["constant", "numbered", "stand_in_rows", "stand_in_values"]
 
 
 def constant(type_text: str) -> str:
-    """Return a value of a type that means nothing."""
+    """Return a constant placeholder of a type."""
     base = base_type(type_text)
     if base in {"text", "character varying", "character", "bytea"}:
         return "''"
@@ -28,7 +24,7 @@ def constant(type_text: str) -> str:
 
 
 def numbered(type_text: str) -> str:
-    """Return a value of a type that differs from row to row, by their number ``numbered.n``."""
+    """Return a placeholder that differs per row, by ``numbered.n``."""
     base = base_type(type_text)
     if base.startswith("timestamp"):
         return "'epoch'::timestamp + numbered.n * interval '1 second'"
@@ -38,7 +34,7 @@ def numbered(type_text: str) -> str:
 
 
 def stand_in_values(facts: Facts, table: str, given: Collection[str]) -> dict[str, str]:
-    """Return values for the columns that a new row of a table needs besides those that are given."""
+    """Return placeholders for other columns that a new row requires."""
     state = facts.after.tables[table]
     return {
         column: _own_value(facts, state, column, "row_number() OVER ()")
@@ -48,7 +44,7 @@ def stand_in_values(facts: Facts, table: str, given: Collection[str]) -> dict[st
 
 
 def stand_in_rows(plan: Plan, facts: Facts) -> Plan:
-    """Give a table that a downgrade brings back the rows that others refer to."""
+    """Insert into recreated tables the rows that others refer to."""
     if facts.direction == "upgrade":
         return plan
     statements: list[Statement] = []
@@ -61,7 +57,7 @@ def stand_in_rows(plan: Plan, facts: Facts) -> Plan:
 
 
 def _dangling(facts: Facts) -> Iterator[tuple[str, Constraint]]:
-    """Yield the foreign keys of filled tables to tables that come back, but for those that stay NULL."""
+    """Yield foreign keys of filled tables to recreated ones, except those that stay NULL."""
     waiting = sorted(facts.before.tables.keys() & facts.after.tables.keys())
     seen = set(waiting)
     while waiting:
@@ -73,7 +69,7 @@ def _dangling(facts: Facts) -> Iterator[tuple[str, Constraint]]:
             stays_null = any(c not in there and table.columns[c].nullable for c in key.columns)
             if comes_back and not stays_null and key.table != (name if old is None else ""):
                 yield name, key
-                # Its stand-in rows refer to others in their turn.
+                # Its placeholder rows may refer to others.
                 waiting += {key.table} - seen
                 seen.add(key.table)
 
@@ -129,7 +125,7 @@ def _value(
 
 
 def _own_value(facts: Facts, table: Relation, column: str, number: str) -> str:
-    """Return a parent's value where a key asks for it, a number where values must differ, or a constant."""
+    """Return a parent's value for a key, a number if unique, or a constant."""
     type_text = table.columns[column].type_text
     for own in table.foreign_keys:
         if column in own.columns and own.table in facts.before.tables:

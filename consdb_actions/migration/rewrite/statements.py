@@ -1,7 +1,4 @@
-"""The operations that Alembic has no word for, and where each kind of operation stands in a script.
-
-Everything becomes plain ``op.…`` calls in the rendered file: the target tree needs nothing of this package.
-"""
+"""Operations that Alembic lacks, rendered as plain ``op`` calls, and all phases."""
 
 from __future__ import annotations
 
@@ -36,13 +33,10 @@ _DIALECT = PGDialect_psycopg(paramstyle="named")  # type: ignore[no-untyped-call
 
 
 def escape_binds(sql: str) -> str:
-    r"""Write SQL so that ``sqlalchemy.text`` gives exactly it, without parameters (rule M13).
+    r"""Escape SQL so that ``sqlalchemy.text`` returns it without parameters (rule M13).
 
-    What looks like ``:name`` is escaped, and nothing else where that is enough: SQLAlchemy undoes a backslash
-    only in some surroundings, so that the last resort is to escape every colon.
+    Only ``:name`` is escaped where that is enough: SQLAlchemy removes a backslash only in some contexts.
 
-    >>> escape_binds("SELECT 'a'::text")
-    "SELECT 'a'::text"
     >>> escape_binds("SELECT ':x'::text")
     "SELECT '\\:x'::text"
     """
@@ -64,13 +58,13 @@ def qualified(schema: str, *names: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Write text as an SQL string literal, whatever it holds (rule M13)."""
+    """Return text as an SQL string literal (rule M13)."""
     quoted = "'" + text.replace("'", "''") + "'"
     return "E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
 
 
 def wrap(sql: str, width: int = 88) -> list[str]:
-    """Cut a statement into lines that give it back when joined by one space, whatever it holds."""
+    """Split a statement into lines to join by one space."""
     lines: list[str] = []
     for word in sql.split(" "):
         if lines and len(lines[-1]) + 1 + len(word) <= width:
@@ -81,12 +75,7 @@ def wrap(sql: str, width: int = 88) -> list[str]:
 
 
 class Phase(IntEnum):
-    """The order of a script: what must be gone first, what can only come last (rule M6).
-
-    Foreign keys go before what they refer to and come after it; nothing is dropped before it was copied;
-    names are freed before they are taken; views stand around everything. ``READY_PRIMARY_KEY``,
-    ``DROP_OLD_PRIMARY_KEY`` and ``RELAX_OLD_KEY`` are for tables whose rows are changed (``identity.py``).
-    """
+    """The phases of a script, in order (rule M6); for key phases see ``identity.py``."""
 
     DROP_VIEW = 0
     RENAME = 10
@@ -125,16 +114,8 @@ class Phase(IntEnum):
 class Statement(ops.ExecuteSQLOp):
     """One SQL statement, rendered as ``op.execute``.
 
-    Parameters
-    ----------
-    sql
-        The statement, or its lines, which are joined by one space.
-    phase
-        Where it stands in the script.
-    words
-        The same for a reader, such as ``fill exposure.day_obs from visit``.
-    table
-        The table that it concerns, if one.
+    ``sql`` is the statement or lines to join by one space, ``words`` a description such as ``fill
+    exposure.day_obs from visit``, ``table`` the table concerned.
     """
 
     def __init__(self, sql: str | Sequence[str], *, phase: Phase, words: str, table: str = "") -> None:
@@ -146,7 +127,7 @@ class Statement(ops.ExecuteSQLOp):
 
     @classmethod
     def of_lines(cls, lines: Sequence[str], *, phase: Phase, words: str, table: str) -> Statement:
-        """Keep these lines as they are, however short."""
+        """Keep these lines, however short."""
         made = cls("", phase=phase, words=words, table=table)
         made.lines = tuple(lines)
         made.sqltext = escape_binds(" ".join(lines))
@@ -156,7 +137,7 @@ class Statement(ops.ExecuteSQLOp):
     def commenting(
         cls, target: str, comment: str | None, *, words: str, table: str, phase: Phase = Phase.COMMENT
     ) -> Statement:
-        """Write a ``COMMENT ON`` of what Alembic cannot describe."""
+        """Return a ``COMMENT ON`` for what Alembic cannot comment on."""
         text = "NULL" if comment is None else literal(comment)
         return cls(f"COMMENT ON {target} IS {text}", phase=phase, words=words, table=table)
 
@@ -167,12 +148,12 @@ class Statement(ops.ExecuteSQLOp):
 
     @property
     def changes_rows(self) -> bool:
-        """Whether it changes rows that are there, and not only adds some."""
+        """Whether it changes existing rows, and not only adds some."""
         return self.lines[0].startswith(("UPDATE ", "DELETE "))
 
 
 class Rename(Statement):
-    """A rename of a table, column, constraint (``key`` where it has an index), index or sequence."""
+    """A rename of a table, column, constraint (``key`` if it has an index), index or sequence."""
 
     def __init__(
         self, kind: str, schema: str, table: str, old: str, new: str, *, phase: Phase = Phase.RENAME
@@ -193,18 +174,14 @@ class Rename(Statement):
 
     @property
     def space(self) -> str:
-        """The space of names that both names are in.
-
-        Columns, foreign keys and checks are named per table; tables, indexes and sequences share one space
-        per schema, which also holds the indexes of unique and primary keys.
-        """
+        """The namespace of both names: the table (columns, foreign keys, checks) or the schema."""
         return {"column": f"column of {self.table}", "constraint": f"constraint of {self.table}"}.get(
             self.kind, "relation"
         )
 
 
 class Retype(ops.AlterColumnOp):
-    """A change of type with ``USING`` (rule M8); ``empties`` where no value survives it."""
+    """A change of type with ``USING`` (rule M8); ``empties`` if no value is kept."""
 
     def __init__(self, *args: Any, using: str, empties: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -214,33 +191,33 @@ class Retype(ops.AlterColumnOp):
 
 
 class LateDropTable(ops.DropTableOp):
-    """A ``drop_table`` that waits until its values were read (rules M5, M7)."""
+    """A ``drop_table`` after its values were read (rules M5, M7)."""
 
     @classmethod
     def of(cls, op: ops.DropTableOp) -> LateDropTable:
-        """Let a table go late."""
+        """Drop a table late."""
         return cls(op.table_name, schema=op.schema, table_kw=op.table_kw, _reverse=op._reverse)
 
 
 class ReadyKey(ops.CreatePrimaryKeyOp):
-    """A new primary key that comes before rows are changed (rule M7)."""
+    """A new primary key that is created before rows change (rule M7)."""
 
     @classmethod
     def of(cls, op: ops.CreatePrimaryKeyOp) -> ReadyKey:
-        """Let a key come early."""
+        """Create a key early."""
         return cls(op.constraint_name, op.table_name, op.columns, schema=op.schema, **op.kw)
 
 
 class DropOldKey(ops.DropConstraintOp):
-    """The end of a primary key that waits until rows were changed (rule M7)."""
+    """A primary key that is dropped after rows changed (rule M7)."""
 
 
 class RelaxOldKey(ops.AlterColumnOp):
-    """The end of a NOT NULL that stands as long as the old primary key does (rule M7)."""
+    """A DROP NOT NULL after the primary key (rule M7)."""
 
     @classmethod
     def of(cls, op: ops.AlterColumnOp) -> RelaxOldKey:
-        """Let a column be empty late."""
+        """Drop a NOT NULL late."""
         return cls(
             op.table_name,
             op.column_name,
@@ -251,7 +228,7 @@ class RelaxOldKey(ops.AlterColumnOp):
 
 
 def phase_of(op: ops.MigrateOperation) -> Phase:
-    """Return where an operation stands in the script."""
+    """Return the phase of an operation."""
     if isinstance(op, Statement):
         return op.phase
     for kind, phase in _ELSEWHERE:

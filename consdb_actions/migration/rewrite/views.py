@@ -1,4 +1,4 @@
-"""Rule M2: views stand in a script exactly when a table that they read changes its columns."""
+"""Remake views whose tables change their columns (rule M2)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,7 @@ _PROJECTION = re.compile(
 
 
 def views(plan: Plan, facts: Facts) -> Plan:
-    """Drop the views first and create them last, with every grant.
-
-    A view is remade when a table that it reads changes its columns, when it differs itself, or when it reads
-    another one that is remade.
-    """
+    """Drop views first and recreate them last, with grants, if they or what they read change."""
     old, new = facts.before.views, facts.after.views
     differing = {n for n in old.keys() & new.keys() if _shape(old[n]) != _shape(new[n])}
     remade = differing | facts.before.readers({*_changed_tables(plan.ops), *differing})
@@ -50,7 +46,7 @@ def _shape(view: Relation) -> tuple[object, ...]:
 
 
 def _changed_tables(operations: Iterable[ops.MigrateOperation]) -> set[str]:
-    """Return the tables that gain, lose, rename or retype a column, or come or go as a whole."""
+    """Return tables that gain, lose, rename or retype a column, or are created or dropped."""
     changed: set[str] = set()
     for op in operations:
         if isinstance(op, Rename):
@@ -64,7 +60,6 @@ def _changed_tables(operations: Iterable[ops.MigrateOperation]) -> set[str]:
 
 
 def _readers_last(names: Collection[str], reads: Mapping[str, Collection[str]]) -> list[str]:
-    """Sort views so that each comes after the views that it reads."""
     sorter = TopologicalSorter({n: sorted(set(reads.get(n, ())) & set(names)) for n in sorted(names)})
     return list(sorter.static_order())
 
@@ -114,10 +109,10 @@ def _create(schema: str, view: Relation) -> Iterator[Statement]:
 
 
 def query_lines(query: str) -> list[str]:
-    """Cut a view's query into lines: one column a line, so that two revisions compare well."""
+    """Split a view's query into lines with one column each."""
     text = query.strip().rstrip(";")
     if match := _PROJECTION.fullmatch(text):
-        # Some versions of Postgres name the table before each column; the script is the same on all.
+        # Some versions of Postgres qualify each column; the script is the same on all.
         items = [
             f"{m['column']} AS {m['shown']}" if m["shown"] else m["column"]
             for m in re.finditer(_ITEM, match["items"])

@@ -1,4 +1,4 @@
-"""What a revision's file does, in words and without running it: for release notes and pull requests."""
+"""Describe a revision's file without running it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a revision does, deed by deed, and deeds of the same kind in one sentence."""
+"""The actions of a revision, and their grouping into sentences."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _MANY = {
     "write": "write rows of {count} tables",
     "remove": "remove rows of {count} tables",
 }
-"""Kinds that are told together, and how."""
+"""Kinds that share a sentence, and its form."""
 
 _WHOLE = {"drop column", "rename column", "rename table", "drop view", "remove"}
-"""Kinds of which everything is named: readers of the database must know."""
+"""Kinds that are listed in full, since they affect readers of the database."""
 _MOST = 30
 
 UNSEEN = {
@@ -44,33 +44,23 @@ UNSEEN = {
     *("nullable", "not null", "set default", "drop default"),
     *("describe column", "describe table", "grant", "revoke"),
 }
-"""Kinds that who only reads the database does not notice."""
+"""Kinds that do not affect readers of the database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """One thing that a revision does.
-
-    Attributes
-    ----------
-    kind
-        Deeds of one kind, on one table, can be told in one sentence.
-    table
-        The table that all of them are about; empty where each is about another.
-    item
-        How it is named in a list.
-    words
-        It alone, in words.
-    """
+    """One action of a revision."""
 
     kind: str
+    """Actions of one kind on one table share a sentence."""
     table: str
+    """Empty where each action of a sentence has another table."""
     item: str
     words: str
 
 
 def sentences(deeds: Iterable[Deed]) -> tuple[str, ...]:
-    """Tell deeds in their order, those of one kind where the first of them stands, and none twice."""
+    """Return sentences in order, without repetition, with one for each kind."""
     groups: dict[tuple[str, str], list[Deed]] = {}
     for deed in dict.fromkeys(deeds):
         key = (deed.kind, deed.table) if deed.kind in _MANY else (deed.words, "")

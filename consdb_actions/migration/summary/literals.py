@@ -1,8 +1,4 @@
-"""Values in a revision's file, read from its syntax tree: text is never run (rule S2).
-
-Only what a value can be made of is understood: literals, names that stand for one, columns and types of
-SQLAlchemy. All else raises `UnknownValueError`.
-"""
+"""Evaluate literals, columns and types in a syntax tree, without running code (rule S2)."""
 
 from __future__ import annotations
 
@@ -18,17 +14,15 @@ __all__ = ["UnknownValueError", "arguments", "value"]
 
 _TEXTS = {"sa.text", "sqlalchemy.text", "text", "op.f"}
 _LONGEST = 1_000_000
-"""Characters of a text that is put together; and of a list, a hundredth as many items."""
+"""Maximum characters of a joined text; lists have at most a hundredth as many items."""
 _LENGTHS = {"length", "precision", "scale", "timezone"}
 
 
 class UnknownValueError(Exception):
-    """An expression that is no plain value."""
+    """An expression without a known value."""
 
 
 class _Named(UserDefinedType[Any]):
-    """A type that is known by its name only, as pgSphere's are."""
-
     cache_ok = True
 
     def __init__(self, name: str) -> None:
@@ -46,7 +40,7 @@ def arguments(call: ast.Call, names: Mapping[str, Any]) -> tuple[list[Any], dict
 
 
 def value(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    """Return what an expression stands for."""
+    """Return the value of an expression."""
     match node:
         case ast.Constant():
             return node.value
@@ -78,7 +72,7 @@ def value(node: ast.expr, names: Mapping[str, Any]) -> Any:
 
 
 def _each(nodes: Iterable[ast.expr], names: Mapping[str, Any]) -> list[Any]:
-    """Return the values of expressions, of which those with a star are lists."""
+    """Return the values of expressions; starred ones are lists."""
     out: list[Any] = []
     for node in nodes:
         if isinstance(node, ast.Starred):
@@ -94,7 +88,7 @@ def _each(nodes: Iterable[ast.expr], names: Mapping[str, Any]) -> list[Any]:
 
 
 def _plain(item: Any) -> Any:
-    """Return what holds no other values: nothing can grow by being put into itself."""
+    """Return a value that contains no others, so that nothing can grow."""
     if isinstance(item, list | dict):
         raise UnknownValueError
     return item
@@ -107,7 +101,6 @@ def _joined(parts: list[str]) -> str:
 
 
 def _formatted(part: ast.expr, names: Mapping[str, Any]) -> str:
-    """Return a part of an f-string, as far as it needs no formatting."""
     if isinstance(part, ast.FormattedValue):
         if part.conversion != -1 or part.format_spec is not None:
             raise UnknownValueError
@@ -116,7 +109,6 @@ def _formatted(part: ast.expr, names: Mapping[str, Any]) -> str:
 
 
 def _called(call: ast.Call, names: Mapping[str, Any]) -> Any:
-    """Return the text, column, constraint or type that a call makes."""
     name = ast.unparse(call.func)
     last = name.rpartition(".")[2]
     if last == "with_variant" and isinstance(call.func, ast.Attribute):
@@ -136,7 +128,6 @@ def _called(call: ast.Call, names: Mapping[str, Any]) -> Any:
 
 
 def _column(call: ast.Call, names: Mapping[str, Any]) -> sa.Column[Any]:
-    """Return a column with name, type, and whether it may be NULL."""
     if len(call.args) < 2:
         raise UnknownValueError
     name, type_ = value(call.args[0], names), value(call.args[1], names)
@@ -149,10 +140,9 @@ def _column(call: ast.Call, names: Mapping[str, Any]) -> sa.Column[Any]:
 
 
 def _type(kind: type[TypeEngine[Any]], call: ast.Call, names: Mapping[str, Any]) -> TypeEngine[Any]:
-    """Return a type with the length or precision that it was given."""
     positional = [value(item, names) for item in call.args]
     given = {k.arg: value(k.value, names) for k in call.keywords if k.arg in _LENGTHS}
     try:
         return kind(*positional, **given)
-    except Exception:  # A class that wants more than lengths: its name has to do.
+    except Exception:  # The class needs more than lengths: use its name only.
         return _Named(kind.__name__.lower())

@@ -1,4 +1,4 @@
-"""Calls of ``op`` as deeds."""
+"""Convert calls of ``op`` to actions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ __all__ = ["CALLS", "deeds_of_call"]
 
 
 class _Recorder:
-    """Takes what Alembic's functions would have an ``Operations`` carry out."""
-
     def __init__(self) -> None:
         self.op: Any = None
 
@@ -41,15 +39,15 @@ CALLS: dict[str, Callable[..., Any]] = {
     "create_index": ops.CreateIndexOp.create_index,
     "drop_index": ops.DropIndexOp.drop_index,
 }
-"""The functions of ``op`` that are understood. Alembic's own take them apart."""
+"""The supported functions of ``op``, parsed by Alembic's own."""
 
 
 def deeds_of_call(name: str, positional: list[Any], named: dict[str, Any]) -> tuple[Deed, ...]:
-    """Return what a call of a function in `CALLS` does."""
+    """Return the actions of a function in `CALLS`."""
     recorder = _Recorder()
     if name == "create_table":
         positional = [positional[0], *(item for item in positional[1:] if isinstance(item, sa.Column))]
-    if name == "create_check_constraint":  # Its text does not matter here, and might be no text at all.
+    if name == "create_check_constraint":  # Its condition is not used here, and might not be a text.
         positional, named = positional[:2], {**named, "condition": "true"}
     if name == "create_index":
         named = {key: item for key, item in named.items() if key in ("unique", "schema")}
@@ -88,7 +86,6 @@ def _deeds(op: Any) -> Iterator[Deed]:
 
 
 def _changes(op: ops.AlterColumnOp, table: str) -> Iterator[Deed]:
-    """Tell each change that one ``alter_column`` makes."""
     column = op.column_name
     if op.modify_name:
         item = f"{column} to {op.modify_name}"

@@ -1,4 +1,4 @@
-"""A revision's file, read as data (rule S2)."""
+"""Read a revision's file as data (rule S2)."""
 
 from __future__ import annotations
 
@@ -16,38 +16,29 @@ from consdb_actions.migration.summary.sql import deeds_of_sql
 __all__ = ["Revision", "read_revision"]
 
 LIMIT = 2_000_000
-"""Characters that a file may have; the longest real one has about 300,000."""
+"""Maximum characters of a file; the longest real one has about 300,000."""
 LOOP = 100
-"""Items of a loop that is followed."""
+"""Maximum number of items of a loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A revision.
-
-    Attributes
-    ----------
-    id
-        Its identifier; empty where the file names none.
-    down
-        The revisions that it follows.
-    title
-        The first line of its message.
-    operations
-        What its upgrade does to tables, columns, views and rows, in words.
-    others
-        What it does to keys, defaults, grants and descriptions.
-    """
+    """A revision."""
 
     id: str
+    """Empty where the file has none."""
     title: str
+    """The first line of its message."""
     operations: tuple[str, ...]
+    """Its upgrade's actions on tables, columns, views and rows."""
     others: tuple[str, ...] = ()
+    """Its actions on keys, defaults, grants and comments."""
     down: tuple[str, ...] = ()
+    """The revisions that it follows."""
 
 
 def read_revision(text: str) -> Revision:
-    """Read a revision's file without running anything of it."""
+    """Read a revision's file without running it."""
     try:
         if len(text) > LIMIT:
             raise ValueError
@@ -72,7 +63,6 @@ def read_revision(text: str) -> Revision:
 
 
 def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, Any]]:
-    """Yield names that stand for a plain value."""
     known: dict[str, Any] = {}
     for statement in body:
         match statement:
@@ -90,7 +80,7 @@ def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, Any]]:
 
 
 def _deeds(body: list[ast.stmt], names: dict[str, Any], *, looping: bool = False) -> Iterator[Deed]:
-    """Yield what statements do, also inside of conditions and loops; a loop in a loop is not followed."""
+    """Yield actions of statements, also in conditions and loops, but not in nested loops."""
     names = {**names, **dict(_assigned(body))}
     for statement in body:
         match statement:
@@ -116,7 +106,7 @@ def _deeds(body: list[ast.stmt], names: dict[str, Any], *, looping: bool = False
 
 
 def _items(loop: ast.For, names: dict[str, Any]) -> list[Any]:
-    """Return what a loop runs over, where it is a short list of plain values; else nothing."""
+    """Return the items of a short loop over plain values."""
     try:
         items = value(loop.iter, names)
     except UnknownValueError:
@@ -131,8 +121,7 @@ def _own_code(statement: ast.stmt) -> Deed:
 
 
 def _called(name: str, call: ast.Call, names: dict[str, Any]) -> tuple[Deed, ...]:
-    """Return what a call of ``op`` does."""
-    # No plain values, or ones that Alembic would not take: then the script will say so when it runs.
+    # Unknown or invalid arguments: Alembic reports these when the script runs.
     with contextlib.suppress(Exception):
         positional, named = arguments(call, names)
         if name == "execute" and positional and isinstance(positional[0], str):
@@ -145,10 +134,7 @@ def _called(name: str, call: ast.Call, names: dict[str, Any]) -> tuple[Deed, ...
 
 
 def _without_echoes(deeds: tuple[Deed, ...]) -> Iterator[Deed]:
-    """Tell a view that is dropped and created as one that is remade.
-
-    Grants on what the script itself makes, and the names of its views' columns, are a part of making it.
-    """
+    """Merge drop and create of a view, and leave out grants on new elements."""
     created = {deed.item for deed in deeds if deed.kind == "create view"}
     dropped = {deed.item for deed in deeds if deed.kind == "drop view"}
     made = created | {

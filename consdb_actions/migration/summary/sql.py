@@ -1,4 +1,4 @@
-"""SQL statements of a revision as deeds."""
+"""Convert SQL statements to actions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _QUIET = {"VariableSetStmt", "TransactionStmt"}
 
 
 def deeds_of_sql(sql: str, line: int) -> tuple[Deed, ...]:
-    """Return what a text of SQL does."""
+    """Return the actions of SQL text."""
     other = f"run other SQL (line {line})"
     unknown = Deed("other", "", other, other)
     try:
@@ -71,7 +71,6 @@ def _plain(words: str) -> Deed:
 
 
 def _of(kind: str, table: str, item: str, pattern: str) -> Deed:
-    """Return a deed on a column."""
     return Deed(kind, table, item, pattern.format(f"{table}.{item}"))
 
 
