@@ -151,6 +151,18 @@ def test_a_number_that_felis_takes_for_a_time_zone_is_refused_for_a_new_column(b
         bench.generate(changed, base=before)
 
 
+def test_a_column_of_a_view_has_the_type_of_its_table(bench: Workbench) -> None:
+    exposure = table("exposure", [column("exposure_id", "long", nullable=False), timed()], key=["exposure_id"])
+    bench.generate(schema(exposure), verify=False)
+    visit = table(
+        "visit1",
+        [column("visit_id", "long", nullable=False), timed(**{OVERRIDE: "TIMESTAMP(6)"})],
+        key=["visit_id"],
+    )
+    outcome = proven(bench.generate(schema(exposure, visit), base=schema(exposure)))
+    assert outcome.upgrade[0].words == "create view visit1"
+
+
 # What people add by hand to a table, and what becomes of it when the table or a column goes and comes back.
 
 FUNCTION = "CREATE FUNCTION cdb_latiss.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"

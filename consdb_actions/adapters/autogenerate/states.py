@@ -92,12 +92,12 @@ def describe(
     Postgres makes both sides, so that types, defaults and conditions compare as it prints them; only
     differing tables are made twice. The simulation ends at *base* where there is one, else at *head*.
     """
-    _refuse_time_zones(loaded, base, current)
     section = simulation.section
     connection = simulation.connection
     listed = {t.name for t in base.schema.tables} if base else set()
     views = _view_rules(config, loaded.schema, current, listed)
     _refuse_lost_tables(loaded, views, current)
+    _refuse_time_zones(loaded, base, current, views)
     metadata, added = build_metadata(loaded, shadow, views)
     connection.execute(sa.schema.DropSchema(section.schema, cascade=True, if_exists=True))
     prepare(connection, section)
@@ -113,12 +113,14 @@ def describe(
     return Described(head, _without(old, missing), views, frozenset(rebuilt), missing)
 
 
-def _refuse_time_zones(loaded: LoadedSchema, base: ReadSchema | None, current: Snapshot) -> None:
-    """Refuse ``TIMESTAMP(3)`` for a new column: Felis reads the number as a time zone."""
+def _refuse_time_zones(
+    loaded: LoadedSchema, base: ReadSchema | None, current: Snapshot, views: Collection[str]
+) -> None:
+    """Refuse ``TIMESTAMP(3)`` for a new column of a table: Felis reads the number as a time zone."""
     old = {(t.name, c.name, c.type_overrides) for t in base.schema for c in t.columns} if base else None
     problems = []
     for table in loaded.schema:
-        for column in table.columns:
+        for column in table.columns if table.name not in views else ():
             for _, kind in column.type_overrides:
                 if not drops_time_zone(kind):
                     continue
