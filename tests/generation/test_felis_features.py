@@ -152,7 +152,9 @@ def test_a_number_that_felis_takes_for_a_time_zone_is_refused_for_a_new_column(b
 
 
 def test_a_column_of_a_view_has_the_type_of_its_table(bench: Workbench) -> None:
-    exposure = table("exposure", [column("exposure_id", "long", nullable=False), timed()], key=["exposure_id"])
+    exposure = table(
+        "exposure", [column("exposure_id", "long", nullable=False), timed()], key=["exposure_id"]
+    )
     bench.generate(schema(exposure), verify=False)
     visit = table(
         "visit1",

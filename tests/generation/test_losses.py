@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from consdb_actions.migration.outcome import SectionOutcome
 from tests.support.stage import proven, staged
 from tests.support.workbench import Data, Workbench, column, schema, table
@@ -142,3 +144,69 @@ def test_a_stand_in_of_the_downgrade_is_a_loss(bench: Workbench) -> None:
     assert len(words) == 1
     assert "kept.x" in words[0]
     assert "stand-in" in words[0]
+
+
+@pytest.mark.parametrize(
+    ("expression", "datatype"),
+    [
+        ("kind IN (1, 2)", "int"),
+        ("kind IN ('a', 'b')", "string"),
+        ("kind LIKE 'sci%'", "string"),
+        ("kind >= exposure_id", "int"),
+        ("kind BETWEEN 10 AND 20 AND band > 0", "int"),
+        ("length(kind) > 3", "string"),
+        ("kind > '2020-01-01'", "timestamp"),
+        ("kind", "boolean"),
+    ],
+)
+def test_a_required_column_that_is_dropped_with_its_check_can_come_back(
+    bench: Workbench, expression: str, datatype: str
+) -> None:
+    kept = [column("exposure_id", "int", nullable=False), column("band", "int")]
+    check = {"name": "ck", "@type": "Check", "expression": expression}
+    kind = column("kind", datatype, nullable=False)
+    base = schema(table("exposure", [*kept, kind], key=["exposure_id"], constraints=[check]))
+    bench.generate(base, verify=False)
+    outcome = proven(bench.generate(schema(table("exposure", kept, key=["exposure_id"])), base=base))
+    assert any("stand-in value" in loss.words for loss in outcome.losses)
+
+
+def test_a_dropped_ring_with_checks_can_come_back(bench: Workbench) -> None:
+    later = {"deferrable": True, "initially": "DEFERRED"}
+    exposure = table(
+        "exposure",
+        [column("exposure_id", "int", nullable=False), column("ccd", "int", nullable=False)],
+        key=["exposure_id"],
+        constraints=[
+            {
+                "name": "fk_ccd",
+                "@type": "ForeignKey",
+                "columns": ["ccd"],
+                "referencedColumns": ["ccd.ccd_id"],
+                **later,
+            }
+        ],
+    )
+    ccd = table(
+        "ccd",
+        [
+            column("ccd_id", "int", nullable=False),
+            column("exposure", "int", nullable=False),
+            column("side", "int", nullable=False),
+        ],
+        key=["ccd_id"],
+        constraints=[
+            {
+                "name": "fk_exposure",
+                "@type": "ForeignKey",
+                "columns": ["exposure"],
+                "referencedColumns": ["exposure.exposure_id"],
+                **later,
+            },
+            {"name": "ck_side", "@type": "Check", "expression": "side IN (7, 8)"},
+        ],
+    )
+    base = schema(exposure, ccd)
+    bench.generate(base, verify=False)
+    alone = table("exposure", [column("exposure_id", "int", nullable=False)], key=["exposure_id"])
+    proven(bench.generate(schema(alone), base=base))

@@ -10,6 +10,7 @@ from typing import Literal
 from alembic.operations import ops
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from consdb_actions.adapters.autogenerate.placeholders import find_placeholders
 from consdb_actions.adapters.autogenerate.replay import postgres_message
 from consdb_actions.adapters.autogenerate.simulation import Simulation
 from consdb_actions.adapters.autogenerate.states import Described
@@ -232,6 +233,7 @@ def _plan_downgrade(
         },
         casts=casts,
         on_question="proceed",
+        placeholders=find_placeholders(simulation.connection, now, current),
     )
     return rewrite(Plan(ops=tuple(renames)), facts)
 

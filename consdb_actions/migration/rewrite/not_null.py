@@ -11,7 +11,7 @@ from consdb_actions.catalog import Column, Constraint
 from consdb_actions.migration.backfill import Fill, fill_statement, find_fill, order_fills
 from consdb_actions.migration.rewrite.constraints import drop_constraint
 from consdb_actions.migration.rewrite.plan import Facts, Filling, Loss, Plan, Question, Risk
-from consdb_actions.migration.rewrite.stand_ins import constant, numbered
+from consdb_actions.migration.rewrite.stand_ins import numbered, placeholder
 from consdb_actions.migration.rewrite.statements import (
     LateDropTable,
     Phase,
@@ -193,7 +193,7 @@ def _stand_in(facts: Facts, where: tuple[str, str], state: Column, unique: bool)
             words=f"number {table}.{column}, whose values are lost",
             table=table,
         )
-    return _fill(facts, where, constant(state.type_text), "with a stand-in, since its values are lost")
+    return _fill(facts, where, placeholder(facts, *where), "with a stand-in, since its values are lost")
 
 
 def _number(facts: Facts, where: tuple[str, str], state: Column) -> Statement:

@@ -135,6 +135,8 @@ class Facts:
     """``ask`` collects questions; ``proceed`` continues without the fill."""
     given: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """In a downgrade: constants that the upgrade put in place of NULL."""
+    placeholders: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """In a downgrade: SQL for required columns whose values are lost, as their CHECKs allow it."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from consdb_actions.migration.rewrite.plan import Facts, Loss, Plan
 from consdb_actions.migration.rewrite.retype import base_type
 from consdb_actions.migration.rewrite.statements import Phase, Statement, qualified, quote
 
-__all__ = ["constant", "numbered", "stand_in_rows", "stand_in_values"]
+__all__ = ["constant", "needs_value", "numbered", "placeholder", "stand_in_rows", "stand_in_values"]
 
 
 def constant(type_text: str) -> str:
@@ -21,6 +21,12 @@ def constant(type_text: str) -> str:
     if base == "boolean":
         return "false"
     return "'epoch'" if base.startswith(("timestamp", "date")) else "'0'"
+
+
+def placeholder(facts: Facts, table: str, column: str) -> str:
+    """Return a constant placeholder that the CHECKs of a column allow, as far as one was found."""
+    found = facts.placeholders.get((table, column))
+    return found or constant(facts.after.tables[table].columns[column].type_text)
 
 
 def numbered(type_text: str) -> str:
@@ -39,7 +45,7 @@ def stand_in_values(facts: Facts, table: str, given: Collection[str]) -> dict[st
     return {
         column: _own_value(facts, state, column, "row_number() OVER ()")
         for column in state.columns
-        if column not in given and _needs_value(state, column)
+        if column not in given and needs_value(state, column)
     }
 
 
@@ -63,7 +69,7 @@ def _dangling(facts: Facts) -> Iterator[tuple[str, Constraint]]:
     while waiting:
         name = waiting.pop(0)
         table, old = facts.after.tables[name], facts.before.tables.get(name)
-        there = old.columns if old else [c for c in table.columns if _needs_value(table, c)]
+        there = old.columns if old else [c for c in table.columns if needs_value(table, c)]
         for key in table.foreign_keys:
             comes_back = key.table in facts.after.tables and key.table not in facts.before.tables
             stays_null = any(c not in there and table.columns[c].nullable for c in key.columns)
@@ -92,7 +98,7 @@ def _insert(facts: Facts, child: str, key: Constraint) -> Statement:
     values = {
         column: _value(facts, parent, column, key, kept, numbers=bool(kept) or unique)
         for column in parent.columns
-        if column in key.referenced or _needs_value(parent, column)
+        if column in key.referenced or needs_value(parent, column)
     }
     return Statement(
         [
@@ -107,7 +113,8 @@ def _insert(facts: Facts, child: str, key: Constraint) -> Statement:
     )
 
 
-def _needs_value(table: Relation, column: str) -> bool:
+def needs_value(table: Relation, column: str) -> bool:
+    """Tell whether a new row must give a value of its own."""
     state = table.columns[column]
     return not state.nullable and state.default is None and not state.sequence and not state.identity
 
@@ -120,7 +127,7 @@ def _value(
         origin = key.columns[key.referenced.index(column)]
         if origin in kept:
             return f"numbered.{quote(origin)}"
-        return numbered(type_text) if numbers and not kept else constant(type_text)
+        return numbered(type_text) if numbers and not kept else placeholder(facts, parent.name, column)
     return _own_value(facts, parent, column, "numbered.n" if numbers else "")
 
 
@@ -133,4 +140,6 @@ def _own_value(facts: Facts, table: Relation, column: str, number: str) -> str:
             order = ", ".join(map(quote, own.referenced))
             return f"(SELECT {source} FROM {qualified(facts.schema, own.table)} ORDER BY {order} LIMIT 1)"
     in_key = any(column in k for k in table.keys)
-    return numbered(type_text).replace("numbered.n", number) if number and in_key else constant(type_text)
+    if number and in_key:
+        return numbered(type_text).replace("numbered.n", number)
+    return placeholder(facts, table.name, column)
