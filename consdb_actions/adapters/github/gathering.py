@@ -252,7 +252,7 @@ class Gatherer:
     def _resolved(self, person: Contributor, known: dict[str, Account | None]) -> Contributor:
         """Find the account behind the address of a co-author, by other commits with that address."""
         email = person.email.casefold()
-        if person.account is not None or person.part != "co-author" or NOREPLY.match(person.email):
+        if person.account is not None or person.part != "co-author" or not email or NOREPLY.match(email):
             return person
         if email not in known:
             items = self._github.get(f"{self._root}/commits", {"author": person.email, "per_page": 1})
