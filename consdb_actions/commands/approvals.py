@@ -12,7 +12,7 @@ import click
 
 from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.files import check_targets, write_all
-from consdb_actions.adapters.github import GitHub, GitHubError, Target, connect, target_of_event
+from consdb_actions.adapters.github import GitHub, Target, connect, target_of_event
 from consdb_actions.adapters.github.connecting import DEFAULT_API
 from consdb_actions.adapters.github.contents import ApiContents, CloneContents, Contents
 from consdb_actions.adapters.github.gathering import Gatherer, open_pulls, pulls_of_commit
@@ -23,7 +23,7 @@ from consdb_actions.approval.evaluate import evaluate
 from consdb_actions.approval.facts import Facts
 from consdb_actions.approval.policy import Policy, policy_from_mapping
 from consdb_actions.commands.approvals_run import Result, sync_pull
-from consdb_actions.commands.connection import moment_or_now, repository_name
+from consdb_actions.commands.connection import look_at_each, moment_or_now, repository_name
 from consdb_actions.commands.options import PullNumber, option
 from consdb_actions.errors import ConsdbActionsError, InputError
 from consdb_actions.report.approvals import render_json, render_plan, render_text, render_tree
@@ -187,19 +187,7 @@ class _Session:
 
     def run_all(self, target: Target, *, dry_run: bool) -> tuple[list[Result], list[ConsdbActionsError]]:
         """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
-        results: list[Result] = []
-        failures: list[ConsdbActionsError] = []
-        numbers = self.numbers(target)
-        for number in numbers:
-            try:
-                results.append(self.run(number, dry_run=dry_run))
-            except (GitHubError, InputError) as error:
-                # Only what GitHub says of this one pull request is its own trouble.
-                if len(numbers) == 1 or (isinstance(error, GitHubError) and error.status not in (404, 422)):
-                    raise
-                click.echo(f"Pull request {number} could not be looked at: {error.cause}", err=True)
-                failures.append(error)
-        return results, failures
+        return look_at_each(self.numbers(target), lambda number: self.run(number, dry_run=dry_run))
 
 
 def _show(results: list[Result], options: dict[str, Any]) -> None:

@@ -238,9 +238,11 @@ def test_every_event_leads_to_the_pull_request(
     assert here.scene.repo.statuses
 
 
-def test_a_schedule_looks_at_all_open_pull_requests_and_one_that_is_broken_stops_none(
-    stage: Callable[..., Stage],
-) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [Kind.MISSING, Kind.FORBIDDEN, Kind.INTERNAL, Kind.TIMEOUT, Kind.GARBLED, Kind.CONFLICT, Kind.INVALID],
+)
+def test_a10_one_broken_pull_request_stops_no_other(stage: Callable[..., Stage], kind: Kind) -> None:
     here = stage()
     scene = here.scene
     for number in range(2, 5):
@@ -249,7 +251,7 @@ def test_a_schedule_looks_at_all_open_pull_requests_and_one_that_is_broken_stops
         scene.world.open_pull(scene.repo, f"tickets/DM-{number}")
     scene.world.merge(scene.repo, scene.repo.pulls[4])
     target = f"/repos/{REPOSITORY}/pulls/2/reviews"
-    here.double.faults.append(Fault(Kind.MISSING, target=target, times=9))
+    here.double.faults.append(Fault(kind, target=target, times=99))
     code, out, err = here.run("sync", "--repo", REPOSITORY)
     assert code == 3
     assert "Pull request 2 could not be looked at" in err
@@ -257,6 +259,34 @@ def test_a_schedule_looks_at_all_open_pull_requests_and_one_that_is_broken_stops
         "lsst/sdm_schemas#1",
         "lsst/sdm_schemas#3",
     ]
+
+
+@pytest.mark.parametrize("kind", [Kind.PRIMARY, Kind.TOO_MANY])
+def test_a_limit_that_concerns_all_pull_requests_ends_the_run(
+    stage: Callable[..., Stage], kind: Kind
+) -> None:
+    here = stage()
+    scene = here.scene
+    scene.world.commit(scene.repo, "tickets/DM-2", {"x": "x"}, onto=scene.base)
+    scene.world.open_pull(scene.repo, "tickets/DM-2")
+    here.double.faults.append(Fault(kind, target=f"/repos/{REPOSITORY}/pulls/1", times=99, retry_after=400))
+    assert here.run("sync", "--repo", REPOSITORY)[0] == 3
+    assert not any(call.target.endswith("/pulls/2") for call in here.double.log)
+
+
+def test_a_locked_conversation_gets_status_and_labels(stage: Callable[..., Stage]) -> None:
+    here = stage()
+    scene = here.scene
+    scene.approve("dan", "olga", "carl")
+    scene.pull.locked = True
+    for _ in range(2):
+        code, _, err = here.sync()
+        assert code == 0
+        assert "Warning: the conversation of pull request 1 is locked" in err
+        assert "kept changing" not in err
+    assert [status.state for status in scene.repo.statuses] == ["success"]
+    assert len(scene.pull.labels) == 3
+    assert not scene.repo.comments
 
 
 def test_a_closed_pull_request_is_left_alone(stage: Callable[..., Stage]) -> None:

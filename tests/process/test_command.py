@@ -310,6 +310,23 @@ def test_f3_a_github_that_fails_is_exit_3(stage: Callable[..., Stage]) -> None:
     assert "GitHub failed with HTTP 500" in err
 
 
+def test_a_locked_conversation_gets_its_status(
+    stage: Callable[..., Stage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = stage()
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "out"))
+    here.way.say("carl", "/consdb regenerate")
+    here.way.pull.locked = True
+    for _ in range(2):
+        code, _, err = here.sync("--pr", "1")
+        assert code == 0
+        assert "the conversation of pull request 1 is locked" in err
+    assert [status.context for status in here.way.repo.statuses] == ["consdb/ready-to-merge"]
+    # It could not be remembered that this was done.
+    assert "true" not in (tmp_path / "out").read_text().splitlines()[-9:]
+
+
 @pytest.mark.slow
 def test_what_is_wrong_with_one_change_stops_no_other(stage: Callable[..., Stage]) -> None:
     here = stage()

@@ -102,6 +102,7 @@ class Pull:
     branch: str
     at: datetime
     draft: bool = False
+    locked: bool = False
     state: str = "open"
     merged_at: datetime | None = None
     merge_sha: str | None = None
