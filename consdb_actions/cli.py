@@ -9,6 +9,7 @@ import gc
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -99,17 +100,24 @@ def _run(args: Sequence[str] | None) -> int:
         from consdb_actions.adapters.runner import Runner
         from consdb_actions.report.errors import show_error
 
+        if error.__cause__ is not None:
+            _trace()
         show_error(error, Runner.from_environ(os.environ))
         return error.exit_code
     except Exception as error:
-        if os.environ.get("CONSDB_DEBUG"):
-            raise
         from consdb_actions.adapters.runner import Runner
         from consdb_actions.report.errors import show_bug
 
+        _trace()
         show_bug(error, ISSUES, Runner.from_environ(os.environ))
         return 4
     return outcome if isinstance(outcome, int) else 0
+
+
+def _trace() -> None:
+    """Show where an error came from to whoever asks; the exit code stays the same."""
+    if os.environ.get("CONSDB_DEBUG"):
+        click.echo(traceback.format_exc(), err=True)
 
 
 if __name__ == "__main__":

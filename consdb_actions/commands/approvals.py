@@ -6,14 +6,14 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import click
 
 from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.files import check_targets, write_all
-from consdb_actions.adapters.github import GitHub, Target, connect, target_of_event
-from consdb_actions.adapters.github.connecting import DEFAULT_API
+from consdb_actions.adapters.github import Target, target_of_event
 from consdb_actions.adapters.github.contents import ApiContents, CloneContents, Contents
 from consdb_actions.adapters.github.gathering import Gatherer, open_pulls, pulls_of_commit
 from consdb_actions.adapters.github.publishing import Publisher
@@ -23,7 +23,7 @@ from consdb_actions.approval.evaluate import evaluate
 from consdb_actions.approval.facts import Facts
 from consdb_actions.approval.policy import Policy, policy_from_mapping
 from consdb_actions.commands.approvals_run import Result, sync_pull
-from consdb_actions.commands.connection import look_at_each, moment_or_now, repository_name
+from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
 from consdb_actions.commands.options import PullNumber, option
 from consdb_actions.errors import ConsdbActionsError, InputError
 from consdb_actions.report.approvals import render_json, render_plan, render_text, render_tree
@@ -148,9 +148,8 @@ class _Session:
         self._now = moment_or_now(options["now"])
         check_targets([options["dump_facts"]] if options["dump_facts"] else [])
         self._runner = Runner.from_environ(os.environ)
-        token = os.environ.get("GITHUB_TOKEN", "")
-        url = os.environ.get("GITHUB_API_URL") or DEFAULT_API
-        self._github: GitHub = connect(token, url, limit=options["max_calls"])
+        self._session = github_session(options["max_calls"])
+        self._github = self._session.__enter__()
         contents: Contents = ApiContents(self._github, self._repository)
         if options["sdm_schemas"] is not None:
             contents = CloneContents(options["sdm_schemas"], contents)
@@ -163,10 +162,10 @@ class _Session:
     def __enter__(self) -> _Session:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._github.budget.calls:
-            click.echo(str(self._github.budget), err=True)
-        self._github.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return self._session.__exit__(kind, error, trace)
 
     def numbers(self, target: Target) -> list[int]:
         """List the pull requests that are meant."""
@@ -187,7 +186,9 @@ class _Session:
 
     def run_all(self, target: Target, *, dry_run: bool) -> tuple[list[Result], list[ConsdbActionsError]]:
         """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
-        return look_at_each(self.numbers(target), lambda number: self.run(number, dry_run=dry_run))
+        return look_at_each(
+            self._github, self.numbers(target), lambda number: self.run(number, dry_run=dry_run)
+        )
 
 
 def _show(results: list[Result], options: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import click
 
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
 from consdb_actions.adapters.github.connecting import DEFAULT_API
-from consdb_actions.adapters.github.problems import RateLimitError
+from consdb_actions.adapters.github.problems import RateLimitError, expected_form
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.options import parse_moment
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
@@ -48,7 +48,8 @@ def github_session(limit: int = 2000, variable: str = "GITHUB_TOKEN") -> Iterato
     token = os.environ.get(variable, "").strip() or os.environ.get("GITHUB_TOKEN", "")
     github = connect(token, os.environ.get("GITHUB_API_URL") or DEFAULT_API, limit=limit)
     try:
-        yield github
+        with expected_form(github.budget):
+            yield github
     finally:
         if github.budget.calls:
             click.echo(str(github.budget), err=True)
@@ -56,7 +57,7 @@ def github_session(limit: int = 2000, variable: str = "GITHUB_TOKEN") -> Iterato
 
 
 def look_at_each(
-    numbers: Sequence[int], look: Callable[[int], T]
+    github: GitHub, numbers: Sequence[int], look: Callable[[int], T]
 ) -> tuple[list[T], list[ConsdbActionsError]]:
     """Look at pull requests: one that fails is reported and stops no other (rule A10).
 
@@ -67,7 +68,8 @@ def look_at_each(
     failures: list[ConsdbActionsError] = []
     for number in numbers:
         try:
-            results.append(look(number))
+            with expected_form(github.budget):
+                results.append(look(number))
         except ConsdbActionsError as error:
             if len(numbers) > 1:
                 words = f"Pull request {number} could not be looked at: {error.cause}"

@@ -100,7 +100,7 @@ def _run(
             runner.annotation("warning", warning)
         return result
 
-    return look_at_each(numbers, look)
+    return look_at_each(github, numbers, look)
 
 
 class _Requests:

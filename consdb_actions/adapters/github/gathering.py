@@ -28,7 +28,6 @@ from consdb_actions.approval.people import NOREPLY, roles_of
 from consdb_actions.approval.plan import CONTEXT
 from consdb_actions.approval.policy import Policy
 from consdb_actions.config import CONFIG_PATH
-from consdb_actions.errors import InputError
 
 __all__ = ["Gatherer", "open_pulls", "pulls_of_commit"]
 
@@ -95,12 +94,11 @@ class Gatherer:
             GitHub refused, or could not be reached within the bounds. A team that cannot be read is none of
             these: it is a fact (rule A6).
         InputError
-            The policy of the base branch is wrong, or the repository has another name now.
+            The policy of the base branch is wrong.
         """
         if self.identity is None:
             self.identity = Account(self._github.viewer())
         data = self._github.get(f"{self._root}/pulls/{number}")
-        self._check_name(data["base"]["repo"]["full_name"])
         if not base:
             branch = "/".join(quoted(part) for part in data["base"]["ref"].split("/"))
             base = self._github.get(f"{self._root}/git/ref/heads/{branch}")["object"]["sha"]
@@ -124,13 +122,6 @@ class Gatherer:
             return replace(facts, changes=(head,))
         facts = self._with_people(facts)
         return self._with_commits(replace(facts, changes=(*self._reviewed(facts), head)))
-
-    def _check_name(self, name: str) -> None:
-        """Refuse the former name of a repository: redirects lose the numbers of pages on the way."""
-        if name.casefold() != self._repository.casefold():
-            raise InputError(
-                f"the repository {self._repository} is now called {name}", remedy=f"Give --repo {name}."
-            )
 
     def _policy_at(self, base: str, branch: str) -> tuple[Policy, str]:
         """Read the policy of the base branch: what the pull request itself says does not count (rule A8)."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from consdb_actions.adapters.github import reading
 from consdb_actions.adapters.github.client import GitHub
-from consdb_actions.adapters.github.problems import GitHubError, RateLimitError
+from consdb_actions.adapters.github.problems import GitHubError, RateLimitError, TooLargeError
 from consdb_actions.adapters.github.questions import (
     BLOB,
     FILE,
@@ -102,7 +102,9 @@ class Objects:
         for name, path in names.items():
             if answers[name] is None:
                 raise GitHubError(f"GitHub has no commit {commit[:8]}", place=self._repository, status=404)
-            found[path] = tuple(_change(item) for item in answers[name]["history"]["nodes"])
+            found[path] = tuple(
+                _change(item) for item in answers[name]["history"]["nodes"] if item is not None
+            )
         return found
 
     def merges(self, commits: Iterable[str]) -> dict[str, tuple[tuple[datetime, str], ...]]:
@@ -112,7 +114,7 @@ class Objects:
             commit: tuple(
                 (moment, item["url"])
                 for item in ((answer or {}).get("associatedPullRequests") or {}).get("nodes") or ()
-                if (moment := _utc(item["mergedAt"])) is not None
+                if item is not None and (moment := _utc(item["mergedAt"])) is not None
             )
             for commit, answer in answers.items()
         }
@@ -139,7 +141,7 @@ class Objects:
         return {name: memory[keys[name]] for name in names}
 
     def _asked(self, names: Sequence[str], question: Question) -> list[Any]:
-        """Ask one query; where the token may not, each object is asked for over REST."""
+        """Ask one query, or halves of it if it is too large; else each object is asked for over REST."""
         owner, _, name = self._repository.partition("/")
         refused = f"{self._repository} takes no queries"
         if refused not in self._github.lasting:
@@ -148,8 +150,12 @@ class Objects:
                 data = self._github.query(query, {"owner": owner, "name": name, **values})
             except RateLimitError:
                 raise
+            except TooLargeError:
+                if len(names) > 1:
+                    half = len(names) // 2
+                    return self._asked(names[:half], question) + self._asked(names[half:], question)
             except GitHubError as error:
-                if error.status not in (403, 404):
+                if error.status not in (0, 403, 404) and error.status < 500:
                     raise
                 self._github.lasting[refused] = error
             else:

@@ -119,7 +119,8 @@ class Pull:
 
 @dataclass
 class Repo:
-    """A repository. `lost` holds commits that GitHub has cleared away; `rows` what other routes keep."""
+    """A repository. `lost` holds commits that GitHub has cleared away, `unseen` pull requests that
+    the token may not see; `rows` what other routes keep."""
 
     id: int
     owner: str
@@ -131,6 +132,7 @@ class Repo:
     comments: list[Comment] = field(default_factory=list)
     statuses: list[Status] = field(default_factory=list)
     lost: set[str] = field(default_factory=set)
+    unseen: set[int] = field(default_factory=set)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property

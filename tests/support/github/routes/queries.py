@@ -56,7 +56,8 @@ def _error(error: GraphQLError) -> dict[str, Any]:
     known = error.original_error
     if known is not None and not isinstance(known, RefusalError):
         raise known
-    return {"message": error.message, "path": error.path, **({"type": known.message} if known else {})}
+    kind = {"type": known.message} if known and known.message.isupper() else {}
+    return {"message": error.message, "path": error.path, **kind}
 
 
 class _Root:
@@ -119,6 +120,8 @@ class _Repository:
                         "mergedAt": show.moment(pull.merged_at) if pull.merged_at else None,
                         "url": f"{show.html(self._repo)}/pull/{pull.number}",
                     }
+                    if pull.number not in self._repo.unseen
+                    else None
                     for pull in pulls_with(self._repo, sha)[:first]
                 ]
             },
