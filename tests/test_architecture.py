@@ -36,7 +36,7 @@ ARROWS = {
     "lint": FREE | {"schema", "catalog", "migration"},
     "approval": FREE | {"schema"},
     "proposal": FREE,
-    "publication": FREE | {"schema", "migration", "proposal"},
+    "publication": FREE | {"schema", "migration", "lint", "proposal"},
     "release": FREE | {"schema"},
     "deploy": FREE | {"schema", "release"},
     "process": FREE | {"schema", "catalog", "migration", "lint", "approval", "release", "deploy"},
