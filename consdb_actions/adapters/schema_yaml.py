@@ -7,6 +7,8 @@ Felis versions write and today's refuses are taken where their meaning is clear,
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,10 +57,14 @@ def read_bytes(path: Path) -> bytes:
     Raises
     ------
     InputError
-        When there is no such file, or it cannot be read.
+        When there is no such file, it is none (a pipe could be waited for without end), or cannot be read.
     """
     try:
-        with path.open("rb") as stream:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise InputError(
+                    "this is no regular file", place=str(path), remedy="Save its content in a file."
+                )
             return stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         remedy = "Check the path and how its name is spelled."
