@@ -44,7 +44,7 @@ ARROWS = {
     "adapters": FREE | DOMAIN | {"config"},
     "commands": FREE | DOMAIN | {"config", "adapters", "report"},
     "cli": {"errors", "commands", "adapters.runner", "report.errors"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "errors"},
     "__init__": {"_version"},
     "_version": set[str](),
 }

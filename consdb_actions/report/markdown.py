@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from consdb_actions.redaction import UNSEEN
+
 __all__ = [
     "COMMENT_LIMIT",
     "bullets",
@@ -28,8 +30,6 @@ COMMENT_LIMIT = 65_536
 """Characters that GitHub takes for a comment or the text of a pull request."""
 
 _BREAK = "\u200b"
-# Control characters, and those that change the direction of text: what is read would not be what is there.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _BREAKS = re.compile(r"[\r\n\f\v\u0085\u2028\u2029]+")
 _SPACE = re.compile(r"[ \t\r\n\f\v\u0085\u2028\u2029]+")
 _PUNCTUATION = re.compile(r"([\\`*_\[\]|~#])")
@@ -92,7 +92,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def printable(text: str) -> str:
     """Return a text as one line for a terminal: what would move the cursor or turn the direction goes."""
-    return _UNSEEN.sub("\ufffd", _BREAKS.sub(" ", text))
+    return UNSEEN.sub("\ufffd", _BREAKS.sub(" ", text))
 
 
 def bullets(items: Iterable[str]) -> str:
@@ -110,7 +110,7 @@ def fence(text: str, language: str = "") -> str:
     """Return a block of code that holds a text as it is."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
-    safe = _UNSEEN.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+    safe = UNSEEN.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
     return f"{ticks}{language}\n{safe.rstrip()}\n{ticks}"
 
 
@@ -134,7 +134,7 @@ def fit(
 
 def _one_line(text: str) -> str:
     """Put a text on one line, without characters that cannot be seen."""
-    return _UNSEEN.sub("\ufffd", _SPACE.sub(" ", text)).strip()
+    return UNSEEN.sub("\ufffd", _SPACE.sub(" ", text)).strip()
 
 
 def _inline(line: str) -> str:
