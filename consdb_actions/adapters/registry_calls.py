@@ -113,7 +113,14 @@ class Caller:
         """Make one call and read its answer, which has no business to be long."""
         # An `auth` of our own keeps requests from sending what a .netrc holds for this host.
         with self._session.request(
-            verb, url, headers=headers, params=params, timeout=self._timeout, auth=_unchanged, stream=True
+            verb,
+            url,
+            headers=headers,
+            params=params,
+            timeout=self._timeout,
+            auth=_unchanged,
+            stream=True,
+            allow_redirects=False,
         ) as answer:
             return Answer(answer.status_code, answer.headers, read_body(answer, LIMIT))
 
