@@ -82,7 +82,9 @@ def copied_tree(tree: Tree) -> Iterator[TreeCopy]:
     Links are kept as links, so that an ``env.py`` that finds its neighbours through them still does.
     """
     with temporary_directory() as directory:
-        shutil.copyfile(tree.ini, directory / tree.ini.name)
+        # Alembic reads a % in its own folder's name as the start of an interpolation.
+        ini = tree.ini.read_text(encoding="utf-8").replace("%(here)s", str(directory).replace("%", "%%"))
+        (directory / tree.ini.name).write_text(ini, encoding="utf-8")
         tops = {section.location.relative_to(tree.root).parts[0] for section in tree.sections}
         for folder in sorted(tops | {"python"}):
             if (tree.root / folder).is_dir():
