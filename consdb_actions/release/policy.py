@@ -25,6 +25,8 @@ class ReleasePolicy:
     ----------
     padded
         Whether the month of a version is written with two digits.
+    skip
+        Versions that cannot be tagged.
     images
         Images that are built for each tag, without the tag.
     migrations
@@ -38,6 +40,7 @@ class ReleasePolicy:
     """
 
     padded: bool = False
+    skip: tuple[str, ...] = ()
     images: tuple[str, ...] = IMAGES
     migrations: tuple[str, ...] = MIGRATIONS
     required: tuple[str, ...] = ()
@@ -74,6 +77,7 @@ def policy_from_mapping(values: Mapping[str, Any]) -> ReleasePolicy:
     checks = values.get("checks", {})
     return ReleasePolicy(
         padded=values.get("padded", False),
+        skip=tuple(values.get("skip", ())),
         images=tuple(values.get("images", IMAGES)),
         migrations=tuple(values.get("migrations", MIGRATIONS)),
         required=tuple(checks.get("required", ())),

@@ -133,6 +133,9 @@ class Repo:
     statuses: list[Status] = field(default_factory=list)
     lost: set[str] = field(default_factory=set)
     unseen: set[int] = field(default_factory=set)
+    refused_tags: set[str] = field(default_factory=set)
+    runs: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """The event and the workflow of each run, which is a suite of checks, where it is not a push's."""
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
