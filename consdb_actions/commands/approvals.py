@@ -15,13 +15,15 @@ from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.files import check_targets, write_all
 from consdb_actions.adapters.github import Target, target_of_event
 from consdb_actions.adapters.github.contents import ApiContents, CloneContents, Contents
-from consdb_actions.adapters.github.gathering import Gatherer, open_pulls, pulls_of_commit
+from consdb_actions.adapters.github.gathering import Gatherer, open_pulls, pulls_of_commit, pulls_of_group
 from consdb_actions.adapters.github.publishing import Publisher
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.codec import facts_from_json, facts_to_json
 from consdb_actions.approval.evaluate import evaluate
 from consdb_actions.approval.facts import Facts
+from consdb_actions.approval.plan import CONTEXT
 from consdb_actions.approval.policy import Policy, policy_from_mapping
+from consdb_actions.approval.summary import fit
 from consdb_actions.commands.approvals_run import Result, sync_pull
 from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
 from consdb_actions.commands.options import PullNumber, option
@@ -131,6 +133,8 @@ def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: A
     options["repo"] = options["repo"] or target.repository
     with _Session(options) as session:
         results, failures = session.run_all(target, dry_run=dry_run)
+        if target.group is not None and not dry_run:
+            session.show_group(target.group[1], results, failures)
     _show(results, options)
     if dry_run:
         for result in results:
@@ -169,11 +173,22 @@ class _Session:
 
     def numbers(self, target: Target) -> list[int]:
         """List the pull requests that are meant."""
+        if target.group is not None:
+            return pulls_of_group(self._github, self._repository, target.group, target.numbers)
         if target.numbers:
             return list(target.numbers)
         if target.commit:
             return pulls_of_commit(self._github, self._repository, target.commit)
         return open_pulls(self._github, self._repository)
+
+    def show_group(self, sha: str, results: list[Result], failures: list[ConsdbActionsError]) -> None:
+        """Publish what holds for all pull requests of a group in the merge queue."""
+        verdicts = [
+            (result.decision.state.value, fit((result.decision.description,)), result.facts.pull.url)
+            for result in results
+        ]
+        verdicts += [("error", fit((f"Could not be looked at: {error.cause}",)), "") for error in failures]
+        Publisher(self._github, self._repository).set_group_status(sha, CONTEXT, verdicts)
 
     def run(self, number: int, *, dry_run: bool) -> Result:
         """Look at one pull request, and publish unless this is a dry run."""

@@ -290,8 +290,8 @@ def test_what_a_workflow_gives_to_an_action_is_one_of_its_inputs(path: Path) -> 
 
 
 @pytest.mark.parametrize("path", CALLERS, ids=short)
-def test_a_caller_has_at_most_fifteen_lines(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 15
+def test_a_caller_has_at_most_sixteen_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 16
 
 
 @pytest.mark.parametrize("path", CALLERS, ids=short)

@@ -289,6 +289,64 @@ def test_a_locked_conversation_gets_status_and_labels(stage: Callable[..., Stage
     assert not scene.repo.comments
 
 
+def queue(scene: Scene, *numbers: int, squash: bool = False) -> dict[str, Any]:
+    """Make a group of the merge queue, and the event about it."""
+    base, last = scene.repo.tip("main"), scene.repo.tip("main")
+    for number in numbers:
+        head = scene.repo.head(scene.repo.pulls[number])
+        message = f"Change (#{number})" if squash else f"Merge pull request #{number} from x"
+        files = {f"{number}.md": "x"}
+        last = scene.world.commit(
+            scene.repo, f"queue-{number}", files, onto=last, message=message, merge=[] if squash else [head]
+        )
+    ref = f"refs/heads/gh-readonly-queue/main/pr-{numbers[-1]}-{base}"
+    return {
+        "merge_group": {"head_sha": last, "head_ref": ref, "base_sha": base},
+        "repository": {"full_name": REPOSITORY},
+    }
+
+
+@pytest.mark.parametrize("squash", [False, True])
+def test_a11_a_group_of_the_merge_queue_gets_the_worst_of_its_pull_requests(
+    stage: Callable[..., Stage], tmp_path: Path, squash: bool
+) -> None:
+    here = stage()
+    scene = here.scene
+    scene.world.commit(scene.repo, "tickets/DM-2", {"x": "x"}, onto=scene.base)
+    scene.world.open_pull(scene.repo, "tickets/DM-2")
+    scene.world.commit(scene.repo, "tickets/DM-3", {"y": "y"}, onto=scene.base)
+    scene.world.open_pull(scene.repo, "tickets/DM-3")
+    file = tmp_path / "event.json"
+    event = queue(scene, 2, 1, squash=squash)
+    file.write_text(json.dumps(event))
+    for people, state in (((), "failure"), (("dan", "olga", "carl"), "success")):
+        scene.approve(*people)
+        code, out, _ = here.run(
+            "sync", "--event", str(file), "--event-name", "merge_group", "--now", "2026-03-20"
+        )
+        assert code == 0
+        assert "sdm_schemas#1" in out
+        assert "sdm_schemas#2" in out
+        assert "sdm_schemas#3" not in out
+        on_group = [item for item in scene.repo.statuses if item.sha == event["merge_group"]["head_sha"]]
+        assert [item.context for item in on_group][-1] == "consdb/approvals"
+        assert on_group[-1].state == state
+
+
+def test_a11_a_pull_request_that_cannot_be_read_fails_its_group(
+    stage: Callable[..., Stage], tmp_path: Path
+) -> None:
+    here = stage()
+    file = tmp_path / "event.json"
+    event = queue(here.scene, 1)
+    file.write_text(json.dumps(event))
+    here.double.faults.append(Fault(Kind.INTERNAL, target=f"/repos/{REPOSITORY}/pulls/1", times=99))
+    assert here.run("sync", "--event", str(file), "--event-name", "merge_group")[0] == 3
+    assert [(item.sha, item.state) for item in here.scene.repo.statuses] == [
+        (event["merge_group"]["head_sha"], "error")
+    ]
+
+
 def test_a_closed_pull_request_is_left_alone(stage: Callable[..., Stage]) -> None:
     here = stage()
     here.scene.world.merge(here.scene.repo, here.scene.pull)

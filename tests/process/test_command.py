@@ -327,6 +327,18 @@ def test_a_locked_conversation_gets_its_status(
     assert "true" not in (tmp_path / "out").read_text().splitlines()[-9:]
 
 
+def test_a11_a_group_of_the_merge_queue_gets_its_status(stage: Callable[..., Stage], tmp_path: Path) -> None:
+    here = stage()
+    way = here.way
+    base = way.repo.tip("main")
+    head = way.world.commit(way.repo, "queue", {"x": "x"}, onto=base, message="x (#1)")
+    group = {"head_sha": head, "head_ref": f"refs/heads/gh-readonly-queue/main/pr-1-{base}", "base_sha": base}
+    payload = {"merge_group": group, "repository": {"full_name": REPOSITORY}}
+    assert here.event(tmp_path / "event.json", payload, "merge_group")[0] == 0
+    (status,) = [item for item in way.repo.statuses if item.sha == head]
+    assert (status.context, status.state) == ("consdb/ready-to-merge", "failure")
+
+
 @pytest.mark.slow
 def test_what_is_wrong_with_one_change_stops_no_other(stage: Callable[..., Stage]) -> None:
     here = stage()

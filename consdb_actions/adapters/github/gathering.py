@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -29,7 +29,9 @@ from consdb_actions.approval.plan import CONTEXT
 from consdb_actions.approval.policy import Policy
 from consdb_actions.config import CONFIG_PATH
 
-__all__ = ["Gatherer", "open_pulls", "pulls_of_commit"]
+__all__ = ["Gatherer", "open_pulls", "pulls_of_commit", "pulls_of_group"]
+
+_IN_MESSAGE = re.compile(r"(?:^Merge pull request |\()#([1-9][0-9]{0,8})\b")
 
 
 PolicyReader = Callable[[bytes | None, str], Policy]
@@ -273,6 +275,19 @@ def pulls_of_commit(github: GitHub, repository: str, commit: str) -> list[int]:
     return sorted(
         item["number"] for item in items if item["state"] == "open" and item["head"]["sha"] == commit
     )
+
+
+def pulls_of_group(
+    github: GitHub, repository: str, group: tuple[str, str], numbers: Iterable[int]
+) -> list[int]:
+    """List the open pull requests in a group of the merge queue, by their commits, and by what theirs say."""
+    path = f"/repos/{repository}/compare/{group[0]}...{group[1]}"
+    commits = [item for page in github.pages(path) for item in page["commits"]]
+    heads = {item["sha"] for item in commits}
+    named = {int(found) for item in commits for found in _IN_MESSAGE.findall(item["commit"]["message"])}
+    named.update(numbers)
+    items = github.items(f"/repos/{repository}/pulls", {"state": "open"})
+    return sorted(item["number"] for item in items if item["head"]["sha"] in heads or item["number"] in named)
 
 
 def _short(error: GitHubError) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from consdb_actions.adapters.github import reading
@@ -63,6 +63,25 @@ class Shower:
 
         done = self._github.write("POST", f"{self._root}/statuses/{status.sha}", body, landed=landed)
         self._learn(done.get("creator"))
+
+    def set_group_status(self, sha: str, context: str, verdicts: Sequence[tuple[str, str, str]]) -> None:
+        """Set the status of a group in the merge queue (rule A11).
+
+        Parameters
+        ----------
+        sha
+            The head of the group.
+        context
+            The name of the status.
+        verdicts
+            State, text and address for each pull request. What is not a success now is a failure: the queue
+            would wait for it.
+        """
+        missing = ("failure", "No pull request is known for this group", "")
+        order = ("error", "failure", "pending", "success")
+        state, words, url = min(verdicts or [missing], key=lambda verdict: order.index(verdict[0]))
+        state = "failure" if state == "pending" else state
+        self.set_status(StatusPlan(sha, state, words, url, context))
 
     def unless_locked(self, number: int, act: Callable[[], None]) -> None:
         """Comment or react; that the conversation is locked is a warning."""
