@@ -18,7 +18,10 @@ _SHA = re.compile(r"[0-9a-f]{40}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 _WITH_PULL = "pull_request, pull_request_target, pull_request_review, pull_request_review_comment"
 _QUEUED = re.compile(r"/pr-(?P<number>[1-9][0-9]{0,8})-[0-9a-f]{40}")
-_SUPPORTED = f"{_WITH_PULL}, merge_group, issue_comment, workflow_run, check_suite, status, schedule, workflow_dispatch"
+_SUPPORTED = (
+    f"{_WITH_PULL}, merge_group, issue_comment, workflow_run, "
+    "check_suite, status, schedule, workflow_dispatch"
+)
 
 
 @dataclass(frozen=True, slots=True)
