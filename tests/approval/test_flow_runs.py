@@ -260,3 +260,17 @@ def test_a_pull_request_that_is_not_there_is_a_clear_error(make_stage: MakeStage
     scene.pull.number = 99
     with pytest.raises(GitHubError, match="HTTP 404"):
         run(scene, scene.double)
+
+
+def test_a6_a_team_that_is_not_there_is_told_from_one_that_may_not_be_read(make_stage: MakeStage) -> None:
+    scene = make_stage()
+    scene.sync()
+    scene.world.team("lsst/other", ["dan"])
+    team = scene.world.teams.pop("lsst/data-engineering")
+    assert scene.sync() is not State.SUCCESS
+    assert "there is no such team" in scene.comment
+    scene.world.teams["lsst/data-engineering"] = team
+    for item in scene.world.teams.values():
+        item.fault = 403
+    scene.sync()
+    assert "the token may not read teams" in scene.comment

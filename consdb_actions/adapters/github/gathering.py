@@ -171,9 +171,21 @@ class Gatherer:
         try:
             items = self._github.items(f"/orgs/{quoted(org)}/teams/{quoted(slug)}/members")
         except GitHubError as error:
-            hint = "; the token may not read teams" if error.status in (403, 404) else ""
+            hint = ""
+            if error.status in (403, 404):
+                readable = self._can_read_teams(org)
+                hint = (
+                    "; the token may not read teams" if not readable else "; there is no such team (any more)"
+                )
             return Team(name, problem=f"{_short(error)}{hint}")
         return Team(name, tuple(member for item in items if (member := reading.account(item))))
+
+    def _can_read_teams(self, org: str) -> bool:
+        """Tell whether the token may read any teams: a team that is missing looks like one that is hidden."""
+        try:
+            return bool(self._github.get(f"/orgs/{quoted(org)}/teams", {"per_page": 1}))
+        except GitHubError:
+            return False
 
     def _account(self, login: str) -> Account | None:
         """Read an account by its login, once in a run; None when there is none (any more)."""
