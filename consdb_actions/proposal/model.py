@@ -55,7 +55,7 @@ class Proposal:
     branch
         Branch that is ours; one branch has at most one open pull request.
     files
-        Wanted bytes of each path; None where the file shall go. Files keep no mode: they are ordinary ones.
+        Wanted bytes of each path; None where the file shall go. A file keeps its mode.
     message
         Message of the commit; `TRAILER` is added to it.
     title, body

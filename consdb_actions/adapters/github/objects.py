@@ -16,6 +16,7 @@ from consdb_actions.adapters.github.client import GitHub
 from consdb_actions.adapters.github.problems import GitHubError, RateLimitError, TooLargeError
 from consdb_actions.adapters.github.questions import (
     BLOB,
+    ENTRIES,
     FILE,
     FILE_NAME,
     PULLS,
@@ -30,6 +31,7 @@ __all__ = ["Change", "Objects"]
 
 MAX_FILE = 1_000_000
 """Bytes of a file that are read."""
+_FILES, _FOLDERS = ("100644", "100755"), ("040000",)
 MOST = 100
 """Objects that one query asks for: GitHub gives a query up after ten seconds."""
 
@@ -91,6 +93,35 @@ class Objects:
         }
         answers = known | self._lasting([name for name in keys if name not in known], FILE_NAME)
         return {path: self._name(answers[name], name) for name, path in keys.items()}
+
+    def modes(self, commit: str, paths: Iterable[str]) -> dict[str, str]:
+        """Return the mode of each file at a commit, that of an ordinary one where there is none.
+
+        Raises
+        ------
+        InputError
+            A path, or a folder of it, is a link or another repository: writing would replace it.
+        """
+        paths = list(paths)
+        folders = {
+            "/".join(path.split("/")[:depth]) for path in paths for depth in range(path.count("/") + 1)
+        }
+        answers = self._lasting([f"{commit}:{folder}" for folder in sorted(folders)], ENTRIES)
+        there = {}
+        for folder in folders:
+            answer = answers[f"{commit}:{folder}"]
+            if answer is not None and answer["__typename"] == "Tree":
+                prefix = f"{folder}/" if folder else ""
+                there.update({f"{prefix}{item['name']}": f"{item['mode']:06o}" for item in answer["entries"]})
+        for path in (*paths, *filter(None, folders)):
+            wanted = _FILES if path in paths else _FOLDERS
+            if there.get(path, wanted[0]) not in wanted:
+                raise InputError(
+                    "this is a link or another repository, which is not written over",
+                    place=f"{self._repository}, {path}",
+                    remedy="Change what it points to, or put a file in its place by hand.",
+                )
+        return {path: there.get(path, _FILES[0]) for path in paths}
 
     def histories(
         self, commit: str, paths: Iterable[str], first: int, since: datetime | None = None
