@@ -269,6 +269,13 @@ def test_r5_comes_first_and_a_mapping_is_made_where_the_chart_needs_one() -> Non
     )
 
 
+def test_r5_comes_first_where_a_file_cannot_be_changed() -> None:
+    files = files_of(summit="hinfo: &all\n  latiss: {enable: true, tag: a}\n")
+    assert rules(plan("consdb", "tickets-DM-1", "summit", files=files)) == ["R5"]
+    with pytest.raises(InputError):
+        plan("consdb", "26.6.2", "summit", files=files)
+
+
 @pytest.mark.parametrize("environment", ["base", "tucson-teststand", "usdfdev", "usdfint"])
 def test_r5_test_stands_and_development_take_branches(environment: str) -> None:
     found = plan("consdb", "tickets-DM-1", "", environment)
