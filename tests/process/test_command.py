@@ -350,3 +350,17 @@ def test_what_is_wrong_with_one_change_stops_no_other(stage: Callable[..., Stage
     assert code == 3
     assert "Pull request 1 could not be looked at" in err
     assert "lsst/sdm_schemas#2" in out
+
+
+def test_p2_a_comment_by_another_token_of_ours_goes(stage: Callable[..., Stage]) -> None:
+    here = stage()
+    way = here.way
+    way.world.user("consdb[bot]", kind="Bot")
+    for login in ("consdb[bot]", "mallory"):
+        way.world.comment(way.repo, 1, login, f"{MARKER}\nold")
+    assert here.sync("--pr", "1")[0] == 0
+    marked = [comment for comment in way.repo.comments if comment.body.startswith(MARKER)]
+    assert [way.world.users[comment.user or 0].login for comment in marked] == [
+        "mallory",
+        "github-actions[bot]",
+    ]
