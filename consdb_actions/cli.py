@@ -5,15 +5,17 @@ Command modules are imported only when their group is used, so that ``--help`` s
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
 
-from consdb_actions.errors import ConsdbActionsError
+from consdb_actions.errors import ConsdbActionsError, ExternalError
 
 __all__ = ["cli", "main"]
 
@@ -77,12 +79,10 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     # A run makes much and throws little away; to look for that so often takes a tenth of its time.
     gc.set_threshold(100_000, 20, 20)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        from consdb_actions.adapters.runner import quoted_streams
+    from consdb_actions.adapters.runner import quoted_streams
 
-        with quoted_streams():
-            return _run(args)
-    return _run(args)
+    with quoted_streams(on_runner=os.environ.get("GITHUB_ACTIONS") == "true"):
+        return _run(args)
 
 
 def _run(args: Sequence[str] | None) -> int:
@@ -96,20 +96,52 @@ def _run(args: Sequence[str] | None) -> int:
         error.show()
         return 2
     except ConsdbActionsError as error:
-        from consdb_actions.adapters.runner import Runner
-        from consdb_actions.report.errors import show_error
-
-        show_error(error, Runner.from_environ(os.environ))
-        return error.exit_code
+        return _expected(error)
+    except OSError as error:
+        if error.errno not in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EIO,
+            errno.EMFILE,
+            errno.ENFILE,
+            errno.ENOMEM,
+        ):
+            return _bug(error)
+        return _expected(
+            ExternalError(
+                f"the operating system cannot go on: {error.strerror}",
+                place=str(error.filename or ""),
+                remedy="Free some space or memory (TMPDIR says where temporary files go), and run again.",
+            )
+        )
     except Exception as error:
-        if os.environ.get("CONSDB_DEBUG"):
-            raise
-        from consdb_actions.adapters.runner import Runner
-        from consdb_actions.report.errors import show_bug
-
-        show_bug(error, ISSUES, Runner.from_environ(os.environ))
-        return 4
+        return _bug(error)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _expected(error: ConsdbActionsError) -> int:
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.report.errors import show_error
+
+    if error.__cause__ is not None:
+        _trace()
+    show_error(error, Runner.from_environ(os.environ))
+    return error.exit_code
+
+
+def _bug(error: Exception) -> int:
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.report.errors import show_bug
+
+    _trace()
+    show_bug(error, ISSUES, Runner.from_environ(os.environ))
+    return 4
+
+
+def _trace() -> None:
+    """Show where an error came from to whoever asks; the exit code stays the same."""
+    if os.environ.get("CONSDB_DEBUG"):
+        click.echo(traceback.format_exc(), err=True)
 
 
 if __name__ == "__main__":

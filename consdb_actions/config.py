@@ -114,6 +114,9 @@ class Config:
         return {role: tuple(privileges) for role, privileges in granted.items()}
 
 
+_ENDLESS = re.compile(r"\)[*+?{]|\(\?(?!:)|\\[0-9]|[*+?}][*+?{]")
+"""Repeated groups, look-arounds, references back, and repetitions of repetitions."""
+
 DEFAULT_CONFIG = Config(
     ticket_patterns=(r"DM-\d+", r"OSW-\d+"),
     views=(
@@ -166,8 +169,15 @@ def config_from_mapping(values: Mapping[str, Any], *, source: str) -> Config:
 
 
 def _patterns(patterns: Sequence[str], source: str) -> tuple[str, ...]:
-    """Check that each pattern is a regular expression."""
+    """Check that each pattern is a regular expression, and a match that cannot take without end."""
     for number, pattern in enumerate(patterns):
+        plain = re.sub(r"\\[^0-9]|\[(?:\\.|[^\]\\])+\]", "x", pattern)
+        if _ENDLESS.search(plain) or len(re.findall(r"[*+?{]", plain.replace("(?:", "("))) > 2:
+            raise InputError(
+                f"tickets.patterns[{number}] can take very long to match",
+                place=source,
+                remedy=r"Repeat at most two characters or classes, as in [A-Z]{2,9}-\d+, and no groups.",
+            )
         try:
             re.compile(pattern, re.ASCII)
         except re.error as error:

@@ -1,13 +1,19 @@
-"""Take credentials out of text before anyone reads it (rule S4)."""
+"""Take credentials, and what cannot be seen, out of text before anyone reads it (rules S4 and S5)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-__all__ = ["HIDDEN", "redact"]
+__all__ = ["HIDDEN", "UNSEEN", "redact", "remember"]
 
 HIDDEN = "***"
+
+UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
+    r"\U000e0000-\U000e007f]"
+)
+"""Control characters, and those that change the direction of text: what is read is not what is there."""
 
 _NAME = r"(?:[\w-]*(?:password|passwd|secret|token|api[_-]?key))"
 _PATTERNS = (
@@ -21,6 +27,15 @@ _PATTERNS = (
     rf"(?P<keep>\b{_NAME}['\"]?\s*[:=]\s*)(?!\$\{{\{{)(?:'[^']*'|\"[^\"]*\"|[^\s&'\",;]+)",
 )
 _COMPILED = tuple(re.compile(pattern, re.IGNORECASE) for pattern in _PATTERNS)
+
+
+_known: set[str] = set()
+
+
+def remember(secret: str) -> None:
+    """Have a value hidden by `redact` from now on, whatever its form (rule G5)."""
+    if len(secret) >= 16:  # a short one could be a part of any word
+        _known.add(secret)
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -38,7 +53,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     str
         The text without them.
     """
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+    for secret in sorted(filter(None, (*secrets, *_known)), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     for pattern in _COMPILED:
         text = pattern.sub(

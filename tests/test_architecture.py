@@ -36,7 +36,7 @@ ARROWS = {
     "lint": FREE | {"schema", "catalog", "migration"},
     "approval": FREE | {"schema"},
     "proposal": FREE,
-    "publication": FREE | {"schema", "migration", "proposal"},
+    "publication": FREE | {"schema", "migration", "lint", "proposal"},
     "release": FREE | {"schema"},
     "deploy": FREE | {"schema", "release"},
     "process": FREE | {"schema", "catalog", "migration", "lint", "approval", "release", "deploy"},
@@ -44,7 +44,7 @@ ARROWS = {
     "adapters": FREE | DOMAIN | {"config"},
     "commands": FREE | DOMAIN | {"config", "adapters", "report"},
     "cli": {"errors", "commands", "adapters.runner", "report.errors"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "errors"},
     "__init__": {"_version"},
     "_version": set[str](),
 }

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import contextlib
+import json
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,9 @@ from consdb_actions.adapters.config_file import config_schema, load_config, pars
 from consdb_actions.adapters.problems import FileError
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, GrantRule, ViewConfig
 from consdb_actions.errors import InputError
+from consdb_actions.process.policy import DEFAULT_POLICY
+from consdb_actions.publication.naming import name_migration
+from consdb_actions.release.notes import tickets_in
 
 
 def test_the_defaults_are_those_of_consdb() -> None:
@@ -124,6 +131,45 @@ def test_mistakes_are_named_by_path_and_line(text: str, line: int, cause: str, r
 def test_a_ticket_pattern_must_be_one() -> None:
     with pytest.raises(InputError, match=r"tickets\.patterns\[1\] is no regular expression"):
         parse_config("tickets: {patterns: [a, '(']}", source="c.yaml")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(\d+)+",
+        r"(a|aa)+",
+        r"([A-Z]+-?)*\d",
+        r"(?:\d*)*",
+        r"(a?){30}a",
+        r"\d+\d+\d+x",
+        r"\d{1,99}\d{1,99}\d{1,99}",
+        r"(\w)\1+",
+        r"(?=\d+)x",
+        r"(?P<a>\d)+",
+        r"(?>\d+)+",
+        r"\d++",
+        r"(\))+",
+        r"([)])+",
+    ],
+)
+def test_s2_a_ticket_pattern_always_comes_to_an_end(pattern: str) -> None:
+    with pytest.raises(InputError, match="very long"):
+        parse_config(json.dumps({"tickets": {"patterns": [pattern]}}), source="c.yaml")
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"DM-\d+", r"[A-Z]{2,9}-\d+", r"(DM|OSW)-\d+", r"(?:A|B)\d{3}", r"\w+-\w+"]
+)
+def test_s2_plain_ticket_patterns_are_taken_and_are_quick(pattern: str) -> None:
+    config = parse_config(json.dumps({"tickets": {"patterns": [pattern]}}), source="c.yaml")
+    start = time.perf_counter()
+    for text in ("1" * 250, "A-" * 125, "DM-" + "1" * 240 + "!", "a" * 250):
+        config.is_ticket(text)
+        replace(DEFAULT_POLICY, ticket_patterns=config.ticket_patterns).ticket_in(text)
+        tickets_in(text, config.ticket_patterns)
+        with contextlib.suppress(InputError):
+            name_migration(f"tickets/{text}", text, config.ticket_patterns)
+    assert time.perf_counter() - start < 5
 
 
 def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

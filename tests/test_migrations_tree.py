@@ -18,6 +18,7 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.tree import Section, Tree, read_tree
 from consdb_actions.catalog import Snapshot
 from consdb_actions.config import DEFAULT_CONFIG
+from consdb_actions.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 BEFORE = ROOT / "examples" / "schemas" / "before"
@@ -48,6 +49,21 @@ for line in sys.stdin.read().splitlines():
 @pytest.fixture(scope="module")
 def tree() -> Tree:
     return read_tree(ROOT / "migrations")
+
+
+@pytest.mark.parametrize("name", ["a%b", "%(here)s", "%%", "ä b:c=d"])
+def test_any_folder_can_hold_a_tree(tmp_path: Path, name: str) -> None:
+    shutil.copytree(ROOT / "migrations", tmp_path / name)
+    found = read_tree(tmp_path / name)
+    assert [section.location.parent.parent for section in found.sections] == [tmp_path / name] * 11
+    with found.importable():
+        assert found.sections[0].head() is not None
+
+
+def test_an_option_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "alembic.ini").write_text("[a]\nscript_location = %(nowhere)s/x\nconsdb.schema_name = x\n")
+    with pytest.raises(InputError, match="ini file"):
+        read_tree(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from consdb_actions.adapters.interrupts import shielded
 from consdb_actions.adapters.scratch import scratch_directory, temporary_base
-from consdb_actions.errors import InputError
+from consdb_actions.errors import ExternalError, InputError
 
 __all__ = ["check_folder", "check_targets", "temporary_directory", "write_all"]
 
@@ -130,14 +130,11 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = "Check who owns the directory and whether it may be written."
+        cause = f"this file cannot be written: {error.strerror}; nothing was changed"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = "Free some space and run again."
-        raise InputError(
-            f"this file cannot be written: {error.strerror}; nothing was changed",
-            place=str(path),
-            remedy=remedy,
-        ) from error
+            raise ExternalError(cause, place=str(path), remedy="Free some space and run again.") from error
+        remedy = "Check who owns the directory and whether it may be written."
+        raise InputError(cause, place=str(path), remedy=remedy) from error
 
 
 def _make_missing(directory: Path, undo: ExitStack) -> None:

@@ -23,6 +23,8 @@ SUPERUSER = "postgres"
 _SECONDS_TO_START = 60.0
 _SECONDS_TO_STOP = 10.0
 
+_SHARED, _ROOM = Path("/dev/shm"), 8 * 1024 * 1024  # noqa: S108  (that of Postgres)
+
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -164,6 +166,13 @@ def _options(major: int, more: Mapping[str, str]) -> list[str]:
 
 
 def _initdb(programs: Path, data: Path, account: Account | None, watchdog: Process) -> None:
+    if _SHARED.is_dir() and (free := shutil.disk_usage(_SHARED).free) < _ROOM:
+        # Where it is full, initdb crashes and leaves there what it began.
+        raise ExternalError(
+            f"a scratch Postgres server cannot be set up: shared memory has only {free // 1024:,} KiB left",
+            place=str(_SHARED),
+            remedy="Free some space there; a container gets more with --shm-size.",
+        )
     done = run(
         [
             programs / "initdb",

@@ -97,13 +97,16 @@ class Registry:
         if answer is None:
             return None
         digest = answer.headers.get("Docker-Content-Digest", "")
+        _media_type(answer, place)
         if not _DIGEST.fullmatch(digest):
             # The header is optional; the digest is the hash of the manifest by definition.
             answer = self._manifest("GET", place)
             if answer is None:
                 return None
             digest = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
-        media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+            if not answer.body.lstrip().startswith(b"{"):
+                raise _no_manifest(place)
+        media_type = _media_type(answer, place)
         return Image(digest, media_type, media_type in INDEXES)
 
     def _manifest(self, verb: str, place: _Place) -> Answer | None:
@@ -153,6 +156,22 @@ class Registry:
                 remedy="Run the command again later.",
             )
         return token
+
+
+def _media_type(answer: Answer, place: _Place) -> str:
+    """Return the type of a manifest; a page that says hello is none, whatever its status."""
+    media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type not in (*INDEXES, *MANIFESTS):
+        raise _no_manifest(place)
+    return media_type
+
+
+def _no_manifest(place: _Place) -> RegistryError:
+    return RegistryError(
+        "what answers is not a registry, or the answer is no manifest of an image",
+        place=str(place),
+        remedy="Check --registry-url, and whether a proxy answers in its place.",
+    )
 
 
 def _check(answer: Answer, place: _Place) -> None:

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import requests
 from requests.exceptions import RequestException, Timeout
 
-from consdb_actions.adapters.github.measures import Clock
+from consdb_actions.adapters.github.measures import Clock, read_body
 from consdb_actions.errors import ExternalError
 
 __all__ = ["Answer", "Caller", "RegistryError"]
@@ -72,7 +72,7 @@ class Caller:
         for attempt in range(1, ATTEMPTS + 1):
             pause = 2.0 ** (attempt - 1)
             try:
-                answer = self._once(verb, url, headers, params, place)
+                answer = self._once(verb, url, headers, params)
             except Timeout:
                 cause = "the registry did not answer in time"
             except RequestException:
@@ -95,19 +95,21 @@ class Caller:
         raise RegistryError(cause, place=place, remedy="Run the command again later.")
 
     def _once(
-        self, verb: str, url: str, headers: Mapping[str, str], params: Mapping[str, str] | None, place: str
+        self, verb: str, url: str, headers: Mapping[str, str], params: Mapping[str, str] | None
     ) -> Answer:
-        """Make one call and read its limited answer."""
-        body = bytearray()
-        # An `auth` of our own keeps requests from sending .netrc credentials for this host.
+        """Make one call and read its answer, which has no business to be long."""
+        # An `auth` of our own keeps requests from sending what a .netrc holds for this host.
         with self._session.request(
-            verb, url, headers=headers, params=params, timeout=self._timeout, auth=_unchanged, stream=True
+            verb,
+            url,
+            headers=headers,
+            params=params,
+            timeout=self._timeout,
+            auth=_unchanged,
+            stream=True,
+            allow_redirects=False,
         ) as answer:
-            for part in answer.iter_content(65536):
-                body += part
-                if len(body) > LIMIT:
-                    raise RegistryError(f"the registry's answer is longer than {LIMIT} bytes", place=place)
-        return Answer(answer.status_code, answer.headers, bytes(body))
+            return Answer(answer.status_code, answer.headers, read_body(answer, LIMIT))
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

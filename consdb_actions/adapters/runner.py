@@ -1,4 +1,4 @@
-"""Workflow commands and files of GitHub Actions.
+"""Printed output, and the protocol between a step and the GitHub Actions runner.
 
 Without a runner every method does nothing. Workflow commands go to standard error, which the runner reads as
 well, so that standard output holds only the requested output.
@@ -6,16 +6,21 @@ well, so that standard output holds only the requested output.
 
 from __future__ import annotations
 
+import errno
+import io
 import re
 import secrets
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
 
-__all__ = ["Level", "Runner", "inert", "quoted_streams"]
+from consdb_actions.errors import ExternalError
+from consdb_actions.redaction import UNSEEN
+
+__all__ = ["Level", "Runner", "inert", "quoted_streams", "seen"]
 
 Level = Literal["notice", "warning", "error"]
 
@@ -32,16 +37,55 @@ def inert(text: str) -> str:
     return re.sub(r"(^|[\r\n])(?=[\s\x00\ufeff\u200b]*::)", r"\1> ", text).replace("##[", "## [")
 
 
-class _Quoting:
-    """A stream that makes everything inert; `unquoted` is the original stream."""
+_OWN_COLOURS = re.compile(r"(\x1b\[(?:0|1|2|3[1-6])m)")
 
-    def __init__(self, stream: TextIO) -> None:
+
+def seen(text: str) -> str:
+    """Return a text in which all that is there can be seen: no control characters but colours of our own."""
+    parts = _OWN_COLOURS.split(text.replace("\r\n", "\n"))
+    return "".join(part if index % 2 else UNSEEN.sub("\ufffd", part) for index, part in enumerate(parts))
+
+
+class _Quoting:
+    """A stream on which nothing that is written acts on a terminal, and on a runner none is a command.
+
+    Into a file or a pipe everything goes as it is. `unquoted` is the stream itself.
+    """
+
+    encoding = "utf-8"  # Click would go around a stream that is ASCII, and write bytes into what is below.
+
+    def __init__(self, stream: TextIO, *, on_runner: bool, must_work: bool) -> None:
         self.unquoted = stream
+        self._on_runner = on_runner
+        self._must_work = must_work
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        """Write a text made inert."""
-        self.unquoted.write(inert(text))
+        """Write a text."""
+        shown = text
+        if self._on_runner or self.unquoted.isatty():
+            shown = seen(shown)
+        if self._on_runner:
+            shown = inert(shown)
+        self._try(lambda: self.unquoted.write(shown))
         return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        self._try(self.unquoted.flush)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            if self._must_work:
+                raise ExternalError(
+                    f"the output cannot be written: {error.strerror}",
+                    remedy="Free some space, or send the output elsewhere; what was to be done is done.",
+                ) from error
 
     def writelines(self, lines: Iterable[str]) -> None:
         """Write several texts made inert."""
@@ -53,13 +97,17 @@ class _Quoting:
 
 
 @contextmanager
-def quoted_streams() -> Iterator[None]:
-    """Make everything inert that is printed inside the block, except by `Runner`.
+def quoted_streams(*, on_runner: bool) -> Iterator[None]:
+    """Make everything harmless that is printed inside of the block, but for what `Runner` itself says.
 
-    The runner reads both streams for commands, and reports contain text of others.
+    The runner reads both streams for commands, a terminal for what moves its cursor, and reports hold others'
+    words.
     """
     kept = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = cast("TextIO", _Quoting(kept[0])), cast("TextIO", _Quoting(kept[1]))
+    if sys.stdout is not None:
+        sys.stdout = cast("TextIO", _Quoting(kept[0], on_runner=on_runner, must_work=True))
+    if sys.stderr is not None:
+        sys.stderr = cast("TextIO", _Quoting(kept[1], on_runner=on_runner, must_work=False))
     try:
         yield
     finally:
@@ -148,12 +196,12 @@ class Runner:
         if not self.on_runner:
             return
         given = ",".join(
-            f"{name}={_escape_property(str(value))}"
+            f"{name}={_escape_property(seen(str(value)))}"
             for name, value in properties.items()
             if value is not None
         )
         stream = getattr(sys.stderr, "unquoted", sys.stderr)
-        stream.write(f"::{command}{' ' if given else ''}{given}::{_escape(message)}\n")
+        stream.write(f"::{command}{' ' if given else ''}{given}::{_escape(seen(message))}\n")
         stream.flush()
 
     def _relative(self, file: str | Path) -> str:
@@ -172,8 +220,15 @@ def _escape_property(text: str) -> str:
 
 
 def _append(path: Path, text: str) -> None:
-    with path.open("a", encoding="utf-8", errors="replace", newline="") as stream:
-        stream.write(text)
+    try:
+        with path.open("a", encoding="utf-8", errors="replace", newline="") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise ExternalError(
+            f"this file of the runner cannot be written: {error.strerror}",
+            place=str(path),
+            remedy="Free some space and run again.",
+        ) from error
 
 
 def _fitting(markdown: str, room: int) -> str:

@@ -43,7 +43,7 @@ def find_schema_file(name: str, *, sdm_schemas: Path, consdb: Path | None = None
         for relative in candidates(name, consdb=is_consdb):
             path = tree / relative
             if path.is_file():
-                return path
+                return _checked(path, tree)
             if relative.suffix == _SUFFIXES[0]:
                 looked.append(str(path))
     known = [found for tree, is_consdb in trees for found in list_schema_files(tree, consdb=is_consdb)]
@@ -65,5 +65,18 @@ def list_schema_files(
             for suffix in _SUFFIXES:
                 for path in sorted((tree / folder).glob(f"{glob}{suffix}")):
                     if path.is_file():
-                        found.setdefault(path.stem, path)
+                        found.setdefault(path.stem, _checked(path, tree))
     return dict(sorted(found.items()))
+
+
+def _checked(path: Path, tree: Path) -> Path:
+    """Refuse a link that leads out of the checkout, or out of a folder that is in none (rule S2)."""
+    root, real = tree.resolve(), path.resolve()
+    checkout = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+    if not real.is_relative_to(checkout) or ".git" in real.relative_to(checkout).parts:
+        raise InputError(
+            f"this is a link that leads out of {checkout}",
+            place=str(path),
+            remedy="Put the file itself there.",
+        )
+    return path

@@ -6,6 +6,8 @@ their meaning is clear.
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +43,11 @@ class ReadSchema:
 def read_bytes(path: Path) -> bytes:
     """Read a file, at most slightly beyond the size limit."""
     try:
-        with path.open("rb") as stream:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise InputError(
+                    "this is no regular file", place=str(path), remedy="Save its content in a file."
+                )
             return stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         remedy = "Check the path and how its name is spelled."

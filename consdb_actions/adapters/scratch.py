@@ -8,6 +8,7 @@ again and mean nothing in another container.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from consdb_actions.adapters.interrupts import shielded, unwinding_on_signals
-from consdb_actions.errors import InputError
+from consdb_actions.errors import ExternalError, InputError
 
 __all__ = ["remove_tree", "scratch_directory", "temporary_base"]
 
@@ -55,7 +56,8 @@ def scratch_directory(
                 stack.callback(_remove_own, directory, owner)
                 lock = _take_lock(directory)
             except OSError as error:
-                raise InputError(
+                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                raise (ExternalError if full else InputError)(
                     f"no temporary directory can be made: {error.strerror}",
                     place=str(base),
                     remedy="Set TMPDIR to a directory that can be written and has room.",

@@ -27,6 +27,9 @@ __all__ = ["Section", "Shadow", "Tree", "read_tree"]
 _PGSPHERE = "lsst.consdb.cdb_pgsphere"
 
 
+_OPTIONS = ("consdb.schema_name", "script_location")
+
+
 class _ForeignSpoly(sa.types.UserDefinedType[str]):
     """Compares ``spoly`` where the tree has no type of its own."""
 
@@ -202,8 +205,15 @@ def read_tree(root: Path) -> Tree:
     ini = root / "alembic.ini"
     try:
         parsed = Config(str(ini)).file_config
-        names = [n for n in parsed.sections() if n != "DEFAULT"]
-    except Exception as error:  # configparser raises many kinds of errors
+        # What Alembic puts there is read for interpolations of its own.
+        parsed.set("DEFAULT", "here", str(root).replace("%", "%%"))
+        # One option at a time: a logging format elsewhere in the file is no valid interpolation.
+        options = {
+            name: [parsed.get(name, option, fallback=None) for option in _OPTIONS]
+            for name in parsed.sections()
+            if name != "DEFAULT"
+        }
+    except Exception as error:  # configparser has many ways to say no
         line = getattr(error, "lineno", None)
         raise InputError(
             f"this is no ini file that can be read: {str(error).splitlines()[0]}",
@@ -211,14 +221,11 @@ def read_tree(root: Path) -> Tree:
             remedy="Compare it with alembic.ini of lsst-dm/consdb: sections in brackets, `name = value`.",
         ) from error
     sections = []
-    for name in names:
-        config = Config(str(ini), ini_section=name)
-        config.file_config = parsed  # which it would read again for every section
-        # One option at a time: a logging format elsewhere in the file is not a valid interpolation.
-        schema = config.get_section_option(name, "consdb.schema_name")
-        location = config.get_section_option(name, "script_location")
+    for name, (schema, location) in options.items():
         if not schema or not location:
             continue
+        config = Config(str(ini), ini_section=name)
+        config.file_config = parsed  # which it would read once more for every section
         absolute = (root / location).resolve()
         if not absolute.is_dir():
             raise InputError(

@@ -75,8 +75,13 @@ class FolderFiles:
         return {path: self._read(path) for path in paths}
 
     def _read(self, path: str) -> bytes | None:
+        place = (self._folder / path).resolve()
+        if not place.is_relative_to(self._folder.resolve()):
+            raise InputError("this is a link that leads out of the folder", place=str(self._folder / path))
+        if place.exists() and not place.is_file():
+            raise InputError("this is no regular file", place=str(place))
         try:
-            with (self._folder / path).open("rb") as file:
+            with place.open("rb") as file:
                 return file.read(MAX_FILE)
         except (FileNotFoundError, NotADirectoryError):
             return None

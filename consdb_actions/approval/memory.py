@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from consdb_actions.approval.facts import Change, CommitChange, Facts, MarkedComment
+from consdb_actions.approval.facts import Account, Change, CommitChange, Facts, MarkedComment
 
-__all__ = ["MARKER", "own_comments", "recall", "remember"]
+__all__ = ["MARKER", "other_bots", "own_comments", "recall", "remember"]
 
 MARKER = "<!-- consdb-actions:approvals -->"
 """The first line of our comment."""
@@ -26,6 +26,18 @@ def own_comments(comments: tuple[MarkedComment, ...], facts: Facts) -> list[Mark
     """Return our own comments with the marker, oldest first (rule A10)."""
     own = [comment for comment in comments if facts.identity.same_as(comment.author)]
     return sorted(own, key=lambda comment: (comment.created_at, comment.id))
+
+
+def other_bots(comments: tuple[MarkedComment, ...], identity: Account) -> list[MarkedComment]:
+    """List the comments with our marker that another bot wrote: this program with another token (rule P2).
+
+    Nothing in them counts, and they go once there is one of ours.
+    """
+    return [
+        comment
+        for comment in comments
+        if comment.author is not None and comment.author.bot and not identity.same_as(comment.author)
+    ]
 
 
 def recall(body: str) -> tuple[CommitChange, ...]:

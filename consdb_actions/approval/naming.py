@@ -9,13 +9,30 @@ from consdb_actions.approval.facts import Account, EventKind, Facts, Review, Rev
 from consdb_actions.approval.people import roles_of
 from consdb_actions.approval.policy import Role
 
-__all__ = ["VERDICTS", "Naming", "named_in", "naming_of", "verdict_reviews"]
+__all__ = ["VERDICTS", "Naming", "named_in", "naming_of", "verdict_reviews", "visible_lines"]
 
 VERDICTS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED)
 """The states with a verdict; a comment has none."""
 
-_MARKER = re.compile(r"^[ \t]{0,3}consdb:[ \t]*(?P<words>[\w\- ,]+?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+_MARKER = re.compile(r"[ \t]{0,3}consdb:[ \t]*(?P<words>[\w\- ,]+?)[ \t]*", re.IGNORECASE)
+_FENCE = re.compile(r" {0,3}(?P<ticks>`{3,}(?=[^`]*$)|~{3,})")
+_CLOSE = re.compile(r" {0,3}(?P<ticks>`{3,}|~{3,})[ \t]*")
+_QUOTE = re.compile(r" {0,3}>")
+# What HTML hides or shows as code; what stands behind it on its line is at no start of a line any more.
+_HTML = re.compile(r"<!--.*?-->|<(pre|code)\b.*?</\1\s*>", re.IGNORECASE)
+_HTML_OPEN = re.compile(
+    r"<!--|<[?!]|<(?:pre|code|script|style|textarea|template)\b|</?[a-z][^<>]*$", re.IGNORECASE
+)
+_HTML_END = {
+    "<!--": re.compile(r"-->"),
+    **{
+        f"<{tag}": re.compile(rf"</{tag}\s*>", re.IGNORECASE)
+        for tag in ("pre", "code", "script", "style", "textarea", "template")
+    },
+}
+_TAG_END = re.compile(r">")
+# What is defined for links is not shown, and its title can have several lines.
+_DEFINITION = re.compile(r" {0,3}\[[^\]]*\]:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +44,45 @@ class Naming:
 
 
 def named_in(body: str) -> list[str]:
-    """Return the words after ``consdb:`` in lines outside of quotations and code."""
-    plain = _FENCE.sub("", body.replace("\r\n", "\n"))
+    """List the words after ``consdb:`` in lines of their own, outside quotations and code."""
     return [
         word.strip()
-        for match in _MARKER.finditer(plain)
+        for line in visible_lines(body)
+        if (match := _MARKER.fullmatch(line))
         for word in match["words"].split(",")
         if word.strip()
     ]
+
+
+def visible_lines(body: str) -> list[str]:
+    """List the lines of Markdown that are neither code nor quoted nor hidden (rule A3).
+
+    In doubt a line is hidden: what was not read can be written again.
+    """
+    lines: list[str] = []
+    fence = ""
+    hidden: re.Pattern[str] | None = None
+    quoted = defined = False
+    for line in body.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        if fence:
+            close = _CLOSE.fullmatch(line)
+            if close and close["ticks"][0] == fence[0] and len(close["ticks"]) >= len(fence):
+                fence = ""
+        elif hidden is not None:
+            hidden = None if hidden.search(line) else hidden
+        elif opened := _FENCE.match(line):
+            fence, quoted = opened["ticks"], False
+        else:
+            # A line right below a quotation belongs to it, as long as no blank line ends the paragraph.
+            quoted = bool(_QUOTE.match(line)) or (quoted and bool(line.strip()))
+            shown = _HTML.sub("\ufffd", line)
+            if left_open := _HTML_OPEN.search(shown):
+                shown = shown[: left_open.start()] + "\ufffd"
+                hidden = _HTML_END.get(left_open[0].casefold(), _TAG_END)
+            defined = bool(_DEFINITION.match(line)) or (defined and bool(line.strip()))
+            if not quoted and not defined:
+                lines.append(shown)
+    return lines
 
 
 def verdict_reviews(facts: Facts) -> list[tuple[Account, Review]]:

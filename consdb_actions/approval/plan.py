@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from consdb_actions.approval.asking import reviewers_to_ask
 from consdb_actions.approval.facts import Facts
 from consdb_actions.approval.labels import label_changes
-from consdb_actions.approval.memory import own_comments
+from consdb_actions.approval.memory import other_bots, own_comments
 from consdb_actions.approval.policy import Role
 from consdb_actions.approval.summary import fit
 from consdb_actions.approval.verdict import Decision
@@ -67,6 +67,7 @@ def make_plan(facts: Facts, decision: Decision, body: str) -> Plan:
         comment = CommentPlan(body, own[0].id)
     elif not own and (decision.applicable or remove):
         comment = CommentPlan(body)
+    others = other_bots(facts.comments, facts.identity) if own or comment else []
     return Plan(
         number=facts.pull.number,
         labels_add=tuple(role for role in facts.policy.roles if role.label in add),
@@ -74,7 +75,7 @@ def make_plan(facts: Facts, decision: Decision, body: str) -> Plan:
         ask_people=people,
         ask_teams=teams,
         comment=comment,
-        comments_delete=tuple(item.id for item in own[1:]),
+        comments_delete=tuple(item.id for item in (*own[1:], *others)),
         status=_status(facts, decision),
     )
 

@@ -6,24 +6,26 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import click
 
 from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.files import check_targets, write_all
-from consdb_actions.adapters.github import GitHub, GitHubError, Target, connect, target_of_event
-from consdb_actions.adapters.github.connecting import DEFAULT_API
+from consdb_actions.adapters.github import Target, target_of_event
 from consdb_actions.adapters.github.contents import ApiContents, CloneContents, Contents
-from consdb_actions.adapters.github.gathering import Gatherer, open_pulls, pulls_of_commit
+from consdb_actions.adapters.github.gathering import Gatherer, open_pulls, pulls_of_commit, pulls_of_group
 from consdb_actions.adapters.github.publishing import Publisher
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.codec import facts_from_json, facts_to_json
 from consdb_actions.approval.evaluate import evaluate
 from consdb_actions.approval.facts import Facts
+from consdb_actions.approval.plan import CONTEXT
 from consdb_actions.approval.policy import Policy, policy_from_mapping
+from consdb_actions.approval.summary import fit
 from consdb_actions.commands.approvals_run import Result, sync_pull
-from consdb_actions.commands.connection import moment_or_now, repository_name
+from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
 from consdb_actions.commands.options import PullNumber, option
 from consdb_actions.errors import ConsdbActionsError, InputError
 from consdb_actions.report.approvals import render_json, render_plan, render_text, render_tree
@@ -131,6 +133,8 @@ def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: A
     options["repo"] = options["repo"] or target.repository
     with _Session(options) as session:
         results, failures = session.run_all(target, dry_run=dry_run)
+        if target.group is not None and not dry_run:
+            session.show_group(target.group[1], results, failures)
     _show(results, options)
     if dry_run:
         for result in results:
@@ -148,9 +152,8 @@ class _Session:
         self._now = moment_or_now(options["now"])
         check_targets([options["dump_facts"]] if options["dump_facts"] else [])
         self._runner = Runner.from_environ(os.environ)
-        token = os.environ.get("GITHUB_TOKEN", "")
-        url = os.environ.get("GITHUB_API_URL") or DEFAULT_API
-        self._github: GitHub = connect(token, url, limit=options["max_calls"])
+        self._session = github_session(options["max_calls"])
+        self._github = self._session.__enter__()
         contents: Contents = ApiContents(self._github, self._repository)
         if options["sdm_schemas"] is not None:
             contents = CloneContents(options["sdm_schemas"], contents)
@@ -163,18 +166,29 @@ class _Session:
     def __enter__(self) -> _Session:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._github.budget.calls:
-            click.echo(str(self._github.budget), err=True)
-        self._github.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return self._session.__exit__(kind, error, trace)
 
     def numbers(self, target: Target) -> list[int]:
         """List the pull requests that are meant."""
+        if target.group is not None:
+            return pulls_of_group(self._github, self._repository, target.group, target.numbers)
         if target.numbers:
             return list(target.numbers)
         if target.commit:
             return pulls_of_commit(self._github, self._repository, target.commit)
         return open_pulls(self._github, self._repository)
+
+    def show_group(self, sha: str, results: list[Result], failures: list[ConsdbActionsError]) -> None:
+        """Publish what holds for all pull requests of a group in the merge queue."""
+        verdicts = [
+            (result.decision.state.value, fit((result.decision.description,)), result.facts.pull.url)
+            for result in results
+        ]
+        verdicts += [("error", fit((f"Could not be looked at: {error.cause}",)), "") for error in failures]
+        Publisher(self._github, self._repository).set_group_status(sha, CONTEXT, verdicts)
 
     def run(self, number: int, *, dry_run: bool) -> Result:
         """Look at one pull request, and publish unless this is a dry run."""
@@ -187,19 +201,9 @@ class _Session:
 
     def run_all(self, target: Target, *, dry_run: bool) -> tuple[list[Result], list[ConsdbActionsError]]:
         """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
-        results: list[Result] = []
-        failures: list[ConsdbActionsError] = []
-        numbers = self.numbers(target)
-        for number in numbers:
-            try:
-                results.append(self.run(number, dry_run=dry_run))
-            except (GitHubError, InputError) as error:
-                # Only what GitHub says of this one pull request is its own trouble.
-                if len(numbers) == 1 or (isinstance(error, GitHubError) and error.status not in (404, 422)):
-                    raise
-                click.echo(f"Pull request {number} could not be looked at: {error.cause}", err=True)
-                failures.append(error)
-        return results, failures
+        return look_at_each(
+            self._github, self.numbers(target), lambda number: self.run(number, dry_run=dry_run)
+        )
 
 
 def _show(results: list[Result], options: dict[str, Any]) -> None:

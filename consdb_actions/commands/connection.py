@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import click
 
 from consdb_actions.adapters.github import GitHub, connect
 from consdb_actions.adapters.github.connecting import DEFAULT_API
+from consdb_actions.adapters.github.problems import concerns_all, expected_form
+from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.options import parse_moment
-from consdb_actions.errors import InputError
+from consdb_actions.errors import ConsdbActionsError, InputError
 
-__all__ = ["github_session", "moment_or_now", "repository_name"]
+__all__ = ["github_session", "look_at_each", "moment_or_now", "repository_name"]
+
+T = TypeVar("T")
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", re.ASCII)
 
@@ -43,8 +48,34 @@ def github_session(limit: int = 2000, variable: str = "GITHUB_TOKEN") -> Iterato
     token = os.environ.get(variable, "").strip() or os.environ.get("GITHUB_TOKEN", "")
     github = connect(token, os.environ.get("GITHUB_API_URL") or DEFAULT_API, limit=limit)
     try:
-        yield github
+        with expected_form(github.budget):
+            yield github
     finally:
         if github.budget.calls:
             click.echo(str(github.budget), err=True)
         github.close()
+
+
+def look_at_each(
+    github: GitHub, numbers: Sequence[int], look: Callable[[int], T]
+) -> tuple[list[T], list[ConsdbActionsError]]:
+    """Look at pull requests: one that fails is reported and stops no other (rule A10).
+
+    The errors come with the worst first.
+    """
+    runner = Runner.from_environ(os.environ)
+    results: list[T] = []
+    failures: list[ConsdbActionsError] = []
+    for number in numbers:
+        try:
+            with expected_form(github.budget):
+                results.append(look(number))
+        except ConsdbActionsError as error:
+            if len(numbers) > 1:
+                words = f"Pull request {number} could not be looked at: {error.cause}"
+                click.echo(runner.inert(words), err=True)
+                runner.annotation("error", words)
+            failures.append(error)
+            if concerns_all(error):
+                break
+    return results, sorted(failures, key=lambda error: error.exit_code, reverse=True)

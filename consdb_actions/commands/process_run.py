@@ -139,14 +139,18 @@ def sync_pull(
         if result.facts.pull.state != "open" and result.facts.pull.merged_at is None:
             warnings.append(f"pull request {number} is closed without a merge; nothing is published")
             break
-        if publisher is None or result.plan.empty:
+        plan = result.plan
+        if publisher is not None and publisher.locked:
+            plan = Plan(plan.number, plan.status)
+        if publisher is None or plan.empty:
             break
-        publisher.publish(result.plan, result.facts.identity)
+        publisher.publish(plan, result.facts.identity)
         gatherer.identity = publisher.identity
     else:
         warnings.append(
             f"pull request {number} kept changing while it was looked at; the next run goes on from there"
         )
+    warnings.extend(publisher.warnings if publisher is not None else ())
     asked = first or result
     wishes = Wishes(result.wishes.answers, regenerate)
     return Result(result.facts, result.progress, asked.plan, wishes, tuple(warnings))

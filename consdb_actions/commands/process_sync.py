@@ -12,17 +12,20 @@ from typing import Any
 import click
 
 from consdb_actions.adapters.files import check_targets
-from consdb_actions.adapters.github import GitHub, GitHubError, Target
-from consdb_actions.adapters.github.gathering import open_pulls, pulls_of_commit
+from consdb_actions.adapters.github import GitHub, Target
+from consdb_actions.adapters.github.gathering import open_pulls, pulls_of_commit, pulls_of_group
 from consdb_actions.adapters.github.process_events import followed_pulls, process_target
 from consdb_actions.adapters.github.process_gathering import ProcessGatherer
 from consdb_actions.adapters.github.process_publishing import ProcessPublisher
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+from consdb_actions.approval.summary import fit
+from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
 from consdb_actions.commands.options import option
 from consdb_actions.commands.process_options import common, read_json
 from consdb_actions.commands.process_run import Result, make_gatherer, show, sync_pull
-from consdb_actions.errors import ConsdbActionsError, InputError
+from consdb_actions.errors import ConsdbActionsError
+from consdb_actions.process.plan import CONTEXT
+from consdb_actions.process.summary import readiness
 from consdb_actions.report.process import render_plan
 
 __all__ = ["command"]
@@ -57,6 +60,13 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
         gatherer = make_gatherer(github, repository, config=options["config"], clone=options["sdm_schemas"])
         numbers = _numbers(github, repository, target, now, gatherer)
         results, failures = _run(github, repository, numbers, now, dry_run, gatherer)
+        if target.group is not None and not dry_run:
+            found = [(readiness(item.facts, item.progress), item.facts.pull.url) for item in results]
+            verdicts = [(verdict.state, verdict.description, url) for verdict, url in found]
+            verdicts += [
+                ("error", fit((f"Could not be looked at: {error.cause}",)), "") for error in failures
+            ]
+            ProcessPublisher(github, repository).set_group_status(target.group[1], CONTEXT, verdicts)
     show(results, options)
     if dry_run:
         for result in results:
@@ -70,6 +80,8 @@ def _numbers(
     github: GitHub, repository: str, target: Target, now: datetime, gatherer: ProcessGatherer
 ) -> list[int]:
     """List the pull requests that are meant."""
+    if target.group is not None:
+        return pulls_of_group(github, repository, target.group, target.numbers)
     if target.numbers:
         return list(target.numbers)
     if target.commit:
@@ -89,24 +101,18 @@ def _run(
     """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
     runner = Runner.from_environ(os.environ)
     requests = _Requests(runner)
-    results: list[Result] = []
-    failures: list[ConsdbActionsError] = []
-    for number in numbers:
+
+    def look(number: int) -> Result:
         publisher = None if dry_run else ProcessPublisher(github, repository)
-        try:
-            result = sync_pull(gatherer, publisher, number, now, requests.add)
-        except (GitHubError, InputError) as error:
-            # Only what GitHub says of this one pull request is its own trouble.
-            if len(numbers) == 1 or (isinstance(error, GitHubError) and error.status not in (404, 422)):
-                raise
-            click.echo(f"Pull request {number} could not be looked at: {error.cause}", err=True)
-            failures.append(error)
-            continue
+        result = sync_pull(gatherer, publisher, number, now, requests.add)
+        if publisher is not None and publisher.locked:
+            requests.drop(number)  # What cannot be remembered would be done in every run.
         for warning in result.warnings:
             click.echo(f"Warning: {warning}", err=True)
             runner.annotation("warning", warning)
-        results.append(result)
-    return results, failures
+        return result
+
+    return look_at_each(github, numbers, look)
 
 
 class _Requests:
@@ -121,6 +127,11 @@ class _Requests:
         """Add a pull request."""
         self._heads[result.facts.pull.number] = result.facts.pull.head
         self._tell()
+
+    def drop(self, number: int) -> None:
+        """Take back what was asked for."""
+        if self._heads.pop(number, None):
+            self._tell()
 
     def _tell(self) -> None:
         # Of an output that is set several times the last value counts.

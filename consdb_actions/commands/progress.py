@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from consdb_actions.report.markdown import printable
+
 __all__ = ["progress_display"]
 
 
@@ -18,11 +20,11 @@ def progress_display(*, quiet: bool) -> Iterator[Callable[[str, str], None]]:
     from rich.console import Console
     from rich.markup import escape
 
-    console = Console(stderr=True)
+    console = Console(file=getattr(sys.stderr, "unquoted", sys.stderr))
     with console.status("starting") as status:
 
         def show(section: str, step: str) -> None:
-            name = f"[bold]{escape(section)}[/bold]: " if section else ""
-            status.update(f"{name}{escape(step)}")
+            name = f"[bold]{escape(printable(section))}[/bold]: " if section else ""
+            status.update(f"{name}{escape(printable(step))}")
 
         yield show

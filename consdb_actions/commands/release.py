@@ -84,7 +84,8 @@ def next_command(
             reader = ReleaseReader(github, source)
             settings = _settings(reader, config)
             names = [tag.name for tag in reader.tags()]
-    found = next_version(names, moment, padded=policy_from_mapping(settings.release).padded)
+    policy = policy_from_mapping(settings.release)
+    found = next_version(names, moment, padded=policy.padded, skip=policy.skip)
     if output_format == "json":
         click.echo(json.dumps(next_json(found, source, moment), indent=2))
     elif output_format == "markdown":

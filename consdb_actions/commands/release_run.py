@@ -103,7 +103,7 @@ def make_release(
     url, released = f"{reader.html_url}/releases/tag/{plan.tag}", False
     warnings = list(plan.remarks)
     if releaser is not None and plan.action != "nothing":
-        url, released = releaser.release(plan.tag, plan.commit, markdown)
+        url, released = releaser.release(plan.tag, markdown)
         if created and policy.images and releaser.identity() == ACTIONS:
             warnings.append(
                 "the tag was made with the workflow's own token, for which GitHub starts no workflow: "

@@ -90,7 +90,18 @@ def make_plan(policy: DeployPolicy, request: Request, values: Mapping[str, Value
     changes: list[Change] = []
     files: dict[str, str] = {}
     for name in names:
-        text, made = edited(request.app, values[name], wanted[name], request.tag, policy.sdm_schemas)
+        try:
+            text, made = edited(request.app, values[name], wanted[name], request.tag, policy.sdm_schemas)
+        except InputError:
+            asked = tuple(
+                Change(name, slot.component, "tag", values[name].tag(slot), request.tag.text)
+                for slot in wanted[name]
+            )
+            plan = Plan(request, stage, names, asked, {}, components)
+            refused = refused_tag(policy, plan)[1]
+            if not refused:
+                raise
+            return replace(plan, refusals=tuple(refused))  # That comes first, whatever the file looks like.
         changes += made
         if made:
             files[values_file(request.app, name)] = text

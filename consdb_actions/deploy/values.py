@@ -46,16 +46,17 @@ def set_scalar(text: str, path: Path, value: str, *, place: str) -> str:
 
 
 def insert_scalar(text: str, path: Path, value: str, *, after: str | None, place: str) -> str:
-    """Insert a key into an existing mapping."""
+    """Write a key that is not there yet, in its mapping; that is made where the one above it is there."""
     where = f"{place}, {'.'.join(path)}"
     if not _VALUE.fullmatch(value):
         raise InputError(f"{value[:100]!r} cannot be written into a values file", place=place)
-    mapping = _mapping(text, path[:-1], place)
+    above = path[:-1] if path[:-1] in leaves(text, place) or len(path) < 3 else path[:-2]
+    mapping = _mapping(text, above, place)
     pairs = {key_text(key, n): (key, node) for n, (key, node) in enumerate(mapping.value)}
-    if path[-1] in pairs or mapping.flow_style or not mapping.value:
+    if path[len(above)] in pairs or mapping.flow_style or not mapping.value:
         raise _by_hand(where)
     first, style = mapping.value[0][0], '"'
-    if after in pairs:
+    if after in pairs and above == path[:-1]:
         first, node = pairs[after]
         if not _is_alias(first, node) and not _is_simple(node, text):
             raise _by_hand(where)
@@ -66,7 +67,9 @@ def insert_scalar(text: str, path: Path, value: str, *, after: str | None, place
         raise _by_hand(where)
     ending = "\r\n" if "\r\n" in text else "\n"
     line = f"{indent}{path[-1]}: {_quoted(value, style)}"
-    if after not in pairs:
+    if above != path[:-1]:
+        line = f"{indent}{path[-2]}:{ending}  {line}"
+    if after not in pairs or above != path[:-1]:
         start = first.start_mark.index
         return _checked(
             text, f"{text[:start]}{line.lstrip(' ')}{ending}{indent}{text[start:]}", path, value, where
@@ -78,9 +81,17 @@ def insert_scalar(text: str, path: Path, value: str, *, after: str | None, place
 
 
 def remove_scalar(text: str, path: Path, *, place: str) -> str:
-    """Remove the line of a scalar."""
+    """Take the line of a scalar out, with its mapping if nothing else is in it."""
     where = f"{place}, {'.'.join(path)}"
     mapping, key, node = _find(text, path, place)
+    if len(mapping.value) == 1 and len(path) > 2 and _is_simple(node, text):
+        value, path = node, path[:-1]
+        mapping, key, node = _find(text, path, place)
+        start, end = _line_start(text, key.start_mark.index), _line_end(text, value.end_mark.index)
+        alone = len(mapping.value) > 1 and not text[start : key.start_mark.index].strip(" \ufeff")
+        if mapping.flow_style or not alone or _is_alias(key, node) or _is_anchored(node, text):
+            raise _by_hand(where)
+        return _checked(text, text[:start] + text[end:], path, None, where)
     start, end = _line_start(text, key.start_mark.index), _line_end(text, key.end_mark.index)
     alone = len(mapping.value) > 1 and not text[start : key.start_mark.index].strip(" \ufeff")
     within = key.start_mark.index <= node.start_mark.index and node.end_mark.index <= end
@@ -151,9 +162,13 @@ def _checked(before: str, after: str, path: Path, value: str | None, where: str)
         raise _by_hand(where) from None
     above = path[:-1]
     if value is None:
-        del old[path]
+        for each in [each for each in old if each[: len(path)] == path]:
+            del old[each]
         old[above] = (old[above][0], str(int(old[above][1]) - 1))
     else:
+        if above and above not in old:
+            old[above] = ("tag:yaml.org,2002:map", "0")
+            old[above[:-1]] = (old[above[:-1]][0], str(int(old[above[:-1]][1]) + 1))
         if path not in old:
             old[above] = (old[above][0], str(int(old[above][1]) + 1))
         old[path] = (STRING, value)

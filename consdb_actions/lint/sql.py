@@ -100,7 +100,12 @@ _MEMBERS = frozenset(f"OBJECT_{what}" for what in ("COLUMN", "TABCONSTRAINT", "T
 _BY_TEXT = frozenset(
     {"nextval", "setval", "currval", "pg_get_serial_sequence", "to_regclass", "pg_relation_size"}
 )
-_ABOUT = {"DropStmt": "removeType", "RenameStmt": "renameType", "AlterOwnerStmt": "objectType"}
+_ABOUT = {
+    "CommentStmt": "objtype",
+    "DropStmt": "removeType",
+    "RenameStmt": "renameType",
+    "AlterOwnerStmt": "objectType",
+}
 
 
 class SqlError(Exception):
@@ -150,6 +155,7 @@ class Parsed:
     """Tables, views and others with their schema as written."""
     schemas: Mapping[str, bool] = frozenset()  # type: ignore[assignment]
     """Schemas that it names; false where only a type or function is named."""
+    calls: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     long_identifiers: tuple[str, ...] = ()
     writes: tuple[Write, ...] = ()
@@ -211,6 +217,7 @@ def _parsed(node: Node, text: str) -> Parsed:
         transaction=_TRANSACTION.get(node.kind.name, "") if what == "TransactionStmt" else "",
         relations=frozenset(relations),
         schemas=schemas,
+        calls=tuple(_functions(nodes)),
         functions=tuple(_functions(nodes)) if what in _RUNS_EXPRESSIONS else (),
         long_identifiers=tuple(_long_identifiers(text)),
         writes=tuple(w for n in nodes for w in _writes(n)),
@@ -284,6 +291,8 @@ def _subtypes(node: Node, what: str) -> Iterator[str]:
         granting: Node = node.action if what == "AlterDefaultPrivilegesStmt" else node
         if not granting.is_grant:
             yield "REVOKE"
+        if what == "GrantStmt":
+            yield granting.objtype.name
     elif what == "AlterPublicationStmt":
         yield node.action.name if node.pubobjects or node.for_all_tables else "options"
     elif what == "SelectStmt":

@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from consdb_actions.approval.naming import visible_lines
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import parse_declaration, parse_take
 from consdb_actions.process.steps import STEPS, Step, step_words
@@ -37,17 +38,6 @@ ANSWER = 300
 _SHOWN = 60
 _WORD = "/consdb"
 _LINE = re.compile(r" {0,3}/consdb(?P<rest>(?:[ \t].*)?)", re.IGNORECASE)
-_FENCE = re.compile(r" {0,3}(?P<ticks>`{3,}(?=[^`]*$)|~{3,})")
-_CLOSE = re.compile(r" {0,3}(?P<ticks>`{3,}|~{3,})[ \t]*")
-_QUOTE = re.compile(r" {0,3}>")
-# What HTML hides or shows as code; text after it is not at the start of a line.
-_HTML = re.compile(r"<!--.*?-->|<(pre|code)\b.*?</\1\s*>", re.IGNORECASE)
-_HTML_OPEN = re.compile(r"<!--|<(?:pre|code)\b", re.IGNORECASE)
-_HTML_END = {
-    "<!--": re.compile(r"-->"),
-    "<pre": re.compile(r"</pre\s*>", re.IGNORECASE),
-    "<code": re.compile(r"</code\s*>", re.IGNORECASE),
-}
 
 
 class Verb(StrEnum):
@@ -89,7 +79,7 @@ def commands_in(body: str) -> tuple[Command | Mistake, ...]:
     """Parse the commands of a comment."""
     if not mentions_commands(body):
         return ()
-    lines = [match["rest"].strip() for line in _spoken(body) if (match := _LINE.fullmatch(line))]
+    lines = [match["rest"].strip() for line in visible_lines(body) if (match := _LINE.fullmatch(line))]
     found = [_command(rest) for rest in lines[:MOST]]
     if len(lines) > MOST:
         found.append(
@@ -98,33 +88,6 @@ def commands_in(body: str) -> tuple[Command | Mistake, ...]:
             )
         )
     return tuple(found)
-
-
-def _spoken(body: str) -> list[str]:
-    """List the lines outside code, quotes and comments."""
-    lines: list[str] = []
-    fence = ""
-    hidden: re.Pattern[str] | None = None
-    quoted = False
-    for line in body.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-        if fence:
-            close = _CLOSE.fullmatch(line)
-            if close and close["ticks"][0] == fence[0] and len(close["ticks"]) >= len(fence):
-                fence = ""
-        elif hidden is not None:
-            hidden = None if hidden.search(line) else hidden
-        elif opened := _FENCE.match(line):
-            fence, quoted = opened["ticks"], False
-        else:
-            # A line right below a quotation belongs to it until a blank line ends the paragraph.
-            quoted = bool(_QUOTE.match(line)) or (quoted and bool(line.strip()))
-            shown = _HTML.sub("\ufffd", line)
-            if left_open := _HTML_OPEN.search(shown):
-                shown = shown[: left_open.start()] + "\ufffd"
-                hidden = _HTML_END[left_open[0].casefold()]
-            if not quoted:
-                lines.append(shown)
-    return lines
 
 
 def _command(rest: str) -> Command | Mistake:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from consdb_actions.approval.memory import other_bots
 from consdb_actions.approval.plan import CommentPlan, StatusPlan
 from consdb_actions.process.answers import answers_in
 from consdb_actions.process.facts import Facts
@@ -67,12 +68,13 @@ def make_plan(facts: Facts, progress: Progress, body: str) -> Plan:
         comment = CommentPlan(body, own[0].id)
     elif not own and (progress.applicable or progress.listening.memos):
         comment = CommentPlan(body)
+    others = other_bots(facts.marked, facts.identity) if own or comment else []
     return Plan(
         number=pull.number,
         status=_status(facts, readiness(facts, progress)) if pull.merged_at is None else None,
         reactions=_reactions(facts, progress),
         comment=comment,
-        comments_delete=tuple(item.id for item in own[1:]),
+        comments_delete=tuple(item.id for item in (*own[1:], *others)),
     )
 
 

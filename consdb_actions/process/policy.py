@@ -105,7 +105,9 @@ class ProcessPolicy:
             found = [
                 match
                 for pattern in self.ticket_patterns
-                if (match := re.search(rf"(?<![A-Za-z0-9])(?:{pattern})(?![A-Za-z0-9])", text, re.ASCII))
+                if (
+                    match := re.search(rf"(?<![A-Za-z0-9])(?:{pattern})(?![A-Za-z0-9])", text[:300], re.ASCII)
+                )
             ]
             if found:
                 return min(found, key=lambda match: match.start())[0]

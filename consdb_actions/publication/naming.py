@@ -36,7 +36,7 @@ def name_migration(branch: str, title: str, patterns: Sequence[str], *, place: s
     if in_branch is not None and len(branch) <= LONGEST:
         found, name = in_branch["ticket"], branch.removeprefix("tickets/")
     else:
-        in_title = re.match(rf"\s*\[?(?P<ticket>{ticket})(?![\w-])", title, re.ASCII)
+        in_title = re.match(rf"\s*\[?(?P<ticket>{ticket})(?![\w-])", title[:300], re.ASCII)
         if in_title is None:
             raise InputError(
                 "no ticket is named, neither by the branch nor at the start of the title",

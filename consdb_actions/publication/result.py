@@ -63,7 +63,7 @@ def check_result(
             raise _refused(path, "the report tells of this file, and it is not there")
     accepted: dict[str, dict[str, bytes]] = {}
     for path, section in told.items():
-        _check_file(path, files[path], section, known[section.name], sections)
+        _check_file(path, files[path], section, known[section.name])
         if present.get(path, blob_sha(files[path])) != blob_sha(files[path]):
             raise _refused(path, "a merged revision of this name would be changed")
         accepted.setdefault(section.name, {})[path] = files[path]
@@ -92,7 +92,6 @@ def _check_file(
     data: bytes,
     told: SectionOutcome,
     section: TargetSection,
-    sections: Sequence[TargetSection],
 ) -> None:
     match = _PATH.fullmatch(path)
     if match is None or match["folder"] != section.folder:
@@ -107,9 +106,8 @@ def _check_file(
         raise _refused(path, "this is not the script that the report shows")
     if not all(check.holds is not False for check in told.checks) or not told.checks:
         raise _refused(path, "the report shows no proof that holds for this script")
-    others = tuple(other.schema for other in sections if other.schema != section.schema)
     try:
-        revision = read_revision(text, section.schema, others)
+        revision = read_revision(data, section.schema)
     except UnfitError as error:
         raise _refused(f"{path}:{error.line}" if error.line else path, error.cause) from None
     if revision.revision != told.revision or (revision.down_revision or "") != told.down_revision:

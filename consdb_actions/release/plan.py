@@ -74,7 +74,9 @@ def decide(facts: Facts, policy: ReleasePolicy, wanted: str | None = None) -> Ta
         here = [tag for tag in same if tag in here] or here
     if here:
         return _existing(facts, max(here, key=lambda tag: versions[tag]), expected)
-    following = next_version([tag.name for tag in facts.tags], facts.now, padded=policy.padded)
+    following = next_version(
+        [tag.name for tag in facts.tags], facts.now, padded=policy.padded, skip=policy.skip
+    )
     refusals = list(_refusals(facts, policy))
     if expected is not None and expected != following.version:
         words = f"{wanted} is not the next version, {following.version} is: {following.reason}"

@@ -22,6 +22,7 @@ class ReleasePolicy:
     """The configuration of releases."""
 
     padded: bool = False  # write the month with two digits
+    skip: tuple[str, ...] = ()  # versions that cannot be tagged
     images: tuple[str, ...] = IMAGES  # built for each tag; names without tag
     migrations: tuple[str, ...] = MIGRATIONS  # glob patterns; ``*`` does not match a slash
     required: tuple[str, ...] = ()  # checks that must be successful
@@ -47,6 +48,7 @@ def policy_from_mapping(values: Mapping[str, Any]) -> ReleasePolicy:
     checks = values.get("checks", {})
     return ReleasePolicy(
         padded=values.get("padded", False),
+        skip=tuple(values.get("skip", ())),
         images=tuple(values.get("images", IMAGES)),
         migrations=tuple(values.get("migrations", MIGRATIONS)),
         required=tuple(checks.get("required", ())),

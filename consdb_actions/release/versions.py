@@ -65,11 +65,13 @@ def newest(tags: Iterable[str]) -> Version | None:
     return max(versions, key=lambda version: (version, version.text), default=None)
 
 
-def next_version(tags: Iterable[str], now: datetime, *, padded: bool = False) -> NextVersion:
+def next_version(
+    tags: Iterable[str], now: datetime, *, padded: bool = False, skip: Iterable[str] = ()
+) -> NextVersion:
     """Return the next version in the UTC month of `now`.
 
-    Raises `CheckFailed` if the newest version is of a later month, and `InputError` if the year does not fit
-    into two digits.
+    Versions in `skip` are passed over. Raises `CheckFailed` if the newest version is of a later month, and
+    `InputError` if the year does not fit into two digits.
     """
     moment = now.astimezone(UTC)
     if not 2000 <= moment.year <= 2099:
@@ -87,6 +89,11 @@ def next_version(tags: Iterable[str], now: datetime, *, padded: bool = False) ->
         )
     same_month = last is not None and (last.year, last.month) == (moment.year, moment.month)
     number = last.number + 1 if last is not None and same_month else 1
+    passed_over = ""
+    for name in sorted(name for text in skip if (name := parse_version(text))):
+        if (name.year, name.month, name.number) == (moment.year, moment.month, number):
+            passed_over += f"; {name} is passed over"
+            number += 1
     month = f"{moment.month:02}" if padded else str(moment.month)
     version = Version(moment.year, moment.month, number, f"{moment.year % 100:02}.{month}.{number}")
     now_words = f"it is {_name(moment)} in UTC ({moment:%Y-%m-%d %H:%M})"
@@ -96,7 +103,7 @@ def next_version(tags: Iterable[str], now: datetime, *, padded: bool = False) ->
         reason = f"the newest is {last}, and {now_words}: number {number} of the month"
     else:
         reason = f"the newest is {last}, and {now_words}: the first of the month"
-    return NextVersion(version, last, reason)
+    return NextVersion(version, last, reason + passed_over)
 
 
 def _name(moment: datetime) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from consdb_actions.redaction import UNSEEN
+
 __all__ = [
     "COMMENT_LIMIT",
     "bullets",
@@ -27,8 +29,6 @@ COMMENT_LIMIT = 65_536
 """Maximum length of a GitHub comment or body in characters."""
 
 _BREAK = "\u200b"
-# Control characters, and those that change the direction of text, disguise what a text says.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _BREAKS = re.compile(r"[\r\n\f\v\u0085\u2028\u2029]+")
 _SPACE = re.compile(r"[ \t\r\n\f\v\u0085\u2028\u2029]+")
 _PUNCTUATION = re.compile(r"([\\`*_\[\]|~#])")
@@ -85,8 +85,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text as one line without control and direction characters."""
-    return _UNSEEN.sub("\ufffd", _BREAKS.sub(" ", text))
+    """Return a text as one line for a terminal: what would move the cursor or turn the direction goes."""
+    return UNSEEN.sub("\ufffd", _BREAKS.sub(" ", text))
 
 
 def bullets(items: Iterable[str]) -> str:
@@ -104,7 +104,7 @@ def fence(text: str, language: str = "") -> str:
     """Return a code block with a literal text."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
-    safe = _UNSEEN.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+    safe = UNSEEN.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
     return f"{ticks}{language}\n{safe.rstrip()}\n{ticks}"
 
 
@@ -127,8 +127,8 @@ def fit(
 
 
 def _one_line(text: str) -> str:
-    """Put a text on one line, without invisible characters."""
-    return _UNSEEN.sub("\ufffd", _SPACE.sub(" ", text)).strip()
+    """Put a text on one line, without characters that cannot be seen."""
+    return UNSEEN.sub("\ufffd", _SPACE.sub(" ", text)).strip()
 
 
 def _inline(line: str) -> str:

@@ -286,12 +286,21 @@ def test_what_a_workflow_gives_to_an_action_is_one_of_its_inputs(path: Path) -> 
             assert required <= set(given), used
 
 
+def test_no_token_waits_for_images_before_it_is_used() -> None:
+    steps = load(ROOT / ".github/workflows/release.yaml")["jobs"]["tag"]["steps"]
+    waiting = next(at for at, step in enumerate(steps) if "wait-images" in step.get("with", {}))
+    for at, step in enumerate(steps[:waiting]):
+        if "create-github-app-token" in step.get("uses", ""):
+            used = [n for n, other in enumerate(steps) if f"steps.{step['id']}.outputs.token" in str(other)]
+            assert used == [waiting], steps[at]["name"]
+
+
 # Callers
 
 
 @pytest.mark.parametrize("path", CALLERS, ids=short)
-def test_a_caller_has_at_most_fifteen_lines(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 15
+def test_a_caller_has_at_most_sixteen_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 16
 
 
 @pytest.mark.parametrize("path", CALLERS, ids=short)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from consdb_actions.adapters import files
 from consdb_actions.adapters.files import temporary_directory, write_all
-from consdb_actions.errors import InputError
+from consdb_actions.errors import ExternalError, InputError
 
 Tree = dict[str, bytes]
 
@@ -121,7 +121,7 @@ def test_a_failure_at_any_step_puts_everything_back(
     error: Exception,
 ) -> None:
     real = getattr(owner, name)
-    expected = InputError if isinstance(error, OSError) else MemoryError
+    expected = ExternalError if isinstance(error, OSError) else MemoryError
     for call in range(1, calls + 1):
         monkeypatch.setattr(owner, name, failing_at(call, real, error))
         with pytest.raises(expected):
@@ -146,7 +146,7 @@ def test_a_full_disk_asks_for_space(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         os, "fsync", failing_at(1, os.fsync, OSError(errno.ENOSPC, "No space left on device"))
     )
-    with pytest.raises(InputError, match="No space left") as caught:
+    with pytest.raises(ExternalError, match="No space left") as caught:
         write_on(tmp_path)
     assert "Free some space" in caught.value.remedy
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from consdb_actions.adapters.github import GitHub, GitHubError, connect
+from consdb_actions.adapters import registry_calls
+from consdb_actions.adapters.github import GitHub, GitHubError, connect, connecting, measures, reading
+from consdb_actions.adapters.github.problems import expected_form
+from consdb_actions.adapters.registry import Registry
 from consdb_actions.errors import ExternalError, InputError
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.github.plugin import Double
@@ -154,6 +161,120 @@ def test_f1_no_server_at_all(world: World) -> None:
     with pytest.raises(ExternalError, match="could not be made"):
         github.get(PULL)
     github.close()
+
+
+@pytest.mark.parametrize("verb", ["GET", "POST", "PATCH", "DELETE"])
+def test_a_renamed_repository_is_named_and_no_write_counts_as_made(place: Place, verb: str) -> None:
+    place.world.rename_repo(place.repo, "schemas")
+    with pytest.raises(GitHubError, match="lsst/sdm_schemas is now called lsst/schemas") as caught:
+        place.github.get(COMMENTS) if verb == "GET" else place.github.write(verb, COMMENTS, {"body": "x"})
+    assert (caught.value.status, caught.value.exit_code) == (301, 2)
+    assert place.repo.comments == []
+
+
+FORMS = [
+    b"",
+    b" ",
+    b"null",
+    b"1",
+    b'"x"',
+    b"<html>Sign in</html>",
+    b"{",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b"9" * 10_000,
+]
+
+
+@pytest.mark.parametrize("body", FORMS, ids=lambda body: repr(body[:10]))
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+def test_g4_an_answer_that_is_no_json_is_asked_for_again(place: Place, verb: str, body: bytes) -> None:
+    fault = place.fault(Kind.STRANGE, times=2, body=body, method=verb)
+    assert (place.github.get(PULL)["number"] if verb == "GET" else place.comment()["body"]) in (1, "hello")
+    assert fault.hits == 2 if verb == "GET" else fault.hits
+    place.fault(Kind.STRANGE, times=99, body=body)
+    with pytest.raises(GitHubError) as caught:
+        place.github.get(PULL)
+    assert caught.value.place == f"GitHub, GET {PULL}"
+
+
+def test_g4_work_that_goes_on_for_ever_is_given_up(place: Place) -> None:
+    place.fault(Kind.MOVING, times=99)
+    with pytest.raises(GitHubError):
+        place.github.get(PULL)
+    assert len(place.double.log) == 5
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        (lambda github: github.items(COMMENTS), b"{}"),
+        (lambda github: github.items(COMMENTS), b'{"message": "x"}'),
+        (lambda github: reading.comments(github.items(COMMENTS), "x"), b"[1]"),
+        (lambda github: reading.comments(github.items(COMMENTS), "x"), b'[{"created_at": "soon"}]'),
+        (lambda github: reading.comments(github.items(COMMENTS), "x"), b'[{"created_at": 1}]'),
+        (lambda github: reading.pull_request(github.get(PULL), ""), b"{}"),
+        (lambda github: reading.pull_request(github.get(PULL), ""), b"[]"),
+        (lambda github: reading.pull_request(github.get(PULL), ""), b'{"number": 1, "head": null}'),
+        (lambda github: github.viewer(), b"[]"),
+        (lambda github: github.viewer(), b'{"data": {"viewer": 7}}'),
+    ],
+)
+def test_g4_json_of_another_form_is_what_github_did_wrong(
+    place: Place, read: Callable[[GitHub], Any], body: bytes
+) -> None:
+    place.fault(Kind.STRANGE, times=99, body=body)
+    with pytest.raises(GitHubError) as caught, expected_form(place.github.budget):
+        read(place.github)
+    assert caught.value.exit_code == 3
+    assert caught.value.place.startswith(("GitHub, GET /repos/", "GitHub, POST /graphql"))
+
+
+def test_g4_a_bug_of_ours_stays_one(place: Place) -> None:
+    with pytest.raises(KeyError), expected_form(place.github.budget):
+        raise KeyError("x")
+
+
+class Dripping(ThreadingHTTPServer):
+    """A server whose answers do not end: a byte from time to time, or as many as it can."""
+
+    daemon_threads = True
+
+    def __init__(self, data: bytes, pause: float) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: Any) -> None: ...
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    while True:
+                        self.wfile.write(data)
+                        time.sleep(pause)
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@pytest.mark.parametrize(("data", "pause"), [(b" ", 0.01), (b" " * 65536, 0.0)])
+def test_g4_an_answer_without_end_is_given_up(
+    data: bytes, pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measures, "WHOLE", 0.1)
+    monkeypatch.setattr(connecting, "LIMIT", 1_000_000)
+    monkeypatch.setattr(registry_calls, "LIMIT", 1_000_000)
+    with Dripping(data, pause) as server:
+        github = connect(TOKEN, server.url, clock=TestClock())
+        with pytest.raises(ExternalError):
+            github.get(PULL)
+        github.close()
+        with Registry(server.url, clock=TestClock()) as registry, pytest.raises(ExternalError):
+            registry.find("ghcr.io/a/b", "1")
+        server.shutdown()
 
 
 def test_writes_keep_a_distance(place: Place) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from graphql import build_schema, parse, validate
+from graphql import ExecutionResult, GraphQLError, build_schema, graphql_sync, parse, validate
 
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
 from consdb_actions.adapters.github import objects as module
@@ -184,6 +184,14 @@ def test_f1_a_query_that_fails_is_asked_again(place: Place, kind: Kind) -> None:
         ({"data": {"repository": None}, "errors": [{"type": "NOT_FOUND", "message": "No."}]}, 404, False),
         ({"data": None, "errors": [{"type": "FORBIDDEN", "message": "No."}]}, 403, False),
         ({"errors": [{"type": "RATE_LIMITED", "message": "No."}]}, 403, True),
+        ({"errors": [{"type": "RATE_LIMIT", "message": "No."}]}, 403, True),
+        ({"errors": [{"extensions": {"code": "RATE_LIMIT"}}]}, 403, True),
+        ({"message": "You have exceeded a secondary rate limit."}, 403, True),
+        ({"errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "No."}], "data": {}}, 502, False),
+        ({"errors": [{"message": "This may be the result of a timeout, or a bug."}]}, 502, False),
+        ({"errors": "x"}, 502, True),
+        ({"errors": [None, 1], "data": {"a": 1}}, 502, True),
+        ({"data": [1]}, 502, True),
         ({"data": None, "errors": [{"message": "Something went wrong"}]}, 502, True),
         ({"data": None}, 502, True),
         ([], 502, True),
@@ -191,9 +199,54 @@ def test_f1_a_query_that_fails_is_asked_again(place: Place, kind: Kind) -> None:
     ],
 )
 def test_f1_errors_within_an_answer(answer: object, status: int | None, again: bool) -> None:
-    trouble = answered(answer)
+    trouble = answered(answer, {}, 0.0)
     assert (trouble.error.status if trouble else None) == status
     assert trouble is None or (trouble.again is again and trouble.error.remedy)
+
+
+def test_g3_an_answer_with_200_can_ask_to_wait(place: Place) -> None:
+    trouble = answered({"errors": [{"message": "No."}]}, {"retry-after": "9"}, 0.0)
+    assert trouble is not None
+    assert (trouble.wait, type(trouble.error)) == (9.0, RateLimitError)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        RefusalError(200, "RESOURCE_LIMITS_EXCEEDED"),
+        RefusalError(200, "This may be the result of a timeout, or it could be a GitHub bug."),
+    ],
+)
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_g3_a_query_that_is_too_large_is_split(
+    place: Place, monkeypatch: pytest.MonkeyPatch, refusal: RefusalError, most: int
+) -> None:
+    run = graphql_sync
+
+    def limited(schema: Any, text: str, *given: Any, **named: Any) -> Any:
+        if text.count(" object(") > most:
+            return ExecutionResult(errors=[GraphQLError(refusal.message, original_error=refusal)])
+        return run(schema, text, *given, **named)
+
+    monkeypatch.setattr(queries, "graphql_sync", limited)
+    found = place.objects.names(place.commit, FILES)
+    assert [path for path, sha in found.items() if sha] == sorted(FILES)
+    assert place.clock.slept == []
+    assert any(call.startswith("GET") for call in place.calls) == (most == 0)
+
+
+def test_g3_queries_that_always_fail_are_read_over_rest(place: Place) -> None:
+    place.double.faults = [Fault(Kind.BAD_GATEWAY, "POST", "/graphql", times=99)]
+    assert place.objects.names(place.commit, ["odd.yaml"])["odd.yaml"]
+    assert place.objects.names(place.commit, ["empty.yaml"])["empty.yaml"]
+    assert place.calls.count("POST /graphql") == 5
+
+
+def test_g3_what_may_not_be_seen_is_null_in_a_list(place: Place) -> None:
+    head = place.world.commit(place.repo, "b", {"odd.yaml": "2\n"}, onto=place.commit)
+    place.world.merge(place.repo, pull := place.world.open_pull(place.repo, "b"))
+    place.repo.unseen.add(pull.number)
+    assert place.objects.merges([head]) == {head: ()}
 
 
 def test_f1_a_query_that_github_gives_up_is_asked_again(

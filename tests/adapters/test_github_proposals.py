@@ -87,6 +87,56 @@ def test_a_pull_request_is_opened_and_left_alone_when_all_is_right(place: Place)
     assert place.writes == before
 
 
+def remake(place: Place, **modes: str) -> None:
+    """Give paths of main another mode; of a link the content is where it points to."""
+    store, info = place.repo.store, place.repo.store.info(place.base)
+    rows = {
+        row.path: (row.mode, row.sha)
+        for row in store.entries(info.tree, recursive=True)
+        if row.type == "blob"
+    }
+    for path, mode in modes.items():
+        sha = rows.get(path, ("", store.git("hash-object", "-w", "--stdin", stdin=b"a").decode().strip()))[1]
+        rows[path] = (mode, sha)
+    who = info.author
+    at = info.committer.date
+    assert at is not None
+    sha = store.commit_tree(
+        store.write_tree(rows), parents=[place.base], message="m", author=who, committer=who, at=at
+    )
+    store.set_ref("refs/heads/main", sha)
+
+
+@pytest.mark.parametrize("queries", [True, False])
+def test_r3_a_file_keeps_its_mode(place: Place, queries: bool) -> None:
+    if not queries:
+        place.repo.rows["no queries"] = []
+    remake(place, **{"a/one.yaml": "100755"})
+    place.publish(
+        files={"a/one.yaml": b"tag: 2\n", "a/two.yaml": b"tag: 2\n", "b/new.yaml": b"x\n", "top": b"x\n"}
+    )
+    tree = place.repo.store.info(place.repo.tip(BRANCH)).tree
+    modes = {
+        row.path: row.mode for row in place.repo.store.entries(tree, recursive=True) if row.type == "blob"
+    }
+    assert modes.pop("a/one.yaml") == "100755"
+    assert set(modes) == {"a/two.yaml", "b/new.yaml", "other.txt", "top"}
+    assert set(modes.values()) == {"100644"}
+
+
+@pytest.mark.parametrize("queries", [True, False])
+@pytest.mark.parametrize(
+    ("link", "path"), [("a/one.yaml", "a/one.yaml"), ("l", "l/x.yaml"), ("l", "l/m/x.yaml")]
+)
+def test_r3_a_link_is_not_written_over(place: Place, queries: bool, link: str, path: str) -> None:
+    if not queries:
+        place.repo.rows["no queries"] = []
+    remake(place, **{link: "120000"})
+    with pytest.raises(InputError, match="a link or another repository"):
+        place.publish(files={path: b"tag: 2\n"})
+    assert place.pulls == []
+
+
 def test_an_empty_difference_opens_nothing(place: Place) -> None:
     outcome = place.publish(files={"a/one.yaml": b"tag: 1\n", "gone.txt": None})
     assert outcome == Outcome("nothing")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters.registry import Registry, RegistryError
+from consdb_actions.adapters.registry import MANIFESTS, Registry, RegistryError
 from consdb_actions.adapters.registry_calls import _asked_wait
 from consdb_actions.errors import InputError
 from tests.support.github.clock import TestClock
@@ -78,6 +78,35 @@ def test_r4_a_registry_that_does_not_tell_the_digest(
     assert found.digest == digest
     _, manifest = registry_double._images["lsst-dm/consdb-hinfo"]["26.6.2"]
     assert digest == f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (200, {}, b""),
+        (200, {"Content-Type": "text/html"}, b"<html>Sign in</html>"),
+        (200, {"Content-Type": "text/html", "Docker-Content-Digest": f"sha256:{'0' * 64}"}, b""),
+        (200, {"Content-Type": "application/json"}, b"{}"),
+        (200, {"Content-Type": MANIFESTS[0], "Docker-Content-Digest": "no"}, b"<html>"),
+        (200, {"Content-Type": MANIFESTS[0]}, b""),
+        (302, {"Location": "/token?scope=repository:a:pull&service=double"}, b""),
+        (307, {"Location": "http://127.0.0.1:1/"}, b""),
+        (204, {}, b""),
+        (206, {"Content-Type": MANIFESTS[0]}, b"{}"),
+    ],
+)
+def test_r4_not_every_answer_is_an_image(
+    registry: Registry,
+    registry_double: RegistryDouble,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    headers: dict[str, str],
+    body: bytes,
+) -> None:
+    monkeypatch.setattr(registry_double, "answer", lambda *_: (status, headers, body))
+    with pytest.raises(RegistryError) as caught:
+        registry.find(HINFO, "26.6.2")
+    assert "consdb-hinfo:26.6.2" in caught.value.place
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consdb_actions.adapters.files import temporary_directory
-from consdb_actions.adapters.runner import SUMMARY_LIMIT, Level, Runner, inert
+from consdb_actions.adapters.runner import SUMMARY_LIMIT, Level, Runner, inert, seen
 
 
 @pytest.fixture
@@ -114,8 +114,8 @@ def test_annotations_arrive_as_they_are(level: Level, message: str, title: str |
     (line,) = written
     assert line.count("\n") == 1
     assert "\r" not in line
-    expected = {} if title is None else {"title": title}
-    assert read_command(line.removesuffix("\n")) == (level, expected, message)
+    expected = {} if title is None else {"title": seen(title)}
+    assert read_command(line.removesuffix("\n")) == (level, expected, seen(message))
 
 
 @pytest.mark.parametrize(

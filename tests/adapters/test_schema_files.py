@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from consdb_actions.adapters.schema_files import (
     find_schema_file,
     list_schema_files,
 )
+from consdb_actions.adapters.schema_yaml import read_bytes
 from consdb_actions.errors import InputError
 
 
@@ -36,6 +39,47 @@ def test_the_newer_place_wins_and_links_are_followed(tmp_path: Path) -> None:
     new.rename(tmp_path / "elsewhere.yaml")
     new.symlink_to(tmp_path / "elsewhere.yaml")
     assert find_schema_file("cdb_x", sdm_schemas=tmp_path) == new
+
+
+@pytest.mark.parametrize("where", ["outside", "folder", "git"])
+def test_s2_a_link_that_leads_out_of_the_checkout_is_refused(tmp_path: Path, where: str) -> None:
+    tree = tmp_path / "tree"
+    (tree / ".git").mkdir(parents=True)
+    outside = put(tmp_path, "outside", "cdb_x.yaml")
+    put(tree, ".git", "cdb_x.yaml")
+    (tree / "yml").mkdir()
+    if where == "folder":
+        (tree / "yml").rmdir()
+        (tree / "yml").symlink_to(outside.parent)
+    else:
+        target = outside if where == "outside" else "../.git/cdb_x.yaml"
+        (tree / "yml" / "cdb_x.yaml").symlink_to(target)
+    for read in (lambda: find_schema_file("cdb_x", sdm_schemas=tree), lambda: list_schema_files(tree)):
+        with pytest.raises(InputError, match="leads out of"):
+            read()
+
+
+def test_s2_links_within_a_checkout_are_followed_from_a_folder_of_it(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    put(tmp_path, "yml", "cdb_x.yaml")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "cdb_x.yaml").symlink_to("../yml/cdb_x.yaml")
+    assert list(list_schema_files(tmp_path / "new")) == ["cdb_x"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket"])
+def test_s2_what_is_no_regular_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "cdb_x.yaml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+    with pytest.raises(InputError, match=r"no regular file|cannot be read"):
+        read_bytes(path)
+    assert list_schema_files(tmp_path) == {}
 
 
 def test_efd_files_are_found_in_consdb_when_sdm_schemas_has_none(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from consdb_actions.adapters import scratch
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.interrupts import Terminated
 from consdb_actions.adapters.scratch import remove_tree, scratch_directory, temporary_base
-from consdb_actions.errors import InputError
+from consdb_actions.errors import ExternalError, InputError
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 
@@ -112,7 +112,7 @@ def test_a_full_disk_leaves_nothing_and_says_so(base: Path, monkeypatch: pytest.
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(scratch, "_take_lock", full)
-    with pytest.raises(InputError, match="No space left on device") as caught, temporary_directory():
+    with pytest.raises(ExternalError, match="No space left on device") as caught, temporary_directory():
         pytest.fail("there is none")
     assert caught.value.place == str(base)
     assert list(base.iterdir()) == []

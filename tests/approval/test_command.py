@@ -238,9 +238,11 @@ def test_every_event_leads_to_the_pull_request(
     assert here.scene.repo.statuses
 
 
-def test_a_schedule_looks_at_all_open_pull_requests_and_one_that_is_broken_stops_none(
-    stage: Callable[..., Stage],
-) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [Kind.MISSING, Kind.FORBIDDEN, Kind.INTERNAL, Kind.TIMEOUT, Kind.GARBLED, Kind.CONFLICT, Kind.INVALID],
+)
+def test_a10_one_broken_pull_request_stops_no_other(stage: Callable[..., Stage], kind: Kind) -> None:
     here = stage()
     scene = here.scene
     for number in range(2, 5):
@@ -249,13 +251,99 @@ def test_a_schedule_looks_at_all_open_pull_requests_and_one_that_is_broken_stops
         scene.world.open_pull(scene.repo, f"tickets/DM-{number}")
     scene.world.merge(scene.repo, scene.repo.pulls[4])
     target = f"/repos/{REPOSITORY}/pulls/2/reviews"
-    here.double.faults.append(Fault(Kind.MISSING, target=target, times=9))
+    here.double.faults.append(Fault(kind, target=target, times=99))
     code, out, err = here.run("sync", "--repo", REPOSITORY)
     assert code == 3
     assert "Pull request 2 could not be looked at" in err
     assert [line.split(":")[0] for line in out.splitlines() if line.startswith("lsst")] == [
         "lsst/sdm_schemas#1",
         "lsst/sdm_schemas#3",
+    ]
+
+
+@pytest.mark.parametrize("kind", [Kind.PRIMARY, Kind.TOO_MANY])
+def test_a_limit_that_concerns_all_pull_requests_ends_the_run(
+    stage: Callable[..., Stage], kind: Kind
+) -> None:
+    here = stage()
+    scene = here.scene
+    scene.world.commit(scene.repo, "tickets/DM-2", {"x": "x"}, onto=scene.base)
+    scene.world.open_pull(scene.repo, "tickets/DM-2")
+    here.double.faults.append(Fault(kind, target=f"/repos/{REPOSITORY}/pulls/1", times=99, retry_after=400))
+    assert here.run("sync", "--repo", REPOSITORY)[0] == 3
+    assert not any(call.target.endswith("/pulls/2") for call in here.double.log)
+
+
+def test_a_locked_conversation_gets_status_and_labels(stage: Callable[..., Stage]) -> None:
+    here = stage()
+    scene = here.scene
+    scene.approve("dan", "olga", "carl")
+    scene.pull.locked = True
+    for _ in range(2):
+        code, _, err = here.sync()
+        assert code == 0
+        assert "Warning: the conversation of pull request 1 is locked" in err
+        assert "kept changing" not in err
+    assert [status.state for status in scene.repo.statuses] == ["success"]
+    assert len(scene.pull.labels) == 3
+    assert not scene.repo.comments
+
+
+def queue(scene: Scene, *numbers: int, squash: bool = False) -> dict[str, Any]:
+    """Make a group of the merge queue, and the event about it."""
+    base, last = scene.repo.tip("main"), scene.repo.tip("main")
+    for number in numbers:
+        head = scene.repo.head(scene.repo.pulls[number])
+        message = f"Change (#{number})" if squash else f"Merge pull request #{number} from x"
+        files = {f"{number}.md": "x"}
+        last = scene.world.commit(
+            scene.repo, f"queue-{number}", files, onto=last, message=message, merge=[] if squash else [head]
+        )
+    ref = f"refs/heads/gh-readonly-queue/main/pr-{numbers[-1]}-{base}"
+    return {
+        "merge_group": {"head_sha": last, "head_ref": ref, "base_sha": base},
+        "repository": {"full_name": REPOSITORY},
+    }
+
+
+@pytest.mark.parametrize("squash", [False, True])
+def test_a11_a_group_of_the_merge_queue_gets_the_worst_of_its_pull_requests(
+    stage: Callable[..., Stage], tmp_path: Path, squash: bool
+) -> None:
+    here = stage()
+    scene = here.scene
+    scene.world.commit(scene.repo, "tickets/DM-2", {"x": "x"}, onto=scene.base)
+    scene.world.open_pull(scene.repo, "tickets/DM-2")
+    scene.world.commit(scene.repo, "tickets/DM-3", {"y": "y"}, onto=scene.base)
+    scene.world.open_pull(scene.repo, "tickets/DM-3")
+    file = tmp_path / "event.json"
+    event = queue(scene, 2, 1, squash=squash)
+    file.write_text(json.dumps(event))
+    for people, state in (((), "failure"), (("dan", "olga", "carl"), "success")):
+        scene.approve(*people)
+        code, out, _ = here.run(
+            "sync", "--event", str(file), "--event-name", "merge_group", "--now", "2026-03-20"
+        )
+        assert code == 0
+        assert "sdm_schemas#1" in out
+        assert "sdm_schemas#2" in out
+        assert "sdm_schemas#3" not in out
+        on_group = [item for item in scene.repo.statuses if item.sha == event["merge_group"]["head_sha"]]
+        assert [item.context for item in on_group][-1] == "consdb/approvals"
+        assert on_group[-1].state == state
+
+
+def test_a11_a_pull_request_that_cannot_be_read_fails_its_group(
+    stage: Callable[..., Stage], tmp_path: Path
+) -> None:
+    here = stage()
+    file = tmp_path / "event.json"
+    event = queue(here.scene, 1)
+    file.write_text(json.dumps(event))
+    here.double.faults.append(Fault(Kind.INTERNAL, target=f"/repos/{REPOSITORY}/pulls/1", times=99))
+    assert here.run("sync", "--event", str(file), "--event-name", "merge_group")[0] == 3
+    assert [(item.sha, item.state) for item in here.scene.repo.statuses] == [
+        (event["merge_group"]["head_sha"], "error")
     ]
 
 
@@ -274,7 +362,7 @@ def test_a_repository_that_was_renamed_is_pointed_out(stage: Callable[..., Stage
     code, _, err = here.sync()
     assert code == 2
     assert "the repository lsst/sdm_schemas is now called lsst/schemas" in err
-    assert "Give --repo lsst/schemas" in err
+    assert "Give lsst/schemas instead" in err
 
 
 def test_a_dry_run_says_what_it_would_do(stage: Callable[..., Stage]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from consdb_actions.approval.verdict import State
 from tests.approval.flow import run
 from tests.approval.stage import CONSDB, DE, PO, MakeStage
@@ -145,6 +147,39 @@ def test_a_co_author_and_a_committer_do_not_approve(make_stage: MakeStage) -> No
     assert scene.pull.labels == []
     for word in ("dan is co-author", "cleo is co-author", "olga is committer"):
         assert word in scene.comment
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [
+        "Co-authored-by: Dan <{dan}>\r",
+        "Co-authored-by : Dan <{dan}>",
+        "Co-authored-by\t\u00a0: Dan <{dan}>",
+        "  co-authored-by: Dan <{dan}>",
+        "Co-authored-by: Dan <D> Data <{dan}>",
+        "Co-authored-by: < <{dan}>",
+        "Co-authored-by: Dan <{dan}> (data)",
+        "Co-authored-by: Dan < {dan} >",
+        "Co-authored-by: Dan\n <{dan}>",
+        "Co-authored-by: Dan {dan}",
+        "Co-authored-by:{dan}",
+        "Co-authored-by: Olga <olga@x.example>, Dan <{dan}>",
+        "Signed-off-by: a\x0bCo-authored-by: Dan <{dan}>",
+        "Signed-off-by: a\u2028Co-authored-by: Dan <{dan}>",
+        "Co-authored-by: Dan",
+        "Co-authored-by: Dan Data <nobody@x.example>",
+        "Co-authored-by: Dan <Data>",
+    ],
+)
+def test_every_form_of_co_author_bars_from_approving(make_stage: MakeStage, trailer: str) -> None:
+    scene = make_stage()
+    dan = scene.world.user("dan")
+    dan.name = "Dan Data"
+    message = "Help\r\n\r\n" + trailer.format(dan=dan.noreply) + "\r\n"
+    scene.push(schema_yaml(Scene.ADDED, comment="x"), message=message)
+    scene.approve("dan")
+    scene.sync()
+    assert scene.pull.labels == []
 
 
 def test_an_unknown_co_author_is_named_and_barred_by_name(make_stage: MakeStage) -> None:

@@ -260,3 +260,27 @@ def test_a_pull_request_that_is_not_there_is_a_clear_error(make_stage: MakeStage
     scene.pull.number = 99
     with pytest.raises(GitHubError, match="HTTP 404"):
         run(scene, scene.double)
+
+
+def test_a6_a_team_that_is_not_there_is_told_from_one_that_may_not_be_read(make_stage: MakeStage) -> None:
+    scene = make_stage()
+    scene.sync()
+    scene.world.team("lsst/other", ["dan"])
+    team = scene.world.teams.pop("lsst/data-engineering")
+    assert scene.sync() is not State.SUCCESS
+    assert "there is no such team" in scene.comment
+    scene.world.teams["lsst/data-engineering"] = team
+    for item in scene.world.teams.values():
+        item.fault = 403
+    scene.sync()
+    assert "the token may not read teams" in scene.comment
+
+
+def test_p2_a_comment_by_another_token_of_ours_goes(make_stage: MakeStage) -> None:
+    scene = make_stage()
+    scene.world.user("consdb[bot]", kind="Bot")
+    for login in ("consdb[bot]", "mallory"):
+        scene.world.comment(scene.repo, 1, login, f"{MARKER}\nold")
+    scene.sync()
+    authors = [scene.world.users[comment.user or 0].login for comment in scene.repo.comments]
+    assert authors == ["mallory", "github-actions[bot]"]

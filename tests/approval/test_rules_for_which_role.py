@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.approval import evaluate
+from consdb_actions.approval.naming import named_in
 from consdb_actions.approval.verdict import Outcome, State
 from tests.approval.rules import LABELED, LABELS, everybody, outcome, role, several
 from tests.support.facts import (
@@ -170,3 +171,54 @@ def test_a4_an_outsider_cannot_block() -> None:
     assert evaluate(
         everybody(reviews=(*everybody().reviews, review("mallory", "CHANGES_REQUESTED")))
     ).approved
+
+
+HIDDEN = [
+    "<!-- consdb: po -->",
+    "<!--\nconsdb: po\n-->",
+    "<!--\r\nconsdb: po\r\n-->",
+    "<!--\rconsdb: po\r-->",
+    "Fine.\n<!-- a\n\nb\n\nconsdb: po\n\n-->",
+    "<!--\nconsdb: po",
+    "x <!--\nconsdb: po\n--> y",
+    "<!-- a --><!--\nconsdb: po\n-->",
+    "```\nconsdb: po\n```",
+    "~~~\nconsdb: po",
+    "````\n```\nconsdb: po\n````",
+    "    consdb: po",
+    "> consdb: po",
+    "> a\nconsdb: po",
+    "<pre>\nconsdb: po\n</pre>",
+    '<a title="\nconsdb: po\n">x</a>',
+    "<img alt='\nconsdb: po\n'>",
+    "<?x\nconsdb: po\n?>",
+    "<!X\nconsdb: po\n>",
+    "<![CDATA[\nconsdb: po\n]]>",
+    "<script>\nconsdb: po\n</script>",
+    "<style>\nconsdb: po\n</style>",
+    "<textarea>\nconsdb: po\n</textarea>",
+    "[x]: https://a.example '\nconsdb: po\n'",
+    "[x]:\nhttps://a.example\n'\nconsdb: po\n'",
+]
+
+
+@pytest.mark.parametrize("body", HIDDEN)
+def test_a3_what_a_reader_cannot_see_is_no_marker(body: str) -> None:
+    assert named_in(body) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "consdb: po",
+        "Fine.\r\n\r\nconsdb: po\r\n",
+        "<!-- a -->\n\nconsdb: po",
+        "```\na\n```\nconsdb: po",
+        "a < b\n\nconsdb: po",
+        "<b>x</b>\n\nconsdb: po",
+        "> a\n\nconsdb: po",
+        "see [x]\n\nconsdb: po",
+    ],
+)
+def test_a3_what_a_reader_sees_is_a_marker(body: str) -> None:
+    assert named_in(body) == ["po"]

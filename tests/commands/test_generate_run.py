@@ -130,7 +130,7 @@ def test_m11_a_report_that_cannot_be_written_takes_the_revisions_back(
 
     monkeypatch.setattr(files, "_stage", full)
     with ground.untouched():
-        assert ground.run("generate", "--report", str(ground.root / "report.json")) == 2
+        assert ground.run("generate", "--report", str(ground.root / "report.json")) == 3
     err = capsys.readouterr().err
     assert "No space left" in err
     assert "nothing was changed" in err

@@ -252,6 +252,30 @@ def test_r5_only_releases_run_at_the_summit_unless_waived_with_an_end(
         assert "--waive-until" in found.refusals[0].remedy
 
 
+def test_r5_comes_first_and_a_mapping_is_made_where_the_chart_needs_one() -> None:
+    chart = "applications/consdb/values.yaml"
+    files = files_of()
+    files[chart] = files[chart].replace("Always", "IfNotPresent")
+    assert rules(plan("consdb", "tickets-DM-1", "summit", files=files)) == ["R5"]
+    branch = plan("consdb", "tickets-DM-1", "", "base", files=files)
+    assert branch.refusals == ()
+    text = branch.files["applications/consdb/values-base.yaml"]
+    assert 'hinfo:\n  image:\n    pullPolicy: "Always"\n  latiss:' in text
+    files["applications/consdb/values-base.yaml"] = text
+    back = plan("consdb", "26.5.1", "", "base", files=files)
+    assert (
+        back.files["applications/consdb/values-base.yaml"]
+        == files_of()["applications/consdb/values-base.yaml"]
+    )
+
+
+def test_r5_comes_first_where_a_file_cannot_be_changed() -> None:
+    files = files_of(summit="hinfo: &all\n  latiss: {enable: true, tag: a}\n")
+    assert rules(plan("consdb", "tickets-DM-1", "summit", files=files)) == ["R5"]
+    with pytest.raises(InputError):
+        plan("consdb", "26.6.2", "summit", files=files)
+
+
 @pytest.mark.parametrize("environment", ["base", "tucson-teststand", "usdfdev", "usdfint"])
 def test_r5_test_stands_and_development_take_branches(environment: str) -> None:
     found = plan("consdb", "tickets-DM-1", "", environment)

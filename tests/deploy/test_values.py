@@ -27,6 +27,25 @@ pq:
 """
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_r3_a_mapping_is_made_where_it_is_missing_and_goes_again(ending: str) -> None:
+    text = TEXT.replace("\n", ending)
+    path = ("hinfo", "image", "pullPolicy")
+    longer = insert_scalar(text, path, "Always", after="tag", place="f")
+    made = f'hinfo:{ending}  image:{ending}    pullPolicy: "Always"{ending}  latiss:'
+    assert longer == text.replace(f"hinfo:{ending}  latiss:", made)
+    assert remove_scalar(longer, path, place="f") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hinfo: {latiss: {tag: a}}\n", "hinfo: &a\n  latiss: {tag: a}\n", "hinfo:\n", "hinfo: x\n", "pq: x\n"],
+)
+def test_r3_a_mapping_that_cannot_be_made_alone_is_left_to_people(text: str) -> None:
+    with pytest.raises(InputError):
+        insert_scalar(text, ("hinfo", "image", "pullPolicy"), "Always", after="tag", place="f")
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

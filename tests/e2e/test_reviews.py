@@ -54,6 +54,15 @@ def test_a_review_becomes_labels_and_a_status(workflows: Workflows) -> None:
     workflows.row("reviews: labels, status, comment")
 
 
+@pytest.mark.parametrize(("kind", "state"), [("Bot", ""), ("User", "pending")])
+def test_a_label_of_our_own_starts_nothing(workflows: Workflows, kind: str, state: str) -> None:
+    place = Reviewed(workflows)
+    sender = {"login": APP_LOGIN, "type": kind}
+    payload = place._payload("labeled", sender=sender, label={"name": "approved: consdb"})
+    assert workflows.run(APPROVALS, REPOSITORY, "pull_request", payload).ok
+    assert place.state("consdb/approvals") == state
+
+
 def test_a_fault_in_the_middle_of_approvals_and_a_second_run(workflows: Workflows) -> None:
     place = Reviewed(workflows)
     place.scene.approve("dan", "olga", "carl")

@@ -310,6 +310,35 @@ def test_f3_a_github_that_fails_is_exit_3(stage: Callable[..., Stage]) -> None:
     assert "GitHub failed with HTTP 500" in err
 
 
+def test_a_locked_conversation_gets_its_status(
+    stage: Callable[..., Stage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = stage()
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "out"))
+    here.way.say("carl", "/consdb regenerate")
+    here.way.pull.locked = True
+    for _ in range(2):
+        code, _, err = here.sync("--pr", "1")
+        assert code == 0
+        assert "the conversation of pull request 1 is locked" in err
+    assert [status.context for status in here.way.repo.statuses] == ["consdb/ready-to-merge"]
+    # It could not be remembered that this was done.
+    assert "true" not in (tmp_path / "out").read_text().splitlines()[-9:]
+
+
+def test_a11_a_group_of_the_merge_queue_gets_its_status(stage: Callable[..., Stage], tmp_path: Path) -> None:
+    here = stage()
+    way = here.way
+    base = way.repo.tip("main")
+    head = way.world.commit(way.repo, "queue", {"x": "x"}, onto=base, message="x (#1)")
+    group = {"head_sha": head, "head_ref": f"refs/heads/gh-readonly-queue/main/pr-1-{base}", "base_sha": base}
+    payload = {"merge_group": group, "repository": {"full_name": REPOSITORY}}
+    assert here.event(tmp_path / "event.json", payload, "merge_group")[0] == 0
+    (status,) = [item for item in way.repo.statuses if item.sha == head]
+    assert (status.context, status.state) == ("consdb/ready-to-merge", "failure")
+
+
 @pytest.mark.slow
 def test_what_is_wrong_with_one_change_stops_no_other(stage: Callable[..., Stage]) -> None:
     here = stage()
@@ -321,3 +350,17 @@ def test_what_is_wrong_with_one_change_stops_no_other(stage: Callable[..., Stage
     assert code == 3
     assert "Pull request 1 could not be looked at" in err
     assert "lsst/sdm_schemas#2" in out
+
+
+def test_p2_a_comment_by_another_token_of_ours_goes(stage: Callable[..., Stage]) -> None:
+    here = stage()
+    way = here.way
+    way.world.user("consdb[bot]", kind="Bot")
+    for login in ("consdb[bot]", "mallory"):
+        way.world.comment(way.repo, 1, login, f"{MARKER}\nold")
+    assert here.sync("--pr", "1")[0] == 0
+    marked = [comment for comment in way.repo.comments if comment.body.startswith(MARKER)]
+    assert [way.world.users[comment.user or 0].login for comment in marked] == [
+        "mallory",
+        "github-actions[bot]",
+    ]

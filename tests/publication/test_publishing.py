@@ -378,8 +378,9 @@ def test_p5_a_pull_request_out_of_a_fork_is_none_of_ours(
 
 def test_two_comments_become_one(world: World, github_double: Double, result: Path) -> None:
     scene, double = MigrationScene(world), github_double(world)
-    for _ in range(3):
-        world.comment(scene.schemas, scene.pull.number, "github-actions[bot]", f"{COMMENT_MARKER}\nold")
+    world.user("consdb[bot]", kind="Bot")
+    for login in ("github-actions[bot]", "consdb[bot]", "github-actions[bot]"):
+        world.comment(scene.schemas, scene.pull.number, login, f"{COMMENT_MARKER}\nold")
     first = scene.comments[0].id
     scene.publish(double, result)
     assert [comment.id for comment in scene.comments] == [first]

@@ -82,7 +82,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], SectionOutcome, str]] = {
     "another schema": (
         files_of(generated(schema="cdb_lsstcam")),
         replace(generated(schema="cdb_lsstcam"), schema="cdb_latiss"),
-        "names another schema",
+        "changes another schema",
     ),
     "an unknown section": (
         files_of(generated("other", "cdb_other")),

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
+from consdb_actions.adapters.github import GitHubError
 from consdb_actions.adapters.github.release_facts import MARK
 from consdb_actions.adapters.github.releases import TagTakenError
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.release.policy import policy_from_mapping
 from tests.release.flow import NOW, run
-from tests.support.github import GitHubDouble
+from tests.support.github import Fault, GitHubDouble, Kind
 from tests.support.github.plugin import Double
 from tests.support.releases import FIRST, ReleaseScene
 
@@ -55,6 +56,53 @@ def test_r2_the_newest_commit_is_tagged(scene: ReleaseScene, double: GitHubDoubl
     assert "- **DM-7**: Add the pointing (#1, author)" in notes
     assert outcome.url.endswith("/lsst-dm/consdb/releases/tag/26.6.2")
     assert written(double) == ["POST git/tags", "POST git/refs", "POST releases"]
+
+
+def test_r1_a_name_that_github_refuses_for_good_can_be_skipped(
+    scene: ReleaseScene, double: GitHubDouble
+) -> None:
+    scene.repo.refused_tags |= {"26.6.2", "26.6.3"}
+    with pytest.raises(GitHubError) as caught:
+        run(scene, double)
+    assert "skip" in caught.value.remedy
+    outcome = run(scene, double, policy=policy_from_mapping({"skip": ["26.6.3", "26.06.2", "26.7.1"]}))
+    assert outcome.plan.tag == "26.6.4"
+    assert "26.6.3 is passed over" in outcome.plan.reason
+    assert scene.tags["26.6.4"][0] == scene.head
+
+
+def test_r2_a_release_of_an_older_commit_needs_no_permission_for_workflows(
+    scene: ReleaseScene, double: GitHubDouble
+) -> None:
+    before = scene.head
+    scene.world.commit(scene.repo, "main", {".github/workflows/x.yaml": "x\n"})
+    assert run(scene, double, commit=before).released
+
+
+def test_r2_only_the_newest_checks_that_the_commit_started_count(
+    scene: ReleaseScene, double: GitHubDouble
+) -> None:
+    scene.check("deploy", "failure", run=20)
+    scene.check("nightly", "failure", run=21)
+    scene.check("lint", "failure", run=22)
+    scene.check("lint", "success", run=23)
+    scene.check("scan", "failure", run=24, app="scanner")
+    scene.check("scan", "success", run=25, app="scanner")
+    scene.repo.runs |= {20: ("workflow_dispatch", 7), 21: ("schedule", 8), 22: ("push", 9), 23: ("push", 9)}
+    assert run(scene, double).created
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_r2_a_check_of_the_same_name_in_another_workflow_counts(
+    scene: ReleaseScene, double: GitHubDouble, hidden: bool
+) -> None:
+    scene.check("build", "failure", run=22)
+    scene.check("build", "success", run=23)
+    scene.repo.runs |= {22: ("push", 9), 23: ("push", 10)}
+    if hidden:
+        double.faults.append(Fault(Kind.FORBIDDEN, target="/repos/lsst-dm/consdb/actions/runs", times=9))
+    with pytest.raises(CheckFailed, match="build"):
+        run(scene, double)
 
 
 def test_r2_a_dry_run_changes_nothing(scene: ReleaseScene, double: GitHubDouble) -> None:

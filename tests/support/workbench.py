@@ -20,6 +20,7 @@ from consdb_actions.adapters.tree import Tree, read_tree
 from consdb_actions.config import DEFAULT_CONFIG, Config
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration, parse_take
 from consdb_actions.migration.outcome import Check, SectionOutcome
+from consdb_actions.publication.revision_file import read_revision
 
 __all__ = ["MIGRATIONS", "Workbench", "column", "schema", "table"]
 
@@ -187,6 +188,8 @@ class Workbench:
                 message=message,
                 verify=verify,
             ).outcome
+        if outcome.source:
+            read_revision(outcome.source.encode(), outcome.schema)  # What is generated can be published.
         if keep and outcome.status == "changed":
             (self.root / outcome.path).write_text(outcome.source, encoding="utf-8")
         return outcome

@@ -75,7 +75,9 @@ class TreeCopy:
 def copied_tree(tree: Tree) -> Iterator[TreeCopy]:
     """Copy a tree, with its symbolic links as links, and remove the copy at the end."""
     with temporary_directory() as directory:
-        shutil.copyfile(tree.ini, directory / tree.ini.name)
+        # Alembic reads a % in its own folder's name as the start of an interpolation.
+        ini = tree.ini.read_text(encoding="utf-8").replace("%(here)s", str(directory).replace("%", "%%"))
+        (directory / tree.ini.name).write_text(ini, encoding="utf-8")
         tops = {section.location.relative_to(tree.root).parts[0] for section in tree.sections}
         for folder in sorted(tops | {"python"}):
             if (tree.root / folder).is_dir():

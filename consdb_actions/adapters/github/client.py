@@ -6,18 +6,20 @@ would sleep on a real clock and spend calls that nobody counts.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from github import GithubException
-from github.Requester import Requester
+from github.Requester import HTTPSRequestsConnectionClass, Requester
 from requests.exceptions import RequestException
 
 from consdb_actions.adapters.github.answers import Answer, Answers
 from consdb_actions.adapters.github.measures import Budget, Clock
-from consdb_actions.adapters.github.problems import GitHubError, Trouble, answered, classify
+from consdb_actions.adapters.github.problems import GitHubError, MovedError, Trouble, answered, classify
 from consdb_actions.errors import ExternalError, InputError
 
 __all__ = ["PAGE", "GitHub", "quoted"]
@@ -37,6 +39,8 @@ class GitHub:
     ----------
     requester
         PyGithub's requester, without retries and pauses of its own.
+    connection
+        What it is to talk through.
     clock
         Time for back-off and limits.
     budget
@@ -46,9 +50,15 @@ class GitHub:
     """
 
     def __init__(
-        self, requester: Requester, clock: Clock, budget: Budget, refusal: InputError | None = None
+        self,
+        requester: Requester,
+        connection: HTTPSRequestsConnectionClass,
+        clock: Clock,
+        budget: Budget,
+        refusal: InputError | None = None,
     ) -> None:
         self._requester = requester
+        self._connection = connection
         self._refusal = refusal
         self._clock = clock
         self.budget = budget
@@ -58,6 +68,7 @@ class GitHub:
 
     def close(self) -> None:
         """Close the connections."""
+        self._connection.close()
         self._requester.close()
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None, *, lasting: bool = False) -> Any:
@@ -79,7 +90,10 @@ class GitHub:
 
     def items(self, path: str, params: Mapping[str, str | int] | None = None) -> list[Any]:
         """Read a list whole, over all its pages; see `pages`."""
-        return [item for page in self.pages(path, params) for item in page]
+        pages = list(self.pages(path, params))
+        if not all(isinstance(page, list) for page in pages):
+            raise TypeError(f"{path} is no list")
+        return [item for page in pages for item in page]
 
     def write(
         self,
@@ -154,7 +168,7 @@ class GitHub:
         body: Any = None,
         etag: str = "",
         landed: Callable[[], Any] | None = None,
-        check: Callable[[Any], Trouble | None] | None = None,
+        check: Callable[[Any, Mapping[str, str], float], Trouble | None] | None = None,
     ) -> Answer:
         """Make one call, again while that may help and within the bounds."""
         if self._refusal is not None:
@@ -164,17 +178,16 @@ class GitHub:
         for attempt in range(1, ATTEMPTS + 1):
             self._spend(call)
             try:
-                headers = {"If-None-Match": etag} if etag else {}
-                answer_headers, data = self._requester.requestJsonAndCheck(
-                    verb, url, headers=headers, input=body
-                )
-            except (GithubException, RequestException, ValueError) as failure:
+                answer_headers, data = self._answer(verb, url, {"If-None-Match": etag} if etag else {}, body)
+            except MovedError as moved:
+                raise self._renamed(url, moved.location) from None
+            except (GithubException, RequestException, ValueError, RecursionError) as failure:
                 trouble = classify(failure, call, self._clock.now())
             else:
                 if check is None:
                     self.budget.remaining = self._requester.rate_limiting[0]
                     return answer_headers, data
-                found = check(data)
+                found = check(data, answer_headers, self._clock.now())
                 if found is None:
                     return answer_headers, data
                 trouble = found
@@ -188,6 +201,32 @@ class GitHub:
             self.budget.retries += 1
         raise AssertionError("unreachable")
 
+    def _renamed(self, url: str, location: str) -> MovedError:
+        """Find the name that a repository has now."""
+        old = "/".join(urlsplit(url).path.split("/repos/")[-1].split("/")[:2])
+        new = ""
+        if match := re.search(r"/repositories/(\d+)(?:/|$)", location):
+            with suppress(GithubException, MovedError, RequestException, ValueError, LookupError):
+                new = str(self._answer("GET", f"/repositories/{match[1]}", {}, None)[1]["full_name"])
+        return MovedError(location, old, new)
+
+    def _answer(self, verb: str, url: str, headers: Mapping[str, str], body: Any) -> Answer:
+        """Make one call; an answer without JSON where there has to be some is a ValueError."""
+        status, answer_headers, text = self._requester.requestJson(
+            verb, url, headers=dict(headers), input=body, cnx=self._connection
+        )
+        try:
+            data = json.loads(text) if text.strip() else None
+        except (ValueError, RecursionError):
+            if status < 400:
+                raise
+            data = None
+        if status >= 400:
+            raise GithubException(status, data, answer_headers)
+        if not isinstance(data, (dict, list)) and (data is not None or status not in (204, 205, 304)):
+            raise ValueError("this is not the JSON that GitHub promises")
+        return answer_headers, data
+
     def _spend(self, call: str) -> None:
         """Count a call, and stop a run that makes far more of them than any pull request needs."""
         if self.budget.calls >= self.budget.limit:
@@ -197,6 +236,7 @@ class GitHub:
                 remedy="Evaluate fewer pull requests at once, or raise the limit with --max-calls.",
             )
         self.budget.calls += 1
+        self.budget.last = call
 
 
 def _may_have_landed(trouble: Trouble) -> bool:

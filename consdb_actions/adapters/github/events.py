@@ -17,7 +17,11 @@ __all__ = ["Target", "target_of_event"]
 _SHA = re.compile(r"[0-9a-f]{40}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 _WITH_PULL = "pull_request, pull_request_target, pull_request_review, pull_request_review_comment"
-_SUPPORTED = f"{_WITH_PULL}, issue_comment, workflow_run, check_suite, status, schedule, workflow_dispatch"
+_QUEUED = re.compile(r"/pr-(?P<number>[1-9][0-9]{0,8})-[0-9a-f]{40}")
+_SUPPORTED = (
+    f"{_WITH_PULL}, merge_group, issue_comment, workflow_run, "
+    "check_suite, status, schedule, workflow_dispatch"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,16 @@ class Target:
         pull requests from forks.
     everything
         All open pull requests are meant.
+    group
+        Base and head of a group in the merge queue: meant are the pull requests in it, with `numbers` in any
+        case, and its head gets a status, too.
     """
 
     repository: str = ""
     numbers: tuple[int, ...] = ()
     commit: str = ""
     everything: bool = False
+    group: tuple[str, str] | None = None
 
 
 def target_of_event(payload: object, name: str = "", *, place: str = "event") -> Target:
@@ -58,6 +66,10 @@ def target_of_event(payload: object, name: str = "", *, place: str = "event") ->
     issue = payload.get("issue")
     if isinstance(issue, Mapping) and isinstance(issue.get("pull_request"), Mapping):
         return Target(repository, (_number(issue, place),))
+    if isinstance(group := payload.get("merge_group"), Mapping):
+        queued = _QUEUED.search(group["head_ref"]) if isinstance(group.get("head_ref"), str) else None
+        ends = _commit(group.get("base_sha"), place), _commit(group.get("head_sha"), place)
+        return Target(repository, (int(queued["number"]),) if queued else (), group=ends)
     for key in ("workflow_run", "check_suite", "check_run"):
         if isinstance(run := payload.get(key), Mapping):
             return _of_run(repository, run, place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -28,9 +28,10 @@ from consdb_actions.approval.people import NOREPLY, roles_of
 from consdb_actions.approval.plan import CONTEXT
 from consdb_actions.approval.policy import Policy
 from consdb_actions.config import CONFIG_PATH
-from consdb_actions.errors import InputError
 
-__all__ = ["Gatherer", "open_pulls", "pulls_of_commit"]
+__all__ = ["Gatherer", "open_pulls", "pulls_of_commit", "pulls_of_group"]
+
+_IN_MESSAGE = re.compile(r"(?:^Merge pull request |\()#([1-9][0-9]{0,8})\b")
 
 
 PolicyReader = Callable[[bytes | None, str], Policy]
@@ -95,12 +96,11 @@ class Gatherer:
             GitHub refused, or could not be reached within the bounds. A team that cannot be read is none of
             these: it is a fact (rule A6).
         InputError
-            The policy of the base branch is wrong, or the repository has another name now.
+            The policy of the base branch is wrong.
         """
         if self.identity is None:
             self.identity = Account(self._github.viewer())
         data = self._github.get(f"{self._root}/pulls/{number}")
-        self._check_name(data["base"]["repo"]["full_name"])
         if not base:
             branch = "/".join(quoted(part) for part in data["base"]["ref"].split("/"))
             base = self._github.get(f"{self._root}/git/ref/heads/{branch}")["object"]["sha"]
@@ -124,13 +124,6 @@ class Gatherer:
             return replace(facts, changes=(head,))
         facts = self._with_people(facts)
         return self._with_commits(replace(facts, changes=(*self._reviewed(facts), head)))
-
-    def _check_name(self, name: str) -> None:
-        """Refuse the former name of a repository: redirects lose the numbers of pages on the way."""
-        if name.casefold() != self._repository.casefold():
-            raise InputError(
-                f"the repository {self._repository} is now called {name}", remedy=f"Give --repo {name}."
-            )
 
     def _policy_at(self, base: str, branch: str) -> tuple[Policy, str]:
         """Read the policy of the base branch: what the pull request itself says does not count (rule A8)."""
@@ -178,9 +171,21 @@ class Gatherer:
         try:
             items = self._github.items(f"/orgs/{quoted(org)}/teams/{quoted(slug)}/members")
         except GitHubError as error:
-            hint = "; the token may not read teams" if error.status in (403, 404) else ""
+            hint = ""
+            if error.status in (403, 404):
+                readable = self._can_read_teams(org)
+                hint = (
+                    "; the token may not read teams" if not readable else "; there is no such team (any more)"
+                )
             return Team(name, problem=f"{_short(error)}{hint}")
         return Team(name, tuple(member for item in items if (member := reading.account(item))))
+
+    def _can_read_teams(self, org: str) -> bool:
+        """Tell whether the token may read any teams: a team that is missing looks like one that is hidden."""
+        try:
+            return bool(self._github.get(f"/orgs/{quoted(org)}/teams", {"per_page": 1}))
+        except GitHubError:
+            return False
 
     def _account(self, login: str) -> Account | None:
         """Read an account by its login, once in a run; None when there is none (any more)."""
@@ -252,7 +257,7 @@ class Gatherer:
     def _resolved(self, person: Contributor, known: dict[str, Account | None]) -> Contributor:
         """Find the account behind the address of a co-author, by other commits with that address."""
         email = person.email.casefold()
-        if person.account is not None or person.part != "co-author" or NOREPLY.match(person.email):
+        if person.account is not None or person.part != "co-author" or not email or NOREPLY.match(email):
             return person
         if email not in known:
             items = self._github.get(f"{self._root}/commits", {"author": person.email, "per_page": 1})
@@ -282,6 +287,19 @@ def pulls_of_commit(github: GitHub, repository: str, commit: str) -> list[int]:
     return sorted(
         item["number"] for item in items if item["state"] == "open" and item["head"]["sha"] == commit
     )
+
+
+def pulls_of_group(
+    github: GitHub, repository: str, group: tuple[str, str], numbers: Iterable[int]
+) -> list[int]:
+    """List the open pull requests in a group of the merge queue, by their commits, and by what theirs say."""
+    path = f"/repos/{repository}/compare/{group[0]}...{group[1]}"
+    commits = [item for page in github.pages(path) for item in page["commits"]]
+    heads = {item["sha"] for item in commits}
+    named = {int(found) for item in commits for found in _IN_MESSAGE.findall(item["commit"]["message"])}
+    named.update(numbers)
+    items = github.items(f"/repos/{repository}/pulls", {"state": "open"})
+    return sorted(item["number"] for item in items if item["head"]["sha"] in heads or item["number"] in named)
 
 
 def _short(error: GitHubError) -> str:

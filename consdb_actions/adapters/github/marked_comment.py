@@ -14,7 +14,8 @@ class MarkedComment:
     """The comment with one marker on one pull request.
 
     The oldest comment with the marker by our own account is ours; later ones go, since two runs at once may
-    each have written one. Comments by others with the same marker are left alone and count for nothing.
+    each have written one, and so do those by another bot, which is this program with another token. Comments
+    by people with the same marker are left alone. Neither counts for anything.
 
     Parameters
     ----------
@@ -53,8 +54,8 @@ class MarkedComment:
             GitHub refused, or could not be reached within the bounds. Running again goes on from there.
         """
         text = f"{self._marker}\n{body}"
-        ours = self._ours()
-        for extra in ours[1:]:
+        ours, others = self._found()
+        for extra in (*ours[1:], *(others if ours else ())):
             self._unless_gone("DELETE", f"{self._root}/issues/comments/{extra['id']}")
         if ours:
             if ours[0]["body"] == text:
@@ -65,21 +66,25 @@ class MarkedComment:
             return "nothing"
 
         def landed() -> Any:
-            return next(iter(self._ours()), None)
+            return next(iter(self._found()[0]), None)
 
         self._github.write("POST", f"{self._issue}/comments", {"body": text}, landed=landed)
+        for extra in others:
+            self._unless_gone("DELETE", f"{self._root}/issues/comments/{extra['id']}")
         return "written"
 
-    def _ours(self) -> list[Any]:
-        """List our comments, oldest first."""
+    def _found(self) -> tuple[list[Any], list[Any]]:
+        """List the comments with the marker, oldest first: our own, and those of other bots."""
         viewer = self._github.viewer().casefold()
         found = [
             item
             for item in self._github.items(f"{self._issue}/comments")
-            if (item.get("user") or {}).get("login", "").casefold() == viewer
-            and (item.get("body") or "").startswith(self._marker)
+            if (item.get("body") or "").startswith(self._marker)
         ]
-        return sorted(found, key=lambda item: (item["created_at"], item["id"]))
+        found.sort(key=lambda item: (item["created_at"], item["id"]))
+        ours = [item for item in found if (item.get("user") or {}).get("login", "").casefold() == viewer]
+        bots = [item for item in found if (item.get("user") or {}).get("type") == "Bot" and item not in ours]
+        return ours, bots
 
     def _unless_gone(self, verb: str, path: str, body: dict[str, str] | None = None) -> None:
         try:

@@ -6,7 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Budget", "Clock", "SystemClock"]
+import requests
+import urllib3
+
+__all__ = ["Budget", "Clock", "SystemClock", "read_body"]
+
+WHOLE = 60.0
+"""Seconds that one answer may take after its headers have come: a time-out only bounds the pauses in it."""
 
 
 class Clock(Protocol):
@@ -31,6 +37,30 @@ class SystemClock:
         time.sleep(seconds)
 
 
+def read_body(answer: requests.Response, limit: int) -> bytes:
+    """Read a streamed answer within bounds (rule G4).
+
+    Raises
+    ------
+    RequestException
+        It is longer than `limit` bytes, or takes too long.
+    """
+    end = time.monotonic() + WHOLE
+    body = bytearray()
+    try:
+        while part := answer.raw.read1(65536, decode_content=True):
+            body += part
+            if len(body) > limit:
+                raise requests.exceptions.ContentDecodingError(f"more than {limit:,} bytes")
+            if time.monotonic() > end:
+                raise requests.exceptions.ReadTimeout(f"more than {WHOLE:.0f} seconds")
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.exceptions.ReadTimeout from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ConnectionError from error
+    return bytes(body)
+
+
 @dataclass(slots=True)
 class Budget:
     """The calls that were made.
@@ -45,6 +75,8 @@ class Budget:
         Those among them that GitHub answered with "not modified", which cost nothing of the hourly limit.
     retries
         Those among them that repeated a failed call.
+    last
+        The last call.
     remaining
         What GitHub says is left of the hourly limit; -1 when it did not say.
     """
@@ -53,6 +85,7 @@ class Budget:
     calls: int = 0
     unchanged: int = 0
     retries: int = 0
+    last: str = ""
     remaining: int = -1
 
     def __str__(self) -> str:

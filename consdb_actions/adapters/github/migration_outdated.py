@@ -16,7 +16,7 @@ from consdb_actions.adapters.github.migration_source import (
     read_tip,
 )
 from consdb_actions.adapters.github.migration_target import Target
-from consdb_actions.adapters.github.problems import GitHubError
+from consdb_actions.adapters.github.problems import GitHubError, concerns_all
 from consdb_actions.errors import InputError
 from consdb_actions.publication.marker import COMMENT_MARKER, Marker, read_marker
 from consdb_actions.publication.outdated import Candidate, reason_to_regenerate
@@ -43,7 +43,9 @@ class _Schemas:
         return path.endswith(".yaml")
 
 
-def find_outdated(github: GitHub, repository: str, target: Target, label: str) -> list[Outdated]:
+def find_outdated(
+    github: GitHub, repository: str, target: Target, label: str, failures: list[GitHubError] | None = None
+) -> list[Outdated]:
     """Find the changes whose migrations have to be made again.
 
     Looked at are the open pull requests with the label, and those changes for which the target has an open
@@ -59,13 +61,15 @@ def find_outdated(github: GitHub, repository: str, target: Target, label: str) -
         The repository of migrations.
     label
         The label that asks for a migration.
+    failures
+        Gets what is wrong with single changes, which stops no other; without it, the first one is raised.
 
     Raises
     ------
     GitHubError
         GitHub refused, or could not be reached within the bounds.
     """
-    return _Finder(github, repository, target, label).find()
+    return _Finder(github, repository, target, label, failures).find()
 
 
 @dataclass
@@ -74,6 +78,7 @@ class _Finder:
     repository: str
     target: Target
     label: str
+    failures: list[GitHubError] | None = None
     _revisions: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _schemas: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -94,9 +99,12 @@ class _Finder:
             try:
                 candidate = self._candidate(source, generated)
             except GitHubError as error:
-                if error.status not in (404, 422):
+                if error.status in (404, 422):
+                    continue  # it went away meanwhile
+                if self.failures is None or concerns_all(error):
                     raise
-                continue  # it went away meanwhile
+                self.failures.append(error)
+                continue
             for marker in (candidate.marker, candidate.told):
                 if marker is not None:
                     self._read_then(marker)

@@ -13,9 +13,10 @@ from typing import Any
 
 from consdb_actions.adapters.github import reading
 from consdb_actions.adapters.github.client import GitHub
-from consdb_actions.adapters.github.problems import GitHubError, RateLimitError
+from consdb_actions.adapters.github.problems import GitHubError, RateLimitError, TooLargeError
 from consdb_actions.adapters.github.questions import (
     BLOB,
+    ENTRIES,
     FILE,
     FILE_NAME,
     PULLS,
@@ -30,6 +31,7 @@ __all__ = ["Change", "Objects"]
 
 MAX_FILE = 1_000_000
 """Bytes of a file that are read."""
+_FILES, _FOLDERS = ("100644", "100755"), ("040000",)
 MOST = 100
 """Objects that one query asks for: GitHub gives a query up after ten seconds."""
 
@@ -92,6 +94,35 @@ class Objects:
         answers = known | self._lasting([name for name in keys if name not in known], FILE_NAME)
         return {path: self._name(answers[name], name) for name, path in keys.items()}
 
+    def modes(self, commit: str, paths: Iterable[str]) -> dict[str, str]:
+        """Return the mode of each file at a commit, that of an ordinary one where there is none.
+
+        Raises
+        ------
+        InputError
+            A path, or a folder of it, is a link or another repository: writing would replace it.
+        """
+        paths = list(paths)
+        folders = {
+            "/".join(path.split("/")[:depth]) for path in paths for depth in range(path.count("/") + 1)
+        }
+        answers = self._lasting([f"{commit}:{folder}" for folder in sorted(folders)], ENTRIES)
+        there = {}
+        for folder in folders:
+            answer = answers[f"{commit}:{folder}"]
+            if answer is not None and answer["__typename"] == "Tree":
+                prefix = f"{folder}/" if folder else ""
+                there.update({f"{prefix}{item['name']}": f"{item['mode']:06o}" for item in answer["entries"]})
+        for path in (*paths, *filter(None, folders)):
+            wanted = _FILES if path in paths else _FOLDERS
+            if there.get(path, wanted[0]) not in wanted:
+                raise InputError(
+                    "this is a link or another repository, which is not written over",
+                    place=f"{self._repository}, {path}",
+                    remedy="Change what it points to, or put a file in its place by hand.",
+                )
+        return {path: there.get(path, _FILES[0]) for path in paths}
+
     def histories(
         self, commit: str, paths: Iterable[str], first: int, since: datetime | None = None
     ) -> dict[str, tuple[Change, ...]]:
@@ -102,7 +133,9 @@ class Objects:
         for name, path in names.items():
             if answers[name] is None:
                 raise GitHubError(f"GitHub has no commit {commit[:8]}", place=self._repository, status=404)
-            found[path] = tuple(_change(item) for item in answers[name]["history"]["nodes"])
+            found[path] = tuple(
+                _change(item) for item in answers[name]["history"]["nodes"] if item is not None
+            )
         return found
 
     def merges(self, commits: Iterable[str]) -> dict[str, tuple[tuple[datetime, str], ...]]:
@@ -112,7 +145,7 @@ class Objects:
             commit: tuple(
                 (moment, item["url"])
                 for item in ((answer or {}).get("associatedPullRequests") or {}).get("nodes") or ()
-                if (moment := _utc(item["mergedAt"])) is not None
+                if item is not None and (moment := _utc(item["mergedAt"])) is not None
             )
             for commit, answer in answers.items()
         }
@@ -139,7 +172,7 @@ class Objects:
         return {name: memory[keys[name]] for name in names}
 
     def _asked(self, names: Sequence[str], question: Question) -> list[Any]:
-        """Ask one query; where the token may not, each object is asked for over REST."""
+        """Ask one query, or halves of it if it is too large; else each object is asked for over REST."""
         owner, _, name = self._repository.partition("/")
         refused = f"{self._repository} takes no queries"
         if refused not in self._github.lasting:
@@ -148,8 +181,12 @@ class Objects:
                 data = self._github.query(query, {"owner": owner, "name": name, **values})
             except RateLimitError:
                 raise
+            except TooLargeError:
+                if len(names) > 1:
+                    half = len(names) // 2
+                    return self._asked(names[:half], question) + self._asked(names[half:], question)
             except GitHubError as error:
-                if error.status not in (403, 404):
+                if error.status not in (0, 403, 404) and error.status < 500:
                     raise
                 self._github.lasting[refused] = error
             else:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import re
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from github import GithubException
 from requests.exceptions import RequestException, Timeout
 
-from consdb_actions.errors import ExternalError
+from consdb_actions.adapters.github.measures import Budget
+from consdb_actions.errors import ConsdbActionsError, ExternalError
 from consdb_actions.redaction import redact
 
-__all__ = ["GitHubError", "RateLimitError", "Trouble", "answered", "classify"]
+__all__ = [
+    "GitHubError",
+    "MovedError",
+    "RateLimitError",
+    "TooLargeError",
+    "Trouble",
+    "answered",
+    "classify",
+    "concerns_all",
+    "expected_form",
+]
 
 _SERVER_ERRORS = frozenset({500, 502, 503, 504})
 _SECONDARY_WAIT = 60.0
@@ -37,6 +53,50 @@ class GitHubError(ExternalError):
 
 class RateLimitError(GitHubError):
     """GitHub lets no more calls through for a while."""
+
+
+class TooLargeError(GitHubError):
+    """A query takes GitHub too long, or uses too much; a smaller one may be answered."""
+
+
+class MovedError(GitHubError):
+    """A repository has another name now; a redirection loses queries, and a write is not made."""
+
+    exit_code = 2
+    title = "bad input"
+
+    def __init__(self, location: str, old: str = "", new: str = "") -> None:
+        super().__init__(
+            f"the repository {old} is now called {new or 'otherwise'}",
+            remedy=f"Give {new or 'its present name'} instead, as an option or in the configuration.",
+            status=301,
+        )
+        self.location = location
+
+
+@contextmanager
+def expected_form(budget: Budget) -> Iterator[None]:
+    """Report an answer that cannot be read as what is wrong with GitHub, not with this program (rule G4)."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        here = Path(__file__).parent
+        frames = traceback.extract_tb(error.__traceback__)[1:]
+        own = [frame for frame in frames if Path(frame.filename).is_relative_to(here.parents[1])]
+        if not own or Path(own[-1].filename).parent != here:
+            raise
+        raise GitHubError(
+            f"GitHub's answer has an unexpected form ({type(error).__name__} in {own[-1].name})",
+            place=redact(f"GitHub, {budget.last}"),
+            remedy="Run the command again; if it stays, report it with CONSDB_DEBUG=1, which shows more.",
+        ) from error
+
+
+def concerns_all(error: ConsdbActionsError) -> bool:
+    """Tell whether no further call can succeed: the token is refused, or a limit of calls is reached."""
+    if isinstance(error, GitHubError):
+        return error.status == 401 or isinstance(error, RateLimitError)
+    return isinstance(error, ExternalError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +138,26 @@ def classify(failure: Exception, call: str, now: float) -> Trouble:
     return Trouble(error, again=True, unclear=True)
 
 
-def answered(data: Any) -> Trouble | None:
+def answered(data: Any, headers: Mapping[str, str], now: float) -> Trouble | None:
     """Say what is wrong with an answer to a GraphQL query, which has its errors in itself, if anything."""
     place = "GitHub, POST /graphql"
     errors = data.get("errors") if isinstance(data, dict) else None
     if isinstance(data, dict) and isinstance(data.get("data"), dict) and not errors:
         return None
-    kinds = {item.get("type") for item in errors or () if isinstance(item, dict)}
-    message = _message({"errors": errors}) if errors else "it holds no data"
-    if "RATE_LIMITED" in kinds:
+    rows = [item for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
+    kinds = {str(item.get("type") or (item.get("extensions") or {}).get("code")) for item in rows}
+    message = _message(data) or "it holds no data"
+    wait = _limit(200, headers, message, now)
+    if kinds & {"RATE_LIMIT", "RATE_LIMITED"} or wait is not None:
         error: GitHubError = RateLimitError(
             "GitHub's rate limit for queries was reached",
             place=place,
             remedy="Run the command again within the hour; it goes on from the present state.",
             status=403,
         )
-        return Trouble(error, again=True, wait=_SECONDARY_WAIT)
+        return Trouble(error, again=True, wait=_SECONDARY_WAIT if wait is None else wait)
+    if kinds & _TOO_LARGE or _GIVEN_UP.search(message):
+        return Trouble(_too_large(message, place), again=False)
     for kind, status in (("FORBIDDEN", 403), ("NOT_FOUND", 404)):
         if kind in kinds:
             cause = f"GitHub refused a query: {message}"
@@ -110,6 +174,21 @@ def answered(data: Any) -> Trouble | None:
     return Trouble(error, again=True)
 
 
+_TOO_LARGE = {"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED", "NODE_LIMIT_EXCEEDED"}
+_GIVEN_UP = re.compile(
+    r"\btime-?(?:d |d-)?out\b|respond to your request in time|resource limits", re.IGNORECASE
+)
+
+
+def _too_large(message: str, place: str) -> TooLargeError:
+    return TooLargeError(
+        f"GitHub could not answer a query: {message}",
+        place=place,
+        remedy="Run the command again; if it keeps failing, see https://www.githubstatus.com.",
+        status=502,
+    )
+
+
 def _refused(failure: GithubException, place: str, now: float) -> Trouble:
     """Read the status, the headers and the message of an answer."""
     status = failure.status
@@ -123,6 +202,8 @@ def _refused(failure: GithubException, place: str, now: float) -> Trouble:
             status=status,
         )
         return Trouble(error, again=True, wait=wait)
+    if status in _SERVER_ERRORS and place.endswith("POST /graphql") and _GIVEN_UP.search(message):
+        return Trouble(_too_large(message, place), again=False)
     if status in _SERVER_ERRORS:
         error = GitHubError(
             f"GitHub failed with HTTP {status}",
@@ -146,7 +227,7 @@ _REMEDIES = {
 }
 
 
-def _limit(status: int, headers: dict[str, str], message: str, now: float) -> float | None:
+def _limit(status: int, headers: Mapping[str, str], message: str, now: float) -> float | None:
     """Return the seconds to wait at a rate limit, or None when the answer is about something else."""
     after = headers.get("retry-after", "")
     if after.isdigit():

@@ -107,6 +107,7 @@ def _goes_on(github: GitHub, repository: str, number: int, identity: str) -> boo
         item.get("body") or ""
         for item in github.items(f"/repos/{repository}/issues/{number}/comments")
         if (item.get("user") or {}).get("login", "").casefold() == identity.casefold()
+        or (item.get("user") or {}).get("type") == "Bot"
     ]
     ours = [body for body in bodies if body.lstrip().startswith(MARKER)]
     return bool(ours) and FINISHED not in ours[0]

@@ -49,12 +49,12 @@ class ProcessPublisher(Shower):
         self.identity = identity
         if plan.status is not None:
             self.set_status(plan.status)
+        self.unless_locked(plan.number, lambda: self._answer(plan))
+
+    def _answer(self, plan: Plan) -> None:
         for reaction in plan.reactions:
             self._react(reaction)
-        if plan.comment is not None:
-            self.write_comment(plan.number, plan.comment)
-        for comment in plan.comments_delete:
-            self.delete_comment(comment)
+        self.write_comments(plan.number, plan.comment, plan.comments_delete)
 
     def _react(self, reaction: ReactionPlan) -> None:
         """Set a reaction; GitHub keeps one of each kind for each account."""

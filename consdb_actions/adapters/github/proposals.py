@@ -33,6 +33,7 @@ import base64
 from typing import Any
 
 from consdb_actions.adapters.github.client import GitHub
+from consdb_actions.adapters.github.objects import Objects
 from consdb_actions.adapters.github.problems import GitHubError
 from consdb_actions.adapters.github.proposal_facts import ProposalReader, path_of, read_pull
 from consdb_actions.errors import CheckFailed
@@ -168,9 +169,10 @@ class Proposals:
         """Make a tree and a commit; what a failure leaves of these, nobody sees."""
         entries = []
         room = WITHIN
+        modes = Objects(self._github, proposal.repository).modes(write.tree_of, write.blobs)
         for path, sha in sorted(write.blobs.items()):
             data = proposal.files.get(path)
-            entry = {"path": path, "mode": "100644", "type": "blob", "sha": sha}
+            entry = {"path": path, "mode": modes[path], "type": "blob", "sha": sha}
             if sha is not None and data is not None and blob_sha(data) == sha:
                 text = _text(data) if len(data) <= room else None
                 if text is None:

@@ -25,15 +25,12 @@ class Publisher(Shower):
 
     Attributes
     ----------
-    warnings
-        What could not be done and does not matter enough to fail.
     asking
         False once somebody could not be asked for a review: trying again would fail again.
     """
 
     def __init__(self, github: GitHub, repository: str) -> None:
         super().__init__(github, repository, MARKER)
-        self.warnings: list[str] = []
         self.asking = True
 
     def publish(self, plan: Plan, identity: Account) -> None:
@@ -62,10 +59,9 @@ class Publisher(Shower):
         if plan.labels_add:
             labels = [role.label for role in plan.labels_add]
             self._github.write("POST", f"{issue}/labels", {"labels": labels})
-        if plan.comment is not None:
-            self.write_comment(plan.number, plan.comment)
-        for comment in plan.comments_delete:
-            self.delete_comment(comment)
+        self.unless_locked(
+            plan.number, lambda: self.write_comments(plan.number, plan.comment, plan.comments_delete)
+        )
         if self.asking:
             self._ask(plan)
 

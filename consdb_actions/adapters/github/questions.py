@@ -11,7 +11,7 @@ from typing import Any
 from consdb_actions.adapters.github.client import GitHub, quoted
 from consdb_actions.adapters.github.problems import GitHubError
 
-__all__ = ["BLOB", "FILE", "FILE_NAME", "PULLS", "TAGGER", "Question", "history"]
+__all__ = ["BLOB", "ENTRIES", "FILE", "FILE_NAME", "PULLS", "TAGGER", "Question", "history"]
 
 Read = Callable[[GitHub, str, str], Any]
 """Reads the answer over REST: of a repository's root, about the object of a name."""
@@ -129,9 +129,27 @@ def _pulls(github: GitHub, root: str, name: str) -> Any:
     return {"associatedPullRequests": {"nodes": nodes}}
 
 
+def _entries(github: GitHub, root: str, name: str) -> Any:
+    tree, _, folder = name.partition(":")
+    for part in [part for part in folder.split("/") if part]:
+        rows = github.get(f"{root}/git/trees/{tree}", lasting=True)["tree"]
+        found = next((row for row in rows if row["path"] == part), None)
+        if found is None:
+            return None
+        if found["type"] != "tree":
+            return {"__typename": "Blob"}
+        tree = found["sha"]
+    rows = github.get(f"{root}/git/trees/{tree}", lasting=True)["tree"]
+    return {
+        "__typename": "Tree",
+        "entries": [{"name": row["path"], "mode": int(row["mode"], 8)} for row in rows],
+    }
+
+
 FILE = Question("__typename ... on Blob { oid byteSize isTruncated text }", _file, "expression")
 FILE_NAME = Question("__typename ... on Blob { oid }", _file, "expression")
 BLOB = Question("__typename ... on Blob { oid byteSize isTruncated text }", _blob)
+ENTRIES = Question("__typename ... on Tree { entries { name mode } }", _entries, "expression")
 TAGGER = Question("... on Tag { tagger { date } }", _tagger)
 PULLS = Question(
     "... on Commit { associatedPullRequests(first: 10) { nodes { mergedAt url } } }",

@@ -24,10 +24,11 @@ __all__ = ["account", "comments", "commit", "moment", "pull_request", "reviews",
 
 Json = Mapping[str, Any]
 
+# Whatever GitHub or git could read as a co-author counts: one too many cannot approve, one too few could.
 _CO_AUTHOR = re.compile(
-    r"^co-authored-by:[ \t]*(?P<name>[^<\n]*?)[ \t]*<(?P<email>[^<>\n]+)>[ \t]*$",
-    re.IGNORECASE | re.MULTILINE,
+    r"^[^\S\n]*co-authored-by[^\S\n]*:(?P<people>.*(?:\n[^\S\n]+\S.*)*)", re.IGNORECASE | re.MULTILINE
 )
+_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"]+@[^\s<>()\[\],;:\"]+")
 
 
 def account(data: Json | None) -> Account | None:
@@ -138,8 +139,10 @@ def commit(item: Json) -> Commit:
                 signature.get("name") or "", signature.get("email") or "", account(item.get(part)), part
             )
         )
-    people.extend(
-        Contributor(match["name"], match["email"].strip(), None, "co-author")
-        for match in _CO_AUTHOR.finditer(inner.get("message") or "")
-    )
+    for match in _CO_AUTHOR.finditer("\n".join((inner.get("message") or "").splitlines())):
+        text = match["people"]
+        name = " ".join(re.sub(r"[<>]", " ", _ADDRESS.sub(" ", text)).split())
+        people.extend(
+            Contributor(name, address, None, "co-author") for address in _ADDRESS.findall(text) or [""]
+        )
     return Commit(item["sha"], tuple(people))

@@ -25,6 +25,8 @@ MARK = "Tagged by consdb-actions."
 """The last line of the message of a tag that this program made."""
 
 _GREEN = {"success", "neutral", "skipped"}
+_OF_THE_COMMIT = {"push", "pull_request", "merge_group", "dynamic"}
+"""Events whose checks are about a commit; a schedule or a dispatch runs on whatever is newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,20 @@ class ReleaseReader:
             ) from error
         return str(data["status"])
 
+    def _suites(self, sha: str) -> dict[int, tuple[str, Any]]:
+        """Read which event started each run of a workflow on a commit, and which workflow, by its suite."""
+        try:
+            pages = list(self._github.pages(f"{self._root}/actions/runs", {"head_sha": sha}))
+        except GitHubError as error:
+            if error.status not in (403, 404):
+                raise
+            return {}  # Without the permission, all of them count.
+        return {
+            run["check_suite_id"]: (run["event"], run["workflow_id"])
+            for page in pages
+            for run in page["workflow_runs"]
+        }
+
     def _checks(self, sha: str) -> list[Check]:
         """Read check runs and commit statuses, without the jobs of this run and of its earlier tries."""
         runs = [
@@ -231,7 +247,18 @@ class ReleaseReader:
             and f"/actions/runs/{self._run}/" in (item.get("details_url") or "")
             and _of_actions(item)
         }
-        found = [_check(item) for item in runs if not (item["name"] in mine and _of_actions(item))]
+        suites = self._suites(sha)
+        newest: dict[tuple[Any, ...], Any] = {}
+        for item in sorted(runs, key=lambda item: (item.get("started_at") or "", item["id"])):
+            suite, app = (item.get("check_suite") or {}).get("id"), (item.get("app") or {}).get("slug")
+            if _of_actions(item):
+                event, workflow = suites.get(suite or 0, ("push", suite))
+                if item["name"] in mine or event not in _OF_THE_COMMIT:
+                    continue
+                newest[app, workflow, item["name"]] = item
+            else:
+                newest[app, item["name"]] = item
+        found = [_check(item) for item in newest.values()]
         for page in self._github.pages(f"{self._root}/commits/{sha}/status"):
             for item in page["statuses"]:
                 state: CheckState = "success" if item["state"] == "success" else "failure"

@@ -89,9 +89,11 @@ class Releaser:
                 "POST", f"{self._root}/git/refs", {"ref": f"refs/tags/{name}", "sha": sha}, landed=landed
             )
         except GitHubError as error:
-            # Rules of the repository can forbid a tag with the same status; then there is none.
-            if error.status != 422 or self._ref(name) is None:
+            if error.status != 422:
                 raise
+            # Rules of the repository, or a deleted immutable release, can forbid a tag with the same status.
+            if self._ref(name) is None:
+                raise _refused_for_good(name, error) from error
             if landed() is None:
                 raise TagTakenError(
                     f"a tag {name} appeared while {commit[:12]} was to be tagged",
@@ -99,7 +101,7 @@ class Releaser:
                     remedy="Run the command again; it takes the next version.",
                 ) from error
 
-    def release(self, tag: str, commit: str, notes: str) -> tuple[str, bool]:
+    def release(self, tag: str, notes: str) -> tuple[str, bool]:
         """Make the GitHub release of a tag, unless there is one.
 
         Returns
@@ -115,8 +117,15 @@ class Releaser:
         known = self.release_url(tag)
         if known is not None:
             return known, False
-        # The commit matters only where the tag is gone: then nothing else may be tagged in its place.
-        body = {"tag_name": tag, "target_commitish": commit, "name": tag, "body": notes}
+        # Where the tag is gone, GitHub would tag whatever is newest. Naming the commit needs a permission for
+        # workflows where it is not the newest.
+        if self._ref(tag) is None:
+            raise GitHubError(
+                f"the tag {tag} is gone again",
+                place=f"GitHub, {self._root}",
+                remedy="See who removed it, and run the command again.",
+            )
+        body = {"tag_name": tag, "name": tag, "body": notes}
 
         def landed() -> Any:
             url = self.release_url(tag)
@@ -125,8 +134,10 @@ class Releaser:
         try:
             data = self._github.write("POST", f"{self._root}/releases", body, landed=landed)
         except GitHubError as error:
-            if error.status != 422 or (known := self.release_url(tag)) is None:
+            if error.status != 422:
                 raise
+            if (known := self.release_url(tag)) is None:
+                raise _refused_for_good(tag, error) from error
             return known, False
         return str(data["html_url"]), True
 
@@ -159,3 +170,13 @@ class Releaser:
                 "email": email,
             }
         return self._tagger
+
+
+def _refused_for_good(name: str, error: GitHubError) -> GitHubError:
+    return GitHubError(
+        error.cause,
+        place=error.place,
+        remedy=f"If GitHub can never take {name} (a rule, or a deleted immutable release of this name), "
+        "list it under release: skip: in the configuration; the next version is then taken.",
+        status=error.status,
+    )

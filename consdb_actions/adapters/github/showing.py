@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from consdb_actions.adapters.github import reading
@@ -29,6 +30,10 @@ class Shower:
     ----------
     identity
         Our own account, by which our comments are known, as GitHub showed it with what we wrote last.
+    warnings
+        What could not be done and does not matter enough to fail.
+    locked
+        Whether the conversation takes no comments and reactions: status and labels do not depend on it.
     """
 
     def __init__(self, github: GitHub, repository: str, marker: str) -> None:
@@ -37,6 +42,8 @@ class Shower:
         self._marker = marker
         self._written: dict[int, int] = {}
         self.identity: Account | None = None
+        self.warnings: list[str] = []
+        self.locked = False
 
     def set_status(self, status: StatusPlan) -> None:
         """Set a commit status, once."""
@@ -57,8 +64,45 @@ class Shower:
         done = self._github.write("POST", f"{self._root}/statuses/{status.sha}", body, landed=landed)
         self._learn(done.get("creator"))
 
-    def write_comment(self, number: int, comment: CommentPlan) -> None:
-        """Write our comment on a pull request: a new one, or a new body."""
+    def set_group_status(self, sha: str, context: str, verdicts: Sequence[tuple[str, str, str]]) -> None:
+        """Set the status of a group in the merge queue (rule A11).
+
+        Parameters
+        ----------
+        sha
+            The head of the group.
+        context
+            The name of the status.
+        verdicts
+            State, text and address for each pull request. What is not a success now is a failure: the queue
+            would wait for it.
+        """
+        missing = ("failure", "No pull request is known for this group", "")
+        order = ("error", "failure", "pending", "success")
+        state, words, url = min(verdicts or [missing], key=lambda verdict: order.index(verdict[0]))
+        state = "failure" if state == "pending" else state
+        self.set_status(StatusPlan(sha, state, words, url, context))
+
+    def unless_locked(self, number: int, act: Callable[[], None]) -> None:
+        """Comment or react; that the conversation is locked is a warning."""
+        if self.locked:
+            return
+        try:
+            act()
+        except GitHubError as error:
+            if error.status != 403 or "locked" not in error.cause:
+                raise
+            self.locked = True
+            self.warnings.append(f"the conversation of pull request {number} is locked; it gets no comment")
+
+    def write_comments(self, number: int, comment: CommentPlan | None, extra: Iterable[int]) -> None:
+        """Write our comment on a pull request, and remove those beside it."""
+        if comment is not None:
+            self._write_comment(number, comment)
+        for other in extra:
+            self.unless_gone("DELETE", f"{self._root}/issues/comments/{other}")
+
+    def _write_comment(self, number: int, comment: CommentPlan) -> None:
         body = {"body": comment.body}
         issue = f"{self._root}/issues/{number}"
         # A list may lag behind: what this run wrote is there, even when the next look does not show it yet.
@@ -78,10 +122,6 @@ class Shower:
         done = self._github.write("POST", f"{issue}/comments", body, landed=landed)
         self._written[number] = done["id"]
         self._learn(done.get("user"))
-
-    def delete_comment(self, comment: int) -> None:
-        """Remove a comment that may be gone already."""
-        self.unless_gone("DELETE", f"{self._root}/issues/comments/{comment}")
 
     def unless_gone(self, verb: str, path: str, body: dict[str, str] | None = None) -> None:
         """Change something that somebody else may have removed meanwhile."""

@@ -50,6 +50,8 @@ class Kind(Enum):
     INVALID = "422"
     FORBIDDEN = "403"
     MISSING = "404"
+    STRANGE = "an answer of another form"
+    MOVING = "202"
     DONE_THEN_RESET = "done, then reset"
     DONE_THEN_502 = "done, then 502"
 
@@ -75,6 +77,8 @@ class Fault:
         How many fitting calls then fail.
     retry_after
         Seconds that a rate limit asks to wait.
+    body
+        The answer of another form, with HTTP 200.
     """
 
     kind: Kind
@@ -83,6 +87,7 @@ class Fault:
     skip: int = 0
     times: int = 1
     retry_after: int = 7
+    body: bytes = b""
     hits: int = field(default=0, init=False)
     _seen: int = field(default=0, init=False)
 

@@ -179,7 +179,7 @@ class Payloads:
             "statuses_url": links["statuses"],
             "number": pull.number,
             "state": pull.state,
-            "locked": False,
+            "locked": pull.locked,
             "title": pull.title,
             "user": self.user(pull.author),
             "body": pull.body,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import socket
 import struct
 import threading
@@ -103,9 +104,16 @@ class GitHubDouble:
             if actor is None:
                 return _refused(RefusalError(401, "Bad credentials"))
             for old, new in self.world.moved.items():
-                if parts.path.startswith(f"/repos/{old}/"):
-                    path = parts.path.replace(old, new, 1)
-                    return Response(301, {"message": "Moved Permanently"}, {"Location": self.url + path})
+                if f"{parts.path}/".startswith(f"/repos/{old}/"):
+                    # GitHub names the repository by its number, and a write is not made.
+                    repo = self.world.repos[new]
+                    place = f"{self.url}/repositories/{repo.id}{parts.path[len(f'/repos/{old}') :]}"
+                    status = 301 if method == "GET" else 307
+                    words = "Moved Permanently" if method == "GET" else "Temporary Redirect"
+                    return Response(status, {"message": words, "url": place}, {"Location": place})
+            if match := re.fullmatch(r"/repositories/(\d+)(.*)", parts.path):
+                repo = next(repo for repo in self.world.repos.values() if repo.id == int(match[1]))
+                parts = parts._replace(path=f"/repos/{repo.full_name}{match[2]}")
             found = find_route(method, parts.path)
             if found is None:
                 self.mismatches.append(f"the double has no route for {method} {parts.path}")
@@ -229,6 +237,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(data[: len(data) // 2])
             self.wfile.flush()
+        elif kind is Kind.STRANGE:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(fault.body)))
+            self.end_headers()
+            self.wfile.write(fault.body)
+            self.wfile.flush()
         else:
             self._send(_FAILURES[kind](fault))
 
@@ -270,6 +284,7 @@ _FAILURES: dict[Kind, Callable[[Fault], Response]] = {
     Kind.BAD_GATEWAY: _plain(502, "Server Error"),
     Kind.DONE_THEN_502: _plain(502, "Server Error"),
     Kind.UNAVAILABLE: _plain(503, "No server is currently available to service your request."),
+    Kind.MOVING: _plain(202, "Accepted"),
     Kind.CONFLICT: _plain(409, "Conflict"),
     Kind.INVALID: _plain(422, "Validation Failed"),
     Kind.FORBIDDEN: _plain(403, "Resource not accessible by integration"),

@@ -102,6 +102,7 @@ class Pull:
     branch: str
     at: datetime
     draft: bool = False
+    locked: bool = False
     state: str = "open"
     merged_at: datetime | None = None
     merge_sha: str | None = None
@@ -118,7 +119,8 @@ class Pull:
 
 @dataclass
 class Repo:
-    """A repository. `lost` holds commits that GitHub has cleared away; `rows` what other routes keep."""
+    """A repository. `lost` holds commits that GitHub has cleared away, `unseen` pull requests that
+    the token may not see; `rows` what other routes keep."""
 
     id: int
     owner: str
@@ -130,6 +132,10 @@ class Repo:
     comments: list[Comment] = field(default_factory=list)
     statuses: list[Status] = field(default_factory=list)
     lost: set[str] = field(default_factory=set)
+    unseen: set[int] = field(default_factory=set)
+    refused_tags: set[str] = field(default_factory=set)
+    runs: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """The event and the workflow of each run, which is a suite of checks, where it is not a push's."""
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property

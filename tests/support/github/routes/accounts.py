@@ -20,6 +20,14 @@ def account(call: Call) -> Response:
     return Response(body=call.payloads.profile(user))
 
 
+@route("GET", "/orgs/{org}/teams")
+def teams(call: Call) -> Response:
+    found = [team for team in call.world.teams.values() if team.org == call.params["org"]]
+    if not any(team.fault == 0 for team in found):
+        raise RefusalError(403, "Resource not accessible by integration")
+    return Response(body=call.paged([call.payloads.team(team) for team in found]))
+
+
 @route("GET", "/orgs/{org}/teams/{team_slug}/members")
 def team_members(call: Call) -> Response:
     team = call.world.teams.get(f"{call.params['org']}/{call.params['team_slug']}")

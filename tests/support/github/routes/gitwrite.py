@@ -109,6 +109,8 @@ def git_tag(call: Call) -> Response:
 def create_ref(call: Call) -> Response:
     name, sha = call.body["ref"], call.body["sha"]
     store = call.repo.store
+    if name.removeprefix("refs/tags/") in call.repo.refused_tags:
+        raise RefusalError(422, "Cannot create ref due to creations being restricted.")
     if not _NAME.fullmatch(name):
         raise RefusalError(422, "Reference name is not valid")
     if not (kind := store.type_of(sha)):

@@ -67,6 +67,7 @@ def comments(call: Call) -> Response:
 
 @route("POST", "/repos/{owner}/{repo}/issues/{issue_number}/comments")
 def create_comment(call: Call) -> Response:
+    refuse_locked(call, call.pull.number)
     if len(call.body["body"]) > 65536:
         raise RefusalError(422, "Validation Failed", [{"field": "body", "code": "too_long"}])
     comment = call.world.comment(call.repo, call.pull.number, call.actor.id, call.body["body"])
@@ -76,6 +77,7 @@ def create_comment(call: Call) -> Response:
 @route("PATCH", "/repos/{owner}/{repo}/issues/comments/{comment_id}")
 def edit_comment(call: Call) -> Response:
     comment = _comment(call)
+    refuse_locked(call, comment.issue)
     comment.body = call.body["body"]
     comment.edited = call.world.tick()
     return Response(body=call.payloads.comment(call.repo, comment))
@@ -85,6 +87,11 @@ def edit_comment(call: Call) -> Response:
 def delete_comment(call: Call) -> Response:
     call.repo.comments.remove(_comment(call))
     return Response(204)
+
+
+def refuse_locked(call: Call, number: int) -> None:
+    if (pull := call.repo.pulls.get(number)) is not None and pull.locked:
+        raise RefusalError(403, "Unable to create comment because issue is locked.")
 
 
 def _comment(call: Call) -> Comment:

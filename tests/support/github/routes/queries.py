@@ -18,7 +18,8 @@ scalar GitTimestamp
 scalar URI
 interface GitObject { oid: GitObjectID! }
 type Blob implements GitObject { oid: GitObjectID! byteSize: Int! isTruncated: Boolean! text: String }
-type Tree implements GitObject { oid: GitObjectID! }
+type Tree implements GitObject { oid: GitObjectID! entries: [TreeEntry!] }
+type TreeEntry { name: String! mode: Int! }
 type Tag implements GitObject { oid: GitObjectID! tagger: GitActor }
 type GitActor { date: GitTimestamp }
 type Commit implements GitObject {
@@ -56,7 +57,8 @@ def _error(error: GraphQLError) -> dict[str, Any]:
     known = error.original_error
     if known is not None and not isinstance(known, RefusalError):
         raise known
-    return {"message": error.message, "path": error.path, **({"type": known.message} if known else {})}
+    kind = {"type": known.message} if known and known.message.isupper() else {}
+    return {"message": error.message, "path": error.path, **kind}
 
 
 class _Root:
@@ -83,11 +85,13 @@ class _Repository:
         sha = name if store.type_of(name) else store.resolve(f"refs/heads/{name}")
         if not sha or sha in self._repo.lost:
             return None
+        if oid == "" and expression.endswith(":"):
+            sha = store.info(sha).tree
         if path:
             rows = store.entries(store.info(sha).tree, recursive=True)
             sha = next((row.sha for row in rows if row.path == path), "")
         kind = store.type_of(sha) if sha else ""
-        makers = {"blob": self._blob, "commit": self._commit, "tag": self._tag}
+        makers = {"blob": self._blob, "commit": self._commit, "tag": self._tag, "tree": self._tree}
         if kind not in makers:
             return {"__typename": kind.capitalize(), "oid": sha} if kind else None
         return makers[kind](sha)
@@ -97,6 +101,11 @@ class _Repository:
         text = None if b"\0" in data else data[:TRUNCATED].decode("utf-8", "replace")
         cut = len(data) > TRUNCATED
         return {"__typename": "Blob", "oid": sha, "byteSize": len(data), "isTruncated": cut, "text": text}
+
+    def _tree(self, sha: str) -> dict[str, Any]:
+        rows = self._repo.store.entries(sha, recursive=False)
+        entries = [{"name": row.path, "mode": int(row.mode, 8)} for row in rows]
+        return {"__typename": "Tree", "oid": sha, "entries": entries}
 
     def _tag(self, sha: str) -> dict[str, Any]:
         at = self._repo.store.tag_info(sha).tagger.date
@@ -119,6 +128,8 @@ class _Repository:
                         "mergedAt": show.moment(pull.merged_at) if pull.merged_at else None,
                         "url": f"{show.html(self._repo)}/pull/{pull.number}",
                     }
+                    if pull.number not in self._repo.unseen
+                    else None
                     for pull in pulls_with(self._repo, sha)[:first]
                 ]
             },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.support.github.routes.issues import refuse_locked
 from tests.support.github.routing import Call, RefusalError, Response, route
 
 _PATH = "/repos/{owner}/{repo}/issues/comments/{comment_id}/reactions"
@@ -18,7 +19,9 @@ def reactions(call: Call) -> Response:
 @route("POST", _PATH)
 def react(call: Call) -> Response:
     content = call.body["content"]
-    for row in _rows(call):
+    rows, number = _rows(call), int(call.params["comment_id"])
+    refuse_locked(call, next(item.issue for item in call.repo.comments if item.id == number))
+    for row in rows:
         if row["content"] == content and row["user"]["id"] == call.actor.id:
             return Response(200, row)
     number = call.world.new_id()

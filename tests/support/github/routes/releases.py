@@ -54,6 +54,54 @@ def check_runs(call: Call) -> Response:
     return Response(body={"total_count": len(found), "check_runs": call.paged(found)})
 
 
+@route("GET", "/repos/{owner}/{repo}/actions/runs")
+def workflow_runs(call: Call) -> Response:
+    """Every suite of Actions is a run; the rows of its checks say what started it."""
+    sha, url = call.query["head_sha"], call.payloads.repo_url(call.repo)
+    suites = {
+        row["check_suite"]["id"]: row
+        for row in call.repo.rows.get("check runs", [])
+        if row["head_sha"] == sha and row["app"]["slug"] == "github-actions"
+    }
+    found = []
+    for suite in suites:
+        event, workflow = call.repo.runs.get(suite, ("push", 1))
+        run = f"{url}/actions/runs/{suite}"
+        minimal = call.payloads.repo(call.repo)
+        found.append(
+            {
+                "id": suite,
+                "node_id": f"WFR_{suite}",
+                "check_suite_id": suite,
+                "head_branch": "main",
+                "head_sha": sha,
+                "path": ".github/workflows/x.yaml",
+                "run_number": 1,
+                "event": event,
+                "display_title": "x",
+                "status": "completed",
+                "conclusion": "success",
+                "workflow_id": workflow,
+                "url": run,
+                "html_url": f"https://github.com/{call.repo.full_name}/actions/runs/{suite}",
+                "pull_requests": [],
+                "created_at": "2026-06-20T10:00:00Z",
+                "updated_at": "2026-06-20T10:00:00Z",
+                "jobs_url": f"{run}/jobs",
+                "logs_url": f"{run}/logs",
+                "check_suite_url": f"{url}/check-suites/{suite}",
+                "artifacts_url": f"{run}/artifacts",
+                "cancel_url": f"{run}/cancel",
+                "rerun_url": f"{run}/rerun",
+                "workflow_url": f"{url}/actions/workflows/{workflow}",
+                "head_commit": None,
+                "repository": minimal,
+                "head_repository": minimal,
+            }
+        )
+    return Response(body={"total_count": len(found), "workflow_runs": call.paged(found)})
+
+
 @route("GET", "/repos/{owner}/{repo}/releases")
 def releases(call: Call) -> Response:
     return Response(body=call.paged(list(reversed(call.repo.rows.get("releases", [])))))
@@ -65,6 +113,13 @@ def create_release(call: Call) -> Response:
     if any(row["tag_name"] == tag for row in rows):
         errors = [{"resource": "Release", "code": "already_exists", "field": "tag_name"}]
         raise RefusalError(422, "Validation Failed", errors)
+    target = call.body.get("target_commitish")
+    if target is not None and call.commit(target) != call.repo.tip(call.repo.default_branch):
+        # Workflows of another commit than the newest may differ.
+        raise RefusalError(403, "Resource not accessible by integration")
+    if tag in call.repo.refused_tags:
+        errors = [{"resource": "Release", "code": "custom", "field": "tag_name"}]
+        raise RefusalError(422, "tag_name was used by an immutable release", errors)
     number, now = call.world.new_id(), call.payloads.moment(call.world.tick())
     url, web = call.payloads.repo_url(call.repo), call.payloads.html(call.repo)
     rows.append(
