@@ -25,6 +25,7 @@ from consdb_actions.approval.policy import Policy, policy_from_mapping
 from consdb_actions.commands.approvals_run import Result, sync_pull
 from consdb_actions.commands.connection import moment_or_now, repository_name
 from consdb_actions.commands.options import PullNumber, option
+from consdb_actions.commands.terminal import show
 from consdb_actions.errors import ConsdbActionsError, InputError
 from consdb_actions.report.approvals import render_json, render_plan, render_text, render_tree
 from consdb_actions.report.approvals_comment import render_comment
@@ -211,7 +212,7 @@ def _show(results: list[Result], options: dict[str, Any]) -> None:
         click.echo(json.dumps(rendered[0] if len(rendered) == 1 else rendered, indent=2))
     for result in results:
         if options["output"] == "text":
-            click.echo(render_text(result.facts, result.decision))
+            show(render_text(result.facts, result.decision))
         elif options["output"] == "markdown":
             click.echo(render_comment(result.facts, result.decision))
         if options["explain"] and options["output"] != "json":

@@ -20,6 +20,7 @@ from consdb_actions.commands.connection import github_session, moment_or_now, re
 from consdb_actions.commands.deploy_drift import look, newest_release
 from consdb_actions.commands.deploy_run import Asked, Deployer, refusal
 from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.terminal import show
 from consdb_actions.config import Config
 from consdb_actions.deploy.components import APPS
 from consdb_actions.deploy.drift import Drift, Severity
@@ -237,7 +238,7 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
     elif options["output_format"] == "markdown":
         click.echo(report.render_markdown(shown))
     elif not (refused and write):
-        click.echo(report.render_text(shown))
+        show(report.render_text(shown))
     if refused and write:
         assert shown.plan is not None
         raise refusal(shown.plan)

@@ -21,12 +21,6 @@ __all__ = ["command"]
 
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_COLOURS: dict[str, dict[str, object]] = {
-    "error": {"fg": "red", "bold": True},
-    "warning": {"fg": "yellow"},
-    "ok": {"fg": "green"},
-    "dim": {"dim": True},
-}
 
 
 @click.command(name="apply")
@@ -124,7 +118,7 @@ def command(
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.apply_plan import carry_out, make_plan, make_request
-    from consdb_actions.commands.progress import progress_display
+    from consdb_actions.commands.terminal import paint, progress_display
     from consdb_actions.report.apply import render_comment, render_json, render_plan, render_result, where
 
     dry_run = dry_run or ahead
@@ -172,12 +166,12 @@ def command(
         elif output_format == "markdown":
             click.echo(render_comment(outcome), nl=False)
         else:
-            click.echo(runner.inert(render_result(outcome, _paint)))
+            click.echo(runner.inert(render_result(outcome, paint)))
 
     with progress_display(quiet=output_format == "json") as progress:
         planned = make_plan(request, progress)
     outcome = planned.outcome
-    click.echo(runner.inert(render_plan(outcome, _paint)) + "\n", err=output_format != "text")
+    click.echo(runner.inert(render_plan(outcome, paint)) + "\n", err=output_format != "text")
     if outcome.result != "planned" or dry_run:
         record(outcome)
         show(outcome)
@@ -201,8 +195,3 @@ def command(
     if evidence is not None and output_format == "text":
         click.echo(f"\nEvidence: {evidence}")
     return outcome.exit_code
-
-
-def _paint(text: str, kind: str) -> str:
-    """Colour a text; click takes the colour away where there is no terminal."""
-    return click.style(text, **_COLOURS[kind])  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ from consdb_actions.adapters.schema_files import find_schema_file
 from consdb_actions.adapters.schema_yaml import read_file
 from consdb_actions.adapters.tree import Section, read_tree
 from consdb_actions.commands.options import format_option, option
-from consdb_actions.commands.progress import progress_display
+from consdb_actions.commands.terminal import progress_display, show
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
 from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
@@ -165,7 +165,7 @@ def command(
     wanted = {report: as_json, summary: markdown}
     write_all({path: text for path, text in wanted.items() if path is not None}, overwrite=True)
     if output_format == "text":
-        render_checked(outcome)
+        show(render_checked(outcome))
     else:
         click.echo(as_json if output_format == "json" else markdown, nl=False)
     runner.summary(markdown)

@@ -16,6 +16,7 @@ from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import LABEL, SOURCE, target_option
 from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.terminal import show
 from consdb_actions.errors import InputError
 from consdb_actions.publication.naming import name_migration
 from consdb_actions.publication.source import Source
@@ -59,7 +60,7 @@ def command(repo: str | None, label: str, target: str, output_format: str) -> in
         click.echo(markdown, nl=False)
     else:
         lines = [f"{item.source.reference}: {item.reason}" for item in found]
-        click.echo(runner.inert("\n".join(lines or ["No migration has to be made again."])))
+        show(runner.inert("\n".join(lines or ["No migration has to be made again."])))
     runner.summary(markdown)
     runner.output("count", str(len(data)))
     runner.output("outdated", json.dumps(data))

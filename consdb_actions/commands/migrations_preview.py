@@ -16,6 +16,7 @@ from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, read_sides
 from consdb_actions.commands.options import format_option, option
 from consdb_actions.commands.preview_run import build_preview
 from consdb_actions.commands.rules import check_rules
+from consdb_actions.commands.terminal import paint, show
 from consdb_actions.report.preview import Preview, render_markdown
 
 __all__ = ["command"]
@@ -23,14 +24,6 @@ __all__ = ["command"]
 FailOn = Literal["error", "warning", "never"]
 
 _LEVELS: Mapping[str, Level] = {"error": "error", "warning": "warning", "info": "notice"}
-_COLOURS: Mapping[str, Mapping[str, object]] = {
-    "error": {"fg": "red", "bold": True},
-    "warning": {"fg": "yellow"},
-    "info": {},
-    "ok": {"fg": "green"},
-    "name": {"bold": True},
-    "dim": {"dim": True},
-}
 
 
 @click.command()
@@ -111,13 +104,8 @@ def command(
     else:
         from consdb_actions.report.preview_text import render_text
 
-        click.echo(shown(render_text(preview, _paint)))
+        show(shown(render_text(preview, paint)))
     return _exit_code(preview, fail_on)
-
-
-def _paint(text: str, kind: str) -> str:
-    """Colour a text; click takes the colour away where there is no terminal."""
-    return click.style(text, **_COLOURS[kind])  # type: ignore[arg-type]
 
 
 def _exit_code(preview: Preview, fail_on: FailOn) -> int:

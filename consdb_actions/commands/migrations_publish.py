@@ -14,6 +14,7 @@ from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
 from consdb_actions.commands.options import format_option, option
 from consdb_actions.commands.publish_run import Publisher
+from consdb_actions.commands.terminal import show
 from consdb_actions.errors import InputError
 from consdb_actions.publication.plan import Publication
 from consdb_actions.publication.source import Inputs
@@ -130,7 +131,7 @@ def _show(done: Publication, output_format: str, runner: Runner) -> None:
         click.echo(json.dumps(render_publication_json(done), indent=2, ensure_ascii=False))
     else:
         text = render_publication_text(done) if output_format == "text" else markdown
-        click.echo(runner.inert(text))
+        show(runner.inert(text))
     runner.summary(markdown)
     level = "warning" if done.words or done.kept else "notice"
     if done.state in _EXIT:

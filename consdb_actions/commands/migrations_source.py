@@ -26,6 +26,7 @@ from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
 from consdb_actions.commands.options import format_option
+from consdb_actions.commands.terminal import show
 from consdb_actions.publication.naming import name_migration
 from consdb_actions.publication.source import Inputs, Source, decide_wish
 from consdb_actions.report.publication import render_wish_markdown
@@ -94,7 +95,7 @@ def command(
     elif output_format == "markdown":
         click.echo(render_wish_markdown(wish.reason), nl=False)
     else:
-        click.echo(runner.inert(f"{source.reference} at {source.commit[:12]}: {wish.deed}. {wish.reason}"))
+        show(runner.inert(f"{source.reference} at {source.commit[:12]}: {wish.deed}. {wish.reason}"))
     runner.summary(render_wish_markdown(wish.reason))
     runner.annotation("notice", wish.reason, title=f"Migration: {wish.deed}")
     for name, value in values.items():

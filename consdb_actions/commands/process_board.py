@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from consdb_actions.commands.options import format_option, option, parse_moment
+from consdb_actions.commands.terminal import show
 
 __all__ = ["command"]
 
@@ -107,7 +108,7 @@ def command(
     elif output_format == "markdown":
         click.echo(render_markdown(board), nl=False)
     else:
-        click.echo(runner.inert(f"{render_text(board)}\nWritten to {page} and {data}"))
+        show(runner.inert(f"{render_text(board)}\nWritten to {page} and {data}"))
     runner.output("changes", str(len(board.changes)))
     runner.output("attention", str(sum(change.needs_attention for change in board.changes)))
     runner.output("unread", str(len(board.unread)))

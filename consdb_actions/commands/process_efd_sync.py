@@ -18,6 +18,7 @@ from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.options import PullNumber, format_option, option
 from consdb_actions.commands.process_run import settings_of
+from consdb_actions.commands.terminal import show
 from consdb_actions.config import CONFIG_PATH, Config, config_from_mapping
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.process.efd import EfdCopy, EfdSource, branch_of
@@ -148,7 +149,7 @@ def _tell(
     elif output_format == "markdown":
         click.echo(render_markdown(source, copy, outcome.action, outcome.url, done))
     else:
-        click.echo(render_text(source, copy, outcome.action, outcome.url, done))
+        show(render_text(source, copy, outcome.action, outcome.url, done))
     runner = Runner.from_environ(os.environ)
     runner.output("action", outcome.action)
     runner.output("number", str(outcome.number or ""))

@@ -16,11 +16,6 @@ __all__ = ["command"]
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _POSTGRES = click.Choice(["auto", "system", "embedded"])
-_COLOURS: dict[str, dict[str, object]] = {
-    "error": {"fg": "red", "bold": True},
-    "ok": {"fg": "green"},
-    "dim": {"dim": True},
-}
 
 
 @click.command(name="rehearse")
@@ -97,8 +92,8 @@ def command(
     from consdb_actions.adapters.rehearsal import rehearse
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.tree import read_tree
-    from consdb_actions.commands.progress import progress_display
     from consdb_actions.commands.runbook_make import chosen_changes, load_sites
+    from consdb_actions.commands.terminal import paint, progress_display, show
     from consdb_actions.process.runbook import make_runbook
     from consdb_actions.process.runbook_steps import read_runbook
     from consdb_actions.report.rehearsal import render_json, render_markdown, render_text
@@ -107,6 +102,7 @@ def command(
     check_targets([report] if report else [])
     _, sites = load_sites(config)
     tree = read_tree(consdb)
+    runner = Runner.from_environ(os.environ)
     if runbook_file is not None:
         if sections or revisions or since:
             raise InputError(
@@ -116,9 +112,9 @@ def command(
             )
         markdown = _read(runbook_file)
     else:
-        changes = chosen_changes(tree, sections, revisions, since)
+        with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
+            changes = chosen_changes(tree, sections, revisions, since, progress)
         markdown = render_runbook(make_runbook(changes, sites, ticket="rehearsal"))
-    runner = Runner.from_environ(os.environ)
     with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
         result = rehearse(
             tree,
@@ -140,7 +136,7 @@ def command(
     elif output_format == "markdown":
         click.echo(render_markdown(result), nl=False)
     else:
-        click.echo(runner.inert(render_text(result, _paint)))
+        show(runner.inert(render_text(result, paint)))
     runner.summary(render_markdown(result))
     return 0 if result.passed else 1
 
@@ -151,8 +147,3 @@ def _read(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise InputError(f"the runbook cannot be read: {words}", place=str(path)) from error
-
-
-def _paint(text: str, kind: str) -> str:
-    """Colour a text; click takes the colour away where there is no terminal."""
-    return click.style(text, **_COLOURS[kind])  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
 from consdb_actions.commands.options import option
 from consdb_actions.commands.process_options import common, read_json
-from consdb_actions.commands.process_run import Result, make_gatherer, show, sync_pull
+from consdb_actions.commands.process_run import Result, make_gatherer, show_results, sync_pull
 from consdb_actions.errors import ConsdbActionsError, InputError
 from consdb_actions.report.process import render_plan
 
@@ -57,7 +57,7 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
         gatherer = make_gatherer(github, repository, config=options["config"], clone=options["sdm_schemas"])
         numbers = _numbers(github, repository, target, now, gatherer)
         results, failures = _run(github, repository, numbers, now, dry_run, gatherer)
-    show(results, options)
+    show_results(results, options)
     if dry_run:
         for result in results:
             click.echo(render_plan(result.plan))

@@ -20,6 +20,7 @@ from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
 from consdb_actions.commands.options import format_option, option
 from consdb_actions.commands.release_run import Outcome, Wanted, make_release, wait_for_images
+from consdb_actions.commands.terminal import show
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.release.policy import policy_from_mapping
@@ -225,7 +226,7 @@ def _show(outcome: Outcome, found: Mapping[str, Image | None] | None, output_for
         click.echo(summary, nl=False)
     else:
         text = release_text(plan, extent(outcome.notes), outcome.message, **done, url=outcome.url)
-        click.echo(runner.inert(text))
+        show(runner.inert(text))
     for warning in outcome.warnings:
         click.echo(f"Warning: {warning}", err=True)
         runner.annotation("warning", warning)
