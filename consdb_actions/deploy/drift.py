@@ -94,11 +94,18 @@ class Drift:
         What is wrong, the worst first.
     newest
         The release to compare with, by application.
+    released
+        Applications for which that is the newest release; for the others, it is the newest in use.
     """
 
     standings: tuple[Standing, ...]
     findings: tuple[Finding, ...]
     newest: Mapping[str, Tag]
+    released: tuple[str, ...] = ()
+
+    def newest_words(self, app: str) -> str:
+        """Say which release an application is compared with; empty where there is none."""
+        return _newest(self.newest[app], app in self.released) if app in self.newest else ""
 
     def at_least(self, level: Severity) -> tuple[Finding, ...]:
         """Return the findings that matter at least so much."""
@@ -148,7 +155,7 @@ def find_drift(
     today
         The day in UTC.
     release
-        The newest release of consdb; the newest that any environment runs by default.
+        The newest release of consdb; without one, environments are compared with the newest in use.
 
     Returns
     -------
@@ -156,6 +163,7 @@ def find_drift(
         What runs where, and what is wrong with it.
     """
     newest = {}
+    released = ("consdb",) if release is not None else ()
     for app in dict.fromkeys(item.app for item in seen):
         kind = Kind.RELEASE if app == "consdb" else Kind.WEEKLY
         tags = [item.tag for item in seen if item.app == app and item.tag.kind is kind]
@@ -168,7 +176,7 @@ def find_drift(
         for item in seen
         for finding in (
             _by_tag(policy, item, today),
-            _behind(policy, item, newest.get(item.app), seen, today),
+            _behind(policy, item, newest.get(item.app), seen, today, released=item.app in released),
             _pull_policy(item),
             _datalink(item, seen),
         )
@@ -177,7 +185,7 @@ def find_drift(
     places = {name: number for number, name in enumerate(policy.environments)}
     merged = _merged(found, seen)
     merged.sort(key=lambda item: (-item.severity, item.app, places.get(item.environment, 99), item.kind))
-    return Drift(tuple(seen), tuple(merged), newest)
+    return Drift(tuple(seen), tuple(merged), newest, released)
 
 
 def _by_tag(policy: DeployPolicy, item: Standing, today: date) -> Finding | None:
@@ -204,7 +212,13 @@ def _by_tag(policy: DeployPolicy, item: Standing, today: date) -> Finding | None
 
 
 def _behind(
-    policy: DeployPolicy, item: Standing, newest: Tag | None, seen: Iterable[Standing], today: date
+    policy: DeployPolicy,
+    item: Standing,
+    newest: Tag | None,
+    seen: Iterable[Standing],
+    today: date,
+    *,
+    released: bool,
 ) -> Finding | None:
     """Find what runs an older release."""
     if newest is None or item.component == "datalink" or not item.tag.is_older_than(newest):
@@ -215,9 +229,12 @@ def _behind(
         for other in seen
         if (other.app, other.component) == (item.app, item.component) and other.enabled
     )
-    text = f"{_off(item)}at {item.tag.text}{_age(item, today)}; the newest is {newest.text}"
+    # The words of the report on migrations: what is described, then what is there.
+    text = f"{_newest(newest, released)}, environment {item.tag.text}{_age(item, today)}"
     if item.enabled and passed:
-        text += ", and a later stage is ahead"
+        text += "; a later stage is ahead"
+    elif not item.enabled:
+        text += "; disabled"
     return _finding(Severity.WARNING if item.enabled else Severity.INFO, "behind", item, text)
 
 
@@ -243,7 +260,7 @@ def _datalink(item: Standing, seen: Iterable[Standing]) -> Finding | None:
     if item.tag.text == schema.tag.text:
         return None
     severity = Severity.WARNING if schema.tag.is_fixed else Severity.INFO
-    text = f"of {item.tag.text or 'no release'}, beside the TAP schema {schema.tag.text or 'without a tag'}"
+    text = f"TAP schema {schema.tag.text or 'without a tag'}, datalink {item.tag.text or 'of no release'}"
     return _finding(severity, "datalink", item, text)
 
 
@@ -270,6 +287,11 @@ def _merged(found: Iterable[Finding], seen: Sequence[Standing]) -> list[Finding]
         Finding(severity, kind, app, name, tuple(short_names(parts, everything[app, name])), text)
         for (severity, kind, app, name, text), parts in groups.items()
     ]
+
+
+def _newest(tag: Tag, released: bool) -> str:
+    """Name what environments are compared with (rule R7)."""
+    return f"newest {'release' if released else 'in use'} {tag.text}"
 
 
 def _off(item: Standing) -> str:

@@ -161,7 +161,12 @@ def column(**keys: object) -> str:
             "Rename",
         ),
         (BASE.replace("cdb_x", LONG), 1, "the schema", "Shorten the name by 1 bytes"),
-        (BASE + f"- name: {LONG}\n  columns: [{{name: a, datatype: int}}]\n", 9, f'would become "{LONG[:-1]}"', "Shorten"),
+        (
+            BASE + f"- name: {LONG}\n  columns: [{{name: a, datatype: int}}]\n",
+            9,
+            f'would become "{LONG[:-1]}"',
+            "Shorten",
+        ),
         (BASE + f"  - {{name: {LONG}, datatype: int}}\n", 9, "has 64 bytes", "Shorten"),
         (
             CONSTRAINT.replace("{name: c", f"{{name: {LONG}") + "Check, expression: a > 0}",
