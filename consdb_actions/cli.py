@@ -50,13 +50,17 @@ class LazyGroup(click.Group):
 
 
 @click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExamples:\n  consdb-actions migrations preview main...\n"
+    "  consdb-actions deploy drift --phalanx ../phalanx --consdb ../consdb",
 )
 @click.version_option(package_name="consdb-actions")
 def cli() -> None:
-    """Take a ConsDB schema change from a pull request to a proven migration and its deployment.
+    """Take a ConsDB schema change from a pull request to a verified migration and its deployment.
 
-    Every option can also be given as an environment variable, CONSDB_ and the option's name.
+    Every option can also be given as an environment variable, CONSDB_ and the option's name. Completion in
+    bash: eval "$(_CONSDB_ACTIONS_COMPLETE=bash_source consdb-actions)"; likewise zsh_source and fish_source.
     """
 
 

@@ -19,7 +19,7 @@ from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
 from consdb_actions.commands.deploy_drift import look, newest_release, release_tags, values_source
 from consdb_actions.commands.deploy_run import Asked, Deployer, plan_locally, refusal
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import paint, progress_display, show
 from consdb_actions.config import Config
 from consdb_actions.deploy.components import APPS
@@ -129,7 +129,14 @@ _consdb = option(
 )
 
 
-@group.command("plan", short_help="Show what a deployment would change.")
+@group.command(
+    "plan",
+    short_help="Show what a deployment would change.",
+    epilog=examples(
+        "deploy plan --phalanx ../phalanx --consdb ../consdb --stage summit --tag 26.6.2 --ticket DM-12345",
+        "deploy plan --stage usdf --tag 26.6.2 --ticket DM-12345",
+    ),
+)
 @_phalanx
 @_consdb
 @_deployment
@@ -142,7 +149,14 @@ def plan_command(**options: Any) -> int:
     return _deploy(options, write=False)
 
 
-@group.command("open", short_help="Open or update the pull request of a deployment.")
+@group.command(
+    "open",
+    short_help="Open or update the pull request of a deployment.",
+    epilog=examples(
+        "deploy open --stage test-stands --tag 26.6.2 --ticket DM-12345",
+        "deploy open --app consdbtap --repin",
+    ),
+)
 @_deployment
 def open_command(**options: Any) -> int:
     """Open the pull request of a deployment, or bring it up to date.
@@ -154,7 +168,14 @@ def open_command(**options: Any) -> int:
     return _deploy({**options, "phalanx": None, "consdb": None}, write=True)
 
 
-@group.command("drift", short_help="Show what runs where, and what has drifted.")
+@group.command(
+    "drift",
+    short_help="Show what runs where, and what has drifted.",
+    epilog=examples(
+        "deploy drift --phalanx ../phalanx --consdb ../consdb",
+        "deploy drift --repo lsst-sqre/phalanx --level warning",
+    ),
+)
 @_phalanx
 @_consdb
 @_repo

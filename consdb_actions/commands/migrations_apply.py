@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.errors import InputError
 from consdb_actions.process.apply_facts import ACCEPTABLE
 
@@ -23,7 +23,13 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command(name="apply")
+@click.command(
+    name="apply",
+    epilog=examples(
+        "migrations apply --site bts --section latiss --dry-run",
+        "migrations apply --site bts --section latiss:0123abc..4567def --evidence bts.json",
+    ),
+)
 @option(
     "--database-url",
     metavar="URL",

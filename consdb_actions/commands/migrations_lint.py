@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import paint, progress_display, show
 
 if TYPE_CHECKING:
@@ -23,7 +23,12 @@ __all__ = ["command"]
 FailOn = Literal["error", "warning", "never"]
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "migrations lint --consdb .",
+        "migrations lint --consdb . --section latiss --all --fail-on warning",
+    )
+)
 @option(
     "--consdb",
     type=click.Path(path_type=Path, file_okay=False),

@@ -13,7 +13,7 @@ import click
 from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.runner import Level, Runner, inert
 from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, read_sides
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.preview_run import build_preview
 from consdb_actions.commands.rules import check_rules
 from consdb_actions.commands.terminal import paint, show
@@ -26,7 +26,14 @@ FailOn = Literal["error", "warning", "never"]
 _LEVELS: Mapping[str, Level] = {"error": "error", "warning": "warning", "info": "notice"}
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "migrations preview",
+        "migrations preview main...",
+        "migrations preview origin/main . --format markdown",
+        "migrations preview old/cdb_latiss.yaml new/cdb_latiss.yaml",
+    )
+)
 @click.argument("before", envvar="CONSDB_BEFORE", required=False)
 @click.argument("after", envvar="CONSDB_AFTER", required=False)
 @option(
@@ -80,13 +87,7 @@ def command(
     BEFORE and AFTER are files, folders (such as checkouts of sdm_schemas) or git revisions: REV, REV:path, or
     one range, A..B or A...B. Without AFTER, BEFORE is compared with the work tree. Without both, the work
     tree is compared with where HEAD left the default branch.
-
-    \b
-      consdb-actions migrations preview
-      consdb-actions migrations preview main...
-      consdb-actions migrations preview origin/main . --format markdown
-      consdb-actions migrations preview old/cdb_latiss.yaml new/cdb_latiss.yaml
-    """  # noqa: D301  (click wants the control character, not a backslash)
+    """
     settings = load_config(config)
     check_rules(settings)
     sides = read_sides(before, after, repository=repo, schemas=schemas or DEFAULT_SCHEMAS)

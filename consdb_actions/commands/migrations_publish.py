@@ -12,7 +12,7 @@ import click
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.publish_run import Publisher
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import InputError
@@ -29,7 +29,12 @@ __all__ = ["command"]
 _EXIT = {"question": 1, "failed": 1, "error": 1, "conflict": 1}
 
 
-@click.command(name="publish")
+@click.command(
+    name="publish",
+    epilog=examples(
+        "migrations publish --pr 123 --result result --generated-for 0123abc",
+    ),
+)
 @source_options
 @option(
     "--generated-for",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.errors import InputError
 
 __all__ = ["command"]
@@ -18,7 +18,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 _POSTGRES = click.Choice(["auto", "system", "embedded"])
 
 
-@click.command(name="rehearse")
+@click.command(
+    name="rehearse",
+    epilog=examples(
+        "process rehearse --consdb . --sdm-schemas ../sdm_schemas --runbook runbook.md",
+        "process rehearse --consdb . --section latiss:0123abc..4567def --act migrate",
+    ),
+)
 @option(
     "--consdb", type=_DIRECTORY, required=True, help="Checkout of lsst-dm/consdb, or a tree of that shape."
 )
@@ -83,10 +89,12 @@ def command(
 ) -> int:
     """Carry out a runbook on two servers that replicate, while rows are written.
 
-    Two Postgres servers start, with the tables as they are before, rows, publication and subscription. A
-    writer goes on all the time. The steps are those of the runbook's own Markdown: begun and stopped, carried
-    out to the end, and taken back. After each, every row must be the same at both sites, and the replication
-    must have met no error. Exit code 1 when the runbook does not work. Nothing is left behind.
+    It starts two Postgres servers of its own on this machine and touches nobody else's: no address of a
+    database is read, and what the runbook names by site is one of the two. They begin with the tables as they
+    are before, rows, publication and subscription. A writer goes on all the time. The steps are those of the
+    runbook's own Markdown: begun and stopped, carried out to the end, and taken back. After each, every row
+    must be the same at both sites, and the replication must have met no error. Exit code 1 when the runbook
+    does not work. Nothing is left behind.
     """
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.rehearsal import rehearse

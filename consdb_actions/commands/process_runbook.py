@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import progress_display, show
 
 __all__ = ["command"]
@@ -18,7 +18,13 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command(name="runbook")
+@click.command(
+    name="runbook",
+    epilog=examples(
+        "process runbook --consdb . --ticket DM-12345 --since 26.6.1 --tag 26.6.2 --output runbook.md",
+        "process runbook --consdb . --ticket DM-12345 --section latiss:0123abc..4567def",
+    ),
+)
 @option(
     "--consdb", type=_DIRECTORY, required=True, help="Checkout of lsst-dm/consdb, or a tree of that shape."
 )

@@ -19,7 +19,7 @@ from consdb_actions.adapters.github.process_gathering import ProcessGatherer
 from consdb_actions.adapters.github.process_publishing import ProcessPublisher
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
-from consdb_actions.commands.options import option
+from consdb_actions.commands.options import examples, option
 from consdb_actions.commands.process_options import common, read_json
 from consdb_actions.commands.process_run import Result, make_gatherer, show_results, sync_pull
 from consdb_actions.errors import ConsdbActionsError, InputError
@@ -28,7 +28,14 @@ from consdb_actions.report.process import render_plan
 __all__ = ["command"]
 
 
-@click.command("sync", short_help="Publish where schema changes stand.")
+@click.command(
+    "sync",
+    short_help="Publish where schema changes stand.",
+    epilog=examples(
+        "process sync --repo lsst/sdm_schemas --pr 123 --dry-run",
+        "process sync --repo lsst/sdm_schemas",
+    ),
+)
 @option(
     "--event",
     type=click.Path(path_type=Path, dir_okay=False),
