@@ -43,6 +43,13 @@ def test_every_rule_names_its_code_and_a_test_that_exists(rule: str) -> None:
     assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
 
 
+@pytest.mark.parametrize("name", ["comment", "board"])
+def test_pictures_are_there_and_small(name: str) -> None:
+    data = (ROOT / "docs" / f"{name}.png").read_bytes()
+    assert data.startswith(b"\x89PNG")
+    assert len(data) < 200_000
+
+
 @pytest.mark.parametrize("page", sorted(p for p in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]))
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):

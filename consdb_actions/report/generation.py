@@ -120,12 +120,7 @@ def render_markdown(
         blocks += [_question(section, q, in_comment) for q in section.questions if not q.answered]
     looked = [s for s in outcome.sections if s.status not in {"skipped", "no schema file"}]
     if looked:
-        blocks.append(
-            table(
-                ["section", "schema", "result", "operations", "drift", "checks"],
-                [_row(section) for section in looked],
-            )
-        )
+        blocks.append(table(["section", "result"], [_row(section) for section in looked]))
     left = [s for s in outcome.sections if s.status in {"skipped", "no schema file"}]
     if any(s.checks for s in looked):
         blocks.append(_LEGEND)
@@ -148,10 +143,17 @@ def _row(section: SectionOutcome) -> list[str]:
     version = section.version
     if section.base_version and section.base_version != section.version:
         version = f"{section.base_version} → {section.version}"
-    operations, drift = (str(len(found) or "") for found in (section.upgrade, section.drift))
+    words = [_STATUS[section.status]]
+    if section.upgrade:
+        words.append(_count(len(section.upgrade)))
+    if section.drift:
+        words.append(f"{_count(len(section.drift), 'element')} drifted")
     checks = " ".join(_MARK[c.holds] for c in section.checks)
-    name = code(section.schema, in_table=True) + (f" {escape(version)}" if version else "")
-    return [code(section.name, in_table=True), name, _STATUS[section.status], operations, drift, checks]
+    # Two columns: they fit a phone.
+    name = (
+        f"{code(section.name, in_table=True)}<br><sub>{escape(f'{section.schema} {version}'.strip())}</sub>"
+    )
+    return [name, "<br>".join(filter(None, [", ".join(words), checks]))]
 
 
 def _question(section: SectionOutcome, asked: Asked, in_comment: bool) -> str:
