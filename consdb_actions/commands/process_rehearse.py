@@ -144,7 +144,8 @@ def command(
     elif output_format == "markdown":
         click.echo(render_markdown(result), nl=False)
     else:
-        show(runner.inert(render_text(result, paint)))
+        text = runner.inert(render_text(result, paint))
+        show(text, "\n".join(text.splitlines()[-2:]))
     runner.summary(render_markdown(result))
     return 0 if result.passed else 1
 
