@@ -18,8 +18,9 @@ EXPECTED = [
     "F1",
     "F2",
     "F3",
+    "F4",
     *(f"S{n}" for n in range(1, 6)),
-    "U1",
+    *(f"U{n}" for n in range(1, 6)),
 ]
 
 

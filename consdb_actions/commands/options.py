@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from consdb_actions.commands.terminal import verbosity_options
+from consdb_actions.commands.terminal import fold, verbosity_options
 from consdb_actions.errors import ConsdbActionsError, InputError
 
 __all__ = ["FORMATS", "PullNumber", "examples", "format_option", "option", "parse_moment"]
@@ -21,7 +21,8 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 def examples(*lines: str) -> str:
     """Write the last part of a command's help; each line is what comes after ``consdb-actions``."""
-    return "\n".join(["\b", "Examples:", *(f"  consdb-actions {line}" for line in lines)])
+    folded = (fold(f"  consdb-actions {line}", 74).replace("\n", " \\\n") for line in lines)
+    return "\n".join(["\b", "Examples:", *folded])
 
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -42,8 +42,9 @@ COMMANDS = list(leaves(cli, "consdb-actions"))
 def test_every_help_has_examples_that_the_command_accepts(context: click.Context) -> None:
     command = context.command
     assert command.epilog is not None
-    examples = command.epilog.splitlines()[2:]
+    examples = command.epilog.replace(" \\\n     ", "").splitlines()[2:]
     assert examples
+    assert all(len(line) + 2 <= 80 for line in command.epilog.splitlines())
     for example in examples:
         words = shlex.split(example)
         path = context.command_path.split()

@@ -30,11 +30,24 @@ from consdb_actions.approval.policy import Policy
 from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import InputError
 
-__all__ = ["Gatherer", "open_pulls", "pulls_of_commit"]
+__all__ = ["Gatherer", "named_pull", "open_pulls", "pulls_of_commit"]
 
 
 PolicyReader = Callable[[bytes | None, str], Policy]
 """Makes a policy of the configuration file's bytes (None: there is none) and of its name for messages."""
+
+
+def named_pull(github: GitHub, root: str, number: int) -> Any:
+    """Read a pull request that somebody named; a number that is not there is a mistake of theirs."""
+    try:
+        return github.get(f"{root}/pulls/{number}")
+    except GitHubError as error:
+        if error.status != 404:
+            raise
+        raise InputError(
+            f"{root.removeprefix('/repos/')} has no pull request {number}",
+            remedy="Check --repo and the number. A token that cannot see the repository gets this answer.",
+        ) from error
 
 
 class Gatherer:
@@ -99,7 +112,7 @@ class Gatherer:
         """
         if self.identity is None:
             self.identity = Account(self._github.viewer())
-        data = self._github.get(f"{self._root}/pulls/{number}")
+        data = named_pull(self._github, self._root, number)
         self._check_name(data["base"]["repo"]["full_name"])
         if not base:
             branch = "/".join(quoted(part) for part in data["base"]["ref"].split("/"))
