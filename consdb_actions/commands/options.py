@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,40 @@ import click
 from consdb_actions.commands.terminal import fold, verbosity_options
 from consdb_actions.errors import ConsdbActionsError, InputError
 
-__all__ = ["FORMATS", "PullNumber", "examples", "format_option", "option", "parse_moment"]
+__all__ = ["FORMATS", "LazyGroup", "PullNumber", "examples", "format_option", "option", "parse_moment"]
 
 FORMATS = ("text", "json", "markdown")
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when it is first needed, so that ``--help`` stays fast.
+
+    ``listed`` has the help of each command by its name; its module begins with ``prefix``.
+    """
+
+    def __init__(self, *args: Any, listed: Mapping[str, str], prefix: str = "", **values: Any) -> None:
+        super().__init__(*args, **values)
+        self._listed, self._prefix = listed, prefix
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(self._listed)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command, or None when there is none of that name."""
+        if cmd_name not in self._listed:
+            return None
+        name = f"{self._prefix}{cmd_name.replace('-', '_')}"
+        module = importlib.import_module(f"consdb_actions.commands.{name}")
+        command: click.Command = module.command if self._prefix else module.group
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._listed.items()))
 
 
 def examples(*lines: str) -> str:
