@@ -170,11 +170,12 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write docs/commands.md, the rules of lint and the demo's output in README.md anew."""
+    """Write docs/commands.md, docs/tour.md, the rules of lint and the demo in README.md anew."""
     install(session)
     session.run("python", "docs/commands.py")
     session.run("python", "docs/rules_lint.py")
     session.run("python", "examples/demo.py", "--readme")
+    session.run("python", "examples/tour.py")
 
 
 @nox.session

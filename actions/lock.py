@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,9 +23,20 @@ def main() -> int:
         build.write_text("\n".join(project["build-system"]["requires"]) + "\n", encoding="utf-8")
         groups = [f"--group={PROJECT}:{group}" for group in project["dependency-groups"]]
         # Sessions test what runners install, so the second file takes the pins of the first.
-        return compile_pins(LOCK, build, "--generate-hashes") or compile_pins(
+        failed = compile_pins(LOCK, build, "--generate-hashes") or compile_pins(
             CONSTRAINTS, build, *groups, f"--constraint={LOCK}"
         )
+    return failed or pin_uv()
+
+
+def pin_uv() -> int:
+    """Make the actions install the uv of constraints.txt."""
+    pinned = re.search(r"^uv==(\S+)$", CONSTRAINTS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert pinned is not None, "uv is a requirement of the end-to-end tests"
+    for path in (ROOT / "action.yml", *ROOT.glob("actions/*/action.yml")):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"(?m)^( +version: )[0-9.]+$", rf"\g<1>{pinned[1]}", text), encoding="utf-8")
+    return 0
 
 
 def compile_pins(output: Path, build: Path, *options: str) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import importlib
 import os
 import sys
 import traceback
@@ -15,6 +14,7 @@ from collections.abc import Sequence
 
 import click
 
+from consdb_actions.commands.options import LazyGroup
 from consdb_actions.errors import ConsdbActionsError, ExternalError
 
 __all__ = ["cli", "main"]
@@ -30,35 +30,19 @@ GROUPS = {
 ISSUES = "https://github.com/lsst-dm/consdb-actions/issues"
 
 
-class LazyGroup(click.Group):
-    """A click group that imports a command module when it is first needed."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all groups."""
-        return list(GROUPS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one group, or None when there is none of that name."""
-        if cmd_name not in GROUPS:
-            return None
-        module = importlib.import_module(f"consdb_actions.commands.{cmd_name}")
-        command: click.Command = module.group
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of groups without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(GROUPS.items()))
-
-
 @click.group(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=LazyGroup,
+    listed=GROUPS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExamples:\n  consdb-actions migrations preview main...\n"
+    "  consdb-actions deploy drift --phalanx ../phalanx --consdb ../consdb",
 )
 @click.version_option(package_name="consdb-actions")
 def cli() -> None:
-    """Take a ConsDB schema change from a pull request to a proven migration and its deployment.
+    """Take a ConsDB schema change from a pull request to a verified migration and its deployment.
 
-    Every option can also be given as an environment variable, CONSDB_ and the option's name.
+    Every option can also be given as an environment variable, CONSDB_ and the option's name. Completion in
+    bash: eval "$(_CONSDB_ACTIONS_COMPLETE=bash_source consdb-actions)"; likewise zsh_source and fish_source.
     """
 
 

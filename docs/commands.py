@@ -22,7 +22,23 @@ Every option can also be given as the environment variable that stands beside it
 their inputs. Exit codes: 0 done or nothing to do; 1 a check failed or a question is open; 2 usage or
 configuration; 3 an external service failed; 4 a bug of ours; 5 a database was changed and the
 run did not end as planned; 130 interrupted.
+
+Every command takes `-q` (`CONSDB_QUIET`), which leaves only errors and the result, and `-v`
+(`CONSDB_VERBOSE`), which says each step on a line of its own with the seconds since the start. On a terminal,
+lines are folded at its width; elsewhere every line stays whole.
+
+Completion knows commands, options, and the values of `--section`, `--site`, `--stage` and `--env`, which it
+reads from the tree and the configuration. Put one of these into `~/.bashrc`, `~/.zshrc` or
+`~/.config/fish/completions/consdb-actions.fish`:
+
+```sh
+eval "$(_CONSDB_ACTIONS_COMPLETE=bash_source consdb-actions)"
+eval "$(_CONSDB_ACTIONS_COMPLETE=zsh_source consdb-actions)"
+_CONSDB_ACTIONS_COMPLETE=fish_source consdb-actions | source
+```
 """
+
+EVERYWHERE = ("CONSDB_QUIET", "CONSDB_VERBOSE")
 
 
 def render() -> str:
@@ -41,7 +57,14 @@ def _pages(command: click.Command, context: click.Context) -> Iterator[str]:
         return
     usage = " ".join(command.collect_usage_pieces(context))
     yield f"### {context.command_path}\n\n```text\n{context.command_path} {usage}\n```\n\n{_prose(command)}\n"
-    rows = [_row(p, context) for p in command.params if isinstance(p, click.Option) and not p.hidden]
+    if command.epilog:
+        lines = [line.removeprefix("  ") for line in command.epilog.splitlines()[2:]]
+        yield "\n".join(["```sh", *lines, "```\n"])
+    rows = [
+        _row(p, context)
+        for p in command.params
+        if isinstance(p, click.Option) and not p.hidden and p.envvar not in EVERYWHERE
+    ]
     if rows:
         yield "\n".join(["| option | variable | meaning |", "| --- | --- | --- |", *rows]) + "\n"
 

@@ -69,13 +69,13 @@ def changed(output: Path) -> list[str]:
 
 
 def migrate(server: ScratchServer, output: Path, section: str) -> str:
-    """Run all revisions of a section, take the new one back, and run it again, as an operator does."""
+    """Run all revisions of a section and take the new one back, as an operator does."""
     address = server.create_database(section)
     schema = section if section.startswith("efd_") else f"cdb_{section}"
     for name in (schema.partition("_")[0], schema):
         server.execute(section, f"CREATE SCHEMA {name}")
     shown = ""
-    for words in (["upgrade", "head"], ["downgrade", "-1"], ["upgrade", "head"]):
+    for words in (["upgrade", "head"], ["downgrade", "-1"]):
         variables = {"CONSDB_URL": address.render_as_string(hide_password=False)}
         command = [sys.executable, "-m", "alembic", "-n", section, *words]
         log = run(command, directory=output / "consdb", variables=variables)

@@ -18,8 +18,9 @@ EXPECTED = [
     "F1",
     "F2",
     "F3",
+    "F4",
     *(f"S{n}" for n in range(1, 6)),
-    "U1",
+    *(f"U{n}" for n in range(1, 6)),
 ]
 
 
@@ -41,6 +42,13 @@ def test_every_rule_names_its_code_and_a_test_that_exists(rule: str) -> None:
     assert (ROOT / code).is_file()
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("name", ["comment", "board"])
+def test_pictures_are_there_and_small(name: str) -> None:
+    data = (ROOT / "docs" / f"{name}.png").read_bytes()
+    assert data.startswith(b"\x89PNG")
+    assert len(data) < 200_000
 
 
 @pytest.mark.parametrize("page", sorted(p for p in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]))

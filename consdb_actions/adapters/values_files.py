@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from consdb_actions.errors import ExternalError, InputError
 __all__ = [
     "MOST_VERSIONS",
     "CloneFiles",
+    "Commit",
     "FolderFiles",
     "History",
     "Past",
@@ -54,6 +56,14 @@ class Source(Protocol):
         """Return the history, if any."""
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit, and its day in UTC."""
+
+    id: str
+    day: date
+
+
 class FolderFiles:
     """Files in a folder, with a history if it is a complete clone.
 
@@ -69,6 +79,7 @@ class FolderFiles:
                 remedy="Give --phalanx the folder of a clone; for a bare clone, --ref as well.",
             )
         self.history: History | None = _history(folder, "HEAD")
+        self.commit = _commit(folder, "HEAD") if self.history else None
 
     def read(self, paths: Sequence[str]) -> dict[str, bytes | None]:
         """Return files; None for a missing one."""
@@ -100,14 +111,13 @@ class CloneFiles:
     def __init__(self, folder: Path, revision: str) -> None:
         self._reader = GitReader(folder)
         try:
-            self.commit = self._reader.commit(revision)
+            commit = self._reader.commit(revision)
         except InputError as error:
             remedy = "Give --phalanx a checkout or clone of the values files, and --ref a commit of it."
             raise InputError(error.cause, place=error.place, remedy=remedy) from error
-        self._files = self._reader.files(
-            self.commit, ("applications/consdb", "applications/consdbtap", "charts")
-        )
-        self.history: History | None = _history(folder, self.commit)
+        self._files = self._reader.files(commit, ("applications/consdb", "applications/consdbtap", "charts"))
+        self.history: History | None = _history(folder, commit)
+        self.commit = _commit(folder, commit)
 
     def read(self, paths: Sequence[str]) -> dict[str, bytes | None]:
         """Return files; None for a missing one."""
@@ -145,6 +155,15 @@ def _history(folder: Path, revision: str) -> History | None:
     # A subfolder of another repository has no history of its own.
     prefix = _git(folder, "rev-parse", "--show-prefix")
     return _GitHistory(folder, revision) if prefix is not None and not prefix.stdout.strip() else None
+
+
+def _commit(folder: Path, revision: str) -> Commit | None:
+    """Return a commit of a clone; None outside of one."""
+    shown = _git(folder, "show", "--no-patch", "--format=%H %ct", revision)
+    if shown is None:
+        return None
+    sha, seconds = shown.stdout.split()
+    return Commit(sha, datetime.fromtimestamp(int(seconds), UTC).date())
 
 
 def _git(folder: Path, *arguments: str) -> Completed | None:

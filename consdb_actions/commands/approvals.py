@@ -26,7 +26,8 @@ from consdb_actions.approval.policy import Policy, policy_from_mapping
 from consdb_actions.approval.summary import fit
 from consdb_actions.commands.approvals_run import Result, sync_pull
 from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
-from consdb_actions.commands.options import PullNumber, option
+from consdb_actions.commands.options import PullNumber, examples, format_option, option
+from consdb_actions.commands.terminal import show
 from consdb_actions.errors import ConsdbActionsError, InputError
 from consdb_actions.report.approvals import render_json, render_plan, render_text, render_tree
 from consdb_actions.report.approvals_comment import render_comment
@@ -63,14 +64,7 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Calls to GitHub that the run may make.",
         ),
         option("--explain", is_flag=True, help="Print the tree of verdicts."),
-        option(
-            "--format",
-            "output",
-            type=click.Choice(["text", "json", "markdown"]),
-            default="text",
-            show_default=True,
-            help="How to print the result.",
-        ),
+        format_option(),
     )
     for add in reversed(options):
         command = add(command)
@@ -86,7 +80,13 @@ def group() -> None:
     """
 
 
-@group.command(short_help="Show what is approved and what is missing.")
+@group.command(
+    short_help="Show what is approved and what is missing.",
+    epilog=examples(
+        "approvals status --repo lsst/sdm_schemas --pr 123",
+        "approvals status --facts facts.json --explain",
+    ),
+)
 @option(
     "--facts",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -109,7 +109,12 @@ def status(facts: Path | None, **options: Any) -> int:
     return 0 if result.decision.approved else 1
 
 
-@group.command(short_help="Publish status, labels and comment.")
+@group.command(
+    short_help="Publish status, labels and comment.",
+    epilog=examples(
+        "approvals sync --repo lsst/sdm_schemas --pr 123 --dry-run",
+    ),
+)
 @option(
     "--event",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -210,17 +215,17 @@ def _show(results: list[Result], options: dict[str, Any]) -> None:
     """Print the results, write the facts, and tell the runner."""
     if options["dump_facts"] is not None:
         _dump(options["dump_facts"], [result.facts for result in results])
-    if options["output"] == "json":
+    if options["output_format"] == "json":
         rendered = [render_json(result.facts, result.decision) for result in results]
         click.echo(json.dumps(rendered[0] if len(rendered) == 1 else rendered, indent=2))
     for result in results:
-        if options["output"] == "text":
-            click.echo(render_text(result.facts, result.decision))
-        elif options["output"] == "markdown":
+        if options["output_format"] == "text":
+            show(render_text(result.facts, result.decision))
+        elif options["output_format"] == "markdown":
             click.echo(render_comment(result.facts, result.decision))
-        if options["explain"] and options["output"] != "json":
+        if options["explain"] and options["output_format"] != "json":
             click.echo(render_tree(result.decision))
-    if not results and options["output"] == "text":
+    if not results and options["output_format"] == "text":
         click.echo("There is no open pull request to look at.")
     runner = Runner.from_environ(os.environ)
     runner.output("count", str(len(results)))

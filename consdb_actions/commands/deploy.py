@@ -17,9 +17,10 @@ from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.registry import Registry
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
-from consdb_actions.commands.deploy_drift import look, newest_release
-from consdb_actions.commands.deploy_run import Asked, Deployer, refusal
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.deploy_drift import look, newest_release, release_tags, values_source
+from consdb_actions.commands.deploy_run import Asked, Deployer, plan_locally, refusal
+from consdb_actions.commands.options import examples, format_option, option
+from consdb_actions.commands.terminal import paint, progress_display, show
 from consdb_actions.config import Config
 from consdb_actions.deploy.components import APPS
 from consdb_actions.deploy.drift import Drift, Severity
@@ -30,6 +31,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.release import policy as release_policy
 from consdb_actions.report import deploy as report
 from consdb_actions.report import drift as drift_report
+from consdb_actions.report.deploy import Shown
 
 __all__ = ["group"]
 
@@ -115,18 +117,46 @@ def _deployment(command: Command) -> Command:
     return command
 
 
-@group.command("plan", short_help="Show what a deployment would change.")
+_phalanx = option(
+    "--phalanx",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Checkout or bare clone of the values files; no token is needed.",
+)
+_consdb = option(
+    "--consdb",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Clone of consdb, whose tags say which releases there are.",
+)
+
+
+@group.command(
+    "plan",
+    short_help="Show what a deployment would change.",
+    epilog=examples(
+        "deploy plan --phalanx ../phalanx --consdb ../consdb --stage summit --tag 26.6.2 --ticket DM-12345",
+        "deploy plan --stage usdf --tag 26.6.2 --ticket DM-12345",
+    ),
+)
+@_phalanx
+@_consdb
 @_deployment
 def plan_command(**options: Any) -> int:
     """Show what a deployment would change, and whether it may go ahead. Nothing is changed.
 
     The exit code is 1 where it is refused: an image that does not exist, a tag that may not run there, an
-    earlier stage that is not finished.
+    earlier stage that is not finished. With --phalanx it works on a clone, and looks nothing up elsewhere.
     """
     return _deploy(options, write=False)
 
 
-@group.command("open", short_help="Open or update the pull request of a deployment.")
+@group.command(
+    "open",
+    short_help="Open or update the pull request of a deployment.",
+    epilog=examples(
+        "deploy open --stage test-stands --tag 26.6.2 --ticket DM-12345",
+        "deploy open --app consdbtap --repin",
+    ),
+)
 @_deployment
 def open_command(**options: Any) -> int:
     """Open the pull request of a deployment, or bring it up to date.
@@ -135,18 +165,22 @@ def open_command(**options: Any) -> int:
     pushed. A branch that people have changed is left alone, and the difference is shown. What is refused is
     not opened.
     """
-    return _deploy(options, write=True)
+    return _deploy({**options, "phalanx": None, "consdb": None}, write=True)
 
 
-@group.command("drift", short_help="Show what runs where, and what has drifted.")
-@option(
-    "--phalanx",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Checkout or bare clone of the values files; no token is needed.",
+@group.command(
+    "drift",
+    short_help="Show what runs where, and what has drifted.",
+    epilog=examples(
+        "deploy drift --phalanx ../phalanx --consdb ../consdb",
+        "deploy drift --repo lsst-sqre/phalanx --level warning",
+    ),
 )
+@_phalanx
+@_consdb
 @_repo
 @option("--ref", metavar="REV", help="Commit or branch to look at in place of what is checked out.")
-@option("--release", metavar="TAG", help="Newest release of consdb; the newest that is seen by default.")
+@option("--release", metavar="TAG", help="Newest release of consdb; from its tags by default.")
 @option(
     "--level",
     type=click.Choice([severity.word for severity in reversed(Severity)]),
@@ -159,6 +193,7 @@ def open_command(**options: Any) -> int:
 @format_option()
 def drift_command(
     phalanx: Path | None,
+    consdb: Path | None,
     repo: str | None,
     ref: str | None,
     release: str | None,
@@ -169,7 +204,9 @@ def drift_command(
 ) -> int:
     """Show what runs where, since when, and what has drifted from the newest release or from one another.
 
-    Days are counted from the history; in a folder without one, or in a shallow clone, they are left out.
+    Environments are compared with the newest release: that of --repo's tags or of --consdb, else the newest
+    that is in use. Days are counted from the history; in a folder without one, or in a shallow clone, they
+    are left out.
     """
     if (phalanx is None) == (repo is None):
         raise InputError(
@@ -178,11 +215,13 @@ def drift_command(
     policy = _policy(load_config(config), repo)
     today = moment_or_now(now).astimezone(UTC).date()
     given = newest_release(release)
-    if phalanx is not None:
-        drift, source = look(phalanx, policy, ref, today, given)
-    else:
-        with github_session() as github:
-            drift, source = look(github, policy, ref, today, given)
+    quiet = output_format == "json" or Runner.from_environ(os.environ).on_runner
+    with progress_display(quiet=quiet) as progress:
+        if phalanx is not None:
+            drift, source = look(phalanx, policy, ref, today, given, consdb, progress)
+        else:
+            with github_session() as github:
+                drift, source = look(github, policy, ref, today, given, consdb, progress)
     _show_drift(drift, source, today, output_format)
     return 1 if drift.at_least(Severity[level.upper()]) else 0
 
@@ -195,7 +234,7 @@ def _show_drift(drift: Drift, source: str, today: date, output_format: str) -> N
     elif output_format == "markdown":
         click.echo(markdown)
     else:
-        click.echo(drift_report.render_text(drift, source, today))
+        show(drift_report.render_text(drift, source, today, paint))
     runner = Runner.from_environ(os.environ)
     runner.output("findings", str(len(drift.findings)))
     runner.output("errors", str(len(drift.at_least(Severity.ERROR))))
@@ -218,6 +257,14 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
     )
     if not (asked.repin or asked.stage or asked.environments):
         raise nowhere(policy)
+    if options["phalanx"] is not None:
+        if asked.repin:
+            raise InputError(
+                "a clone does not say what to repin", place="--repin", remedy="Leave --phalanx away."
+            )
+        source, name = values_source(options["phalanx"], policy, None, asked.today)
+        tags = release_tags(options["consdb"]) if options["consdb"] is not None else None
+        return _show_deployment(plan_locally(source, name, policy, asked, tags), options, write=write)
     with github_session() as github, Registry(options["registry_url"]) as registry:
         deployer = Deployer(
             github,
@@ -227,6 +274,11 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
             config.ticket_patterns,
         )
         shown = deployer.run(asked, write=write)
+    return _show_deployment(shown, options, write=write)
+
+
+def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> int:
+    """Print what was planned or done, tell the runner, and return the exit code."""
     runner = Runner.from_environ(os.environ)
     runner.output("action", shown.action or "refused")
     runner.output("number", str(shown.number or ""))
@@ -237,7 +289,7 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
     elif options["output_format"] == "markdown":
         click.echo(report.render_markdown(shown))
     elif not (refused and write):
-        click.echo(report.render_text(shown))
+        show(report.render_text(shown))
     if refused and write:
         assert shown.plan is not None
         raise refusal(shown.plan)

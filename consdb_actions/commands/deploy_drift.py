@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import date
 from pathlib import Path
 
-import click
-
+from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.github import GitHub
 from consdb_actions.adapters.github.deploy_facts import DeployReader
 from consdb_actions.adapters.github.proposal_facts import ProposalReader
@@ -18,6 +18,7 @@ from consdb_actions.adapters.values_files import (
     read_history,
     read_values,
 )
+from consdb_actions.commands.terminal import show_note
 from consdb_actions.deploy.components import APPS
 from consdb_actions.deploy.drift import Drift, Standing, find_drift, standings
 from consdb_actions.deploy.policy import DeployPolicy
@@ -25,7 +26,7 @@ from consdb_actions.deploy.tags import Kind, Tag, read_tag
 from consdb_actions.errors import InputError
 from consdb_actions.release.versions import newest
 
-__all__ = ["look", "newest_release"]
+__all__ = ["look", "newest_release", "release_tags", "values_source"]
 
 
 def newest_release(text: str | None) -> Tag | None:
@@ -41,17 +42,29 @@ def newest_release(text: str | None) -> Tag | None:
 
 
 def look(
-    where: Path | GitHub, policy: DeployPolicy, ref: str | None, today: date, release: Tag | None
+    where: Path | GitHub,
+    policy: DeployPolicy,
+    ref: str | None,
+    today: date,
+    release: Tag | None,
+    consdb: Path | None = None,
+    progress: Callable[[str, str], None] = lambda *_: None,
 ) -> tuple[Drift, str]:
-    """Read values files and their history, and compare."""
-    source, name = _source(where, policy, ref)
+    """Read values files and their history, and compare; `consdb` is a clone with the tags of releases."""
+    source, name = values_source(where, policy, ref, today)
     if source.history is None:
-        click.echo("There is no whole history here: since when a tag runs is not known.", err=True)
-    if release is None and isinstance(where, GitHub):
-        found = newest(DeployReader(where).tags(policy.consdb))
+        show_note("There is no whole history here: since when a tag runs is not known.")
+    if release is None:
+        tags: Collection[str] = ()
+        if consdb is not None:
+            tags = release_tags(consdb)
+        elif isinstance(where, GitHub):
+            tags = DeployReader(where).tags(policy.consdb)
+        found = newest(tags)
         release = read_tag(str(found)) if found is not None else None
     seen: list[Standing] = []
     for app in APPS:
+        progress(app, "reading values files and their history")
         values = read_values(source, app, policy)
         seen += standings(app, values, read_history(source, app, values))
     if not seen:
@@ -63,13 +76,30 @@ def look(
     return find_drift(policy, seen, today, release), name
 
 
-def _source(where: Path | GitHub, policy: DeployPolicy, ref: str | None) -> tuple[Source, str]:
-    """Return where values files come from, and its name."""
+def release_tags(consdb: Path) -> Collection[str]:
+    """Read the tags of a clone of consdb."""
+    reader = GitReader(consdb)
+    try:
+        reader.commit("HEAD")
+    except InputError as error:
+        raise InputError(
+            error.cause, place=error.place, remedy="Give --consdb a clone of consdb that has its tags."
+        ) from error
+    return reader.tags()
+
+
+def values_source(
+    where: Path | GitHub, policy: DeployPolicy, ref: str | None, today: date
+) -> tuple[Source, str]:
+    """Return where values files come from, and its name; that of a clone says how old it is."""
     if isinstance(where, Path):
-        if ref is None and (where / "applications").is_dir():
-            return FolderFiles(where), str(where)
-        clone = CloneFiles(where, ref or "HEAD")
-        return clone, f"{where} at {clone.commit[:8]}"
+        files = FolderFiles(where) if ref is None and (where / "applications").is_dir() else None
+        source = files or CloneFiles(where, ref or "HEAD")
+        if source.commit is None:
+            return source, str(where)
+        days = (today - source.commit.day).days
+        age = f", {days} day{'' if days == 1 else 's'} old" if days > 0 else ""
+        return source, f"{where} at {source.commit.id[:8]} of {source.commit.day}{age}"
     reader = ProposalReader(where)
     branch = ref or policy.base
     commit = reader.commit(policy.repository, branch)

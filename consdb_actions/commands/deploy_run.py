@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -11,7 +12,7 @@ from consdb_actions.adapters.github.proposal_facts import ProposalReader
 from consdb_actions.adapters.github.proposals import Proposals
 from consdb_actions.adapters.registry import Registry
 from consdb_actions.adapters.values_api import ApiFiles
-from consdb_actions.adapters.values_files import read_values
+from consdb_actions.adapters.values_files import Source, read_values
 from consdb_actions.deploy.components import Values
 from consdb_actions.deploy.model import Plan, Request
 from consdb_actions.deploy.plan import make_plan, with_found
@@ -19,13 +20,14 @@ from consdb_actions.deploy.policy import DeployPolicy
 from consdb_actions.deploy.repin import ticket_image
 from consdb_actions.deploy.tags import Tag, branch_tag, read_tag
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.proposal import Proposal
+from consdb_actions.proposal import Action, Proposal
 from consdb_actions.release.notes import tickets_in
 from consdb_actions.release.policy import ReleasePolicy
+from consdb_actions.release.versions import newest
 from consdb_actions.report.deploy import Shown
 from consdb_actions.report.deploy_pull import pull_body, pull_message, pull_title
 
-__all__ = ["Asked", "Deployer", "refusal"]
+__all__ = ["Asked", "Deployer", "plan_locally", "refusal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,56 @@ class Asked:
     force_order: bool = False
     repin: bool = False
     reopen: bool = False
+
+    def request(self) -> Request:
+        """Return it as what a plan is made from."""
+        assert self.tag is not None
+        return Request(
+            self.app,
+            self.tag,
+            self.ticket,
+            self.today,
+            self.stage,
+            self.environments,
+            self.components,
+            self.waive_until,
+            self.force_order,
+        )
+
+
+def _values(source: Source, app: str, policy: DeployPolicy, place: str) -> dict[str, Values]:
+    """Read the values of every environment that has an application."""
+    if not (values := read_values(source, app, policy)):
+        raise InputError(
+            f"there are no values files of {app}",
+            place=place,
+            remedy="Check where the values files are, and the stages in the configuration.",
+        )
+    return values
+
+
+def plan_locally(
+    source: Source, name: str, policy: DeployPolicy, asked: Asked, tags: Collection[str] | None
+) -> Shown:
+    """Plan a deployment from a clone of the values files, and the tags of a clone of consdb if there is one.
+
+    Raises
+    ------
+    InputError
+        The tag is a release that consdb does not have.
+    """
+    request = asked.request()
+    if tags is not None and asked.app == "consdb" and request.tag.is_fixed and request.tag.text not in tags:
+        last = newest(tags)
+        raise InputError(
+            f"there is no release {request.tag.text} in this clone of consdb",
+            place="--tag",
+            remedy=f"The newest is {last}. Run `git fetch --tags` if there should be one.",
+        )
+    plan = make_plan(policy, request, _values(source, asked.app, policy, name))
+    title = pull_title(plan) if plan.changes else ""
+    action: Action | None = None if plan.refusals else "opened" if plan.changes else "nothing"
+    return Shown(plan, policy.repository, action, done=False, title=title, local=name)
 
 
 class Deployer:
@@ -83,31 +135,13 @@ class Deployer:
         base = ProposalReader(self._github).tip(repository, self._policy.base)
         if base is None:
             raise InputError(f"there is no branch {self._policy.base}", place=repository)
-        values = read_values(ApiFiles(self._github, repository, base), asked.app, self._policy)
-        if not values:
-            raise InputError(
-                f"there are no values files of {asked.app}",
-                place=repository,
-                remedy="Check --repo and the stages in the configuration.",
-            )
+        values = _values(ApiFiles(self._github, repository, base), asked.app, self._policy, repository)
         if asked.repin:
             found = self._repinned(asked, values)
             if found is None:
                 return Shown(None, repository, "nothing", done=False)
             asked = found
-        assert asked.tag is not None
-        request = Request(
-            asked.app,
-            asked.tag,
-            asked.ticket,
-            asked.today,
-            asked.stage,
-            asked.environments,
-            asked.components,
-            asked.waive_until,
-            asked.force_order,
-        )
-        plan = make_plan(self._policy, request, values)
+        plan = make_plan(self._policy, asked.request(), values)
         plan, digests = self._look_up(plan)
         title = pull_title(plan) if plan.changes else ""
         if plan.refusals:

@@ -22,7 +22,7 @@ from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.schema_base import resolve_base
 from consdb_actions.adapters.tree import read_tree
 from consdb_actions.commands.options import parse_moment
-from consdb_actions.commands.progress import progress_display
+from consdb_actions.commands.terminal import progress_display, show
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import (
     Declaration,
@@ -33,7 +33,7 @@ from consdb_actions.migration.matching.declarations import (
     parse_take,
 )
 from consdb_actions.migration.outcome import RunOutcome
-from consdb_actions.report.generation import render_json, render_markdown, render_text
+from consdb_actions.report.generation import headline, render_json, render_markdown, render_text
 
 __all__ = ["run"]
 
@@ -103,7 +103,7 @@ def run(
         )
     markdown = render_markdown(outcome)
     if output_format == "text":
-        render_text(outcome, consdb)
+        show(render_text(outcome, consdb), headline(outcome))
     else:
         click.echo(_json(outcome) if output_format == "json" else markdown, nl=False)
     runner.summary(markdown)

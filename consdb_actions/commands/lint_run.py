@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,13 @@ class Selection:
     everything: bool | None = None
 
 
-def lint_tree(tree: Tree, selection: Selection, config: Config, ahead: Ahead | None = None) -> LintResult:
+def lint_tree(
+    tree: Tree,
+    selection: Selection,
+    config: Config,
+    ahead: Ahead | None = None,
+    progress: Callable[[str, str], None] = lambda *_: None,
+) -> LintResult:
     """Check revisions of a tree on a scratch server of our own."""
     sections = [tree.section(name) for name in selection.sections] or list(tree.sections)
     changes = revision_changes(tree.root, [s.versions for s in sections], selection.base)
@@ -60,7 +66,8 @@ def lint_tree(tree: Tree, selection: Selection, config: Config, ahead: Ahead | N
             roles = sorted({role for section in chosen for role in config.grants_for(section.schema)})
             server = stack.enter_context(scratch_server(roles=roles, ahead=ahead))
 
-            def work(section: Section, _tell: object) -> Found:
+            def work(section: Section, tell: Callable[[str, str], None]) -> Found:
+                tell(section.name, "replaying its history")
                 with quiet():
                     load(section)
                     wanted = _wanted(section, selection, changes, named)
@@ -79,7 +86,7 @@ def lint_tree(tree: Tree, selection: Selection, config: Config, ahead: Ahead | N
                         )
                     ]
 
-            results = in_processes(work, chosen, processors(), lambda *_: None)
+            results = in_processes(work, chosen, processors(), progress)
     found = [one for result in results for one in result]
     return LintResult(tuple(r for r, _ in found), tuple(f for _, fs in found for f in fs), scope, notes)
 

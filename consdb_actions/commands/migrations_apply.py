@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.errors import InputError
 from consdb_actions.process.apply_facts import ACCEPTABLE
 
@@ -21,15 +21,15 @@ __all__ = ["command"]
 
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_COLOURS: dict[str, dict[str, object]] = {
-    "error": {"fg": "red", "bold": True},
-    "warning": {"fg": "yellow"},
-    "ok": {"fg": "green"},
-    "dim": {"dim": True},
-}
 
 
-@click.command(name="apply")
+@click.command(
+    name="apply",
+    epilog=examples(
+        "migrations apply --site bts --section latiss --dry-run",
+        "migrations apply --site bts --section latiss:0123abc..4567def --evidence bts.json",
+    ),
+)
 @option(
     "--database-url",
     metavar="URL",
@@ -124,7 +124,7 @@ def command(
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.apply_plan import carry_out, make_plan, make_request
-    from consdb_actions.commands.progress import progress_display
+    from consdb_actions.commands.terminal import paint, progress_display
     from consdb_actions.report.apply import render_comment, render_json, render_plan, render_result, where
 
     dry_run = dry_run or ahead
@@ -172,12 +172,12 @@ def command(
         elif output_format == "markdown":
             click.echo(render_comment(outcome), nl=False)
         else:
-            click.echo(runner.inert(render_result(outcome, _paint)))
+            click.echo(runner.inert(render_result(outcome, paint)))
 
     with progress_display(quiet=output_format == "json") as progress:
         planned = make_plan(request, progress)
     outcome = planned.outcome
-    click.echo(runner.inert(render_plan(outcome, _paint)) + "\n", err=output_format != "text")
+    click.echo(runner.inert(render_plan(outcome, paint)) + "\n", err=output_format != "text")
     if outcome.result != "planned" or dry_run:
         record(outcome)
         show(outcome)
@@ -201,8 +201,3 @@ def command(
     if evidence is not None and output_format == "text":
         click.echo(f"\nEvidence: {evidence}")
     return outcome.exit_code
-
-
-def _paint(text: str, kind: str) -> str:
-    """Colour a text; click takes the colour away where there is no terminal."""
-    return click.style(text, **_COLOURS[kind])  # type: ignore[arg-type]

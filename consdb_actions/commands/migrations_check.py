@@ -22,8 +22,8 @@ from consdb_actions.adapters.schema_base import resolve_base
 from consdb_actions.adapters.schema_files import find_schema_file
 from consdb_actions.adapters.schema_yaml import read_file
 from consdb_actions.adapters.tree import Section, read_tree
-from consdb_actions.commands.options import format_option, option
-from consdb_actions.commands.progress import progress_display
+from consdb_actions.commands.options import examples, format_option, option
+from consdb_actions.commands.terminal import progress_display, show
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
 from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
@@ -40,7 +40,13 @@ Work = tuple[SectionRequest, Script, Given | None, bool]
 """What to verify, the revision, a database with rows of its own, and whether the base has the change."""
 
 
-@click.command(name="check")
+@click.command(
+    name="check",
+    epilog=examples(
+        "migrations check --consdb . --sdm-schemas ../sdm_schemas --section latiss",
+        "migrations check --consdb . --sdm-schemas ../sdm_schemas --section latiss --revision 0123abc",
+    ),
+)
 @option(
     "--consdb", type=_DIRECTORY, required=True, help="Checkout of lsst-dm/consdb, or a tree of that shape."
 )
@@ -165,7 +171,7 @@ def command(
     wanted = {report: as_json, summary: markdown}
     write_all({path: text for path, text in wanted.items() if path is not None}, overwrite=True)
     if output_format == "text":
-        render_checked(outcome)
+        show(render_checked(outcome))
     else:
         click.echo(as_json if output_format == "json" else markdown, nl=False)
     runner.summary(markdown)

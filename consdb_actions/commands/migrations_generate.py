@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from consdb_actions.adapters.postgres_ahead import server_ahead
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.errors import InputError
 
 __all__ = ["command"]
@@ -18,7 +18,13 @@ _DIRECTORY = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command(name="generate")
+@click.command(
+    name="generate",
+    epilog=examples(
+        'migrations generate --consdb ../consdb --sdm-schemas . --message "DM-12345 wind" --dry-run',
+        'migrations generate --consdb ../consdb --sdm-schemas . --message "DM-12345" --rename exposure.a=b',
+    ),
+)
 @option(
     "--consdb", type=_DIRECTORY, required=True, help="Checkout of lsst-dm/consdb, or a tree of that shape."
 )

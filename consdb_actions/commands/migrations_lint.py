@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
+from consdb_actions.commands.terminal import paint, progress_display, show
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.runner import Runner
@@ -22,15 +22,13 @@ __all__ = ["command"]
 
 FailOn = Literal["error", "warning", "never"]
 
-_COLOURS: Mapping[str, Mapping[str, object]] = {
-    "error": {"fg": "red", "bold": True},
-    "warning": {"fg": "yellow"},
-    "ok": {"fg": "green"},
-    "dim": {"dim": True},
-}
 
-
-@click.command()
+@click.command(
+    epilog=examples(
+        "migrations lint --consdb .",
+        "migrations lint --consdb . --section latiss --all --fail-on warning",
+    )
+)
 @option(
     "--consdb",
     type=click.Path(path_type=Path, file_okay=False),
@@ -113,8 +111,10 @@ def command(
         check_rules(settings)
         tree = read_tree(consdb)
         everything = None if new_only is None else not new_only
-        result = lint_tree(tree, Selection(sections, revisions, base, everything), settings, ahead)
-    runner = Runner.from_environ(os.environ)
+        runner = Runner.from_environ(os.environ)
+        with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
+            selection = Selection(sections, revisions, base, everything)
+            result = lint_tree(tree, selection, settings, ahead, progress)
     _announce(result, tree, runner)
     # A name of the schema at the start of a line must not be taken for a command of the runner.
     shown = inert if runner.on_runner else str
@@ -123,13 +123,8 @@ def command(
     elif output_format == "markdown":
         click.echo(shown(render_markdown(result)))
     else:
-        click.echo(shown(render_text(result, _prefix(tree), _paint)))
+        show(shown(render_text(result, _prefix(tree), paint)))
     return _exit_code(result, fail_on)
-
-
-def _paint(text: str, kind: str) -> str:
-    """Colour a text; click takes the colour away where there is no terminal."""
-    return click.style(text, **_COLOURS[kind])  # type: ignore[arg-type]
 
 
 def _prefix(tree: Tree) -> str:

@@ -15,7 +15,8 @@ from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import LABEL, SOURCE, target_option
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
+from consdb_actions.commands.terminal import show
 from consdb_actions.errors import InputError
 from consdb_actions.publication.naming import name_migration
 from consdb_actions.publication.source import Source
@@ -27,7 +28,13 @@ MOST = 50
 """Migrations that one run makes again; the next run makes the rest."""
 
 
-@click.command(name="outdated")
+@click.command(
+    name="outdated",
+    epilog=examples(
+        "migrations outdated",
+        "migrations outdated --format json",
+    ),
+)
 @option("--repo", metavar="OWNER/NAME", default=SOURCE, show_default=True, help="Repository of the schemas.")
 @option("--label", default=LABEL, show_default=True, metavar="NAME", help="Label that asks for a migration.")
 @target_option
@@ -61,7 +68,7 @@ def command(repo: str | None, label: str, target: str, output_format: str) -> in
         click.echo(markdown, nl=False)
     else:
         lines = [f"{item.source.reference}: {item.reason}" for item in found]
-        click.echo(runner.inert("\n".join(lines or ["No migration has to be made again."])))
+        show(runner.inert("\n".join(lines or ["No migration has to be made again."])))
     runner.summary(markdown)
     runner.output("count", str(len(data)))
     runner.output("outdated", json.dumps(data))

@@ -12,7 +12,7 @@ from consdb_actions.adapters.changed_sections import changed_sections
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.schema_base import resolve_base
 from consdb_actions.adapters.tree import read_tree
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.report.markdown import bullets, code, prose
 
 __all__ = ["command"]
@@ -20,7 +20,12 @@ __all__ = ["command"]
 _DIRECTORY = click.Path(path_type=Path)
 
 
-@click.command(name="plan")
+@click.command(
+    name="plan",
+    epilog=examples(
+        "migrations plan --consdb ../consdb --sdm-schemas .",
+    ),
+)
 @option(
     "--consdb", type=_DIRECTORY, required=True, help="Checkout of lsst-dm/consdb, or a tree of that shape."
 )

@@ -13,9 +13,10 @@ import click
 from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.runner import Level, Runner, inert
 from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, read_sides
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.preview_run import build_preview
 from consdb_actions.commands.rules import check_rules
+from consdb_actions.commands.terminal import paint, show
 from consdb_actions.report.preview import Preview, render_markdown
 
 __all__ = ["command"]
@@ -23,17 +24,16 @@ __all__ = ["command"]
 FailOn = Literal["error", "warning", "never"]
 
 _LEVELS: Mapping[str, Level] = {"error": "error", "warning": "warning", "info": "notice"}
-_COLOURS: Mapping[str, Mapping[str, object]] = {
-    "error": {"fg": "red", "bold": True},
-    "warning": {"fg": "yellow"},
-    "info": {},
-    "ok": {"fg": "green"},
-    "name": {"bold": True},
-    "dim": {"dim": True},
-}
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "migrations preview",
+        "migrations preview main...",
+        "migrations preview origin/main . --format markdown",
+        "migrations preview old/cdb_latiss.yaml new/cdb_latiss.yaml",
+    )
+)
 @click.argument("before", envvar="CONSDB_BEFORE", required=False)
 @click.argument("after", envvar="CONSDB_AFTER", required=False)
 @option(
@@ -87,13 +87,7 @@ def command(
     BEFORE and AFTER are files, folders (such as checkouts of sdm_schemas) or git revisions: REV, REV:path, or
     one range, A..B or A...B. Without AFTER, BEFORE is compared with the work tree. Without both, the work
     tree is compared with where HEAD left the default branch.
-
-    \b
-      consdb-actions migrations preview
-      consdb-actions migrations preview main...
-      consdb-actions migrations preview origin/main . --format markdown
-      consdb-actions migrations preview old/cdb_latiss.yaml new/cdb_latiss.yaml
-    """  # noqa: D301  (click wants the control character, not a backslash)
+    """
     settings = load_config(config)
     check_rules(settings)
     sides = read_sides(before, after, repository=repo, schemas=schemas or DEFAULT_SCHEMAS)
@@ -111,13 +105,8 @@ def command(
     else:
         from consdb_actions.report.preview_text import render_text
 
-        click.echo(shown(render_text(preview, _paint)))
+        show(shown(render_text(preview, paint)))
     return _exit_code(preview, fail_on)
-
-
-def _paint(text: str, kind: str) -> str:
-    """Colour a text; click takes the colour away where there is no terminal."""
-    return click.style(text, **_COLOURS[kind])  # type: ignore[arg-type]
 
 
 def _exit_code(preview: Preview, fail_on: FailOn) -> int:

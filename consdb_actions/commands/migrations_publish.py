@@ -12,8 +12,9 @@ import click
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.publish_run import Publisher
+from consdb_actions.commands.terminal import show
 from consdb_actions.errors import InputError
 from consdb_actions.publication.plan import Publication
 from consdb_actions.publication.source import Inputs
@@ -28,7 +29,12 @@ __all__ = ["command"]
 _EXIT = {"question": 1, "failed": 1, "error": 1, "conflict": 1}
 
 
-@click.command(name="publish")
+@click.command(
+    name="publish",
+    epilog=examples(
+        "migrations publish --pr 123 --result result --generated-for 0123abc",
+    ),
+)
 @source_options
 @option(
     "--generated-for",
@@ -130,7 +136,7 @@ def _show(done: Publication, output_format: str, runner: Runner) -> None:
         click.echo(json.dumps(render_publication_json(done), indent=2, ensure_ascii=False))
     else:
         text = render_publication_text(done) if output_format == "text" else markdown
-        click.echo(runner.inert(text))
+        show(runner.inert(text))
     runner.summary(markdown)
     level = "warning" if done.words or done.kept else "notice"
     if done.state in _EXIT:

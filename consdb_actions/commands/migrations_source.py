@@ -25,7 +25,8 @@ from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
-from consdb_actions.commands.options import format_option
+from consdb_actions.commands.options import examples, format_option
+from consdb_actions.commands.terminal import show
 from consdb_actions.publication.naming import name_migration
 from consdb_actions.publication.source import Inputs, Source, decide_wish
 from consdb_actions.report.publication import render_wish_markdown
@@ -36,7 +37,13 @@ _DIRECTIVE = re.compile(r"[^\n]*\bconsdb:[^\n]{0,500}", re.IGNORECASE)
 MAX_DIRECTIVES = 200
 
 
-@click.command(name="source")
+@click.command(
+    name="source",
+    epilog=examples(
+        "migrations source --pr 123",
+        "migrations source --branch tickets/DM-12345 --commit 0123abc",
+    ),
+)
 @source_options
 @target_option
 @format_option()
@@ -94,7 +101,7 @@ def command(
     elif output_format == "markdown":
         click.echo(render_wish_markdown(wish.reason), nl=False)
     else:
-        click.echo(runner.inert(f"{source.reference} at {source.commit[:12]}: {wish.deed}. {wish.reason}"))
+        show(runner.inert(f"{source.reference} at {source.commit[:12]}: {wish.deed}. {wish.reason}"))
     runner.summary(render_wish_markdown(wish.reason))
     runner.annotation("notice", wish.reason, title=f"Migration: {wish.deed}")
     for name, value in values.items():

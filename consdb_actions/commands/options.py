@@ -2,24 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
-from consdb_actions.errors import InputError
+from consdb_actions.commands.terminal import fold, verbosity_options
+from consdb_actions.errors import ConsdbActionsError, InputError
 
-__all__ = ["FORMATS", "PullNumber", "format_option", "option", "parse_moment"]
+__all__ = ["FORMATS", "LazyGroup", "PullNumber", "examples", "format_option", "option", "parse_moment"]
 
 FORMATS = ("text", "json", "markdown")
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+class LazyGroup(click.Group):
+    """A group that imports a command's module when it is first needed, so that ``--help`` stays fast.
+
+    ``listed`` has the help of each command by its name; its module begins with ``prefix``.
+    """
+
+    def __init__(self, *args: Any, listed: Mapping[str, str], prefix: str = "", **values: Any) -> None:
+        super().__init__(*args, **values)
+        self._listed, self._prefix = listed, prefix
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(self._listed)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command, or None when there is none of that name."""
+        if cmd_name not in self._listed:
+            return None
+        name = f"{self._prefix}{cmd_name.replace('-', '_')}"
+        module = importlib.import_module(f"consdb_actions.commands.{name}")
+        command: click.Command = module.command if self._prefix else module.group
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._listed.items()))
+
+
+def examples(*lines: str) -> str:
+    """Write the last part of a command's help; each line is what comes after ``consdb-actions``."""
+    folded = (fold(f"  consdb-actions {line}", 74).replace("\n", " \\\n") for line in lines)
+    return "\n".join(["\b", "Examples:", *folded])
+
+
+def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the values of an option that begin as typed; what cannot be read has none."""
+    try:
+        return [value for value in _VALUES[parameter.opts[-1]](context) if value.startswith(incomplete)]
+    except (ConsdbActionsError, OSError):
+        return []
+
+
+def _sections(context: click.Context) -> list[str]:
+    from consdb_actions.adapters.tree import read_tree
+
+    return [section.name for section in read_tree(Path(context.params.get("consdb") or ".")).sections]
+
+
+def _sites(context: click.Context) -> list[str]:
+    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.process.sites import sites_from_mapping
+
+    return [site.id for site in sites_from_mapping(load_config(context.params.get("config")).sites).databases]
+
+
+def _stages(context: click.Context) -> list[str]:
+    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.deploy.policy import policy_from_mapping
+
+    policy = policy_from_mapping(load_config(context.params.get("config")).deploy)
+    return [stage.name for stage in policy.stages]
+
+
+def _environments(context: click.Context) -> list[str]:
+    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.deploy.policy import policy_from_mapping
+
+    return list(policy_from_mapping(load_config(context.params.get("config")).deploy).environments)
+
+
+_VALUES: dict[str, Callable[[click.Context], list[str]]] = {
+    "--section": _sections,
+    "--site": _sites,
+    "--stage": _stages,
+    "--env": _environments,
+}
+"""Options whose values are in the tree or the configuration, for completion in a shell."""
+
+
 def option(*names: str, **values: Any) -> Decorator:
     """Declare an option that an environment variable can give as well: ``CONSDB_`` and its name."""
-    name = next(name for name in names if name.startswith("--")).removeprefix("--").split("/")[0]
+    long = next(name for name in names if name.startswith("--"))
+    name = long.removeprefix("--").split("/")[0]
+    if long in _VALUES:
+        values = {"shell_complete": _complete, **values}
     return click.option(*names, envvar=f"CONSDB_{name.replace('-', '_').upper()}", show_envvar=True, **values)
 
 
@@ -33,8 +119,8 @@ class PullNumber(click.IntRange):
 
 
 def format_option() -> Decorator:
-    """Declare ``--format``."""
-    return option(
+    """Declare ``--format``, ``--quiet`` and ``--verbose``."""
+    add = option(
         "--format",
         "output_format",
         type=click.Choice(FORMATS),
@@ -42,6 +128,7 @@ def format_option() -> Decorator:
         show_default=True,
         help="What standard output gets: text for people, stable JSON, or Markdown as for a pull request.",
     )
+    return lambda command: add(verbosity_options(command))
 
 
 def parse_moment(text: str | None, name: str) -> datetime | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-
 import click
+
+from consdb_actions.commands.options import LazyGroup
 
 __all__ = ["group"]
 
@@ -17,34 +16,9 @@ SUBCOMMANDS = {
     "board": "Make a page of all changes and all environments.",
     "efd-sync": "Copy changed EFD schemas from consdb into a pull request.",
 }
-"""Those whose module is not there are not listed."""
 
 
-class LazyProcess(click.Group):
-    """Imports a subcommand's module when it is first needed: ``status`` needs no database code."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all subcommands."""
-        return [name for name in SUBCOMMANDS if importlib.util.find_spec(_module(name))]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one subcommand, or None when there is none of that name."""
-        if cmd_name not in self.list_commands(ctx):
-            return None
-        command: click.Command = importlib.import_module(_module(cmd_name)).command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of subcommands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, SUBCOMMANDS[name]) for name in self.list_commands(ctx)])
-
-
-def _module(name: str) -> str:
-    return f"consdb_actions.commands.process_{name.replace('-', '_')}"
-
-
-@click.group(name="process", cls=LazyProcess)
+@click.group(name="process", cls=LazyGroup, listed=SUBCOMMANDS, prefix="process_")
 def group() -> None:
     """Show where schema changes stand, and what to do next.
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from consdb_actions.commands.options import format_option, option, parse_moment
+from consdb_actions.commands.options import examples, format_option, option, parse_moment
+from consdb_actions.commands.terminal import show
 
 __all__ = ["command"]
 
@@ -18,7 +19,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 PAGE, DATA = "index.html", "board.json"
 
 
-@click.command("board", short_help="Make a page of all changes and all environments.")
+@click.command(
+    "board",
+    short_help="Make a page of all changes and all environments.",
+    epilog=examples(
+        "process board --repo lsst/sdm_schemas --output site",
+        "process board --facts facts.json --phalanx ../phalanx --consdb ../consdb --output site",
+    ),
+)
 @option("--repo", metavar="OWNER/NAME", help="Repository of the schemas; GITHUB_REPOSITORY by default.")
 @option(
     "--facts",
@@ -107,7 +115,7 @@ def command(
     elif output_format == "markdown":
         click.echo(render_markdown(board), nl=False)
     else:
-        click.echo(runner.inert(f"{render_text(board)}\nWritten to {page} and {data}"))
+        show(runner.inert(f"{render_text(board)}\nWritten to {page} and {data}"))
     runner.output("changes", str(len(board.changes)))
     runner.output("attention", str(sum(change.needs_attention for change in board.changes)))
     runner.output("unread", str(len(board.unread)))

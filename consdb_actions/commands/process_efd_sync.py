@@ -16,8 +16,9 @@ from consdb_actions.adapters.github.proposals import Outcome, Proposal, Proposal
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.commands.connection import github_session, repository_name
-from consdb_actions.commands.options import PullNumber, format_option, option
+from consdb_actions.commands.options import PullNumber, examples, format_option, option
 from consdb_actions.commands.process_run import settings_of
+from consdb_actions.commands.terminal import show
 from consdb_actions.config import CONFIG_PATH, Config, config_from_mapping
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.process.efd import EfdCopy, EfdSource, branch_of
@@ -33,7 +34,13 @@ from consdb_actions.report.process_efd import (
 __all__ = ["command"]
 
 
-@click.command("efd-sync", short_help="Copy changed EFD schemas from consdb into a pull request.")
+@click.command(
+    "efd-sync",
+    short_help="Copy changed EFD schemas from consdb into a pull request.",
+    epilog=examples(
+        "process efd-sync --repo lsst/sdm_schemas --consdb-pr 45 --dry-run",
+    ),
+)
 @option("--repo", metavar="OWNER/NAME", help="Repository of the schemas; GITHUB_REPOSITORY by default.")
 @option(
     "--consdb-pr",
@@ -148,7 +155,7 @@ def _tell(
     elif output_format == "markdown":
         click.echo(render_markdown(source, copy, outcome.action, outcome.url, done))
     else:
-        click.echo(render_text(source, copy, outcome.action, outcome.url, done))
+        show(render_text(source, copy, outcome.action, outcome.url, done))
     runner = Runner.from_environ(os.environ)
     runner.output("action", outcome.action)
     runner.output("number", str(outcome.number or ""))

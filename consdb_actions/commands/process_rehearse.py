@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.errors import InputError
 
 __all__ = ["command"]
@@ -16,14 +16,15 @@ __all__ = ["command"]
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _POSTGRES = click.Choice(["auto", "system", "embedded"])
-_COLOURS: dict[str, dict[str, object]] = {
-    "error": {"fg": "red", "bold": True},
-    "ok": {"fg": "green"},
-    "dim": {"dim": True},
-}
 
 
-@click.command(name="rehearse")
+@click.command(
+    name="rehearse",
+    epilog=examples(
+        "process rehearse --consdb . --sdm-schemas ../sdm_schemas --runbook runbook.md",
+        "process rehearse --consdb . --section latiss:0123abc..4567def --act migrate",
+    ),
+)
 @option(
     "--consdb", type=_DIRECTORY, required=True, help="Checkout of lsst-dm/consdb, or a tree of that shape."
 )
@@ -88,17 +89,19 @@ def command(
 ) -> int:
     """Carry out a runbook on two servers that replicate, while rows are written.
 
-    Two Postgres servers start, with the tables as they are before, rows, publication and subscription. A
-    writer goes on all the time. The steps are those of the runbook's own Markdown: begun and stopped, carried
-    out to the end, and taken back. After each, every row must be the same at both sites, and the replication
-    must have met no error. Exit code 1 when the runbook does not work. Nothing is left behind.
+    It starts two Postgres servers of its own on this machine and touches nobody else's: no address of a
+    database is read, and what the runbook names by site is one of the two. They begin with the tables as they
+    are before, rows, publication and subscription. A writer goes on all the time. The steps are those of the
+    runbook's own Markdown: begun and stopped, carried out to the end, and taken back. After each, every row
+    must be the same at both sites, and the replication must have met no error. Exit code 1 when the runbook
+    does not work. Nothing is left behind.
     """
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.rehearsal import rehearse
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.tree import read_tree
-    from consdb_actions.commands.progress import progress_display
     from consdb_actions.commands.runbook_make import chosen_changes, load_sites
+    from consdb_actions.commands.terminal import paint, progress_display, show
     from consdb_actions.process.runbook import make_runbook
     from consdb_actions.process.runbook_steps import read_runbook
     from consdb_actions.report.rehearsal import render_json, render_markdown, render_text
@@ -107,6 +110,7 @@ def command(
     check_targets([report] if report else [])
     _, sites = load_sites(config)
     tree = read_tree(consdb)
+    runner = Runner.from_environ(os.environ)
     if runbook_file is not None:
         if sections or revisions or since:
             raise InputError(
@@ -116,9 +120,9 @@ def command(
             )
         markdown = _read(runbook_file)
     else:
-        changes = chosen_changes(tree, sections, revisions, since)
+        with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
+            changes = chosen_changes(tree, sections, revisions, since, progress)
         markdown = render_runbook(make_runbook(changes, sites, ticket="rehearsal"))
-    runner = Runner.from_environ(os.environ)
     with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
         result = rehearse(
             tree,
@@ -140,7 +144,8 @@ def command(
     elif output_format == "markdown":
         click.echo(render_markdown(result), nl=False)
     else:
-        click.echo(runner.inert(render_text(result, _paint)))
+        text = runner.inert(render_text(result, paint))
+        show(text, "\n".join(text.splitlines()[-2:]))
     runner.summary(render_markdown(result))
     return 0 if result.passed else 1
 
@@ -151,8 +156,3 @@ def _read(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise InputError(f"the runbook cannot be read: {words}", place=str(path)) from error
-
-
-def _paint(text: str, kind: str) -> str:
-    """Colour a text; click takes the colour away where there is no terminal."""
-    return click.style(text, **_COLOURS[kind])  # type: ignore[arg-type]

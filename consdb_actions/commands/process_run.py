@@ -24,6 +24,7 @@ from consdb_actions.adapters.problems import did_you_mean
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.policy import Policy
 from consdb_actions.approval.policy import policy_from_mapping as approval_policy
+from consdb_actions.commands.terminal import show
 from consdb_actions.config import Config, config_from_mapping
 from consdb_actions.deploy.policy import policy_from_mapping as deploy_policy
 from consdb_actions.errors import InputError
@@ -38,7 +39,7 @@ from consdb_actions.report.process import render_json, render_text
 from consdb_actions.report.process_comment import render_comment
 from consdb_actions.schema.review import ViewOf
 
-__all__ = ["Result", "make_gatherer", "settings_of", "show", "sync_pull"]
+__all__ = ["Result", "make_gatherer", "settings_of", "show_results", "sync_pull"]
 
 PASSES = 4
 """How often a run looks again whether something changed while it wrote."""
@@ -156,7 +157,7 @@ def sync_pull(
     return Result(result.facts, result.progress, asked.plan, wishes, tuple(warnings))
 
 
-def show(results: Sequence[Result], options: Mapping[str, Any]) -> None:
+def show_results(results: Sequence[Result], options: Mapping[str, Any]) -> None:
     """Print the results, write the facts, and tell the runner."""
     if options["dump_facts"] is not None:
         if len(results) != 1:
@@ -171,7 +172,7 @@ def show(results: Sequence[Result], options: Mapping[str, Any]) -> None:
         click.echo(json.dumps(rendered[0] if len(rendered) == 1 else rendered, indent=2))
     for result in results:
         if options["output_format"] == "text":
-            click.echo(render_text(result.facts, result.progress))
+            show(render_text(result.facts, result.progress))
         elif options["output_format"] == "markdown":
             click.echo(render_comment(result.facts, result.progress))
     if not results and options["output_format"] == "text":

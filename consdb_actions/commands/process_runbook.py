@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
+from consdb_actions.commands.terminal import progress_display, show
 
 __all__ = ["command"]
 
@@ -17,7 +18,13 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command(name="runbook")
+@click.command(
+    name="runbook",
+    epilog=examples(
+        "process runbook --consdb . --ticket DM-12345 --since 26.6.1 --tag 26.6.2 --output runbook.md",
+        "process runbook --consdb . --ticket DM-12345 --section latiss:0123abc..4567def",
+    ),
+)
 @option(
     "--consdb", type=_DIRECTORY, required=True, help="Checkout of lsst-dm/consdb, or a tree of that shape."
 )
@@ -74,18 +81,20 @@ def command(
     check_targets([output] if output else [])
     runner = Runner.from_environ(os.environ)
     settings, sites = load_sites(config)
-    runbook = prepare_runbook(
-        read_tree(consdb),
-        settings,
-        sites,
-        sections=sections,
-        revisions=revisions,
-        since=since,
-        ticket=ticket,
-        release=tag,
-        when=when,
-        today=datetime.now(UTC).date(),
-    )
+    with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
+        runbook = prepare_runbook(
+            read_tree(consdb),
+            settings,
+            sites,
+            sections=sections,
+            revisions=revisions,
+            since=since,
+            ticket=ticket,
+            release=tag,
+            when=when,
+            today=datetime.now(UTC).date(),
+            progress=progress,
+        )
     markdown = render_markdown(runbook)
     if output is not None:
         write_all({output: markdown}, overwrite=True)
@@ -94,6 +103,6 @@ def command(
     elif output_format == "markdown":
         click.echo(runner.inert(markdown), nl=False)
     else:
-        click.echo(runner.inert(render_text(runbook)))
-        click.echo(f"\nWritten to {output}" if output else "\nThe whole of it: --output FILE.md")
+        result = f"Written to {output}" if output else "The whole of it: --output FILE.md"
+        show(runner.inert(f"{render_text(runbook)}\n\n{result}"))
     return 1 if runbook.warnings else 0

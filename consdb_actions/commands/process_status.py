@@ -9,16 +9,23 @@ import click
 
 from consdb_actions.adapters.files import check_targets
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
-from consdb_actions.commands.options import option
+from consdb_actions.commands.options import examples, option
 from consdb_actions.commands.process_options import common, read_json
-from consdb_actions.commands.process_run import Result, make_gatherer, show, sync_pull
+from consdb_actions.commands.process_run import Result, make_gatherer, show_results, sync_pull
 from consdb_actions.errors import InputError
 from consdb_actions.process.codec import facts_from_json
 
 __all__ = ["command"]
 
 
-@click.command("status", short_help="Show where a schema change stands.")
+@click.command(
+    "status",
+    short_help="Show where a schema change stands.",
+    epilog=examples(
+        "process status --repo lsst/sdm_schemas --pr 123",
+        "process status --facts facts.json",
+    ),
+)
 @option(
     "--facts",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -42,5 +49,5 @@ def command(facts: Path | None, **options: Any) -> int:
                 github, repository, config=options["config"], clone=options["sdm_schemas"]
             )
             result = sync_pull(gatherer, None, options["pr"], now)
-    show([result], options)
+    show_results([result], options)
     return 1 if result.progress.troubled else 0

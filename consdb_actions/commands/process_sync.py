@@ -20,9 +20,9 @@ from consdb_actions.adapters.github.process_publishing import ProcessPublisher
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.summary import fit
 from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
-from consdb_actions.commands.options import option
+from consdb_actions.commands.options import examples, option
 from consdb_actions.commands.process_options import common, read_json
-from consdb_actions.commands.process_run import Result, make_gatherer, show, sync_pull
+from consdb_actions.commands.process_run import Result, make_gatherer, show_results, sync_pull
 from consdb_actions.errors import ConsdbActionsError
 from consdb_actions.process.plan import CONTEXT
 from consdb_actions.process.summary import readiness
@@ -31,7 +31,14 @@ from consdb_actions.report.process import render_plan
 __all__ = ["command"]
 
 
-@click.command("sync", short_help="Publish where schema changes stand.")
+@click.command(
+    "sync",
+    short_help="Publish where schema changes stand.",
+    epilog=examples(
+        "process sync --repo lsst/sdm_schemas --pr 123 --dry-run",
+        "process sync --repo lsst/sdm_schemas",
+    ),
+)
 @option(
     "--event",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -67,7 +74,7 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
                 ("error", fit((f"Could not be looked at: {error.cause}",)), "") for error in failures
             ]
             ProcessPublisher(github, repository).set_group_status(target.group[1], CONTEXT, verdicts)
-    show(results, options)
+    show_results(results, options)
     if dry_run:
         for result in results:
             click.echo(render_plan(result.plan))

@@ -18,8 +18,9 @@ from consdb_actions.adapters.github.releases import Releaser
 from consdb_actions.adapters.registry import Image, Registry
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
-from consdb_actions.commands.options import format_option, option
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.release_run import Outcome, Wanted, make_release, wait_for_images
+from consdb_actions.commands.terminal import show
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.release.policy import policy_from_mapping
@@ -56,7 +57,13 @@ _config = option(
 _now = option("--now", metavar="ISO", help="Moment of tagging; now by default. Its month in UTC counts.")
 
 
-@group.command("next", short_help="Show the next version.")
+@group.command(
+    "next",
+    short_help="Show the next version.",
+    epilog=examples(
+        "release next --git .",
+    ),
+)
 @_repo
 @option(
     "--git",
@@ -99,7 +106,14 @@ def next_command(
     return 0
 
 
-@group.command("tag", short_help="Tag a release.")
+@group.command(
+    "tag",
+    short_help="Tag a release.",
+    epilog=examples(
+        "release tag --repo lsst-dm/consdb --dry-run",
+        "release tag --repo lsst-dm/consdb --tag 26.7.1",
+    ),
+)
 @_repo
 @option("--commit", metavar="SHA", help="Commit to tag; the newest of the default branch by default.")
 @option("--tag", "expected", metavar="TAG", help="Tag that you expect; stop if another one would be next.")
@@ -226,7 +240,7 @@ def _show(outcome: Outcome, found: Mapping[str, Image | None] | None, output_for
         click.echo(summary, nl=False)
     else:
         text = release_text(plan, extent(outcome.notes), outcome.message, **done, url=outcome.url)
-        click.echo(runner.inert(text))
+        show(runner.inert(text))
     for warning in outcome.warnings:
         click.echo(f"Warning: {warning}", err=True)
         runner.annotation("warning", warning)

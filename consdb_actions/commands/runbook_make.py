@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date, timedelta
@@ -47,6 +47,7 @@ def prepare_runbook(
     release: str,
     when: str,
     today: date,
+    progress: Callable[[str, str], None] = lambda *_: None,
 ) -> Runbook:
     """Make the runbook of the chosen revisions of a tree."""
     if not settings.is_ticket(ticket):
@@ -57,7 +58,9 @@ def prepare_runbook(
         )
     if release and not _RELEASE.fullmatch(release):
         raise InputError(f'"{release[:60]}" is no tag', place="--tag", remedy="Write it like 26.6.2.")
-    changes = chosen_changes(tree, sections, revisions, since)
+    if release:
+        _check_tag(tree, release)
+    changes = chosen_changes(tree, sections, revisions, since, progress)
     if release:
         _check_release(tree, release, changes)
     policy = policy_from_mapping(settings.deploy)
@@ -83,20 +86,30 @@ def _environments(tree: Tree, changes: Sequence[SectionChange]) -> Iterator[str]
             )
 
 
-def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -> None:
-    """See that a release is there and holds the revisions; nothing is known where there is no checkout."""
+def _git(tree: Tree, *arguments: str) -> bool:
+    """Tell whether a git command succeeds."""
     git = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(tree.root)]
-    if run([*git, "rev-parse", "--verify", "HEAD"], check=False).returncode:
+    return run([*git, *arguments], check=False).returncode == 0
+
+
+def _check_tag(tree: Tree, release: str) -> None:
+    """See that a release is there; nothing is known where there is no checkout."""
+    if not _git(tree, "rev-parse", "--verify", "HEAD"):
         return
-    tag = f"refs/tags/{release}"
-    if run([*git, "rev-parse", "--verify", "--quiet", tag], check=False).returncode:
+    if not _git(tree, "rev-parse", "--verify", "--quiet", f"refs/tags/{release}"):
         raise InputError(
             f'there is no tag "{release}" in this checkout',
             place="--tag",
             remedy="Run `git fetch --tags`, or leave --tag away while there is no release.",
         )
+
+
+def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -> None:
+    """See that a release holds the revisions."""
+    if not _git(tree, "rev-parse", "--verify", "HEAD"):
+        return
     for revision in (one for change in changes for one in change.revisions):
-        if run([*git, "cat-file", "-e", f"{tag}:./{revision.file}"], check=False).returncode:
+        if not _git(tree, "cat-file", "-e", f"refs/tags/{release}:./{revision.file}"):
             raise InputError(
                 f"release {release} does not hold revision {revision.id}",
                 place=revision.file,
@@ -105,7 +118,11 @@ def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -
 
 
 def chosen_changes(
-    tree: Tree, sections: Sequence[str], revisions: Sequence[str], since: str | None
+    tree: Tree,
+    sections: Sequence[str],
+    revisions: Sequence[str],
+    since: str | None,
+    progress: Callable[[str, str], None] = lambda *_: None,
 ) -> list[SectionChange]:
     """Return what is to be applied: named ways, the revisions that are named, or those that are new."""
     ways = [parse_way(text) for text in sections]
@@ -128,6 +145,7 @@ def chosen_changes(
         server = stack.enter_context(scratch_server()) if ways else None
         for way in ways:
             section = tree.section(way.section)
+            progress(section.name, "running its revisions on a scratch server")
             start, end = resolve(section, way.start), resolve(section, way.end)
             changes.append(read_change(tree, section, start, end, server))
     if not changes:

@@ -65,6 +65,11 @@ class Drift:
     standings: tuple[Standing, ...]
     findings: tuple[Finding, ...]
     newest: Mapping[str, Tag]  # the release to compare with, by application
+    released: tuple[str, ...] = ()  # applications compared with the newest release, not the newest in use
+
+    def newest_words(self, app: str) -> str:
+        """Return which release an application is compared with; empty without one."""
+        return _newest(self.newest[app], app in self.released) if app in self.newest else ""
 
     def at_least(self, level: Severity) -> tuple[Finding, ...]:
         """Return the findings of at least a severity."""
@@ -101,6 +106,7 @@ def find_drift(
     ``today`` is in UTC. Without ``release``, the newest release that an environment runs is used.
     """
     newest = {}
+    released = ("consdb",) if release is not None else ()
     for app in dict.fromkeys(item.app for item in seen):
         kind = Kind.RELEASE if app == "consdb" else Kind.WEEKLY
         tags = [item.tag for item in seen if item.app == app and item.tag.kind is kind]
@@ -113,7 +119,7 @@ def find_drift(
         for item in seen
         for finding in (
             _by_tag(policy, item, today),
-            _behind(policy, item, newest.get(item.app), seen, today),
+            _behind(policy, item, newest.get(item.app), seen, today, released=item.app in released),
             _pull_policy(item),
             _datalink(item, seen),
         )
@@ -122,7 +128,7 @@ def find_drift(
     places = {name: number for number, name in enumerate(policy.environments)}
     merged = _merged(found, seen)
     merged.sort(key=lambda item: (-item.severity, item.app, places.get(item.environment, 99), item.kind))
-    return Drift(tuple(seen), tuple(merged), newest)
+    return Drift(tuple(seen), tuple(merged), newest, released)
 
 
 def _by_tag(policy: DeployPolicy, item: Standing, today: date) -> Finding | None:
@@ -149,7 +155,13 @@ def _by_tag(policy: DeployPolicy, item: Standing, today: date) -> Finding | None
 
 
 def _behind(
-    policy: DeployPolicy, item: Standing, newest: Tag | None, seen: Iterable[Standing], today: date
+    policy: DeployPolicy,
+    item: Standing,
+    newest: Tag | None,
+    seen: Iterable[Standing],
+    today: date,
+    *,
+    released: bool,
 ) -> Finding | None:
     """Find components that run an older release."""
     if newest is None or item.component == "datalink" or not item.tag.is_older_than(newest):
@@ -160,9 +172,12 @@ def _behind(
         for other in seen
         if (other.app, other.component) == (item.app, item.component) and other.enabled
     )
-    text = f"{_off(item)}at {item.tag.text}{_age(item, today)}; the newest is {newest.text}"
+    # The words of the report on migrations: what is described, then what is there.
+    text = f"{_newest(newest, released)}, environment {item.tag.text}{_age(item, today)}"
     if item.enabled and passed:
-        text += ", and a later stage is ahead"
+        text += "; a later stage is ahead"
+    elif not item.enabled:
+        text += "; disabled"
     return _finding(Severity.WARNING if item.enabled else Severity.INFO, "behind", item, text)
 
 
@@ -188,7 +203,7 @@ def _datalink(item: Standing, seen: Iterable[Standing]) -> Finding | None:
     if item.tag.text == schema.tag.text:
         return None
     severity = Severity.WARNING if schema.tag.is_fixed else Severity.INFO
-    text = f"of {item.tag.text or 'no release'}, beside the TAP schema {schema.tag.text or 'without a tag'}"
+    text = f"TAP schema {schema.tag.text or 'without a tag'}, datalink {item.tag.text or 'of no release'}"
     return _finding(severity, "datalink", item, text)
 
 
@@ -215,6 +230,11 @@ def _merged(found: Iterable[Finding], seen: Sequence[Standing]) -> list[Finding]
         Finding(severity, kind, app, name, tuple(short_names(parts, everything[app, name])), text)
         for (severity, kind, app, name, text), parts in groups.items()
     ]
+
+
+def _newest(tag: Tag, released: bool) -> str:
+    """Name what environments are compared with (rule R7)."""
+    return f"newest {'release' if released else 'in use'} {tag.text}"
 
 
 def _off(item: Standing) -> str:

@@ -100,7 +100,9 @@ def _row(change: Change, today: date) -> list[Part]:
 
 
 def _count(change: Change) -> Html:
-    return element("span", f"{change.done} of {len(change.steps)}", class_="count")
+    total = len(change.steps)
+    bar = element("progress", value=change.done, max=total, aria_hidden="true")
+    return element("span", f"{change.done} of {total}", bar, class_="count")
 
 
 def _waiting(since: datetime | None, today: date) -> list[Part]:

@@ -63,8 +63,7 @@ def _matrix(seen: Environments, today: date) -> Html:
     heads: list[Part] = []
     columns = []
     for app, names in components.items():
-        newest = seen.drift.newest.get(app)
-        words = f"{app}, newest {newest.text}" if newest is not None else app
+        words = ", ".join(filter(None, (app, seen.drift.newest_words(app))))
         groups.append(element("th", words, colspan=len(names), scope="colgroup", class_="group"))
         for number, name in enumerate(names):
             heads.append(

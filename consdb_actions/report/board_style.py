@@ -68,6 +68,7 @@ a:hover { text-decoration-thickness: 2px; }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; border-radius: 2px; }
 code { font: .9em/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
 time, .count, .nowrap { font-variant-numeric: tabular-nums; white-space: nowrap; }
+progress { display: block; width: 6rem; height: .5rem; margin-top: .2rem; accent-color: var(--good); }
 .muted { color: var(--muted); }
 .small { font-size: .875rem; }
 .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);

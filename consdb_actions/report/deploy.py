@@ -41,6 +41,7 @@ class Shown:
     body: str = ""  # of the pull request; empty if nothing changes
     number: int | None = None
     url: str = ""
+    local: str = ""
 
     @property
     def words(self) -> str:
@@ -85,6 +86,13 @@ def render_text(shown: Shown) -> str:
             lines.append(f"  R5 is waived at {', '.join(plan.waived)} until {plan.request.waive_until}")
         if plan.waiting and plan.request.force_order:
             lines.append(f"  R6 is passed: {waiting_words(plan.waiting)}")
+    if shown.local:
+        images = ", ".join(f"{image}:{tag}" for image, tag in plan.images) if plan is not None else ""
+        lines.append(f"  from {shown.local}")
+        lines.append(
+            "  not looked up: whether a pull request is open"
+            + (f", and the images {images}" if images else "")
+        )
     where = f": {shown.url}" if shown.url else ""
     if shown.action == "opened" and plan is not None and not shown.url:
         where = f" in {shown.repository}, from the branch {plan.branch}"

@@ -2,68 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from consdb_actions.deploy.drift import Drift, Severity, Standing
+from consdb_actions.deploy.drift import Drift, Finding, Severity, Standing
 from consdb_actions.report.markdown import code, details, escape, printable, prose, table
 
 __all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
 
 FORMAT = "consdb-actions/drift/1"
 
+Paint = Callable[[str, str], str]
+"""Colours a text: the text, and ``error``, ``warning`` or ``dim``."""
+
 _MARKS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ️"}  # noqa: RUF001 - an emoji
 _PLAIN = {Severity.ERROR: "!!", Severity.WARNING: "!"}
 
 
-def render_text(drift: Drift, source: str, today: date) -> str:
-    """Render the report for a terminal."""
-    lines = [f"{source}, {today}"]
+def render_text(drift: Drift, source: str, today: date, paint: Paint = lambda text, _: text) -> str:
+    """Write the report for a terminal: a line for each environment, then one for each finding."""
+    lines = [printable(f"{today}: {source}")]
     marks = _worst(drift)
-    for app, grid in _grids(drift).items():
-        names = _environments(drift, app)
-        newest = drift.newest.get(app)
-        lines += ["", f"{app}" + (f" (newest {newest.text})" if newest else "")]
-        rows = [["", *names]]
-        for component, cells in grid.items():
-            row = [component]
-            for name in names:
-                item = cells.get(name)
-                mark = _PLAIN.get(marks.get((app, name, component), Severity.INFO), "") if item else ""
-                row.append("" if item is None else f"{_cell(item)}{' ' if mark else ''}{mark}")
+    for app, components in _components(drift).items():
+        lines += ["", ": ".join(filter(None, (app, drift.newest_words(app))))]
+        rows = [[("", ""), *((name, "") for name in components)]]
+        for environment, there in _environments(drift, app).items():
+            row = [(environment, "")]
+            for name in components:
+                item = there.get(name)
+                severity = marks.get((app, environment, name), Severity.INFO)
+                mark = f" {_PLAIN[severity]}" if item and severity > Severity.INFO else ""
+                kind = severity.word if mark else "" if item and item.enabled else "dim"
+                row.append((f"{_cell(item)}{mark}" if item else "", kind))
             rows.append(row)
-        widths = [max(len(row[n]) for row in rows) for n in range(len(names) + 1)]
+        widths = [max(len(row[n][0]) for row in rows) for n in range(len(components) + 1)]
         lines += [
-            "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+            "  "
+            + "  ".join(
+                paint(f"{printable(text):<{width}}", kind) if kind else f"{printable(text):<{width}}"
+                for (text, kind), width in zip(row, widths, strict=True)
+            ).rstrip()
             for row in rows
         ]
     lines.append("")
     for found in drift.findings:
-        where = f"{found.app} at {found.environment}"
-        lines.append(f"{found.severity.word:<7}  {where}: {', '.join(found.components)} {found.text}")
+        kind = found.severity.word if found.severity > Severity.INFO else "dim"
+        words = printable(f"{_element(found)}: {found.text}")
+        lines.append(f"{paint(f'{found.severity.word:<7}', kind)}  {words}")
     lines.append(_summary(drift))
-    return "\n".join(map(printable, lines))
+    return "\n".join(lines)
 
 
 def render_markdown(drift: Drift, source: str, today: date) -> str:
     """Render the report as Markdown."""
     blocks = [f"## What runs where, {today}", f"From {escape(source)}. {_summary(drift)}"]
     marks = _worst(drift)
-    for app, grid in _grids(drift).items():
-        names = _environments(drift, app)
-        newest = drift.newest.get(app)
-        blocks.append(f"### {escape(app)}" + (f", newest {escape(newest.text)}" if newest else ""))
+    for app, components in _components(drift).items():
+        blocks.append(f"### {escape(', '.join(filter(None, (app, drift.newest_words(app)))))}")
         rows = []
-        for component, cells in grid.items():
-            row = [escape(component)]
-            for name in names:
-                item = cells.get(name)
-                severity = marks.get((app, name, component), Severity.INFO)
+        for environment, there in _environments(drift, app).items():
+            row = [escape(environment)]
+            for name in components:
+                item = there.get(name)
+                severity = marks.get((app, environment, name), Severity.INFO)
                 mark = f" {_MARKS[severity]}" if severity > Severity.INFO else ""
                 row.append("" if item is None else _markdown_cell(item) + mark)
             rows.append(row)
-        blocks.append(table(["", *map(escape, names)], rows))
+        blocks.append(table(["", *map(escape, components)], rows))
     groups = (
         ("Errors and warnings", [item for item in drift.findings if item.severity > Severity.INFO]),
         ("For information", [item for item in drift.findings if item.severity is Severity.INFO]),
@@ -72,12 +78,11 @@ def render_markdown(drift: Drift, source: str, today: date) -> str:
         if not items:
             continue
         body = table(
-            ["", "Where", "What", ""],
+            ["", "Element", "Drift"],
             (
                 [
                     _MARKS[item.severity],
-                    escape(f"{item.app} at {item.environment}"),
-                    escape(", ".join(item.components)),
+                    escape(_element(item)),
                     prose(item.text, in_table=True),
                 ]
                 for item in items
@@ -95,6 +100,7 @@ def render_json(drift: Drift, source: str, today: date) -> dict[str, Any]:
         "source": source,
         "day": str(today),
         "newest": {app: tag.text for app, tag in drift.newest.items()},
+        "released": list(drift.released),
         "standings": [
             {
                 "app": item.app,
@@ -122,16 +128,26 @@ def render_json(drift: Drift, source: str, today: date) -> dict[str, Any]:
     }
 
 
-def _grids(drift: Drift) -> dict[str, dict[str, dict[str, Standing]]]:
-    """Group deployed tags by application, component and environment."""
-    grids: dict[str, dict[str, dict[str, Standing]]] = {}
+def _components(drift: Drift) -> dict[str, list[str]]:
+    """Return the components of each application, in their order."""
+    found: dict[str, dict[str, None]] = {}
     for item in drift.standings:
-        grids.setdefault(item.app, {}).setdefault(item.component, {})[item.environment] = item
-    return grids
+        found.setdefault(item.app, {})[item.component] = None
+    return {app: list(names) for app, names in found.items()}
 
 
-def _environments(drift: Drift, app: str) -> Sequence[str]:
-    return list(dict.fromkeys(item.environment for item in drift.standings if item.app == app))
+def _environments(drift: Drift, app: str) -> dict[str, dict[str, Standing]]:
+    """Return what an application runs: environment, component."""
+    found: dict[str, dict[str, Standing]] = {}
+    for item in drift.standings:
+        if item.app == app:
+            found.setdefault(item.environment, {})[item.component] = item
+    return found
+
+
+def _element(found: Finding) -> str:
+    """Name what has drifted."""
+    return f"{found.environment} {found.app} {', '.join(found.components)}"
 
 
 def _worst(drift: Drift) -> dict[tuple[str, str, str], Severity]:

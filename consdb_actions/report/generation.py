@@ -119,12 +119,7 @@ def render_markdown(
         blocks += [_question(section, q, in_comment) for q in section.questions if not q.answered]
     looked = [s for s in outcome.sections if s.status not in {"skipped", "no schema file"}]
     if looked:
-        blocks.append(
-            table(
-                ["section", "schema", "result", "operations", "drift", "checks"],
-                [_row(section) for section in looked],
-            )
-        )
+        blocks.append(table(["section", "result"], [_row(section) for section in looked]))
     left = [s for s in outcome.sections if s.status in {"skipped", "no schema file"}]
     if any(s.checks for s in looked):
         blocks.append(_LEGEND)
@@ -147,10 +142,17 @@ def _row(section: SectionOutcome) -> list[str]:
     version = section.version
     if section.base_version and section.base_version != section.version:
         version = f"{section.base_version} → {section.version}"
-    operations, drift = (str(len(found) or "") for found in (section.upgrade, section.drift))
+    words = [_STATUS[section.status]]
+    if section.upgrade:
+        words.append(_count(len(section.upgrade)))
+    if section.drift:
+        words.append(f"{_count(len(section.drift), 'element')} drifted")
     checks = " ".join(_MARK[c.holds] for c in section.checks)
-    name = code(section.schema, in_table=True) + (f" {escape(version)}" if version else "")
-    return [code(section.name, in_table=True), name, _STATUS[section.status], operations, drift, checks]
+    # Two columns: they fit a phone.
+    name = (
+        f"{code(section.name, in_table=True)}<br><sub>{escape(f'{section.schema} {version}'.strip())}</sub>"
+    )
+    return [name, "<br>".join(filter(None, [", ".join(words), checks]))]
 
 
 def _question(section: SectionOutcome, asked: Asked, in_comment: bool) -> str:
@@ -226,8 +228,8 @@ def _check(check: Check) -> str:
     return f"❌ {prose(check.words)}\n\n{fence(chr(10).join(check.details), 'text')}"
 
 
-def render_text(outcome: RunOutcome, root: Path) -> None:
-    """Print the report, in colour on a terminal."""
+def render_text(outcome: RunOutcome, root: Path) -> str:
+    """Write the report for a person, in colour where there is a terminal."""
     from rich.console import Console
     from rich.markup import escape as plain
     from rich.table import Table
@@ -240,38 +242,44 @@ def render_text(outcome: RunOutcome, root: Path) -> None:
         count = _count(len(section.upgrade)) if section.upgrade else ""
         checks = " ".join({True: "✓", False: "✗", None: "!"}[c.holds] for c in section.checks)
         grid.add_row(plain(section.name), f"[{colour}]{_STATUS[section.status]}[/]", count, checks)
-    for note in outcome.notes:
-        console.print(f"[yellow]{plain(note)}[/]")
-    console.print(grid)
-    for section in outcome.sections:
-        for line in _text_lines(section):
-            console.print(line)
-    style = {"changed": "bold green", "unchanged": "bold"}.get(outcome.verdict, "bold red")
-    console.print()
-    console.print(f"[{style}]{plain(headline(outcome))}[/]")
-    for section in outcome.changed:
-        if outcome.written:
-            console.print(f"  {plain(str(root / section.path))}")
-    if outcome.server and outcome.spoly != "pg_sphere":
-        console.print(f"[dim]{plain(outcome.server)} has no pg_sphere; a stand-in for its type was used.[/]")
+    with console.capture() as captured:
+        for note in outcome.notes:
+            console.print(f"[yellow]{plain(note)}[/]")
+        console.print(grid)
+        for section in outcome.sections:
+            for line in _text_lines(section):
+                console.print(line)
+        style = {"changed": "bold green", "unchanged": "bold"}.get(outcome.verdict, "bold red")
+        console.print()
+        console.print(f"[{style}]{plain(headline(outcome))}[/]")
+        for section in outcome.changed:
+            if outcome.written:
+                console.print(f"  {plain(str(root / section.path))}")
+        if outcome.server and outcome.spoly != "pg_sphere":
+            console.print(
+                f"[dim]{plain(outcome.server)} has no pg_sphere; a stand-in for its type was used.[/]"
+            )
+    return captured.get().rstrip("\n")
 
 
 def _count(number: int, noun: str = "operation") -> str:
     return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
-def render_checked(outcome: RunOutcome) -> None:
-    """Print the result of a check."""
+def render_checked(outcome: RunOutcome) -> str:
+    """Write what a check found, for a person."""
     from rich.console import Console
     from rich.markup import escape as plain
 
     console = Console(soft_wrap=True, highlight=False)
-    for section in outcome.sections:
-        for line in _text_lines(section):
-            console.print(line)
-    console.print()
-    style = {"failed": "bold red", "changed": "bold green"}.get(outcome.verdict, "bold")
-    console.print(f"[{style}]{plain(_checked(outcome))}[/]")
+    with console.capture() as captured:
+        for section in outcome.sections:
+            for line in _text_lines(section):
+                console.print(line)
+        console.print()
+        style = {"failed": "bold red", "changed": "bold green"}.get(outcome.verdict, "bold")
+        console.print(f"[{style}]{plain(_checked(outcome))}[/]")
+    return captured.get().rstrip("\n")
 
 
 def _checked(outcome: RunOutcome) -> str:

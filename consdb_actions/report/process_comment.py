@@ -121,18 +121,17 @@ def _how(item: StepState) -> str:
 
 
 def _table(facts: Facts, progress: Progress) -> str:
-    """Render one row per applicable step, the others below."""
+    """Render one row per applicable step, the others below; two columns fit a phone."""
     rows = [
         (
-            f"{SIGNS[item.standing]}\u00a0{_WORDS[item.standing]}",
-            escape(item.step.title),
-            escape(item.owner),
+            f"{SIGNS[item.standing]} {escape(item.step.title)}<br>"
+            f"<sub>{_WORDS[item.standing]}, {escape(item.owner)}</sub>",
             _shown(facts, item),
         )
         for item in progress.steps
         if item.standing is not Standing.NOT_APPLICABLE
     ]
-    text = table(("State", "Step", "Owner", "Evidence"), rows)
+    text = table(("Step", "Evidence"), rows)
     reasons: dict[str, list[str]] = {}
     for item in progress.steps:
         if item.standing is Standing.NOT_APPLICABLE:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.adapters.github import GitHubError
 from consdb_actions.approval.memory import MARKER
 from consdb_actions.approval.verdict import State
+from consdb_actions.errors import InputError
 from tests.approval.flow import run
 from tests.approval.stage import CONSDB, DE, PO, MakeStage, Stage
 from tests.support.approvals import BASE_COLUMNS, LATISS, POLICY, Scene, schema_yaml
@@ -258,7 +258,7 @@ def test_people_who_cannot_be_asked_are_a_warning(make_stage: MakeStage) -> None
 def test_a_pull_request_that_is_not_there_is_a_clear_error(make_stage: MakeStage) -> None:
     scene = make_stage()
     scene.pull.number = 99
-    with pytest.raises(GitHubError, match="HTTP 404"):
+    with pytest.raises(InputError, match="lsst/sdm_schemas has no pull request"):
         run(scene, scene.double)
 
 

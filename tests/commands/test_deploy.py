@@ -220,12 +220,37 @@ def test_drift_of_a_checkout_needs_no_token(run: Run, site: Site, tmp_path: Path
     folder = checkout(site, tmp_path / "phalanx")
     code, out, err = run("drift", "--phalanx", str(folder), "--now", "2026-06-10")
     assert (code, err) == (1, "")
-    assert "error    consdb at summit: hinfo, pq on main since 2026-03-02 (100 days)" in out
+    assert "error    summit consdb hinfo, pq: on main since 2026-03-02 (100 days)" in out
+    assert out.startswith(f"2026-06-10: {folder} at ")
+    assert "of 2026-03-02, 100 days old" in out.splitlines()[0]
+    assert "consdb: newest in use 26.5.1" in out
     code, out, _ = run("drift", "--phalanx", str(folder), "--now", "2026-06-10", "--format", "json")
     data = checked(out, "drift")
     assert data["findings"][0]["severity"] == "error"
     code, out, _ = run("drift", "--phalanx", str(folder), "--now", "2026-06-10", "--format", "markdown")
-    assert "| pq | `26.5.1` | `26.5.1` | `main` ❌ |" in out
+    assert "| summit | `main` ❌ | `main` ❌ | `main` ❌ |" in out
+
+
+def test_r7_the_newest_release_is_read_from_the_tags_of_a_clone(run: Run, site: Site, tmp_path: Path) -> None:
+    folders = ("--phalanx", str(checkout(site, tmp_path / "phalanx")))
+    code, out, _ = run("drift", *folders, "--consdb", str(site.consdb.store.path), *NOW, "--format", "json")
+    data = checked(out, "drift")
+    assert (code, data["newest"]["consdb"], data["released"]) == (0, "26.6.2", ["consdb"])
+    code, _, err = run("drift", *folders, "--consdb", str(tmp_path), *NOW)
+    assert (code, "clone of consdb" in err) == (2, True)
+
+
+def test_plan_works_on_a_clone_without_a_token(run: Run, site: Site, tmp_path: Path) -> None:
+    folder = checkout(site, tmp_path / "phalanx")
+    clones = ("--phalanx", str(folder), "--consdb", str(site.consdb.store.path))
+    code, out, err = run("plan", *clones, *STANDS, "--format", "json")
+    data = checked(out, "deploy")
+    assert (code, err, data["action"], data["plan"]["tag"]) == (0, "", "opened", "26.6.2")
+    code, _, err = run("plan", *clones, *(word.replace("26.6.2", "26.6.9") for word in STANDS))
+    assert (code, "no release 26.6.9" in err) == (2, True)
+    assert run("plan", *clones[:2], *(word.replace("26.6.2", "26.6.9") for word in STANDS))[0] == 0
+    assert run("plan", *clones, *SUMMIT)[0] == 1, "the test stands come first"
+    assert run("plan", *clones, "--app", "consdbtap", "--repin", *NOW)[0] == 2
 
 
 def test_drift_looks_at_any_commit_of_a_bare_clone(run: Run, site: Site) -> None:
@@ -247,7 +272,7 @@ def test_drift_of_a_plain_folder_says_that_it_knows_no_days(run: Run, tmp_path: 
         (tmp_path / path).write_text(text)
     code, out, err = run("drift", "--phalanx", str(tmp_path), *NOW)
     assert code == 1
-    assert "consdb at summit: hinfo, pq on main\n" in out
+    assert "summit consdb hinfo, pq: on main\n" in out
     assert "no whole history" in err
 
 
@@ -269,8 +294,8 @@ def test_drift_over_the_api_knows_days_and_releases(run: Run, double: GitHubDoub
     site.world.commit(site.repo, "main", {"applications/consdbtap/values-usdfprod.yaml": text}, author="po-1")
     code, out, _ = run("drift", "--repo", PHALANX, "--now", "2026-06-10")
     assert code == 1
-    assert "consdb (newest 26.6.2)" in out
-    assert "tap-schema on the ticket image tickets-OSW-7 since 2026-03-02 (100 days)" in out
+    assert "consdb: newest release 26.6.2" in out
+    assert "tap-schema: on the ticket image tickets-OSW-7 since 2026-03-02 (100 days)" in out
     assert not any(call.writes for call in double.log)
 
 

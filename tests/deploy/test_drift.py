@@ -62,22 +62,24 @@ def test_r7_an_environment_behind_the_newest_release() -> None:
     drifted = drift(files_of("26.6.2", usdfprod=consdb_file("usdfprod", "26.5.1")))
     (running,) = found(drifted, severity=Severity.WARNING)
     assert (running.kind, running.environment, running.components) == ("behind", "usdfprod", ("pq",))
-    assert running.text == "at 26.5.1; the newest is 26.6.2"
+    assert running.text == "newest in use 26.6.2, environment 26.5.1"
     (disabled,) = found(drifted, severity=Severity.INFO)
     assert disabled.components == ("hinfo",)
-    assert disabled.text == "disabled, left at 26.5.1; the newest is 26.6.2"
+    assert disabled.text == "newest in use 26.6.2, environment 26.5.1; disabled"
 
 
 def test_r7_the_newest_release_can_be_told() -> None:
     drifted = drift(release="26.7.1")
     assert {item.environment for item in found(drifted, kind="behind")} == set(POLICY.environments)
-    assert drifted.newest["consdb"].text == "26.7.1"
+    assert drifted.newest_words("consdb") == "newest release 26.7.1"
+    assert drifted.newest_words("consdbtap") == "newest in use w.2026.18"
+    assert all(item.text.startswith("newest release 26.7.1, ") for item in found(drifted, kind="behind"))
 
 
 def test_r7_an_environment_that_a_later_stage_has_passed() -> None:
     drifted = drift(files_of(summit=consdb_file("summit", "26.6.2")))
     texts = {item.environment: item.text for item in found(drifted, kind="behind") if item.severity}
-    assert texts["base"].endswith(", and a later stage is ahead")
+    assert texts["base"].endswith("; a later stage is ahead")
     assert "later stage" not in texts["usdfprod"]
 
 
@@ -132,7 +134,7 @@ def test_r7_the_tap_schema_against_the_datalink_week(tag: str, week: str, severi
     findings = found(drifted, kind="datalink")
     assert [item.severity for item in findings] == ([] if severity is None else [severity])
     if severity is not None:
-        assert findings[0].text == f"of {week}, beside the TAP schema {tag}"
+        assert findings[0].text == f"TAP schema {tag}, datalink {week}"
 
 
 def test_r7_a_branch_image_that_is_not_pulled_again() -> None:
@@ -146,7 +148,7 @@ def test_r7_a_branch_image_that_is_not_pulled_again() -> None:
 def test_r7_weeks_are_compared_with_one_another() -> None:
     drifted = drift(files_of(tap_usdfprod=tap_file("usdfprod", "w.2026.09", "w.2026.09")))
     (finding,) = drifted.findings
-    assert (finding.app, finding.text) == ("consdbtap", "at w.2026.09; the newest is w.2026.18")
+    assert (finding.app, finding.text) == ("consdbtap", "newest in use w.2026.18, environment w.2026.09")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ KNOWN = (
         "hinfo",
         "on the ticket image tickets-DM-44551 since 2024-06-18 (119 days)",
     ),
-    (date(2026, 5, 20), "usdfprod", "pq", "at 25.11.2 since 2025-11-28 (173 days); the newest is 26.3.3"),
+    (date(2026, 5, 20), "usdfprod", "pq", "environment 25.11.2 since 2025-11-28 (173 days)"),
     (date(2026, 6, 1), "base", "pq", "on main since 2024-06-18 (713 days)"),
     (
         date(2026, 8, 21),

@@ -28,14 +28,28 @@ from consdb_actions.approval.people import NOREPLY, roles_of
 from consdb_actions.approval.plan import CONTEXT
 from consdb_actions.approval.policy import Policy
 from consdb_actions.config import CONFIG_PATH
+from consdb_actions.errors import InputError
 
-__all__ = ["Gatherer", "open_pulls", "pulls_of_commit", "pulls_of_group"]
+__all__ = ["Gatherer", "named_pull", "open_pulls", "pulls_of_commit", "pulls_of_group"]
 
 _IN_MESSAGE = re.compile(r"(?:^Merge pull request |\()#([1-9][0-9]{0,8})\b")
 
 
 PolicyReader = Callable[[bytes | None, str], Policy]
 """Makes a policy of the configuration file's bytes (None: there is none) and of its name for messages."""
+
+
+def named_pull(github: GitHub, root: str, number: int) -> Any:
+    """Read a pull request that somebody named; a number that is not there is a mistake of theirs."""
+    try:
+        return github.get(f"{root}/pulls/{number}")
+    except GitHubError as error:
+        if error.status != 404:
+            raise
+        raise InputError(
+            f"{root.removeprefix('/repos/')} has no pull request {number}",
+            remedy="Check --repo and the number. A token that cannot see the repository gets this answer.",
+        ) from error
 
 
 class Gatherer:
@@ -100,7 +114,7 @@ class Gatherer:
         """
         if self.identity is None:
             self.identity = Account(self._github.viewer())
-        data = self._github.get(f"{self._root}/pulls/{number}")
+        data = named_pull(self._github, self._root, number)
         if not base:
             branch = "/".join(quoted(part) for part in data["base"]["ref"].split("/"))
             base = self._github.get(f"{self._root}/git/ref/heads/{branch}")["object"]["sha"]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from consdb_actions.adapters.github.changes import changes_at
 from consdb_actions.adapters.github.client import GitHub, quoted
 from consdb_actions.adapters.github.contents import Contents, read_file
-from consdb_actions.adapters.github.gathering import Gatherer
+from consdb_actions.adapters.github.gathering import Gatherer, named_pull
 from consdb_actions.adapters.github.problems import GitHubError
 from consdb_actions.adapters.github.process_consdb import ConsdbReader
 from consdb_actions.adapters.github.process_own import Settings, read_own
@@ -126,7 +126,7 @@ class ProcessGatherer:
 
     def _gather(self, number: int, now: datetime) -> Facts:
         self._troubles = {}
-        data = self._github.get(f"{self._root}/pulls/{number}")
+        data = named_pull(self._github, self._root, number)
         seen = self._approvals.gather(number, now, base=self._parent(data))
         settings, source = self._settings or self._settings_at(data["base"]["ref"])
         facts = read_own(self._github, self._contents, data, seen, settings, source)
