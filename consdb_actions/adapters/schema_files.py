@@ -10,11 +10,11 @@ from consdb_actions.errors import InputError
 
 __all__ = ["CONSDB_FOLDERS", "SDM_FOLDERS", "candidates", "find_schema_file", "list_schema_files"]
 
-SDM_FOLDERS = ("python/lsst/sdm/schemas", "yml", "python/lsst/sdm_schemas/schemas", ".")
-"""Folders of an sdm_schemas tree: today's, those of its history, and a plain folder."""
-
 CONSDB_FOLDERS = ("python/lsst/consdb/transformed_efd/schemas/yml",)
 """Folders of a consdb tree."""
+
+SDM_FOLDERS = ("python/lsst/sdm/schemas", "yml", "python/lsst/sdm_schemas/schemas", ".", *CONSDB_FOLDERS)
+"""Folders of a tree of schemas: sdm_schemas today and before, a plain folder, or consdb for the EFD."""
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -34,7 +34,7 @@ def find_schema_file(name: str, *, sdm_schemas: Path, consdb: Path | None = None
     name
         Name of the schema, such as ``cdb_latiss``.
     sdm_schemas
-        A checkout of sdm_schemas, or a folder with schema files.
+        A checkout of sdm_schemas or consdb, or a folder with schema files.
     consdb
         A consdb tree, where the files of transformed EFD schemas can be.
 

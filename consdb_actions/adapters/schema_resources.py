@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from os.path import normpath
 from pathlib import Path
 
 from consdb_actions.adapters.felis_keys import KEYS, SIZED
@@ -21,7 +22,7 @@ from consdb_actions.errors import InputError
 __all__ = ["Beside", "Resources", "beside_path", "uses_resources"]
 
 Beside = Callable[[str], bytes | None]
-"""Returns the content of a file in the folder of a schema file; None where there is none of this name."""
+"""Returns the content of a file by its path from the folder of a schema file; None where there is none."""
 
 MAX_FILES = 16
 """Files that one schema file can take columns from, directly or through others."""
@@ -36,12 +37,12 @@ def uses_resources(data: bytes) -> bool:
 
 
 def beside_path(path: Path) -> Beside:
-    """Return what reads files in the folder of a schema file; a link must not lead out of it."""
+    """Return what reads files beside a schema file; a link must not lead out of their folder."""
 
     def read(name: str) -> bytes | None:
-        found = path.parent / name
+        found = Path(normpath(path.parent.resolve() / name))
         target = found.resolve()
-        if target.parent != path.parent.resolve():
+        if target.parent != found.parent:
             raise InputError(f"{name} is a link that leads out of the folder")
         if not target.is_file():
             return None

@@ -109,6 +109,7 @@ def preview_schema(
     notes: tuple[str, ...] = (),
     source: str = "",
     lines: Mapping[tuple[str, ...], int] | None = None,
+    generated: bool = False,
 ) -> SchemaPreview:
     """Say what the change of one schema means.
 
@@ -130,6 +131,8 @@ def preview_schema(
         Whether what did not change is checked as well.
     notes, source, lines
         Kept in the result.
+    generated
+        Whether ``source`` is a configuration that the schema file is generated from.
 
     Raises
     ------
@@ -138,7 +141,7 @@ def preview_schema(
     """
     delta = compare(before, after)
     verdict = judge_version(delta, before.version if before else None, after.version if after else None)
-    findings = [*_version_findings(verdict), *extra]
+    findings = [*_version_findings(verdict, "version" if generated else "current"), *extra]
     if after is not None:
         reviewed = compare(None, after) if everything else delta
         known = None if everything else before
@@ -225,7 +228,7 @@ def _statements(
     return tuple(told)
 
 
-def _version_findings(verdict: VersionVerdict) -> Iterable[Finding]:
+def _version_findings(verdict: VersionVerdict, key: str) -> Iterable[Finding]:
     """Return the verdict on the version as a finding, unless it is fine."""
     if verdict.status.is_ok:
         return
@@ -234,5 +237,4 @@ def _version_findings(verdict: VersionVerdict) -> Iterable[Finding]:
         yield Finding.of("version-person", "version", "", verdict.schema, message=message)
         return
     finding = Finding.of("version", "version", "", verdict.schema, message=verdict.describe())
-    remedy = f'Write current: "{verdict.expected}".' if verdict.expected else 'Write current: "1.0.0".'
-    yield replace(finding, remedy=remedy)
+    yield replace(finding, remedy=f'Write {key}: "{verdict.expected or "1.0.0"}".')
