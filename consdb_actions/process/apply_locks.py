@@ -16,11 +16,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
+from alembic.operations import ops
+
 from consdb_actions.catalog import Relation, Snapshot
 from consdb_actions.lint.state import Name
-from consdb_actions.migration.rewrite.statements import literal, qualified
+from consdb_actions.migration.rewrite.statements import (
+    Phase,
+    Rename,
+    Statement,
+    literal,
+    phase_of,
+    qualified,
+)
+from consdb_actions.migration.words import subject
 
-__all__ = ["MODES", "TableLock", "in_order", "lock_statement", "needed_mode"]
+__all__ = ["MODES", "TableLock", "in_order", "lock_statement", "locked_first", "needed_mode"]
 
 MODES = (
     "ACCESS SHARE",
@@ -72,11 +82,11 @@ def in_order(locks: Iterable[TableLock], snapshots: Mapping[str, Snapshot]) -> t
         return snapshots[name.schema].relations.get(name.name) if name.schema in snapshots else None
 
     tables = {name for name in known if (found := relation(name)) and not found.is_view}
-    graph: dict[Name, set[Name]] = {}
+    graph: dict[Name, list[Name]] = {}
     for name in sorted(tables):
         constraints = snapshots[name.schema].relations[name.name].constraints.values()
         parents = {Name(name.schema, c.references) for c in constraints if c.references}
-        graph[name] = (parents - {name}) & tables
+        graph[name] = sorted((parents - {name}) & tables)
     try:
         ordered = list(TopologicalSorter(graph).static_order())
     except CycleError:
@@ -85,6 +95,56 @@ def in_order(locks: Iterable[TableLock], snapshots: Mapping[str, Snapshot]) -> t
     return (
         *(known[name] for name in ordered),
         *(replace(known[name], view=(r := relation(name)) is not None and r.is_view) for name in rest),
+    )
+
+
+_WEAKER = {
+    *(Phase.DROP_VIEW, Phase.CREATE_VIEW, Phase.CREATE_TABLE, Phase.FILL, Phase.FILL_REST),
+    *(Phase.CHECK_DEFERRED, Phase.ADD_INDEX, Phase.ADD_FOREIGN_KEY, Phase.COMMENT, Phase.GRANT),
+}
+"""Operations that others can read the table beside."""
+
+
+def locked_first(
+    operations: Sequence[ops.MigrateOperation], before: Snapshot
+) -> tuple[ops.MigrateOperation, ...]:
+    """Let operations that lock several tables take all locks first, parents first.
+
+    An operator who runs a plain ``alembic upgrade`` then meets a writer in one place only, and gives up
+    before Postgres looks for a deadlock: half of the default ``deadlock_timeout`` is waited for each lock.
+
+    Parameters
+    ----------
+    operations
+        One direction of a revision, in its order.
+    before
+        The catalog before it.
+    """
+    renames = [op for op in operations if isinstance(op, Rename) and op.kind == "table"]
+    old = {op.new: op.old for op in renames}
+    found = {op.old for op in renames}
+    for op in operations:
+        table = old.get(subject(op)[0], subject(op)[0])
+        if phase_of(op) in _WEAKER or table not in before.tables:
+            continue
+        found.add(table)
+        if phase_of(op) in (Phase.DROP_FOREIGN_KEY, Phase.DROP_TABLE, Phase.DROP_COPIED_TABLE):
+            # The triggers of a foreign key go from both of its tables.
+            name = subject(op)[1] if isinstance(op, ops.DropConstraintOp) else ""
+            keys = before.tables[table].constraints.items()
+            found.update(c.references for key, c in keys if c.references and name in ("", key))
+    if len(found & before.tables.keys()) < 2:
+        return tuple(operations)
+    wanted = [TableLock(Name(before.schema, table)) for table in found & before.tables.keys()]
+    tables = ", ".join(
+        qualified(lock.name.schema, lock.name.name) for lock in in_order(wanted, {before.schema: before})
+    )
+    return (
+        Statement("SET LOCAL lock_timeout = '500ms'", phase=Phase.DROP_VIEW, words="wait briefly for locks"),
+        Statement(
+            f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE", phase=Phase.DROP_VIEW, words=f"lock {tables}"
+        ),
+        *operations,
     )
 
 
