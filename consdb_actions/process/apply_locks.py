@@ -110,8 +110,8 @@ def locked_first(
 ) -> tuple[ops.MigrateOperation, ...]:
     """Let operations that lock several tables take all locks first, parents first.
 
-    An operator who runs a plain ``alembic upgrade`` then meets a writer in one place only, and gives up
-    before Postgres looks for a deadlock: half of the default ``deadlock_timeout`` is waited for each lock.
+    An operator who runs a plain ``alembic upgrade`` then meets others in one place only, and gives up before
+    Postgres looks for a deadlock: all waiting together takes less than the default ``deadlock_timeout``.
 
     Parameters
     ----------
@@ -133,19 +133,22 @@ def locked_first(
             name = subject(op)[1] if isinstance(op, ops.DropConstraintOp) else ""
             keys = before.tables[table].constraints.items()
             found.update(c.references for key, c in keys if c.references and name in ("", key))
-    if len(found & before.tables.keys()) < 2:
+    found &= before.tables.keys()
+    if len(found) < 2:
         return tuple(operations)
-    wanted = [TableLock(Name(before.schema, table)) for table in found & before.tables.keys()]
-    tables = ", ".join(
-        qualified(lock.name.schema, lock.name.name) for lock in in_order(wanted, {before.schema: before})
+    dropped = sorted({subject(op)[0] for op in operations if phase_of(op) is Phase.DROP_VIEW})
+    names: dict[str, None] = {}
+    for lock in in_order([TableLock(Name(before.schema, table)) for table in found], {before.schema: before}):
+        # Readers of a view hold it while they wait for its table.
+        views = (before.relations[name] for name in dropped if name in before.relations)
+        names |= {v.name: None for v in views if v.kind == "view" and lock.name.name in v.reads}
+        names[lock.name.name] = None
+    tables = ", ".join(qualified(before.schema, name) for name in names)
+    first = (
+        f"SET LOCAL lock_timeout = '{800 // len(names)}ms'",
+        f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE",
     )
-    return (
-        Statement("SET LOCAL lock_timeout = '500ms'", phase=Phase.DROP_VIEW, words="wait briefly for locks"),
-        Statement(
-            f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE", phase=Phase.DROP_VIEW, words=f"lock {tables}"
-        ),
-        *operations,
-    )
+    return (*(Statement(sql, phase=Phase.DROP_VIEW, words="lock tables") for sql in first), *operations)
 
 
 def lock_statement(locks: Sequence[TableLock], tries: int = 8) -> str:

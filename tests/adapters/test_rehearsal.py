@@ -206,7 +206,7 @@ def test_p4_another_order_fails(tmp_path: Path, what: str) -> None:
     result = rehearse(made.tree(), DEFAULT_SITES, placed, acts=("migrate",), by_hand=True, patience=12)
     assert not result.passed
     assert any(re.search(words, reason) for reason in why_not(result)), why_not(result)
-    assert "not all is well" in render_text(result) or "fails at step" in render_markdown(result)
+    assert "❌" in render_markdown(result)
 
 
 def test_a_runbook_that_upgrades_nothing() -> None:
