@@ -228,6 +228,7 @@ class Runbook:
 
 
 _OPEN = re.compile(r"(?P<ticks>`{3,})(?P<language>sql|sh|text) (?P<facts>part=.+)")
+_SHORT = re.compile(r"(?:`(?P<text>[^`]+)` )?<!-- (?:sql|sh|text) (?P<facts>part=.+?) -->")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,9 @@ class Placed:
 
 def block_info(part: str, step: str, block: Block) -> str:
     """Write what stands behind the ticks that open a block."""
-    facts = {"part": part, "step": step, "do": block.kind, "at": block.site, "as": block.account}
+    facts = {"part": part, "step": step, "do": block.kind, "at": block.site}
+    if block.account != "owner":
+        facts["as"] = block.account
     if block.answer:
         facts["answer"] = block.answer
     if block.seconds:
@@ -300,6 +303,8 @@ def _blocks(lines: list[str]) -> Iterator[tuple[Placed, str]]:
         opened = _OPEN.fullmatch(lines[number])
         number += 1
         if opened is None:
+            for short in _SHORT.finditer(lines[number - 1]):
+                yield _block(short["facts"], short["text"] or "", number)
             continue
         first = number
         while number < len(lines) and lines[number] != opened["ticks"]:
