@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -267,7 +267,9 @@ class Play:
         published: Sequence[Section],
         local: Sequence[Section],
         progress: Callable[[str, str], None],
+        unrestored: Collection[str],
     ) -> None:
+        self._unrestored = unrestored
         self._pair, self._hands, self._progress = pair, hands, progress
         self._published, self._local = published, local
         self._before = self._catalogs()
@@ -326,7 +328,12 @@ class Play:
             )
         if name != "migrate":
             found = [d for key, before in self._before.items() for d in compare(before, catalogs[key])]
-            words = "tables, views and privileges are those of before"
+            known = [d for d in found if name == "back" and ".".join(d.path) in self._unrestored]
+            if known:
+                words = "the downgrade does not restore what the runbook warns of"
+                yield Finding(True, words, _told(known, "before", "now"), warning=True)
+            found = [d for d in found if d not in known]
+            words = "tables, views and privileges are those of before" + (", else" if known else "")
             yield Finding(not found, words, _told(found, "before", "now"))
 
     @property
@@ -454,6 +461,7 @@ def rehearse(
     replica: Preference = "auto",
     patience: float = 60.0,
     schemas: Path | None = None,
+    unrestored: Collection[str] = (),
     progress: Callable[[str, str], None] = lambda _act, _what: None,
 ) -> Rehearsal:
     """Carry out a runbook on two servers that replicate, while rows are written.
@@ -478,6 +486,8 @@ def rehearse(
         Seconds that a statement, or waiting for an answer, may take.
     schemas
         A checkout of sdm_schemas for an ``env.py`` that wants one.
+    unrestored
+        What the runbook warns of that the downgrade does not restore.
     progress
         Told what is being done.
 
@@ -514,7 +524,8 @@ def rehearse(
             stack.callback(writer.stop)
             writer.start()
         hands = Hands(pair, tree, folder, writers, by_hand, patience, schemas)
-        play = Play(pair, hands, [b.section for b in published], [b.section for b in local], progress)
+        sections = [b.section for b in published], [b.section for b in local]
+        play = Play(pair, hands, *sections, progress, unrestored)
         done = list(play.acts(placed, acts))
         for writer in writers.values():
             writer.stop()

@@ -100,7 +100,7 @@ def command(
     from consdb_actions.commands.progress import progress_display
     from consdb_actions.commands.runbook_make import chosen_changes, load_sites
     from consdb_actions.process.runbook import make_runbook
-    from consdb_actions.process.runbook_steps import read_runbook
+    from consdb_actions.process.runbook_steps import read_runbook, unrestored_in
     from consdb_actions.report.rehearsal import render_json, render_markdown, render_text
     from consdb_actions.report.runbook import render_markdown as render_runbook
 
@@ -116,7 +116,7 @@ def command(
             )
         markdown = _read(runbook_file)
     else:
-        changes = chosen_changes(tree, sections, revisions, since)
+        changes = chosen_changes(tree, sites, sections, revisions, since)
         markdown = render_runbook(make_runbook(changes, sites, ticket="rehearsal"))
     runner = Runner.from_environ(os.environ)
     with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
@@ -128,6 +128,7 @@ def command(
             acts=tuple(name for name in ("cancel", "migrate", "back") if not acts or name in acts),
             by_hand=by_hand,
             schemas=sdm_schemas,
+            unrestored=unrestored_in(markdown),
             publisher=publisher_postgres,  # type: ignore[arg-type]
             replica=replica_postgres,  # type: ignore[arg-type]
             progress=progress,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
+from consdb_actions.adapters.apply_expect import expected_catalogs
 from consdb_actions.adapters.apply_run import environment_error
 from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.merged_revisions import revision_id
@@ -57,7 +58,7 @@ def prepare_runbook(
         )
     if release and not _RELEASE.fullmatch(release):
         raise InputError(f'"{release[:60]}" is no tag', place="--tag", remedy="Write it like 26.6.2.")
-    changes = chosen_changes(tree, sections, revisions, since)
+    changes = chosen_changes(tree, sites, sections, revisions, since)
     if release:
         _check_release(tree, release, changes)
     policy = policy_from_mapping(settings.deploy)
@@ -105,9 +106,10 @@ def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -
 
 
 def chosen_changes(
-    tree: Tree, sections: Sequence[str], revisions: Sequence[str], since: str | None
+    tree: Tree, sites: Sites, sections: Sequence[str], revisions: Sequence[str], since: str | None
 ) -> list[SectionChange]:
     """Return what is to be applied: named ways, the revisions that are named, or those that are new."""
+    owner = sites.of("replica")[0].user
     ways = [parse_way(text) for text in sections]
     with ExitStack() as stack:
         stack.enter_context(tree.importable())
@@ -125,11 +127,17 @@ def chosen_changes(
                 )
             ways = named + new
         changes = []
-        server = stack.enter_context(scratch_server()) if ways else None
+        roles = sorted({"usdf", "oods", owner})
+        server = stack.enter_context(scratch_server(roles=roles)) if ways else None
         for way in ways:
             section = tree.section(way.section)
             start, end = resolve(section, way.start), resolve(section, way.end)
-            changes.append(read_change(tree, section, start, end, server))
+            change = read_change(tree, section, start, end, server)
+            if server is not None and change.revisions:
+                left = expected_catalogs(server, section, end, start, owner, "downgrade")
+                names = tuple(".".join(difference.path) for difference in left.unrestored)
+                change = replace(change, unrestored=names, stuck=left.failure)
+            changes.append(change)
     if not changes:
         raise InputError(
             "there is no new revision",

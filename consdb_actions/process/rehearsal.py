@@ -53,11 +53,12 @@ class BlockResult:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at after an act."""
+    """One thing that was looked at after an act; a ``warning`` is known beforehand, and holds."""
 
     holds: bool
     words: str
     details: tuple[str, ...] = ()
+    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from consdb_actions.process.runbook_stand import (
     release_steps,
     test_steps,
 )
-from consdb_actions.process.runbook_steps import Block, Part, Runbook, Step, Text
+from consdb_actions.process.runbook_steps import UNRESTORED, Block, Part, Runbook, Step, Text
 from consdb_actions.process.runbook_texts import test_announcement, texts
 from consdb_actions.process.sites import Site, Sites
 
@@ -304,6 +304,14 @@ def _warnings(plan: Plan) -> Iterator[str]:
                     + (f" ({revision.unshown})" if revision.unshown else "")
                     + ": there is no command to roll it back."
                 )
+        if change.stuck:
+            yield (
+                f"The downgrade of section {change.section} does not run ({change.stuck}): "
+                "there is no command to roll it back."
+            )
+        if change.unrestored:
+            names = ", ".join(f"`{name}`" for name in change.unrestored)
+            yield f"The downgrade of section {change.section} {UNRESTORED} {names}."
         for what in change.forward.apart:
             yield (
                 f"Section {change.section} holds {what}, which is not rolled back if a later statement fails."

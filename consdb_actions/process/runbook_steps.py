@@ -16,6 +16,7 @@ from consdb_actions.process.runbook_order import Needs
 __all__ = [
     "ACCOUNTS",
     "KINDS",
+    "UNRESTORED",
     "Account",
     "Block",
     "BlockKind",
@@ -26,7 +27,11 @@ __all__ = [
     "Text",
     "block_info",
     "read_runbook",
+    "unrestored_in",
 ]
+
+UNRESTORED = "does not restore:"
+"""How a warning begins what a downgrade leaves otherwise than it was."""
 
 BlockKind = Literal[
     "sql",
@@ -278,6 +283,12 @@ def read_runbook(markdown: str) -> tuple[Placed, ...]:
             "the file has no step of a runbook", remedy="Give a file that `process runbook --output` wrote."
         )
     return found
+
+
+def unrestored_in(markdown: str) -> frozenset[str]:
+    """Return the elements of which a runbook says that the downgrade does not restore them."""
+    lines = (line.partition(UNRESTORED)[2] for line in markdown.split("\n"))
+    return frozenset(name for line in lines for name in re.findall(r"`([^`]+)`", line))
 
 
 def _written_out(blocks: Iterable[tuple[Placed, str]]) -> Iterator[Placed]:

@@ -24,7 +24,7 @@ from consdb_actions.lint.state import Name, Relation, State
 from consdb_actions.process.efd import branch_of
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_change import Revision, SectionChange
-from consdb_actions.process.runbook_steps import Runbook, read_runbook
+from consdb_actions.process.runbook_steps import Runbook, read_runbook, unrestored_in
 from consdb_actions.process.runbook_trace import effects_of
 from consdb_actions.process.sites import DEFAULT_SITES, sites_from_mapping
 from consdb_actions.report.runbook import render_json, render_markdown, render_text
@@ -359,6 +359,14 @@ def test_p4_what_speaks_against_a_migration_is_said_first() -> None:
     assert "Warning: " in render_text(other)
     unknown = runbook(change("latiss", ["DO $$ BEGIN END $$"]))
     assert "may lack a step" in unknown.warnings[0]
+
+
+def test_p4_a_downgrade_that_does_not_work_is_said_first() -> None:
+    stuck = replace(kind_of("a column"), stuck="relation is missing", unrestored=("a_b.columns.c.default",))
+    made = runbook(stuck)
+    assert any("relation is missing" in words for words in made.warnings)
+    assert unrestored_in(render_markdown(made)) == {"a_b.columns.c.default"}
+    assert unrestored_in(render_markdown(runbook(kind_of("a drop")))) == set()
 
 
 def test_p4_the_configuration_is_used() -> None:
