@@ -18,6 +18,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 _POSTGRES = click.Choice(["auto", "system", "embedded"])
 _COLOURS: dict[str, dict[str, object]] = {
     "error": {"fg": "red", "bold": True},
+    "warning": {"fg": "yellow"},
     "ok": {"fg": "green"},
     "dim": {"dim": True},
 }
