@@ -333,8 +333,10 @@ class Play:
                 words = "the downgrade does not restore what the runbook warns of"
                 yield Finding(True, words, _told(known, "before", "now"), warning=True)
             found = [d for d in found if d not in known]
-            words = "tables, views and privileges are those of before" + (", else" if known else "")
-            yield Finding(not found, words, _told(found, "before", "now"))
+            what = "all other tables" if known else "tables"
+            yield Finding(
+                not found, f"{what}, views and privileges are those of before", _told(found, "before", "now")
+            )
 
     @property
     def _same_version(self) -> bool:
