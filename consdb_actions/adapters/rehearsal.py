@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -249,7 +249,9 @@ class Play:
         published: Sequence[Section],
         local: Sequence[Section],
         progress: Callable[[str, str], None],
+        unrestored: Collection[str],
     ) -> None:
+        self._unrestored = unrestored
         self._pair, self._hands, self._progress = pair, hands, progress
         self._published, self._local = published, local
         self._before = self._catalogs()
@@ -308,8 +310,15 @@ class Play:
             )
         if name != "migrate":
             found = [d for key, before in self._before.items() for d in compare(before, catalogs[key])]
-            words = "tables, views and privileges are those of before"
-            yield Finding(not found, words, _told(found, "before", "now"))
+            known = [d for d in found if name == "back" and ".".join(d.path) in self._unrestored]
+            if known:
+                words = "the downgrade does not restore what the runbook warns of"
+                yield Finding(True, words, _told(known, "before", "now"), warning=True)
+            found = [d for d in found if d not in known]
+            what = "all other tables" if known else "tables"
+            yield Finding(
+                not found, f"{what}, views and privileges are those of before", _told(found, "before", "now")
+            )
 
     @property
     def _same_version(self) -> bool:
@@ -436,14 +445,16 @@ def rehearse(
     replica: Preference = "auto",
     patience: float = 60.0,
     schemas: Path | None = None,
+    unrestored: Collection[str] = (),
     progress: Callable[[str, str], None] = lambda _act, _what: None,
 ) -> Rehearsal:
     """Execute a runbook on two servers with replication, while rows are written.
 
     `placed` are its blocks, `rows` the initial rows per table, `acts` the phases to run in order. With
     `by_hand` alembic's own commands run instead of ours. `patience` limits a statement or a wait, in seconds;
-    `schemas` is a checkout of sdm_schemas for an ``env.py`` that needs one. A failure ends the rehearsal.
-    Raises `InputError` if the runbook does not fit the tree, and `ExternalError` if a server fails.
+    `schemas` is a checkout of sdm_schemas for an ``env.py`` that needs one; `unrestored` is what the runbook
+    warns that downgrades do not restore. A failure ends the rehearsal. Raises `InputError` if the runbook
+    does not fit the tree, and `ExternalError` if a server fails.
     """
     started = time.monotonic()
     with ExitStack() as stack:
@@ -466,7 +477,8 @@ def rehearse(
             stack.callback(writer.stop)
             writer.start()
         hands = Hands(pair, tree, folder, writers, by_hand, patience, schemas)
-        play = Play(pair, hands, [b.section for b in published], [b.section for b in local], progress)
+        sections = [b.section for b in published], [b.section for b in local]
+        play = Play(pair, hands, *sections, progress, unrestored)
         done = list(play.acts(placed, acts))
         for writer in writers.values():
             writer.stop()

@@ -10,11 +10,11 @@ from consdb_actions.errors import InputError
 
 __all__ = ["CONSDB_FOLDERS", "SDM_FOLDERS", "candidates", "find_schema_file", "list_schema_files"]
 
-SDM_FOLDERS = ("python/lsst/sdm/schemas", "yml", "python/lsst/sdm_schemas/schemas", ".")
-"""Folders of an sdm_schemas tree: today's, those of its history, and a plain folder."""
-
 CONSDB_FOLDERS = ("python/lsst/consdb/transformed_efd/schemas/yml",)
 """Folders of a consdb tree."""
+
+SDM_FOLDERS = ("python/lsst/sdm/schemas", "yml", "python/lsst/sdm_schemas/schemas", ".", *CONSDB_FOLDERS)
+"""Folders of a tree of schemas: sdm_schemas today and before, a plain folder, or consdb for the EFD."""
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -27,7 +27,7 @@ def candidates(name: str, *, consdb: bool = False) -> Iterator[PurePosixPath]:
 
 
 def find_schema_file(name: str, *, sdm_schemas: Path, consdb: Path | None = None) -> Path:
-    """Return the file of a schema, links followed; ``consdb`` is a tree with EFD schemas."""
+    """Return the file of a schema, links followed within the tree; ``consdb`` is a tree with EFD schemas."""
     looked: list[str] = []
     trees: list[tuple[Path, bool]] = [(sdm_schemas, False)]
     if consdb is not None:

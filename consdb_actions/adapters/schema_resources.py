@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from os.path import normpath
 from pathlib import Path
 
 from consdb_actions.adapters.felis_keys import KEYS, SIZED
@@ -17,7 +18,7 @@ from consdb_actions.errors import InputError
 __all__ = ["Beside", "Resources", "beside_path", "uses_resources"]
 
 Beside = Callable[[str], bytes | None]
-"""Returns the content of a file in the schema file's directory; None where it is missing."""
+"""Returns the content of a file by its path from the schema file's directory; None where it is missing."""
 
 MAX_FILES = 16
 """Maximum number of files that a schema file takes columns from, also indirectly."""
@@ -32,12 +33,12 @@ def uses_resources(data: bytes) -> bool:
 
 
 def beside_path(path: Path) -> Beside:
-    """Return a reader for the file's directory; links must not lead out of it."""
+    """Return a reader for files beside a schema file; links must not lead out of their directory."""
 
     def read(name: str) -> bytes | None:
-        found = path.parent / name
+        found = Path(normpath(path.parent.resolve() / name))
         target = found.resolve()
-        if target.parent != path.parent.resolve():
+        if target.parent != found.parent:
             raise InputError(f"{name} is a link that leads out of the folder")
         if not target.is_file():
             return None

@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from consdb_actions.adapters.git_read import Blob, GitReader
-from consdb_actions.adapters.schema_files import CONSDB_FOLDERS, SDM_FOLDERS, list_schema_files
+from consdb_actions.adapters.schema_files import SDM_FOLDERS, list_schema_files
 from consdb_actions.adapters.schema_resources import Beside, beside_path
 from consdb_actions.adapters.schema_yaml import ReadSchema, read_bytes, read_yaml
 from consdb_actions.adapters.yaml_text import MAX_BYTES
@@ -115,8 +115,7 @@ def _side(text: str, git: GitReader, schemas: Sequence[str]) -> Side:
     """Read one side: from disk if it exists, else from git."""
     path = Path(text)
     if path.is_dir():
-        found = list_schema_files(path, consdb=True, globs=schemas)
-        found.update(list_schema_files(path, globs=schemas))
+        found = list_schema_files(path, globs=schemas)
         if not found:
             remedy = "Name a file, a checkout of sdm_schemas or consdb, or a folder with schema files."
             raise InputError(f"no schema files ({', '.join(schemas)}) are there", place=text, remedy=remedy)
@@ -174,10 +173,8 @@ class CommitTree:
         """Return whether the folder exists."""
         return path == "." or any(known.startswith(f"{path}/") for known in self.paths)
 
-    def find(
-        self, root: str, globs: Sequence[str], folders: Sequence[str] = (*SDM_FOLDERS, *CONSDB_FOLDERS)
-    ) -> dict[str, Blob]:
-        """Find a tree's schema files by name; the first folder wins."""
+    def find(self, root: str, globs: Sequence[str], folders: Sequence[str] = SDM_FOLDERS) -> dict[str, Blob]:
+        """Find the schema files of a tree by name; where a name is in several folders, the first counts."""
         found: dict[str, Blob] = {}
         for folder in folders:
             for path in self._folders.get(self.follow(posixpath.join(root, folder)), []):
@@ -189,12 +186,13 @@ class CommitTree:
         return found
 
     def beside(self, path: str) -> Beside:
-        """Return a reader for the file's directory; links must not lead out of it."""
+        """Return a reader for files beside a file; links must not lead out of their directory."""
         folder = posixpath.dirname(path)
 
         def read(name: str) -> bytes | None:
-            target = self.follow(posixpath.join(folder, name))
-            if posixpath.dirname(target) != folder:
+            named = posixpath.normpath(posixpath.join(folder, name))
+            target = self.follow(named)
+            if posixpath.dirname(target) != posixpath.dirname(named):
                 raise InputError(f"{name} is a link that leads out of the folder")
             blob = self.paths.get(target)
             return None if blob is None else self._git.read({name: blob}, limit=MAX_BYTES + 1)[name]

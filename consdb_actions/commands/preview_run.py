@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from consdb_actions.adapters.efd_config import config_of, stale_findings
 from consdb_actions.adapters.felis_words import unknown_ucds, unknown_units
 from consdb_actions.adapters.schema_resources import uses_resources
 from consdb_actions.adapters.schema_sources import RawFile, Side
@@ -43,7 +44,15 @@ def build_preview(
     if errors:
         raise errors[0] if len(errors) == 1 else InputError("\n\n".join(str(error) for error in errors))
     previews = [
-        _preview(before.files.get(name), new.get(name), config, declarations, sources, everything)
+        _preview(
+            before.files.get(name),
+            after.files.get(name),
+            new.get(name),
+            config,
+            declarations,
+            sources,
+            everything,
+        )
         for name in names
         if everything or name not in same
     ]
@@ -64,10 +73,10 @@ def _is_same(before: RawFile | None, after: RawFile | None) -> bool:
     """Tell whether a file is unchanged, and so are the columns that it takes from other files."""
     if before is None or after is None or before.data != after.data:
         return False
-    if not uses_resources(after.data):
-        return True
     try:
-        return before.read().schema == after.read().schema
+        if stale_findings(after, (read := after.read()).schema, before):
+            return False
+        return not uses_resources(after.data) or before.read().schema == read.schema
     except InputError:
         return False
 
@@ -79,6 +88,7 @@ def _expected(side: Side, name: str) -> str | None:
 
 def _preview(
     before: RawFile | None,
+    file: RawFile | None,
     after: ReadSchema | None,
     config: Config,
     declarations: Sequence[Declaration],
@@ -97,6 +107,11 @@ def _preview(
             first = error.cause.splitlines()[0]
             notes = (f"The file before the change cannot be read, so everything counts as new: {first}.",)
     schema = after.schema if after else None
+    generated = config_of(file) if file else None
+    extra = [*_extra(old, after, everything)] if after else []
+    if file and schema:
+        extra += stale_findings(file, schema, None if everything else before)
+    place = generated or after
     return preview_schema(
         old.schema if old else None,
         schema,
@@ -104,11 +119,12 @@ def _preview(
         severities=config.severities,
         declarations=declarations,
         sources=sources,
-        extra=_extra(old, after, everything) if after else (),
+        extra=extra,
         everything=everything,
         notes=notes,
-        source=after.source if after else "",
-        lines=after.lines if after else {},
+        source=place.source if place else "",
+        lines=place.lines if place else {},
+        generated=generated is not None,
     )
 
 

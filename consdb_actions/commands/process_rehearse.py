@@ -103,7 +103,7 @@ def command(
     from consdb_actions.commands.runbook_make import chosen_changes, load_sites
     from consdb_actions.commands.terminal import paint, progress_display, show
     from consdb_actions.process.runbook import make_runbook
-    from consdb_actions.process.runbook_steps import read_runbook
+    from consdb_actions.process.runbook_steps import read_runbook, unrestored_in
     from consdb_actions.report.rehearsal import render_json, render_markdown, render_text
     from consdb_actions.report.runbook import render_markdown as render_runbook
 
@@ -121,7 +121,7 @@ def command(
         markdown = _read(runbook_file)
     else:
         with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
-            changes = chosen_changes(tree, sections, revisions, since, progress)
+            changes = chosen_changes(tree, sites, sections, revisions, since, progress)
         markdown = render_runbook(make_runbook(changes, sites, ticket="rehearsal"))
     with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
         result = rehearse(
@@ -132,6 +132,7 @@ def command(
             acts=tuple(name for name in ("cancel", "migrate", "back") if not acts or name in acts),
             by_hand=by_hand,
             schemas=sdm_schemas,
+            unrestored=unrestored_in(markdown),
             publisher=publisher_postgres,  # type: ignore[arg-type]
             replica=replica_postgres,  # type: ignore[arg-type]
             progress=progress,

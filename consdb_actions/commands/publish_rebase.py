@@ -23,12 +23,13 @@ def tell_rebases(github: GitHub, target: Target, number: int, rebases: Sequence[
     comment.write(render_rebases(rebases, why), only_update=not rebases)
 
 
-def tell_left_behind(github: GitHub, target: Target, pull: TargetPull, reference: str) -> tuple[Rebase, ...]:
+def tell_left_behind(
+    github: GitHub, target: Target, pull: TargetPull, reference: str, base: str
+) -> tuple[Rebase, ...]:
     """Say the same on a pull request that could not be made again, where another revision was merged."""
     if pull.marker is None:
         return ()
-    base = target.default_branch()
-    tip = target.tip(base)
+    tip = target.tip(target.default_branch())
     revisions = target.revisions(tip)
     folders = {
         section.name: section.folder

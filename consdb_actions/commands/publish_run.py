@@ -43,6 +43,7 @@ _NO_CHECKS = (
 )
 
 _LATER = "The next run by schedule tries again."
+_REMOVE = "Remove it to have the revision generated, or take the label off to keep it."
 
 
 @dataclass(frozen=True)
@@ -183,8 +184,7 @@ class _Case:
         handed = read_result(folder)
         if handed.logs:
             return replace(self.so_far, state="error", log="\n".join(handed.logs))
-        base = self._target.default_branch()
-        tip = self._target.tip(base)
+        tip = self._target.tip(self._target.default_branch())
         sections = self._target.sections(tip)
         outcome = join_outcomes(handed.outcomes, [section.name for section in sections])
         self.so_far = replace(self.so_far, outcome=outcome)
@@ -201,16 +201,36 @@ class _Case:
                 f"{merged} was merged while this was generated, so that its revision would not be the newest."
             )
             return replace(self.so_far, state="moved", words=(words, _LATER))
-        return self._propose(base, sections, outcome, accepted)
+        if self._base() == self._source.branch:
+            self._leave_out(accepted, sections, revisions)
+        if not accepted:
+            return replace(self.so_far, state="unchanged")
+        return self._propose(sections, outcome, accepted)
+
+    def _leave_out(
+        self,
+        accepted: dict[str, dict[str, bytes]],
+        sections: Sequence[TargetSection],
+        revisions: Mapping[str, str],
+    ) -> None:
+        """Take out the sections of which the branch of the change has a revision, and say so."""
+        there = self._target.revisions(self._source.commit).keys() - revisions.keys()
+        for section in sections:
+            added = {path for path in there if path.startswith(f"{section.folder}/versions/")}
+            if section.name not in accepted or not added:
+                continue
+            words = f"The branch has the revision of {section.name}."
+            if others := sorted(added - accepted.pop(section.name).keys()):
+                words = f"The branch has another revision of {section.name}, {', '.join(others)}. {_REMOVE}"
+            self.so_far = replace(self.so_far, words=(*self.so_far.words, words))
 
     def _propose(
         self,
-        base: str,
         sections: Sequence[TargetSection],
         outcome: RunOutcome,
         accepted: Mapping[str, Mapping[str, bytes]],
     ) -> Publication:
-        pull = self._pull()
+        base, pull = self._base(), self._pull()
         generated = {path: data for files in accepted.values() for path, data in files.items()}
         wanted = self._proposal(base, pull, generated)
         proposals = Proposals(self._publisher.migrations)
@@ -224,8 +244,8 @@ class _Case:
         body = render_pull(self._source, self._names.ticket, outcome, marker, kept)
         made = proposals.publish(replace(wanted, files=files, body=body))
         if made.number is None:
-            words = (f"{self._target.repository} has these revisions already.",)
-            return replace(self.so_far, state="unchanged", words=words)
+            words = f"{self._target.repository} has these revisions already."
+            return replace(self.so_far, state="unchanged", words=(*self.so_far.words, words))
         shown = TargetPull(made.number, made.url, wanted.branch, self._own(), body)
         told = (_NO_CHECKS,) if self._own() == _DEFAULT_ACCOUNT else ()
         edited = {item.section for item in kept}
@@ -234,7 +254,7 @@ class _Case:
         rebases = find_rebases(present.files, folders, newest)
         if pull is not None:
             tell_rebases(self._publisher.migrations, self._target, made.number, rebases, EDITED)
-        told = (*told, *(rebase.words for rebase in rebases))
+        told = (*self.so_far.words, *told, *(rebase.words for rebase in rebases))
         return replace(self.so_far, state="published", pull=shown, action=made.action, kept=kept, words=told)
 
     def _proposal(self, base: str, pull: TargetPull | None, files: Mapping[str, bytes]) -> Proposal:
@@ -262,7 +282,7 @@ class _Case:
         if pull is None:
             return done
         reference = self._source.reference
-        rebases = tell_left_behind(self._publisher.migrations, self._target, pull, reference)
+        rebases = tell_left_behind(self._publisher.migrations, self._target, pull, reference, self._base())
         return replace(done, words=(*done.words, *(rebase.words for rebase in rebases)))
 
     def withdraw(self) -> Publication:
@@ -272,7 +292,7 @@ class _Case:
         if pull is None:
             return replace(done, words=why)
         which = f"Pull request {pull.number} of {self._target.repository}"
-        present = self._target.present(self._target.default_branch(), pull.branch)
+        present = self._target.present(self._base(), pull.branch)
         if present is not None and not is_untouched(pull, present):
             if not pull.is_open:
                 return replace(done, words=why)
@@ -281,6 +301,16 @@ class _Case:
         self._target.close(pull)
         closed = f"{which} was closed, and its branch removed."
         return replace(done, pull=pull, action="closed", words=(*why, closed))
+
+    def _base(self) -> str:
+        """Return the branch that the migration is proposed to.
+
+        A change of the target itself (the configuration of the EFD, with the schema made from it) gets its
+        revision on its own branch.
+        """
+        pull, target = self._source.pull, self._target
+        is_own = self._source.repository.casefold() == target.repository.casefold()
+        return self._source.branch if is_own and pull and not pull.from_fork else target.default_branch()
 
     def _pull(self) -> TargetPull | None:
         return find_pull(self._target.open_pulls(), self._source, self._names.branch, self._own())

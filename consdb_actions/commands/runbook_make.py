@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
+from consdb_actions.adapters.apply_expect import expected_catalogs
 from consdb_actions.adapters.apply_run import environment_error
 from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.merged_revisions import revision_id
@@ -60,7 +61,7 @@ def prepare_runbook(
         raise InputError(f'"{release[:60]}" is no tag', place="--tag", remedy="Write it like 26.6.2.")
     if release:
         _check_tag(tree, release)
-    changes = chosen_changes(tree, sections, revisions, since, progress)
+    changes = chosen_changes(tree, sites, sections, revisions, since, progress)
     if release:
         _check_release(tree, release, changes)
     policy = policy_from_mapping(settings.deploy)
@@ -119,12 +120,14 @@ def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -
 
 def chosen_changes(
     tree: Tree,
+    sites: Sites,
     sections: Sequence[str],
     revisions: Sequence[str],
     since: str | None,
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> list[SectionChange]:
     """Return what is to be applied: named ways, the revisions that are named, or those that are new."""
+    owner = sites.of("replica")[0].user
     ways = [parse_way(text) for text in sections]
     with ExitStack() as stack:
         stack.enter_context(tree.importable())
@@ -142,12 +145,18 @@ def chosen_changes(
                 )
             ways = named + new
         changes = []
-        server = stack.enter_context(scratch_server()) if ways else None
+        roles = sorted({"usdf", "oods", owner})
+        server = stack.enter_context(scratch_server(roles=roles)) if ways else None
         for way in ways:
             section = tree.section(way.section)
             progress(section.name, "running its revisions on a scratch server")
             start, end = resolve(section, way.start), resolve(section, way.end)
-            changes.append(read_change(tree, section, start, end, server))
+            change = read_change(tree, section, start, end, server)
+            if server is not None and change.revisions:
+                left = expected_catalogs(server, section, end, start, owner, "downgrade")
+                names = tuple(".".join(difference.path) for difference in left.unrestored)
+                change = replace(change, unrestored=names, stuck=left.failure)
+            changes.append(change)
     if not changes:
         raise InputError(
             "there is no new revision",

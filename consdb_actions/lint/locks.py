@@ -166,10 +166,11 @@ def _subject(step: Step, table: Relation | None) -> str:
 
 
 def explicit_lock(script: Script) -> Iterator[Hit]:
-    """Yield LOCK TABLE of the upgrade."""
+    """Yield LOCK TABLE of the upgrade without a time-out."""
     run = script.upgrade
     for step in run.steps:
-        if step.parsed is not None and step.parsed.kind == "LockStmt":
+        bounded = step.before.settings.get("lock_timeout", "0") != "0"
+        if step.parsed is not None and step.parsed.kind == "LockStmt" and not bounded:
             names = listed(sorted(map(str, step.parsed.relations)))
             lock = max(
                 (

@@ -88,16 +88,17 @@ def preview_schema(
     notes: tuple[str, ...] = (),
     source: str = "",
     lines: Mapping[tuple[str, ...], int] | None = None,
+    generated: bool = False,
 ) -> SchemaPreview:
     """Describe the change of one schema; a side is None where it does not exist.
 
     ``views`` are tables of the YAML that are views, ``sources`` what fills tables, and ``extra`` findings of
-    other checks. ``everything`` also checks unchanged elements. InputError if a declaration contradicts the
-    schemas.
+    other checks. ``everything`` also checks unchanged elements. ``generated`` tells that ``source`` is a
+    configuration that the file is generated from. InputError if a declaration contradicts the schemas.
     """
     delta = compare(before, after)
     verdict = judge_version(delta, before.version if before else None, after.version if after else None)
-    findings = [*_version_findings(verdict), *extra]
+    findings = [*_version_findings(verdict, "version" if generated else "current"), *extra]
     if after is not None:
         reviewed = compare(None, after) if everything else delta
         known = None if everything else before
@@ -182,7 +183,7 @@ def _statements(
     return tuple(told)
 
 
-def _version_findings(verdict: VersionVerdict) -> Iterable[Finding]:
+def _version_findings(verdict: VersionVerdict, key: str) -> Iterable[Finding]:
     if verdict.status.is_ok:
         return
     if verdict.status is Status.PERSON:
@@ -190,5 +191,4 @@ def _version_findings(verdict: VersionVerdict) -> Iterable[Finding]:
         yield Finding.of("version-person", "version", "", verdict.schema, message=message)
         return
     finding = Finding.of("version", "version", "", verdict.schema, message=verdict.describe())
-    remedy = f'Write current: "{verdict.expected}".' if verdict.expected else 'Write current: "1.0.0".'
-    yield replace(finding, remedy=remedy)
+    yield replace(finding, remedy=f'Write {key}: "{verdict.expected or "1.0.0"}".')

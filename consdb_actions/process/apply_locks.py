@@ -15,11 +15,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 
+from alembic.operations import ops
+
 from consdb_actions.catalog import Relation, Snapshot
 from consdb_actions.lint.state import Name
-from consdb_actions.migration.rewrite.statements import literal, qualified
+from consdb_actions.migration.rewrite.statements import (
+    Phase,
+    Rename,
+    Statement,
+    literal,
+    phase_of,
+    qualified,
+)
+from consdb_actions.migration.words import subject
 
-__all__ = ["MODES", "TableLock", "in_order", "lock_statement", "needed_mode"]
+__all__ = ["MODES", "TableLock", "in_order", "lock_statement", "locked_first", "needed_mode"]
 
 MODES = (
     "ACCESS SHARE",
@@ -66,11 +76,11 @@ def in_order(locks: Iterable[TableLock], snapshots: Mapping[str, Snapshot]) -> t
         return snapshots[name.schema].relations.get(name.name) if name.schema in snapshots else None
 
     tables = {name for name in known if (found := relation(name)) and not found.is_view}
-    graph: dict[Name, set[Name]] = {}
+    graph: dict[Name, list[Name]] = {}
     for name in sorted(tables):
         constraints = snapshots[name.schema].relations[name.name].constraints.values()
         parents = {Name(name.schema, c.references) for c in constraints if c.references}
-        graph[name] = (parents - {name}) & tables
+        graph[name] = sorted((parents - {name}) & tables)
     try:
         ordered = list(TopologicalSorter(graph).static_order())
     except CycleError:
@@ -80,6 +90,59 @@ def in_order(locks: Iterable[TableLock], snapshots: Mapping[str, Snapshot]) -> t
         *(known[name] for name in ordered),
         *(replace(known[name], view=(r := relation(name)) is not None and r.is_view) for name in rest),
     )
+
+
+_WEAKER = {
+    *(Phase.DROP_VIEW, Phase.CREATE_VIEW, Phase.CREATE_TABLE, Phase.FILL, Phase.FILL_REST),
+    *(Phase.CHECK_DEFERRED, Phase.ADD_INDEX, Phase.ADD_FOREIGN_KEY, Phase.COMMENT, Phase.GRANT),
+}
+"""Operations that others can read the table beside."""
+
+
+def locked_first(
+    operations: Sequence[ops.MigrateOperation], before: Snapshot
+) -> tuple[ops.MigrateOperation, ...]:
+    """Let operations that lock several tables take all locks first, parents first.
+
+    An operator who runs a plain ``alembic upgrade`` then meets others in one place only, and gives up before
+    Postgres looks for a deadlock: all waiting together takes less than the default ``deadlock_timeout``.
+
+    Parameters
+    ----------
+    operations
+        One direction of a revision, in its order.
+    before
+        The catalog before it.
+    """
+    renames = [op for op in operations if isinstance(op, Rename) and op.kind == "table"]
+    old = {op.new: op.old for op in renames}
+    found = {op.old for op in renames}
+    for op in operations:
+        table = old.get(subject(op)[0], subject(op)[0])
+        if phase_of(op) in _WEAKER or table not in before.tables:
+            continue
+        found.add(table)
+        if phase_of(op) in (Phase.DROP_FOREIGN_KEY, Phase.DROP_TABLE, Phase.DROP_COPIED_TABLE):
+            # The triggers of a foreign key go from both of its tables.
+            name = subject(op)[1] if isinstance(op, ops.DropConstraintOp) else ""
+            keys = before.tables[table].constraints.items()
+            found.update(c.references for key, c in keys if c.references and name in ("", key))
+    found &= before.tables.keys()
+    if len(found) < 2:
+        return tuple(operations)
+    dropped = sorted({subject(op)[0] for op in operations if phase_of(op) is Phase.DROP_VIEW})
+    names: dict[str, None] = {}
+    for lock in in_order([TableLock(Name(before.schema, table)) for table in found], {before.schema: before}):
+        # Readers of a view hold it while they wait for its table.
+        views = (before.relations[name] for name in dropped if name in before.relations)
+        names |= {v.name: None for v in views if v.kind == "view" and lock.name.name in v.reads}
+        names[lock.name.name] = None
+    tables = ", ".join(qualified(before.schema, name) for name in names)
+    first = (
+        f"SET LOCAL lock_timeout = '{800 // len(names)}ms'",
+        f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE",
+    )
+    return (*(Statement(sql, phase=Phase.DROP_VIEW, words="lock tables") for sql in first), *operations)
 
 
 def lock_statement(locks: Sequence[TableLock], tries: int = 8) -> str:

@@ -41,11 +41,12 @@ class BlockResult:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A check after an act."""
+    """A check after an act; a ``warning`` was known beforehand, and holds."""
 
     holds: bool
     words: str
     details: tuple[str, ...] = ()
+    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from consdb_actions.process.runbook_stand import (
     release_steps,
     test_steps,
 )
-from consdb_actions.process.runbook_steps import Block, Part, Runbook, Step, Text
+from consdb_actions.process.runbook_steps import UNRESTORED, Block, Part, Runbook, Step, Text
 from consdb_actions.process.runbook_texts import test_announcement, texts
 from consdb_actions.process.sites import Site, Sites
 
@@ -159,14 +159,32 @@ def _test_part(plan: Plan, release: Release) -> Part:
     for site, changes in pairs:
         held = tuple(change for change in changes if site.holds(change.schema))
         if held:
-            steps += [_announce(plan, site, release.ticket)] if site.environments else []
-            steps += test_steps(site, held, plan, release)
+            own = [_announce(plan, site, release.ticket)] if site.environments else []
+            own += test_steps(site, held, plan, release)
+            steps += own if site.attest else [_repeated(site, own)]
             attested += [site.attest] if site.attest else []
     intro = (
         "After an error, do not continue with the next part. Fix the migration, and restart this part.",
         f"This part uses the branch of {release.ticket}; it needs no release.",
     )
     return Part("test", "Test stands", intro, tuple(steps), tuple(attested))
+
+
+def _repeated(site: Site, steps: Sequence[Step]) -> Step:
+    """Put the steps of a further test stand, which nothing waits for, into one."""
+    failures = dict.fromkeys(words for step in steps for words in step.failure)
+    blocks = [block for step in steps for block in step.blocks]
+    return Step(
+        f"{site.id}-same",
+        f"Do the same at {site.title}",
+        site.id,
+        "ConsDB team",
+        # What replaces our own command comes last, folded.
+        tuple(sorted(blocks, key=lambda block: block.kind in ("by-hand", "check"))),
+        "Announce, upgrade, deploy the branch if it changes hinfo, and restart pqserver.",
+        tuple(failures),
+        minutes=sum(step.minutes for step in steps),
+    )
 
 
 def _announce(plan: Plan, site: Site, ticket: str) -> Step:
@@ -286,6 +304,14 @@ def _warnings(plan: Plan) -> Iterator[str]:
                     + (f" ({revision.unshown})" if revision.unshown else "")
                     + ": there is no command to roll it back."
                 )
+        if change.stuck:
+            yield (
+                f"The downgrade of section {change.section} does not run ({change.stuck}): "
+                "there is no command to roll it back."
+            )
+        if change.unrestored:
+            names = ", ".join(f"`{name}`" for name in change.unrestored)
+            yield f"The downgrade of section {change.section} {UNRESTORED} {names}."
         for what in change.forward.apart:
             yield (
                 f"Section {change.section} holds {what}, which is not rolled back if a later statement fails."

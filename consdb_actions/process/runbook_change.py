@@ -57,6 +57,11 @@ class SectionChange:
         All tables of the schema; empty where they are not all known.
     columns_before, columns_after
         Columns of the tables and views, each in order, as far as they are known.
+    unrestored
+        Elements of the catalog that the downgrade leaves otherwise than they were, such as
+        ``exposure.columns.airmass.default``.
+    stuck
+        Why the downgrade does not run; empty when it does.
     """
 
     section: str
@@ -71,6 +76,8 @@ class SectionChange:
     tables_after: tuple[Name, ...] = ()
     columns_before: tuple[tuple[Name, tuple[str, ...]], ...] = ()
     columns_after: tuple[tuple[Name, tuple[str, ...]], ...] = ()
+    unrestored: tuple[str, ...] = ()
+    stuck: str = ""
 
     @property
     def range(self) -> str:

@@ -52,13 +52,15 @@ def sql_list(names: Iterable[Name]) -> str:
     return ", ".join(table(name) for name in names)
 
 
+_LINES = ",\n    "
+
+
 def _values(rows: Iterable[Sequence[str | int]], columns: str) -> str:
     """Write rows as a table of a query."""
     written = [
         "(" + ", ".join(str(v) if isinstance(v, int) else literal(v) for v in row) + ")" for row in rows
     ]
-    joined = ",\n    ".join(written)
-    return f"(VALUES\n    {joined}\n) AS expected({columns})"
+    return f"(VALUES {_LINES.join(written)}) AS expected({columns})"
 
 
 def revision_of(change: SectionChange) -> str:
@@ -135,9 +137,7 @@ def worker(replication: Replication) -> str:
 def caught_up(replication: Replication, seconds: int = _PATIENCE) -> str:
     """Wait at the publisher until the replica has everything that is written by now."""
     return (
-        "DO $$\n"
-        "DECLARE mark pg_lsn := pg_current_wal_lsn();\n"
-        "BEGIN\n"
+        "DO $$ DECLARE mark pg_lsn := pg_current_wal_lsn(); BEGIN\n"
         f"    FOR attempt IN 1..{seconds * 5} LOOP\n"
         "        IF (SELECT confirmed_flush_lsn >= mark FROM pg_replication_slots\n"
         f"            WHERE slot_name = {literal(replication.subscription)}) THEN RETURN; END IF;\n"

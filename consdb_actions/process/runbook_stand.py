@@ -71,7 +71,8 @@ def branch_tag(branch: str) -> str:
 def deploy_command(release: Release, where: str, tag: str, *extra: str) -> str:
     """Write the command that opens the pull request of a deployment."""
     lines = [f"consdb-actions deploy open {where}", f"--tag {tag} --ticket {release.ticket}", *extra]
-    return " \\\n    ".join(lines)
+    short = " ".join(lines)
+    return short if len(short) <= 120 else " \\\n    ".join(lines)
 
 
 def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
@@ -91,15 +92,18 @@ def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
             ("A column comes from another source: move it to a table of that source.",),
         )
     titles = {role.id: role.title for role in APPROVALS.roles}
-    for checklist in plan.sites.checklists:
-        role = titles.get(checklist.role, checklist.role)
+    lists = [(titles.get(one.role, one.role), one.items) for one in plan.sites.checklists]
+    if lists:
         yield Step(
-            f"checklist-{checklist.role}",
-            f"Approve as {role}",
+            "checklists",
+            "Review the pull request in sdm_schemas",
             "",
-            role,
-            (Block("paste", "", "\n".join(f"- {item}" for item in checklist.items)),),
-            "Review the pull request in sdm_schemas before the Summit is upgraded.",
+            ", ".join(role for role, _ in lists),
+            tuple(
+                Block("paste", "", "\n".join(f"- {item}" for item in items), note=f"{role}:")
+                for role, items in lists
+            ),
+            "Each role approves before the Summit is upgraded.",
             ("An item is not met: request changes in the review.",),
             minutes=15,
         )
@@ -125,7 +129,7 @@ def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
             Block(
                 "command",
                 "",
-                "consdb-actions process rehearse --consdb . --runbook runbook.md \\\n    "
+                "consdb-actions process rehearse --consdb . --runbook runbook.md "
                 "--sdm-schemas ../sdm_schemas",
             ),
         ),
@@ -308,21 +312,22 @@ def _session(site: Site, session: Session, plan: Plan) -> Iterator[Step]:
         ("It cannot be opened: ask in the channel of the test stand who is using it.",),
         minutes=5,
     )
-    for number, script in enumerate(session.scripts, start=1):
-        text = script.configuration or "(no configuration)"
-        yield Step(
-            f"{prefix}-script-{number}",
-            f"Run {script.name}",
-            site.id,
-            _OBSERVER,
-            (Block("paste", site.id, text, note="Configuration:"),),
-            "The queue must show the script as done.",
-            (
-                "It fails: see its log in the queue. If a component is in FAULT, ask in the channel of the "
-                "test stand.",
-            ),
-            minutes=3,
-        )
+    yield Step(
+        f"{prefix}-scripts",
+        f"Run {listed([script.name for script in session.scripts])}",
+        site.id,
+        _OBSERVER,
+        tuple(
+            Block("paste", site.id, script.configuration or "(no configuration)", note=f"{script.name}:")
+            for script in session.scripts
+        ),
+        "One after the other, each with its configuration. The queue must show each as done.",
+        (
+            "A script fails: see its log in the queue. If a component is in FAULT, ask in the channel of the "
+            "test stand.",
+        ),
+        minutes=10,
+    )
     changes = tuple(change for change in plan.published if change.section == session.section)
     logs = plan.sites.logs.replace("{deployment}", f"consdb-hinfo-{session.section}")
     yield Step(
@@ -439,15 +444,18 @@ def after_steps(plan: Plan, release: Release) -> Iterator[Step]:
         done = {_stage(plan, release, "test"), ""}
     used = {e for site in plan.sites.databases for e in site.environments}
     stages = [s for s in release.policy.stages if s.name not in done and used & set(s.environments)]
-    for stage in stages:
+    if stages:
         yield Step(
-            f"deploy-{stage.name}",
-            f"Deploy the release in {listed(stage.environments)}",
+            f"deploy-{stages[0].name}",
+            f"Deploy the release in {', then in '.join(listed(stage.environments) for stage in stages)}",
             "",
             _TEAM,
-            (Block("command", "", deploy_command(release, f"--stage {stage.name}", release.tag)),),
+            tuple(
+                Block("command", "", deploy_command(release, f"--stage {stage.name}", release.tag))
+                for stage in stages
+            ),
             failure=_LOGS,
-            minutes=10,
+            minutes=10 * len(stages),
         )
     environments = [
         environment
@@ -507,6 +515,7 @@ def _backfill(plan: Plan) -> Iterator[Step]:
 
 def _taps(plan: Plan, release: Release) -> Iterator[Step]:
     tag = branch_tag(release.schema_branch)
+    blocks, names = [], []
     for stage in release.policy.stages:
         taps = [name for name in plan.replica.environments if name in stage.environments]
         if not taps:
@@ -514,16 +523,19 @@ def _taps(plan: Plan, release: Release) -> Iterator[Step]:
         where = "--app consdbtap " + " ".join(f"--env {name}" for name in taps)
         strict = any(name in release.policy.strict for name in taps)
         waiver = (f"--waive-until {release.waive_until}",) if strict else ()
+        blocks.append(Block("command", "", deploy_command(release, where, tag, *waiver)))
+        names += taps
+    if blocks:
         yield Step(
-            f"tap-{stage.name}",
-            f"Deploy the TAP_SCHEMA of {release.ticket} to {', '.join(taps)}",
+            "tap",
+            f"Deploy the TAP_SCHEMA of {release.ticket} to {', '.join(names)}",
             "",
             _TEAM,
-            (Block("command", "", deploy_command(release, where, tag, *waiver)),),
+            tuple(blocks),
             f"The image tap-schema of the branch {release.schema_branch} of sdm_schemas must exist; "
             "the command checks it.",
             ("The image is missing: see the workflow of the pull request in sdm_schemas.",),
-            minutes=10,
+            minutes=10 * len(blocks),
         )
 
 

@@ -16,6 +16,7 @@ from consdb_actions.process.runbook_order import Needs
 __all__ = [
     "ACCOUNTS",
     "KINDS",
+    "UNRESTORED",
     "Account",
     "Block",
     "BlockKind",
@@ -26,7 +27,11 @@ __all__ = [
     "Text",
     "block_info",
     "read_runbook",
+    "unrestored_in",
 ]
+
+UNRESTORED = "does not restore:"
+"""How a warning begins what a downgrade leaves otherwise than it was."""
 
 BlockKind = Literal[
     "sql",
@@ -228,6 +233,7 @@ class Runbook:
 
 
 _OPEN = re.compile(r"(?P<ticks>`{3,})(?P<language>sql|sh|text) (?P<facts>part=.+)")
+_SHORT = re.compile(r"(?:`(?P<text>[^`]+)` )?<!-- (?:sql|sh|text) (?P<facts>part=.+?) -->")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +248,9 @@ class Placed:
 
 def block_info(part: str, step: str, block: Block) -> str:
     """Write what stands behind the ticks that open a block."""
-    facts = {"part": part, "step": step, "do": block.kind, "at": block.site, "as": block.account}
+    facts = {"part": part, "step": step, "do": block.kind, "at": block.site}
+    if block.account != "owner":
+        facts["as"] = block.account
     if block.answer:
         facts["answer"] = block.answer
     if block.seconds:
@@ -277,6 +285,12 @@ def read_runbook(markdown: str) -> tuple[Placed, ...]:
     return found
 
 
+def unrestored_in(markdown: str) -> frozenset[str]:
+    """Return the elements of which a runbook says that the downgrade does not restore them."""
+    lines = (line.partition(UNRESTORED)[2] for line in markdown.split("\n"))
+    return frozenset(name for line in lines for name in re.findall(r"`([^`]+)`", line))
+
+
 def _written_out(blocks: Iterable[tuple[Placed, str]]) -> Iterator[Placed]:
     """Give a block that refers to an earlier one the text of that one."""
     texts: dict[str, str] = {}
@@ -300,6 +314,8 @@ def _blocks(lines: list[str]) -> Iterator[tuple[Placed, str]]:
         opened = _OPEN.fullmatch(lines[number])
         number += 1
         if opened is None:
+            for short in _SHORT.finditer(lines[number - 1]):
+                yield _block(short["facts"], short["text"] or "", number)
             continue
         first = number
         while number < len(lines) and lines[number] != opened["ticks"]:

@@ -20,9 +20,8 @@ _WORDS = 12
 
 def texts(plan: Plan, ticket: str, release: str, when: str) -> Iterator[Text]:
     """Yield the texts that this migration asks for."""
-    yield _announcement(plan, ticket, release, when)
-    for whom in plan.sites.announce:
-        yield replace(_announcement(plan, ticket, release, when), to=whom, title=f"Announcement for {whom}")
+    announcement = _announcement(plan, ticket, release, when)
+    yield replace(announcement, to=listed([announcement.to, *plan.sites.announce]))
     yield _done(plan, ticket, release)
     if plan.needs.added or plan.needs.unsent:
         yield _it_ticket(plan, ticket, when)

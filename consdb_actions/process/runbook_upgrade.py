@@ -39,7 +39,7 @@ def upgrade_step(
         f"ConsDB team, as {site.user}",
         (
             Block(direction, site.id, apply_command(site, changes, direction, evidence)),
-            Block("by-hand", site.id, by_hand(site, changes, sites, direction)),
+            Block("by-hand", site.id, by_hand(changes, sites, direction), note=_connect(site)),
             *upgrade_checks(site, changes),
         ),
         _locks(changes),
@@ -64,13 +64,13 @@ def apply_command(
     site: Site, changes: Sequence[SectionChange], direction: Direction, evidence: str, *extra: str
 ) -> str:
     """Write the command that checks, asks, upgrades and looks."""
-    lines = [f"{_address(site)}consdb-actions migrations apply --site {shlex.quote(site.id)} --consdb ."]
-    lines += [f"--section {shlex.quote(change.range)}" for change in changes]
-    if direction == "downgrade":
-        lines.append("--downgrade")
-    lines += extra
-    lines.append(f"--evidence {shlex.quote(evidence)}")
-    return " \\\n    ".join(lines)
+    first = f"{_address(site)}consdb-actions migrations apply --site {shlex.quote(site.id)} --consdb ."
+    sections = [f"--section {shlex.quote(change.range)}" for change in changes]
+    options = [*(["--downgrade"] if direction == "downgrade" else []), *extra]
+    last = " ".join([sections[-1], *options, f"--evidence {shlex.quote(evidence)}"])
+    lines = [first, *sections[:-1], last]
+    short = " ".join(lines)
+    return short if len(short) <= 150 else " \\\n    ".join(lines)
 
 
 def _address(site: Site) -> str:
@@ -78,11 +78,17 @@ def _address(site: Site) -> str:
     return "" if site.url else f': "${{CONSDB_URL:?is the address of the {site.title}}}"\n'
 
 
-def by_hand(site: Site, changes: Sequence[SectionChange], sites: Sites, direction: Direction) -> str:
+def _connect(site: Site) -> str:
+    """Say which database alembic upgrades."""
+    if not site.url:
+        return f"With `CONSDB_URL` of the {site.title}."
+    return f"After `export CONSDB_URL={shlex.quote(site.url)}`."
+
+
+def by_hand(changes: Sequence[SectionChange], sites: Sites, direction: Direction) -> str:
     """Write the commands that do the same with alembic alone."""
     timeouts = f"-c lock_timeout={sites.lock_timeout} -c statement_timeout={sites.statement_timeout}"
-    lines = [f"export CONSDB_URL={shlex.quote(site.url)}" if site.url else _address(site).rstrip()]
-    lines.append(f"export PGOPTIONS='{timeouts}'")
+    lines = [f"export PGOPTIONS='{timeouts}'"]
     lines += [f"alembic -n {shlex.quote(change.section)} {direction} {change.end}" for change in changes]
     return "\n".join(lines)
 

@@ -104,7 +104,12 @@ def _verdict(publication: Publication) -> str:
             assert publication.outcome is not None
             return f"{link}: {escape(headline(publication.outcome))}"
         case "unchanged":
-            return "none is needed, since no section's database would change"
+            changed = publication.outcome.changed if publication.outcome else ()
+            return (
+                "nothing is left to propose"
+                if changed
+                else "none is needed, since no section's database would change"
+            )
         case "question":
             return "a question is open"
         case "failed":

@@ -16,6 +16,11 @@ FORMAT = "consdb-actions/rehearsal/1"
 Paint = Callable[[str, str], str]
 """Colours a text; the second argument is ``error``, ``warning``, ``ok`` or ``dim``."""
 
+_SIGNS = {
+    (True, False): ("ok", "ok"),
+    (True, True): ("warning", "warning"),
+    (False, False): ("NO", "error"),
+}
 _KIND = {"done": "ok", "failed": "error", "not rehearsed": "dim"}
 _WORDS = 160
 
@@ -52,8 +57,8 @@ def render_text(rehearsal: Rehearsal, paint: Paint = _plain) -> str:
         lines += ["", act.title]
         lines += [paint(printable(f"  {line}"), kind) for line, kind in _steps(act)]
         for finding in act.findings:
-            sign = "ok" if finding.holds else "NO"
-            lines.append(paint(printable(f"  {sign:<7} {finding.words}"), "ok" if finding.holds else "error"))
+            sign, kind = _SIGNS[finding.holds, finding.warning]
+            lines.append(paint(printable(f"  {sign:<7} {finding.words}"), kind))
             lines += [printable(f"          {detail}") for detail in finding.details]
         if act.errors and not act.passed:
             lines.append("  The replica's log:")
@@ -127,7 +132,8 @@ def render_markdown(rehearsal: Rehearsal) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    words = f"{'✅' if finding.holds else '❌'} {escape(finding.words)}"
+    sign = "⚠️" if finding.warning else "✅" if finding.holds else "❌"
+    words = f"{sign} {escape(finding.words)}"
     return words + "".join(f"<br>{escape(detail[:_WORDS])}" for detail in finding.details)
 
 
@@ -149,7 +155,8 @@ def render_json(rehearsal: Rehearsal) -> dict[str, Any]:
                 "passed": act.passed,
                 "blocks": [_block_json(block) for block in act.blocks],
                 "findings": [
-                    {"holds": f.holds, "words": f.words, "details": list(f.details)} for f in act.findings
+                    {"holds": f.holds, "warning": f.warning, "words": f.words, "details": list(f.details)}
+                    for f in act.findings
                 ],
                 "errors": list(act.errors),
             }

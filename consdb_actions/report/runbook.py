@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -30,8 +30,7 @@ def render_markdown(runbook: Runbook) -> str:
         runbook=runbook,
         later=_LATER,
         changes=[line for change in runbook.changes for line in _lines(change)],
-        folded=_folded,
-        show=_Blocks().show,
+        show=_Blocks(runbook).show,
     )
     return text.strip() + "\n"
 
@@ -57,37 +56,92 @@ def _folded(step: Step, block: Block) -> bool:
 
 
 class _Blocks:
-    """Writes blocks; a long query that stood before is only referred to."""
+    """Writes the blocks of steps; what stood before is only referred to."""
 
-    def __init__(self) -> None:
+    def __init__(self, runbook: Runbook) -> None:
         self._seen: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
+        self._numbers = {
+            step.id: f"{number}.{index}"
+            for number, part in enumerate(runbook.parts, start=1)
+            for index, step in enumerate(part.steps, start=1)
+        }
 
-    def show(self, part: Part, step: Step, block: Block) -> str:
-        """Write a block with what it must answer."""
-        info = block_info(part.id, step.id, block)
+    def show(self, part: Part, step: Step) -> str:
+        """Write a step: who and why, its blocks, and what to do when it fails."""
+        text = f"*{escape(step.who)}*" + (f": {prose(step.why)}" if step.why else "")
+        for block in step.blocks:
+            if not _folded(step, block):
+                text = _joined(text, self._block(part, step, block))
+        if folded := [block for block in step.blocks if _folded(step, block)]:
+            text = _joined(text, self._by_hand(part, step, folded))
+        if step.failure:
+            sign = "- " if text.rpartition("\n")[2].startswith("- ") else ""
+            text = _joined(text, f"{sign}If it fails: " + " ".join(prose(words) for words in step.failure))
+        return text
+
+    def _by_hand(self, part: Part, step: Step, blocks: Sequence[Block]) -> str:
+        """Write the same without this program; where it stood before, on one line."""
+        title = "Without consdb-actions: the same commands and checks by hand"
+        first = self._seen.get(blocks[0].text)
+        if first and all(block.text in self._seen for block in blocks):
+            known = " ".join(f"<!-- {self._info(part, step, block)} -->" for block in blocks)
+            number = self._numbers[first.partition("/")[0]]
+            return f"- {title}, as in step {number}. {prose(blocks[0].note)} {known}"
+        shown = ""
+        for block in blocks:
+            shown = _joined(shown, self._block(part, step, block))
+        return f"\n<details>\n<summary>{title}</summary>\n\n{shown.lstrip()}\n\n</details>\n"
+
+    def _block(self, part: Part, step: Step, block: Block) -> str:
+        """Write a block: short ones as an item of a list, with what a rehearsal reads in a comment."""
+        lead, first = _lead(block), self._seen.get(block.text, "")
+        info = self._info(part, step, block)
+        if _is_short(block) and "-->" not in info:
+            return f"- {lead} {code(block.text)} <!-- {info.partition(' same=')[0]} -->".replace("-  ", "- ")
+        if first and block.language == "sql":
+            number = self._numbers[first.partition("/")[0]]
+            return f"- {lead} the query of step {number} <!-- {info} -->"
+        return f"{lead}\n{fence(block.text, info.partition(' same=')[0])}".lstrip()
+
+    def _info(self, part: Part, step: Step, block: Block) -> str:
+        """Return what a rehearsal reads of a block, and count it."""
         own = f"{step.id}/{self._counts[step.id]}"
         self._counts[step.id] += 1
         first = self._seen.setdefault(block.text, own)
-        repeated = first != own
-        if repeated and block.language == "sql" and block.text.count("\n") > _LONG:
-            shown = fence(f"-- the same as in step {first.partition('/')[0]}", f"{info} same={first}")
-        else:
-            shown = fence(block.text, info)
-        lead = _lead(block)
-        return f"{lead}\n\n{shown}" if lead else shown
+        info = block_info(part.id, step.id, block)
+        return info if first == own else f"{info} same={first}"
+
+
+def _joined(text: str, more: str) -> str:
+    """Put a piece below another: what follows an item of a list without a blank line would belong to it."""
+    last = text.rpartition("\n")[2]
+    apart = last.startswith("- ") and not more.startswith(("- ", "`"))
+    return f"{text}\n\n{more}" if apart else f"{text}\n{more}"
+
+
+def _is_short(block: Block) -> bool:
+    """Tell whether a block is shown on one line."""
+    text = block.text
+    return (
+        block.kind not in ("upgrade", "downgrade", "by-hand")
+        and len(text) <= _LONG
+        and text == text.strip()
+        and code(text) == f"`{text}`"
+    )
 
 
 def _lead(block: Block) -> str:
-    lead = {
-        "check": f"Must answer {code(block.answer)}:",
-        "wait": f"Ask again until it answers {code(block.answer)} (at most {_time(block.seconds)}):",
-        "compare": "Must answer the same at both sites (ask again while rows are being written):",
-        "look": "" if block.note else "Look at:",
+    words = {
+        "check": f"must answer {code(block.answer)}",
+        "wait": f"ask again until it answers {code(block.answer)} (at most {_time(block.seconds)})",
+        "compare": "must answer the same at both sites (ask again while rows are being written)",
     }.get(block.kind, "")
     if block.kind in ("check", "wait", "look", "sql"):
-        lead = f"At {code(block.site)}, as {_ACCOUNTS[block.account]}. {lead}"
-    return f"{lead.strip()} {prose(block.note) if block.note else ''}".strip()
+        place = f"At {code(block.site)}, as {_ACCOUNTS[block.account]}"
+        words = f"{place}; {words}" if words else place
+    words = ". ".join(part for part in (words, prose(block.note).rstrip(".:") if block.note else "") if part)
+    return f"{words}:" if words else ""
 
 
 _ACCOUNTS = {"owner": "owner", "administrator": "administrator", "replication": "replication role"}
@@ -97,7 +151,9 @@ def _time(seconds: int) -> str:
     return f"{seconds // 60} minutes" if seconds > 60 else f"{seconds} seconds"
 
 
-_LONG = 2  # line ends of a query that is written once
+_LONG = 160
+"""Characters of a block on one line."""
+
 _MOST = 30
 
 

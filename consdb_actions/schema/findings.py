@@ -84,6 +84,11 @@ RULES: dict[str, Rule] = {
         "the column comes from another source than its table",
         "A table is filled by a single source: move the column to a table of its source.",
     ),
+    "not-regenerated": Rule(
+        "error",
+        "the schema was not regenerated from its configuration",
+        "Run the generator, and commit the schema.",
+    ),
     "near-duplicate": Rule(
         "info",
         "the schema has a column that is nearly the same",

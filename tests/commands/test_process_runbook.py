@@ -10,6 +10,8 @@ from consdb_actions.cli import main
 from tests.support.repository import Repository
 from tests.support.site_tree import BEFORE, SiteTree
 
+COLUMN = ("ALTER TABLE cdb_latiss.exposure ADD a int", "ALTER TABLE cdb_latiss.exposure DROP a")
+
 
 @pytest.fixture
 def made(tmp_path: Path) -> SiteTree:
@@ -28,7 +30,7 @@ def test_p4_the_tag_must_be_there_and_hold_the_revisions(
     git = Repository(made.root)
     way = ("--section", f"latiss:{BEFORE}..head")
     git.git("tag", "-a", "-m", "x", "26.5.0")
-    revision = made.add("more", "ALTER TABLE cdb_latiss.exposure ADD a int", "SELECT 1")
+    revision = made.add("more", *COLUMN)
     git.commit()
     git.git("tag", "-a", "-m", "x", "26.6.0")
     assert run(made, *way, "--tag", "99.9.9") == 2
@@ -39,7 +41,7 @@ def test_p4_the_tag_must_be_there_and_hold_the_revisions(
 
 
 def test_a_section_with_nothing_new_is_named(made: SiteTree, capsys: pytest.CaptureFixture[str]) -> None:
-    made.add("more", "ALTER TABLE cdb_latiss.exposure ADD a int", "SELECT 1")
+    made.add("more", *COLUMN)
     assert run(made, "--section", "latiss", "--section", "lsstcam", "--since", "HEAD") == 2
     assert "section lsstcam has no new revision" in capsys.readouterr().err
 
@@ -55,7 +57,7 @@ def test_a_downgrade_that_does_nothing_is_a_warning(
 def test_m16_an_env_py_that_cannot_run_is_a_warning(
     made: SiteTree, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made.add("more", "ALTER TABLE cdb_latiss.exposure ADD a int", "SELECT 1")
+    made.add("more", *COLUMN)
     way = ("--section", f"latiss:{BEFORE}..head")
     assert run(made, *way) == 0
     env = made.root / "alembic" / "env.py"

@@ -257,6 +257,7 @@ READERS_AND_REPLICAS = (
     ),
     Case("explicit-lock", (f"LOCK TABLE {E} IN ACCESS EXCLUSIVE MODE",), (), (20,)),
     Case("explicit-lock", (f"ALTER TABLE {E} ADD COLUMN a int",)),
+    Case("explicit-lock", ("SET LOCAL lock_timeout = '500ms'", f"LOCK TABLE {E} IN ACCESS EXCLUSIVE MODE")),
     Case("lock-timeout", (f"LOCK TABLE {E} IN SHARE MODE",), (), (20,)),
     Case("index-under-lock", ("REINDEX TABLE cdb_demo.spare",), (), (20,)),
 )

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import pglast
 import pytest
+import sqlalchemy as sa
+from alembic.operations import ops
 
 from consdb_actions.catalog import Constraint, Relation, Snapshot
 from consdb_actions.lint.state import Name
-from consdb_actions.process.apply_locks import TableLock, in_order, lock_statement, needed_mode
+from consdb_actions.migration.rewrite.statements import Phase, Rename, Statement
+from consdb_actions.process.apply_locks import (
+    TableLock,
+    in_order,
+    lock_statement,
+    locked_first,
+    needed_mode,
+)
 
 
 def table(name: str, *parents: str) -> Relation:
@@ -23,7 +32,7 @@ SNAPSHOT = Snapshot(
         "a_grandchild": table("a_grandchild", "child"),
         "child": table("child", "exposure", "child"),
         "exposure": table("exposure"),
-        "visit1": Relation("visit1", "view", {}),
+        "visit1": Relation("visit1", "view", {}, reads=("child",)),
         "x": table("x", "y"),
         "y": table("y", "x"),
     },
@@ -73,3 +82,44 @@ def test_o3_writers_are_kept_out_before_readers_have_to_wait() -> None:
         "ACCESS EXCLUSIVE",
         "ACCESS EXCLUSIVE",
     ]
+
+
+def add(table: str) -> ops.AddColumnOp:
+    return ops.AddColumnOp(table, sa.Column("c", sa.Integer()), schema="s")
+
+
+NO_VIEW = Statement("DROP VIEW s.visit1", phase=Phase.DROP_VIEW, words="", table="visit1")
+REVISIONS: dict[str, tuple[list[ops.MigrateOperation], str]] = {
+    "one table": ([add("child"), add("child")], ""),
+    "a new table beside it": ([add("child"), add("new")], ""),
+    "two": ([add("child"), add("exposure")], "s.exposure, s.child"),
+    "an index and a comment": (
+        [add("child"), ops.CreateIndexOp("i", "exposure", ["a"]), ops.CreateTableCommentOp("exposure", "x")],
+        "",
+    ),
+    "a foreign key goes from both": (
+        [ops.DropConstraintOp("fk_exposure", "child", type_="foreignkey")],
+        "s.exposure, s.child",
+    ),
+    "a table goes with its keys": ([ops.DropTableOp("a_grandchild")], "s.child, s.a_grandchild"),
+    "by the names before": (
+        [Rename("table", "s", "child", "child", "kid"), add("kid"), add("exposure")],
+        "s.exposure, s.child",
+    ),
+    "a view of one table": ([NO_VIEW, add("child")], ""),
+    "two and a view": ([NO_VIEW, add("child"), add("exposure")], "s.exposure, s.visit1, s.child"),
+}
+
+
+@pytest.mark.parametrize("what", REVISIONS)
+def test_o3_a_revision_that_locks_several_tables_takes_all_locks_first(what: str) -> None:
+    operations, tables = REVISIONS[what]
+    found = locked_first(operations, SNAPSHOT)
+    assert list(found[-len(operations) :]) == operations
+    first = [op.sql for op in found[: -len(operations)] if isinstance(op, Statement)]
+    timeout = 800 // (tables.count(",") + 1)
+    wanted = [
+        f"SET LOCAL lock_timeout = '{timeout}ms'",
+        f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE",
+    ]
+    assert first == (wanted if tables else [])

@@ -65,6 +65,7 @@ from consdb_actions.migration.telling import (
     present_elements,
 )
 from consdb_actions.migration.words import describe as describe_operation
+from consdb_actions.process.apply_locks import locked_first
 
 __all__ = ["Engine", "Generated", "SectionRequest"]
 
@@ -192,7 +193,12 @@ class Engine:
             draft = draft_migration(
                 simulation, current, target, comparison.answers, render_upgrade, loaded.lines, loaded.source
             )
-            variables = body(draft.upgrade, draft.downgrade) if draft.upgraded is not None else {}
+            variables = {}
+            if draft.upgraded is not None:
+                variables = body(
+                    replace(draft.upgrade, ops=locked_first(draft.upgrade.ops, current)),
+                    replace(draft.downgrade, ops=locked_first(draft.downgrade.ops, draft.upgraded)),
+                )
             simulation.rollback()
             origins = self._origins(simulation, draft.expected, section.revisions())
         outcome = self._planned(outcome, draft, origins)

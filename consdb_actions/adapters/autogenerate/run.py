@@ -16,6 +16,7 @@ from consdb_actions.adapters.autogenerate.engine import Engine, Generated, Secti
 from consdb_actions.adapters.autogenerate.history import check_history, check_merged
 from consdb_actions.adapters.autogenerate.operator import copied_tree
 from consdb_actions.adapters.autogenerate.states import replay_ahead
+from consdb_actions.adapters.efd_config import stale_findings
 from consdb_actions.adapters.felis import prepare_felis, validate
 from consdb_actions.adapters.files import check_folder, write_all
 from consdb_actions.adapters.forks import in_processes, meanwhile, processors
@@ -23,12 +24,13 @@ from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.adapters.postgres_ahead import Ahead
 from consdb_actions.adapters.schema_base import SchemaBase
 from consdb_actions.adapters.schema_files import find_schema_file
+from consdb_actions.adapters.schema_sources import RawFile
 from consdb_actions.adapters.schema_yaml import ReadSchema, read_file
 from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import Declarations
-from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
+from consdb_actions.migration.outcome import Check, RunOutcome, SectionOutcome
 from consdb_actions.migration.rename import check_used
 from consdb_actions.schema.digest import digest_schema
 
@@ -181,6 +183,9 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
             continue
         read = read_file(path, expect_name=section.schema)
         base = read_base(request.base, section, read)
+        if path.is_relative_to(request.schemas) and (stale := _stale(request.base, section, read, path)):
+            finished[section.name] = stale
+            continue
         same = base is not None and digest_schema(base.schema) == digest_schema(read.schema)
         item = Chosen(section, read, path, base, same and section not in named and request.drift == "report")
         (unchanged if item.only_drift else chosen).append(item)
@@ -197,7 +202,7 @@ def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
         check_history(item.section, request.tree)
         _check_target(item.section, request.write)
     _check_fills(request.fills, chosen)
-    if missing and not chosen and not any(s.status == "skipped" for s in finished.values()):
+    if missing and not chosen and all(s.status == "no schema file" for s in finished.values()):
         raise missing[0]
     check_merged(request.tree, [c.section for c in chosen])
     return chosen, finished
@@ -212,6 +217,19 @@ def read_base(base: SchemaBase | None, section: Section, after: ReadSchema) -> R
         return replace(after, schema=replace(after.schema, tables=(), version=None))
     read = found.read(expect_name=section.schema)
     return after if read.schema == after.schema else read
+
+
+def _stale(base: SchemaBase | None, section: Section, read: ReadSchema, path: Path) -> SectionOutcome | None:
+    """Refuse a schema that was not regenerated from its configuration in the same tree."""
+    before = base.read(section.schema) if base else None
+    found = stale_findings(RawFile.on_disk(section.schema, path), read.schema, before)
+    if not found:
+        return None
+    details = tuple(f"{item.path}: {item.message.replace('`', '')}" for item in found)
+    words = f"The schema file was not regenerated from its configuration. {found[0].remedy}"
+    check = Check("configuration", False, words, details)
+    version = read.schema.version or ""
+    return SectionOutcome(section.name, section.schema, "failed", version=version, checks=(check,))
 
 
 def base_notes(base: SchemaBase | None) -> tuple[str, ...]:

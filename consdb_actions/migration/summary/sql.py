@@ -33,7 +33,7 @@ _COLUMN = {
 _CONSTRAINT = {"AT_DropConstraint": "drop", "AT_ValidateConstraint": "validate"}
 _DROPPED = {"OBJECT_TABLE": "table", "OBJECT_VIEW": "view", "OBJECT_INDEX": "index"}
 _ALL = "DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE"
-_QUIET = {"VariableSetStmt", "TransactionStmt"}
+_QUIET = {"VariableSetStmt", "TransactionStmt", "LockStmt"}
 
 
 def deeds_of_sql(sql: str, line: int) -> tuple[Deed, ...]:
