@@ -106,7 +106,7 @@ class Way(Scene):
     def generate(self, sha: str = "", *, text: str = "# upgrade\n") -> Pull:
         """Open the pull request of the migration, or renew it, as the generator does."""
         sha = sha or self.head
-        branch = f"{self.pull.branch}-migrate"
+        branch = f"{self.pull.branch}-migration"
         if self.migration is None:
             self.world.commit(
                 self.consdb,

@@ -18,6 +18,7 @@ from tests.support.github import routes
 from tests.support.github.faults import HANGS, Fault, Kind
 from tests.support.github.openapi import Description, MismatchError
 from tests.support.github.payloads import Payloads
+from tests.support.github.permissions import need_of
 from tests.support.github.routing import Call, RefusalError, Response, find_route
 from tests.support.github.world import World
 
@@ -120,12 +121,15 @@ class GitHubDouble:
                 query,
                 body,
                 actor,
+                token,
             )
             described = item.template != "/graphql"
             try:
                 if self.description and described:
                     self.description.check_request(method, item.template, query, body)
                 try:
+                    where = params.get("org") or f"{params.get('owner')}/{params.get('repo')}"
+                    call.require(need_of(method, item.template), where)
                     response = item.handler(call)
                 except RefusalError as refusal:
                     response = _refused(refusal)

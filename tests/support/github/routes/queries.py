@@ -7,6 +7,7 @@ from typing import Any
 
 from graphql import GraphQLError, build_schema, graphql_sync
 
+from tests.support.github.permissions import Need
 from tests.support.github.routes.pulls import pulls_with
 from tests.support.github.routing import Call, RefusalError, Response, route
 from tests.support.github.things import Repo
@@ -70,6 +71,10 @@ class _Root:
             raise RefusalError(200, "NOT_FOUND")
         if "no queries" in repo.rows:
             raise RefusalError(200, "FORBIDDEN")
+        try:
+            self._call.require(Need("contents", "read"), f"{owner}/{name}")
+        except RefusalError:
+            raise RefusalError(200, "FORBIDDEN") from None
         return _Repository(self._call, repo)
 
 
