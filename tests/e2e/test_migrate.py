@@ -271,6 +271,40 @@ def test_no_permission_in_the_target(workflows: Workflows) -> None:
     workflows.row("no key, no token", "no permission")
 
 
+def test_g1_two_tokens_do_instead_of_an_app(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    workflows.variables = {}
+    workflows.secrets = {"GITHUB_TOKEN": TOKEN}
+    for name, repository, permissions in (
+        ("TARGET", TARGET, {"contents": "write", "pull_requests": "write"}),
+        ("SOURCE", SCHEMAS, {"contents": "read", "pull_requests": "write", "statuses": "write"}),
+    ):
+        token = f"github_pat_{name}"
+        workflows.secrets[f"CONSDB_{name}_TOKEN"] = token
+        workflows.world.tokens[token] = workflows.world.user(f"owner-of-{name.lower()}").id
+        workflows.world.restrict(token, [repository], permissions)
+    run = change.label()
+    assert run.ok, run.log
+    (pull,), (comment,) = change.target.pulls.values(), change.schemas.comments
+    users = workflows.world.users
+    assert (users[pull.author or 0].login, users[comment.user or 0].login) == (
+        "owner-of-target",
+        "owner-of-source",
+    )
+    workflows.row("label, with two tokens and no app")
+
+
+def test_g2_a_push_by_dependabot_ends_green(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    workflows.world.add_label(change.schemas, change.pull, LABEL, "author")
+    payload = change.payload("synchronize")
+    run = workflows.run(CALLER, SCHEMAS, "pull_request", payload, stranger="dependabot[bot]")
+    assert run.ok, run.log
+    assert "Publish" not in run.jobs
+    assert change.untouched()
+    workflows.row("a push by Dependabot")
+
+
 def test_s3_an_artifact_of_another_kind_is_refused(workflows: Workflows) -> None:
     change = Change(workflows, ONE)
     workflows.world.add_label(change.schemas, change.pull, LABEL, "author")

@@ -21,9 +21,7 @@ def call(method: str, path: str, body: object = None) -> dict[str, object]:
     """Make a call with the app's own token."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"Authorization": f"Bearer {os.environ['KEY']}", "Content-Type": "application/json"}
-    request = urllib.request.Request(
-        os.environ["GITHUB_API_URL"] + path, data, headers, method=method
-    )
+    request = urllib.request.Request(os.environ["GITHUB_API_URL"] + path, data, headers, method=method)
     try:
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)  # type: ignore[no-any-return]
