@@ -31,6 +31,8 @@ class Response:
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    template: str = ""
+    needs: list[tuple[str, Need]] = field(default_factory=list)
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Call:
     actor: User
     token: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    needs: list[tuple[str, Need]] = field(default_factory=list)
 
     @property
     def repo(self) -> Repo:
@@ -64,7 +67,8 @@ class Call:
         return pull
 
     def require(self, need: Need, where: str) -> None:
-        """Refuse what the token was not given."""
+        """Refuse what the token was not given, and write down what was needed."""
+        self.needs.append((where, need))
         grant = self.world.grants.get(self.token)
         if grant is not None and not grant.allows(need, where):
             raise RefusalError(403, "Resource not accessible by integration")

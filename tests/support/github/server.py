@@ -9,7 +9,7 @@ import struct
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -18,7 +18,7 @@ from tests.support.github import routes
 from tests.support.github.faults import HANGS, Fault, Kind
 from tests.support.github.openapi import Description, MismatchError
 from tests.support.github.payloads import Payloads
-from tests.support.github.permissions import need_of
+from tests.support.github.permissions import Need, need_of
 from tests.support.github.routing import Call, RefusalError, Response, find_route
 from tests.support.github.world import World
 
@@ -29,12 +29,14 @@ assert routes.LOADED
 
 @dataclass(frozen=True)
 class Served:
-    """One call that reached the double."""
+    """One call that reached the double, with the permissions that it needs of which repository or owner."""
 
     method: str
     target: str
     status: int
     token: str
+    template: str = ""
+    needs: tuple[tuple[str, Need], ...] = ()
 
     @property
     def writes(self) -> bool:
@@ -134,6 +136,7 @@ class GitHubDouble:
                 except RefusalError as refusal:
                     response = _refused(refusal)
                 response.headers.update(call.headers)
+                response.template, response.needs = item.template, call.needs
                 if self.description and described:
                     self.description.check_response(method, item.template, response.status, response.body)
             except MismatchError as mismatch:
@@ -180,7 +183,10 @@ class _Handler(BaseHTTPRequestHandler):
         status = 0
         if response is not None:
             status = 304 if self._is_known(response) else response.status
-        double.log.append(Served(self.command, self.path, 0 if fault else status, token))
+        served = Served(self.command, self.path, 0 if fault else status, token)
+        if response is not None:
+            served = replace(served, template=response.template, needs=tuple(response.needs))
+        double.log.append(served)
         if fault is not None:
             self._fail(fault, response)
         elif response is not None:
