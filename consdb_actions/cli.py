@@ -18,6 +18,8 @@ from consdb_actions.errors import ConsdbActionsError
 __all__ = ["cli", "main"]
 
 GROUPS = {
+    "init": "Write the caller workflows of a repository.",
+    "doctor": "Say whether adoption is complete.",
     "migrations": "Generate, check, preview and lint Alembic migrations.",
     "approvals": "Show and publish who has approved a schema change.",
     "release": "Name and tag releases.",
@@ -36,11 +38,11 @@ class LazyGroup(click.Group):
         return list(GROUPS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one group, or None when there is none of that name."""
+        """Import and return one group or command, or None when there is none of that name."""
         if cmd_name not in GROUPS:
             return None
         module = importlib.import_module(f"consdb_actions.commands.{cmd_name}")
-        command: click.Command = module.group
+        command: click.Command = getattr(module, "group", None) or module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,4 +1,4 @@
-"""Which permission each call of each flow needs: docs/permissions.md, and what the workflows request (rule G1)."""
+"""Permissions that calls need, in docs/permissions.md, and those that workflows request (rule G1)."""
 
 from __future__ import annotations
 
@@ -51,13 +51,14 @@ OWN = {
 INTRO = """\
 # Permissions
 
-Every call to GitHub of every flow, with the permission that it needs of the repository. This page is written by
-`pytest tests/budget/test_permissions.py --update-goldens` from what the flows do; the same test holds the permissions
-that the workflows request against it, and the double of GitHub refuses what a token was not given.
+Every call to GitHub of every flow, with the permission that it needs of the repository. This page is
+written by `pytest tests/budget/test_permissions.py --update-goldens` from what the flows do. The same
+test compares it with what the workflows request, and the double of GitHub refuses what a token was not
+given.
 
-Only what a token writes needs a permission in a public repository, by and large. A token asks for all that it uses
-all the same: then it works in a private one, too, and a limit of GitHub's is not taken for an absence. Permission
-for issues is never needed: what issues and pull requests share can be had with that for pull requests.
+In a public repository, most reads need no permission. A token requests all the same what it uses: then it
+works in a private one, too. Permission for issues is never needed: what issues and pull requests share
+comes with that for pull requests.
 
 ## What the workflows request
 

@@ -45,7 +45,7 @@ SCHEMAS, TARGET, PHALANX = "lsst/sdm_schemas", "lsst-dm/consdb", "lsst-sqre/phal
 APP = {"checks": "read", "contents": "write", "pull_requests": "write", "statuses": "write"}
 RELEASE_APP = {"checks": "read", "contents": "write", "pull_requests": "write", "statuses": "read"}
 """What docs/adopt.md has the two apps registered with, without what is optional."""
-CODE = ("consdb_actions", "actions", ".github")
+CODE = ("consdb_actions", "actions", "examples", ".github")
 FILES = ("action.yml", "requirements.lock", "pyproject.toml", "README.md", "LICENSE")
 LIMIT = 120
 """Seconds after which a run is given up."""

@@ -16,14 +16,19 @@ _RULES = (
     (r".*/pulls/\{pull_number\}/merge", "contents"),
     # Permission for issues would do as well for what issues and pull requests share; nothing asks for it.
     (r".*/(pulls|issues|labels)(/.*)?", "pull_requests"),
-    (r".*/actions/permissions|.*/protection|.*/environments.*", "administration"),
+    (r".*/actions/permissions.*", "administration"),
+    (r"/orgs/\{org\}/installations", "organization_administration"),
     (r".*/actions/variables", "actions_variables"),
-    (r".*/actions/secrets|.*/environments/\{environment_name\}/secrets", "secrets"),
-    (r".*/actions/.*", "actions"),
+    (r".*/actions/secrets", "secrets"),
+    (r".*/environments/\{environment_name\}/secrets", "environments"),
+    (r".*/actions/.*|.*/environments/.*", "actions"),
     (r"/repos/\{owner\}/\{repo\}(/tags|/rules/branches/.*)?", "metadata"),
     (r"/repos/.*", "contents"),
 )
 """Patterns of paths, as GitHub's description writes them; the first one that fits counts."""
+
+PUBLIC = ("checks", "contents", "pull_requests", "statuses")
+"""What anybody may read in a public repository."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Grant:
             return True
         ours = {*self.repositories, *(name.partition("/")[0] for name in self.repositories)}
         if where not in ours:
-            return need.level == "read" and need.name != "members"
+            return need.level == "read" and need.name in PUBLIC
         return self.permissions.get(need.name) in (need.level, "write")
 
 

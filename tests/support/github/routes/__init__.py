@@ -12,9 +12,10 @@ from tests.support.github.routes import (
     queries,
     reactions,
     releases,
+    settings,
     statuses,
 )
 
 __all__ = ["LOADED"]
 
-LOADED = (accounts, apps, gitdata, gitwrite, issues, pulls, queries, reactions, releases, statuses)
+LOADED = (accounts, apps, gitdata, gitwrite, issues, pulls, queries, reactions, releases, settings, statuses)
