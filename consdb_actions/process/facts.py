@@ -130,6 +130,10 @@ class SchemaChange:
         What is wrong with that, in sentences.
     relations
         New columns that the schema nearly has already.
+    meaning
+        What differs, in sentences in which backquotes mark code.
+    findings
+        What else a reviewer would object to: severity and sentence.
     """
 
     path: str
@@ -138,6 +142,8 @@ class SchemaChange:
     sources: tuple[TableSource, ...] = ()
     source_findings: tuple[str, ...] = ()
     relations: tuple[ColumnRelation, ...] = ()
+    meaning: tuple[str, ...] = ()
+    findings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
