@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.support.approvals import TOKEN
 from tests.support.github import World
 from tests.support.github.plugin import Double
 
+ROOT = Path(__file__).parents[2]
 SCHEMAS, TARGET, PHALANX = "lsst/sdm_schemas", "lsst-dm/consdb", "lsst-sqre/phalanx"
 ROLES = [
     {"id": "de", "teams": ["lsst/data-engineering"]},
@@ -108,6 +110,20 @@ def test_g1_the_apps_are_those_of_the_workflows() -> None:
     query = parse_qs(urlsplit(APPS[0].link("lsst", teams=True)).query)
     assert {"public": ["true"], "webhook_active": ["false"], "members": ["read"]}.items() <= query.items()
     assert {name: [level] for name, level in APP.items()}.items() <= query.items()
+
+
+def test_the_page_about_adoption_has_the_links_and_every_caller() -> None:
+    text = (ROOT / "docs" / "adopt.md").read_text(encoding="utf-8")
+    for app in APPS:
+        assert f"[{app.name}]({app.link('lsst')})" in text
+        row = text.partition(f"\n| {app.name} | *")[2].partition("\n")[0]
+        named = dict(re.findall(r"\*([A-Z][a-z ]+): (read|write)\*", f"*{row}"))
+        titles = {"statuses": "Commit statuses", "pull_requests": "Pull requests"}
+        wanted = {titles.get(name, name.capitalize()): level for name, level in app.permissions.items()}
+        assert named == wanted | ({"Members": "read"} if app is APPS[0] else {})
+    for kind in ("sdm_schemas", "consdb"):
+        for name in callers(kind):
+            assert f"(../examples/{kind}/{name})" in text
 
 
 @pytest.mark.parametrize("kind", ["sdm_schemas", "consdb"])
