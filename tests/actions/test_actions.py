@@ -290,6 +290,21 @@ def test_what_a_workflow_gives_to_an_action_is_one_of_its_inputs(path: Path) -> 
             assert required <= set(given), used
 
 
+def test_m17_changes_of_one_run_keep_their_artifacts_apart() -> None:
+    steps = [
+        step
+        for job in load(ROOT / ".github/workflows/migrate.yaml")["jobs"].values()
+        for step in job.get("steps", [])
+    ]
+    names = [
+        step["with"].get("name") or step["with"]["pattern"]
+        for step in steps
+        if "load-artifact@" in step.get("uses", "")
+    ]
+    one = "migration-${{ inputs.pr }}-${{ needs.source.outputs.commit }}-"
+    assert [name.startswith(one) for name in names] == [True, True]
+
+
 # Callers
 
 
