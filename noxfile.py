@@ -141,6 +141,12 @@ def lock(session: nox.Session) -> None:
     session.run("python", "actions/lock.py", *session.posargs)
 
 
+@nox.session
+def release(session: nox.Session) -> None:
+    """Close the changelog, sign a tag, let callers use it, push nothing: nox -s release -- 1.2.3."""
+    session.run("python", "actions/release.py", *session.posargs)
+
+
 @nox.session(python=PYTHONS[0])
 def minimum(session: nox.Session) -> None:
     """Pass the tests with the oldest versions that pyproject.toml allows."""

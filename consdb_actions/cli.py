@@ -20,6 +20,8 @@ from consdb_actions.errors import ConsdbActionsError, ExternalError
 __all__ = ["cli", "main"]
 
 GROUPS = {
+    "init": "Write the caller workflows of a repository.",
+    "doctor": "Say whether adoption is complete.",
     "migrations": "Generate, check, preview and lint Alembic migrations.",
     "approvals": "Show and publish who has approved a schema change.",
     "release": "Name and tag releases.",

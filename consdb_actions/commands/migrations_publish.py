@@ -103,7 +103,7 @@ def command(
         raise InputError(
             f"there is no token for {target[:150]}",
             remedy="Give the workflow an app (CONSDB_APP_CLIENT_ID and CONSDB_APP_PRIVATE_KEY) or "
-            "CONSDB_TOKEN; docs/adopt.md says with which permissions.",
+            "CONSDB_TARGET_TOKEN; docs/adopt.md says with which permissions.",
         )
     with (
         github_session(variable="CONSDB_SOURCE_TOKEN") as schemas,

@@ -40,7 +40,7 @@ class LazyGroup(click.Group):
             return None
         name = f"{self._prefix}{cmd_name.replace('-', '_')}"
         module = importlib.import_module(f"consdb_actions.commands.{name}")
-        command: click.Command = module.command if self._prefix else module.group
+        command: click.Command = getattr(module, "group", None) or module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

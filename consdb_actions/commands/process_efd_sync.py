@@ -46,7 +46,7 @@ __all__ = ["command"]
     "--consdb-pr",
     type=PullNumber(),
     metavar="N",
-    help="Pull request in consdb that changes EFD schemas; without it the default branch is copied.",
+    help="Pull request in consdb that changes EFD schemas; by default the newest one that was merged.",
 )
 @option("--ticket", metavar="KEY", help="The ticket, where the pull request does not name it.")
 @option(
@@ -95,6 +95,10 @@ def command(
         copy = reader.copy(source, changed, base)
         if not copy.files:
             return _tell(source, copy, Outcome("nothing"), output_format)
+        if not source.ticket:
+            raise InputError(
+                "no ticket is named", remedy="Give --ticket KEY, or --consdb-pr N for one that names it."
+            )
         proposal = Proposal(
             repository=repository,
             base=base_name,

@@ -86,7 +86,7 @@ def settings_of(config: Config) -> Settings:
     sites = sites_from_mapping(config.sites, place=f"{config.source or 'the defaults'}: sites")
     _check_checklists(config)
     views = {view.name: ViewOf(view.table, dict(view.rename)) for view in config.views}
-    return Settings(policy, views, sites.sources, sites.checklists)
+    return Settings(policy, views, sites.sources, sites.checklists, config.severities)
 
 
 def _check_checklists(config: Config) -> None:

@@ -101,6 +101,8 @@ class SchemaChange:
     sources: tuple[TableSource, ...] = ()  # of the data in added or altered tables
     source_findings: tuple[str, ...] = ()  # problems with the sources, as sentences
     relations: tuple[ColumnRelation, ...] = ()  # new columns that resemble existing ones
+    meaning: tuple[str, ...] = ()  # the differences, as sentences with backquoted code
+    findings: tuple[tuple[str, str], ...] = ()  # of the preview: severity and sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,4 +51,4 @@ def name_migration(branch: str, title: str, patterns: Sequence[str], *, place: s
             place="tickets: patterns:",
             remedy="Let the patterns match letters, digits, dashes and nothing else.",
         )
-    return Names(found, f"tickets/{name}-migrate", f"{found}: Migrate schema changes", name)
+    return Names(found, f"tickets/{name}-migration", f"{found}: Migrate schema changes", name)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from consdb_actions.process.answers import answers_in, write_answers
 from consdb_actions.process.deployed import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
-from consdb_actions.process.facts import Facts, Source
+from consdb_actions.process.facts import Facts, SchemaChange, Source
 from consdb_actions.process.finding import Evidence
 from consdb_actions.process.heard import Heard, Outcome
 from consdb_actions.process.language import Command, Verb
@@ -25,6 +25,11 @@ NAMED = 6
 
 UNFOLDED = 12
 """Maximum number of unfolded lines for reviewers."""
+
+CHANGES = 60
+"""How many changes of a schema it lists."""
+
+OBJECTIONS = {"error": "❌", "warning": "⚠️"}
 
 APPROVED = "approved"
 """Outcome of a role whose checklist is finished."""
@@ -60,6 +65,7 @@ def render_comment(facts: Facts, progress: Progress) -> str:
     if progress.applicable:
         blocks += [block for block in (_next(facts, progress), _table(facts, progress)) if block]
         blocks += _alerts(progress)
+        blocks += [_meaning(item) for item in facts.schemas if item.meaning]
         blocks += _review(facts)
     blocks += _answers(facts, progress)
     blocks.append(
@@ -166,6 +172,18 @@ def _alerts(progress: Progress) -> list[str]:
         for disorder in item.order
     ]
     return ["\n".join(["> [!WARNING]", *(f"> - {line}" for line in lines)])] if lines else []
+
+
+def _meaning(change: SchemaChange) -> str:
+    """Write what the change of a schema means, and what is wrong with it."""
+    objections = bullets([f"{OBJECTIONS[severity]} {prose(text)}" for severity, text in change.findings])
+    lines = [prose(text) for text in change.meaning[:CHANGES]]
+    if more := len(change.meaning) - CHANGES:
+        lines += [f"and {more} more"] if more > 0 else []
+    count = len(change.meaning)
+    title = f"What changes in {escape(change.schema)} ({count})"
+    folded = details(title, bullets(lines), is_open=count <= UNFOLDED)
+    return f"{objections}\n\n{folded}" if change.findings else folded
 
 
 def _review(facts: Facts) -> list[str]:

@@ -41,6 +41,12 @@ class Statement:
     def __str__(self) -> str:
         return "".join(f'"{word}"' if isinstance(word, Quote) else word for word in self.words)
 
+    @property
+    def marked(self) -> str:
+        """The sentence with its table, and with backquotes around names."""
+        sentence = "".join(f"`{word}`" if isinstance(word, Code) else word for word in self.words)
+        return f"`{self.table}`: {sentence}" if self.table and self.kind != "table" else sentence
+
 
 _ACTIONS: tuple[Action, ...] = ("add", "remove", "change")
 _LABELS = {

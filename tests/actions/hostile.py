@@ -20,7 +20,7 @@ TEXTS = [
     "-rf",
     "$IFS$9",
     # Expressions and templates
-    "${{ secrets.CONSDB_TOKEN }}",
+    "${{ secrets.CONSDB_TARGET_TOKEN }}",
     "${{ github.token }}' }}",
     "{{ 7 * 7 }}${7*7}#{7*7}<%= 7 %>",
     "%s%n%x{0}{self.__class__}",

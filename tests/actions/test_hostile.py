@@ -153,7 +153,7 @@ def test_s1_a_branch_that_is_a_command(world: World, runner: Runner) -> None:
         assert (
             runner.run("migrations", "publish", "--event-name", "pull_request", *arguments, event=event) == 0
         )
-        assert scene.migration.branch == "tickets/DM-1-migrate"
+        assert scene.migration.branch == "tickets/DM-1-migration"
 
 
 def test_s5_words_of_schemas_in_pull_requests_and_comments(world: World, runner: Runner) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters.github import SystemClock
+from consdb_actions.adapters.github import SystemClock, connect
 from consdb_actions.cli import main
+from consdb_actions.commands.init import PROJECT
 from tests.support.approvals import REPOSITORY, TOKEN
 from tests.support.budget_scene import (
     DEPLOY,
@@ -169,6 +170,17 @@ def migrations(ground: Ground) -> Measured:
     yield "migrations publish, after a push", ground.publish(scene, scene.push(), column="dimm_seeing_2")
 
 
+def adoption(ground: Ground) -> Measured:
+    town = ground.town()
+    own = town.world.repo(PROJECT)
+    own.store.set_ref("refs/tags/v1.2.3", town.world.commit(own, "main", {"README.md": "Text."}))
+    ground.on(town.world)
+    assert ground.double is not None
+    connect(TOKEN, ground.double.url).write("POST", f"/repos/{PROJECT}/releases", {"tag_name": "v1.2.3"})
+    yield "init", ground.run("init", "consdb")
+    yield "doctor", ground.run("doctor", code=1)
+
+
 def release(ground: Ground) -> Measured:
     ground.on(release_scene(ground.world()).world)
     args = ("--repo", CONSDB, "--now", "2026-06-20")
@@ -207,6 +219,7 @@ FAMILIES = (
             "migrations publish, after a push",
         ),
     ),
+    Family(adoption, ("init", "doctor")),
     Family(release, ("release next", "release tag")),
     Family(deploy, ("deploy plan", "deploy open")),
 )

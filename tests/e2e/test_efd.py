@@ -8,8 +8,8 @@ import pytest
 
 from consdb_actions.adapters.schema_files import CONSDB_FOLDERS
 from consdb_actions.publication.marker import COMMENT_MARKER
-from tests.e2e.test_migrate import LABEL, TARGET, tree
-from tests.e2e.workflows import ROOT, Run, Workflows
+from tests.e2e.test_migrate import LABEL, tree
+from tests.e2e.workflows import ROOT, TARGET, Run, Workflows
 
 pytestmark = pytest.mark.e2e
 
@@ -73,10 +73,10 @@ def test_p9_a_label_in_consdb_becomes_a_pull_request_to_that_branch(workflows: W
     migration = repo.pulls[2]
     assert (migration.base, migration.branch, migration.draft) == (
         "tickets/DM-1",
-        "tickets/DM-1-migrate",
+        "tickets/DM-1-migration",
         True,
     )
-    changed = repo.store.git("diff", "--name-only", "tickets/DM-1...tickets/DM-1-migrate").decode().split()
+    changed = repo.store.git("diff", "--name-only", "tickets/DM-1...tickets/DM-1-migration").decode().split()
     assert [path.split("/")[1] for path in changed] == ["efd_latiss"]
     assert "run through the tree's own env.py" in (migration.body or "")
     assert run.checkouts.count(f"checkout {TARGET} {repo.tip('main')}") == 2

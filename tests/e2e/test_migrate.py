@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from consdb_actions.publication.marker import COMMENT_MARKER
-from tests.e2e.workflows import APP_LOGIN, APP_TOKEN, ROOT, TOKEN, Run, Workflows
+from tests.e2e.workflows import APP_KEY, APP_LOGIN, ROOT, SCHEMAS, TARGET, TOKEN, Run, Workflows
 from tests.support.github import Fault, Kind
 from tests.support.github.things import Pull, Repo
 
 pytestmark = pytest.mark.e2e
 
-SCHEMAS, TARGET = "lsst/sdm_schemas", "lsst-dm/consdb"
 LABEL = "consdb: migrate"
 FOLDER = "python/lsst/sdm/schemas"
 ONE = "cdb_startrackerwide.yaml"
@@ -81,7 +80,7 @@ class Change:
     def comments(self) -> list[str]:
         return [c.body for c in self.schemas.comments if c.body.startswith(COMMENT_MARKER)]
 
-    def proposed(self, branch: str = "tickets/DM-1-migrate") -> list[str]:
+    def proposed(self, branch: str = "tickets/DM-1-migration") -> list[str]:
         return self.target.store.git("diff", "--name-only", f"main...{branch}").decode().split()
 
     def untouched(self) -> bool:
@@ -102,14 +101,14 @@ def test_a_label_becomes_a_pull_request_and_a_comment(workflows: Workflows) -> N
     assert "and `downgrade -1` run through the tree's own env.py" in (pull.body or "")
     (comment,) = change.comments
     assert "3 verified revisions: latiss, lsstcam, startrackerwide" in comment
-    for secret in (TOKEN, APP_TOKEN, "key-of-the-app"):
+    for secret in (TOKEN, "ghs_", APP_KEY):
         assert secret not in "".join(comment + (pull.body or ""))
     merge = change.schemas.test_merge(change.pull)
     assert run.checkouts.count(f"checkout {SCHEMAS} {merge}") == 1
     assert run.checkouts.count(f"checkout {TARGET} {change.target.tip('main')}") == 1
     assert [line for line in run.checkouts if line.startswith("token")] == [
-        f"token for {TARGET} contents=write",
-        f"token for {SCHEMAS} contents=read",
+        f"token for {TARGET} contents=write pull_requests=write",
+        f"token for {SCHEMAS} contents=read pull_requests=write",
     ]
     workflows.figure("from the label to the pull request, three sections", f"{run.seconds:.1f} s")
     workflows.row("label: pull request and comment")
@@ -142,7 +141,7 @@ def test_a_fault_in_the_middle_and_a_second_run(workflows: Workflows) -> None:
     assert again.ok, again.log
     assert all(fault.hits for fault in faults)
     assert (len(change.target.pulls), len(change.comments)) == (1, 1)
-    assert len(change.target.store.between("main", "tickets/DM-1-migrate")) == 1
+    assert len(change.target.store.between("main", "tickets/DM-1-migration")) == 1
     workflows.row("label, then again", "403 for the pull request; answer lost for the branch")
 
 
@@ -150,14 +149,14 @@ def test_a_push_keeps_what_a_person_edited(workflows: Workflows) -> None:
     change = Change(workflows, ONE)
     assert change.label().ok
     (path,) = change.proposed()
-    text = change.target.store.git("show", f"tickets/DM-1-migrate:{path}").decode()
+    text = change.target.store.git("show", f"tickets/DM-1-migration:{path}").decode()
     edited = text.replace('"""', '"""Looked at. ', 1)
-    workflows.world.commit(change.target, "tickets/DM-1-migrate", {path: edited}, author="author")
+    workflows.world.commit(change.target, "tickets/DM-1-migration", {path: edited}, author="author")
     change.push("camera_temperature", "housing_temperature")
     run = change.event("synchronize")
     assert run.ok, run.log
     assert change.proposed() == [path]
-    assert change.target.store.git("show", f"tickets/DM-1-migrate:{path}").decode() == edited
+    assert change.target.store.git("show", f"tickets/DM-1-migration:{path}").decode() == edited
     assert "Edited by hand and left as it is" in change.comments[0]
     workflows.row("push after an edit by hand")
 
@@ -217,7 +216,7 @@ def test_s3_a_fork_gets_a_result_and_no_token(workflows: Workflows) -> None:
     assert "A maintainer can look at the change and start the workflow by hand for number 1" in run.log
     assert not [line for line in run.checkouts if line.startswith("token")]
     assert change.untouched()
-    workflows.secrets["CONSDB_APP_PRIVATE_KEY"] = "key-of-the-app"
+    workflows.secrets["CONSDB_APP_PRIVATE_KEY"] = APP_KEY
     by_hand = workflows.run(CALLER, SCHEMAS, "workflow_dispatch", {"inputs": {"pr": "1"}})
     assert by_hand.ok, by_hand.log
     assert len(change.target.pulls) == 1
@@ -250,7 +249,7 @@ def test_a_question_is_asked_and_answered_in_the_pull_request(workflows: Workflo
     run = change.event("edited")
     assert run.ok, run.log
     (path,) = change.proposed()
-    script = change.target.store.git("show", f"tickets/DM-1-migrate:{path}").decode()
+    script = change.target.store.git("show", f"tickets/DM-1-migration:{path}").decode()
     assert "drop_column" not in script
     assert "exposure_time" in script
     assert "a question is open" not in change.comments[0]
@@ -272,6 +271,40 @@ def test_no_permission_in_the_target(workflows: Workflows) -> None:
     workflows.row("no key, no token", "no permission")
 
 
+def test_g1_two_tokens_do_instead_of_an_app(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    workflows.variables = {}
+    workflows.secrets = {"GITHUB_TOKEN": TOKEN}
+    for name, repository, permissions in (
+        ("TARGET", TARGET, {"contents": "write", "pull_requests": "write"}),
+        ("SOURCE", SCHEMAS, {"contents": "read", "pull_requests": "write", "statuses": "write"}),
+    ):
+        token = f"github_pat_{name}"
+        workflows.secrets[f"CONSDB_{name}_TOKEN"] = token
+        workflows.world.tokens[token] = workflows.world.user(f"owner-of-{name.lower()}").id
+        workflows.world.restrict(token, [repository], permissions)
+    run = change.label()
+    assert run.ok, run.log
+    (pull,), (comment,) = change.target.pulls.values(), change.schemas.comments
+    users = workflows.world.users
+    assert (users[pull.author or 0].login, users[comment.user or 0].login) == (
+        "owner-of-target",
+        "owner-of-source",
+    )
+    workflows.row("label, with two tokens and no app")
+
+
+def test_g2_a_push_by_dependabot_ends_green(workflows: Workflows) -> None:
+    change = Change(workflows, ONE)
+    workflows.world.add_label(change.schemas, change.pull, LABEL, "author")
+    payload = change.payload("synchronize")
+    run = workflows.run(CALLER, SCHEMAS, "pull_request", payload, stranger="dependabot[bot]")
+    assert run.ok, run.log
+    assert "Publish" not in run.jobs
+    assert change.untouched()
+    workflows.row("a push by Dependabot")
+
+
 def test_s3_an_artifact_of_another_kind_is_refused(workflows: Workflows) -> None:
     change = Change(workflows, ONE)
     workflows.world.add_label(change.schemas, change.pull, LABEL, "author")
@@ -287,16 +320,19 @@ def test_a_dispatch_from_consdb(workflows: Workflows) -> None:
     change = Change(workflows, ONE)
     payload = {"client_payload": {"branch_name": "tickets/DM-1", "commit_sha": "0" * 40}}
     caller = "consdb/consdb-migrate.yaml"
-    late = workflows.run(caller, TARGET, "repository_dispatch", {"action": "migration", **payload})
+    late = workflows.run(caller, TARGET, "repository_dispatch", {"action": "consdb-migration", **payload})
     assert late.ok, late.log
     assert "has moved from 00000000" in late.log
     assert change.untouched()
     payload["client_payload"]["commit_sha"] = change.head
-    run = workflows.run(caller, TARGET, "repository_dispatch", {"action": "migration", **payload})
+    run = workflows.run(caller, TARGET, "repository_dispatch", {"action": "consdb-migration", **payload})
     assert run.ok, run.log
     assert len(change.target.pulls) == 1
     tokens = [line for line in run.checkouts if line.startswith("token")]
-    assert tokens == [f"token for {TARGET} contents=write", f"token for {SCHEMAS} contents=read"]
+    assert tokens == [
+        f"token for {TARGET} contents=write pull_requests=write",
+        f"token for {SCHEMAS} contents=read pull_requests=write",
+    ]
     wrong = workflows.run(
         caller, TARGET, "workflow_dispatch", {"inputs": {"branch_name": "$(id)", "commit_sha": change.head}}
     )

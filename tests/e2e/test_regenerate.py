@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from tests.e2e.test_migrate import FOLDER, LABEL, ONE, SCHEMAS, TARGET, Change
-from tests.e2e.workflows import ROOT, Run, Workflows
+from tests.e2e.test_migrate import FOLDER, LABEL, ONE, Change
+from tests.e2e.workflows import ROOT, SCHEMAS, TARGET, Run, Workflows
 from tests.support.github import Fault, Kind
 from tests.support.github.things import Pull
 
@@ -135,11 +135,11 @@ def test_p6_every_request_is_acted_on_by_whatever_run_reads_it(workflows: Workfl
     run = workflows.run(PROCESS, SCHEMAS, "schedule", {"schedule": "7,37 * * * *"})
     assert run.ok, run.log
     assert sorted(pull.branch for pull in pair.target.pulls.values()) == [
-        "tickets/DM-1-migrate",
-        "tickets/DM-2-migrate",
+        "tickets/DM-1-migration",
+        "tickets/DM-2-migration",
     ]
     (script,) = pair.proposed()
-    assert "drop_column" not in pair.target.store.git("show", f"tickets/DM-1-migrate:{script}").decode()
+    assert "drop_column" not in pair.target.store.git("show", f"tickets/DM-1-migration:{script}").decode()
     again = workflows.run(PROCESS, SCHEMAS, "schedule", {"schedule": "7,37 * * * *"})
     assert again.ok, again.log
     assert set(again.jobs) == {"Process"}, "each is acted on once"
@@ -149,7 +149,7 @@ def test_p6_every_request_is_acted_on_by_whatever_run_reads_it(workflows: Workfl
     later = pair.event("synchronize")
     assert later.ok, later.log
     (script,) = pair.proposed()
-    assert "drop_column" not in pair.target.store.git("show", f"tickets/DM-1-migrate:{script}").decode()
+    assert "drop_column" not in pair.target.store.git("show", f"tickets/DM-1-migration:{script}").decode()
     workflows.row("requests in two pull requests, read by a schedule")
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.e2e.workflows import APP_LOGIN, Run, Workflows
+from tests.e2e.workflows import RELEASE_LOGIN, Run, Workflows
 from tests.support.github import Fault, Kind
 from tests.support.github.things import Repo
 from tests.support.phalanx import PHALANX, files_of
@@ -53,7 +53,7 @@ def test_a_dispatch_tags_and_deploys(workflows: Workflows, registry_double: Regi
     assert kind == "tag"
     (pull,) = place.phalanx.pulls.values()
     assert NEW in pull.title
-    assert workflows.world.users[pull.author or 0].login == APP_LOGIN
+    assert workflows.world.users[pull.author or 0].login == RELEASE_LOGIN
     again = place.release("test-stands", "DM-7")
     assert again.ok, again.log
     assert len(place.phalanx.pulls) == 1

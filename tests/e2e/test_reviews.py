@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_migrate import ONE, Change
-from tests.e2e.workflows import APP_LOGIN, Run, Workflows
+from tests.e2e.workflows import APP_KEY, APP_LOGIN, Run, Workflows
 from tests.support.approvals import REPOSITORY, Scene
 from tests.support.github import Fault, Kind
 
@@ -18,14 +18,18 @@ APPROVALS, PROCESS = "sdm_schemas/consdb-approvals.yaml", "sdm_schemas/consdb-pr
 
 
 class Reviewed:
-    """The scene of the approvals, with its workflows."""
+    """The scene of the approvals, with its workflows; one of its roles is held by a team."""
 
-    def __init__(self, workflows: Workflows) -> None:
+    def __init__(self, workflows: Workflows, *, teams: bool = True) -> None:
         self.workflows = workflows
         self.scene = Scene(workflows.world)
+        if teams:
+            workflows.edits = [("teams: false", "teams: true")]
+            workflows.world.apps[APP_KEY].permissions["members"] = "read"
 
-    def review(self) -> Run:
-        return self.workflows.run(APPROVALS, REPOSITORY, "pull_request_review", self._payload("submitted"))
+    def review(self, stranger: str = "") -> Run:
+        payload = self._payload("submitted")
+        return self.workflows.run(APPROVALS, REPOSITORY, "pull_request_review", payload, stranger=stranger)
 
     def _payload(self, deed: str, **more: Any) -> dict[str, Any]:
         number = self.scene.pull.number
@@ -92,6 +96,44 @@ def test_approvals_without_permission(workflows: Workflows) -> None:
     assert "The token lacks a permission" in run.log
     assert (place.state("consdb/approvals"), place.scene.pull.labels) == ("", [])
     workflows.row("reviews, the token may set no status", "no permission")
+
+
+def test_g1_members_are_asked_for_only_where_a_team_holds_a_role(workflows: Workflows) -> None:
+    place = Reviewed(workflows, teams=False)
+    people = {"roles": [{"id": "consdb", "people": ["carl"]}]}
+    config = {".github/consdb-actions.yaml": json.dumps({"approvals": people})}
+    workflows.world.commit(place.scene.repo, "main", config, author="maintainer")
+    place.scene.approve("carl")
+    run = place.review()
+    assert run.ok, run.log
+    assert place.state("consdb/approvals") == "success"
+    assert "members" not in "".join(run.checkouts)
+    workflows.row("reviews, the roles are held by people")
+
+
+def test_g1_an_app_that_lacks_a_permission_gives_no_token(workflows: Workflows) -> None:
+    place = Reviewed(workflows)
+    del workflows.world.apps[APP_KEY].permissions["members"]
+    run = place.review()
+    assert not run.ok
+    assert "HTTP 422" in run.log
+    assert place.state("consdb/approvals") == ""
+    workflows.row("reviews, the app may not read teams", "no permission")
+
+
+def test_g2_dependabot_starts_nothing_that_could_fail(workflows: Workflows) -> None:
+    place = Reviewed(workflows)
+    for caller in (APPROVALS, PROCESS):
+        payload = place._payload("opened")
+        run = workflows.run(caller, REPOSITORY, "pull_request", payload, stranger="dependabot[bot]")
+        assert run.jobs == {}, run.log
+    assert not workflows.double.log
+    assert not place.scene.repo.statuses
+    place.workflows.edits = []
+    everything = workflows.run(APPROVALS, REPOSITORY, "schedule", {})
+    assert everything.ok, everything.log
+    assert place.state("consdb/approvals") == "pending"
+    workflows.row("a pull request by Dependabot, then the schedule")
 
 
 def test_a5_a_label_by_hand_is_taken_off(workflows: Workflows) -> None:

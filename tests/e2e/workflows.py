@@ -20,10 +20,14 @@ import yaml
 from tests.support.github import GitHubDouble, World
 
 __all__ = [
+    "APP_KEY",
     "APP_LOGIN",
-    "APP_TOKEN",
     "OWN",
+    "RELEASE_KEY",
+    "RELEASE_LOGIN",
     "ROOT",
+    "SCHEMAS",
+    "TARGET",
     "TOKEN",
     "Kit",
     "Run",
@@ -35,8 +39,13 @@ ROOT = Path(__file__).resolve().parents[2]
 STAND_INS = Path(__file__).with_name("stand_ins")
 OWN = "lsst-dm/consdb-actions"
 TOKEN = "token-of-actions"
-APP_LOGIN, APP_TOKEN = "consdb-actions[bot]", "token-of-the-app"
-CODE = ("consdb_actions", "actions", ".github")
+APP_LOGIN, APP_KEY = "consdb-migrations[bot]", "key-of-the-app"
+RELEASE_LOGIN, RELEASE_KEY = "consdb-releases[bot]", "key-of-the-release-app"
+SCHEMAS, TARGET, PHALANX = "lsst/sdm_schemas", "lsst-dm/consdb", "lsst-sqre/phalanx"
+APP = {"checks": "read", "contents": "write", "pull_requests": "write", "statuses": "write"}
+RELEASE_APP = {"checks": "read", "contents": "write", "pull_requests": "write", "statuses": "read"}
+"""What docs/adopt.md has the two apps registered with, without what is optional."""
+CODE = ("consdb_actions", "actions", "examples", ".github")
 FILES = ("action.yml", "requirements.lock", "pyproject.toml", "README.md", "LICENSE")
 LIMIT = 120
 """Seconds after which a run is given up."""
@@ -138,13 +147,28 @@ class Workflows:
         self.double = double
         self.runs: list[Run] = []
         self.events: list[str] = []
-        self.variables = {"CONSDB_APP_CLIENT_ID": "Iv1.double"}
-        self.secrets = {"GITHUB_TOKEN": TOKEN, "CONSDB_APP_PRIVATE_KEY": "key-of-the-app"}
+        self.variables = {
+            "CONSDB_APP_CLIENT_ID": "Iv1.double",
+            "CONSDB_RELEASE_APP_CLIENT_ID": "Iv1.release",
+        }
+        self.secrets = {
+            "GITHUB_TOKEN": TOKEN,
+            "CONSDB_APP_PRIVATE_KEY": APP_KEY,
+            "CONSDB_RELEASE_APP_PRIVATE_KEY": RELEASE_KEY,
+        }
         self.edits: list[tuple[str, str]] = []
-        world.tokens[APP_TOKEN] = world.user(APP_LOGIN, kind="Bot").id
+        world.app(APP_LOGIN.removesuffix("[bot]"), APP_KEY, APP, [SCHEMAS, TARGET])
+        world.app(RELEASE_LOGIN.removesuffix("[bot]"), RELEASE_KEY, RELEASE_APP, [TARGET, PHALANX])
 
     def run(
-        self, caller: str, repository: str, event: str, payload: Mapping[str, Any], *, spoil: str = ""
+        self,
+        caller: str,
+        repository: str,
+        event: str,
+        payload: Mapping[str, Any],
+        *,
+        spoil: str = "",
+        stranger: str = "",
     ) -> Run:
         """Run a caller of `examples/` as it stands, in a repository, on an event.
 
@@ -158,8 +182,15 @@ class Workflows:
             The event.
         spoil
             A shell command that changes each artifact on its way; the folder is ``$1``.
+        stranger
+            An account whose event comes without secrets and with a token that only reads.
         """
         place = self._caller(caller, repository)
+        secrets = {"GITHUB_TOKEN": TOKEN} if stranger else self.secrets
+        granted = _permissions(place / ".github/workflows" / Path(caller).name)
+        if stranger:
+            granted = dict.fromkeys(granted, "read")
+        self.world.restrict(TOKEN, [repository], granted)
         number = len(self.runs)
         work = self._folder / f"run-{number}"
         for name in ("artifacts", "home"):
@@ -182,7 +213,9 @@ class Workflows:
         command = [str(self._kit.tools / "act"), event, "--json", "-e", str(event_file)]
         command += ["-W", f".github/workflows/{name}", "-P", "ubuntu-24.04=-self-hosted"]
         command += ["--action-cache-path", str(self._kit.cache)]
-        for key, value in self.secrets.items():
+        if stranger:
+            command += ["--actor", stranger]
+        for key, value in secrets.items():
             command += ["-s", f"{key}={value}"]
         for key, value in self.variables.items():
             command += ["--var", f"{key}={value}"]
@@ -246,6 +279,12 @@ def pins(folder: Path = ROOT) -> list[str]:
             found.add(used)
     stand_ins = {path.name for path in STAND_INS.iterdir()}
     return sorted(pin for pin in found if pin.partition("@")[0].partition("/")[2] in stand_ins)
+
+
+def _permissions(caller: Path) -> dict[str, str]:
+    """Return what the workflow's own token may do, by the caller: no job that it calls gets more."""
+    (job,) = yaml.safe_load(caller.read_text(encoding="utf-8"))["jobs"].values()
+    return {name.replace("-", "_"): level for name, level in job["permissions"].items()}
 
 
 def _own_pin(workflow: Path) -> str:

@@ -210,10 +210,21 @@ def test_a_dry_run_changes_nothing_and_json_is_as_its_schema_says(stage: Stage) 
     assert "### Copy of EFD schemas" in stage.sync("--consdb-pr", "1", "--format", "markdown")[1]
 
 
+def test_without_a_number_the_newest_merged_change_names_the_ticket(stage: Stage) -> None:
+    assert stage.sync()[0] == 0
+    assert "tickets/DM-7-efd" not in [item.branch for item in stage.way.repo.pulls.values()]
+    stage.way.world.merge(stage.way.consdb, stage.change())
+    stage.way.world.commit(stage.way.consdb, "main", {"README.md": "Another change.\n"}, author="carl")
+    assert stage.sync()[0] == 0
+    assert "lsst-dm/consdb#1" in (stage.copy.body or "")
+    stage.way.world.commit(stage.way.consdb, "main", {f"{FOLDER}/efd_latiss.yaml": efd()}, author="carl")
+    code, _, err = stage.sync()
+    assert (code, "no ticket is named" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        ((), 2, "no ticket is named"),
         (("--ticket", "x;rm"), 2, '"x;rm" is no ticket'),
         (("--consdb-pr", "99"), 2, "lsst-dm/consdb has no pull request 99"),
         (("--consdb-pr", "1"), 1, "it is no valid schema, so it is not copied"),

@@ -71,6 +71,15 @@ def test_p1_a_merged_change_is_seen_as_it_was_and_its_approvals_still_count(make
     assert not progress.troubled
 
 
+def test_p2_the_comment_says_what_the_change_means_and_what_is_wrong_with_it(make_way: MakeWay) -> None:
+    way, double = make_way()
+    way.sync(double)
+    meaning = way.comment.partition("What changes in cdb\\_latiss (")[2].partition("</details>")[0]
+    assert "new table `exposure_flexdata` with 3 columns" in meaning
+    assert "`exposure`: new column `dimm_seeing`" in meaning
+    assert "❌ `cdb_latiss`: 1.0.0, not raised" in way.comment.partition("What changes in")[0]
+
+
 def test_f1_a_second_run_writes_nothing_and_costs_little(make_way: MakeWay) -> None:
     way, double = make_way()
     way.finish("repin")

@@ -54,7 +54,7 @@ class Scene:
         return self.repo.pulls[max(self.repo.pulls)]
 
     def proposed(self) -> list[str]:
-        between = "tickets/DM-1...tickets/DM-1-migrate"
+        between = "tickets/DM-1...tickets/DM-1-migration"
         return self.repo.store.git("diff", "--name-only", between).decode().split()
 
     def publish(self, folder: Path, deed: str = "labeled", **values: Any) -> Publication:
@@ -84,7 +84,7 @@ def test_p9_the_revision_is_proposed_to_the_branch_of_the_pull_request(scene: Sc
     done = scene.publish(tmp_path / "result")
     assert (done.state, done.action) == ("published", "opened")
     pull = scene.migration
-    assert (pull.base, pull.branch, pull.draft) == ("tickets/DM-1", "tickets/DM-1-migrate", True)
+    assert (pull.base, pull.branch, pull.draft) == ("tickets/DM-1", "tickets/DM-1-migration", True)
     assert scene.proposed() == [PATH]
     marker = read_marker(pull.body or "")
     assert marker is not None

@@ -34,7 +34,7 @@ from tests.support.migration_scene import (
 
 PATH = "alembic/latiss/versions/aaaaaaaaaaaa_dm_1.py"
 NEW = "alembic/latiss/versions/bbbbbbbbbbbb_dm_1.py"
-BRANCH = "tickets/DM-1-migrate"
+BRANCH = "tickets/DM-1-migration"
 
 
 @pytest.fixture
@@ -303,7 +303,7 @@ def test_tickets_of_both_trackers(world: World, github_double: Double, result: P
     scene = MigrationScene(world, branch=f"tickets/{ticket}-x", title="Whatever")
     scene.publish(github_double(world), result)
     assert scene.migration.title == f"{ticket}: Migrate schema changes"
-    assert scene.migration.branch == f"tickets/{ticket}-x-migrate"
+    assert scene.migration.branch == f"tickets/{ticket}-x-migration"
 
 
 def test_a8_ticket_patterns_come_from_the_default_branch(

@@ -45,7 +45,7 @@ Commands = Callable[..., tuple[int, Any]]
 PATH = "alembic/latiss/versions/aaaaaaaaaaaa_dm_1.py"
 NEW = "alembic/latiss/versions/bbbbbbbbbbbb_dm_1.py"
 OTHER = "alembic/latiss/versions/ffffffffffff_other.py"
-BRANCH = "tickets/DM-1-migrate"
+BRANCH = "tickets/DM-1-migration"
 
 
 @pytest.fixture
@@ -365,7 +365,7 @@ def test_stacked_pull_requests_have_one_migration(world: World, github_double: D
     )
     assert "contains the commits of lsst/sdm" in (scene.migration.body or "")
     (comment,) = scene.comments
-    assert "held by [tickets/DM-2-migrate]" in comment.body
+    assert "held by [tickets/DM-2-migration]" in comment.body
     assert outdated(double) == []
     done = scene.publish(double, None, asked=scene.asked("synchronize"))
     assert (done.state, len(scene.comments)) == ("held", 1)

@@ -25,14 +25,14 @@ SOURCE = Source("lsst/sdm_schemas", "tickets/DM-1", SHA, "main", PULL)
 @pytest.mark.parametrize(
     ("branch", "title", "ticket", "migration", "message"),
     [
-        ("tickets/DM-1", "", "DM-1", "tickets/DM-1-migrate", "DM-1"),
-        ("tickets/OSW-123", "", "OSW-123", "tickets/OSW-123-migrate", "OSW-123"),
-        ("tickets/DM-1-latiss", "", "DM-1", "tickets/DM-1-latiss-migrate", "DM-1-latiss"),
-        ("tickets/DM-1_v2.1", "DM-2: x", "DM-1", "tickets/DM-1_v2.1-migrate", "DM-1_v2.1"),
-        ("u/somebody/work", "DM-7: Add x", "DM-7", "tickets/DM-7-migrate", "DM-7"),
-        ("u/somebody/work", " [OSW-7] Add x", "OSW-7", "tickets/OSW-7-migrate", "OSW-7"),
-        ("tickets/DM-1$(id)", "DM-2: x", "DM-2", "tickets/DM-2-migrate", "DM-2"),
-        ("tickets/DM-1" + "-x" * 80, "DM-2: x", "DM-2", "tickets/DM-2-migrate", "DM-2"),
+        ("tickets/DM-1", "", "DM-1", "tickets/DM-1-migration", "DM-1"),
+        ("tickets/OSW-123", "", "OSW-123", "tickets/OSW-123-migration", "OSW-123"),
+        ("tickets/DM-1-latiss", "", "DM-1", "tickets/DM-1-latiss-migration", "DM-1-latiss"),
+        ("tickets/DM-1_v2.1", "DM-2: x", "DM-1", "tickets/DM-1_v2.1-migration", "DM-1_v2.1"),
+        ("u/somebody/work", "DM-7: Add x", "DM-7", "tickets/DM-7-migration", "DM-7"),
+        ("u/somebody/work", " [OSW-7] Add x", "OSW-7", "tickets/OSW-7-migration", "OSW-7"),
+        ("tickets/DM-1$(id)", "DM-2: x", "DM-2", "tickets/DM-2-migration", "DM-2"),
+        ("tickets/DM-1" + "-x" * 80, "DM-2: x", "DM-2", "tickets/DM-2-migration", "DM-2"),
     ],
 )
 def test_names_come_from_the_branch_or_else_from_the_title(
@@ -77,7 +77,7 @@ def test_s1_a_name_is_plain_whatever_people_write(branch: str, title: str) -> No
         character.isascii() and (character.isalnum() or character in "-_./") for character in names.branch
     )
     assert names.branch.startswith("tickets/")
-    assert names.branch.endswith("-migrate")
+    assert names.branch.endswith("-migration")
 
 
 def event(deed: str = "labeled", label: str = LABEL, **more: Any) -> dict[str, Any]:

@@ -180,7 +180,7 @@ def environments() -> Environments:
 def releases() -> Releases:
     """Return three releases: a large one, one without a migration, and a lightweight one."""
     pulls = (
-        PullRequest(140, "DM-52001: Migrate schema changes", "tickets/DM-52001-migrate", "bot[bot]"),
+        PullRequest(140, "DM-52001: Migrate schema changes", "tickets/DM-52001-migration", "bot[bot]"),
         PullRequest(143, "OSW-2134: hinfo writes the reason", "tickets/OSW-2134", "carl"),
         PullRequest(144, "Mend typos <b>everywhere</b>", "u/po-1/typos", "po-1"),
     )

@@ -176,17 +176,17 @@ class MigrationScene:
         """Push another version of the change."""
         return self.world.commit(self.schemas, self.pull.branch, {LATISS: self.changed(column)})
 
-    def text(self, path: str, branch: str = "tickets/DM-1-migrate") -> str:
+    def text(self, path: str, branch: str = "tickets/DM-1-migration") -> str:
         """Return a file of the target."""
         return self.target.store.git("show", f"{branch}:{path}").decode()
 
-    def proposed(self, branch: str = "tickets/DM-1-migrate") -> list[str]:
+    def proposed(self, branch: str = "tickets/DM-1-migration") -> list[str]:
         """List the files that a branch of the target changes."""
         return self.target.store.git("diff", "--name-only", f"main...{branch}").decode().split()
 
     def edit(self, path: str, text: str | None, who: str = "author") -> None:
         """Commit a person's edit to a file of the migration."""
-        self.world.commit(self.target, "tickets/DM-1-migrate", {path: text}, author=who, message="By hand")
+        self.world.commit(self.target, "tickets/DM-1-migration", {path: text}, author=who, message="By hand")
 
     def asked(self, deed: str = "labeled", label: str = LABEL) -> Asked:
         return Asked(self.pull.number, deed=deed, label=label if "label" in deed else "")

@@ -101,7 +101,7 @@ class Way(Scene):
     def generate(self, sha: str = "", *, text: str = "# upgrade\n") -> Pull:
         """Open or update the migration's pull request, as the generator does."""
         sha = sha or self.head
-        branch = f"{self.pull.branch}-migrate"
+        branch = f"{self.pull.branch}-migration"
         if self.migration is None:
             self.world.commit(
                 self.consdb,

@@ -110,7 +110,7 @@ def migration(**values: Any) -> Migration:
         "number": 130,
         "url": f"{CONSDB}/pull/130",
         "title": "DM-1: Migrate schema changes",
-        "branch": "tickets/DM-1-migrate",
+        "branch": "tickets/DM-1-migration",
         "head": CONSDB_HEAD,
         "state": "open",
         "link": Link.MARKER,

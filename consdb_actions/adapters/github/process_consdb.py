@@ -59,7 +59,7 @@ class ConsdbReader:
             items[efd] = found
         known = self._linked(repository, pull, efd, items)
         if not known and len(recent) >= PAGE:  # else these are all that there are
-            for branch in (f"{pull.branch}-migrate", pull.branch):
+            for branch in (f"{pull.branch}-migration", f"{pull.branch}-migrate", pull.branch):
                 items.update({item["number"]: item for item in self._of_branch(branch)})
             known = self._linked(repository, pull, efd, items)
         return tuple(

@@ -55,7 +55,7 @@ class EfdReader:
         number
             Pull request in consdb; None for the default branch.
         ticket
-            The ticket; empty where the pull request names it.
+            The ticket; empty where the pull request names it, or the one that changed the schemas last.
 
         Returns
         -------
@@ -72,11 +72,12 @@ class EfdReader:
         """
         consdb = self._policy.consdb
         if number is None:
-            if not ticket:
-                raise InputError(
-                    "no ticket is named", remedy="Give --ticket KEY, or --consdb-pr N for one that names it."
-                )
-            return EfdSource(consdb, default_branch(self._github, consdb)[1], ticket), None
+            commit = default_branch(self._github, consdb)[1]
+            if ticket or (newest := self._newest(commit)) is None:
+                return EfdSource(consdb, commit, ticket), None
+            named = self._policy.ticket_in(newest["head"]["ref"], newest.get("title") or "")
+            shown = newest["number"], newest.get("title") or "", newest["html_url"]
+            return EfdSource(consdb, commit, named, *shown), None
         data = self._pull(number)
         ticket = ticket or self._policy.ticket_in(data["head"]["ref"], data.get("title") or "")
         if not ticket:
@@ -131,6 +132,14 @@ class EfdReader:
             The file is too large for a schema.
         """
         return self._there.blob(blob)
+
+    def _newest(self, commit: str) -> Any:
+        """Return the merged pull request that changed the schemas last; None where there is none."""
+        root, folder = f"/repos/{self._policy.consdb}", self._policy.efd.sources
+        for change in self._github.get(f"{root}/commits", {"sha": commit, "path": folder, "per_page": 1}):
+            pulls = self._github.get(f"{root}/commits/{change['sha']}/pulls")
+            return next((item for item in pulls if item.get("merged_at")), None)
+        return None
 
     def _pull(self, number: int) -> Any:
         """Read the pull request in consdb, which must be open or merged, and no fork's."""

@@ -16,7 +16,7 @@ from consdb_actions.approval import evaluate
 from consdb_actions.approval.facts import Facts as ApprovalFacts
 from consdb_actions.approval.verdict import Decision, Outcome, RoleVerdict, Standing
 from consdb_actions.errors import InputError
-from consdb_actions.migration.duplicates import related_columns
+from consdb_actions.migration.preview import preview_schema
 from consdb_actions.process.facts import (
     Approvals,
     Comment,
@@ -32,12 +32,15 @@ from consdb_actions.process.memory import MARKER, recall
 from consdb_actions.process.plan import CONTEXT
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.process.sites import Checklist
-from consdb_actions.schema.compare import compare
+from consdb_actions.schema.findings import Severity
 from consdb_actions.schema.model import Schema
 from consdb_actions.schema.review import ViewOf
-from consdb_actions.schema.sources import DataSource, check_sources, table_sources
+from consdb_actions.schema.sources import DataSource, check_sources
 
 __all__ = ["Settings", "read_own"]
+
+SHOWN = ("source-missing", "source-differs", "near-duplicate")
+"""Rules whose findings have a place of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,15 @@ class Settings:
         What fills the tables.
     checklists
         What each role looks at before it approves.
+    severities
+        Severities of findings that differ from their default.
     """
 
     policy: ProcessPolicy
     views: Mapping[str, ViewOf] = field(default_factory=dict)
     sources: tuple[DataSource, ...] = ()
     checklists: tuple[Checklist, ...] = ()
+    severities: Mapping[str, Severity] = field(default_factory=dict)
 
 
 def read_own(
@@ -153,17 +159,22 @@ def _schema_change(
     path: str, name: str, before: Schema | None, after: Schema | None, settings: Settings
 ) -> SchemaChange:
     """Say what a reviewer and the steps must know of the change of a schema."""
+    views, sources = settings.views, settings.sources
+    seen = preview_schema(before, after, views=views, severities=settings.severities, sources=sources)
+    meaning = tuple(item.marked for item in seen.statements)
     if after is None:
-        return SchemaChange(path, name)
-    delta, views, sources = compare(before, after), settings.views, settings.sources
-    findings = check_sources(sources, delta, after, views)
+        return SchemaChange(path, name, meaning=meaning)
+    unfilled = check_sources(sources, seen.delta, after, views)
+    others = [item for item in seen.findings if item.rule not in SHOWN and item.severity != "info"]
     return SchemaChange(
         path,
         name,
-        tuple(table.name for table in delta.tables_added if table.name not in views),
-        table_sources(sources, delta, views),
-        tuple(f"`{item.path}`: {item.message}" for item in findings),
-        tuple(item for item in related_columns(delta, before, views) if item.near),
+        tuple(table.name for table in seen.delta.tables_added if table.name not in views),
+        seen.sources,
+        tuple(f"`{item.path}`: {item.message}" for item in unfilled),
+        tuple(item for item in seen.relations if item.near),
+        meaning,
+        tuple((item.severity, f"`{item.path}`: {item.message}") for item in others),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 from tests.support.github.payloads import Payloads
+from tests.support.github.permissions import Need
 from tests.support.github.things import Pull, Repo, User
 from tests.support.github.world import World
 
@@ -30,6 +31,8 @@ class Response:
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    template: str = ""
+    needs: list[tuple[str, Need]] = field(default_factory=list)
 
 
 @dataclass
@@ -44,7 +47,9 @@ class Call:
     query: dict[str, str]
     body: Any
     actor: User
+    token: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    needs: list[tuple[str, Need]] = field(default_factory=list)
 
     @property
     def repo(self) -> Repo:
@@ -60,6 +65,13 @@ class Call:
         if pull is None:
             raise RefusalError(404, "Not Found")
         return pull
+
+    def require(self, need: Need, where: str) -> None:
+        """Refuse what the token was not given, and write down what was needed."""
+        self.needs.append((where, need))
+        grant = self.world.grants.get(self.token)
+        if grant is not None and not grant.allows(need, where):
+            raise RefusalError(403, "Resource not accessible by integration")
 
     def commit(self, name: str) -> str:
         """Return the SHA that a SHA, branch or tag stands for, as the API resolves it."""

@@ -10,7 +10,7 @@ import struct
 import threading
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -19,6 +19,7 @@ from tests.support.github import routes
 from tests.support.github.faults import HANGS, Fault, Kind
 from tests.support.github.openapi import Description, MismatchError
 from tests.support.github.payloads import Payloads
+from tests.support.github.permissions import Need, need_of
 from tests.support.github.routing import Call, RefusalError, Response, find_route
 from tests.support.github.world import World
 
@@ -29,12 +30,14 @@ assert routes.LOADED
 
 @dataclass(frozen=True)
 class Served:
-    """One call that reached the double."""
+    """One call that reached the double, with the permissions that it needs of which repository or owner."""
 
     method: str
     target: str
     status: int
     token: str
+    template: str = ""
+    needs: tuple[tuple[str, Need], ...] = ()
 
     @property
     def writes(self) -> bool:
@@ -128,16 +131,20 @@ class GitHubDouble:
                 query,
                 body,
                 actor,
+                token,
             )
             described = item.template != "/graphql"
             try:
                 if self.description and described:
                     self.description.check_request(method, item.template, query, body)
                 try:
+                    where = params.get("org") or f"{params.get('owner')}/{params.get('repo')}"
+                    call.require(need_of(method, item.template), where)
                     response = item.handler(call)
                 except RefusalError as refusal:
                     response = _refused(refusal)
                 response.headers.update(call.headers)
+                response.template, response.needs = item.template, call.needs
                 if self.description and described:
                     self.description.check_response(method, item.template, response.status, response.body)
             except MismatchError as mismatch:
@@ -184,7 +191,10 @@ class _Handler(BaseHTTPRequestHandler):
         status = 0
         if response is not None:
             status = 304 if self._is_known(response) else response.status
-        double.log.append(Served(self.command, self.path, 0 if fault else status, token))
+        served = Served(self.command, self.path, 0 if fault else status, token)
+        if response is not None:
+            served = replace(served, template=response.template, needs=tuple(response.needs))
+        double.log.append(served)
         if fault is not None:
             self._fail(fault, response)
         elif response is not None:

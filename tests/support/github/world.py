@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.support.github.permissions import App, Grant
 from tests.support.github.store import GitStore
 from tests.support.github.things import BOT, Comment, Event, Label, Pull, Repo, Review, Status, Team, User
 
@@ -35,6 +36,8 @@ class World:
         self.teams: dict[str, Team] = {}
         self.repos: dict[str, Repo] = {}
         self.tokens: dict[str, int] = {}
+        self.grants: dict[str, Grant] = {}
+        self.apps: dict[str, App] = {}
         self.moved: dict[str, str] = {}
         self._now = start
         self._next = 1000
@@ -95,6 +98,18 @@ class World:
             if email.startswith(f"{user.id}+") and email.endswith("@users.noreply.github.com"):
                 return user
         return None
+
+    def restrict(self, token: str, repositories: Sequence[str], permissions: Mapping[str, str]) -> None:
+        """Let a token do no more than that; one of which nothing is said may do everything."""
+        self.grants[token] = Grant(frozenset(repositories), dict(permissions))
+
+    def app(self, slug: str, key: str, permissions: Mapping[str, str], repositories: Sequence[str]) -> App:
+        """Register an app with a key, and install it in repositories."""
+        app = App(slug, dict(permissions), set(repositories), id=self.new_id())
+        self.apps[key] = app
+        self.tokens[key] = self.user(f"{slug}[bot]", kind="Bot").id
+        self.restrict(key, (), {})
+        return app
 
     def team(self, name: str, members: Sequence[str] = ()) -> Team:
         org, _, slug = name.partition("/")

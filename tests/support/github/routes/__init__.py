@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.github.routes import (
     accounts,
+    apps,
     gitdata,
     gitwrite,
     issues,
@@ -11,9 +12,10 @@ from tests.support.github.routes import (
     queries,
     reactions,
     releases,
+    settings,
     statuses,
 )
 
 __all__ = ["LOADED"]
 
-LOADED = (accounts, gitdata, gitwrite, issues, pulls, queries, reactions, releases, statuses)
+LOADED = (accounts, apps, gitdata, gitwrite, issues, pulls, queries, reactions, releases, settings, statuses)

@@ -7,6 +7,7 @@ from typing import Any
 
 from graphql import GraphQLError, build_schema, graphql_sync
 
+from tests.support.github.permissions import Need
 from tests.support.github.routes.pulls import pulls_with
 from tests.support.github.routing import Call, RefusalError, Response, route
 from tests.support.github.things import Repo
@@ -72,7 +73,16 @@ class _Root:
             raise RefusalError(200, "NOT_FOUND")
         if "no queries" in repo.rows:
             raise RefusalError(200, "FORBIDDEN")
+        _allow(self._call, "contents", repo)
         return _Repository(self._call, repo)
+
+
+def _allow(call: Call, name: str, repo: Repo) -> None:
+    """Refuse a field of a query for which a permission is lacking."""
+    try:
+        call.require(Need(name, "read"), repo.full_name)
+    except RefusalError:
+        raise RefusalError(200, "FORBIDDEN") from None
 
 
 class _Repository:
@@ -122,18 +132,21 @@ class _Repository:
             "url": f"{show.html(self._repo)}/commit/{sha}",
             "committedDate": show.moment(info.committer.date),
             "history": lambda _, **given: {"nodes": self._history(sha, **given)},
-            "associatedPullRequests": lambda _, first: {
-                "nodes": [
-                    {
-                        "mergedAt": show.moment(pull.merged_at) if pull.merged_at else None,
-                        "url": f"{show.html(self._repo)}/pull/{pull.number}",
-                    }
-                    if pull.number not in self._repo.unseen
-                    else None
-                    for pull in pulls_with(self._repo, sha)[:first]
-                ]
-            },
+            "associatedPullRequests": lambda _, first: {"nodes": self._pulls(sha)[:first]},
         }
+
+    def _pulls(self, sha: str) -> list[Any]:
+        _allow(self._call, "pull_requests", self._repo)
+        show = self._call.payloads
+        return [
+            {
+                "mergedAt": show.moment(pull.merged_at) if pull.merged_at else None,
+                "url": f"{show.html(self._repo)}/pull/{pull.number}",
+            }
+            if pull.number not in self._repo.unseen
+            else None
+            for pull in pulls_with(self._repo, sha)
+        ]
 
     def _history(self, sha: str, first: int, path: str = "", since: str | None = None) -> list[Any]:
         start = datetime.fromisoformat(since or "1970-01-01T00:00:00Z")

@@ -1,0 +1,423 @@
+"""``consdb-actions doctor``: say whether adoption is complete. It only reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import click
+
+from consdb_actions.adapters.config_file import parse_config
+from consdb_actions.adapters.github import GitHub, GitHubError
+from consdb_actions.adapters.github.client import quoted
+from consdb_actions.adapters.github.contents import read_file
+from consdb_actions.adapters.github.process_efd import default_branch
+from consdb_actions.approval.policy import Policy, policy_from_mapping
+from consdb_actions.commands.connection import github_session, repository_name
+from consdb_actions.commands.init import APPS, PIN, PROJECT, WORKFLOWS, App, callers, newest_release
+from consdb_actions.commands.options import option
+from consdb_actions.config import CONFIG_PATH
+from consdb_actions.errors import InputError
+
+__all__ = ["command"]
+
+SIGNS = {"ok": "✓", "wrong": "✗", "unknown": "?"}
+ENVIRONMENT = "consdb-release"
+LABEL = "consdb: migrate"
+STATUSES = ("consdb/approvals", "consdb/ready-to-merge")
+CHECK = "revisions / Revisions"
+REPLACED = ("migrate.yaml", "efd_schema_sync.yaml")
+
+
+class _HiddenError(Exception):
+    """The token may not see something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One thing that was looked at; a remedy stands where it is not as it should be."""
+
+    title: str
+    state: str
+    words: str = ""
+    remedy: str = ""
+
+
+@dataclass
+class _Doctor:
+    """Looks at one thing after the other."""
+
+    github: GitHub
+    schemas: str
+    target: str
+    phalanx: str
+    slugs: dict[str, str]
+    cache: dict[str, Any] = field(default_factory=dict)
+
+    def points(self) -> Iterator[Point]:
+        """Yield every point."""
+        for app in APPS:
+            yield from self._app(app)
+        for kind, repository in (("sdm_schemas", self.schemas), ("consdb", self.target)):
+            yield from self._repository(kind, repository)
+        yield from self._policy()
+        yield self._point(
+            f"{self.schemas}: label “{LABEL}”",
+            lambda: "" if self._get(f"/repos/{self.schemas}/labels/{quoted(LABEL)}") else "it does not exist",
+            "Create it: its name is what asks for a migration.",
+        )
+        yield self._required(self.schemas, STATUSES, self.slugs[APPS[0].name])
+        yield self._required(self.target, (CHECK,))
+        for name in REPLACED:
+            yield self._point(
+                f"{self.target}: old workflow {name} is off",
+                lambda name=name: self._is_off(name),  # type: ignore[misc]
+                f"gh workflow disable {name} --repo {self.target}",
+            )
+
+    def _app(self, app: App) -> Iterator[Point]:
+        slug = self.slugs[app.name]
+        page = "https://github.com/settings/apps"
+        yield self._point(
+            f"app {slug} is public",
+            lambda: "" if self._get(f"/apps/{slug}") else "there is no public app of this name",
+            f"Register it with the link that `init` prints, or make it public at {page}.",
+        )
+        yield self._point(
+            f"app {slug} has its permissions and no others",
+            lambda: _difference(app, (self._get(f"/apps/{slug}") or {}).get("permissions", {})),
+            f"Change them at {page}; each owner then accepts them.",
+        )
+        repositories = {"lsst/sdm_schemas": self.schemas, "lsst-dm/consdb": self.target}
+        names = [repositories.get(name, self.phalanx) for name in app.repositories]
+        for owner in dict.fromkeys(name.partition("/")[0] for name in names):
+            yield self._point(
+                f"app {slug} is installed for {owner}",
+                lambda owner=owner: self._installed(app, slug, owner),  # type: ignore[misc]
+                f"https://github.com/apps/{slug}/installations/new; for an update, accept it at "
+                f"https://github.com/organizations/{owner}/settings/installations.",
+            )
+
+    def _installed(self, app: App, slug: str, owner: str) -> str:
+        found = self._get(f"/orgs/{owner}/installations?per_page=100")
+        if found is None:
+            raise _HiddenError
+        for item in found["installations"]:
+            if item["app_slug"] == slug:
+                return _difference(app, item["permissions"])
+        return "it is not"
+
+    def _repository(self, kind: str, repository: str) -> Iterator[Point]:
+        root = f"/repos/{repository}"
+        for app in APPS if kind == "consdb" else APPS[:1]:
+            yield self._point(
+                f"{repository}: variable {app.variable}",
+                lambda app=app: self._named(f"{root}/actions/variables", "variables", app.variable),  # type: ignore[misc]
+                f"gh variable set {app.variable} --repo {repository}",
+            )
+            place = root if app is APPS[0] else f"{root}/environments/{ENVIRONMENT}"
+            path = f"{place}/actions/secrets" if app is APPS[0] else f"{place}/secrets"
+            where = "" if app is APPS[0] else f" --env {ENVIRONMENT}"
+            yield self._point(
+                f"{repository}: secret {app.secret}{where and f' in the environment {ENVIRONMENT}'}",
+                lambda path=path, app=app: self._named(path, "secrets", app.secret),  # type: ignore[misc]
+                f"gh secret set {app.secret}{where} --repo {repository} < KEY.pem",
+            )
+        if kind == "consdb":
+            yield self._point(
+                f"{repository}: environment {ENVIRONMENT} admits chosen branches only",
+                lambda: self._environment(root),
+                "Settings, Environments: deployment branches are the default branch.",
+            )
+            yield self._point(
+                f"{repository}: the key of {self.slugs[APPS[1].name]} is in no other place",
+                lambda: (
+                    "every workflow can read it"
+                    if not self._named(f"{root}/actions/secrets", "secrets", APPS[1].secret)
+                    else ""
+                ),
+                f"gh secret delete {APPS[1].secret} --repo {repository}",
+            )
+        yield self._point(
+            f"{repository}: caller workflows on the newest release",
+            lambda: self._callers(kind, repository),
+            f"consdb-actions init {kind} --force, and a pull request.",
+        )
+        yield self._point(
+            f"{repository}: actions that are used are allowed",
+            lambda: self._allowed(root),
+            f"Settings, Actions: allow actions/*, astral-sh/setup-uv@* and {PROJECT}/*.",
+        )
+        yield self._point(
+            f"{repository}: the default branch asks for pull requests",
+            lambda: "" if self._rules(repository, "pull_request") else "anybody who may write may push to it",
+            "Add a rule that requires a pull request before merging.",
+        )
+        yield self._point(
+            f"{repository}: a merge queue starts what it waits for",
+            lambda: self._queue(kind, repository),
+            "Add merge_group to what starts these workflows.",
+        )
+
+    def _environment(self, root: str) -> str:
+        found = self._get(f"{root}/environments/{ENVIRONMENT}")
+        if found is None:
+            return "it does not exist"
+        return "" if found.get("deployment_branch_policy") else "it admits every branch"
+
+    def _callers(self, kind: str, repository: str) -> str:
+        tag, commit = self._once("release", lambda: newest_release(self.github))
+        wrong = []
+        for name in callers(kind):
+            text = self._file(repository, f"{WORKFLOWS}/{name}")
+            used = PIN.search(text)
+            if not text:
+                wrong.append(f"{name} is missing")
+            elif used is None or used[1] != commit:
+                wrong.append(f"{name} uses {used[2] if used else 'no commit'}, and {tag} is the newest")
+        return "; ".join(wrong)
+
+    def _allowed(self, root: str) -> str:
+        found = self._get(f"{root}/actions/permissions") or {}
+        if not found.get("enabled"):
+            return "actions are switched off"
+        if found.get("allowed_actions") != "selected":
+            return (
+                "" if found.get("allowed_actions", "all") == "all" else "only the owner's actions are allowed"
+            )
+        chosen = self._get(f"{root}/actions/permissions/selected-actions") or {}
+        patterns = chosen.get("patterns_allowed", [])
+        wanted = [PROJECT, "astral-sh/setup-uv", *([] if chosen.get("github_owned_allowed") else ["actions"])]
+        refused = [
+            name
+            for name in wanted
+            if not any(item.startswith((name, f"{name.partition('/')[0]}/*")) for item in patterns)
+        ]
+        return f"these are refused: {', '.join(refused)}" if refused else ""
+
+    def _queue(self, kind: str, repository: str) -> str:
+        if not self._rules(repository, "merge_queue"):
+            return ""
+        names = (
+            ("consdb-approvals.yaml", "consdb-process.yaml")
+            if kind == "sdm_schemas"
+            else ("consdb-revisions.yaml",)
+        )
+        late = [name for name in names if "merge_group" not in self._file(repository, f"{WORKFLOWS}/{name}")]
+        return f"it would wait for {', '.join(late)} for ever" if late else ""
+
+    def _policy(self) -> Iterator[Point]:
+        policy: list[Policy] = []
+        yield self._point(
+            f"{self.schemas}: {CONFIG_PATH} is valid, and each role is held by somebody",
+            lambda: self._read_policy(policy),
+            "consdb-actions init sdm_schemas writes one to fill in.",
+        )
+        roles = policy[0].roles if policy else ()
+        people = {
+            name for role in roles for name in (*role.people, *(item.login for item in role.designates))
+        }
+        yield self._point(
+            "the people of the roles exist",
+            lambda: _listed(
+                "no account", (name for name in people if not self._get(f"/users/{quoted(name)}"))
+            ),
+            f"Put their logins right in {CONFIG_PATH}.",
+        )
+        teams = {name for role in roles for name in role.teams}
+        yield self._point(
+            "the teams of the roles can be read",
+            lambda: _listed("cannot be read", (name for name in teams if not self._team(name))),
+            "Check their names, or name people instead of teams.",
+        )
+        yield self._point(
+            "workflows ask for members where teams hold roles",
+            lambda: self._members(bool(teams)),
+            "consdb-actions init sdm_schemas --teams --force; the app needs the permission members: read.",
+        )
+
+    def _read_policy(self, policy: list[Policy]) -> str:
+        text = self._file(self.schemas, CONFIG_PATH)
+        if not text:
+            return "it does not exist"
+        try:
+            policy.append(policy_from_mapping(parse_config(text.encode(), source=CONFIG_PATH).approvals))
+        except InputError as error:
+            return error.cause
+        empty = (r.title for r in policy[0].roles if not (r.people or r.teams or r.designates))
+        return _listed("held by nobody", empty)
+
+    def _team(self, name: str) -> Any:
+        owner, _, slug = name.partition("/")
+        return self._get(f"/orgs/{owner}/teams/{slug}/members") is not None
+
+    def _members(self, teams: bool) -> str:
+        names = ("consdb-approvals.yaml", "consdb-process.yaml")
+        wrong = [
+            name
+            for name in names
+            if teams and "teams: true" not in self._file(self.schemas, f"{WORKFLOWS}/{name}")
+        ]
+        return _listed("without teams: true", wrong)
+
+    def _required(self, repository: str, contexts: Iterable[str], slug: str = "") -> Point:
+        def check() -> str:
+            found = self._checks(repository)
+            poster = (self._get(f"/apps/{slug}") or {}).get("id") if slug else None
+            missing = [name for name in contexts if name not in found]
+            others = [name for name in contexts if found.get(name) and poster and found[name] != poster]
+            anybody = [name for name in contexts if found.get(name) == 0]
+            parts = (
+                ("not required", missing),
+                ("accepted from anybody", anybody),
+                ("from another app", others),
+            )
+            return "; ".join(_listed(*part) for part in parts if part[1])
+
+        names = ", ".join(contexts)
+        source = f"the app {slug}" if slug else "GitHub Actions"
+        remedy = f"Settings, Rules: require them, with {source} as their source."
+        return self._point(f"{repository}: {names} required, with their source", check, remedy)
+
+    def _checks(self, repository: str) -> dict[str, int]:
+        """Return the required checks with the number of the app that must post them, 0 for any."""
+        found = {
+            item["context"]: item.get("integration_id") or 0
+            for rule in self._rules(repository, "required_status_checks")
+            for item in rule["parameters"]["required_status_checks"]
+        }
+        name = self._branch(repository)
+        classic = (self._get(f"/repos/{repository}/branches/{quoted(name)}") or {}).get("protection") or {}
+        for item in (classic.get("required_status_checks") or {}).get("checks", []):
+            found.setdefault(item["context"], max(item.get("app_id") or 0, 0))
+        return found
+
+    def _rules(self, repository: str, kind: str) -> list[Any]:
+        found = self._get(f"/repos/{repository}/rules/branches/{quoted(self._branch(repository))}") or []
+        return [rule for rule in found if rule["type"] == kind]
+
+    def _is_off(self, name: str) -> str:
+        found = (self._get(f"/repos/{self.target}/actions/workflows?per_page=100") or {}).get("workflows", [])
+        path = f"{WORKFLOWS}/{name}"
+        return "it is active" if any((w["path"], w["state"]) == (path, "active") for w in found) else ""
+
+    def _branch(self, repository: str) -> str:
+        return self._head(repository)[0]
+
+    def _head(self, repository: str) -> tuple[str, str]:
+        head: tuple[str, str] = self._once(
+            f"head {repository}", lambda: default_branch(self.github, repository)
+        )
+        return head
+
+    def _file(self, repository: str, path: str) -> str:
+        data = self._once(
+            f"{repository} {path}",
+            lambda: read_file(self.github, repository, path, self._head(repository)[1]),
+        )
+        return (data or b"").decode("utf-8", "replace")
+
+    def _named(self, path: str, key: str, name: str) -> str:
+        found = (self._get(f"{path}?per_page=100") or {}).get(key, [])
+        return "" if any(item["name"] == name for item in found) else "it is not set"
+
+    def _get(self, path: str) -> Any:
+        """Read something; None where it does not exist."""
+        return self._once(path, lambda: self._fetch(path))
+
+    def _fetch(self, path: str) -> Any:
+        try:
+            return self.github.get(path)
+        except GitHubError as error:
+            if error.status == 404:
+                return None
+            if error.status in (401, 403):
+                raise _HiddenError from error
+            raise
+
+    def _once(self, key: str, read: Callable[[], Any]) -> Any:
+        if key not in self.cache:
+            self.cache[key] = read()
+        return self.cache[key]
+
+    def _point(self, title: str, check: Callable[[], str], remedy: str) -> Point:
+        try:
+            words = check()
+        except _HiddenError:
+            return Point(
+                title, "unknown", "this token may not see it", "Run this as an owner, or look yourself."
+            )
+        except InputError as error:
+            return Point(title, "wrong", error.cause, error.remedy)
+        return Point(title, "wrong", words, remedy) if words else Point(title, "ok")
+
+
+def _difference(app: App, given: dict[str, str]) -> str:
+    """Say which permissions are missing or too many; metadata and members of the organization are free."""
+    missing = [
+        f"{name}: {level}"
+        for name, level in app.permissions.items()
+        if given.get(name) not in (level, "write")
+    ]
+    more = [
+        f"{name}: {level}"
+        for name, level in given.items()
+        if name not in {*app.permissions, "metadata", "members"}
+    ]
+    return "; ".join(part for part in (_listed("missing", missing), _listed("not needed", more)) if part)
+
+
+def _listed(words: str, names: Iterable[str]) -> str:
+    found = sorted(names)
+    return f"{words}: {', '.join(found)}" if found else ""
+
+
+@click.command("doctor", short_help="Say whether adoption is complete.")
+@option("--repo", "schemas", default="lsst/sdm_schemas", show_default=True, help="Repository of the schemas.")
+@option("--target", default="lsst-dm/consdb", show_default=True, help="Repository of the migrations.")
+@option("--phalanx", default="lsst-sqre/phalanx", show_default=True, help="Repository of the values files.")
+@option(
+    "--migrations-app", "app", default=APPS[0].name, show_default=True, help="Name of the app in its address."
+)
+@option(
+    "--releases-app",
+    "release_app",
+    default=APPS[1].name,
+    show_default=True,
+    help="The same of the app for releases.",
+)
+@option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Output.",
+)
+def command(schemas: str, target: str, phalanx: str, app: str, release_app: str, output_format: str) -> int:
+    """Say for each point of adoption whether it is as it should be, with the remedy. Nothing is changed.
+
+    Give a maintainer's own token as GITHUB_TOKEN (`gh auth token`); what it may not see is marked as unknown.
+    Exit code 1 when something is wrong.
+    """
+    names = [
+        repository_name(name, option=f"--{key}")
+        for key, name in (("repo", schemas), ("target", target), ("phalanx", phalanx))
+    ]
+    with github_session() as github:
+        doctor = _Doctor(github, names[0], names[1], names[2], {APPS[0].name: app, APPS[1].name: release_app})
+        points = list(doctor.points())
+    wrong = sum(point.state == "wrong" for point in points)
+    if output_format == "json":
+        click.echo(json.dumps([asdict(point) for point in points], indent=2))
+        return int(wrong > 0)
+    for point in points:
+        click.echo(f"{SIGNS[point.state]} {point.title}{point.words and f': {point.words}'}")
+        if point.remedy:
+            click.echo(f"    {point.remedy}")
+    unknown = sum(point.state == "unknown" for point in points)
+    fine = len(points) - wrong - unknown
+    click.echo(f"\n{len(points)} points: {fine} as they should be, {wrong} wrong, {unknown} unknown.")
+    return int(wrong > 0)
