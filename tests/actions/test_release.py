@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("ssh-keygen") is None, reason="there is nothing to make a key with"
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = "# Changelog\n\n## [Unreleased]\n\n- A change.\n"
