@@ -26,7 +26,7 @@ def config(version: str = "1.0.0", **columns: str) -> str:
 
 def schema(version: str = "1.0.0", **columns: str) -> str:
     """Write what the generator writes, without the tables that are always the same."""
-    text = f'---\nname: efd_demo\n"@id": "#efd_demo"\ndescription: Demo.\n'
+    text = '---\nname: efd_demo\n"@id": "#efd_demo"\ndescription: Demo.\n'
     text += f"version:\n  current: {version}\ntables:"
     for table in ("exposure_efd", "visit1_efd"):
         text += f'\n- name: {table}\n  "@id": "#{table}"\n  description: Demo.\n  columns:\n'
