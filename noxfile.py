@@ -55,7 +55,7 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Show it at work: the example change, from YAML to a proven migration that alembic runs."""
+    """Show it at work: the example change, from YAML to a verified migration that alembic runs."""
     install(session)
     session.run("python", "examples/demo.py", *session.posargs)
 

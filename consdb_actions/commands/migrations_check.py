@@ -73,7 +73,7 @@ Work = tuple[SectionRequest, Script, Given | None, bool]
 @option(
     "--database-url",
     metavar="URL",
-    help="A copy of a site's database: the revision is proven on a copy of it too, with its own rows. "
+    help="A copy of a site's database: the revision is verified on a copy of it too, with its own rows. "
     "It is not changed. One that holds nothing lends its server only.",
 )
 @option("--any-head", is_flag=True, help="Take --database-url as it is, whatever revision it says it is at.")

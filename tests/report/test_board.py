@@ -52,6 +52,11 @@ def small(known: Facts, **values: Any) -> Board:
     return make_board(REPOSITORY, NOW, [known], [], environments(), replace(releases(), **values))
 
 
+def test_every_change_has_a_bar_of_its_progress(page: Node, scene: Board) -> None:
+    bars = [(node.attributes["value"], node.attributes["max"]) for node in page.all("progress")]
+    assert bars == [(str(change.done), str(len(change.steps))) for change in scene.changes]
+
+
 # Nothing runs, nothing is loaded
 
 
