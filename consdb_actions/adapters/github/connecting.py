@@ -13,7 +13,6 @@ from consdb_actions.adapters.github.client import PAGE, GitHub
 from consdb_actions.adapters.github.measures import Budget, Clock, SystemClock, read_body
 from consdb_actions.adapters.github.problems import MovedError
 from consdb_actions.errors import InputError
-from consdb_actions.redaction import remember
 
 __all__ = ["DEFAULT_API", "connect"]
 
@@ -63,7 +62,6 @@ def connect(
     limit: int = 2000,
 ) -> GitHub:
     """Make a connection; no call is made yet. Without a token, the first call is refused."""
-    remember(token.strip())
     refusal = None
     if not token.strip():
         refusal = InputError(
