@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import click
 
-from consdb_actions.adapters.github import GitHub, connect
+from consdb_actions.adapters.github import GitHub, GitHubError, connect
 from consdb_actions.adapters.github.connecting import DEFAULT_API
-from consdb_actions.adapters.github.problems import concerns_all, expected_form
+from consdb_actions.adapters.github.problems import RateLimitError, expected_form
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.options import parse_moment
-from consdb_actions.errors import ConsdbActionsError, InputError
+from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
 
 __all__ = ["github_session", "look_at_each", "moment_or_now", "repository_name"]
 
@@ -76,6 +76,13 @@ def look_at_each(
                 click.echo(runner.inert(words), err=True)
                 runner.annotation("error", words)
             failures.append(error)
-            if concerns_all(error):
+            if _concerns_all(error):
                 break
     return results, sorted(failures, key=lambda error: error.exit_code, reverse=True)
+
+
+def _concerns_all(error: ConsdbActionsError) -> bool:
+    """Tell whether no further call can succeed: the token is refused, or a limit of calls is reached."""
+    if isinstance(error, GitHubError):
+        return error.status == 401 or isinstance(error, RateLimitError)
+    return isinstance(error, ExternalError)

@@ -16,7 +16,7 @@ from consdb_actions.adapters.github.migration_source import (
     read_tip,
 )
 from consdb_actions.adapters.github.migration_target import Target
-from consdb_actions.adapters.github.problems import GitHubError, concerns_all
+from consdb_actions.adapters.github.problems import GitHubError
 from consdb_actions.errors import InputError
 from consdb_actions.publication.marker import COMMENT_MARKER, Marker, read_marker
 from consdb_actions.publication.outdated import Candidate, reason_to_regenerate
@@ -43,9 +43,7 @@ class _Schemas:
         return path.endswith(".yaml")
 
 
-def find_outdated(
-    github: GitHub, repository: str, target: Target, label: str, failures: list[GitHubError] | None = None
-) -> list[Outdated]:
+def find_outdated(github: GitHub, repository: str, target: Target, label: str) -> list[Outdated]:
     """Find the changes whose migrations have to be made again.
 
     Looked at are the open pull requests with the label, and those changes for which the target has an open
@@ -61,15 +59,13 @@ def find_outdated(
         The repository of migrations.
     label
         The label that asks for a migration.
-    failures
-        Gets what is wrong with single changes, which stops no other; without it, the first one is raised.
 
     Raises
     ------
     GitHubError
         GitHub refused, or could not be reached within the bounds.
     """
-    return _Finder(github, repository, target, label, failures).find()
+    return _Finder(github, repository, target, label).find()
 
 
 @dataclass
@@ -78,7 +74,6 @@ class _Finder:
     repository: str
     target: Target
     label: str
-    failures: list[GitHubError] | None = None
     _revisions: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _schemas: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -99,12 +94,9 @@ class _Finder:
             try:
                 candidate = self._candidate(source, generated)
             except GitHubError as error:
-                if error.status in (404, 422):
-                    continue  # it went away meanwhile
-                if self.failures is None or concerns_all(error):
+                if error.status not in (404, 422):
                     raise
-                self.failures.append(error)
-                continue
+                continue  # it went away meanwhile
             for marker in (candidate.marker, candidate.told):
                 if marker is not None:
                     self._read_then(marker)

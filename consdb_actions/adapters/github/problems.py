@@ -14,7 +14,7 @@ from github import GithubException
 from requests.exceptions import RequestException, Timeout
 
 from consdb_actions.adapters.github.measures import Budget
-from consdb_actions.errors import ConsdbActionsError, ExternalError
+from consdb_actions.errors import ExternalError
 from consdb_actions.redaction import redact
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "Trouble",
     "answered",
     "classify",
-    "concerns_all",
     "expected_form",
 ]
 
@@ -90,13 +89,6 @@ def expected_form(budget: Budget) -> Iterator[None]:
             place=redact(f"GitHub, {budget.last}"),
             remedy="Run the command again; if it stays, report it with CONSDB_DEBUG=1, which shows more.",
         ) from error
-
-
-def concerns_all(error: ConsdbActionsError) -> bool:
-    """Tell whether no further call can succeed: the token is refused, or a limit of calls is reached."""
-    if isinstance(error, GitHubError):
-        return error.status == 401 or isinstance(error, RateLimitError)
-    return isinstance(error, ExternalError)
 
 
 @dataclass(frozen=True, slots=True)
