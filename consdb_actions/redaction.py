@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["HIDDEN", "UNSEEN", "redact", "remember"]
+__all__ = ["HIDDEN", "UNSEEN", "redact"]
 
 HIDDEN = "***"
 
@@ -29,15 +29,6 @@ _PATTERNS = (
 _COMPILED = tuple(re.compile(pattern, re.IGNORECASE) for pattern in _PATTERNS)
 
 
-_known: set[str] = set()
-
-
-def remember(secret: str) -> None:
-    """Have a value hidden by `redact` from now on, whatever its form (rule G5)."""
-    if len(secret) >= 16:  # a short one could be a part of any word
-        _known.add(secret)
-
-
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Replace what looks like a credential, and the given secrets, by stars.
 
@@ -53,7 +44,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     str
         The text without them.
     """
-    for secret in sorted(filter(None, (*secrets, *_known)), key=len, reverse=True):
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     for pattern in _COMPILED:
         text = pattern.sub(

@@ -15,7 +15,7 @@ from consdb_actions.adapters.problems import FileError
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, GrantRule, ViewConfig
 from consdb_actions.errors import InputError
 from consdb_actions.process.policy import DEFAULT_POLICY
-from consdb_actions.publication.naming import name_migration
+from consdb_actions.publication.marker import name_migration
 from consdb_actions.release.notes import tickets_in
 
 

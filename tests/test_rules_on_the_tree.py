@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from consdb_actions.adapters.autogenerate.replay import replay
 from consdb_actions.adapters.autogenerate.run import Request, generate
+from consdb_actions.adapters.autogenerate.simulation import replay
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.schema_base import resolve_base
 from consdb_actions.adapters.tree import read_tree

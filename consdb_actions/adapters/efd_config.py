@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from consdb_actions.adapters.problems import FileError, Problem
-from consdb_actions.adapters.schema_files import CONSDB_FOLDERS
+from consdb_actions.adapters.schema_yaml import CONSDB_FOLDERS
 from consdb_actions.adapters.yaml_tree import Node, read_tree
 from consdb_actions.errors import InputError
 from consdb_actions.schema.findings import Finding

@@ -1,10 +1,17 @@
-"""Read a schema file, convert it to today's shape, and validate it with Felis."""
+"""Load schema files with Felis, and report its errors with file and line."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from felis import datamodel
+from felis.metadata import MetaDataBuilder
+from sqlalchemy import CheckConstraint, Index, MetaData, text
+from sqlalchemy import Constraint as SqlConstraint
+from sqlalchemy.sql.elements import TextClause
 
 from consdb_actions.adapters.problems import FileError, Problem, shorten
 from consdb_actions.adapters.schema_yaml import Lines, ReadSchema, read_file, read_yaml
@@ -14,7 +21,34 @@ if TYPE_CHECKING:
     import felis.datamodel
     from sqlalchemy import MetaData
 
-__all__ = ["LoadedSchema", "load_schema", "parse_schema", "prepare_felis", "validate"]
+__all__ = ["LoadedSchema", "build_metadata", "load_schema", "parse_schema", "prepare_felis", "validate"]
+
+_COLON = re.compile(r"(?<![:\\]):(?=\w)")
+
+
+def build_metadata(schema: datamodel.Schema[Any]) -> MetaData:
+    """Return metadata with all tables in the Felis schema's name."""
+    return _Builder(schema).build()
+
+
+class _Builder(MetaDataBuilder):
+    def build_constraint(self, constraint_obj: datamodel.Constraint) -> SqlConstraint:
+        """Build a constraint; the expression of a CHECK has no parameters."""
+        constraint: SqlConstraint = super().build_constraint(constraint_obj)
+        if isinstance(constraint, CheckConstraint) and isinstance(constraint_obj, datamodel.CheckConstraint):
+            constraint.sqltext = _literal(constraint_obj.expression)
+        return constraint
+
+    def build_index(self, index_obj: datamodel.Index) -> Index:
+        """Build an index; expressions are SQL."""
+        if not index_obj.expressions:
+            index: Index = super().build_index(index_obj)
+            return index
+        return Index(index_obj.name, *(_literal(f"({expression})") for expression in index_obj.expressions))
+
+
+def _literal(sql: str) -> TextClause:
+    return text(_COLON.sub(r"\:", sql))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +66,6 @@ class LoadedSchema:
 
     def metadata(self) -> MetaData:
         """Return new metadata, with the tables in this schema."""
-        from consdb_actions.adapters.felis_metadata import build_metadata
-
         return build_metadata(self.felis)
 
 
@@ -49,7 +81,7 @@ def parse_schema(text: str | bytes, *, source: str, expect_name: str | None = No
 
 def prepare_felis() -> None:
     """Import Felis (half a second) before worker processes are forked."""
-    import consdb_actions.adapters.felis_metadata  # noqa: F401
+    import consdb_actions.adapters.felis  # noqa: F401
 
 
 def validate(read: ReadSchema) -> LoadedSchema:

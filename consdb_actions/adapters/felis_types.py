@@ -1,15 +1,138 @@
-"""The types that ``postgresql:datatype`` can name, without importing Felis or SQLAlchemy.
-
-Felis passes SQLAlchemy at most one number, as the first argument. A test compares these tables with Felis.
-"""
+"""Types, keys and terms of Felis."""
 
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Iterable
 
 from consdb_actions.adapters.problems import did_you_mean
 
-__all__ = ["NUMBERS", "POSTGRES_TYPES", "drops_time_zone", "type_remedy"]
+__all__ = [
+    "ACTIONS",
+    "CONSTRAINT_KINDS",
+    "DATATYPES",
+    "INTEGERS",
+    "KEYS",
+    "Keys",
+    "NUMBERS",
+    "POSTGRES_TYPES",
+    "REALS",
+    "SIZED",
+    "TEXTS",
+    "drops_time_zone",
+    "type_remedy",
+    "unknown_ucds",
+    "unknown_units",
+]
+
+
+def unknown_units(units: Iterable[str]) -> frozenset[str]:
+    """Return the units that astropy does not know."""
+    words = {unit for unit in units if unit}
+    if not words:
+        return frozenset()
+    from astropy import units as astropy_units
+
+    unknown = set()
+    for word in words:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                astropy_units.Unit(word)
+        except (ValueError, TypeError):
+            unknown.add(word)
+    return frozenset(unknown)
+
+
+def unknown_ucds(ucds: Iterable[str]) -> dict[str, str]:
+    """Return invalid UCDs with the reason."""
+    words = {ucd for ucd in ucds if ucd}
+    if not words:
+        return {}
+    from astropy.io.votable import ucd as astropy_ucd
+
+    unknown = {}
+    for word in words:
+        try:
+            astropy_ucd.parse_ucd(word, check_controlled_vocabulary=True, has_colon=";" in word)
+        except ValueError as error:
+            unknown[word] = str(error)
+    return unknown
+
+
+DATATYPES = (
+    "boolean",
+    "byte",
+    "short",
+    "int",
+    "long",
+    "float",
+    "double",
+    "char",
+    "string",
+    "unicode",
+    "text",
+    "binary",
+    "timestamp",
+)
+
+SIZED = frozenset({"char", "string", "unicode", "binary"})
+
+INTEGERS = frozenset({"byte", "short", "int", "long"})
+
+REALS = frozenset({"float", "double"})
+
+TEXTS = frozenset({"char", "string", "unicode", "text"})
+
+CONSTRAINT_KINDS = {"Unique": "unique", "ForeignKey": "foreign key", "Check": "check"}
+
+ACTIONS = ("CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION")
+
+Keys = dict[str, str]
+
+"""Alternative spelling (Felis's attribute name) -> canonical key."""
+
+
+def _keys(*names: str, **spellings: str) -> Keys:
+    return {**{name: name for name in names}, **spellings, **{value: value for value in spellings.values()}}
+
+
+_OBJECT = _keys("name", "description", id="@id", votable_utype="votable:utype")
+
+_CONSTRAINT = {**_OBJECT, **_keys("deferrable", "initially", type="@type")}
+
+KEYS: dict[str, Keys] = {
+    "schema": {**_OBJECT, **_keys("version", "resources", "tables")},
+    "table": {
+        **_OBJECT,
+        **_keys("columns", "constraints", "indexes", primary_key="primaryKey"),
+        **_keys(column_refs="columnRefs", column_groups="columnGroups", tap_table_index="tap:table_index"),
+        **_keys(mysql_engine="mysql:engine", mysql_charset="mysql:charset"),
+    },
+    "column": {
+        **_OBJECT,
+        **_keys("datatype", "length", "precision", "nullable", "value", "autoincrement"),
+        **_keys(ivoa_ucd="ivoa:ucd", ivoa_unit="ivoa:unit", fits_tunit="fits:tunit"),
+        **_keys(tap_column_index="tap:column_index", tap_principal="tap:principal", tap_std="tap:std"),
+        **_keys(votable_arraysize="votable:arraysize", votable_xtype="votable:xtype"),
+        **_keys(votable_datatype="votable:datatype"),
+        **_keys(mysql_datatype="mysql:datatype", postgresql_datatype="postgresql:datatype"),
+    },
+    "unique": {**_CONSTRAINT, **_keys("columns")},
+    "foreign key": {
+        **_CONSTRAINT,
+        **_keys("columns", "reference", "on_delete", "on_update", referenced_columns="referencedColumns"),
+    },
+    "check": {**_CONSTRAINT, **_keys("expression")},
+    "index": {**_OBJECT, **_keys("columns", "expressions")},
+    "resource": _keys("uri"),
+    "column reference": _keys("ref_name", "overrides"),
+    "column overrides": {
+        **_keys("datatype", "length", "description", "nullable"),
+        **_keys(tap_principal="tap:principal", tap_column_index="tap:column_index"),
+    },
+}
 
 # fmt: off
 POSTGRES_TYPES = frozenset({
@@ -20,6 +143,7 @@ POSTGRES_TYPES = frozenset({
     "TIMESTAMP", "TSMULTIRANGE", "TSQUERY", "TSRANGE", "TSTZMULTIRANGE", "TSTZRANGE", "TSVECTOR", "UUID",
     "VARCHAR",
 })
+
 # fmt: on
 """Except those that need more than a number (ARRAY, DOMAIN, ENUM) or an extension (CITEXT, HSTORE)."""
 
@@ -32,6 +156,7 @@ NUMBERS = {
     "TIMESTAMP": (0, 6),
     "VARCHAR": (1, 10_485_760),
 }
+
 """Valid numbers of types whose number Felis passes on correctly, and TIMESTAMP (:func:`drops_time_zone`)."""
 
 _INSTEAD = {
@@ -43,6 +168,7 @@ _INSTEAD = {
     "SERIAL": "Remove the override, and write autoincrement: true.",
     "WITH TIME ZONE": "Felis cannot name types with a time zone: remove the override, and store TAI or UTC.",
 }
+
 _ALIASES = {
     "BOOL": "BOOLEAN",
     "BPCHAR": "CHAR",
@@ -62,7 +188,9 @@ _ALIASES = {
     "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP",
     "VARBIT": "BIT",
 }
+
 _USABLE = re.compile(r"([A-Z][A-Z0-9_]*)(?:\((\d{1,9})\))?")
+
 _NUMBER = re.compile(r"\((\d{1,9})\)$")
 
 

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from consdb_actions.adapters.interrupts import shielded
 from consdb_actions.adapters.scratch import scratch_directory, temporary_base
+from consdb_actions.adapters.shell import shielded
 from consdb_actions.errors import ExternalError, InputError
 
 __all__ = ["check_folder", "check_targets", "temporary_directory", "write_all"]

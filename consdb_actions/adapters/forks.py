@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any, NoReturn, TypeVar, cast
 
-from consdb_actions.adapters.interrupts import raise_terminated, shielded
+from consdb_actions.adapters.shell import raise_terminated, shielded
 from consdb_actions.errors import ExternalError
 
 __all__ = ["in_processes", "meanwhile", "processors"]

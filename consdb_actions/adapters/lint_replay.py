@@ -1,9 +1,11 @@
-"""Replay a section's history and the revisions to lint."""
+"""Replay revisions for lint, and record catalogs, statements and locks."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import json
+import re
 import sys
 import traceback
 import warnings
@@ -11,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any, cast
 
 import psycopg
@@ -19,28 +22,448 @@ from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script as AlembicRevision
+from psycopg import sql as psql
 
-from consdb_actions.adapters.autogenerate.replay import prepare, stamp
+from consdb_actions.adapters.autogenerate.simulation import prepare, stamp
 from consdb_actions.adapters.catalog import read_snapshot
-from consdb_actions.adapters.interrupts import Terminated
-from consdb_actions.adapters.lint_recorder import Recorder, RecordingConnection
-from consdb_actions.adapters.lint_state import StateReader
-from consdb_actions.adapters.merged_revisions import Changes
-from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.postgres_sql import connect
-from consdb_actions.adapters.revision_guard import RefusedError, guarded
+from consdb_actions.adapters.postgres import ScratchServer, connect
+from consdb_actions.adapters.revisions import Changes, RefusedError, guarded
+from consdb_actions.adapters.shell import Terminated
 from consdb_actions.adapters.shell import run as run_program
 from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog import Snapshot
 from consdb_actions.errors import ExternalError, InputError
-from consdb_actions.lint.script import Direction, Failure, Run, Script
-from consdb_actions.lint.squawk import INCLUDED, SquawkFinding, read_output, write_input
+from consdb_actions.lint.script import (
+    INCLUDED,
+    Direction,
+    Failure,
+    Notice,
+    Run,
+    Script,
+    SquawkFinding,
+    Step,
+    read_output,
+    write_input,
+)
+from consdb_actions.lint.sql import Parsed, SqlError, read
+from consdb_actions.lint.state import Column, Constraint, Name, Relation, State
 
-__all__ = ["ask_squawk", "load", "quiet", "recording", "replay_range", "replay_section", "squawk_findings"]
+__all__ = [
+    "Recorder",
+    "RecordingConnection",
+    "StateReader",
+    "ask_squawk",
+    "load",
+    "quiet",
+    "recording",
+    "replay_range",
+    "replay_section",
+    "squawk_findings",
+]
+
+_KINDS = {"r": "table", "p": "table", "f": "foreign table", "v": "view", "m": "materialized view"}
+
+_LOCKS = (
+    "AccessShareLock",
+    "RowShareLock",
+    "RowExclusiveLock",
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
+)
+
+# Planning takes longer than reading, so that it is done once for each connection. A statement that changes a
+# relation holds a lock on it until its transaction ends, one of SHARE UPDATE EXCLUSIVE at least.
+_PREPARE = """
+PREPARE consdb_lint_there AS
+SELECT c.oid::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ORDER BY c.oid;
+PREPARE consdb_lint_facts (boolean) AS
+SELECT c.oid::bigint, json_build_array(
+    n.nspname, c.relname, c.relkind, c.relfilenode::bigint, pg_get_userbyid(c.relowner), c.relpersistence,
+    c.relreplident, c.relrowsecurity OR c.relforcerowsecurity,
+    (SELECT json_agg(json_build_array(
+            a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+            CASE WHEN a.atthasdef THEN pg_get_expr(d.adbin, d.adrelid) END, a.attidentity, a.attgenerated)
+            ORDER BY a.attnum)
+     FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+    (SELECT json_agg(json_build_array(
+            k.conname, k.contype, k.convalidated,
+            ARRAY(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY u(n, i) JOIN pg_attribute a
+                  ON a.attrelid = c.oid AND a.attnum = u.n ORDER BY u.i),
+            CASE WHEN k.contype = 'c' THEN pg_get_constraintdef(k.oid) ELSE '' END))
+     FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f', 'c', 'x')),
+    (SELECT json_agg(json_build_array(x.relname, x.relfilenode::bigint))
+     FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = c.oid),
+    (SELECT json_agg(json_build_array(
+            CASE WHEN e.grantee = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(e.grantee) END, e.privilege_type))
+     FROM aclexplode(c.relacl) e WHERE e.grantee <> c.relowner)
+)::text
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND ($1 OR c.oid = ANY(ARRAY(
+      SELECT relation FROM pg_locks WHERE locktype = 'relation' AND pid = pg_backend_pid()
+      AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock'))));
+PREPARE consdb_lint_locks AS
+SELECT relation::bigint, mode FROM pg_locks
+WHERE locktype = 'relation' AND granted AND pid = pg_backend_pid()
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database());
+PREPARE consdb_lint_settings AS
+SELECT name, current_setting(name)
+FROM unnest(ARRAY['lock_timeout', 'search_path', 'session_replication_role', 'role']) name
+"""
+
+_READ = """
+EXECUTE consdb_lint_there;
+EXECUTE consdb_lint_facts({});
+EXECUTE consdb_lint_locks;
+EXECUTE consdb_lint_settings
+"""
+
+
+class StateReader:
+    """Reads successive states; an unchanged relation is the same object again."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[str, Relation]] = {}
+
+    def prepare(self, cursor: psycopg.Cursor[Any]) -> None:
+        """Prepare a new session."""
+        cursor.execute(_PREPARE)
+
+    def read(self, cursor: psycopg.Cursor[Any], *, whole: bool = True) -> State:
+        """Return the state visible to the cursor's transaction."""
+        cursor.execute(_READ.format("true" if whole else "false"))
+        there = [oid for (oid,) in cursor.fetchall()]
+        cursor.nextset()
+        for oid, text in cursor.fetchall():
+            had = self._known.get(oid)
+            if had is None or had[0] != text:
+                self._known[oid] = text, _relation(oid, json.loads(text))
+        self._known = {oid: self._known[oid] for oid in there}
+        cursor.nextset()
+        locks: dict[int, str] = {}
+        for oid, mode in cursor.fetchall():
+            locks[oid] = max(locks.get(oid, mode), mode, key=_strength)
+        cursor.nextset()
+        settings = dict(cursor.fetchall())
+        return State({oid: relation for oid, (_, relation) in self._known.items()}, locks, settings)
+
+
+def _strength(mode: str) -> int:
+    return _LOCKS.index(mode) if mode in _LOCKS else -1
+
+
+def _relation(oid: int, facts: list[Any]) -> Relation:
+    schema, name, kind, file, owner, persistence, identity, secured, *lists = facts
+    columns, constraints, indexes, grants = (part or () for part in lists)
+    return Relation(
+        oid=oid,
+        name=Name(schema, name),
+        kind=_KINDS[kind],
+        file=file,
+        owner=owner,
+        columns={number: Column(*rest) for number, *rest in columns},
+        constraints={c: Constraint(t, tuple(names), valid, text) for c, t, valid, names, text in constraints},
+        indexes=dict(indexes),
+        grants=frozenset((role, privilege) for role, privilege in grants),
+        persistence=persistence,
+        identity=identity,
+        row_security=secured,
+    )
+
+
+# Postgres calls these volatile, but they change nothing permanent.
+_HARMLESS_NAMES = """
+random setseed clock_timestamp timeofday gen_random_uuid nextval currval setval lastval set_config
+pg_advisory_lock pg_advisory_xact_lock pg_try_advisory_lock pg_advisory_unlock
+"""
+
+_HARMLESS = frozenset(_HARMLESS_NAMES.split())
+
+# Their objects can exist in a real database without the replayed history.
+_ELSEWHERE = frozenset({"AlterPublicationStmt", "CreatePublicationStmt"})
+
+_WITH_ROWS_NAMES = """
+CallStmt DeleteStmt ExecuteStmt ExplainStmt FetchStmt InsertStmt MergeStmt SelectStmt UpdateStmt
+"""
+
+_WITH_ROWS = frozenset(_WITH_ROWS_NAMES.split())
+
+_WITHOUT_TRACE = frozenset({"AlterSystemStmt", "CopyStmt", "LoadStmt", "NotifyStmt", "SelectStmt"})
+
+_UNKNOWN_ROLE = re.compile(r'role "(.+)" does not exist')
+
+_SAVEPOINT = "consdb_lint"
+
+
+class RecordingConnection(psycopg.Connection[Any]):
+    """A connection that reports to a recorder."""
+
+    recorder: Recorder | None = None
+    administration: psycopg.Connection[Any]
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.cursor_factory = _Cursor
+
+    def commit(self) -> None:
+        """Commit and record it."""
+        if self.recorder is not None:
+            self.recorder.ended("commit()")
+        super().commit()
+
+    def rollback(self) -> None:
+        """Roll back and record it."""
+        if self.recorder is not None:
+            self.recorder.ended("rollback()")
+        super().rollback()
+
+
+class _Cursor(psycopg.ClientCursor[Any]):
+    """A cursor that sends its statements, with literal values, through the recorder."""
+
+    rows_of_tables = False
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> _Cursor:
+        recorder: Recorder | None = getattr(self.connection, "recorder", None)
+        if recorder is None or not recorder.line():
+            return super().execute(query, params, **options)
+        recorder.send(self, self.mogrify(query, params))
+        return self
+
+    def executemany(self, query: Any, params_seq: Any, **options: Any) -> None:
+        for params in params_seq:
+            self.execute(query, params)
+
+    def copy(self, statement: Any, params: Any = None, **_: Any) -> Any:
+        self.execute(statement, params)
+        raise psycopg.NotSupportedError("lint does not run COPY")
+
+    def run(self, statement: str) -> None:
+        """Send a statement without recording it."""
+        super().execute(statement)
+
+    def fetchone(self) -> Any:
+        self._asked()
+        return super().fetchone()
+
+    def fetchmany(self, size: int = 0) -> Any:
+        self._asked()
+        return super().fetchmany(size)
+
+    def fetchall(self) -> Any:
+        self._asked()
+        return super().fetchall()
+
+    def __next__(self) -> Any:
+        self._asked()
+        return super().__next__()
+
+    def _asked(self) -> None:
+        recorder: Recorder | None = getattr(self.connection, "recorder", None)
+        if self.rows_of_tables and recorder is not None:
+            recorder.note("what follows depends on rows of tables, and there are none here")
+
+
+class Recorder:
+    """Records the statements sent from one revision file.
+
+    With `detailed` the catalog is read after each statement, else only at the end.
+    """
+
+    def __init__(
+        self, connection: RecordingConnection, reader: StateReader, path: str, *, detailed: bool = True
+    ) -> None:
+        self._connection, self._reader, self._path, self._detailed = connection, reader, path, detailed
+        self.steps: list[Step] = []
+        self.notices: list[Notice] = []
+        self.boundaries: list[int] = []
+        self.savepoints = 0
+        # Why a later statement may fail in the replay only.
+        self.missing = ""
+        self.start = self.state = self.read()
+
+    def line(self) -> int:
+        """Return the current line of the revision; 0 if it is not running."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code.co_filename == self._path:
+                return frame.f_lineno
+            frame = frame.f_back
+        return 0
+
+    def note(self, message: str, kind: Any = "unjudged") -> None:
+        """Record an observation besides the statements, once per line."""
+        notice = Notice(kind, message, self.line() or 1)
+        if notice not in self.notices:
+            self.notices.append(notice)
+
+    def ended(self, what: str) -> None:
+        """Record the end of a transaction."""
+        self.boundaries.append(len(self.steps))
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code.co_name == "autocommit_block":
+                return
+            if frame.f_code.co_filename == self._path:
+                self.note(f"{what} of the connection", "transaction")
+                return
+            frame = frame.f_back
+
+    def read(self, *, whole: bool = True) -> State:
+        """Read the catalog."""
+        with psycopg.Cursor(self._connection) as cursor:
+            return self._reader.read(cursor, whole=whole)
+
+    def send(self, cursor: _Cursor, text: str) -> None:
+        """Run the statements of a text one by one."""
+        line = self.line()
+        try:
+            statements = read(text)
+        except SqlError as error:
+            self.steps.append(Step(text, line, None, self.state, self.state, str(error)))
+            cursor.run("")
+            return
+        if not statements:
+            cursor.run("")
+        for parsed in statements:
+            if parsed.kind == "VariableShowStmt":
+                cursor.run(parsed.sql)  # SQLAlchemy asks for the isolation level
+            else:
+                self._run(cursor, parsed, line)
+
+    def _run(self, cursor: _Cursor, parsed: Parsed, line: int) -> None:
+        before, inside = self.state, not self._connection.autocommit
+        cursor.rows_of_tables = False
+        problem, unjudged = "", parsed.unjudged
+        if parsed.refused:
+            unjudged = f"{parsed.refused}, which lint does not run"
+            self.missing = self.missing or ("" if parsed.kind in _WITHOUT_TRACE else parsed.refused)
+            cursor.run("")
+        elif parsed.transaction:
+            problem = self._transaction(cursor, parsed)
+        else:
+            unjudged = unjudged or self._unknown_function(parsed)
+            problem = self._guarded(cursor, parsed) if inside else self._alone(cursor, parsed)
+            if problem and parsed.kind == "CreateExtensionStmt":
+                problem, unjudged = "", f"an extension that is not installed here ({problem})"
+                self.missing = self.missing or "CREATE EXTENSION"
+            elif problem and self.missing:
+                unjudged, problem = (
+                    f"a statement that fails here, where {self.missing} was not run ({problem})",
+                    "",
+                )
+            cursor.rows_of_tables = parsed.kind == "SelectStmt" and any(
+                not r.name.startswith("pg_") and r.schema not in ("pg_catalog", "information_schema")
+                for r in parsed.relations
+            )
+        looks = parsed.kind == "SelectStmt" and not parsed.functions and not parsed.target
+        if self._detailed and not looks and (parsed.changes_catalog or unjudged or parsed.transaction):
+            self.state = self.read(whole=not inside or bool(parsed.transaction or unjudged))
+        self.steps.append(Step(parsed.sql, line, parsed, before, self.state, problem, inside, unjudged))
+
+    def _transaction(self, cursor: _Cursor, parsed: Parsed) -> str:
+        kind = parsed.transaction
+        if kind == "savepoint":
+            self.savepoints += 1 if parsed.sql.upper().lstrip().startswith("SAVEPOINT") else -1
+        else:
+            self.boundaries.append(len(self.steps))
+        try:
+            cursor.run(parsed.sql)
+        except psycopg.Error as error:
+            return _message(error)
+        return ""
+
+    def _guarded(self, cursor: _Cursor, parsed: Parsed, roles: frozenset[str] = frozenset()) -> str:
+        """Run a statement; undo it if Postgres refuses it."""
+        connection = self._connection
+        # Statements without rows are sent in one message: most of the time is network latency.
+        returns = parsed.kind in _WITH_ROWS
+        with psycopg.Cursor(connection) as control:
+            try:
+                if returns:
+                    control.execute(f"SAVEPOINT {_SAVEPOINT}")
+                    cursor.run(parsed.sql)
+                    control.execute(f"RELEASE {_SAVEPOINT}")
+                else:
+                    cursor.run(f"SAVEPOINT {_SAVEPOINT};\n{parsed.sql}\n;RELEASE {_SAVEPOINT}")
+            except psycopg.Error as error:
+                if connection.broken:
+                    raise
+                control.execute(f"ROLLBACK TO {_SAVEPOINT}")
+                role = _UNKNOWN_ROLE.search(error.diag.message_primary or "")
+                if role and role[1] not in roles:
+                    # Roles belong to the server: the real one has them, independent of the history. Other
+                    # processes may create the same one, so that it does not wait for our transaction to end.
+                    with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+                        statement = psql.SQL("CREATE ROLE {}").format(psql.Identifier(role[1]))
+                        connection.administration.execute(statement)
+                    # A new lock makes the session see the role.
+                    control.execute(f"LOCK TABLE pg_authid IN ROW SHARE MODE; ROLLBACK TO {_SAVEPOINT}")
+                    return self._guarded(cursor, parsed, roles | {role[1]})
+                if _is_elsewhere(parsed, error):
+                    cursor.run("")
+                    return ""
+                if self.savepoints > 0:
+                    self.note("a statement fails here, and the revision may go on without it")
+                    raise
+                cursor.run("")
+                return _message(error)
+        return ""
+
+    def _alone(self, cursor: _Cursor, parsed: Parsed) -> str:
+        try:
+            cursor.run(parsed.sql)
+        except psycopg.Error as error:
+            if self._connection.broken:
+                raise
+            return "" if _is_elsewhere(parsed, error) else _message(error)
+        return ""
+
+    def _unknown_function(self, parsed: Parsed) -> str:
+        """Return a called function with unknown effects; immutable ones of Postgres have none."""
+        for name in parsed.functions:
+            schema, _, function = name.rpartition(".")
+            if function in _HARMLESS and schema in ("", "pg_catalog"):
+                continue
+            with psycopg.Cursor(self._connection) as cursor:
+                cursor.execute(
+                    "SELECT bool_or(p.provolatile = 'v') FROM pg_proc p JOIN pg_namespace n"
+                    " ON n.oid = p.pronamespace WHERE p.proname = %s AND (%s = '' OR n.nspname = %s)",
+                    [function, schema, schema],
+                )
+                (volatile,) = cursor.fetchone() or (None,)
+            if volatile is not False:
+                return f"the function {name}"
+        return ""
+
+
+def _is_elsewhere(parsed: Parsed, error: psycopg.Error) -> bool:
+    if parsed.kind == "CreateExtensionStmt" and "pg_sphere" in parsed.sql:
+        return True  # its type or the stand-in exists
+    about = parsed.kind in _ELSEWHERE or "OBJECT_PUBLICATION" in parsed.subtypes
+    return about and error.sqlstate in ("42704", "42710")
+
+
+def _message(error: psycopg.Error) -> str:
+    """Return the message of Postgres with its details (rule M23)."""
+    diag = error.diag
+    message = diag.message_primary or str(error).strip().split("\n")[0]
+    return "; ".join(
+        [message, *(d.replace("\n", "; ") for d in (diag.message_detail, diag.message_hint) if d)]
+    )
+
 
 # Names that exceed Postgres's limit are sent in full: another rule judges them.
 _NO_LIMIT = 9999
+
 _OFFLINE = "what the revision does in Alembic's offline mode is not seen"
+
 _SETTINGS = "-c statement_timeout=120s -c client_min_messages=error"
 
 

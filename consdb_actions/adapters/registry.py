@@ -1,43 +1,167 @@
-"""Look up image tags in container registries (rule R4).
-
-The OCI distribution protocol, as ghcr.io and Docker Hub implement it: ``HEAD`` of a manifest, with an
-anonymous token. Nothing is pulled, and no credentials are sent.
-https://github.com/opencontainers/distribution-spec/blob/main/spec.md
-https://distribution.github.io/distribution/spec/auth/token/
-"""
+"""Ask a container registry which images and tags exist."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from consdb_actions.adapters.github.measures import Clock, SystemClock
-from consdb_actions.adapters.registry_calls import Answer, Caller, RegistryError
-from consdb_actions.errors import InputError
+import requests
+from requests.exceptions import RequestException, Timeout
 
-__all__ = ["Image", "Registry", "RegistryError"]
+from consdb_actions.adapters.github.client import Clock, SystemClock, read_body
+from consdb_actions.errors import ExternalError, InputError
+
+__all__ = ["Answer", "Caller", "Image", "Registry", "RegistryError"]
+
+ATTEMPTS = 5
+
+PATIENCE = 120.0
+
+"""Maximum total wait of a call in seconds."""
+
+LIMIT = 4 * 1024 * 1024
+
+"""Maximum size of an answer in bytes; registries should accept manifests up to this size."""
+
+_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+
+
+class RegistryError(ExternalError):
+    """A registry refused a call, or is unreachable.
+
+    `denied` means that the repository is private or missing; without credentials the two look the same.
+    """
+
+    def __init__(self, cause: str, *, place: str = "", remedy: str = "", denied: bool = False) -> None:
+        super().__init__(cause, place=place, remedy=remedy)
+        self.denied = denied
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A registry's answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Caller:
+    """Makes calls without stored credentials; `timeout` is in seconds."""
+
+    def __init__(self, clock: Clock, timeout: float) -> None:
+        self._clock = clock
+        self._timeout = timeout
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = "consdb-actions"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def call(
+        self,
+        verb: str,
+        url: str,
+        *,
+        accept: str,
+        token: str = "",
+        params: Mapping[str, str] | None = None,
+        place: str,
+    ) -> Answer:
+        """Make one call, with retries within the limits."""
+        headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
+        waited = 0.0
+        for attempt in range(1, ATTEMPTS + 1):
+            pause = 2.0 ** (attempt - 1)
+            try:
+                answer = self._once(verb, url, headers, params)
+            except Timeout:
+                cause = "the registry did not answer in time"
+            except RequestException:
+                cause = "the connection to the registry broke off or could not be made"
+            else:
+                if answer.status not in _AGAIN:
+                    return answer
+                limited = answer.status == 429
+                cause = (
+                    "the registry's rate limit was reached (HTTP 429)"
+                    if limited
+                    else f"the registry failed with HTTP {answer.status}"
+                )
+                asked = _asked_wait(answer.headers.get("Retry-After", ""), self._clock.now())
+                pause = asked if asked is not None else pause
+            if attempt == ATTEMPTS or waited + pause > PATIENCE:
+                break
+            self._clock.sleep(pause)
+            waited += pause
+        raise RegistryError(cause, place=place, remedy="Run the command again later.")
+
+    def _once(
+        self, verb: str, url: str, headers: Mapping[str, str], params: Mapping[str, str] | None
+    ) -> Answer:
+        """Make one call and read its answer, which has no business to be long."""
+        # An `auth` of our own keeps requests from sending what a .netrc holds for this host.
+        with self._session.request(
+            verb,
+            url,
+            headers=headers,
+            params=params,
+            timeout=self._timeout,
+            auth=_unchanged,
+            stream=True,
+            allow_redirects=False,
+        ) as answer:
+            return Answer(answer.status_code, answer.headers, read_body(answer, LIMIT))
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _asked_wait(text: str, now: float) -> float | None:
+    """Return the seconds in a ``Retry-After`` (number or date); None if invalid."""
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(at.replace(tzinfo=at.tzinfo or UTC).timestamp() - now, 0.0)
+
 
 INDEXES = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
+
 MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
 )
+
 _ACCEPT = ", ".join((*INDEXES, *MANIFESTS))
 
 DOCKER_HUB = "registry-1.docker.io"
+
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+
 _NAME = re.compile(rf"{_PART}(?:/{_PART})*", re.ASCII)
+
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?", re.ASCII)
+
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
+
 _DIGEST = re.compile(r"[a-z0-9]+(?:[+._-][a-z0-9]+)*:[0-9a-f]{32,}", re.ASCII)
+
 _PARAMETER = re.compile(r'([a-z]+)="([^"]*)"', re.IGNORECASE)
 
 

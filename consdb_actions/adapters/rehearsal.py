@@ -18,12 +18,10 @@ from typing import Any
 import pglast
 import psycopg
 
-from consdb_actions.adapters.apply_expect import expected_catalogs
-from consdb_actions.adapters.apply_run import error_words
+from consdb_actions.adapters.apply_run import error_words, expected_catalogs
 from consdb_actions.adapters.files import temporary_directory
-from consdb_actions.adapters.postgres_find import Preference
-from consdb_actions.adapters.rehearsal_sites import Begun, Pair, Place, two_sites
-from consdb_actions.adapters.rehearsal_writer import Writer
+from consdb_actions.adapters.postgres_server import Preference
+from consdb_actions.adapters.rehearsal_sites import Begun, Pair, Place, Writer, two_sites
 from consdb_actions.adapters.revision_path import parse_way, read_change, resolve
 from consdb_actions.adapters.rows import read_rows
 from consdb_actions.adapters.shell import run, tail
@@ -31,8 +29,8 @@ from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.catalog import Difference, Snapshot, compare
 from consdb_actions.catalog import Sequence as CatalogSequence
 from consdb_actions.errors import CheckFailed, ExternalError
+from consdb_actions.migration.data import Rows, TableRows
 from consdb_actions.migration.row_rules import Change
-from consdb_actions.migration.rows import Rows, TableRows
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.rehearsal import Act, BlockResult, Finding, Rehearsal, acts_of, ways_of
 from consdb_actions.process.runbook_steps import Block, Placed

@@ -14,8 +14,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.summary import read_revision
 from consdb_actions.process.board import Released, Releases
 from consdb_actions.release.notes import Contents, Migration, PullRequest, arrange
-from consdb_actions.release.policy import ReleasePolicy
-from consdb_actions.release.versions import Version, parse_version
+from consdb_actions.release.versions import ReleasePolicy, Version, parse_version
 
 __all__ = ["clone_releases"]
 

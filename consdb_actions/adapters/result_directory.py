@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.migration.outcome import RunOutcome
-from consdb_actions.migration.outcome_codec import outcome_from_json
+from consdb_actions.migration.outcome import RunOutcome, outcome_from_json
 from consdb_actions.publication.result import MAX_FILE, MAX_FILES, MAX_REPORT
 
 __all__ = ["LOG", "REPORT", "Result", "read_result"]

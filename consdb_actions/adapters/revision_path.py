@@ -12,8 +12,8 @@ from alembic.script import Script as AlembicRevision
 from alembic.util import CommandError
 
 from consdb_actions.adapters.lint_replay import quiet, replay_range
-from consdb_actions.adapters.merged_revisions import revision_changes
 from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.adapters.revisions import revision_changes
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.errors import InputError
 from consdb_actions.lint.script import Run

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from consdb_actions.catalog import Snapshot
-from consdb_actions.migration.rows import Rows, TableRows
+from consdb_actions.migration.data import Rows, TableRows
 
 __all__ = [
     "count_rows",

@@ -10,8 +10,8 @@ from glob import escape
 from pathlib import Path
 
 from consdb_actions.adapters.git_read import Blob, GitReader
-from consdb_actions.adapters.schema_files import CONSDB_FOLDERS, SDM_FOLDERS, list_schema_files
 from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, CommitTree, RawFile
+from consdb_actions.adapters.schema_yaml import CONSDB_FOLDERS, SDM_FOLDERS, list_schema_files
 from consdb_actions.errors import ConsdbActionsError, InputError
 
 __all__ = ["SchemaBase", "resolve_base"]

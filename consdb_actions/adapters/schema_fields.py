@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from consdb_actions.adapters.felis_keys import KEYS
+from consdb_actions.adapters.felis_types import KEYS
 from consdb_actions.adapters.problems import Problem, did_you_mean, shorten
 from consdb_actions.adapters.yaml_tree import Node
 
@@ -18,7 +18,7 @@ class Fields:
     """The keys of a schema, table, column, constraint or index.
 
     Felis's attribute spellings (``primary_key``) are accepted, unknown keys are problems. ``kind`` is a key
-    of :data:`~consdb_actions.adapters.felis_keys.KEYS`, ``what`` the object's name in messages.
+    of :data:`~consdb_actions.adapters.felis_types.KEYS`, ``what`` the object's name in messages.
     """
 
     def __init__(self, node: Node, kind: str, what: str, problems: list[Problem]) -> None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from os.path import normpath
 from pathlib import Path
 
-from consdb_actions.adapters.felis_keys import KEYS, SIZED
+from consdb_actions.adapters.felis_types import KEYS, SIZED
 from consdb_actions.adapters.problems import FileError, Problem, did_you_mean, shorten
 from consdb_actions.adapters.schema_fields import Fields
-from consdb_actions.adapters.yaml_text import MAX_BYTES
-from consdb_actions.adapters.yaml_tree import Node, read_tree
+from consdb_actions.adapters.yaml_tree import MAX_BYTES, Node, read_tree
 from consdb_actions.errors import InputError
 
 __all__ = ["Beside", "Resources", "beside_path", "uses_resources"]

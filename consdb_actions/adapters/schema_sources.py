@@ -23,10 +23,15 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from consdb_actions.adapters.git_read import Blob, GitReader
-from consdb_actions.adapters.schema_files import SDM_FOLDERS, list_schema_files
 from consdb_actions.adapters.schema_resources import Beside, beside_path
-from consdb_actions.adapters.schema_yaml import ReadSchema, read_bytes, read_yaml
-from consdb_actions.adapters.yaml_text import MAX_BYTES
+from consdb_actions.adapters.schema_yaml import (
+    SDM_FOLDERS,
+    ReadSchema,
+    list_schema_files,
+    read_bytes,
+    read_yaml,
+)
+from consdb_actions.adapters.yaml_tree import MAX_BYTES
 from consdb_actions.errors import InputError
 
 __all__ = ["DEFAULT_SCHEMAS", "CommitTree", "RawFile", "Side", "read_sides"]

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from consdb_actions.adapters.interrupts import shielded, unwinding_on_signals
+from consdb_actions.adapters.shell import shielded, unwinding_on_signals
 from consdb_actions.errors import ExternalError, InputError
 
 __all__ = ["remove_tree", "scratch_directory", "temporary_base"]

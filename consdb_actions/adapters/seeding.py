@@ -22,6 +22,7 @@ from psycopg.sql import SQL, Identifier
 
 from consdb_actions.adapters.rows import stable_cursor
 from consdb_actions.catalog import Snapshot
+from consdb_actions.migration.data import TableRows
 from consdb_actions.migration.kinds import parse_type
 from consdb_actions.migration.rewrite.statements import literal
 from consdb_actions.migration.row_rules import (
@@ -33,7 +34,6 @@ from consdb_actions.migration.row_rules import (
     quoted,
     rules_of,
 )
-from consdb_actions.migration.rows import TableRows
 from consdb_actions.migration.samples import ANY_TYPE, mentioned, sample, spelled
 
 __all__ = ["SeedResult", "seed"]

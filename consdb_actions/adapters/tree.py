@@ -1,4 +1,4 @@
-"""The target Alembic tree; its own code runs here, but nothing of a schema pull request."""
+"""Read the Alembic tree of consdb."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.util
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,14 +18,16 @@ from alembic.config import Config
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
-from consdb_actions.adapters.interrupts import Terminated
 from consdb_actions.adapters.problems import raised_in, said
+from consdb_actions.adapters.schema_base import SchemaBase
+from consdb_actions.adapters.schema_yaml import find_schema_file, read_file
+from consdb_actions.adapters.shell import Terminated
 from consdb_actions.errors import InputError
+from consdb_actions.schema.digest import Digest, digest_schema
 
-__all__ = ["Section", "Shadow", "Tree", "read_tree"]
+__all__ = ["Section", "Shadow", "Tree", "changed_sections", "read_tree"]
 
 _PGSPHERE = "lsst.consdb.cdb_pgsphere"
-
 
 _OPTIONS = ("consdb.schema_name", "script_location")
 
@@ -244,3 +246,35 @@ def read_tree(root: Path) -> Tree:
             remedy="Add a section per schema, as lsst-dm/consdb has them.",
         )
     return Tree(root, ini, tuple(sections))
+
+
+def changed_sections(
+    tree: Tree, schemas: Path, base: SchemaBase, names: Sequence[str] = ()
+) -> tuple[Section, ...]:
+    """Return the sections that ``migrations generate`` would process, in ini order.
+
+    Without a known base, every section with a schema file is returned; `names` (or schemas) restrict the
+    result. Raises `InputError` for a missing folder or section and an invalid schema file.
+    """
+    wanted = {tree.section(name).name for name in names}
+    found = []
+    for section in tree.sections:
+        if wanted and section.name not in wanted:
+            continue
+        try:
+            path = find_schema_file(section.schema, sdm_schemas=schemas, consdb=tree.root)
+        except InputError:
+            continue
+        after = digest_schema(read_file(path, expect_name=section.schema).schema)
+        if after != _digest_before(base, section):
+            found.append(section)
+    return tuple(found)
+
+
+def _digest_before(base: SchemaBase, section: Section) -> Digest | None:
+    """Return the digest of a section's schema in the base; None if unreadable."""
+    before = base.read(section.schema)
+    try:
+        return digest_schema(before.read(expect_name=section.schema).schema) if before else None
+    except InputError:
+        return None

@@ -1,4 +1,4 @@
-"""Values files in a folder or a clone, and their history."""
+"""Read and edit values files by position."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import Protocol
 
 from consdb_actions.adapters.git_read import GitReader
+from consdb_actions.adapters.github.client import GitHub
+from consdb_actions.adapters.github.contents import FileCommit, Objects
 from consdb_actions.adapters.shell import Completed, run
-from consdb_actions.deploy.components import Values, default_files, slots, values_file
-from consdb_actions.deploy.history import Version
-from consdb_actions.deploy.policy import DeployPolicy
-from consdb_actions.deploy.reading import Tree, parse_values
+from consdb_actions.deploy.drift import Version
+from consdb_actions.deploy.model import DeployPolicy, Values, default_files, slots, values_file
+from consdb_actions.deploy.values import Tree, parse_values
 from consdb_actions.errors import ExternalError, InputError
 
 __all__ = [
-    "MOST_VERSIONS",
+    "ApiFiles",
     "CloneFiles",
     "Commit",
     "FolderFiles",
     "History",
+    "MOST_VERSIONS",
     "Past",
     "Source",
     "read_history",
@@ -29,12 +31,15 @@ __all__ = [
 ]
 
 MAX_FILE = 1_000_000
+
 """Maximum size of a values file in bytes."""
+
 MOST_VERSIONS = 60
+
 """Maximum number of versions searched for the commit of a tag."""
 
-
 Past = tuple[str, str, datetime, bytes | None]
+
 """Commit, message, time, and content; None if the file did not exist."""
 
 
@@ -248,3 +253,35 @@ def _text(data: bytes, place: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError("this is no text in UTF-8", place=place) from error
+
+
+AT_ONCE = 8
+
+"""Versions of each file per request; most tags are found within them."""
+
+
+class ApiFiles:
+    """Files of a commit over the API."""
+
+    def __init__(self, github: GitHub, repository: str, commit: str) -> None:
+        self._objects = Objects(github, repository)
+        self.commit = commit
+        self.history: History | None = self
+
+    def read(self, paths: Sequence[str]) -> dict[str, bytes | None]:
+        """Return files; None for a missing one."""
+        found = self._objects.files((self.commit, path) for path in paths)
+        return {path: found[self.commit, path] for path in paths}
+
+    def versions(self, paths: Sequence[str]) -> dict[str, Iterator[Past]]:
+        """Return the versions of files, newest first; old ones are fetched on demand."""
+        changes = self._objects.histories(self.commit, paths, MOST_VERSIONS)
+        self._objects.files((item.sha, path) for path in paths for item in changes[path][:AT_ONCE])
+        return {path: self._versions(path, changes[path]) for path in paths}
+
+    def _versions(self, path: str, changes: Sequence[FileCommit]) -> Iterator[Past]:
+        for start in range(0, len(changes), AT_ONCE):
+            some = changes[start : start + AT_ONCE]
+            files = self._objects.files((item.sha, path) for item in some)
+            for item in some:
+                yield item.sha, item.message, item.at, files[item.sha, path]

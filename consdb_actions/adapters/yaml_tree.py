@@ -1,8 +1,4 @@
-"""Parse untrusted YAML into a tree with line numbers (rule S2).
-
-Size, nesting and alias expansion are limited while events are read, without recursion. Only YAML's own plain
-tags are accepted, and keys must be unique.
-"""
+"""Read YAML into a tree of nodes with line numbers."""
 
 from __future__ import annotations
 
@@ -13,24 +9,79 @@ from typing import Any, TypeAlias
 import yaml
 
 from consdb_actions.adapters.problems import FileError, Problem, shorten
-from consdb_actions.adapters.yaml_text import MAX_BYTES, decode
 
-__all__ = ["MAX_DEPTH", "MAX_EXPANDED", "Node", "Value", "read_tree"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EXPANDED", "Node", "Value", "decode", "read_tree"]
+
+MAX_BYTES = 8 * 1024 * 1024
+
+"""Largest file that is read."""
+
+
+def decode(data: str | bytes, *, source: str) -> str:
+    """Return the text of a YAML file."""
+    text = _text(data, source)
+    _refuse_directives(text, source)
+    return text
+
+
+def _text(data: str | bytes, source: str) -> str:
+    if len(data) > MAX_BYTES:
+        cause = f"the file is larger than {MAX_BYTES // 2**20} MiB"
+        raise FileError(
+            source, [Problem(0, 0, cause, "Split it, or see whether it is a schema file at all.")]
+        )
+    if isinstance(data, str):
+        try:
+            data.encode()
+        except UnicodeEncodeError as error:
+            line = data.count("\n", 0, error.start) + 1
+            cause = f"the text holds U+{ord(data[error.start]):04X}, which is no character"
+            raise FileError(source, [Problem(line, 0, cause, "Remove it.")]) from error
+        return data.removeprefix("\ufeff")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise FileError(source, [Problem(1, 0, "the file is UTF-16, not UTF-8", "Save it as UTF-8.")])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        cause = f"the file is not UTF-8: byte 0x{data[error.start]:02x} here is no character"
+        raise FileError(source, [Problem(line, 0, cause, "Save it as UTF-8.")]) from error
+
+
+def _refuse_directives(text: str, source: str) -> None:
+    """Refuse directives: no schema needs one, and many slow the parser down."""
+    if not text.startswith("%") and "\n%" not in text:
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.startswith("%"):
+            cause = f"the file starts with a YAML directive, {shorten(line)}"
+            raise FileError(source, [Problem(number, 1, cause, "Remove the line.")])
+        if line.strip() and not line.lstrip().startswith("#"):
+            return
+
 
 MAX_DEPTH = 32
+
 MAX_EXPANDED = 4 * MAX_BYTES
+
 """Characters, plus 64 per value, that a file may hold once its aliases are followed."""
 
 MAX_PROBLEMS = 100
+
 """Maximum number of problems reported."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 _PREFIX = "tag:yaml.org,2002:"
+
 _SCALARS = {"null", "bool", "int", "float", "str", "timestamp"}
+
 _COLLECTIONS = {"map", "seq"}
+
 _NODE_WEIGHT = 64
 
 Pairs: TypeAlias = "list[tuple[yaml.ScalarNode, Node]]"
+
 Value: TypeAlias = "bool | int | float | str | datetime.date | list[Node] | dict[str, Node] | None"
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from consdb_actions.approval.codec import facts_from_json, facts_to_json
-from consdb_actions.approval.evaluate import evaluate
+from consdb_actions.approval.evaluate import evaluate, explain
+from consdb_actions.approval.facts import facts_from_json, facts_to_json
 from consdb_actions.approval.plan import make_plan
 from consdb_actions.approval.policy import DEFAULT_POLICY, policy_from_mapping
-from consdb_actions.approval.verdict import explain
 
 __all__ = [
     "DEFAULT_POLICY",

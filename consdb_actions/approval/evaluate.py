@@ -1,27 +1,609 @@
-"""Decide a pull request's approvals (rules A1 to A9)."""
+"""Decide which roles have approved."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
 
-from consdb_actions.approval.facts import Account, Facts, Review, ReviewState
-from consdb_actions.approval.labels import label_word
-from consdb_actions.approval.matching import assign
-from consdb_actions.approval.naming import Naming, named_in, naming_of, verdict_reviews
-from consdb_actions.approval.people import eligible, holder_accounts, holds, unreadable_teams, why_not
-from consdb_actions.approval.policy import Role
-from consdb_actions.approval.stickiness import stickiness
-from consdb_actions.approval.summary import describe
-from consdb_actions.approval.verdict import (
-    Decision,
-    Outcome,
-    ReviewVerdict,
-    RoleVerdict,
-    Standing,
-    State,
+from consdb_actions.approval.facts import (
+    UNCHANGED,
+    Account,
+    Change,
+    CommitChange,
+    EventKind,
+    Facts,
+    Review,
+    ReviewState,
+    TimelineEvent,
+    eligible,
+    holder_accounts,
+    holds,
+    roles_of,
+    unreadable_teams,
+    why_not,
+)
+from consdb_actions.approval.policy import Concern, Role
+
+__all__ = [
+    "Decision",
+    "LIMIT",
+    "Naming",
+    "Node",
+    "Outcome",
+    "ReviewVerdict",
+    "RoleVerdict",
+    "Standing",
+    "State",
+    "Stickiness",
+    "VERDICTS",
+    "assign",
+    "describe",
+    "differences",
+    "evaluate",
+    "explain",
+    "fit",
+    "label_changes",
+    "label_word",
+    "named_in",
+    "naming_of",
+    "reviewers_to_ask",
+    "stickiness",
+    "verdict_reviews",
+    "visible_lines",
+]
+
+
+class Standing(StrEnum):
+    """The effect of one review on one role."""
+
+    COUNTS = "counts"
+    STALE = "stale"
+    BLOCKS = "blocks"
+    REJECTED = "rejected"
+    DISMISSED = "dismissed"
+    SUPERSEDED = "superseded"
+
+
+class Outcome(StrEnum):
+    """The state of one role."""
+
+    APPROVED = "approved"
+    BLOCKED = "blocked"
+    STALE = "stale"
+    MISSING = "missing"
+    ERROR = "error"
+
+
+class State(StrEnum):
+    """The state of the pull request, with the values of a commit status."""
+
+    SUCCESS = "success"
+    PENDING = "pending"
+    FAILURE = "failure"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewVerdict:
+    """The verdict on one review for one role."""
+
+    review: int
+    author: Account
+    standing: Standing
+    reason: str
+    commit: str | None
+    submitted_at: datetime | None
+    url: str = ""
+    kept: bool = False
+    """Whether it is an approval of an older commit that is still valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleVerdict:
+    """The verdict on one role."""
+
+    role: Role
+    outcome: Outcome
+    reason: str
+    """A sentence without a period."""
+    reviews: tuple[ReviewVerdict, ...] = ()
+    """Every review evaluated for the role, oldest first."""
+    approver: ReviewVerdict | None = None
+    """The approval that counts, if any."""
+    eligible: tuple[str, ...] = ()
+    """Logins that could approve now and have not."""
+    warning: str = ""
+    """Why approval may become impossible; empty if it will not."""
+    label_word: str = ""
+    """Why a label set by hand was removed; empty if none was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict on the pull request."""
+
+    state: State
+    description: str
+    applicable: bool
+    """Whether a schema of the policy changes."""
+    roles: tuple[RoleVerdict, ...] = ()
+    others: tuple[ReviewVerdict, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def approved(self) -> bool:
+        """Whether all approvals are given, also on a draft."""
+        return not self.applicable or all(role.outcome is Outcome.APPROVED for role in self.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One line of an explanation, with the lines that support it."""
+
+    text: str
+    outcome: str
+    children: tuple[Node, ...] = ()
+
+
+def explain(decision: Decision) -> Node:
+    """Convert a decision to a tree of sentences: roles, and their reviews."""
+    children = [
+        Node(
+            f"{item.role.title}: {item.reason}",
+            item.outcome.value,
+            (
+                *(_review_node(review) for review in item.reviews),
+                *(Node(word, "note") for word in (item.label_word, item.warning) if word),
+                *([Node(f"can approve: {', '.join(item.eligible)}", "note")] if item.eligible else []),
+            ),
+        )
+        for item in decision.roles
+    ]
+    if decision.others:
+        reviews = tuple(_review_node(review) for review in decision.others)
+        children.append(Node("reviews that count for no role", "note", reviews))
+    children.extend(Node(note, "note") for note in decision.notes)
+    return Node(decision.description, decision.state.value, tuple(children))
+
+
+def _review_node(review: ReviewVerdict) -> Node:
+    when = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "an unknown day"
+    return Node(f"review by {review.author.login} of {when}: {review.reason}", review.standing.value)
+
+
+def label_word(facts: Facts, role: Role) -> str:
+    """Explain, from the timeline only, why a label set by hand is removed; empty if set by us."""
+    events = [
+        event
+        for event in facts.timeline
+        if event.kind is EventKind.LABELED and event.subject.casefold() == role.label.casefold()
+    ]
+    if not events:
+        return ""
+    last = sorted(events, key=lambda event: event.at)[-1]
+    if last.actor is None:
+        return (
+            f'the label "{role.label}", set by an account that no longer exists, was taken off: '
+            f"nobody has approved for {role.title}"
+        )
+    if facts.identity.same_as(last.actor):
+        return ""
+    if holds(facts, role, last.actor, last.at.date()):
+        why = "a label is not an approval; approving in a review is"
+    else:
+        why = f"{last.actor.login} does not hold the role {role.title}"
+    return f'the label "{role.label}", set by {last.actor.login}, was taken off: {why}'
+
+
+def label_changes(facts: Facts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return labels to add and to remove (none if a team is unreadable, rule A6)."""
+    present = {label.casefold() for label in facts.pull.labels}
+    approved = {item.role.id for item in decision.roles if item.outcome is Outcome.APPROVED}
+    failed = any(item.outcome is Outcome.ERROR for item in decision.roles)
+    add: list[str] = []
+    remove: list[str] = []
+    for role in facts.policy.roles:
+        if role.id in approved and role.label.casefold() not in present:
+            add.append(role.label)
+        elif role.id not in approved and role.label.casefold() in present and not failed:
+            remove.append(role.label)
+    return tuple(add), tuple(remove)
+
+
+VERDICTS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED)
+
+"""The states with a verdict; a comment has none."""
+
+_MARKER = re.compile(r"[ \t]{0,3}consdb:[ \t]*(?P<words>[\w\- ,]+?)[ \t]*", re.IGNORECASE)
+
+_FENCE = re.compile(r" {0,3}(?P<ticks>`{3,}(?=[^`]*$)|~{3,})")
+
+_CLOSE = re.compile(r" {0,3}(?P<ticks>`{3,}|~{3,})[ \t]*")
+
+_QUOTE = re.compile(r" {0,3}>")
+
+# What HTML hides or shows as code; what stands behind it on its line is at no start of a line any more.
+_HTML = re.compile(r"<!--.*?-->|<(pre|code)\b.*?</\1\s*>", re.IGNORECASE)
+
+_HTML_OPEN = re.compile(
+    r"<!--|<[?!]|<(?:pre|code|script|style|textarea|template)\b|</?[a-z][^<>]*$", re.IGNORECASE
 )
 
-__all__ = ["evaluate"]
+_HTML_END = {
+    "<!--": re.compile(r"-->"),
+    **{
+        f"<{tag}": re.compile(rf"</{tag}\s*>", re.IGNORECASE)
+        for tag in ("pre", "code", "script", "style", "textarea", "template")
+    },
+}
+
+_TAG_END = re.compile(r">")
+
+# What is defined for links is not shown, and its title can have several lines.
+_DEFINITION = re.compile(r" {0,3}\[[^\]]*\]:")
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The roles that a review counts for, and why others it names do not count."""
+
+    roles: tuple[Role, ...]
+    problem: str = ""
+
+
+def named_in(body: str) -> list[str]:
+    """List the words after ``consdb:`` in lines of their own, outside quotations and code."""
+    return [
+        word.strip()
+        for line in visible_lines(body)
+        if (match := _MARKER.fullmatch(line))
+        for word in match["words"].split(",")
+        if word.strip()
+    ]
+
+
+def visible_lines(body: str) -> list[str]:
+    """List the lines of Markdown that are neither code nor quoted nor hidden (rule A3).
+
+    In doubt a line is hidden: what was not read can be written again.
+    """
+    lines: list[str] = []
+    fence = ""
+    hidden: re.Pattern[str] | None = None
+    quoted = defined = False
+    for line in body.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        if fence:
+            close = _CLOSE.fullmatch(line)
+            if close and close["ticks"][0] == fence[0] and len(close["ticks"]) >= len(fence):
+                fence = ""
+        elif hidden is not None:
+            hidden = None if hidden.search(line) else hidden
+        elif opened := _FENCE.match(line):
+            fence, quoted = opened["ticks"], False
+        else:
+            # A line right below a quotation belongs to it, as long as no blank line ends the paragraph.
+            quoted = bool(_QUOTE.match(line)) or (quoted and bool(line.strip()))
+            shown = _HTML.sub("\ufffd", line)
+            if left_open := _HTML_OPEN.search(shown):
+                shown = shown[: left_open.start()] + "\ufffd"
+                hidden = _HTML_END.get(left_open[0].casefold(), _TAG_END)
+            defined = bool(_DEFINITION.match(line)) or (defined and bool(line.strip()))
+            if not quoted and not defined:
+                lines.append(shown)
+    return lines
+
+
+def verdict_reviews(facts: Facts) -> list[tuple[Account, Review]]:
+    """Return the reviews with a verdict, oldest first, except those without an author."""
+    taken = [
+        (review.author, review)
+        for review in facts.reviews
+        if review.author is not None and review.state in VERDICTS and review.submitted_at is not None
+    ]
+    return sorted(taken, key=lambda pair: (pair[1].submitted_at, pair[1].id))
+
+
+def naming_of(facts: Facts, author: Account, review: Review) -> Naming:
+    """Determine the roles that a review counts for.
+
+    A line ``consdb: ROLE`` decides. Otherwise the author's only role counts, or of several roles those whose
+    label they set by hand; changes requested without a role apply to all.
+    """
+    day = (review.submitted_at or facts.now).date()
+    held = roles_of(facts, author, day)
+    words = named_in(review.body)
+    if words:
+        naming = _named_roles(facts, held, words)
+        if review.state is ReviewState.APPROVED or naming.roles:
+            return naming
+        # A request for changes counts for all roles where it names none that the author holds.
+        return Naming(tuple(held), naming.problem)
+    if len(held) <= 1 or review.state is not ReviewState.APPROVED:
+        return Naming(tuple(held))
+    labelled = _labeled_roles(facts, author, review, held)
+    if labelled:
+        return Naming(tuple(labelled))
+    options = " or ".join(f'"consdb: {role.id}"' for role in held)
+    return Naming(
+        (),
+        f"{author.login} holds {_titles(held)} and did not say for which it is; "
+        f"a new approval with a line {options} does",
+    )
+
+
+def _named_roles(facts: Facts, held: list[Role], words: list[str]) -> Naming:
+    roles: list[Role] = []
+    problems: list[str] = []
+    for word in words:
+        role = facts.policy.role_named(word)
+        if role is None:
+            known = ", ".join(item.id for item in facts.policy.roles)
+            problems.append(f'"consdb: {word}" names no role; there are {known}')
+        elif role not in held:
+            problems.append(f"it is for {role.title}, a role that its author does not hold")
+        elif role not in roles:
+            roles.append(role)
+    return Naming(tuple(roles), "; ".join(problems))
+
+
+def _labeled_roles(facts: Facts, author: Account, review: Review, held: list[Role]) -> list[Role]:
+    """Return the roles labeled by hand with an approval."""
+    named = []
+    for role in held:
+        events = [
+            event
+            for event in facts.timeline
+            if event.subject.casefold() == role.label.casefold()
+            and event.kind in (EventKind.LABELED, EventKind.UNLABELED)
+        ]
+        events.sort(key=lambda event: event.at)
+        own = [event for event in events if author.same_as(event.actor)]
+        if not own or own[-1].kind is EventKind.UNLABELED:
+            continue
+        if _belongs(facts, author, own[-1], review, events):
+            named.append(role)
+    return named
+
+
+def _belongs(
+    facts: Facts, author: Account, label: TimelineEvent, review: Review, events: list[TimelineEvent]
+) -> bool:
+    """Return whether a label set by hand belongs to this review.
+
+    Set while an approval was valid, it belongs to that; else to the next review, unless somebody (other than
+    this program) removed it before.
+    """
+    stands = [pair[1] for pair in verdict_reviews(facts) if author.same_as(pair[0])]
+    before = [item for item in stands if item.submitted_at is not None and item.submitted_at <= label.at]
+    if before and before[-1].state is ReviewState.APPROVED:
+        return before[-1].id == review.id
+    after = [item for item in stands if item not in before]
+    if not after or after[0].id != review.id:
+        return False
+    at = review.submitted_at
+    return not any(
+        event.kind is EventKind.UNLABELED
+        and label.at <= event.at
+        and at is not None
+        and event.at <= at
+        and not facts.identity.same_as(event.actor)
+        for event in events
+    )
+
+
+def _titles(roles: list[Role]) -> str:
+    titles = [role.title for role in roles]
+    return f"{', '.join(titles[:-1])} and {titles[-1]}" if len(titles) > 1 else titles[0]
+
+
+LIMIT = 140
+
+"""GitHub's maximum length of a status description, in characters."""
+
+
+def describe(state: State, roles: tuple[RoleVerdict, ...], *, draft: bool) -> str:
+    """Summarize the verdicts in at most `LIMIT` characters."""
+    if state is State.SUCCESS or not _open(roles):
+        people = ", ".join(
+            f"{item.role.title} ({item.approver.author.login})" for item in roles if item.approver is not None
+        )
+        long = f"Approved by {people}"
+        short = f"All {len(roles)} roles have approved"
+        prefix = "Draft; " if draft else ""
+        return fit((prefix + _lower(long, draft), prefix + _lower(short, draft)))
+    parts = []
+    for outcome, words in (
+        (Outcome.ERROR, "Team unreadable"),
+        (Outcome.BLOCKED, "Changes requested"),
+        (Outcome.STALE, "Approval stale"),
+        (Outcome.MISSING, "Missing"),
+    ):
+        titles = [item.role.title for item in roles if item.outcome is outcome]
+        ids = [item.role.id for item in roles if item.outcome is outcome]
+        if titles:
+            parts.append((f"{words}: {', '.join(titles)}", f"{words}: {', '.join(ids)}"))
+    prefix = "Draft; " if draft else ""
+    done = f"{len(roles) - len(_open(roles))} of {len(roles)} roles have approved"
+    return fit(
+        (prefix + "; ".join(long for long, _ in parts), prefix + "; ".join(short for _, short in parts), done)
+    )
+
+
+def fit(choices: tuple[str, ...]) -> str:
+    """Return the first choice that fits, or the last one truncated."""
+    for choice in choices:
+        if len(choice) <= LIMIT:
+            return choice
+    return choices[-1][: LIMIT - 3].rstrip() + "..."
+
+
+def _open(roles: tuple[RoleVerdict, ...]) -> list[RoleVerdict]:
+    return [item for item in roles if item.outcome is not Outcome.APPROVED]
+
+
+def _lower(text: str, wanted: bool) -> str:
+    return text[0].lower() + text[1:] if wanted else text
+
+
+def assign(candidates: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Assign different people to as many roles as possible (Kuhn's algorithm), in given order."""
+    role_of: dict[str, str] = {}
+
+    def place(role: str, seen: set[str]) -> bool:
+        for person in candidates[role]:
+            if person in seen:
+                continue
+            seen.add(person)
+            if person not in role_of or place(role_of[person], seen):
+                role_of[person] = role
+                return True
+        return False
+
+    for role in candidates:
+        place(role, set())
+    assigned = {role: person for person, role in role_of.items()}
+    return {role: assigned[role] for role in candidates if role in assigned}
+
+
+@dataclass(frozen=True, slots=True)
+class Stickiness:
+    """Whether an approval is valid, and why; `kept`: for an older commit."""
+
+    holds: bool
+    reason: str
+    kept: bool = False
+
+
+def stickiness(facts: Facts, role: Role, sha: str | None) -> Stickiness:
+    """Compare the schema change at a commit with the one at head.
+
+    Only parts that concern the role count. Unreadable files are compared by their changed lines; unknown
+    changes count as different.
+    """
+    head = facts.pull.head
+    if sha is None:
+        return Stickiness(False, "GitHub no longer says for which commit the approval was")
+    if sha == head:
+        return Stickiness(True, f"for the newest commit {head[:8]}")
+    now, then = facts.change_at(head), facts.change_at(sha)
+    if now is None or now.problem:
+        return Stickiness(False, f"the newest commit {head[:8]} could not be read: {_problem(now)}")
+    if then is None or then.problem:
+        return Stickiness(False, f"commit {sha[:8]} can no longer be read: {_problem(then)}")
+    differing = differences(role, then, now)
+    if differing:
+        return Stickiness(False, f"since commit {sha[:8]} the change differs in {', '.join(differing)}")
+    what = "schema change" if Concern.TEXT in role.concerns else "structure of the schema change"
+    where = f"{sha[:8]}, as recorded by an earlier run," if then.remembered else sha[:8]
+    return Stickiness(True, f"for commit {where} with the same {what}", kept=True)
+
+
+def differences(role: Role, then: CommitChange, now: CommitChange) -> list[str]:
+    """Name the files and parts that differ for a role."""
+    before = {change.path: change for change in then.changes}
+    after = {change.path: change for change in now.changes}
+    found = []
+    for path in sorted(before.keys() | after.keys()):
+        unchanged = Change(path, UNCHANGED, UNCHANGED, UNCHANGED)
+        parts = _parts(role, before.get(path, unchanged), after.get(path, unchanged))
+        if parts:
+            found.append(f"{path.rpartition('/')[2]} ({' and '.join(parts)})")
+    return found
+
+
+def _parts(role: Role, one: Change, other: Change) -> list[str]:
+    """Name a file's parts that differ for a role."""
+    if not (one.structure and other.structure):
+        return [] if one.verbatim == other.verbatim else ["changed lines"]
+    parts = []
+    if Concern.STRUCTURE in role.concerns and one.structure != other.structure:
+        parts.append("structure")
+    if Concern.TEXT in role.concerns and one.text != other.text:
+        parts.append("text")
+    return parts
+
+
+def _problem(change: CommitChange | None) -> str:
+    return change.problem if change is not None and change.problem else "it was not looked at"
+
+
+MOST = 15
+
+"""GitHub's maximum of reviewers on a pull request."""
+
+
+def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the people and teams to ask for a review now.
+
+    Authors of stale approvals are asked again. A role that nobody was asked for gets its people, else its
+    designates, else its teams; drafts ask nobody, and nobody removed by hand is asked again.
+    """
+    if facts.pull.draft or not decision.applicable or not facts.policy.ask_reviewers:
+        return (), ()
+    people: list[str] = []
+    teams: list[str] = []
+    for item in decision.roles:
+        if item.outcome is Outcome.STALE:
+            people.extend(_to_ask_again(facts, item))
+        elif item.outcome is Outcome.MISSING and not _somebody_asked(facts, item):
+            listed = _named_people(facts, item)
+            people.extend(listed)
+            teams.extend(item.role.teams if not listed else ())
+    room = MOST - len(facts.pull.asked_people) - len(facts.pull.asked_teams)
+    chosen = tuple(dict.fromkeys(people))[: max(room, 0)]
+    return chosen, tuple(dict.fromkeys(teams))[: max(room - len(chosen), 0)]
+
+
+def _to_ask_again(facts: Facts, item: RoleVerdict) -> list[str]:
+    return [
+        review.author.login
+        for review in item.reviews
+        if review.standing is Standing.STALE
+        and review.submitted_at is not None
+        and not _asked_since(facts, review.author.login, review.submitted_at)
+    ]
+
+
+def _asked_since(facts: Facts, subject: str, since: datetime) -> bool:
+    """Return whether a person was asked, or removed, after a moment."""
+    kinds = (EventKind.REVIEW_REQUESTED, EventKind.REVIEW_REQUEST_REMOVED)
+    asked = {login.casefold() for login in facts.pull.asked_people}
+    return subject.casefold() in asked or any(
+        event.kind in kinds and event.subject.casefold() == subject.casefold() and event.at >= since
+        for event in facts.timeline
+    )
+
+
+def _somebody_asked(facts: Facts, item: RoleVerdict) -> bool:
+    day = facts.now.date()
+    subjects = {account.login.casefold() for account in holder_accounts(facts, item.role, day)}
+    subjects |= {name.rpartition("/")[2].casefold() for name in item.role.teams}
+    asked = {name.casefold() for name in (*facts.pull.asked_people, *facts.pull.asked_teams)}
+    asked |= {
+        event.subject.casefold()
+        for event in facts.timeline
+        if event.kind in (EventKind.REVIEW_REQUESTED, EventKind.REVIEW_REQUEST_REMOVED)
+    }
+    reviewed = any(
+        review.author is not None and holds(facts, item.role, review.author, day) for review in facts.reviews
+    )
+    return reviewed or bool(subjects & asked)
+
+
+def _named_people(facts: Facts, item: RoleVerdict) -> list[str]:
+    """Return the policy's people for the role who can approve."""
+    day = facts.now.date()
+    holders = {account.login.casefold(): account for account in holder_accounts(facts, item.role, day)}
+    standing_in = [entry.login for entry in item.role.designates if entry.active_on(day)]
+    for logins in (item.role.people, standing_in):
+        able = [holders[login.casefold()] for login in logins if login.casefold() in holders]
+        able = [account for account in able if not why_not(facts, account)]
+        if able:
+            return [account.login for account in able]
+    return []
 
 
 def evaluate(facts: Facts) -> Decision:

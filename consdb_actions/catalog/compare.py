@@ -17,7 +17,7 @@ from consdb_actions.catalog.snapshot import (
     Sequence,
     Snapshot,
 )
-from consdb_actions.schema.names import primary_key_name
+from consdb_actions.schema.model import primary_key_name
 
 __all__ = [
     "COLUMN_FACTS",

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from consdb_actions.catalog.compare import COLUMN_FACTS, same_fact
 from consdb_actions.catalog.snapshot import Column, Constraint, Index, Relation, Sequence, Snapshot
-from consdb_actions.schema.names import primary_key_name
+from consdb_actions.schema.model import primary_key_name
 
 __all__ = ["Conflict", "Drift", "Expected", "Path", "Side", "merge3"]
 

@@ -14,23 +14,33 @@ import click
 from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.files import check_targets, write_all
 from consdb_actions.adapters.github import Target, target_of_event
+from consdb_actions.adapters.github.approvals import (
+    Gatherer,
+    Publisher,
+    open_pulls,
+    pulls_of_commit,
+    pulls_of_group,
+)
 from consdb_actions.adapters.github.contents import ApiContents, CloneContents, Contents
-from consdb_actions.adapters.github.gathering import Gatherer, open_pulls, pulls_of_commit, pulls_of_group
-from consdb_actions.adapters.github.publishing import Publisher
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.approval.codec import facts_from_json, facts_to_json
-from consdb_actions.approval.evaluate import evaluate
-from consdb_actions.approval.facts import Facts
+from consdb_actions.approval.evaluate import evaluate, fit
+from consdb_actions.approval.facts import Facts, facts_from_json, facts_to_json
 from consdb_actions.approval.plan import CONTEXT
 from consdb_actions.approval.policy import Policy, policy_from_mapping
-from consdb_actions.approval.summary import fit
 from consdb_actions.commands.approvals_run import Result, sync_pull
-from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
-from consdb_actions.commands.options import PullNumber, examples, format_option, option
+from consdb_actions.commands.options import (
+    PullNumber,
+    examples,
+    format_option,
+    github_session,
+    look_at_each,
+    moment_or_now,
+    option,
+    repository_name,
+)
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import ConsdbActionsError, InputError
-from consdb_actions.report.approvals import render_json, render_plan, render_text, render_tree
-from consdb_actions.report.approvals_comment import render_comment
+from consdb_actions.report.approvals import render_comment, render_json, render_plan, render_text, render_tree
 
 __all__ = ["group"]
 

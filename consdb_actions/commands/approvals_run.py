@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from consdb_actions.adapters.github.gathering import Gatherer
-from consdb_actions.adapters.github.publishing import Publisher
-from consdb_actions.approval.evaluate import evaluate
+from consdb_actions.adapters.github.approvals import Gatherer, Publisher
+from consdb_actions.approval.evaluate import Decision, evaluate
 from consdb_actions.approval.facts import Facts
 from consdb_actions.approval.plan import Plan, make_plan
-from consdb_actions.approval.verdict import Decision
-from consdb_actions.report.approvals_comment import render_comment
+from consdb_actions.report.approvals import render_comment
 
 __all__ = ["Result", "sync_pull"]
 

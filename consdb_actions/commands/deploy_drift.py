@@ -9,9 +9,9 @@ from pathlib import Path
 from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.github import GitHub
 from consdb_actions.adapters.github.deploy_facts import DeployReader
-from consdb_actions.adapters.github.proposal_facts import ProposalReader
-from consdb_actions.adapters.values_api import ApiFiles
+from consdb_actions.adapters.github.proposals import ProposalReader
 from consdb_actions.adapters.values_files import (
+    ApiFiles,
     CloneFiles,
     FolderFiles,
     Source,
@@ -19,9 +19,8 @@ from consdb_actions.adapters.values_files import (
     read_values,
 )
 from consdb_actions.commands.terminal import show_note
-from consdb_actions.deploy.components import APPS
 from consdb_actions.deploy.drift import Drift, Standing, find_drift, standings
-from consdb_actions.deploy.policy import DeployPolicy
+from consdb_actions.deploy.model import APPS, DeployPolicy
 from consdb_actions.deploy.tags import Kind, Tag, read_tag
 from consdb_actions.errors import InputError
 from consdb_actions.release.versions import newest

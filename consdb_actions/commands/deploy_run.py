@@ -8,24 +8,17 @@ from datetime import date
 
 from consdb_actions.adapters.github import GitHub
 from consdb_actions.adapters.github.deploy_facts import DeployReader
-from consdb_actions.adapters.github.proposal_facts import ProposalReader
-from consdb_actions.adapters.github.proposals import Proposals
+from consdb_actions.adapters.github.proposals import ProposalReader, Proposals
 from consdb_actions.adapters.registry import Registry
-from consdb_actions.adapters.values_api import ApiFiles
-from consdb_actions.adapters.values_files import Source, read_values
-from consdb_actions.deploy.components import Values
-from consdb_actions.deploy.model import Plan, Request
-from consdb_actions.deploy.plan import make_plan, with_found
-from consdb_actions.deploy.policy import DeployPolicy
-from consdb_actions.deploy.repin import ticket_image
+from consdb_actions.adapters.values_files import ApiFiles, Source, read_values
+from consdb_actions.deploy.model import DeployPolicy, Plan, Request, Values
+from consdb_actions.deploy.plan import make_plan, ticket_image, with_found
 from consdb_actions.deploy.tags import Tag, branch_tag, read_tag
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.proposal import Action, Proposal
 from consdb_actions.release.notes import tickets_in
-from consdb_actions.release.policy import ReleasePolicy
-from consdb_actions.release.versions import newest
-from consdb_actions.report.deploy import Shown
-from consdb_actions.report.deploy_pull import pull_body, pull_message, pull_title
+from consdb_actions.release.versions import ReleasePolicy, newest
+from consdb_actions.report.deploy import Shown, pull_body, pull_message, pull_title
 
 __all__ = ["Asked", "Deployer", "plan_locally", "refusal"]
 

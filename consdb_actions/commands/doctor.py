@@ -13,11 +13,10 @@ from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github import GitHub, GitHubError
 from consdb_actions.adapters.github.client import quoted
 from consdb_actions.adapters.github.contents import read_file
-from consdb_actions.adapters.github.process_efd import default_branch
+from consdb_actions.adapters.github.process_facts import default_branch
 from consdb_actions.approval.policy import Policy, policy_from_mapping
-from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.init import APPS, PIN, PROJECT, WORKFLOWS, App, callers, newest_release
-from consdb_actions.commands.options import option
+from consdb_actions.commands.options import github_session, option, repository_name
 from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import InputError
 

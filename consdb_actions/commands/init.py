@@ -11,8 +11,7 @@ import click
 
 from consdb_actions.adapters.files import write_all
 from consdb_actions.adapters.github import GitHub
-from consdb_actions.commands.connection import github_session
-from consdb_actions.commands.options import option
+from consdb_actions.commands.options import github_session, option
 from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import InputError
 

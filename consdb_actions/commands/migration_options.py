@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from consdb_actions.adapters.github.migration_events import asked, asked_of_event
+from consdb_actions.adapters.github.events import asked, asked_of_event
 from consdb_actions.commands.options import option
 from consdb_actions.errors import InputError
 from consdb_actions.publication.source import REGENERATE, Asked

@@ -1,25 +1,524 @@
-"""``consdb-actions migrations apply``: what an operator runs at a test stand or a site."""
+"""Apply revisions to the database of a site."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import sqlalchemy as sa
 
+from consdb_actions.adapters.apply_facts import address, connected, read_facts, read_locks, read_section
+from consdb_actions.adapters.apply_run import Timeouts, expected_catalogs, read_checkout, run_alembic
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+from consdb_actions.adapters.revision_path import Way, parse_way, read_change, resolve
+from consdb_actions.adapters.shell import Terminated, shielded, unwinding_on_signals
+from consdb_actions.adapters.tree import Section, Tree, read_tree
+from consdb_actions.catalog import compare
 from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.errors import InputError
-from consdb_actions.process.apply_facts import ACCEPTABLE
+from consdb_actions.commands.process_runbook import load_sites
+from consdb_actions.config import Config
+from consdb_actions.errors import ConsdbActionsError, DatabaseChanged, InputError
+from consdb_actions.lint.state import Name
+from consdb_actions.process.apply_checks import check_before, check_revision
+from consdb_actions.process.apply_facts import (
+    ACCEPTABLE,
+    ApplyCheck,
+    ApplyOutcome,
+    DatabaseFacts,
+    Direction,
+    Lock,
+    SectionFacts,
+    SectionResult,
+    State,
+    TableLock,
+    in_order,
+)
+from consdb_actions.process.apply_verify import Expected, check_drift, check_result
+from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.process.sites import Replication, Site, Sites
 
 if TYPE_CHECKING:
-    from consdb_actions.process.apply_outcome import ApplyOutcome
+    from consdb_actions.process.apply_facts import ApplyOutcome
 
-__all__ = ["command"]
+__all__ = [
+    "Planned",
+    "Progress",
+    "Request",
+    "carry_out",
+    "command",
+    "locks_of",
+    "make_plan",
+    "make_request",
+    "roles_of",
+]
+
+Progress = Callable[[str, str], None]
+
+"""Told a section and what is done with it."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes
+    ----------
+    tree, url
+        What to apply, and where.
+    ways
+        Sections in their order, each with or without its way.
+    direction
+        Forward, or back.
+    settings, replication
+        The configuration.
+    site
+        Which site the database is; None where that was not said.
+    when
+        Now, in ISO 8601.
+    timeouts
+        For locks and statements.
+    schemas
+        A checkout of sdm_schemas for an ``env.py`` that wants one.
+    accepted
+        Ids of checks that the operator goes on against.
+    replay
+        Whether the history may be replayed on a scratch server.
+    ahead
+        Whether nothing is switched off yet.
+    """
+
+    tree: Tree
+    url: sa.URL
+    ways: tuple[Way, ...]
+    direction: Direction
+    settings: Config
+    replication: Replication
+    site: Site | None
+    when: str
+    timeouts: Timeouts
+    schemas: Path | None = None
+    accepted: frozenset[str] = frozenset()
+    replay: bool = True
+    ahead: bool = False
+
+
+@dataclass
+class Planned:
+    """A plan, and what is needed to look at its result."""
+
+    outcome: ApplyOutcome
+    sections: Mapping[str, Section]
+    expected: dict[str, Expected] = field(default_factory=dict)
+
+
+def make_plan(request: Request, progress: Progress) -> Planned:
+    """Look at everything, and change nothing."""
+    tree = request.tree
+    with tree.importable(), ExitStack() as stack:
+        sections = {way.section: tree.section(way.section) for way in request.ways}
+        progress("", "reading the database")
+        configured = {role for one in sections.values() for role in request.settings.grants_for(one.schema)}
+        facts = read_facts(request.url, sections.values(), request.replication.publication, configured)
+        checks: list[ApplyCheck] = list(_site(request))
+        ends: dict[str, tuple[str, str]] = {}
+        for way in request.ways:
+            check, found = _ends(request, sections[way.section], way, facts)
+            checks.append(check)
+            if found:
+                ends[way.section] = found
+        roles = {"usdf", "oods", *configured, *(one.owner for one in facts.sections.values())} - {""}
+        needed = any(older != newer for older, newer in ends.values())
+        server = stack.enter_context(scratch_server(roles=sorted(roles))) if needed else None
+        changes: list[SectionChange] = []
+        for name, (older, newer) in ends.items():
+            progress(name, "reading the revisions")
+            change = read_change(tree, sections[name], older, newer, server)
+            changes.append(change if request.direction == "upgrade" else change.turned())
+        facts = replace(facts, locks=read_locks(request.url, _names(changes)))
+        checkout = read_checkout(tree, list(sections.values()))
+        wanted = {change.schema: request.settings.grants_for(change.schema) for change in changes}
+        if any(change.revisions for change in changes):
+            checks += check_before(
+                facts,
+                changes,
+                checkout,
+                request.replication,
+                wanted,
+                request.accepted,
+                request.direction,
+                ahead=request.ahead,
+            )
+        expected: dict[str, Expected] = {}
+        if server and not any(check.stops for check in checks) and request.replay:
+            drift, expected = _replay(server, request, sections, changes, facts, progress)
+            checks += drift
+    results = tuple(
+        SectionResult(change, "planned" if change.revisions else "already there") for change in changes
+    )
+    outcome = ApplyOutcome(
+        "planned", request.when, request.direction, facts, request.site, checkout, tuple(checks), results
+    )
+    if any(check.stops for check in checks):
+        first = next(check for check in checks if check.stops)
+        outcome = replace(outcome, result="refused", problem=first.words)
+    elif not any(change.revisions for change in changes):
+        outcome = replace(outcome, result="nothing to do")
+    return Planned(outcome, sections, expected)
+
+
+def locks_of(change: SectionChange, facts: SectionFacts, expected: Expected | None) -> tuple[TableLock, ...]:
+    """Return what to lock: what a run on a scratch server locked, else all that the statements name."""
+    if expected is not None and expected.locks is not None and not change.forward.apart:
+        return tuple(lock for lock in expected.locks if _there(lock.name, facts))
+    named = [TableLock(name) for name in change.forward.locked if _there(name, facts)]
+    return in_order(named, {change.schema: facts.snapshot})
+
+
+def _there(name: Name, facts: SectionFacts) -> bool:
+    """Tell whether a relation can be locked; of other schemas that is seen when it runs."""
+    relation = facts.snapshot.relations.get(name.name)
+    return name.schema != facts.schema or (
+        relation is not None and relation.kind not in ("materialized view", "foreign table")
+    )
+
+
+def roles_of(change: SectionChange, wanted: Mapping[str, object]) -> set[str]:
+    """Return the roles whose privileges are verified."""
+    return {*change.forward.roles, *wanted}
+
+
+def _site(request: Request) -> Iterator[ApplyCheck]:
+    """Say so where the database is not at the host that the configuration names for the site."""
+    site = request.site
+    if site is not None and site.host and request.url.host != site.host.partition(":")[0]:
+        here = request.url.host or request.url.query.get("host") or "this machine"
+        words = f"this is {here}, and the database of {site.title} is known as {site.host}"
+        yield ApplyCheck("site", "warning", words, "Check that it is the same database.")
+
+
+def _ends(
+    request: Request, section: Section, way: Way, facts: DatabaseFacts
+) -> tuple[ApplyCheck, tuple[str, str] | None]:
+    """Find the way of one section from where the database is: its older end and its newer one."""
+    history = [revision.revision for revision in section.revisions()]
+    end = resolve(section, way.end)
+    expected = resolve(section, way.start) if way.start else ""
+    found, check = check_revision(facts.sections[section.schema], section.name, history, expected)
+    if found and found == end:
+        return ApplyCheck("revision", "ok", f"{section.name} is already at {end}"), (end, end)
+    if check.state != "ok":
+        return check, None
+    order = ["base", *history]
+    forward = request.direction == "upgrade"
+    if (order.index(found) < order.index(end)) != forward:
+        words = f"{section.name} is at {found}, which comes {'after' if forward else 'before'} {end}"
+        remedy = "To downgrade, add --downgrade." if forward else "To upgrade, remove --downgrade."
+        return ApplyCheck("revision", "refused", words, remedy), None
+    return check, (found, end) if forward else (end, found)
+
+
+def _names(changes: Sequence[SectionChange]) -> list[str]:
+    return sorted({str(name) for change in changes for name in change.forward.locked})
+
+
+def _replay(
+    server: ScratchServer,
+    request: Request,
+    sections: Mapping[str, Section],
+    changes: Sequence[SectionChange],
+    facts: DatabaseFacts,
+    progress: Progress,
+) -> tuple[list[ApplyCheck], dict[str, Expected]]:
+    """Compare with what the history leaves elsewhere; where that cannot be, say so."""
+    checks: list[ApplyCheck] = []
+    expected: dict[str, Expected] = {}
+    try:
+        for change in changes:
+            if not change.revisions:
+                continue
+            progress(change.section, "replaying its history on a scratch server")
+            found = expected_catalogs(
+                server,
+                sections[change.section],
+                change.start,
+                change.end,
+                facts.sections[change.schema].owner,
+                request.direction,
+            )
+            expected[change.schema] = found
+            checks += check_drift(change, facts.sections[change.schema], found, facts.major)
+    except ConsdbActionsError as error:
+        words = f"the history cannot be replayed on a scratch server: {error.cause.splitlines()[0]}"
+        return [
+            *checks,
+            ApplyCheck("drift", "warning", words, "Only the text of its statements was checked."),
+        ], {}
+    accepted = [
+        replace(check, accepted=check.state == "refused" and "drift" in request.accepted) for check in checks
+    ]
+    return accepted, expected
+
+
+def make_request(
+    *,
+    database_url: str | None,
+    site: str | None,
+    consdb: Path,
+    schemas: Path | None,
+    config: Path | None,
+    sections: tuple[str, ...],
+    to: str | None,
+    direction: Direction,
+    lock_timeout: str | None,
+    statement_timeout: str | None,
+    retries: int,
+    accepted: frozenset[str],
+    replay: bool,
+    ahead: bool = False,
+) -> Request:
+    """Put the options together."""
+    settings, sites = load_sites(config)
+    ways = _ways(sections, to, direction)
+    timeouts = Timeouts(
+        _time(lock_timeout or sites.lock_timeout, "--lock-timeout"),
+        _time(statement_timeout or sites.statement_timeout, "--statement-timeout"),
+        retries,
+    )
+    known = sites.site(site) if site else None
+    tree = read_tree(consdb)
+    for way in ways:
+        tree.section(way.section)
+    url, known = _database(database_url, known, sites)
+    return Request(
+        tree=tree,
+        url=url,
+        ways=ways,
+        direction=direction,
+        settings=settings,
+        replication=sites.replication,
+        site=known,
+        when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        timeouts=timeouts,
+        schemas=schemas,
+        accepted=accepted,
+        replay=replay,
+        ahead=ahead,
+    )
+
+
+def _database(given: str | None, site: Site | None, sites: Sites) -> tuple[sa.URL, Site | None]:
+    """Return the address of the database, and which site it is."""
+    text = given or (site.url if site else "") or os.environ.get("CONSDB_URL", "")
+    if not text:
+        cause = f"the address of {site.title} is not known here" if site else "no database is named"
+        raise InputError(
+            cause,
+            place="--database-url",
+            remedy="Give its address with --database-url or in CONSDB_URL"
+            + (", or write its host into the configuration." if site else ", or name a --site."),
+        )
+    place = "--database-url" if given else "sites.databases" if site and site.url else "CONSDB_URL"
+    url = address(text, place=place)
+    if site is None:
+        here = (url.host, url.database)
+        site = next((s for s in sites.databases if s.host and (_host(s), s.database) == here), None)
+    return url, site
+
+
+def _host(site: Site) -> str:
+    return site.host.partition(":")[0]
+
+
+def _ways(sections: tuple[str, ...], to: str | None, direction: Direction) -> tuple[Way, ...]:
+    ways = [parse_way(text) for text in sections]
+    names = [way.section for way in ways]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(
+            f"section {twice[0]} is named twice", place="--section", remedy="Name each section once."
+        )
+    if to is not None:
+        if len(ways) != 1 or ways[0].end:
+            raise InputError(
+                "a revision belongs to one section",
+                place="--to",
+                remedy="Give one --section without revisions, or --section NAME:FROM..TO for each.",
+            )
+        ways = [Way(ways[0].section, "", to)]
+    if direction == "downgrade" and not all(way.end for way in ways):
+        raise InputError(
+            "the revision to downgrade to is missing",
+            place="--downgrade",
+            remedy="Give --to REV with one --section, or --section NAME:FROM..TO for each.",
+        )
+    return tuple(ways)
+
+
+def _time(text: str, place: str) -> str:
+    # Nought would be no limit at all.
+    if not re.fullmatch(r"0*[1-9]\d{0,6}(ms|s|min|h)", text, re.ASCII):
+        raise InputError(
+            f'"{text[:30]}" is not a valid duration for Postgres',
+            place=place,
+            remedy="Write it like 5s or 15min.",
+        )
+    return text
+
+
+_MOST = 8  # differences that a message names
+
+
+def carry_out(
+    request: Request,
+    planned: Planned,
+    progress: Progress,
+    say: Callable[[str], None],
+    record: Callable[[ApplyOutcome], None],
+) -> ApplyOutcome:
+    """Apply what was planned, section by section, and look at the result."""
+    outcome = planned.outcome
+    results = list(outcome.sections)
+    with unwinding_on_signals():
+        for index, result in enumerate(results):
+            if not result.change.revisions:
+                continue
+            section = planned.sections[result.change.section]
+            progress(section.name, outcome.direction)
+            try:
+                results[index] = _apply(request, planned, section, result, say)
+            except BaseException as error:
+                with shielded():
+                    outcome = _ended(request, outcome, results, index, section, error)
+                    record(outcome)
+                    if outcome.result == "interrupted":
+                        say(outcome.problem)
+                    if outcome.done:
+                        names = ", ".join(one.change.section for one in outcome.done)
+                        back = "; ".join(outcome.way_back())
+                        say(f"Done before that, and still applied: {names}. To roll back: {back}")
+                if isinstance(error, ConsdbActionsError):
+                    raise _told(error, outcome) from error
+                raise
+            if not results[index].verified:
+                rest = [replace(r, state="untouched") if r.state == "planned" else r for r in results]
+                words = f"see the failed checks of section {section.name} below"
+                outcome = replace(outcome, result="not verified", problem=words, sections=tuple(rest))
+                record(outcome)
+                return outcome
+    outcome = replace(outcome, result="applied", sections=tuple(results))
+    record(outcome)
+    return outcome
+
+
+def _apply(
+    request: Request,
+    planned: Planned,
+    section: Section,
+    result: SectionResult,
+    say: Callable[[str], None],
+) -> SectionResult:
+    change, facts = result.change, planned.outcome.facts
+    before = facts.sections[change.schema]
+    expected = planned.expected.get(change.schema)
+    wanted = request.settings.grants_for(change.schema)
+
+    def waiting(attempt: int, seconds: float, locks: tuple[Lock, ...]) -> None:
+        holders = "; ".join(map(str, locks)) or "no session any more"
+        say(f"{section.name}: try {attempt} waited for a lock. Held by {holders}. Next try in {seconds:g} s.")
+
+    attempts = run_alembic(
+        request.tree,
+        section,
+        request.url,
+        planned.outcome.direction,
+        change.end,
+        locks=locks_of(change, before, expected),
+        timeouts=request.timeouts,
+        role=before.owner if before.owner != facts.user else "",
+        schemas=request.schemas,
+        waiting=waiting,
+    )
+    with connected(request.url) as connection:
+        after = read_section(connection, section, roles_of(change, wanted))
+    upgrade = planned.outcome.direction == "upgrade"
+    verification = check_result(change, before, after, expected, wanted if upgrade else {}, facts.major)
+    looked = tuple(
+        replace(check, accepted=check.state == "refused" and check.id in request.accepted)
+        for check in verification
+    )
+    return SectionResult(change, "applied", attempts.count, attempts.seconds, looked)
+
+
+def _ended(
+    request: Request,
+    outcome: ApplyOutcome,
+    results: list[SectionResult],
+    index: int,
+    section: Section,
+    error: BaseException,
+) -> ApplyOutcome:
+    """Find out what is there after an error or a signal."""
+    change = results[index].change
+    interrupted = isinstance(error, KeyboardInterrupt | Terminated)
+    try:
+        with connected(request.url) as connection:
+            now = read_section(connection, section)
+    except ConsdbActionsError:
+        state: State = "unknown"
+        at, part = "", list[str]()
+        there = (
+            f"the database does not answer: find the revision of section {section.name} before you continue"
+        )
+    else:
+        at = now.revisions[0] if now.revisions else "base"
+        before = outcome.facts.sections[change.schema].snapshot
+        part = [str(found) for found in compare(before, now.snapshot)][:_MOST]
+        state = _state(change, at, bool(part))
+        there = f"section {section.name} is at {at}"
+        if state == "failed":
+            there += ", as before; its transaction was rolled back"
+        elif state == "applied in part":
+            there += ", and part of the revisions was committed" + (f": {'; '.join(part)}" if part else "")
+    results[index] = replace(results[index], state=state, at=at, part=tuple(part))
+    sections = tuple(replace(r, state="untouched") if r.state == "planned" else r for r in results)
+    cause = error.cause if isinstance(error, ConsdbActionsError) else type(error).__name__
+    return replace(
+        outcome,
+        result="interrupted" if interrupted else "failed",
+        problem=there if interrupted else f"{there}; {cause}",
+        sections=sections,
+    )
+
+
+def _state(change: SectionChange, at: str, differs: bool) -> State:
+    """Judge by version table and catalog what became of a section whose run failed (rule O2)."""
+    if at == change.end:
+        return "applied"
+    return "applied in part" if differs or at != change.start else "failed"
+
+
+def _told(error: ConsdbActionsError, outcome: ApplyOutcome) -> ConsdbActionsError:
+    """Return the error with what is in the database now (rule O1)."""
+    unchanged = outcome.changed == "nothing"
+    kind = type(error) if unchanged else DatabaseChanged
+    lead = "nothing was changed" if unchanged else f"the database was changed ({outcome.changed})"
+    return kind(
+        f"{lead}: {outcome.problem}",
+        place=error.place,
+        remedy=" ".join(filter(None, (error.remedy if unchanged else "", outcome.next_step))),
+    )
+
 
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
+
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -123,7 +622,6 @@ def command(
     """
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.commands.apply_plan import carry_out, make_plan, make_request
     from consdb_actions.commands.terminal import paint, progress_display
     from consdb_actions.report.apply import render_comment, render_json, render_plan, render_result, where
 

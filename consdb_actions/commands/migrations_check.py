@@ -19,8 +19,7 @@ from consdb_actions.adapters.files import check_targets, write_all
 from consdb_actions.adapters.postgres import scratch_server
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.schema_base import resolve_base
-from consdb_actions.adapters.schema_files import find_schema_file
-from consdb_actions.adapters.schema_yaml import read_file
+from consdb_actions.adapters.schema_yaml import find_schema_file, read_file
 from consdb_actions.adapters.tree import Section, read_tree
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import progress_display, show

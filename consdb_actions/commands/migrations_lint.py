@@ -1,24 +1,190 @@
-"""``consdb-actions migrations lint``: locks, rewrites, data loss and other dangers of revisions."""
+"""Check revisions for dangers."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
+from consdb_actions.adapters.forks import in_processes, processors
+from consdb_actions.adapters.lint_replay import load, quiet, replay_section
+from consdb_actions.adapters.postgres import Ahead, scratch_server
+from consdb_actions.adapters.revisions import Changes, revision_changes, revision_id
+from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import paint, progress_display, show
+from consdb_actions.config import Config
+from consdb_actions.errors import InputError
+from consdb_actions.lint.finding import Finding, LintResult, Revision
+from consdb_actions.lint.rules import judge
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.tree import Tree
     from consdb_actions.lint.finding import LintResult
 
-__all__ = ["command"]
+__all__ = ["Selection", "command", "lint_tree"]
+
+Found = list[tuple[Revision, tuple[Finding, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which revisions to check.
+
+    Attributes
+    ----------
+    sections
+        Names of sections or schemas; all when empty.
+    revisions
+        Ids (or their beginnings) and files; those that ``everything`` says when empty.
+    base
+        Commit or branch against which a revision is new; the default branch when None.
+    everything
+        All revisions (true), only new ones (false), or new ones and, where there are none, heads (None).
+    """
+
+    sections: tuple[str, ...] = ()
+    revisions: tuple[str, ...] = ()
+    base: str | None = None
+    everything: bool | None = None
+
+
+def lint_tree(
+    tree: Tree,
+    selection: Selection,
+    config: Config,
+    ahead: Ahead | None = None,
+    progress: Callable[[str, str], None] = lambda *_: None,
+) -> LintResult:
+    """Check revisions of a tree on a scratch server of our own."""
+    sections = [tree.section(name) for name in selection.sections] or list(tree.sections)
+    changes = revision_changes(tree.root, [s.versions for s in sections], selection.base)
+    named = [_named(tree, sections, text) for text in selection.revisions]
+    scope = _selection(selection, changes)
+    notes = (f"Which revisions are new or edited is not known: {changes.note}.",) if changes.note else ()
+    chosen = [section for section in sections if _concerned(section, selection, changes, named)]
+    results: list[Found] = []
+    if chosen:
+        with ExitStack() as stack:
+            stack.enter_context(tree.importable())
+            roles = sorted({role for section in chosen for role in config.grants_for(section.schema)})
+            server = stack.enter_context(scratch_server(roles=roles, ahead=ahead))
+
+            def work(section: Section, tell: Callable[[str, str], None]) -> Found:
+                tell(section.name, "replaying its history")
+                with quiet():
+                    load(section)
+                    wanted = _wanted(section, selection, changes, named)
+                    return [
+                        (
+                            Revision(section.name, script.revision, script.file),
+                            judge(script, source, config.severities),
+                        )
+                        for script, source in replay_section(
+                            server,
+                            tree.root,
+                            section,
+                            wanted,
+                            roles=config.grants_for(section.schema),
+                            changes=changes,
+                        )
+                    ]
+
+            results = in_processes(work, chosen, processors(), progress)
+    found = [one for result in results for one in result]
+    return LintResult(tuple(r for r, _ in found), tuple(f for _, fs in found for f in fs), scope, notes)
+
+
+def _concerned(
+    section: Section, selection: Selection, changes: Changes, named: Sequence[frozenset[Path]]
+) -> bool:
+    """Tell whether a section can have revisions to check, without reading them."""
+    if not selection.revisions and (selection.everything or _heads_only(selection, changes)):
+        return True
+    files = frozenset().union(*named) if selection.revisions else changes.new | changes.edited
+    gone = () if selection.revisions else changes.removed
+    return any(path.parent == section.versions.resolve() for path in (*files, *gone))
+
+
+def _heads_only(selection: Selection, changes: Changes) -> bool:
+    return selection.everything is None and not _something_new(changes)
+
+
+def _selection(selection: Selection, changes: Changes) -> str:
+    if selection.revisions:
+        return "as named"
+    if selection.everything:
+        return "the whole history"
+    if selection.everything is False and not changes.base:
+        raise InputError(
+            f"what is new cannot be told: {changes.note}",
+            remedy="Run it in a git checkout with its default branch, or leave --new-only away.",
+        )
+    if selection.everything is False or _something_new(changes):
+        return f"new or edited since {changes.base[:12]}"
+    return "heads"
+
+
+def _something_new(changes: Changes) -> bool:
+    return bool(changes.new or changes.edited or changes.removed)
+
+
+def _wanted(
+    section: Section, selection: Selection, changes: Changes, named: Sequence[frozenset[Path]]
+) -> frozenset[str]:
+    """Return the revisions of a section to check."""
+    if not selection.revisions and selection.everything:
+        return frozenset(r.revision for r in section.revisions())
+    if not selection.revisions and _heads_only(selection, changes):
+        return frozenset(section.scripts.get_heads())
+    files = frozenset().union(*named) if selection.revisions else changes.new | changes.edited
+    folder = section.versions.resolve()
+    mine = {path for path in files if path.parent == folder}
+    gone = any(path.parent == folder for path in changes.removed) and not selection.revisions
+    heads = frozenset(section.scripts.get_heads()) if gone else frozenset()
+    return heads | {r.revision for r in section.revisions() if Path(r.path).resolve() in mine}
+
+
+def _named(tree: Tree, sections: Sequence[Section], text: str) -> frozenset[Path]:
+    """Return the file that an id or a path names."""
+    for path in (Path(text), tree.root / text):
+        if path.is_file():
+            resolved = path.resolve()
+            if any(resolved.parent == section.versions.resolve() for section in sections):
+                return frozenset({resolved})
+            raise InputError(
+                "this file is not a revision of the chosen sections",
+                place=text,
+                remedy="A revision is in the versions folder of its section: "
+                + ", ".join(s.name for s in sections)
+                + ".",
+            )
+    found = {}
+    for section in sections:
+        for path in sorted(section.versions.glob("*.py")):
+            source = path.read_text(encoding="utf-8", errors="replace")
+            if text in source and revision_id(source).startswith(text):
+                found[path.resolve()] = revision_id(source)
+    if text and len(set(found.values())) > 1:
+        raise InputError(
+            f"{text} is the beginning of several revisions: {', '.join(sorted(set(found.values())))}",
+            remedy="Write more of it, or name the file.",
+        )
+    if not found or not text:
+        raise InputError(
+            f"there is no revision {text!r}",
+            place=str(tree.root),
+            remedy="Name the id in the file (`revision = ...`), or the file.",
+        )
+    return frozenset(found)
+
 
 FailOn = Literal["error", "warning", "never"]
 
@@ -96,7 +262,7 @@ def command(
     own: use it in jobs that hold no token with which anything can be written.
     """  # noqa: D301  (click wants the control character, not a backslash)
     from consdb_actions.adapters.config_file import load_config
-    from consdb_actions.adapters.postgres_ahead import server_ahead
+    from consdb_actions.adapters.postgres import server_ahead
 
     settings = load_config(config)
     with ExitStack() as stack:
@@ -104,8 +270,7 @@ def command(
         # Imported only now: it takes as long as the server to start.
         from consdb_actions.adapters.runner import Runner, inert
         from consdb_actions.adapters.tree import read_tree
-        from consdb_actions.commands.lint_run import Selection, lint_tree
-        from consdb_actions.commands.rules import check_rules
+        from consdb_actions.commands.options import check_rules
         from consdb_actions.report.lint import render_json, render_markdown, render_text
 
         check_rules(settings)

@@ -8,17 +8,15 @@ from collections.abc import Sequence
 
 import click
 
-from consdb_actions.adapters.github import GitHub, GitHubError
-from consdb_actions.adapters.github.migration_outdated import Outdated, find_outdated
-from consdb_actions.adapters.github.migration_source import config_of
+from consdb_actions.adapters.github import GitHub
+from consdb_actions.adapters.github.migration_source import Outdated, config_of, find_outdated
 from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import LABEL, SOURCE, target_option
-from consdb_actions.commands.options import examples, format_option, option
+from consdb_actions.commands.options import examples, format_option, github_session, option, repository_name
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import InputError
-from consdb_actions.publication.naming import name_migration
+from consdb_actions.publication.marker import name_migration
 from consdb_actions.publication.source import Source
 from consdb_actions.report.publication import render_outdated_markdown
 
@@ -48,9 +46,7 @@ def command(repo: str | None, label: str, target: str, output_format: str) -> in
     """
     with github_session(variable="CONSDB_SOURCE_TOKEN") as github:
         name = repository_name(repo)
-        place = Target(github, repository_name(target, option="--target"))
-        failures: list[GitHubError] = []
-        found = find_outdated(github, name, place, label, failures)
+        found = find_outdated(github, name, Target(github, repository_name(target, option="--target")), label)
         found = _named(github, found)[:MOST]
     data = [
         {
@@ -72,8 +68,6 @@ def command(repo: str | None, label: str, target: str, output_format: str) -> in
     runner.summary(markdown)
     runner.output("count", str(len(data)))
     runner.output("outdated", json.dumps(data))
-    if failures:
-        raise failures[0]
     return 0
 
 

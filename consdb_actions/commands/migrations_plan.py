@@ -8,10 +8,9 @@ from pathlib import Path
 
 import click
 
-from consdb_actions.adapters.changed_sections import changed_sections
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.schema_base import resolve_base
-from consdb_actions.adapters.tree import read_tree
+from consdb_actions.adapters.tree import changed_sections, read_tree
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.report.markdown import bullets, code, prose
 

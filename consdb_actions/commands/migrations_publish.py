@@ -1,30 +1,371 @@
-"""``consdb-actions migrations publish``."""
+"""Publish generated revisions as a pull request."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
+from consdb_actions.adapters.github import GitHub, GitHubError
+from consdb_actions.adapters.github.marked_comment import MarkedComment
+from consdb_actions.adapters.github.migration_source import config_of, read_inputs, read_source, read_stack
+from consdb_actions.adapters.github.migration_target import Target
+from consdb_actions.adapters.github.proposals import Proposal, Proposals
+from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
-from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.publish_run import Publisher
+from consdb_actions.commands.options import examples, format_option, github_session, option, repository_name
 from consdb_actions.commands.terminal import show
-from consdb_actions.errors import InputError
-from consdb_actions.publication.plan import Publication
-from consdb_actions.publication.source import Inputs
+from consdb_actions.errors import CheckFailed, ExternalError, InputError
+from consdb_actions.migration.outcome import RunOutcome
+from consdb_actions.proposal import blob_sha
+from consdb_actions.publication.marker import COMMENT_MARKER, REBASE_MARKER, Marker, Names, name_migration
+from consdb_actions.publication.outdated import Rebase, Stack, find_rebases
+from consdb_actions.publication.plan import (
+    Present,
+    Publication,
+    TargetPull,
+    find_pull,
+    find_withdrawn,
+    is_untouched,
+    may_reopen,
+    plan_files,
+)
+from consdb_actions.publication.result import TargetSection, check_result, join_outcomes
+from consdb_actions.publication.source import Asked, Inputs, PullSeen, Source, decide_wish
 from consdb_actions.report.publication import (
     render_comment,
     render_publication_json,
     render_publication_text,
+    render_pull,
+    render_rebases,
 )
 
-__all__ = ["command"]
+__all__ = ["EDITED", "Publisher", "command", "tell_left_behind", "tell_rebases"]
+
+EDITED = "These files were edited by hand, so they are left as they are."
+
+
+def tell_rebases(github: GitHub, target: Target, number: int, rebases: Sequence[Rebase], why: str) -> None:
+    """Say on a pull request of the target what a person has to change in it, or that nothing is left."""
+    comment = MarkedComment(github, target.repository, number, REBASE_MARKER)
+    comment.write(render_rebases(rebases, why), only_update=not rebases)
+
+
+def tell_left_behind(
+    github: GitHub, target: Target, pull: TargetPull, reference: str, base: str
+) -> tuple[Rebase, ...]:
+    """Say the same on a pull request that could not be made again, where another revision was merged."""
+    if pull.marker is None:
+        return ()
+    tip = target.tip(target.default_branch())
+    revisions = target.revisions(tip)
+    folders = {
+        section.name: section.folder
+        for section in target.sections(tip)
+        if any(path.startswith(f"{section.folder}/") for path in pull.marker.files)
+    }
+    inside = tuple(f"{folder}/versions/" for folder in folders.values())
+    if not target.merged_since(pull.marker.target, revisions, inside):
+        return ()
+    present = target.present(base, pull.branch) or Present()
+    newest = {name: target.newest(revisions, folder) for name, folder in folders.items()}
+    rebases = find_rebases(present.files, folders, {name: sha for name, sha in newest.items() if sha})
+    why = f"They could not be made again; a comment on {reference} says why, and what to do."
+    tell_rebases(github, target, pull.number, rebases, why)
+    return rebases
+
+
+_DEFAULT_ACCOUNT = "github-actions[bot]"
+
+_NO_CHECKS = (
+    "GitHub starts no checks on a pull request that a workflow's own token opened. Close and reopen it to "
+    "start them, or give the workflow the token of an app."
+)
+
+_LATER = "The next run by schedule tries again."
+
+_REMOVE = "Remove it to have the revision generated, or take the label off to keep it."
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Publishes what was generated for one change.
+
+    Parameters
+    ----------
+    schemas, migrations
+        Connections to the two repositories; they may have different owners, and so different tokens.
+    repository, target
+        The repositories of schemas and of migrations.
+    label
+        The label that asks for a migration.
+    target_label
+        The label of pull requests with migrations.
+    run_url
+        Page of this run; empty off a runner.
+    """
+
+    schemas: GitHub
+    migrations: GitHub
+    repository: str
+    target: str
+    label: str
+    target_label: str
+    run_url: str = ""
+
+    def run(self, asked: Asked, inputs: Inputs, result: Path | None) -> Publication:
+        """Publish, withdraw, or say why nothing is done."""
+        source = read_source(self.schemas, self.repository, asked)
+        stack = read_stack(self.schemas, source, self.label)
+        wish = decide_wish(replace(asked, commit=""), source, self.label, stack.holder)
+        case = self._case(asked, source, inputs, stack, wish.reason)
+        if wish.deed == "withdraw":
+            done = case.withdraw()
+        elif wish.deed == "held" and stack.holder is not None:
+            done = case.held(stack.holder)
+        elif wish.deed == "generate" and inputs.commit != source.commit:
+            done = case.moved()
+        elif wish.deed == "generate" and result is not None:
+            done = case.publish(result)
+        elif wish.deed == "generate":
+            done = case.conflict()
+        else:
+            done = case.so_far
+        if done.state in ("question", "failed", "error", "conflict"):
+            done = case.left_behind(done)
+        done = self._comment(replace(done, run_url=self.run_url))
+        is_current = wish.deed == "generate" and done.state != "moved"
+        return self._hold(done, stack) if is_current else done
+
+    def _case(self, asked: Asked, source: Source, inputs: Inputs, stack: Stack, reason: str) -> _Case:
+        patterns = config_of(self.schemas, source).ticket_patterns
+        title = source.pull.title if source.pull else ""
+        names = name_migration(source.branch, title, patterns, place=source.reference)
+        so_far = Publication("nothing", source, inputs.commit, reason, inputs=inputs)
+        return _Case(self, asked, source, names, stack, so_far)
+
+    def _hold(self, done: Publication, stack: Stack) -> Publication:
+        """Tell the pull requests below that this migration holds their changes."""
+        words = done.words
+        for pull in stack.below:
+            if not pull.has_label(self.label):
+                continue
+            source = replace(done.source, branch=pull.branch, commit=pull.head, pull=pull)
+            try:
+                theirs = read_stack(self.schemas, source, self.label)
+                wish = decide_wish(Asked(pull.number), source, self.label, theirs.holder)
+                if theirs.holder is None or theirs.holder.number != (done.source.pull or pull).number:
+                    continue
+                case = self._case(Asked(pull.number), source, Inputs(pull.head), theirs, wish.reason)
+                self._comment(replace(case.held(theirs.holder), run_url=self.run_url))
+            except (CheckFailed, ExternalError, InputError) as error:
+                words = (*words, f"{source.reference} could not be told so: {error.cause}. {error.remedy}")
+        return replace(done, words=words)
+
+    def _comment(self, done: Publication) -> Publication:
+        """Tell the people of the schema change; that they cannot be told does not undo what was done."""
+        pull = done.source.pull
+        if pull is None or done.state == "nothing":
+            return done
+        comment = MarkedComment(self.schemas, self.repository, pull.number, COMMENT_MARKER)
+        try:
+            comment.write(render_comment(done), only_update=done.state in ("withdrawn", "moved"))
+        except GitHubError as error:
+            if error.status not in (403, 404):
+                raise
+            words = f"No comment could be written on {done.source.reference}: {error.cause}. {error.remedy}"
+            return replace(done, words=(*done.words, words))
+        return done
+
+
+class _Case:
+    """One change on its way; ``so_far`` is what will be told of it."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        asked: Asked,
+        source: Source,
+        names: Names,
+        stack: Stack,
+        so_far: Publication,
+    ) -> None:
+        self._publisher = publisher
+        self._asked = asked
+        self._source = source
+        self._names = names
+        self._stack = stack
+        self.so_far = so_far
+        self._target = Target(publisher.migrations, publisher.target)
+
+    def moved(self) -> Publication:
+        """Say that the result is for an older commit."""
+        words = (
+            f"This was generated for commit {self.so_far.commit[:12]}, and the branch is now at "
+            f"{self._source.commit[:12]}. Nothing was published. The run for the newest commit replaces "
+            f"this; where none comes, take the label “{self._publisher.label}” off and set it again."
+        )
+        return replace(self.so_far, state="moved", words=(words,))
+
+    def conflict(self) -> Publication:
+        """Say that the change cannot be merged into its base branch, so that nothing was generated."""
+        why = read_inputs(self._publisher.schemas, self._source).conflict or "It can be merged by now."
+        return replace(self.so_far, state="conflict", words=(why, _LATER))
+
+    def held(self, holder: PullSeen) -> Publication:
+        """Withdraw the change's own migration, since that of another change holds it."""
+        done = self.withdraw()
+        reference = f"{self._source.repository}#{holder.number}".casefold()
+        pulls = self._target.open_pulls()
+        pull = next((p for p in pulls if p.marker and p.marker.source.casefold() == reference), None)
+        return replace(done, state="held", pull=pull)
+
+    def publish(self, folder: Path) -> Publication:
+        """Check what was handed over, and propose it."""
+        handed = read_result(folder)
+        if handed.logs:
+            return replace(self.so_far, state="error", log="\n".join(handed.logs))
+        tip = self._target.tip(self._target.default_branch())
+        sections = self._target.sections(tip)
+        outcome = join_outcomes(handed.outcomes, [section.name for section in sections])
+        self.so_far = replace(self.so_far, outcome=outcome)
+        if outcome.verdict == "unchanged":
+            done = self.withdraw()
+            return replace(done, state="unchanged", words=done.words[1:])
+        if outcome.verdict != "changed":
+            return replace(self.so_far, state=outcome.verdict, pull=self._pull())
+        revisions = self._target.revisions(tip)
+        accepted = check_result(handed.files, outcome, sections, revisions)
+        folders = tuple(f"{section.folder}/versions/" for section in sections if section.name in accepted)
+        if merged := self._target.merged_since(self.so_far.inputs.target, revisions, folders):
+            words = (
+                f"{merged} was merged while this was generated, so that its revision would not be the newest."
+            )
+            return replace(self.so_far, state="moved", words=(words, _LATER))
+        if self._base() == self._source.branch:
+            self._leave_out(accepted, sections, revisions)
+        if not accepted:
+            return replace(self.so_far, state="unchanged")
+        return self._propose(sections, outcome, accepted)
+
+    def _leave_out(
+        self,
+        accepted: dict[str, dict[str, bytes]],
+        sections: Sequence[TargetSection],
+        revisions: Mapping[str, str],
+    ) -> None:
+        """Take out the sections of which the branch of the change has a revision, and say so."""
+        there = self._target.revisions(self._source.commit).keys() - revisions.keys()
+        for section in sections:
+            added = {path for path in there if path.startswith(f"{section.folder}/versions/")}
+            if section.name not in accepted or not added:
+                continue
+            words = f"The branch has the revision of {section.name}."
+            if others := sorted(added - accepted.pop(section.name).keys()):
+                words = f"The branch has another revision of {section.name}, {', '.join(others)}. {_REMOVE}"
+            self.so_far = replace(self.so_far, words=(*self.so_far.words, words))
+
+    def _propose(
+        self,
+        sections: Sequence[TargetSection],
+        outcome: RunOutcome,
+        accepted: Mapping[str, Mapping[str, bytes]],
+    ) -> Publication:
+        base, pull = self._base(), self._pull()
+        generated = {path: data for files in accepted.values() for path, data in files.items()}
+        wanted = self._proposal(base, pull, generated)
+        proposals = Proposals(self._publisher.migrations)
+        theirs = proposals.plan(wanted).kept if pull is not None else ()
+        present = (self._target.present(base, wanted.branch, theirs) if theirs else None) or Present()
+        files, kept = plan_files(accepted, present, sections)
+        ours = {path: blob_sha(data) for path, data in files.items() if path in generated}
+        also = {f"{self._source.repository}#{below.number}": below.head for below in self._stack.below}
+        inputs = self.so_far.inputs
+        marker = Marker(self._source.reference, self._source.commit, ours, inputs.base, inputs.target, also)
+        body = render_pull(self._source, self._names.ticket, outcome, marker, kept)
+        made = proposals.publish(replace(wanted, files=files, body=body))
+        if made.number is None:
+            words = f"{self._target.repository} has these revisions already."
+            return replace(self.so_far, state="unchanged", words=(*self.so_far.words, words))
+        shown = TargetPull(made.number, made.url, wanted.branch, self._own(), body)
+        told = (_NO_CHECKS,) if self._own() == _DEFAULT_ACCOUNT else ()
+        edited = {item.section for item in kept}
+        folders = {section.name: section.folder for section in sections if section.name in edited}
+        newest = {section.name: section.down_revision for section in outcome.changed}
+        rebases = find_rebases(present.files, folders, newest)
+        if pull is not None:
+            tell_rebases(self._publisher.migrations, self._target, made.number, rebases, EDITED)
+        told = (*self.so_far.words, *told, *(rebase.words for rebase in rebases))
+        return replace(self.so_far, state="published", pull=shown, action=made.action, kept=kept, words=told)
+
+    def _proposal(self, base: str, pull: TargetPull | None, files: Mapping[str, bytes]) -> Proposal:
+        branch = pull.branch if pull is not None else self._names.branch
+        anew = self._asked.deed in ("", "labeled")
+        title, source = self._names.title, self._source
+        return Proposal(
+            repository=self._target.repository,
+            base=base,
+            branch=branch,
+            files=files,
+            message=f"{title}\n\nGenerated for {source.reference} at {source.commit}.",
+            title=title,
+            body="",
+            draft=True,
+            labels=(self._publisher.target_label,),
+            # On a branch without a pull request of ours, nothing of anybody's is touched.
+            keep=("*",) if pull is not None else (),
+            reopen=pull is None and may_reopen(self._target.closed_pulls(branch), asked_anew=anew),
+        )
+
+    def left_behind(self, done: Publication) -> Publication:
+        """Say on a pull request that could not be made again that it must not be merged as it is."""
+        pull = self._pull()
+        if pull is None:
+            return done
+        reference = self._source.reference
+        rebases = tell_left_behind(self._publisher.migrations, self._target, pull, reference, self._base())
+        return replace(done, words=(*done.words, *(rebase.words for rebase in rebases)))
+
+    def withdraw(self) -> Publication:
+        """Close the pull request of a migration that is no longer wanted, unless somebody worked on it."""
+        done, why = replace(self.so_far, state="withdrawn"), (self.so_far.reason,)
+        pull = self._pull() or find_withdrawn(self._target.closed_pulls(self._names.branch), self._source)
+        if pull is None:
+            return replace(done, words=why)
+        which = f"Pull request {pull.number} of {self._target.repository}"
+        present = self._target.present(self._base(), pull.branch)
+        if present is not None and not is_untouched(pull, present):
+            if not pull.is_open:
+                return replace(done, words=why)
+            left = f"{which} is left open, since somebody has edited what was generated."
+            return replace(done, pull=pull, action="left open", words=(*why, left))
+        self._target.close(pull)
+        closed = f"{which} was closed, and its branch removed."
+        return replace(done, pull=pull, action="closed", words=(*why, closed))
+
+    def _base(self) -> str:
+        """Return the branch that the migration is proposed to.
+
+        A change of the target itself (the configuration of the EFD, with the schema made from it) gets its
+        revision on its own branch.
+        """
+        pull, target = self._source.pull, self._target
+        is_own = self._source.repository.casefold() == target.repository.casefold()
+        return self._source.branch if is_own and pull and not pull.from_fork else target.default_branch()
+
+    def _pull(self) -> TargetPull | None:
+        return find_pull(self._target.open_pulls(), self._source, self._names.branch, self._own())
+
+    def _own(self) -> str:
+        """Return the login of our own account in the target."""
+        return self._publisher.migrations.viewer()
+
 
 _EXIT = {"question": 1, "failed": 1, "error": 1, "conflict": 1}
 

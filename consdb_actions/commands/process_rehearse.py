@@ -100,7 +100,7 @@ def command(
     from consdb_actions.adapters.rehearsal import rehearse
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.tree import read_tree
-    from consdb_actions.commands.runbook_make import chosen_changes, load_sites
+    from consdb_actions.commands.process_runbook import chosen_changes, load_sites
     from consdb_actions.commands.terminal import paint, progress_display, show
     from consdb_actions.process.runbook import make_runbook
     from consdb_actions.process.runbook_steps import read_runbook, unrestored_in

@@ -15,29 +15,26 @@ import click
 from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.files import write_all
 from consdb_actions.adapters.github import GitHub
+from consdb_actions.adapters.github.approvals import Gatherer
 from consdb_actions.adapters.github.contents import ApiContents, CloneContents, Contents
-from consdb_actions.adapters.github.gathering import Gatherer
-from consdb_actions.adapters.github.process_gathering import ProcessGatherer
-from consdb_actions.adapters.github.process_own import Settings
-from consdb_actions.adapters.github.process_publishing import ProcessPublisher
+from consdb_actions.adapters.github.process import ProcessGatherer, ProcessPublisher
+from consdb_actions.adapters.github.process_facts import Settings
 from consdb_actions.adapters.problems import did_you_mean
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.policy import Policy
 from consdb_actions.approval.policy import policy_from_mapping as approval_policy
 from consdb_actions.commands.terminal import show
 from consdb_actions.config import Config, config_from_mapping
-from consdb_actions.deploy.policy import policy_from_mapping as deploy_policy
+from consdb_actions.deploy.model import policy_from_mapping as deploy_policy
 from consdb_actions.errors import InputError
-from consdb_actions.process.codec import facts_to_json
-from consdb_actions.process.facts import Facts
+from consdb_actions.process.facts import Facts, facts_to_json
 from consdb_actions.process.plan import Plan, Wishes, make_plan, wishes_of
-from consdb_actions.process.policy_reading import policy_from_mapping
+from consdb_actions.process.policy import policy_from_mapping
 from consdb_actions.process.sites import sites_from_mapping
 from consdb_actions.process.states import Progress, progress_of
 from consdb_actions.process.summary import readiness
-from consdb_actions.report.process import render_json, render_text
-from consdb_actions.report.process_comment import render_comment
-from consdb_actions.schema.review import ViewOf
+from consdb_actions.report.process import render_comment, render_json, render_text
+from consdb_actions.schema.findings import ViewOf
 
 __all__ = ["Result", "make_gatherer", "settings_of", "show_results", "sync_pull"]
 

@@ -1,20 +1,215 @@
-"""``consdb-actions process runbook``."""
+"""Write the runbook of a migration."""
 
 from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import click
 
+from consdb_actions.adapters.apply_run import environment_error, expected_catalogs
+from consdb_actions.adapters.config_file import load_config
+from consdb_actions.adapters.postgres import scratch_server
+from consdb_actions.adapters.revision_path import Way, new_ways, parse_way, read_change, resolve
+from consdb_actions.adapters.revisions import revision_id
+from consdb_actions.adapters.shell import run
+from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import progress_display, show
+from consdb_actions.config import Config
+from consdb_actions.deploy.model import policy_from_mapping
+from consdb_actions.errors import InputError
+from consdb_actions.process.runbook import make_runbook
+from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.process.runbook_steps import Runbook
+from consdb_actions.process.sites import Sites, sites_from_mapping
 
-__all__ = ["command"]
+__all__ = ["chosen_changes", "command", "load_sites", "prepare_runbook"]
+
+_RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", re.ASCII)
+
+
+def load_sites(config: Path | None) -> tuple[Config, Sites]:
+    """Read the configuration, and the sites in it."""
+    settings = load_config(config)
+    return settings, sites_from_mapping(settings.sites, place=f"{settings.source or 'the defaults'}: sites")
+
+
+def prepare_runbook(
+    tree: Tree,
+    settings: Config,
+    sites: Sites,
+    *,
+    sections: Sequence[str],
+    revisions: Sequence[str],
+    since: str | None,
+    ticket: str,
+    release: str,
+    when: str,
+    today: date,
+    progress: Callable[[str, str], None] = lambda *_: None,
+) -> Runbook:
+    """Make the runbook of the chosen revisions of a tree."""
+    if not settings.is_ticket(ticket):
+        raise InputError(
+            f'"{ticket[:60]}" is no ticket',
+            place="--ticket",
+            remedy=f"Tickets look like {settings.ticket_examples}.",
+        )
+    if release and not _RELEASE.fullmatch(release):
+        raise InputError(f'"{release[:60]}" is no tag', place="--tag", remedy="Write it like 26.6.2.")
+    if release:
+        _check_tag(tree, release)
+    changes = chosen_changes(tree, sites, sections, revisions, since, progress)
+    if release:
+        _check_release(tree, release, changes)
+    policy = policy_from_mapping(settings.deploy)
+    made = make_runbook(
+        changes,
+        sites,
+        ticket=ticket,
+        release=release,
+        when=when,
+        deploy=policy,
+        waive_until=str(today + timedelta(days=policy.longest_waiver)),
+    )
+    return replace(made, warnings=(*made.warnings, *_environments(tree, changes)))
+
+
+def _environments(tree: Tree, changes: Sequence[SectionChange]) -> Iterator[str]:
+    """Yield which sections the tree's ``env.py`` cannot run: every upgrade would stop there (rule M16)."""
+    for change in changes:
+        if words := environment_error(tree, tree.section(change.section)):
+            yield (
+                f"The tree's env.py cannot run section {change.section} ({words.splitlines()[-1]}): "
+                "every upgrade stops there. Mend it first."
+            )
+
+
+def _git(tree: Tree, *arguments: str) -> bool:
+    """Tell whether a git command succeeds."""
+    git = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(tree.root)]
+    return run([*git, *arguments], check=False).returncode == 0
+
+
+def _check_tag(tree: Tree, release: str) -> None:
+    """See that a release is there; nothing is known where there is no checkout."""
+    if not _git(tree, "rev-parse", "--verify", "HEAD"):
+        return
+    if not _git(tree, "rev-parse", "--verify", "--quiet", f"refs/tags/{release}"):
+        raise InputError(
+            f'there is no tag "{release}" in this checkout',
+            place="--tag",
+            remedy="Run `git fetch --tags`, or leave --tag away while there is no release.",
+        )
+
+
+def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -> None:
+    """See that a release holds the revisions."""
+    if not _git(tree, "rev-parse", "--verify", "HEAD"):
+        return
+    for revision in (one for change in changes for one in change.revisions):
+        if not _git(tree, "cat-file", "-e", f"refs/tags/{release}:./{revision.file}"):
+            raise InputError(
+                f"release {release} does not hold revision {revision.id}",
+                place=revision.file,
+                remedy="Name the release that holds it, or leave --tag away while there is none.",
+            )
+
+
+def chosen_changes(
+    tree: Tree,
+    sites: Sites,
+    sections: Sequence[str],
+    revisions: Sequence[str],
+    since: str | None,
+    progress: Callable[[str, str], None] = lambda *_: None,
+) -> list[SectionChange]:
+    """Return what is to be applied: named ways, the revisions that are named, or those that are new."""
+    owner = sites.of("replica")[0].user
+    ways = [parse_way(text) for text in sections]
+    with ExitStack() as stack:
+        stack.enter_context(tree.importable())
+        if revisions:
+            ways = _around(tree, [way.section for way in ways], revisions)
+        elif not ways or not all(way.start for way in ways):
+            named = [way for way in ways if way.start]
+            asked = [way.section for way in ways if not way.start]
+            new = new_ways(tree, asked, since)
+            if missing := [name for name in asked if name not in {way.section for way in new}]:
+                raise InputError(
+                    f"section {', '.join(missing)} has no new revision",
+                    place="--section",
+                    remedy="Leave it out, or name the revisions: --section NAME:FROM..TO.",
+                )
+            ways = named + new
+        changes = []
+        roles = sorted({"usdf", "oods", owner})
+        server = stack.enter_context(scratch_server(roles=roles)) if ways else None
+        for way in ways:
+            section = tree.section(way.section)
+            progress(section.name, "running its revisions on a scratch server")
+            start, end = resolve(section, way.start), resolve(section, way.end)
+            change = read_change(tree, section, start, end, server)
+            if server is not None and change.revisions:
+                left = expected_catalogs(server, section, end, start, owner, "downgrade")
+                names = tuple(".".join(difference.path) for difference in left.unrestored)
+                change = replace(change, unrestored=names, stuck=left.failure)
+            changes.append(change)
+    if not changes:
+        raise InputError(
+            "there is no new revision",
+            place=str(tree.root),
+            remedy="Name what is to be applied: --section NAME:FROM..TO, --revision, or --since.",
+        )
+    order = [section.name for section in tree.sections]
+    return sorted(changes, key=lambda change: order.index(change.section))
+
+
+def _around(tree: Tree, sections: Sequence[str], revisions: Sequence[str]) -> list[Way]:
+    """Return the ways that the named revisions make."""
+    chosen = [tree.section(name) for name in sections] or list(tree.sections)
+    found: dict[str, set[str]] = {}
+    for text in revisions:
+        section, identifier = _find(chosen, text, tree)
+        found.setdefault(section.name, set()).add(identifier)
+    ways = []
+    for name, wanted in found.items():
+        history = [r for r in tree.section(name).revisions() if r.revision in wanted]
+        down = history[0].down_revision
+        start = down if isinstance(down, str) else str(down[0]) if down else "base"
+        ways.append(Way(name, start, history[-1].revision))
+    return ways
+
+
+def _find(sections: Sequence[Section], text: str, tree: Tree) -> tuple[Section, str]:
+    """Return the section and the id of a revision that is named by its id, the start of it, or its file."""
+    path = next((p for p in (Path(text), tree.root / text) if p.is_file()), None)
+    identifier = revision_id(path.read_text(encoding="utf-8", errors="replace")) if path else text
+    matches = [
+        (section, str(revision.revision))
+        for section in sections
+        for revision in section.revisions()
+        if identifier and revision.revision.startswith(identifier)
+    ]
+    if len(matches) != 1:
+        cause = "several revisions start with" if matches else "there is no revision"
+        raise InputError(
+            f'{cause} "{text[:100]}"',
+            place=str(tree.root),
+            remedy="Name the id that stands in the file (`revision = ...`), or the file.",
+        )
+    return matches[0]
+
 
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
+
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -75,7 +270,6 @@ def command(
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.tree import read_tree
-    from consdb_actions.commands.runbook_make import load_sites, prepare_runbook
     from consdb_actions.report.runbook import render_json, render_markdown, render_text
 
     check_targets([output] if output else [])

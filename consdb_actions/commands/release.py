@@ -13,26 +13,30 @@ import click
 from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.github import SystemClock
-from consdb_actions.adapters.github.release_facts import ReleaseReader
-from consdb_actions.adapters.github.releases import Releaser
+from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
 from consdb_actions.adapters.registry import Image, Registry
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
-from consdb_actions.commands.options import examples, format_option, option
+from consdb_actions.commands.options import (
+    examples,
+    format_option,
+    github_session,
+    moment_or_now,
+    option,
+    repository_name,
+)
 from consdb_actions.commands.release_run import Outcome, Wanted, make_release, wait_for_images
 from consdb_actions.commands.terminal import show
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import ExternalError, InputError
-from consdb_actions.release.policy import policy_from_mapping
-from consdb_actions.release.versions import next_version
+from consdb_actions.release.versions import next_version, policy_from_mapping
 from consdb_actions.report.release import (
+    extent,
     next_json,
     next_markdown,
     release_json,
     release_markdown,
     release_text,
 )
-from consdb_actions.report.release_notes import extent
 
 __all__ = ["group"]
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from consdb_actions.adapters.github import Clock
-from consdb_actions.adapters.github.release_facts import MARK, ReleaseReader
-from consdb_actions.adapters.github.releases import Releaser, TagTakenError
+from consdb_actions.adapters.github.releases import MARK, Releaser, ReleaseReader, TagTakenError
 from consdb_actions.adapters.registry import Image, Registry
 from consdb_actions.release.notes import ReleaseNotes, arrange
 from consdb_actions.release.plan import TagPlan, decide
-from consdb_actions.release.policy import ReleasePolicy
-from consdb_actions.report.release_notes import render_message, render_notes
+from consdb_actions.release.versions import ReleasePolicy
+from consdb_actions.report.release import render_message, render_notes
 
 __all__ = ["Outcome", "Wanted", "make_release", "wait_for_images"]
 

@@ -1,17 +1,446 @@
-"""Request and plan of a deployment."""
+"""Environments, components and the policy of a deployment."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
-from consdb_actions.deploy.changes import Change
-from consdb_actions.deploy.order import Waiting
-from consdb_actions.deploy.policy import Stage
-from consdb_actions.deploy.tags import Tag
+from consdb_actions.deploy.tags import Tag, read_tag
+from consdb_actions.deploy.values import Path, Tree, insert_scalar, remove_scalar, set_scalar
+from consdb_actions.errors import InputError
 
-__all__ = ["Left", "Plan", "Refusal", "Request"]
+__all__ = [
+    "APPS",
+    "Change",
+    "DATALINK_FILE",
+    "DeployPolicy",
+    "Left",
+    "PULL_POLICY",
+    "Plan",
+    "Refusal",
+    "Request",
+    "Slot",
+    "Stage",
+    "Values",
+    "Waiting",
+    "chosen",
+    "datalink_tag",
+    "datalink_url",
+    "default_files",
+    "edited",
+    "policy_from_mapping",
+    "short_names",
+    "slots",
+    "values_file",
+    "waiting_before",
+    "waiting_words",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Environments that are deployed together, in one pull request."""
+
+    name: str
+    environments: tuple[str, ...]  # as in ``values-ENVIRONMENT.yaml``
+    any_of: bool = False  # finished once one of its environments is, instead of all
+
+
+STAGES = (
+    Stage("test-stands", ("base", "tucson-teststand")),
+    Stage("summit", ("summit",)),
+    Stage("usdf", ("usdfdev", "usdfint")),
+    Stage("prod", ("usdfprod",)),
+)
+
+STRICT = ("summit", "usdfprod")
+
+
+@dataclass(frozen=True, slots=True)
+class DeployPolicy:
+    """The configuration of deployments."""
+
+    repository: str = "lsst-sqre/phalanx"  # of the values files
+    base: str = "main"  # its deployed branch
+    stages: tuple[Stage, ...] = STAGES
+    strict: tuple[str, ...] = STRICT  # environments for releases only (rule R5)
+    labels: tuple[str, ...] = ()  # of the pull requests
+    longest_waiver: int = 30  # in days
+    test_days: int = 14  # how long a branch may be tested before it is drift (rule R7)
+    consdb: str = "lsst-dm/consdb"  # source of the releases of ``consdb``
+    sdm_schemas: str = "lsst/sdm_schemas"  # source of the releases of ``consdbtap``
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """Return all environments in the order of the stages."""
+        return tuple(name for stage in self.stages for name in stage.environments)
+
+    def stage(self, name: str) -> Stage:
+        """Return a stage by name, or raise `InputError`."""
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        known = ", ".join(stage.name for stage in self.stages)
+        raise InputError(
+            f'there is no stage "{name[:100]}"', place="--stage", remedy=f"The stages are {known}."
+        )
+
+    def stage_of(self, environment: str) -> Stage:
+        """Return the stage of an environment, or raise `InputError`."""
+        for stage in self.stages:
+            if environment in stage.environments:
+                return stage
+        raise InputError(
+            f'there is no environment "{environment[:100]}"',
+            place="--env",
+            remedy=f"The environments are {', '.join(self.environments)}.",
+        )
+
+    def source(self, app: str) -> str:
+        """Return the repository of an application's releases."""
+        return self.consdb if app == "consdb" else self.sdm_schemas
+
+
+def policy_from_mapping(values: Mapping[str, Any], *, place: str = "deploy") -> DeployPolicy:
+    """Build the policy from its validated configuration section.
+
+    Missing keys take the values of the real ConsDB. Raises `InputError` for a stage or environment that is
+    listed twice, and for a strict environment without a stage.
+    """
+    default = DeployPolicy()
+    stages = default.stages
+    if "stages" in values:
+        stages = tuple(
+            Stage(item["name"], tuple(item["environments"]), item.get("finished", "all") == "any")
+            for item in values["stages"]
+        )
+    policy = DeployPolicy(
+        repository=values.get("repository", default.repository),
+        base=values.get("base", default.base),
+        stages=stages,
+        strict=tuple(
+            values.get("strict", (name for name in STRICT if any(name in s.environments for s in stages)))
+        ),
+        labels=tuple(values.get("labels", default.labels)),
+        longest_waiver=values.get("longest_waiver", default.longest_waiver),
+        test_days=values.get("test_days", default.test_days),
+        consdb=values.get("consdb", default.consdb),
+        sdm_schemas=values.get("sdm_schemas", default.sdm_schemas),
+    )
+    for what, names in (
+        ("stage", [stage.name for stage in stages]),
+        ("environment", list(policy.environments)),
+    ):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(f"the {what} {twice[0]} is there twice", place=f"{place}.stages")
+    for name in policy.strict:
+        if name not in policy.environments:
+            raise InputError(f"{name} is in no stage", place=f"{place}.strict")
+    return policy
+
+
+APPS = ("consdb", "consdbtap")
+
+DATALINK_FILE = "datalink-snippets.zip"
+
+"""Asset of an sdm_schemas release with the datalink snippets."""
+
+_CHART = "cadc-tap"
+
+_TAP = (_CHART, "tapSchema", "image")
+
+_NAME = re.compile(r"[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)?", re.ASCII)
+
+_DATALINK = re.compile(r"https://github\.com/[^/]+/[^/]+/releases/download/(?P<tag>[^/]+)/[^/]+", re.ASCII)
+
+_TRUE = {"true", "yes", "on", "y"}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The position of a component; an empty path is missing."""
+
+    component: str  # ``hinfo.latiss``, ``pq``, ``tap-schema`` or ``datalink``
+    path: Path  # of the tag; for the datalink, of its URL
+    image: Path = ()
+    pull_policy: Path = ()
+    enable: Path = ()
+
+    @property
+    def is_datalink(self) -> bool:
+        """Return whether the tag is part of a URL."""
+        return self.component == "datalink"
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The values of an environment."""
+
+    environment: str
+    own: Tree  # the data of its own values file
+    text: str = ""  # the content of its own values file
+    defaults: tuple[Tree, ...] = field(default=())  # for values that it does not set, nearest first
+
+    def own_value(self, path: Path) -> str | None:
+        """Return a value of the environment's own file, if set."""
+        return _value(self.own, path)
+
+    def value(self, path: Path) -> str:
+        """Return the effective value; empty if it is set nowhere."""
+        own = self.own_value(path)
+        return self.default(path) if own is None else own
+
+    def default(self, path: Path) -> str:
+        """Return the value without the environment's own file."""
+        return next((found for tree in self.defaults if (found := _value(tree, path)) is not None), "")
+
+    def tag(self, slot: Slot) -> str:
+        """Return the tag of a component."""
+        value = self.value(slot.path)
+        return datalink_tag(value) if slot.is_datalink else value
+
+    def is_enabled(self, slot: Slot) -> bool:
+        """Tell whether a component is enabled."""
+        return not slot.enable or self.value(slot.enable).casefold() in _TRUE
+
+    def image(self, slot: Slot) -> str:
+        """Return the image of a component without tag; may be empty."""
+        return self.value(slot.image) if slot.image else ""
+
+
+def _value(tree: Tree, path: Path) -> str | None:
+    node: object = tree
+    for part in path:
+        if not isinstance(node, Mapping) or part not in node:
+            return None
+        node = node[part]
+    return node if isinstance(node, str) else None
+
+
+def values_file(app: str, environment: str) -> str:
+    """Return the path of an environment's values file."""
+    return f"applications/{app}/values-{environment}.yaml"
+
+
+def default_files(app: str) -> tuple[tuple[str, str], ...]:
+    """Return the files with defaults, nearest first, and their key for values."""
+    own = (f"applications/{app}/values.yaml", "")
+    return (own, (f"charts/{_CHART}/values.yaml", _CHART)) if app == "consdbtap" else (own,)
+
+
+def slots(app: str, values: Values) -> tuple[Slot, ...]:
+    """Return the components of an environment in their usual order.
+
+    Instruments are those that the environment's own file names.
+    """
+    if app == "consdbtap":
+        return (
+            Slot("tap-schema", (*_TAP, "tag"), (*_TAP, "repository"), (*_TAP, "pullPolicy")),
+            Slot("datalink", (_CHART, "config", "datalinkPayloadUrl")),
+        )
+    found = []
+    hinfo = values.own.get("hinfo")
+    for name, part in (hinfo if isinstance(hinfo, Mapping) else {}).items():
+        if isinstance(part, Mapping) and {"tag", "enable"} & set(part):
+            path = ("hinfo", name)
+            image = ("hinfo", "image")
+            found.append(
+                Slot(
+                    f"hinfo.{name}",
+                    (*path, "tag"),
+                    (*image, "repository"),
+                    (*image, "pullPolicy"),
+                    (*path, "enable"),
+                )
+            )
+    image = ("pq", "image")
+    if values.own_value((*image, "tag")) is not None:
+        found.append(Slot("pq", (*image, "tag"), (*image, "repository"), (*image, "pullPolicy")))
+    return tuple(found)
+
+
+def chosen(available: Iterable[Slot], names: Sequence[str]) -> tuple[Slot, ...]:
+    """Return the selected components: all without names; ``hinfo`` selects every instrument."""
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                f'"{name[:100]}" is no component',
+                place="--component",
+                remedy="Components are hinfo, hinfo.INSTRUMENT, pq, tap-schema and datalink.",
+            )
+    return tuple(
+        slot
+        for slot in available
+        if not names or slot.component in names or slot.component.partition(".")[0] in names
+    )
+
+
+def short_names(components: Iterable[str], everything: Iterable[str]) -> list[str]:
+    """Name components briefly: ``hinfo`` where every instrument of it is among them.
+
+    Examples
+    --------
+    >>> short_names(["hinfo.latiss", "hinfo.lsstcam", "pq"], ["hinfo.latiss", "hinfo.lsstcam", "pq"])
+    ['hinfo', 'pq']
+    """
+    there = list(dict.fromkeys(components))
+    whole = {name for name in dict.fromkeys(everything) if name.startswith("hinfo.")}
+    if whole and whole <= set(there):
+        there = list(dict.fromkeys("hinfo" if name in whole else name for name in there))
+    return there
+
+
+def datalink_url(repository: str, tag: str) -> str:
+    """Return the URL of the datalink snippets of a release."""
+    return f"https://github.com/{repository}/releases/download/{tag}/{DATALINK_FILE}"
+
+
+def datalink_tag(url: str) -> str:
+    """Return the tag in a datalink URL; else the URL."""
+    match = _DATALINK.fullmatch(url)
+    return match["tag"] if match else url
+
+
+PULL_POLICY = "pull policy"
+
+ALWAYS = "Always"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A changed value in the values file of an environment."""
+
+    environment: str
+    component: str  # for a pull policy its owner, such as ``hinfo`` for all instruments
+    what: str  # ``tag``, ``datalink`` or ``pull policy``
+    old: str  # a tag or a policy; empty if unset
+    new: str  # a tag or a policy; empty if the default applies again
+    enabled: bool = True
+
+    @property
+    def is_tag(self) -> bool:
+        """Return whether an image tag changes."""
+        return self.what == "tag"
+
+    @property
+    def goes_back(self) -> bool:
+        """Return whether an older tag replaces a newer one."""
+        return read_tag(self.new).is_older_than(read_tag(self.old))
+
+
+def edited(
+    app: str, values: Values, wanted: Sequence[Slot], tag: Tag, sdm_schemas: str
+) -> tuple[str, list[Change]]:
+    """Write a tag into a values file.
+
+    A tag that can move needs the pull policy Always, else a node keeps its cached image. A release removes
+    that line again; all other values stay.
+    """
+    text, place = values.text, values_file(app, values.environment)
+    changes: list[Change] = []
+    for slot in wanted:
+        old, enabled = values.tag(slot), values.is_enabled(slot)
+        value = datalink_url(sdm_schemas, tag.text) if slot.is_datalink else tag.text
+        if values.own_value(slot.path) == value:
+            continue
+        if values.own_value(slot.path) is None:
+            text = insert_scalar(text, slot.path, value, after=None, place=place)
+        else:
+            text = set_scalar(text, slot.path, value, place=place)
+        what = "datalink" if slot.is_datalink else "tag"
+        changes.append(Change(values.environment, slot.component, what, old, tag.text, enabled))
+    for path in dict.fromkeys(slot.pull_policy for slot in wanted if slot.pull_policy):
+        # Components that share a policy may include some that are not selected.
+        sharing = [slot for slot in slots(app, values) if slot.pull_policy == path]
+        before = [read_tag(values.tag(slot)) for slot in sharing]
+        after = [tag if slot in wanted else old for slot, old in zip(sharing, before, strict=True)]
+        text, change = _policy(text, values, path, before, after, place)
+        changes += [change] if change else []
+    return text, changes
+
+
+def _policy(
+    text: str, values: Values, path: Path, before: list[Tag], after: list[Tag], place: str
+) -> tuple[str, Change | None]:
+    """Set the pull policy that the tags need."""
+    own, now = values.own_value(path), values.value(path)
+    component = "tap-schema" if path[0] == "cadc-tap" else path[0]
+    if not all(tag.is_fixed for tag in after):
+        if now == ALWAYS:
+            return text, None
+        if own is None:
+            text = insert_scalar(text, path, ALWAYS, after="tag", place=place)
+        else:
+            text = set_scalar(text, path, ALWAYS, place=place)
+        return text, Change(values.environment, component, PULL_POLICY, now, ALWAYS)
+    # If no tag before was mutable, the policy was set on purpose.
+    if own == ALWAYS and not all(tag.is_fixed for tag in before) and values.default(path) != ALWAYS:
+        text = remove_scalar(text, path, place=place)
+        return text, Change(values.environment, component, PULL_POLICY, ALWAYS, values.default(path))
+    return text, None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An environment of an earlier stage without the tag or a later one."""
+
+    stage: str
+    environment: str
+    tags: Mapping[str, str]  # present tags by component
+
+    @property
+    def words(self) -> str:
+        """Return the present tags as text, such as ``hinfo 26.5.1 and pq 26.6.1``."""
+        by_tag: dict[str, list[str]] = {}
+        for component, tag in self.tags.items():
+            by_tag.setdefault(tag, []).append(component)
+        return " and ".join(
+            f"{', '.join(short_names(components, self.tags))} {tag or 'without a tag'}"
+            for tag, components in by_tag.items()
+        )
+
+
+def waiting_before(
+    policy: DeployPolicy,
+    stage: Stage,
+    app: str,
+    components: Collection[str],
+    tag: Tag,
+    values: Mapping[str, Values],
+) -> tuple[Waiting, ...]:
+    """List the environments that keep earlier stages unfinished."""
+    found = []
+    for earlier in policy.stages[: policy.stages.index(stage)]:
+        waiting = []
+        for name in (name for name in earlier.environments if name in values):
+            behind = {
+                slot.component: values[name].tag(slot)
+                for slot in slots(app, values[name])
+                if slot.component in components
+                and values[name].is_enabled(slot)
+                and not read_tag(values[name].tag(slot)).is_at_least(tag)
+            }
+            waiting.append(Waiting(earlier.name, name, behind))
+        unfinished = [item for item in waiting if item.tags]
+        if not (earlier.any_of and len(unfinished) < len(waiting)):
+            found += unfinished
+    return tuple(found)
+
+
+def waiting_words(waiting: Iterable[Waiting]) -> str:
+    """Name unfinished environments, such as ``base and summit have pq 26.5.1``."""
+    by_words: dict[str, list[str]] = {}
+    for item in waiting:
+        by_words.setdefault(item.words, []).append(item.environment)
+    words = []
+    for what, names in by_words.items():
+        who = f"{', '.join(names[:-1])} and {names[-1]} have" if len(names) > 1 else f"{names[0]} has"
+        words.append(f"{who} {what}")
+    return "; ".join(words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,194 @@
-"""Plan a deployment and decide whether it is allowed (rules R3 to R6)."""
+"""Plan the pull requests of a stage."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import date
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
-from consdb_actions.deploy.changes import PULL_POLICY, Change, edited
-from consdb_actions.deploy.components import Slot, Values, chosen, datalink_url, slots, values_file
-from consdb_actions.deploy.model import Left, Plan, Refusal, Request
-from consdb_actions.deploy.order import Waiting, waiting_before
-from consdb_actions.deploy.policy import DeployPolicy, Stage
-from consdb_actions.deploy.refusals import refused_order, refused_tag, waiver_problem
-from consdb_actions.errors import InputError
+from consdb_actions.deploy.model import (
+    PULL_POLICY,
+    Change,
+    DeployPolicy,
+    Left,
+    Plan,
+    Refusal,
+    Request,
+    Slot,
+    Stage,
+    Values,
+    Waiting,
+    chosen,
+    datalink_url,
+    edited,
+    slots,
+    values_file,
+    waiting_before,
+    waiting_words,
+)
+from consdb_actions.deploy.tags import Kind, Tag, read_tag
+from consdb_actions.errors import CheckFailed, InputError
+from consdb_actions.release.notes import ReleaseNotes
 
-__all__ = ["check_request", "make_plan", "nowhere", "with_found"]
+__all__ = [
+    "Holds",
+    "TicketImage",
+    "candidates",
+    "check_request",
+    "make_plan",
+    "nowhere",
+    "refused_order",
+    "refused_tag",
+    "replaced_by",
+    "ticket_image",
+    "waiver_problem",
+    "with_found",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """The content of a tag since an earlier one."""
+
+    repository: str
+    since: str = ""  # the earlier tag; empty if there is none to compare with
+    notes: ReleaseNotes | None = None  # pull requests and migrations of a consdb release
+    schemas: tuple[str, ...] = ()  # changed schema files of an sdm_schemas release
+    problem: str = ""  # why the content is unknown
+
+
+def replaced_by(plan: Plan, known: Iterable[str] = ()) -> Tag | None:
+    """Return the tag to compare a deployment with.
+
+    It is the oldest tag that is replaced, or the newest known one before the deployed tag if none that is
+    replaced is older. None for a mutable tag.
+    """
+    wanted = plan.request.tag
+    if not wanted.is_fixed:
+        return None
+    moved = [change for change in plan.changes if change.what != PULL_POLICY and change.enabled]
+    olds = [read_tag(change.old) for change in moved]
+    older = [tag for tag in olds if tag.is_older_than(wanted)]
+    if older:
+        return min(older, key=lambda tag: tag.order)
+    if olds and all(tag.is_fixed for tag in olds):
+        return None  # It is a rollback, or changes disabled components only.
+    before = [tag for tag in map(read_tag, known) if tag.is_older_than(wanted)]
+    return max(before, key=lambda tag: tag.order, default=None)
+
+
+def refused_tag(policy: DeployPolicy, plan: Plan) -> tuple[tuple[str, ...], list[Refusal]]:
+    """Refuse a mutable tag in environments for releases only, unless waived (rule R5)."""
+    request = plan.request
+    strict = tuple(
+        name for name in dict.fromkeys(change.environment for change in plan.changes) if name in policy.strict
+    )
+    if request.tag.is_fixed or not strict:
+        return (), []
+    where, until = " and ".join(strict), request.waive_until
+    what = "main" if request.tag.kind is Kind.MAIN else f"{request.tag.text}, a tag that can move"
+    if until is None:
+        return (), [
+            Refusal(
+                "R5",
+                f"{where} runs releases only, and this is {what}",
+                "Deploy a release; or say until when it may stay, with --waive-until YYYY-MM-DD.",
+            )
+        ]
+    if problem := waiver_problem(policy, until, request.today):
+        return (), [
+            Refusal(
+                "R5",
+                f"the waiver for {where} ends on {until}, which is {problem}",
+                "Give --waive-until a day within that time.",
+            )
+        ]
+    return strict, []
+
+
+def waiver_problem(policy: DeployPolicy, until: date, today: date) -> str:
+    """Return why the end of a waiver is invalid; empty if valid."""
+    days = (until - today).days
+    if days < 0:
+        return "past"
+    return f"more than {policy.longest_waiver} days away" if days > policy.longest_waiver else ""
+
+
+def refused_order(request: Request, stage: Stage, waiting: tuple[Waiting, ...]) -> list[Refusal]:
+    """Refuse to skip an unfinished stage, unless forced (rule R6)."""
+    if not waiting or request.force_order:
+        return []
+    first = waiting[0]
+    return [
+        Refusal(
+            "R6",
+            f"{stage.name} comes after {first.stage}, and {first.stage} is not finished: "
+            + waiting_words(item for item in waiting if item.stage == first.stage),
+            f"Deploy {first.stage} first (--stage {first.stage}); or go past it with --force-order, which is "
+            "written into the pull request.",
+        )
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class TicketImage:
+    """A ticket image and its environments of one stage."""
+
+    tag: Tag
+    environments: tuple[str, ...]
+
+
+def ticket_image(
+    policy: DeployPolicy,
+    values: Mapping[str, Values],
+    *,
+    stage: str = "",
+    environments: tuple[str, ...] = (),
+) -> TicketImage | None:
+    """Find the ticket image to replace.
+
+    Without a place, the first stage that has one is used. Returns None if every environment runs a weekly
+    tag. Raises `InputError` for an unknown stage or environment, and `CheckFailed` if environments run
+    different ticket images.
+    """
+    for name in environments:
+        if name not in values:
+            policy.stage_of(name)
+            raise InputError(f"consdbtap has no values file for {name}", place="--env")
+    groups: list[tuple[str, ...]] = [item.environments for item in policy.stages]
+    if stage:
+        groups = [policy.stage(stage).environments]
+    elif environments:
+        groups = [environments]
+    for group in groups:
+        found: dict[str, list[str]] = {}
+        for name in (name for name in policy.environments if name in group and name in values):
+            schema = next(slot for slot in slots("consdbtap", values[name]) if slot.component == "tap-schema")
+            if read_tag(values[name].tag(schema)).kind is Kind.TICKET:
+                found.setdefault(values[name].tag(schema), []).append(name)
+        if len(found) > 1:
+            words = "; ".join(f"{', '.join(names)}: {tag}" for tag, names in found.items())
+            raise CheckFailed(
+                f"these environments run different ticket images: {words}",
+                remedy="Name those that belong together with --env.",
+            )
+        for tag, names in found.items():
+            return TicketImage(read_tag(tag), tuple(names))
+    return None
+
+
+def candidates(tags: Iterable[str], merged: date) -> tuple[str, ...]:
+    """Return the weekly tags that may contain a merge, earliest first.
+
+    Weeks that ended more than a week before the merge are left out.
+    """
+    year, week, _ = (merged - timedelta(days=7)).isocalendar()
+    weeks = [tag for tag in map(read_tag, tags) if tag.kind is Kind.WEEKLY and tag.order >= (year, week)]
+    return tuple(tag.text for tag in sorted(weeks, key=lambda tag: tag.order))
+
 
 COMPONENTS = {"consdb": ("hinfo", "pq"), "consdbtap": ("tap-schema", "datalink")}
+
 """Components of each application; those of hinfo have an instrument after a dot."""
 
 

@@ -1,18 +1,36 @@
-"""Lint rules and their results."""
+"""Findings of lint, and their acknowledgement."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from consdb_actions.lint.script import Direction
 
-__all__ = ["Finding", "Hit", "LintResult", "LintRule", "Revision", "Severity", "listed", "merged"]
+__all__ = [
+    "Acknowledgement",
+    "Finding",
+    "Hit",
+    "LintResult",
+    "LintRule",
+    "Revision",
+    "Severity",
+    "Span",
+    "acknowledgements",
+    "listed",
+    "merged",
+    "spans",
+]
 
 Severity = Literal["error", "warning", "info", "off"]
 
 _LISTED = 8
+
 _ORDER = ("error", "warning", "info")
 
 
@@ -124,3 +142,94 @@ class LintResult:
     def count(self, severity: str) -> int:
         """Return the number of open findings of a severity."""
         return sum(f.severity == severity for f in self.open)
+
+
+_COMMENT = re.compile(r"#\s*consdb:\s*(?P<verb>[\w-]*)\s*(?P<rest>.*)", re.DOTALL)
+
+_ACK = re.compile(r"(?P<rule>[\w-]+)\s*(?::\s*(?P<reason>.*\S))?\s*:?\s*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The lines of one statement; of a compound statement those of its head."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """One comment."""
+
+    line: int
+    first: int
+    """First and last line that it covers."""
+    last: int
+    rule: str
+    """Empty where the comment cannot be read."""
+    reason: str
+    """Empty where none is given."""
+
+
+def spans(source: str) -> tuple[Span, ...]:
+    """Return the statements of a file, also those within functions, in order."""
+    out = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.stmt):
+            last = node.end_lineno or node.lineno
+            if hasattr(node, "body"):
+                last = max([node.lineno, *(_last_line(part) for part in _head(node))])
+            out.append(Span(node.lineno, last))
+    return tuple(sorted(out, key=lambda s: s.first))
+
+
+def _head(node: ast.stmt) -> Iterator[ast.AST]:
+    for name, value in ast.iter_fields(node):
+        if name not in ("body", "orelse", "finalbody", "handlers", "cases", "decorator_list"):
+            yield from (v for v in (value if isinstance(value, list) else [value]) if isinstance(v, ast.AST))
+
+
+def _last_line(node: ast.AST) -> int:
+    return max((getattr(part, "end_lineno", None) or 0 for part in ast.walk(node)), default=0)
+
+
+def acknowledgements(source: str) -> tuple[Acknowledgement, ...]:
+    """Return the acknowledgements of a file, in order."""
+    if "consdb:" not in source:  # parsing takes much longer than searching
+        return ()
+    statements = spans(source)
+    lines = source.splitlines()
+    out = []
+    for line, column, text in _comments(source):
+        found = _COMMENT.fullmatch(text.strip())
+        if found is None or found["verb"] not in ("ack", "acknowledge"):
+            continue
+        target = line
+        if not lines[line - 1][:column].strip():
+            inside = any(s.first < line <= s.last for s in statements)
+            target = line if inside else _next_code_line(lines, line)
+        span = _innermost(statements, target)
+        match = _ACK.fullmatch(found["rest"].strip())
+        rule, reason = (match["rule"], match["reason"] or "") if match else ("", "")
+        out.append(Acknowledgement(line, span.first, span.last, rule, reason))
+    return tuple(out)
+
+
+def _comments(source: str) -> Iterator[tuple[int, int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.start[1], token.string
+
+
+def _next_code_line(lines: list[str], line: int) -> int:
+    """Return the line after a block of comments; an empty line ends the block."""
+    for number in range(line + 1, len(lines) + 1):
+        text = lines[number - 1].strip()
+        if not text.startswith("#"):
+            return number if text else line
+    return line
+
+
+def _innermost(statements: tuple[Span, ...], line: int) -> Span:
+    around = [s for s in statements if s.first <= line <= s.last]
+    return min(around, key=lambda s: s.last - s.first, default=Span(line, line))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from consdb_actions.lint.changes import EXCLUSIVE, added, at, both, short
 from consdb_actions.lint.finding import Hit, listed
+from consdb_actions.lint.running import EXCLUSIVE, added, at, both, short
 from consdb_actions.lint.script import Run, Script, Step
 from consdb_actions.lint.state import Relation
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Literal, cast
 
-from consdb_actions.lint.acknowledgements import Acknowledgement, acknowledgements
-from consdb_actions.lint.finding import Finding, Hit, LintRule, Severity, merged
+from consdb_actions.lint.finding import (
+    Acknowledgement,
+    Finding,
+    Hit,
+    LintRule,
+    Severity,
+    acknowledgements,
+    merged,
+)
 from consdb_actions.lint.locks import LOCKS
-from consdb_actions.lint.losses import LOSSES
-from consdb_actions.lint.readers import READERS
+from consdb_actions.lint.readers import LOSSES, READERS
 from consdb_actions.lint.running import RUNNING
 from consdb_actions.lint.script import Script
-from consdb_actions.schema.names import MAX_BYTES
+from consdb_actions.schema.model import MAX_BYTES
 
 __all__ = ["CHECKS", "RULES", "judge"]
 

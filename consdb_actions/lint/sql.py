@@ -1,7 +1,8 @@
-"""Parse statements with Postgres's own parser: names, writes, copies, and what is unknown."""
+"""Classify the statements of a revision."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,14 +11,16 @@ from typing import Any
 import pglast
 
 from consdb_actions.lint.state import Name
-from consdb_actions.schema.names import is_too_long
+from consdb_actions.schema.model import is_too_long
 
-__all__ = ["Parsed", "Retyped", "SqlError", "Write", "read"]
+__all__ = ["Parsed", "Retyped", "SqlError", "Write", "read", "same_program"]
 
 Node = Any
+
 """A node of the parser's tree; pglast has no type hints."""
 
 _WRITES = {"InsertStmt": "inserted", "UpdateStmt": "updated", "DeleteStmt": "deleted", "MergeStmt": "merged"}
+
 _OUTSIDE = {
     "VacuumStmt": "VACUUM",
     "CreatedbStmt": "CREATE DATABASE",
@@ -26,6 +29,7 @@ _OUTSIDE = {
     "DropTableSpaceStmt": "DROP TABLESPACE",
     "AlterSystemStmt": "ALTER SYSTEM",
 }
+
 # What would reach beyond the scratch database, or needs what only a real one has.
 _REFUSED = {
     "AlterSystemStmt": "ALTER SYSTEM",
@@ -51,6 +55,7 @@ _REFUSED = {
     "NotifyStmt": "NOTIFY",
     "CopyStmt": "COPY",
 }
+
 _CODE = {
     "DoStmt": "a DO block",
     "CallStmt": "CALL of a procedure",
@@ -60,6 +65,7 @@ _CODE = {
     "CreateEventTrigStmt": "an event trigger",
     "CreateTrigStmt": "what a trigger does",
 }
+
 # Statements whose effect is visible in the catalog or in the statement itself.
 _UNDERSTOOD_NAMES = """
 AlterDefaultPrivilegesStmt AlterDomainStmt AlterEnumStmt AlterObjectSchemaStmt AlterOwnerStmt
@@ -71,18 +77,23 @@ DropRoleStmt DropStmt ExplainStmt GrantRoleStmt GrantStmt IndexStmt InsertStmt L
 PrepareStmt ReassignOwnedStmt RefreshMatViewStmt ReindexStmt RenameStmt SelectStmt TransactionStmt
 TruncateStmt UpdateStmt VacuumStmt VariableSetStmt VariableShowStmt ViewStmt
 """
+
 _UNDERSTOOD = frozenset(_UNDERSTOOD_NAMES.split())
+
 # These do not change tables, their columns and their locks.
 _WITHOUT_CATALOG_NAMES = """
 CommentStmt GrantStmt GrantRoleStmt AlterDefaultPrivilegesStmt VariableShowStmt TransactionStmt
 ExplainStmt DeallocateStmt PrepareStmt InsertStmt UpdateStmt DeleteStmt MergeStmt
 """
+
 _WITHOUT_CATALOG = frozenset(_WITHOUT_CATALOG_NAMES.split())
+
 _DANGEROUS = re.compile(
     r"\b(program|dblink|pg_read|pg_write|pg_ls|lo_(im|ex)port|pg_terminate|pg_cancel|pg_reload|pg_promote"
     r"|pg_rotate|alter\s+system|copy|pg_create_\w*slot|pg_drop_\w*slot|pg_sleep|pg_switch|http_)\w*",
     re.IGNORECASE,
 )
+
 _TRANSACTION = {
     "TRANS_STMT_BEGIN": "begin",
     "TRANS_STMT_START": "begin",
@@ -93,13 +104,17 @@ _TRANSACTION = {
     "TRANS_STMT_RELEASE": "savepoint",
     "TRANS_STMT_ROLLBACK_TO": "savepoint",
 }
+
 _RELATIONS = frozenset(
     f"OBJECT_{what}" for what in ("TABLE", "VIEW", "MATVIEW", "INDEX", "SEQUENCE", "FOREIGN_TABLE")
 )
+
 _MEMBERS = frozenset(f"OBJECT_{what}" for what in ("COLUMN", "TABCONSTRAINT", "TRIGGER", "RULE", "POLICY"))
+
 _BY_TEXT = frozenset(
     {"nextval", "setval", "currval", "pg_get_serial_sequence", "to_regclass", "pg_relation_size"}
 )
+
 _ABOUT = {
     "CommentStmt": "objtype",
     "DropStmt": "removeType",
@@ -629,3 +644,23 @@ def _overwritten(node: Node, table: Name) -> Iterator[Retyped]:
             used = {column for _, column in _columns([command.def_.raw_default])}
             if command.name not in used:
                 yield Retyped(table, command.name)
+
+
+def same_program(one: str, other: str) -> bool:
+    """Compare Python files except comments, layout, docstring and import order."""
+    if one == other:
+        return True
+    try:
+        return _normalized(one) == _normalized(other)
+    except (SyntaxError, ValueError):
+        return False
+
+
+def _normalized(source: str) -> tuple[list[str], list[str]]:
+    module = ast.parse(source)
+    body = module.body
+    if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        body = body[1:]
+    imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    rest = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
+    return sorted(ast.dump(node) for node in imports), [ast.dump(node) for node in rest]

@@ -11,8 +11,7 @@ from alembic.operations import ops
 from consdb_actions.catalog import Relation, Snapshot
 from consdb_actions.migration.matching.decisions import Decisions, Move
 from consdb_actions.migration.matching.facts import ColumnFacts, ForeignKeyFacts, TableFacts
-from consdb_actions.migration.rewrite.order import free_names
-from consdb_actions.migration.rewrite.plan import Copy
+from consdb_actions.migration.rewrite.plan import Copy, free_names
 from consdb_actions.migration.rewrite.statements import Rename
 from consdb_actions.schema.model import Schema
 

@@ -15,9 +15,8 @@ from consdb_actions.migration.matching.words import (
     text_words,
 )
 from consdb_actions.schema.delta import SchemaDelta
-from consdb_actions.schema.findings import Finding
+from consdb_actions.schema.findings import Finding, ViewOf
 from consdb_actions.schema.model import Column, Schema, Table
-from consdb_actions.schema.review import ViewOf
 
 __all__ = ["ColumnRelation", "duplicate_findings", "related_columns"]
 

@@ -7,13 +7,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from consdb_actions.migration.duplicates import ColumnRelation, duplicate_findings, related_columns
-from consdb_actions.schema.compare import compare, compare_columns
-from consdb_actions.schema.consistency import check_foreign_keys, check_views
-from consdb_actions.schema.delta import SchemaDelta
+from consdb_actions.schema.delta import SchemaDelta, compare, compare_columns
 from consdb_actions.schema.digest import Digest, digest_delta
-from consdb_actions.schema.findings import RULES, Finding, Severity, with_severities
+from consdb_actions.schema.findings import (
+    RULES,
+    Finding,
+    Severity,
+    ViewOf,
+    check_foreign_keys,
+    check_views,
+    review,
+    with_severities,
+)
 from consdb_actions.schema.model import Schema
-from consdb_actions.schema.review import ViewOf, review
 from consdb_actions.schema.sources import DataSource, TableSource, check_sources, table_sources
 from consdb_actions.schema.version import Status, VersionVerdict, judge_version
 from consdb_actions.schema.words import Statement, describe, describe_rename

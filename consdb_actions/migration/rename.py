@@ -18,12 +18,15 @@ from consdb_actions.migration.matching.decisions import (
     Decisions,
     Dropped,
     DroppedTable,
+    Fill,
+    Join,
     Move,
     Proposal,
     Question,
     Rejected,
     Remembered,
     TableRename,
+    Through,
 )
 from consdb_actions.migration.matching.declarations import (
     Declaration,
@@ -38,12 +41,15 @@ from consdb_actions.migration.matching.declarations import (
     parse_directives,
     parse_sidecar,
 )
-from consdb_actions.migration.matching.facts import ColumnFacts, ForeignKeyFacts, TableFacts, canonical
-from consdb_actions.migration.matching.joins import Fill, Join, Through
-from consdb_actions.migration.matching.names import NameMap
-from consdb_actions.migration.matching.run import ANSWERER, Run
-from consdb_actions.migration.matching.scope import check_used, select
-from consdb_actions.migration.matching.table_questions import table_questions
+from consdb_actions.migration.matching.declared import check_used, select
+from consdb_actions.migration.matching.facts import (
+    ColumnFacts,
+    ForeignKeyFacts,
+    NameMap,
+    TableFacts,
+    canonical,
+)
+from consdb_actions.migration.matching.run import ANSWERER, Run, table_questions
 
 __all__ = [
     "Added",

@@ -11,8 +11,7 @@ import pglast
 from pglast.stream import RawStream
 
 from consdb_actions.catalog import Constraint, Relation, Snapshot
-from consdb_actions.migration.data_fills import Filled
-from consdb_actions.migration.data_moves import Move
+from consdb_actions.migration.data import Filled, Move
 from consdb_actions.migration.rewrite.retype import base_type, convertible, using
 from consdb_actions.migration.rewrite.statements import literal
 

@@ -15,8 +15,7 @@ from consdb_actions.process.apply_facts import (
     DatabaseFacts,
     SectionFacts,
 )
-from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_order import Needs, needs_of
+from consdb_actions.process.runbook_change import Needs, SectionChange, needs_of
 from consdb_actions.process.runbook_sql import table
 from consdb_actions.process.sites import Replication
 

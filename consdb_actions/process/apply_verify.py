@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from consdb_actions.catalog import Difference, Relation, Sequence, Snapshot, compare
 from consdb_actions.lint.state import Name
-from consdb_actions.process.apply_facts import ApplyCheck, SectionFacts
-from consdb_actions.process.apply_locks import TableLock
+from consdb_actions.process.apply_facts import ApplyCheck, SectionFacts, TableLock
 from consdb_actions.process.runbook_change import SectionChange
 
 __all__ = ["Expected", "check_drift", "check_result"]

@@ -1,16 +1,20 @@
-"""Build the overview of all open changes, environments and releases from facts."""
+"""Collect the state of all changes and environments."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from consdb_actions.deploy.drift import Drift, Severity
+from consdb_actions.deploy.drift import Drift, Severity, Since, find_drift
+from consdb_actions.deploy.drift import Standing as DriftStanding
+from consdb_actions.deploy.model import DeployPolicy
+from consdb_actions.deploy.tags import Kind, read_tag
 from consdb_actions.process.facts import Facts, Source
 from consdb_actions.process.states import Progress, Standing, StepState, progress_of
 from consdb_actions.release.notes import ReleaseNotes
+from consdb_actions.release.versions import parse_version
 
 __all__ = [
     "Board",
@@ -19,7 +23,9 @@ __all__ = [
     "Released",
     "Releases",
     "Unread",
+    "drift_of_facts",
     "make_board",
+    "releases_of_facts",
 ]
 
 
@@ -209,3 +215,40 @@ def make_board(
         environments,
         releases,
     )
+
+
+def drift_of_facts(known: Sequence[Facts], policy: DeployPolicy, today: date) -> Drift | None:
+    """Find drift from the newest facts with deployments; None if there are none.
+
+    Dates are known only for tags that matter to the pull request.
+    """
+    holding = [facts for facts in known if facts.deployments]
+    if not holding:
+        return None
+    facts = max(holding, key=lambda item: (item.now, item.pull.number))
+    seen = []
+    for item in facts.deployments:
+        at = item.history[-1].at if item.history else None
+        since = None if at is None else Since("", at.astimezone(UTC).date())
+        seen.append(
+            DriftStanding(
+                item.application, item.environment, item.component, read_tag(item.tag), item.enabled, since
+            )
+        )
+    release = read_tag(facts.newest_release)
+    return find_drift(policy, seen, today, release if release.kind is Kind.RELEASE else None)
+
+
+def releases_of_facts(known: Iterable[Facts]) -> tuple[Released, ...]:
+    """List the releases named in facts, newest first, without notes."""
+    found: dict[str, Released] = {}
+    for facts in known:
+        for item in facts.releases:
+            there = found.get(item.tag)
+            # Facts date only the first release that contains their migration.
+            if there is None or there.at is None:
+                found[item.tag] = Released(
+                    item.tag, item.release_url or item.url, item.at, annotated=item.annotated
+                )
+    order = {tag: version for tag in found if (version := parse_version(tag)) is not None}
+    return tuple(found[tag] for tag in sorted(order, key=lambda tag: (order[tag], tag), reverse=True))

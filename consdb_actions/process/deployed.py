@@ -6,8 +6,16 @@ import re
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from consdb_actions.process.facts import Deployment, Facts, Migration, Source
-from consdb_actions.process.finding import Evidence, Finding, latest, listed
+from consdb_actions.process.facts import (
+    Deployment,
+    Evidence,
+    Facts,
+    Finding,
+    Migration,
+    Source,
+    latest,
+    listed,
+)
 
 __all__ = [
     "CONSDB",

@@ -1,20 +1,26 @@
-"""Facts about a schema change, the input for its status.
-
-They are plain values, read by :mod:`consdb_actions.adapters.github`; :mod:`consdb_actions.process.codec`
-converts them to and from JSON.
-"""
+"""Facts about a schema change, and their JSON form."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from consdb_actions.approval.facts import Account, CommitChange, MarkedComment, PublishedStatus, Team
+from consdb_actions.approval.facts import (
+    Account,
+    CommitChange,
+    MarkedComment,
+    PublishedStatus,
+    Team,
+    decode,
+    encode,
+)
+from consdb_actions.errors import InputError
 from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.process.sites import Checklist
-from consdb_actions.process.traces import Deployment, EfdFile, Link, Migration, Release, Setting
 from consdb_actions.schema.sources import TableSource
 
 __all__ = [
@@ -22,7 +28,10 @@ __all__ = [
     "Comment",
     "Deployment",
     "EfdFile",
+    "Evidence",
+    "FORMAT",
     "Facts",
+    "Finding",
     "Link",
     "Migration",
     "Pull",
@@ -32,7 +41,131 @@ __all__ = [
     "Setting",
     "Source",
     "Trouble",
+    "facts_from_json",
+    "facts_to_json",
+    "latest",
+    "listed",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Evidence with its URL, which may be empty."""
+
+    text: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The conclusion from the evidence on a step."""
+
+    done: bool
+    words: str  # a sentence without full stop
+    at: datetime | None = None  # since when it is done, if known
+    by: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    stale: bool = False  # done, but for another state of the change
+    unknown: bool = False  # unreadable; counts as not done
+
+
+def latest(moments: list[datetime | None]) -> datetime | None:
+    """Return the latest time; None if there is none or one is unknown."""
+    known = [moment for moment in moments if moment is not None]
+    return max(known) if known and len(known) == len(moments) else None
+
+
+def listed(words: list[str] | tuple[str, ...]) -> str:
+    """Join words as in a sentence."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+class Link(StrEnum):
+    """How a consdb pull request is linked to the change."""
+
+    MARKER = "marker"
+    EFD = "efd"
+    BRANCH = "branch"
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A pull request in consdb with the migration; fields as in `Pull`."""
+
+    number: int
+    url: str
+    title: str
+    branch: str
+    head: str
+    state: str
+    link: Link
+    created_at: datetime
+    draft: bool = False
+    merged_at: datetime | None = None
+    merge_commit: str = ""
+    committed_at: datetime | None = None
+    source: str = ""  # commit in sdm_schemas that it was generated from; empty if unknown
+    files: tuple[str, ...] = ()  # changed paths
+    digest: str = ""  # of its revision files
+
+    @property
+    def merged(self) -> bool:
+        """Return whether it is merged."""
+        return self.merged_at is not None
+
+    @property
+    def live(self) -> bool:
+        """Return whether it is open or merged."""
+        return self.merged or self.state == "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release tag of consdb with all migrations."""
+
+    tag: str
+    commit: str
+    url: str
+    annotated: bool = True
+    # date of the tagger or the GitHub release; None for a lightweight tag without either
+    at: datetime | None = None
+    release_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A tag that a component had."""
+
+    tag: str
+    at: datetime | None = None  # since when; None if before the known history
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A component in one environment, on the default branch of phalanx."""
+
+    application: str
+    environment: str
+    component: str
+    history: tuple[Setting, ...]  # tags, the present one last
+    enabled: bool = True
+    url: str = ""
+
+    @property
+    def tag(self) -> str:
+        """Return the present tag; empty for none."""
+        return self.history[-1].tag if self.history else ""
+
+
+@dataclass(frozen=True, slots=True)
+class EfdFile:
+    """A transformed EFD schema: its blobs in consdb and here, empty if missing."""
+
+    schema: str
+    consdb: str
+    here: str
+    url: str = ""
 
 
 class Source(StrEnum):
@@ -159,3 +292,32 @@ class Facts:
     def change_at(self, sha: str) -> CommitChange | None:
         """Return the schema change at a commit; None if it was not read."""
         return next((change for change in self.changes if change.sha == sha), None)
+
+
+FORMAT = "consdb-actions/process-facts/1"
+
+
+def facts_to_json(facts: Facts) -> dict[str, Any]:
+    """Convert facts to JSON values, with the format's name under ``format``."""
+    return {"format": FORMAT, **encode(facts)}
+
+
+def facts_from_json(data: object, *, place: str = "facts") -> Facts:
+    """Parse the JSON values of facts.
+
+    Raises `InputError` with the path of a missing, unknown or mistyped value; `place` is the file's name.
+    """
+    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
+        raise InputError(
+            f'this file does not say "format": "{FORMAT}"',
+            place=place,
+            remedy="Give a file that process status --dump-facts of this version wrote.",
+        )
+    try:
+        facts = decode({key: value for key, value in data.items() if key != "format"}, Facts, "")
+    except InputError as error:
+        where = f"{place}: {error.place.removeprefix('.')}" if error.place else place
+        remedy = "Give a file that process status --dump-facts wrote, as it is."
+        raise InputError(error.cause, place=where, remedy=remedy) from error
+    assert isinstance(facts, Facts)
+    return facts

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consdb_actions.approval.memory import other_bots
-from consdb_actions.approval.plan import CommentPlan, StatusPlan
-from consdb_actions.process.answers import answers_in
+from consdb_actions.approval.plan import CommentPlan, StatusPlan, other_bots
+from consdb_actions.process.comment_commands import Command, Outcome, Verb, answers_in
 from consdb_actions.process.facts import Facts
-from consdb_actions.process.heard import Outcome
-from consdb_actions.process.language import Command, Verb
 from consdb_actions.process.memory import own_comments, recall
 from consdb_actions.process.states import Progress
 from consdb_actions.process.summary import Readiness, readiness

@@ -10,7 +10,7 @@ from typing import Literal
 
 from consdb_actions.catalog import Relation, Snapshot
 from consdb_actions.errors import InputError
-from consdb_actions.migration.rows import TableRows
+from consdb_actions.migration.data import TableRows
 from consdb_actions.process.runbook_steps import Placed
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 The order is that of the process: the subscription goes off, the publisher is upgraded, new tables come into
 the publication, the replica is upgraded, the subscription goes on and is refreshed. What a migration does not
-need is left out; :mod:`consdb_actions.process.runbook_order` says what it needs and why. The rollback is a
+need is left out; :mod:`consdb_actions.process.runbook_change` says what it needs and why. The rollback is a
 migration as well, with needs of its own.
 """
 
@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from consdb_actions.deploy.policy import DeployPolicy
+from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError
-from consdb_actions.process.runbook_change import SectionChange
+from consdb_actions.process.runbook_change import Needs, SectionChange, needs_of
 from consdb_actions.process.runbook_migrate import cancel_steps, migrate_steps
-from consdb_actions.process.runbook_order import Needs, needs_of
 from consdb_actions.process.runbook_plan import Plan
 from consdb_actions.process.runbook_stand import (
     Release,

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_replication as steps
 from consdb_actions.process import runbook_sql as sql
-from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_effects import ColumnChange
+from consdb_actions.process.runbook_change import ColumnChange, SectionChange
 from consdb_actions.process.runbook_plan import SOON, Plan, ask, listed, run
 from consdb_actions.process.runbook_stand import (
     Release,

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
-from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_order import Needs
+from consdb_actions.process.runbook_change import Needs, SectionChange
 from consdb_actions.process.runbook_steps import Account, Block
 from consdb_actions.process.runbook_upgrade import Direction
 from consdb_actions.process.sites import Site, Sites

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
-from consdb_actions.process.runbook_effects import Pair
+from consdb_actions.process.runbook_change import Pair
 from consdb_actions.process.runbook_plan import SOON, Plan, ask, listed, run
 from consdb_actions.process.runbook_plan import tables as tables_of
 from consdb_actions.process.runbook_steps import Block, Step

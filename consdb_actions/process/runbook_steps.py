@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from consdb_actions.errors import InputError
-from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_order import Needs
+from consdb_actions.process.runbook_change import Needs, SectionChange
 
 __all__ = [
     "ACCOUNTS",

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from consdb_actions.lint.losses import losses
+from consdb_actions.lint.readers import losses
 from consdb_actions.lint.script import Run, Step
 from consdb_actions.lint.state import Column, Name, Relation, State
-from consdb_actions.process.runbook_effects import ColumnChange, Effects, Pair, Rekeyed
+from consdb_actions.process.runbook_change import ColumnChange, Effects, Pair, Rekeyed
 
 __all__ = ["effects_of"]
 

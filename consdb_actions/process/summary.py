@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consdb_actions.approval.summary import fit
+from consdb_actions.approval.evaluate import fit
 from consdb_actions.process.facts import Facts, Source
 from consdb_actions.process.states import Progress, Standing, StepState
 from consdb_actions.process.steps import MERGE

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from consdb_actions.proposal.body import merged_body
-from consdb_actions.proposal.decide import decide
-from consdb_actions.proposal.difference import foreign_error
+from consdb_actions.proposal.decide import decide, foreign_error, merged_body
 from consdb_actions.proposal.model import (
     Action,
     BranchCommit,

@@ -1,16 +1,90 @@
-"""Plan the update of a branch and its pull request.
-
-Branches only move forward, with the base as second parent where it has moved. No commit is lost: if one
-arrives meanwhile, GitHub refuses the update, and planning starts again.
-"""
+"""Decide what to do with a pull request that we open."""
 
 from __future__ import annotations
 
-from consdb_actions.errors import CheckFailed
-from consdb_actions.proposal.body import merged_body
-from consdb_actions.proposal.model import Facts, Foreign, Plan, Proposal, Pull, Write, is_ours
+import difflib
+import re
+from collections.abc import Mapping
 
-__all__ = ["decide"]
+from consdb_actions.errors import CheckFailed
+from consdb_actions.proposal.model import Facts, Foreign, Plan, Proposal, Pull, Write, is_ours
+from consdb_actions.redaction import redact
+
+__all__ = ["decide", "difference", "foreign_error", "merged_body"]
+
+BEGIN = "<!-- consdb-actions: this part is written anew on each run -->"
+
+END = "<!-- consdb-actions: end -->"
+
+_TICK = re.compile(r"^(\s*[-*] \[)[xX](?=\])", re.MULTILINE)
+
+
+def merged_body(present: str, wanted: str) -> str:
+    """Return the body with our part replaced."""
+    present = present.replace("\r\n", "\n")
+    part = f"{BEGIN}\n{wanted.strip()}\n{END}"
+    before, begin, rest = present.partition(BEGIN)
+    inside, end, after = rest.partition(END)
+    if not begin or not end:
+        return f"{part}\n\n{present.strip()}" if present.strip() else part
+    if _TICK.sub(r"\1 ", inside).strip() == wanted.strip():
+        return present
+    return f"{before}{part}{after}"
+
+
+_CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+LINES = 200
+
+"""Maximum number of lines of a difference in an error."""
+
+
+def difference(theirs: Mapping[str, bytes | None], ours: Mapping[str, bytes | None]) -> str:
+    """Return a unified diff without credentials."""
+    lines: list[str] = []
+    for path in sorted(theirs):
+        old, new = _lines(ours.get(path)), _lines(theirs[path])
+        if old is None or new is None:
+            lines.append(f"{path}: no text, not shown")
+            continue
+        lines += difflib.unified_diff(
+            old, new, f"{path} (would be written)", f"{path} (on the branch)", lineterm=""
+        )
+    if len(lines) > LINES:
+        lines = [*lines[:LINES], f"… and {len(lines) - LINES} more lines"]
+    return redact("\n".join(lines))
+
+
+def _lines(data: bytes | None) -> list[str] | None:
+    """Return the lines of a text file with control characters escaped; None if binary."""
+    try:
+        text = (data or b"").decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return [_CONTROL_CHARACTERS.sub("\ufffd", line) for line in text.split("\n")]
+
+
+def foreign_error(
+    proposal: Proposal,
+    foreign: Foreign,
+    theirs: Mapping[str, bytes | None],
+    ours: Mapping[str, bytes | None],
+) -> CheckFailed:
+    """Return the error that prevents overwriting people's work."""
+    commits = "\n".join(
+        f"  {commit.sha[:8]} by {commit.author or 'an unknown account'}:"
+        f" {next(iter(commit.message.splitlines()), '')[:100]}"
+        for commit in foreign.commits
+    )
+    shown = difference(theirs, ours)
+    return CheckFailed(
+        redact(
+            f"the branch {proposal.branch} holds commits that this program did not make:\n{commits}\n"
+            f"They differ from what would be written in {', '.join(foreign.paths)}:\n{shown}"
+        ),
+        place=f"{proposal.repository}, branch {proposal.branch}",
+        remedy="Merge the branch as it is; or take these commits back from it, and run this again.",
+    )
 
 
 def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:

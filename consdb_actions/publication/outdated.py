@@ -1,15 +1,55 @@
-"""Find migrations that must be regenerated because their inputs changed (rule M20)."""
+"""Find migrations to regenerate, and stacked pull requests."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import ast
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from consdb_actions.publication.marker import Marker
 from consdb_actions.publication.result import TargetSection
-from consdb_actions.publication.source import Source
+from consdb_actions.publication.source import PullSeen, Source
 
-__all__ = ["Candidate", "reason_to_regenerate"]
+__all__ = [
+    "Candidate",
+    "Rebase",
+    "Stack",
+    "find_rebases",
+    "newest_revision",
+    "read_ids",
+    "reason_to_regenerate",
+    "stack_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The pull requests above and below one, by their commits."""
+
+    holder: PullSeen | None = None  # whose migration contains this change; None if it has its own
+    below: tuple[PullSeen, ...] = ()  # whose changes this migration contains
+
+
+def stack_of(
+    pull: PullSeen, others: Sequence[PullSeen], commits: Mapping[int, Collection[str]], label: str
+) -> Stack:
+    """Find the stack of a pull request.
+
+    `others` are open and not from forks; `commits` are those of `pull` and of the labelled others, by number.
+    """
+
+    def contains(one: PullSeen, other: PullSeen) -> bool:
+        # Of two pull requests with the same head, the later contains the earlier.
+        is_later = one.head != other.head or one.number > other.number
+        return is_later and other.head in commits.get(one.number, ())
+
+    above = [other for other in others if other.has_label(label) and contains(other, pull)]
+    top = [one for one in above if not any(contains(other, one) for other in above if other is not one)]
+    return Stack(
+        min(top, key=lambda other: other.number, default=None),
+        tuple(other for other in others if contains(pull, other)),
+    )
+
 
 # These states are final for a commit; setting the label again triggers a run itself.
 _FINAL = ("published", "withdrawn")
@@ -84,3 +124,70 @@ def _differ(files: Mapping[str, Mapping[str, str]], commit: str, matters: Callab
     now = {path: blob for path, blob in files[""].items() if matters(path)}
     then = {path: blob for path, blob in files.get(commit, {}).items() if matters(path)}
     return min((path for path in now.keys() | then.keys() if now.get(path) != then.get(path)), default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Rebase:
+    """A revision that does not follow its section's newest one."""
+
+    path: str
+    section: str
+    old: str  # its ``down_revision``
+    new: str  # the required ``down_revision``
+
+    @property
+    def words(self) -> str:
+        """Return the instruction for people."""
+        return (
+            f"{self.path} has to follow {self.new}, the newest revision of {self.section}: change its "
+            f"down_revision from {self.old} to {self.new}."
+        )
+
+
+def find_rebases(
+    files: Mapping[str, bytes | None], folders: Mapping[str, str], newest: Mapping[str, str]
+) -> tuple[Rebase, ...]:
+    """Find a branch's revisions that need a rebase.
+
+    `files` are the changes of the branch (None for a removed file); `folders` and `newest` are by section,
+    and a section without a revision is missing in `newest`.
+    """
+    found = []
+    for section, folder in folders.items():
+        ids = {
+            path: read
+            for path, data in files.items()
+            if path.startswith(f"{folder}/versions/") and data and (read := read_ids(data))
+        }
+        own = {revision for revision, _ in ids.values()}
+        found += [
+            Rebase(path, section, down, newest[section])
+            for path, (_, down) in sorted(ids.items())
+            if section in newest and down not in own and down != newest[section]
+        ]
+    return tuple(found)
+
+
+def newest_revision(files: Iterable[bytes]) -> str:
+    """Return the revision that no other follows; empty unless there is exactly one."""
+    ids = [read for data in files if (read := read_ids(data))]
+    heads = {revision for revision, _ in ids} - {down for _, down in ids}
+    return heads.pop() if len(heads) == 1 else ""
+
+
+def read_ids(data: bytes) -> tuple[str, str] | None:
+    """Return the literal revision and down_revision of a file, if any."""
+    values: dict[str, str] = {}
+    try:
+        body = ast.parse(data).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    for node in body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        value = getattr(node, "value", None)
+        for target in targets:
+            if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
+                values[target.id] = str(value.value or "")
+    if "revision" not in values or "down_revision" not in values:
+        return None
+    return values["revision"], values["down_revision"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from consdb_actions.process.apply_facts import ApplyCheck
-from consdb_actions.process.apply_outcome import ApplyOutcome, Direction, SectionResult, statements
+from consdb_actions.process.apply_facts import ApplyCheck, ApplyOutcome, Direction, SectionResult, statements
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.report.markdown import bullets, code, details, escape, fence, printable, prose, table
 

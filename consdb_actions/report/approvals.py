@@ -1,22 +1,26 @@
-"""Reports of an approval decision: text and JSON."""
+"""Render approvals as a report and as a comment."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import quote
 
-from consdb_actions.approval.facts import Facts
-from consdb_actions.approval.plan import Plan
-from consdb_actions.approval.verdict import (
+from consdb_actions.approval.evaluate import (
     Decision,
     Node,
     Outcome,
     ReviewVerdict,
     RoleVerdict,
     Standing,
+    State,
     explain,
 )
+from consdb_actions.approval.facts import Facts
+from consdb_actions.approval.plan import MARKER, Plan, remember
+from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fit, table
 
-__all__ = ["FORMAT", "render_json", "render_plan", "render_text", "render_tree"]
+__all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_text", "render_tree"]
 
 FORMAT = "consdb-actions/approvals/1"
 
@@ -122,3 +126,189 @@ def _review_json(review: ReviewVerdict) -> dict[str, Any]:
         "submitted_at": review.submitted_at.isoformat() if review.submitted_at else None,
         "kept": review.kept,
     }
+
+
+SHOWN = 3
+
+"""Reviews per role in the table; the folded part lists all."""
+
+NAMED = 10
+
+"""People per role in the table."""
+
+_SIGNS = {
+    Outcome.APPROVED: "✅\u00a0approved",
+    Outcome.BLOCKED: "❌\u00a0changes requested",
+    Outcome.STALE: "🔁\u00a0stale",
+    Outcome.MISSING: "⏳\u00a0missing",
+    Outcome.ERROR: "⚠️\u00a0unknown",
+}
+
+
+def render_comment(facts: Facts, decision: Decision) -> str:
+    """Render the comment; equal facts give equal text.
+
+    It starts with our marker and ends with the digests.
+    """
+    memory = remember(facts)
+    blocks = [_heading(decision)]
+    if decision.applicable:
+        blocks.append(_table(facts, decision))
+        blocks.extend(_alerts(facts, decision))
+    blocks.append(
+        f"<sub>For commit {_commit(facts, facts.pull.head)}, by the policy in {escape(facts.policy_source)}. "
+        "This comment keeps itself up to date.</sub>"
+    )
+    if decision.applicable:
+        blocks += [_help(facts), _details(facts, decision)]
+    note = "_There was no room for {count} more parts; `consdb-actions approvals status` prints them._"
+    text = fit(blocks, note, limit=COMMENT_LIMIT - len(MARKER) - len(memory) - 100)
+    return "\n\n".join([MARKER, text, memory])
+
+
+def _heading(decision: Decision) -> str:
+    """Render the verdict."""
+    if not decision.applicable:
+        return f"### Approvals of the schema change\n\n{escape(decision.description)}."
+    done = sum(1 for item in decision.roles if item.outcome is Outcome.APPROVED)
+    count = f"{done} of {len(decision.roles)} roles have approved the schema change"
+    if decision.state is State.SUCCESS:
+        return "### ✅ The schema change is approved"
+    if decision.approved:
+        return "### ⏳ The schema change is approved, and the pull request is still a draft"
+    sign = {State.ERROR: "⚠️", State.FAILURE: "❌"}.get(decision.state, "⏳")
+    return f"### {sign} {count}"
+
+
+def _table(facts: Facts, decision: Decision) -> str:
+    """Render one row per role."""
+    return table(
+        ("Role", "State", "Who, when, for which commit", "What is open"),
+        [
+            (f"**{escape(item.role.title)}**", _SIGNS[item.outcome], _who(facts, item), _open(facts, item))
+            for item in decision.roles
+        ],
+    )
+
+
+def _who(facts: Facts, item: RoleVerdict) -> str:
+    """Name approvers with time, commit, and later pushes."""
+    standings = (Standing.BLOCKS,) if item.outcome is Outcome.BLOCKED else (Standing.STALE,)
+    shown = [item.approver] if item.approver is not None else _of(item, *standings)
+    if not shown:
+        return "nobody"
+    more = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
+    return "<br>".join([*(_review(facts, review) for review in shown[-SHOWN:]), *more])
+
+
+def _review(facts: Facts, review: ReviewVerdict) -> str:
+    """Render a review: author, day, commit and later changes."""
+    day = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "on an unknown day"
+    text = (
+        f"{_person(facts, review.author.login)}, [{day}]({review.url})"
+        if review.url
+        else (f"{_person(facts, review.author.login)}, {day}")
+    )
+    if review.commit is None:
+        return text
+    text += f", for {_commit(facts, review.commit)}"
+    if review.kept:
+        text += (
+            f"; kept over later pushes, which left the change as it was ({_compare(facts, review.commit)})"
+        )
+    elif review.standing is Standing.STALE:
+        text += f" ({_compare(facts, review.commit)})"
+    return text
+
+
+def _open(facts: Facts, item: RoleVerdict) -> str:
+    """Render what is missing and who can give it."""
+    if item.outcome is Outcome.APPROVED:
+        return ""
+    able = ", ".join(_person(facts, login) for login in item.eligible[:NAMED])
+    able += f" and {len(item.eligible) - NAMED} more" if len(item.eligible) > NAMED else ""
+    if item.outcome is Outcome.BLOCKED:
+        who = " and ".join(review.author.login for review in _of(item, Standing.BLOCKS)[:NAMED])
+        return f"Blocked until {escape(who)} approves or the review is dismissed."
+    if item.outcome is Outcome.ERROR:
+        return f"{_sentence(facts, item.reason)} Until then the role stays open, and no label is taken off."
+    rejected = [
+        f"the review by {review.author.login} {review.reason}"
+        for review in _of(item, Standing.REJECTED)[-SHOWN:]
+    ]
+    words = [_sentence(facts, item.reason), *(_sentence(facts, text) for text in rejected)]
+    words.append(f"Can approve: {able}." if able else "Nobody can approve now.")
+    return " ".join(words)
+
+
+def _alerts(facts: Facts, decision: Decision) -> list[str]:
+    """Render alerts: the last eligible person, removed labels, notes."""
+    words = [item.warning for item in decision.roles if item.warning]
+    words += [item.label_word for item in decision.roles if item.label_word]
+    words += decision.notes
+    if not words:
+        return []
+    return ["\n".join(["> [!WARNING]", *(f"> - {_sentence(facts, word)}" for word in words)])]
+
+
+def _details(facts: Facts, decision: Decision) -> str:
+    """Render all reviews, folded."""
+    lines = []
+    for item in decision.roles:
+        lines.append(f"- **{escape(item.role.title)}**: {escape(item.reason)}")
+        lines.extend(_line(facts, review) for review in item.reviews)
+        also = "also " if item.outcome is Outcome.APPROVED else ""
+        lines += [f"  - can {also}approve: {escape(', '.join(item.eligible))}"] if item.eligible else []
+    if decision.others:
+        lines.append("- **No role**")
+        lines.extend(_line(facts, review) for review in decision.others)
+    return details("Every review, and why it counts or does not", "\n".join(lines))
+
+
+def _line(facts: Facts, review: ReviewVerdict) -> str:
+    """Render a review in the folded part."""
+    return f"  - {_review(facts, review)}: {escape(review.reason)}"
+
+
+def _help(facts: Facts) -> str:
+    """Render how to approve, folded."""
+    ids = " or ".join(code(f"consdb: {role.id}") for role in facts.policy.roles)
+    lines = [
+        "Approve in a review. Labels are only shown here: setting one by hand does not approve.",
+        f"Who holds several roles says for which the review is, in a line of its own: {ids}.",
+        "An approval holds over later pushes as long as they leave the schema change as it is.",
+        "Changes requested by a holder of a role block it until they approve or the review is dismissed.",
+    ]
+    if facts.policy.distinct:
+        lines.append("The roles must be filled by different people.")
+    return details("How approving works", bullets(lines))
+
+
+def _of(item: RoleVerdict, *standings: Standing) -> list[ReviewVerdict]:
+    """List the reviews of a role with some standings."""
+    return [review for review in item.reviews if review.standing in standings]
+
+
+def _person(facts: Facts, login: str) -> str:
+    """Render a person as a link; a mention would notify."""
+    server = facts.html_url.rsplit("/", 2)[0]
+    return f"[{escape(login)}]({server}/{quote(login.removesuffix('[bot]'))})"
+
+
+def _commit(facts: Facts, sha: str) -> str:
+    return f"[{code(sha[:8])}]({facts.html_url}/commit/{sha})"
+
+
+def _compare(facts: Facts, sha: str) -> str:
+    """Link the changes since a commit; two dots work after a force-push."""
+    return f"[compare]({facts.html_url}/compare/{sha}..{facts.pull.head})"
+
+
+def _sentence(facts: Facts, text: str) -> str:
+    """Render a reason as a sentence; logins keep their case."""
+    logins = {review.author.login for review in facts.reviews if review.author is not None}
+    logins |= {account.login for account in facts.accounts}
+    logins |= {member.login for team in facts.teams for member in team.members}
+    if re.split(r"[\s:,]", text, maxsplit=1)[0] not in logins:
+        text = text[:1].upper() + text[1:]
+    return escape(text if text.endswith(".") else f"{text}.")

@@ -1,14 +1,24 @@
-"""Preview as a comment, and parts shared with text and JSON."""
+"""Render a preview as Markdown, text and JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from consdb_actions.migration.preview import SchemaPreview
-from consdb_actions.report.markdown import bullets, code, details, escape, fence, fit, prose, table
-from consdb_actions.report.preview_pictures import picture_of
+from consdb_actions.report.markdown import (
+    bullets,
+    code,
+    details,
+    er_diagram,
+    escape,
+    fence,
+    fit,
+    printable,
+    prose,
+    table,
+)
 from consdb_actions.schema.findings import Finding
 from consdb_actions.schema.version import Status, VersionVerdict
 from consdb_actions.schema.words import Code, Quote, Statement
@@ -17,30 +27,46 @@ if TYPE_CHECKING:
     from consdb_actions.migration.rename import Decisions, Question
 
 __all__ = [
+    "FORMAT",
+    "Group",
     "MAX_QUOTE",
     "MAX_STATEMENTS",
-    "Group",
+    "Paint",
     "Preview",
     "by_table",
     "decided",
     "grouped",
+    "picture_of",
     "plural",
+    "render_json",
     "render_markdown",
+    "render_text",
     "size",
     "tally",
 ]
 
+
+def picture_of(schema: SchemaPreview) -> str:
+    """Draw the tables that a change touches; empty if it touches none."""
+    return er_diagram(schema.before, schema.after, schema.delta, schema.renamed)
+
+
 MAX_STATEMENTS = 60
+
 """Maximum number of shown entries of a list."""
 
 MAX_NAMES = 12
+
 MAX_QUOTE = 160
+
 """Maximum shown length of a description in characters."""
 
 _FEW = 3
+
 """Maximum number of unfolded pairs and lines of a question."""
 
 _OPEN = 12
+
 """Maximum number of unfolded statements."""
 
 _ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\ufe0f"}
@@ -287,3 +313,193 @@ def _markdown_group(group: Group) -> str:
     where = "" if group.first.kind == "version" else f": {_where(group)}"
     icon = _ICONS[group.first.severity]
     return f"{icon} {prose(group.first.message)}{where}. _{prose(group.first.remedy)}_ ({group.first.rule})"
+
+
+Paint = Callable[[str, str], str]
+
+"""Colours a text: ``error``, ``warning``, ``ok``, ``name`` or ``dim``."""
+
+_Line = tuple[str, str]
+
+"""Text and its colour; empty for none."""
+
+
+def render_text(preview: Preview, paint: Paint = lambda text, _: text) -> str:
+    """Render a preview, without control characters of the schemas."""
+    return "\n".join(
+        paint(printable(text), kind) if kind else printable(text) for text, kind in _lines(preview)
+    )
+
+
+def _lines(preview: Preview) -> Iterator[_Line]:
+    if not preview.schemas:
+        yield f"No schema differs between {preview.before} and {preview.after}.", ""
+        return
+    yield f"{preview.before} → {preview.after}", ""
+    for schema in preview.schemas:
+        yield "", ""
+        yield from _schema(schema)
+    if preview.unchanged:
+        yield "", ""
+        yield f"Unchanged: {', '.join(preview.unchanged)}", "dim"
+    objections = tally(preview.errors, preview.warnings, preview.questions)
+    yield "", ""
+    kind = "error" if preview.errors else "warning" if objections else "ok"
+    yield objections or "Nothing to object to", kind
+
+
+def _schema(schema: SchemaPreview) -> Iterator[_Line]:
+    yield f"{schema.name}: {size(schema)}", "name"
+    yield f"  version  {schema.version.describe()}", ""
+    for note in schema.notes:
+        yield f"  note     {note}", ""
+    for item in schema.sources:
+        yield f"  source   {item.table}: {item}", ""
+    for name, statements in by_table(schema.statements):
+        if name:
+            yield f"  {name}", "name"
+        yield from _some([f"    {_shortened(statement)}" for statement in statements])
+    if schema.decisions:
+        for question in schema.decisions.open_questions:
+            yield f"  question {question.describe()}", "warning"
+            yield from _some([f"    {proposal.describe()}" for proposal in question.proposals])
+            yield "    Answer with one of these:", ""
+            for answer in question.answers:
+                yield f"    {answer.meaning}:", ""
+                yield from _some([f"      {option}" for option in answer.options()])
+        yield from _some([f"  {sentence}" for sentence in decided(schema.decisions)])
+    yield from _some(
+        [
+            f"  also in  {item.table}.{item.column}: {', '.join(item.also_in)}"
+            for item in schema.relations
+            if item.also_in
+        ]
+    )
+    for group in grouped(schema.findings):
+        severity = group.first.severity
+        yield f"  {severity:8} {group.first.message} ({group.first.rule})", severity
+        if group.first.kind != "version":
+            yield from _some([f"    {path}" for path in group.paths])
+        yield f"    {group.first.remedy}", "dim"
+
+
+def _some(lines: list[str]) -> Iterator[_Line]:
+    """Yield the first lines, and the number of the others."""
+    for line in lines[:MAX_STATEMENTS]:
+        yield line, ""
+    if len(lines) > MAX_STATEMENTS:
+        yield f"    … and {len(lines) - MAX_STATEMENTS} more (--format json lists all)", "dim"
+
+
+def _shortened(statement: Statement) -> str:
+    """Return a statement on one line, with long descriptions cut."""
+    words = []
+    for word in statement.words:
+        if isinstance(word, Quote):
+            words.append(f'"{word[: MAX_QUOTE - 1]}…"' if len(word) > MAX_QUOTE else f'"{word}"')
+        else:
+            words.append(word)
+    return " ".join("".join(words).split())
+
+
+FORMAT = "consdb-actions/preview/1"
+
+"""Increased when the format changes."""
+
+
+def render_json(preview: Preview) -> dict[str, Any]:
+    """Return a preview as JSON data."""
+    return {
+        "format": FORMAT,
+        "before": preview.before,
+        "after": preview.after,
+        "changed": bool(preview.schemas),
+        "errors": preview.errors,
+        "warnings": preview.warnings,
+        "questions": preview.questions,
+        "schemas": [_schema_json(schema) for schema in preview.schemas],
+        "unchanged": list(preview.unchanged),
+    }
+
+
+def _schema_json(schema: SchemaPreview) -> dict[str, Any]:
+    delta = schema.delta
+    questions = schema.decisions.open_questions if schema.decisions else ()
+    return {
+        "name": schema.name,
+        "change": "created" if delta.created else "removed" if delta.removed else "changed",
+        "changes_structure": delta.changes_structure,
+        "version": _version_json(schema.version),
+        "digest": {"structure": schema.digest.structure, "text": schema.digest.text},
+        "statements": [
+            {
+                "table": statement.table,
+                "kind": statement.kind,
+                "name": statement.name,
+                "action": statement.action,
+                "text": str(statement),
+            }
+            for statement in schema.statements
+        ],
+        "questions": [_question(question) for question in questions],
+        "decisions": decided(schema.decisions) if schema.decisions else [],
+        "findings": [
+            {
+                "rule": finding.rule,
+                "severity": finding.severity,
+                "kind": finding.kind,
+                "path": finding.path,
+                "message": finding.message,
+                "remedy": finding.remedy,
+                "file": schema.source,
+                "line": schema.line_of(finding),
+            }
+            for finding in schema.findings
+        ],
+        "sources": [
+            {
+                "table": item.table,
+                "source": item.source.name if item.source else None,
+                "contact": item.source.contact if item.source else "",
+            }
+            for item in schema.sources
+        ],
+        "also_in": [
+            {"column": f"{item.table}.{item.column}", "tables": list(item.also_in)}
+            for item in schema.relations
+            if item.also_in
+        ],
+        "notes": list(schema.notes),
+        "diagram": picture_of(schema),
+    }
+
+
+def _version_json(verdict: VersionVerdict) -> dict[str, Any]:
+    return {
+        "before": verdict.before,
+        "after": verdict.after,
+        "needed": verdict.needed.name.lower(),
+        "made": None if verdict.made is None else verdict.made.name.lower(),
+        "rule": verdict.rule,
+        "status": verdict.status.value,
+        "expected": verdict.expected,
+        "text": verdict.describe(),
+    }
+
+
+def _question(question: Question) -> dict[str, Any]:
+    return {
+        "text": question.describe(),
+        "proposals": [
+            {"old": proposal.old, "new": proposal.new, "text": proposal.describe()}
+            for proposal in question.proposals
+        ],
+        "answers": [
+            {
+                "meaning": answer.meaning,
+                "options": list(answer.options()),
+                "directives": list(answer.directives()),
+            }
+            for answer in question.answers
+        ],
+    }

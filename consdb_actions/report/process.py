@@ -1,18 +1,31 @@
-"""Reports of the process status: text and JSON."""
+"""Render the state of the process as a report and as a comment."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
-from consdb_actions.process.facts import Facts
-from consdb_actions.process.language import Command
+from consdb_actions.process.comment_commands import Command, Heard, Outcome, Verb, answers_in, write_answers
+from consdb_actions.process.deployed import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
+from consdb_actions.process.facts import Evidence, Facts, SchemaChange, Source
+from consdb_actions.process.memory import FINISHED, MARKER, written
 from consdb_actions.process.plan import Plan, wishes_of
 from consdb_actions.process.states import Progress, Standing, StepState
 from consdb_actions.process.summary import readiness
-from consdb_actions.report.markdown import printable
+from consdb_actions.report.markdown import (
+    COMMENT_LIMIT,
+    bullets,
+    code,
+    details,
+    escape,
+    fit,
+    printable,
+    prose,
+    table,
+)
 
-__all__ = ["FORMAT", "render_json", "render_plan", "render_text"]
+__all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_text"]
 
 FORMAT = "consdb-actions/process/1"
 
@@ -131,3 +144,349 @@ def _step_json(item: StepState) -> dict[str, Any]:
 
 def _moment(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment is not None else None
+
+
+ANSWERS = 5
+
+"""Maximum number of answers to commands."""
+
+NAMED = 6
+
+"""Maximum number of people named for a step."""
+
+UNFOLDED = 12
+
+"""Maximum number of unfolded lines for reviewers."""
+
+CHANGES = 60
+
+"""How many changes of a schema it lists."""
+
+OBJECTIONS = {"error": "❌", "warning": "⚠️"}
+
+APPROVED = "approved"
+
+"""Outcome of a role whose checklist is finished."""
+
+SIGNS = {
+    Standing.DONE: "✅",
+    Standing.NEXT: "▶️",
+    Standing.WAITING: "⏳",
+    Standing.STALE: "🔁",
+    Standing.OUT_OF_ORDER: "⚠️",
+    Standing.UNKNOWN: "❔",
+}
+
+_WORDS = {
+    Standing.DONE: "done",
+    Standing.NEXT: "next",
+    Standing.WAITING: "waiting",
+    Standing.STALE: "stale",
+    Standing.OUT_OF_ORDER: "out of order",
+    Standing.UNKNOWN: "unknown",
+}
+
+
+def render_comment(facts: Facts, progress: Progress) -> str:
+    """Render the comment; equal facts give equal text.
+
+    It starts with our marker and ends with the stored state.
+    """
+    memory = written(progress.listening.memos)
+    if answers := answers_in(progress.listening.heard):
+        memory = f"{write_answers(answers)}\n\n{memory}"
+    blocks = [_heading(facts, progress)]
+    if progress.applicable:
+        blocks += [block for block in (_next(facts, progress), _table(facts, progress)) if block]
+        blocks += _alerts(progress)
+        blocks += [_meaning(item) for item in facts.schemas if item.meaning]
+        blocks += _review(facts)
+    blocks += _answers(facts, progress)
+    blocks.append(
+        f"<sub>For commit {_commit(facts, facts.pull.head)}, by the policy in {escape(facts.policy_source)}. "
+        "This comment keeps itself up to date.</sub>"
+    )
+    blocks.append(_help(progress))
+    if progress.applicable:
+        blocks += [block for block in (_environments(facts), _attestations(facts, progress)) if block]
+    note = "_There was no room for {count} more parts; `consdb-actions process status` prints them._"
+    text = fit(blocks, note, limit=COMMENT_LIMIT - len(MARKER) - len(memory) - 100)
+    finished = progress.applicable and not any(item.open for item in progress.steps)
+    return "\n\n".join([MARKER, text, *([FINISHED] if finished else []), memory])
+
+
+def _heading(facts: Facts, progress: Progress) -> str:
+    """Render the next step."""
+    if not progress.applicable and (trouble := facts.trouble(Source.SCHEMAS)):
+        return f"### ❔ The schema change could not be read\n\n{prose(_sentence(trouble))}"
+    if not progress.applicable:
+        return "### Way of the schema change\n\nNo ConsDB schema is changed, so no step is needed."
+    if not any(item.open for item in progress.steps):
+        return "### ✅ All steps are done"
+    if facts.pull.state == "closed" and facts.pull.merged_at is None:
+        return "### Closed without a merge"
+    steps = progress.actionable
+    if not steps:
+        return "### ❔ What is next could not be looked up"
+    sign = "🔁" if steps[0].standing is Standing.STALE else "▶️"
+    again = ", again" if steps[0].standing is Standing.STALE else ""
+    return f"### {sign} Next: {escape(steps[0].step.todo)}{again}"
+
+
+def _next(facts: Facts, progress: Progress) -> str:
+    """Render owner, waiting time and instruction of the next step."""
+    steps = progress.actionable
+    if not steps:
+        return ""
+    now = f": {prose(steps[0].words)}." if steps[0].words else "."
+    lines = [f"{_owner(facts, steps[0])}, since {_day(steps[0].since)}{now} {_how(steps[0])}"]
+    if steps[1:]:
+        others = "; ".join(f"{escape(item.step.todo)} ({escape(item.owner)})" for item in steps[1:])
+        lines.append(f"At the same time: {others}.")
+    return "\n".join(lines)
+
+
+def _how(item: StepState) -> str:
+    """Render how the completion of a step is recognized."""
+    step = item.step
+    if not step.attested:
+        return f"Done when {prose(step.evidence)}."
+    command = code(f"/consdb done {step.id}")
+    if not item.people:
+        return (
+            f"When it is done, somebody writes {command} in a comment; the configuration has to say who may."
+        )
+    who = "one of them writes" if len(item.people) > 1 else f"{escape(item.people[0])} writes"
+    return f"When it is done, {who} {command} in a comment."
+
+
+def _table(facts: Facts, progress: Progress) -> str:
+    """Render one row per applicable step, the others below; two columns fit a phone."""
+    rows = [
+        (
+            f"{SIGNS[item.standing]} {escape(item.step.title)}<br>"
+            f"<sub>{_WORDS[item.standing]}, {escape(item.owner)}</sub>",
+            _shown(facts, item),
+        )
+        for item in progress.steps
+        if item.standing is not Standing.NOT_APPLICABLE
+    ]
+    text = table(("Step", "Evidence"), rows)
+    reasons: dict[str, list[str]] = {}
+    for item in progress.steps:
+        if item.standing is Standing.NOT_APPLICABLE:
+            reasons.setdefault(item.words, []).append(f"“{item.step.title}”")
+    if reasons:
+        text += "\n\n" + "\n".join(
+            f"Not needed, since {escape(reason)}: {escape(', '.join(titles))}."
+            for reason, titles in reasons.items()
+        )
+    return text
+
+
+def _shown(facts: Facts, item: StepState) -> str:
+    """Render the evidence of a step."""
+    parts = []
+    if item.evidence:
+        parts.append(", ".join(_link(evidence) for evidence in item.evidence))
+    if item.at is not None:
+        by = f" by {_person(facts, item.by)}" if item.by else ""
+        about = f" for {_commit(facts, item.commit)}" if item.commit else ""
+        parts.append(f"{_day(item.at)}{by}{about}")
+    if item.words:
+        parts.append(prose(item.words))
+    return "; ".join(parts)
+
+
+def _alerts(progress: Progress) -> list[str]:
+    """List steps done out of order."""
+    lines = [
+        f"“{escape(item.step.title)}” was {prose(disorder.words)}."
+        for item in progress.steps
+        for disorder in item.order
+    ]
+    return ["\n".join(["> [!WARNING]", *(f"> - {line}" for line in lines)])] if lines else []
+
+
+def _meaning(change: SchemaChange) -> str:
+    """Write what the change of a schema means, and what is wrong with it."""
+    objections = bullets([f"{OBJECTIONS[severity]} {prose(text)}" for severity, text in change.findings])
+    lines = [prose(text) for text in change.meaning[:CHANGES]]
+    if more := len(change.meaning) - CHANGES:
+        lines += [f"and {more} more"] if more > 0 else []
+    count = len(change.meaning)
+    title = f"What changes in {escape(change.schema)} ({count})"
+    folded = details(title, bullets(lines), is_open=count <= UNFOLDED)
+    return f"{objections}\n\n{folded}" if change.findings else folded
+
+
+def _review(facts: Facts) -> list[str]:
+    """Render facts for reviewers: sources of tables, similar columns, unfinished checklists."""
+    sources = [
+        f"{code(f'{schema.schema}.{item.table}')}: {prose(str(item))}"
+        for schema in facts.schemas
+        for item in schema.sources
+    ]
+    findings = [f"⚠️ {prose(text)}" for schema in facts.schemas for text in schema.source_findings]
+    near = [
+        f"{code(f'{schema.schema}.{item.table}.{item.column}')}: {', '.join(map(code, item.near))}"
+        for schema in facts.schemas
+        for item in schema.relations
+        if item.near
+    ]
+    parts = []
+    for title, lines in (
+        ("What fills the tables", [*findings, *sources]),
+        ("New columns that nearly exist already", near),
+    ):
+        if lines:
+            parts.append(
+                f"**{title}**\n\n{bullets(lines)}"
+                if len(lines) <= UNFOLDED
+                else details(f"{title} ({len(lines)})", bullets(lines))
+            )
+    items = {checklist.role: checklist.items for checklist in facts.checklists}
+    lists = [
+        f"**{escape(role.title)}**\n\n{bullets([prose(item) for item in items[role.id]])}"
+        for role in facts.approvals.roles
+        if role.outcome != APPROVED and items.get(role.id)
+    ]
+    if lists:
+        parts.append(
+            details("Checklists of the roles that have not approved", "\n\n".join(lists), is_open=True)
+        )
+    return parts
+
+
+def _answers(facts: Facts, progress: Progress) -> list[str]:
+    """Answer the newest commands that were rejected or need it."""
+    told = [item for item in progress.listening.heard if item.answer]
+    if not told:
+        return []
+    lines = [f"> - {_heard(facts, item)}: {prose(item.answer)}." for item in told[-ANSWERS:]]
+    return ["\n".join(["> [!NOTE]", *lines])]
+
+
+def _heard(facts: Facts, item: Heard) -> str:
+    """Name a command with author and day, linked."""
+    day = f"{item.comment.created_at:%Y-%m-%d}"
+    when = f"[{day}]({item.comment.url})" if item.comment.url else day
+    text = item.said.text if len(item.said.text) <= 80 else item.said.text[:79] + "…"
+    return f"{_person(facts, item.actor.login)}, {when}, {code(text)}"
+
+
+def _help(progress: Progress) -> str:
+    """Render the commands, folded unless somebody has just asked for them."""
+    heard = progress.listening.heard
+    asked = bool(heard) and isinstance(heard[-1].said, Command) and heard[-1].said.verb is Verb.HELP
+    attested = [
+        item.step.id
+        for item in progress.steps
+        if item.step.attested and item.standing is not Standing.NOT_APPLICABLE
+    ]
+    ids = ", ".join(code(name) for name in attested) or "none here"
+    lines = [
+        f"{code('/consdb done STEP')}: a step is done that leaves no trace in a repository. "
+        f"The steps are {ids}. A note may follow on the same line.",
+        f"{code('/consdb undo STEP')}: it is not, or not any more.",
+        f"{code('/consdb rename TABLE.OLD=NEW')}: a column was renamed and not replaced; "
+        "for this and later migrations.",
+        f"{code('/consdb take head TABLE.COLUMN')}: of a conflict, the schema's state; "
+        f"{code('current')} is the database's.",
+        f"{code('/consdb regenerate')}: make the migration anew; what people edited in it stays.",
+        f"{code('/consdb help')}: open this part.",
+    ]
+    text = (
+        "A command stands at the start of a line of a comment, outside of quotations and code. 👍 says that "
+        "it counts, 😕 that it does not, and why stands above. An edited comment does not count anew: write "
+        "another one. What was said for another state of the change is stale.\n\n"
+    )
+    return details("What can be said in comments", text + bullets(lines), is_open=asked)
+
+
+def _environments(facts: Facts) -> str:
+    """Render the deployed tags, folded."""
+    environments = list(dict.fromkeys(item.environment for item in facts.deployments))
+    if not environments:
+        return ""
+    families = ("hinfo", "pq", TAP_SCHEMA, DATALINK)
+    releases = {release.tag for release in facts.releases}
+    holding = {ticket_image(facts.pull.branch), *facts.weeklies}
+    rows = []
+    for environment in environments:
+        cells = [escape(environment)]
+        for family in families:
+            parts = [
+                item
+                for item in facts.deployments
+                if item.environment == environment
+                and item.enabled
+                and item.component.partition(".")[0] == family
+            ]
+            tags = dict.fromkeys(
+                (item.tag, item.tag in (holding if item.application == CONSDBTAP else releases))
+                for item in parts
+            )
+            cells.append(
+                "<br>".join(
+                    f"{code(tag, in_table=True) if tag else 'no tag'}{' ✅' if holds else ''}"
+                    for tag, holds in tags
+                )
+                or "-"
+            )
+        rows.append(cells)
+    newest = f" The newest release is {code(facts.newest_release)}." if facts.newest_release else ""
+    body = table(("Environment", "hinfo", "pqserver", "TAP_SCHEMA", "Datalink"), rows)
+    return details("Environments", f"{body}\n\n✅ holds this change.{newest}")
+
+
+def _attestations(facts: Facts, progress: Progress) -> str:
+    """Render the attestations with author, time and commit, folded."""
+    rows = []
+    for item in progress.listening.heard:
+        if item.outcome is not Outcome.ACCEPTED or not item.step or not isinstance(item.said, Command):
+            continue
+        sha = item.binding.sha if item.binding is not None else ""
+        rows.append(
+            (
+                f"[{item.comment.created_at:%Y-%m-%d %H:%M}]({item.comment.url})"
+                if item.comment.url
+                else f"{item.comment.created_at:%Y-%m-%d %H:%M}",
+                _person(facts, item.actor.login),
+                f"{item.said.verb} {item.step}",
+                _commit(facts, sha) if sha else "",
+                escape(item.said.note),
+            )
+        )
+    if not rows:
+        return ""
+    return details("What was attested", table(("When (UTC)", "Who", "What", "Commit", "Note"), rows))
+
+
+def _owner(facts: Facts, item: StepState) -> str:
+    """Name owner and people of a step."""
+    people = ", ".join(_person(facts, login) for login in item.people[:NAMED])
+    people += f" and {len(item.people) - NAMED} more" if len(item.people) > NAMED else ""
+    return f"**{escape(item.owner)}**" + (f" ({people})" if people else "")
+
+
+def _link(evidence: Evidence) -> str:
+    return f"[{escape(evidence.text)}]({evidence.url})" if evidence.url else escape(evidence.text)
+
+
+def _person(facts: Facts, login: str) -> str:
+    """Render a person as a link; a mention would notify."""
+    server = facts.html_url.rsplit("/", 2)[0]
+    return f"[{escape(login)}]({server}/{quote(login.removesuffix('[bot]'))})"
+
+
+def _commit(facts: Facts, sha: str) -> str:
+    return f"[{code(sha[:8])}]({facts.html_url}/commit/{sha})"
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d}" if moment is not None else "an unknown day"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "…")) else ".")

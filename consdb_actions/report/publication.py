@@ -7,8 +7,8 @@ from typing import Any
 
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.publication.marker import Marker
+from consdb_actions.publication.outdated import Rebase
 from consdb_actions.publication.plan import Kept, Publication
-from consdb_actions.publication.rebase import Rebase
 from consdb_actions.publication.source import Source
 from consdb_actions.redaction import redact
 from consdb_actions.report.generation import headline, render_markdown, render_operations

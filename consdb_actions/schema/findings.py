@@ -1,12 +1,26 @@
-"""Findings of the review of a schema change."""
+"""Review a schema change: findings about names, descriptions, units and consistency."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["RULES", "Finding", "Rule", "Severity", "with_severities"]
+from consdb_actions.schema.delta import SchemaDelta
+from consdb_actions.schema.model import Column, Constraint, Schema, Table, is_snake_case
+
+__all__ = [
+    "Finding",
+    "RULES",
+    "Rule",
+    "Severity",
+    "ViewOf",
+    "check_foreign_keys",
+    "check_views",
+    "review",
+    "with_severities",
+]
 
 Severity = Literal["error", "warning", "info", "off"]
 
@@ -100,6 +114,7 @@ RULES: dict[str, Rule] = {
         "Change the file; the database would be the same.",
     ),
 }
+
 """All rules, in the order in which findings are shown."""
 
 
@@ -144,3 +159,224 @@ def with_severities(findings: Iterable[Finding], severities: Mapping[str, Severi
     chosen = (replace(item, severity=severities.get(item.rule, item.severity)) for item in findings)
     kept = (item for item in chosen if item.severity != "off")
     return tuple(sorted(kept, key=lambda item: (_ORDER.index(item.severity), order[item.rule])))
+
+
+_NEW = "new"
+
+_PURE_NUMBER = re.compile(
+    r"\b(?:dimensionless|unitless|no units?|pure number|arbitrary units?|ratio|fraction(?:al)?|normali[sz]ed"
+    r"|percent(?:age)?|probability|correlation|coefficients?|factor|score|index|flag|count|number of"
+    r"|airmass|ellipticity|kurtosis|skewness|chi-squared?|cosine|sine|quaternion)\b",
+    re.IGNORECASE,
+)
+
+_SENTENCE_ENDS = (".", "!", "?", ".)", '."', ".'")
+
+_WORD = re.compile(r"[a-z0-9]+")
+
+_FILLER = frozenset({"the", "a", "an", "of", "in", "for", "column", "value", "this"})
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOf:
+    """A view that the YAML lists as a table, and its renamed columns."""
+
+    table: str
+    rename: Mapping[str, str]
+
+
+def review(delta: SchemaDelta, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:
+    """Check what is new or changed in a schema, except columns that a view repeats."""
+    touched = _touched(delta)
+    findings: list[Finding] = []
+    for table in after:
+        view = views.get(table.name)
+        base = after.table(view.table) if view and view.table in after else None
+        for column in table.columns:
+            attributes = touched.get((table.name, column.name))
+            if attributes and not (base and view and _repeats(column, base, view)):
+                findings += _column(table, column, attributes)
+        findings += _table(after, table, touched.get((table.name, ""), frozenset()))
+    for owner, constraint in _new_constraints(delta, after):
+        findings += _constraint(owner, constraint)
+    findings += _indexes(delta)
+    if delta.created or any(change.attribute == "description" for change in delta.text):
+        findings += _description("schema", "", after.name, after.description)
+    return tuple(findings)
+
+
+def _touched(delta: SchemaDelta) -> dict[tuple[str, str], frozenset[str]]:
+    """Map (table, column) to new or changed attributes; a table itself has no column."""
+    touched = {(table.name, ""): frozenset({_NEW}) for table in delta.tables_added}
+    for table in delta.tables_added:
+        touched.update({(table.name, column.name): frozenset({_NEW}) for column in table.columns})
+    for changed in delta.tables_changed:
+        touched[changed.name, ""] = frozenset(change.attribute for change in changed.text)
+        for column in changed.columns_added:
+            touched[changed.name, column.name] = frozenset({_NEW})
+        for item in changed.columns_changed:
+            touched[changed.name, item.name] = frozenset(change.attribute for change in item.changes)
+    return touched
+
+
+def _repeats(column: Column, base: Table, view: ViewOf) -> bool:
+    """Return whether a view's column repeats its table's, including the description."""
+    for own in base.columns:
+        if view.rename.get(own.name, own.name) == column.name:
+            return (own.description, own.unit, own.ucd) == (column.description, column.unit, column.ucd)
+    return False
+
+
+def _column(table: Table, column: Column, attributes: frozenset[str]) -> Iterator[Finding]:
+    new = _NEW in attributes
+    if new and not is_snake_case(column.name):
+        yield Finding.of("name-snake-case", "column", table.name, column.name)
+    if new or "description" in attributes:
+        neighbours = [c.description for c in table.columns if c.name != column.name]
+        yield from _description("column", table.name, column.name, column.description, neighbours)
+    if _lacks_unit(column) and (new or attributes & {"datatype", "unit", "description"}):
+        yield Finding.of("unit-missing", "column", table.name, column.name)
+    others = [c.ucd for c in table.columns if c.name != column.name]
+    if not column.ucd and ("ucd" in attributes or (new and _most(map(bool, others)))):
+        yield Finding.of("ucd-missing", "column", table.name, column.name)
+    if new and column.id != f"#{table.name}.{column.name}":
+        yield Finding.of("id-unexpected", "column", table.name, column.name)
+    if new or "type_overrides" in attributes:
+        for _, kind in column.type_overrides:
+            if kind.startswith("TIMESTAMP("):
+                yield Finding.of("timestamp-zone", "column", table.name, column.name)
+
+
+def _lacks_unit(column: Column) -> bool:
+    if column.datatype not in {"float", "double"} or column.unit:
+        return False
+    return not (_PURE_NUMBER.search(column.description) or column.ucd.startswith(("meta.", "arith.")))
+
+
+def _table(after: Schema, table: Table, attributes: frozenset[str]) -> Iterator[Finding]:
+    if _NEW in attributes and not is_snake_case(table.name):
+        yield Finding.of("name-snake-case", "table", table.name, table.name)
+    if attributes & {_NEW, "description"}:
+        neighbours = [other.description for other in after if other.name != table.name]
+        yield from _description("table", table.name, table.name, table.description, neighbours)
+
+
+def _most(values: Iterable[bool]) -> bool:
+    """Return whether most neighbors have a property: only then it is required."""
+    found = list(values)
+    return 2 * sum(found) > len(found)
+
+
+def _description(
+    kind: str, table: str, name: str, description: str, neighbours: Sequence[str] = ()
+) -> Iterator[Finding]:
+    """Check that a description exists, ends like its neighbors', and has content."""
+    if not description:
+        yield Finding.of("description-missing", kind, table, name)
+        return
+    if not description.endswith(_SENTENCE_ENDS) and _most(d.endswith(_SENTENCE_ENDS) for d in neighbours):
+        yield Finding.of("description-end", kind, table, name)
+    said = set(_WORD.findall(description.lower())) - _FILLER
+    if said <= set(_WORD.findall(name.lower())):
+        yield Finding.of("description-repeats", kind, table, name)
+
+
+def _new_constraints(delta: SchemaDelta, after: Schema) -> Iterator[tuple[Table, Constraint]]:
+    for table in delta.tables_added:
+        yield from ((table, constraint) for constraint in table.constraints)
+    for changed in delta.tables_changed:
+        yield from ((after.table(changed.name), constraint) for constraint in changed.constraints_added)
+
+
+def _constraint(table: Table, constraint: Constraint) -> Iterator[Finding]:
+    if not is_snake_case(constraint.name):
+        yield Finding.of("name-snake-case", "constraint", table.name, constraint.name)
+
+
+def _indexes(delta: SchemaDelta) -> Iterator[Finding]:
+    tables = [(table.name, table.indexes) for table in delta.tables_added]
+    tables += [(table.name, table.indexes_added) for table in delta.tables_changed]
+    for name, indexes in tables:
+        for index in indexes:
+            if not is_snake_case(index.name):
+                yield Finding.of("name-snake-case", "index", name, index.name)
+
+
+_TYPES = {"datatype": "type", "length": "length", "precision": "precision", "type_overrides": "Postgres type"}
+
+_TEXTS = {"unit": "unit", "ucd": "UCD"}
+
+_Fault = tuple[str, str, str, str, str]
+
+"""Rule, view, column, message and remedy."""
+
+
+def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:
+    """Compare views with their tables, except renames; all if ``before`` is None."""
+    known = set(_view_faults(before, views)) if before else set()
+    return tuple(
+        Finding.of(rule, "column", view, column, message=message, remedy=remedy)
+        for rule, view, column, message, remedy in _view_faults(after, views)
+        if (rule, view, column, message, remedy) not in known
+    )
+
+
+def check_foreign_keys(
+    before: Schema | None, after: Schema, views: Mapping[str, ViewOf]
+) -> tuple[Finding, ...]:
+    """Check that foreign keys refer to a table's key; all if ``before`` is None."""
+    known = set(_foreign_key_faults(before, views)) if before else set()
+    return tuple(
+        Finding.of("foreign-key-target", "constraint", table, name, message=message)
+        for table, name, message in _foreign_key_faults(after, views)
+        if (table, name, message) not in known
+    )
+
+
+def _view_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[_Fault]:
+    """Yield every column in which a view and its table differ."""
+    step = "view-out-of-step"
+    for name, view in views.items():
+        if name not in schema or view.table not in schema:
+            continue
+        shown, table = schema.table(name), schema.table(view.table)
+        expected = {view.rename.get(column.name, column.name): column for column in table.columns}
+        present = {column.name: column for column in shown.columns}
+        for column_name in sorted(expected.keys() - present.keys()):
+            remedy = f"Add it to {name}, or take it out of {table.name}."
+            yield step, name, column_name, f"`{name}` lacks a column that `{table.name}` has", remedy
+        for column_name in sorted(present.keys() - expected.keys()):
+            remedy = f"Add it to {table.name}, or take it out of {name}."
+            yield step, name, column_name, f"`{name}` has a column that `{table.name}` lacks", remedy
+        for column_name in sorted(expected.keys() & present.keys()):
+            for rule, compared in ((step, _TYPES), ("view-words", _TEXTS)):
+                words = _differences(expected[column_name], present[column_name], compared)
+                if words:
+                    message = f"`{name}` and `{table.name}` disagree on the {words}"
+                    yield rule, name, column_name, message, "Write the same in both."
+
+
+def _differences(one: Column, two: Column, compared: Mapping[str, str]) -> str:
+    return " and ".join(
+        label for attribute, label in compared.items() if getattr(one, attribute) != getattr(two, attribute)
+    )
+
+
+def _foreign_key_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[tuple[str, str, str]]:
+    for table in schema:
+        if table.name in views:
+            continue
+        for key in table.foreign_keys:
+            if key.referenced_table in views:
+                yield table.name, key.name, f"the foreign key refers to the view `{key.referenced_table}`"
+            elif key.referenced_table in schema and not _is_key(schema.table(key.referenced_table), key):
+                columns = ", ".join(key.referenced_columns)
+                target = f"`{key.referenced_table}({columns})`"
+                yield table.name, key.name, f"the foreign key refers to {target}, which is no key"
+
+
+def _is_key(table: Table, key: Constraint) -> bool:
+    """Return whether a foreign key's target columns are unique, in any order."""
+    wanted = set(key.referenced_columns)
+    keys = [table.primary_key, *(item.columns for item in table.constraints if item.kind == "unique")]
+    return any(wanted == set(columns) for columns in keys)

@@ -17,8 +17,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.postgres_sql import connect
+from consdb_actions.adapters.postgres import ScratchServer, connect
 from tests.support.site_tree import BEFORE, SiteTree, database
 from tests.support.waiting import PATIENCE, until
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
-from consdb_actions.adapters.github.changes import change_of_file, changes_at
-from consdb_actions.adapters.github.contents import ApiContents, UnreachableError
+from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, change_of_file, changes_at
 from consdb_actions.approval.facts import UNCHANGED
 from consdb_actions.approval.policy import DEFAULT_POLICY
 from tests.support.approvals import BASE_COLUMNS, LATISS, REPOSITORY, TOKEN, Scene, schema_yaml

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.adapters import registry_calls
-from consdb_actions.adapters.github import GitHub, GitHubError, connect, connecting, measures, reading
-from consdb_actions.adapters.github.problems import expected_form
+from consdb_actions.adapters import registry
+from consdb_actions.adapters.github import GitHub, GitHubError, client, connect, graphql
+from consdb_actions.adapters.github.client import expected_form
 from consdb_actions.adapters.registry import Registry
 from consdb_actions.errors import ExternalError, InputError
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
@@ -210,12 +210,12 @@ def test_g4_work_that_goes_on_for_ever_is_given_up(place: Place) -> None:
     [
         (lambda github: github.items(COMMENTS), b"{}"),
         (lambda github: github.items(COMMENTS), b'{"message": "x"}'),
-        (lambda github: reading.comments(github.items(COMMENTS), "x"), b"[1]"),
-        (lambda github: reading.comments(github.items(COMMENTS), "x"), b'[{"created_at": "soon"}]'),
-        (lambda github: reading.comments(github.items(COMMENTS), "x"), b'[{"created_at": 1}]'),
-        (lambda github: reading.pull_request(github.get(PULL), ""), b"{}"),
-        (lambda github: reading.pull_request(github.get(PULL), ""), b"[]"),
-        (lambda github: reading.pull_request(github.get(PULL), ""), b'{"number": 1, "head": null}'),
+        (lambda github: graphql.comments(github.items(COMMENTS), "x"), b"[1]"),
+        (lambda github: graphql.comments(github.items(COMMENTS), "x"), b'[{"created_at": "soon"}]'),
+        (lambda github: graphql.comments(github.items(COMMENTS), "x"), b'[{"created_at": 1}]'),
+        (lambda github: graphql.pull_request(github.get(PULL), ""), b"{}"),
+        (lambda github: graphql.pull_request(github.get(PULL), ""), b"[]"),
+        (lambda github: graphql.pull_request(github.get(PULL), ""), b'{"number": 1, "head": null}'),
         (lambda github: github.viewer(), b"[]"),
         (lambda github: github.viewer(), b'{"data": {"viewer": 7}}'),
     ],
@@ -264,16 +264,16 @@ class Dripping(ThreadingHTTPServer):
 def test_g4_an_answer_without_end_is_given_up(
     data: bytes, pause: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measures, "WHOLE", 0.1)
-    monkeypatch.setattr(connecting, "LIMIT", 1_000_000)
-    monkeypatch.setattr(registry_calls, "LIMIT", 1_000_000)
+    monkeypatch.setattr(client, "WHOLE", 0.1)
+    monkeypatch.setattr(client, "LIMIT", 1_000_000)
+    monkeypatch.setattr(registry, "LIMIT", 1_000_000)
     with Dripping(data, pause) as server:
         github = connect(TOKEN, server.url, clock=TestClock())
         with pytest.raises(ExternalError):
             github.get(PULL)
         github.close()
-        with Registry(server.url, clock=TestClock()) as registry, pytest.raises(ExternalError):
-            registry.find("ghcr.io/a/b", "1")
+        with Registry(server.url, clock=TestClock()) as images, pytest.raises(ExternalError):
+            images.find("ghcr.io/a/b", "1")
         server.shutdown()
 
 

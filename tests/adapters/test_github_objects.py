@@ -10,9 +10,9 @@ import pytest
 from graphql import ExecutionResult, GraphQLError, build_schema, graphql_sync, parse, validate
 
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
-from consdb_actions.adapters.github import objects as module
-from consdb_actions.adapters.github.objects import Objects
-from consdb_actions.adapters.github.problems import RateLimitError, answered
+from consdb_actions.adapters.github import contents as module
+from consdb_actions.adapters.github.client import RateLimitError, answered
+from consdb_actions.adapters.github.contents import Objects
 from consdb_actions.errors import InputError
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.github.descriptions import UnavailableError, graphql_schema
@@ -114,7 +114,7 @@ def test_what_is_no_file_is_said_to_be_none(place: Place) -> None:
 
 
 def test_a_file_that_is_too_large_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_FILE", 10)
+    monkeypatch.setattr(module, "MAX_READ", 10)
     with pytest.raises(InputError, match="has more than 10 bytes"):
         place.objects.files([(place.commit, "large.yaml")])
 

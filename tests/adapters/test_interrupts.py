@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from consdb_actions.adapters.interrupts import Terminated, shielded, unwinding_on_signals
+from consdb_actions.adapters.shell import Terminated, shielded, unwinding_on_signals
 
 pytestmark = pytest.mark.usefixtures("default_signals")
 

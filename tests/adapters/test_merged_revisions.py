@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters.merged_revisions import Changes, revision_changes, revision_id
+from consdb_actions.adapters.revisions import Changes, revision_changes, revision_id
 from consdb_actions.errors import InputError
 from tests.support.lint_tree import LintTree
 from tests.support.repository import Repository

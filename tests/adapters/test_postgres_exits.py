@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters import postgres_process
-from consdb_actions.adapters.postgres_process import server_process
+from consdb_actions.adapters import postgres_server
+from consdb_actions.adapters.postgres_server import server_process
 from consdb_actions.errors import ExternalError
 from tests.support.waiting import PATIENCE, until
 
@@ -30,8 +30,8 @@ Hold = Callable[..., "subprocess.Popen[str]"]
 def test_shared_memory_that_is_full_is_said_before_anything_is_left_in_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(postgres_process, "_SHARED", tmp_path)
-    monkeypatch.setattr(postgres_process, "_ROOM", 1 << 60)
+    monkeypatch.setattr(postgres_server, "_SHARED", tmp_path)
+    monkeypatch.setattr(postgres_server, "_ROOM", 1 << 60)
     with pytest.raises(ExternalError, match="shared memory has only") as caught, server_process():
         pass
     assert caught.value.place == str(tmp_path)

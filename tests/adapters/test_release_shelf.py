@@ -9,12 +9,12 @@ import pytest
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.client import ATTEMPTS
-from consdb_actions.adapters.github.release_shelf import read_releases
+from consdb_actions.adapters.github.releases import read_releases
 from consdb_actions.adapters.release_clone import clone_releases
 from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.errors import InputError
 from consdb_actions.process.board import Releases
-from consdb_actions.release.policy import ReleasePolicy
+from consdb_actions.release.versions import ReleasePolicy
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.github.plugin import Double
 from tests.support.releases import FIRST, REPOSITORY, TOKEN, ReleaseScene, migration

@@ -9,7 +9,7 @@ from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows
 from consdb_actions.adapters.seeding import seed
-from consdb_actions.migration.rows import TableRows
+from consdb_actions.migration.data import TableRows
 from tests.support.tables import FAMILY, SCHEMA, blank, column, database, filled, run
 
 TYPES = """smallint; integer; bigint; numeric; numeric(4,2); numeric(3); real; double precision; boolean;

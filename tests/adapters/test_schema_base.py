@@ -10,8 +10,8 @@ import pytest
 
 from consdb_actions.adapters import shell
 from consdb_actions.adapters.schema_base import SchemaBase, resolve_base
-from consdb_actions.adapters.schema_files import CONSDB_FOLDERS, SDM_FOLDERS
 from consdb_actions.adapters.schema_sources import RawFile, read_sides
+from consdb_actions.adapters.schema_yaml import CONSDB_FOLDERS, SDM_FOLDERS
 from consdb_actions.errors import InputError
 from tests.support.repository import Repository
 

@@ -9,15 +9,14 @@ import pytest
 from felis import datamodel
 from felis.metadata import MetaDataBuilder
 
-from consdb_actions.adapters.changed_sections import changed_sections
 from consdb_actions.adapters.felis import load_schema
 from consdb_actions.adapters.problems import FileError, Problem
 from consdb_actions.adapters.schema_base import resolve_base
 from consdb_actions.adapters.schema_resources import MAX_FILES
 from consdb_actions.adapters.schema_sources import read_sides
 from consdb_actions.adapters.schema_yaml import read_file, read_yaml
-from consdb_actions.adapters.tree import read_tree
-from consdb_actions.adapters.yaml_text import MAX_BYTES
+from consdb_actions.adapters.tree import changed_sections, read_tree
+from consdb_actions.adapters.yaml_tree import MAX_BYTES
 from tests.adapters.test_felis import ddl
 from tests.support.repository import Repository
 from tests.support.workbench import MIGRATIONS

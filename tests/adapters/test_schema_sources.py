@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from consdb_actions.adapters.git_read import GitReader
-from consdb_actions.adapters.schema_files import CONSDB_FOLDERS, SDM_FOLDERS
 from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, Side, read_sides
+from consdb_actions.adapters.schema_yaml import CONSDB_FOLDERS, SDM_FOLDERS
 from consdb_actions.errors import ExternalError, InputError
 from tests.support.repository import Repository
 

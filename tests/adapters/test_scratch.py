@@ -18,8 +18,8 @@ import pytest
 
 from consdb_actions.adapters import scratch
 from consdb_actions.adapters.files import temporary_directory
-from consdb_actions.adapters.interrupts import Terminated
 from consdb_actions.adapters.scratch import remove_tree, scratch_directory, temporary_base
+from consdb_actions.adapters.shell import Terminated
 from consdb_actions.errors import ExternalError, InputError
 
 pytestmark = pytest.mark.usefixtures("default_signals")

@@ -15,9 +15,7 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows
 from consdb_actions.adapters.seeding import seed
 from consdb_actions.catalog import Snapshot
-from consdb_actions.migration.data import compare_rows
-from consdb_actions.migration.data_fills import Filled, Step
-from consdb_actions.migration.data_moves import Moved
+from consdb_actions.migration.data import Filled, Moved, Step, compare_rows
 from consdb_actions.migration.rewrite.retype import base_type, using
 from consdb_actions.migration.row_rules import Change
 from consdb_actions.migration.sameness import alteration

@@ -10,9 +10,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.postgres_sql import Connection, connect
-from consdb_actions.adapters.spoly import EXTENSION, STAND_IN, make_spoly_available
+from consdb_actions.adapters.postgres import (
+    EXTENSION,
+    STAND_IN,
+    Connection,
+    ScratchServer,
+    connect,
+    make_spoly_available,
+)
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from consdb_actions.adapters import yaml_tree
 from consdb_actions.adapters.problems import MAX_SHOWN, FileError, Problem
-from consdb_actions.adapters.yaml_text import MAX_BYTES
-from consdb_actions.adapters.yaml_tree import MAX_DEPTH, MAX_PROBLEMS, Node, read_tree
+from consdb_actions.adapters.yaml_tree import MAX_BYTES, MAX_DEPTH, MAX_PROBLEMS, Node, read_tree
 
 
 def problem(data: str | bytes) -> Problem:

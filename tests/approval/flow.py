@@ -6,9 +6,8 @@ import json
 from datetime import UTC, datetime
 
 from consdb_actions.adapters.github import GitHub, connect
+from consdb_actions.adapters.github.approvals import Gatherer, Publisher
 from consdb_actions.adapters.github.contents import ApiContents
-from consdb_actions.adapters.github.gathering import Gatherer
-from consdb_actions.adapters.github.publishing import Publisher
 from consdb_actions.approval.policy import Policy, policy_from_mapping
 from consdb_actions.commands.approvals_run import Result, sync_pull
 from tests.support.approvals import REPOSITORY, TOKEN, Scene

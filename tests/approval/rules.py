@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from consdb_actions.approval import evaluate
+from consdb_actions.approval.evaluate import Decision, Outcome, RoleVerdict
 from consdb_actions.approval.facts import (
     Facts,
 )
-from consdb_actions.approval.verdict import Decision, Outcome, RoleVerdict
 from tests.support.facts import (
     facts,
     policy,

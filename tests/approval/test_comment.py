@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from consdb_actions.approval import evaluate, make_plan
+from consdb_actions.approval.evaluate import LIMIT
 from consdb_actions.approval.facts import Commit, CommitChange, Contributor, Facts, MarkedComment, Team
-from consdb_actions.approval.memory import MARKER, recall
-from consdb_actions.approval.summary import LIMIT
-from consdb_actions.report.approvals_comment import render_comment
+from consdb_actions.approval.plan import MARKER, recall
+from consdb_actions.report.approvals import render_comment
 from consdb_actions.report.markdown import COMMENT_LIMIT
 from tests.support.facts import BOT, HEAD, OLD, change, event, facts, policy, review
 

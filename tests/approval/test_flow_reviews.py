@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.approval.verdict import State
+from consdb_actions.approval.evaluate import State
 from tests.approval.flow import run
 from tests.approval.stage import CONSDB, DE, PO, MakeStage
 from tests.support.approvals import BASE_COLUMNS, LATISS, Scene, schema_yaml

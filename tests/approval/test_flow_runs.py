@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.approval.memory import MARKER
-from consdb_actions.approval.verdict import State
+from consdb_actions.approval.evaluate import State
+from consdb_actions.approval.plan import MARKER
 from consdb_actions.errors import InputError
 from tests.approval.flow import run
 from tests.approval.stage import CONSDB, DE, PO, MakeStage, Stage

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.approval import evaluate, facts_from_json, facts_to_json, make_plan
+from consdb_actions.approval.evaluate import Outcome, Standing, State, assign
 from consdb_actions.approval.facts import (
     UNCHANGED,
     Change,
@@ -26,10 +27,8 @@ from consdb_actions.approval.facts import (
     Team,
     TimelineEvent,
 )
-from consdb_actions.approval.matching import assign
 from consdb_actions.approval.plan import Plan
-from consdb_actions.approval.verdict import Outcome, Standing, State
-from consdb_actions.report.approvals_comment import render_comment
+from consdb_actions.report.approvals import render_comment
 from tests.support.facts import BOT, HEAD, OLD, PATH, START, facts, person, policy, written_by
 
 PEOPLE = ["ann", "dan", "dina", "olga", "carl", "mallory"]

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.approval import evaluate
-from consdb_actions.approval.naming import named_in
-from consdb_actions.approval.verdict import Outcome, State
+from consdb_actions.approval.evaluate import Outcome, State, named_in
 from tests.approval.rules import LABELED, LABELS, everybody, outcome, role, several
 from tests.support.facts import (
     BOT,

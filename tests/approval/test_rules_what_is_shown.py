@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from consdb_actions.approval import evaluate, make_plan
+from consdb_actions.approval.evaluate import Outcome, State
 from consdb_actions.approval.facts import (
     Account,
     CommitChange,
@@ -14,8 +15,7 @@ from consdb_actions.approval.facts import (
     PublishedStatus,
     Team,
 )
-from consdb_actions.approval.memory import MARKER
-from consdb_actions.approval.verdict import Outcome, State
+from consdb_actions.approval.plan import MARKER
 from tests.approval.rules import LABELED, LABELS, everybody, outcome, role
 from tests.support.facts import (
     BOT,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from consdb_actions.approval import evaluate
+from consdb_actions.approval.evaluate import Outcome, Standing, State
 from consdb_actions.approval.facts import (
     UNCHANGED,
     Change,
@@ -16,8 +17,7 @@ from consdb_actions.approval.facts import (
     MarkedComment,
     Team,
 )
-from consdb_actions.approval.memory import MARKER, recall, remember
-from consdb_actions.approval.verdict import Outcome, Standing, State
+from consdb_actions.approval.plan import MARKER, recall, remember
 from tests.approval.rules import everybody, outcome, role
 from tests.support.facts import (
     BOT,

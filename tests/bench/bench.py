@@ -362,8 +362,8 @@ def sections_of(tree: Path) -> list[str]:
 def find_tools() -> Path:
     """Return the directory of the Postgres that the program itself would use, which must have psql."""
     imports = (
-        "import os; from consdb_actions.adapters.postgres_find import find_installation; "
-        "from consdb_actions.adapters.postgres_place import unprivileged_account"
+        "import os; from consdb_actions.adapters.postgres_server import find_installation; "
+        "from consdb_actions.adapters.postgres_server import unprivileged_account"
     )
     return Path(asked(imports, 'find_installation("auto", unprivileged_account(), os.environ).bin_directory'))
 

@@ -20,10 +20,9 @@ import sqlalchemy as sa
 from alembic.operations import ops
 
 from consdb_actions.adapters.catalog import read_snapshot
-from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.postgres_sql import connect
+from consdb_actions.adapters.postgres import ScratchServer, connect
 from consdb_actions.migration.rewrite.statements import Phase, Statement
-from consdb_actions.process.apply_locks import locked_first
+from consdb_actions.process.apply_facts import locked_first
 from tests.commands.test_migrations_apply import NEW, Bench, MakeBench, bench, checked
 from tests.support.site_tree import BEFORE
 

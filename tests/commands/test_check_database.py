@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from jsonschema import Draft202012Validator
 
-from consdb_actions.adapters.autogenerate import site_rows
+from consdb_actions.adapters.autogenerate import rows
 from consdb_actions.adapters.autogenerate.states import make_replayed
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
@@ -325,7 +325,7 @@ def test_a_section_that_has_the_revision_already_is_left_alone_unless_it_is_name
 
 def test_large_tables_are_hashed_as_a_whole(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.execute("INSERT INTO exposure SELECT n, 'b' || n, n / 4.0 FROM generate_series(4, 200) n")
-    monkeypatch.setattr(site_rows, "MOST_VALUES", 60)
+    monkeypatch.setattr(rows, "MOST_VALUES", 60)
     code, checks = site.report()
     assert code == 0
     assert checks["database rows"]["words"].startswith("200 rows of the database's own in 1 table")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters.autogenerate.history import check_history, check_merged
+from consdb_actions.adapters.autogenerate.simulation import check_history, check_merged
 from consdb_actions.adapters.tree import read_tree
 from consdb_actions.errors import InputError
 from tests.support.ground import SECTION, Ground

@@ -300,11 +300,11 @@ def test_f3_a_server_that_does_not_answer_is_an_external_failure(
 def test_f3_without_postgres_the_ways_to_get_one_are_told(
     ground: Ground, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from consdb_actions.adapters import postgres_find
+    from consdb_actions.adapters import postgres_server
 
     monkeypatch.delenv("CONSDB_POSTGRES_BIN", raising=False)
-    monkeypatch.setattr(postgres_find, "_on_this_system", lambda *_: [])
-    monkeypatch.setattr(postgres_find, "embedded_directories", list)
+    monkeypatch.setattr(postgres_server, "_on_this_system", lambda *_: [])
+    monkeypatch.setattr(postgres_server, "embedded_directories", list)
     with ground.untouched():
         assert ground.run("generate") == 2
     assert_error(capsys, "no Postgres server was found", "pip install", "apt install", "--database-url")

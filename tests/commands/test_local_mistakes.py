@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from consdb_actions.adapters.github.measures import Budget
+from consdb_actions.adapters.github.client import Budget
 from consdb_actions.cli import cli, main
 
 TREE = Path(__file__).parents[2] / "migrations"

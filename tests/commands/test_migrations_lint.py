@@ -8,10 +8,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from consdb_actions.adapters import postgres_ahead
+from consdb_actions.adapters import postgres
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.cli import main
-from consdb_actions.commands import lint_run
+from consdb_actions.commands import migrations_lint
 from consdb_actions.config import CONFIG_PATH
 from tests.support.lint_tree import LintTree
 from tests.support.repository import Repository
@@ -52,8 +52,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
 @pytest.fixture(autouse=True)
 def shared_server(server: ScratchServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use one server for all tests: to start one takes longer than to check a revision."""
-    monkeypatch.setattr(postgres_ahead, "server_ahead", lambda: nullcontext(None))
-    monkeypatch.setattr(lint_run, "scratch_server", lambda **_: nullcontext(server))
+    monkeypatch.setattr(postgres, "server_ahead", lambda: nullcontext(None))
+    monkeypatch.setattr(migrations_lint, "scratch_server", lambda **_: nullcontext(server))
 
 
 def of(repository: Repository) -> LintTree:

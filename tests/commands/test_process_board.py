@@ -10,7 +10,7 @@ import pytest
 
 from consdb_actions.adapters.github import SystemClock
 from consdb_actions.cli import main
-from consdb_actions.process.codec import facts_to_json
+from consdb_actions.process.facts import facts_to_json
 from tests.support.approvals import REPOSITORY, TOKEN, schema_yaml
 from tests.support.board_scene import facts
 from tests.support.github import Fault, GitHubDouble, Kind, World

@@ -9,11 +9,20 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.deploy.components import slots
-from consdb_actions.deploy.drift import Drift, Finding, Severity, find_drift, standings
-from consdb_actions.deploy.history import Since, Version, since, waiver_trailer, waivers
-from consdb_actions.deploy.policy import DeployPolicy
-from consdb_actions.deploy.repin import candidates
+from consdb_actions.deploy.drift import (
+    Drift,
+    Finding,
+    Severity,
+    Since,
+    Version,
+    find_drift,
+    since,
+    standings,
+    waiver_trailer,
+    waivers,
+)
+from consdb_actions.deploy.model import DeployPolicy, slots
+from consdb_actions.deploy.plan import candidates
 from consdb_actions.deploy.tags import read_tag
 from tests.support.phalanx import consdb_file, files_of, tap_file, values_of
 

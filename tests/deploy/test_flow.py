@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.registry import RegistryError
-from consdb_actions.deploy.history import waivers
+from consdb_actions.deploy.drift import waivers
 from consdb_actions.errors import CheckFailed, InputError
 from tests.deploy.flow import MakeSite, deploy
 from tests.support.phalanx import Site, consdb_file, files_of, tap_file

@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.deploy.components import datalink_tag, short_names
-from consdb_actions.deploy.model import Plan, Request
+from consdb_actions.deploy.model import (
+    DeployPolicy,
+    Plan,
+    Request,
+    Stage,
+    datalink_tag,
+    policy_from_mapping,
+    short_names,
+)
 from consdb_actions.deploy.plan import make_plan, with_found
-from consdb_actions.deploy.policy import DeployPolicy, Stage, policy_from_mapping
 from consdb_actions.deploy.tags import Kind, check_tag, read_tag
 from consdb_actions.errors import InputError
 from tests.support.phalanx import consdb_file, files_of, tap_file, values_of

@@ -9,8 +9,7 @@ import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from consdb_actions.deploy.reading import parse_values
-from consdb_actions.deploy.values import insert_scalar, remove_scalar, set_scalar
+from consdb_actions.deploy.values import insert_scalar, parse_values, remove_scalar, set_scalar
 from consdb_actions.errors import InputError
 
 TEXT = """\

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.adapters.schema_files import CONSDB_FOLDERS
+from consdb_actions.adapters.schema_yaml import CONSDB_FOLDERS
 from consdb_actions.publication.marker import COMMENT_MARKER
 from tests.e2e.test_migrate import LABEL, tree
 from tests.e2e.workflows import ROOT, TARGET, Run, Workflows

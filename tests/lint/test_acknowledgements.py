@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.lint.acknowledgements import acknowledgements
+from consdb_actions.lint.finding import acknowledgements
 from consdb_actions.lint.rules import judge
 from consdb_actions.lint.script import Script
 from tests.support.lint import make_script

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from consdb_actions.adapters.lint_replay import load, replay_range, replay_section
-from consdb_actions.adapters.merged_revisions import Changes
 from consdb_actions.adapters.postgres import ScratchServer
+from consdb_actions.adapters.revisions import Changes
 from consdb_actions.adapters.tree import read_tree
 from consdb_actions.errors import InputError
 from consdb_actions.lint.finding import Finding

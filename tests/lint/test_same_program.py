@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.lint.same_program import same_program
+from consdb_actions.lint.sql import same_program
 
 ONE = '''"""Words."""
 import sqlalchemy as sa

@@ -6,10 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consdb_actions.migration.data import column_digests, compare_rows
-from consdb_actions.migration.data_moves import Moved, named_before, returned
+from consdb_actions.migration.data import (
+    Moved,
+    Rows,
+    TableRows,
+    column_digests,
+    compare_rows,
+    named_before,
+    returned,
+)
 from consdb_actions.migration.rewrite.plan import Copy
-from consdb_actions.migration.rows import Rows, TableRows
 from consdb_actions.migration.sameness import alteration
 
 Value = str | None

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from consdb_actions.migration.data import compare_rows
-from consdb_actions.migration.data_fills import Filled, Step, compare_filled, fill_in, unknown_fills
-from consdb_actions.migration.rows import Rows, TableRows
+from consdb_actions.migration.data import (
+    Filled,
+    Rows,
+    Step,
+    TableRows,
+    compare_filled,
+    compare_rows,
+    fill_in,
+    unknown_fills,
+)
 
 Value = str | None
 TO_EXPOSURE = (Step(("exposure_id",), "exposure", ("id",)),)

@@ -8,9 +8,9 @@ import pytest
 
 from consdb_actions.migration.duplicates import ColumnRelation, related_columns
 from consdb_actions.migration.preview import preview_schema
-from consdb_actions.schema.compare import compare
+from consdb_actions.schema.delta import compare
+from consdb_actions.schema.findings import ViewOf
 from consdb_actions.schema.model import Column, Schema, Table
-from consdb_actions.schema.review import ViewOf
 
 
 def column(name: str, description: str = "") -> Column:

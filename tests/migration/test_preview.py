@@ -7,7 +7,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.schema import CreateSchema
 
 from consdb_actions.adapters.felis import validate
-from consdb_actions.adapters.felis_keys import SIZED
+from consdb_actions.adapters.felis_types import SIZED
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.schema_yaml import ReadSchema
 from consdb_actions.migration.preview import preview_schema

@@ -10,7 +10,7 @@ from alembic.operations import ops
 from consdb_actions.catalog import Constraint, Relation, Snapshot
 from consdb_actions.lint.state import Name
 from consdb_actions.migration.rewrite.statements import Phase, Rename, Statement
-from consdb_actions.process.apply_locks import (
+from consdb_actions.process.apply_facts import (
     TableLock,
     in_order,
     lock_statement,

@@ -9,13 +9,19 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from consdb_actions.deploy.drift import Severity
-from consdb_actions.deploy.policy import DeployPolicy
-from consdb_actions.process.board import Board, Environments, Releases, make_board
-from consdb_actions.process.board_sources import drift_of_facts, releases_of_facts
+from consdb_actions.deploy.model import DeployPolicy
+from consdb_actions.process.board import (
+    Board,
+    Environments,
+    Releases,
+    drift_of_facts,
+    make_board,
+    releases_of_facts,
+)
 from consdb_actions.process.facts import Facts, Source, Trouble
-from consdb_actions.process.policy_reading import policy_from_mapping
+from consdb_actions.process.policy import policy_from_mapping
 from consdb_actions.process.states import Standing, progress_of
-from consdb_actions.report.process_comment import render_comment
+from consdb_actions.report.process import render_comment
 from tests.support.board_scene import NOW, REPOSITORY, board, environments, facts, renamed
 from tests.support.process_facts import at, facts_at, push, remembered, say
 

@@ -16,16 +16,14 @@ from markdown_it import MarkdownIt
 
 from consdb_actions.approval.facts import Account, MarkedComment, Team
 from consdb_actions.migration.duplicates import ColumnRelation
-from consdb_actions.process.answers import read_answers
-from consdb_actions.process.codec import facts_from_json, facts_to_json
-from consdb_actions.process.facts import Facts, SchemaChange, Source, Trouble
+from consdb_actions.process.comment_commands import read_answers
+from consdb_actions.process.facts import Facts, SchemaChange, Source, Trouble, facts_from_json, facts_to_json
 from consdb_actions.process.memory import FINISHED, MARKER, recall
 from consdb_actions.process.plan import CONTEXT, make_plan, wishes_of
 from consdb_actions.process.sites import Checklist
 from consdb_actions.process.states import progress_of
 from consdb_actions.report.markdown import COMMENT_LIMIT
-from consdb_actions.report.process import render_json, render_plan, render_text
-from consdb_actions.report.process_comment import ANSWERS, render_comment
+from consdb_actions.report.process import ANSWERS, render_comment, render_json, render_plan, render_text
 from consdb_actions.schema.sources import DataSource, TableSource
 from tests.support.goldens import Golden
 from tests.support.process_facts import BOT, STAGES, at, facts_at, person, policy, push, remembered, say

@@ -9,7 +9,7 @@ import pytest
 
 from consdb_actions.adapters.github import GitHubError
 from consdb_actions.approval.facts import Account
-from consdb_actions.process.answers import read_answers
+from consdb_actions.process.comment_commands import read_answers
 from consdb_actions.process.facts import Link
 from consdb_actions.process.plan import wishes_of
 from consdb_actions.process.states import Standing

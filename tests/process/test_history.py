@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.process.codec import facts_from_json
-from consdb_actions.process.facts import Facts
+from consdb_actions.process.facts import Facts, facts_from_json
 from consdb_actions.process.states import Progress, Standing, progress_of
 from consdb_actions.process.steps import BY_ID, MERGE, Route
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consdb_actions.process.language import (
+from consdb_actions.process.comment_commands import (
     MOST,
     NOTE,
     Command,

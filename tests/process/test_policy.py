@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from consdb_actions.approval.policy import policy_from_mapping as approvals_from
-from consdb_actions.deploy.policy import policy_from_mapping as deploy_from
+from consdb_actions.deploy.model import policy_from_mapping as deploy_from
 from consdb_actions.errors import InputError
-from consdb_actions.process.policy import DEFAULT_POLICY
-from consdb_actions.process.policy_reading import policy_from_mapping
+from consdb_actions.process.policy import DEFAULT_POLICY, policy_from_mapping
 from consdb_actions.process.steps import BY_ID, STEPS
 
 

@@ -8,13 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consdb_actions.process.codec import facts_from_json, facts_to_json
-from consdb_actions.process.facts import Comment, Facts
+from consdb_actions.process.facts import Comment, Facts, facts_from_json, facts_to_json
 from consdb_actions.process.plan import make_plan
 from consdb_actions.process.states import progress_of
 from consdb_actions.process.summary import readiness
-from consdb_actions.report.process import render_json, render_text
-from consdb_actions.report.process_comment import render_comment
+from consdb_actions.report.process import render_comment, render_json, render_text
 from tests.support.process_facts import STAGES, at, facts_at, push, remembered, say
 
 WHO = st.sampled_from(["carl", "cleo", "uma", "dora", "mallory", "author", None])

@@ -18,7 +18,7 @@ import pytest
 
 from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.cli import cli
-from consdb_actions.deploy.policy import DeployPolicy
+from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError
 from consdb_actions.lint.state import Name, Relation, State
 from consdb_actions.process.efd import branch_of

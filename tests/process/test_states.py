@@ -12,7 +12,7 @@ from consdb_actions.process.facts import Comment, EfdFile, Facts, Link, SchemaCh
 from consdb_actions.process.states import Progress, Standing, progress_of, routes_of
 from consdb_actions.process.steps import BY_ID, MERGE, STEPS, Route, Scope
 from consdb_actions.process.summary import readiness
-from consdb_actions.report.process_comment import render_comment
+from consdb_actions.report.process import render_comment
 from tests.support.process_facts import (
     HEAD,
     NEWER,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.github import connect
-from consdb_actions.adapters.github.migration_outdated import find_outdated
+from consdb_actions.adapters.github.migration_source import find_outdated
 from consdb_actions.adapters.github.migration_target import Target
-from consdb_actions.commands.publish_run import Publisher
+from consdb_actions.commands.migrations_publish import Publisher
 from consdb_actions.publication.marker import COMMENT_MARKER, read_marker
 from consdb_actions.publication.plan import Publication
 from consdb_actions.publication.source import Asked, Inputs

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import pytest
 
 from consdb_actions.adapters.github import GitHub, connect
-from consdb_actions.adapters.github.migration_outdated import find_outdated
 from consdb_actions.adapters.github.migration_source import (
     WAITS,
+    find_outdated,
     read_answers_on,
     read_inputs,
     read_source,
@@ -20,12 +20,12 @@ from consdb_actions.adapters.github.migration_source import (
 )
 from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.cli import main
-from consdb_actions.process.answers import write_answers
+from consdb_actions.process.comment_commands import write_answers
 from consdb_actions.process.memory import MARKER
 from consdb_actions.publication.marker import REBASE_MARKER, read_marker
 from consdb_actions.publication.source import REGENERATE, Asked, Inputs
 from tests.support.approvals import LATISS, REPOSITORY, TOKEN, schema_yaml
-from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
+from tests.support.github import GitHubDouble, TestClock, World
 from tests.support.github.plugin import Double
 from tests.support.github.things import Pull
 from tests.support.migration_scene import (
@@ -470,16 +470,3 @@ def test_what_is_out_of_date_is_a_list_for_jobs(
     assert code == 0
     assert found == [{"pr": "1", "branch": "", "commit": scene.head}]
     assert json.dumps(found) in output.read_text()
-
-
-def test_a10_one_change_that_cannot_be_looked_at_hides_no_other(
-    world: World, github_double: Double, result: Path, commands: Commands
-) -> None:
-    scene, double = MigrationScene(world), github_double(world)
-    published(scene, double, result)
-    pull = stacked(scene)
-    merge_revision(scene)
-    double.faults.append(Fault(Kind.FORBIDDEN, target=f"/repos/{REPOSITORY}/pulls/{pull.number}", times=99))
-    code, data = commands(double, "outdated", "--repo", REPOSITORY, "--target", TARGET)
-    assert code == 3
-    assert [item["pr"] for item in data] == ["1"]

@@ -13,8 +13,7 @@ import pytest
 from consdb_actions.adapters import result_directory
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.migration.outcome import Check, RunOutcome, SectionOutcome
-from consdb_actions.migration.outcome_codec import outcome_from_json
+from consdb_actions.migration.outcome import Check, RunOutcome, SectionOutcome, outcome_from_json
 from consdb_actions.proposal import blob_sha
 from consdb_actions.publication import result as limits
 from consdb_actions.publication.result import TargetSection, check_result, join_outcomes

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consdb_actions.adapters.github.migration_events import asked, asked_of_event
+from consdb_actions.adapters.github.events import asked, asked_of_event
 from consdb_actions.errors import InputError
-from consdb_actions.publication.marker import Marker, read_marker
-from consdb_actions.publication.naming import Names, name_migration
+from consdb_actions.publication.marker import Marker, Names, name_migration, read_marker
 from consdb_actions.publication.source import Asked, PullSeen, Source, decide_wish
 
 PATTERNS = (r"DM-\d+", r"OSW-\d+")

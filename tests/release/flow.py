@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from consdb_actions.adapters.github import connect
-from consdb_actions.adapters.github.release_facts import ReleaseReader
-from consdb_actions.adapters.github.releases import Releaser
+from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
 from consdb_actions.commands.release_run import Outcome, Wanted, make_release
 from consdb_actions.config import DEFAULT_CONFIG
-from consdb_actions.release.policy import ReleasePolicy
+from consdb_actions.release.versions import ReleasePolicy
 from tests.support.github import GitHubDouble, TestClock
 from tests.support.releases import REPOSITORY, TOKEN, ReleaseScene
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from consdb_actions.adapters.github import GitHubError
-from consdb_actions.adapters.github.release_facts import MARK
-from consdb_actions.adapters.github.releases import TagTakenError
+from consdb_actions.adapters.github.releases import MARK, TagTakenError
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.release.policy import policy_from_mapping
+from consdb_actions.release.versions import policy_from_mapping
 from tests.release.flow import NOW, run
 from tests.support.github import Fault, GitHubDouble, Kind
 from tests.support.github.plugin import Double

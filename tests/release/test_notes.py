@@ -9,7 +9,7 @@ import cmarkgfm
 import pytest
 
 from consdb_actions.release.notes import Contents, Migration, PullRequest, arrange, tickets_in
-from consdb_actions.report.release_notes import extent, render_message, render_notes
+from consdb_actions.report.release import extent, render_message, render_notes
 
 PATTERNS = (r"DM-\d+", r"OSW-\d+")
 MARK = "Tagged by consdb-actions."

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.release.facts import Check, Facts, Tag
-from consdb_actions.release.plan import decide, last_release
-from consdb_actions.release.policy import ReleasePolicy, policy_from_mapping
+from consdb_actions.release.plan import Check, Facts, Tag, decide, last_release
+from consdb_actions.release.versions import ReleasePolicy, policy_from_mapping
 
 HEAD, OLD, OTHER = "a" * 40, "b" * 40, "c" * 40
 GREEN = (Check("test", "success", "success"), Check("lint", "success", "skipped"))

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from consdb_actions.adapters.schema_files import find_schema_file
+from consdb_actions.adapters.schema_yaml import find_schema_file
 from consdb_actions.adapters.shell import run
 from consdb_actions.adapters.tree import Section, read_tree
 from consdb_actions.errors import ConsdbActionsError

@@ -21,12 +21,10 @@ from pathlib import Path
 
 from consdb_actions.adapters.shell import run
 from consdb_actions.adapters.values_files import CloneFiles, read_history, read_values
-from consdb_actions.deploy.components import APPS, Values, slots, values_file
 from consdb_actions.deploy.drift import Standing, find_drift, standings
-from consdb_actions.deploy.policy import DeployPolicy
-from consdb_actions.deploy.reading import Path as Keys
-from consdb_actions.deploy.reading import parse_values
-from consdb_actions.deploy.values import insert_scalar, remove_scalar, set_scalar
+from consdb_actions.deploy.model import APPS, DeployPolicy, Values, slots, values_file
+from consdb_actions.deploy.values import Path as Keys
+from consdb_actions.deploy.values import insert_scalar, parse_values, remove_scalar, set_scalar
 from consdb_actions.errors import InputError
 
 KNOWN = (

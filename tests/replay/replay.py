@@ -25,8 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
-from consdb_actions.adapters.autogenerate.replay import replay, run_source
-from consdb_actions.adapters.autogenerate.simulation import simulate
+from consdb_actions.adapters.autogenerate.simulation import replay, run_source, simulate
 from consdb_actions.adapters.autogenerate.states import describe, make_replayed
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.felis import load_schema
@@ -39,11 +38,10 @@ from consdb_actions.adapters.tree import Section, Tree, read_tree
 from consdb_actions.catalog import Constraint, Difference, Snapshot, compare
 from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.errors import ConsdbActionsError
-from consdb_actions.migration.data import compare_rows
+from consdb_actions.migration.data import Rows, compare_rows
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
 from consdb_actions.migration.outcome import SectionOutcome
 from consdb_actions.migration.row_rules import Change
-from consdb_actions.migration.rows import Rows
 
 HISTORY = Path(__file__).with_name("history.json")
 

@@ -17,10 +17,8 @@ from hypothesis import strategies as st
 
 from consdb_actions.process.board import Board, Environments, Releases, Unread, make_board
 from consdb_actions.process.facts import Facts
-from consdb_actions.report.board import POLICY, render_html
-from consdb_actions.report.board_json import render_json
-from consdb_actions.report.board_style import DARK, LIGHT, READ, style_sheet
-from consdb_actions.report.board_text import render_markdown, render_text
+from consdb_actions.report.board import DARK, LIGHT, POLICY, READ, render_html, style_sheet
+from consdb_actions.report.board_text import render_json, render_markdown, render_text
 from consdb_actions.report.elements import element, link
 from tests.support.board_scene import HOSTILE, NOW, REPOSITORY, board, environments, releases, renamed
 from tests.support.page import Node, parse

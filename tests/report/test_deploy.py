@@ -9,13 +9,11 @@ import cmarkgfm
 import pytest
 
 from consdb_actions.deploy.drift import find_drift, standings
-from consdb_actions.deploy.holds import Holds, replaced_by
-from consdb_actions.deploy.model import Plan, Request
-from consdb_actions.deploy.plan import make_plan
-from consdb_actions.deploy.policy import DeployPolicy
+from consdb_actions.deploy.model import DeployPolicy, Plan, Request
+from consdb_actions.deploy.plan import Holds, make_plan, replaced_by
 from consdb_actions.deploy.tags import read_tag
 from consdb_actions.release.notes import Contents, Migration, PullRequest, arrange
-from consdb_actions.report.deploy_pull import changes_table, pull_body, pull_message, pull_title
+from consdb_actions.report.deploy import changes_table, pull_body, pull_message, pull_title
 from consdb_actions.report.drift import render_markdown
 from tests.support.phalanx import consdb_file, files_of, tap_file, values_of
 

@@ -11,7 +11,6 @@ import pytest
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.cli import cli, main
 from consdb_actions.errors import CheckFailed, ConsdbActionsError, ExternalError, InputError
-from consdb_actions.redaction import UNSEEN
 from consdb_actions.report.errors import show_bug, show_error
 
 ERROR = InputError(
@@ -168,10 +167,3 @@ def test_showing_an_error_imports_little() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"sqlalchemy", "alembic", "felis", "psycopg", "rich", "github"} & set(done.stdout.split())
-
-
-def test_s5_a_summary_holds_nothing_that_cannot_be_seen(tmp_path: Path) -> None:
-    file = tmp_path / "summary"
-    runner = Runner(on_runner=True, summary_file=file)
-    show_error(InputError("\u202ea\x1b[2J```", place="\u2066x", remedy="\x9b"), runner)
-    assert not UNSEEN.search(file.read_text(encoding="utf-8"))

@@ -14,11 +14,9 @@ from jsonschema import Draft202012Validator
 
 from consdb_actions.migration.preview import SchemaPreview, preview_schema
 from consdb_actions.migration.rename import parse_declaration
-from consdb_actions.report.mermaid import MAX_COLUMNS, MAX_TABLES, er_diagram
-from consdb_actions.report.preview import Preview, render_markdown
-from consdb_actions.report.preview_json import render_json
-from consdb_actions.report.preview_text import render_text
-from consdb_actions.schema.compare import compare
+from consdb_actions.report.markdown import MAX_COLUMNS, MAX_TABLES, er_diagram
+from consdb_actions.report.preview import Preview, render_json, render_markdown, render_text
+from consdb_actions.schema.delta import compare
 from consdb_actions.schema.model import Column, Constraint, Schema, Table
 from tests.support.schemas import schemas, small
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.schema.compare import compare
+from consdb_actions.schema.delta import compare
 from consdb_actions.schema.digest import digest_delta, digest_schema
 from consdb_actions.schema.model import Schema
 from tests.support.schemas import SMALL, schemas, small

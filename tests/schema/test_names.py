@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sqlalchemy import URL, create_engine
 
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.schema import names
+from consdb_actions.schema import model
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=90)
 
@@ -23,16 +23,16 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=9
     ],
 )
 def test_m9_limit_is_63_bytes_and_no_character_is_split(name: str, kept: str) -> None:
-    assert names.cut(name) == kept
-    assert names.is_too_long(name) == (name != kept)
+    assert model.cut(name) == kept
+    assert model.is_too_long(name) == (name != kept)
 
 
 @given(TEXT)
 def test_cut_is_the_longest_start_that_fits(name: str) -> None:
-    kept = names.cut(name)
+    kept = model.cut(name)
     assert name.startswith(kept)
-    assert len(kept.encode()) <= names.MAX_BYTES
-    assert kept == name or len(name[: len(kept) + 1].encode()) > names.MAX_BYTES
+    assert len(kept.encode()) <= model.MAX_BYTES
+    assert kept == name or len(name[: len(kept) + 1].encode()) > model.MAX_BYTES
 
 
 @pytest.mark.parametrize(
@@ -43,23 +43,23 @@ def test_cut_is_the_longest_start_that_fits(name: str) -> None:
     ],
 )
 def test_snake_case(name: str, fine: bool) -> None:
-    assert names.is_snake_case(name) is fine
+    assert model.is_snake_case(name) is fine
 
 
 @given(TEXT, TEXT, st.sampled_from(["", "pkey", "key", "fkey"]))
 def test_made_names_fit_and_keep_their_label(first: str, second: str, label: str) -> None:
-    made = names.make_object_name(first, second, label)
-    assert len(made.encode()) <= names.MAX_BYTES
+    made = model.make_object_name(first, second, label)
+    assert len(made.encode()) <= model.MAX_BYTES
     assert made.endswith(label)
 
 
 def test_short_names_are_kept_whole() -> None:
-    assert names.primary_key_name("exposure") == "exposure_pkey"
-    assert names.unique_name("exposure", ["day_obs", "seq_num"]) == "exposure_day_obs_seq_num_key"
-    assert names.foreign_key_name("visit", ["exposure_id"]) == "visit_exposure_id_fkey"
-    assert names.check_name("t", ["a"]) == "t_a_check"
-    assert names.check_name("t", ["a", "b"]) == "t_check"
-    assert names.index_name("t", ["a", "b"]) == "t_a_b_idx"
+    assert model.primary_key_name("exposure") == "exposure_pkey"
+    assert model.unique_name("exposure", ["day_obs", "seq_num"]) == "exposure_day_obs_seq_num_key"
+    assert model.foreign_key_name("visit", ["exposure_id"]) == "visit_exposure_id_fkey"
+    assert model.check_name("t", ["a"]) == "t_a_check"
+    assert model.check_name("t", ["a", "b"]) == "t_check"
+    assert model.index_name("t", ["a", "b"]) == "t_a_b_idx"
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ def test_short_names_are_kept_whole() -> None:
 )
 def test_made_names_are_those_of_postgres(server: ScratchServer, table: str, columns: list[str]) -> None:
     made = {
-        names.primary_key_name(table),
-        names.unique_name(table, columns),
-        names.foreign_key_name(table, columns),
-        names.check_name(table, columns),
-        names.check_name(table, columns[:1]),
-        names.index_name(table, columns),
+        model.primary_key_name(table),
+        model.unique_name(table, columns),
+        model.foreign_key_name(table, columns),
+        model.check_name(table, columns),
+        model.check_name(table, columns[:1]),
+        model.index_name(table, columns),
     }
     url = server.create_database("names")
     try:

@@ -7,11 +7,17 @@ import pytest
 from hypothesis import given
 
 from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.schema.compare import compare
-from consdb_actions.schema.consistency import check_foreign_keys, check_views
-from consdb_actions.schema.findings import RULES, Finding, with_severities
+from consdb_actions.schema.delta import compare
+from consdb_actions.schema.findings import (
+    RULES,
+    Finding,
+    ViewOf,
+    check_foreign_keys,
+    check_views,
+    review,
+    with_severities,
+)
 from consdb_actions.schema.model import Column, Schema, Table
-from consdb_actions.schema.review import ViewOf, review
 from tests.support.schemas import SMALL, schemas, small
 
 VIEWS = {"visit1": ViewOf("exposure", {"exposure_id": "visit_id"})}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from consdb_actions.process.sites import DEFAULT_SITES
-from consdb_actions.schema.compare import compare
+from consdb_actions.schema.delta import compare
 from consdb_actions.schema.model import Column, Schema, Table
 from consdb_actions.schema.sources import (
     DataSource,

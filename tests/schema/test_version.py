@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.schema.compare import compare
+from consdb_actions.schema.delta import compare
 from consdb_actions.schema.model import Column, Schema
 from consdb_actions.schema.version import Bump, Status, judge_version, parse_version
 from tests.support.schemas import SMALL, schemas, small

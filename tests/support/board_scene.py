@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from consdb_actions.deploy.drift import Drift, Standing, find_drift
-from consdb_actions.deploy.history import Since
-from consdb_actions.deploy.policy import DeployPolicy
+from consdb_actions.deploy.drift import Drift, Since, Standing, find_drift
+from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.deploy.tags import read_tag
 from consdb_actions.process.board import Board, Environments, Released, Releases, Unread, make_board
 from consdb_actions.process.facts import EfdFile, Facts, Link, SchemaChange, Source, Trouble
 from consdb_actions.process.states import progress_of
 from consdb_actions.release.notes import Contents, Migration, PullRequest, arrange
-from consdb_actions.report.process_comment import render_comment
+from consdb_actions.report.process import render_comment
 from tests.support.process_facts import at, facts_at, migration, person, push, remembered, say
 
 __all__ = ["HOSTILE", "NOW", "REPOSITORY", "board", "drift", "environments", "facts", "releases", "renamed"]

@@ -12,12 +12,11 @@ import sys
 import time
 from pathlib import Path
 
-from consdb_actions.adapters import postgres_place
-from consdb_actions.adapters.postgres import ScratchServer, scratch_server
-from consdb_actions.adapters.postgres_ahead import server_ahead
+from consdb_actions.adapters import postgres_server
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server, server_ahead
 from consdb_actions.errors import ConsdbActionsError
 
-postgres_place._MEMORY = Path("/nonexistent")
+postgres_server._MEMORY = Path("/nonexistent")
 
 
 def say(line: str) -> None:

@@ -12,9 +12,13 @@ from itertools import count
 import sqlalchemy as sa
 
 from consdb_actions.adapters.catalog import read_snapshot
-from consdb_actions.adapters.lint_recorder import Recorder, RecordingConnection
-from consdb_actions.adapters.lint_replay import recording, squawk_findings
-from consdb_actions.adapters.lint_state import StateReader
+from consdb_actions.adapters.lint_replay import (
+    Recorder,
+    RecordingConnection,
+    StateReader,
+    recording,
+    squawk_findings,
+)
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.lint.finding import Hit
 from consdb_actions.lint.rules import CHECKS

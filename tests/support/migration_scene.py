@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from consdb_actions.adapters.github import GitHub, connect
-from consdb_actions.commands.publish_run import Publisher
+from consdb_actions.commands.migrations_publish import Publisher
 from consdb_actions.migration.outcome import Asked as Question
 from consdb_actions.migration.outcome import Check, Operation, RunOutcome, SectionOutcome
 from consdb_actions.publication.plan import Publication

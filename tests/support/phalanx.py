@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from consdb_actions.deploy.components import Values, default_files, values_file
-from consdb_actions.deploy.policy import DeployPolicy
-from consdb_actions.deploy.reading import parse_values
+from consdb_actions.deploy.model import DeployPolicy, Values, default_files, values_file
+from consdb_actions.deploy.values import parse_values
 from tests.support.github.things import Repo
 from tests.support.github.world import World
 from tests.support.registry import RegistryDouble

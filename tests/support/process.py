@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consdb_actions.adapters.github import connect
-from consdb_actions.adapters.github.process_publishing import ProcessPublisher
+from consdb_actions.adapters.github.process import ProcessPublisher
 from consdb_actions.commands.process_run import Result, make_gatherer, sync_pull
 from consdb_actions.process.memory import MARKER
 from consdb_actions.publication.marker import Marker

@@ -21,8 +21,7 @@ from consdb_actions.process.facts import (
     SchemaChange,
     Setting,
 )
-from consdb_actions.process.policy import ProcessPolicy
-from consdb_actions.process.policy_reading import policy_from_mapping
+from consdb_actions.process.policy import ProcessPolicy, policy_from_mapping
 from consdb_actions.process.sites import DEFAULT_SITES
 from consdb_actions.schema.sources import TableSource
 

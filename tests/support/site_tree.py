@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from consdb_actions.adapters.autogenerate.replay import prepare, replay
+from consdb_actions.adapters.autogenerate.simulation import prepare, replay
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.tree import Tree, read_tree
 

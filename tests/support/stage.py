@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.operations import Operations
 
-from consdb_actions.adapters.autogenerate.replay import migration_context, prepare
+from consdb_actions.adapters.autogenerate.simulation import migration_context, prepare
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.catalog import Snapshot
 from consdb_actions.migration.outcome import SectionOutcome

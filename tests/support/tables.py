@@ -12,7 +12,7 @@ from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.seeding import SeedResult, seed
 from consdb_actions.catalog import Snapshot
-from consdb_actions.migration.rows import Rows
+from consdb_actions.migration.data import Rows
 
 SCHEMA = "cdb_demo"
 

@@ -10,16 +10,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.adapters.autogenerate.drafting import Target, expected_for
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated, SectionRequest
-from consdb_actions.adapters.autogenerate.origins import find_origins
 from consdb_actions.adapters.autogenerate.simulation import Simulation, simulate
 from consdb_actions.adapters.autogenerate.site import verify_on_copy
-from consdb_actions.adapters.autogenerate.states import make_replayed
+from consdb_actions.adapters.autogenerate.states import find_origins, make_replayed
 from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog.merge import merge3
 from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers
-from consdb_actions.migration.outcome import Operation, SectionOutcome
-from consdb_actions.migration.telling import asked_conflict, decided, drift_items
+from consdb_actions.migration.outcome import Operation, SectionOutcome, asked_conflict, decided, drift_items
 
 __all__ = ["Given", "check_revision", "find_revision"]
 

@@ -1,40 +1,96 @@
-"""Plan both directions on a simulation; the downgrade starts from the upgrade's result."""
+"""Plan a migration from the current catalog to the expected one."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from alembic.operations import ops
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from consdb_actions.adapters.autogenerate.operator import TreeCopy
 from consdb_actions.adapters.autogenerate.placeholders import find_placeholders
-from consdb_actions.adapters.autogenerate.replay import postgres_message
-from consdb_actions.adapters.autogenerate.simulation import Simulation
+from consdb_actions.adapters.autogenerate.simulation import Simulation, postgres_message
 from consdb_actions.adapters.autogenerate.states import Described
 from consdb_actions.adapters.schema_yaml import Lines
+from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.catalog import Grant, Relation, Snapshot
 from consdb_actions.catalog.merge import Conflict, Expected, Side, merge3
 from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.rewrite import rewrite
-from consdb_actions.migration.rewrite.grants import sibling_grants, with_configured
-from consdb_actions.migration.rewrite.plan import Copy, Facts, Plan, Question
+from consdb_actions.migration.rewrite.plan import Copy, Facts, Filling, Plan, Question
+from consdb_actions.migration.rewrite.views import sibling_grants, with_configured
 from consdb_actions.migration.views import with_remade_views
 from consdb_actions.migration.words import describe, subject
 
 __all__ = [
+    "Candidate",
     "Draft",
     "DriftMode",
+    "Needed",
     "Target",
     "draft_migration",
-    "Needed",
     "expected_for",
     "plan_upgrade",
     "still_needed",
 ]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A revision to verify, and the database to verify it on."""
+
+    tree: Tree
+    section: Section
+    file_name: str
+    source: str
+    schema_file: Path
+    database: str
+    """Name of the database at the previous revision (``before``); the verification changes it."""
+    before: Snapshot
+    expected: Snapshot
+    """Catalog that the upgrade must leave (rule M17)."""
+    answers: Answers
+    views: Mapping[str, str]
+    """Name of the table that each configured view shows."""
+    lost: frozenset[tuple[str, str | None]] = frozenset()
+    """Columns (None: tables) that the upgrade drops with their values, by the names after renames."""
+    empty: frozenset[str] = frozenset()
+    """Tables that the migration requires to be empty."""
+    filled: tuple[Filling, ...] | None = None
+    """What the upgrade fills; None for a hand-written revision."""
+    copy: TreeCopy | None = None
+    """Where the operator's commands run; None makes a copy for this verification."""
+
+    @property
+    def renamed_tables(self) -> dict[str, str]:
+        """Map old table names to new ones."""
+        return dict(self.answers.tables)
+
+    @property
+    def renamed_columns(self) -> dict[tuple[str, str], str]:
+        """Map (new table, old column) to the new column name."""
+        return {(table, old): new for table, old, new in self.answers.columns}
+
+    @property
+    def tightened(self) -> frozenset[tuple[str, str]]:
+        """Columns that become NOT NULL, by the names after renames."""
+        out = set()
+        for name, table in self.before.tables.items():
+            new = self.renamed_tables.get(name, name)
+            after = self.expected.tables.get(new)
+            if after is None:
+                continue
+            for column in table.columns.values():
+                later = after.columns.get(self.renamed_columns.get((new, column.name), column.name))
+                if column.nullable and later is not None and not later.nullable:
+                    out.add((new, later.name))
+        return frozenset(out)
+
 
 DriftMode = Literal["report", "include", "only"]
 

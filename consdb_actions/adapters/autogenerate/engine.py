@@ -11,8 +11,8 @@ from typing import Any, Literal
 from alembic.script import Script
 from sqlalchemy.exc import OperationalError
 
-from consdb_actions.adapters.autogenerate.candidate import Candidate
 from consdb_actions.adapters.autogenerate.drafting import (
+    Candidate,
     Draft,
     DriftMode,
     Needed,
@@ -23,7 +23,6 @@ from consdb_actions.adapters.autogenerate.drafting import (
     still_needed,
 )
 from consdb_actions.adapters.autogenerate.operator import TreeCopy
-from consdb_actions.adapters.autogenerate.origins import Origin, find_origins
 from consdb_actions.adapters.autogenerate.render import (
     Revision,
     file_name,
@@ -34,7 +33,9 @@ from consdb_actions.adapters.autogenerate.render import (
 from consdb_actions.adapters.autogenerate.simulation import Simulation, simulate
 from consdb_actions.adapters.autogenerate.states import (
     Described,
+    Origin,
     describe,
+    find_origins,
     make_replayed,
     name_facts,
     rename_base,
@@ -52,10 +53,10 @@ from consdb_actions.migration.answers import Answers, answers_from
 from consdb_actions.migration.matching.decisions import Decisions
 from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.matching.facts import TableFacts
-from consdb_actions.migration.outcome import Check, SectionOutcome, Status
-from consdb_actions.migration.rename import decide, select
-from consdb_actions.migration.rewrite.plan import Plan
-from consdb_actions.migration.telling import (
+from consdb_actions.migration.outcome import (
+    Check,
+    SectionOutcome,
+    Status,
     asked,
     asked_conflict,
     asked_value,
@@ -64,8 +65,10 @@ from consdb_actions.migration.telling import (
     operations,
     present_elements,
 )
+from consdb_actions.migration.rename import decide, select
+from consdb_actions.migration.rewrite.plan import Plan
 from consdb_actions.migration.words import describe as describe_operation
-from consdb_actions.process.apply_locks import locked_first
+from consdb_actions.process.apply_facts import locked_first
 
 __all__ = ["Engine", "Generated", "SectionRequest"]
 

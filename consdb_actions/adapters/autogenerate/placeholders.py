@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from consdb_actions.catalog import Column, Constraint, Relation, Snapshot
-from consdb_actions.migration.rewrite.stand_ins import constant, needs_value
+from consdb_actions.migration.rewrite.not_null import constant, needs_value
 from consdb_actions.migration.rewrite.statements import escape_binds, literal, quote
 from consdb_actions.migration.samples import mentioned, sample
 

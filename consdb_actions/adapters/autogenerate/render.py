@@ -22,7 +22,7 @@ from alembic.util import format_as_comma
 from black.parsing import InvalidInput
 from mako.template import Template
 
-from consdb_actions.adapters.autogenerate.replay import migration_context
+from consdb_actions.adapters.autogenerate.simulation import migration_context
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.tree import Section, Shadow
 from consdb_actions.errors import InputError

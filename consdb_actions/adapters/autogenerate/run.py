@@ -13,19 +13,17 @@ from typing import Literal
 
 from consdb_actions.adapters.autogenerate.drafting import DriftMode
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated, SectionRequest
-from consdb_actions.adapters.autogenerate.history import check_history, check_merged
 from consdb_actions.adapters.autogenerate.operator import copied_tree
+from consdb_actions.adapters.autogenerate.simulation import check_history, check_merged
 from consdb_actions.adapters.autogenerate.states import replay_ahead
 from consdb_actions.adapters.efd_config import stale_findings
 from consdb_actions.adapters.felis import prepare_felis, validate
 from consdb_actions.adapters.files import check_folder, write_all
 from consdb_actions.adapters.forks import in_processes, meanwhile, processors
-from consdb_actions.adapters.postgres import ScratchServer, scratch_server
-from consdb_actions.adapters.postgres_ahead import Ahead
+from consdb_actions.adapters.postgres import Ahead, ScratchServer, scratch_server
 from consdb_actions.adapters.schema_base import SchemaBase
-from consdb_actions.adapters.schema_files import find_schema_file
 from consdb_actions.adapters.schema_sources import RawFile
-from consdb_actions.adapters.schema_yaml import ReadSchema, read_file
+from consdb_actions.adapters.schema_yaml import ReadSchema, find_schema_file, read_file
 from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError

@@ -8,9 +8,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from consdb_actions.adapters.autogenerate.candidate import Candidate
+from consdb_actions.adapters.autogenerate.drafting import Candidate
 from consdb_actions.adapters.autogenerate.operator import copied_tree
-from consdb_actions.adapters.autogenerate.replay import postgres_message, run_source
+from consdb_actions.adapters.autogenerate.simulation import postgres_message, run_source
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.migration.outcome import Check
 

@@ -10,14 +10,11 @@ import sqlalchemy as sa
 from psycopg.sql import SQL, Identifier
 from sqlalchemy.exc import SQLAlchemyError
 
-from consdb_actions.adapters.autogenerate.candidate import Candidate
-from consdb_actions.adapters.autogenerate.judging_rows import check_rows, check_rows_back, gone
+from consdb_actions.adapters.autogenerate.drafting import Candidate
+from consdb_actions.adapters.autogenerate.rows import SiteRows, check_rows, check_rows_back, gone
 from consdb_actions.adapters.autogenerate.running import database_words, run, run_as_operator
-from consdb_actions.adapters.autogenerate.site_rows import SiteRows
 from consdb_actions.adapters.catalog import read_snapshot
-from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.adapters.postgres_given import given_address
-from consdb_actions.adapters.postgres_sql import connect, words
+from consdb_actions.adapters.postgres import ScratchServer, connect, given_address, words
 from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog import Snapshot, compare
 from consdb_actions.errors import ExternalError

@@ -1,36 +1,199 @@
-"""The states that are merged: the history's, and those that schema files describe."""
+"""Build the base, head and current snapshots of a section."""
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.operations import Operations
 from alembic.script import Script
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.types import TypeEngine
 
-from consdb_actions.adapters.autogenerate.replay import prepare, replay
-from consdb_actions.adapters.autogenerate.simulation import Simulation
-from consdb_actions.adapters.autogenerate.target import build_metadata, create_tables, create_views
+from consdb_actions.adapters.autogenerate.simulation import (
+    Simulation,
+    migration_context,
+    postgres_message,
+    prepare,
+    replay,
+)
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.felis import LoadedSchema, validate
 from consdb_actions.adapters.felis_types import drops_time_zone
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.problems import FileError, Problem
 from consdb_actions.adapters.schema_history import described_before
-from consdb_actions.adapters.schema_yaml import ReadSchema
+from consdb_actions.adapters.schema_yaml import Lines, ReadSchema
 from consdb_actions.adapters.tree import Section, Shadow
 from consdb_actions.catalog import Snapshot
+from consdb_actions.catalog.merge import Path as ElementPath
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers, table_facts
 from consdb_actions.migration.matching.facts import ForeignKeyFacts, TableFacts
-from consdb_actions.migration.views import ViewRule
+from consdb_actions.migration.rewrite.statements import escape_binds, qualified
+from consdb_actions.migration.views import ViewRule, projection
 from consdb_actions.schema.model import Schema
 
-__all__ = ["Described", "describe", "make_replayed", "name_facts", "rename_base", "replay_ahead"]
+__all__ = [
+    "Described",
+    "Origin",
+    "build_metadata",
+    "create_tables",
+    "create_views",
+    "describe",
+    "find_origins",
+    "make_replayed",
+    "name_facts",
+    "rename_base",
+    "replay_ahead",
+]
+
+_NAME = r'(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<plain>\w+))'
+
+_TARGET = re.compile(rf"(?:CREATE TABLE|ALTER TABLE|\bON) (?:\w+\.){_NAME}")
+
+_CONSTRAINT = re.compile(rf"CONSTRAINT {_NAME}")
+
+
+def build_metadata(
+    loaded: LoadedSchema, shadow: Shadow | None, views: Collection[str]
+) -> tuple[sa.MetaData, set[tuple[str, str]]]:
+    """Build metadata with shadow columns and without views."""
+    metadata = loaded.metadata()
+    before = {(t.name, c.name) for t in metadata.tables.values() for c in t.columns}
+    if shadow is not None:
+        shadow.add(metadata)
+    for table in list(metadata.tables.values()):
+        if table.name in views:
+            metadata.remove(table)
+            continue
+        for column in table.columns:
+            column.type = _as_written(column.type)
+    return metadata, {(t.name, c.name) for t in metadata.tables.values() for c in t.columns} - before
+
+
+def _as_written(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Read ``TIMESTAMP(6)`` as Postgres does: six digits, no time zone."""
+    written = type_._variant_mapping.get("postgresql", type_)
+    if isinstance(written, postgresql.TIMESTAMP) and type(written.timezone) is int:
+        return postgresql.TIMESTAMP(timezone=False, precision=written.timezone)
+    return type_
+
+
+def create_tables(
+    connection: sa.Connection,
+    metadata: sa.MetaData,
+    source: str,
+    lines: Lines,
+    tables: Sequence[sa.Table] | None = None,
+) -> None:
+    """Create tables in an empty schema."""
+    made = metadata.tables.values() if tables is None else tables
+    keys = [k for t in made for k in t.foreign_key_constraints if k.comment]
+    comments = [(key, key.comment) for key in keys]
+    for key in keys:
+        # SQLAlchemy comments on a table's keys along with the table, but creates keys of a cycle later.
+        key.comment = None
+    try:
+        with warnings.catch_warnings():
+            # For a cycle of tables SQLAlchemy warns, and adds the keys afterwards.
+            warnings.filterwarnings("ignore", "Cannot correctly sort tables", sa.exc.SAWarning)
+            metadata.create_all(connection, tables=tables, checkfirst=False)
+        for key, comment in comments:
+            key.comment = comment
+            connection.execute(sa.schema.SetConstraintComment(key))
+    except SQLAlchemyError as error:
+        element, line = _refused_element(error, lines)
+        raise InputError(
+            f"Postgres cannot make {element or 'the tables of this schema'}: {postgres_message(error)}",
+            place=f"{source}:{line}" if line else source,
+            remedy="Correct the schema file; the message after the colon is the database's own.",
+        ) from error
+
+
+def _refused_element(error: SQLAlchemyError, lines: Lines) -> tuple[str, int]:
+    """Return the element and line of a refused statement (rule M23)."""
+    statement = str(getattr(error, "statement", "") or "")
+    match = _TARGET.search(statement)
+    if match is None:
+        return "", 0
+    table = (match["quoted"] or match["plain"] or "").replace('""', '"')
+    position = getattr(getattr(getattr(error, "orig", None), "diag", None), "statement_position", None)
+    # The position counts from 1; the last constraint that begins before it is the refused one.
+    before = statement[: int(position)] if position else statement if "ADD CONSTRAINT" in statement else ""
+    named = [(m["quoted"] or m["plain"]).replace('""', '"') for m in _CONSTRAINT.finditer(before)]
+    if named:
+        name = f"{table}.{named[-1]}"
+        return name, lines.get(("constraint", table, named[-1]), lines.get(("table", table), 0))
+    return f"table {table}", lines.get(("table", table), 0)
+
+
+def create_views(
+    connection: sa.Connection, schema: str, metadata: sa.MetaData, views: Mapping[str, ViewRule]
+) -> None:
+    """Create the configured views over these tables."""
+    columns = {t.name: [c.name for c in t.columns] for t in metadata.tables.values()}
+    for name, rule in views.items():
+        query = projection(schema, rule, columns[rule.table])
+        statement = f"CREATE VIEW {qualified(schema, name)} AS {query}"
+        connection.execute(sa.text(escape_binds(statement)))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A revision and its message."""
+
+    revision: str
+    message: str
+
+
+def find_origins(
+    simulation: Simulation, paths: Collection[ElementPath], revisions: Collection[Script]
+) -> dict[ElementPath, Origin]:
+    """Replay revisions that name an element; return the last that changed it."""
+    if not paths:
+        return {}
+    section, connection = simulation.section, simulation.connection
+    connection.execute(sa.schema.DropSchema(section.schema, cascade=True, if_exists=True))
+    prepare(connection, section)
+    context = migration_context(connection, section)
+    names = {part for path in paths for part in path[:2]}
+    found: dict[ElementPath, Origin] = {}
+    states: dict[ElementPath, Any] = dict.fromkeys(paths)
+    for script in revisions:
+        with Operations.context(context):
+            script.module.upgrade()
+        text = FilePath(script.path).read_text(encoding="utf-8", errors="replace")
+        if not any(name in text for name in names):
+            continue
+        now = simulation.snapshot()
+        for path in paths:
+            state = _element(now, path)
+            if state != states[path]:
+                states[path] = state
+                found[path] = Origin(script.revision, (script.doc or "").strip())
+    return found
+
+
+def _element(snapshot: Snapshot, path: ElementPath) -> Any:
+    relation = snapshot.relations.get(path[0])
+    if relation is None or len(path) == 1:
+        return relation and relation.kind
+    if path[1] == "comment" and len(path) == 2:
+        return relation.comment
+    column = relation.columns.get(path[1])
+    if column is not None:
+        return getattr(column, path[2], None) if len(path) > 2 else (column.type, column.nullable)
+    item = relation.constraints.get(path[1]) or relation.indexes.get(path[1])
+    return item and (item.name, item.meaning, item.comment)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from consdb_actions.adapters.autogenerate.candidate import Candidate
-from consdb_actions.adapters.autogenerate.judging_rows import check_rows, check_rows_back, gone
+from consdb_actions.adapters.autogenerate.drafting import Candidate
+from consdb_actions.adapters.autogenerate.rows import Start, check_rows, check_rows_back, gone, made_up
 from consdb_actions.adapters.autogenerate.running import database_words, run, run_as_operator
 from consdb_actions.adapters.autogenerate.simulation import Simulation
-from consdb_actions.adapters.autogenerate.starting_rows import Start, made_up
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows, remove_rows

@@ -1,34 +1,434 @@
-"""One way to GitHub for the whole program: retries, pages, conditional requests and a budget (rule F1).
-
-PyGithub speaks HTTP and signs the requests. Its own retries and its lazily loaded objects are not used: they
-would sleep on a real clock and spend calls that nobody counts.
-"""
+"""REST client for GitHub: tokens, retries, rate limits, errors."""
 
 from __future__ import annotations
 
 import json
 import re
+import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
-from github import GithubException
-from github.Requester import HTTPSRequestsConnectionClass, Requester
-from requests.exceptions import RequestException
+import requests
+import urllib3
+from github import Auth, Github, GithubException
+from github.Requester import HTTPSRequestsConnectionClass, Requester, RequestsResponse
+from requests.exceptions import RequestException, Timeout
 
-from consdb_actions.adapters.github.answers import Answer, Answers
-from consdb_actions.adapters.github.measures import Budget, Clock
-from consdb_actions.adapters.github.problems import GitHubError, MovedError, Trouble, answered, classify
 from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.redaction import redact
 
-__all__ = ["PAGE", "GitHub", "quoted"]
+__all__ = [
+    "Answer",
+    "Answers",
+    "Budget",
+    "Clock",
+    "DEFAULT_API",
+    "GitHub",
+    "GitHubError",
+    "MovedError",
+    "PAGE",
+    "RateLimitError",
+    "SystemClock",
+    "TooLargeError",
+    "Trouble",
+    "answered",
+    "classify",
+    "connect",
+    "expected_form",
+    "quoted",
+    "read_body",
+]
+
+WHOLE = 60.0
+
+"""Seconds that one answer may take after its headers have come: a time-out only bounds the pauses in it."""
+
+
+class Clock(Protocol):
+    """Time, so that tests need not wait."""
+
+    def now(self) -> float:
+        """Return seconds since 1970."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class SystemClock:
+    """The clock of the machine."""
+
+    def now(self) -> float:
+        """Return seconds since 1970."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
+def read_body(answer: requests.Response, limit: int) -> bytes:
+    """Read a streamed answer within bounds (rule G4).
+
+    Raises
+    ------
+    RequestException
+        It is longer than `limit` bytes, or takes too long.
+    """
+    end = time.monotonic() + WHOLE
+    body = bytearray()
+    try:
+        while part := answer.raw.read1(65536, decode_content=True):
+            body += part
+            if len(body) > limit:
+                raise requests.exceptions.ContentDecodingError(f"more than {limit:,} bytes")
+            if time.monotonic() > end:
+                raise requests.exceptions.ReadTimeout(f"more than {WHOLE:.0f} seconds")
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.exceptions.ReadTimeout from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.exceptions.ConnectionError from error
+    return bytes(body)
+
+
+@dataclass(slots=True)
+class Budget:
+    """The calls that were made.
+
+    Attributes
+    ----------
+    limit
+        Calls that a run may make; one more is an error.
+    calls
+        Calls that were answered or failed, repeated ones included.
+    unchanged
+        Those among them that GitHub answered with "not modified", which cost nothing of the hourly limit.
+    retries
+        Those among them that repeated a failed call.
+    last
+        The last call.
+    remaining
+        What GitHub says is left of the hourly limit; -1 when it did not say.
+    """
+
+    limit: int = 2000
+    calls: int = 0
+    unchanged: int = 0
+    retries: int = 0
+    last: str = ""
+    remaining: int = -1
+
+    def __str__(self) -> str:
+        calls = "1 call" if self.calls == 1 else f"{self.calls} calls"
+        text = f"{calls} to GitHub, {self.unchanged} of them unchanged, {self.retries} repeated"
+        return text + (f"; {self.remaining} left this hour" if self.remaining >= 0 else "")
+
+
+_SERVER_ERRORS = frozenset({500, 502, 503, 504})
+
+_SECONDARY_WAIT = 60.0
+
+"""Seconds to wait at a secondary limit that names no time; GitHub's documentation asks for a minute.
+https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api"""
+
+
+class GitHubError(ExternalError):
+    """GitHub refused a call, or could not be reached.
+
+    Parameters
+    ----------
+    cause, place, remedy
+        As for every error.
+    status
+        The HTTP status; 0 when there was no answer.
+    """
+
+    def __init__(self, cause: str, *, place: str = "", remedy: str = "", status: int = 0) -> None:
+        super().__init__(cause, place=place, remedy=remedy)
+        self.status = status
+
+
+class RateLimitError(GitHubError):
+    """GitHub lets no more calls through for a while."""
+
+
+class TooLargeError(GitHubError):
+    """A query takes GitHub too long, or uses too much; a smaller one may be answered."""
+
+
+class MovedError(GitHubError):
+    """A repository has another name now; a redirection loses queries, and a write is not made."""
+
+    exit_code = 2
+    title = "bad input"
+
+    def __init__(self, location: str, old: str = "", new: str = "") -> None:
+        super().__init__(
+            f"the repository {old} is now called {new or 'otherwise'}",
+            remedy=f"Give {new or 'its present name'} instead, as an option or in the configuration.",
+            status=301,
+        )
+        self.location = location
+
+
+@contextmanager
+def expected_form(budget: Budget) -> Iterator[None]:
+    """Report an answer that cannot be read as what is wrong with GitHub, not with this program (rule G4)."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        here = Path(__file__).parent
+        frames = traceback.extract_tb(error.__traceback__)[1:]
+        own = [frame for frame in frames if Path(frame.filename).is_relative_to(here.parents[1])]
+        if not own or Path(own[-1].filename).parent != here:
+            raise
+        raise GitHubError(
+            f"GitHub's answer has an unexpected form ({type(error).__name__} in {own[-1].name})",
+            place=redact(f"GitHub, {budget.last}"),
+            remedy="Run the command again; if it stays, report it with CONSDB_DEBUG=1, which shows more.",
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A failed call.
+
+    Attributes
+    ----------
+    error
+        The error to raise when the call is given up.
+    again
+        Whether the same call may work later.
+    wait
+        Seconds that GitHub asks to wait; None leaves it to the caller.
+    unclear
+        Whether a write may have been done although the call failed.
+    """
+
+    error: GitHubError
+    again: bool
+    wait: float | None = None
+    unclear: bool = False
+
+
+def classify(failure: Exception, call: str, now: float) -> Trouble:
+    """Say what a failed call means."""
+    place = redact(f"GitHub, {call}")
+    if isinstance(failure, GithubException):
+        return _refused(failure, place, now)
+    if isinstance(failure, Timeout):
+        cause = "GitHub did not answer in time"
+    elif isinstance(failure, RequestException):
+        cause = "the connection to GitHub broke off or could not be made"
+    else:
+        cause = "GitHub's answer broke off in the middle"
+    error = GitHubError(
+        cause, place=place, remedy="Run the command again; it goes on from the present state."
+    )
+    return Trouble(error, again=True, unclear=True)
+
+
+def answered(data: Any, headers: Mapping[str, str], now: float) -> Trouble | None:
+    """Say what is wrong with an answer to a GraphQL query, which has its errors in itself, if anything."""
+    place = "GitHub, POST /graphql"
+    errors = data.get("errors") if isinstance(data, dict) else None
+    if isinstance(data, dict) and isinstance(data.get("data"), dict) and not errors:
+        return None
+    rows = [item for item in errors if isinstance(item, dict)] if isinstance(errors, list) else []
+    kinds = {str(item.get("type") or (item.get("extensions") or {}).get("code")) for item in rows}
+    message = _message(data) or "it holds no data"
+    wait = _limit(200, headers, message, now)
+    if kinds & {"RATE_LIMIT", "RATE_LIMITED"} or wait is not None:
+        error: GitHubError = RateLimitError(
+            "GitHub's rate limit for queries was reached",
+            place=place,
+            remedy="Run the command again within the hour; it goes on from the present state.",
+            status=403,
+        )
+        return Trouble(error, again=True, wait=_SECONDARY_WAIT if wait is None else wait)
+    if kinds & _TOO_LARGE or _GIVEN_UP.search(message):
+        return Trouble(_too_large(message, place), again=False)
+    for kind, status in (("FORBIDDEN", 403), ("NOT_FOUND", 404)):
+        if kind in kinds:
+            cause = f"GitHub refused a query: {message}"
+            return Trouble(
+                GitHubError(cause, place=place, remedy=_REMEDIES[status], status=status), again=False
+            )
+    # GitHub gives up queries that take it too long, which says nothing about the next one.
+    error = GitHubError(
+        f"GitHub could not answer a query: {message}",
+        place=place,
+        remedy="Run the command again; if it keeps failing, see https://www.githubstatus.com.",
+        status=502,
+    )
+    return Trouble(error, again=True)
+
+
+_TOO_LARGE = {"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED", "NODE_LIMIT_EXCEEDED"}
+
+_GIVEN_UP = re.compile(
+    r"\btime-?(?:d |d-)?out\b|respond to your request in time|resource limits", re.IGNORECASE
+)
+
+
+def _too_large(message: str, place: str) -> TooLargeError:
+    return TooLargeError(
+        f"GitHub could not answer a query: {message}",
+        place=place,
+        remedy="Run the command again; if it keeps failing, see https://www.githubstatus.com.",
+        status=502,
+    )
+
+
+def _refused(failure: GithubException, place: str, now: float) -> Trouble:
+    """Read the status, the headers and the message of an answer."""
+    status = failure.status
+    headers = {key.lower(): str(value) for key, value in (failure.headers or {}).items()}
+    message = _message(failure.data)
+    if status in (403, 429) and (wait := _limit(status, headers, message, now)) is not None:
+        error: GitHubError = RateLimitError(
+            f"GitHub's rate limit was reached (HTTP {status}); it asks to wait {wait:.0f} seconds",
+            place=place,
+            remedy="Run the command again after that time; it goes on from the present state.",
+            status=status,
+        )
+        return Trouble(error, again=True, wait=wait)
+    if status in _SERVER_ERRORS and place.endswith("POST /graphql") and _GIVEN_UP.search(message):
+        return Trouble(_too_large(message, place), again=False)
+    if status in _SERVER_ERRORS:
+        error = GitHubError(
+            f"GitHub failed with HTTP {status}",
+            place=place,
+            remedy="Run the command again; if it keeps failing, see https://www.githubstatus.com.",
+            status=status,
+        )
+        return Trouble(error, again=True, unclear=True)
+    remedy = _REMEDIES.get(status, "The message is GitHub's own; its documentation of this call explains it.")
+    if status == 403 and (wanted := headers.get("x-accepted-github-permissions")):
+        remedy = f"The token needs the permission {wanted}."
+    cause = f"GitHub refused with HTTP {status}" + (f": {message}" if message else "")
+    return Trouble(GitHubError(cause, place=place, remedy=remedy, status=status), again=status == 409)
+
+
+_REMEDIES = {
+    401: "GITHUB_TOKEN is wrong or has expired; give a new one.",
+    403: "The token lacks a permission for this call; see the list of permissions in the documentation.",
+    404: "Check the name of the repository and the number; a token that may not see something gets 404 too.",
+    409: "Something else changed it at the same moment; run the command again.",
+}
+
+
+def _limit(status: int, headers: Mapping[str, str], message: str, now: float) -> float | None:
+    """Return the seconds to wait at a rate limit, or None when the answer is about something else."""
+    after = headers.get("retry-after", "")
+    if after.isdigit():
+        return float(after)
+    if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
+        return max(float(headers["x-ratelimit-reset"]) - now, 0.0) + 1.0
+    if status == 429 or "rate limit" in message.lower():
+        return _SECONDARY_WAIT
+    return None
+
+
+def _message(data: Any) -> str:
+    """Take GitHub's words from an answer: its message, and the details of a validation error."""
+    if not isinstance(data, dict):
+        return ""
+    words = [str(data.get("message") or "")]
+    errors = data.get("errors")
+    for item in errors if isinstance(errors, list) else []:
+        if isinstance(item, dict):
+            parts = [
+                item.get("message") or " ".join(str(item[key]) for key in ("field", "code") if key in item)
+            ]
+            words.extend(str(part) for part in parts if part)
+        else:
+            words.append(str(item))
+    return redact("; ".join(word.strip().rstrip(".") for word in words if word))[:300]
+
+
+Answer = tuple[Mapping[str, str], Any]
+
+"""Headers and parsed JSON."""
+
+
+class Answers:
+    """The answers of one connection.
+
+    Parameters
+    ----------
+    full
+        Entries of a full page.
+
+    Attributes
+    ----------
+    lasting
+        Answers that can never change, by what was asked.
+    """
+
+    def __init__(self, full: int) -> None:
+        self.lasting: dict[str, Any] = {}
+        self._full = full
+        self._moment: dict[str, Answer] | None = None
+        self._conditional: dict[str, Answer] = {}
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Keep all answers until this ends."""
+        if self._moment is not None:
+            yield
+            return
+        self._moment = {}
+        try:
+            yield
+        finally:
+            self._moment = None
+
+    def end_moment(self) -> None:
+        """Ask anew from here on, as is right once something is changed."""
+        self._moment = None
+
+    def find(self, url: str, *, lasting: bool) -> Answer | None:
+        """Return an answer that holds still; None where GitHub has to be asked."""
+        if lasting and url in self.lasting:
+            found: Answer = self.lasting[url]
+            return found
+        return self._moment.get(url) if self._moment is not None else None
+
+    def keep(self, url: str, answer: Answer, *, lasting: bool) -> None:
+        """Keep an answer."""
+        if lasting:
+            self.lasting[url] = answer
+        if self._moment is not None:
+            self._moment[url] = answer
+        if "etag" in answer[0]:
+            self._conditional[url] = answer
+
+    def known(self, url: str) -> Answer | None:
+        """Return the last answer, which GitHub can be asked to compare with its present one; None for none.
+
+        A full last page grows a "next" link without changing itself: such a page is read anew.
+        """
+        known = self._conditional.get(url)
+        if known is not None and isinstance(known[1], list) and len(known[1]) >= self._full:
+            return None
+        return known
+
 
 ATTEMPTS = 5
+
 PATIENCE = 300.0
+
 """Seconds that one call may spend waiting before it is given up."""
+
 BETWEEN_WRITES = 1.0
+
 """Seconds between writes, as GitHub asks of its users to stay below the secondary limits."""
+
 PAGE = 100
 
 
@@ -247,3 +647,79 @@ def _may_have_landed(trouble: Trouble) -> bool:
 def quoted(text: str) -> str:
     """Quote one part of a path: a label, a branch, a login."""
     return quote(text, safe="")
+
+
+DEFAULT_API = "https://api.github.com"
+
+LIMIT = 64 * 1024 * 1024
+
+"""Bytes of one answer; the largest that is asked for is a file of 1 MB, or a page of a hundred things."""
+
+
+class Connection(HTTPSRequestsConnectionClass):
+    """What PyGithub's requester talks through: answers are bounded, and no redirection is followed.
+
+    PyGithub would follow one without the query, and take another for a success.
+    """
+
+    verb: str
+    url: str
+    headers: Any
+    input: Any
+
+    def getresponse(self) -> RequestsResponse:
+        """Make the call that was described last."""
+        with self.session.request(
+            self.verb,
+            f"{self.protocol}://{self.host}:{self.port}{self.url}",
+            headers=self.headers,
+            data=self.input,
+            timeout=self.timeout,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            body = read_body(answer, LIMIT)
+        if answer.status_code in (301, 302, 303, 307, 308):
+            raise MovedError(answer.headers.get("Location", ""))
+        if answer.status_code == 202 and self.verb == "GET":  # PyGithub would ask again without end.
+            raise requests.exceptions.ConnectionError
+        answer._content = body
+        answer.encoding = "utf-8"
+        return RequestsResponse(answer)
+
+
+def connect(
+    token: str,
+    api_url: str = DEFAULT_API,
+    *,
+    clock: Clock | None = None,
+    timeout: int = 30,
+    limit: int = 2000,
+) -> GitHub:
+    """Make a connection; no call is made yet. Without a token, the first call is refused."""
+    refusal = None
+    if not token.strip():
+        refusal = InputError(
+            "there is no token for GitHub",
+            remedy="Set GITHUB_TOKEN; on a runner: env: GITHUB_TOKEN: ${{ github.token }}",
+        )
+    parts = urlsplit(api_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        raise InputError(
+            "GITHUB_API_URL is not the address of an API, or it holds credentials",
+            remedy=f"Set it to an address such as {DEFAULT_API}.",
+        )
+    github = Github(
+        auth=Auth.Token(token.strip()) if token.strip() else None,
+        base_url=api_url.rstrip("/"),
+        timeout=timeout,
+        user_agent="consdb-actions",
+        per_page=PAGE,
+        retry=None,
+        seconds_between_requests=None,
+        seconds_between_writes=None,
+    )
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    connection = Connection(parts.hostname, port, timeout=timeout)
+    connection.protocol = parts.scheme
+    return GitHub(github.requester, connection, clock or SystemClock(), Budget(limit=limit), refusal)

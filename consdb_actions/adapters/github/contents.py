@@ -1,20 +1,255 @@
-"""Files of a repository at any commit, over the API or out of a clone."""
+"""Read files, trees and commits of a repository."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import difflib
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from consdb_actions.adapters.github.client import GitHub, quoted
-from consdb_actions.adapters.github.problems import GitHubError
+from consdb_actions.adapters.github import graphql
+from consdb_actions.adapters.github.client import GitHub, GitHubError, RateLimitError, TooLargeError, quoted
+from consdb_actions.adapters.github.graphql import (
+    BLOB,
+    ENTRIES,
+    FILE,
+    FILE_NAME,
+    PULLS,
+    TAGGER,
+    Question,
+    history,
+)
+from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.adapters.shell import run
+from consdb_actions.approval.facts import UNCHANGED, Change, CommitChange
 from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.proposal import blob_sha
+from consdb_actions.schema.delta import compare
+from consdb_actions.schema.digest import digest_delta
+from consdb_actions.schema.model import Schema
 
-__all__ = ["ApiContents", "CloneContents", "Contents", "UnreachableError", "Wanted"]
+__all__ = [
+    "ApiContents",
+    "Change",
+    "CloneContents",
+    "Contents",
+    "Objects",
+    "UnreachableError",
+    "Wanted",
+    "change_of_file",
+    "changes_at",
+]
+
+MAX_READ = 1_000_000
+
+"""Bytes of a file that are read."""
+
+_FILES, _FOLDERS = ("100644", "100755"), ("040000",)
+
+MOST = 100
+
+"""Objects that one query asks for: GitHub gives a query up after ten seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileCommit:
+    """A commit that changed a file.
+
+    Attributes
+    ----------
+    sha, message, url
+        The commit.
+    at
+        When it was committed.
+    """
+
+    sha: str
+    message: str
+    url: str
+    at: datetime
+
+
+class Objects:
+    """Git objects of one repository; what a commit names is asked for once in a run.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    repository
+        ``owner/name``.
+    """
+
+    def __init__(self, github: GitHub, repository: str) -> None:
+        self._github = github
+        self._repository = repository
+
+    def files(self, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
+        """Read files at commits."""
+        keys = {f"{commit}:{path}": (commit, path) for commit, path in wanted}
+        answers = self._lasting(list(keys), FILE)
+        return {key: self._content(answers[name], name) for name, key in keys.items()}
+
+    def blobs(self, shas: Iterable[str]) -> dict[str, bytes]:
+        """Read blobs by their SHA."""
+        found = {}
+        for sha, answer in self._lasting(list(dict.fromkeys(shas)), BLOB).items():
+            data = self._content(answer, sha)
+            found[sha] = self._over_rest(sha) if data is None else data
+        return found
+
+    def names(self, commit: str, paths: Iterable[str]) -> dict[str, str | None]:
+        """Return the SHA of the blob of each path at a commit; None where there is no such file."""
+        keys = {f"{commit}:{path}": path for path in sorted(paths)}
+        known = {
+            name: self._github.lasting[key]
+            for name in keys
+            if (key := self._key(name, FILE)) in self._github.lasting
+        }
+        answers = known | self._lasting([name for name in keys if name not in known], FILE_NAME)
+        return {path: self._name(answers[name], name) for name, path in keys.items()}
+
+    def modes(self, commit: str, paths: Iterable[str]) -> dict[str, str]:
+        """Return the mode of each file at a commit, that of an ordinary one where there is none.
+
+        Raises
+        ------
+        InputError
+            A path, or a folder of it, is a link or another repository: writing would replace it.
+        """
+        paths = list(paths)
+        folders = {
+            "/".join(path.split("/")[:depth]) for path in paths for depth in range(path.count("/") + 1)
+        }
+        answers = self._lasting([f"{commit}:{folder}" for folder in sorted(folders)], ENTRIES)
+        there = {}
+        for folder in folders:
+            answer = answers[f"{commit}:{folder}"]
+            if answer is not None and answer["__typename"] == "Tree":
+                prefix = f"{folder}/" if folder else ""
+                there.update({f"{prefix}{item['name']}": f"{item['mode']:06o}" for item in answer["entries"]})
+        for path in (*paths, *filter(None, folders)):
+            wanted = _FILES if path in paths else _FOLDERS
+            if there.get(path, wanted[0]) not in wanted:
+                raise InputError(
+                    "this is a link or another repository, which is not written over",
+                    place=f"{self._repository}, {path}",
+                    remedy="Change what it points to, or put a file in its place by hand.",
+                )
+        return {path: there.get(path, _FILES[0]) for path in paths}
+
+    def histories(
+        self, commit: str, paths: Iterable[str], first: int, since: datetime | None = None
+    ) -> dict[str, tuple[FileCommit, ...]]:
+        """List the commits that changed some files, newest first."""
+        names = {f"{commit}:{path}": path for path in paths}
+        answers = self._lasting(list(names), history(first, since))
+        found = {}
+        for name, path in names.items():
+            if answers[name] is None:
+                raise GitHubError(f"GitHub has no commit {commit[:8]}", place=self._repository, status=404)
+            found[path] = tuple(
+                _commit(item) for item in answers[name]["history"]["nodes"] if item is not None
+            )
+        return found
+
+    def merges(self, commits: Iterable[str]) -> dict[str, tuple[tuple[datetime, str], ...]]:
+        """Say when and with which merged pull requests commits came to the default branch."""
+        answers = self._lasting(list(dict.fromkeys(commits)), PULLS)
+        return {
+            commit: tuple(
+                (moment, item["url"])
+                for item in ((answer or {}).get("associatedPullRequests") or {}).get("nodes") or ()
+                if item is not None and (moment := _utc(item["mergedAt"])) is not None
+            )
+            for commit, answer in answers.items()
+        }
+
+    def tagged(self, shas: Iterable[str]) -> dict[str, datetime | None]:
+        """Say when annotated tags were made, by the SHA of their objects; None where they do not say."""
+        answers = self._lasting(list(dict.fromkeys(shas)), TAGGER)
+        return {
+            sha: _utc(((answer or {}).get("tagger") or {}).get("date")) for sha, answer in answers.items()
+        }
+
+    def _key(self, name: str, question: Question) -> str:
+        return f"{self._repository} {name} {question.argument} {question.fields}"
+
+    def _lasting(self, names: Sequence[str], question: Question) -> dict[str, Any]:
+        """Ask about objects by their names, which name the same for ever."""
+        memory = self._github.lasting
+        keys = {name: self._key(name, question) for name in names}
+        unknown = [name for name in names if keys[name] not in memory]
+        for start in range(0, len(unknown), MOST):
+            some = unknown[start : start + MOST]
+            answers = self._asked(some, question)
+            memory.update((keys[name], answer) for name, answer in zip(some, answers, strict=True))
+        return {name: memory[keys[name]] for name in names}
+
+    def _asked(self, names: Sequence[str], question: Question) -> list[Any]:
+        """Ask one query, or halves of it if it is too large; else each object is asked for over REST."""
+        owner, _, name = self._repository.partition("/")
+        refused = f"{self._repository} takes no queries"
+        if refused not in self._github.lasting:
+            query, values = question.query(names)
+            try:
+                data = self._github.query(query, {"owner": owner, "name": name, **values})
+            except RateLimitError:
+                raise
+            except TooLargeError:
+                if len(names) > 1:
+                    half = len(names) // 2
+                    return self._asked(names[:half], question) + self._asked(names[half:], question)
+            except GitHubError as error:
+                if error.status not in (0, 403, 404) and error.status < 500:
+                    raise
+                self._github.lasting[refused] = error
+            else:
+                return [data["repository"][f"o{index}"] for index in range(len(names))]
+        return [question.rest(self._github, f"/repos/{self._repository}", item) for item in names]
+
+    def _name(self, answer: Any, place: str) -> str | None:
+        """Return the SHA of a blob; None where there is none."""
+        if answer is None:
+            return None
+        if answer["__typename"] != "Blob":
+            raise InputError("this is not a file", place=f"{self._repository}, {place}")
+        return str(answer["oid"])
+
+    def _content(self, answer: Any, place: str) -> bytes | None:
+        """Return the bytes of a blob; None where there is none."""
+        sha = self._name(answer, place)
+        if sha is None:
+            return None
+        if answer["byteSize"] > MAX_READ:
+            raise InputError(f"a file has more than {MAX_READ:,} bytes", place=f"{self._repository}, {place}")
+        text = None if answer["isTruncated"] else answer["text"]
+        data = text.encode("utf-8", "surrogatepass") if text is not None else b""
+        return data if blob_sha(data) == sha else self._over_rest(sha)
+
+    def _over_rest(self, sha: str) -> bytes:
+        data = self._github.get(f"/repos/{self._repository}/git/blobs/{sha}", lasting=True)
+        return base64.b64decode(data["content"])
+
+
+def _utc(text: str | None) -> datetime | None:
+    """Read a time; that of a person's tag comes with the offset of their clock."""
+    moment = graphql.moment(text)
+    return None if moment is None else moment.astimezone(UTC)
+
+
+def _commit(item: Any) -> FileCommit:
+    at = _utc(item["committedDate"])
+    assert at is not None
+    return FileCommit(item["oid"], item["message"], item["url"], at)
+
 
 MAX_FILE = 5_000_000
+
 """Bytes that a schema file may have; the largest real one has about 600,000."""
 
 
@@ -218,3 +453,75 @@ def _may_hold(folder: str, wanted: Wanted) -> bool:
         )
         for pattern in wanted.schemas
     )
+
+
+MAX_LINES = 60_000
+
+"""Lines of both versions up to which they are compared; the largest real schema file has about 7,000."""
+
+DIGITS = 32
+
+"""Hexadecimal digits kept of a digest: 128 bits, so that a comment has room for many."""
+
+
+def changes_at(contents: Contents, base: str, commit: str, wanted: Wanted) -> CommitChange:
+    """Compare the schemas at a commit with those at the point where it left the base branch."""
+    try:
+        fork = contents.fork_point(base, commit)
+        before, after = contents.files(fork, wanted), contents.files(commit, wanted)
+    except UnreachableError as error:
+        return CommitChange(commit, problem=error.cause)
+    changes = []
+    for path in sorted(before.keys() | after.keys()):
+        old, new = before.get(path), after.get(path)
+        if old != new:
+            changes.append(_blob_change(contents, path, old, new))
+    return CommitChange(commit, tuple(changes))
+
+
+def _blob_change(contents: Contents, path: str, old: str | None, new: str | None) -> Change:
+    """Compare two blobs; one that is too large to be a schema is known by its name alone."""
+    try:
+        return change_of_file(path, contents.blob(old) if old else None, contents.blob(new) if new else None)
+    except InputError:
+        return Change(path, "", "", f"{old or 'none'}:{new or 'none'}"[-80:])
+
+
+def change_of_file(path: str, old: bytes | None, new: bytes | None) -> Change:
+    """Compare two versions of a schema file."""
+    verbatim = _verbatim(old, new)
+    try:
+        before, after = _schema(path, old), _schema(path, new)
+    except InputError:
+        return Change(path, "", "", verbatim)
+    digest = digest_delta(compare(before, after))
+    # A schema against itself has the digests of no change.
+    same = after or before
+    nothing = digest_delta(compare(same, same))
+    return Change(
+        path,
+        UNCHANGED if digest.structure == nothing.structure else digest.structure[:DIGITS],
+        UNCHANGED if digest.text == nothing.text else digest.text[:DIGITS],
+        verbatim,
+    )
+
+
+def _schema(path: str, data: bytes | None) -> Schema | None:
+    """Read a schema as data; nothing in it is executed."""
+    return None if data is None else read_yaml(data, source=path).schema
+
+
+def _verbatim(old: bytes | None, new: bytes | None) -> str:
+    """Digest the changed lines with three lines around each, but not where in the file they stand.
+
+    This is what ``git patch-id --verbatim`` does: a rebase over a change elsewhere leaves it as it is.
+    """
+    before, after = ((data or b"").decode("utf-8", "surrogateescape").splitlines() for data in (old, new))
+    if len(before) + len(after) > MAX_LINES:
+        # Comparing that many lines could take for ever: the versions as a whole are the change.
+        whole = hashlib.sha256(b"%d:" % len(old or b"") + (old or b"") + (new or b""))
+        return whole.hexdigest()[:DIGITS]
+    diff = list(difflib.unified_diff(before, after, n=3, lineterm=""))[2:]
+    lines = ["@@" if line.startswith("@@") else line for line in diff]
+    content = "\n".join([str(old is None), str(new is None), *lines])
+    return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]

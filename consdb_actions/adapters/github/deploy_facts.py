@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from consdb_actions.adapters.github import reading
-from consdb_actions.adapters.github.client import GitHub, quoted
-from consdb_actions.adapters.github.problems import GitHubError
-from consdb_actions.adapters.github.release_facts import ReleaseReader
-from consdb_actions.deploy.components import DATALINK_FILE
-from consdb_actions.deploy.holds import Holds, replaced_by
-from consdb_actions.deploy.model import Plan
-from consdb_actions.deploy.repin import TicketImage, candidates
+from consdb_actions.adapters.github import graphql
+from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
+from consdb_actions.adapters.github.releases import ReleaseReader
+from consdb_actions.deploy.model import DATALINK_FILE, Plan
+from consdb_actions.deploy.plan import Holds, TicketImage, candidates, replaced_by
 from consdb_actions.deploy.tags import branch_tag
 from consdb_actions.errors import CheckFailed
 from consdb_actions.release.notes import arrange
-from consdb_actions.release.policy import ReleasePolicy
+from consdb_actions.release.versions import ReleasePolicy
 
 __all__ = ["DeployReader"]
 
@@ -159,6 +156,6 @@ class DeployReader:
                 remedy="Merge it first; until then the ticket image stays.",
             )
         last = max(merged, key=lambda item: str(item["merged_at"]))
-        moment = reading.moment(last["merged_at"])
+        moment = graphql.moment(last["merged_at"])
         assert moment is not None
         return last["number"], last["merge_commit_sha"], moment.date()

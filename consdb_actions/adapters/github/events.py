@@ -1,23 +1,30 @@
-"""What the event that started a workflow says about which pull requests to look at.
-
-The event decides only that. All else is read over the API, so that nothing written into an event counts.
-"""
+"""Read the events that start workflows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from consdb_actions.adapters.github import graphql
+from consdb_actions.adapters.github.client import GitHub
 from consdb_actions.errors import InputError
+from consdb_actions.process.memory import FINISHED, MARKER
+from consdb_actions.publication.marker import read_marker
+from consdb_actions.publication.source import Asked
 
-__all__ = ["Target", "target_of_event"]
+__all__ = ["Target", "asked", "asked_of_event", "followed_pulls", "process_target", "target_of_event"]
 
 _SHA = re.compile(r"[0-9a-f]{40}")
+
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
+
 _WITH_PULL = "pull_request, pull_request_target, pull_request_review, pull_request_review_comment"
+
 _QUEUED = re.compile(r"/pr-(?P<number>[1-9][0-9]{0,8})-[0-9a-f]{40}")
+
 _SUPPORTED = (
     f"{_WITH_PULL}, merge_group, issue_comment, workflow_run, "
     "check_suite, status, schedule, workflow_dispatch"
@@ -129,3 +136,207 @@ def _commit(value: object, place: str) -> str:
     if not isinstance(value, str) or not _SHA.fullmatch(value):
         raise InputError("the event names no commit of 40 hexadecimal digits", place=place)
     return value
+
+
+_FULL_SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
+
+_BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*", re.ASCII)
+
+_DISPATCHES = {"workflow_dispatch": "inputs", "repository_dispatch": "client_payload"}
+
+_PULLS = ("pull_request", "pull_request_target")
+
+_REMEDY = (
+    "Start the workflow on pull_request, or on workflow_dispatch or repository_dispatch with pr, or with "
+    "branch_name and commit_sha."
+)
+
+
+def asked_of_event(payload: object, name: str, *, place: str = "event") -> Asked:
+    """Find out what an event asks for.
+
+    Parameters
+    ----------
+    payload
+        Parsed JSON of the event.
+    name
+        Name of the event.
+    place
+        The file's name, for messages.
+
+    Returns
+    -------
+    Asked
+        What it asks for.
+
+    Raises
+    ------
+    InputError
+        The payload is none, or the event asks for no migration.
+    """
+    if not isinstance(payload, Mapping):
+        raise InputError("this is not the payload of an event", place=place, remedy="Give GITHUB_EVENT_PATH.")
+    if name in _DISPATCHES:
+        given = payload.get(_DISPATCHES[name])
+        values = given if isinstance(given, Mapping) else {}
+        return asked(values.get("pr"), values.get("branch_name"), values.get("commit_sha"), place=place)
+    pull = payload.get("pull_request")
+    if name in _PULLS and isinstance(pull, Mapping):
+        label = payload.get("label")
+        words = label.get("name") if isinstance(label, Mapping) else ""
+        deed = payload.get("action")
+        return Asked(
+            number=_positive_number(pull.get("number"), place),
+            deed=deed if isinstance(deed, str) and deed else "changed",
+            label=words if isinstance(words, str) else "",
+        )
+    raise InputError(f"the event {name!r} asks for no migration", place=place, remedy=_REMEDY)
+
+
+def asked(number: object, branch: object, commit: object, *, place: str) -> Asked:
+    """Read what a person or a dispatch gives: a number, or a branch with its commit.
+
+    Raises
+    ------
+    InputError
+        Something is of another form, or there is neither a number nor a branch.
+    """
+    branch = "" if branch is None else branch
+    commit = "" if commit is None else commit
+    if commit != "" and (not isinstance(commit, str) or not _FULL_SHA.fullmatch(commit)):
+        raise InputError(
+            f"{_shown(commit)} is no commit", place=place, remedy="Give all 40 hexadecimal digits of its SHA."
+        )
+    if number not in (None, ""):
+        return Asked(_positive_number(number, place), commit=str(commit))
+    if branch == "":
+        raise InputError("neither a pull request nor a branch is given", place=place, remedy=_REMEDY)
+    if (
+        not isinstance(branch, str)
+        or len(branch) > 200
+        or not _BRANCH.fullmatch(branch)
+        or ".." in branch
+        or branch.endswith((".", ".lock"))
+    ):
+        raise InputError(
+            f"{_shown(branch)} is no branch", place=place, remedy="Give its name, such as tickets/DM-12345."
+        )
+    if commit == "":
+        raise InputError(
+            f"no commit is given for the branch {branch}",
+            place=place,
+            remedy="Give its newest commit as commit_sha: what was looked at is what is migrated.",
+        )
+    return Asked(branch=branch, commit=str(commit))
+
+
+def _positive_number(value: Any, place: str) -> int:
+    """Read a number, which a dispatch gives as text."""
+    text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+    if not re.fullmatch(r"#?[1-9][0-9]{0,8}", text.strip(), re.ASCII):
+        raise InputError(
+            f"{_shown(value)} is no number of a pull request", place=place, remedy="Give it like 123."
+        )
+    return int(text.strip().removeprefix("#"))
+
+
+def _shown(value: object) -> str:
+    return repr(value if len(str(value)) <= 100 else f"{str(value)[:100]}…")
+
+
+def process_target(payload: object, name: str, repository: str, *, place: str = "event") -> Target:
+    """Find out from an event's payload which pull requests it is about.
+
+    The event may come from another repository than that of the schemas: from that of the migrations, where
+    a pull request names its schema change, or from that of the deployments. The event decides only which
+    pull requests are looked at; all else is read over the API.
+
+    Parameters
+    ----------
+    payload
+        Parsed JSON of the event.
+    name
+        Name of the event; recognized by what the payload holds when it is empty.
+    repository
+        The repository of the schemas, where it is known; else it is that of the event.
+    place
+        The file's name, for messages.
+
+    Returns
+    -------
+    Target
+        The pull requests.
+
+    Raises
+    ------
+    InputError
+        The payload is none, or the event is about no pull request.
+    """
+    if isinstance(payload, Mapping):
+        here = payload.get("repository")
+        source = here.get("full_name") if isinstance(here, Mapping) else None
+        if repository and isinstance(source, str) and source.casefold() != repository.casefold():
+            return _elsewhere(payload, repository)
+        if name == "push" or (not name and "pusher" in payload):
+            return Target(repository or (source if isinstance(source, str) else ""), everything=True)
+    return target_of_event(payload, name, place=place)
+
+
+def _elsewhere(payload: Mapping[str, Any], repository: str) -> Target:
+    """Take the pull request that a migration is for; anything else may be about all of them."""
+    pull = payload.get("pull_request")
+    body = pull.get("body") if isinstance(pull, Mapping) else None
+    marker = read_marker(body) if isinstance(body, str) else None
+    if marker is not None:
+        source, _, number = marker.source.partition("#")
+        if source.casefold() == repository.casefold() and number.isascii() and number.isdigit():
+            return Target(repository, (int(number),))
+    return Target(repository, everything=True)
+
+
+def followed_pulls(github: GitHub, repository: str, since: datetime) -> list[int]:
+    """List the merged pull requests whose steps are not all done yet.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    repository
+        ``owner/name`` of the schemas.
+    since
+        What was merged before is not looked at any more.
+
+    Returns
+    -------
+    list of int
+        Those with a comment of ours that does not say that all steps are done, oldest first.
+
+    Raises
+    ------
+    GitHubError
+        GitHub refused, or could not be reached within the bounds.
+    """
+    query: dict[str, str | int] = {"state": "closed", "sort": "updated", "direction": "desc"}
+    merged: list[int] = []
+    for page in github.pages(f"/repos/{repository}/pulls", query):
+        for item in page:
+            moment = graphql.moment(item.get("merged_at"))
+            if moment is not None and moment >= since:
+                merged.append(item["number"])
+        oldest = graphql.moment(page[-1].get("updated_at")) if page else None
+        if oldest is None or oldest < since:
+            break  # Whatever was merged after that was updated after that.
+    identity = github.viewer() if merged else ""
+    return [number for number in sorted(merged) if _goes_on(github, repository, number, identity)]
+
+
+def _goes_on(github: GitHub, repository: str, number: int, identity: str) -> bool:
+    """Tell whether a comment of ours is there and does not say that all is done."""
+    bodies = [
+        item.get("body") or ""
+        for item in github.items(f"/repos/{repository}/issues/{number}/comments")
+        if (item.get("user") or {}).get("login", "").casefold() == identity.casefold()
+        or (item.get("user") or {}).get("type") == "Bot"
+    ]
+    ours = [body for body in bodies if body.lstrip().startswith(MARKER)]
+    return bool(ours) and FINISHED not in ours[0]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from consdb_actions.adapters.github.client import GitHub
-from consdb_actions.adapters.github.problems import GitHubError
+from consdb_actions.adapters.github.client import GitHub, GitHubError
 
 __all__ = ["MarkedComment"]
 

@@ -9,12 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from consdb_actions.adapters.github.client import GitHub, quoted
+from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import ApiContents, read_file
-from consdb_actions.adapters.github.problems import GitHubError
 from consdb_actions.errors import CheckFailed, InputError
+from consdb_actions.publication.outdated import newest_revision
 from consdb_actions.publication.plan import WITHDRAWN, Present, TargetPull
-from consdb_actions.publication.rebase import newest_revision
 from consdb_actions.publication.result import TargetSection
 
 __all__ = ["Target"]

@@ -1,15 +1,454 @@
-"""Tags and GitHub releases, made so that each call can be repeated (rules R2 and F1)."""
+"""Read the release history, and publish tags and releases."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
-from consdb_actions.adapters.github.client import GitHub, quoted
-from consdb_actions.adapters.github.problems import GitHubError
-from consdb_actions.errors import ExternalError
+from consdb_actions.adapters.github import graphql
+from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
+from consdb_actions.adapters.github.contents import ApiContents, Objects, read_file
+from consdb_actions.config import CONFIG_PATH
+from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.migration.summary import read_revision
+from consdb_actions.process.board import Released, Releases
+from consdb_actions.release.notes import Contents, Migration, PullRequest, arrange
+from consdb_actions.release.plan import Check, CheckState, Facts, Tag, last_release
+from consdb_actions.release.versions import ReleasePolicy, parse_version
 
-__all__ = ["Releaser", "TagTakenError"]
+__all__ = ["MARK", "ReleaseReader", "Releaser", "TagTakenError", "read_contents", "read_releases"]
+
+_LATE = timedelta(days=7)
+
+"""How much the clock of who made a commit may differ from GitHub's."""
+
+MOST_FILES = 300
+
+"""Changed files that GitHub shows of two commits; beyond, a comparison would not be whole."""
+
+
+def read_contents(
+    github: GitHub, repository: str, branch: str, previous: Tag | None, commit: str, policy: ReleasePolicy
+) -> Contents:
+    """Read what a release holds."""
+    if previous is None:
+        return Contents()
+    path = f"/repos/{repository}/compare/{previous.commit}...{commit}"
+    pages = list(github.pages(path, lasting=True))
+    commits = {item["sha"] for page in pages for item in page["commits"]}
+    since = graphql.moment(pages[0]["merge_base_commit"]["commit"]["committer"]["date"])
+    files = _compared(pages[0], previous.commit, policy)
+    if files is None:
+        contents, wanted = ApiContents(github, repository), _Migrations(policy)
+        files = contents.files(previous.commit, wanted), contents.files(commit, wanted)
+    migrations, changed = _migrations(Objects(github, repository), *files)
+    pulls = _merged(github, repository, branch, commits, since)
+    return Contents(previous.name, len(commits), tuple(pulls), migrations, changed)
+
+
+def _merged(
+    github: GitHub, repository: str, branch: str, commits: set[str], since: datetime | None
+) -> list[PullRequest]:
+    """Find the merged pull requests by the commits that their merging made."""
+    query = {"state": "closed", "base": branch, "sort": "updated", "direction": "desc"}
+    found = []
+    for page in github.pages(f"/repos/{repository}/pulls", query):
+        for item in page:
+            if item.get("merged_at") and item.get("merge_commit_sha") in commits:
+                author = graphql.account(item.get("user"))
+                login = author.login if author is not None else ""
+                found.append(PullRequest(item["number"], item["title"] or "", item["head"]["ref"], login))
+        oldest = graphql.moment(page[-1].get("updated_at")) if page else None
+        if oldest is not None and since is not None and oldest < since - _LATE:
+            break  # Whatever was merged after that was updated after that.
+    return found
+
+
+def _compared(page: Any, base: str, policy: ReleasePolicy) -> tuple[dict[str, str], dict[str, str]] | None:
+    """Take the migrations that differ, before and after, from a comparison; None where it is not whole."""
+    files = page.get("files") or []
+    # It begins where both have parted, and shows no more than some files.
+    if page["merge_base_commit"]["sha"] != base or len(files) >= MOST_FILES:
+        return None
+    before: dict[str, str] = {}
+    after: dict[str, str] = {}
+    for item in files:
+        path, status = item["filename"], item["status"]
+        if policy.is_migration(path) and status != "unchanged":
+            if status in ("modified", "changed", "removed"):
+                before[path] = ""  # Only that it was there counts.
+            if status != "removed":
+                after[path] = item["sha"]
+        if status == "renamed" and policy.is_migration(item["previous_filename"]):
+            before[item["previous_filename"]] = ""
+    return before, after
+
+
+def _migrations(
+    objects: Objects, before: Mapping[str, str], after: Mapping[str, str]
+) -> tuple[tuple[Migration, ...], tuple[tuple[str, str], ...]]:
+    """Read the migrations that were added, and name those that were changed or removed."""
+    new = sorted(after.keys() - before.keys())
+    texts = objects.blobs(after[path] for path in new)
+    added = []
+    for path in new:
+        found = read_revision(texts[after[path]].decode("utf-8", "replace"))
+        section = path.split("/")[-3] if path.count("/") >= 2 else ""
+        added.append(
+            Migration(section, path, found.id, found.title, found.operations, found.others, found.down)
+        )
+    changed = [
+        (path, "changed" if path in after else "removed")
+        for path in sorted(before)
+        if after.get(path) != before[path]
+    ]
+    return tuple(added), tuple(changed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Migrations:
+    """Which files are migrations."""
+
+    policy: ReleasePolicy
+
+    def matches(self, path: str) -> bool:
+        """Tell whether a file is one."""
+        return self.policy.is_migration(path)
+
+    @property
+    def schemas(self) -> tuple[str, ...]:
+        """The patterns."""
+        return self.policy.migrations
+
+
+MARK = "Tagged by consdb-actions."
+
+"""The last line of the message of a tag that this program made."""
+
+_GREEN = {"success", "neutral", "skipped"}
+
+_OF_THE_COMMIT = {"push", "pull_request", "merge_group", "dynamic"}
+
+"""Events whose checks are about a commit; a schedule or a dispatch runs on whatever is newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """The default branch."""
+
+    name: str
+    head: str
+
+
+class ReleaseReader:
+    """Reads what concerns the releases of one repository.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    repository
+        ``owner/name``.
+    run
+        Number of the run of GitHub Actions that this is; its own checks do not count. Empty outside of one.
+    """
+
+    def __init__(self, github: GitHub, repository: str, *, run: str = "") -> None:
+        self._github = github
+        self._repository = repository
+        self._root = f"/repos/{repository}"
+        self._run = run if run.isascii() and run.isdigit() else ""
+
+    @cached_property
+    def html_url(self) -> str:
+        """The repository's page."""
+        return str(self._data["html_url"])
+
+    @cached_property
+    def branch(self) -> _Branch:
+        """The default branch, with its newest commit as it is when first asked for."""
+        name = str(self._data["default_branch"])
+        path = "/".join(quoted(part) for part in name.split("/"))
+        return _Branch(name, self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"])
+
+    @cached_property
+    def _data(self) -> Any:
+        data = self._github.get(self._root)
+        if data["full_name"].casefold() != self._repository.casefold():
+            raise InputError(
+                f"the repository {self._repository} is now called {data['full_name']}",
+                remedy=f"Give --repo {data['full_name']}.",
+            )
+        return data
+
+    def config(self) -> bytes | None:
+        """Return the configuration file on the default branch; None where there is none.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        return read_file(self._github, self._repository, CONFIG_PATH, self.branch.head)
+
+    def tags(self, commit: str = "") -> tuple[Tag, ...]:
+        """Read all tags.
+
+        Parameters
+        ----------
+        commit
+            A commit; for releases on it, it is read as well whether this program made them.
+
+        Returns
+        -------
+        tuple
+            Those that are releases with the commit that they are on, the others with whatever they name.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        # Refs are current and tell the kind; the list tells the commits, and may be a moment old.
+        refs = self._github.get(f"{self._root}/git/matching-refs/tags/")
+        listed = self._github.items(f"{self._root}/tags")
+        commits = {item["name"]: item["commit"]["sha"] for item in listed}
+        found = {name: Tag(name, on) for name, on in commits.items()}
+        for ref in refs:
+            name, target = ref["ref"].removeprefix("refs/tags/"), ref["object"]["sha"]
+            annotated = ref["object"]["type"] == "tag"
+            on = target
+            if annotated and parse_version(name) is not None:
+                on = commits.get(name) or self._peeled(target)
+            ours = annotated and on == commit and self._is_ours(target)
+            found[name] = Tag(name, on, annotated, ours, target if annotated else "")
+        return tuple(found.values())
+
+    def facts(self, commit: str | None, now: datetime) -> Facts:
+        """Read what the decision about a tag rests on.
+
+        Parameters
+        ----------
+        commit
+            The commit to be tagged, 40 hexadecimal digits; None for the newest of the default branch.
+        now
+            The moment of tagging.
+
+        Returns
+        -------
+        Facts
+            What GitHub shows.
+
+        Raises
+        ------
+        InputError
+            GitHub does not know the commit.
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        branch = self.branch
+        sha = commit or branch.head
+        contained = sha == branch.head or self._relation(sha, branch.head, sha) in ("ahead", "identical")
+        tags = self.tags(sha)
+        newest = last_release(tags)
+        relation = "ahead" if newest is None else self._relation(newest.commit, sha, sha)
+        return Facts(
+            branch=branch.name,
+            commit=sha,
+            now=now,
+            contained=contained,
+            tags=tags,
+            checks=tuple(self._checks(sha)),
+            released=relation in ("behind", "identical"),
+            parted=relation == "diverged",
+        )
+
+    def contents(self, previous: Tag | None, commit: str, policy: ReleasePolicy) -> Contents:
+        """Read what a release holds.
+
+        Parameters
+        ----------
+        previous
+            The release before; None for the first, which is not compared with anything.
+        commit
+            The commit that is released.
+        policy
+            Which files are migrations.
+
+        Returns
+        -------
+        Contents
+            Merged pull requests and migrations since then.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        return read_contents(
+            self._github, self._repository, str(self._data["default_branch"]), previous, commit, policy
+        )
+
+    def _peeled(self, sha: str) -> str:
+        """Return what a tag object stands for in the end."""
+        for _ in range(5):
+            target = self._github.get(f"{self._root}/git/tags/{sha}", lasting=True)["object"]
+            sha = target["sha"]
+            if target["type"] != "tag":
+                break
+        return str(sha)
+
+    def _is_ours(self, sha: str) -> bool:
+        """Tell whether a tag object was made by this program."""
+        data = self._github.get(f"{self._root}/git/tags/{sha}", lasting=True)
+        lines = (data.get("message") or "").strip().splitlines()
+        return bool(lines) and lines[-1] == MARK
+
+    def _relation(self, base: str, head: str, sha: str) -> str:
+        """Say how a commit stands to another: ahead, behind, identical or diverged; one of them is `sha`."""
+        if base == head:
+            return "identical"
+        try:
+            # A whole page, which the contents of the release need as well.
+            data = next(self._github.pages(f"{self._root}/compare/{base}...{head}", lasting=True))
+        except GitHubError as error:
+            if error.status != 404:
+                raise
+            raise InputError(
+                f"GitHub knows no commit {sha} in {self._repository}, or none that has a history in common "
+                f"with {self.branch.name}",
+                place="--commit",
+                remedy="Check the commit and --repo.",
+            ) from error
+        return str(data["status"])
+
+    def _suites(self, sha: str) -> dict[int, tuple[str, Any]]:
+        """Read which event started each run of a workflow on a commit, and which workflow, by its suite."""
+        try:
+            pages = list(self._github.pages(f"{self._root}/actions/runs", {"head_sha": sha}))
+        except GitHubError as error:
+            if error.status not in (403, 404):
+                raise
+            return {}  # Without the permission, all of them count.
+        return {
+            run["check_suite_id"]: (run["event"], run["workflow_id"])
+            for page in pages
+            for run in page["workflow_runs"]
+        }
+
+    def _checks(self, sha: str) -> list[Check]:
+        """Read check runs and commit statuses, without the jobs of this run and of its earlier tries."""
+        runs = [
+            item
+            for page in self._github.pages(f"{self._root}/commits/{sha}/check-runs")
+            for item in page["check_runs"]
+        ]
+        mine = {
+            item["name"]
+            for item in runs
+            if self._run
+            and f"/actions/runs/{self._run}/" in (item.get("details_url") or "")
+            and _of_actions(item)
+        }
+        suites = self._suites(sha)
+        newest: dict[tuple[Any, ...], Any] = {}
+        for item in sorted(runs, key=lambda item: (item.get("started_at") or "", item["id"])):
+            suite, app = (item.get("check_suite") or {}).get("id"), (item.get("app") or {}).get("slug")
+            if _of_actions(item):
+                event, workflow = suites.get(suite or 0, ("push", suite))
+                if item["name"] in mine or event not in _OF_THE_COMMIT:
+                    continue
+                newest[app, workflow, item["name"]] = item
+            else:
+                newest[app, item["name"]] = item
+        found = [_check(item) for item in newest.values()]
+        for page in self._github.pages(f"{self._root}/commits/{sha}/status"):
+            for item in page["statuses"]:
+                state: CheckState = "success" if item["state"] == "success" else "failure"
+                if item["state"] == "pending":
+                    state = "pending"
+                found.append(Check(item["context"], state, item["state"]))
+        return found
+
+
+def _of_actions(item: Any) -> bool:
+    return bool((item.get("app") or {}).get("slug") == "github-actions")
+
+
+def _check(item: Any) -> Check:
+    """Read a check run."""
+    if item["status"] != "completed":
+        return Check(item["name"], "pending", str(item["status"]).replace("_", " "))
+    conclusion = str(item["conclusion"])
+    return Check(item["name"], "success" if conclusion in _GREEN else "failure", conclusion.replace("_", " "))
+
+
+def read_releases(
+    github: GitHub, repository: str, policy: ReleasePolicy, tickets: Sequence[str], count: int
+) -> Releases:
+    """Read the last releases.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    repository
+        ``owner/name``.
+    policy
+        Which files are migrations.
+    tickets
+        Regular expressions of tickets.
+    count
+        How many releases.
+
+    Returns
+    -------
+    Releases
+        The newest first. What cannot be read of one release does not hide the others.
+
+    Raises
+    ------
+    GitHubError
+        The tags could not be read.
+    InputError
+        The repository has another name now.
+    """
+    reader = ReleaseReader(github, repository)
+    tags = reader.tags()
+    versions = {tag: version for tag in tags if (version := parse_version(tag.name)) is not None}
+    ordered = sorted(versions, key=lambda tag: (versions[tag], tag.name), reverse=True)
+    pages = {item["tag_name"]: item for item in github.items(f"/repos/{repository}/releases")}
+    shown = ordered[:count]
+    objects = [tag.object for tag in shown if tag.object]
+    found = []
+    for tag in shown:
+        page = pages.get(tag.name)
+        url = page["html_url"] if page else f"{reader.html_url}/tree/{quoted(tag.name)}"
+        at: datetime | None = None
+        of_commit = False
+        try:
+            at = Objects(github, repository).tagged(objects).get(tag.object)
+            if at is None:
+                at, of_commit = _moment(github, repository, tag, page)
+            contents = reader.contents(last_release(tags, versions[tag]), tag.commit, policy)
+        except GitHubError as error:
+            words = " ".join(error.cause.split())[:300]
+            found.append(Released(tag.name, url, at, of_commit, tag.annotated, trouble=words))
+        else:
+            notes = arrange(contents, tickets)
+            found.append(Released(tag.name, url, at, of_commit, tag.annotated, notes))
+    return Releases(tuple(found), len(ordered) - len(found), reader.html_url)
+
+
+def _moment(github: GitHub, repository: str, tag: Tag, page: Any) -> tuple[datetime | None, bool]:
+    """Say when a release was made that its tag does not date, and whether that is its commit's date."""
+    if page and (at := graphql.moment(page.get("published_at"))) is not None:
+        return at, False
+    commit = github.get(f"/repos/{repository}/git/commits/{tag.commit}", lasting=True)
+    return graphql.moment(commit["committer"]["date"]), True
 
 
 class TagTakenError(ExternalError):

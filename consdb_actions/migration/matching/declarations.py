@@ -1,33 +1,15 @@
-"""What people say about a change: renames, moves, what is really a drop, and which side of a conflict holds.
-
-The textual forms, one a time: in ``--rename``, after ``consdb: rename`` on a line of a pull request, or on a
-line of a sidecar file.
-
-===============================  =======================================================================
-``TABLE.OLD=NEW``                the column is renamed
-``TABLE.OLD=``                   the column is dropped, nothing that is new continues it
-``TABLE.COL=COL``                the column stays what it is, whatever the ids say
-``TABLE.COL=OTHER.NEW``          the column's values move to another table
-``OLDTABLE=NEWTABLE``            the table is renamed
-``OLDTABLE=``                    the table is dropped
-===============================  =======================================================================
-
-Where the schema change and the database changed one element to different states, ``head ELEMENT`` takes the
-schema's and ``current ELEMENT`` the database's: in ``--take``, or after ``consdb: take`` on a line of a pull
-request.
-"""
+"""Parse declared renames, moves, drops and sides of conflicts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, cast
 
 from consdb_actions.errors import InputError
-from consdb_actions.migration.matching.takes import TAKE_FORMS, DeclaredTake, parse_take, shorten
 
 __all__ = [
-    "FORMS",
     "Declaration",
     "Declarations",
     "DeclaredDrop",
@@ -37,20 +19,76 @@ __all__ = [
     "DeclaredTableDrop",
     "DeclaredTableRename",
     "DeclaredTake",
+    "FORMS",
     "TAKE_FORMS",
     "parse_declaration",
     "parse_directives",
     "parse_sidecar",
     "parse_take",
+    "shorten",
 ]
+
+TAKE_FORMS = "head TABLE.ELEMENT (the schema's state) or current TABLE.ELEMENT (the database's state)"
+
+# A name may hold spaces, as names of constraints do.
+_WORD = r"[\w$][\w$%:'-]*"
+
+_PART = rf"{_WORD}(?: +{_WORD})*"
+
+_TAKE = re.compile(rf"(?P<side>head|current)\s+(?P<element>{_PART}(?:\.{_PART}){{0,3}})", re.IGNORECASE)
+
+_MAX_SHOWN = 80
+
+
+@dataclass(frozen=True, order=True)
+class DeclaredTake:
+    """One side of a conflict is taken for an element.
+
+    Attributes
+    ----------
+    side
+        ``head``: the state of the schema after the change; ``current``: the state of the database.
+    element
+        Dotted: ``TABLE``, ``TABLE.COLUMN``, ``TABLE.COLUMN.ATTRIBUTE``, ``TABLE.CONSTRAINT``.
+    """
+
+    side: Literal["head", "current"]
+    element: str
+    source: str
+
+    @property
+    def text(self) -> str:
+        """The textual form."""
+        return f"{self.side} {self.element}"
+
+
+def parse_take(text: str, source: str, place: str = "") -> DeclaredTake:
+    """Read which side of a conflict is taken for an element."""
+    match = _TAKE.fullmatch(text.strip())
+    if match is None:
+        place = place or ("--take" if source == "option" else source)
+        raise InputError(
+            f"{shorten(text)!r} does not take a side", place=place, remedy=f"The forms are {TAKE_FORMS}."
+        )
+    return DeclaredTake(cast(Literal["head", "current"], match["side"].lower()), match["element"], source)
+
+
+def shorten(text: str) -> str:
+    """Return as much of a text as an error shows."""
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"
+
 
 FORMS = (
     "TABLE.OLD=NEW, TABLE.OLD= (a drop), TABLE.COL=OTHER.NEW (a move), "
     "OLDTABLE=NEWTABLE or OLDTABLE= (a drop)"
 )
+
 _NAME = r"[\w$][\w$%:'-]*"
+
 _SIDE = re.compile(rf"(?P<table>{_NAME})(?:\.(?P<column>{_NAME}))?")
+
 _DIRECTIVE = re.compile(r"\s*(?:[-*]\s+)?`?consdb:\s*(?P<verb>rename|take)\b(?P<rest>.*)", re.IGNORECASE)
+
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
@@ -127,6 +165,7 @@ class DeclaredTableDrop:
 
 
 DeclaredMatch = DeclaredRename | DeclaredDrop | DeclaredMove | DeclaredTableRename | DeclaredTableDrop
+
 """What says which element of the schema before the change is which after it."""
 
 Declaration = DeclaredMatch | DeclaredTake

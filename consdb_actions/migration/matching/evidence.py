@@ -1,19 +1,19 @@
-"""What speaks for and against a column living on under another name: measured, and in words."""
+"""Compare a dropped with an added column, and score the pair."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from consdb_actions.migration.matching.alignment import Substitution, align
-from consdb_actions.migration.matching.facts import ColumnFacts, TableFacts
-from consdb_actions.migration.matching.places import closeness, places
-from consdb_actions.migration.matching.types import Fit, type_fit
-from consdb_actions.migration.matching.vocabulary import Vocabulary, document
+from consdb_actions.migration.matching.facts import ColumnFacts, Fit, TableFacts, type_fit
 from consdb_actions.migration.matching.words import (
+    Substitution,
+    Vocabulary,
+    align,
     alike,
+    document,
     name_words,
     normalised,
     opposed,
@@ -21,12 +21,74 @@ from consdb_actions.migration.matching.words import (
     text_words,
 )
 
-__all__ = ["Agreement", "Evidence", "TablePair"]
+__all__ = [
+    "Agreement",
+    "Evidence",
+    "LIKELY",
+    "Place",
+    "TablePair",
+    "against",
+    "closeness",
+    "in_favour",
+    "is_likely",
+    "listed",
+    "number",
+    "places",
+    "points",
+    "replaced",
+    "score",
+]
+
+
+@dataclass(frozen=True)
+class Place:
+    """The gap that a column stands in: between two kept columns, and as which of how many.
+
+    ``after`` and ``until`` are empty at the start and at the end of the table.
+    """
+
+    after: str
+    until: str
+    rank: int
+    size: int
+
+
+def places(order: Sequence[str], kept: Collection[str]) -> dict[str, Place]:
+    """Say for every column that is not kept in which gap it stands."""
+    found: dict[str, Place] = {}
+    gap: list[str] = []
+    previous = ""
+    for name in (*order, ""):
+        if name and name not in kept:
+            gap.append(name)
+            continue
+        for rank, member in enumerate(gap):
+            found[member] = Place(previous, name, rank, len(gap))
+        gap, previous = [], name
+    return found
+
+
+def closeness(old: Place, new: Place) -> float:
+    """Say how well two places agree: 1 the same place of the same gap, 0 elsewhere."""
+    shared = (old.after == new.after) + (old.until == new.until)
+    if not shared:
+        return 0.0
+    if old.size == new.size:
+        distance = float(abs(old.rank - new.rank))
+    else:
+        # The gaps differ in length: the place from the front or from the back may be the one that was kept.
+        from_front = abs(old.rank - new.rank)
+        from_back = abs((old.size - old.rank) - (new.size - new.rank))
+        distance = float(min(from_front, from_back))
+    return shared / 2 / (1 + distance / 2)
+
 
 Agreement = Literal["same", "differs", "unknown"]
 
 _REPEATED_TEXT = 0.75
+
 _FOLLOWING_TEXT = 0.9
+
 _FRAMED_TEXT = 0.35
 
 
@@ -262,3 +324,162 @@ def _agreement(old: str | None, new: str | None) -> Agreement:
 
 def _texts(table: TableFacts) -> list[tuple[str, str]]:
     return [(column.name, column.description or "") for column in table.columns]
+
+
+LIKELY = 4
+
+"""Points from which a careful reader would suspect a rename."""
+
+_FITS = {"same": 6.0, "wider": 4.0, "narrower": 3.0, "converted": -5.0, "incompatible": -40.0}
+
+_UNITS = {"same": 6.0, "differs": -8.0, "unknown": 0.0}
+
+_UCDS = {"same": 4.0, "differs": -2.0, "unknown": 0.0}
+
+_UNKNOWN_TEXT = 0.25
+
+
+def score(evidence: Evidence, support: int) -> int:
+    """Weigh a pair against its rivals, from 0 to 100."""
+    text = _UNKNOWN_TEXT if evidence.text is None else evidence.text
+    total = 40 * evidence.name + 30 * text + 8 * evidence.place
+    total += _FITS[evidence.fit] + _UNITS[evidence.unit] + _UCDS[evidence.ucd]
+    total += min(12.0, 4 * math.log2(max(support, 1)))
+    if evidence.spelled:
+        total += 10
+    if evidence.contrast:
+        total -= 40
+    if evidence.text_contrast:
+        total -= 10
+    return max(0, min(100, round(total)))
+
+
+def points(evidence: Evidence, support: int) -> int:
+    """Count what a careful reader would: each kind of evidence gives few points, none is enough alone."""
+    text = -1.0 if evidence.text is None else evidence.text
+    total = _steps(evidence.name, 0.4, 0.6, 0.8) + _steps(text, 0.4, 0.6, 0.85)
+    total += 3 if support >= 3 else 2 if support == 2 else 0
+    total += {"same": 1, "differs": -2, "unknown": 0}[evidence.unit]
+    total += (evidence.place >= 0.5) + (evidence.near and evidence.name >= 0.4)
+    if 0 <= text < 0.1:
+        total -= 1
+    if evidence.fit == "converted":
+        total -= 2
+    if evidence.text_contrast:
+        total -= 2
+    return total
+
+
+def is_likely(evidence: Evidence, support: int) -> bool:
+    """Tell whether a careful reader would suspect that the one column is the other."""
+    if evidence.fit == "incompatible":
+        return False
+    if evidence.spelled:
+        return True
+    text = evidence.text or 0.0
+    if evidence.contrast:
+        # Different quantities by name; only the very same description, which nothing else has, outweighs
+        # that.
+        return evidence.repeats == 1 and evidence.unit != "differs"
+    if evidence.name < 0.4 and text < 0.4:
+        return False
+    return points(evidence, support) >= LIKELY
+
+
+def _steps(value: float, *bounds: float) -> int:
+    return sum(value >= bound for bound in bounds)
+
+
+_FEW = 4
+
+
+def in_favour(evidence: Evidence, support: int) -> tuple[str, ...]:
+    """List what speaks for a pair."""
+    found: list[str] = []
+    if evidence.spelled:
+        found.append("the names differ only in case and underscores")
+    elif support > 1 and evidence.shared:
+        change = replaced(evidence.substitutions, evidence.old.name, evidence.new.name)
+        found.append(f"{change}, as in {number(support - 1, 'other pair')}")
+    elif evidence.name >= 0.4:
+        found.append(f"the names share {_words(evidence.shared)}")
+    if evidence.follows:
+        found.append("the descriptions differ just as the names do")
+    elif evidence.repeats == 1:
+        found.append("the descriptions are the same")
+    elif evidence.repeats > 1:
+        found.append(f"the descriptions are the same, as in {evidence.repeats} columns of this table")
+    elif evidence.text is not None and evidence.text >= 0.4:
+        found.append("the descriptions are alike")
+    if evidence.unit == "same":
+        found.append(f"the same unit ({evidence.new.unit})")
+    if evidence.fit == "same":
+        found.append(f"the same type ({evidence.new.type})")
+    elif evidence.fit in ("wider", "narrower"):
+        found.append(f"a type of the same family ({evidence.old.type}, now {evidence.new.type})")
+    if evidence.place >= 0.5:
+        found.append("the same place among the columns")
+    return tuple(found)
+
+
+def against(evidence: Evidence) -> tuple[str, ...]:
+    """List what speaks against a pair."""
+    found: list[str] = []
+    if evidence.fit in ("incompatible", "converted"):
+        found.append(f"the type is another one ({evidence.old.type}, not {evidence.new.type})")
+    if evidence.contrast:
+        found.append(_opposites(evidence.contrast))
+    if evidence.unit == "differs":
+        found.append(f"the unit is another one ({evidence.old.unit}, not {evidence.new.unit})")
+    if evidence.ucd == "differs":
+        found.append(f"the UCD is another one ({evidence.old.ucd}, not {evidence.new.ucd})")
+    if evidence.text_contrast:
+        found.append(f"in the descriptions, {_opposites(evidence.text_contrast)}")
+    if evidence.name < 0.4:
+        shared = f"share only {_words(evidence.shared)}" if evidence.shared else "share no word"
+        found.append(f"the names {shared}")
+    if evidence.text is not None and evidence.text < 0.6:
+        found.append("the descriptions speak of other things")
+    return tuple(found) or ("too little speaks for it",)
+
+
+def replaced(substitutions: Sequence[Substitution], old: str = "", new: str = "") -> str:
+    """Say what a change of name replaces; the names, when given, show how their words are joined."""
+    parts: list[str] = []
+    for gone, come in substitutions:
+        before, after = _joined(gone, old), _joined(come, new)
+        if not gone:
+            parts.append(f"`{after}` comes in")
+        elif not come:
+            parts.append(f"`{before}` goes")
+        else:
+            parts.append(f"`{before}` becomes `{after}`")
+    return listed(parts)
+
+
+def _joined(words: Sequence[str], name: str) -> str:
+    text = ""
+    for word in words:
+        text = f"{text}{word}" if not text or f"{text}{word}" in name.casefold() else f"{text}_{word}"
+    return text
+
+
+def listed(parts: Sequence[str], most: int = 0) -> str:
+    """Join parts with commas and an ``and``; at most ``most`` of them, when given."""
+    shown = list(parts[:most] if most else parts)
+    if len(shown) < len(parts):
+        return f"{', '.join(shown)} and {len(parts) - len(shown)} more"
+    return " and ".join(part for part in (", ".join(shown[:-1]), *shown[-1:]) if part)
+
+
+def number(count: int, noun: str) -> str:
+    """Write a count with its noun."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _words(words: Sequence[str]) -> str:
+    return listed([f"`{word}`" for word in dict.fromkeys(words)], _FEW)
+
+
+def _opposites(pair: tuple[str, str]) -> str:
+    return f"`{pair[0]}` and `{pair[1]}` are different quantities"

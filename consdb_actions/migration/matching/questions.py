@@ -1,22 +1,210 @@
-"""Linked pairs as questions: what is asked, what is proposed, and every answer ready to copy."""
+"""Choose pairs, and ask about what is not certain."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import heapq
+import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
+from consdb_actions.migration.matching.candidates import Key, Link, components
 from consdb_actions.migration.matching.decisions import Answer, Proposal, Question, Rejected
-from consdb_actions.migration.matching.families import choose, shift
-from consdb_actions.migration.matching.links import Link, components
-from consdb_actions.migration.matching.wording import listed, number
+from consdb_actions.migration.matching.evidence import listed, number
 
-__all__ = ["Part", "group", "lines", "proposal", "question"]
+__all__ = ["Part", "assign", "choose", "group", "lines", "proposal", "question", "shift"]
+
+
+def assign(weights: Mapping[tuple[str, str], int]) -> dict[str, str]:
+    """Choose pairs so that no row and no column is used twice and the total weight is greatest.
+
+    Rows may stay without a column: only positive weights are ever chosen.
+    """
+    edges: dict[str, list[tuple[str, int]]] = {}
+    for (row, column), weight in sorted(weights.items()):
+        if weight > 0:
+            edges.setdefault(row, []).append((column, weight))
+    top = max((weight for found in edges.values() for _, weight in found), default=0)
+    potential: dict[str, int] = {}
+    owner: dict[str, str] = {}
+    chosen: dict[str, str] = {}
+    for row in edges:
+        _augment(row, edges, top, potential, owner, chosen)
+    return chosen
+
+
+_ALONE = ""
+
+"""Stands for staying without a column; every row has one of its own, at no weight."""
+
+
+def _augment(
+    start: str,
+    edges: Mapping[str, list[tuple[str, int]]],
+    top: int,
+    potential: dict[str, int],
+    owner: dict[str, str],
+    chosen: dict[str, str],
+) -> None:
+    """Give one more row a column, moving others where that serves the total.
+
+    Costs are ``top - weight``, thus never negative; ``potential`` holds the dual value of each column.
+    """
+    distance: dict[str, int] = {}
+    came_from: dict[str, str] = {}
+    done: set[str] = set()
+    heap: list[tuple[int, int, str]] = []
+    row, base = start, 0
+    best_end, best_row = None, start
+    while True:
+        # Leaving this row alone ends the path here.
+        alone = base + top - _dual(row, edges, top, potential)
+        if best_end is None or alone < best_end:
+            best_end, best_row = alone, row
+        for column, weight in edges[row]:
+            reduced = base + (top - weight) - potential.get(column, 0) - _dual(row, edges, top, potential)
+            if column not in distance or reduced < distance[column]:
+                distance[column], came_from[column] = reduced, row
+                heapq.heappush(heap, (reduced, column in owner, column))
+        while heap and (heap[0][2] in done or heap[0][0] > distance[heap[0][2]]):
+            heapq.heappop(heap)
+        if not heap or heap[0][0] >= best_end:
+            end_column, total = _ALONE, best_end
+            break
+        base, _, column = heapq.heappop(heap)
+        if column not in owner:
+            end_column, total = column, base
+            break
+        done.add(column)
+        row = owner[column]
+    for column in done:
+        potential[column] = potential.get(column, 0) + distance[column] - total
+    _flip(
+        start,
+        best_row if end_column == _ALONE else came_from[end_column],
+        end_column,
+        came_from,
+        owner,
+        chosen,
+    )
+
+
+def _dual(
+    row: str, edges: Mapping[str, list[tuple[str, int]]], top: int, potential: Mapping[str, int]
+) -> int:
+    return min(top, *((top - weight) - potential.get(column, 0) for column, weight in edges[row]))
+
+
+def _flip(
+    start: str,
+    row: str,
+    column: str,
+    came_from: Mapping[str, str],
+    owner: dict[str, str],
+    chosen: dict[str, str],
+) -> None:
+    """Walk back from the end of the path to its start and hand every column on the way to its new row."""
+    while True:
+        previous = chosen.pop(row, _ALONE)
+        if column != _ALONE:
+            chosen[row] = column
+            owner[column] = row
+        if row == start:
+            return
+        column, row = previous, came_from[previous]
+
+
+Shift = tuple[int, Key]
+
+_ROUNDS = 4
+
+_SEEDS = 6
+
+_SCALE = 10
+
+_BONUS = 30
+
+_MOST = 150
+
+
+def choose(links: Sequence[Link]) -> tuple[Link, ...]:
+    """Choose the pairs that fit best together."""
+    possible = {(link.old.path, link.new.path): link for link in links if link.possible}
+    best = _settle(possible, {})
+    shifts = Counter(found for link in possible.values() if (found := shift(link.key)) is not None)
+    # The choice that is best pair by pair may hide a consistent one: try each frequent shift as well.
+    for seed in sorted((s for s in shifts if shifts[s] > 1), key=lambda s: (-shifts[s], abs(s[0]), s))[
+        :_SEEDS
+    ]:
+        start = _bonus(possible, best)
+        start |= {pair: _MOST for pair, link in possible.items() if shift(link.key) == seed}
+        choice = _settle(possible, start)
+        if _total(possible, choice) > _total(possible, best):
+            best = choice
+    return tuple(possible[pair] for pair in sorted(best.items(), key=lambda pair: _order(possible[pair])))
+
+
+_Pairs = Mapping[tuple[str, str], Link]
+
+
+def _settle(possible: _Pairs, bonus: dict[tuple[str, str], int]) -> dict[str, str]:
+    """Choose until the choice and the bonus for what it has in common agree."""
+    chosen: dict[str, str] = {}
+    for _ in range(_ROUNDS):
+        again = assign({pair: _SCALE * link.score + bonus.get(pair, 0) for pair, link in possible.items()})
+        if again == chosen:
+            break
+        chosen = again
+        bonus = _bonus(possible, chosen)
+    return chosen
+
+
+def _bonus(possible: _Pairs, chosen: Mapping[str, str]) -> dict[tuple[str, str], int]:
+    """Say what each pair is worth on top, given how many of the chosen ones change in the same way."""
+    taken = [possible[pair] for pair in chosen.items()]
+    keys = Counter(link.key for link in taken if link.key)
+    shifts = Counter(found for link in taken if (found := shift(link.key)) is not None)
+    return {
+        pair: (_worth(keys[link.key]) if link.key else 0)
+        + (_worth(shifts[found]) if (found := shift(link.key)) is not None else 0)
+        for pair, link in possible.items()
+    }
+
+
+def _total(possible: _Pairs, chosen: Mapping[str, str]) -> int:
+    bonus = _bonus(possible, chosen)
+    return sum(_SCALE * possible[pair].score + bonus[pair] for pair in chosen.items())
+
+
+@lru_cache(maxsize=16384)
+def shift(key: Key) -> Shift | None:
+    """Return by how much the only number that changes in a name moves, and what else changes."""
+    numbers = [
+        at
+        for at, (gone, come) in enumerate(key)
+        if len(gone) == len(come) == 1 and gone[0].isdigit() and come[0].isdigit()
+    ]
+    if len(numbers) != 1:
+        return None
+    at = numbers[0]
+    return int(key[at][1][0]) - int(key[at][0][0]), key[:at] + key[at + 1 :]
+
+
+def _worth(count: int) -> int:
+    return min(_MOST, round(_BONUS * math.log2(count))) if count > 1 else 0
+
+
+def _order(link: Link) -> tuple[str, int, str]:
+    return link.old.table, link.old.position, link.old.name
+
 
 _NAMED = 4
+
 _FULL = 100
+
 _CLOSE = 12
+
 """Two scores that differ by less are as good as each other."""
 
 

@@ -6,14 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from consdb_actions.migration.matching.alignment import align
-from consdb_actions.migration.matching.assignment import assign
 from consdb_actions.migration.matching.decisions import Rejected, TableRename
 from consdb_actions.migration.matching.declared import Settled
-from consdb_actions.migration.matching.facts import TableFacts
-from consdb_actions.migration.matching.types import type_fit
-from consdb_actions.migration.matching.vocabulary import share_weight
-from consdb_actions.migration.matching.words import fold, name_words, normalised
+from consdb_actions.migration.matching.facts import TableFacts, type_fit
+from consdb_actions.migration.matching.questions import assign
+from consdb_actions.migration.matching.words import align, fold, name_words, normalised, share_weight
 
 __all__ = ["TableGroup", "TableLink", "TableMatches", "match_tables"]
 

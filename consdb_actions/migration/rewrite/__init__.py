@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from consdb_actions.migration.rewrite.compare import compare
+from consdb_actions.migration.rewrite.constraints import foreign_keys
 from consdb_actions.migration.rewrite.copies import copies
-from consdb_actions.migration.rewrite.foreign_keys import foreign_keys
-from consdb_actions.migration.rewrite.grants import grants
-from consdb_actions.migration.rewrite.identity import identity
-from consdb_actions.migration.rewrite.losses import losses
-from consdb_actions.migration.rewrite.not_null import not_null
-from consdb_actions.migration.rewrite.order import order
-from consdb_actions.migration.rewrite.plan import Facts, Plan
+from consdb_actions.migration.rewrite.identity import identity, sequences
+from consdb_actions.migration.rewrite.not_null import not_null, stand_in_rows
+from consdb_actions.migration.rewrite.plan import Facts, Plan, losses, order
 from consdb_actions.migration.rewrite.retype import retype
-from consdb_actions.migration.rewrite.sequences import sequences
-from consdb_actions.migration.rewrite.stand_ins import stand_in_rows
-from consdb_actions.migration.rewrite.views import views
+from consdb_actions.migration.rewrite.views import grants, views
 
 __all__ = ["RULES", "rewrite"]
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from alembic.operations import ops
 
+from consdb_actions.migration.rewrite.not_null import stand_in_values
 from consdb_actions.migration.rewrite.plan import Copy, Facts, Loss, Plan, Question, Risk
-from consdb_actions.migration.rewrite.stand_ins import stand_in_values
 from consdb_actions.migration.rewrite.statements import (
     LateDropTable,
     Phase,

@@ -1,18 +1,31 @@
-"""The facts that rewrite rules read, and the plan that they build."""
+"""Order operations, and list what they lose."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from alembic.operations import ops
 
 from consdb_actions.catalog import Snapshot
-from consdb_actions.migration.backfill import Link
+from consdb_actions.migration.rewrite.backfill import Link
+from consdb_actions.migration.rewrite.statements import Phase, Rename, Statement, phase_of
 
-__all__ = ["Copy", "Facts", "Filling", "Loss", "Plan", "Question", "Risk"]
+__all__ = [
+    "Copy",
+    "Facts",
+    "Filling",
+    "Loss",
+    "Plan",
+    "Question",
+    "Risk",
+    "free_names",
+    "losses",
+    "order",
+    "spare_name",
+]
 
 Direction = Literal["upgrade", "downgrade"]
 
@@ -150,3 +163,138 @@ class Plan:
     unfilled: tuple[tuple[str, str], ...] = ()
     """New NOT NULL columns without a fill, by table: these must be empty."""
     filled: tuple[Filling, ...] = ()
+
+
+def order(plan: Plan, facts: Facts) -> Plan:
+    """Sort by phase, then parents before children, with names free before use."""
+    by_phase: dict[Phase, list[ops.MigrateOperation]] = {}
+    for op in (*plan.ops, *_check_deferred(plan, facts)):
+        by_phase.setdefault(phase_of(op), []).append(op)
+    for phase, members in by_phase.items():
+        if phase is Phase.CREATE_TABLE:
+            by_phase[phase] = _parents_first(members, _references(facts, after=True))
+        elif phase in {Phase.DROP_TABLE, Phase.DROP_COPIED_TABLE}:
+            by_phase[phase] = _parents_first(members, _references(facts, after=False))[::-1]
+        elif phase is Phase.RENAME_CONSTRAINT:
+            by_phase[phase] = list(free_names(members))
+    return replace(plan, ops=tuple(op for phase in sorted(by_phase) for op in by_phase[phase]))
+
+
+def _check_deferred(plan: Plan, facts: Facts) -> list[Statement]:
+    """Check deferred constraints after fills: pending checks block ALTER TABLE."""
+    filled = any(phase_of(op) in {Phase.FILL, Phase.FILL_REST} for op in plan.ops)
+    deferred = any(
+        dict(c.options).get("initially") == "DEFERRED"
+        for state in (facts.before, facts.after)
+        for table in state.tables.values()
+        for c in table.constraints.values()
+    )
+    words = "check the constraints that are deferred"
+    return (
+        [Statement("SET CONSTRAINTS ALL IMMEDIATE", phase=Phase.CHECK_DEFERRED, words=words)]
+        if filled and deferred
+        else []
+    )
+
+
+def _references(facts: Facts, *, after: bool) -> dict[str, set[str]]:
+    state = facts.after if after else facts.before
+    return {name: {k.table for k in t.foreign_keys} - {name} for name, t in state.tables.items()}
+
+
+def _parents_first(
+    members: list[ops.MigrateOperation], references: dict[str, set[str]]
+) -> list[ops.MigrateOperation]:
+    """Sort tables after those they refer to; grants and the like follow their table."""
+    tables: dict[str, list[ops.MigrateOperation]] = {}
+    for op in members:
+        tables.setdefault(str(getattr(op, "table_name", getattr(op, "table", ""))), []).append(op)
+    out: list[ops.MigrateOperation] = []
+    done: set[str] = set()
+    # An explicit stack: a chain of references may be longer than Python's recursion limit.
+    for start in sorted(tables):
+        stack = [(start, iter(sorted(references.get(start, set()) & tables.keys())))]
+        opened = {start}
+        while stack:
+            name, parents = stack[-1]
+            parent = next((p for p in parents if p not in done and p not in opened), None)
+            if name in done:
+                stack.pop()
+            elif parent is None:
+                stack.pop()
+                done.add(name)
+                out.extend(tables[name])
+            else:
+                opened.add(parent)
+                stack.append((parent, iter(sorted(references.get(parent, set()) & tables.keys()))))
+    return out
+
+
+def free_names(members: Iterable[ops.MigrateOperation]) -> Iterable[ops.MigrateOperation]:
+    """Order renames so that each new name is free; a cycle uses a temporary name."""
+    waiting: dict[tuple[str, str], Rename] = {}
+    others: list[ops.MigrateOperation] = []
+    for op in members:
+        if isinstance(op, Rename):
+            waiting[op.space, op.old] = op
+        else:
+            others.append(op)
+    out: list[ops.MigrateOperation] = []
+    while waiting:
+        ready = [key for key, op in waiting.items() if (key[0], op.new) not in waiting]
+        if ready:
+            out.extend(waiting.pop(key) for key in ready)
+            continue
+        key, op = next(iter(waiting.items()))
+        between = spare_name(op.old, {o for _, o in waiting})
+        del waiting[key]
+        out.append(Rename(op.kind, op.schema, op.table, op.old, between, phase=op.phase))
+        waiting[key[0], between] = Rename(op.kind, op.schema, op.table, between, op.new, phase=op.phase)
+    return out + others
+
+
+def spare_name(old: str, taken: Collection[str]) -> str:
+    """Return an unused temporary name."""
+    name, number = "", 0
+    while not name or name in taken:
+        number += 1
+        name = f"{old.encode()[:55].decode(errors='ignore')}_swap{number}"
+    return name
+
+
+def losses(plan: Plan, facts: Facts) -> Plan:
+    """List what is dropped without a copy, and every filled NULL."""
+    copied = {(c.source, c.source_column) for c in facts.copies}
+    out = list(plan.losses)
+    if facts.direction == "upgrade":
+        out += [
+            Loss(
+                f.table,
+                f.column,
+                "upgrade",
+                f"the downgrade does not restore NULL where {f.table}.{f.column} is filled",
+            )
+            for f in plan.filled
+            if f.column in facts.before.tables[f.table].columns
+        ]
+    for op in plan.ops:
+        if isinstance(op, ops.DropColumnOp) and (op.table_name, op.column_name) not in copied:
+            name = f"{op.table_name}.{op.column_name}"
+            words = (
+                f"the upgrade drops {name}; the downgrade brings the column back, without its values"
+                if facts.direction == "upgrade"
+                else f"the downgrade drops {name} and what was written there since the upgrade"
+            )
+            out.append(Loss(op.table_name, op.column_name, facts.direction, words, dropped=True))
+        elif isinstance(op, ops.DropTableOp):
+            kept = [c for t, c in copied if t == op.table_name]
+            but = f" but {', '.join(sorted(kept))}, which moved" if kept else ""
+            back = "with that alone" if kept else "empty"
+            words = (
+                f"the upgrade drops table {op.table_name} with all its rows{but}; "
+                f"the downgrade brings the table back, {back}"
+                if facts.direction == "upgrade"
+                else f"the downgrade drops table {op.table_name} and all its rows{but}"
+            )
+            out.append(Loss(op.table_name, None, facts.direction, words, dropped=True))
+    return replace(plan, losses=tuple(sorted(out, key=lambda loss: (loss.table, loss.column or ""))))

@@ -7,7 +7,7 @@ from functools import cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consdb_actions.migration.matching.assignment import assign
+from consdb_actions.migration.matching.questions import assign
 
 ROWS, COLUMNS = "abcde", "uvwxyz"
 pairs = st.tuples(st.sampled_from(ROWS), st.sampled_from(COLUMNS))

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.migration.matching.alignment import align
-from consdb_actions.migration.matching.places import closeness, places
-from consdb_actions.migration.matching.types import type_fit
-from consdb_actions.migration.matching.vocabulary import Vocabulary
-from consdb_actions.migration.matching.words import alike, name_words, normalised, opposed, text_words
+from consdb_actions.migration.matching.evidence import closeness, places
+from consdb_actions.migration.matching.facts import type_fit
+from consdb_actions.migration.matching.words import (
+    Vocabulary,
+    align,
+    alike,
+    name_words,
+    normalised,
+    opposed,
+    text_words,
+)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,560 @@
+"""Read reviews and commits of a pull request, and publish the approval state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from consdb_actions.adapters.github import graphql
+from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
+from consdb_actions.adapters.github.contents import Contents, changes_at, read_file
+from consdb_actions.approval.facts import (
+    NOREPLY,
+    Account,
+    Commit,
+    CommitChange,
+    Contributor,
+    Facts,
+    PublishedStatus,
+    ReviewState,
+    Team,
+    roles_of,
+)
+from consdb_actions.approval.plan import CONTEXT, MARKER, CommentPlan, Plan, StatusPlan, own_comments, recall
+from consdb_actions.approval.policy import Policy, Role
+from consdb_actions.config import CONFIG_PATH
+from consdb_actions.errors import InputError
+
+__all__ = ["Gatherer", "Publisher", "Shower", "named_pull", "open_pulls", "pulls_of_commit", "pulls_of_group"]
+
+_IN_MESSAGE = re.compile(r"(?:^Merge pull request |\()#([1-9][0-9]{0,8})\b")
+
+PolicyReader = Callable[[bytes | None, str], Policy]
+
+"""Makes a policy of the configuration file's bytes (None: there is none) and of its name for messages."""
+
+
+def named_pull(github: GitHub, root: str, number: int) -> Any:
+    """Read a pull request that somebody named; a number that is not there is a mistake of theirs."""
+    try:
+        return github.get(f"{root}/pulls/{number}")
+    except GitHubError as error:
+        if error.status != 404:
+            raise
+        raise InputError(
+            f"{root.removeprefix('/repos/')} has no pull request {number}",
+            remedy="Check --repo and the number. A token that cannot see the repository gets this answer.",
+        ) from error
+
+
+class Gatherer:
+    """Reads the facts of pull requests of one repository.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    repository
+        ``owner/name``.
+    contents
+        Where schema files come from.
+    read_policy
+        Makes a policy of the configuration file.
+    policy
+        A policy to use instead of the base branch's, with the name of its source.
+    """
+
+    def __init__(
+        self,
+        github: GitHub,
+        repository: str,
+        contents: Contents,
+        read_policy: PolicyReader,
+        policy: tuple[Policy, str] | None = None,
+    ) -> None:
+        self._github = github
+        self._repository = repository
+        self._root = f"/repos/{repository}"
+        self._contents = contents
+        self._read_policy = read_policy
+        self._policy = policy
+        self._accounts: dict[str, Account | None] = {}
+        self.identity: Account | None = None
+
+    def gather(self, number: int, now: datetime, *, base: str = "") -> Facts:
+        """Read the facts of one pull request.
+
+        Parameters
+        ----------
+        number
+            The pull request.
+        now
+            The moment for which designations are looked at.
+        base
+            The commit that the pull request is held against; the tip of its base branch by default, which
+            for a merged one holds the change already.
+
+        Returns
+        -------
+        Facts
+            What GitHub shows.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds. A team that cannot be read is none of
+            these: it is a fact (rule A6).
+        InputError
+            The policy of the base branch is wrong.
+        """
+        if self.identity is None:
+            self.identity = Account(self._github.viewer())
+        data = named_pull(self._github, self._root, number)
+        if not base:
+            branch = "/".join(quoted(part) for part in data["base"]["ref"].split("/"))
+            base = self._github.get(f"{self._root}/git/ref/heads/{branch}")["object"]["sha"]
+        pull = graphql.pull_request(data, base)
+        policy, source = self._policy or self._policy_at(base, pull.base_branch)
+        facts = Facts(
+            repository=self._repository,
+            html_url=data["base"]["repo"]["html_url"],
+            now=now,
+            identity=self.identity,
+            pull=pull,
+            policy=policy,
+            policy_source=source,
+            reviews=graphql.reviews(self._github.items(f"{self._root}/pulls/{number}/reviews")),
+            timeline=graphql.timeline(self._github.items(f"{self._root}/issues/{number}/timeline")),
+            comments=graphql.comments(self._github.items(f"{self._root}/issues/{number}/comments"), MARKER),
+            status=self._status(pull.head),
+        )
+        head = changes_at(self._contents, base, pull.head, policy)
+        if not head.problem and not head.changes:
+            return replace(facts, changes=(head,))
+        facts = self._with_people(facts)
+        return self._with_commits(replace(facts, changes=(*self._reviewed(facts), head)))
+
+    def _policy_at(self, base: str, branch: str) -> tuple[Policy, str]:
+        """Read the policy of the base branch: what the pull request itself says does not count (rule A8)."""
+        data = read_file(self._github, self._repository, CONFIG_PATH, base)
+        place = f"{CONFIG_PATH} of {branch}"
+        source = place if data is not None else f"default: {branch} has no {CONFIG_PATH}"
+        return self._read_policy(data, place), source
+
+    def _status(self, head: str) -> PublishedStatus | None:
+        """Read the newest status with our context; GitHub lists the newest first."""
+        for page in self._github.pages(f"{self._root}/commits/{head}/statuses"):
+            for item in page:
+                if item["context"] == CONTEXT:
+                    return graphql.status(item)
+        return None
+
+    def _with_people(self, facts: Facts) -> Facts:
+        """Add teams, and the accounts of the people whom the policy names."""
+        roles = facts.policy.roles
+        names = dict.fromkeys(name for role in roles for name in role.teams)
+        logins: dict[str, str] = {}
+        for role in roles:
+            for login in (*role.people, *(item.login for item in role.designates)):
+                logins.setdefault(login.casefold(), login)
+        accounts: list[Account] = []
+        unknown: list[str] = []
+        for login in logins.values():
+            found = self._account(login)
+            if found is None:
+                unknown.append(login)
+            else:
+                accounts.append(found)
+        teams = tuple(self.team(name) for name in names)
+        return replace(facts, teams=teams, accounts=tuple(accounts), unknown_people=tuple(unknown))
+
+    def team(self, name: str) -> Team:
+        """Read the active members of a team; that it cannot be read is a fact of its own (rule A6).
+
+        Parameters
+        ----------
+        name
+            ``org/slug``.
+        """
+        org, _, slug = name.partition("/")
+        try:
+            items = self._github.items(f"/orgs/{quoted(org)}/teams/{quoted(slug)}/members")
+        except GitHubError as error:
+            hint = ""
+            if error.status in (403, 404):
+                readable = self._can_read_teams(org)
+                hint = (
+                    "; the token may not read teams" if not readable else "; there is no such team (any more)"
+                )
+            return Team(name, problem=f"{_short(error)}{hint}")
+        return Team(name, tuple(member for item in items if (member := graphql.account(item))))
+
+    def _can_read_teams(self, org: str) -> bool:
+        """Tell whether the token may read any teams: a team that is missing looks like one that is hidden."""
+        try:
+            return bool(self._github.get(f"/orgs/{quoted(org)}/teams", {"per_page": 1}))
+        except GitHubError:
+            return False
+
+    def _account(self, login: str) -> Account | None:
+        """Read an account by its login, once in a run; None when there is none (any more)."""
+        if login not in self._accounts:
+            try:
+                self._accounts[login] = graphql.account(self._github.get(f"/users/{quoted(login)}"))
+            except GitHubError as error:
+                if error.status != 404:
+                    raise
+                self._accounts[login] = None
+        return self._accounts[login]
+
+    def _reviewed(self, facts: Facts) -> list[CommitChange]:
+        """Read the schema change at each older commit that a holder of a role approved.
+
+        What an earlier run wrote into the comment stands in for commits that are gone (rule A2).
+        """
+        remembered = {
+            change.sha: change
+            for comment in own_comments(facts.comments, facts)[:1]
+            for change in recall(comment.body)
+        }
+        shas: dict[str, None] = {}
+        for review in facts.reviews:
+            if review.state is not ReviewState.APPROVED or review.author is None or review.commit is None:
+                continue
+            day = (review.submitted_at or facts.now).date()
+            if review.commit != facts.pull.head and roles_of(facts, review.author, day):
+                shas[review.commit] = None
+        found = []
+        for sha in shas:
+            change = changes_at(self._contents, facts.pull.base, sha, facts.policy)
+            found.append(remembered.get(sha, change) if change.problem else change)
+        return found
+
+    def _with_commits(self, facts: Facts) -> Facts:
+        """Add the commits with everybody who had a part in them, as far as accounts can be found."""
+        path = f"{self._root}/compare/{facts.pull.base}...{facts.pull.head}"
+        items = [item for page in self._github.pages(path, lasting=True) for item in page["commits"]]
+        approvers: dict[str, Account] = {}
+        for review in facts.reviews:
+            if review.author is not None and review.state is ReviewState.APPROVED:
+                approvers[review.author.login] = review.author
+        known: dict[str, Account | None] = {
+            person.email.casefold(): person.account
+            for item in items
+            for person in graphql.commit(item).contributors
+            if person.account is not None and person.email
+        }
+        commits: list[Commit] = []
+        nameless: dict[str, None] = {}
+        for item in items:
+            commit = graphql.commit(item)
+            people = tuple(self._resolved(person, known) for person in commit.contributors)
+            commit = replace(commit, contributors=people)
+            nameless.update({person.name: None for person in people if _unknown(person)})
+            if len(item["parents"]) > 1 and _has_part(commit, list(approvers.values())):
+                commit = replace(commit, update_only=self._is_update(facts, item))
+            commits.append(commit)
+        facts = replace(facts, commits=tuple(commits))
+        if not nameless or not approvers:
+            return facts
+        # Only the name can tell now whether one of them approved.
+        asked = [login for login in approvers if not any(a.login == login for a in facts.accounts)]
+        profiles = [profile for login in asked if (profile := self._account(login))]
+        notes = tuple(f"No account is known for {name}, who had a part in a commit." for name in nameless)
+        return replace(facts, accounts=(*facts.accounts, *profiles), notes=(*facts.notes, *notes))
+
+    def _resolved(self, person: Contributor, known: dict[str, Account | None]) -> Contributor:
+        """Find the account behind the address of a co-author, by other commits with that address."""
+        email = person.email.casefold()
+        if person.account is not None or person.part != "co-author" or not email or NOREPLY.match(email):
+            return person
+        if email not in known:
+            items = self._github.get(f"{self._root}/commits", {"author": person.email, "per_page": 1})
+            known[email] = graphql.account(items[0].get("author")) if items else None
+        return replace(person, account=known[email])
+
+    def _is_update(self, facts: Facts, item: Any) -> bool:
+        """Tell whether a merge left the pull request's change as it was, as "Update branch" does."""
+        if len(item["parents"]) != 2:
+            return False
+        merged = changes_at(self._contents, facts.pull.base, item["sha"], facts.policy)
+        before = changes_at(self._contents, facts.pull.base, item["parents"][0]["sha"], facts.policy)
+        if merged.problem or before.problem:
+            return False
+        return merged.changes == before.changes
+
+
+def open_pulls(github: GitHub, repository: str) -> list[int]:
+    """List the numbers of all open pull requests, oldest first."""
+    items = github.items(f"/repos/{repository}/pulls", {"state": "open"})
+    return sorted(item["number"] for item in items)
+
+
+def pulls_of_commit(github: GitHub, repository: str, commit: str) -> list[int]:
+    """List the numbers of the open pull requests whose newest commit this is."""
+    items = github.items(f"/repos/{repository}/commits/{commit}/pulls")
+    return sorted(
+        item["number"] for item in items if item["state"] == "open" and item["head"]["sha"] == commit
+    )
+
+
+def pulls_of_group(
+    github: GitHub, repository: str, group: tuple[str, str], numbers: Iterable[int]
+) -> list[int]:
+    """List the open pull requests in a group of the merge queue, by their commits, and by what theirs say."""
+    path = f"/repos/{repository}/compare/{group[0]}...{group[1]}"
+    commits = [item for page in github.pages(path) for item in page["commits"]]
+    heads = {item["sha"] for item in commits}
+    named = {int(found) for item in commits for found in _IN_MESSAGE.findall(item["commit"]["message"])}
+    named.update(numbers)
+    items = github.items(f"/repos/{repository}/pulls", {"state": "open"})
+    return sorted(item["number"] for item in items if item["head"]["sha"] in heads or item["number"] in named)
+
+
+def _short(error: GitHubError) -> str:
+    """Shorten an error to what fits into a sentence; GitHub's words may hold anything."""
+    return re.sub(r"\s+", " ", error.cause)[:160]
+
+
+def _unknown(person: Contributor) -> bool:
+    """Tell whether neither an account nor an address tells who somebody is."""
+    return person.account is None and bool(person.name) and not NOREPLY.match(person.email)
+
+
+def _has_part(commit: Commit, accounts: list[Account]) -> bool:
+    """Tell whether one of some accounts had a part in a commit."""
+    return any(account.same_as(person.account) for person in commit.contributors for account in accounts)
+
+
+class Shower:
+    """Writes statuses and comments of one repository. Each step can be repeated without harm.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    repository
+        ``owner/name``.
+    marker
+        The start of our comment.
+
+    Attributes
+    ----------
+    identity
+        Our own account, by which our comments are known, as GitHub showed it with what we wrote last.
+    warnings
+        What could not be done and does not matter enough to fail.
+    locked
+        Whether the conversation takes no comments and reactions: status and labels do not depend on it.
+    """
+
+    def __init__(self, github: GitHub, repository: str, marker: str) -> None:
+        self._github = github
+        self._root = f"/repos/{repository}"
+        self._marker = marker
+        self._written: dict[int, int] = {}
+        self.identity: Account | None = None
+        self.warnings: list[str] = []
+        self.locked = False
+
+    def set_status(self, status: StatusPlan) -> None:
+        """Set a commit status, once."""
+        body = {
+            "state": status.state,
+            "context": status.context,
+            "description": status.description,
+            "target_url": status.target_url,
+        }
+
+        def landed() -> Any:
+            page = next(self._github.pages(f"{self._root}/commits/{status.sha}/statuses"))
+            newest = next((item for item in page if item["context"] == status.context), None)
+            if newest is None or not self._ours(newest.get("creator")):
+                return None
+            return newest if all(newest.get(key) == value for key, value in body.items()) else None
+
+        done = self._github.write("POST", f"{self._root}/statuses/{status.sha}", body, landed=landed)
+        self._learn(done.get("creator"))
+
+    def set_group_status(self, sha: str, context: str, verdicts: Sequence[tuple[str, str, str]]) -> None:
+        """Set the status of a group in the merge queue (rule A11).
+
+        Parameters
+        ----------
+        sha
+            The head of the group.
+        context
+            The name of the status.
+        verdicts
+            State, text and address for each pull request. What is not a success now is a failure: the queue
+            would wait for it.
+        """
+        missing = ("failure", "No pull request is known for this group", "")
+        order = ("error", "failure", "pending", "success")
+        state, words, url = min(verdicts or [missing], key=lambda verdict: order.index(verdict[0]))
+        state = "failure" if state == "pending" else state
+        self.set_status(StatusPlan(sha, state, words, url, context))
+
+    def unless_locked(self, number: int, act: Callable[[], None]) -> None:
+        """Comment or react; that the conversation is locked is a warning."""
+        if self.locked:
+            return
+        try:
+            act()
+        except GitHubError as error:
+            if error.status != 403 or "locked" not in error.cause:
+                raise
+            self.locked = True
+            self.warnings.append(f"the conversation of pull request {number} is locked; it gets no comment")
+
+    def write_comments(self, number: int, comment: CommentPlan | None, extra: Iterable[int]) -> None:
+        """Write our comment on a pull request, and remove those beside it."""
+        if comment is not None:
+            self._write_comment(number, comment)
+        for other in extra:
+            self.unless_gone("DELETE", f"{self._root}/issues/comments/{other}")
+
+    def _write_comment(self, number: int, comment: CommentPlan) -> None:
+        body = {"body": comment.body}
+        issue = f"{self._root}/issues/{number}"
+        # A list may lag behind: what this run wrote is there, even when the next look does not show it yet.
+        known = comment.id or self._written.get(number)
+        if known is not None:
+            self.unless_gone("PATCH", f"{self._root}/issues/comments/{known}", body)
+            return
+
+        def landed() -> Any:
+            for item in self._github.items(f"{issue}/comments"):
+                if self._ours(item.get("user")) and (item.get("body") or "").lstrip().startswith(
+                    self._marker
+                ):
+                    return item
+            return None
+
+        done = self._github.write("POST", f"{issue}/comments", body, landed=landed)
+        self._written[number] = done["id"]
+        self._learn(done.get("user"))
+
+    def unless_gone(self, verb: str, path: str, body: dict[str, str] | None = None) -> None:
+        """Change something that somebody else may have removed meanwhile."""
+        try:
+            self._github.write(verb, path, body)
+        except GitHubError as error:
+            if error.status != 404:
+                raise
+
+    def _ours(self, user: Any) -> bool:
+        """Tell whether an account is our own."""
+        return self.identity is not None and self.identity.same_as(graphql.account(user))
+
+    def _learn(self, user: Any) -> None:
+        """Take our own account from an answer."""
+        self.identity = graphql.account(user) or self.identity
+
+
+class Publisher(Shower):
+    """Writes to the pull requests of one repository.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    repository
+        ``owner/name``.
+
+    Attributes
+    ----------
+    asking
+        False once somebody could not be asked for a review: trying again would fail again.
+    """
+
+    def __init__(self, github: GitHub, repository: str) -> None:
+        super().__init__(github, repository, MARKER)
+        self.asking = True
+
+    def publish(self, plan: Plan, identity: Account) -> None:
+        """Carry out a plan; the status comes first, because merging hangs on it.
+
+        Parameters
+        ----------
+        plan
+            The changes to make.
+        identity
+            Our own account.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds. Running again goes on from there.
+        """
+        self.identity = identity
+        issue = f"{self._root}/issues/{plan.number}"
+        if plan.status is not None:
+            self.set_status(plan.status)
+        for label in plan.labels_remove:
+            self.unless_gone("DELETE", f"{issue}/labels/{quoted(label)}")
+        for role in plan.labels_add:
+            self._ensure_label(role)
+        if plan.labels_add:
+            labels = [role.label for role in plan.labels_add]
+            self._github.write("POST", f"{issue}/labels", {"labels": labels})
+        self.unless_locked(
+            plan.number, lambda: self.write_comments(plan.number, plan.comment, plan.comments_delete)
+        )
+        if self.asking:
+            self._ask(plan)
+
+    def _ensure_label(self, role: Role) -> None:
+        """Make a role's label with its colour when the repository does not have it."""
+        try:
+            self._github.get(f"{self._root}/labels/{quoted(role.label)}")
+        except GitHubError as error:
+            if error.status != 404:
+                raise
+        else:
+            return
+        body = {"name": role.label, "color": role.color, "description": f"Approved for {role.title}"[:100]}
+        try:
+            self._github.write("POST", f"{self._root}/labels", body)
+        except GitHubError as error:
+            # Somebody else made it meanwhile, or our own first try did.
+            if error.status != 422 or "already_exists" not in error.cause:
+                raise
+
+    def _ask(self, plan: Plan) -> None:
+        """Ask for reviews; that somebody cannot be asked is a warning."""
+        path = f"{self._root}/pulls/{plan.number}/requested_reviewers"
+        for people, teams in ((plan.ask_people, ()), *(((), (name,)) for name in plan.ask_teams)):
+            if not people and not teams:
+                continue
+            if self._asked(path, people, teams):
+                continue
+            for login in people:
+                if len(people) == 1 or not self._asked(path, (login,), ()):
+                    self._warn(login)
+            for name in teams:
+                self._warn(f"the team {name}")
+
+    def _asked(self, path: str, people: tuple[str, ...], teams: tuple[str, ...]) -> bool:
+        """Ask people and teams; tell whether GitHub took it."""
+        body = {
+            **({"reviewers": list(people)} if people else {}),
+            **({"team_reviewers": [name.rpartition("/")[2] for name in teams]} if teams else {}),
+        }
+        try:
+            self._github.write("POST", path, body)
+        except GitHubError as error:
+            if error.status in (403, 404, 422):
+                return False
+            raise
+        return True
+
+    def _warn(self, who: str) -> None:
+        """Note that somebody could not be asked."""
+        self.asking = False
+        self.warnings.append(
+            f"{who} could not be asked for a review; the token or their access does not allow it"
+        )

@@ -1,0 +1,773 @@
+"""Read the facts of the process from each repository."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from consdb_actions.adapters.github import graphql
+from consdb_actions.adapters.github.client import PAGE, GitHub, GitHubError, quoted
+from consdb_actions.adapters.github.contents import ApiContents, Contents, Objects
+from consdb_actions.adapters.github.releases import ReleaseReader
+from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.approval import evaluate
+from consdb_actions.approval.evaluate import Decision, Outcome, RoleVerdict, Standing
+from consdb_actions.approval.facts import Facts as ApprovalFacts
+from consdb_actions.deploy.model import Values, slots, values_file
+from consdb_actions.deploy.values import parse_values
+from consdb_actions.errors import InputError
+from consdb_actions.migration.preview import preview_schema
+from consdb_actions.process.comment_commands import mentions_commands
+from consdb_actions.process.efd import EfdCopy, EfdSource, plan_copy
+from consdb_actions.process.facts import (
+    Approvals,
+    Comment,
+    Deployment,
+    EfdFile,
+    Facts,
+    Link,
+    Migration,
+    Pull,
+    Release,
+    RoleApproval,
+    SchemaChange,
+    Setting,
+    Source,
+    Trouble,
+)
+from consdb_actions.process.links import efd_origin
+from consdb_actions.process.memory import MARKER, recall
+from consdb_actions.process.plan import CONTEXT
+from consdb_actions.process.policy import ProcessPolicy
+from consdb_actions.process.sites import Checklist
+from consdb_actions.publication.marker import read_marker
+from consdb_actions.release.plan import last_release
+from consdb_actions.release.versions import parse_version
+from consdb_actions.schema.findings import Severity, ViewOf
+from consdb_actions.schema.model import Schema
+from consdb_actions.schema.sources import DataSource, check_sources
+
+__all__ = ["ConsdbReader", "EfdReader", "PhalanxReader", "Settings", "default_branch", "read_own"]
+
+SHOWN = ("source-missing", "source-differs", "near-duplicate")
+
+"""Rules whose findings have a place of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the configuration says about the process.
+
+    Attributes
+    ----------
+    policy
+        The policy.
+    views
+        Tables in the YAML that are views in the database.
+    sources
+        What fills the tables.
+    checklists
+        What each role looks at before it approves.
+    severities
+        Severities of findings that differ from their default.
+    """
+
+    policy: ProcessPolicy
+    views: Mapping[str, ViewOf] = field(default_factory=dict)
+    sources: tuple[DataSource, ...] = ()
+    checklists: tuple[Checklist, ...] = ()
+    severities: Mapping[str, Severity] = field(default_factory=dict)
+
+
+def read_own(
+    github: GitHub, contents: Contents, data: Any, seen: ApprovalFacts, settings: Settings, source: str
+) -> Facts:
+    """Read the facts that the repository of the schemas has."""
+    root = f"/repos/{seen.repository}"
+    head = seen.pull.head
+    statuses = (item for page in github.pages(f"{root}/commits/{head}/statuses") for item in page)
+    shown = next((item for item in statuses if item["context"] == CONTEXT), None)
+    commit = github.get(f"{root}/git/commits/{head}", lasting=True)
+    items = github.items(f"{root}/issues/{seen.pull.number}/comments")
+    created = graphql.moment(data["created_at"])
+    assert created is not None
+    schemas, trouble = _schemas(contents, seen, settings)
+    merged = bool(data.get("merged_at"))
+    facts = Facts(
+        repository=seen.repository,
+        html_url=seen.html_url,
+        now=seen.now,
+        identity=seen.identity,
+        pull=Pull(
+            number=seen.pull.number,
+            title=seen.pull.title,
+            url=seen.pull.url,
+            author=seen.pull.author,
+            state=seen.pull.state,
+            draft=seen.pull.draft,
+            branch=data["head"]["ref"],
+            head=head,
+            base_branch=seen.pull.base_branch,
+            base=seen.pull.base,
+            created_at=created,
+            merged_at=graphql.moment(data.get("merged_at")),
+            merge_commit=(data.get("merge_commit_sha") or "") if merged else "",
+            committed_at=graphql.moment(commit["committer"]["date"]),
+            pushed_at=_pushed_at(github, f"{root}/commits/{head}/check-runs"),
+            labels=seen.pull.labels,
+        ),
+        policy=settings.policy,
+        policy_source=source,
+        approvals=_approvals(evaluate(seen)),
+        schemas=schemas,
+        checklists=settings.checklists if schemas else (),
+        changes=tuple(change for change in seen.changes if change.sha == head),
+        marked=graphql.comments(items, MARKER),
+        status=graphql.status(shown) if shown is not None else None,
+        troubles=(Trouble(Source.SCHEMAS, trouble),) if trouble else (),
+    )
+    return replace(facts, comments=tuple(_comments(items, recall(facts))))
+
+
+def _pushed_at(github: GitHub, path: str) -> datetime | None:
+    """Return when the first check began on a commit; None when none did, or the token may not see them."""
+    try:
+        pages = list(github.pages(path, {"filter": "all"}))
+    except GitHubError as error:
+        if error.status not in (403, 404):
+            raise
+        return None
+    moments = [graphql.moment(item.get("started_at")) for page in pages for item in page["check_runs"]]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _schemas(
+    contents: Contents, seen: ApprovalFacts, settings: Settings
+) -> tuple[tuple[SchemaChange, ...], str]:
+    """List the changed schemas with their new tables, and say what could not be read of them."""
+    head = seen.change_at(seen.pull.head)
+    if head is None or head.problem:
+        return (), head.problem if head is not None else "the newest commit was not looked at"
+    if not head.changes:
+        return (), ""
+    fork = contents.fork_point(seen.pull.base, head.sha)
+    before, after = contents.files(fork, seen.policy), contents.files(head.sha, seen.policy)
+    found, broken = [], []
+    for change in head.changes:
+        name = change.path.rpartition("/")[2].rpartition(".")[0]
+        try:
+            one = _schema(contents, change.path, before.get(change.path))
+            other = _schema(contents, change.path, after.get(change.path))
+        except InputError:
+            broken.append(f"{name}.yaml is no valid schema, so its new tables are not known")
+            found.append(SchemaChange(change.path, name))
+        else:
+            found.append(_schema_change(change.path, name, one, other, settings))
+    return tuple(found), "; ".join(broken)
+
+
+def _schema_change(
+    path: str, name: str, before: Schema | None, after: Schema | None, settings: Settings
+) -> SchemaChange:
+    """Say what a reviewer and the steps must know of the change of a schema."""
+    views, sources = settings.views, settings.sources
+    seen = preview_schema(before, after, views=views, severities=settings.severities, sources=sources)
+    meaning = tuple(item.marked for item in seen.statements)
+    if after is None:
+        return SchemaChange(path, name, meaning=meaning)
+    unfilled = check_sources(sources, seen.delta, after, views)
+    others = [item for item in seen.findings if item.rule not in SHOWN and item.severity != "info"]
+    return SchemaChange(
+        path,
+        name,
+        tuple(table.name for table in seen.delta.tables_added if table.name not in views),
+        seen.sources,
+        tuple(f"`{item.path}`: {item.message}" for item in unfilled),
+        tuple(item for item in seen.relations if item.near),
+        meaning,
+        tuple((item.severity, f"`{item.path}`: {item.message}") for item in others),
+    )
+
+
+def _schema(contents: Contents, path: str, blob: str | None) -> Schema | None:
+    """Read a schema as data; nothing in it is executed."""
+    return None if blob is None else read_yaml(contents.blob(blob), source=path).schema
+
+
+def _comments(items: Iterable[Any], known: Collection[int]) -> list[Comment]:
+    """Read the comments that may hold commands, and those that held some when they were first read."""
+    found = []
+    for item in items:
+        body = item.get("body") or ""
+        created, updated = graphql.moment(item.get("created_at")), graphql.moment(item.get("updated_at"))
+        if created is None or body.lstrip().startswith(MARKER):
+            continue
+        if not mentions_commands(body) and item["id"] not in known:
+            continue
+        found.append(
+            Comment(
+                id=item["id"],
+                author=graphql.account(item.get("user")),
+                created_at=created,
+                updated_at=updated or created,
+                body=body,
+                url=item.get("html_url") or "",
+            )
+        )
+    return found
+
+
+def _approvals(decision: Decision) -> Approvals:
+    """Sum the verdict on the approvals up."""
+    return Approvals(
+        decision.state.value,
+        decision.description,
+        decision.applicable,
+        decision.approved,
+        tuple(_role(item) for item in decision.roles),
+    )
+
+
+def _role(item: RoleVerdict) -> RoleApproval:
+    """Sum the verdict on a role up."""
+    counted = [
+        review.submitted_at
+        for review in item.reviews
+        if review.standing in (Standing.COUNTS, Standing.SUPERSEDED) and review.submitted_at is not None
+    ]
+    approver = item.approver
+    return RoleApproval(
+        id=item.role.id,
+        title=item.role.title,
+        outcome=item.outcome.value,
+        reason=item.reason,
+        by=approver.author.login if approver is not None else "",
+        at=min(counted, default=None) if item.outcome is Outcome.APPROVED else None,
+        url=approver.url if approver is not None else "",
+        eligible=item.eligible,
+    )
+
+
+_REVISION = re.compile(r"alembic/[^/]+/versions/[^/]+\.py")
+
+
+class ConsdbReader:
+    """Reads the repository of migrations.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    policy
+        Names the repository.
+    """
+
+    def __init__(self, github: GitHub, policy: ProcessPolicy) -> None:
+        self._github = github
+        self._policy = policy
+        self.repository = policy.consdb
+        self._root = f"/repos/{policy.consdb}"
+        self._releases = ReleaseReader(github, policy.consdb)
+
+    def migrations(self, repository: str, pull: Pull, body: str) -> tuple[Migration, ...]:
+        """Find the pull requests that carry the migration of a schema change.
+
+        Those count that say so in their mark, and the one that a copy of EFD schemas was made from; where
+        there is none, those of a branch of the same ticket that add revisions. Only branches of the
+        repository itself count, because only members can push to them.
+        """
+        origin = efd_origin(body)
+        efd = origin.number if origin is not None and self._is(origin.repository) else 0
+        recent = self._recent()
+        items = {item["number"]: item for item in recent}
+        if efd and efd not in items and (found := self._pull(efd)) is not None:
+            items[efd] = found
+        known = self._linked(repository, pull, efd, items)
+        if not known and len(recent) >= PAGE:  # else these are all that there are
+            for branch in (f"{pull.branch}-migration", f"{pull.branch}-migrate", pull.branch):
+                items.update({item["number"]: item for item in self._of_branch(branch)})
+            known = self._linked(repository, pull, efd, items)
+        return tuple(
+            migration
+            for number, link in sorted(known.items())
+            if (migration := self._migration(items[number], link, _references(repository, pull))) is not None
+        )
+
+    def releases(
+        self, migrations: tuple[Migration, ...], deployed: frozenset[str]
+    ) -> tuple[tuple[Release, ...], str]:
+        """Find the release tags that hold some merged migrations."""
+        tags = self._releases.tags()
+        newest = last_release(tags)
+        name = newest.name if newest is not None else ""
+        live = [item for item in migrations if item.live]
+        moments = [item.merged_at for item in live if item.merged_at is not None]
+        if not live or len(moments) < len(live):
+            return (), name
+        # A day earlier, since the month of a tag is that of its maker's clock.
+        start = max(moments) - timedelta(days=1)
+        found: list[Release] = []
+        for version, tag in sorted(
+            (version, tag) for tag in tags if (version := parse_version(tag.name)) is not None
+        ):
+            if (version.year, version.month) < (start.year, start.month) or (
+                found and tag.name not in deployed
+            ):
+                continue
+            if all(self._holds(tag.commit, item.merge_commit) for item in live):
+                release = Release(tag.name, tag.commit, self._page("tree", tag.name), tag.annotated)
+                found.append(release if found else self._dated(release, tag.object))
+        return tuple(found), name
+
+    def efd_files(self, pull: Pull, body: str, here: dict[str, str]) -> tuple[EfdFile, ...]:
+        """Compare EFD schemas with those of consdb."""
+        origin = efd_origin(body)
+        commit = self._releases.branch.head
+        if origin is not None and origin.number and self._is(origin.repository):
+            found = self._pull(origin.number)
+            if found is not None and found["state"] == "open":
+                commit = found["head"]["sha"]
+        wanted = _Folder(self._policy.efd.sources)
+        there = ApiContents(self._github, self.repository).files(commit, wanted)
+        files = []
+        for path, blob in sorted(here.items()):
+            name = path.rpartition("/")[2]
+            if name in self._policy.efd.without:
+                continue
+            source = f"{self._policy.efd.sources}/{name}"
+            url = self._page("blob", f"{commit}/{source}")
+            files.append(EfdFile(name.removesuffix(".yaml"), there.get(source, ""), blob, url))
+        return tuple(files)
+
+    def _linked(self, repository: str, pull: Pull, efd: int, items: dict[int, Any]) -> dict[int, Link]:
+        """Choose the pull requests that belong to a change, by the strongest link there is."""
+        wanted = _references(repository, pull)
+        found: dict[int, Link] = {}
+        branches: dict[int, Link] = {}
+        ticket = self._policy.ticket_in(pull.branch, pull.title)
+        for number, item in items.items():
+            if not _is_own(item):
+                continue
+            marker = read_marker(item.get("body") or "")
+            if marker is not None:
+                if marker.commit_of(wanted):
+                    found[number] = Link.MARKER
+            elif number == efd:
+                found[number] = Link.EFD
+            elif ticket and self._policy.ticket_in(item["head"]["ref"]) == ticket:
+                branches[number] = Link.BRANCH
+        return found or branches
+
+    def _migration(self, item: Any, link: Link, references: Collection[str]) -> Migration | None:
+        """Read a pull request with its files; None for one found by its branch that adds no revision."""
+        number = item["number"]
+        rows = self._github.items(f"{self._root}/pulls/{number}/files")
+        revisions = [
+            [row["filename"], row["status"], row["sha"]]
+            for row in rows
+            if _REVISION.fullmatch(row["filename"])
+        ]
+        if link is Link.BRANCH and not revisions:
+            return None
+        head = item["head"]["sha"]
+        commit = self._github.get(f"{self._root}/git/commits/{head}", lasting=True)
+        marker = read_marker(item.get("body") or "")
+        created = graphql.moment(item["created_at"])
+        assert created is not None
+        digest = hashlib.sha256(json.dumps(sorted(revisions)).encode()).hexdigest()[:16] if revisions else ""
+        return Migration(
+            number=number,
+            url=item["html_url"],
+            title=item.get("title") or "",
+            branch=item["head"]["ref"],
+            head=head,
+            state=item["state"],
+            link=link,
+            created_at=created,
+            draft=bool(item.get("draft")),
+            merged_at=graphql.moment(item.get("merged_at")),
+            merge_commit=(item.get("merge_commit_sha") or "") if item.get("merged_at") else "",
+            committed_at=graphql.moment(commit["committer"]["date"]),
+            source=marker.commit_of(references) if marker is not None and link is Link.MARKER else "",
+            files=tuple(row["filename"] for row in rows),
+            digest=digest,
+        )
+
+    def _recent(self) -> list[Any]:
+        """List the pull requests that changed last; a hundred reach back for years."""
+        query: dict[str, str | int] = {"state": "all", "sort": "updated", "direction": "desc"}
+        return list(next(self._github.pages(f"{self._root}/pulls", query)))
+
+    def _of_branch(self, branch: str) -> list[Any]:
+        """List the pull requests of a branch."""
+        owner = self.repository.partition("/")[0]
+        return self._github.items(f"{self._root}/pulls", {"state": "all", "head": f"{owner}:{branch}"})
+
+    def _pull(self, number: int) -> Any | None:
+        """Read one pull request; None when there is none."""
+        try:
+            return self._github.get(f"{self._root}/pulls/{number}")
+        except GitHubError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _holds(self, tagged: str, commit: str) -> bool:
+        """Tell whether a tagged commit has another one in its history."""
+        if tagged == commit:
+            return True
+        data = self._github.get(
+            f"{self._root}/compare/{commit}...{tagged}", {"per_page": 1, "page": 2}, lasting=True
+        )
+        return data["status"] in ("ahead", "identical")
+
+    def _dated(self, release: Release, sha: str) -> Release:
+        """Add when a release was tagged, which its tag object says, and its notes."""
+        at = None
+        if sha:
+            tag = self._github.get(f"{self._root}/git/tags/{sha}", lasting=True)
+            at = graphql.moment((tag.get("tagger") or {}).get("date"))
+        try:
+            notes = self._github.get(f"{self._root}/releases/tags/{quoted(release.tag)}")
+        except GitHubError as error:
+            if error.status != 404:
+                raise
+            return Release(release.tag, release.commit, release.url, release.annotated, at)
+        published = graphql.moment(notes.get("published_at"))
+        return Release(
+            release.tag, release.commit, release.url, release.annotated, at or published, notes["html_url"]
+        )
+
+    def _page(self, kind: str, name: str) -> str:
+        """Return the address of a page."""
+        return f"{self._releases.html_url}/{kind}/{'/'.join(map(quoted, name.split('/')))}"
+
+    def _is(self, repository: str) -> bool:
+        return repository.casefold() == self.repository.casefold()
+
+
+class _Folder:
+    """The YAML files of a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self.schemas = (f"{folder}/*.yaml",)
+        self._pattern = re.compile(rf"{re.escape(folder)}/[^/]+\.yaml")
+
+    def matches(self, path: str) -> bool:
+        """Tell whether a file is one."""
+        return self._pattern.fullmatch(path) is not None
+
+
+def _references(repository: str, pull: Pull) -> tuple[str, str]:
+    """Return what markers call a schema change."""
+    return f"{repository}#{pull.number}", f"{repository}@{pull.branch}"
+
+
+def _is_own(item: Any) -> bool:
+    """Tell whether a pull request comes from the repository itself, and not from a fork, deleted or not."""
+    head, base = item["head"].get("repo"), item["base"]["repo"]
+    return head is not None and head["id"] == base["id"]
+
+
+MOST = 30
+
+"""Commits of a file that are looked at to find out since when it says something."""
+
+EARLIER = timedelta(days=14)
+
+"""How long a commit may have waited on its branch: GitHub looks for commits by their own date."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A component in a values file."""
+
+    component: str
+    tag: str
+    enabled: bool
+
+
+class PhalanxReader:
+    """Reads the values files; what runs now is read once in a run.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    policy
+        Names the repository, its branch, and the environments.
+    """
+
+    def __init__(self, github: GitHub, policy: ProcessPolicy) -> None:
+        self._github = github
+        self._policy = policy
+        self._root = f"/repos/{policy.phalanx}"
+        self._objects = Objects(github, policy.phalanx)
+        self._tip = ""
+        self._now: tuple[Deployment, ...] | None = None
+
+    def deployments(self) -> tuple[Deployment, ...]:
+        """Read what runs now, without its history."""
+        if self._now is None:
+            path = "/".join(map(quoted, self._policy.phalanx_branch.split("/")))
+            self._tip = self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"]
+            wanted = [("consdb", name) for name in self._policy.shown]
+            wanted += [("consdbtap", name) for name in self._policy.tap_environments]
+            there = self._objects.files((self._tip, values_file(*item)) for item in wanted)
+            found = []
+            for app, environment in wanted:
+                file = values_file(app, environment)
+                url = f"https://github.com/{self._policy.phalanx}/blob/{self._policy.phalanx_branch}/{file}"
+                found += [
+                    Deployment(app, environment, row.component, (Setting(row.tag),), row.enabled, url)
+                    for row in _rows(app, environment, there[self._tip, file])
+                ]
+            self._now = tuple(found)
+        return self._now
+
+    def with_history(
+        self, deployments: tuple[Deployment, ...], since: datetime, holds: Callable[[str], bool]
+    ) -> tuple[Deployment, ...]:
+        """Add since when the components have had the tags that matter."""
+        files = {
+            (item.application, item.environment) for item in deployments if item.enabled and holds(item.tag)
+        }
+        histories = self._histories(files, since)
+        return tuple(
+            replace(item, history=_settings(item, histories[item.application, item.environment]))
+            if (item.application, item.environment) in files and holds(item.tag)
+            else item
+            for item in deployments
+        )
+
+    def _histories(
+        self, files: Collection[tuple[str, str]], since: datetime
+    ) -> dict[tuple[str, str], list[_Then]]:
+        """Read values files after each change since a moment, oldest first; none where they are too many."""
+        paths = {key: values_file(*key) for key in sorted(files)}
+        changes = self._objects.histories(self._tip, paths.values(), MOST, since - EARLIER)
+        some = {key: items for key, path in paths.items() if len(items := changes[path]) < MOST}
+        texts = self._objects.files((item.sha, paths[key]) for key, items in some.items() for item in items)
+        merges = self._objects.merges(item.sha for items in some.values() for item in items)
+        found: dict[tuple[str, str], list[_Then]] = {key: [] for key in paths}
+        for key, items in some.items():
+            then = [
+                (
+                    _rows(*key, texts[item.sha, paths[key]]),
+                    *min(merges[item.sha], default=(item.at, item.url)),
+                )
+                for item in reversed(items)
+            ]
+            # What was merged later was there later, whenever it was written.
+            found[key] = sorted(then, key=lambda row: row[1])
+        return found
+
+
+_Then = tuple[tuple[_Row, ...], datetime, str]
+
+"""What a values file said, since when, and where that is shown."""
+
+
+def _rows(app: str, environment: str, data: bytes | None) -> tuple[_Row, ...]:
+    """Read the components of one values file; none where there is no file."""
+    if data is None:
+        return ()
+    path = values_file(app, environment)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("this is not UTF-8", place=path) from error
+    values = Values(environment, parse_values(text, place=path), text)
+    return tuple(
+        _Row(slot.component, values.tag(slot), values.is_enabled(slot))
+        for slot in slots(app, values)
+        if values.own_value(slot.path) is not None
+    )
+
+
+def _settings(item: Deployment, history: list[_Then]) -> tuple[Setting, ...]:
+    """Return the tags that a component had, each once as long as it stayed; the present one is the last."""
+    found: list[Setting] = []
+    for rows, at, url in history:
+        row = next((row for row in rows if row.component == item.component), None)
+        tag = row.tag if row is not None and row.enabled else ""
+        if not found or found[-1].tag != tag:
+            found.append(Setting(tag, at, url))
+    if not found or found[-1].tag != item.tag:
+        return item.history
+    return tuple(found)
+
+
+def default_branch(github: GitHub, repository: str) -> tuple[str, str]:
+    """Return the name of the default branch of a repository, and its newest commit.
+
+    Raises
+    ------
+    GitHubError
+        GitHub refused, or could not be reached within the bounds.
+    """
+    name = str(github.get(f"/repos/{repository}")["default_branch"])
+    path = "/".join(quoted(part) for part in name.split("/"))
+    return name, str(github.get(f"/repos/{repository}/git/ref/heads/{path}")["object"]["sha"])
+
+
+class EfdReader:
+    """Reads what a copy of EFD schemas rests on.
+
+    Parameters
+    ----------
+    github
+        The connection.
+    policy
+        Names consdb and the folders.
+    repository
+        ``owner/name`` of sdm_schemas.
+    """
+
+    def __init__(self, github: GitHub, policy: ProcessPolicy, repository: str) -> None:
+        self._github = github
+        self._policy = policy
+        self._repository = repository
+        self._there = ApiContents(github, policy.consdb)
+
+    def source(self, number: int | None, ticket: str) -> tuple[EfdSource, frozenset[str] | None]:
+        """Find out what is to be copied.
+
+        Parameters
+        ----------
+        number
+            Pull request in consdb; None for the default branch.
+        ticket
+            The ticket; empty where the pull request names it, or the one that changed the schemas last.
+
+        Returns
+        -------
+        tuple
+            The source, and the names of the files that the pull request changes while it is open; None where
+            all files of the default branch are meant.
+
+        Raises
+        ------
+        InputError
+            There is no such pull request, it is from a fork or closed, or no ticket is named.
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        """
+        consdb = self._policy.consdb
+        if number is None:
+            commit = default_branch(self._github, consdb)[1]
+            if ticket or (newest := self._newest(commit)) is None:
+                return EfdSource(consdb, commit, ticket), None
+            named = self._policy.ticket_in(newest["head"]["ref"], newest.get("title") or "")
+            shown = newest["number"], newest.get("title") or "", newest["html_url"]
+            return EfdSource(consdb, commit, named, *shown), None
+        data = self._pull(number)
+        ticket = ticket or self._policy.ticket_in(data["head"]["ref"], data.get("title") or "")
+        if not ticket:
+            raise InputError(
+                "neither its branch nor its title names a ticket",
+                place=f"{consdb}#{number}",
+                remedy="Give --ticket KEY.",
+            )
+        is_open = data["state"] == "open"
+        commit = data["head"]["sha"] if is_open else default_branch(self._github, consdb)[1]
+        source = EfdSource(consdb, commit, ticket, number, data.get("title") or "", data["html_url"])
+        if not is_open:
+            return source, None
+        folder = f"{self._policy.efd.sources}/"
+        rows = self._github.items(f"/repos/{consdb}/pulls/{number}/files")
+        names = [row["filename"] for row in rows if row["status"] != "removed"]
+        return source, frozenset(name.removeprefix(folder) for name in names if name.startswith(folder))
+
+    def copy(self, source: EfdSource, changed: frozenset[str] | None, base: str) -> EfdCopy:
+        """Compare both sides.
+
+        Parameters
+        ----------
+        source
+            What is copied.
+        changed
+            The files that are meant; None for all.
+        base
+            Newest commit of the default branch of sdm_schemas.
+
+        Raises
+        ------
+        ExternalError
+            GitHub refused, could not be reached within the bounds, or has a commit no longer.
+        """
+        here = ApiContents(self._github, self._repository)
+        return plan_copy(
+            self._policy,
+            _named(self._there.files(source.commit, _Yaml(self._policy.efd.sources))),
+            _named(here.files(base, _Yaml(self._policy.efd.target))),
+            changed,
+        )
+
+    def bytes_of(self, blob: str) -> bytes:
+        """Return the bytes of a file in consdb.
+
+        Raises
+        ------
+        GitHubError
+            GitHub refused, or could not be reached within the bounds.
+        InputError
+            The file is too large for a schema.
+        """
+        return self._there.blob(blob)
+
+    def _newest(self, commit: str) -> Any:
+        """Return the merged pull request that changed the schemas last; None where there is none."""
+        root, folder = f"/repos/{self._policy.consdb}", self._policy.efd.sources
+        for change in self._github.get(f"{root}/commits", {"sha": commit, "path": folder, "per_page": 1}):
+            pulls = self._github.get(f"{root}/commits/{change['sha']}/pulls")
+            return next((item for item in pulls if item.get("merged_at")), None)
+        return None
+
+    def _pull(self, number: int) -> Any:
+        """Read the pull request in consdb, which must be open or merged, and no fork's."""
+        consdb = self._policy.consdb
+        try:
+            data = self._github.get(f"/repos/{consdb}/pulls/{number}")
+        except GitHubError as error:
+            if error.status != 404:
+                raise
+            raise InputError(
+                f"{consdb} has no pull request {number}", place="--consdb-pr", remedy="Check the number."
+            ) from error
+        home = (data["head"].get("repo") or {}).get("full_name", consdb)
+        if home.casefold() != consdb.casefold() and data["state"] == "open":
+            raise InputError(
+                "it comes from a fork, and only branches of the repository itself are copied",
+                place=f"{consdb}#{number}",
+                remedy="Run this again when it is merged.",
+            )
+        if data["state"] != "open" and not data.get("merged_at"):
+            raise InputError(
+                "it was closed without a merge",
+                place=f"{consdb}#{number}",
+                remedy="Reopen it, or name another.",
+            )
+        return data
+
+
+class _Yaml:
+    """The EFD schemas of a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self.schemas = (f"{folder}/efd_*.yaml",)
+        self._pattern = re.compile(rf"{re.escape(folder)}/efd_[^/]+\.yaml")
+
+    def matches(self, path: str) -> bool:
+        """Tell whether a file is one."""
+        return self._pattern.fullmatch(path) is not None
+
+
+def _named(files: dict[str, str]) -> dict[str, str]:
+    """Return the blobs by the name of the file."""
+    return {path.rpartition("/")[2]: blob for path, blob in files.items()}
