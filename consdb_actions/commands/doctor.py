@@ -16,9 +16,11 @@ from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.github.process_facts import default_branch
 from consdb_actions.approval.policy import Policy, policy_from_mapping
 from consdb_actions.commands.init import APPS, PIN, PROJECT, WORKFLOWS, App, callers, newest_release
-from consdb_actions.commands.options import github_session, option, repository_name
+from consdb_actions.commands.options import examples, github_session, option, repository_name
+from consdb_actions.commands.terminal import show, verbosity_options
 from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import InputError
+from consdb_actions.report.markdown import printable
 
 __all__ = ["command"]
 
@@ -373,10 +375,33 @@ def _listed(words: str, names: Iterable[str]) -> str:
     return f"{words}: {', '.join(found)}" if found else ""
 
 
-@click.command("doctor", short_help="Say whether adoption is complete.")
-@option("--repo", "schemas", default="lsst/sdm_schemas", show_default=True, help="Repository of the schemas.")
-@option("--target", default="lsst-dm/consdb", show_default=True, help="Repository of the migrations.")
-@option("--phalanx", default="lsst-sqre/phalanx", show_default=True, help="Repository of the values files.")
+@click.command(
+    "doctor",
+    short_help="Say whether adoption is complete.",
+    epilog=examples("doctor", "doctor --repo lsst/sdm_schemas --format json"),
+)
+@option(
+    "--repo",
+    "schemas",
+    metavar="OWNER/NAME",
+    default="lsst/sdm_schemas",
+    show_default=True,
+    help="Repository of the schemas.",
+)
+@option(
+    "--target",
+    metavar="OWNER/NAME",
+    default="lsst-dm/consdb",
+    show_default=True,
+    help="Repository of the migrations.",
+)
+@option(
+    "--phalanx",
+    metavar="OWNER/NAME",
+    default="lsst-sqre/phalanx",
+    show_default=True,
+    help="Repository of the values files.",
+)
 @option(
     "--migrations-app", "app", default=APPS[0].name, show_default=True, help="Name of the app in its address."
 )
@@ -395,6 +420,7 @@ def _listed(words: str, names: Iterable[str]) -> str:
     show_default=True,
     help="Output.",
 )
+@verbosity_options
 def command(schemas: str, target: str, phalanx: str, app: str, release_app: str, output_format: str) -> int:
     """Say for each point of adoption whether it is as it should be, with the remedy. Nothing is changed.
 
@@ -412,11 +438,12 @@ def command(schemas: str, target: str, phalanx: str, app: str, release_app: str,
     if output_format == "json":
         click.echo(json.dumps([asdict(point) for point in points], indent=2))
         return int(wrong > 0)
+    lines = []
     for point in points:
-        click.echo(f"{SIGNS[point.state]} {point.title}{point.words and f': {point.words}'}")
-        if point.remedy:
-            click.echo(f"    {point.remedy}")
+        lines.append(f"{SIGNS[point.state]} {point.title}{point.words and f': {point.words}'}")
+        lines += [f"    {point.remedy}"] if point.remedy else []
     unknown = sum(point.state == "unknown" for point in points)
     fine = len(points) - wrong - unknown
-    click.echo(f"\n{len(points)} points: {fine} as they should be, {wrong} wrong, {unknown} unknown.")
+    lines += ["", f"{len(points)} points: {fine} as they should be, {wrong} wrong, {unknown} unknown."]
+    show("\n".join(map(printable, lines)))
     return int(wrong > 0)

@@ -11,7 +11,8 @@ import click
 
 from consdb_actions.adapters.files import write_all
 from consdb_actions.adapters.github import GitHub
-from consdb_actions.commands.options import github_session, option
+from consdb_actions.commands.options import examples, github_session, option
+from consdb_actions.commands.terminal import show, verbosity_options
 from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import InputError
 
@@ -68,7 +69,13 @@ APPS = (
     App(
         "consdb-releases",
         "CONSDB_RELEASE_APP",
-        {"checks": "read", "contents": "write", "pull_requests": "write", "statuses": "read"},
+        {
+            "actions": "read",
+            "checks": "read",
+            "contents": "write",
+            "pull_requests": "write",
+            "statuses": "read",
+        },
         ("lsst-dm/consdb", "lsst-sqre/phalanx"),
     ),
 )
@@ -92,7 +99,11 @@ def newest_release(github: GitHub) -> tuple[str, str]:
     )
 
 
-@click.command("init", short_help="Write the caller workflows of a repository.")
+@click.command(
+    "init",
+    short_help="Write the caller workflows of a repository.",
+    epilog=examples("init sdm_schemas", "init consdb --teams"),
+)
 @click.argument("kind", type=click.Choice(["sdm_schemas", "consdb"]), envvar="CONSDB_KIND")
 @option(
     "--directory",
@@ -109,6 +120,7 @@ def newest_release(github: GitHub) -> tuple[str, str]:
     "--teams", is_flag=True, help="Roles are held by teams: the app may read members of the organization."
 )
 @option("--force", is_flag=True, help="Replace workflows that exist and differ; a configuration never is.")
+@verbosity_options
 def command(
     kind: str,
     directory: Path,
@@ -142,11 +154,10 @@ def command(
         files[config] = SKELETON
     new = {path: text for path, text in files.items() if not path.is_file() or path.read_text() != text}
     write_all(new, overwrite=force)
-    for path in files:
-        click.echo(f"{'wrote' if path in new else 'unchanged'}  {path.relative_to(directory)}")
-    click.echo("\nNext:")
-    for number, step in enumerate(_next(kind, organization, teams), 1):
-        click.echo(f"{number}. {step}")
+    lines = [f"{'wrote' if path in new else 'unchanged'}  {path.relative_to(directory)}" for path in files]
+    lines += ["", "Next:"]
+    lines += [f"{number}. {step}" for number, step in enumerate(_next(kind, organization, teams), 1)]
+    show("\n".join(lines))
     return 0
 
 

@@ -96,7 +96,7 @@ def test_p2_nobody_is_mentioned() -> None:
     assert "@" not in bare(comment(known))
 
 
-def test_p2_one_comment_the_oldest_of_our_own_and_the_others_go() -> None:
+def test_p2_one_comment_the_oldest_of_our_own_and_those_of_other_bots_go() -> None:
     known = facts_at("tested")
     body = comment(known)
     marked = (
@@ -108,7 +108,7 @@ def test_p2_one_comment_the_oldest_of_our_own_and_the_others_go() -> None:
     known = replace(known, marked=marked)
     plan = make_plan(known, progress_of(known), body)
     assert plan.comment is not None
-    assert (plan.comment.id, plan.comments_delete) == (30, (31,))
+    assert (plan.comment.id, plan.comments_delete) == (30, (31, 32))
 
 
 def test_p2_no_comment_is_started_where_nothing_is_to_be_said() -> None:

@@ -10,7 +10,7 @@ __all__ = ["App", "Grant", "Need", "need_of"]
 
 _RULES = (
     (r"/graphql|/user.*|/apps?/.*|/app|.*/installation", ""),
-    (r"/orgs/\{org\}/teams/.*", "members"),
+    (r"/orgs/\{org\}/teams(/.*)?", "members"),
     (r".*/check-runs", "checks"),
     (r".*/(status|statuses|statuses/\{sha\})", "statuses"),
     (r".*/pulls/\{pull_number\}/merge", "contents"),
