@@ -112,7 +112,9 @@ def _board_of_moment(github: GitHub, wanted: Wanted) -> Board:
         except (ExternalError, InputError) as error:
             failed[number] = error
     if failed and not known:
-        raise next(iter(failed.values()))
+        first = next(iter(failed.values()))
+        # GitHub listed these numbers, nobody gave them: that one is missing is no wrong input.
+        raise first.__cause__ if isinstance(first.__cause__, ExternalError) else first
     web = known[0].html_url if known else f"{WEB}/{wanted.repository}"
     unread = [
         Unread(f"#{number}", _words(error), url=f"{web}/pull/{number}") for number, error in failed.items()

@@ -98,7 +98,7 @@ _EXPRESSION = frozenset({"text", "CheckConstraint", "Computed"})
 
 _KINDS = _words(
     """AlterSeqStmt AlterStatsStmt AlterTableStmt CommentStmt ConstraintsSetStmt CreateSeqStmt
-    CreateStatsStmt CreateTableAsStmt DeleteStmt DropStmt GrantStmt IndexStmt InsertStmt LockStmt
+    CreateStatsStmt CreateTableAsStmt DeleteStmt DropStmt GrantStmt IndexStmt InsertStmt
     RefreshMatViewStmt RenameStmt SelectStmt UpdateStmt ViewStmt"""
 )
 _ALTERATIONS = _words(
@@ -143,6 +143,7 @@ _FUNCTIONS = _words(
 _OPEN, _CLOSE, _COMMA = "ASCII_40", "ASCII_41", "ASCII_44"
 _APART = frozenset({"ASCII_59", "SQL_COMMENT", "C_COMMENT"})
 _TIMEOUT = re.compile(r"SET LOCAL lock_timeout = '[1-9][0-9]{0,3}ms'", re.ASCII)
+_LOCK = re.compile(r"LOCK TABLE [^;]+ IN ACCESS EXCLUSIVE MODE")
 """How a revision that locks several tables begins."""
 _GUARD = re.compile(
     r"DO\s+(?P<tag>\$\w*\$)BEGIN IF EXISTS \((?P<rows>.+)\) THEN RAISE EXCEPTION USING MESSAGE = "
@@ -361,17 +362,24 @@ def _check_call(name: str, call: ast.Call, schema: str) -> None:
             _check_number(value)
         else:
             _check_value(value, schema)
+    given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
     for keyword in call.keywords:
+        # A type that is there already may be public, as in SQL.
+        if name == "ENUM" and keyword.arg == "schema" and given.get("create_type") == "False":
+            keyword = ast.keyword(keyword.arg, _own(keyword.value, schema))
         _check_keyword(name, keyword, schema)
+
+
+def _own(value: ast.expr, schema: str) -> ast.expr:
+    is_public = isinstance(value, ast.Constant) and value.value == "public"
+    return ast.copy_location(ast.Constant(schema), value) if is_public else value
 
 
 def _check_keyword(name: str, keyword: ast.keyword, schema: str) -> None:
     word, value = keyword.arg, keyword.value
     match value:
         case _ if word in _SCHEMAS:
-            # Types may be public, as in SQL.
-            allowed = {schema, "public"} if name == "ENUM" else {schema}
-            if not isinstance(value, ast.Constant) or value.value not in allowed:
+            if not isinstance(value, ast.Constant) or value.value != schema:
                 raise UnfitError(value.lineno, f"it changes another schema than {schema}")
             return
         case ast.Constant(value=bool() | None) if word in _FLAGS | _NUMBERS | _QUOTED | _DESCRIBED | _SQL:
@@ -468,8 +476,10 @@ def _check_sql(text: str, schema: str, line: int) -> None:
     if guard := _GUARD.fullmatch(text.strip()):
         _check_statements(guard["rows"], schema, line, frozenset({"SelectStmt"}))
         return
-    if not _TIMEOUT.fullmatch(text.strip()):
-        _check_statements(text, schema, line, _KINDS)
+    if _TIMEOUT.fullmatch(text.strip()):
+        return
+    kinds = frozenset({"LockStmt"}) if _LOCK.fullmatch(text.strip()) else _KINDS
+    _check_statements(text, schema, line, kinds)
 
 
 def _sent(text: str, line: int) -> str:

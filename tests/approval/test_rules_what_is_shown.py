@@ -150,7 +150,7 @@ def test_a9_nobody_holds_a_role() -> None:
 # A10
 
 
-def test_a10_the_oldest_comment_of_our_own_is_kept_and_later_ones_go() -> None:
+def test_a10_the_oldest_comment_of_our_own_is_kept_and_later_ones_and_those_of_other_bots_go() -> None:
     def comment(number: int, author: Account | None, minute: int) -> MarkedComment:
         return MarkedComment(number, author, datetime(2026, 3, 3, 0, minute, tzinfo=UTC), MARKER)
 
@@ -164,7 +164,7 @@ def test_a10_the_oldest_comment_of_our_own_is_kept_and_later_ones_go() -> None:
     known = facts(comments=comments)
     plan = make_plan(known, evaluate(known), "body")
     assert plan.comment is not None
-    assert (plan.comment.id, plan.comments_delete) == (4, (5,))
+    assert (plan.comment.id, plan.comments_delete) == (4, (5, 3))
 
 
 def test_a10_what_is_shown_already_is_not_written_again() -> None:

@@ -43,7 +43,13 @@ APP_LOGIN, APP_KEY = "consdb-migrations[bot]", "key-of-the-app"
 RELEASE_LOGIN, RELEASE_KEY = "consdb-releases[bot]", "key-of-the-release-app"
 SCHEMAS, TARGET, PHALANX = "lsst/sdm_schemas", "lsst-dm/consdb", "lsst-sqre/phalanx"
 APP = {"checks": "read", "contents": "write", "pull_requests": "write", "statuses": "write"}
-RELEASE_APP = {"checks": "read", "contents": "write", "pull_requests": "write", "statuses": "read"}
+RELEASE_APP = {
+    "actions": "read",
+    "checks": "read",
+    "contents": "write",
+    "pull_requests": "write",
+    "statuses": "read",
+}
 """What docs/adopt.md has the two apps registered with, without what is optional."""
 CODE = ("consdb_actions", "actions", "examples", ".github")
 FILES = ("action.yml", "requirements.lock", "pyproject.toml", "README.md", "LICENSE")
