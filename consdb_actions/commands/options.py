@@ -217,8 +217,11 @@ def look_at_each(
         try:
             with expected_form(github.budget):
                 results.append(look(number))
-        except ConsdbActionsError as error:
+        except ConsdbActionsError as raised:
+            error = raised
             if len(numbers) > 1:
+                # Nobody gave these numbers: that one is missing is no wrong input.
+                error = raised.__cause__ if isinstance(raised.__cause__, GitHubError) else raised
                 words = f"Pull request {number} could not be looked at: {error.cause}"
                 click.echo(runner.inert(words), err=True)
                 runner.annotation("error", words)
