@@ -28,16 +28,8 @@ from consdb_actions.approval.facts import Facts, facts_from_json, facts_to_json
 from consdb_actions.approval.plan import CONTEXT
 from consdb_actions.approval.policy import Policy, policy_from_mapping
 from consdb_actions.commands.approvals_run import Result, sync_pull
-from consdb_actions.commands.options import (
-    PullNumber,
-    examples,
-    format_option,
-    github_session,
-    look_at_each,
-    moment_or_now,
-    option,
-    repository_name,
-)
+from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
+from consdb_actions.commands.options import PullNumber, examples, format_option, option
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import ConsdbActionsError, InputError
 from consdb_actions.report.approvals import render_comment, render_json, render_plan, render_text, render_tree

@@ -16,16 +16,10 @@ import click
 from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.registry import Registry
 from consdb_actions.adapters.runner import Runner
+from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
 from consdb_actions.commands.deploy_drift import look, newest_release, release_tags, values_source
 from consdb_actions.commands.deploy_run import Asked, Deployer, plan_locally, refusal
-from consdb_actions.commands.options import (
-    examples,
-    format_option,
-    github_session,
-    moment_or_now,
-    option,
-    repository_name,
-)
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import paint, progress_display, show
 from consdb_actions.config import Config
 from consdb_actions.deploy.drift import Drift, Severity

@@ -15,8 +15,9 @@ from consdb_actions.adapters.github.client import quoted
 from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.github.process_facts import default_branch
 from consdb_actions.approval.policy import Policy, policy_from_mapping
+from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.init import APPS, PIN, PROJECT, WORKFLOWS, App, callers, newest_release
-from consdb_actions.commands.options import examples, github_session, option, repository_name
+from consdb_actions.commands.options import examples, option
 from consdb_actions.commands.terminal import show, verbosity_options
 from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import InputError

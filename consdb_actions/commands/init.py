@@ -11,7 +11,8 @@ import click
 
 from consdb_actions.adapters.files import write_all
 from consdb_actions.adapters.github import GitHub
-from consdb_actions.commands.options import examples, github_session, option
+from consdb_actions.commands.connection import github_session
+from consdb_actions.commands.options import examples, option
 from consdb_actions.commands.terminal import show, verbosity_options
 from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import InputError

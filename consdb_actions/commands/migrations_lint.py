@@ -270,7 +270,7 @@ def command(
         # Imported only now: it takes as long as the server to start.
         from consdb_actions.adapters.runner import Runner, inert
         from consdb_actions.adapters.tree import read_tree
-        from consdb_actions.commands.options import check_rules
+        from consdb_actions.commands.rules import check_rules
         from consdb_actions.report.lint import render_json, render_markdown, render_text
 
         check_rules(settings)

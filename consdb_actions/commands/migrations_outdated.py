@@ -12,8 +12,9 @@ from consdb_actions.adapters.github import GitHub
 from consdb_actions.adapters.github.migration_source import Outdated, config_of, find_outdated
 from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.adapters.runner import Runner
+from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import LABEL, SOURCE, target_option
-from consdb_actions.commands.options import examples, format_option, github_session, option, repository_name
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import InputError
 from consdb_actions.publication.marker import name_migration

@@ -17,7 +17,8 @@ from consdb_actions.adapters.runner import Level, Runner, inert
 from consdb_actions.adapters.schema_resources import uses_resources
 from consdb_actions.adapters.schema_sources import DEFAULT_SCHEMAS, RawFile, Side, read_sides
 from consdb_actions.adapters.schema_yaml import ReadSchema
-from consdb_actions.commands.options import check_rules, examples, format_option, option
+from consdb_actions.commands.options import examples, format_option, option
+from consdb_actions.commands.rules import check_rules
 from consdb_actions.commands.terminal import paint, show
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError

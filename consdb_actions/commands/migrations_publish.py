@@ -18,8 +18,9 @@ from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.adapters.github.proposals import Proposal, Proposals
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.adapters.runner import Runner
+from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
-from consdb_actions.commands.options import examples, format_option, github_session, option, repository_name
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome

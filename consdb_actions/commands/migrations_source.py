@@ -23,8 +23,9 @@ from consdb_actions.adapters.github.migration_source import (
 )
 from consdb_actions.adapters.github.migration_target import Target
 from consdb_actions.adapters.runner import Runner
+from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
-from consdb_actions.commands.options import examples, format_option, github_session, repository_name
+from consdb_actions.commands.options import examples, format_option
 from consdb_actions.commands.terminal import show
 from consdb_actions.publication.marker import name_migration
 from consdb_actions.publication.source import Inputs, Source, decide_wish

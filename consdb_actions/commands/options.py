@@ -1,41 +1,19 @@
-"""Options, checks and progress that several commands share."""
+"""Options that several commands share, each with its environment variable."""
 
 from __future__ import annotations
 
 import importlib
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from consdb_actions.adapters.github import GitHub, GitHubError, connect
-from consdb_actions.adapters.github.client import DEFAULT_API, RateLimitError, expected_form
-from consdb_actions.adapters.problems import did_you_mean
-from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.terminal import fold, verbosity_options
-from consdb_actions.config import Config
-from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
-from consdb_actions.schema.findings import RULES
+from consdb_actions.errors import ConsdbActionsError, InputError
 
-__all__ = [
-    "FORMATS",
-    "LazyGroup",
-    "PullNumber",
-    "check_rules",
-    "examples",
-    "format_option",
-    "github_session",
-    "look_at_each",
-    "moment_or_now",
-    "option",
-    "parse_moment",
-    "repository_name",
-]
+__all__ = ["FORMATS", "LazyGroup", "PullNumber", "examples", "format_option", "option", "parse_moment"]
 
 FORMATS = ("text", "json", "markdown")
 
@@ -165,92 +143,3 @@ def parse_moment(text: str | None, name: str) -> datetime | None:
             f"{text!r} is no date in ISO 8601", place=name, remedy="Write it like 2026-05-14T16:00:00Z."
         ) from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-
-
-T = TypeVar("T")
-
-_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}", re.ASCII)
-
-
-def repository_name(name: str | None, *, option: str = "--repo") -> str:
-    """Check a repository's name, which becomes part of addresses; GITHUB_REPOSITORY where it is None."""
-    name = name or os.environ.get("GITHUB_REPOSITORY", "")
-    if not _REPOSITORY.fullmatch(name) or name.partition("/")[2] in (".", ".."):
-        raise InputError(
-            f'"{name[:150]}" is no repository' if name else "no repository is given",
-            place=option,
-            remedy=f"Give {option} OWNER/NAME, such as lsst/sdm_schemas.",
-        )
-    return name
-
-
-def moment_or_now(text: str | None, name: str = "--now") -> datetime:
-    """Read a moment in ISO 8601; a moment without a zone is UTC, and none at all is now."""
-    return parse_moment(text, name) or datetime.now(UTC)
-
-
-@contextmanager
-def github_session(limit: int = 2000, variable: str = "GITHUB_TOKEN") -> Iterator[GitHub]:
-    """Connect with GITHUB_TOKEN to GITHUB_API_URL, and say at the end on standard error what it cost."""
-    token = os.environ.get(variable, "").strip() or os.environ.get("GITHUB_TOKEN", "")
-    github = connect(token, os.environ.get("GITHUB_API_URL") or DEFAULT_API, limit=limit)
-    try:
-        with expected_form(github.budget):
-            yield github
-    finally:
-        if github.budget.calls:
-            click.echo(str(github.budget), err=True)
-        github.close()
-
-
-def look_at_each(
-    github: GitHub, numbers: Sequence[int], look: Callable[[int], T]
-) -> tuple[list[T], list[ConsdbActionsError]]:
-    """Look at pull requests: one that fails is reported and stops no other (rule A10).
-
-    The errors come with the worst first.
-    """
-    runner = Runner.from_environ(os.environ)
-    results: list[T] = []
-    failures: list[ConsdbActionsError] = []
-    for number in numbers:
-        try:
-            with expected_form(github.budget):
-                results.append(look(number))
-        except ConsdbActionsError as raised:
-            error = raised
-            if len(numbers) > 1:
-                # Nobody gave these numbers: that one is missing is no wrong input.
-                error = raised.__cause__ if isinstance(raised.__cause__, GitHubError) else raised
-                words = f"Pull request {number} could not be looked at: {error.cause}"
-                click.echo(runner.inert(words), err=True)
-                runner.annotation("error", words)
-            failures.append(error)
-            if _concerns_all(error):
-                break
-    return results, sorted(failures, key=lambda error: error.exit_code, reverse=True)
-
-
-def _concerns_all(error: ConsdbActionsError) -> bool:
-    """Tell whether no further call can succeed: the token is refused, or a limit of calls is reached."""
-    if isinstance(error, GitHubError):
-        return error.status == 401 or isinstance(error, RateLimitError)
-    return isinstance(error, ExternalError)
-
-
-def check_rules(config: Config) -> None:
-    """Refuse a severity of a rule that neither preview nor lint has."""
-    unknown = [rule for rule in config.severities if rule not in RULES]
-    if not unknown:
-        return
-    from consdb_actions.lint.rules import RULES as LINT_RULES
-
-    lint = {rule.id for rule in LINT_RULES}
-    for rule in unknown:
-        if rule not in lint:
-            raise InputError(
-                f"lint.severity.{rule}: there is no such rule",
-                place=config.source,
-                remedy=did_you_mean(rule, [*RULES, *lint])
-                or "The rules of preview and lint are in the docs.",
-            )

@@ -267,7 +267,7 @@ def command(
     """
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.commands.options import github_session, repository_name
+    from consdb_actions.commands.connection import github_session, repository_name
     from consdb_actions.report.board import render_html
     from consdb_actions.report.board_text import render_json, render_markdown, render_text
 

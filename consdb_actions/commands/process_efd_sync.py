@@ -15,14 +15,8 @@ from consdb_actions.adapters.github.process_facts import EfdReader, default_bran
 from consdb_actions.adapters.github.proposals import Outcome, Proposal, Proposals
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.commands.options import (
-    PullNumber,
-    examples,
-    format_option,
-    github_session,
-    option,
-    repository_name,
-)
+from consdb_actions.commands.connection import github_session, repository_name
+from consdb_actions.commands.options import PullNumber, examples, format_option, option
 from consdb_actions.commands.process_run import settings_of
 from consdb_actions.commands.terminal import show
 from consdb_actions.config import CONFIG_PATH, Config, config_from_mapping

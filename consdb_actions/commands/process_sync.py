@@ -18,14 +18,8 @@ from consdb_actions.adapters.github.events import followed_pulls, process_target
 from consdb_actions.adapters.github.process import ProcessGatherer, ProcessPublisher
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.evaluate import fit
-from consdb_actions.commands.options import (
-    examples,
-    github_session,
-    look_at_each,
-    moment_or_now,
-    option,
-    repository_name,
-)
+from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
+from consdb_actions.commands.options import examples, option
 from consdb_actions.commands.process_options import common, read_json
 from consdb_actions.commands.process_run import Result, make_gatherer, show_results, sync_pull
 from consdb_actions.errors import ConsdbActionsError

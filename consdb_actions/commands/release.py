@@ -16,14 +16,8 @@ from consdb_actions.adapters.github import SystemClock
 from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
 from consdb_actions.adapters.registry import Image, Registry
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.commands.options import (
-    examples,
-    format_option,
-    github_session,
-    moment_or_now,
-    option,
-    repository_name,
-)
+from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.release_run import Outcome, Wanted, make_release, wait_for_images
 from consdb_actions.commands.terminal import show
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config

@@ -162,11 +162,11 @@ def test_f3_a_runner_gets_outputs_a_summary_and_annotations(
 STOPPING = """
 import sys, time
 from pathlib import Path
-from consdb_actions.adapters import postgres_place
+from consdb_actions.adapters import postgres_server
 from consdb_actions.adapters.autogenerate.engine import Engine
 from consdb_actions.cli import main
 
-postgres_place._MEMORY = Path("/nonexistent")  # so that all that is left is below TMPDIR
+postgres_server._MEMORY = Path("/nonexistent")  # so that all that is left is below TMPDIR
 
 
 def wait(*_args, **_options):
