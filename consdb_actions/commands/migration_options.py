@@ -85,7 +85,7 @@ def asked_for(
     """Read what is asked for: from options, or else from an event."""
     if number or branch:
         found = asked(number, branch, commit, place="--pr" if number else "--branch")
-        return replace(found, deed=REGENERATE) if regenerate else found
+        return replace(found, action=REGENERATE) if regenerate else found
     if event is None:
         raise InputError(
             "it is not said which schema change is meant",

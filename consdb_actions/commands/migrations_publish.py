@@ -38,7 +38,7 @@ from consdb_actions.publication.plan import (
     plan_files,
 )
 from consdb_actions.publication.result import TargetSection, check_result, join_outcomes
-from consdb_actions.publication.source import Asked, Inputs, PullSeen, Source, decide_wish
+from consdb_actions.publication.source import Asked, Inputs, PullSeen, Source, decide_request
 from consdb_actions.report.publication import (
     render_comment,
     render_publication_json,
@@ -124,24 +124,24 @@ class Publisher:
         """Publish, withdraw, or say why nothing is done."""
         source = read_source(self.schemas, self.repository, asked)
         stack = read_stack(self.schemas, source, self.label)
-        wish = decide_wish(replace(asked, commit=""), source, self.label, stack.holder)
-        case = self._case(asked, source, inputs, stack, wish.reason)
-        if wish.deed == "withdraw":
+        request = decide_request(replace(asked, commit=""), source, self.label, stack.holder)
+        case = self._case(asked, source, inputs, stack, request.reason)
+        if request.action == "withdraw":
             done = case.withdraw()
-        elif wish.deed == "held" and stack.holder is not None:
+        elif request.action == "held" and stack.holder is not None:
             done = case.held(stack.holder)
-        elif wish.deed == "generate" and inputs.commit != source.commit:
+        elif request.action == "generate" and inputs.commit != source.commit:
             done = case.moved()
-        elif wish.deed == "generate" and result is not None:
+        elif request.action == "generate" and result is not None:
             done = case.publish(result)
-        elif wish.deed == "generate":
+        elif request.action == "generate":
             done = case.conflict()
         else:
             done = case.so_far
         if done.state in ("question", "failed", "error", "conflict"):
             done = case.left_behind(done)
         done = self._comment(replace(done, run_url=self.run_url))
-        is_current = wish.deed == "generate" and done.state != "moved"
+        is_current = request.action == "generate" and done.state != "moved"
         return self._hold(done, stack) if is_current else done
 
     def _case(self, asked: Asked, source: Source, inputs: Inputs, stack: Stack, reason: str) -> _Case:
@@ -160,10 +160,10 @@ class Publisher:
             source = replace(done.source, branch=pull.branch, commit=pull.head, pull=pull)
             try:
                 theirs = read_stack(self.schemas, source, self.label)
-                wish = decide_wish(Asked(pull.number), source, self.label, theirs.holder)
+                request = decide_request(Asked(pull.number), source, self.label, theirs.holder)
                 if theirs.holder is None or theirs.holder.number != (done.source.pull or pull).number:
                     continue
-                case = self._case(Asked(pull.number), source, Inputs(pull.head), theirs, wish.reason)
+                case = self._case(Asked(pull.number), source, Inputs(pull.head), theirs, request.reason)
                 self._comment(replace(case.held(theirs.holder), run_url=self.run_url))
             except (CheckFailed, ExternalError, InputError) as error:
                 words = (*words, f"{source.reference} could not be told so: {error.cause}. {error.remedy}")
@@ -307,7 +307,7 @@ class _Case:
 
     def _proposal(self, base: str, pull: TargetPull | None, files: Mapping[str, bytes]) -> Proposal:
         branch = pull.branch if pull is not None else self._names.branch
-        anew = self._asked.deed in ("", "labeled")
+        anew = self._asked.action in ("", "labeled")
         title, source = self._names.title, self._source
         return Proposal(
             repository=self._target.repository,

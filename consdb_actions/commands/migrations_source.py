@@ -28,8 +28,8 @@ from consdb_actions.commands.migration_options import asked_for, source_options,
 from consdb_actions.commands.options import examples, format_option
 from consdb_actions.commands.terminal import show
 from consdb_actions.publication.marker import name_migration
-from consdb_actions.publication.source import Inputs, Source, decide_wish
-from consdb_actions.report.publication import render_wish_markdown
+from consdb_actions.publication.source import Inputs, Source, decide_request
+from consdb_actions.report.publication import render_request_markdown
 
 __all__ = ["command"]
 
@@ -61,30 +61,30 @@ def command(
 ) -> int:
     """Say which schema change an event means, and what it asks for. Nothing is changed.
 
-    On a runner these are outputs of the step: deed (generate, withdraw, conflict, held or nothing), publish,
-    repository and commit; and for generate: merge and base (the commits of the schemas to compare), target
-    (the commit of the migrations to generate on), message, date and directives. The exit code is 1 for a
-    conflict that no job for publishing will report.
+    On a runner these are outputs of the step: action (generate, withdraw, conflict, held or nothing),
+    publish, repository and commit. For generate there are also merge and base (the commits of the schemas to
+    compare), target (the commit of the migrations to generate on), message, date and directives. The exit
+    code is 1 for a conflict that no publishing job will report.
     """
     asked = asked_for(pr, branch, commit, event, event_name, regenerate=regenerate)
     with github_session(variable="CONSDB_SOURCE_TOKEN") as github:
         source = read_source(github, repository_name(repo), asked)
-        wish = decide_wish(asked, source, label, read_stack(github, source, label).holder)
-        inputs = read_inputs(github, source) if wish.deed == "generate" else Inputs(source.commit)
+        request = decide_request(asked, source, label, read_stack(github, source, label).holder)
+        inputs = read_inputs(github, source) if request.action == "generate" else Inputs(source.commit)
         if inputs.conflict:
-            wish = replace(wish, deed="conflict", reason=inputs.conflict)
+            request = replace(request, action="conflict", reason=inputs.conflict)
         title = source.pull.title if source.pull else ""
         values: dict[str, Any] = {
-            "deed": wish.deed,
-            "reason": wish.reason,
-            "publish": wish.publish,
+            "action": request.action,
+            "reason": request.reason,
+            "publish": request.publish,
             "repository": source.repository,
             "source": source.reference,
             "commit": source.commit,
         }
-        if wish.deed in ("generate", "conflict"):
+        if request.action in ("generate", "conflict"):
             values["target"] = _tip(github, repository_name(target, option="--target"))
-        if wish.deed == "generate":
+        if request.action == "generate":
             patterns = config_of(github, source).ticket_patterns
             names = name_migration(source.branch, title, patterns, place=source.reference)
             values |= {
@@ -99,14 +99,14 @@ def command(
     if output_format == "json":
         click.echo(json.dumps(values, indent=2))
     elif output_format == "markdown":
-        click.echo(render_wish_markdown(wish.reason), nl=False)
+        click.echo(render_request_markdown(request.reason), nl=False)
     else:
-        show(runner.inert(f"{source.reference} at {source.commit[:12]}: {wish.deed}. {wish.reason}"))
-    runner.summary(render_wish_markdown(wish.reason))
-    runner.annotation("notice", wish.reason, title=f"Migration: {wish.deed}")
+        show(runner.inert(f"{source.reference} at {source.commit[:12]}: {request.action}. {request.reason}"))
+    runner.summary(render_request_markdown(request.reason))
+    runner.annotation("notice", request.reason, title=f"Migration: {request.action}")
     for name, value in values.items():
         runner.output(name, str(value).lower() if isinstance(value, bool) else value)
-    return 1 if wish.deed == "conflict" and not wish.publish else 0
+    return 1 if request.action == "conflict" and not request.publish else 0
 
 
 def _tip(github: GitHub, repository: str) -> str:

@@ -28,7 +28,7 @@ from consdb_actions.config import Config, config_from_mapping
 from consdb_actions.deploy.model import policy_from_mapping as deploy_policy
 from consdb_actions.errors import InputError
 from consdb_actions.process.facts import Facts, facts_to_json
-from consdb_actions.process.plan import Plan, Wishes, make_plan, wishes_of
+from consdb_actions.process.plan import CommentRequests, Plan, make_plan, requests_of
 from consdb_actions.process.policy import policy_from_mapping
 from consdb_actions.process.sites import sites_from_mapping
 from consdb_actions.process.states import Progress, progress_of
@@ -52,7 +52,7 @@ class Result:
         As they were when the run ended.
     plan
         What the first look asked to be changed.
-    wishes
+    requests
         What people want of the next migration.
     warnings
         What could not be done and does not matter enough to fail.
@@ -61,7 +61,7 @@ class Result:
     facts: Facts
     progress: Progress
     plan: Plan
-    wishes: Wishes
+    requests: CommentRequests
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -69,7 +69,7 @@ class Result:
         """Return the result of looking at facts, with the plan that follows."""
         progress = progress_of(facts)
         plan = make_plan(facts, progress, render_comment(facts, progress))
-        return cls(facts, progress, plan, wishes_of(facts, progress))
+        return cls(facts, progress, plan, requests_of(facts, progress))
 
 
 def settings_of(config: Config) -> Settings:
@@ -131,7 +131,7 @@ def sync_pull(
     for _ in range(PASSES):
         result = Result.of(gatherer.gather(number, now))
         first = first or result
-        if result.wishes.regenerate and result.facts.pull.state == "open":
+        if result.requests.regenerate and result.facts.pull.state == "open":
             regenerate = True
             request(result)
         if result.facts.pull.state != "open" and result.facts.pull.merged_at is None:
@@ -150,8 +150,8 @@ def sync_pull(
         )
     warnings.extend(publisher.warnings if publisher is not None else ())
     asked = first or result
-    wishes = Wishes(result.wishes.answers, regenerate)
-    return Result(result.facts, result.progress, asked.plan, wishes, tuple(warnings))
+    requests = CommentRequests(result.requests.answers, regenerate)
+    return Result(result.facts, result.progress, asked.plan, requests, tuple(warnings))
 
 
 def show_results(results: Sequence[Result], options: Mapping[str, Any]) -> None:

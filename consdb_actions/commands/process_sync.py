@@ -143,4 +143,4 @@ class _Requests:
         # Of an output that is set several times the last value counts.
         wanted = [{"number": number, "sha": sha} for number, sha in self._heads.items()]
         self._runner.output("regenerate", "true" if wanted else "false")
-        self._runner.output("wishes", json.dumps(wanted))
+        self._runner.output("requests", json.dumps(wanted))

@@ -19,13 +19,13 @@ from consdb_actions.migration.words import describe
 
 __all__ = [
     "CALLS",
-    "Deed",
+    "ScriptAction",
     "Revision",
     "UNSEEN",
     "UnknownValueError",
     "arguments",
-    "deeds_of_call",
-    "deeds_of_sql",
+    "actions_of_call",
+    "actions_of_sql",
     "read_revision",
     "sentences",
     "value",
@@ -76,7 +76,7 @@ UNSEEN = {
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class ScriptAction:
     """One action of a revision."""
 
     kind: str
@@ -87,20 +87,20 @@ class Deed:
     words: str
 
 
-def sentences(deeds: Iterable[Deed]) -> tuple[str, ...]:
+def sentences(actions: Iterable[ScriptAction]) -> tuple[str, ...]:
     """Return sentences in order, without repetition, with one for each kind."""
-    groups: dict[tuple[str, str], list[Deed]] = {}
-    for deed in dict.fromkeys(deeds):
-        key = (deed.kind, deed.table) if deed.kind in _MANY else (deed.words, "")
-        groups.setdefault(key, []).append(deed)
+    groups: dict[tuple[str, str], list[ScriptAction]] = {}
+    for action in dict.fromkeys(actions):
+        key = (action.kind, action.table) if action.kind in _MANY else (action.words, "")
+        groups.setdefault(key, []).append(action)
     return tuple(_sentence(group) for group in groups.values())
 
 
-def _sentence(group: list[Deed]) -> str:
+def _sentence(group: list[ScriptAction]) -> str:
     first = group[0]
     if len(group) == 1:
         return first.words
-    items = [deed.item for deed in group]
+    items = [action.item for action in group]
     if len(items) > _MOST and first.kind not in _WHOLE:
         items = [*items[:_MOST], f"and {len(group) - _MOST} more"]
     return f"{_MANY[first.kind].format(count=len(group), table=first.table)}: {', '.join(items)}"
@@ -274,7 +274,7 @@ CALLS: dict[str, Callable[..., Any]] = {
 """The supported functions of ``op``, parsed by Alembic's own."""
 
 
-def deeds_of_call(name: str, positional: list[Any], named: dict[str, Any]) -> tuple[Deed, ...]:
+def actions_of_call(name: str, positional: list[Any], named: dict[str, Any]) -> tuple[ScriptAction, ...]:
     """Return the actions of a function in `CALLS`."""
     recorder = _Recorder()
     if name == "create_table":
@@ -284,44 +284,44 @@ def deeds_of_call(name: str, positional: list[Any], named: dict[str, Any]) -> tu
     if name == "create_index":
         named = {key: item for key, item in named.items() if key in ("unique", "schema")}
     CALLS[name](recorder, *positional, **named)
-    return tuple(_deeds_of_operation(recorder.op))
+    return tuple(_actions_of_operation(recorder.op))
 
 
-def _deeds_of_operation(op: Any) -> Iterator[Deed]:
+def _actions_of_operation(op: Any) -> Iterator[ScriptAction]:
     table = str(getattr(op, "table_name", None) or getattr(op, "source_table", None) or "")
     match op:
         case ops.AddColumnOp():
-            yield Deed("add column", table, op.column.name, describe(op))
+            yield ScriptAction("add column", table, op.column.name, describe(op))
         case ops.DropColumnOp():
-            yield Deed("drop column", table, op.column_name, describe(op))
+            yield ScriptAction("drop column", table, op.column_name, describe(op))
         case ops.AlterColumnOp():
             yield from _changes(op, table)
         case ops.RenameTableOp():
             item = f"{table} to {op.new_table_name}"
-            yield Deed("rename table", "", item, f"rename table {item}")
+            yield ScriptAction("rename table", "", item, f"rename table {item}")
         case ops.CreateTableCommentOp() | ops.DropTableCommentOp():
-            yield Deed("describe table", "", table, describe(op))
+            yield ScriptAction("describe table", "", table, describe(op))
         case ops.DropConstraintOp():
             name = str(op.constraint_name)
             words = describe(op) if op.constraint_type else f"drop constraint {name} of {table}"
-            yield Deed("drop constraint", table, name, words)
+            yield ScriptAction("drop constraint", table, name, words)
         case ops.AddConstraintOp():
-            yield Deed("add constraint", table, str(getattr(op, "constraint_name", "")), describe(op))
+            yield ScriptAction("add constraint", table, str(getattr(op, "constraint_name", "")), describe(op))
         case ops.CreateIndexOp():
-            yield Deed("create index", table, str(op.index_name), describe(op))
+            yield ScriptAction("create index", table, str(op.index_name), describe(op))
         case ops.DropIndexOp():
-            yield Deed("drop index", "", str(op.index_name), describe(op))
+            yield ScriptAction("drop index", "", str(op.index_name), describe(op))
         case ops.CreateTableOp():
-            yield Deed("create table", table, table, describe(op))
+            yield ScriptAction("create table", table, table, describe(op))
         case _:
-            yield Deed("drop table", table, table, describe(op))
+            yield ScriptAction("drop table", table, table, describe(op))
 
 
-def _changes(op: ops.AlterColumnOp, table: str) -> Iterator[Deed]:
+def _changes(op: ops.AlterColumnOp, table: str) -> Iterator[ScriptAction]:
     column = op.column_name
     if op.modify_name:
         item = f"{column} to {op.modify_name}"
-        yield Deed("rename column", table, item, f"rename column {table}.{item}")
+        yield ScriptAction("rename column", table, item, f"rename column {table}.{item}")
     if op.modify_type is not None:
         alone = ops.AlterColumnOp(
             table, column, modify_type=op.modify_type, existing_type=op.existing_type or op.modify_type
@@ -330,17 +330,19 @@ def _changes(op: ops.AlterColumnOp, table: str) -> Iterator[Deed]:
         span = words.partition(f"{table}.{column} ")[2]
         if op.existing_type is None:
             span = f"to {span.rpartition(' to ')[2]}"
-        yield Deed("change type", table, f"{column} {span}", f"change type of {table}.{column} {span}")
+        yield ScriptAction(
+            "change type", table, f"{column} {span}", f"change type of {table}.{column} {span}"
+        )
     if op.modify_nullable is not None:
         alone = ops.AlterColumnOp(table, column, modify_nullable=op.modify_nullable)
-        yield Deed("nullable" if op.modify_nullable else "not null", table, column, describe(alone))
+        yield ScriptAction("nullable" if op.modify_nullable else "not null", table, column, describe(alone))
     if op.modify_server_default is not False:
         alone = ops.AlterColumnOp(table, column, modify_server_default=op.modify_server_default)
         kind = "drop default" if op.modify_server_default is None else "set default"
-        yield Deed(kind, table, column, describe(alone))
+        yield ScriptAction(kind, table, column, describe(alone))
     if op.modify_comment is not False:
         alone = ops.AlterColumnOp(table, column, modify_comment=op.modify_comment)
-        yield Deed("describe column", table, column, describe(alone))
+        yield ScriptAction("describe column", table, column, describe(alone))
 
 
 Node = Any
@@ -373,13 +375,13 @@ _ALL = "DELETE, INSERT, REFERENCES, SELECT, TRIGGER, TRUNCATE, UPDATE"
 _QUIET = {"VariableSetStmt", "TransactionStmt", "LockStmt"}
 
 
-def deeds_of_sql(sql: str, line: int) -> tuple[Deed, ...]:
+def actions_of_sql(sql: str, line: int) -> tuple[ScriptAction, ...]:
     """Return the actions of SQL text."""
     other = f"run other SQL (line {line})"
-    unknown = Deed("other", "", other, other)
+    unknown = ScriptAction("other", "", other, other)
     try:
         statements = pglast.parse_sql(sql) if "\0" not in sql else ()
-        out: list[Deed] = []
+        out: list[ScriptAction] = []
         for raw in statements or (None,):
             kind = _kind(raw.stmt) if raw is not None else ""
             reader = _READERS.get(kind)
@@ -403,24 +405,26 @@ def _strings(values: Iterable[Node] | None) -> list[str]:
     return [value.sval for value in values or () if _kind(value) == "String"]
 
 
-def _other(words: str) -> Deed:
-    return Deed("other", "", words, words)
+def _other(words: str) -> ScriptAction:
+    return ScriptAction("other", "", words, words)
 
 
-def _of(kind: str, table: str, item: str, pattern: str) -> Deed:
-    return Deed(kind, table, item, pattern.format(f"{table}.{item}"))
+def _of(kind: str, table: str, item: str, pattern: str) -> ScriptAction:
+    return ScriptAction(kind, table, item, pattern.format(f"{table}.{item}"))
 
 
-def _create_table(node: Node) -> Iterator[Deed]:
+def _create_table(node: Node) -> Iterator[ScriptAction]:
     relation = node.relation if _kind(node) == "CreateStmt" else node.into.rel
     if relation.relpersistence == "t":
         return
     count = sum(_kind(part) == "ColumnDef" for part in getattr(node, "tableElts", None) or ())
     size = f" with {count} column{'s' if count != 1 else ''}" if count else ""
-    yield Deed("create table", relation.relname, relation.relname, f"create table {relation.relname}{size}")
+    yield ScriptAction(
+        "create table", relation.relname, relation.relname, f"create table {relation.relname}{size}"
+    )
 
 
-def _alter_table(node: Node) -> Iterator[Deed]:
+def _alter_table(node: Node) -> Iterator[ScriptAction]:
     table = node.relation.relname
     for command in node.cmds:
         what, name = command.subtype.name, command.name or ""
@@ -432,7 +436,7 @@ def _alter_table(node: Node) -> Iterator[Deed]:
             kinds = {c.contype.name for c in column.constraints or ()}
             null = " not null" if kinds & {"CONSTR_NOTNULL", "CONSTR_PRIMARY"} else ""
             words = f"add column {table}.{column.colname} ({_type_text(column.typeName)}{null})"
-            yield Deed("add column", table, column.colname, words)
+            yield ScriptAction("add column", table, column.colname, words)
         elif what == "AT_AlterColumnType":
             item = f"{name} to {_type_text(command.def_.typeName)}"
             yield _of("change type", table, item, "change type of {}")
@@ -442,10 +446,10 @@ def _alter_table(node: Node) -> Iterator[Deed]:
         elif what == "AT_AddConstraint":
             kind, name = _KEYS.get(command.def_.contype.name, "constraint"), command.def_.conname or ""
             words = f"add {kind} {name} to {table}".replace("  ", " ")
-            yield Deed("add constraint", table, name or kind, words)
+            yield ScriptAction("add constraint", table, name or kind, words)
         elif what in _CONSTRAINT:
             verb = _CONSTRAINT[what]
-            yield Deed(f"{verb} constraint", table, name, f"{verb} constraint {name} of {table}")
+            yield ScriptAction(f"{verb} constraint", table, name, f"{verb} constraint {name} of {table}")
         else:
             yield _other(f"alter table {table} ({what.removeprefix('AT_')})")
 
@@ -454,17 +458,17 @@ def _type_text(node: Node) -> str:
     return str(RawStream()(node))
 
 
-def _create_index(node: Node) -> Iterator[Deed]:
+def _create_index(node: Node) -> Iterator[ScriptAction]:
     table, name = node.relation.relname, node.idxname or ""
-    yield Deed("create index", table, name, f"create index {name} on {table}")
+    yield ScriptAction("create index", table, name, f"create index {name} on {table}")
 
 
-def _create_view(node: Node) -> Iterator[Deed]:
+def _create_view(node: Node) -> Iterator[ScriptAction]:
     name = node.view.relname
-    yield Deed("create view", "", name, f"create view {name}")
+    yield ScriptAction("create view", "", name, f"create view {name}")
 
 
-def _drop(node: Node) -> Iterator[Deed]:
+def _drop(node: Node) -> Iterator[ScriptAction]:
     what = node.removeType.name
     for item in node.objects or ():
         if what == "OBJECT_SCHEMA":
@@ -473,14 +477,14 @@ def _drop(node: Node) -> Iterator[Deed]:
         name = _strings(item)[-1] if isinstance(item, tuple) and _strings(item) else ""
         if what in _DROPPED and name:
             kind = _DROPPED[what]
-            yield Deed(f"drop {kind}", "" if kind != "table" else name, name, f"drop {kind} {name}")
+            yield ScriptAction(f"drop {kind}", "" if kind != "table" else name, name, f"drop {kind} {name}")
         elif what == "OBJECT_SEQUENCE":
-            yield Deed("sequence", "", name, f"drop sequence {name}")
+            yield ScriptAction("sequence", "", name, f"drop sequence {name}")
         elif what == "OBJECT_MATVIEW":
             yield _other(f"drop materialized view {name}")
 
 
-def _rename(node: Node) -> Iterator[Deed]:
+def _rename(node: Node) -> Iterator[ScriptAction]:
     if node.relation is None:
         return
     table, what = node.relation.relname, node.renameType.name
@@ -488,14 +492,14 @@ def _rename(node: Node) -> Iterator[Deed]:
     if what == "OBJECT_COLUMN":
         yield _of("rename column", table, item, "rename column {}")
     elif what == "OBJECT_TABCONSTRAINT":
-        yield Deed("rename constraint", table, item, f"rename constraint {item} of {table}")
+        yield ScriptAction("rename constraint", table, item, f"rename constraint {item} of {table}")
     else:
         kind = "index" if what == "OBJECT_INDEX" else "table"
         item = f"{table} to {node.newname}"
-        yield Deed(f"rename {kind}", "", item, f"rename {'index ' if kind == 'index' else ''}{item}")
+        yield ScriptAction(f"rename {kind}", "", item, f"rename {'index ' if kind == 'index' else ''}{item}")
 
 
-def _grant(node: Node) -> Iterator[Deed]:
+def _grant(node: Node) -> Iterator[ScriptAction]:
     verb, preposition = ("grant", "to") if node.is_grant else ("revoke", "from")
     if node.targtype.name == "ACL_TARGET_ALL_IN_SCHEMA":
         things = [f"all of {schema}" for schema in _strings(node.objects)]
@@ -508,43 +512,43 @@ def _grant(node: Node) -> Iterator[Deed]:
     )
     for thing in things:
         words = f"{verb} {', '.join(named) or _ALL} on {thing} {preposition} {roles}"
-        yield Deed(verb, thing, words, words)
+        yield ScriptAction(verb, thing, words, words)
 
 
-def _comment(node: Node) -> Iterator[Deed]:
+def _comment(node: Node) -> Iterator[ScriptAction]:
     what = node.objtype.name
     names = _strings(node.object) if isinstance(node.object, tuple) else []
     if what == "OBJECT_COLUMN" and len(names) > 1:
         yield _of("describe column", names[-2], names[-1], "change comment on {}")
     elif what in ("OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW") and names:
-        yield Deed("describe table", "", names[-1], f"change comment on table {names[-1]}")
+        yield ScriptAction("describe table", "", names[-1], f"change comment on table {names[-1]}")
 
 
-def _write(node: Node) -> Iterator[Deed]:
+def _write(node: Node) -> Iterator[ScriptAction]:
     name = node.relation.relname
-    yield Deed("write", "", name, f"write rows of {name}")
+    yield ScriptAction("write", "", name, f"write rows of {name}")
 
 
-def _remove(node: Node) -> Iterator[Deed]:
+def _remove(node: Node) -> Iterator[ScriptAction]:
     for relation in node.relations if _kind(node) == "TruncateStmt" else (node.relation,):
-        yield Deed("remove", "", relation.relname, f"remove rows of {relation.relname}")
+        yield ScriptAction("remove", "", relation.relname, f"remove rows of {relation.relname}")
 
 
-def _publish(node: Node) -> Iterator[Deed]:
+def _publish(node: Node) -> Iterator[ScriptAction]:
     if getattr(getattr(node, "action", None), "name", "") == "AP_DropObjects":
         return
     names = [o.pubtable.relation.relname if o.pubtable else f"all of {o.name}" for o in node.pubobjects or ()]
     yield _other(f"add {', '.join(names) or 'all tables'} to a publication")
 
 
-def _move(node: Node) -> Iterator[Deed]:
+def _move(node: Node) -> Iterator[ScriptAction]:
     if node.relation is not None:
         yield _other(f"move {node.relation.relname} to schema {node.newschema}")
 
 
-def _sequence(node: Node) -> Iterator[Deed]:
+def _sequence(node: Node) -> Iterator[ScriptAction]:
     name = node.sequence.relname
-    yield Deed("sequence", "", name, f"create sequence {name}")
+    yield ScriptAction("sequence", "", name, f"create sequence {name}")
 
 
 _READERS = {
@@ -602,17 +606,17 @@ def read_revision(text: str) -> Revision:
         upgrade = next(
             (item for item in tree.body if isinstance(item, ast.FunctionDef) and item.name == "upgrade"), None
         )
-        deeds = tuple(_deeds_of_statements(upgrade.body, names)) if upgrade is not None else ()
+        actions = tuple(_actions_of_statements(upgrade.body, names)) if upgrade is not None else ()
         message = (ast.get_docstring(tree) or "").partition("\n")[0].strip()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Revision("", "", ("what it does cannot be read from its file",))
     down = names.get("down_revision") or ()
-    told = tuple(_without_echoes(deeds))
+    told = tuple(_without_echoes(actions))
     return Revision(
         str(names.get("revision") or ""),
         message,
-        sentences(deed for deed in told if deed.kind not in UNSEEN),
-        sentences(deed for deed in told if deed.kind in UNSEEN),
+        sentences(action for action in told if action.kind not in UNSEEN),
+        sentences(action for action in told if action.kind in UNSEEN),
         tuple(map(str, down)) if isinstance(down, list | tuple) else (str(down),),
     )
 
@@ -634,9 +638,9 @@ def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, Any]]:
     yield from known.items()
 
 
-def _deeds_of_statements(
+def _actions_of_statements(
     body: list[ast.stmt], names: dict[str, Any], *, looping: bool = False
-) -> Iterator[Deed]:
+) -> Iterator[ScriptAction]:
     """Yield actions of statements, also in conditions and loops, but not in nested loops."""
     names = {**names, **dict(_assigned(body))}
     for statement in body:
@@ -646,18 +650,18 @@ def _deeds_of_statements(
             case ast.Expr(value=ast.Constant()):
                 continue
             case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="op"), attr=name)) as call):
-                yield from _deeds_of_call(name, call, names)
+                yield from _actions_of_call(name, call, names)
             case ast.With():
-                yield from _deeds_of_statements(statement.body, names, looping=looping)
+                yield from _actions_of_statements(statement.body, names, looping=looping)
             case ast.For(target=ast.Name(id=name)) if not looping and (items := _items(statement, names)):
                 for item in items:
-                    yield from _deeds_of_statements(statement.body, {**names, name: item}, looping=True)
+                    yield from _actions_of_statements(statement.body, {**names, name: item}, looping=True)
             case ast.For() | ast.If() | ast.While() | ast.Try():
                 yield _own_code(statement)
                 inner = [
                     item for part in ("body", "orelse", "finalbody") for item in getattr(statement, part, [])
                 ]
-                yield from _deeds_of_statements(inner, names, looping=looping)
+                yield from _actions_of_statements(inner, names, looping=looping)
             case _:
                 yield _own_code(statement)
 
@@ -672,40 +676,40 @@ def _items(loop: ast.For, names: dict[str, Any]) -> list[Any]:
     return items if len(items) <= LOOP else []
 
 
-def _own_code(statement: ast.stmt) -> Deed:
+def _own_code(statement: ast.stmt) -> ScriptAction:
     words = f"run Python code of its own (line {statement.lineno})"
-    return Deed("other", "", words, words)
+    return ScriptAction("other", "", words, words)
 
 
-def _deeds_of_call(name: str, call: ast.Call, names: dict[str, Any]) -> tuple[Deed, ...]:
+def _actions_of_call(name: str, call: ast.Call, names: dict[str, Any]) -> tuple[ScriptAction, ...]:
     # Unknown or invalid arguments: Alembic reports these when the script runs.
     with contextlib.suppress(Exception):
         positional, named = arguments(call, names)
         if name == "execute" and positional and isinstance(positional[0], str):
-            return deeds_of_sql(positional[0], call.lineno)
+            return actions_of_sql(positional[0], call.lineno)
         if name in CALLS:
-            return deeds_of_call(name, positional, named)
+            return actions_of_call(name, positional, named)
     what = "SQL that the script puts together" if name == "execute" else f"op.{name}"
     words = f"run {what} (line {call.lineno})"
-    return (Deed("other", "", words, words),)
+    return (ScriptAction("other", "", words, words),)
 
 
-def _without_echoes(deeds: tuple[Deed, ...]) -> Iterator[Deed]:
+def _without_echoes(actions: tuple[ScriptAction, ...]) -> Iterator[ScriptAction]:
     """Merge drop and create of a view, and leave out grants on new elements."""
-    created = {deed.item for deed in deeds if deed.kind == "create view"}
-    dropped = {deed.item for deed in deeds if deed.kind == "drop view"}
+    created = {action.item for action in actions if action.kind == "create view"}
+    dropped = {action.item for action in actions if action.kind == "drop view"}
     made = created | {
-        deed.words.split()[2]
-        for deed in deeds
-        if deed.words.startswith(("create table ", "create sequence "))
+        action.words.split()[2]
+        for action in actions
+        if action.words.startswith(("create table ", "create sequence "))
     }
-    for deed in deeds:
-        if deed.kind == "drop view" and deed.item in created:
+    for action in actions:
+        if action.kind == "drop view" and action.item in created:
             continue
-        if (deed.kind == "grant" and deed.table in made) or (
-            deed.kind == "rename column" and deed.table in created
+        if (action.kind == "grant" and action.table in made) or (
+            action.kind == "rename column" and action.table in created
         ):
             continue
-        if deed.kind == "create view" and deed.item in dropped:
-            deed = replace(deed, kind="remake view", words=f"remake view {deed.item}")
-        yield deed
+        if action.kind == "create view" and action.item in dropped:
+            action = replace(action, kind="remake view", words=f"remake view {action.item}")
+        yield action

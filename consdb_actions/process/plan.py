@@ -11,7 +11,7 @@ from consdb_actions.process.memory import own_comments, recall
 from consdb_actions.process.states import Progress
 from consdb_actions.process.summary import Readiness, readiness
 
-__all__ = ["CONTEXT", "Plan", "ReactionPlan", "Wishes", "make_plan", "wishes_of"]
+__all__ = ["CONTEXT", "Plan", "ReactionPlan", "CommentRequests", "make_plan", "requests_of"]
 
 CONTEXT = "consdb/ready-to-merge"
 """Name of the commit status."""
@@ -43,7 +43,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class CommentRequests:
     """Requests for the next migration."""
 
     answers: tuple[str, ...] = ()  # from `answers_in`
@@ -75,7 +75,7 @@ def make_plan(facts: Facts, progress: Progress, body: str) -> Plan:
     )
 
 
-def wishes_of(facts: Facts, progress: Progress) -> Wishes:
+def requests_of(facts: Facts, progress: Progress) -> CommentRequests:
     """Collect the requests for the next migration."""
     known = recall(facts)
     # A comment without a reaction was read before but could not be judged then.
@@ -91,7 +91,7 @@ def wishes_of(facts: Facts, progress: Progress) -> Wishes:
         and item.comment.id in new
         for item in progress.listening.heard
     )
-    return Wishes(answers_in(progress.listening.heard), regenerate)
+    return CommentRequests(answers_in(progress.listening.heard), regenerate)
 
 
 def _status(facts: Facts, verdict: Readiness) -> StatusPlan | None:

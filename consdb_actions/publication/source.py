@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["REGENERATE", "Asked", "Inputs", "PullSeen", "Source", "Wish", "decide_wish"]
+__all__ = ["REGENERATE", "Asked", "Inputs", "PullSeen", "Source", "MigrationRequest", "decide_request"]
 
-Deed = Literal["generate", "withdraw", "conflict", "held", "nothing"]
+RequestAction = Literal["generate", "withdraw", "conflict", "held", "nothing"]
 
 REGENERATE = "regenerate"
-"""`Asked.deed` of a migration that is regenerated because its inputs changed."""
+"""`Asked.action` of a migration that is regenerated because its inputs changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Asked:
     branch: str = ""  # used if no pull request is named
     commit: str = ""  # newest of the branch or the pull request
     # the event's action (``labeled``, ``synchronize``, …) or `REGENERATE`; empty for a dispatch
-    deed: str = ""
+    action: str = ""
     label: str = ""  # of the event
 
 
@@ -76,60 +76,66 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class MigrationRequest:
     """The action for a request, and its reason."""
 
-    deed: Deed  # ``held`` and ``conflict`` as in `Publication.state`
+    action: RequestAction  # ``held`` and ``conflict`` as in `Publication.state`
     reason: str  # as a sentence
     publish: bool = True  # false for forks: their events have no token to publish with
 
 
-def decide_wish(asked: Asked, source: Source, label: str, holder: PullSeen | None = None) -> Wish:
+def decide_request(
+    asked: Asked, source: Source, label: str, holder: PullSeen | None = None
+) -> MigrationRequest:
     """Decide what an event requests, from the current state of the pull requests.
 
     `label` requests a migration; the migration of `holder` contains this change.
     """
     if asked.commit and asked.commit != source.commit:
-        return Wish(
+        return MigrationRequest(
             "nothing",
             f"{source.reference} has moved from {asked.commit[:8]} to {source.commit[:8]} since this was "
             "asked for. The run for the newest commit makes the migration; where none comes, start one.",
         )
     pull = source.pull
     if pull is None:
-        return Wish(
+        return MigrationRequest(
             "generate", f"Asked for {source.reference}, which has no open pull request to comment on."
         )
     about = asked.label.casefold() == label.casefold()
     has_label = pull.has_label(label)
-    is_automatic = asked.deed not in ("", REGENERATE)
+    is_automatic = asked.action not in ("", REGENERATE)
     if pull.merged:
-        return Wish("nothing", f"{source.reference} is merged; its migration goes its own way.")
+        return MigrationRequest("nothing", f"{source.reference} is merged; its migration goes its own way.")
     if not pull.is_open:
-        return Wish("withdraw", f"{source.reference} was closed.")
-    if asked.deed in ("labeled", "unlabeled") and not about:
-        return Wish("nothing", f"The label “{asked.label}” asks for no migration; “{label}” does.")
+        return MigrationRequest("withdraw", f"{source.reference} was closed.")
+    if asked.action in ("labeled", "unlabeled") and not about:
+        return MigrationRequest(
+            "nothing", f"The label “{asked.label}” asks for no migration; “{label}” does."
+        )
     if is_automatic and not has_label:
         if about:
-            return Wish("withdraw", f"The label “{label}” was taken off {source.reference}.")
-        return Wish("nothing", f"{source.reference} does not have the label “{label}”.")
+            return MigrationRequest("withdraw", f"The label “{label}” was taken off {source.reference}.")
+        return MigrationRequest("nothing", f"{source.reference} does not have the label “{label}”.")
     if holder is not None:
-        return Wish(
+        return MigrationRequest(
             "held",
             f"The branch of {source.repository}#{holder.number} contains the commits of {source.reference}, "
             "so its migration holds this change, too.",
         )
     if pull.from_fork and is_automatic:
-        return Wish(
+        return MigrationRequest(
             "generate",
             f"{source.reference} comes from a fork, whose runs get no token: the migration is shown here and "
             "not published. A maintainer can look at the change and start the workflow by hand for number "
             f"{pull.number}.",
             publish=False,
         )
-    if asked.deed == REGENERATE:
-        return Wish("generate", "What its migration was made from has changed.")
+    if asked.action == REGENERATE:
+        return MigrationRequest("generate", "What its migration was made from has changed.")
     why = (
-        f"It has the label “{label}”." if asked.deed else "A run was started for it by hand or by a dispatch."
+        f"It has the label “{label}”."
+        if asked.action
+        else "A run was started for it by hand or by a dispatch."
     )
-    return Wish("generate", why)
+    return MigrationRequest("generate", why)

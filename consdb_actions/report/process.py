@@ -10,7 +10,7 @@ from consdb_actions.process.comment_commands import Command, Heard, Outcome, Ver
 from consdb_actions.process.deployed import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
 from consdb_actions.process.facts import Evidence, Facts, SchemaChange, Source
 from consdb_actions.process.memory import FINISHED, MARKER, written
-from consdb_actions.process.plan import Plan, wishes_of
+from consdb_actions.process.plan import Plan, requests_of
 from consdb_actions.process.states import Progress, Standing, StepState
 from consdb_actions.process.summary import readiness
 from consdb_actions.report.markdown import (
@@ -85,7 +85,7 @@ def render_plan(plan: Plan) -> str:
 def render_json(facts: Facts, progress: Progress) -> dict[str, Any]:
     """Return the status as JSON data, described by ``process.schema.json``."""
     verdict = readiness(facts, progress)
-    wishes = wishes_of(facts, progress)
+    requests = requests_of(facts, progress)
     return {
         "format": FORMAT,
         "repository": facts.repository,
@@ -113,8 +113,8 @@ def render_json(facts: Facts, progress: Progress) -> dict[str, Any]:
             }
             for heard in progress.listening.heard
         ],
-        "answers": list(wishes.answers),
-        "regenerate": wishes.regenerate,
+        "answers": list(requests.answers),
+        "regenerate": requests.regenerate,
         "troubles": [{"source": trouble.source.value, "words": trouble.words} for trouble in facts.troubles],
     }
 

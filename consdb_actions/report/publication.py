@@ -217,7 +217,7 @@ def _lines(publication: Publication) -> Iterator[str]:
     yield from (f"  left as it is, edited by hand: {item.path}" for item in publication.kept)
 
 
-def render_wish_markdown(reason: str) -> str:
+def render_request_markdown(reason: str) -> str:
     """Render the reason of an action for a run's summary."""
     return f"### Migration\n\n{bullets([escape(reason)])}\n"
 

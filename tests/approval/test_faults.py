@@ -53,7 +53,7 @@ FINDING: dict[str, Callable[[Scene, GitHub], list[int]]] = {
 """How a run finds out which pull requests are meant; each is a flow of its own."""
 
 QUICK = ([Kind.SECONDARY], [Kind.INTERNAL], [Kind.DONE_THEN_RESET])
-"""Faults that pass by themselves, that last, and that come after the deed."""
+"""Faults that pass by themselves, that last, and that come after the action."""
 
 ALL = (
     [

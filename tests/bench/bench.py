@@ -153,12 +153,12 @@ class Bench:
         preview = ["migrations", "preview"]
         files = [self.before / "cdb_lsstcam.yaml", self.after / "cdb_lsstcam.yaml"]
         out = []
-        for title, command, wish in (
+        for title, command, request in (
             ("--help", ours("--help"), "0.15 s in all"),
             ("preview of one schema", ours(*preview, *files), "0.4 s in all"),
         ):
             seconds, memory = self.side_by_side({"ours": command, "start of Python": python})
-            out.append(Row(title, seconds.pop("ours"), seconds, wish, memory))
+            out.append(Row(title, seconds.pop("ours"), seconds, request, memory))
         return out
 
     def all_sections(self) -> list[Row]:
@@ -174,8 +174,8 @@ class Bench:
             f"stock way, {len(sections)} sections": self.peer(self.after, sections),
         }
         seconds, memory = self.side_by_side(commands, slow="stock way")
-        wish = "10 times faster than the stock way, at most 2 times the floor"
-        return [Row("all 11 sections", seconds.pop("ours"), seconds, wish, memory)]
+        request = "10 times faster than the stock way, at most 2 times the floor"
+        return [Row("all 11 sections", seconds.pop("ours"), seconds, request, memory)]
 
     def one_section(self) -> list[Row]:
         """One of 11 sections changed, against the start of a server."""
@@ -185,8 +185,8 @@ class Bench:
         shutil.copy(self.after / "cdb_lsstcam.yaml", after)
         commands = {"ours": self.generate(self.tree, after, self.before), "start of a server": self.floor()}
         seconds, memory = self.side_by_side(commands)
-        wish = "1.5 s over the start of a server"
-        return [Row("one section of 11", seconds.pop("ours"), seconds, wish, memory)]
+        request = "1.5 s over the start of a server"
+        return [Row("one section of 11", seconds.pop("ours"), seconds, request, memory)]
 
     def real(self, consdb: Path, sdm_schemas: Path) -> list[Row]:
         """The four sections that consdb's generator knows, on its own tree."""

@@ -73,7 +73,7 @@ class Ground:
         return World(self.folder / "github")
 
     def town(self, until: str = "") -> Town:
-        """Return a town of its own, in which the change has come up to a deed."""
+        """Return a town of its own, in which the change has come up to a action."""
         town = self.template.copy(self.folder / "town")
         if until:
             town.finish(until)

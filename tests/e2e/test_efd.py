@@ -54,10 +54,10 @@ def test_p9_a_label_in_consdb_becomes_a_pull_request_to_that_branch(workflows: W
     pull = world.open_pull(repo, "tickets/DM-1", title="DM-1: Wind")
     world.add_label(repo, pull, LABEL, "author")
 
-    def event(deed: str, **more: Any) -> Run:
+    def event(action: str, **more: Any) -> Run:
         head = {"sha": repo.head(pull), "ref": pull.branch, "repo": {"full_name": TARGET}}
         seen = {"number": 1, "head": head, "base": {"ref": "main"}, "labels": [{"name": LABEL}]}
-        payload = {"action": deed, "number": 1, "pull_request": seen, **more}
+        payload = {"action": action, "number": 1, "pull_request": seen, **more}
         return workflows.run("consdb/consdb-efd.yaml", TARGET, "pull_request", payload)
 
     run = event("labeled", label={"name": LABEL})

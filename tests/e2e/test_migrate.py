@@ -56,19 +56,19 @@ class Change:
     def head(self) -> str:
         return self.schemas.head(self.pull)
 
-    def payload(self, deed: str, **more: Any) -> dict[str, Any]:
+    def payload(self, action: str, **more: Any) -> dict[str, Any]:
         head = {"sha": self.head, "ref": self.pull.branch, "repo": {"full_name": SCHEMAS}}
         labels = [{"name": name} for name in self.pull.labels]
         pull = {"number": self.pull.number, "head": head, "base": {"ref": "main"}, "labels": labels}
-        return {"action": deed, "number": self.pull.number, "pull_request": pull, **more}
+        return {"action": action, "number": self.pull.number, "pull_request": pull, **more}
 
     def label(self) -> Run:
         """Set the label, and let the workflow run."""
         self.world.add_label(self.schemas, self.pull, LABEL, "author")
         return self.event("labeled", label={"name": LABEL})
 
-    def event(self, deed: str, spoil: str = "", **more: Any) -> Run:
-        return self.workflows.run(CALLER, SCHEMAS, "pull_request", self.payload(deed, **more), spoil=spoil)
+    def event(self, action: str, spoil: str = "", **more: Any) -> Run:
+        return self.workflows.run(CALLER, SCHEMAS, "pull_request", self.payload(action, **more), spoil=spoil)
 
     def push(self, old: str, new: str, file: str = ONE) -> None:
         path = f"{FOLDER}/{file}"

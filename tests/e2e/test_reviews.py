@@ -31,11 +31,11 @@ class Reviewed:
         payload = self._payload("submitted")
         return self.workflows.run(APPROVALS, REPOSITORY, "pull_request_review", payload, stranger=stranger)
 
-    def _payload(self, deed: str, **more: Any) -> dict[str, Any]:
+    def _payload(self, action: str, **more: Any) -> dict[str, Any]:
         number = self.scene.pull.number
         head = {"sha": self.scene.head, "ref": self.scene.pull.branch, "repo": {"full_name": REPOSITORY}}
         pull = {"number": number, "head": head, "base": {"ref": "main"}}
-        return {"action": deed, "number": number, "pull_request": pull, **more}
+        return {"action": action, "number": number, "pull_request": pull, **more}
 
     def state(self, context: str) -> str:
         found = [s for s in self.scene.repo.statuses if s.context == context and s.sha == self.scene.head]

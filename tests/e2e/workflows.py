@@ -236,7 +236,7 @@ class Workflows:
         code, printed = _call(command, place, {"PATH": path, "HOME": str(work / "home")})
         run = _read(code, printed, calls.read_text().splitlines(), time.monotonic() - began)
         self.runs.append(run)
-        self.events.append(f"{event}{_deed(payload)}")
+        self.events.append(f"{event}{_action(payload)}")
         return run
 
     def row(self, scenario: str, faults: str = "") -> None:
@@ -299,7 +299,7 @@ def _own_pin(workflow: Path) -> str:
     return f"{OWN}@{uses.partition('@')[2]}"
 
 
-def _deed(payload: Mapping[str, Any]) -> str:
+def _action(payload: Mapping[str, Any]) -> str:
     return f"/{payload['action']}" if "action" in payload else ""
 
 

@@ -126,8 +126,8 @@ def test_sync_publishes_and_tells_the_workflow(
     assert here.way.comment.startswith(MARKER)
     text = output.read_text()
     assert "approve" in text
-    wishes = json.dumps([{"number": 1, "sha": here.way.head}])
-    assert wishes in text
+    requests = json.dumps([{"number": 1, "sha": here.way.head}])
+    assert requests in text
     assert "### ▶️ Next: approve the change" in summary.read_text()
     texts = [out, err, text, summary.read_text()]
     assert not any(TOKEN in item for item in texts)

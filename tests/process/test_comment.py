@@ -19,7 +19,7 @@ from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.comment_commands import read_answers
 from consdb_actions.process.facts import Facts, SchemaChange, Source, Trouble, facts_from_json, facts_to_json
 from consdb_actions.process.memory import FINISHED, MARKER, recall
-from consdb_actions.process.plan import CONTEXT, make_plan, wishes_of
+from consdb_actions.process.plan import CONTEXT, make_plan, requests_of
 from consdb_actions.process.sites import Checklist
 from consdb_actions.process.states import progress_of
 from consdb_actions.report.markdown import COMMENT_LIMIT
@@ -181,21 +181,21 @@ def test_what_people_want_of_the_next_migration() -> None:
         say("carl", "/consdb take head t.a\n/consdb take head t.b -->", 3, number=4),
         say("carl", "/consdb take current t.a", 4, number=5),
     )
-    wishes = wishes_of(known, progress_of(known))
-    assert wishes.answers == ("rename exposure.a=c", "rename exposure.x=", "take current t.a")
-    assert read_answers(comment(known)) == wishes.answers
-    assert wishes.regenerate
+    requests = requests_of(known, progress_of(known))
+    assert requests.answers == ("rename exposure.a=c", "rename exposure.x=", "take current t.a")
+    assert read_answers(comment(known)) == requests.answers
+    assert requests.regenerate
     after = remembered(known, comment(known))
-    assert not wishes_of(after, progress_of(after)).regenerate
+    assert not requests_of(after, progress_of(after)).regenerate
     again = replace(after, comments=(*after.comments, say("carl", "/consdb regenerate", 4, number=6)))
-    assert wishes_of(again, progress_of(again)).regenerate
+    assert requests_of(again, progress_of(again)).regenerate
     team = policy(roles=[{"id": "consdb", "teams": ["lsst/consdb"]}])
     unread = facts_at("generated", say("tina", "/consdb regenerate", 2), policy=team)
-    assert not wishes_of(unread, progress_of(unread)).regenerate
+    assert not requests_of(unread, progress_of(unread)).regenerate
     read = remembered(replace(unread, teams=(Team("lsst/consdb", (person("tina"),)),)), comment(unread))
-    assert wishes_of(read, progress_of(read)).regenerate
+    assert requests_of(read, progress_of(read)).regenerate
     forbidden = facts_at("generated", say("mallory", "/consdb regenerate", 2))
-    assert not wishes_of(forbidden, progress_of(forbidden)).regenerate
+    assert not requests_of(forbidden, progress_of(forbidden)).regenerate
 
 
 def test_a_crowd_of_answers_leaves_room_for_the_comment() -> None:

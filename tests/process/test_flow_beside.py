@@ -11,7 +11,7 @@ from consdb_actions.adapters.github import GitHubError
 from consdb_actions.approval.facts import Account
 from consdb_actions.process.comment_commands import read_answers
 from consdb_actions.process.facts import Link
-from consdb_actions.process.plan import wishes_of
+from consdb_actions.process.plan import requests_of
 from consdb_actions.process.states import Standing
 from consdb_actions.publication.marker import Marker
 from tests.process.conftest import MakeWay
@@ -208,17 +208,17 @@ def test_views_are_no_tables_to_publish(make_way: MakeWay) -> None:
     assert way.sync(double).progress.state("publication").words == "there is no new table"
 
 
-def test_wishes_of_people_are_told_to_the_workflow_once(make_way: MakeWay) -> None:
+def test_requests_of_people_reach_the_workflow_once(make_way: MakeWay) -> None:
     way, double = make_way()
     way.generate()
     way.say("author", "/consdb rename exposure.seeing=dimm_seeing")
     answers = ("rename exposure.seeing=dimm_seeing",)
     first = way.sync(double)
-    assert (first.wishes.answers, first.wishes.regenerate) == (answers, True)
+    assert (first.requests.answers, first.requests.regenerate) == (answers, True)
     assert read_answers(way.comment) == answers
     second = way.sync(double)
-    assert (second.wishes.answers, second.wishes.regenerate) == (answers, False)
-    assert not wishes_of(second.facts, second.progress).regenerate
+    assert (second.requests.answers, second.requests.regenerate) == (answers, False)
+    assert not requests_of(second.facts, second.progress).regenerate
 
 
 def test_p6_a_request_that_comes_while_a_run_writes_is_acted_on_once(make_way: MakeWay) -> None:
@@ -232,9 +232,9 @@ def test_p6_a_request_that_comes_while_a_run_writes_is_acted_on_once(make_way: M
             way.say("author", "/consdb regenerate")
 
     double.before = say
-    assert way.sync(double).wishes.regenerate
+    assert way.sync(double).requests.regenerate
     assert late
-    assert not way.sync(double).wishes.regenerate
+    assert not way.sync(double).requests.regenerate
 
 
 def test_p6_a_request_outlives_a_run_that_fails(make_way: MakeWay) -> None:
@@ -246,7 +246,7 @@ def test_p6_a_request_outlives_a_run_that_fails(make_way: MakeWay) -> None:
     )
     requests: list[tuple[str, ...]] = []
     with pytest.raises(GitHubError):
-        way.sync(double, request=lambda result: requests.append(result.wishes.answers))
+        way.sync(double, request=lambda result: requests.append(result.requests.answers))
     assert requests == [("take head exposure.seeing",)]
 
 
@@ -254,11 +254,11 @@ def test_p6_an_answer_holds_until_its_comment_is_removed(make_way: MakeWay) -> N
     way, double = make_way()
     said = way.say("author", "/consdb take head exposure.seeing")
     way.say("author", "/consdb take current exposure.dec")
-    assert way.sync(double).wishes.answers == ("take head exposure.seeing", "take current exposure.dec")
+    assert way.sync(double).requests.answers == ("take head exposure.seeing", "take current exposure.dec")
     way.push(way.new_table())
-    assert len(way.sync(double).wishes.answers) == 2
+    assert len(way.sync(double).requests.answers) == 2
     way.repo.comments.remove(said)
-    assert way.sync(double).wishes.answers == ("take current exposure.dec",)
+    assert way.sync(double).requests.answers == ("take current exposure.dec",)
     assert read_answers(way.comment) == ("take current exposure.dec",)
 
 

@@ -57,12 +57,12 @@ class Scene:
         between = "tickets/DM-1...tickets/DM-1-migration"
         return self.repo.store.git("diff", "--name-only", between).decode().split()
 
-    def publish(self, folder: Path, deed: str = "labeled", **values: Any) -> Publication:
+    def publish(self, folder: Path, action: str = "labeled", **values: Any) -> Publication:
         result = write_result(folder, outcome_of(generated(**EFD, **values)))
         github = connect(TOKEN, self.double.url, clock=TestClock())
         try:
             publisher = Publisher(github, github, TARGET, TARGET, LABEL, "migration")
-            asked = Asked(self.pull.number, deed=deed, label=LABEL if "label" in deed else "")
+            asked = Asked(self.pull.number, action=action, label=LABEL if "label" in action else "")
             return publisher.run(asked, Inputs(self.repo.head(self.pull)), result)
         finally:
             github.close()

@@ -341,7 +341,7 @@ def test_two_changes_of_one_ticket_do_not_share_a_branch(
     world.commit(scene.schemas, "u/author/other", files, onto=scene.base)
     other = world.open_pull(scene.schemas, "u/author/other", title="DM-1: Another")
     world.add_label(scene.schemas, other, LABEL, "author")
-    asked = Asked(other.number, deed="labeled", label=LABEL)
+    asked = Asked(other.number, action="labeled", label=LABEL)
     with pytest.raises(CheckFailed, match="the migration of another change, lsst/sdm_schemas#1"):
         scene.publish(double, result, asked=asked, commit=scene.schemas.head(other))
 

@@ -112,7 +112,7 @@ def hold(scene: MigrationScene, double: GitHubDouble, folder: Path, pull: Pull) 
     """Publish the migration of the second pull request."""
     write_result(folder, outcome_of(generated(revision="dddddddddddd")))
     found = inputs_of(double, pull.number)
-    asked = Asked(pull.number, deed="labeled", label=LABEL)
+    asked = Asked(pull.number, action="labeled", label=LABEL)
     scene.publish(
         double, folder, asked=asked, commit=found.commit, base=found.base, target=scene.target.tip("main")
     )
@@ -205,7 +205,7 @@ def test_m20_another_revision_makes_a_migration_outdated_until_it_is_made_again(
     merge_revision(scene)
     assert outdated(double) == [("sdm_schemas#1", f"Another revision was merged: {OTHER}.")]
     write_result(result, outcome_of(generated(revision="bbbbbbbbbbbb", down="ffffffffffff")))
-    asked = Asked(1, commit=scene.head, deed=REGENERATE)
+    asked = Asked(1, commit=scene.head, action=REGENERATE)
     done = scene.publish(
         double, result, asked=asked, base=inputs_of(double).base, target=scene.target.tip("main")
     )
@@ -239,7 +239,7 @@ def test_m20_a_person_is_told_the_new_down_revision(
     merge_revision(scene)
     assert len(outdated(double)) == 1
     write_result(result, outcome_of(generated(revision="bbbbbbbbbbbb", down="ffffffffffff")))
-    asked = Asked(1, commit=scene.head, deed=REGENERATE)
+    asked = Asked(1, commit=scene.head, action=REGENERATE)
     base, target = inputs_of(double).base, scene.target.tip("main")
     done = scene.publish(double, result, asked=asked, base=base, target=target)
     assert scene.text(PATH) == script(upgrade="pass")
@@ -416,7 +416,7 @@ def test_a_stack_that_falls_apart_gives_each_its_own(
     pull = stacked(scene)
     hold(scene, double, result, pull)
     world.remove_label(scene.schemas, pull, LABEL, "author")
-    scene.publish(double, None, asked=Asked(2, deed="unlabeled", label=LABEL), commit=scene.head)
+    scene.publish(double, None, asked=Asked(2, action="unlabeled", label=LABEL), commit=scene.head)
     assert outdated(double) == [("sdm_schemas#1", "Its stack of pull requests has changed.")]
 
 
@@ -432,7 +432,7 @@ def test_what_is_compared_and_answered_is_handed_to_the_job_that_generates(
     newer = world.commit(scene.schemas, "main", {"README.md": "Newer.\n"}, author="maintainer")
     code, given = commands(github_double(world), "source", "--pr", "1")
     assert code == 0
-    assert (given["deed"], given["commit"], given["base"]) == ("generate", scene.head, newer)
+    assert (given["action"], given["commit"], given["base"]) == ("generate", scene.head, newer)
     assert (given["merge"], given["target"]) == (
         scene.schemas.test_merge(scene.pull),
         scene.target.tip("main"),
@@ -452,7 +452,7 @@ def test_m18_a_conflict_that_no_job_will_tell_fails_the_one_that_sees_it(
     event.write_text(json.dumps({"action": "synchronize", "pull_request": pull}))
     options = ("--event", str(event), "--event-name", "pull_request")
     code, given = commands(github_double(world), "source", *options)
-    assert (code, given["deed"], given["publish"]) == (wanted, "conflict", not wanted)
+    assert (code, given["action"], given["publish"]) == (wanted, "conflict", not wanted)
     assert "base" not in given
 
 

@@ -57,7 +57,7 @@ def calls_of(double: GitHubDouble) -> list[At]:
 def attempts(
     call: At, lasting: dict[str, list[Kind]], once: list[Kind], after: list[Kind]
 ) -> Iterator[Fault]:
-    """Make the faults to try at a call: that pass, that last (by its method), that come after the deed."""
+    """Make the faults to try at a call: that pass, that last (by its method), that come after the action."""
     where: dict[str, Any] = {"method": call.method, "target": call.target, "skip": call.before}
     yield from (Fault(kind, **where) for kind in once)
     yield from (Fault(kind, times=ATTEMPTS, **where) for kind in lasting.get(call.method, []))

@@ -188,8 +188,8 @@ class MigrationScene:
         """Commit a person's edit to a file of the migration."""
         self.world.commit(self.target, "tickets/DM-1-migration", {path: text}, author=who, message="By hand")
 
-    def asked(self, deed: str = "labeled", label: str = LABEL) -> Asked:
-        return Asked(self.pull.number, deed=deed, label=label if "label" in deed else "")
+    def asked(self, action: str = "labeled", label: str = LABEL) -> Asked:
+        return Asked(self.pull.number, action=action, label=label if "label" in action else "")
 
     def publisher(self, github: GitHub, **values: Any) -> Publisher:
         wanted = {

@@ -150,7 +150,7 @@ class Way(Scene):
 
     def finish(self, until: str = "") -> None:
         """Do all steps in order, up to and including one."""
-        deeds: tuple[tuple[str, Any], ...] = (
+        actions: tuple[tuple[str, Any], ...] = (
             ("generate", self.generate),
             ("approve", lambda: self.approve("dan", "olga", "carl")),
             ("bts", lambda: self.say("carl", "/consdb done bts")),
@@ -166,8 +166,8 @@ class Way(Scene):
             ("weekly", self.weekly),
             ("repin", lambda: self.deploy_tap("w.2026.12", "w.2026.12")),
         )
-        for name, deed in deeds:
-            deed()
+        for name, action in actions:
+            action()
             if name == until:
                 return
 

@@ -184,10 +184,10 @@ def asked_of_event(payload: object, name: str, *, place: str = "event") -> Asked
     if name in _PULLS and isinstance(pull, Mapping):
         label = payload.get("label")
         words = label.get("name") if isinstance(label, Mapping) else ""
-        deed = payload.get("action")
+        action = payload.get("action")
         return Asked(
             number=_positive_number(pull.get("number"), place),
-            deed=deed if isinstance(deed, str) and deed else "changed",
+            action=action if isinstance(action, str) and action else "changed",
             label=words if isinstance(words, str) else "",
         )
     raise InputError(f"the event {name!r} asks for no migration", place=place, remedy=_REMEDY)

@@ -293,7 +293,7 @@ class Proposals:
             )
         return foreign_error(proposal, foreign, theirs, ours)
 
-    # Deeds
+    # Actions
 
     def _carry_out(self, proposal: Proposal, facts: Facts, plan: Plan) -> Outcome:
         """Make the commit, move the branch, open or change the pull request."""

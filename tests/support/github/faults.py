@@ -35,7 +35,7 @@ def without_waiting() -> Iterator[None]:
 
 
 class Kind(Enum):
-    """What goes wrong. Of those with a deed done, the caller never learns that it was done."""
+    """What goes wrong. Of those with a action done, the caller never learns that it was done."""
 
     INTERNAL = "500"
     BAD_GATEWAY = "502"

@@ -1,6 +1,6 @@
 """What the double knows: accounts, teams, repositories, pull requests; and what people do to them.
 
-Methods here are the deeds of people in a test. Calls over HTTP change the same state through the routes.
+Methods here are what people do in a test. Calls over HTTP change the same state through the routes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class World:
     root
         Folder for the bare repositories.
     start
-        The moment at which the world's own clock starts; every deed takes a minute.
+        The moment at which the world's own clock starts; every action takes a minute.
     """
 
     def __init__(self, root: Path, start: datetime = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)) -> None:
