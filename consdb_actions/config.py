@@ -144,7 +144,7 @@ def config_from_mapping(values: Mapping[str, Any], *, source: str) -> Config:
     Raises
     ------
     InputError
-        When a ticket pattern is no regular expression.
+        When a ticket pattern is not a regular expression.
     """
     default = DEFAULT_CONFIG
     patterns = default.ticket_patterns
@@ -182,7 +182,7 @@ def _patterns(patterns: Sequence[str], source: str) -> tuple[str, ...]:
             re.compile(pattern, re.ASCII)
         except re.error as error:
             raise InputError(
-                f"tickets.patterns[{number}] is no regular expression: {error}",
+                f"tickets.patterns[{number}] is not a regular expression: {error}",
                 place=source,
                 remedy=r"Write it as DM-\d+ is written.",
             ) from error

@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def prepare(output: Path) -> None:
-    """Lay out a fresh copy of the tree; a folder that is no demo's is left alone."""
+    """Lay out a fresh copy of the tree; a folder that is not a demo's is left alone."""
     if output.exists() and any(output.iterdir()) and not (output / "consdb" / "alembic.ini").is_file():
         sys.exit(f"{output} is there and is not a demo's; name another folder with --output.")
     shutil.rmtree(output, ignore_errors=True)

@@ -129,7 +129,7 @@ def test_mistakes_are_named_by_path_and_line(text: str, line: int, cause: str, r
 
 
 def test_a_ticket_pattern_must_be_one() -> None:
-    with pytest.raises(InputError, match=r"tickets\.patterns\[1\] is no regular expression"):
+    with pytest.raises(InputError, match=r"tickets\.patterns\[1\] is not a regular expression"):
         parse_config("tickets: {patterns: [a, '(']}", source="c.yaml")
 
 

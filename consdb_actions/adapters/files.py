@@ -48,12 +48,12 @@ def check_targets(paths: Iterable[Path], *, own_folder: bool = False) -> None:
         seen.add(path)
         if path.exists() and not path.is_file():
             raise InputError(
-                "this is there already and is no regular file", place=str(given), remedy="Name a file."
+                "this is there already and is not a regular file", place=str(given), remedy="Name a file."
             )
         folder = path.parent.parent if own_folder and not path.parent.exists() else path.parent
         if not folder.is_dir():
             existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-            words = "there is no such directory" if existing.is_dir() else f"{existing} is no directory"
+            words = "there is no such directory" if existing.is_dir() else f"{existing} is not a directory"
             raise InputError(
                 f"this file cannot be written: {words}",
                 place=str(given),

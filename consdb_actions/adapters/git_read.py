@@ -60,7 +60,7 @@ class GitReader:
             return done.stdout.strip()
         if not self.is_repository():
             said = done.stderr.strip().splitlines()
-            cause = f"this is no git repository ({said[-1]})" if said else "this is no git repository"
+            cause = f"this is not a git repository ({said[-1]})" if said else "this is not a git repository"
             raise InputError(cause, place=str(self._directory), remedy="Name the folder of a clone.")
         if revision == "HEAD":
             cause = "this repository has no commit yet"

@@ -90,7 +90,7 @@ def scratch_base(account: Account | None, *, for_programs: bool) -> Path:
 
 def _reason_against(place: Path, account: Account | None, for_programs: bool) -> str | None:
     if not place.is_dir():
-        return "is no directory"
+        return "is not a directory"
     if not os.access(place, os.W_OK | os.X_OK):
         return "cannot be written"
     if account is not None and not all(

@@ -292,7 +292,7 @@ def _media_type(answer: Answer, place: _Place) -> str:
 
 def _no_manifest(place: _Place) -> RegistryError:
     return RegistryError(
-        "what answers is not a registry, or the answer is no manifest of an image",
+        "what answers is not a registry, or the answer is not a manifest of an image",
         place=str(place),
         remedy="Check --registry-url, and whether a proxy answers in its place.",
     )
@@ -324,12 +324,12 @@ def _place(image: str, tag: str, root: str) -> _Place:
         host, name = DOCKER_HUB, name if "/" in name else f"library/{name}"
     if not _HOST.fullmatch(host) or not _NAME.fullmatch(name) or len(image) > 255:
         raise InputError(
-            f'"{image[:150]}" is no name of an image',
+            f'"{image[:150]}" is not a name of an image',
             remedy="Give it without a tag, such as ghcr.io/lsst-dm/consdb-hinfo.",
         )
     if not _TAG.fullmatch(tag):
         raise InputError(
-            f'"{tag[:150]}" is no tag of an image',
+            f'"{tag[:150]}" is not a tag of an image',
             place=image,
             remedy="A tag has letters, digits, dots, dashes and underscores, 128 at most.",
         )

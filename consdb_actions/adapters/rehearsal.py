@@ -152,7 +152,7 @@ class Hands:
         lines = [line for line in _lines(block.text) if not line.startswith(":")]
         words = [word for line in lines for word in shlex.split(line)]
         if words[:1] != ["consdb-actions"]:
-            raise CheckFailed(f"this is no command of consdb-actions: {block.text.splitlines()[0]}")
+            raise CheckFailed(f"this is not a command of consdb-actions: {block.text.splitlines()[0]}")
         arguments = words[1:]
         evidence = self.folder / f"{block.site}-{block.kind}.json"
         if "--evidence" in arguments:

@@ -42,7 +42,7 @@ def parse_way(text: str) -> Way:
     start, dots, end = ends.partition("..")
     if not name or (colon and not (start and dots and end)):
         raise InputError(
-            f'"{text[:100]}" is no section', place="--section", remedy="Write NAME, or NAME:FROM..TO."
+            f'"{text[:100]}" is not a section', place="--section", remedy="Write NAME, or NAME:FROM..TO."
         )
     return Way(name, start, end)
 

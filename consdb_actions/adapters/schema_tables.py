@@ -63,7 +63,9 @@ def read_column(
         length = None
     precision = fields.integer("precision", least=0)
     if precision is not None and datatype and datatype != "timestamp":
-        fields.problem("precision", f"{what} has a precision, but is no timestamp", "Remove the precision.")
+        fields.problem(
+            "precision", f"{what} has a precision, but is not a timestamp", "Remove the precision."
+        )
     elif precision is not None and precision > 6:
         fields.problem("precision", f"{what} has precision {precision}; Postgres keeps at most 6", "Write 6.")
     autoincrement = fields.flag("autoincrement", default=None)

@@ -204,7 +204,7 @@ def read_bytes(path: Path) -> bytes:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise InputError(
-                    "this is no regular file", place=str(path), remedy="Save its content in a file."
+                    "this is not a regular file", place=str(path), remedy="Save its content in a file."
                 )
             return stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
@@ -287,7 +287,7 @@ def _version(fields: Fields, notes: list[str]) -> str | None:
     if node is None or node.value is None:
         return None
     if isinstance(node.value, (list, dict)):
-        fields.problem("version", "the version is no text", 'Write it as current: "1.0.0".')
+        fields.problem("version", "the version is not text", 'Write it as current: "1.0.0".')
         return None
     if not isinstance(node.value, str):
         kind = type(node.value).__name__

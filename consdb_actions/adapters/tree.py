@@ -209,7 +209,7 @@ def read_tree(root: Path) -> Tree:
         parsed = Config(str(ini)).file_config
         # What Alembic puts there is read for interpolations of its own.
         parsed.set("DEFAULT", "here", str(root).replace("%", "%%"))
-        # One option at a time: a logging format elsewhere in the file is no valid interpolation.
+        # One option at a time: a logging format elsewhere in the file is not a valid interpolation.
         options = {
             name: [parsed.get(name, option, fallback=None) for option in _OPTIONS]
             for name in parsed.sections()
@@ -218,7 +218,7 @@ def read_tree(root: Path) -> Tree:
     except Exception as error:  # configparser has many ways to say no
         line = getattr(error, "lineno", None)
         raise InputError(
-            f"this is no ini file that can be read: {str(error).splitlines()[0]}",
+            f"this is not an ini file that can be read: {str(error).splitlines()[0]}",
             place=f"{ini}:{line}" if line else str(ini),
             remedy="Compare it with alembic.ini of lsst-dm/consdb: sections in brackets, `name = value`.",
         ) from error

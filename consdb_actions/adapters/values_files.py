@@ -79,7 +79,7 @@ class FolderFiles:
         self._folder = folder
         if not (folder / "applications").is_dir():
             raise InputError(
-                "this is no checkout of the values files: it has no folder applications",
+                "this is not a checkout of the values files: it has no folder applications",
                 place=str(folder),
                 remedy="Give --phalanx the folder of a clone; for a bare clone, --ref as well.",
             )
@@ -95,7 +95,7 @@ class FolderFiles:
         if not place.is_relative_to(self._folder.resolve()):
             raise InputError("this is a link that leads out of the folder", place=str(self._folder / path))
         if place.exists() and not place.is_file():
-            raise InputError("this is no regular file", place=str(place))
+            raise InputError("this is not a regular file", place=str(place))
         try:
             with place.open("rb") as file:
                 return file.read(MAX_FILE)
@@ -252,7 +252,7 @@ def _text(data: bytes, place: str) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError("this is no text in UTF-8", place=place) from error
+        raise InputError("this is not text in UTF-8", place=place) from error
 
 
 AT_ONCE = 8

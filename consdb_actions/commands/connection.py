@@ -29,7 +29,7 @@ def repository_name(name: str | None, *, option: str = "--repo") -> str:
     name = name or os.environ.get("GITHUB_REPOSITORY", "")
     if not _REPOSITORY.fullmatch(name) or name.partition("/")[2] in (".", ".."):
         raise InputError(
-            f'"{name[:150]}" is no repository' if name else "no repository is given",
+            f'"{name[:150]}" is not a repository' if name else "no repository is given",
             place=option,
             remedy=f"Give {option} OWNER/NAME, such as lsst/sdm_schemas.",
         )
@@ -72,7 +72,7 @@ def look_at_each(
         except ConsdbActionsError as raised:
             error = raised
             if len(numbers) > 1:
-                # Nobody gave these numbers: that one is missing is no wrong input.
+                # Nobody gave these numbers: that one is missing is not a wrong input.
                 error = raised.__cause__ if isinstance(raised.__cause__, GitHubError) else raised
                 words = f"Pull request {number} could not be looked at: {error.cause}"
                 click.echo(runner.inert(words), err=True)

@@ -94,7 +94,7 @@ def _deployment(command: Command) -> Command:
         option(
             "--waive-until",
             metavar="DATE",
-            help="Last day on which a tag that is no release may stay where only releases run.",
+            help="Last day on which a tag that is not a release may stay where only releases run.",
         ),
         option(
             "--force-order",
@@ -317,7 +317,7 @@ def _asked(options: dict[str, Any], config: Config) -> Asked:
         raise InputError("no ticket is given", place="--ticket", remedy="Every deployment has its ticket.")
     if ticket and not (_TICKET.fullmatch(ticket) and config.is_ticket(ticket)):
         raise InputError(
-            f'"{ticket[:100]}" is no ticket',
+            f'"{ticket[:100]}" is not a ticket',
             place="--ticket",
             remedy=f"Tickets look like {config.ticket_examples}.",
         )
@@ -345,4 +345,6 @@ def _day(text: str | None) -> date | None:
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise InputError(f'"{text[:100]}" is no day', place="--waive-until", remedy="Write it like 2026-05-14.")
+    raise InputError(
+        f'"{text[:100]}" is not a day', place="--waive-until", remedy="Write it like 2026-05-14."
+    )

@@ -35,7 +35,7 @@ def newest_release(text: str | None) -> Tag | None:
     tag = read_tag(text)
     if tag.kind is not Kind.RELEASE:
         raise InputError(
-            f'"{text[:100]}" is no release', place="--release", remedy="Give one such as 26.6.2."
+            f'"{text[:100]}" is not a release', place="--release", remedy="Give one such as 26.6.2."
         )
     return tag
 

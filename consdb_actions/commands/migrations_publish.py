@@ -467,7 +467,9 @@ def command(
 def _sha(text: str, place: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{40}", text, re.ASCII):
         raise InputError(
-            f"{text[:100]!r} is no commit", place=place, remedy="Give all 40 hexadecimal digits of its SHA."
+            f"{text[:100]!r} is not a commit",
+            place=place,
+            remedy="Give all 40 hexadecimal digits of its SHA.",
         )
     return text
 

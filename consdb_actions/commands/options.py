@@ -140,6 +140,6 @@ def parse_moment(text: str | None, name: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(
-            f"{text!r} is no date in ISO 8601", place=name, remedy="Write it like 2026-05-14T16:00:00Z."
+            f"{text!r} is not a date in ISO 8601", place=name, remedy="Write it like 2026-05-14T16:00:00Z."
         ) from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -113,7 +113,7 @@ def _board_of_moment(github: GitHub, wanted: Wanted) -> Board:
             failed[number] = error
     if failed and not known:
         first = next(iter(failed.values()))
-        # GitHub listed these numbers, nobody gave them: that one is missing is no wrong input.
+        # GitHub listed these numbers, nobody gave them: that one is missing is not a wrong input.
         raise first.__cause__ if isinstance(first.__cause__, ExternalError) else first
     web = known[0].html_url if known else f"{WEB}/{wanted.repository}"
     unread = [

@@ -128,7 +128,7 @@ def _ticket(text: str | None, config: Config) -> str:
     """Check a ticket, which becomes part of a branch's name."""
     if text and not config.is_ticket(text):
         raise InputError(
-            f'"{text[:100]}" is no ticket',
+            f'"{text[:100]}" is not a ticket',
             place="--ticket",
             remedy=f"Tickets look like {config.ticket_examples}.",
         )

@@ -58,12 +58,12 @@ def prepare_runbook(
     """Make the runbook of the chosen revisions of a tree."""
     if not settings.is_ticket(ticket):
         raise InputError(
-            f'"{ticket[:60]}" is no ticket',
+            f'"{ticket[:60]}" is not a ticket',
             place="--ticket",
             remedy=f"Tickets look like {settings.ticket_examples}.",
         )
     if release and not _RELEASE.fullmatch(release):
-        raise InputError(f'"{release[:60]}" is no tag', place="--tag", remedy="Write it like 26.6.2.")
+        raise InputError(f'"{release[:60]}" is not a tag', place="--tag", remedy="Write it like 26.6.2.")
     if release:
         _check_tag(tree, release)
     changes = chosen_changes(tree, sites, sections, revisions, since, progress)

@@ -145,7 +145,7 @@ def tag_command(
     """
     if commit is not None and not _SHA.fullmatch(commit):
         raise InputError(
-            f'"{commit[:100]}" is no full commit id',
+            f'"{commit[:100]}" is not a full commit id',
             place="--commit",
             remedy="Give all of its 40 hexadecimal digits, in lower case.",
         )

@@ -268,7 +268,7 @@ def chosen(available: Iterable[Slot], names: Sequence[str]) -> tuple[Slot, ...]:
     for name in names:
         if not _NAME.fullmatch(name):
             raise InputError(
-                f'"{name[:100]}" is no component',
+                f'"{name[:100]}" is not a component',
                 place="--component",
                 remedy="Components are hinfo, hinfo.INSTRUMENT, pq, tap-schema and datalink.",
             )

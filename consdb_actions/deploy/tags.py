@@ -80,7 +80,7 @@ def check_tag(text: str) -> Tag:
     """Classify a tag from user input, or raise `InputError`."""
     if not _TAG.fullmatch(text):
         raise InputError(
-            f'"{text[:100]}" is no tag of an image',
+            f'"{text[:100]}" is not a tag of an image',
             place="--tag",
             remedy="Tags are such as 26.6.2, w.2026.18, or tickets-DM-12345 for a branch.",
         )

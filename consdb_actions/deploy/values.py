@@ -61,7 +61,7 @@ def compose(text: str, place: str) -> yaml.Node | None:
     except RecursionError:
         raise InputError("the YAML is nested too deeply", place=place) from None
     if node is not None and not isinstance(node, yaml.MappingNode):
-        raise InputError("this is no values file: no mapping", place=place)
+        raise InputError("this is not a values file: no mapping", place=place)
     return node
 
 

@@ -423,7 +423,7 @@ def _judge(
     if said.verb in (Verb.DONE, Verb.UNDO):
         step = BY_ID[said.step]
         if step.id not in applicable:
-            return Heard(comment, actor, said, Outcome.REJECTED, f"{step.id} is no step of this change")
+            return Heard(comment, actor, said, Outcome.REJECTED, f"{step.id} is not a step of this change")
         people = attesters(facts, step, day)
         what = f"attest to {step.id}"
     else:

@@ -37,7 +37,7 @@ class EfdOrigin:
 def efd_mark(origin: EfdOrigin) -> str:
     """Write the marker on one line; raise `ValueError` if invalid."""
     if not _SOURCE.fullmatch(origin.source) or not _SHA.fullmatch(origin.sha):
-        raise ValueError(f"{origin.source!r} at {origin.sha!r} is no origin")
+        raise ValueError(f"{origin.source!r} at {origin.sha!r} is not an origin")
     # Two dashes would end the comment.
     data = json.dumps({"source": origin.source, "sha": origin.sha}).replace("--", "-\\u002d")
     return f"<!-- consdb-actions:efd {data} -->"

@@ -350,14 +350,14 @@ def _check(sites: Sites, place: str) -> None:
     for name in ("lock_timeout", "statement_timeout"):
         if not re.fullmatch(r"\d{1,7}(ms|s|min|h)", getattr(sites, name)):
             raise InputError(
-                f'"{getattr(sites, name)}" is no time as Postgres writes it',
+                f'"{getattr(sites, name)}" is not a time as Postgres writes it',
                 place=f"{place}.{name}",
                 remedy="Write it like 5s or 15min.",
             )
     for field in fields(Replication)[:3]:
         if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value := getattr(sites.replication, field.name)):
             raise InputError(
-                f'"{value}" is no plain name in Postgres',
+                f'"{value}" is not a plain name in Postgres',
                 place=f"{place}.replication.{field.name}",
                 remedy="Names here are lower-case letters, digits and underscores.",
             )

@@ -73,13 +73,13 @@ class Proposal:
         for name in (self.base, self.branch):
             bad = ".." in name or name.endswith(".") or any(p.endswith(".lock") for p in name.split("/"))
             if bad or len(name) > 200 or not _BRANCH.fullmatch(name):
-                raise InputError(f"{name[:100]!r} is no name for a branch", place=self.repository)
+                raise InputError(f"{name[:100]!r} is not a name for a branch", place=self.repository)
         if self.branch == self.base:
             raise InputError(f"{self.branch} cannot be proposed for itself", place=self.repository)
         for path in self.files:
             if not _PATH.fullmatch(path) or {".", "..", ".git"} & set(path.casefold().split("/")):
                 raise InputError(
-                    f"{path[:200]!r} is no path of a file in a repository", place=self.repository
+                    f"{path[:200]!r} is not a path of a file in a repository", place=self.repository
                 )
 
     def keeps(self, path: str) -> bool:

@@ -95,7 +95,7 @@ def _check_file(
 ) -> None:
     match = _PATH.fullmatch(path)
     if match is None or match["folder"] != section.folder:
-        raise _refused(path, f"this is no revision file of section {section.name}")
+        raise _refused(path, f"this is not a revision file of section {section.name}")
     if len(data) > MAX_FILE:
         raise _refused(path, f"this file has more than {MAX_FILE:,} bytes")
     try:

@@ -216,9 +216,9 @@ def read_revision(data: bytes, schema: str) -> RevisionFile:
         raise UnfitError(0, "it does not have the two functions upgrade() and downgrade()")
     revision, down = found.get("revision"), found.get("down_revision")
     if revision is None or not _ID.fullmatch(revision):
-        raise UnfitError(0, "its revision is no id of 12 hexadecimal digits")
+        raise UnfitError(0, "its revision is not an id of 12 hexadecimal digits")
     if down is not None and not re.fullmatch(r"\w{1,64}", down, re.ASCII):
-        raise UnfitError(0, "its down_revision is no id")
+        raise UnfitError(0, "its down_revision is not an id")
     if found.get("branch_labels") is not None or found.get("depends_on") is not None:
         raise UnfitError(0, "it has branch labels or depends on a revision of another section")
     return RevisionFile(revision, down)
@@ -273,7 +273,7 @@ def _note(found: dict[str, str | None], name: str, value: ast.expr, line: int) -
     if name not in _NAMES or name in found:
         raise UnfitError(line, "it sets a name that is none of a revision's, or sets it twice")
     if not isinstance(value, ast.Constant) or not isinstance(value.value, str | None):
-        raise UnfitError(line, f"{name} is no text")
+        raise UnfitError(line, f"{name} is not text")
     found[name] = value.value
 
 
@@ -316,7 +316,7 @@ def _check_function(function: ast.FunctionDef, schema: str) -> None:
                     raise UnfitError(call.lineno, "arguments are unpacked here, which hides what they are")
                 _check_operation(name, call, schema)
             case _:
-                raise UnfitError(statement.lineno, "this is no operation that a generated revision has")
+                raise UnfitError(statement.lineno, "this is not an operation that a generated revision has")
 
 
 def _check_operation(name: str, call: ast.Call, schema: str) -> None:
@@ -347,7 +347,7 @@ def _literal(value: ast.expr) -> str:
     match value:
         case ast.Constant(value=str() as text):
             return text
-    raise UnfitError(value.lineno, "this is no literal text")
+    raise UnfitError(value.lineno, "this is not a literal text")
 
 
 def _check_call(name: str, call: ast.Call, schema: str) -> None:
@@ -414,7 +414,7 @@ def _check_number(value: ast.expr) -> None:
             return
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int())):
             return
-    raise UnfitError(value.lineno, "this is no number")
+    raise UnfitError(value.lineno, "this is not a number")
 
 
 def _check_targets(value: ast.expr, schema: str) -> None:
@@ -466,7 +466,7 @@ def _check_expression(value: ast.expr, schema: str, *, is_raw: bool = False) -> 
     for kind in kinds:
         depth += {_OPEN: 1, _CLOSE: -1}.get(kind, 0)
         if depth < 0 or kind in _APART or (depth == 0 and kind == _COMMA):
-            raise UnfitError(value.lineno, "this is no single SQL expression")
+            raise UnfitError(value.lineno, "this is not a single SQL expression")
     _check_statements(f"SELECT ({text})", schema, value.lineno, frozenset({"SelectStmt"}))
 
 

@@ -140,7 +140,7 @@ def _expected(wanted: str | None) -> Version | None:
     version = parse_version(wanted)
     if version is None:
         raise InputError(
-            f'"{wanted[:100]}" is no calendar version', place="--tag", remedy="Write it as 26.6.2."
+            f'"{wanted[:100]}" is not a calendar version', place="--tag", remedy="Write it as 26.6.2."
         )
     return version
 

@@ -371,7 +371,7 @@ def test_the_commit_that_a_caller_names_takes_what_it_gives(path: Path) -> None:
         ["git", "-C", str(ROOT), "show", f"{commit}:{file}"], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        pytest.skip("this is no clone that has the commit")
+        pytest.skip("this is not a clone that has the commit")
     call = yaml.safe_load(done.stdout)[True]["workflow_call"]
     assert set(job.get("with", {})) <= set(call["inputs"])
     assert _secrets(job, call) <= set(call.get("secrets", {}))

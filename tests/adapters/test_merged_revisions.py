@@ -114,7 +114,7 @@ def test_where_nothing_can_be_compared(tmp_path: Path, repository: Repository) -
     tree = LintTree(tmp_path / "plain")
     folders = [tree.root / "alembic/demo/versions"]
     found = revision_changes(tree.root, folders, None)
-    assert found.note == "the tree is no git checkout"
+    assert found.note == "the tree is not a git checkout"
     with pytest.raises(InputError, match="no git checkout"):
         revision_changes(tree.root, folders, "main")
     with pytest.raises(InputError, match="no commit"):

@@ -378,12 +378,12 @@ def test_a_dry_run_says_what_it_would_do(stage: Callable[..., Stage]) -> None:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("status", "--repo", "a b/c", "--pr", "1"), '"a b/c" is no repository'),
-        (("status", "--repo", "a/../b", "--pr", "1"), "is no repository"),
+        (("status", "--repo", "a b/c", "--pr", "1"), '"a b/c" is not a repository'),
+        (("status", "--repo", "a/../b", "--pr", "1"), "is not a repository"),
         (("status", "--pr", "1"), "no repository is given"),
         (("status", "--repo", REPOSITORY), "no pull request is given"),
         (("status", "--repo", REPOSITORY, "--pr", "0"), "--pr"),
-        (("status", "--repo", REPOSITORY, "--pr", "1", "--now", "soon"), "is no date in ISO 8601"),
+        (("status", "--repo", REPOSITORY, "--pr", "1", "--now", "soon"), "is not a date in ISO 8601"),
         (("sync", "--repo", REPOSITORY, "--event", "/no/such/file"), "there is no such file"),
         (("status", "--facts", "/no/such/file"), "there is no such file"),
     ],

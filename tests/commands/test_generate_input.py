@@ -158,7 +158,7 @@ BAD_OPTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "fill": (("--fill", "abc"), ("'abc' is not of the form TABLE.COLUMN=VALUE", "--fill", "Write it like")),
     "no fill": (("--no-fill", "a.b=3"), ("is not of the form TABLE.COLUMN", "--no-fill", "Write it like")),
     "fill of nothing": (("--fill", "nosuch.col=3"), ("no schema file", "col", "nosuch", "--fill")),
-    "date": (("--date", "yesterday"), ("'yesterday' is no date", "--date", "2026-05-14")),
+    "date": (("--date", "yesterday"), ("'yesterday' is not a date", "--date", "2026-05-14")),
     "empty message": (("--message", " \n "), ("message is empty", "--message")),
     "message": (("--message", "caf\udce9"), ("message is not UTF-8", "--message")),
     "config": (("--config", "/nonexistent.yaml"), ("no such file", "/nonexistent.yaml")),

@@ -53,7 +53,7 @@ def nothing_to_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             ("process", "efd-sync", "--repo", "a/b", "--consdb-pr", "x"),
             "not a valid number of a pull request",
         ),
-        (("migrations", "source", "--pr", "abc"), "is no number of a pull request"),
+        (("migrations", "source", "--pr", "abc"), "is not a number of a pull request"),
         (("process", "board", "--repo", "a/b", "--phalanx", "/nope", "--output", "out"), "no such directory"),
         (("process", "board", "--repo", "a/b", "--consdb", "/nope", "--output", "out"), "no such directory"),
         (("process", "status", "--repo", "a/b", "--pr", "1", "--sdm-schemas", "/nope"), "no such directory"),

@@ -445,7 +445,7 @@ def test_it_asks_and_takes_no_for_an_answer(bench: MakeBench, monkeypatch: pytes
         (("--section", "latiss", "--section", "latiss"), "named twice"),
         (("--section", "latiss", "--section", "lsstcam", "--to", "x"), "belongs to one section"),
         (("--section", "latiss:a..b", "--to", "x"), "belongs to one section"),
-        (("--section", "latiss:a"), "is no section"),
+        (("--section", "latiss:a"), "is not a section"),
         (("--section", "latiss", "--downgrade"), "--downgrade"),
         (("--section", "latiss", "--lock-timeout", "0s"), "--lock-timeout"),
         (("--section", "latiss", "--statement-timeout", "soon"), "--statement-timeout"),

@@ -110,7 +110,7 @@ def test_text(tree: LintTree, capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     place = "tree/alembic/demo/versions/a2_change.py"
     assert lines[0] == "Lint of 1 revision of demo (heads)"
-    assert "the tree is no git checkout" in lines[1]
+    assert "the tree is not a git checkout" in lines[1]
     lost, acknowledged = [line for line in lines if "error data-loss" in line]
     assert lost.startswith(f"{place}:11: ")
     assert "note" in lost

@@ -229,10 +229,10 @@ def test_a_runner_is_told_the_counts_and_the_warnings(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--repo", "nonsense"), "is no repository"),
-        (("--now", "tomorrow"), "is no date in ISO 8601"),
+        (("--repo", "nonsense"), "is not a repository"),
+        (("--now", "tomorrow"), "is not a date in ISO 8601"),
         (("--releases", "0"), "--releases"),
-        (("--phalanx", "empty"), "this is no git repository"),
+        (("--phalanx", "empty"), "this is not a git repository"),
         (("--consdb", "empty"), "--consdb the folder of a whole clone"),
         (("--config", "none.yaml"), "none.yaml"),
     ],

@@ -121,8 +121,8 @@ def test_r3_two_stages_at_once_are_refused() -> None:
             {"stage": "summit", "components": ("pq", "hinfo.nosuch")},
             "has no component hinfo.nosuch at summit",
         ),
-        ({"stage": "summit", "components": ("hinfo\n",)}, "is no component"),
-        ({"stage": "summit", "components": ("../pq",)}, "is no component"),
+        ({"stage": "summit", "components": ("hinfo\n",)}, "is not a component"),
+        ({"stage": "summit", "components": ("../pq",)}, "is not a component"),
     ],
 )
 def test_r3_what_does_not_exist_is_said(values: dict[str, Any], words: str) -> None:
@@ -417,7 +417,7 @@ def test_tags_are_in_order_within_their_kind() -> None:
     "text", ["", " ", "-rf", "a b", "26.6.2\n", "a/b", "$(id)", "a" * 129, "é", "x:y", "..", "`x`", "a;b"]
 )
 def test_s1_no_other_tag_is_taken(text: str) -> None:
-    with pytest.raises(InputError, match="is no tag"):
+    with pytest.raises(InputError, match="is not a tag"):
         check_tag(text)
 
 

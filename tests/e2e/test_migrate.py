@@ -337,6 +337,6 @@ def test_a_dispatch_from_consdb(workflows: Workflows) -> None:
         caller, TARGET, "workflow_dispatch", {"inputs": {"branch_name": "$(id)", "commit_sha": change.head}}
     )
     assert not wrong.ok
-    assert "is no branch" in wrong.log
+    assert "is not a branch" in wrong.log
     assert "uid=" not in wrong.log
     workflows.row("dispatch with branch and commit", "an old commit; a branch that is a command")

@@ -62,7 +62,7 @@ def test_where_it_may_stand(lines: tuple[str, ...], line: int) -> None:
         (("# consdb: ack data-loss:   ", DROP), 10, "gives no reason"),
         (("# consdb: ack dataloss: because", DROP), 10, "names dataloss, which is not a rule"),
         (("# consdb: ack", DROP), 10, "names no rule"),
-        (("# consdb: ack this is no rule: because", DROP), 10, "names no rule"),
+        (("# consdb: ack this is not a rule: because", DROP), 10, "names no rule"),
         (("# consdb: ack cascade: because", DROP), 10, "matches this acknowledgement of cascade"),
         (("x = '# consdb: ack data-loss: in a string'", DROP), 10, ""),
         (("# consdb: rename a.b=c", DROP), 10, ""),

@@ -175,7 +175,7 @@ consdb: rename TABLE.OLD=NEW
 consdb: rename t.flux=size
 - `consdb: rename t.air_temp=dome_temp`
 > consdb: rename quoted.is=ignored
-The line consdb: rename within.text=ignored is no directive.
+The line consdb: rename within.text=ignored is not a directive.
 """
     assert [d.text for d in parse_directives(text)] == ["t.flux=size", "t.air_temp=dome_temp"]
     with pytest.raises(InputError) as error:

@@ -281,8 +281,8 @@ def test_a_local_configuration_replaces_that_of_the_base_branch(
         (("status", "--pr", "1"), "no repository is given"),
         (("status", "--facts", "/no/such/file"), "there is no such file"),
         (("sync", "--repo", REPOSITORY, "--event", "/no/such/file"), "there is no such file"),
-        (("sync", "--repo", "a b", "--pr", "1"), "is no repository"),
-        (("status", "--repo", REPOSITORY, "--pr", "1", "--now", "soon"), "is no date"),
+        (("sync", "--repo", "a b", "--pr", "1"), "is not a repository"),
+        (("status", "--repo", REPOSITORY, "--pr", "1", "--now", "soon"), "is not a date"),
     ],
 )
 def test_f3_wrong_usage_is_exit_2(stage: Callable[..., Stage], args: tuple[str, ...], words: str) -> None:

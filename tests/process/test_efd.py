@@ -225,7 +225,7 @@ def test_without_a_number_the_newest_merged_change_names_the_ticket(stage: Stage
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (("--ticket", "x;rm"), 2, '"x;rm" is no ticket'),
+        (("--ticket", "x;rm"), 2, '"x;rm" is not a ticket'),
         (("--consdb-pr", "99"), 2, "lsst-dm/consdb has no pull request 99"),
         (("--consdb-pr", "1"), 1, "it is no valid schema, so it is not copied"),
         (("--consdb-pr", "2"), 2, "it was closed without a merge"),
@@ -315,7 +315,7 @@ def test_a_mark_of_another_form_is_none(body: str) -> None:
 
 
 def test_a_mark_is_never_made_of_something_else() -> None:
-    with pytest.raises(ValueError, match="is no origin"):
+    with pytest.raises(ValueError, match="is not an origin"):
         efd_mark(EfdOrigin("x -->", "a" * 40))
 
 

@@ -198,7 +198,7 @@ def test_a_schema_that_is_none_is_told_and_never_ready(make_way: MakeWay) -> Non
     way, double = make_way()
     way.push("name: [\n")
     result = way.sync(double)
-    assert "cdb_latiss.yaml is no valid schema" in result.facts.troubles[0].words
+    assert "cdb_latiss.yaml is not a valid schema" in result.facts.troubles[0].words
     assert result.progress.state("publication").standing is Standing.WAITING
 
 

@@ -280,7 +280,7 @@ def test_p1_a_team_that_cannot_be_read_decides_nothing() -> None:
 
 def test_p1_a_step_of_another_route_cannot_be_attested() -> None:
     assert answers(facts_at("approved", say("carl", "/consdb done dev", 3))) == [
-        "dev is no step of this change"
+        "dev is not a step of this change"
     ]
 
 

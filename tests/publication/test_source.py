@@ -137,7 +137,7 @@ def test_s1_events_of_another_form_are_refused(payload: object, name: str) -> No
     ],
 )
 def test_s1_branches_of_another_form_are_refused(branch: str) -> None:
-    with pytest.raises(InputError, match="is no branch"):
+    with pytest.raises(InputError, match="is not a branch"):
         asked(None, branch, SHA, place="--branch")
 
 

@@ -492,7 +492,7 @@ class GitHub:
         """Read a list whole, over all its pages; see `pages`."""
         pages = list(self.pages(path, params))
         if not all(isinstance(page, list) for page in pages):
-            raise TypeError(f"{path} is no list")
+            raise TypeError(f"{path} is not a list")
         return [item for page in pages for item in page]
 
     def write(

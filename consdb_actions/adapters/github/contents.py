@@ -369,7 +369,7 @@ class CloneContents:
     Raises
     ------
     InputError
-        The folder is no clone.
+        The folder is not a clone.
     """
 
     def __init__(self, folder: Path, fallback: Contents) -> None:

@@ -205,7 +205,9 @@ def asked(number: object, branch: object, commit: object, *, place: str) -> Aske
     commit = "" if commit is None else commit
     if commit != "" and (not isinstance(commit, str) or not _FULL_SHA.fullmatch(commit)):
         raise InputError(
-            f"{_shown(commit)} is no commit", place=place, remedy="Give all 40 hexadecimal digits of its SHA."
+            f"{_shown(commit)} is not a commit",
+            place=place,
+            remedy="Give all 40 hexadecimal digits of its SHA.",
         )
     if number not in (None, ""):
         return Asked(_positive_number(number, place), commit=str(commit))
@@ -219,7 +221,9 @@ def asked(number: object, branch: object, commit: object, *, place: str) -> Aske
         or branch.endswith((".", ".lock"))
     ):
         raise InputError(
-            f"{_shown(branch)} is no branch", place=place, remedy="Give its name, such as tickets/DM-12345."
+            f"{_shown(branch)} is not a branch",
+            place=place,
+            remedy="Give its name, such as tickets/DM-12345.",
         )
     if commit == "":
         raise InputError(
@@ -235,7 +239,7 @@ def _positive_number(value: Any, place: str) -> int:
     text = value if isinstance(value, str) else str(value) if type(value) is int else ""
     if not re.fullmatch(r"#?[1-9][0-9]{0,8}", text.strip(), re.ASCII):
         raise InputError(
-            f"{_shown(value)} is no number of a pull request", place=place, remedy="Give it like 123."
+            f"{_shown(value)} is not a number of a pull request", place=place, remedy="Give it like 123."
         )
     return int(text.strip().removeprefix("#"))
 

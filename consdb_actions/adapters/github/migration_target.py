@@ -72,7 +72,7 @@ class Target:
             parser.read_string((data or b"").decode("utf-8"))
         except (configparser.Error, UnicodeDecodeError) as error:
             raise InputError(
-                f"this is no ini file that can be read: {str(error).splitlines()[0]}",
+                f"this is not an ini file that can be read: {str(error).splitlines()[0]}",
                 place=f"{INI} of {self.repository}",
             ) from error
         found = []

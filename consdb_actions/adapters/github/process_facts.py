@@ -164,7 +164,7 @@ def _schemas(
             one = _schema(contents, change.path, before.get(change.path))
             other = _schema(contents, change.path, after.get(change.path))
         except InputError:
-            broken.append(f"{name}.yaml is no valid schema, so its new tables are not known")
+            broken.append(f"{name}.yaml is not a valid schema, so its new tables are not known")
             found.append(SchemaChange(change.path, name))
         else:
             found.append(_schema_change(change.path, name, one, other, settings))

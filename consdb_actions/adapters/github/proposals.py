@@ -54,7 +54,7 @@ class ProposalReader:
         Raises
         ------
         InputError
-            There is no base branch, or a wanted path is no file in it.
+            There is no base branch, or a wanted path is not a file in it.
         CheckFailed
             The branch changes more files than GitHub compares.
         GitHubError

@@ -88,7 +88,7 @@ _FILLERS = frozenset(
     ]
 )
 
-# Words of one group that stand for different things: a column of the one is no column of the other.
+# Words of one group that stand for different things: a column of the one is not a column of the other.
 _OPPOSED = (
     (
         ("mean", "average", "avg"),

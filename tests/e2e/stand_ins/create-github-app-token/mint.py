@@ -1,4 +1,4 @@
-"""Ask for a token of an installation, as actions/create-github-app-token does (the key is no key here)."""
+"""Ask for a token of an installation, as actions/create-github-app-token does (the key is not a key here)."""
 
 import json
 import os
