@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from consdb_actions.adapters.autogenerate.run import Request, generate
+from consdb_actions.adapters.autogenerate.run import GenerationRequest, generate
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.tree import Section, Tree, read_tree
@@ -135,7 +135,7 @@ def test_example_schemas_are_those_of_the_tree_and_three_of_them_change(tree: Tr
 
 
 def test_head_is_what_the_example_schemas_describe(tree: Tree) -> None:
-    request = Request(tree, BEFORE, DEFAULT_CONFIG, "nothing", write=False)
+    request = GenerationRequest(tree, BEFORE, DEFAULT_CONFIG, "nothing", write=False)
     outcome = generate(request, lambda _section, _step: None)
     assert {s.name: s.status for s in outcome.sections} == dict.fromkeys(CDB + EFD, "unchanged")
 

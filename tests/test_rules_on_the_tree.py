@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from consdb_actions.adapters.autogenerate.run import Request, generate
+from consdb_actions.adapters.autogenerate.run import GenerationRequest, generate
 from consdb_actions.adapters.autogenerate.simulation import replay
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.schema_base import resolve_base
@@ -42,7 +42,7 @@ def run(tmp_path: Path, server: ScratchServer, monkeypatch: pytest.MonkeyPatch) 
             text = text.replace(old, new)
         (tmp_path / "yaml").mkdir(exist_ok=True)
         (tmp_path / "yaml" / path.name).write_text(text, encoding="utf-8")
-        request = Request(
+        request = GenerationRequest(
             tree=read_tree(ROOT / "migrations"),
             schemas=tmp_path / "yaml",
             config=DEFAULT_CONFIG,

@@ -18,7 +18,7 @@ from consdb_actions.migration.rewrite.statements import qualified
 from consdb_actions.process.apply_facts import (
     DatabaseFacts,
     Lock,
-    Publication,
+    PublicationFacts,
     SectionFacts,
     Subscription,
 )
@@ -276,14 +276,14 @@ def _locks(rows: Iterable[Any]) -> Iterator[Lock]:
         yield Lock(relation, pid, user, application, state, mode, granted, since or "", seconds)
 
 
-def _publications(rows: Iterable[Any]) -> Iterator[Publication]:
+def _publications(rows: Iterable[Any]) -> Iterator[PublicationFacts]:
     found: dict[str, tuple[bool, list[tuple[str, bool]]]] = {}
     for name, everything, table, keyed in rows:
         tables = found.setdefault(name, (bool(everything), []))[1]
         if table is not None:
             tables.append((table, bool(keyed)))
     for name, (everything, tables) in found.items():
-        yield Publication(
+        yield PublicationFacts(
             name, frozenset(t for t, _ in tables), everything, frozenset(t for t, keyed in tables if keyed)
         )
 

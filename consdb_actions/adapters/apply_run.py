@@ -35,7 +35,7 @@ from consdb_actions.process.apply_facts import (
     lock_statement,
     needed_mode,
 )
-from consdb_actions.process.apply_verify import Expected
+from consdb_actions.process.apply_verify import ExpectedCatalogs
 
 __all__ = [
     "Attempts",
@@ -270,7 +270,7 @@ def _end_sessions(url: sa.URL, application: str) -> None:
 
 def expected_catalogs(
     server: ScratchServer, section: Section, start: str, end: str, owner: str = "", direction: str = "upgrade"
-) -> Expected:
+) -> ExpectedCatalogs:
     """Replay a section's history: catalogs at both ends, and the locks in between.
 
     The scratch server must have the roles of the history and `owner`, the owner of the tables (its
@@ -288,7 +288,7 @@ def expected_catalogs(
 
 def _expected(
     server: ScratchServer, section: Section, start: str, end: str, owner: str, direction: str
-) -> Expected:
+) -> ExpectedCatalogs:
     name = f"{section.name}_expected"
     history = section.revisions()
     ids = ["base", *(revision.revision for revision in history)]
@@ -326,8 +326,8 @@ def _expected(
     before = earlier if direction == "upgrade" else later
     ordered = None if locks is None else in_order(locks, {section.schema: before})
     if direction == "upgrade":
-        return Expected(earlier, later, major, ordered)
-    return Expected(later, left, major, ordered, failure, tuple(compare(left, earlier)))
+        return ExpectedCatalogs(earlier, later, major, ordered)
+    return ExpectedCatalogs(later, left, major, ordered, failure, tuple(compare(left, earlier)))
 
 
 def _act_as(connection: sa.Connection, role: str) -> None:

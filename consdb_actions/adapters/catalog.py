@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from psycopg.sql import SQL, Literal
 
-from consdb_actions.catalog import Column, Constraint, Grant, Index, Relation, Sequence, Snapshot
+from consdb_actions.catalog import (
+    CatalogColumn,
+    CatalogConstraint,
+    CatalogIndex,
+    CatalogRelation,
+    Grant,
+    Sequence,
+    Snapshot,
+)
 from consdb_actions.catalog.snapshot import ExtendedStatistics, Options
 
 __all__ = ["read_snapshot"]
@@ -189,15 +197,15 @@ _CONTYPE = {"p": "primary key", "u": "unique", "f": "foreign key", "c": "check",
 def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
     """Read everything in a schema that a migration can touch."""
     found = _Found(*_read(connection, schema))
-    columns: dict[int, dict[str, Column]] = defaultdict(dict)
+    columns: dict[int, dict[str, CatalogColumn]] = defaultdict(dict)
     grants, column_grants = _read_grants(found.grants)
     for row in found.columns:
         known = columns[row[0]]
         known[row[1]] = _column(row, len(known), column_grants.get((row[0], row[1]), frozenset()))
-    constraints: dict[int, dict[str, Constraint]] = defaultdict(dict)
+    constraints: dict[int, dict[str, CatalogConstraint]] = defaultdict(dict)
     for oid, *row in found.constraints:
         constraints[oid][row[0]] = _constraint(*row)
-    indexes: dict[int, dict[str, Index]] = defaultdict(dict)
+    indexes: dict[int, dict[str, CatalogIndex]] = defaultdict(dict)
     for oid, *row in found.indexes:
         indexes[oid][row[0]] = _index(*row)
     statistics: dict[int, dict[str, ExtendedStatistics]] = defaultdict(dict)
@@ -210,7 +218,7 @@ def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
     for oid, table in found.reads:
         reads[oid].append(table)
     relations = {
-        name: Relation(
+        name: CatalogRelation(
             name=name,
             kind=_RELKIND[kind],
             columns=columns[oid],
@@ -236,7 +244,7 @@ def read_snapshot(connection: sa.Connection, schema: str) -> Snapshot:
     )
 
 
-def _column(row: Any, position: int, grants: frozenset[Grant]) -> Column:
+def _column(row: Any, position: int, grants: frozenset[Grant]) -> CatalogColumn:
     (
         _,
         name,
@@ -254,7 +262,7 @@ def _column(row: Any, position: int, grants: frozenset[Grant]) -> Column:
     sequence = None
     if default and (match := _NEXTVAL.fullmatch(default)):
         default, sequence = None, match[1].replace("''", "'")
-    return Column(
+    return CatalogColumn(
         name,
         position,
         type_,
@@ -309,8 +317,8 @@ def _constraint(
     no_inherit: bool,
     index: str | None,
     include: list[str],
-) -> Constraint:
-    return Constraint(
+) -> CatalogConstraint:
+    return CatalogConstraint(
         name=name,
         kind=_CONTYPE[kind],
         definition=definition,
@@ -347,7 +355,7 @@ def _index(
     nulls_not_distinct: bool,
     include: list[str],
     elements: list[Any],
-) -> Index:
+) -> CatalogIndex:
     texts, expressions = [], []
     for column, text, operators, option, collation in elements:
         suffix = f" COLLATE {collation}" if collation else ""
@@ -358,7 +366,7 @@ def _index(
         inner = text if column is not None or text.startswith("(") else f"({text})"
         texts.append(column if plain else inner + suffix)
         expressions.append(not plain)
-    return Index(
+    return CatalogIndex(
         name,
         definition,
         tuple(texts),

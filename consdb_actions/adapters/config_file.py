@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from consdb_actions.adapters.problems import FileError, Problem, did_you_mean, shorten
 from consdb_actions.adapters.schema_yaml import read_bytes
-from consdb_actions.adapters.yaml_tree import Node, read_tree
+from consdb_actions.adapters.yaml_tree import YamlNode, read_tree
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config, config_from_mapping
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def config_schema() -> dict[str, Any]:
     return schema
 
 
-def _plain(node: Node) -> Any:
+def _plain(node: YamlNode) -> Any:
     """Return plain data; a date stays the text as written."""
     if isinstance(node.value, dict):
         return {key: _plain(value) for key, value in node.value.items()}
@@ -63,7 +63,7 @@ def _plain(node: Node) -> Any:
     return node.text if isinstance(node.value, datetime.date) else node.value
 
 
-def _bare_off(root: Node, values: Any) -> None:
+def _bare_off(root: YamlNode, values: Any) -> None:
     """Restore ``rule: off``: YAML 1.1 reads a bare ``off`` as false."""
     node = root
     for key in ("lint", "severity"):
@@ -76,7 +76,7 @@ def _bare_off(root: Node, values: Any) -> None:
                 values["lint"]["severity"][rule] = severity.text.lower()
 
 
-def _problems(values: Any, root: Node) -> Iterator[Problem]:
+def _problems(values: Any, root: YamlNode) -> Iterator[Problem]:
     """Yield every violation of the JSON Schema."""
     from jsonschema import Draft202012Validator
 
@@ -85,7 +85,7 @@ def _problems(values: Any, root: Node) -> Iterator[Problem]:
         yield from _in_words(error, root)
 
 
-def _in_words(error: ValidationError, root: Node) -> Iterator[Problem]:
+def _in_words(error: ValidationError, root: YamlNode) -> Iterator[Problem]:
     """Convert a schema violation to a problem."""
     path = list(error.absolute_path)
     line, column = _place(root, path)
@@ -148,7 +148,7 @@ def _dotted(path: Sequence[str | int]) -> str:
     return text
 
 
-def _place(root: Node, path: Sequence[str | int]) -> tuple[int, int]:
+def _place(root: YamlNode, path: Sequence[str | int]) -> tuple[int, int]:
     """Return line and column of the key at a path."""
     node, place = root, (root.line, root.column)
     for part in path:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from consdb_actions.adapters.problems import FileError, Problem
 from consdb_actions.adapters.schema_yaml import CONSDB_FOLDERS
-from consdb_actions.adapters.yaml_tree import Node, read_tree
+from consdb_actions.adapters.yaml_tree import YamlNode, read_tree
 from consdb_actions.errors import InputError
-from consdb_actions.schema.findings import Finding
+from consdb_actions.schema.findings import SchemaFinding
 from consdb_actions.schema.model import Column, Schema
 
 if TYPE_CHECKING:
@@ -57,18 +57,18 @@ def config_of(file: RawFile) -> EfdConfig | None:
     return None if data is None else _read(data, place, file.name.removeprefix("efd_"))
 
 
-def stale_findings(file: RawFile, schema: Schema, before: RawFile | None) -> tuple[Finding, ...]:
+def stale_findings(file: RawFile, schema: Schema, before: RawFile | None) -> tuple[SchemaFinding, ...]:
     """Say where a schema was not regenerated, unless neither it nor its configuration was changed."""
     is_same = before is not None and before.data == file.data and _data(before)[0] == _data(file)[0]
     config = None if is_same else config_of(file)
     return () if config is None else tuple(check_generated(config, schema))
 
 
-def check_generated(config: EfdConfig, schema: Schema) -> Iterator[Finding]:
+def check_generated(config: EfdConfig, schema: Schema) -> Iterator[SchemaFinding]:
     """Yield what differs between a configuration and the schema that was generated from it."""
 
-    def finding(kind: str, table: str, name: str, message: str) -> Finding:
-        return Finding.of("not-regenerated", kind, table, name, message=message, remedy=config.remedy)
+    def finding(kind: str, table: str, name: str, message: str) -> SchemaFinding:
+        return SchemaFinding.of("not-regenerated", kind, table, name, message=message, remedy=config.remedy)
 
     there = {
         (table.name, column.name): column
@@ -129,7 +129,7 @@ def _read(data: bytes, source: str, instrument: str) -> EfdConfig:
     return EfdConfig(source, instrument, version, columns, lines)
 
 
-def _tables(node: Node | None) -> list[str]:
+def _tables(node: YamlNode | None) -> list[str]:
     """Return the tables that get a column of their own; without any, the generator takes all."""
     if node is None or not isinstance(node.value, list):
         return list(_TABLES)

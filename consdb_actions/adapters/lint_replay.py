@@ -36,17 +36,17 @@ from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.lint.script import (
     INCLUDED,
     Direction,
+    DirectionRun,
     Failure,
+    LintStep,
     Notice,
-    Run,
-    Script,
+    RevisionScript,
     SquawkFinding,
-    Step,
     read_output,
     write_input,
 )
 from consdb_actions.lint.sql import Parsed, SqlError, read
-from consdb_actions.lint.state import Column, Constraint, Name, Relation, State
+from consdb_actions.lint.state import LintColumn, LintConstraint, LintRelation, LintState, Name
 
 __all__ = [
     "Recorder",
@@ -129,13 +129,13 @@ class StateReader:
     """Reads successive states; an unchanged relation is the same object again."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[str, Relation]] = {}
+        self._known: dict[int, tuple[str, LintRelation]] = {}
 
     def prepare(self, cursor: psycopg.Cursor[Any]) -> None:
         """Prepare a new session."""
         cursor.execute(_PREPARE)
 
-    def read(self, cursor: psycopg.Cursor[Any], *, whole: bool = True) -> State:
+    def read(self, cursor: psycopg.Cursor[Any], *, whole: bool = True) -> LintState:
         """Return the state visible to the cursor's transaction."""
         cursor.execute(_READ.format("true" if whole else "false"))
         there = [oid for (oid,) in cursor.fetchall()]
@@ -151,24 +151,26 @@ class StateReader:
             locks[oid] = max(locks.get(oid, mode), mode, key=_strength)
         cursor.nextset()
         settings = dict(cursor.fetchall())
-        return State({oid: relation for oid, (_, relation) in self._known.items()}, locks, settings)
+        return LintState({oid: relation for oid, (_, relation) in self._known.items()}, locks, settings)
 
 
 def _strength(mode: str) -> int:
     return _LOCKS.index(mode) if mode in _LOCKS else -1
 
 
-def _relation(oid: int, facts: list[Any]) -> Relation:
+def _relation(oid: int, facts: list[Any]) -> LintRelation:
     schema, name, kind, file, owner, persistence, identity, secured, *lists = facts
     columns, constraints, indexes, grants = (part or () for part in lists)
-    return Relation(
+    return LintRelation(
         oid=oid,
         name=Name(schema, name),
         kind=_KINDS[kind],
         file=file,
         owner=owner,
-        columns={number: Column(*rest) for number, *rest in columns},
-        constraints={c: Constraint(t, tuple(names), valid, text) for c, t, valid, names, text in constraints},
+        columns={number: LintColumn(*rest) for number, *rest in columns},
+        constraints={
+            c: LintConstraint(t, tuple(names), valid, text) for c, t, valid, names, text in constraints
+        },
         indexes=dict(indexes),
         grants=frozenset((role, privilege) for role, privilege in grants),
         persistence=persistence,
@@ -280,7 +282,7 @@ class Recorder:
         self, connection: RecordingConnection, reader: StateReader, path: str, *, detailed: bool = True
     ) -> None:
         self._connection, self._reader, self._path, self._detailed = connection, reader, path, detailed
-        self.steps: list[Step] = []
+        self.steps: list[LintStep] = []
         self.notices: list[Notice] = []
         self.boundaries: list[int] = []
         self.savepoints = 0
@@ -315,7 +317,7 @@ class Recorder:
                 return
             frame = frame.f_back
 
-    def read(self, *, whole: bool = True) -> State:
+    def read(self, *, whole: bool = True) -> LintState:
         """Read the catalog."""
         with psycopg.Cursor(self._connection) as cursor:
             return self._reader.read(cursor, whole=whole)
@@ -326,7 +328,7 @@ class Recorder:
         try:
             statements = read(text)
         except SqlError as error:
-            self.steps.append(Step(text, line, None, self.state, self.state, str(error)))
+            self.steps.append(LintStep(text, line, None, self.state, self.state, str(error)))
             cursor.run("")
             return
         if not statements:
@@ -365,7 +367,7 @@ class Recorder:
         looks = parsed.kind == "SelectStmt" and not parsed.functions and not parsed.target
         if self._detailed and not looks and (parsed.changes_catalog or unjudged or parsed.transaction):
             self.state = self.read(whole=not inside or bool(parsed.transaction or unjudged))
-        self.steps.append(Step(parsed.sql, line, parsed, before, self.state, problem, inside, unjudged))
+        self.steps.append(LintStep(parsed.sql, line, parsed, before, self.state, problem, inside, unjudged))
 
     def _transaction(self, cursor: _Cursor, parsed: Parsed) -> str:
         kind = parsed.transaction
@@ -479,7 +481,7 @@ def replay_section(
     *,
     roles: Mapping[str, tuple[str, ...]],
     changes: Changes,
-) -> Iterator[tuple[Script, str]]:
+) -> Iterator[tuple[RevisionScript, str]]:
     """Replay a section and yield the wanted revisions with their text."""
     heads = {r: _shown(root, section.scripts.get_revision(r)) for r in sorted(section.scripts.get_heads())}
     removed = {
@@ -503,7 +505,7 @@ def replay_section(
             downgrade, _ = replay.run(revision, "downgrade")
             source = _source(Path(revision.path))
             yield (
-                Script(
+                RevisionScript(
                     file=_shown(root, revision),
                     section=section.name,
                     revision=revision.revision,
@@ -527,7 +529,7 @@ def replay_section(
 
 def replay_range(
     server: ScratchServer, section: Section, revisions: Sequence[AlembicRevision]
-) -> tuple[list[Run], list[Run], bool]:
+) -> tuple[list[DirectionRun], list[DirectionRun], bool]:
     """Replay consecutive revisions, up and down again."""
     if not revisions:
         return [], [], True
@@ -593,7 +595,7 @@ class _Replay:
 
     def run(
         self, revision: AlembicRevision, direction: Direction, *, detailed: bool = True, keep: bool = False
-    ) -> tuple[Run, Sequence[int]]:
+    ) -> tuple[DirectionRun, Sequence[int]]:
         """Run one direction; a downgrade is rolled back unless `keep` is set."""
         self._connection.rollback()
         path = str(revision.module.__file__)
@@ -635,7 +637,7 @@ class _Replay:
             self._catalog = catalog
         elif recorder.boundaries or keep:
             self._applied = None  # the downgrade is not rolled back: start again
-        run = Run(
+        run = DirectionRun(
             direction,
             line,
             tuple(recorder.steps),
@@ -733,7 +735,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def squawk_findings(run: Run, boundaries: Sequence[int], version: str) -> tuple[SquawkFinding, ...]:
+def squawk_findings(run: DirectionRun, boundaries: Sequence[int], version: str) -> tuple[SquawkFinding, ...]:
     """Run squawk on an upgrade, with the ends of transactions between its statements."""
     texts: list[str] = []
     numbers: list[int] = []

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from consdb_actions.adapters.scratch import remove_tree, scratch_directory, temporary_base
-from consdb_actions.adapters.shell import Account, Process, run, shielded, start, tail
+from consdb_actions.adapters.shell import Process, UserAccount, run, shielded, start, tail
 from consdb_actions.errors import ExternalError, InputError
 
 __all__ = [
@@ -48,7 +48,7 @@ _ROOM_IN_MEMORY = 512 * 2**20  # bytes; a container often has no more than 64 MB
 _LONGEST_SOCKET = 100  # bytes; the system's limit is 104 on macOS and 108 on Linux
 
 
-def unprivileged_account() -> Account | None:
+def unprivileged_account() -> UserAccount | None:
     """Return the user for the server: Postgres refuses root."""
     if os.geteuid() != 0:
         try:
@@ -63,14 +63,14 @@ def unprivileged_account() -> Account | None:
     known = {entry.pw_name: entry for entry in reversed(pwd.getpwall()) if entry.pw_uid != 0}
     for name in ("nobody", "postgres", "daemon", *known):
         if name in known:
-            return Account(name, known[name].pw_uid, known[name].pw_gid)
+            return UserAccount(name, known[name].pw_uid, known[name].pw_gid)
     raise InputError(
         "Postgres does not run as root, and this system has no other user",
         remedy="Add one (`useradd --system nobody`), run as another user, or use --database-url.",
     )
 
 
-def scratch_base(account: Account | None, *, for_programs: bool) -> Path:
+def scratch_base(account: UserAccount | None, *, for_programs: bool) -> Path:
     """Return the first usable parent of the scratch directory."""
     candidates = [_MEMORY]
     with suppress(OSError):  # no directory for temporary files can be written
@@ -88,7 +88,7 @@ def scratch_base(account: Account | None, *, for_programs: bool) -> Path:
     )
 
 
-def _reason_against(place: Path, account: Account | None, for_programs: bool) -> str | None:
+def _reason_against(place: Path, account: UserAccount | None, for_programs: bool) -> str | None:
     if not place.is_dir():
         return "is not a directory"
     if not os.access(place, os.W_OK | os.X_OK):
@@ -106,7 +106,7 @@ def _reason_against(place: Path, account: Account | None, for_programs: bool) ->
     return None
 
 
-def _may_enter(account: Account, directory: Path) -> bool:
+def _may_enter(account: UserAccount, directory: Path) -> bool:
     status = directory.stat()
     if status.st_uid == account.uid:
         return bool(status.st_mode & 0o100)
@@ -167,7 +167,7 @@ class Installation:
 
 
 def find_installation(
-    prefer: Preference, account: Account | None, environ: Mapping[str, str]
+    prefer: Preference, account: UserAccount | None, environ: Mapping[str, str]
 ) -> Installation:
     """Find the Postgres to use.
 
@@ -211,7 +211,9 @@ def embedded_directories() -> list[Path]:
     return sorted(found, key=lambda directory: _number(directory.parent.name), reverse=True)
 
 
-def _examine(directory: Path, source: Literal["system", "embedded"], account: Account | None) -> Installation:
+def _examine(
+    directory: Path, source: Literal["system", "embedded"], account: UserAccount | None
+) -> Installation:
     for program in ("initdb", "postgres"):
         if not (directory / program).is_file():
             raise ExternalError(f"holds no `{program}`")
@@ -227,7 +229,7 @@ def _examine(directory: Path, source: Literal["system", "embedded"], account: Ac
 
 
 def _on_this_system(
-    account: Account | None, environ: Mapping[str, str], passed_over: list[str]
+    account: UserAccount | None, environ: Mapping[str, str], passed_over: list[str]
 ) -> list[Installation]:
     """Return usable installations, best first; add reasons to ``passed_over``."""
     searched = list(_on_search_path(environ))
@@ -439,7 +441,7 @@ def server_process(
                     watchdog.stop(0, patience=_SECONDS_TO_STOP)
 
 
-def _prepare(directory: Path, account: Account | None) -> Path:
+def _prepare(directory: Path, account: UserAccount | None) -> Path:
     """Make directories for the server's user only: the socket gives superuser rights."""
     for name in ("data", SOCKETS):
         (directory / name).mkdir(mode=0o700)
@@ -472,7 +474,7 @@ def _options(major: int, more: Mapping[str, str]) -> list[str]:
     return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
 
-def _initdb(programs: Path, data: Path, account: Account | None, watchdog: Process) -> None:
+def _initdb(programs: Path, data: Path, account: UserAccount | None, watchdog: Process) -> None:
     if _SHARED.is_dir() and (free := shutil.disk_usage(_SHARED).free) < _ROOM:
         # Where it is full, initdb crashes and leaves there what it began.
         raise ExternalError(

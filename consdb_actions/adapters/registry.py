@@ -19,7 +19,7 @@ from requests.exceptions import RequestException, Timeout
 from consdb_actions.adapters.github.client import Clock, SystemClock, read_body
 from consdb_actions.errors import ExternalError, InputError
 
-__all__ = ["Answer", "Caller", "Image", "Registry", "RegistryError"]
+__all__ = ["RegistryResponse", "Caller", "ImageManifest", "Registry", "RegistryError"]
 
 ATTEMPTS = 5
 
@@ -46,7 +46,7 @@ class RegistryError(ExternalError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RegistryResponse:
     """A registry's answer."""
 
     status: int
@@ -76,7 +76,7 @@ class Caller:
         token: str = "",
         params: Mapping[str, str] | None = None,
         place: str,
-    ) -> Answer:
+    ) -> RegistryResponse:
         """Make one call, with retries within the limits."""
         headers = {"Accept": accept} | ({"Authorization": f"Bearer {token}"} if token else {})
         waited = 0.0
@@ -107,7 +107,7 @@ class Caller:
 
     def _once(
         self, verb: str, url: str, headers: Mapping[str, str], params: Mapping[str, str] | None
-    ) -> Answer:
+    ) -> RegistryResponse:
         """Make one call and read its answer, which has no business to be long."""
         # An `auth` of our own keeps requests from sending what a .netrc holds for this host.
         with self._session.request(
@@ -120,7 +120,7 @@ class Caller:
             stream=True,
             allow_redirects=False,
         ) as answer:
-            return Answer(answer.status_code, answer.headers, read_body(answer, LIMIT))
+            return RegistryResponse(answer.status_code, answer.headers, read_body(answer, LIMIT))
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -166,7 +166,7 @@ _PARAMETER = re.compile(r'([a-z]+)="([^"]*)"', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class ImageManifest:
     """The manifest of an existing image."""
 
     digest: str  # ``sha256:…``
@@ -209,7 +209,7 @@ class Registry:
         """Close the connections."""
         self._caller.close()
 
-    def find(self, image: str, tag: str) -> Image | None:
+    def find(self, image: str, tag: str) -> ImageManifest | None:
         """Look up an image; None if the repository has no such tag.
 
         `image` is written as in a values file: ``ghcr.io/lsst-dm/consdb-hinfo``, or ``lsstsqre/name`` for
@@ -231,9 +231,9 @@ class Registry:
             if not answer.body.lstrip().startswith(b"{"):
                 raise _no_manifest(place)
         media_type = _media_type(answer, place)
-        return Image(digest, media_type, media_type in INDEXES)
+        return ImageManifest(digest, media_type, media_type in INDEXES)
 
-    def _manifest(self, verb: str, place: _Place) -> Answer | None:
+    def _manifest(self, verb: str, place: _Place) -> RegistryResponse | None:
         """Read a manifest, with a token if required."""
         key = (place.root, place.name)
         url = f"{place.root}/v2/{place.name}/manifests/{place.tag}"
@@ -282,7 +282,7 @@ class Registry:
         return token
 
 
-def _media_type(answer: Answer, place: _Place) -> str:
+def _media_type(answer: RegistryResponse, place: _Place) -> str:
     """Return the type of a manifest; a page that says hello is none, whatever its status."""
     media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type not in (*INDEXES, *MANIFESTS):
@@ -298,7 +298,7 @@ def _no_manifest(place: _Place) -> RegistryError:
     )
 
 
-def _check(answer: Answer, place: _Place) -> None:
+def _check(answer: RegistryResponse, place: _Place) -> None:
     """Raise for an unexpected answer."""
     if answer.status in (401, 403):
         raise RegistryError(

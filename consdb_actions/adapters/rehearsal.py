@@ -21,7 +21,7 @@ import psycopg
 from consdb_actions.adapters.apply_run import error_words, expected_catalogs
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.postgres_server import Preference
-from consdb_actions.adapters.rehearsal_sites import Begun, Pair, Place, Writer, two_sites
+from consdb_actions.adapters.rehearsal_sites import Begun, Pair, RehearsalSite, RowWriter, two_sites
 from consdb_actions.adapters.revision_path import parse_way, read_change, resolve
 from consdb_actions.adapters.rows import read_rows
 from consdb_actions.adapters.shell import run, tail
@@ -30,9 +30,9 @@ from consdb_actions.catalog import Difference, Snapshot, compare
 from consdb_actions.catalog import Sequence as CatalogSequence
 from consdb_actions.errors import CheckFailed, ExternalError
 from consdb_actions.migration.data import Rows, TableRows
-from consdb_actions.migration.row_rules import Change
+from consdb_actions.migration.row_rules import RowMigration
 from consdb_actions.process import runbook_sql as sql
-from consdb_actions.process.rehearsal import Act, BlockResult, Finding, Rehearsal, acts_of, ways_of
+from consdb_actions.process.rehearsal import Act, BlockResult, Rehearsal, RehearsalFinding, acts_of, ways_of
 from consdb_actions.process.runbook_steps import Block, Placed
 from consdb_actions.process.sites import Sites
 
@@ -51,7 +51,7 @@ class Hands:
     pair: Pair
     tree: Tree
     folder: Path  # for evidence
-    writers: Mapping[str, Writer]  # by site
+    writers: Mapping[str, RowWriter]  # by site
     by_hand: bool = False  # use the commands of alembic instead of ours
     patience: float = 60.0  # maximum seconds for a statement or a ``wait``
     schemas: Path | None = None  # a checkout of sdm_schemas for an ``env.py`` that needs one
@@ -93,12 +93,12 @@ class Hands:
     def _here(self, block: Block) -> bool:
         return all(self.pair.place(site) is not None for site in block.site.split(","))
 
-    def _place(self, block: Block) -> Place:
+    def _place(self, block: Block) -> RehearsalSite:
         place = self.pair.place(block.site)
         assert place is not None
         return place
 
-    def _ask(self, place: Place, block: Block) -> str:
+    def _ask(self, place: RehearsalSite, block: Block) -> str:
         """Run statements and return the last result as psql prints it."""
         answer = ""
         with place.connect(block.account) as connection:
@@ -266,10 +266,10 @@ class Play:
             errors = tuple(self._errors())
             if not failed:
                 words = "no worker of the replication has logged an error"
-                findings = (*findings, Finding(not errors, words, errors[:_MOST]))
+                findings = (*findings, RehearsalFinding(not errors, words, errors[:_MOST]))
             lost = tuple(self._refused())
             words = "the database has refused no row that was written meanwhile"
-            findings = (*findings, Finding(not lost, words, lost[:_MOST]))
+            findings = (*findings, RehearsalFinding(not lost, words, lost[:_MOST]))
             act = Act(name, title, tuple(results), findings, errors)
             yield act
             if not act.passed:
@@ -288,7 +288,7 @@ class Play:
             writer.resume()
             writer.rounds(_ROUNDS)
 
-    def _findings(self, name: str) -> Iterator[Finding]:
+    def _findings(self, name: str) -> Iterator[RehearsalFinding]:
         """Compare the sites when all written rows have arrived."""
         self._write()
         for writer in self._hands.writers.values():
@@ -301,7 +301,7 @@ class Play:
         for section in self._published:
             here, there = (catalogs[place.site.id, section.schema] for place in self._places)
             found = [d for d in compare(here, there) if self._same_version or d.path[-1] != "definition"]
-            yield Finding(
+            yield RehearsalFinding(
                 not found,
                 f"{section.schema}: tables, views and privileges are the same at both sites",
                 _told(found, *(place.site.title for place in self._places)),
@@ -311,10 +311,10 @@ class Play:
             known = [d for d in found if name == "back" and ".".join(d.path) in self._unrestored]
             if known:
                 words = "the downgrade does not restore what the runbook warns of"
-                yield Finding(True, words, _told(known, "before", "now"), warning=True)
+                yield RehearsalFinding(True, words, _told(known, "before", "now"), warning=True)
             found = [d for d in found if d not in known]
             what = "all other tables" if known else "tables"
-            yield Finding(
+            yield RehearsalFinding(
                 not found, f"{what}, views and privileges are those of before", _told(found, "before", "now")
             )
 
@@ -325,16 +325,18 @@ class Play:
         return len(versions) == 1
 
     @property
-    def _places(self) -> tuple[Place, Place]:
+    def _places(self) -> tuple[RehearsalSite, RehearsalSite]:
         return self._pair.publisher, self._pair.replica
 
-    def _caught_up(self) -> Finding:
+    def _caught_up(self) -> RehearsalFinding:
         replication = self._pair.publisher.replication
         block = Block("sql", self._pair.publisher.site.id, sql.caught_up(replication, 30))
         result = self._hands.carry_out(Placed("", "", block))
-        return Finding(result.state == "done", "every row has arrived at the replica", _some(result.words))
+        return RehearsalFinding(
+            result.state == "done", "every row has arrived at the replica", _some(result.words)
+        )
 
-    def _counted(self) -> Iterator[Finding]:
+    def _counted(self) -> Iterator[RehearsalFinding]:
         """Read the replica's error counters, if its version has them."""
         replication = self._pair.replica.replication
         try:
@@ -348,9 +350,11 @@ class Play:
             return
         counts = tuple(int(str(count)) for count in row or (0, 0))
         details = f"apply {counts[0]}, copy {counts[1]}" if any(counts) else ""
-        yield Finding(not any(counts), "the replica has counted no replication error", _some(details))
+        yield RehearsalFinding(
+            not any(counts), "the replica has counted no replication error", _some(details)
+        )
 
-    def _rows(self) -> Iterator[Finding]:
+    def _rows(self) -> Iterator[RehearsalFinding]:
         for section in self._published:
             here, there = (self._all_rows(place, section.schema) for place in self._places)
             count = sum(len(table.rows) for table in here.values())
@@ -361,9 +365,9 @@ class Play:
                 if here.get(name) != there.get(name)
             ]
             words = f"{section.schema}: all {count} rows in {len(names)} tables are the same at both sites"
-            yield Finding(not differ, words, tuple(differ[:_MOST]))
+            yield RehearsalFinding(not differ, words, tuple(differ[:_MOST]))
 
-    def _all_rows(self, place: Place, schema: str) -> Rows:
+    def _all_rows(self, place: RehearsalSite, schema: str) -> Rows:
         with place.server.open_database(place.site.database) as engine, engine.connect() as connection:
             return read_rows(connection, place.snapshot(schema))
 
@@ -467,7 +471,7 @@ def rehearse(
         local = [one for one in begun if one not in published]
         pair.lay_out(published, local, rows)
         writers = {
-            place.site.id: Writer(place.url(), [one.section for one in some])
+            place.site.id: RowWriter(place.url(), [one.section for one in some])
             for place, some in ((pair.publisher, published), (pair.replica, local))
             if some
         }
@@ -504,7 +508,7 @@ def _begun(tree: Tree, pair: Pair, section: Section, start: str, end: str) -> Be
     """Determine the requirements of a section's migration on existing rows."""
     effects = read_change(tree, section, start, end, pair.publisher.server).forward
     states = expected_catalogs(pair.publisher.server, section, start, end)
-    change = Change(
+    change = RowMigration(
         states.after,
         {old.name: new.name for old, new in effects.renamed_tables},
         {(c.table.name, c.old): c.column for c in effects.changes("renamed")},

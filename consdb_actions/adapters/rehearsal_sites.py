@@ -24,12 +24,12 @@ from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog import Snapshot
 from consdb_actions.errors import ExternalError
 from consdb_actions.migration.data import TableRows
-from consdb_actions.migration.row_rules import Change
+from consdb_actions.migration.row_rules import RowMigration
 from consdb_actions.process.rehearsal import Template, made_row, templates_of
 from consdb_actions.process.runbook_steps import Account
 from consdb_actions.process.sites import Replication, Site, Sites
 
-__all__ = ["Begun", "Pair", "Place", "Writer", "two_sites"]
+__all__ = ["Begun", "Pair", "RehearsalSite", "RowWriter", "two_sites"]
 
 _SETTINGS = {
     "wal_level": "logical",
@@ -54,7 +54,7 @@ _COPY_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
-class Place:
+class RehearsalSite:
     """One site with its server."""
 
     site: Site
@@ -88,17 +88,17 @@ class Begun:
 
     section: Section
     revision: str  # ``base`` for none
-    change: Change  # requirements of the migration on its rows
+    change: RowMigration  # requirements of the migration on its rows
 
 
 @dataclass(frozen=True)
 class Pair:
     """Publisher and replica."""
 
-    publisher: Place
-    replica: Place
+    publisher: RehearsalSite
+    replica: RehearsalSite
 
-    def place(self, site: str) -> Place | None:
+    def place(self, site: str) -> RehearsalSite | None:
         """Return the place of a site; None if it is neither."""
         return next((p for p in (self.publisher, self.replica) if p.site.id == site), None)
 
@@ -111,7 +111,7 @@ class Pair:
         if published:
             self._replicate([begun.section for begun in published])
 
-    def _history(self, place: Place, sections: Sequence[Begun]) -> None:
+    def _history(self, place: RehearsalSite, sections: Sequence[Begun]) -> None:
         engine = sa.create_engine(place.url(), poolclass=sa.NullPool)
         try:
             with engine.begin() as connection:
@@ -124,7 +124,7 @@ class Pair:
         finally:
             engine.dispose()
 
-    def _rows(self, place: Place, sections: Sequence[Begun], rows: int) -> None:
+    def _rows(self, place: RehearsalSite, sections: Sequence[Begun], rows: int) -> None:
         with place.server.open_database(place.site.database) as engine, engine.begin() as connection:
             for begun in sections:
                 snapshot = read_snapshot(connection, begun.section.schema)
@@ -172,7 +172,7 @@ def two_sites(sites: Sites, publisher: Preference = "auto", replica: Preference 
             roles = list(dict.fromkeys(("usdf", "oods", site.user, replication.role)))
             server = stack.enter_context(scratch_server(prefer=prefer, roles=roles, settings=_SETTINGS))
             server.create_database(site.database)
-            place = Place(site, server, replication)
+            place = RehearsalSite(site, server, replication)
             with place.connect("administrator") as connection:
                 _roles(connection, place)
             places.append(place)
@@ -183,7 +183,7 @@ def two_sites(sites: Sites, publisher: Preference = "auto", replica: Preference 
             _disconnect(pair)
 
 
-def _roles(connection: Connection, place: Place) -> None:
+def _roles(connection: Connection, place: RehearsalSite) -> None:
     """Enable the roles' logins and set the owner of the database."""
     owner, role = Identifier(place.site.user), Identifier(place.replication.role)
     connection.execute(SQL("ALTER ROLE {} LOGIN").format(owner))
@@ -218,7 +218,7 @@ class _Known:
 
 
 @dataclass
-class Writer:
+class RowWriter:
     """Writes rows into the tables of sections in a thread.
 
     Each round begins with one transaction, as hinfo writes an image: a row for every table, parents first,

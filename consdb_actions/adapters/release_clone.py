@@ -13,8 +13,8 @@ from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.errors import InputError
 from consdb_actions.migration.summary import read_revision
 from consdb_actions.process.board import Released, Releases
-from consdb_actions.release.notes import Contents, Migration, PullRequest, arrange
-from consdb_actions.release.versions import ReleasePolicy, Version, parse_version
+from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange
+from consdb_actions.release.versions import CalendarVersion, ReleasePolicy, parse_version
 
 __all__ = ["clone_releases"]
 
@@ -33,7 +33,7 @@ class _Tag:
     commit: str
     annotated: bool
     at: datetime | None
-    version: Version
+    version: CalendarVersion
 
 
 def clone_releases(
@@ -78,10 +78,10 @@ def _tags(folder: Path) -> Iterator[_Tag]:
 
 def _contents(
     folder: Path, reader: GitReader, previous: _Tag | None, tag: _Tag, policy: ReleasePolicy
-) -> Contents:
+) -> ReleaseContents:
     """Read the content of a release; that of the first has no comparison."""
     if previous is None:
-        return Contents()
+        return ReleaseContents()
     span = f"{previous.commit}..{tag.commit}"
     count = int(_git(folder, "rev-list", "--count", span))
     log = _git(folder, "log", "--first-parent", "--format=%s%x00%b%x01", span)
@@ -100,23 +100,23 @@ def _contents(
         revision = read_revision(data.decode("utf-8", "replace"))
         section = path.rsplit("/", 3)[-3] if path.count("/") >= 2 else ""
         migrations.append(
-            Migration(section, path, revision.id, revision.title, revision.operations, revision.down)
+            ReleasedMigration(section, path, revision.id, revision.title, revision.operations, revision.down)
         )
     changed = tuple(
         (path, "changed" if path in after else "removed")
         for path, blob in sorted(before.items())
         if path not in after or after[path].sha != blob.sha
     )
-    return Contents(previous.name, count, tuple(pulls), tuple(migrations), changed)
+    return ReleaseContents(previous.name, count, tuple(pulls), tuple(migrations), changed)
 
 
-def _pull(subject: str, body: str) -> PullRequest | None:
+def _pull(subject: str, body: str) -> MergedPull | None:
     """Parse the pull request of a merge or squash commit; None for others."""
     if match := _MERGE.match(subject):
         title = next((line.strip() for line in body.splitlines() if line.strip()), match["branch"])
-        return PullRequest(int(match["number"]), title, match["branch"])
+        return MergedPull(int(match["number"]), title, match["branch"])
     if match := _SQUASH.fullmatch(subject):
-        return PullRequest(int(match["number"]), match["title"], "")
+        return MergedPull(int(match["number"]), match["title"], "")
     return None
 
 

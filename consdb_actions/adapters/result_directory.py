@@ -13,7 +13,7 @@ from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.migration.outcome import RunOutcome, outcome_from_json
 from consdb_actions.publication.result import MAX_FILE, MAX_FILES, MAX_REPORT
 
-__all__ = ["LOG", "REPORT", "Result", "read_result"]
+__all__ = ["LOG", "REPORT", "ResultContent", "read_result"]
 
 REPORT = "report.json"
 """Name of the report in each part of a result."""
@@ -30,7 +30,7 @@ _REMEDY = "Nothing was published. Look at the job that made the artifact, and ru
 
 
 @dataclass(frozen=True)
-class Result:
+class ResultContent:
     """The content of a result."""
 
     files: dict[str, bytes] = field(default_factory=dict)  # all but reports and logs, by path in their part
@@ -38,7 +38,7 @@ class Result:
     logs: list[str] = field(default_factory=list)  # ends of the logs of jobs without a report
 
 
-def read_result(folder: Path) -> Result:
+def read_result(folder: Path) -> ResultContent:
     """Read a folder with one report, or with one subfolder per job.
 
     Raises `InputError` for a missing folder, and `CheckFailed` for links, special files, invalid reports, and
@@ -53,7 +53,7 @@ def read_result(folder: Path) -> Result:
     parts = [folder] if is_one else found
     if len(parts) > MAX_PARTS:
         raise CheckFailed(f"the result has {len(parts)} parts", place=str(folder), remedy=_REMEDY)
-    result = Result()
+    result = ResultContent()
     size = 0
     for part in parts:
         size += _read_part(part, result)
@@ -64,7 +64,7 @@ def read_result(folder: Path) -> Result:
     return result
 
 
-def _read_part(part: Path, result: Result) -> int:
+def _read_part(part: Path, result: ResultContent) -> int:
     """Read one part and return its size in bytes."""
     files: dict[str, bytes] = {}
     _walk(part, "", files)

@@ -16,9 +16,9 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.revisions import revision_changes
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.errors import InputError
-from consdb_actions.lint.script import Run
-from consdb_actions.lint.state import Name, State
-from consdb_actions.process.runbook_change import Revision, SectionChange
+from consdb_actions.lint.script import DirectionRun
+from consdb_actions.lint.state import LintState, Name
+from consdb_actions.process.runbook_change import RunbookRevision, SectionChange
 from consdb_actions.process.runbook_trace import effects_of
 
 __all__ = ["BASE", "Way", "new_ways", "parse_way", "read_change", "resolve"]
@@ -158,10 +158,10 @@ def _down(revision: AlembicRevision) -> str:
     return down if isinstance(down, str) else str(down[0])
 
 
-def _revision(tree: Tree, revision: AlembicRevision, up: Run, down: Run) -> Revision:
+def _revision(tree: Tree, revision: AlembicRevision, up: DirectionRun, down: DirectionRun) -> RunbookRevision:
     failures = [run.failure.message for run in (up, down) if run.failure is not None]
     path = Path(revision.path)
-    return Revision(
+    return RunbookRevision(
         revision.revision,
         (revision.doc or "").strip().partition("\n")[0],
         path.relative_to(tree.root).as_posix() if path.is_relative_to(tree.root) else path.as_posix(),
@@ -171,12 +171,12 @@ def _revision(tree: Tree, revision: AlembicRevision, up: Run, down: Run) -> Revi
     )
 
 
-def _tables(state: State | None, schema: str) -> tuple[Name, ...]:
+def _tables(state: LintState | None, schema: str) -> tuple[Name, ...]:
     relations = state.relations.values() if state is not None else ()
     return tuple(sorted(r.name for r in relations if r.is_table and r.name.schema == schema))
 
 
-def _columns(state: State | None, schema: str) -> tuple[tuple[Name, tuple[str, ...]], ...]:
+def _columns(state: LintState | None, schema: str) -> tuple[tuple[Name, tuple[str, ...]], ...]:
     relations = state.relations.values() if state is not None else ()
     return tuple(sorted((r.name, r.names) for r in relations if r.name.schema == schema))
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from consdb_actions.adapters.felis_types import KEYS
 from consdb_actions.adapters.problems import Problem, did_you_mean, shorten
-from consdb_actions.adapters.yaml_tree import Node
+from consdb_actions.adapters.yaml_tree import YamlNode
 
 __all__ = ["Fields"]
 
@@ -21,12 +21,12 @@ class Fields:
     of :data:`~consdb_actions.adapters.felis_types.KEYS`, ``what`` the object's name in messages.
     """
 
-    def __init__(self, node: Node, kind: str, what: str, problems: list[Problem]) -> None:
+    def __init__(self, node: YamlNode, kind: str, what: str, problems: list[Problem]) -> None:
         self._node = node
         self.what = what
         self._problems = problems
         self.usable = isinstance(node.value, dict)
-        self._values: dict[str, Node] = {}
+        self._values: dict[str, YamlNode] = {}
         self._spelled: dict[str, str] = {}
         if not isinstance(node.value, dict):
             found = "a list" if isinstance(node.value, list) else shorten(node.text)
@@ -58,7 +58,7 @@ class Fields:
         line, column = self._node.keys.get(self._spelled.get(key, key), (self._node.line, self._node.column))
         self._problems.append(Problem(line, column, cause, remedy))
 
-    def node(self, key: str) -> Node | None:
+    def node(self, key: str) -> YamlNode | None:
         """Return the value of a key; None when it is absent."""
         return self._values.get(key)
 
@@ -145,7 +145,7 @@ class Fields:
             return ""
         return text
 
-    def items(self, key: str, *, required: bool = False) -> list[Node]:
+    def items(self, key: str, *, required: bool = False) -> list[YamlNode]:
         """Return the nodes of a list, empty when absent."""
         node = self.node(key)
         if node is None or node.value is None:
@@ -157,7 +157,7 @@ class Fields:
             return []
         return node.value
 
-    def texts(self, key: str) -> list[Node]:
+    def texts(self, key: str) -> list[YamlNode]:
         """Return the nodes of a list of texts; a single text counts as a list."""
         node = self.node(key)
         if node is not None and isinstance(node.value, str):

@@ -11,7 +11,7 @@ from pathlib import Path
 from consdb_actions.adapters.felis_types import KEYS, SIZED
 from consdb_actions.adapters.problems import FileError, Problem, did_you_mean, shorten
 from consdb_actions.adapters.schema_fields import Fields
-from consdb_actions.adapters.yaml_tree import MAX_BYTES, Node, read_tree
+from consdb_actions.adapters.yaml_tree import MAX_BYTES, YamlNode, read_tree
 from consdb_actions.errors import InputError
 
 __all__ = ["Beside", "Resources", "beside_path", "uses_resources"]
@@ -52,9 +52,9 @@ def beside_path(path: Path) -> Beside:
 
 @dataclass
 class _File:
-    tables: dict[str, Node]
+    tables: dict[str, YamlNode]
     resources: Resources
-    columns: dict[str, dict[str, Node]] = field(default_factory=dict)
+    columns: dict[str, dict[str, YamlNode]] = field(default_factory=dict)
 
 
 class Resources:
@@ -62,7 +62,7 @@ class Resources:
 
     def __init__(
         self,
-        node: Node | None,
+        node: YamlNode | None,
         beside: Beside | None,
         problems: list[Problem],
         *,
@@ -77,7 +77,7 @@ class Resources:
             cause = '"resources" must be a mapping of names to files'
             self._problem(node, cause, "Write name: {uri: file.yaml}.")
 
-    def columns(self, fields: Fields, identity: str) -> Iterator[Node]:
+    def columns(self, fields: Fields, identity: str) -> Iterator[YamlNode]:
         """Yield the columns of a table's ``columnRefs``."""
         place = fields.node("columnRefs")
         if place is None or place.value is None:
@@ -95,15 +95,15 @@ class Resources:
                     if made is not None:
                         yield made
 
-    def _entries(self, node: Node, at: Node, what: str) -> Iterator[tuple[str, Node, Node]]:
+    def _entries(self, node: YamlNode, at: YamlNode, what: str) -> Iterator[tuple[str, YamlNode, YamlNode]]:
         if not isinstance(node.value, dict):
             self._problem(at, f"{what} must map resources to tables to columns", "See Felis's documentation.")
             return
         for key, value in node.value.items():
             line, column = node.keys.get(key, (node.line, node.column))
-            yield key, value, Node(None, line, column)
+            yield key, value, YamlNode(None, line, column)
 
-    def _resource(self, name: str, at: Node, what: str) -> _File | None:
+    def _resource(self, name: str, at: YamlNode, what: str) -> _File | None:
         """Return the file of a resource; None adds a problem."""
         label = f"{what} takes columns from {shorten(name)} (columnRefs)"
         node = self._named.get(name)
@@ -163,7 +163,7 @@ class Resources:
         )
         return _File(found, below)
 
-    def _columns_of(self, file: _File, table: str, at: Node, what: str) -> dict[str, Node] | None:
+    def _columns_of(self, file: _File, table: str, at: YamlNode, what: str) -> dict[str, YamlNode] | None:
         """Return a table's columns in another file by name; None adds a problem."""
         node = file.tables.get(table)
         label = f"{what} takes columns from table {shorten(table)}"
@@ -190,8 +190,14 @@ class Resources:
         return file.columns[table]
 
     def _column(
-        self, known: dict[str, Node], name: str, reference: Node, at: Node, identity: str, table: str
-    ) -> Node | None:
+        self,
+        known: dict[str, YamlNode],
+        name: str,
+        reference: YamlNode,
+        at: YamlNode,
+        identity: str,
+        table: str,
+    ) -> YamlNode | None:
         """Return a column under its name here, with the overrides of the reference."""
         what = f"the reference to column {shorten(name)}"
         source, changes = name, None
@@ -210,12 +216,12 @@ class Resources:
         value = {KEYS["column"].get(key, key): node for key, node in column.value.items()}
         if changes is not None and changes.value is not None:
             self._change(value, Fields(changes, "column overrides", f"overrides of {what}", self._problems))
-        value["name"] = Node(name, at.line, at.column, text=name)
-        value["@id"] = Node(identity, at.line, at.column, text=identity)
+        value["name"] = YamlNode(name, at.line, at.column, text=name)
+        value["@id"] = YamlNode(identity, at.line, at.column, text=identity)
         # Its problems are reported at the reference: the other file is not the one being read.
-        return Node(value, at.line, at.column, keys=dict.fromkeys(value, (at.line, at.column)))
+        return YamlNode(value, at.line, at.column, keys=dict.fromkeys(value, (at.line, at.column)))
 
-    def _change(self, value: dict[str, Node], fields: Fields) -> None:
+    def _change(self, value: dict[str, YamlNode], fields: Fields) -> None:
         for key in dict.fromkeys(KEYS["column overrides"].values()):
             node = fields.node(key)
             if node is None:
@@ -231,5 +237,5 @@ class Resources:
         if datatype and datatype != "timestamp":
             value.pop("precision", None)
 
-    def _problem(self, at: Node, cause: str, remedy: str) -> None:
+    def _problem(self, at: YamlNode, cause: str, remedy: str) -> None:
         self._problems.append(Problem(at.line, at.column, cause, remedy))

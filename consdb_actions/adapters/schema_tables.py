@@ -18,7 +18,7 @@ from consdb_actions.adapters.felis_types import (
 from consdb_actions.adapters.problems import Problem, did_you_mean, shorten
 from consdb_actions.adapters.schema_fields import Fields
 from consdb_actions.adapters.schema_resources import Resources
-from consdb_actions.adapters.yaml_tree import Node
+from consdb_actions.adapters.yaml_tree import YamlNode
 from consdb_actions.schema.model import Column, Constraint, Index, Table
 
 __all__ = ["References", "read_column", "read_tables"]
@@ -38,7 +38,7 @@ _SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 
 
 def read_column(
-    node: Node, table: str, number: int, problems: list[Problem], notes: list[str]
+    node: YamlNode, table: str, number: int, problems: list[Problem], notes: list[str]
 ) -> tuple[Fields, Column | None]:
     """Read one column."""
     named = node.value.get("name") if isinstance(node.value, dict) else None
@@ -159,7 +159,7 @@ class References:
             return
         self._ids[identity] = (table, column, fields.line("@id"))
 
-    def own_columns(self, nodes: Sequence[Node], table: Table, what: str) -> tuple[str, ...]:
+    def own_columns(self, nodes: Sequence[YamlNode], table: Table, what: str) -> tuple[str, ...]:
         """Resolve references that must stay within one table."""
         names: list[str] = []
         for node in nodes:
@@ -179,7 +179,7 @@ class References:
                 names.append(column)
         return tuple(names)
 
-    def resolve(self, node: Node, table: Table | None, what: str) -> tuple[str, str] | None:
+    def resolve(self, node: YamlNode, table: Table | None, what: str) -> tuple[str, str] | None:
         """Return table and column of a reference; a bare name refers to its own table."""
         reference = node.text.strip() if isinstance(node.value, str) else ""
         known = self._ids.get(reference)
@@ -205,7 +205,7 @@ _TABLE_METADATA = ("votable:utype", "tap:table_index", "mysql:engine", "mysql:ch
 
 
 def read_tables(
-    nodes: Sequence[Node],
+    nodes: Sequence[YamlNode],
     resources: Resources,
     problems: list[Problem],
     notes: list[str],
@@ -234,7 +234,7 @@ class _Reader:
         self.references = References(problems, notes)
         self._constraint_ids: set[str] = set()
 
-    def columns(self, node: Node, number: int) -> None:
+    def columns(self, node: YamlNode, number: int) -> None:
         """Read one table's name and columns."""
         named = node.value.get("name") if isinstance(node.value, dict) else None
         what = f'table "{named.text}"' if named and isinstance(named.value, str) else f"table {number}"
@@ -311,7 +311,7 @@ class _Reader:
             indexes=tuple(indexes),
         )
 
-    def _constraint(self, entry: Node, table: Table) -> Constraint | None:
+    def _constraint(self, entry: YamlNode, table: Table) -> Constraint | None:
         kind_node = None
         label = "a constraint"
         if isinstance(entry.value, dict):
@@ -412,7 +412,7 @@ class _Reader:
             on_update=fields.choice("on_update", ACTIONS),
         )
 
-    def _index(self, entry: Node, table: Table) -> Index | None:
+    def _index(self, entry: YamlNode, table: Table) -> Index | None:
         named = entry.value.get("name") if isinstance(entry.value, dict) else None
         label = f'index "{named.text}"' if named and isinstance(named.value, str) else "an index"
         fields = Fields(entry, "index", f'{label} of table "{table.name}"', self.problems)

@@ -27,9 +27,9 @@ from consdb_actions.migration.kinds import parse_type
 from consdb_actions.migration.rewrite.statements import literal
 from consdb_actions.migration.row_rules import (
     VALUE,
-    Change,
     Condition,
     Reference,
+    RowMigration,
     TableRules,
     quoted,
     rules_of,
@@ -71,7 +71,7 @@ def seed(
     snapshot: Snapshot,
     *,
     rows: int = 8,
-    change: Change | None = None,
+    change: RowMigration | None = None,
     start: int = 0,
 ) -> SeedResult:
     """Fill every table of a schema, in the connection's transaction."""

@@ -19,7 +19,7 @@ from consdb_actions.errors import ExternalError
 from consdb_actions.redaction import redact
 
 __all__ = [
-    "Account",
+    "UserAccount",
     "Completed",
     "Process",
     "Terminated",
@@ -102,7 +102,7 @@ _GRACE = 2.0  # seconds between terminating a program and killing it
 
 
 @dataclass(frozen=True)
-class Account:
+class UserAccount:
     """A user to run a program as; requires root."""
 
     name: str
@@ -138,7 +138,7 @@ def run(
     input: str | bytes | None = None,  # noqa: A002  (the name that subprocess.run has)
     timeout: float = 600.0,
     check: bool = True,
-    account: Account | None = None,
+    account: UserAccount | None = None,
     secrets: Iterable[str] = (),
     started: Callable[[int], None] | None = None,
 ) -> Completed:
@@ -237,7 +237,7 @@ def start(
     cwd: Path,
     env: Mapping[str, str],
     log: Path | None = None,
-    account: Account | None = None,
+    account: UserAccount | None = None,
     piped_input: bool = False,
 ) -> Process:
     """Start a program and return at once."""
@@ -268,7 +268,7 @@ def _popen(
     *,
     cwd: Path | None,
     env: Mapping[str, str] | None,
-    account: Account | None,
+    account: UserAccount | None,
     stdin: int,
     stdout: int,
     stderr: int,

@@ -12,7 +12,7 @@ from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.github.client import GitHub
 from consdb_actions.adapters.github.contents import FileCommit, Objects
 from consdb_actions.adapters.shell import Completed, run
-from consdb_actions.deploy.drift import Version
+from consdb_actions.deploy.drift import ValuesVersion
 from consdb_actions.deploy.model import DeployPolicy, Values, default_files, slots, values_file
 from consdb_actions.deploy.values import Tree, parse_values
 from consdb_actions.errors import ExternalError, InputError
@@ -20,12 +20,12 @@ from consdb_actions.errors import ExternalError, InputError
 __all__ = [
     "ApiFiles",
     "CloneFiles",
-    "Commit",
+    "ValuesCommit",
     "FolderFiles",
     "History",
     "MOST_VERSIONS",
     "Past",
-    "Source",
+    "ValuesSource",
     "read_history",
     "read_values",
 ]
@@ -50,7 +50,7 @@ class History(Protocol):
         """Return the versions of files, newest first."""
 
 
-class Source(Protocol):
+class ValuesSource(Protocol):
     """The source of values files."""
 
     def read(self, paths: Sequence[str]) -> Mapping[str, bytes | None]:
@@ -62,7 +62,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class ValuesCommit:
     """A commit, and its day in UTC."""
 
     id: str
@@ -162,13 +162,13 @@ def _history(folder: Path, revision: str) -> History | None:
     return _GitHistory(folder, revision) if prefix is not None and not prefix.stdout.strip() else None
 
 
-def _commit(folder: Path, revision: str) -> Commit | None:
+def _commit(folder: Path, revision: str) -> ValuesCommit | None:
     """Return a commit of a clone; None outside of one."""
     shown = _git(folder, "show", "--no-patch", "--format=%H %ct", revision)
     if shown is None:
         return None
     sha, seconds = shown.stdout.split()
-    return Commit(sha, datetime.fromtimestamp(int(seconds), UTC).date())
+    return ValuesCommit(sha, datetime.fromtimestamp(int(seconds), UTC).date())
 
 
 def _git(folder: Path, *arguments: str) -> Completed | None:
@@ -182,7 +182,7 @@ def _git(folder: Path, *arguments: str) -> Completed | None:
         return None
 
 
-def read_values(source: Source, app: str, policy: DeployPolicy) -> dict[str, Values]:
+def read_values(source: ValuesSource, app: str, policy: DeployPolicy) -> dict[str, Values]:
     """Read the values of an application by environment.
 
     Raises `InputError` for an invalid values file.
@@ -200,8 +200,8 @@ def read_values(source: Source, app: str, policy: DeployPolicy) -> dict[str, Val
 
 
 def read_history(
-    source: Source, app: str, values: Mapping[str, Values]
-) -> dict[str, Sequence[Version] | None]:
+    source: ValuesSource, app: str, values: Mapping[str, Values]
+) -> dict[str, Sequence[ValuesVersion] | None]:
     """Read the history of values files; None if there is none.
 
     A file is followed back until it contains none of its present values.
@@ -210,11 +210,13 @@ def read_history(
         return dict.fromkeys(values)
     files = {name: values_file(app, name) for name in values}
     past = source.history.versions(list(files.values()))
-    found: dict[str, Sequence[Version] | None] = {}
+    found: dict[str, Sequence[ValuesVersion] | None] = {}
     for name, now in values.items():
-        versions: list[Version] = []
+        versions: list[ValuesVersion] = []
         for commit, message, at, data in past[files[name]]:
-            version = Version(commit, message, at.astimezone(UTC).date(), _past(name, data, now.defaults))
+            version = ValuesVersion(
+                commit, message, at.astimezone(UTC).date(), _past(name, data, now.defaults)
+            )
             versions.append(version)
             then = version.values
             if then is None or not any(then.tag(slot) == now.tag(slot) for slot in slots(app, now)):

@@ -10,7 +10,7 @@ import yaml
 
 from consdb_actions.adapters.problems import FileError, Problem, shorten
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EXPANDED", "Node", "Value", "decode", "read_tree"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EXPANDED", "YamlNode", "Value", "decode", "read_tree"]
 
 MAX_BYTES = 8 * 1024 * 1024
 
@@ -80,13 +80,13 @@ _COLLECTIONS = {"map", "seq"}
 
 _NODE_WEIGHT = 64
 
-Pairs: TypeAlias = "list[tuple[yaml.ScalarNode, Node]]"
+Pairs: TypeAlias = "list[tuple[yaml.ScalarNode, YamlNode]]"
 
-Value: TypeAlias = "bool | int | float | str | datetime.date | list[Node] | dict[str, Node] | None"
+Value: TypeAlias = "bool | int | float | str | datetime.date | list[YamlNode] | dict[str, YamlNode] | None"
 
 
 @dataclass(slots=True, eq=False)
-class Node:
+class YamlNode:
     """A value with its position."""
 
     value: Value
@@ -106,14 +106,14 @@ class Node:
 
 @dataclass(slots=True)
 class _Open:
-    node: Node
+    node: YamlNode
     anchor: str | None
     mapping: bool
-    items: list[Node] = field(default_factory=list)
+    items: list[YamlNode] = field(default_factory=list)
     key_is_merge: list[bool] = field(default_factory=list)
 
 
-def read_tree(data: str | bytes, *, source: str) -> Node:
+def read_tree(data: str | bytes, *, source: str) -> YamlNode:
     """Read one YAML document."""
     text = decode(data, source=source)
     builder = _Builder()
@@ -155,14 +155,14 @@ class _Builder:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self._anchors: dict[str, Node] = {}
+        self._anchors: dict[str, YamlNode] = {}
         self._opened: set[str] = set()
         self._stack: list[_Open] = []
-        self._root: Node | None = None
+        self._root: YamlNode | None = None
         self._loader: Any = None
         self._aliases = False
 
-    def build(self, text: str) -> Node:
+    def build(self, text: str) -> YamlNode:
         self._loader = loader = _LOADER(text)
         try:
             while loader.check_event():
@@ -171,7 +171,7 @@ class _Builder:
                     break
         finally:
             loader.dispose()
-        return self._root or Node(None, 1, 1)
+        return self._root or YamlNode(None, 1, 1)
 
     def _take(self, event: Any) -> None:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
@@ -187,7 +187,7 @@ class _Builder:
             mapping = isinstance(event, yaml.MappingStartEvent)
             if event.anchor:
                 self._opened.add(event.anchor)
-            self._stack.append(_Open(Node({} if mapping else [], line, column), event.anchor, mapping))
+            self._stack.append(_Open(YamlNode({} if mapping else [], line, column), event.anchor, mapping))
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             opened = self._stack.pop()
             self._close(opened)
@@ -201,7 +201,7 @@ class _Builder:
                 Problem(line, column, "a second YAML document starts here", "Keep one schema per file.")
             )
 
-    def _add(self, node: Node, anchor: str | None, *, merge: bool = False) -> None:
+    def _add(self, node: YamlNode, anchor: str | None, *, merge: bool = False) -> None:
         if anchor:
             self._anchors[anchor] = node
         if not self._stack:
@@ -245,7 +245,7 @@ class _Builder:
         self.problems.append(Problem(line, column, cause, "Remove the tag."))
         return "str"
 
-    def _scalar(self, event: Any, line: int, column: int) -> Node:
+    def _scalar(self, event: Any, line: int, column: int) -> YamlNode:
         kind = self._check_tag(event.tag, line, column)
         if not kind:
             implicit = event.implicit[0] and event.tag is None
@@ -255,7 +255,7 @@ class _Builder:
                 else _PREFIX + "str"
             )
             kind = tag.removeprefix(_PREFIX)
-        node = Node(event.value, line, column, text=event.value, weight=_NODE_WEIGHT + len(event.value))
+        node = YamlNode(event.value, line, column, text=event.value, weight=_NODE_WEIGHT + len(event.value))
         if kind in _SCALARS and kind != "str":
             try:
                 node.value = getattr(self._loader, f"construct_yaml_{kind}")(
@@ -271,7 +271,7 @@ class _Builder:
         if not opened.mapping:
             node.value = opened.items
             return
-        own: dict[str, Node] = {}
+        own: dict[str, YamlNode] = {}
         pairs: list[tuple[yaml.ScalarNode, Any]] = []
         for index in range(0, len(opened.items) - 1, 2):
             key, value = opened.items[index], opened.items[index + 1]
@@ -293,7 +293,7 @@ class _Builder:
         else:
             node.value = own
 
-    def _merge(self, node: Node, pairs: list[tuple[yaml.ScalarNode, Any]]) -> None:
+    def _merge(self, node: YamlNode, pairs: list[tuple[yaml.ScalarNode, Any]]) -> None:
         """Flatten merge keys with PyYAML: which duplicate wins depends on its version."""
         flat = yaml.MappingNode(_PREFIX + "map", pairs)
         self._loader.flatten_mapping(flat)
@@ -302,7 +302,7 @@ class _Builder:
         for name, value in node.value.items():
             node.keys.setdefault(name, (value.line, value.column))
 
-    def _sources(self, value: Node) -> yaml.Node:
+    def _sources(self, value: YamlNode) -> yaml.Node:
         """Return a merge key's value as a PyYAML node; add a problem unless it is a mapping."""
         found = []
         for source in value.value if isinstance(value.value, list) else [value]:

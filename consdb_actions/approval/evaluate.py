@@ -11,10 +11,10 @@ from enum import StrEnum
 from consdb_actions.approval.facts import (
     UNCHANGED,
     Account,
-    Change,
+    ApprovalFacts,
     CommitChange,
     EventKind,
-    Facts,
+    FileChange,
     Review,
     ReviewState,
     TimelineEvent,
@@ -31,12 +31,12 @@ __all__ = [
     "Decision",
     "LIMIT",
     "Naming",
-    "Node",
-    "Outcome",
+    "ExplanationNode",
+    "RoleOutcome",
     "ReviewVerdict",
     "RoleVerdict",
-    "Standing",
-    "State",
+    "ReviewEffect",
+    "StatusState",
     "Stickiness",
     "VERDICTS",
     "assign",
@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 
-class Standing(StrEnum):
+class ReviewEffect(StrEnum):
     """The effect of one review on one role."""
 
     COUNTS = "counts"
@@ -67,7 +67,7 @@ class Standing(StrEnum):
     SUPERSEDED = "superseded"
 
 
-class Outcome(StrEnum):
+class RoleOutcome(StrEnum):
     """The state of one role."""
 
     APPROVED = "approved"
@@ -77,7 +77,7 @@ class Outcome(StrEnum):
     ERROR = "error"
 
 
-class State(StrEnum):
+class StatusState(StrEnum):
     """The state of the pull request, with the values of a commit status."""
 
     SUCCESS = "success"
@@ -92,7 +92,7 @@ class ReviewVerdict:
 
     review: int
     author: Account
-    standing: Standing
+    standing: ReviewEffect
     reason: str
     commit: str | None
     submitted_at: datetime | None
@@ -106,7 +106,7 @@ class RoleVerdict:
     """The verdict on one role."""
 
     role: Role
-    outcome: Outcome
+    outcome: RoleOutcome
     reason: str
     """A sentence without a period."""
     reviews: tuple[ReviewVerdict, ...] = ()
@@ -125,7 +125,7 @@ class RoleVerdict:
 class Decision:
     """The verdict on the pull request."""
 
-    state: State
+    state: StatusState
     description: str
     applicable: bool
     """Whether a schema of the policy changes."""
@@ -136,45 +136,51 @@ class Decision:
     @property
     def approved(self) -> bool:
         """Whether all approvals are given, also on a draft."""
-        return not self.applicable or all(role.outcome is Outcome.APPROVED for role in self.roles)
+        return not self.applicable or all(role.outcome is RoleOutcome.APPROVED for role in self.roles)
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class ExplanationNode:
     """One line of an explanation, with the lines that support it."""
 
     text: str
     outcome: str
-    children: tuple[Node, ...] = ()
+    children: tuple[ExplanationNode, ...] = ()
 
 
-def explain(decision: Decision) -> Node:
+def explain(decision: Decision) -> ExplanationNode:
     """Convert a decision to a tree of sentences: roles, and their reviews."""
     children = [
-        Node(
+        ExplanationNode(
             f"{item.role.title}: {item.reason}",
             item.outcome.value,
             (
                 *(_review_node(review) for review in item.reviews),
-                *(Node(word, "note") for word in (item.label_word, item.warning) if word),
-                *([Node(f"can approve: {', '.join(item.eligible)}", "note")] if item.eligible else []),
+                *(ExplanationNode(word, "note") for word in (item.label_word, item.warning) if word),
+                *(
+                    [ExplanationNode(f"can approve: {', '.join(item.eligible)}", "note")]
+                    if item.eligible
+                    else []
+                ),
             ),
         )
         for item in decision.roles
     ]
     if decision.others:
         reviews = tuple(_review_node(review) for review in decision.others)
-        children.append(Node("reviews that count for no role", "note", reviews))
-    children.extend(Node(note, "note") for note in decision.notes)
-    return Node(decision.description, decision.state.value, tuple(children))
+        children.append(ExplanationNode("reviews that count for no role", "note", reviews))
+    children.extend(ExplanationNode(note, "note") for note in decision.notes)
+    return ExplanationNode(decision.description, decision.state.value, tuple(children))
 
 
-def _review_node(review: ReviewVerdict) -> Node:
+def _review_node(review: ReviewVerdict) -> ExplanationNode:
     when = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "an unknown day"
-    return Node(f"review by {review.author.login} of {when}: {review.reason}", review.standing.value)
+    return ExplanationNode(
+        f"review by {review.author.login} of {when}: {review.reason}", review.standing.value
+    )
 
 
-def label_word(facts: Facts, role: Role) -> str:
+def label_word(facts: ApprovalFacts, role: Role) -> str:
     """Explain, from the timeline only, why a label set by hand is removed; empty if set by us."""
     events = [
         event
@@ -198,11 +204,11 @@ def label_word(facts: Facts, role: Role) -> str:
     return f'the label "{role.label}", set by {last.actor.login}, was taken off: {why}'
 
 
-def label_changes(facts: Facts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def label_changes(facts: ApprovalFacts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return labels to add and to remove (none if a team is unreadable, rule A6)."""
     present = {label.casefold() for label in facts.pull.labels}
-    approved = {item.role.id for item in decision.roles if item.outcome is Outcome.APPROVED}
-    failed = any(item.outcome is Outcome.ERROR for item in decision.roles)
+    approved = {item.role.id for item in decision.roles if item.outcome is RoleOutcome.APPROVED}
+    failed = any(item.outcome is RoleOutcome.ERROR for item in decision.roles)
     add: list[str] = []
     remove: list[str] = []
     for role in facts.policy.roles:
@@ -296,7 +302,7 @@ def visible_lines(body: str) -> list[str]:
     return lines
 
 
-def verdict_reviews(facts: Facts) -> list[tuple[Account, Review]]:
+def verdict_reviews(facts: ApprovalFacts) -> list[tuple[Account, Review]]:
     """Return the reviews with a verdict, oldest first, except those without an author."""
     taken = [
         (review.author, review)
@@ -306,7 +312,7 @@ def verdict_reviews(facts: Facts) -> list[tuple[Account, Review]]:
     return sorted(taken, key=lambda pair: (pair[1].submitted_at, pair[1].id))
 
 
-def naming_of(facts: Facts, author: Account, review: Review) -> Naming:
+def naming_of(facts: ApprovalFacts, author: Account, review: Review) -> Naming:
     """Determine the roles that a review counts for.
 
     A line ``consdb: ROLE`` decides. Otherwise the author's only role counts, or of several roles those whose
@@ -334,7 +340,7 @@ def naming_of(facts: Facts, author: Account, review: Review) -> Naming:
     )
 
 
-def _named_roles(facts: Facts, held: list[Role], words: list[str]) -> Naming:
+def _named_roles(facts: ApprovalFacts, held: list[Role], words: list[str]) -> Naming:
     roles: list[Role] = []
     problems: list[str] = []
     for word in words:
@@ -349,7 +355,7 @@ def _named_roles(facts: Facts, held: list[Role], words: list[str]) -> Naming:
     return Naming(tuple(roles), "; ".join(problems))
 
 
-def _labeled_roles(facts: Facts, author: Account, review: Review, held: list[Role]) -> list[Role]:
+def _labeled_roles(facts: ApprovalFacts, author: Account, review: Review, held: list[Role]) -> list[Role]:
     """Return the roles labeled by hand with an approval."""
     named = []
     for role in held:
@@ -369,7 +375,7 @@ def _labeled_roles(facts: Facts, author: Account, review: Review, held: list[Rol
 
 
 def _belongs(
-    facts: Facts, author: Account, label: TimelineEvent, review: Review, events: list[TimelineEvent]
+    facts: ApprovalFacts, author: Account, label: TimelineEvent, review: Review, events: list[TimelineEvent]
 ) -> bool:
     """Return whether a label set by hand belongs to this review.
 
@@ -404,9 +410,9 @@ LIMIT = 140
 """GitHub's maximum length of a status description, in characters."""
 
 
-def describe(state: State, roles: tuple[RoleVerdict, ...], *, draft: bool) -> str:
+def describe(state: StatusState, roles: tuple[RoleVerdict, ...], *, draft: bool) -> str:
     """Summarize the verdicts in at most `LIMIT` characters."""
-    if state is State.SUCCESS or not _open(roles):
+    if state is StatusState.SUCCESS or not _open(roles):
         people = ", ".join(
             f"{item.role.title} ({item.approver.author.login})" for item in roles if item.approver is not None
         )
@@ -416,10 +422,10 @@ def describe(state: State, roles: tuple[RoleVerdict, ...], *, draft: bool) -> st
         return fit((prefix + _lower(long, draft), prefix + _lower(short, draft)))
     parts = []
     for outcome, words in (
-        (Outcome.ERROR, "Team unreadable"),
-        (Outcome.BLOCKED, "Changes requested"),
-        (Outcome.STALE, "Approval stale"),
-        (Outcome.MISSING, "Missing"),
+        (RoleOutcome.ERROR, "Team unreadable"),
+        (RoleOutcome.BLOCKED, "Changes requested"),
+        (RoleOutcome.STALE, "Approval stale"),
+        (RoleOutcome.MISSING, "Missing"),
     ):
         titles = [item.role.title for item in roles if item.outcome is outcome]
         ids = [item.role.id for item in roles if item.outcome is outcome]
@@ -441,7 +447,7 @@ def fit(choices: tuple[str, ...]) -> str:
 
 
 def _open(roles: tuple[RoleVerdict, ...]) -> list[RoleVerdict]:
-    return [item for item in roles if item.outcome is not Outcome.APPROVED]
+    return [item for item in roles if item.outcome is not RoleOutcome.APPROVED]
 
 
 def _lower(text: str, wanted: bool) -> str:
@@ -477,7 +483,7 @@ class Stickiness:
     kept: bool = False
 
 
-def stickiness(facts: Facts, role: Role, sha: str | None) -> Stickiness:
+def stickiness(facts: ApprovalFacts, role: Role, sha: str | None) -> Stickiness:
     """Compare the schema change at a commit with the one at head.
 
     Only parts that concern the role count. Unreadable files are compared by their changed lines; unknown
@@ -507,14 +513,14 @@ def differences(role: Role, then: CommitChange, now: CommitChange) -> list[str]:
     after = {change.path: change for change in now.changes}
     found = []
     for path in sorted(before.keys() | after.keys()):
-        unchanged = Change(path, UNCHANGED, UNCHANGED, UNCHANGED)
+        unchanged = FileChange(path, UNCHANGED, UNCHANGED, UNCHANGED)
         parts = _parts(role, before.get(path, unchanged), after.get(path, unchanged))
         if parts:
             found.append(f"{path.rpartition('/')[2]} ({' and '.join(parts)})")
     return found
 
 
-def _parts(role: Role, one: Change, other: Change) -> list[str]:
+def _parts(role: Role, one: FileChange, other: FileChange) -> list[str]:
     """Name a file's parts that differ for a role."""
     if not (one.structure and other.structure):
         return [] if one.verbatim == other.verbatim else ["changed lines"]
@@ -535,7 +541,7 @@ MOST = 15
 """GitHub's maximum of reviewers on a pull request."""
 
 
-def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def reviewers_to_ask(facts: ApprovalFacts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the people and teams to ask for a review now.
 
     Authors of stale approvals are asked again. A role that nobody was asked for gets its people, else its
@@ -546,9 +552,9 @@ def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...],
     people: list[str] = []
     teams: list[str] = []
     for item in decision.roles:
-        if item.outcome is Outcome.STALE:
+        if item.outcome is RoleOutcome.STALE:
             people.extend(_to_ask_again(facts, item))
-        elif item.outcome is Outcome.MISSING and not _somebody_asked(facts, item):
+        elif item.outcome is RoleOutcome.MISSING and not _somebody_asked(facts, item):
             listed = _named_people(facts, item)
             people.extend(listed)
             teams.extend(item.role.teams if not listed else ())
@@ -557,17 +563,17 @@ def reviewers_to_ask(facts: Facts, decision: Decision) -> tuple[tuple[str, ...],
     return chosen, tuple(dict.fromkeys(teams))[: max(room - len(chosen), 0)]
 
 
-def _to_ask_again(facts: Facts, item: RoleVerdict) -> list[str]:
+def _to_ask_again(facts: ApprovalFacts, item: RoleVerdict) -> list[str]:
     return [
         review.author.login
         for review in item.reviews
-        if review.standing is Standing.STALE
+        if review.standing is ReviewEffect.STALE
         and review.submitted_at is not None
         and not _asked_since(facts, review.author.login, review.submitted_at)
     ]
 
 
-def _asked_since(facts: Facts, subject: str, since: datetime) -> bool:
+def _asked_since(facts: ApprovalFacts, subject: str, since: datetime) -> bool:
     """Return whether a person was asked, or removed, after a moment."""
     kinds = (EventKind.REVIEW_REQUESTED, EventKind.REVIEW_REQUEST_REMOVED)
     asked = {login.casefold() for login in facts.pull.asked_people}
@@ -577,7 +583,7 @@ def _asked_since(facts: Facts, subject: str, since: datetime) -> bool:
     )
 
 
-def _somebody_asked(facts: Facts, item: RoleVerdict) -> bool:
+def _somebody_asked(facts: ApprovalFacts, item: RoleVerdict) -> bool:
     day = facts.now.date()
     subjects = {account.login.casefold() for account in holder_accounts(facts, item.role, day)}
     subjects |= {name.rpartition("/")[2].casefold() for name in item.role.teams}
@@ -593,7 +599,7 @@ def _somebody_asked(facts: Facts, item: RoleVerdict) -> bool:
     return reviewed or bool(subjects & asked)
 
 
-def _named_people(facts: Facts, item: RoleVerdict) -> list[str]:
+def _named_people(facts: ApprovalFacts, item: RoleVerdict) -> list[str]:
     """Return the policy's people for the role who can approve."""
     day = facts.now.date()
     holders = {account.login.casefold(): account for account in holder_accounts(facts, item.role, day)}
@@ -606,12 +612,14 @@ def _named_people(facts: Facts, item: RoleVerdict) -> list[str]:
     return []
 
 
-def evaluate(facts: Facts) -> Decision:
+def evaluate(facts: ApprovalFacts) -> Decision:
     """Decide what has been approved and what is missing."""
     head = facts.change_at(facts.pull.head)
     if head is not None and not head.problem and not head.changes:
         return Decision(
-            State.SUCCESS, "Not applicable: no schema file that needs approval is changed", applicable=False
+            StatusState.SUCCESS,
+            "Not applicable: no schema file that needs approval is changed",
+            applicable=False,
         )
     namings = {review.id: naming_of(facts, author, review) for author, review in verdict_reviews(facts)}
     roles = tuple(_role(facts, role, namings) for role in facts.policy.roles)
@@ -621,7 +629,7 @@ def evaluate(facts: Facts) -> Decision:
     notes = list(facts.notes)
     state = _state(facts, roles)
     if head is None or head.problem:
-        state = State.ERROR
+        state = StatusState.ERROR
         notes.append(f"The schema change at {facts.pull.head[:8]} could not be read.")
     gone = sum(1 for review in facts.reviews if review.author is None)
     if gone:
@@ -640,50 +648,50 @@ def evaluate(facts: Facts) -> Decision:
     )
 
 
-def _role(facts: Facts, role: Role, namings: dict[int, Naming]) -> RoleVerdict:
+def _role(facts: ApprovalFacts, role: Role, namings: dict[int, Naming]) -> RoleVerdict:
     """Evaluate every review for one role; `distinct` and warnings come later."""
     seen: list[ReviewVerdict] = []
     latest: dict[str, int] = {}
     for author, review in verdict_reviews(facts):
         naming, person = namings[review.id], author.login.casefold()
-        blocked = person in latest and seen[latest[person]].standing is Standing.BLOCKS
+        blocked = person in latest and seen[latest[person]].standing is ReviewEffect.BLOCKS
         speaks = role in naming.roles
         # An approval that names no role removes its author's block, and keeps their earlier approval.
         lifts = blocked and review.state is ReviewState.APPROVED and not named_in(review.body)
         if speaks:
             verdict = _review(facts, role, author, review)
         elif naming.problem and holds(facts, role, author, (review.submitted_at or facts.now).date()):
-            verdict = _verdict(author, review, Standing.REJECTED, f"does not count: {naming.problem}")
+            verdict = _verdict(author, review, ReviewEffect.REJECTED, f"does not count: {naming.problem}")
         elif lifts:
             reason = f"does not count: {author.login} no longer holds {role.title}; it lifts the block"
-            verdict = _verdict(author, review, Standing.REJECTED, reason)
+            verdict = _verdict(author, review, ReviewEffect.REJECTED, reason)
         else:
             continue
         if person in latest and (speaks or lifts):
             old = seen[latest[person]]
             reason = f"{old.reason}; a later review by the same person replaces it"
-            seen[latest[person]] = replace(old, standing=Standing.SUPERSEDED, reason=reason)
+            seen[latest[person]] = replace(old, standing=ReviewEffect.SUPERSEDED, reason=reason)
         seen.append(verdict)
         if speaks or lifts:
             latest[person] = len(seen) - 1
     return _outcome(facts, role, tuple(seen))
 
 
-def _review(facts: Facts, role: Role, author: Account, review: Review) -> ReviewVerdict:
+def _review(facts: ApprovalFacts, role: Role, author: Account, review: Review) -> ReviewVerdict:
     if review.state is ReviewState.DISMISSED:
-        return _verdict(author, review, Standing.DISMISSED, "was dismissed")
+        return _verdict(author, review, ReviewEffect.DISMISSED, "was dismissed")
     if review.state is ReviewState.CHANGES_REQUESTED:
-        return _verdict(author, review, Standing.BLOCKS, "requests changes")
+        return _verdict(author, review, ReviewEffect.BLOCKS, "requests changes")
     if reason := why_not(facts, author):
-        return _verdict(author, review, Standing.REJECTED, f"does not count: {author.login} {reason}")
+        return _verdict(author, review, ReviewEffect.REJECTED, f"does not count: {author.login} {reason}")
     sticky = stickiness(facts, role, review.commit)
     if sticky.holds:
-        verdict = _verdict(author, review, Standing.COUNTS, f"counts, {sticky.reason}")
+        verdict = _verdict(author, review, ReviewEffect.COUNTS, f"counts, {sticky.reason}")
         return replace(verdict, kept=sticky.kept)
-    return _verdict(author, review, Standing.STALE, f"no longer holds: {sticky.reason}")
+    return _verdict(author, review, ReviewEffect.STALE, f"no longer holds: {sticky.reason}")
 
 
-def _verdict(author: Account, review: Review, standing: Standing, reason: str) -> ReviewVerdict:
+def _verdict(author: Account, review: Review, standing: ReviewEffect, reason: str) -> ReviewVerdict:
     return ReviewVerdict(
         review=review.id,
         author=author,
@@ -695,27 +703,27 @@ def _verdict(author: Account, review: Review, standing: Standing, reason: str) -
     )
 
 
-def _outcome(facts: Facts, role: Role, reviews: tuple[ReviewVerdict, ...]) -> RoleVerdict:
-    def of(standing: Standing) -> list[ReviewVerdict]:
+def _outcome(facts: ApprovalFacts, role: Role, reviews: tuple[ReviewVerdict, ...]) -> RoleVerdict:
+    def of(standing: ReviewEffect) -> list[ReviewVerdict]:
         return [item for item in reviews if item.standing is standing]
 
     if problems := unreadable_teams(facts, role):
         reason = f"the members of its team could not be read ({'; '.join(problems)})"
-        return RoleVerdict(role, Outcome.ERROR, reason, reviews)
-    if blocking := of(Standing.BLOCKS):
+        return RoleVerdict(role, RoleOutcome.ERROR, reason, reviews)
+    if blocking := of(ReviewEffect.BLOCKS):
         who = " and ".join(item.author.login for item in blocking)
         verb = "requests" if len(blocking) == 1 else "request"
-        return RoleVerdict(role, Outcome.BLOCKED, f"{who} {verb} changes", reviews)
-    if counting := of(Standing.COUNTS):
+        return RoleVerdict(role, RoleOutcome.BLOCKED, f"{who} {verb} changes", reviews)
+    if counting := of(ReviewEffect.COUNTS):
         approver = counting[0]
         return RoleVerdict(
-            role, Outcome.APPROVED, f"approved by {approver.author.login}", reviews, approver=approver
+            role, RoleOutcome.APPROVED, f"approved by {approver.author.login}", reviews, approver=approver
         )
-    if stale := of(Standing.STALE):
+    if stale := of(ReviewEffect.STALE):
         reason = f"the approval by {stale[-1].author.login} {stale[-1].reason}"
-        return RoleVerdict(role, Outcome.STALE, reason, reviews)
-    reason = "no approval counts" if of(Standing.REJECTED) else "nobody has approved yet"
-    return RoleVerdict(role, Outcome.MISSING, reason, reviews)
+        return RoleVerdict(role, RoleOutcome.STALE, reason, reviews)
+    reason = "no approval counts" if of(ReviewEffect.REJECTED) else "nobody has approved yet"
+    return RoleVerdict(role, RoleOutcome.MISSING, reason, reviews)
 
 
 def _distinct(roles: tuple[RoleVerdict, ...]) -> tuple[RoleVerdict, ...]:
@@ -724,15 +732,15 @@ def _distinct(roles: tuple[RoleVerdict, ...]) -> tuple[RoleVerdict, ...]:
         item.role.id: {
             review.author.login.casefold(): review
             for review in item.reviews
-            if review.standing is Standing.COUNTS
+            if review.standing is ReviewEffect.COUNTS
         }
         for item in roles
-        if item.outcome is Outcome.APPROVED
+        if item.outcome is RoleOutcome.APPROVED
     }
     chosen = assign({role: list(people) for role, people in counting.items()})
     result = []
     for item in roles:
-        if item.outcome is not Outcome.APPROVED:
+        if item.outcome is not RoleOutcome.APPROVED:
             result.append(item)
         elif item.role.id in chosen:
             review = counting[item.role.id][chosen[item.role.id]]
@@ -740,26 +748,26 @@ def _distinct(roles: tuple[RoleVerdict, ...]) -> tuple[RoleVerdict, ...]:
         else:
             who = " and ".join(review.author.login for review in counting[item.role.id].values())
             reason = f"{who} already approved for another role, and the policy asks for different people"
-            result.append(replace(item, outcome=Outcome.MISSING, reason=reason, approver=None))
+            result.append(replace(item, outcome=RoleOutcome.MISSING, reason=reason, approver=None))
     return tuple(result)
 
 
-def _finish(facts: Facts, item: RoleVerdict) -> RoleVerdict:
+def _finish(facts: ApprovalFacts, item: RoleVerdict) -> RoleVerdict:
     """Add who can still approve, the warning, and the note on a label set by hand."""
-    if item.outcome is Outcome.ERROR:
+    if item.outcome is RoleOutcome.ERROR:
         return item
     counting = {
-        review.author.login.casefold() for review in item.reviews if review.standing is Standing.COUNTS
+        review.author.login.casefold() for review in item.reviews if review.standing is ReviewEffect.COUNTS
     }
     able = tuple(login for login in eligible(facts, item.role) if login.casefold() not in counting)
-    if item.outcome is Outcome.APPROVED:
+    if item.outcome is RoleOutcome.APPROVED:
         return replace(item, eligible=able)
     # Where an approval counts and only a block remains, nobody else is needed.
     warning = "" if counting else _warning(facts, item.role, able)
     return replace(item, eligible=able, warning=warning, label_word=label_word(facts, item.role))
 
 
-def _warning(facts: Facts, role: Role, able: tuple[str, ...]) -> str:
+def _warning(facts: ApprovalFacts, role: Role, able: tuple[str, ...]) -> str:
     if len(able) > 1:
         return ""
     if able:
@@ -771,25 +779,25 @@ def _warning(facts: Facts, role: Role, able: tuple[str, ...]) -> str:
     return f"nobody is left who can approve for {role.title}" + (f": {reasons}" if reasons else "")
 
 
-def _state(facts: Facts, roles: tuple[RoleVerdict, ...]) -> State:
+def _state(facts: ApprovalFacts, roles: tuple[RoleVerdict, ...]) -> StatusState:
     """Conclude the state from the roles; a draft never succeeds (rule A7)."""
     outcomes = {item.outcome for item in roles}
-    if Outcome.ERROR in outcomes:
-        return State.ERROR
-    if Outcome.BLOCKED in outcomes:
-        return State.FAILURE
-    if outcomes <= {Outcome.APPROVED} and not facts.pull.draft:
-        return State.SUCCESS
-    return State.PENDING
+    if RoleOutcome.ERROR in outcomes:
+        return StatusState.ERROR
+    if RoleOutcome.BLOCKED in outcomes:
+        return StatusState.FAILURE
+    if outcomes <= {RoleOutcome.APPROVED} and not facts.pull.draft:
+        return StatusState.SUCCESS
+    return StatusState.PENDING
 
 
 def _others(
-    facts: Facts, roles: tuple[RoleVerdict, ...], namings: dict[int, Naming]
+    facts: ApprovalFacts, roles: tuple[RoleVerdict, ...], namings: dict[int, Naming]
 ) -> tuple[ReviewVerdict, ...]:
     used = {review.review for item in roles for review in item.reviews}
     found = []
     for author, review in verdict_reviews(facts):
         if review.id not in used:
             why = namings[review.id].problem or f"{author.login} holds none of the roles"
-            found.append(_verdict(author, review, Standing.REJECTED, f"does not count: {why}"))
+            found.append(_verdict(author, review, ReviewEffect.REJECTED, f"does not count: {why}"))
     return tuple(found)

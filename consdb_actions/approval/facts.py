@@ -17,13 +17,13 @@ from consdb_actions.errors import InputError
 
 __all__ = [
     "Account",
-    "Change",
+    "FileChange",
     "Commit",
     "CommitChange",
     "Contributor",
     "EventKind",
     "FORMAT",
-    "Facts",
+    "ApprovalFacts",
     "MarkedComment",
     "NOREPLY",
     "PublishedStatus",
@@ -150,7 +150,7 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FileChange:
     """The change of one schema file since the merge base."""
 
     path: str
@@ -167,7 +167,7 @@ class CommitChange:
     """All schema changes at a commit, or why they are unknown (`problem`)."""
 
     sha: str
-    changes: tuple[Change, ...] = ()
+    changes: tuple[FileChange, ...] = ()
     problem: str = ""
     remembered: bool = False
     """Whether the commit is gone, and the digests come from a comment."""
@@ -203,7 +203,7 @@ class PublishedStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ApprovalFacts:
     """Everything that a decision about approvals uses."""
 
     repository: str
@@ -241,7 +241,7 @@ class Facts:
 NOREPLY = re.compile(r"^(?:(?P<id>\d+)\+)?(?P<login>[^@+]+)@users\.noreply\.github\.com$", re.IGNORECASE)
 
 
-def unreadable_teams(facts: Facts, role: Role) -> list[str]:
+def unreadable_teams(facts: ApprovalFacts, role: Role) -> list[str]:
     """Return why members of the role's teams could not be read (rule A6)."""
     problems = []
     for name in role.teams:
@@ -253,7 +253,7 @@ def unreadable_teams(facts: Facts, role: Role) -> list[str]:
     return problems
 
 
-def holder_accounts(facts: Facts, role: Role, day: date) -> list[Account]:
+def holder_accounts(facts: ApprovalFacts, role: Role, day: date) -> list[Account]:
     """Return the accounts that hold a role on a day, in the policy's order."""
     known = {account.login.casefold(): account for account in facts.accounts}
     gone = {login.casefold() for login in facts.unknown_people}
@@ -274,17 +274,17 @@ def holder_accounts(facts: Facts, role: Role, day: date) -> list[Account]:
     return holders
 
 
-def holds(facts: Facts, role: Role, account: Account, day: date) -> bool:
+def holds(facts: ApprovalFacts, role: Role, account: Account, day: date) -> bool:
     """Return whether an account holds a role on a day."""
     return any(account.same_as(holder) for holder in holder_accounts(facts, role, day))
 
 
-def roles_of(facts: Facts, account: Account, day: date) -> list[Role]:
+def roles_of(facts: ApprovalFacts, account: Account, day: date) -> list[Role]:
     """Return the roles that an account holds on a day."""
     return [role for role in facts.policy.roles if holds(facts, role, account, day)]
 
 
-def why_not(facts: Facts, account: Account) -> str:
+def why_not(facts: ApprovalFacts, account: Account) -> str:
     """Explain why an account cannot approve this pull request; empty when it can."""
     if account.bot:
         return "is a bot"
@@ -300,7 +300,7 @@ def why_not(facts: Facts, account: Account) -> str:
     return ""
 
 
-def eligible(facts: Facts, role: Role) -> list[str]:
+def eligible(facts: ApprovalFacts, role: Role) -> list[str]:
     """Return the logins that could approve for a role today."""
     holders = holder_accounts(facts, role, facts.now.date())
     return [account.login for account in holders if not why_not(facts, account)]
@@ -322,14 +322,14 @@ def _is_same_person(contributor: Contributor, account: Account) -> bool:
 FORMAT = "consdb-actions/approval-facts/1"
 
 
-def facts_to_json(facts: Facts) -> dict[str, Any]:
+def facts_to_json(facts: ApprovalFacts) -> dict[str, Any]:
     """Convert facts to JSON values, with the format's name under ``format``."""
     encoded: dict[str, Any] = {"format": FORMAT}
     encoded.update(encode(facts))
     return encoded
 
 
-def facts_from_json(data: object, *, place: str = "facts") -> Facts:
+def facts_from_json(data: object, *, place: str = "facts") -> ApprovalFacts:
     """Read what `facts_to_json` wrote; ``place`` names the file in messages."""
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise InputError(
@@ -338,12 +338,12 @@ def facts_from_json(data: object, *, place: str = "facts") -> Facts:
             remedy="Give a file that --dump-facts of this version wrote.",
         )
     try:
-        facts = decode({key: value for key, value in data.items() if key != "format"}, Facts, "")
+        facts = decode({key: value for key, value in data.items() if key != "format"}, ApprovalFacts, "")
     except InputError as error:
         where = f"{place}: {error.place.removeprefix('.')}" if error.place else place
         remedy = "Give a file that --dump-facts wrote, as it is."
         raise InputError(error.cause, place=where, remedy=remedy) from error
-    assert isinstance(facts, Facts)
+    assert isinstance(facts, ApprovalFacts)
     return facts
 
 

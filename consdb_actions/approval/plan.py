@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass
 
 from consdb_actions.approval.evaluate import Decision, fit, label_changes, reviewers_to_ask
-from consdb_actions.approval.facts import Account, Change, CommitChange, Facts, MarkedComment
+from consdb_actions.approval.facts import Account, ApprovalFacts, CommitChange, FileChange, MarkedComment
 from consdb_actions.approval.policy import Role
 
 __all__ = [
     "CONTEXT",
     "CommentPlan",
     "MARKER",
-    "Plan",
+    "ApprovalPlan",
     "StatusPlan",
     "make_plan",
     "other_bots",
@@ -40,7 +40,7 @@ _BLOCK = re.compile(r"<!-- consdb-actions:digests (?P<json>\{.*?\}) -->")
 _DIGEST = re.compile(r"[0-9A-Za-z:._-]{0,80}")
 
 
-def own_comments(comments: tuple[MarkedComment, ...], facts: Facts) -> list[MarkedComment]:
+def own_comments(comments: tuple[MarkedComment, ...], facts: ApprovalFacts) -> list[MarkedComment]:
     """Return our own comments with the marker, oldest first (rule A10)."""
     own = [comment for comment in comments if facts.identity.same_as(comment.author)]
     return sorted(own, key=lambda comment: (comment.created_at, comment.id))
@@ -73,7 +73,7 @@ def recall(body: str) -> tuple[CommitChange, ...]:
         return ()
 
 
-def remember(facts: Facts) -> str:
+def remember(facts: ApprovalFacts) -> str:
     """Write the digests of the relevant commits, and of earlier ones if space remains."""
     earlier = [
         change for comment in own_comments(facts.comments, facts)[:1] for change in recall(comment.body)
@@ -98,12 +98,12 @@ def _to_json(changes: list[CommitChange]) -> str:
     return re.sub(r"[-<>@&]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def _change(entry: object) -> Change:
+def _change(entry: object) -> FileChange:
     if not isinstance(entry, list) or len(entry) != 4 or not all(isinstance(item, str) for item in entry):
         raise TypeError(entry)
     if not all(_DIGEST.fullmatch(item) for item in entry[1:]):
         raise ValueError(entry)
-    return Change(*entry)
+    return FileChange(*entry)
 
 
 CONTEXT = "consdb/approvals"
@@ -131,7 +131,7 @@ class CommentPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ApprovalPlan:
     """The changes to make; an empty plan changes nothing."""
 
     number: int
@@ -147,10 +147,10 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether GitHub shows the decision already."""
-        return self == Plan(self.number)
+        return self == ApprovalPlan(self.number)
 
 
-def make_plan(facts: Facts, decision: Decision, body: str) -> Plan:
+def make_plan(facts: ApprovalFacts, decision: Decision, body: str) -> ApprovalPlan:
     """Compare GitHub with the decision; a comment is created only if approval is needed."""
     add, remove = label_changes(facts, decision)
     own = own_comments(facts.comments, facts)
@@ -161,7 +161,7 @@ def make_plan(facts: Facts, decision: Decision, body: str) -> Plan:
     elif not own and (decision.applicable or remove):
         comment = CommentPlan(body)
     others = other_bots(facts.comments, facts.identity) if own or comment else []
-    return Plan(
+    return ApprovalPlan(
         number=facts.pull.number,
         labels_add=tuple(role for role in facts.policy.roles if role.label in add),
         labels_remove=remove,
@@ -173,7 +173,7 @@ def make_plan(facts: Facts, decision: Decision, body: str) -> Plan:
     )
 
 
-def _status(facts: Facts, decision: Decision) -> StatusPlan | None:
+def _status(facts: ApprovalFacts, decision: Decision) -> StatusPlan | None:
     """Plan the status, replacing another creator's; None when ours is up to date."""
     wanted = StatusPlan(facts.pull.head, decision.state.value, fit((decision.description,)), facts.pull.url)
     shown = facts.status

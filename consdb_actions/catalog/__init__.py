@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from consdb_actions.catalog.compare import Difference, canonical, compare, fact
-from consdb_actions.catalog.snapshot import Column, Constraint, Grant, Index, Relation, Sequence, Snapshot
+from consdb_actions.catalog.snapshot import (
+    CatalogColumn,
+    CatalogConstraint,
+    CatalogIndex,
+    CatalogRelation,
+    Grant,
+    Sequence,
+    Snapshot,
+)
 
 __all__ = [
-    "Column",
-    "Constraint",
+    "CatalogColumn",
+    "CatalogConstraint",
     "Difference",
     "Grant",
-    "Index",
-    "Relation",
+    "CatalogIndex",
+    "CatalogRelation",
     "Sequence",
     "Snapshot",
     "canonical",

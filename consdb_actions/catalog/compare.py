@@ -8,12 +8,12 @@ from typing import Any
 
 from consdb_actions.catalog.expressions import same_sql
 from consdb_actions.catalog.snapshot import (
-    Column,
-    Constraint,
+    CatalogColumn,
+    CatalogConstraint,
+    CatalogIndex,
+    CatalogRelation,
     ExtendedStatistics,
     Grant,
-    Index,
-    Relation,
     Sequence,
     Snapshot,
 )
@@ -68,7 +68,7 @@ def fact(words: str, value: object) -> str:
     """Describe one side of a difference; empty for a grant, whose path says all."""
     if value is True and words:
         return ""
-    if isinstance(value, Constraint | ExtendedStatistics | Index):
+    if isinstance(value, CatalogConstraint | ExtendedStatistics | CatalogIndex):
         comment = f" ({value.comment})" if value.comment else ""
         value = value.definition + comment
     if isinstance(value, Sequence):
@@ -77,7 +77,7 @@ def fact(words: str, value: object) -> str:
     return words + (text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
-def canonical(relation: Relation) -> Relation:
+def canonical(relation: CatalogRelation) -> CatalogRelation:
     """Merge a UNIQUE over exactly the primary key's columns (rule M6).
 
     ``CREATE TABLE`` makes one key of both, under the UNIQUE's name; ``ALTER TABLE`` makes two. Both mean the
@@ -119,7 +119,7 @@ def compare(
     return out
 
 
-def _named_like(described: Relation, actual: Relation) -> Relation:
+def _named_like(described: CatalogRelation, actual: CatalogRelation) -> CatalogRelation:
     automatic = described.constraints.get(primary_key_name(described.name))
     found = next((c for c in actual.constraints.values() if c.kind == "primary key"), None)
     if automatic is None or found is None or automatic.columns != found.columns:
@@ -137,17 +137,17 @@ def same_fact(attribute: str, left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def same_constraint(left: Constraint, right: Constraint) -> bool:
+def same_constraint(left: CatalogConstraint, right: CatalogConstraint) -> bool:
     """Return whether two constraints are equal, including their comments."""
     return left.meaning == right.meaning and left.comment == right.comment
 
 
-def same_index(left: Index, right: Index) -> bool:
+def same_index(left: CatalogIndex, right: CatalogIndex) -> bool:
     """Return whether two indexes are equal under any name."""
     return left.meaning == right.meaning and left.comment == right.comment
 
 
-def _relation(a: Relation, b: Relation, positions: bool) -> Iterator[Difference]:
+def _relation(a: CatalogRelation, b: CatalogRelation, positions: bool) -> Iterator[Difference]:
     for attribute in ("kind", "comment", "definition", "options"):
         x, y = getattr(a, attribute), getattr(b, attribute)
         if not same_fact(attribute, x, y):
@@ -167,7 +167,7 @@ def _relation(a: Relation, b: Relation, positions: bool) -> Iterator[Difference]
     yield from _mapping((a.name,), a.extras, b.extras)
 
 
-def _column(path: tuple[str, ...], a: Column, b: Column) -> Iterator[Difference]:
+def _column(path: tuple[str, ...], a: CatalogColumn, b: CatalogColumn) -> Iterator[Difference]:
     for attribute in COLUMN_FACTS:
         x, y = getattr(a, attribute), getattr(b, attribute)
         if not same_fact(attribute, x, y):

@@ -14,10 +14,17 @@ from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
 from consdb_actions.catalog.compare import COLUMN_FACTS, same_fact
-from consdb_actions.catalog.snapshot import Column, Constraint, Index, Relation, Sequence, Snapshot
+from consdb_actions.catalog.snapshot import (
+    CatalogColumn,
+    CatalogConstraint,
+    CatalogIndex,
+    CatalogRelation,
+    Sequence,
+    Snapshot,
+)
 from consdb_actions.schema.model import primary_key_name
 
-__all__ = ["Conflict", "Drift", "Expected", "Path", "Side", "merge3"]
+__all__ = ["Conflict", "CatalogDrift", "Expected", "Path", "Side", "merge3"]
 
 Path = tuple[str, ...]
 """An element: a table; its column, constraint or index; or one fact of a column, such as its type."""
@@ -28,12 +35,12 @@ _NOT_DESCRIBED = frozenset({"statistics", "settings"})
 """Facts of a column that no schema file contains: they stay as in *current*."""
 
 T = TypeVar("T")
-Named = TypeVar("Named", bound="Constraint | Index")
-Item = TypeVar("Item", bound="Relation | Column")
+Named = TypeVar("Named", bound="CatalogConstraint | CatalogIndex")
+Item = TypeVar("Item", bound="CatalogRelation | CatalogColumn")
 
 
 @dataclass(frozen=True)
-class Drift:
+class CatalogDrift:
     """An unchanged element that differs in the database; None where a side lacks it."""
 
     path: Path
@@ -72,7 +79,7 @@ class Expected:
 
     catalog: Snapshot
     """Unusable while there are open conflicts, which are resolved to *current*."""
-    drift: tuple[Drift, ...] = ()
+    drift: tuple[CatalogDrift, ...] = ()
     """What differs from the schema file, but not because of the change."""
     conflicts: tuple[Conflict, ...] = ()
     present: tuple[Path, ...] = ()
@@ -123,13 +130,13 @@ class _Merge:
     current: Snapshot
     take: Mapping[str, Side]
     described: bool
-    drift: list[Drift] = field(default_factory=list)
+    drift: list[CatalogDrift] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
     present: list[Path] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
 
     def run(self) -> Expected:
-        relations: dict[str, Relation] = {}
+        relations: dict[str, CatalogRelation] = {}
         names = dict.fromkeys([*self.current.relations, *self.head.relations, *self.base.relations])
         for name in sorted(names):
             sides = [s.relations.get(name) for s in (self.base, self.head, self.current)]
@@ -164,7 +171,7 @@ class _Merge:
                 return current
             if self._answer(path) == "head":
                 return head
-            self.drift.append(Drift(path, head, current))
+            self.drift.append(CatalogDrift(path, head, current))
             return current
         if equal(current, base):
             return current if self._is_kept(path) else head
@@ -222,25 +229,31 @@ class _Merge:
         if base is None or head is None or same(base, head):
             if self._answer(path) == "head":
                 return head
-            self.drift.append(Drift(path, shown(head), shown(current)))
+            self.drift.append(CatalogDrift(path, shown(head), shown(current)))
             return current
         return head if self._conflict(path, shown(base), shown(head), None) is not None else None
 
     # Tables.
 
     def _table(
-        self, name: str, base: Relation | None, head: Relation | None, current: Relation | None
-    ) -> Relation | None:
+        self,
+        name: str,
+        base: CatalogRelation | None,
+        head: CatalogRelation | None,
+        current: CatalogRelation | None,
+    ) -> CatalogRelation | None:
         if head is not None and current is not None:
-            return self._merged_table(base or Relation(name, head.kind, {}), head, current)
+            return self._merged_table(base or CatalogRelation(name, head.kind, {}), head, current)
         theirs = ""
         if base is not None and current is not None:
             theirs = ", ".join(c for c in current.columns if c not in base.columns)
         return self._existing((name,), base, head, current, _same_table, attrgetter("kind"), theirs)
 
-    def _merged_table(self, base: Relation, head: Relation, current: Relation) -> Relation:
+    def _merged_table(
+        self, base: CatalogRelation, head: CatalogRelation, current: CatalogRelation
+    ) -> CatalogRelation:
         name = current.name
-        columns: dict[str, Column] = {}
+        columns: dict[str, CatalogColumn] = {}
         for column in dict.fromkeys([*current.columns, *head.columns, *base.columns]):
             found = self._column(
                 (name, column),
@@ -260,8 +273,12 @@ class _Merge:
         )
 
     def _column(
-        self, path: Path, base: Column | None, head: Column | None, current: Column | None
-    ) -> Column | None:
+        self,
+        path: Path,
+        base: CatalogColumn | None,
+        head: CatalogColumn | None,
+        current: CatalogColumn | None,
+    ) -> CatalogColumn | None:
         if head is None or current is None:
             # Its existence is what changes; a different type does not keep a column that is dropped.
             found = self._existing(path, base, head, current, _same_column, attrgetter("type"))
@@ -280,7 +297,7 @@ class _Merge:
             facts["default"] = head.default
         return replace(current, **facts)
 
-    def _both_added(self, path: Path, head: Column, current: Column) -> Column:
+    def _both_added(self, path: Path, head: CatalogColumn, current: CatalogColumn) -> CatalogColumn:
         """Merge a column that both the change and the database added."""
         differing = [
             a
@@ -300,11 +317,11 @@ class _Merge:
     def _constraints(
         self,
         table: str,
-        base: Mapping[str, Constraint],
-        head: Mapping[str, Constraint],
-        current: Mapping[str, Constraint],
-    ) -> dict[str, Constraint]:
-        out: dict[str, Constraint] = {}
+        base: Mapping[str, CatalogConstraint],
+        head: Mapping[str, CatalogConstraint],
+        current: Mapping[str, CatalogConstraint],
+    ) -> dict[str, CatalogConstraint]:
+        out: dict[str, CatalogConstraint] = {}
         for kind in ("primary key", "unique", "foreign key", "check", "exclusion"):
             sides = [{n: c for n, c in s.items() if c.kind == kind} for s in (base, head, current)]
             out |= self._named((table,), *sides)
@@ -349,7 +366,7 @@ class _Merge:
     def _choose_added(self, path: Path, head: Any, current: Any) -> Any:
         return current if head == current else self._conflict(path, None, head, current)
 
-    def _remove_dangling(self, relations: dict[str, Relation]) -> None:
+    def _remove_dangling(self, relations: dict[str, CatalogRelation]) -> None:
         """Remove elements whose columns or tables are gone, or add a conflict."""
         for name, table in list(relations.items()):
             if table.is_view:
@@ -361,19 +378,23 @@ class _Merge:
 
     def _with_dependencies(
         self,
-        relations: Mapping[str, Relation],
-        table: Relation,
+        relations: Mapping[str, CatalogRelation],
+        table: CatalogRelation,
         items: Mapping[str, Named],
-        current: Relation | None,
+        current: CatalogRelation | None,
     ) -> dict[str, Named]:
         return {n: i for n, i in items.items() if self._has_dependencies(relations, table, i, current)}
 
     def _has_dependencies(
-        self, relations: Mapping[str, Relation], table: Relation, item: Any, current: Relation | None
+        self,
+        relations: Mapping[str, CatalogRelation],
+        table: CatalogRelation,
+        item: Any,
+        current: CatalogRelation | None,
     ) -> bool:
-        own = item.columns if isinstance(item, Constraint) else _index_columns(item, table, current)
+        own = item.columns if isinstance(item, CatalogConstraint) else _index_columns(item, table, current)
         missing: list[Path] = [(table.name, c) for c in own if c not in table.columns]
-        if isinstance(item, Constraint) and item.references and item.referenced_schema is None:
+        if isinstance(item, CatalogConstraint) and item.references and item.referenced_schema is None:
             parent = relations.get(item.references)
             if parent is None:
                 missing.append((item.references,))
@@ -416,8 +437,12 @@ class _Merge:
     # Views and sequences.
 
     def _view(
-        self, name: str, base: Relation | None, head: Relation | None, current: Relation | None
-    ) -> Relation | None:
+        self,
+        name: str,
+        base: CatalogRelation | None,
+        head: CatalogRelation | None,
+        current: CatalogRelation | None,
+    ) -> CatalogRelation | None:
         """Merge a view; remaking it for a changed table is decided by its rule."""
         if base is None and head is None:
             return current  # a view that no file describes
@@ -428,7 +453,7 @@ class _Merge:
         if set(base.columns) == set(head.columns):
             for column in sorted(set(head.columns) ^ set(current.columns)):
                 shown, has = head.columns.get(column), current.columns.get(column)
-                self.drift.append(Drift((name, column), shown and shown.type, has and has.type))
+                self.drift.append(CatalogDrift((name, column), shown and shown.type, has and has.type))
             return current
         if same_fact("definition", base.definition, current.definition):
             columns = {
@@ -438,7 +463,7 @@ class _Merge:
             return replace(current, definition=head.definition, columns=columns, reads=head.reads)
         return current
 
-    def _sequences(self, relations: Mapping[str, Relation]) -> dict[str, Sequence]:
+    def _sequences(self, relations: Mapping[str, CatalogRelation]) -> dict[str, Sequence]:
         """Return the sequences of merged tables, and the unused ones of *current*."""
         out = {n: s for n, s in self.current.sequences.items() if not s.used and s.owned_by is None}
         for table in relations.values():
@@ -491,14 +516,17 @@ def _closest(sides: list[Named], candidates: Mapping[str, Named]) -> str | None:
     return None
 
 
-def _contains(relation: Relation | None, item: Constraint | Index) -> bool:
+def _contains(relation: CatalogRelation | None, item: CatalogConstraint | CatalogIndex) -> bool:
     if relation is None:
         return False
-    named: list[Constraint | Index] = [*relation.constraints.values(), *relation.indexes.values()]
+    named: list[CatalogConstraint | CatalogIndex] = [
+        *relation.constraints.values(),
+        *relation.indexes.values(),
+    ]
     return any(k.name == item.name or k.meaning == item.meaning for k in named)
 
 
-def _has_key(relation: Relation, columns: tuple[str, ...]) -> bool:
+def _has_key(relation: CatalogRelation, columns: tuple[str, ...]) -> bool:
     keys = [c.columns for c in relation.constraints.values() if c.kind in {"primary key", "unique"}]
     keys += [i.elements for i in relation.indexes.values() if i.unique]
     return any(set(k) == set(columns) for k in keys)
@@ -508,11 +536,11 @@ def _same_named(a: Any, b: Any) -> bool:
     return bool((a.name, a.meaning, a.comment) == (b.name, b.meaning, b.comment))
 
 
-def _same_column(a: Column, b: Column) -> bool:
+def _same_column(a: CatalogColumn, b: CatalogColumn) -> bool:
     return all(same_fact(f, getattr(a, f), getattr(b, f)) for f in COLUMN_FACTS)
 
 
-def _same_table(a: Relation, b: Relation) -> bool:
+def _same_table(a: CatalogRelation, b: CatalogRelation) -> bool:
     return (
         a.comment == b.comment
         and a.columns.keys() == b.columns.keys()
@@ -525,8 +553,8 @@ def _same_table(a: Relation, b: Relation) -> bool:
 
 
 def _split(
-    base: Relation, head: Relation, current: Relation, *, described: bool
-) -> tuple[Relation, Relation, Relation]:
+    base: CatalogRelation, head: CatalogRelation, current: CatalogRelation, *, described: bool
+) -> tuple[CatalogRelation, CatalogRelation, CatalogRelation]:
     """Split a UNIQUE from the primary key (rule M6).
 
     A file never names its primary key, so another name than Postgres's default in *base* and *head* is the
@@ -534,7 +562,7 @@ def _split(
     """
     automatic = primary_key_name(head.name)
 
-    def apart(relation: Relation, names: Callable[[Constraint], bool]) -> Relation:
+    def apart(relation: CatalogRelation, names: Callable[[CatalogConstraint], bool]) -> CatalogRelation:
         key = relation.primary_key
         if key is None or key.name == automatic or not names(key):
             return relation
@@ -554,7 +582,9 @@ def _split(
     return base, head, current
 
 
-def _joined(constraints: dict[str, Constraint], current: Relation) -> dict[str, Constraint]:
+def _joined(
+    constraints: dict[str, CatalogConstraint], current: CatalogRelation
+) -> dict[str, CatalogConstraint]:
     """Merge a primary key and its UNIQUE as in *current*."""
     key = current.primary_key
     new = next((c for c in constraints.values() if c.kind == "primary key"), None)
@@ -568,7 +598,7 @@ def _joined(constraints: dict[str, Constraint], current: Relation) -> dict[str, 
     return out
 
 
-def _free_key_names(relations: dict[str, Relation]) -> None:
+def _free_key_names(relations: dict[str, CatalogRelation]) -> None:
     """Rename a renamed table's primary key where its name is needed."""
     taken: dict[str, int] = {}
     for relation in relations.values():
@@ -583,7 +613,7 @@ def _free_key_names(relations: dict[str, Relation]) -> None:
             relations[table] = replace(relation, constraints=kept)
 
 
-def _index_columns(index: Index, table: Relation, current: Relation | None) -> list[str]:
+def _index_columns(index: CatalogIndex, table: CatalogRelation, current: CatalogRelation | None) -> list[str]:
     """Return the columns that are plain elements of an index."""
     plain = [e for e, sql in zip(index.elements, index.is_expression, strict=True) if not sql]
     gone = [c for c in (current.columns if current else ()) if c not in table.columns]

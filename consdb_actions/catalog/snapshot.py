@@ -12,7 +12,16 @@ from sqlalchemy.types import TypeEngine
 from consdb_actions.catalog.expressions import stable_expression
 from consdb_actions.catalog.types import sqlalchemy_type, type_text
 
-__all__ = ["Column", "Constraint", "Grant", "Index", "Options", "Relation", "Sequence", "Snapshot"]
+__all__ = [
+    "CatalogColumn",
+    "CatalogConstraint",
+    "Grant",
+    "CatalogIndex",
+    "Options",
+    "CatalogRelation",
+    "Sequence",
+    "Snapshot",
+]
 
 Options = tuple[tuple[str, Any], ...]
 """Options by their SQLAlchemy names, sorted; those with their default value are left out."""
@@ -28,7 +37,7 @@ class Grant:
 
 
 @dataclass(frozen=True)
-class Column:
+class CatalogColumn:
     """A column as in ``pg_attribute``."""
 
     name: str
@@ -63,7 +72,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Constraint:
+class CatalogConstraint:
     """A constraint of a table."""
 
     name: str
@@ -113,7 +122,7 @@ class Constraint:
 
 
 @dataclass(frozen=True)
-class Index:
+class CatalogIndex:
     """An index that belongs to no constraint."""
 
     name: str
@@ -149,14 +158,14 @@ class ExtendedStatistics:
 
 
 @dataclass(frozen=True)
-class Relation:
+class CatalogRelation:
     """A table or view."""
 
     name: str
     kind: str
-    columns: Mapping[str, Column]
-    constraints: Mapping[str, Constraint] = field(default_factory=dict)
-    indexes: Mapping[str, Index] = field(default_factory=dict)
+    columns: Mapping[str, CatalogColumn]
+    constraints: Mapping[str, CatalogConstraint] = field(default_factory=dict)
+    indexes: Mapping[str, CatalogIndex] = field(default_factory=dict)
     comment: str | None = None
     grants: frozenset[Grant] = frozenset()
     definition: str = ""
@@ -174,22 +183,22 @@ class Relation:
         return self.kind in {"view", "materialized view"}
 
     @cached_property
-    def primary_key(self) -> Constraint | None:
+    def primary_key(self) -> CatalogConstraint | None:
         """The primary key, if any."""
         return next((c for c in self.constraints.values() if c.kind == "primary key"), None)
 
     @cached_property
-    def uniques(self) -> tuple[Constraint, ...]:
+    def uniques(self) -> tuple[CatalogConstraint, ...]:
         """The UNIQUE constraints by name."""
         return self._of_kind("unique")
 
     @cached_property
-    def foreign_keys(self) -> tuple[Constraint, ...]:
+    def foreign_keys(self) -> tuple[CatalogConstraint, ...]:
         """The foreign keys by name."""
         return self._of_kind("foreign key")
 
     @cached_property
-    def checks(self) -> tuple[Constraint, ...]:
+    def checks(self) -> tuple[CatalogConstraint, ...]:
         """The CHECK constraints by name."""
         return self._of_kind("check")
 
@@ -199,7 +208,7 @@ class Relation:
         primary = [self.primary_key.columns] if self.primary_key else []
         return primary + [u.columns for u in self.uniques]
 
-    def _of_kind(self, kind: str) -> tuple[Constraint, ...]:
+    def _of_kind(self, kind: str) -> tuple[CatalogConstraint, ...]:
         return tuple(c for _, c in sorted(self.constraints.items()) if c.kind == kind)
 
 
@@ -220,19 +229,19 @@ class Snapshot:
     """All relations of one schema."""
 
     schema: str
-    relations: Mapping[str, Relation] = field(default_factory=dict)
+    relations: Mapping[str, CatalogRelation] = field(default_factory=dict)
     sequences: Mapping[str, Sequence] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
     triggers: Mapping[str, str] = field(default_factory=dict)
     policies: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def tables(self) -> dict[str, Relation]:
+    def tables(self) -> dict[str, CatalogRelation]:
         """The tables by name."""
         return {name: r for name, r in self.relations.items() if not r.is_view}
 
     @cached_property
-    def views(self) -> dict[str, Relation]:
+    def views(self) -> dict[str, CatalogRelation]:
         """The views by name."""
         return {name: r for name, r in self.relations.items() if r.is_view}
 

@@ -13,21 +13,21 @@ import click
 
 from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.files import check_targets, write_all
-from consdb_actions.adapters.github import Target, target_of_event
+from consdb_actions.adapters.github import EventTarget, target_of_event
 from consdb_actions.adapters.github.approvals import (
+    ApprovalPublisher,
     Gatherer,
-    Publisher,
     open_pulls,
     pulls_of_commit,
     pulls_of_group,
 )
-from consdb_actions.adapters.github.contents import ApiContents, CloneContents, Contents
+from consdb_actions.adapters.github.contents import ApiContents, CloneContents, ContentSource
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.evaluate import evaluate, fit
-from consdb_actions.approval.facts import Facts, facts_from_json, facts_to_json
+from consdb_actions.approval.facts import ApprovalFacts, facts_from_json, facts_to_json
 from consdb_actions.approval.plan import CONTEXT
 from consdb_actions.approval.policy import Policy, policy_from_mapping
-from consdb_actions.commands.approvals_run import Result, sync_pull
+from consdb_actions.commands.approvals_run import ApprovalsResult, sync_pull
 from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
 from consdb_actions.commands.options import PullNumber, examples, format_option, option
 from consdb_actions.commands.terminal import show
@@ -99,7 +99,7 @@ def status(facts: Path | None, **options: Any) -> int:
     """Show what is approved and what is missing; exit 1 while a role is missing. Nothing is changed."""
     if facts is not None:
         seen = _read_facts(facts)
-        result = Result.of(seen, evaluate(seen))
+        result = ApprovalsResult.of(seen, evaluate(seen))
     else:
         with _Session(options) as session:
             if options["pr"] is None:
@@ -131,9 +131,9 @@ def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: A
     Everything is read anew from GitHub each time. The exit code is 0 once the state is published, whatever it
     is. Without --pr and --event, all open pull requests are looked at.
     """
-    target = Target(everything=True)
+    target = EventTarget(everything=True)
     if options["pr"] is not None:
-        target = Target(numbers=(options["pr"],))
+        target = EventTarget(numbers=(options["pr"],))
     elif event is not None:
         name = event_name or os.environ.get("GITHUB_EVENT_NAME", "")
         target = target_of_event(_read_json(event), name, place=str(event))
@@ -161,7 +161,7 @@ class _Session:
         self._runner = Runner.from_environ(os.environ)
         self._session = github_session(options["max_calls"])
         self._github = self._session.__enter__()
-        contents: Contents = ApiContents(self._github, self._repository)
+        contents: ContentSource = ApiContents(self._github, self._repository)
         if options["sdm_schemas"] is not None:
             contents = CloneContents(options["sdm_schemas"], contents)
         policy = None
@@ -178,7 +178,7 @@ class _Session:
     ) -> bool | None:
         return self._session.__exit__(kind, error, trace)
 
-    def numbers(self, target: Target) -> list[int]:
+    def numbers(self, target: EventTarget) -> list[int]:
         """List the pull requests that are meant."""
         if target.group is not None:
             return pulls_of_group(self._github, self._repository, target.group, target.numbers)
@@ -188,32 +188,36 @@ class _Session:
             return pulls_of_commit(self._github, self._repository, target.commit)
         return open_pulls(self._github, self._repository)
 
-    def show_group(self, sha: str, results: list[Result], failures: list[ConsdbActionsError]) -> None:
+    def show_group(
+        self, sha: str, results: list[ApprovalsResult], failures: list[ConsdbActionsError]
+    ) -> None:
         """Publish what holds for all pull requests of a group in the merge queue."""
         verdicts = [
             (result.decision.state.value, fit((result.decision.description,)), result.facts.pull.url)
             for result in results
         ]
         verdicts += [("error", fit((f"Could not be looked at: {error.cause}",)), "") for error in failures]
-        Publisher(self._github, self._repository).set_group_status(sha, CONTEXT, verdicts)
+        ApprovalPublisher(self._github, self._repository).set_group_status(sha, CONTEXT, verdicts)
 
-    def run(self, number: int, *, dry_run: bool) -> Result:
+    def run(self, number: int, *, dry_run: bool) -> ApprovalsResult:
         """Look at one pull request, and publish unless this is a dry run."""
-        publisher = None if dry_run else Publisher(self._github, self._repository)
+        publisher = None if dry_run else ApprovalPublisher(self._github, self._repository)
         result = sync_pull(self._gatherer, publisher, number, self._now)
         for warning in result.warnings:
             click.echo(f"Warning: {warning}", err=True)
             self._runner.annotation("warning", warning)
         return result
 
-    def run_all(self, target: Target, *, dry_run: bool) -> tuple[list[Result], list[ConsdbActionsError]]:
+    def run_all(
+        self, target: EventTarget, *, dry_run: bool
+    ) -> tuple[list[ApprovalsResult], list[ConsdbActionsError]]:
         """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
         return look_at_each(
             self._github, self.numbers(target), lambda number: self.run(number, dry_run=dry_run)
         )
 
 
-def _show(results: list[Result], options: dict[str, Any]) -> None:
+def _show(results: list[ApprovalsResult], options: dict[str, Any]) -> None:
     """Print the results, write the facts, and tell the runner."""
     if options["dump_facts"] is not None:
         _dump(options["dump_facts"], [result.facts for result in results])
@@ -238,7 +242,7 @@ def _show(results: list[Result], options: dict[str, Any]) -> None:
         runner.summary(render_comment(result.facts, result.decision))
 
 
-def _dump(path: Path, facts: list[Facts]) -> None:
+def _dump(path: Path, facts: list[ApprovalFacts]) -> None:
     """Write the facts of one pull request; a file holds one."""
     if len(facts) != 1:
         raise InputError(
@@ -247,7 +251,7 @@ def _dump(path: Path, facts: list[Facts]) -> None:
     write_all({path: json.dumps(facts_to_json(facts[0]), indent=1) + "\n"}, overwrite=True)
 
 
-def _read_facts(path: Path) -> Facts:
+def _read_facts(path: Path) -> ApprovalFacts:
     """Read facts that --dump-facts wrote."""
     return facts_from_json(_read_json(path), place=str(path))
 

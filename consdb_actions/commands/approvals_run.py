@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from consdb_actions.adapters.github.approvals import Gatherer, Publisher
+from consdb_actions.adapters.github.approvals import ApprovalPublisher, Gatherer
 from consdb_actions.approval.evaluate import Decision, evaluate
-from consdb_actions.approval.facts import Facts
-from consdb_actions.approval.plan import Plan, make_plan
+from consdb_actions.approval.facts import ApprovalFacts
+from consdb_actions.approval.plan import ApprovalPlan, make_plan
 from consdb_actions.report.approvals import render_comment
 
-__all__ = ["Result", "sync_pull"]
+__all__ = ["ApprovalsResult", "sync_pull"]
 
 PASSES = 4
 """How often a run looks again whether something changed while it wrote."""
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ApprovalsResult:
     """What was found, decided and done for one pull request.
 
     Attributes
@@ -31,25 +31,27 @@ class Result:
         What could not be done and does not matter enough to fail.
     """
 
-    facts: Facts
+    facts: ApprovalFacts
     decision: Decision
-    plan: Plan
+    plan: ApprovalPlan
     warnings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, facts: Facts, decision: Decision) -> Result:
+    def of(cls, facts: ApprovalFacts, decision: Decision) -> ApprovalsResult:
         """Return the result of looking at facts, with the plan that follows."""
         return cls(facts, decision, make_plan(facts, decision, render_comment(facts, decision)))
 
 
-def sync_pull(gatherer: Gatherer, publisher: Publisher | None, number: int, now: datetime) -> Result:
+def sync_pull(
+    gatherer: Gatherer, publisher: ApprovalPublisher | None, number: int, now: datetime
+) -> ApprovalsResult:
     """Gather, decide and publish, and look again until there is nothing left to change (rule A10).
 
     Whoever of two runs at once looks last makes the end state; looking again is cheap, because GitHub answers
     what did not change without cost.
     """
     warnings: list[str] = []
-    first: Plan | None = None
+    first: ApprovalPlan | None = None
     for _ in range(PASSES):
         facts = gatherer.gather(number, now)
         decision = evaluate(facts)
@@ -60,7 +62,7 @@ def sync_pull(gatherer: Gatherer, publisher: Publisher | None, number: int, now:
             plan = replace(plan, comment=None, comments_delete=())
         first = first or plan
         if facts.pull.state != "open":
-            first = Plan(number)
+            first = ApprovalPlan(number)
             warnings.append(f"pull request {number} is closed; nothing is published")
             break
         if publisher is None or plan.empty:
@@ -72,4 +74,4 @@ def sync_pull(gatherer: Gatherer, publisher: Publisher | None, number: int, now:
             f"pull request {number} kept changing while it was looked at; the next run goes on from there"
         )
     warnings.extend(publisher.warnings if publisher is not None else ())
-    return Result(facts, decision, first or plan, tuple(dict.fromkeys(warnings)))
+    return ApprovalsResult(facts, decision, first or plan, tuple(dict.fromkeys(warnings)))

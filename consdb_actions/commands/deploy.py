@@ -18,11 +18,11 @@ from consdb_actions.adapters.registry import Registry
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
 from consdb_actions.commands.deploy_drift import look, newest_release, release_tags, values_source
-from consdb_actions.commands.deploy_run import Asked, Deployer, plan_locally, refusal
+from consdb_actions.commands.deploy_run import Deployer, DeployOptions, plan_locally, refusal
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import paint, progress_display, show
 from consdb_actions.config import Config
-from consdb_actions.deploy.drift import Drift, Severity
+from consdb_actions.deploy.drift import Severity, TagDrift
 from consdb_actions.deploy.model import APPS, DeployPolicy, policy_from_mapping
 from consdb_actions.deploy.plan import check_request, nowhere
 from consdb_actions.deploy.tags import check_tag
@@ -225,7 +225,7 @@ def drift_command(
     return 1 if drift.at_least(Severity[level.upper()]) else 0
 
 
-def _show_drift(drift: Drift, source: str, today: date, output_format: str) -> None:
+def _show_drift(drift: TagDrift, source: str, today: date, output_format: str) -> None:
     """Print the report, and tell the runner."""
     markdown = drift_report.render_markdown(drift, source, today)
     if output_format == "json":
@@ -302,7 +302,7 @@ def _policy(config: Config, repo: str | None) -> DeployPolicy:
     return policy if repo is None else replace(policy, repository=repository_name(repo))
 
 
-def _asked(options: dict[str, Any], config: Config) -> Asked:
+def _asked(options: dict[str, Any], config: Config) -> DeployOptions:
     """Check the options that say what is to be deployed (rule S1)."""
     tag, ticket, repin = options["tag"], options["ticket"] or "", options["repin"]
     if repin and (options["app"] != "consdbtap" or tag or options["components"]):
@@ -321,7 +321,7 @@ def _asked(options: dict[str, Any], config: Config) -> Asked:
             place="--ticket",
             remedy=f"Tickets look like {config.ticket_examples}.",
         )
-    return Asked(
+    return DeployOptions(
         app=options["app"],
         today=moment_or_now(options["now"]).astimezone(UTC).date(),
         tag=check_tag(tag) if tag else None,

@@ -14,26 +14,26 @@ from consdb_actions.adapters.values_files import (
     ApiFiles,
     CloneFiles,
     FolderFiles,
-    Source,
+    ValuesSource,
     read_history,
     read_values,
 )
 from consdb_actions.commands.terminal import show_note
-from consdb_actions.deploy.drift import Drift, Standing, find_drift, standings
+from consdb_actions.deploy.drift import ComponentTag, TagDrift, find_drift, standings
 from consdb_actions.deploy.model import APPS, DeployPolicy
-from consdb_actions.deploy.tags import Kind, Tag, read_tag
+from consdb_actions.deploy.tags import ImageTag, TagKind, read_tag
 from consdb_actions.errors import InputError
 from consdb_actions.release.versions import newest
 
 __all__ = ["look", "newest_release", "release_tags", "values_source"]
 
 
-def newest_release(text: str | None) -> Tag | None:
+def newest_release(text: str | None) -> ImageTag | None:
     """Read the release that a user names."""
     if not text:
         return None
     tag = read_tag(text)
-    if tag.kind is not Kind.RELEASE:
+    if tag.kind is not TagKind.RELEASE:
         raise InputError(
             f'"{text[:100]}" is not a release', place="--release", remedy="Give one such as 26.6.2."
         )
@@ -45,10 +45,10 @@ def look(
     policy: DeployPolicy,
     ref: str | None,
     today: date,
-    release: Tag | None,
+    release: ImageTag | None,
     consdb: Path | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
-) -> tuple[Drift, str]:
+) -> tuple[TagDrift, str]:
     """Read values files and their history, and compare; `consdb` is a clone with the tags of releases."""
     source, name = values_source(where, policy, ref, today)
     if source.history is None:
@@ -61,7 +61,7 @@ def look(
             tags = DeployReader(where).tags(policy.consdb)
         found = newest(tags)
         release = read_tag(str(found)) if found is not None else None
-    seen: list[Standing] = []
+    seen: list[ComponentTag] = []
     for app in APPS:
         progress(app, "reading values files and their history")
         values = read_values(source, app, policy)
@@ -89,7 +89,7 @@ def release_tags(consdb: Path) -> Collection[str]:
 
 def values_source(
     where: Path | GitHub, policy: DeployPolicy, ref: str | None, today: date
-) -> tuple[Source, str]:
+) -> tuple[ValuesSource, str]:
     """Return where values files come from, and its name; that of a clone says how old it is."""
     if isinstance(where, Path):
         files = FolderFiles(where) if ref is None and (where / "applications").is_dir() else None

@@ -10,26 +10,26 @@ from consdb_actions.adapters.github import GitHub
 from consdb_actions.adapters.github.deploy_facts import DeployReader
 from consdb_actions.adapters.github.proposals import ProposalReader, Proposals
 from consdb_actions.adapters.registry import Registry
-from consdb_actions.adapters.values_files import ApiFiles, Source, read_values
-from consdb_actions.deploy.model import DeployPolicy, Plan, Request, Values
+from consdb_actions.adapters.values_files import ApiFiles, ValuesSource, read_values
+from consdb_actions.deploy.model import DeployPlan, DeployPolicy, DeployRequest, Values
 from consdb_actions.deploy.plan import make_plan, ticket_image, with_found
-from consdb_actions.deploy.tags import Tag, branch_tag, read_tag
+from consdb_actions.deploy.tags import ImageTag, branch_tag, read_tag
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.proposal import Action, Proposal
 from consdb_actions.release.notes import tickets_in
 from consdb_actions.release.versions import ReleasePolicy, newest
 from consdb_actions.report.deploy import Shown, pull_body, pull_message, pull_title
 
-__all__ = ["Asked", "Deployer", "plan_locally", "refusal"]
+__all__ = ["DeployOptions", "Deployer", "plan_locally", "refusal"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DeployOptions:
     """What somebody asks for, as the options say it; with `repin`, tag and ticket may be left open."""
 
     app: str
     today: date
-    tag: Tag | None = None
+    tag: ImageTag | None = None
     ticket: str = ""
     stage: str = ""
     environments: tuple[str, ...] = ()
@@ -39,10 +39,10 @@ class Asked:
     repin: bool = False
     reopen: bool = False
 
-    def request(self) -> Request:
+    def request(self) -> DeployRequest:
         """Return it as what a plan is made from."""
         assert self.tag is not None
-        return Request(
+        return DeployRequest(
             self.app,
             self.tag,
             self.ticket,
@@ -55,7 +55,7 @@ class Asked:
         )
 
 
-def _values(source: Source, app: str, policy: DeployPolicy, place: str) -> dict[str, Values]:
+def _values(source: ValuesSource, app: str, policy: DeployPolicy, place: str) -> dict[str, Values]:
     """Read the values of every environment that has an application."""
     if not (values := read_values(source, app, policy)):
         raise InputError(
@@ -67,7 +67,7 @@ def _values(source: Source, app: str, policy: DeployPolicy, place: str) -> dict[
 
 
 def plan_locally(
-    source: Source, name: str, policy: DeployPolicy, asked: Asked, tags: Collection[str] | None
+    source: ValuesSource, name: str, policy: DeployPolicy, asked: DeployOptions, tags: Collection[str] | None
 ) -> Shown:
     """Plan a deployment from a clone of the values files, and the tags of a clone of consdb if there is one.
 
@@ -122,7 +122,7 @@ class Deployer:
         self._patterns = patterns
         self._reader = DeployReader(github)
 
-    def run(self, asked: Asked, *, write: bool) -> Shown:
+    def run(self, asked: DeployOptions, *, write: bool) -> Shown:
         """Plan a deployment, and with `write` open or update its pull request."""
         repository = self._policy.repository
         base = ProposalReader(self._github).tip(repository, self._policy.base)
@@ -174,7 +174,7 @@ class Deployer:
         done = Proposals(self._github).publish(proposal)
         return Shown(plan, repository, done.action, True, title, body, done.number, done.url)
 
-    def _look_up(self, plan: Plan) -> tuple[Plan, dict[tuple[str, str], str]]:
+    def _look_up(self, plan: DeployPlan) -> tuple[DeployPlan, dict[tuple[str, str], str]]:
         """Look up what must exist before a pull request names it (rule R4)."""
         digests: dict[tuple[str, str], str] = {}
         missing = []
@@ -189,7 +189,7 @@ class Deployer:
         )
         return with_found(plan, tuple(missing), datalink=datalink), digests
 
-    def _repinned(self, asked: Asked, values: dict[str, Values]) -> Asked | None:
+    def _repinned(self, asked: DeployOptions, values: dict[str, Values]) -> DeployOptions | None:
         """Find out what a ticket image is replaced with; None where there is none."""
         image = ticket_image(self._policy, values, stage=asked.stage, environments=asked.environments)
         if image is None:
@@ -206,7 +206,7 @@ class Deployer:
         return replace(asked, tag=read_tag(week), ticket=ticket, stage="", environments=image.environments)
 
 
-def refusal(plan: Plan) -> CheckFailed:
+def refusal(plan: DeployPlan) -> CheckFailed:
     """Return the error that says why a deployment may not go ahead."""
     causes = "\n".join(f"{item.rule}: {item.cause}" for item in plan.refusals)
     remedies = "\n".join(dict.fromkeys(f"{item.rule}: {item.remedy}" for item in plan.refusals))

@@ -14,7 +14,7 @@ import click
 from consdb_actions.adapters.github.events import asked, asked_of_event
 from consdb_actions.commands.options import option
 from consdb_actions.errors import InputError
-from consdb_actions.publication.source import REGENERATE, Asked
+from consdb_actions.publication.source import REGENERATE, RequestedMigration
 
 __all__ = ["LABEL", "SOURCE", "TARGET", "asked_for", "source_options", "target_option"]
 
@@ -81,7 +81,7 @@ def asked_for(
     event_name: str | None,
     *,
     regenerate: bool = False,
-) -> Asked:
+) -> RequestedMigration:
     """Read what is asked for: from options, or else from an event."""
     if number or branch:
         found = asked(number, branch, commit, place="--pr" if number else "--branch")

@@ -42,7 +42,7 @@ from consdb_actions.process.apply_facts import (
     TableLock,
     in_order,
 )
-from consdb_actions.process.apply_verify import Expected, check_drift, check_result
+from consdb_actions.process.apply_verify import ExpectedCatalogs, check_drift, check_result
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.sites import Replication, Site, Sites
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Planned",
     "Progress",
-    "Request",
+    "ApplyRequest",
     "carry_out",
     "command",
     "locks_of",
@@ -67,7 +67,7 @@ Progress = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
-class Request:
+class ApplyRequest:
     """What is asked for.
 
     Attributes
@@ -117,10 +117,10 @@ class Planned:
 
     outcome: ApplyOutcome
     sections: Mapping[str, Section]
-    expected: dict[str, Expected] = field(default_factory=dict)
+    expected: dict[str, ExpectedCatalogs] = field(default_factory=dict)
 
 
-def make_plan(request: Request, progress: Progress) -> Planned:
+def make_plan(request: ApplyRequest, progress: Progress) -> Planned:
     """Look at everything, and change nothing."""
     tree = request.tree
     with tree.importable(), ExitStack() as stack:
@@ -157,7 +157,7 @@ def make_plan(request: Request, progress: Progress) -> Planned:
                 request.direction,
                 ahead=request.ahead,
             )
-        expected: dict[str, Expected] = {}
+        expected: dict[str, ExpectedCatalogs] = {}
         if server and not any(check.stops for check in checks) and request.replay:
             drift, expected = _replay(server, request, sections, changes, facts, progress)
             checks += drift
@@ -175,7 +175,9 @@ def make_plan(request: Request, progress: Progress) -> Planned:
     return Planned(outcome, sections, expected)
 
 
-def locks_of(change: SectionChange, facts: SectionFacts, expected: Expected | None) -> tuple[TableLock, ...]:
+def locks_of(
+    change: SectionChange, facts: SectionFacts, expected: ExpectedCatalogs | None
+) -> tuple[TableLock, ...]:
     """Return what to lock: what a run on a scratch server locked, else all that the statements name."""
     if expected is not None and expected.locks is not None and not change.forward.apart:
         return tuple(lock for lock in expected.locks if _there(lock.name, facts))
@@ -196,7 +198,7 @@ def roles_of(change: SectionChange, wanted: Mapping[str, object]) -> set[str]:
     return {*change.forward.roles, *wanted}
 
 
-def _site(request: Request) -> Iterator[ApplyCheck]:
+def _site(request: ApplyRequest) -> Iterator[ApplyCheck]:
     """Say so where the database is not at the host that the configuration names for the site."""
     site = request.site
     if site is not None and site.host and request.url.host != site.host.partition(":")[0]:
@@ -206,7 +208,7 @@ def _site(request: Request) -> Iterator[ApplyCheck]:
 
 
 def _ends(
-    request: Request, section: Section, way: Way, facts: DatabaseFacts
+    request: ApplyRequest, section: Section, way: Way, facts: DatabaseFacts
 ) -> tuple[ApplyCheck, tuple[str, str] | None]:
     """Find the way of one section from where the database is: its older end and its newer one."""
     history = [revision.revision for revision in section.revisions()]
@@ -232,15 +234,15 @@ def _names(changes: Sequence[SectionChange]) -> list[str]:
 
 def _replay(
     server: ScratchServer,
-    request: Request,
+    request: ApplyRequest,
     sections: Mapping[str, Section],
     changes: Sequence[SectionChange],
     facts: DatabaseFacts,
     progress: Progress,
-) -> tuple[list[ApplyCheck], dict[str, Expected]]:
+) -> tuple[list[ApplyCheck], dict[str, ExpectedCatalogs]]:
     """Compare with what the history leaves elsewhere; where that cannot be, say so."""
     checks: list[ApplyCheck] = []
-    expected: dict[str, Expected] = {}
+    expected: dict[str, ExpectedCatalogs] = {}
     try:
         for change in changes:
             if not change.revisions:
@@ -284,7 +286,7 @@ def make_request(
     accepted: frozenset[str],
     replay: bool,
     ahead: bool = False,
-) -> Request:
+) -> ApplyRequest:
     """Put the options together."""
     settings, sites = load_sites(config)
     ways = _ways(sections, to, direction)
@@ -298,7 +300,7 @@ def make_request(
     for way in ways:
         tree.section(way.section)
     url, known = _database(database_url, known, sites)
-    return Request(
+    return ApplyRequest(
         tree=tree,
         url=url,
         ways=ways,
@@ -377,7 +379,7 @@ _MOST = 8  # differences that a message names
 
 
 def carry_out(
-    request: Request,
+    request: ApplyRequest,
     planned: Planned,
     progress: Progress,
     say: Callable[[str], None],
@@ -419,7 +421,7 @@ def carry_out(
 
 
 def _apply(
-    request: Request,
+    request: ApplyRequest,
     planned: Planned,
     section: Section,
     result: SectionResult,
@@ -458,7 +460,7 @@ def _apply(
 
 
 def _ended(
-    request: Request,
+    request: ApplyRequest,
     outcome: ApplyOutcome,
     results: list[SectionResult],
     index: int,

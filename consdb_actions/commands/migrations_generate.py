@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from consdb_actions.adapters.autogenerate.drafting import DriftMode
-from consdb_actions.adapters.autogenerate.run import Request, generate
+from consdb_actions.adapters.autogenerate.run import GenerationRequest, generate
 from consdb_actions.adapters.config_file import load_config
 from consdb_actions.adapters.files import check_targets
 from consdb_actions.adapters.postgres import Ahead, server_ahead
@@ -78,7 +78,7 @@ def run(
     runner = Runner.from_environ(os.environ)
     with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
         outcome = generate(
-            Request(
+            GenerationRequest(
                 tree=read_tree(consdb),
                 schemas=sdm_schemas,
                 config=load_config(config),

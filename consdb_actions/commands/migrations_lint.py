@@ -21,7 +21,7 @@ from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import paint, progress_display, show
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
-from consdb_actions.lint.finding import Finding, LintResult, Revision
+from consdb_actions.lint.finding import CheckedRevision, LintFinding, LintResult
 from consdb_actions.lint.rules import judge
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Selection", "command", "lint_tree"]
 
-Found = list[tuple[Revision, tuple[Finding, ...]]]
+Found = list[tuple[CheckedRevision, tuple[LintFinding, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def lint_tree(
                     wanted = _wanted(section, selection, changes, named)
                     return [
                         (
-                            Revision(section.name, script.revision, script.file),
+                            CheckedRevision(section.name, script.revision, script.file),
                             judge(script, source, config.severities),
                         )
                         for script, source in replay_section(

@@ -10,7 +10,7 @@ import click
 
 from consdb_actions.adapters.github import GitHub
 from consdb_actions.adapters.github.migration_source import Outdated, config_of, find_outdated
-from consdb_actions.adapters.github.migration_target import Target
+from consdb_actions.adapters.github.migration_target import TargetRepository
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import LABEL, SOURCE, target_option
@@ -18,7 +18,7 @@ from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import InputError
 from consdb_actions.publication.marker import name_migration
-from consdb_actions.publication.source import Source
+from consdb_actions.publication.source import SchemaSource
 from consdb_actions.report.publication import render_outdated_markdown
 
 __all__ = ["command"]
@@ -47,7 +47,9 @@ def command(repo: str | None, label: str, target: str, output_format: str) -> in
     """
     with github_session(variable="CONSDB_SOURCE_TOKEN") as github:
         name = repository_name(repo)
-        found = find_outdated(github, name, Target(github, repository_name(target, option="--target")), label)
+        found = find_outdated(
+            github, name, TargetRepository(github, repository_name(target, option="--target")), label
+        )
         found = _named(github, found)[:MOST]
     data = [
         {
@@ -77,7 +79,7 @@ def _named(github: GitHub, found: Sequence[Outdated]) -> list[Outdated]:
     kept = []
     patterns: tuple[str, ...] | None = None
     for item in found:
-        source: Source = item.source
+        source: SchemaSource = item.source
         if patterns is None:
             patterns = tuple(config_of(github, source).ticket_patterns)
         try:

@@ -25,7 +25,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.preview import SchemaPreview, preview_schema
 from consdb_actions.process.sites import sites_from_mapping
 from consdb_actions.report.preview import Preview, render_markdown
-from consdb_actions.schema.findings import Finding, ViewOf
+from consdb_actions.schema.findings import SchemaFinding, ViewOf
 from consdb_actions.schema.model import Schema
 from consdb_actions.schema.sources import DataSource
 
@@ -137,7 +137,7 @@ def _preview(
     )
 
 
-def _extra(before: ReadSchema | None, after: ReadSchema, everything: bool) -> Iterator[Finding]:
+def _extra(before: ReadSchema | None, after: ReadSchema, everything: bool) -> Iterator[SchemaFinding]:
     """Yield findings that need more than the two schemas: words that astropy judges, notes of the reader."""
     known = before.schema if before and not everything else None
     units, ucds = _words(after.schema), _words(after.schema, ucd=True)
@@ -147,14 +147,16 @@ def _extra(before: ReadSchema | None, after: ReadSchema, everything: bool) -> It
         for column in table.columns:
             if column.unit in bad_units:
                 message = f"astropy does not know the unit `{column.unit}`"
-                yield Finding.of("unit-unknown", "column", table.name, column.name, message=message)
+                yield SchemaFinding.of("unit-unknown", "column", table.name, column.name, message=message)
             if column.ucd in bad_ucds:
                 message = f"the UCD `{column.ucd}` is not valid: {bad_ucds[column.ucd]}"
-                yield Finding.of("ucd-unknown", "column", table.name, column.name, message=message)
+                yield SchemaFinding.of("ucd-unknown", "column", table.name, column.name, message=message)
     told = {_without_line(note) for note in before.notes} if before and not everything else set()
     for note in after.notes:
         if _without_line(note) not in told:
-            yield Finding.of("felis-shape", "schema", "", after.schema.name, message=_without_line(note))
+            yield SchemaFinding.of(
+                "felis-shape", "schema", "", after.schema.name, message=_without_line(note)
+            )
 
 
 def _words(schema: Schema, *, ucd: bool = False) -> set[str]:

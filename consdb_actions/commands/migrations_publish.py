@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 
 from consdb_actions.adapters.github import GitHub, GitHubError
-from consdb_actions.adapters.github.marked_comment import MarkedComment
+from consdb_actions.adapters.github.marked_comment import MarkedCommentWriter
 from consdb_actions.adapters.github.migration_source import config_of, read_inputs, read_source, read_stack
-from consdb_actions.adapters.github.migration_target import Target
+from consdb_actions.adapters.github.migration_target import TargetRepository
 from consdb_actions.adapters.github.proposals import Proposal, Proposals
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.adapters.runner import Runner
@@ -38,7 +38,13 @@ from consdb_actions.publication.plan import (
     plan_files,
 )
 from consdb_actions.publication.result import TargetSection, check_result, join_outcomes
-from consdb_actions.publication.source import Asked, Inputs, PullSeen, Source, decide_request
+from consdb_actions.publication.source import (
+    Inputs,
+    PullSeen,
+    RequestedMigration,
+    SchemaSource,
+    decide_request,
+)
 from consdb_actions.report.publication import (
     render_comment,
     render_publication_json,
@@ -47,19 +53,21 @@ from consdb_actions.report.publication import (
     render_rebases,
 )
 
-__all__ = ["EDITED", "Publisher", "command", "tell_left_behind", "tell_rebases"]
+__all__ = ["EDITED", "MigrationPublisher", "command", "tell_left_behind", "tell_rebases"]
 
 EDITED = "These files were edited by hand, so they are left as they are."
 
 
-def tell_rebases(github: GitHub, target: Target, number: int, rebases: Sequence[Rebase], why: str) -> None:
+def tell_rebases(
+    github: GitHub, target: TargetRepository, number: int, rebases: Sequence[Rebase], why: str
+) -> None:
     """Say on a pull request of the target what a person has to change in it, or that nothing is left."""
-    comment = MarkedComment(github, target.repository, number, REBASE_MARKER)
+    comment = MarkedCommentWriter(github, target.repository, number, REBASE_MARKER)
     comment.write(render_rebases(rebases, why), only_update=not rebases)
 
 
 def tell_left_behind(
-    github: GitHub, target: Target, pull: TargetPull, reference: str, base: str
+    github: GitHub, target: TargetRepository, pull: TargetPull, reference: str, base: str
 ) -> tuple[Rebase, ...]:
     """Say the same on a pull request that could not be made again, where another revision was merged."""
     if pull.marker is None:
@@ -95,7 +103,7 @@ _REMOVE = "Remove it to have the revision generated, or take the label off to ke
 
 
 @dataclass(frozen=True)
-class Publisher:
+class MigrationPublisher:
     """Publishes what was generated for one change.
 
     Parameters
@@ -120,7 +128,7 @@ class Publisher:
     target_label: str
     run_url: str = ""
 
-    def run(self, asked: Asked, inputs: Inputs, result: Path | None) -> Publication:
+    def run(self, asked: RequestedMigration, inputs: Inputs, result: Path | None) -> Publication:
         """Publish, withdraw, or say why nothing is done."""
         source = read_source(self.schemas, self.repository, asked)
         stack = read_stack(self.schemas, source, self.label)
@@ -144,7 +152,9 @@ class Publisher:
         is_current = request.action == "generate" and done.state != "moved"
         return self._hold(done, stack) if is_current else done
 
-    def _case(self, asked: Asked, source: Source, inputs: Inputs, stack: Stack, reason: str) -> _Case:
+    def _case(
+        self, asked: RequestedMigration, source: SchemaSource, inputs: Inputs, stack: Stack, reason: str
+    ) -> _Case:
         patterns = config_of(self.schemas, source).ticket_patterns
         title = source.pull.title if source.pull else ""
         names = name_migration(source.branch, title, patterns, place=source.reference)
@@ -160,10 +170,12 @@ class Publisher:
             source = replace(done.source, branch=pull.branch, commit=pull.head, pull=pull)
             try:
                 theirs = read_stack(self.schemas, source, self.label)
-                request = decide_request(Asked(pull.number), source, self.label, theirs.holder)
+                request = decide_request(RequestedMigration(pull.number), source, self.label, theirs.holder)
                 if theirs.holder is None or theirs.holder.number != (done.source.pull or pull).number:
                     continue
-                case = self._case(Asked(pull.number), source, Inputs(pull.head), theirs, request.reason)
+                case = self._case(
+                    RequestedMigration(pull.number), source, Inputs(pull.head), theirs, request.reason
+                )
                 self._comment(replace(case.held(theirs.holder), run_url=self.run_url))
             except (CheckFailed, ExternalError, InputError) as error:
                 words = (*words, f"{source.reference} could not be told so: {error.cause}. {error.remedy}")
@@ -174,7 +186,7 @@ class Publisher:
         pull = done.source.pull
         if pull is None or done.state == "nothing":
             return done
-        comment = MarkedComment(self.schemas, self.repository, pull.number, COMMENT_MARKER)
+        comment = MarkedCommentWriter(self.schemas, self.repository, pull.number, COMMENT_MARKER)
         try:
             comment.write(render_comment(done), only_update=done.state in ("withdrawn", "moved"))
         except GitHubError as error:
@@ -190,9 +202,9 @@ class _Case:
 
     def __init__(
         self,
-        publisher: Publisher,
-        asked: Asked,
-        source: Source,
+        publisher: MigrationPublisher,
+        asked: RequestedMigration,
+        source: SchemaSource,
         names: Names,
         stack: Stack,
         so_far: Publication,
@@ -203,7 +215,7 @@ class _Case:
         self._names = names
         self._stack = stack
         self.so_far = so_far
-        self._target = Target(publisher.migrations, publisher.target)
+        self._target = TargetRepository(publisher.migrations, publisher.target)
 
     def moved(self) -> Publication:
         """Say that the result is for an older commit."""
@@ -451,7 +463,7 @@ def command(
         github_session(variable="CONSDB_SOURCE_TOKEN") as schemas,
         github_session(variable="CONSDB_TARGET_TOKEN") as migrations,
     ):
-        done = Publisher(
+        done = MigrationPublisher(
             schemas,
             migrations,
             repository_name(repo),

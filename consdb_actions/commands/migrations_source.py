@@ -21,14 +21,14 @@ from consdb_actions.adapters.github.migration_source import (
     read_source,
     read_stack,
 )
-from consdb_actions.adapters.github.migration_target import Target
+from consdb_actions.adapters.github.migration_target import TargetRepository
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
 from consdb_actions.commands.options import examples, format_option
 from consdb_actions.commands.terminal import show
 from consdb_actions.publication.marker import name_migration
-from consdb_actions.publication.source import Inputs, Source, decide_request
+from consdb_actions.publication.source import Inputs, SchemaSource, decide_request
 from consdb_actions.report.publication import render_request_markdown
 
 __all__ = ["command"]
@@ -110,11 +110,11 @@ def command(
 
 
 def _tip(github: GitHub, repository: str) -> str:
-    target = Target(github, repository)
+    target = TargetRepository(github, repository)
     return target.tip(target.default_branch())
 
 
-def _directives(source: Source, answers: Sequence[str]) -> str:
+def _directives(source: SchemaSource, answers: Sequence[str]) -> str:
     """Return the lines of a pull request's text that speak to this program, and the answers in comments."""
     found = _DIRECTIVE.findall(source.pull.body if source.pull else "")
     lines = [line.strip() for line in found[:MAX_DIRECTIVES]]

@@ -35,17 +35,17 @@ from consdb_actions.process.board import (
     make_board,
     releases_of_facts,
 )
-from consdb_actions.process.facts import Facts, facts_from_json
+from consdb_actions.process.facts import ProcessFacts, facts_from_json
 from consdb_actions.release.versions import ReleasePolicy
 from consdb_actions.release.versions import policy_from_mapping as release_policy
 
-__all__ = ["Wanted", "board_of_files", "board_of_github", "command"]
+__all__ = ["BoardOptions", "board_of_files", "board_of_github", "command"]
 
 WEB = "https://github.com"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BoardOptions:
     """What the board is to show, and where things are read from.
 
     Attributes
@@ -85,7 +85,7 @@ class _Settings:
         return cls(deploy_policy(config.deploy), release_policy(config.release), config.ticket_patterns)
 
 
-def board_of_github(github: GitHub, wanted: Wanted) -> Board:
+def board_of_github(github: GitHub, wanted: BoardOptions) -> Board:
     """Read everything over the API, or from the clones that are given."""
     for folder in (wanted.phalanx, wanted.consdb):
         if folder is not None and not folder.is_dir():
@@ -94,7 +94,7 @@ def board_of_github(github: GitHub, wanted: Wanted) -> Board:
         return _board_of_moment(github, wanted)
 
 
-def _board_of_moment(github: GitHub, wanted: Wanted) -> Board:
+def _board_of_moment(github: GitHub, wanted: BoardOptions) -> Board:
     """Read everything, and nothing twice."""
     settings = _Settings.load(wanted.config)
     now = wanted.now or datetime.now(UTC)
@@ -104,7 +104,7 @@ def _board_of_moment(github: GitHub, wanted: Wanted) -> Board:
         *open_pulls(github, wanted.repository),
         *followed_pulls(github, wanted.repository, since),
     ]
-    known: list[Facts] = []
+    known: list[ProcessFacts] = []
     failed: dict[int, ConsdbActionsError] = {}
     for number in numbers:
         try:
@@ -124,10 +124,10 @@ def _board_of_moment(github: GitHub, wanted: Wanted) -> Board:
     return make_board(wanted.repository, now, known, unread, environments, releases)
 
 
-def board_of_files(paths: Sequence[Path], wanted: Wanted) -> Board:
+def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
     """Read facts that ``process status --dump-facts`` wrote, and clones; nothing over the network."""
     settings = _Settings.load(wanted.config)
-    known: list[Facts] = []
+    known: list[ProcessFacts] = []
     unread: list[Unread] = []
     first: InputError | None = None
     for path in paths:
@@ -158,7 +158,7 @@ def board_of_files(paths: Sequence[Path], wanted: Wanted) -> Board:
     return make_board(repository, now, known, unread, environments, releases)
 
 
-def _releases(github: GitHub, wanted: Wanted, settings: _Settings) -> Releases:
+def _releases(github: GitHub, wanted: BoardOptions, settings: _Settings) -> Releases:
     """Read the releases; that they cannot be had does not hide the rest."""
     if wanted.consdb is not None:
         return _cloned(wanted.consdb, wanted, settings)
@@ -168,7 +168,7 @@ def _releases(github: GitHub, wanted: Wanted, settings: _Settings) -> Releases:
         return Releases(web=f"{WEB}/{settings.deploy.consdb}", trouble=_words(error))
 
 
-def _cloned(folder: Path, wanted: Wanted, settings: _Settings) -> Releases:
+def _cloned(folder: Path, wanted: BoardOptions, settings: _Settings) -> Releases:
     """Read the releases from a clone."""
     web = f"{WEB}/{settings.deploy.consdb}"
     return clone_releases(folder, web, settings.release, settings.tickets, wanted.count)
@@ -276,9 +276,9 @@ def command(
     moment = parse_moment(now, "--now")
     if facts:
         name = repository_name(repo) if repo else ""
-        board = board_of_files(facts, Wanted(name, moment, config, phalanx, consdb, count=count))
+        board = board_of_files(facts, BoardOptions(name, moment, config, phalanx, consdb, count=count))
     else:
-        wanted = Wanted(repository_name(repo), moment, config, phalanx, consdb, schemas, count)
+        wanted = BoardOptions(repository_name(repo), moment, config, phalanx, consdb, schemas, count)
         with github_session(max_calls) as github:
             board = board_of_github(github, wanted)
     rendered = render_json(board)

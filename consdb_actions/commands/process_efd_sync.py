@@ -12,7 +12,7 @@ from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.github import GitHub
 from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.github.process_facts import EfdReader, default_branch
-from consdb_actions.adapters.github.proposals import Outcome, Proposal, Proposals
+from consdb_actions.adapters.github.proposals import Proposal, ProposalOutcome, Proposals
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.commands.connection import github_session, repository_name
@@ -94,7 +94,7 @@ def command(
         source, changed = reader.source(consdb_pr, _ticket(ticket, settings))
         copy = reader.copy(source, changed, base)
         if not copy.files:
-            return _tell(source, copy, Outcome("nothing"), output_format)
+            return _tell(source, copy, ProposalOutcome("nothing"), output_format)
         if not source.ticket:
             raise InputError(
                 "no ticket is named", remedy="Give --ticket KEY, or --consdb-pr N for one that names it."
@@ -113,7 +113,9 @@ def command(
         )
         proposals = Proposals(github)
         if dry_run:
-            return _tell(source, copy, Outcome(proposals.plan(proposal).action), output_format, done=False)
+            return _tell(
+                source, copy, ProposalOutcome(proposals.plan(proposal).action), output_format, done=False
+            )
         return _tell(source, copy, proposals.publish(proposal), output_format)
 
 
@@ -149,7 +151,7 @@ def _checked(path: str, data: bytes) -> bytes:
 
 
 def _tell(
-    source: EfdSource, copy: EfdCopy, outcome: Outcome, output_format: str, *, done: bool = True
+    source: EfdSource, copy: EfdCopy, outcome: ProposalOutcome, output_format: str, *, done: bool = True
 ) -> int:
     """Print the outcome, and tell the runner."""
     if output_format == "json":

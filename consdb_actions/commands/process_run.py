@@ -16,7 +16,7 @@ from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.files import write_all
 from consdb_actions.adapters.github import GitHub
 from consdb_actions.adapters.github.approvals import Gatherer
-from consdb_actions.adapters.github.contents import ApiContents, CloneContents, Contents
+from consdb_actions.adapters.github.contents import ApiContents, CloneContents, ContentSource
 from consdb_actions.adapters.github.process import ProcessGatherer, ProcessPublisher
 from consdb_actions.adapters.github.process_facts import Settings
 from consdb_actions.adapters.problems import did_you_mean
@@ -27,8 +27,8 @@ from consdb_actions.commands.terminal import show
 from consdb_actions.config import Config, config_from_mapping
 from consdb_actions.deploy.model import policy_from_mapping as deploy_policy
 from consdb_actions.errors import InputError
-from consdb_actions.process.facts import Facts, facts_to_json
-from consdb_actions.process.plan import CommentRequests, Plan, make_plan, requests_of
+from consdb_actions.process.facts import ProcessFacts, facts_to_json
+from consdb_actions.process.plan import CommentRequests, ProcessPlan, make_plan, requests_of
 from consdb_actions.process.policy import policy_from_mapping
 from consdb_actions.process.sites import sites_from_mapping
 from consdb_actions.process.states import Progress, progress_of
@@ -36,14 +36,14 @@ from consdb_actions.process.summary import readiness
 from consdb_actions.report.process import render_comment, render_json, render_text
 from consdb_actions.schema.findings import ViewOf
 
-__all__ = ["Result", "make_gatherer", "settings_of", "show_results", "sync_pull"]
+__all__ = ["ProcessResult", "make_gatherer", "settings_of", "show_results", "sync_pull"]
 
 PASSES = 4
 """How often a run looks again whether something changed while it wrote."""
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ProcessResult:
     """What was found, decided and done for one pull request.
 
     Attributes
@@ -58,14 +58,14 @@ class Result:
         What could not be done and does not matter enough to fail.
     """
 
-    facts: Facts
+    facts: ProcessFacts
     progress: Progress
-    plan: Plan
+    plan: ProcessPlan
     requests: CommentRequests
     warnings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, facts: Facts) -> Result:
+    def of(cls, facts: ProcessFacts) -> ProcessResult:
         """Return the result of looking at facts, with the plan that follows."""
         progress = progress_of(facts)
         plan = make_plan(facts, progress, render_comment(facts, progress))
@@ -102,7 +102,7 @@ def make_gatherer(
     github: GitHub, repository: str, *, config: Path | None = None, clone: Path | None = None
 ) -> ProcessGatherer:
     """Put together what reads the facts."""
-    contents: Contents = ApiContents(github, repository)
+    contents: ContentSource = ApiContents(github, repository)
     if clone is not None:
         contents = CloneContents(clone, contents)
     policy, settings = None, None
@@ -119,17 +119,17 @@ def sync_pull(
     publisher: ProcessPublisher | None,
     number: int,
     now: datetime,
-    request: Callable[[Result], None] = lambda result: None,
-) -> Result:
+    request: Callable[[ProcessResult], None] = lambda result: None,
+) -> ProcessResult:
     """Gather, decide and publish, and look again until there is nothing left to change.
 
     Whoever of two runs at once looks last makes the end state.
     """
     warnings: list[str] = []
-    first: Result | None = None
+    first: ProcessResult | None = None
     regenerate = False
     for _ in range(PASSES):
-        result = Result.of(gatherer.gather(number, now))
+        result = ProcessResult.of(gatherer.gather(number, now))
         first = first or result
         if result.requests.regenerate and result.facts.pull.state == "open":
             regenerate = True
@@ -139,7 +139,7 @@ def sync_pull(
             break
         plan = result.plan
         if publisher is not None and publisher.locked:
-            plan = Plan(plan.number, plan.status)
+            plan = ProcessPlan(plan.number, plan.status)
         if publisher is None or plan.empty:
             break
         publisher.publish(plan, result.facts.identity)
@@ -151,10 +151,10 @@ def sync_pull(
     warnings.extend(publisher.warnings if publisher is not None else ())
     asked = first or result
     requests = CommentRequests(result.requests.answers, regenerate)
-    return Result(result.facts, result.progress, asked.plan, requests, tuple(warnings))
+    return ProcessResult(result.facts, result.progress, asked.plan, requests, tuple(warnings))
 
 
-def show_results(results: Sequence[Result], options: Mapping[str, Any]) -> None:
+def show_results(results: Sequence[ProcessResult], options: Mapping[str, Any]) -> None:
     """Print the results, write the facts, and tell the runner."""
     if options["dump_facts"] is not None:
         if len(results) != 1:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from consdb_actions.adapters.files import check_targets
-from consdb_actions.adapters.github import GitHub, Target
+from consdb_actions.adapters.github import EventTarget, GitHub
 from consdb_actions.adapters.github.approvals import open_pulls, pulls_of_commit, pulls_of_group
 from consdb_actions.adapters.github.events import followed_pulls, process_target
 from consdb_actions.adapters.github.process import ProcessGatherer, ProcessPublisher
@@ -21,7 +21,7 @@ from consdb_actions.approval.evaluate import fit
 from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
 from consdb_actions.commands.options import examples, option
 from consdb_actions.commands.process_options import common, read_json
-from consdb_actions.commands.process_run import Result, make_gatherer, show_results, sync_pull
+from consdb_actions.commands.process_run import ProcessResult, make_gatherer, show_results, sync_pull
 from consdb_actions.errors import ConsdbActionsError
 from consdb_actions.process.plan import CONTEXT
 from consdb_actions.process.summary import readiness
@@ -53,9 +53,9 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
     is. Without --pr and --event, all open pull requests are looked at, and those merged ones that are still
     followed.
     """
-    target = Target(everything=True)
+    target = EventTarget(everything=True)
     if options["pr"] is not None:
-        target = Target(numbers=(options["pr"],))
+        target = EventTarget(numbers=(options["pr"],))
     elif event is not None:
         name = event_name or os.environ.get("GITHUB_EVENT_NAME", "")
         target = process_target(read_json(event), name, options["repo"] or "", place=str(event))
@@ -83,7 +83,7 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
 
 
 def _numbers(
-    github: GitHub, repository: str, target: Target, now: datetime, gatherer: ProcessGatherer
+    github: GitHub, repository: str, target: EventTarget, now: datetime, gatherer: ProcessGatherer
 ) -> list[int]:
     """List the pull requests that are meant."""
     if target.group is not None:
@@ -103,12 +103,12 @@ def _run(
     now: datetime,
     dry_run: bool,
     gatherer: ProcessGatherer,
-) -> tuple[list[Result], list[ConsdbActionsError]]:
+) -> tuple[list[ProcessResult], list[ConsdbActionsError]]:
     """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
     runner = Runner.from_environ(os.environ)
     requests = _Requests(runner)
 
-    def look(number: int) -> Result:
+    def look(number: int) -> ProcessResult:
         publisher = None if dry_run else ProcessPublisher(github, repository)
         result = sync_pull(gatherer, publisher, number, now, requests.add)
         if publisher is not None and publisher.locked:
@@ -129,7 +129,7 @@ class _Requests:
         self._heads: dict[int, str] = {}
         self._tell()
 
-    def add(self, result: Result) -> None:
+    def add(self, result: ProcessResult) -> None:
         """Add a pull request."""
         self._heads[result.facts.pull.number] = result.facts.pull.head
         self._tell()

@@ -14,11 +14,11 @@ from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.git_read import GitReader
 from consdb_actions.adapters.github import SystemClock
 from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
-from consdb_actions.adapters.registry import Image, Registry
+from consdb_actions.adapters.registry import ImageManifest, Registry
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
 from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.release_run import Outcome, Wanted, make_release, wait_for_images
+from consdb_actions.commands.release_run import ReleaseOptions, ReleaseOutcome, make_release, wait_for_images
 from consdb_actions.commands.terminal import show
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import ExternalError, InputError
@@ -149,14 +149,14 @@ def tag_command(
             place="--commit",
             remedy="Give all of its 40 hexadecimal digits, in lower case.",
         )
-    repository, wanted = repository_name(repo), Wanted(commit, expected, moment_or_now(now))
+    repository, wanted = repository_name(repo), ReleaseOptions(commit, expected, moment_or_now(now))
     with github_session() as github, Registry(registry_url) as registry:
         reader = ReleaseReader(github, repository, run=os.environ.get("GITHUB_RUN_ID", ""))
         settings = _settings(reader, config)
         policy = policy_from_mapping(settings.release)
         releaser = None if dry_run else Releaser(github, repository)
         outcome = make_release(reader, releaser, repository, wanted, policy, settings.ticket_patterns)
-        found: Mapping[str, Image | None] | None = None
+        found: Mapping[str, ImageManifest | None] | None = None
         failure: ExternalError | None = None
         if wait_images is not None and not dry_run:
             try:
@@ -212,7 +212,9 @@ def _say(words: str) -> None:
     click.echo(words, err=True)
 
 
-def _show(outcome: Outcome, found: Mapping[str, Image | None] | None, output_format: str) -> None:
+def _show(
+    outcome: ReleaseOutcome, found: Mapping[str, ImageManifest | None] | None, output_format: str
+) -> None:
     """Print the outcome and tell the runner."""
     plan, runner = outcome.plan, Runner.from_environ(os.environ)
     done = {"created": outcome.created, "released": outcome.released, "dry_run": outcome.dry_run}

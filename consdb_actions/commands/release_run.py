@@ -8,13 +8,13 @@ from datetime import datetime
 
 from consdb_actions.adapters.github import Clock
 from consdb_actions.adapters.github.releases import MARK, Releaser, ReleaseReader, TagTakenError
-from consdb_actions.adapters.registry import Image, Registry
+from consdb_actions.adapters.registry import ImageManifest, Registry
 from consdb_actions.release.notes import ReleaseNotes, arrange
 from consdb_actions.release.plan import TagPlan, decide
 from consdb_actions.release.versions import ReleasePolicy
 from consdb_actions.report.release import render_message, render_notes
 
-__all__ = ["Outcome", "Wanted", "make_release", "wait_for_images"]
+__all__ = ["ReleaseOutcome", "ReleaseOptions", "make_release", "wait_for_images"]
 
 AGAIN = 3
 """How often the tags are read again when one of the same name has appeared (rule R2)."""
@@ -24,7 +24,7 @@ BETWEEN_LOOKS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ReleaseOptions:
     """What is to be released.
 
     Attributes
@@ -43,7 +43,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReleaseOutcome:
     """What was found and done.
 
     Attributes
@@ -78,10 +78,10 @@ def make_release(
     reader: ReleaseReader,
     releaser: Releaser | None,
     repository: str,
-    wanted: Wanted,
+    wanted: ReleaseOptions,
     policy: ReleasePolicy,
     tickets: Sequence[str],
-) -> Outcome:
+) -> ReleaseOutcome:
     """Tag a commit and make the GitHub release, as far as that is not done."""
     for left in reversed(range(AGAIN + 1)):
         plan = decide(reader.facts(wanted.commit, wanted.now), policy, wanted.tag)
@@ -109,7 +109,7 @@ def make_release(
                 "if the images are built on new tags, start that build by hand, or use the token of an app"
             )
     dry_run = releaser is None
-    return Outcome(
+    return ReleaseOutcome(
         repository, plan, created, released, dry_run, url, notes, message, markdown, tuple(warnings)
     )
 
@@ -121,9 +121,9 @@ def wait_for_images(
     seconds: float,
     clock: Clock,
     say: Callable[[str], None],
-) -> Mapping[str, Image | None]:
+) -> Mapping[str, ImageManifest | None]:
     """Look for images until all are there, or the time is over."""
-    found: dict[str, Image | None] = dict.fromkeys(images)
+    found: dict[str, ImageManifest | None] = dict.fromkeys(images)
     start = clock.now()
     while True:
         for image in images:

@@ -9,15 +9,15 @@ from datetime import date
 from enum import IntEnum
 
 from consdb_actions.deploy.model import ALWAYS, DeployPolicy, Slot, Values, short_names, slots
-from consdb_actions.deploy.tags import Kind, Tag, read_tag
+from consdb_actions.deploy.tags import ImageTag, TagKind, read_tag
 
 __all__ = [
-    "Drift",
-    "Finding",
+    "TagDrift",
+    "DriftFinding",
     "Severity",
     "Since",
-    "Standing",
-    "Version",
+    "ComponentTag",
+    "ValuesVersion",
     "find_drift",
     "since",
     "standings",
@@ -35,7 +35,7 @@ _WAIVER = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class ValuesVersion:
     """A values file at one commit."""
 
     commit: str
@@ -53,9 +53,9 @@ class Since:
     waived: Mapping[str, date] = field(default_factory=dict)  # last day of each waiver, by environment
 
 
-def since(versions: Iterable[Version] | None, slot: Slot) -> Since | None:
+def since(versions: Iterable[ValuesVersion] | None, slot: Slot) -> Since | None:
     """Find the commit that deployed a component's present tag."""
-    first: Version | None = None
+    first: ValuesVersion | None = None
     waived: dict[str, date] = {}
     tag = ""
     for version in versions or ():
@@ -100,13 +100,13 @@ class Severity(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ComponentTag:
     """The tag of a component in an environment."""
 
     app: str
     environment: str
     component: str
-    tag: Tag
+    tag: ImageTag
     enabled: bool
     since: Since | None = None  # None if the history does not show it
     pull_policy: str = ""  # empty if it has none
@@ -117,7 +117,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DriftFinding:
     """A problem of one or more components in an environment."""
 
     severity: Severity
@@ -129,32 +129,32 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class TagDrift:
     """Deployed tags and the findings on them, worst first."""
 
-    standings: tuple[Standing, ...]
-    findings: tuple[Finding, ...]
-    newest: Mapping[str, Tag]  # the release to compare with, by application
+    standings: tuple[ComponentTag, ...]
+    findings: tuple[DriftFinding, ...]
+    newest: Mapping[str, ImageTag]  # the release to compare with, by application
     released: tuple[str, ...] = ()  # applications compared with the newest release, not the newest in use
 
     def newest_words(self, app: str) -> str:
         """Return which release an application is compared with; empty without one."""
         return _newest(self.newest[app], app in self.released) if app in self.newest else ""
 
-    def at_least(self, level: Severity) -> tuple[Finding, ...]:
+    def at_least(self, level: Severity) -> tuple[DriftFinding, ...]:
         """Return the findings of at least a severity."""
         return tuple(item for item in self.findings if item.severity >= level)
 
 
 def standings(
-    app: str, values: Mapping[str, Values], history: Mapping[str, Sequence[Version] | None]
-) -> tuple[Standing, ...]:
+    app: str, values: Mapping[str, Values], history: Mapping[str, Sequence[ValuesVersion] | None]
+) -> tuple[ComponentTag, ...]:
     """List the deployed tags and since when they are deployed.
 
     ``history`` holds the versions of each environment's file, newest first; None if there is no history.
     """
     return tuple(
-        Standing(
+        ComponentTag(
             app,
             name,
             slot.component,
@@ -169,8 +169,8 @@ def standings(
 
 
 def find_drift(
-    policy: DeployPolicy, seen: Sequence[Standing], today: date, release: Tag | None = None
-) -> Drift:
+    policy: DeployPolicy, seen: Sequence[ComponentTag], today: date, release: ImageTag | None = None
+) -> TagDrift:
     """Compare environments with the newest release and with each other.
 
     ``today`` is in UTC. Without ``release``, the newest release that an environment runs is used.
@@ -178,7 +178,7 @@ def find_drift(
     newest = {}
     released = ("consdb",) if release is not None else ()
     for app in dict.fromkeys(item.app for item in seen):
-        kind = Kind.RELEASE if app == "consdb" else Kind.WEEKLY
+        kind = TagKind.RELEASE if app == "consdb" else TagKind.WEEKLY
         tags = [item.tag for item in seen if item.app == app and item.tag.kind is kind]
         if app == "consdb" and release is not None:
             tags = [release]
@@ -198,15 +198,15 @@ def find_drift(
     places = {name: number for number, name in enumerate(policy.environments)}
     merged = _merged(found, seen)
     merged.sort(key=lambda item: (-item.severity, item.app, places.get(item.environment, 99), item.kind))
-    return Drift(tuple(seen), tuple(merged), newest, released)
+    return TagDrift(tuple(seen), tuple(merged), newest, released)
 
 
-def _by_tag(policy: DeployPolicy, item: Standing, today: date) -> Finding | None:
+def _by_tag(policy: DeployPolicy, item: ComponentTag, today: date) -> DriftFinding | None:
     """Find invalid and mutable tags."""
     if item.component == "datalink" or item.tag.is_fixed:
         return None
     strict, days = item.environment in policy.strict, item.days(today)
-    if item.tag.kind is Kind.EMPTY:
+    if item.tag.kind is TagKind.EMPTY:
         severity = Severity.ERROR if strict else Severity.WARNING
         text = "without a tag: what the chart was made with runs"
         return _finding(severity if item.enabled else Severity.INFO, "empty-tag", item, text)
@@ -226,13 +226,13 @@ def _by_tag(policy: DeployPolicy, item: Standing, today: date) -> Finding | None
 
 def _behind(
     policy: DeployPolicy,
-    item: Standing,
-    newest: Tag | None,
-    seen: Iterable[Standing],
+    item: ComponentTag,
+    newest: ImageTag | None,
+    seen: Iterable[ComponentTag],
     today: date,
     *,
     released: bool,
-) -> Finding | None:
+) -> DriftFinding | None:
     """Find components that run an older release."""
     if newest is None or item.component == "datalink" or not item.tag.is_older_than(newest):
         return None
@@ -251,17 +251,17 @@ def _behind(
     return _finding(Severity.WARNING if item.enabled else Severity.INFO, "behind", item, text)
 
 
-def _pull_policy(item: Standing) -> Finding | None:
+def _pull_policy(item: ComponentTag) -> DriftFinding | None:
     """Find a mutable tag without the pull policy Always."""
     if item.component == "datalink" or item.tag.is_fixed or not item.enabled:
         return None
-    if item.pull_policy == ALWAYS or item.tag.kind is Kind.EMPTY:
+    if item.pull_policy == ALWAYS or item.tag.kind is TagKind.EMPTY:
         return None
     text = f"perhaps on an old build of {item.tag.text}: the pull policy is not Always"
     return _finding(Severity.WARNING, "pull-policy", item, text)
 
 
-def _datalink(item: Standing, seen: Iterable[Standing]) -> Finding | None:
+def _datalink(item: ComponentTag, seen: Iterable[ComponentTag]) -> DriftFinding | None:
     """Find datalink snippets of another release than the TAP schema's."""
     if item.component != "datalink":
         return None
@@ -277,11 +277,11 @@ def _datalink(item: Standing, seen: Iterable[Standing]) -> Finding | None:
     return _finding(severity, "datalink", item, text)
 
 
-def _finding(severity: Severity, kind: str, item: Standing, text: str) -> Finding:
-    return Finding(severity, kind, item.app, item.environment, (item.component,), text)
+def _finding(severity: Severity, kind: str, item: ComponentTag, text: str) -> DriftFinding:
+    return DriftFinding(severity, kind, item.app, item.environment, (item.component,), text)
 
 
-def _merged(found: Iterable[Finding], seen: Sequence[Standing]) -> list[Finding]:
+def _merged(found: Iterable[DriftFinding], seen: Sequence[ComponentTag]) -> list[DriftFinding]:
     """Merge equal findings on several components of an environment."""
     groups: dict[tuple[Severity, str, str, str, str], list[str]] = {}
     for item in found:
@@ -297,26 +297,26 @@ def _merged(found: Iterable[Finding], seen: Sequence[Standing]) -> list[Finding]
         for item in seen
     }
     return [
-        Finding(severity, kind, app, name, tuple(short_names(parts, everything[app, name])), text)
+        DriftFinding(severity, kind, app, name, tuple(short_names(parts, everything[app, name])), text)
         for (severity, kind, app, name, text), parts in groups.items()
     ]
 
 
-def _newest(tag: Tag, released: bool) -> str:
+def _newest(tag: ImageTag, released: bool) -> str:
     """Name what environments are compared with (rule R7)."""
     return f"newest {'release' if released else 'in use'} {tag.text}"
 
 
-def _off(item: Standing) -> str:
+def _off(item: ComponentTag) -> str:
     return "" if item.enabled else "disabled, left "
 
 
-def _what(tag: Tag) -> str:
+def _what(tag: ImageTag) -> str:
     """Name the kind of a mutable tag."""
-    return f"the {tag.kind} {tag.text}" if tag.kind is Kind.TICKET else tag.text
+    return f"the {tag.kind} {tag.text}" if tag.kind is TagKind.TICKET else tag.text
 
 
-def _age(item: Standing, today: date) -> str:
+def _age(item: ComponentTag, today: date) -> str:
     if item.since is None:
         return ""
     days = item.days(today)

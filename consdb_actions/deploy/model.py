@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from consdb_actions.deploy.tags import Tag, read_tag
+from consdb_actions.deploy.tags import ImageTag, read_tag
 from consdb_actions.deploy.values import Path, Tree, insert_scalar, remove_scalar, set_scalar
 from consdb_actions.errors import InputError
 
 __all__ = [
     "APPS",
-    "Change",
+    "ValueChange",
     "DATALINK_FILE",
     "DeployPolicy",
     "Left",
     "PULL_POLICY",
-    "Plan",
-    "Refusal",
-    "Request",
+    "DeployPlan",
+    "DeployRefusal",
+    "DeployRequest",
     "Slot",
     "Stage",
     "Values",
@@ -311,7 +311,7 @@ ALWAYS = "Always"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ValueChange:
     """A changed value in the values file of an environment."""
 
     environment: str
@@ -333,15 +333,15 @@ class Change:
 
 
 def edited(
-    app: str, values: Values, wanted: Sequence[Slot], tag: Tag, sdm_schemas: str
-) -> tuple[str, list[Change]]:
+    app: str, values: Values, wanted: Sequence[Slot], tag: ImageTag, sdm_schemas: str
+) -> tuple[str, list[ValueChange]]:
     """Write a tag into a values file.
 
     A tag that can move needs the pull policy Always, else a node keeps its cached image. A release removes
     that line again; all other values stay.
     """
     text, place = values.text, values_file(app, values.environment)
-    changes: list[Change] = []
+    changes: list[ValueChange] = []
     for slot in wanted:
         old, enabled = values.tag(slot), values.is_enabled(slot)
         value = datalink_url(sdm_schemas, tag.text) if slot.is_datalink else tag.text
@@ -352,7 +352,7 @@ def edited(
         else:
             text = set_scalar(text, slot.path, value, place=place)
         what = "datalink" if slot.is_datalink else "tag"
-        changes.append(Change(values.environment, slot.component, what, old, tag.text, enabled))
+        changes.append(ValueChange(values.environment, slot.component, what, old, tag.text, enabled))
     for path in dict.fromkeys(slot.pull_policy for slot in wanted if slot.pull_policy):
         # Components that share a policy may include some that are not selected.
         sharing = [slot for slot in slots(app, values) if slot.pull_policy == path]
@@ -364,8 +364,8 @@ def edited(
 
 
 def _policy(
-    text: str, values: Values, path: Path, before: list[Tag], after: list[Tag], place: str
-) -> tuple[str, Change | None]:
+    text: str, values: Values, path: Path, before: list[ImageTag], after: list[ImageTag], place: str
+) -> tuple[str, ValueChange | None]:
     """Set the pull policy that the tags need."""
     own, now = values.own_value(path), values.value(path)
     component = "tap-schema" if path[0] == "cadc-tap" else path[0]
@@ -376,11 +376,11 @@ def _policy(
             text = insert_scalar(text, path, ALWAYS, after="tag", place=place)
         else:
             text = set_scalar(text, path, ALWAYS, place=place)
-        return text, Change(values.environment, component, PULL_POLICY, now, ALWAYS)
+        return text, ValueChange(values.environment, component, PULL_POLICY, now, ALWAYS)
     # If no tag before was mutable, the policy was set on purpose.
     if own == ALWAYS and not all(tag.is_fixed for tag in before) and values.default(path) != ALWAYS:
         text = remove_scalar(text, path, place=place)
-        return text, Change(values.environment, component, PULL_POLICY, ALWAYS, values.default(path))
+        return text, ValueChange(values.environment, component, PULL_POLICY, ALWAYS, values.default(path))
     return text, None
 
 
@@ -409,7 +409,7 @@ def waiting_before(
     stage: Stage,
     app: str,
     components: Collection[str],
-    tag: Tag,
+    tag: ImageTag,
     values: Mapping[str, Values],
 ) -> tuple[Waiting, ...]:
     """List the environments that keep earlier stages unfinished."""
@@ -444,11 +444,11 @@ def waiting_words(waiting: Iterable[Waiting]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class DeployRequest:
     """A requested deployment."""
 
     app: str
-    tag: Tag
+    tag: ImageTag
     ticket: str
     today: date  # in UTC
     stage: str = ""  # either a stage or environments
@@ -459,7 +459,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class DeployRefusal:
     """A reason why a deployment is refused."""
 
     rule: str  # such as ``R5``
@@ -478,13 +478,13 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DeployPlan:
     """A planned deployment."""
 
-    request: Request
+    request: DeployRequest
     stage: Stage
     environments: tuple[str, ...]
-    changes: tuple[Change, ...] = ()  # by environment and component; empty if everything is deployed
+    changes: tuple[ValueChange, ...] = ()  # by environment and component; empty if everything is deployed
     files: Mapping[str, str] = field(default_factory=dict)  # new content of each changed values file, by path
     components: tuple[str, ...] = ()  # all components of these environments
     images: tuple[tuple[str, str], ...] = ()  # name and tag of each image that must exist
@@ -492,7 +492,7 @@ class Plan:
     waiting: tuple[Waiting, ...] = ()  # unfinished earlier stages
     waived: tuple[str, ...] = ()  # environments for which rule R5 is waived
     left: tuple[Left, ...] = ()  # components without the tag afterwards
-    refusals: tuple[Refusal, ...] = ()  # the deployment is allowed if empty
+    refusals: tuple[DeployRefusal, ...] = ()  # the deployment is allowed if empty
 
     @property
     def branch(self) -> str:

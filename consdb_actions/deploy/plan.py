@@ -8,14 +8,14 @@ from datetime import date, timedelta
 
 from consdb_actions.deploy.model import (
     PULL_POLICY,
-    Change,
+    DeployPlan,
     DeployPolicy,
+    DeployRefusal,
+    DeployRequest,
     Left,
-    Plan,
-    Refusal,
-    Request,
     Slot,
     Stage,
+    ValueChange,
     Values,
     Waiting,
     chosen,
@@ -26,7 +26,7 @@ from consdb_actions.deploy.model import (
     waiting_before,
     waiting_words,
 )
-from consdb_actions.deploy.tags import Kind, Tag, read_tag
+from consdb_actions.deploy.tags import ImageTag, TagKind, read_tag
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.release.notes import ReleaseNotes
 
@@ -57,7 +57,7 @@ class Holds:
     problem: str = ""  # why the content is unknown
 
 
-def replaced_by(plan: Plan, known: Iterable[str] = ()) -> Tag | None:
+def replaced_by(plan: DeployPlan, known: Iterable[str] = ()) -> ImageTag | None:
     """Return the tag to compare a deployment with.
 
     It is the oldest tag that is replaced, or the newest known one before the deployed tag if none that is
@@ -77,7 +77,7 @@ def replaced_by(plan: Plan, known: Iterable[str] = ()) -> Tag | None:
     return max(before, key=lambda tag: tag.order, default=None)
 
 
-def refused_tag(policy: DeployPolicy, plan: Plan) -> tuple[tuple[str, ...], list[Refusal]]:
+def refused_tag(policy: DeployPolicy, plan: DeployPlan) -> tuple[tuple[str, ...], list[DeployRefusal]]:
     """Refuse a mutable tag in environments for releases only, unless waived (rule R5)."""
     request = plan.request
     strict = tuple(
@@ -86,10 +86,10 @@ def refused_tag(policy: DeployPolicy, plan: Plan) -> tuple[tuple[str, ...], list
     if request.tag.is_fixed or not strict:
         return (), []
     where, until = " and ".join(strict), request.waive_until
-    what = "main" if request.tag.kind is Kind.MAIN else f"{request.tag.text}, a tag that can move"
+    what = "main" if request.tag.kind is TagKind.MAIN else f"{request.tag.text}, a tag that can move"
     if until is None:
         return (), [
-            Refusal(
+            DeployRefusal(
                 "R5",
                 f"{where} runs releases only, and this is {what}",
                 "Deploy a release; or say until when it may stay, with --waive-until YYYY-MM-DD.",
@@ -97,7 +97,7 @@ def refused_tag(policy: DeployPolicy, plan: Plan) -> tuple[tuple[str, ...], list
         ]
     if problem := waiver_problem(policy, until, request.today):
         return (), [
-            Refusal(
+            DeployRefusal(
                 "R5",
                 f"the waiver for {where} ends on {until}, which is {problem}",
                 "Give --waive-until a day within that time.",
@@ -114,13 +114,13 @@ def waiver_problem(policy: DeployPolicy, until: date, today: date) -> str:
     return f"more than {policy.longest_waiver} days away" if days > policy.longest_waiver else ""
 
 
-def refused_order(request: Request, stage: Stage, waiting: tuple[Waiting, ...]) -> list[Refusal]:
+def refused_order(request: DeployRequest, stage: Stage, waiting: tuple[Waiting, ...]) -> list[DeployRefusal]:
     """Refuse to skip an unfinished stage, unless forced (rule R6)."""
     if not waiting or request.force_order:
         return []
     first = waiting[0]
     return [
-        Refusal(
+        DeployRefusal(
             "R6",
             f"{stage.name} comes after {first.stage}, and {first.stage} is not finished: "
             + waiting_words(item for item in waiting if item.stage == first.stage),
@@ -134,7 +134,7 @@ def refused_order(request: Request, stage: Stage, waiting: tuple[Waiting, ...]) 
 class TicketImage:
     """A ticket image and its environments of one stage."""
 
-    tag: Tag
+    tag: ImageTag
     environments: tuple[str, ...]
 
 
@@ -164,7 +164,7 @@ def ticket_image(
         found: dict[str, list[str]] = {}
         for name in (name for name in policy.environments if name in group and name in values):
             schema = next(slot for slot in slots("consdbtap", values[name]) if slot.component == "tap-schema")
-            if read_tag(values[name].tag(schema)).kind is Kind.TICKET:
+            if read_tag(values[name].tag(schema)).kind is TagKind.TICKET:
                 found.setdefault(values[name].tag(schema), []).append(name)
         if len(found) > 1:
             words = "; ".join(f"{', '.join(names)}: {tag}" for tag, names in found.items())
@@ -183,7 +183,7 @@ def candidates(tags: Iterable[str], merged: date) -> tuple[str, ...]:
     Weeks that ended more than a week before the merge are left out.
     """
     year, week, _ = (merged - timedelta(days=7)).isocalendar()
-    weeks = [tag for tag in map(read_tag, tags) if tag.kind is Kind.WEEKLY and tag.order >= (year, week)]
+    weeks = [tag for tag in map(read_tag, tags) if tag.kind is TagKind.WEEKLY and tag.order >= (year, week)]
     return tuple(tag.text for tag in sorted(weeks, key=lambda tag: tag.order))
 
 
@@ -237,7 +237,7 @@ def nowhere(policy: DeployPolicy) -> InputError:
     )
 
 
-def make_plan(policy: DeployPolicy, request: Request, values: Mapping[str, Values]) -> Plan:
+def make_plan(policy: DeployPolicy, request: DeployRequest, values: Mapping[str, Values]) -> DeployPlan:
     """Plan a deployment.
 
     The refusals are those that values files show; `with_found` adds those from registries. Raises
@@ -259,17 +259,17 @@ def make_plan(policy: DeployPolicy, request: Request, values: Mapping[str, Value
             place="--component",
             remedy=f"It has {', '.join(components)}." if components else "Its values files name none.",
         )
-    changes: list[Change] = []
+    changes: list[ValueChange] = []
     files: dict[str, str] = {}
     for name in names:
         try:
             text, made = edited(request.app, values[name], wanted[name], request.tag, policy.sdm_schemas)
         except InputError:
             asked = tuple(
-                Change(name, slot.component, "tag", values[name].tag(slot), request.tag.text)
+                ValueChange(name, slot.component, "tag", values[name].tag(slot), request.tag.text)
                 for slot in wanted[name]
             )
-            plan = Plan(request, stage, names, asked, {}, components)
+            plan = DeployPlan(request, stage, names, asked, {}, components)
             refused = refused_tag(policy, plan)[1]
             if not refused:
                 raise
@@ -277,7 +277,7 @@ def make_plan(policy: DeployPolicy, request: Request, values: Mapping[str, Value
         changes += made
         if made:
             files[values_file(request.app, name)] = text
-    plan = Plan(request, stage, names, tuple(changes), files, components)
+    plan = DeployPlan(request, stage, names, tuple(changes), files, components)
     if not changes:
         return replace(plan, left=_left(policy, plan, values))
     waived, by_tag = refused_tag(policy, plan)
@@ -305,10 +305,12 @@ def make_plan(policy: DeployPolicy, request: Request, values: Mapping[str, Value
     )
 
 
-def with_found(plan: Plan, missing: tuple[tuple[str, str], ...], *, datalink: bool = True) -> Plan:
+def with_found(
+    plan: DeployPlan, missing: tuple[tuple[str, str], ...], *, datalink: bool = True
+) -> DeployPlan:
     """Add refusals for missing images and datalink snippets (rule R4)."""
     refusals = [
-        Refusal(
+        DeployRefusal(
             "R4",
             f"there is no image {image}:{tag}" if image else "the values files name no image",
             "Wait until it is built, or check the tag; nothing has been changed.",
@@ -317,7 +319,7 @@ def with_found(plan: Plan, missing: tuple[tuple[str, str], ...], *, datalink: bo
     ]
     if plan.datalink and not datalink:
         refusals.append(
-            Refusal(
+            DeployRefusal(
                 "R4",
                 f"there is no {plan.datalink}",
                 "The release has no datalink snippets; deploy another tag, or --component tap-schema alone.",
@@ -327,8 +329,8 @@ def with_found(plan: Plan, missing: tuple[tuple[str, str], ...], *, datalink: bo
 
 
 def _where(
-    policy: DeployPolicy, request: Request, values: Mapping[str, Values]
-) -> tuple[Stage, tuple[str, ...], list[Refusal]]:
+    policy: DeployPolicy, request: DeployRequest, values: Mapping[str, Values]
+) -> tuple[Stage, tuple[str, ...], list[DeployRefusal]]:
     """Return stage and environments; refuse environments of two stages."""
     if bool(request.stage) == bool(request.environments):
         raise nowhere(policy)
@@ -352,7 +354,7 @@ def _where(
     if len(kept) == len(names):
         return stages[0], names, []
     others = " and ".join(dict.fromkeys(stage.name for stage in stages))
-    refusal = Refusal(
+    refusal = DeployRefusal(
         "R3",
         f"these environments belong to different stages: {others}",
         "A pull request is for one stage. Run this once for each, in their order.",
@@ -360,7 +362,7 @@ def _where(
     return stages[0], names, [refusal]
 
 
-def _slots(request: Request, values: Values) -> tuple[Slot, ...]:
+def _slots(request: DeployRequest, values: Values) -> tuple[Slot, ...]:
     found = chosen(slots(request.app, values), request.components)
     # Only releases of sdm_schemas have datalink snippets.
     named = "datalink" in request.components
@@ -373,7 +375,7 @@ def _slots(request: Request, values: Values) -> tuple[Slot, ...]:
     return tuple(slot for slot in found if not slot.is_datalink or request.tag.is_fixed)
 
 
-def _left(policy: DeployPolicy, plan: Plan, values: Mapping[str, Values]) -> tuple[Left, ...]:
+def _left(policy: DeployPolicy, plan: DeployPlan, values: Mapping[str, Values]) -> tuple[Left, ...]:
     """List components without the tag afterwards, in these environments and in later stages."""
     tag, app = plan.request.tag, plan.request.app
     changed = {(change.environment, change.component) for change in plan.changes}

@@ -9,7 +9,7 @@ from enum import StrEnum
 from consdb_actions.errors import InputError
 from consdb_actions.release.versions import parse_version
 
-__all__ = ["Kind", "Tag", "branch_tag", "check_tag", "read_tag"]
+__all__ = ["TagKind", "ImageTag", "branch_tag", "check_tag", "read_tag"]
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
 _WEEK = re.compile(r"w\.(?P<year>20[0-9]{2})\.(?P<week>[0-9]{1,2})", re.ASCII)
@@ -17,7 +17,7 @@ _NUMBERS = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4}", re.ASCII)
 _TICKET = re.compile(r"tickets-(?P<rest>[A-Za-z0-9][A-Za-z0-9._-]*)", re.ASCII)
 
 
-class Kind(StrEnum):
+class TagKind(StrEnum):
     """The kind of a tag."""
 
     RELEASE = "release"
@@ -29,23 +29,23 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
+class ImageTag:
     """A classified image tag."""
 
     text: str
-    kind: Kind
+    kind: TagKind
     order: tuple[int, ...] = ()  # sort key among tags of one kind; empty if they have no order
 
     @property
     def is_fixed(self) -> bool:
         """Return whether the tag always names the same image."""
-        return self.kind in (Kind.RELEASE, Kind.WEEKLY)
+        return self.kind in (TagKind.RELEASE, TagKind.WEEKLY)
 
-    def is_older_than(self, other: Tag) -> bool:
+    def is_older_than(self, other: ImageTag) -> bool:
         """Tell whether both are of one kind, and this one comes first."""
         return self.kind is other.kind and bool(self.order) and self.order < other.order
 
-    def is_at_least(self, other: Tag) -> bool:
+    def is_at_least(self, other: ImageTag) -> bool:
         """Tell whether this is the same or a later tag."""
         return (
             self.text == other.text
@@ -54,7 +54,7 @@ class Tag:
         )
 
 
-def read_tag(text: str) -> Tag:
+def read_tag(text: str) -> ImageTag:
     """Classify a tag.
 
     Examples
@@ -63,20 +63,20 @@ def read_tag(text: str) -> Tag:
     (<Kind.RELEASE: 'release'>, (2026, 18), <Kind.TICKET: 'ticket image'>)
     """
     if not text:
-        return Tag(text, Kind.EMPTY)
+        return ImageTag(text, TagKind.EMPTY)
     if version := parse_version(text):
-        return Tag(text, Kind.RELEASE, (version.year, version.month, version.number))
+        return ImageTag(text, TagKind.RELEASE, (version.year, version.month, version.number))
     if week := _WEEK.fullmatch(text):
-        return Tag(text, Kind.WEEKLY, (int(week["year"]), int(week["week"])))
+        return ImageTag(text, TagKind.WEEKLY, (int(week["year"]), int(week["week"])))
     if _NUMBERS.fullmatch(text):
         # The versions before calendar versions are older than all of those.
-        return Tag(text, Kind.RELEASE, tuple(map(int, text.split("."))))
+        return ImageTag(text, TagKind.RELEASE, tuple(map(int, text.split("."))))
     if _TICKET.fullmatch(text):
-        return Tag(text, Kind.TICKET)
-    return Tag(text, Kind.MAIN if text == "main" else Kind.OTHER)
+        return ImageTag(text, TagKind.TICKET)
+    return ImageTag(text, TagKind.MAIN if text == "main" else TagKind.OTHER)
 
 
-def check_tag(text: str) -> Tag:
+def check_tag(text: str) -> ImageTag:
     """Classify a tag from user input, or raise `InputError`."""
     if not _TAG.fullmatch(text):
         raise InputError(
@@ -87,7 +87,7 @@ def check_tag(text: str) -> Tag:
     return read_tag(text)
 
 
-def branch_tag(tag: Tag) -> str:
+def branch_tag(tag: ImageTag) -> str:
     """Return the branch of a ticket image; empty if unknown.
 
     Examples

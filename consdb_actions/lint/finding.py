@@ -14,11 +14,11 @@ from consdb_actions.lint.script import Direction
 
 __all__ = [
     "Acknowledgement",
-    "Finding",
+    "LintFinding",
     "Hit",
     "LintResult",
     "LintRule",
-    "Revision",
+    "CheckedRevision",
     "Severity",
     "Span",
     "acknowledgements",
@@ -67,7 +67,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LintFinding:
     """The result of a rule for a table or the whole revision (rule L3)."""
 
     rule: str
@@ -109,7 +109,7 @@ def listed(names: Iterable[object]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
+class CheckedRevision:
     """A revision that was checked."""
 
     section: str
@@ -121,21 +121,21 @@ class Revision:
 class LintResult:
     """The result of a lint run."""
 
-    revisions: tuple[Revision, ...]
-    findings: tuple[Finding, ...]
+    revisions: tuple[CheckedRevision, ...]
+    findings: tuple[LintFinding, ...]
     """All findings, also acknowledged ones."""
     selection: str
     """Description of the chosen revisions."""
     notes: tuple[str, ...] = ()
 
     @property
-    def open(self) -> tuple[Finding, ...]:
+    def open(self) -> tuple[LintFinding, ...]:
         """The findings without acknowledgement, most severe first."""
         waiting = [f for f in self.findings if f.acknowledged is None]
         return tuple(sorted(waiting, key=lambda f: _ORDER.index(f.severity)))
 
     @property
-    def acknowledged(self) -> tuple[Finding, ...]:
+    def acknowledged(self) -> tuple[LintFinding, ...]:
         """The acknowledged findings."""
         return tuple(f for f in self.findings if f.acknowledged is not None)
 

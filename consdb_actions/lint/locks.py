@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 
 from consdb_actions.lint.finding import Hit, listed
 from consdb_actions.lint.running import EXCLUSIVE, added, at, both, short
-from consdb_actions.lint.script import Run, Script, Step
-from consdb_actions.lint.state import Relation
+from consdb_actions.lint.script import DirectionRun, LintStep, RevisionScript
+from consdb_actions.lint.state import LintRelation
 
 __all__ = ["LOCKS"]
 
-Check = Callable[[Script], Iterator[Hit]]
+Check = Callable[[RevisionScript], Iterator[Hit]]
 
 _BLOCKING = {
     "AccessExclusiveLock": EXCLUSIVE,
@@ -21,7 +21,7 @@ _BLOCKING = {
 }
 
 
-def table_rewrite(script: Script) -> Iterator[Hit]:
+def table_rewrite(script: RevisionScript) -> Iterator[Hit]:
     """Yield statements of the upgrade that rewrite a table."""
     run = script.upgrade
     for step in run.steps:
@@ -56,7 +56,7 @@ def table_rewrite(script: Script) -> Iterator[Hit]:
             )
 
 
-def _why_rewritten(step: Step, before: Relation, after: Relation) -> str:
+def _why_rewritten(step: LintStep, before: LintRelation, after: LintRelation) -> str:
     reasons = []
     for number, column in after.columns.items():
         old = before.columns.get(number)
@@ -85,7 +85,7 @@ _FROM_SQUAWK = {
 
 
 def _from_squawk(rule: str) -> Check:
-    def check(script: Script) -> Iterator[Hit]:
+    def check(script: RevisionScript) -> Iterator[Hit]:
         run = script.upgrade
         for found in script.squawk:
             ours, lock = _FROM_SQUAWK.get(found.rule, ("", ""))
@@ -109,7 +109,7 @@ def _from_squawk(rule: str) -> Check:
     return check
 
 
-def _scan_rule(step: Step, table: Relation | None) -> str:
+def _scan_rule(step: LintStep, table: LintRelation | None) -> str:
     """Return the rule for a constraint that scans rows; keys have their own rules."""
     after = step.after.relations.get(table.oid) if table is not None else None
     if table is None or after is None:
@@ -123,13 +123,13 @@ def _scan_rule(step: Step, table: Relation | None) -> str:
     return ""
 
 
-def _checks_rows(run: Run, step: Step) -> bool:
+def _checks_rows(run: DirectionRun, step: LintStep) -> bool:
     """Return whether a foreign key is checked against rows; a new column without default holds only NULL."""
     new = [column for _, _, column in added(run, step)]
     return not new or any(column.default or column.identity for column in new)
 
 
-def _proven(step: Step, table: Relation) -> bool:
+def _proven(step: LintStep, table: LintRelation) -> bool:
     """Return whether no column becomes NOT NULL, or a valid CHECK proves it."""
     after = step.after.relations.get(table.oid)
     if after is None or step.problem:
@@ -143,7 +143,7 @@ def _proven(step: Step, table: Relation) -> bool:
     return all(name in checked for name in became)
 
 
-def _subject(step: Step, table: Relation | None) -> str:
+def _subject(step: LintStep, table: LintRelation | None) -> str:
     after = step.after.relations.get(table.oid) if table is not None else None
     if table is None or after is None:
         return short(step.sql)
@@ -165,7 +165,7 @@ def _subject(step: Step, table: Relation | None) -> str:
     return ", ".join(dict.fromkeys(new)) or short(" ".join(step.sql.split()))
 
 
-def explicit_lock(script: Script) -> Iterator[Hit]:
+def explicit_lock(script: RevisionScript) -> Iterator[Hit]:
     """Yield LOCK TABLE of the upgrade without a time-out."""
     run = script.upgrade
     for step in run.steps:
@@ -185,10 +185,10 @@ def explicit_lock(script: Script) -> Iterator[Hit]:
             )
 
 
-def lock_timeout(script: Script) -> Iterator[Hit]:
+def lock_timeout(script: RevisionScript) -> Iterator[Hit]:
     """Yield the upgrade's first lock without a timeout, with all tables concerned."""
     run = script.upgrade
-    first: Step | None = None
+    first: LintStep | None = None
     tables: dict[str, None] = {}
     for step in run.steps:
         if step.before.settings.get("lock_timeout", "0") != "0":

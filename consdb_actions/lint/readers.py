@@ -9,14 +9,14 @@ from typing import Any
 from consdb_actions.catalog import Difference, compare
 from consdb_actions.lint.finding import Hit, listed
 from consdb_actions.lint.running import EXCLUSIVE, SIZE, at, both, short, start_and_end, types
-from consdb_actions.lint.script import Run, Script, Step
-from consdb_actions.lint.sql import Write
-from consdb_actions.lint.state import Column, Grants, Name, Relation
+from consdb_actions.lint.script import DirectionRun, LintStep, RevisionScript
+from consdb_actions.lint.sql import RowWrite
+from consdb_actions.lint.state import Grants, LintColumn, LintRelation, Name
 
-__all__ = ["LOSSES", "Loss", "READERS", "losses"]
+__all__ = ["LOSSES", "StatementLoss", "READERS", "losses"]
 
 
-def breaks_readers(script: Script) -> Iterator[Hit]:
+def breaks_readers(script: RevisionScript) -> Iterator[Hit]:
     """Yield the names that the upgrade removes."""
     run = script.upgrade
     for step in run.steps:
@@ -36,7 +36,9 @@ def breaks_readers(script: Script) -> Iterator[Hit]:
     yield from _views(run)
 
 
-def _renamed_column(run: Run, step: Step, table: Relation, old: Column, new: Column) -> Hit:
+def _renamed_column(
+    run: DirectionRun, step: LintStep, table: LintRelation, old: LintColumn, new: LintColumn
+) -> Hit:
     views = [
         str(relation.name)
         for relation in step.after.relations.values()
@@ -48,7 +50,7 @@ def _renamed_column(run: Run, step: Step, table: Relation, old: Column, new: Col
     return at(run, step, message, table.name, item, lock=EXCLUSIVE)
 
 
-def _views(run: Run) -> Iterator[Hit]:
+def _views(run: DirectionRun) -> Iterator[Hit]:
     """Yield views that are dropped, or that end with fewer or other columns."""
     for name, view in run.start.by_name.items():
         if view.is_table:
@@ -74,17 +76,17 @@ def _views(run: Run) -> Iterator[Hit]:
             yield at(run, changed[-1], message, name, listed(retyped))
 
 
-def view_without_grant(script: Script) -> Iterator[Hit]:
+def view_without_grant(script: RevisionScript) -> Iterator[Hit]:
     """Yield the views of the upgrade that lack a configured grant."""
     yield from _ungranted(script, views=True)
 
 
-def table_without_grant(script: Script) -> Iterator[Hit]:
+def table_without_grant(script: RevisionScript) -> Iterator[Hit]:
     """Yield the tables of the upgrade that lack a configured grant."""
     yield from _ungranted(script, views=False)
 
 
-def _ungranted(script: Script, views: bool) -> Iterator[Hit]:
+def _ungranted(script: RevisionScript, views: bool) -> Iterator[Hit]:
     run = script.upgrade
     wanted = frozenset((role, p) for role, privileges in script.roles.items() for p in privileges)
     for relation, step in run.made() if run.whole else ():
@@ -96,7 +98,7 @@ def _ungranted(script: Script, views: bool) -> Iterator[Hit]:
             yield at(run, step, message, relation.name)
 
 
-def view_grants_lost(script: Script) -> Iterator[Hit]:
+def view_grants_lost(script: RevisionScript) -> Iterator[Hit]:
     """Yield relations of both directions that are recreated with fewer grants."""
     for run in script.runs:
         for relation, step in run.made() if run.whole else ():
@@ -105,7 +107,7 @@ def view_grants_lost(script: Script) -> Iterator[Hit]:
                 yield at(run, step, message, relation.name)
 
 
-def _grants_lost(script: Script, run: Run, relation: Relation) -> Grants:
+def _grants_lost(script: RevisionScript, run: DirectionRun, relation: LintRelation) -> Grants:
     before = script.upgrade.start.by_name.get(relation.name)
     return before.grants - relation.grants if before is not None else frozenset()
 
@@ -120,7 +122,7 @@ def _grants(grants: Collection[tuple[str, str]]) -> str:
     return " and ".join(f"{privileges} for {', '.join(names)}" for privileges, names in roles.items())
 
 
-def revoked_grant(script: Script) -> Iterator[Hit]:
+def revoked_grant(script: RevisionScript) -> Iterator[Hit]:
     """Yield the privileges that the upgrade revokes."""
     run = script.upgrade
     told = False
@@ -146,7 +148,7 @@ def revoked_grant(script: Script) -> Iterator[Hit]:
             yield Hit(run.line, message, "upgrade", str(relation.name))
 
 
-def owner_change(script: Script) -> Iterator[Hit]:
+def owner_change(script: RevisionScript) -> Iterator[Hit]:
     """Yield ownership changes of the upgrade."""
     run = script.upgrade
     for step in run.steps:
@@ -167,7 +169,7 @@ def owner_change(script: Script) -> Iterator[Hit]:
             yield at(run, step, "{items}", item=short(parsed.sql))
 
 
-def row_security(script: Script) -> Iterator[Hit]:
+def row_security(script: RevisionScript) -> Iterator[Hit]:
     """Yield row-level security and policy changes of the upgrade."""
     run = script.upgrade
     for step in run.steps:
@@ -188,7 +190,7 @@ def row_security(script: Script) -> Iterator[Hit]:
             yield at(run, step, message, parsed.target)
 
 
-def replication(script: Script) -> Iterator[Hit]:
+def replication(script: RevisionScript) -> Iterator[Hit]:
     """Yield what keeps rows of the upgrade from the replica."""
     run = script.upgrade
     for step in run.steps:
@@ -233,7 +235,7 @@ def replication(script: Script) -> Iterator[Hit]:
             )
 
 
-def session_setting(script: Script) -> Iterator[Hit]:
+def session_setting(script: RevisionScript) -> Iterator[Hit]:
     """Yield settings, roles and triggers that affect other statements, in both directions."""
     guarded = {"session_replication_role", "role", "session_authorization", "row_security"}
     for run in script.runs:
@@ -256,7 +258,7 @@ def session_setting(script: Script) -> Iterator[Hit]:
                 )
 
 
-def table_without_publication(script: Script) -> Iterator[Hit]:
+def table_without_publication(script: RevisionScript) -> Iterator[Hit]:
     """Yield the upgrade's new tables that join no publication."""
     run = script.upgrade
     if script.version_schema != "cdb":
@@ -276,7 +278,7 @@ def table_without_publication(script: Script) -> Iterator[Hit]:
             yield at(run, step, f"table {name} is new, and no publication gains it", name)
 
 
-def _key(relation: Relation | None) -> tuple[str, ...]:
+def _key(relation: LintRelation | None) -> tuple[str, ...]:
     return relation.primary_key if relation is not None else ()
 
 
@@ -291,10 +293,10 @@ _INTEGERS = ("smallint", "integer", "bigint")
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class StatementLoss:
     """What a statement removes for good."""
 
-    step: Step
+    step: LintStep
     what: str
     """A noun; ``{items}`` is replaced by the column."""
     table: Name
@@ -307,7 +309,7 @@ class Loss:
         return self.what.replace("{items}", self.column)
 
 
-def losses(run: Run) -> Iterator[Loss]:
+def losses(run: DirectionRun) -> Iterator[StatementLoss]:
     """Yield existing data that a direction removes without copying it first."""
     copied: set[tuple[int, int]] = set()
     kept_for_later: dict[str, set[tuple[int, int]]] = {}
@@ -321,19 +323,21 @@ def losses(run: Run) -> Iterator[Loss]:
                 for number, column in relation.columns.items():
                     was_there = number in run.start.relations[relation.oid].columns
                     if number not in after.columns and was_there and (relation.oid, number) not in copied:
-                        yield Loss(step, f"column {{items}} of {relation.name}", relation.name, column.name)
+                        yield StatementLoss(
+                            step, f"column {{items}} of {relation.name}", relation.name, column.name
+                        )
         if step.parsed is None or step.problem:
             continue
         for retyped in step.parsed.overwritten:
             found = step.before.find(retyped.table)
             if found is not None and run.is_old(found):
-                yield Loss(
+                yield StatementLoss(
                     step, f"the values of column {{items}} of {found.name}", found.name, retyped.column
                 )
         for write in step.parsed.writes:
             found = step.before.find(write.table)
             if write.how == "deleted" and found is not None and run.is_old(found):
-                yield Loss(step, f"rows of {found.name}", found.name)
+                yield StatementLoss(step, f"rows of {found.name}", found.name)
         carried = _copied_columns(step, kept_for_later)
         if step.parsed.temporary:
             kept_for_later[step.parsed.temporary] = carried
@@ -341,16 +345,16 @@ def losses(run: Run) -> Iterator[Loss]:
             copied |= carried
 
 
-def _lost_table(step: Step, table: Relation, copied: set[tuple[int, int]]) -> Iterator[Loss]:
+def _lost_table(step: LintStep, table: LintRelation, copied: set[tuple[int, int]]) -> Iterator[StatementLoss]:
     kept = [column.name for number, column in table.columns.items() if (table.oid, number) in copied]
     # Rows were moved when every column but the key, by which they were matched, was copied.
     if kept and set(table.names) - set(kept) <= set(table.primary_key):
         return
     but = f" but {', '.join(sorted(kept))}" if kept else ""
-    yield Loss(step, f"table {table.name} with its rows{but}", table.name)
+    yield StatementLoss(step, f"table {table.name} with its rows{but}", table.name)
 
 
-def _copied_columns(step: Step, kept_for_later: dict[str, set[tuple[int, int]]]) -> set[tuple[int, int]]:
+def _copied_columns(step: LintStep, kept_for_later: dict[str, set[tuple[int, int]]]) -> set[tuple[int, int]]:
     """Return the columns whose values a statement copies, also through a temporary table."""
     out: set[tuple[int, int]] = set()
     for name, wanted in step.parsed.copied if step.parsed else ():
@@ -362,7 +366,7 @@ def _copied_columns(step: Step, kept_for_later: dict[str, set[tuple[int, int]]])
     return out
 
 
-def data_loss(script: Script) -> Iterator[Hit]:
+def data_loss(script: RevisionScript) -> Iterator[Hit]:
     """Yield what the upgrade removes."""
     run = script.upgrade
     for loss in losses(run):
@@ -370,7 +374,7 @@ def data_loss(script: Script) -> Iterator[Hit]:
         yield at(run, loss.step, message, loss.table, loss.column)
 
 
-def values_overwritten(script: Script) -> Iterator[Hit]:
+def values_overwritten(script: RevisionScript) -> Iterator[Hit]:
     """Yield UPDATEs of the upgrade that replace existing values."""
     run = script.upgrade
     copied: set[tuple[int, int]] = set()
@@ -392,7 +396,7 @@ def values_overwritten(script: Script) -> Iterator[Hit]:
         copied |= _copied_columns(step, {})
 
 
-def _altered(run: Run, step: Step, before: Relation, after: Relation) -> Iterator[Hit]:
+def _altered(run: DirectionRun, step: LintStep, before: LintRelation, after: LintRelation) -> Iterator[Hit]:
     for number, column in after.columns.items():
         old = before.columns.get(number)
         if old is not None and old.type != column.type and _loses_digits(old.type, column.type):
@@ -426,13 +430,13 @@ def _scale(type_: str) -> float:
     return float(size[1].partition(",")[2] or 0) if size else float("inf")
 
 
-def _set_columns(table: Relation, write: Write, old: Relation) -> Iterator[int]:
+def _set_columns(table: LintRelation, write: RowWrite, old: LintRelation) -> Iterator[int]:
     for number, column in table.columns.items():
         if column.name in write.columns and number in old.columns:
             yield number
 
 
-def cascade(script: Script) -> Iterator[Hit]:
+def cascade(script: RevisionScript) -> Iterator[Hit]:
     """Yield the statements of both directions with CASCADE."""
     for run in script.runs:
         for step in run.steps:
@@ -444,7 +448,7 @@ def cascade(script: Script) -> Iterator[Hit]:
                 )
 
 
-def _dropped_unnamed(step: Step) -> Iterator[str]:
+def _dropped_unnamed(step: LintStep) -> Iterator[str]:
     """Yield dropped relations and constraints that the statement does not name."""
     named = (
         {r.oid for name in step.parsed.relations if (r := step.before.find(name))} if step.parsed else set()
@@ -458,7 +462,7 @@ def _dropped_unnamed(step: Step) -> Iterator[str]:
             yield from (f"constraint {name} of {relation.name}" for name in sorted(lost))
 
 
-def downgrade_loss(script: Script) -> Iterator[Hit]:
+def downgrade_loss(script: RevisionScript) -> Iterator[Hit]:
     """Yield what the downgrade removes."""
     run = script.downgrade
     for loss in losses(run):
@@ -466,7 +470,7 @@ def downgrade_loss(script: Script) -> Iterator[Hit]:
         yield at(run, loss.step, message, loss.table, loss.column)
 
 
-def downgrade_mirror(script: Script) -> Iterator[Hit]:
+def downgrade_mirror(script: RevisionScript) -> Iterator[Hit]:
     """Yield differences left after upgrade and downgrade (rule M10)."""
     up, down = script.upgrade, script.downgrade
     if script.catalog is None or down.catalog is None or not (up.whole and down.whole and down.steps):
@@ -493,7 +497,7 @@ def _difference(difference: Difference) -> str:
     return f"{path} differs"
 
 
-def empty_downgrade(script: Script) -> Iterator[Hit]:
+def empty_downgrade(script: RevisionScript) -> Iterator[Hit]:
     """Yield a downgrade that does nothing."""
     up, down = script.upgrade, script.downgrade
     raises = down.failure is not None and down.failure.kind == "unsupported"

@@ -7,8 +7,8 @@ from typing import Literal, cast
 
 from consdb_actions.lint.finding import (
     Acknowledgement,
-    Finding,
     Hit,
+    LintFinding,
     LintRule,
     Severity,
     acknowledgements,
@@ -17,7 +17,7 @@ from consdb_actions.lint.finding import (
 from consdb_actions.lint.locks import LOCKS
 from consdb_actions.lint.readers import LOSSES, READERS
 from consdb_actions.lint.running import RUNNING
-from consdb_actions.lint.script import Script
+from consdb_actions.lint.script import RevisionScript
 from consdb_actions.schema.model import MAX_BYTES
 
 __all__ = ["CHECKS", "RULES", "judge"]
@@ -457,7 +457,7 @@ finding.""",
 )
 """All rules, in the order in which findings on one line are listed."""
 
-CHECKS: dict[str, Callable[[Script], Iterator[Hit]]] = {
+CHECKS: dict[str, Callable[[RevisionScript], Iterator[Hit]]] = {
     **{check.__name__.replace("_", "-"): check for check in (*RUNNING, *LOSSES, *READERS)},
     **LOCKS,
 }
@@ -466,7 +466,7 @@ CHECKS: dict[str, Callable[[Script], Iterator[Hit]]] = {
 _ACKNOWLEDGEMENT = "acknowledgement"
 
 
-def judge(script: Script, source: str, severities: Mapping[str, Severity]) -> tuple[Finding, ...]:
+def judge(script: RevisionScript, source: str, severities: Mapping[str, Severity]) -> tuple[LintFinding, ...]:
     """Return a revision's findings by line, one for each table and rule (rule L3)."""
     comments = acknowledgements(source)
     effective = dict.fromkeys(comments, False)
@@ -498,9 +498,11 @@ def judge(script: Script, source: str, severities: Mapping[str, Severity]) -> tu
     return tuple(sorted(findings, key=lambda f: (f.line, order[f.rule], f.message)))
 
 
-def _finding(script: Script, rule: str, severity: Severity, reason: str | None, hits: list[Hit]) -> Finding:
+def _finding(
+    script: RevisionScript, rule: str, severity: Severity, reason: str | None, hits: list[Hit]
+) -> LintFinding:
     hits = sorted(hits, key=lambda hit: hit.line)
-    return Finding(
+    return LintFinding(
         rule=rule,
         severity=cast(Literal["error", "warning", "info"], severity),
         file=script.file,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from consdb_actions.lint.finding import Hit, listed
-from consdb_actions.lint.script import Run, Script, Step
-from consdb_actions.lint.state import Column, Relation
+from consdb_actions.lint.script import DirectionRun, LintStep, RevisionScript
+from consdb_actions.lint.state import LintColumn, LintRelation
 from consdb_actions.schema.model import cut
 
 __all__ = ["EXCLUSIVE", "RUNNING", "SIZE", "added", "at", "both", "short", "start_and_end", "types"]
@@ -20,7 +20,9 @@ SIZE = re.compile(r"\(([\d,]+)\)")
 """Length or precision of a type."""
 
 
-def at(run: Run, step: Step, message: str, table: object = "", item: str = "", **more: Any) -> Hit:
+def at(
+    run: DirectionRun, step: LintStep, message: str, table: object = "", item: str = "", **more: Any
+) -> Hit:
     """Return a hit on a statement."""
     return Hit(step.line, message, run.direction, str(table), item, sql=step.sql, **more)
 
@@ -30,7 +32,7 @@ def short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-def both(step: Step) -> Iterator[tuple[Relation, Relation]]:
+def both(step: LintStep) -> Iterator[tuple[LintRelation, LintRelation]]:
     """Yield the relations that differ before and after a statement."""
     if step.before is step.after:
         return
@@ -40,14 +42,14 @@ def both(step: Step) -> Iterator[tuple[Relation, Relation]]:
             yield before, after
 
 
-def start_and_end(run: Run) -> Iterator[tuple[Relation, Relation]]:
+def start_and_end(run: DirectionRun) -> Iterator[tuple[LintRelation, LintRelation]]:
     """Yield the relations that differ before and after a direction."""
     for oid, start in run.start.relations.items():
         if (end := run.end.relations.get(oid)) is not None and end is not start:
             yield start, end
 
 
-def added(run: Run, step: Step) -> Iterator[tuple[Relation, int, Column]]:
+def added(run: DirectionRun, step: LintStep) -> Iterator[tuple[LintRelation, int, LintColumn]]:
     """Yield the columns that a statement adds to existing tables."""
     for before, after in both(step):
         if run.is_old(before) and before.is_table:
@@ -56,25 +58,25 @@ def added(run: Run, step: Step) -> Iterator[tuple[Relation, int, Column]]:
                     yield after, number, column
 
 
-def types(relation: Relation | None) -> dict[str, str]:
+def types(relation: LintRelation | None) -> dict[str, str]:
     """Return the type of each column without length and precision."""
     columns = relation.columns.values() if relation is not None else ()
     return {column.name: SIZE.sub("", column.type) for column in columns}
 
 
-Check = Callable[[Script], Iterator[Hit]]
+Check = Callable[[RevisionScript], Iterator[Hit]]
 
 _SYSTEM = frozenset({"pg_catalog", "information_schema", "pg_temp"})
 
 
-def script_fails(script: Script) -> Iterator[Hit]:
+def script_fails(script: RevisionScript) -> Iterator[Hit]:
     """Yield a direction that raises an exception."""
     for run in script.runs:
         if run.failure is not None and run.failure.kind == "error":
             yield Hit(run.failure.line, f"{run.direction}() fails here: {run.failure.message}", run.direction)
 
 
-def unparseable(script: Script) -> Iterator[Hit]:
+def unparseable(script: RevisionScript) -> Iterator[Hit]:
     """Yield what is not SQL."""
     for run in script.runs:
         for step in run.steps:
@@ -82,7 +84,7 @@ def unparseable(script: Script) -> Iterator[Hit]:
                 yield at(run, step, f"this is not SQL: {step.problem}")
 
 
-def not_judged(script: Script) -> Iterator[Hit]:
+def not_judged(script: RevisionScript) -> Iterator[Hit]:
     """Yield what lint cannot judge (rule L1)."""
     if script.history:
         message = f"not judged: what is there before this revision is not known, since {script.history}"
@@ -96,7 +98,7 @@ def not_judged(script: Script) -> Iterator[Hit]:
                 yield Hit(notice.line, "not judged: {items}", run.direction, item=notice.message)
 
 
-def two_heads(script: Script) -> Iterator[Hit]:
+def two_heads(script: RevisionScript) -> Iterator[Hit]:
     """Yield the revision when it is one of several heads (rule M12)."""
     others = [
         f"{revision} ({file})" for revision, file in script.heads.items() if revision != script.revision
@@ -107,7 +109,7 @@ def two_heads(script: Script) -> Iterator[Hit]:
         )
 
 
-def edited_merged_revision(script: Script) -> Iterator[Hit]:
+def edited_merged_revision(script: RevisionScript) -> Iterator[Hit]:
     """Yield the revision when it was edited after merging, and removed ones (rule M12)."""
     if script.edited:
         yield Hit(script.line, f"revision {script.revision} is merged already, and its code was edited")
@@ -115,7 +117,7 @@ def edited_merged_revision(script: Script) -> Iterator[Hit]:
         yield Hit(script.line, f"revision {revision} ({file}) is merged already, and was removed")
 
 
-def does_not_apply(script: Script) -> Iterator[Hit]:
+def does_not_apply(script: RevisionScript) -> Iterator[Hit]:
     """Yield the first statement of each direction that Postgres refuses."""
     if script.history:
         return  # the previous state is unknown
@@ -128,7 +130,7 @@ def does_not_apply(script: Script) -> Iterator[Hit]:
                 break
 
 
-def not_null_without_default(script: Script) -> Iterator[Hit]:
+def not_null_without_default(script: RevisionScript) -> Iterator[Hit]:
     """Yield the columns of both directions that a table with rows refuses."""
     for run in script.runs:
         for step in run.steps:
@@ -138,7 +140,7 @@ def not_null_without_default(script: Script) -> Iterator[Hit]:
                     yield at(run, step, message, relation.name, relation.columns[number].name)
 
 
-def needs_autocommit(script: Script) -> Iterator[Hit]:
+def needs_autocommit(script: RevisionScript) -> Iterator[Hit]:
     """Yield statements of both directions that Postgres refuses in a transaction."""
     for run in script.runs:
         for step in run.steps:
@@ -147,7 +149,7 @@ def needs_autocommit(script: Script) -> Iterator[Hit]:
                 yield at(run, step, message, step.parsed.target or "")
 
 
-def ends_transaction(script: Script) -> Iterator[Hit]:
+def ends_transaction(script: RevisionScript) -> Iterator[Hit]:
     """Yield COMMIT, ROLLBACK and BEGIN of both directions."""
     for run in script.runs:
         for step in run.steps:
@@ -164,7 +166,7 @@ def ends_transaction(script: Script) -> Iterator[Hit]:
                 yield Hit(notice.line, message, run.direction, item=notice.message)
 
 
-def unqualified_name(script: Script) -> Iterator[Hit]:
+def unqualified_name(script: RevisionScript) -> Iterator[Hit]:
     """Yield statements of both directions that name a relation without its schema."""
     for run in script.runs:
         temporary: set[str] = set()
@@ -179,7 +181,7 @@ def unqualified_name(script: Script) -> Iterator[Hit]:
                 yield at(run, step, "{items} is named without a schema", item=listed(sorted(bare)))
 
 
-def other_schema(script: Script) -> Iterator[Hit]:
+def other_schema(script: RevisionScript) -> Iterator[Hit]:
     """Yield statements of both directions that name another schema."""
     allowed = _SYSTEM | {script.schema, script.version_schema}
     for run in script.runs:
@@ -191,7 +193,7 @@ def other_schema(script: Script) -> Iterator[Hit]:
                 yield at(run, step, message, item=listed(others))
 
 
-def long_identifier(script: Script) -> Iterator[Hit]:
+def long_identifier(script: RevisionScript) -> Iterator[Hit]:
     """Yield the names of both directions that Postgres would truncate."""
     for run in script.runs:
         for step in run.steps:
@@ -202,7 +204,7 @@ def long_identifier(script: Script) -> Iterator[Hit]:
                     yield at(run, step, "{items}", item=item)
 
 
-def version_table(script: Script) -> Iterator[Hit]:
+def version_table(script: RevisionScript) -> Iterator[Hit]:
     """Yield statements of both directions that change a version table."""
     for run in script.runs:
         for step in run.steps:
@@ -216,7 +218,7 @@ def version_table(script: Script) -> Iterator[Hit]:
                     yield at(run, step, f"{name} belongs to Alembic, and this statement changes it", name)
 
 
-def _all_names(step: Step) -> set[str]:
+def _all_names(step: LintStep) -> set[str]:
     names: set[str] = set()
     for relation in step.before.relations.values():
         names |= {relation.name.name, *relation.names, *relation.constraints, *relation.indexes}

@@ -10,17 +10,17 @@ from typing import Literal
 
 from consdb_actions.catalog import Snapshot
 from consdb_actions.lint.sql import Parsed
-from consdb_actions.lint.state import Name, Relation, State
+from consdb_actions.lint.state import LintRelation, LintState, Name
 
 __all__ = [
     "Direction",
     "Failure",
     "INCLUDED",
     "Notice",
-    "Run",
-    "Script",
+    "DirectionRun",
+    "RevisionScript",
     "SquawkFinding",
-    "Step",
+    "LintStep",
     "read_output",
     "write_input",
 ]
@@ -65,7 +65,7 @@ Direction = Literal["upgrade", "downgrade"]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LintStep:
     """One statement."""
 
     sql: str
@@ -73,8 +73,8 @@ class Step:
     """Line of the revision's file that executes it."""
     parsed: Parsed | None
     """None where it is not SQL."""
-    before: State
-    after: State
+    before: LintState
+    after: LintState
     problem: str = ""
     """Message of the parser or of Postgres, if refused."""
     in_transaction: bool = True
@@ -101,15 +101,15 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DirectionRun:
     """One direction of a revision."""
 
     direction: Direction
     line: int
     """Line of the function's ``def``."""
-    steps: tuple[Step, ...]
-    start: State
-    end: State
+    steps: tuple[LintStep, ...]
+    start: LintState
+    end: LintState
     failure: Failure | None = None
     notices: tuple[Notice, ...] = ()
     catalog: Snapshot | None = None
@@ -120,17 +120,17 @@ class Run:
         """Whether it runs to its end without a refused statement."""
         return self.failure is None and not any(step.problem for step in self.steps)
 
-    def is_old(self, relation: Relation | None) -> bool:
+    def is_old(self, relation: LintRelation | None) -> bool:
         """Return whether a relation existed before, and so may have rows and users."""
         return relation is not None and relation.oid in self.start.relations
 
-    def target(self, step: Step) -> Relation | None:
+    def target(self, step: LintStep) -> LintRelation | None:
         """Return the relation that a statement changes, if it existed before this direction."""
         named = step.parsed.target if step.parsed else None
         found = step.before.find(named) if named else None
         return found if self.is_old(found) else None
 
-    def made(self) -> Iterator[tuple[Relation, Step]]:
+    def made(self) -> Iterator[tuple[LintRelation, LintStep]]:
         """Yield the new relations that remain, with the statement that named them."""
         for oid, relation in self.end.relations.items():
             if oid not in self.start.relations:
@@ -145,7 +145,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class RevisionScript:
     """A revision with all facts for the rules."""
 
     file: str
@@ -155,8 +155,8 @@ class Script:
     version_schema: str
     version_table: str
     """Table with the section's revision, in ``version_schema``."""
-    upgrade: Run
-    downgrade: Run
+    upgrade: DirectionRun
+    downgrade: DirectionRun
     line: int = 1
     """Line of ``down_revision``."""
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -175,7 +175,7 @@ class Script:
     """Missing merged revisions of the section, with their files; only for its first head."""
 
     @property
-    def runs(self) -> tuple[Run, Run]:
+    def runs(self) -> tuple[DirectionRun, DirectionRun]:
         """Both directions."""
         return self.upgrade, self.downgrade
 

@@ -13,7 +13,7 @@ import pglast
 from consdb_actions.lint.state import Name
 from consdb_actions.schema.model import is_too_long
 
-__all__ = ["Parsed", "Retyped", "SqlError", "Write", "read", "same_program"]
+__all__ = ["Parsed", "Retyped", "SqlError", "RowWrite", "read", "same_program"]
 
 Node = Any
 
@@ -128,7 +128,7 @@ class SqlError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class RowWrite:
     """Rows that a statement writes or removes."""
 
     table: Name
@@ -173,7 +173,7 @@ class Parsed:
     calls: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     long_identifiers: tuple[str, ...] = ()
-    writes: tuple[Write, ...] = ()
+    writes: tuple[RowWrite, ...] = ()
     copied: frozenset[tuple[Name, str]] = frozenset()
     """Columns whose values it copies elsewhere."""
     overwritten: tuple[Retyped, ...] = ()
@@ -544,26 +544,26 @@ def _long_identifiers(sql: str) -> Iterator[str]:
                 yield name
 
 
-def _writes(node: Node) -> Iterator[Write]:
+def _writes(node: Node) -> Iterator[RowWrite]:
     what = _kind(node)
     if what == "TruncateStmt":
-        yield from (Write(_range(relation), "deleted", everything=True) for relation in node.relations)
+        yield from (RowWrite(_range(relation), "deleted", everything=True) for relation in node.relations)
     elif what == "MergeStmt":
         table = _range(node.relation)
         for clause in node.mergeWhenClauses or ():
             command = clause.commandType.name
             if command == "CMD_UPDATE":
-                yield Write(table, "updated", tuple(target.name for target in clause.targetList))
+                yield RowWrite(table, "updated", tuple(target.name for target in clause.targetList))
             elif command in ("CMD_INSERT", "CMD_DELETE"):
-                yield Write(table, "inserted" if command == "CMD_INSERT" else "deleted")
+                yield RowWrite(table, "inserted" if command == "CMD_INSERT" else "deleted")
     elif what in _WRITES:
         table = _range(node.relation)
         everything = what != "InsertStmt" and _unconditional(node)
         columns = tuple(t.name for t in node.targetList) if what == "UpdateStmt" else ()
-        yield Write(table, _WRITES[what], columns, everything)
+        yield RowWrite(table, _WRITES[what], columns, everything)
         conflict = getattr(node, "onConflictClause", None)
         if conflict is not None and conflict.targetList:
-            yield Write(table, "updated", tuple(target.name for target in conflict.targetList))
+            yield RowWrite(table, "updated", tuple(target.name for target in conflict.targetList))
 
 
 def _unconditional(node: Node) -> bool:

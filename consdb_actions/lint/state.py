@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-__all__ = ["Column", "Constraint", "Grants", "Name", "Relation", "State"]
+__all__ = ["LintColumn", "LintConstraint", "Grants", "Name", "LintRelation", "LintState"]
 
 Grants = frozenset[tuple[str, str]]
 """Privileges that roles other than the owner hold: role and privilege."""
@@ -23,7 +23,7 @@ class Name(NamedTuple):
         return f"{self.schema}.{self.name}" if self.schema else self.name
 
 
-class Column(NamedTuple):
+class LintColumn(NamedTuple):
     """A column; ``default`` is its expression, also of a generated column."""
 
     name: str
@@ -39,7 +39,7 @@ class Column(NamedTuple):
         return self.not_null and self.default is None and not self.identity
 
 
-class Constraint(NamedTuple):
+class LintConstraint(NamedTuple):
     """A constraint; ``kind`` is ``pg_constraint.contype``, ``definition`` that of a CHECK."""
 
     kind: str
@@ -54,7 +54,7 @@ class Constraint(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Relation:
+class LintRelation:
     """A table or view."""
 
     oid: int
@@ -64,9 +64,9 @@ class Relation:
     file: int
     """``pg_class.relfilenode``: it changes when Postgres rewrites the table."""
     owner: str
-    columns: Mapping[int, Column]
+    columns: Mapping[int, LintColumn]
     """By ``pg_attribute.attnum``."""
-    constraints: Mapping[str, Constraint]
+    constraints: Mapping[str, LintConstraint]
     indexes: Mapping[str, int]
     """``relfilenode`` of each, by name."""
     grants: Grants
@@ -90,16 +90,16 @@ class Relation:
         """The columns of its primary key."""
         return next((c.columns for c in self.constraints.values() if c.kind == "p"), ())
 
-    def column(self, name: str) -> Column | None:
+    def column(self, name: str) -> LintColumn | None:
         """Return a column by its name."""
         return next((column for column in self.columns.values() if column.name == name), None)
 
 
 @dataclass(frozen=True)
-class State:
+class LintState:
     """All relations outside of Postgres's own schemas, and the session's state."""
 
-    relations: Mapping[int, Relation] = field(default_factory=dict)
+    relations: Mapping[int, LintRelation] = field(default_factory=dict)
     """By ``pg_class.oid``."""
     locks: Mapping[int, str] = field(default_factory=dict)
     """The transaction's strongest lock on each relation, by oid."""
@@ -107,11 +107,11 @@ class State:
     """``lock_timeout``, ``search_path``, ``session_replication_role`` and ``role``."""
 
     @cached_property
-    def by_name(self) -> dict[Name, Relation]:
+    def by_name(self) -> dict[Name, LintRelation]:
         """The relations by name."""
         return {relation.name: relation for relation in self.relations.values()}
 
-    def find(self, name: Name) -> Relation | None:
+    def find(self, name: Name) -> LintRelation | None:
         """Return the relation that a statement names, through the search path if unqualified."""
         if name.schema:
             return self.by_name.get(name)

@@ -8,8 +8,8 @@ from typing import Literal
 
 from alembic.operations import ops
 
-from consdb_actions.catalog import Relation, Snapshot
-from consdb_actions.migration.matching.decisions import Decisions, Move
+from consdb_actions.catalog import CatalogRelation, Snapshot
+from consdb_actions.migration.matching.decisions import CopiedMove, Decisions
 from consdb_actions.migration.matching.facts import ColumnFacts, ForeignKeyFacts, TableFacts
 from consdb_actions.migration.rewrite.plan import Copy, free_names
 from consdb_actions.migration.rewrite.statements import Rename
@@ -72,7 +72,7 @@ def answers_from(
     )
 
 
-def _copy(move: Move, new_table: Mapping[str, str], new_column: Mapping[tuple[str, str], str]) -> Copy:
+def _copy(move: CopiedMove, new_table: Mapping[str, str], new_column: Mapping[tuple[str, str], str]) -> Copy:
     def column(table: str, name: str) -> str:
         return new_column.get((table, name), name)
 
@@ -133,7 +133,7 @@ def table_facts(
     return out
 
 
-def _table(table: Relation, columns: tuple[ColumnFacts, ...], identifier: str | None) -> TableFacts:
+def _table(table: CatalogRelation, columns: tuple[ColumnFacts, ...], identifier: str | None) -> TableFacts:
     return TableFacts(
         name=table.name,
         columns=columns,

@@ -13,10 +13,10 @@ from consdb_actions.migration.sameness import Normalise, normalisers
 __all__ = [
     "DataDifference",
     "Filled",
-    "Move",
+    "ColumnMove",
     "Moved",
     "Rows",
-    "Step",
+    "ParentStep",
     "TableRows",
     "column_digests",
     "compare_filled",
@@ -78,7 +78,7 @@ def shown(value: str | None) -> str:
 Place = tuple[str, str | None]
 
 
-class Move(Protocol):
+class ColumnMove(Protocol):
     """A column that moved to another table; all names are those of the second state."""
 
     @property
@@ -124,7 +124,7 @@ class Move(Protocol):
 
 @dataclass(frozen=True)
 class Moved:
-    """A :class:`Move` as plain data."""
+    """A :class:`ColumnMove` as plain data."""
 
     source: str
     source_column: str
@@ -149,7 +149,7 @@ def named_before(
 
 
 def returned(
-    moves: Iterable[Move],
+    moves: Iterable[ColumnMove],
     renamed_tables: Mapping[str, str],
     renamed_columns: Mapping[tuple[str, str], str],
     arrived: Rows,
@@ -170,7 +170,7 @@ def returned(
     return out
 
 
-def _partners(move: Move, rows: Rows) -> frozenset[tuple[str | None, ...]]:
+def _partners(move: ColumnMove, rows: Rows) -> frozenset[tuple[str | None, ...]]:
     """Return the keys of source rows that have a target row."""
     target = rows.get(move.target)
     if target is None:
@@ -182,7 +182,7 @@ def _partners(move: Move, rows: Rows) -> frozenset[tuple[str | None, ...]]:
     return frozenset(key for key, ends in bridge.items() if present.intersection(ends))
 
 
-def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifference]:
+def compare_move(move: ColumnMove, before: Rows, after: Rows) -> Iterator[DataDifference]:
     """Compare a moved column through the key, in the names of the second state."""
     where = (move.target, move.target_column)
     origin = f"{move.source}.{move.source_column}"
@@ -243,7 +243,7 @@ def compare_move(move: Move, before: Rows, after: Rows) -> Iterator[DataDifferen
 
 
 def _bridge(
-    move: Move, before: Rows, after: Rows
+    move: ColumnMove, before: Rows, after: Rows
 ) -> dict[tuple[str | None, ...], list[tuple[str | None, ...]]]:
     """Map the source's keys to the target's, over the common parent."""
     out: dict[tuple[str | None, ...], list[tuple[str | None, ...]]] = defaultdict(list)
@@ -271,7 +271,7 @@ def compare_rows(
     *,
     renamed_tables: Mapping[str, str] | None = None,
     renamed_columns: Mapping[tuple[str, str], str] | None = None,
-    moved: Sequence[Move] = (),
+    moved: Sequence[ColumnMove] = (),
     lost: Collection[Place] = (),
     loose: Collection[Place] = (),
     via: Mapping[tuple[str, str], str] | None = None,
@@ -434,7 +434,7 @@ Row = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
-class Step:
+class ParentStep:
     """From a row to its parent: equal columns, pair by pair."""
 
     columns: tuple[str, ...]
@@ -450,7 +450,7 @@ class Filled:
     column: str
     value: str | None = None
     """The constant as Postgres prints it; None for a parent's value."""
-    path: tuple[Step, ...] = ()
+    path: tuple[ParentStep, ...] = ()
     """The steps to the parent's row."""
     source: str = ""
     """The parent's column."""

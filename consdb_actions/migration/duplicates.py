@@ -15,7 +15,7 @@ from consdb_actions.migration.matching.words import (
     text_words,
 )
 from consdb_actions.schema.delta import SchemaDelta
-from consdb_actions.schema.findings import Finding, ViewOf
+from consdb_actions.schema.findings import SchemaFinding, ViewOf
 from consdb_actions.schema.model import Column, Schema, Table
 
 __all__ = ["ColumnRelation", "duplicate_findings", "related_columns"]
@@ -89,7 +89,7 @@ def related_columns(
     return tuple(found)
 
 
-def duplicate_findings(relations: Iterable[ColumnRelation]) -> Iterator[Finding]:
+def duplicate_findings(relations: Iterable[ColumnRelation]) -> Iterator[SchemaFinding]:
     """Yield a finding for each column with similar ones."""
     for relation in relations:
         parts = []
@@ -99,7 +99,9 @@ def duplicate_findings(relations: Iterable[ColumnRelation]) -> Iterator[Finding]
             parts.append(f"the description is nearly that of {_listed(relation.descriptions)}")
         if parts:
             message = ", and ".join(parts)
-            yield Finding.of("near-duplicate", "column", relation.table, relation.column, message=message)
+            yield SchemaFinding.of(
+                "near-duplicate", "column", relation.table, relation.column, message=message
+            )
 
 
 def _listed(paths: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-__all__ = ["BITS", "NUMBERS", "Kind", "parse_type"]
+__all__ = ["BITS", "NUMBERS", "TypeKind", "parse_type"]
 
 _TYPE = re.compile(r"^([^(\[]+)(?:\(([-\d,\s]+)\))?([^(\[]*)((?:\[\])*)$")
 BITS = {"smallint": 15, "integer": 31, "bigint": 63, "oid": 31}
@@ -34,7 +34,7 @@ NUMBERS = frozenset({"integer", "decimal", "float"})
 
 
 @dataclass(frozen=True)
-class Kind:
+class TypeKind:
     """A parsed type name."""
 
     name: str
@@ -50,12 +50,12 @@ class Kind:
 
 
 @cache
-def parse_type(text: str) -> Kind:
+def parse_type(text: str) -> TypeKind:
     """Parse the output of ``format_type``."""
     match = _TYPE.match(text)
     if match is None:
-        return Kind(text)
+        return TypeKind(text)
     arguments = tuple(int(a) for a in match[2].split(",")) if match[2] else ()
     # pgSphere's is the only known type outside of pg_catalog.
     name = f"{match[1].strip()} {match[3].strip()}".strip().removeprefix("public.")
-    return Kind(name, arguments, len(match[4]) // 2)
+    return TypeKind(name, arguments, len(match[4]) // 2)

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from consdb_actions.catalog import fact
-from consdb_actions.catalog.merge import Conflict, Drift
-from consdb_actions.migration.matching.decisions import Decisions, Question
-from consdb_actions.migration.rewrite.plan import Loss, Plan, Risk
-from consdb_actions.migration.rewrite.plan import Question as ValueQuestion
+from consdb_actions.catalog.merge import CatalogDrift, Conflict
+from consdb_actions.migration.matching.decisions import Decisions, MatchingQuestion
+from consdb_actions.migration.rewrite.plan import DataLoss, MigrationPlan, RewriteQuestion, Risk
 from consdb_actions.migration.words import describe, subject
 
 __all__ = [
-    "Asked",
-    "Check",
+    "OpenQuestion",
+    "VerificationCheck",
     "DriftItem",
     "Operation",
     "RunOutcome",
@@ -56,7 +55,7 @@ class DriftItem:
 
 
 @dataclass(frozen=True)
-class Asked:
+class OpenQuestion:
     """A question with options ready to copy, by their meaning."""
 
     words: str
@@ -67,7 +66,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Check:
+class VerificationCheck:
     """One check of the verification; ``holds`` is None where it did not apply."""
 
     name: str
@@ -95,10 +94,10 @@ class SectionOutcome:
     downgrade: tuple[Operation, ...] = ()
     decisions: tuple[str, ...] = ()
     remembered: tuple[str, ...] = ()
-    questions: tuple[Asked, ...] = ()
+    questions: tuple[OpenQuestion, ...] = ()
     risks: tuple[Risk, ...] = ()
-    losses: tuple[Loss, ...] = ()
-    checks: tuple[Check, ...] = ()
+    losses: tuple[DataLoss, ...] = ()
+    checks: tuple[VerificationCheck, ...] = ()
     notes: tuple[str, ...] = ()
     drift: tuple[DriftItem, ...] = ()
     """What the change does not touch and the database has otherwise than the file (rule M17)."""
@@ -173,14 +172,16 @@ def _section(data: Json) -> SectionOutcome:
         downgrade=tuple(Operation(**item) for item in data["downgrade"]),
         questions=tuple(_asked(item) for item in data["questions"]),
         risks=tuple(Risk(**item) for item in data["risks"]),
-        losses=tuple(Loss(**item) for item in data["losses"]),
+        losses=tuple(DataLoss(**item) for item in data["losses"]),
         drift=tuple(DriftItem(**item) for item in data["drift"]),
-        checks=tuple(Check(**{**item, "details": tuple(item["details"])}) for item in data["checks"]),
+        checks=tuple(
+            VerificationCheck(**{**item, "details": tuple(item["details"])}) for item in data["checks"]
+        ),
     )
 
 
-def _asked(data: Json) -> Asked:
-    return Asked(
+def _asked(data: Json) -> OpenQuestion:
+    return OpenQuestion(
         data["words"],
         tuple(data["proposals"]),
         tuple((answer["meaning"], tuple(answer["options"])) for answer in data["answers"]),
@@ -189,13 +190,13 @@ def _asked(data: Json) -> Asked:
     )
 
 
-def operations(plan: Plan) -> tuple[Operation, ...]:
+def operations(plan: MigrationPlan) -> tuple[Operation, ...]:
     """Describe the operations of a plan."""
     return tuple(Operation(describe(op), subject(op)[0]) for op in plan.ops)
 
 
 def drift_items(
-    drift: Sequence[Drift], origins: Mapping[tuple[str, ...], tuple[str, str]]
+    drift: Sequence[CatalogDrift], origins: Mapping[tuple[str, ...], tuple[str, str]]
 ) -> tuple[DriftItem, ...]:
     """Describe drift with origins; missing constraint comments are counted per table."""
     silent = Counter(d.path[0] for d in drift if _is_missing_comment(d))
@@ -211,7 +212,7 @@ def drift_items(
     return tuple(sorted(items, key=lambda item: item.element))
 
 
-def _is_missing_comment(drift: Drift) -> bool:
+def _is_missing_comment(drift: CatalogDrift) -> bool:
     return drift.path[-1] == "description" and drift.current is None
 
 
@@ -220,7 +221,7 @@ def present_elements(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(sorted({".".join(path) for path in paths}))
 
 
-def asked_conflict(conflict: Conflict, origin: tuple[str, str] | None) -> Asked:
+def asked_conflict(conflict: Conflict, origin: tuple[str, str] | None) -> OpenQuestion:
     """Return a conflict with its three states, and the revision of the current one."""
     name = ".".join(conflict.path)
     states = (
@@ -233,7 +234,7 @@ def asked_conflict(conflict: Conflict, origin: tuple[str, str] | None) -> Asked:
         "head": "Take it as after the change",
         "current": "Leave it as it is in the database",
     }
-    return Asked(
+    return OpenQuestion(
         words=f"{name} was changed by this change and by another one.",
         proposals=states,
         answers=tuple(
@@ -262,9 +263,9 @@ def decided(decisions: Decisions) -> tuple[str, ...]:
     return tuple(item.describe() for part in parts for item in part)
 
 
-def asked(question: Question) -> Asked:
+def asked(question: MatchingQuestion) -> OpenQuestion:
     """Convert a question about names for the report."""
-    return Asked(
+    return OpenQuestion(
         words=question.text,
         proposals=tuple(f"{p.old} to {p.new}: {', '.join(p.evidence)}" for p in question.proposals),
         answers=tuple((a.meaning, tuple(f"--rename {d}" for d in a.declarations)) for a in question.answers),
@@ -273,8 +274,8 @@ def asked(question: Question) -> Asked:
     )
 
 
-def asked_value(question: ValueQuestion) -> Asked:
+def asked_value(question: RewriteQuestion) -> OpenQuestion:
     """Convert a question about values for the report."""
     meanings = {"--fill": "give the value", "--no-fill": "no row lacks a value"}
     answers = tuple((meanings.get(a.split()[0], "drop the values"), (a,)) for a in question.answers)
-    return Asked(words=question.words, proposals=(), answers=answers)
+    return OpenQuestion(words=question.words, proposals=(), answers=answers)

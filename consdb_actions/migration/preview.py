@@ -11,7 +11,7 @@ from consdb_actions.schema.delta import SchemaDelta, compare, compare_columns
 from consdb_actions.schema.digest import Digest, digest_delta
 from consdb_actions.schema.findings import (
     RULES,
-    Finding,
+    SchemaFinding,
     Severity,
     ViewOf,
     check_foreign_keys,
@@ -22,7 +22,7 @@ from consdb_actions.schema.findings import (
 from consdb_actions.schema.model import Schema
 from consdb_actions.schema.sources import DataSource, TableSource, check_sources, table_sources
 from consdb_actions.schema.version import Status, VersionVerdict, judge_version
-from consdb_actions.schema.words import Statement, describe, describe_rename
+from consdb_actions.schema.words import DifferenceText, describe, describe_rename
 
 if TYPE_CHECKING:
     from consdb_actions.migration.rename import Decisions, Declaration
@@ -38,12 +38,12 @@ class SchemaPreview:
     before: Schema | None
     after: Schema | None
     delta: SchemaDelta
-    statements: tuple[Statement, ...]
+    statements: tuple[DifferenceText, ...]
     digest: Digest
     version: VersionVerdict
     decisions: Decisions | None
     """Renames, moves, losses and open questions; None where there is nothing to decide."""
-    findings: tuple[Finding, ...]
+    findings: tuple[SchemaFinding, ...]
     """Findings of the review, errors first."""
     notes: tuple[str, ...] = ()
     """Anything else, such as an unreadable file before the change."""
@@ -54,7 +54,7 @@ class SchemaPreview:
     relations: tuple[ColumnRelation, ...] = ()
     """New columns that resemble existing ones."""
 
-    def line_of(self, finding: Finding) -> int:
+    def line_of(self, finding: SchemaFinding) -> int:
         """Return the line of a finding; 0 when it is unknown."""
         return self.lines.get(finding.place, 0)
 
@@ -89,7 +89,7 @@ def preview_schema(
     severities: Mapping[str, Severity],
     declarations: Sequence[Declaration] = (),
     sources: Sequence[DataSource] = (),
-    extra: Iterable[Finding] = (),
+    extra: Iterable[SchemaFinding] = (),
     everything: bool = False,
     notes: tuple[str, ...] = (),
     source: str = "",
@@ -165,7 +165,7 @@ def _decide(
 
 def _statements(
     delta: SchemaDelta, before: Schema | None, after: Schema | None, decisions: Decisions | None
-) -> tuple[Statement, ...]:
+) -> tuple[DifferenceText, ...]:
     statements = describe(delta)
     if before is None or after is None or decisions is None or not decisions.renames:
         return statements
@@ -189,12 +189,12 @@ def _statements(
     return tuple(told)
 
 
-def _version_findings(verdict: VersionVerdict, key: str) -> Iterable[Finding]:
+def _version_findings(verdict: VersionVerdict, key: str) -> Iterable[SchemaFinding]:
     if verdict.status.is_ok:
         return
     if verdict.status is Status.PERSON:
         message = f"{RULES['version-person'].message}: {verdict.asks('`')}"
-        yield Finding.of("version-person", "version", "", verdict.schema, message=message)
+        yield SchemaFinding.of("version-person", "version", "", verdict.schema, message=message)
         return
-    finding = Finding.of("version", "version", "", verdict.schema, message=verdict.describe())
+    finding = SchemaFinding.of("version", "version", "", verdict.schema, message=verdict.describe())
     yield replace(finding, remedy=f'Write {key}: "{verdict.expected or "1.0.0"}".')

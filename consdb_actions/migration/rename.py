@@ -15,16 +15,16 @@ from consdb_actions.migration.matching.decisions import (
     Added,
     Answer,
     ColumnRename,
+    ColumnSource,
+    CopiedMove,
     Decisions,
     Dropped,
     DroppedTable,
-    Fill,
     Join,
-    Move,
-    Proposal,
-    Question,
+    MatchingQuestion,
     Rejected,
     Remembered,
+    RenameProposal,
     TableRename,
     Through,
 )
@@ -49,7 +49,7 @@ from consdb_actions.migration.matching.facts import (
     TableFacts,
     canonical,
 )
-from consdb_actions.migration.matching.run import ANSWERER, Run, table_questions
+from consdb_actions.migration.matching.run import ANSWERER, MatchingRun, table_questions
 
 __all__ = [
     "Added",
@@ -66,14 +66,14 @@ __all__ = [
     "DeclaredTableRename",
     "Dropped",
     "DroppedTable",
-    "Fill",
+    "ColumnSource",
     "ForeignKeyFacts",
     "Join",
-    "Move",
+    "CopiedMove",
     "NameMap",
     "OnQuestion",
-    "Proposal",
-    "Question",
+    "RenameProposal",
+    "MatchingQuestion",
     "Rejected",
     "Remembered",
     "TableFacts",
@@ -114,12 +114,14 @@ def decide(
         A declared name does not exist, is unchanged or is claimed twice; or a declared move has no key.
     """
     tables_before, tables_after = canonical(before, "before"), canonical(after, "after")
-    run = Run(tables_before, tables_after, declared)
+    run = MatchingRun(tables_before, tables_after, declared)
     about_tables = table_questions(run, declared)
     if on_question == "drop-add" and about_tables:
         # Which columns can move depends on the decisions about tables.
         drops = tuple(DeclaredTableDrop(table, ANSWERER) for q in about_tables for table in q.columns)
-        run = Run(tables_before, tables_after, replace(declared, table_drops=(*declared.table_drops, *drops)))
+        run = MatchingRun(
+            tables_before, tables_after, replace(declared, table_drops=(*declared.table_drops, *drops))
+        )
     questions = [*about_tables, *run.questions]
     decisions = run.decisions(questions, "" if on_question == "fail" else _ANSWERED)
     remembered = {d.text: Remembered(d.text, d.source, _meaning(d)) for d in decisions.used}

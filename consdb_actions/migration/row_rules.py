@@ -10,12 +10,21 @@ from typing import Any
 import pglast
 from pglast.stream import RawStream
 
-from consdb_actions.catalog import Constraint, Relation, Snapshot
-from consdb_actions.migration.data import Filled, Move
+from consdb_actions.catalog import CatalogConstraint, CatalogRelation, Snapshot
+from consdb_actions.migration.data import ColumnMove, Filled
 from consdb_actions.migration.rewrite.retype import base_type, convertible, using
 from consdb_actions.migration.rewrite.statements import literal
 
-__all__ = ["VALUE", "Change", "Condition", "Conversion", "Reference", "TableRules", "quoted", "rules_of"]
+__all__ = [
+    "VALUE",
+    "RowMigration",
+    "Condition",
+    "Conversion",
+    "Reference",
+    "TableRules",
+    "quoted",
+    "rules_of",
+]
 
 VALUE = '"{value}"'
 """Placeholder of a column in the SQL of a conversion."""
@@ -27,7 +36,7 @@ _NAME = re.compile(r'"(?:[^"]|"")+"|[^\W\d][\w$]*')
 
 
 @dataclass(frozen=True)
-class Change:
+class RowMigration:
     """A migration that rows must survive."""
 
     after: Snapshot
@@ -35,7 +44,7 @@ class Change:
     """New names by old."""
     columns: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """New names by the table's new name and the column's old."""
-    moves: tuple[Move, ...] = ()
+    moves: tuple[ColumnMove, ...] = ()
     filled: tuple[Filled, ...] = ()
     """Columns that get values in place of NULL, in the names after renames."""
 
@@ -102,8 +111,8 @@ class Conversion:
 class TableRules:
     """What a table's rows must satisfy, now and later; all names are the present ones."""
 
-    table: Relation
-    later: Relation | None = None
+    table: CatalogRelation
+    later: CatalogRelation | None = None
     renamed: dict[str, str] = field(default_factory=dict)
     """Later names of columns that remain."""
     nullable: set[str] = field(default_factory=set)
@@ -141,7 +150,7 @@ class TableRules:
         return found if all(found) else None
 
 
-def rules_of(snapshot: Snapshot, change: Change | None, casts: Casts) -> dict[str, TableRules]:
+def rules_of(snapshot: Snapshot, change: RowMigration | None, casts: Casts) -> dict[str, TableRules]:
     """Return what each table's rows must satisfy; ``casts`` are assignment casts."""
     rules = {}
     for name, table in snapshot.tables.items():
@@ -162,7 +171,7 @@ def _known(reference: Reference, snapshot: Snapshot) -> bool:
 class _Coming:
     """Adds what a migration requires of existing rows."""
 
-    def __init__(self, change: Change, rules: dict[str, TableRules], casts: Casts) -> None:
+    def __init__(self, change: RowMigration, rules: dict[str, TableRules], casts: Casts) -> None:
         self._change, self._rules, self._casts = change, rules, casts
         self._later: dict[str, TableRules] = {}
         for name, found in rules.items():
@@ -281,7 +290,7 @@ class _Coming:
                 Reference(reference.name, here, mine, there, theirs, full=reference.full, coming=True)
             )
 
-    def _move(self, move: Move, existing: Iterable[Reference]) -> None:
+    def _move(self, move: ColumnMove, existing: Iterable[Reference]) -> None:
         """Require one value per key, and matching rows in both tables."""
         table = self._place(move.source, move.source_column)[0]
         if table not in self._rules:
@@ -324,7 +333,7 @@ class _Coming:
             empty.add((own.table.name, was[0]))
 
 
-def _constraint_text(constraint: Constraint) -> str:
+def _constraint_text(constraint: CatalogConstraint) -> str:
     return f"{constraint.name}: {constraint.definition}"
 
 
@@ -338,14 +347,14 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _checks(table: Relation, scope: Mapping[str, tuple[str, str]]) -> Iterator[Condition]:
+def _checks(table: CatalogRelation, scope: Mapping[str, tuple[str, str]]) -> Iterator[Condition]:
     for constraint in table.constraints.values():
         match = _CHECK.match(constraint.definition) if constraint.kind == "check" else None
         if match is not None and constraint.columns and all(c in scope for c in constraint.columns):
             yield Condition(_constraint_text(constraint), match[1], {c: scope[c] for c in constraint.columns})
 
 
-def _references(schema: str, table: Relation) -> Iterator[Reference]:
+def _references(schema: str, table: CatalogRelation) -> Iterator[Reference]:
     for constraint in table.constraints.values():
         if constraint.kind == "foreign key":
             statement = f"ALTER TABLE t ADD {constraint.definition}"
@@ -363,7 +372,7 @@ def _references(schema: str, table: Relation) -> Iterator[Reference]:
             )
 
 
-def _uniques(table: Relation) -> list[str]:
+def _uniques(table: CatalogRelation) -> list[str]:
     """Return statements that create a table's keys on a table ``later``."""
     # ON CONFLICT cannot use a deferrable key.
     out = [
@@ -379,7 +388,7 @@ def _uniques(table: Relation) -> list[str]:
     return out
 
 
-def _keys(table: Relation) -> list[tuple[str, ...]]:
+def _keys(table: CatalogRelation) -> list[tuple[str, ...]]:
     """Return unique sets of columns, also of expression indexes."""
     found = [c.columns for c in table.constraints.values() if c.kind in {"primary key", "unique"}]
     for definition in (i.definition for i in table.indexes.values()):

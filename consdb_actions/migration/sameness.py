@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
 
-from consdb_actions.migration.kinds import BITS, NUMBERS, Kind, parse_type
+from consdb_actions.migration.kinds import BITS, NUMBERS, TypeKind, parse_type
 
 __all__ = ["Normalise", "alteration", "normalisers"]
 
@@ -55,7 +55,7 @@ def alteration(old: str, new: str) -> str:
     return ""
 
 
-def _between_texts(a: Kind, b: Kind) -> str:
+def _between_texts(a: TypeKind, b: TypeKind) -> str:
     if b.name == "character" and a.name != "character":
         return "blanks at the end are not kept"
     if a.arguments[:1] != b.arguments[:1] and b.arguments and (not a.arguments or b.arguments < a.arguments):
@@ -63,7 +63,7 @@ def _between_texts(a: Kind, b: Kind) -> str:
     return ""
 
 
-def _between_numbers(a: Kind, b: Kind) -> str:
+def _between_numbers(a: TypeKind, b: TypeKind) -> str:
     if b.name == "real" and a.name not in {"real", "smallint"}:
         return "digits beyond single precision are lost"
     if b.name == "double precision" and a.name == "bigint":
@@ -79,13 +79,13 @@ def _between_numbers(a: Kind, b: Kind) -> str:
     return ""
 
 
-def _scale(kind: Kind) -> int:
+def _scale(kind: TypeKind) -> int:
     if kind.family == "integer":
         return 0
     return kind.arguments[1] if len(kind.arguments) > 1 else 99
 
 
-def _between_moments(a: Kind, b: Kind) -> str:
+def _between_moments(a: TypeKind, b: TypeKind) -> str:
     zones = [k.name.endswith("with time zone") for k in (a, b)]
     if a.family != b.family:
         lost = {"date": "the time of day is lost", "time": "the day is lost"}
@@ -97,7 +97,7 @@ def _between_moments(a: Kind, b: Kind) -> str:
     return ""
 
 
-def _precision(kind: Kind) -> int:
+def _precision(kind: TypeKind) -> int:
     return kind.arguments[0] if kind.arguments else 6
 
 
@@ -113,7 +113,7 @@ def normalisers(left: str, right: str, *, via: str | None = None) -> tuple[Norma
     return read, read
 
 
-def _reader(a: Kind, b: Kind) -> Normalise:
+def _reader(a: TypeKind, b: TypeKind) -> Normalise:
     families, names = {a.family, b.family}, {a.name, b.name}
     if families == {"text"}:
         size = b.arguments[0] if b.arguments else None
@@ -159,7 +159,7 @@ def _number(text: str) -> Decimal:
     return Decimal(word.startswith("t")) if word in {"t", "true", "f", "false"} else Decimal(word)
 
 
-def _resolved(value: Decimal, a: Kind, b: Kind) -> Hashable:
+def _resolved(value: Decimal, a: TypeKind, b: TypeKind) -> Hashable:
     """Return a number converted between the types."""
     if not value.is_finite():
         return str(value)
@@ -184,7 +184,7 @@ def _flag(text: str) -> Hashable:
     return True if word in _TRUE else False if word in _FALSE else text
 
 
-def _moment(text: str, a: Kind, b: Kind) -> Hashable:
+def _moment(text: str, a: TypeKind, b: TypeKind) -> Hashable:
     """Return a time in UTC, or as local time where the change drops its offset."""
     if "time" in {a.family, b.family}:
         clock = time.fromisoformat(text.strip().replace("T", " ").rpartition(" ")[2]).replace(tzinfo=None)
@@ -196,7 +196,7 @@ def _moment(text: str, a: Kind, b: Kind) -> Hashable:
     return found.date() if b.family == "date" else _rounded(found, b)
 
 
-def _rounded(moment: datetime, kind: Kind) -> datetime:
+def _rounded(moment: datetime, kind: TypeKind) -> datetime:
     unit = 10 ** (6 - _precision(kind)) if kind.family in {"timestamp", "time"} else 1
     lower = moment - timedelta(microseconds=moment.microsecond % unit)
     return lower + timedelta(microseconds=unit) if moment.microsecond % unit * 2 >= unit > 1 else lower

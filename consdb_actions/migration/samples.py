@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import pglast
 
-from consdb_actions.migration.kinds import BITS, NUMBERS, Kind, parse_type
+from consdb_actions.migration.kinds import BITS, NUMBERS, TypeKind, parse_type
 
 __all__ = ["ANY_TYPE", "mentioned", "sample", "spelled"]
 
@@ -95,7 +95,7 @@ def spelled(type_: str, target: str, label: str, index: int, *, plain: bool = Fa
     return f"{value} " if index % 2 else value
 
 
-def _value(kind: Kind, mark: int, index: int, plain: bool) -> str:
+def _value(kind: TypeKind, mark: int, index: int, plain: bool) -> str:
     number = mark % 100000 + index * 100003
     match kind.family:
         case "text":
@@ -136,7 +136,7 @@ def _text(length: int | tuple[int, ...], mark: int, index: int, plain: bool) -> 
     return (start[: max(0, longest - len(end))] + end)[-longest:]
 
 
-def _number(kind: Kind, mark: int, index: int, plain: bool) -> str:
+def _number(kind: TypeKind, mark: int, index: int, plain: bool) -> str:
     slot = 99 if plain else (index + mark) % 9
     small = mark % 10000 + index
     if kind.name in BITS:
@@ -168,7 +168,7 @@ def _number(kind: Kind, mark: int, index: int, plain: bool) -> str:
     return repr(value).removesuffix(".0")
 
 
-def _moment(kind: Kind, mark: int, index: int, plain: bool) -> str:
+def _moment(kind: TypeKind, mark: int, index: int, plain: bool) -> str:
     moment = datetime(2024, 1, 1) + timedelta(days=mark % 300 + index, seconds=mark % 86400)
     slot = 99 if plain else (index + mark) % 11
     if slot == 2 and kind.family != "time":

@@ -9,9 +9,9 @@ from typing import Literal
 
 from consdb_actions.catalog import Difference, fact
 from consdb_actions.errors import InputError
-from consdb_actions.migration.outcome import Check
+from consdb_actions.migration.outcome import VerificationCheck
 
-__all__ = ["Standing", "Use", "check_drift", "check_site", "drifted_paths", "use_of"]
+__all__ = ["SectionState", "Use", "check_drift", "check_site", "drifted_paths", "use_of"]
 
 _MOST = 20
 
@@ -20,7 +20,7 @@ Use = Literal["copy", "server", "done"]
 
 
 @dataclass(frozen=True)
-class Standing:
+class SectionState:
     """The state of one section in a database."""
 
     database: str
@@ -40,7 +40,7 @@ class Standing:
 
 
 def use_of(
-    standing: Standing, *, section: str, revision: str, before: str | None, named: bool, any_head: bool
+    standing: SectionState, *, section: str, revision: str, before: str | None, named: bool, any_head: bool
 ) -> Use:
     """Decide how a check uses a site's database (rule M12).
 
@@ -97,17 +97,17 @@ def use_of(
     return "copy"
 
 
-def check_drift(database: str, differences: Many[Difference]) -> Check:
+def check_drift(database: str, differences: Many[Difference]) -> VerificationCheck:
     """Report how a database differs from its history (``left``)."""
     if not differences:
-        return Check("database", True, f'the database "{database}" is what its history makes')
+        return VerificationCheck("database", True, f'the database "{database}" is what its history makes')
     words = (
         f'the database "{database}" differs from what its history makes in {_count(len(differences))}, which '
         "the statements below leave out"
     )
     shown = [_describe(d) for d in differences[:_MOST]]
     more = len(differences) - len(shown)
-    return Check("database", None, words, (*shown, *([f"and {more} more"] if more else [])))
+    return VerificationCheck("database", None, words, (*shown, *([f"and {more} more"] if more else [])))
 
 
 def drifted_paths(
@@ -126,14 +126,18 @@ def drifted_paths(
     return frozenset(out)
 
 
-def check_site(differences: Many[Difference] | None, drifted: Collection[tuple[str, ...]]) -> Check:
+def check_site(
+    differences: Many[Difference] | None, drifted: Collection[tuple[str, ...]]
+) -> VerificationCheck:
     """Compare the upgraded copy with the upgraded history (``left``), except earlier differences."""
     if differences is None:
-        return Check("database upgrade", None, "the upgrade runs on the copy of the database, if only there")
+        return VerificationCheck(
+            "database upgrade", None, "the upgrade runs on the copy of the database, if only there"
+        )
     new = [d for d in differences if not any(d.path[: len(p)] == p for p in drifted)]
     shown = [_describe(d) for d in new[:_MOST]]
     more = [f"and {len(new) - _MOST} more"] if len(new) > _MOST else []
-    return Check(
+    return VerificationCheck(
         "database upgrade",
         not new,
         "the upgrade leaves in the copy of the database what it leaves where the history made it",

@@ -20,7 +20,7 @@ from consdb_actions.migration.words import describe
 __all__ = [
     "CALLS",
     "ScriptAction",
-    "Revision",
+    "RevisionSummary",
     "UNSEEN",
     "UnknownValueError",
     "arguments",
@@ -581,7 +581,7 @@ LOOP = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
+class RevisionSummary:
     """A revision."""
 
     id: str
@@ -596,7 +596,7 @@ class Revision:
     """The revisions that it follows."""
 
 
-def read_revision(text: str) -> Revision:
+def read_revision(text: str) -> RevisionSummary:
     """Read a revision's file without running it."""
     try:
         if len(text) > LIMIT:
@@ -609,10 +609,10 @@ def read_revision(text: str) -> Revision:
         actions = tuple(_actions_of_statements(upgrade.body, names)) if upgrade is not None else ()
         message = (ast.get_docstring(tree) or "").partition("\n")[0].strip()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return Revision("", "", ("what it does cannot be read from its file",))
+        return RevisionSummary("", "", ("what it does cannot be read from its file",))
     down = names.get("down_revision") or ()
     told = tuple(_without_echoes(actions))
-    return Revision(
+    return RevisionSummary(
         str(names.get("revision") or ""),
         message,
         sentences(action for action in told if action.kind not in UNSEEN),

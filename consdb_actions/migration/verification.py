@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from consdb_actions.catalog import Difference, Relation, Snapshot, compare, fact
-from consdb_actions.migration.outcome import Check
+from consdb_actions.catalog import CatalogRelation, Difference, Snapshot, compare, fact
+from consdb_actions.migration.outcome import VerificationCheck
 
 __all__ = ["check_downgrade", "check_upgrade"]
 
 _MOST = 20
 
 
-def check_upgrade(before: Snapshot, expected: Snapshot, after: Snapshot, views: Collection[str]) -> Check:
+def check_upgrade(
+    before: Snapshot, expected: Snapshot, after: Snapshot, views: Collection[str]
+) -> VerificationCheck:
     """Compare the catalog after the upgrade with the expected one (rule M17)."""
     relations = dict(expected.relations)
     for name, relation in expected.relations.items():
@@ -32,7 +34,7 @@ def check_upgrade(before: Snapshot, expected: Snapshot, after: Snapshot, views: 
         triggers=after.triggers if after.triggers.keys() == before.triggers.keys() else before.triggers,
     )
     differences = compare(used, wanted)
-    return Check(
+    return VerificationCheck(
         "upgrade",
         not differences,
         "the catalog after the upgrade is the expected one: it contains the change and nothing else",
@@ -40,7 +42,7 @@ def check_upgrade(before: Snapshot, expected: Snapshot, after: Snapshot, views: 
     )
 
 
-def _typed_like(view: Relation, made: Relation) -> Relation:
+def _typed_like(view: CatalogRelation, made: CatalogRelation) -> CatalogRelation:
     columns = {
         c.name: replace(c, type=made.columns[c.name].type) if c.name in made.columns else c
         for c in view.columns.values()
@@ -48,10 +50,10 @@ def _typed_like(view: Relation, made: Relation) -> Relation:
     return replace(view, columns=columns)
 
 
-def check_downgrade(before: Snapshot, restored: Snapshot) -> Check:
+def check_downgrade(before: Snapshot, restored: Snapshot) -> VerificationCheck:
     """Compare the state after upgrade and downgrade with the one before."""
     differences = compare(before, restored)
-    return Check(
+    return VerificationCheck(
         "downgrade",
         not differences,
         "the downgrade restores the catalog exactly",

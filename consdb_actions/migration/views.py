@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from consdb_actions.catalog import Column, Grant, Relation, Snapshot
+from consdb_actions.catalog import CatalogColumn, CatalogRelation, Grant, Snapshot
 from consdb_actions.migration.rewrite.statements import qualified, quote
 
 __all__ = ["ViewRule", "output_names", "projection", "with_remade_views"]
@@ -81,23 +81,23 @@ def with_remade_views(
     return replace(expected, relations=relations)
 
 
-def _columns(table: Relation | None) -> dict[str, str]:
+def _columns(table: CatalogRelation | None) -> dict[str, str]:
     return {c.name: c.type for c in table.columns.values()} if table else {}
 
 
 def _remade(
     schema: str,
     name: str,
-    table: Relation,
+    table: CatalogRelation,
     pairs: Sequence[tuple[str, str]],
-    old: Relation | None,
+    old: CatalogRelation | None,
     shown: Mapping[str, str],
     granted: frozenset[Grant],
-) -> Relation:
+) -> CatalogRelation:
     columns = {}
     for position, (source, output) in enumerate(pairs):
         was = (old.columns.get(shown[source]) or old.columns.get(output)) if old else None
-        columns[output] = Column(
+        columns[output] = CatalogColumn(
             output,
             position,
             table.columns[source].type,
@@ -105,7 +105,7 @@ def _remade(
             comment=was.comment if was else None,
             grants=was.grants if was else frozenset(),
         )
-    return Relation(
+    return CatalogRelation(
         name,
         old.kind if old else "view",
         columns,

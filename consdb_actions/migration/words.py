@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from consdb_actions.migration.rewrite.statements import Statement
+from consdb_actions.migration.rewrite.statements import SqlStatement
 
 __all__ = ["describe", "subject"]
 
@@ -18,7 +18,7 @@ _DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 def describe(op: ops.MigrateOperation) -> str:
     """Describe an operation, such as ``drop column exposure.airmass``."""
-    if isinstance(op, Statement):
+    if isinstance(op, SqlStatement):
         return op.words
     for kind, words in _WORDS:
         if isinstance(op, kind):
@@ -28,7 +28,7 @@ def describe(op: ops.MigrateOperation) -> str:
 
 def subject(op: ops.MigrateOperation) -> tuple[str, str]:
     """Return the table, and the column, constraint or index, of an operation; or empty texts."""
-    if isinstance(op, Statement):
+    if isinstance(op, SqlStatement):
         return op.table, ""
     table = str(getattr(op, "table_name", None) or getattr(op, "source_table", None) or "")
     name = (

@@ -11,13 +11,13 @@ from typing import Literal
 
 from alembic.operations import ops
 
-from consdb_actions.catalog import Relation, Snapshot
+from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.errors import CheckFailed, DatabaseChanged
 from consdb_actions.lint.state import Name
 from consdb_actions.migration.rewrite.statements import (
     Phase,
     Rename,
-    Statement,
+    SqlStatement,
     literal,
     phase_of,
     qualified,
@@ -38,7 +38,7 @@ __all__ = [
     "Direction",
     "Lock",
     "MODES",
-    "Publication",
+    "PublicationFacts",
     "Result",
     "SectionFacts",
     "SectionResult",
@@ -112,7 +112,7 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
+class PublicationFacts:
     """A publication."""
 
     name: str
@@ -161,7 +161,7 @@ class DatabaseFacts:
     read_only: bool = False  # a standby, or read-only by its settings
     roles: frozenset[str] = frozenset()
     spoly: bool = True  # whether the pgSphere type exists
-    publications: tuple[Publication, ...] = ()
+    publications: tuple[PublicationFacts, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     slots: Mapping[str, bool] = field(default_factory=dict)  # whether each slot of this database is active
     # changed rows that wait in each slot that could be read
@@ -218,7 +218,7 @@ def in_order(locks: Iterable[TableLock], snapshots: Mapping[str, Snapshot]) -> t
     """
     known = {lock.name: lock for lock in locks}
 
-    def relation(name: Name) -> Relation | None:
+    def relation(name: Name) -> CatalogRelation | None:
         return snapshots[name.schema].relations.get(name.name) if name.schema in snapshots else None
 
     tables = {name for name in known if (found := relation(name)) and not found.is_view}
@@ -289,7 +289,7 @@ def locked_first(
         f"SET LOCAL lock_timeout = '{800 // len(names)}ms'",
         f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE",
     )
-    return (*(Statement(sql, phase=Phase.DROP_VIEW, words="lock tables") for sql in first), *operations)
+    return (*(SqlStatement(sql, phase=Phase.DROP_VIEW, words="lock tables") for sql in first), *operations)
 
 
 def lock_statement(locks: Sequence[TableLock], tries: int = 8) -> str:

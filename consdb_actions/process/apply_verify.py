@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from consdb_actions.catalog import Difference, Relation, Sequence, Snapshot, compare
+from consdb_actions.catalog import CatalogRelation, Difference, Sequence, Snapshot, compare
 from consdb_actions.lint.state import Name
 from consdb_actions.process.apply_facts import ApplyCheck, SectionFacts, TableLock
 from consdb_actions.process.runbook_change import SectionChange
 
-__all__ = ["Expected", "check_drift", "check_result"]
+__all__ = ["ExpectedCatalogs", "check_drift", "check_result"]
 
 _MOST = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ExpectedCatalogs:
     """Catalogs that the history leaves before and after the change, and its locks."""
 
     before: Snapshot
@@ -32,7 +32,7 @@ class Expected:
 
 
 def check_drift(
-    change: SectionChange, facts: SectionFacts, expected: Expected, major: int
+    change: SectionChange, facts: SectionFacts, expected: ExpectedCatalogs, major: int
 ) -> Iterator[ApplyCheck]:
     """Compare the database before the change with its history."""
     if expected.failure:
@@ -78,7 +78,7 @@ def check_result(
     change: SectionChange,
     before: SectionFacts,
     after: SectionFacts,
-    expected: Expected | None,
+    expected: ExpectedCatalogs | None,
     wanted: Mapping[str, tuple[str, ...]],
     major: int,
 ) -> tuple[ApplyCheck, ...]:
@@ -140,7 +140,7 @@ def _columns(change: SectionChange, after: SectionFacts) -> Iterator[ApplyCheck]
         yield ApplyCheck("columns", "ok", f"{change.section}: tables and views are as expected")
 
 
-def _find(facts: SectionFacts, name: Name) -> Relation | None:
+def _find(facts: SectionFacts, name: Name) -> CatalogRelation | None:
     return facts.snapshot.relations.get(name.name)
 
 
@@ -202,7 +202,7 @@ def _grants(
 
 
 def _catalog(
-    change: SectionChange, before: SectionFacts, after: SectionFacts, expected: Expected, major: int
+    change: SectionChange, before: SectionFacts, after: SectionFacts, expected: ExpectedCatalogs, major: int
 ) -> Iterator[ApplyCheck]:
     same = major == expected.major
     known = set(map(str, _differences(before.snapshot, expected.before, before.owners, same)))

@@ -7,18 +7,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
-from consdb_actions.deploy.drift import Drift, Severity, Since, find_drift
-from consdb_actions.deploy.drift import Standing as DriftStanding
+from consdb_actions.deploy.drift import ComponentTag, Severity, Since, TagDrift, find_drift
 from consdb_actions.deploy.model import DeployPolicy
-from consdb_actions.deploy.tags import Kind, read_tag
-from consdb_actions.process.facts import Facts, Source
-from consdb_actions.process.states import Progress, Standing, StepState, progress_of
+from consdb_actions.deploy.tags import TagKind, read_tag
+from consdb_actions.process.facts import FactSource, ProcessFacts
+from consdb_actions.process.states import Progress, StepState, StepStatus, progress_of
 from consdb_actions.release.notes import ReleaseNotes
 from consdb_actions.release.versions import parse_version
 
 __all__ = [
     "Board",
-    "Change",
+    "BoardEntry",
     "Environments",
     "Released",
     "Releases",
@@ -40,16 +39,16 @@ class Unread:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class BoardEntry:
     """An open schema change."""
 
-    facts: Facts
+    facts: ProcessFacts
     progress: Progress
 
     @property
     def steps(self) -> tuple[StepState, ...]:
         """Return the steps that apply."""
-        return tuple(item for item in self.progress.steps if item.standing is not Standing.NOT_APPLICABLE)
+        return tuple(item for item in self.progress.steps if item.standing is not StepStatus.NOT_APPLICABLE)
 
     @property
     def done(self) -> int:
@@ -80,7 +79,7 @@ class Change:
     @property
     def needs_attention(self) -> bool:
         """Return whether a step is stale, unknown, or done too early."""
-        wrong = (Standing.STALE, Standing.UNKNOWN)
+        wrong = (StepStatus.STALE, StepStatus.UNKNOWN)
         return bool(self.facts.troubles) or any(
             item.standing in wrong or any(disorder.still for disorder in item.order) for item in self.steps
         )
@@ -95,7 +94,7 @@ class Change:
 class Environments:
     """Deployed tags and drift."""
 
-    drift: Drift | None  # None if unavailable
+    drift: TagDrift | None  # None if unavailable
     source: str = ""  # of the values files
     web: str = ""  # URL of their repository, for links to commits; empty for none
     trouble: str = ""  # why drift is unavailable
@@ -143,7 +142,7 @@ class Board:
 
     repository: str  # of the schemas
     now: datetime
-    changes: tuple[Change, ...]  # those that need attention first, then by waiting time
+    changes: tuple[BoardEntry, ...]  # those that need attention first, then by waiting time
     unread: tuple[Unread, ...]
     finished: int  # number of pull requests with all steps done, not shown
     unaffected: int  # number of pull requests without a schema change, not shown
@@ -161,7 +160,7 @@ class Board:
         count = Counter(name for change in self.changes for name in change.owners)
         return tuple(sorted(count.items(), key=lambda pair: (-pair[1], pair[0])))
 
-    def brought_by(self, tag: str) -> tuple[Change, ...]:
+    def brought_by(self, tag: str) -> tuple[BoardEntry, ...]:
         """Return the open changes whose migration a release contains."""
         return tuple(change for change in self.changes if change.release == tag)
 
@@ -169,7 +168,7 @@ class Board:
 def make_board(
     repository: str,
     now: datetime,
-    known: Iterable[Facts],
+    known: Iterable[ProcessFacts],
     unread: Iterable[Unread],
     environments: Environments,
     releases: Releases,
@@ -178,7 +177,7 @@ def make_board(
 
     Of several facts about a pull request the newest count. Roles and designates are those of `now`.
     """
-    latest: dict[int, Facts] = {}
+    latest: dict[int, ProcessFacts] = {}
     missing = list(unread)
     for facts in known:
         number = facts.pull.number
@@ -188,11 +187,11 @@ def make_board(
             missing.append(Unread(name, words, facts.pull.title, facts.pull.url))
         elif number not in latest or facts.now > latest[number].now:
             latest[number] = facts
-    changes: list[Change] = []
+    changes: list[BoardEntry] = []
     finished = unaffected = 0
     for number in sorted(latest):
         facts = replace(latest[number], now=now)
-        if not facts.schemas and (trouble := facts.trouble(Source.SCHEMAS)):
+        if not facts.schemas and (trouble := facts.trouble(FactSource.SCHEMAS)):
             missing.append(Unread(f"#{number}", trouble, facts.pull.title, facts.pull.url))
             continue
         if not facts.schemas:
@@ -203,7 +202,7 @@ def make_board(
         if dropped or not any(item.open for item in progress.steps):
             finished += 1
             continue
-        changes.append(Change(facts, progress))
+        changes.append(BoardEntry(facts, progress))
     changes.sort(key=lambda item: (not item.needs_attention, item.since, item.facts.pull.number))
     return Board(
         repository,
@@ -217,7 +216,7 @@ def make_board(
     )
 
 
-def drift_of_facts(known: Sequence[Facts], policy: DeployPolicy, today: date) -> Drift | None:
+def drift_of_facts(known: Sequence[ProcessFacts], policy: DeployPolicy, today: date) -> TagDrift | None:
     """Find drift from the newest facts with deployments; None if there are none.
 
     Dates are known only for tags that matter to the pull request.
@@ -231,15 +230,15 @@ def drift_of_facts(known: Sequence[Facts], policy: DeployPolicy, today: date) ->
         at = item.history[-1].at if item.history else None
         since = None if at is None else Since("", at.astimezone(UTC).date())
         seen.append(
-            DriftStanding(
+            ComponentTag(
                 item.application, item.environment, item.component, read_tag(item.tag), item.enabled, since
             )
         )
     release = read_tag(facts.newest_release)
-    return find_drift(policy, seen, today, release if release.kind is Kind.RELEASE else None)
+    return find_drift(policy, seen, today, release if release.kind is TagKind.RELEASE else None)
 
 
-def releases_of_facts(known: Iterable[Facts]) -> tuple[Released, ...]:
+def releases_of_facts(known: Iterable[ProcessFacts]) -> tuple[Released, ...]:
     """List the releases named in facts, newest first, without notes."""
     found: dict[str, Released] = {}
     for facts in known:

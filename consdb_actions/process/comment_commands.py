@@ -16,7 +16,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import parse_declaration, parse_directives, parse_take
 from consdb_actions.process.facts import Comment
 from consdb_actions.process.memory import Binding, Memo
-from consdb_actions.process.steps import STEPS, Step, step_words
+from consdb_actions.process.steps import STEPS, ProcessStep, step_words
 
 __all__ = [
     "Attestation",
@@ -25,7 +25,7 @@ __all__ = [
     "Listening",
     "MOST",
     "Mistake",
-    "Outcome",
+    "CommandOutcome",
     "Verb",
     "answers_in",
     "commands_in",
@@ -128,7 +128,7 @@ def _about_step(verb: Verb, text: str, arguments: str) -> Command | Mistake:
     attested = [step.id for step in STEPS if step.attested]
     if not word:
         return Mistake(text, f"it lacks the step, one of: {', '.join(attested)}")
-    step: Step | None = step_words().get(word.casefold().rstrip(".,;:"))
+    step: ProcessStep | None = step_words().get(word.casefold().rstrip(".,;:"))
     if step is None:
         known = [word for word, step in step_words().items() if step.attested]
         return Mistake(text, _unknown("step", word, known, attested))
@@ -172,7 +172,7 @@ def _first(text: str) -> tuple[str, str]:
     return word, rest[0] if rest else ""
 
 
-class Outcome(StrEnum):
+class CommandOutcome(StrEnum):
     """The outcome of a command."""
 
     ACCEPTED = "accepted"
@@ -187,7 +187,7 @@ class Heard:
     comment: Comment
     actor: Account
     said: Command | Mistake
-    outcome: Outcome
+    outcome: CommandOutcome
     answer: str = ""  # reason of a rejection, or a remark; may be empty
     binding: Binding | None = None  # None if it does not depend on the state
 
@@ -236,7 +236,7 @@ def answers_in(heard: Iterable[Heard]) -> tuple[str, ...]:
     answers: dict[tuple[Verb, str], str] = {}
     for item in heard:
         said = item.said
-        if item.outcome is not Outcome.ACCEPTED or not isinstance(said, Command):
+        if item.outcome is not CommandOutcome.ACCEPTED or not isinstance(said, Command):
             continue
         if said.verb not in (Verb.RENAME, Verb.TAKE):
             continue

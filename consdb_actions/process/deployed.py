@@ -9,10 +9,10 @@ from datetime import datetime
 from consdb_actions.process.facts import (
     Deployment,
     Evidence,
-    Facts,
-    Finding,
-    Migration,
-    Source,
+    FactSource,
+    MigrationPull,
+    ProcessFacts,
+    StepFinding,
     latest,
     listed,
 )
@@ -44,18 +44,18 @@ def ticket_image(branch: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", branch)
 
 
-def needed(facts: Facts) -> tuple[str, ...]:
+def needed(facts: ProcessFacts) -> tuple[str, ...]:
     """List the components whose image must contain the change."""
     files = [path for item in facts.migrations if item.live for path in item.files]
     return facts.policy.components(files or [""])
 
 
-def deployed(facts: Facts, migrations: Collection[Migration]) -> Finding:
+def deployed(facts: ProcessFacts, migrations: Collection[MigrationPull]) -> StepFinding:
     """Check that every environment has a release with the migrations."""
-    if trouble := facts.trouble(Source.PHALANX):
-        return Finding(False, trouble, unknown=True)
+    if trouble := facts.trouble(FactSource.PHALANX):
+        return StepFinding(False, trouble, unknown=True)
     if not migrations or not facts.releases:
-        return Finding(False, "")
+        return StepFinding(False, "")
     tags = {release.tag for release in facts.releases}
     families = needed(facts)
     return _everywhere(
@@ -66,10 +66,10 @@ def deployed(facts: Facts, migrations: Collection[Migration]) -> Finding:
     )
 
 
-def tap_deployed(facts: Facts) -> Finding:
+def tap_deployed(facts: ProcessFacts) -> StepFinding:
     """Check that every environment has a TAP_SCHEMA with the change."""
-    if trouble := facts.trouble(Source.PHALANX):
-        return Finding(False, trouble, unknown=True)
+    if trouble := facts.trouble(FactSource.PHALANX):
+        return StepFinding(False, trouble, unknown=True)
     image = ticket_image(facts.pull.branch)
     found = _everywhere(
         facts,
@@ -79,13 +79,13 @@ def tap_deployed(facts: Facts) -> Finding:
     )
     if found.done:
         return found
-    return Finding(False, f"{found.words}; wanted is {image}", found.at, found.by, found.evidence)
+    return StepFinding(False, f"{found.words}; wanted is {image}", found.at, found.by, found.evidence)
 
 
-def repinned(facts: Facts) -> Finding:
+def repinned(facts: ProcessFacts) -> StepFinding:
     """Check that every environment has a weekly tag with the merge."""
-    if trouble := facts.trouble(Source.PHALANX) or facts.trouble(Source.TAGS):
-        return Finding(False, trouble, unknown=True)
+    if trouble := facts.trouble(FactSource.PHALANX) or facts.trouble(FactSource.TAGS):
+        return StepFinding(False, trouble, unknown=True)
     return _everywhere(
         facts,
         facts.policy.tap_environments,
@@ -95,8 +95,8 @@ def repinned(facts: Facts) -> Finding:
 
 
 def _everywhere(
-    facts: Facts, environments: tuple[str, ...], wanted: Callable[[Deployment], bool], holds: Holds
-) -> Finding:
+    facts: ProcessFacts, environments: tuple[str, ...], wanted: Callable[[Deployment], bool], holds: Holds
+) -> StepFinding:
     """Check the wanted components in some environments."""
     there: dict[str, list[Deployment]] = {}
     behind: dict[str, list[str]] = {}
@@ -121,7 +121,7 @@ def _everywhere(
     words += [
         f"{listed(names)} {'has' if len(names) == 1 else 'have'} {tags}" for tags, names in behind.items()
     ]
-    return Finding(
+    return StepFinding(
         done=not behind,
         words="; ".join(words),
         at=latest(moments) if not behind else None,

@@ -12,10 +12,10 @@ from consdb_actions.approval.policy import Concern, Role
 from consdb_actions.process.comment_commands import (
     Attestation,
     Command,
+    CommandOutcome,
     Heard,
     Listening,
     Mistake,
-    Outcome,
     Verb,
     commands_in,
 )
@@ -23,11 +23,11 @@ from consdb_actions.process.deployed import deployed, repinned, tap_deployed
 from consdb_actions.process.facts import (
     Comment,
     Evidence,
-    Facts,
-    Finding,
-    Link,
-    Migration,
-    Source,
+    FactSource,
+    MigrationPull,
+    ProcessFacts,
+    PullLink,
+    StepFinding,
     latest,
     listed,
 )
@@ -40,7 +40,7 @@ from consdb_actions.process.memory import (
     recall,
 )
 from consdb_actions.process.policy import Owner
-from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, Step
+from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, ProcessStep
 
 __all__ = [
     "DERIVED",
@@ -67,7 +67,7 @@ class Holders:
         return account.login.casefold() in {login.casefold() for login in self.people}
 
 
-def holders(facts: Facts, identifiers: tuple[str, ...], day: date) -> Holders:
+def holders(facts: ProcessFacts, identifiers: tuple[str, ...], day: date) -> Holders:
     """List the people of some roles on a day."""
     found: dict[str, str] = {}
     problems: list[str] = []
@@ -77,12 +77,12 @@ def holders(facts: Facts, identifiers: tuple[str, ...], day: date) -> Holders:
     return Holders(tuple(found.values()), tuple(problems))
 
 
-def attesters(facts: Facts, step: Step, day: date) -> Holders:
+def attesters(facts: ProcessFacts, step: ProcessStep, day: date) -> Holders:
     """List who may attest to a step on a day."""
     return holders(facts, facts.policy.rule(step).attested_by, day)
 
 
-def owner_names(facts: Facts, step: Step) -> tuple[str, tuple[str, ...]]:
+def owner_names(facts: ProcessFacts, step: ProcessStep) -> tuple[str, tuple[str, ...]]:
     """Return title and people of a step's owner.
 
     For the approvals these are the people who can still approve.
@@ -95,7 +95,7 @@ def owner_names(facts: Facts, step: Step) -> tuple[str, tuple[str, ...]]:
     return owner.title, holders(facts, (owner.id,), facts.now.date()).people
 
 
-def _people(facts: Facts, owner: Owner, day: date, problems: list[str]) -> list[str]:
+def _people(facts: ProcessFacts, owner: Owner, day: date, problems: list[str]) -> list[str]:
     """List the people of a role; add unreadable teams to `problems`."""
     if owner.id == CONTRIBUTOR:
         return [facts.pull.author.login] if facts.pull.author is not None else []
@@ -112,47 +112,47 @@ def _people(facts: Facts, owner: Owner, day: date, problems: list[str]) -> list[
 _ALL = Role("all", "", "", concerns=(Concern.STRUCTURE, Concern.TEXT))
 
 
-def live_migrations(facts: Facts) -> list[Migration]:
+def live_migrations(facts: ProcessFacts) -> list[MigrationPull]:
     """List the open or merged migration pull requests, oldest first."""
     return [item for item in facts.migrations if item.live]
 
 
-def migration_name(facts: Facts, item: Migration) -> str:
+def migration_name(facts: ProcessFacts, item: MigrationPull) -> str:
     """Name a pull request in consdb."""
     return f"{facts.policy.consdb.rpartition('/')[2]}#{item.number}"
 
 
-def _gathered(facts: Facts) -> Finding:
+def _gathered(facts: ProcessFacts) -> StepFinding:
     """Check that the change has a ticket."""
     pull = facts.pull
     ticket = facts.policy.ticket_in(pull.branch, pull.title)
     if not ticket:
-        return Finding(False, "neither the branch nor the title names a ticket")
+        return StepFinding(False, "neither the branch nor the title names a ticket")
     url = facts.policy.ticket_url.replace("{ticket}", ticket)
-    return Finding(True, "", evidence=(Evidence(ticket, url), Evidence(f"#{pull.number}", pull.url)))
+    return StepFinding(True, "", evidence=(Evidence(ticket, url), Evidence(f"#{pull.number}", pull.url)))
 
 
-def _synced(facts: Facts) -> Finding:
+def _synced(facts: ProcessFacts) -> StepFinding:
     """Compare the EFD schemas here with those of consdb."""
-    if trouble := facts.trouble(Source.CONSDB):
-        return Finding(False, trouble, unknown=True)
+    if trouble := facts.trouble(FactSource.CONSDB):
+        return StepFinding(False, trouble, unknown=True)
     evidence = tuple(Evidence(f"{item.schema}.yaml", item.url) for item in facts.efd_files)
     other = [f"{item.schema}.yaml" for item in facts.efd_files if item.here != item.consdb]
     if other:
         verb = "differs" if len(other) == 1 else "differ"
         words = f"{listed(other)} {verb} from consdb; consdb-actions process efd-sync copies what is there"
-        return Finding(False, words, evidence=evidence, stale=len(other) < len(facts.efd_files))
-    return Finding(True, "equal to consdb", evidence=evidence)
+        return StepFinding(False, words, evidence=evidence, stale=len(other) < len(facts.efd_files))
+    return StepFinding(True, "equal to consdb", evidence=evidence)
 
 
-def _approved(facts: Facts) -> Finding:
+def _approved(facts: ProcessFacts) -> StepFinding:
     """Use the verdict on the approvals."""
     approvals = facts.approvals
     if not approvals.approved:
         # The text of the status continues a sentence.
         words = approvals.description[:1].lower() + approvals.description[1:]
-        return Finding(False, words, unknown=approvals.state == "error")
-    return Finding(
+        return StepFinding(False, words, unknown=approvals.state == "error")
+    return StepFinding(
         True,
         f"by {listed([role.by for role in approvals.roles])}" if approvals.roles else "",
         latest([role.at for role in approvals.roles]),
@@ -160,10 +160,10 @@ def _approved(facts: Facts) -> Finding:
     )
 
 
-def _generated(facts: Facts) -> Finding:
+def _generated(facts: ProcessFacts) -> StepFinding:
     """Check that the newest migration is up to date (rule P5)."""
-    if trouble := facts.trouble(Source.CONSDB):
-        return Finding(False, trouble, unknown=True)
+    if trouble := facts.trouble(FactSource.CONSDB):
+        return StepFinding(False, trouble, unknown=True)
     live = live_migrations(facts)
     if not live:
         gone = ", after one that was closed without a merge" if facts.migrations else ""
@@ -171,25 +171,25 @@ def _generated(facts: Facts) -> Finding:
             f"no pull request in consdb belongs to this one{gone}; "
             f"the label `{facts.policy.migrate_label}` makes one"
         )
-        return Finding(False, words)
+        return StepFinding(False, words)
     newest = live[-1]
     evidence = (Evidence(migration_name(facts, newest), newest.url),)
-    if newest.link is Link.EFD:
-        return Finding(True, "together with the EFD configuration", newest.created_at, evidence=evidence)
+    if newest.link is PullLink.EFD:
+        return StepFinding(True, "together with the EFD configuration", newest.created_at, evidence=evidence)
     if not newest.source:
         words = "found by its branch; it does not say which commit it was made from"
-        return Finding(True, words, newest.created_at, evidence=evidence)
+        return StepFinding(True, words, newest.created_at, evidence=evidence)
     if reason := _outdated(facts, newest.source):
         words = (
             f"generated from {newest.source[:8]}, and {reason}; "
             "`/consdb regenerate` makes it anew and keeps what people edited"
         )
-        return Finding(False, words, newest.created_at, evidence=evidence, stale=True)
+        return StepFinding(False, words, newest.created_at, evidence=evidence, stale=True)
     kept = "" if newest.source == facts.pull.head else ", which makes the same change"
-    return Finding(True, f"from {newest.source[:8]}{kept}", newest.created_at, evidence=evidence)
+    return StepFinding(True, f"from {newest.source[:8]}{kept}", newest.created_at, evidence=evidence)
 
 
-def _outdated(facts: Facts, sha: str) -> str:
+def _outdated(facts: ProcessFacts, sha: str) -> str:
     """Return why a migration is outdated; empty if it is not."""
     head = facts.pull.head
     if sha == head:
@@ -203,7 +203,7 @@ def _outdated(facts: Facts, sha: str) -> str:
     return f"{head[:8]} differs in {', '.join(found)}" if found else ""
 
 
-def _merged_consdb(facts: Facts) -> Finding:
+def _merged_consdb(facts: ProcessFacts) -> StepFinding:
     """Check that all migrations are merged and up to date."""
     generated = _generated(facts)
     if generated.unknown:
@@ -214,57 +214,57 @@ def _merged_consdb(facts: Facts) -> Finding:
     if not live or waiting:
         words = [f"{migration_name(facts, item)} is {_openness(item)}" for item in waiting]
         said = f"still {_openness(waiting[0])}" if len(live) == len(waiting) == 1 else listed(words)
-        return Finding(False, said, evidence=evidence)
+        return StepFinding(False, said, evidence=evidence)
     at = latest([item.merged_at for item in live])
     if generated.stale:
-        return Finding(
+        return StepFinding(
             False, "what is merged is the migration of an older commit", at, "", evidence, stale=True
         )
-    return Finding(True, "", at, evidence=evidence)
+    return StepFinding(True, "", at, evidence=evidence)
 
 
-def _openness(item: Migration) -> str:
+def _openness(item: MigrationPull) -> str:
     return "a draft" if item.draft else "open"
 
 
-def _tagged(facts: Facts) -> Finding:
+def _tagged(facts: ProcessFacts) -> StepFinding:
     """Find the first release with the migrations."""
     merged = _merged_consdb(facts)
     if merged.unknown:
         return merged
     if not merged.done:
-        return Finding(False, "")
+        return StepFinding(False, "")
     if not facts.releases:
-        return Finding(False, "no release tag holds the merge; `consdb-actions release tag` makes one")
+        return StepFinding(False, "no release tag holds the merge; `consdb-actions release tag` makes one")
     first = facts.releases[0]
     evidence = [Evidence(first.tag, first.url)]
     evidence += [Evidence("release notes", first.release_url)] if first.release_url else []
     words = "" if first.annotated else "a lightweight tag; an annotated one is asked for"
-    return Finding(True, words, first.at, evidence=tuple(evidence))
+    return StepFinding(True, words, first.at, evidence=tuple(evidence))
 
 
-def _deployed(facts: Facts) -> Finding:
+def _deployed(facts: ProcessFacts) -> StepFinding:
     """Check the environments once there is a release."""
     tagged = _tagged(facts)
     if tagged.unknown:
         return tagged
-    return deployed(facts, live_migrations(facts)) if tagged.done else Finding(False, "")
+    return deployed(facts, live_migrations(facts)) if tagged.done else StepFinding(False, "")
 
 
-def _merged(facts: Facts) -> Finding:
+def _merged(facts: ProcessFacts) -> StepFinding:
     pull = facts.pull
     if pull.merged_at is None:
-        return Finding(False, "closed without a merge" if pull.state == "closed" else "")
+        return StepFinding(False, "closed without a merge" if pull.state == "closed" else "")
     url = f"{facts.html_url}/commit/{pull.merge_commit}" if pull.merge_commit else pull.url
-    return Finding(True, "", pull.merged_at, evidence=(Evidence(pull.merge_commit[:8] or "merge", url),))
+    return StepFinding(True, "", pull.merged_at, evidence=(Evidence(pull.merge_commit[:8] or "merge", url),))
 
 
-def _repinned(facts: Facts) -> Finding:
+def _repinned(facts: ProcessFacts) -> StepFinding:
     """Check the weekly tags once this pull request is merged."""
-    return repinned(facts) if facts.pull.merged_at is not None else Finding(False, "")
+    return repinned(facts) if facts.pull.merged_at is not None else StepFinding(False, "")
 
 
-DERIVED: dict[str, Callable[[Facts], Finding]] = {
+DERIVED: dict[str, Callable[[ProcessFacts], StepFinding]] = {
     "gather": _gathered,
     "efd-sync": _synced,
     "approve": _approved,
@@ -286,13 +286,13 @@ _TOO_LATE = (("!", ""),)
 """Stored for a comment that was edited before it was first read."""
 
 
-def present_binding(facts: Facts) -> Binding:
+def present_binding(facts: ProcessFacts) -> Binding:
     """Return the binding to the present state."""
     head = facts.pull.head
     return Binding(head, change_digest(facts.change_at(head)), migration_digest(facts))
 
 
-def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
+def listen(facts: ProcessFacts, applicable: frozenset[str]) -> Listening:
     """Process all comments in the order of writing."""
     memory = recall(facts)
     heard: list[Heard] = []
@@ -327,7 +327,7 @@ def listen(facts: Facts, applicable: frozenset[str]) -> Listening:
     )
 
 
-def _gone(facts: Facts, memory: dict[int, Memo]) -> list[Memo]:
+def _gone(facts: ProcessFacts, memory: dict[int, Memo]) -> list[Memo]:
     """List deleted comments that undid a step, oldest first.
 
     Anybody who may write here can delete a comment; that must not make a step done again.
@@ -384,7 +384,7 @@ def _pairs(said: list[Command | Mistake]) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _binding_now(facts: Facts, comment: Comment) -> Binding:
+def _binding_now(facts: ProcessFacts, comment: Comment) -> Binding:
     """Bind a new comment; without a commit if a push may precede it.
 
     GitHub does not record when a commit was pushed. The first check on it starts with the push; without
@@ -398,15 +398,15 @@ def _binding_now(facts: Facts, comment: Comment) -> Binding:
     return now
 
 
-def _unreadable(facts: Facts) -> str:
+def _unreadable(facts: ProcessFacts) -> str:
     """Return why a comment cannot be bound now; empty if it can."""
     change = facts.change_at(facts.pull.head)
     problem = "the newest commit could not be read" if change is None else change.problem
-    return facts.trouble(Source.CONSDB) or problem
+    return facts.trouble(FactSource.CONSDB) or problem
 
 
 def _judge(
-    facts: Facts,
+    facts: ProcessFacts,
     comment: Comment,
     actor: Account,
     said: Command | Mistake,
@@ -416,14 +416,16 @@ def _judge(
 ) -> Heard:
     """Decide whether a command is accepted."""
     if isinstance(said, Mistake):
-        return Heard(comment, actor, said, Outcome.REJECTED, said.answer)
+        return Heard(comment, actor, said, CommandOutcome.REJECTED, said.answer)
     if said.verb is Verb.HELP:
-        return Heard(comment, actor, said, Outcome.ACCEPTED)
+        return Heard(comment, actor, said, CommandOutcome.ACCEPTED)
     day = comment.created_at.date()
     if said.verb in (Verb.DONE, Verb.UNDO):
         step = BY_ID[said.step]
         if step.id not in applicable:
-            return Heard(comment, actor, said, Outcome.REJECTED, f"{step.id} is not a step of this change")
+            return Heard(
+                comment, actor, said, CommandOutcome.REJECTED, f"{step.id} is not a step of this change"
+            )
         people = attesters(facts, step, day)
         what = f"attest to {step.id}"
     else:
@@ -433,24 +435,32 @@ def _judge(
     if not people.has(actor):
         if people.problems:
             why = f"who may {what} is not known now: {'; '.join(people.problems)}"
-            return Heard(comment, actor, said, Outcome.UNDECIDED, why)
+            return Heard(comment, actor, said, CommandOutcome.UNDECIDED, why)
         who = ", ".join(people.people) or "nobody, until the configuration names people"
         return Heard(
-            comment, actor, said, Outcome.REJECTED, f"{actor.login} may not {what}. Those who may: {who}"
+            comment,
+            actor,
+            said,
+            CommandOutcome.REJECTED,
+            f"{actor.login} may not {what}. Those who may: {who}",
         )
     if said.verb is Verb.DONE and (unreadable := _unreadable(facts)) and memo is None:
         return Heard(
-            comment, actor, said, Outcome.UNDECIDED, f"it is not known now what this is about: {unreadable}"
+            comment,
+            actor,
+            said,
+            CommandOutcome.UNDECIDED,
+            f"it is not known now what this is about: {unreadable}",
         )
     if said.verb is Verb.DONE and not binding.sha:
         words = "a push came at about the same time, so it is not certain what this is about; say it again"
-        return Heard(comment, actor, said, Outcome.REJECTED, words)
-    return Heard(comment, actor, said, Outcome.ACCEPTED, binding=binding)
+        return Heard(comment, actor, said, CommandOutcome.REJECTED, words)
+    return Heard(comment, actor, said, CommandOutcome.ACCEPTED, binding=binding)
 
 
 def _carry_out(item: Heard, attestations: dict[str, list[Attestation]], undone: dict[str, Heard]) -> Heard:
     """Apply an accepted command, or answer why it has no effect."""
-    if item.outcome is not Outcome.ACCEPTED or not isinstance(item.said, Command):
+    if item.outcome is not CommandOutcome.ACCEPTED or not isinstance(item.said, Command):
         return item
     step = item.said.step
     standing = attestations.setdefault(step, []) if step else []
@@ -480,8 +490,8 @@ def _answered(item: Heard, answer: str) -> Heard:
 def _memo(comment: Comment, binding: Binding, found: list[Heard], old: Memo | None) -> Memo:
     """Build the entry to store; an undecided comment gets no reaction."""
     outcomes = {item.outcome for item in found}
-    reaction = "confused" if Outcome.REJECTED in outcomes else "+1"
-    if Outcome.UNDECIDED in outcomes:
+    reaction = "confused" if CommandOutcome.REJECTED in outcomes else "+1"
+    if CommandOutcome.UNDECIDED in outcomes:
         reaction = old.reaction if old else ""
     said = old.said if old else _pairs([item.said for item in found])
     if old is None and comment.updated_at > comment.created_at:

@@ -30,17 +30,17 @@ __all__ = [
     "EfdFile",
     "Evidence",
     "FORMAT",
-    "Facts",
-    "Finding",
-    "Link",
-    "Migration",
-    "Pull",
-    "Release",
+    "ProcessFacts",
+    "StepFinding",
+    "PullLink",
+    "MigrationPull",
+    "SchemaPull",
+    "TaggedRelease",
     "RoleApproval",
     "SchemaChange",
     "Setting",
-    "Source",
-    "Trouble",
+    "FactSource",
+    "SourceFailure",
     "facts_from_json",
     "facts_to_json",
     "latest",
@@ -57,7 +57,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class StepFinding:
     """The conclusion from the evidence on a step."""
 
     done: bool
@@ -80,7 +80,7 @@ def listed(words: list[str] | tuple[str, ...]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
-class Link(StrEnum):
+class PullLink(StrEnum):
     """How a consdb pull request is linked to the change."""
 
     MARKER = "marker"
@@ -89,8 +89,8 @@ class Link(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
-    """A pull request in consdb with the migration; fields as in `Pull`."""
+class MigrationPull:
+    """A pull request in consdb with the migration; fields as in `SchemaPull`."""
 
     number: int
     url: str
@@ -98,7 +98,7 @@ class Migration:
     branch: str
     head: str
     state: str
-    link: Link
+    link: PullLink
     created_at: datetime
     draft: bool = False
     merged_at: datetime | None = None
@@ -120,7 +120,7 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class TaggedRelease:
     """A release tag of consdb with all migrations."""
 
     tag: str
@@ -168,7 +168,7 @@ class EfdFile:
     url: str = ""
 
 
-class Source(StrEnum):
+class FactSource(StrEnum):
     """The source of a fact, to name what could not be read."""
 
     CONSDB = "consdb"
@@ -178,7 +178,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
+class SchemaPull:
     """The pull request in sdm_schemas."""
 
     number: int
@@ -251,30 +251,30 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class SourceFailure:
     """An unreadable source; its missing facts prove nothing."""
 
-    source: Source
+    source: FactSource
     words: str
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ProcessFacts:
     """All facts about one pull request."""
 
     repository: str
     html_url: str  # web address of the repository, without trailing slash
     now: datetime  # determines which designates hold a role
     identity: Account  # our own account
-    pull: Pull
+    pull: SchemaPull
     policy: ProcessPolicy
     policy_source: str
     approvals: Approvals
     schemas: tuple[SchemaChange, ...] = ()
     checklists: tuple[Checklist, ...] = ()
     changes: tuple[CommitChange, ...] = ()  # at the newest commit, and at the source commits of migrations
-    migrations: tuple[Migration, ...] = ()  # pull requests in consdb, oldest first
-    releases: tuple[Release, ...] = ()  # that contain all migrations, oldest first
+    migrations: tuple[MigrationPull, ...] = ()  # pull requests in consdb, oldest first
+    releases: tuple[TaggedRelease, ...] = ()  # that contain all migrations, oldest first
     newest_release: str = ""  # of consdb, independent of the change
     deployments: tuple[Deployment, ...] = ()
     weeklies: tuple[str, ...] = ()  # deployed weekly tags of sdm_schemas that contain the merge
@@ -283,9 +283,9 @@ class Facts:
     comments: tuple[Comment, ...] = ()  # that contain ``/consdb``, by any author
     marked: tuple[MarkedComment, ...] = ()  # comments that start with our marker
     status: PublishedStatus | None = None  # newest ``consdb/ready-to-merge`` of the newest commit
-    troubles: tuple[Trouble, ...] = ()
+    troubles: tuple[SourceFailure, ...] = ()
 
-    def trouble(self, source: Source) -> str:
+    def trouble(self, source: FactSource) -> str:
         """Return why a source could not be read; empty if it could."""
         return "; ".join(trouble.words for trouble in self.troubles if trouble.source is source)
 
@@ -297,12 +297,12 @@ class Facts:
 FORMAT = "consdb-actions/process-facts/1"
 
 
-def facts_to_json(facts: Facts) -> dict[str, Any]:
+def facts_to_json(facts: ProcessFacts) -> dict[str, Any]:
     """Convert facts to JSON values, with the format's name under ``format``."""
     return {"format": FORMAT, **encode(facts)}
 
 
-def facts_from_json(data: object, *, place: str = "facts") -> Facts:
+def facts_from_json(data: object, *, place: str = "facts") -> ProcessFacts:
     """Parse the JSON values of facts.
 
     Raises `InputError` with the path of a missing, unknown or mistyped value; `place` is the file's name.
@@ -314,10 +314,10 @@ def facts_from_json(data: object, *, place: str = "facts") -> Facts:
             remedy="Give a file that process status --dump-facts of this version wrote.",
         )
     try:
-        facts = decode({key: value for key, value in data.items() if key != "format"}, Facts, "")
+        facts = decode({key: value for key, value in data.items() if key != "format"}, ProcessFacts, "")
     except InputError as error:
         where = f"{place}: {error.place.removeprefix('.')}" if error.place else place
         remedy = "Give a file that process status --dump-facts wrote, as it is."
         raise InputError(error.cause, place=where, remedy=remedy) from error
-    assert isinstance(facts, Facts)
+    assert isinstance(facts, ProcessFacts)
     return facts

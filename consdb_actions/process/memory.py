@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from consdb_actions.approval.facts import CommitChange, MarkedComment
-from consdb_actions.process.facts import Facts
+from consdb_actions.process.facts import ProcessFacts
 
 __all__ = [
     "FINISHED",
@@ -60,13 +60,13 @@ class Memo:
     reaction: str
 
 
-def own_comments(facts: Facts) -> list[MarkedComment]:
+def own_comments(facts: ProcessFacts) -> list[MarkedComment]:
     """List our own marked comments, oldest first (rule P2)."""
     own = [comment for comment in facts.marked if facts.identity.same_as(comment.author)]
     return sorted(own, key=lambda comment: (comment.created_at, comment.id))
 
 
-def recall(facts: Facts) -> dict[int, Memo]:
+def recall(facts: ProcessFacts) -> dict[int, Memo]:
     """Read the stored state from our oldest comment.
 
     An invalid block (people can edit the comment) is ignored as a whole: the attestations must be repeated.
@@ -133,7 +133,7 @@ def change_digest(change: CommitChange | None) -> str:
     )
 
 
-def migration_digest(facts: Facts) -> str:
+def migration_digest(facts: ProcessFacts) -> str:
     """Return one digest of all migrations of the change; empty for none."""
     live = sorted(item.digest for item in facts.migrations if item.live and item.digest)
     return _digest(live) if live else ""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from consdb_actions.approval.plan import CommentPlan, StatusPlan, other_bots
-from consdb_actions.process.comment_commands import Command, Outcome, Verb, answers_in
-from consdb_actions.process.facts import Facts
+from consdb_actions.process.comment_commands import Command, CommandOutcome, Verb, answers_in
+from consdb_actions.process.facts import ProcessFacts
 from consdb_actions.process.memory import own_comments, recall
 from consdb_actions.process.states import Progress
 from consdb_actions.process.summary import Readiness, readiness
 
-__all__ = ["CONTEXT", "Plan", "ReactionPlan", "CommentRequests", "make_plan", "requests_of"]
+__all__ = ["CONTEXT", "ProcessPlan", "ReactionPlan", "CommentRequests", "make_plan", "requests_of"]
 
 CONTEXT = "consdb/ready-to-merge"
 """Name of the commit status."""
@@ -27,7 +27,7 @@ class ReactionPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ProcessPlan:
     """The changes to make; an empty plan changes nothing."""
 
     number: int
@@ -39,7 +39,7 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Return whether GitHub is up to date."""
-        return self == Plan(self.number)
+        return self == ProcessPlan(self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class CommentRequests:
     regenerate: bool = False  # whether a new comment requests a migration or answers a question
 
 
-def make_plan(facts: Facts, progress: Progress, body: str) -> Plan:
+def make_plan(facts: ProcessFacts, progress: Progress, body: str) -> ProcessPlan:
     """Compare GitHub with the status to publish.
 
     A comment is created for a schema change or an answered command. A pull request that was closed without a
@@ -58,7 +58,7 @@ def make_plan(facts: Facts, progress: Progress, body: str) -> Plan:
     """
     pull = facts.pull
     if pull.state != "open" and pull.merged_at is None:
-        return Plan(pull.number)
+        return ProcessPlan(pull.number)
     own = own_comments(facts)
     comment = None
     if own and own[0].body.replace("\r\n", "\n").strip() != body.strip():
@@ -66,7 +66,7 @@ def make_plan(facts: Facts, progress: Progress, body: str) -> Plan:
     elif not own and (progress.applicable or progress.listening.memos):
         comment = CommentPlan(body)
     others = other_bots(facts.marked, facts.identity) if own or comment else []
-    return Plan(
+    return ProcessPlan(
         number=pull.number,
         status=_status(facts, readiness(facts, progress)) if pull.merged_at is None else None,
         reactions=_reactions(facts, progress),
@@ -75,7 +75,7 @@ def make_plan(facts: Facts, progress: Progress, body: str) -> Plan:
     )
 
 
-def requests_of(facts: Facts, progress: Progress) -> CommentRequests:
+def requests_of(facts: ProcessFacts, progress: Progress) -> CommentRequests:
     """Collect the requests for the next migration."""
     known = recall(facts)
     # A comment without a reaction was read before but could not be judged then.
@@ -85,7 +85,7 @@ def requests_of(facts: Facts, progress: Progress) -> CommentRequests:
         if memo.comment not in known or not known[memo.comment].reaction
     }
     regenerate = any(
-        item.outcome is Outcome.ACCEPTED
+        item.outcome is CommandOutcome.ACCEPTED
         and isinstance(item.said, Command)
         and item.said.verb in (Verb.RENAME, Verb.TAKE, Verb.REGENERATE)
         and item.comment.id in new
@@ -94,7 +94,7 @@ def requests_of(facts: Facts, progress: Progress) -> CommentRequests:
     return CommentRequests(answers_in(progress.listening.heard), regenerate)
 
 
-def _status(facts: Facts, verdict: Readiness) -> StatusPlan | None:
+def _status(facts: ProcessFacts, verdict: Readiness) -> StatusPlan | None:
     """Plan the status; None if it is published already."""
     wanted = StatusPlan(facts.pull.head, verdict.state, verdict.description, facts.pull.url, CONTEXT)
     shown = facts.status
@@ -108,7 +108,7 @@ def _status(facts: Facts, verdict: Readiness) -> StatusPlan | None:
     return wanted
 
 
-def _reactions(facts: Facts, progress: Progress) -> tuple[ReactionPlan, ...]:
+def _reactions(facts: ProcessFacts, progress: Progress) -> tuple[ReactionPlan, ...]:
     """Plan a reaction for each comment without the right one."""
     known = recall(facts)
     planned = []

@@ -13,12 +13,12 @@ from consdb_actions.approval.policy import Designate, read_day
 from consdb_actions.approval.policy import Policy as ApprovalPolicy
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError
-from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, Step
+from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, ProcessStep
 
 __all__ = [
     "DEFAULT_POLICY",
     "EfdPolicy",
-    "Image",
+    "ComponentImage",
     "Owner",
     "ProcessPolicy",
     "StepRule",
@@ -47,7 +47,7 @@ class StepRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class ComponentImage:
     """A component and the consdb files in its image.
 
     The component must be deployed if a change touches one of the files.
@@ -80,14 +80,14 @@ class ProcessPolicy:
     rules: tuple[StepRule, ...]  # one per step
     environments: tuple[str, ...]  # that need the release before the merge, in order
     tap_environments: tuple[str, ...]  # that need the TAP_SCHEMA before the merge, in order
-    images: tuple[Image, ...]  # that a release updates
+    images: tuple[ComponentImage, ...]  # that a release updates
     ticket_patterns: tuple[str, ...]  # each matches a whole ticket
     ticket_url: str  # with ``{ticket}``; empty for no link
     migrate_label: str  # starts the generation of a migration
     efd: EfdPolicy
     follow_days: int  # for how long a merged pull request is still updated
 
-    def rule(self, step: Step) -> StepRule:
+    def rule(self, step: ProcessStep) -> StepRule:
         """Return the rule of a step."""
         return next(rule for rule in self.rules if rule.step == step.id)
 
@@ -145,8 +145,8 @@ DEFAULT_POLICY = ProcessPolicy(
     environments=("base", "summit", "usdfdev", "usdfint", "usdfprod"),
     tap_environments=("usdfdev", "usdfint", "usdfprod"),
     images=(
-        Image("pq", ("*",)),
-        Image(
+        ComponentImage("pq", ("*",)),
+        ComponentImage(
             "hinfo", ("python/lsst/consdb/hinfo.py", "python/lsst/consdb/utils.py", "docker/Dockerfile.hinfo")
         ),
     ),
@@ -199,7 +199,9 @@ def policy_from_mapping(
         tap_environments=_environments(values, "tap_environments", policy.tap_environments, deploy, place),
     )
     if "images" in values:
-        images = tuple(Image(component, tuple(paths)) for component, paths in values["images"].items())
+        images = tuple(
+            ComponentImage(component, tuple(paths)) for component, paths in values["images"].items()
+        )
         policy = replace(policy, images=images)
     policy = replace(policy, efd=_efd(values.get("efd", {}), policy.efd))
     _check_roles(policy, place)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from consdb_actions.catalog import Relation, Snapshot
+from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.errors import InputError
 from consdb_actions.migration.data import TableRows
 from consdb_actions.process.runbook_steps import Placed
@@ -16,7 +16,7 @@ from consdb_actions.process.runbook_steps import Placed
 __all__ = [
     "Act",
     "BlockResult",
-    "Finding",
+    "RehearsalFinding",
     "Rehearsal",
     "Template",
     "acts_of",
@@ -40,7 +40,7 @@ class BlockResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RehearsalFinding:
     """A check after an act; a ``warning`` was known beforehand, and holds."""
 
     holds: bool
@@ -56,7 +56,7 @@ class Act:
     id: str  # ``cancel``, ``migrate`` or ``back``
     title: str
     blocks: tuple[BlockResult, ...]  # up to the first failure
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[RehearsalFinding, ...] = ()
     errors: tuple[str, ...] = ()  # in the replica's log
 
     @property
@@ -151,7 +151,7 @@ def templates_of(snapshot: Snapshot, made: Sequence[TableRows]) -> tuple[Templat
     return tuple(_template(snapshot.tables[rows.table], rows, rows.table not in referred) for rows in made)
 
 
-def _template(table: Relation, rows: TableRows, leaf: bool) -> Template:
+def _template(table: CatalogRelation, rows: TableRows, leaf: bool) -> Template:
     parents: dict[str, tuple[str, str]] = {}
     keys: list[tuple[str, ...]] = []
     primary = False

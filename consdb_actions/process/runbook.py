@@ -15,16 +15,16 @@ from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError
 from consdb_actions.process.runbook_change import Needs, SectionChange, needs_of
 from consdb_actions.process.runbook_migrate import cancel_steps, migrate_steps
-from consdb_actions.process.runbook_plan import Plan
+from consdb_actions.process.runbook_plan import RunbookPlan
 from consdb_actions.process.runbook_stand import (
-    Release,
+    RunbookRelease,
     after_steps,
     halfway_steps,
     prepare_steps,
     release_steps,
     test_steps,
 )
-from consdb_actions.process.runbook_steps import UNRESTORED, Block, Part, Runbook, Step, Text
+from consdb_actions.process.runbook_steps import UNRESTORED, Block, Runbook, RunbookPart, RunbookStep, Text
 from consdb_actions.process.runbook_texts import test_announcement, texts
 from consdb_actions.process.sites import Site, Sites
 
@@ -78,37 +78,37 @@ def make_runbook(
     plan = _plan(changes, sites)
     back = _turned(plan)
     written = tuple(texts(plan, ticket, release, when))
-    deployed = Release(ticket, release, deploy or DeployPolicy(), waive_until, efd=not plan.published)
+    deployed = RunbookRelease(ticket, release, deploy or DeployPolicy(), waive_until, efd=not plan.published)
     parts = [
-        Part("prepare", "Before the day", (), (*prepare_steps(plan, deployed), _send(written))),
+        RunbookPart("prepare", "Before the day", (), (*prepare_steps(plan, deployed), _send(written))),
         _test_part(plan, deployed),
-        Part(
+        RunbookPart(
             "release",
             "Merge and release",
             ("Only after the previous part is done.",),
             tuple(release_steps(plan, deployed)),
         ),
-        Part(
+        RunbookPart(
             "migrate",
             _migrate_title(plan),
             _migrate_intro(plan),
             tuple(migrate_steps(plan, deployed)),
             tuple(_attested(plan)),
         ),
-        Part("after", "Afterwards", (), tuple(after_steps(plan, deployed)), ("pqserver",)),
-        Part(
+        RunbookPart("after", "Afterwards", (), tuple(after_steps(plan, deployed)), ("pqserver",)),
+        RunbookPart(
             "cancel",
             "Abort before anything is changed",
             (f"Only if {_first(plan).title} is not upgraded, or its upgrade failed without a change.",),
             tuple(cancel_steps(plan)),
         ),
-        Part(
+        RunbookPart(
             "halfway",
             "When an upgrade fails half way",
             ("Only after exit code 5: the database was changed, but the upgrade did not end as planned.",),
             tuple(halfway_steps(plan)),
         ),
-        Part("back", "Rollback", _back_intro(plan, back), tuple(migrate_steps(back))),
+        RunbookPart("back", "Rollback", _back_intro(plan, back), tuple(migrate_steps(back))),
     ]
     return Runbook(
         ticket,
@@ -122,7 +122,7 @@ def make_runbook(
     )
 
 
-def _plan(changes: Sequence[SectionChange], sites: Sites) -> Plan:
+def _plan(changes: Sequence[SectionChange], sites: Sites) -> RunbookPlan:
     publisher, replica = sites.of("publisher")[0], sites.of("replica")[0]
     published = tuple(change for change in changes if publisher.holds(change.schema))
     local = tuple(change for change in changes if not publisher.holds(change.schema))
@@ -134,15 +134,15 @@ def _plan(changes: Sequence[SectionChange], sites: Sites) -> Plan:
                 remedy="Write a pattern for it into `schemas` of the databases that do.",
             )
     needs = needs_of([change.forward for change in published], sites.replication.covers)
-    return Plan(sites, publisher, replica, published, local, needs, "upgrade")
+    return RunbookPlan(sites, publisher, replica, published, local, needs, "upgrade")
 
 
-def _first(plan: Plan) -> Site:
+def _first(plan: RunbookPlan) -> Site:
     """Return the database that is upgraded first."""
     return plan.publisher if plan.published else plan.replica
 
 
-def _turned(plan: Plan) -> Plan:
+def _turned(plan: RunbookPlan) -> RunbookPlan:
     """Return the plan of the rollback, with the sections in reverse order."""
     published = tuple(change.turned() for change in reversed(plan.published))
     local = tuple(change.turned() for change in reversed(plan.local))
@@ -150,8 +150,8 @@ def _turned(plan: Plan) -> Plan:
     return replace(plan, published=published, local=local, needs=needs, direction="downgrade")
 
 
-def _test_part(plan: Plan, release: Release) -> Part:
-    steps: list[Step] = []
+def _test_part(plan: RunbookPlan, release: RunbookRelease) -> RunbookPart:
+    steps: list[RunbookStep] = []
     attested = []
     pairs = [(site, plan.published) for site in plan.sites.of("test")]
     pairs += [(site, plan.local) for site in plan.sites.of("development")]
@@ -166,14 +166,14 @@ def _test_part(plan: Plan, release: Release) -> Part:
         "After an error, do not continue with the next part. Fix the migration, and restart this part.",
         f"This part uses the branch of {release.ticket}; it needs no release.",
     )
-    return Part("test", "Test stands", intro, tuple(steps), tuple(attested))
+    return RunbookPart("test", "Test stands", intro, tuple(steps), tuple(attested))
 
 
-def _repeated(site: Site, steps: Sequence[Step]) -> Step:
+def _repeated(site: Site, steps: Sequence[RunbookStep]) -> RunbookStep:
     """Put the steps of a further test stand, which nothing waits for, into one."""
     failures = dict.fromkeys(words for step in steps for words in step.failure)
     blocks = [block for step in steps for block in step.blocks]
-    return Step(
+    return RunbookStep(
         f"{site.id}-same",
         f"Do the same at {site.title}",
         site.id,
@@ -186,9 +186,9 @@ def _repeated(site: Site, steps: Sequence[Step]) -> Step:
     )
 
 
-def _announce(plan: Plan, site: Site, ticket: str) -> Step:
+def _announce(plan: RunbookPlan, site: Site, ticket: str) -> RunbookStep:
     text = test_announcement(plan, site, ticket)
-    return Step(
+    return RunbookStep(
         f"{site.id}-announce",
         f"Announce the test in {text.to}",
         site.id,
@@ -200,9 +200,9 @@ def _announce(plan: Plan, site: Site, ticket: str) -> Step:
     )
 
 
-def _send(found: Sequence[Text]) -> Step:
+def _send(found: Sequence[Text]) -> RunbookStep:
     lines = [f"{text.title}: to {text.to}" for text in found]
-    return Step(
+    return RunbookStep(
         "texts",
         "Send the texts",
         "",
@@ -214,7 +214,7 @@ def _send(found: Sequence[Text]) -> Step:
     )
 
 
-def _attested(plan: Plan) -> Iterator[str]:
+def _attested(plan: RunbookPlan) -> Iterator[str]:
     """Yield what is done at the end, in the words of the process."""
     if plan.published:
         if plan.publisher.attest:
@@ -225,11 +225,11 @@ def _attested(plan: Plan) -> Iterator[str]:
         yield plan.replica.attest
 
 
-def _migrate_title(plan: Plan) -> str:
+def _migrate_title(plan: RunbookPlan) -> str:
     return f"{plan.publisher.title} and {plan.replica.title}" if plan.published else plan.replica.title
 
 
-def _migrate_intro(plan: Plan) -> tuple[str, ...]:
+def _migrate_intro(plan: RunbookPlan) -> tuple[str, ...]:
     if not plan.published:
         return (f"The values come from {plan.replica.title}: {plan.publisher.title} is not touched.",)
     if not plan.needs.pause:
@@ -243,7 +243,7 @@ def _migrate_intro(plan: Plan) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _back_intro(plan: Plan, back: Plan) -> tuple[str, ...]:
+def _back_intro(plan: RunbookPlan, back: RunbookPlan) -> tuple[str, ...]:
     words = [f"Only after {plan.replica.title} was upgraded."]
     if plan.needs.pause:
         words = [
@@ -261,7 +261,7 @@ def _back_intro(plan: Plan, back: Plan) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _sessions(plan: Plan, back: Plan) -> Iterator[tuple[str, str]]:
+def _sessions(plan: RunbookPlan, back: RunbookPlan) -> Iterator[tuple[str, str]]:
     """Yield how to connect, for everything that the steps ask for."""
     used: set[tuple[str, str]] = set()
     for part in (migrate_steps(plan), migrate_steps(back)):
@@ -282,7 +282,7 @@ def _sessions(plan: Plan, back: Plan) -> Iterator[tuple[str, str]]:
             yield f"{site.id}, as administrator", f"{site.administrators}, in database {site.database}"
 
 
-def _warnings(plan: Plan) -> Iterator[str]:
+def _warnings(plan: RunbookPlan) -> Iterator[str]:
     needs: Needs = plan.needs
     for words in needs.different:
         yield (

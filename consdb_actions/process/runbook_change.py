@@ -15,7 +15,7 @@ __all__ = [
     "Needs",
     "Pair",
     "Rekeyed",
-    "Revision",
+    "RunbookRevision",
     "SectionChange",
     "needs_of",
 ]
@@ -157,7 +157,7 @@ class Effects:
 
 
 @dataclass(frozen=True, slots=True)
-class Revision:
+class RunbookRevision:
     """One revision.
 
     Attributes
@@ -214,7 +214,7 @@ class SectionChange:
     version_table: str
     start: str
     end: str
-    revisions: tuple[Revision, ...]
+    revisions: tuple[RunbookRevision, ...]
     forward: Effects
     back: Effects
     tables_before: tuple[Name, ...] = ()

@@ -8,16 +8,16 @@ from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_replication as steps
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import ColumnChange, SectionChange
-from consdb_actions.process.runbook_plan import SOON, Plan, ask, listed, run
+from consdb_actions.process.runbook_plan import SOON, RunbookPlan, ask, listed, run
 from consdb_actions.process.runbook_stand import (
-    Release,
+    RunbookRelease,
     preflight_step,
     schema_steps,
     summit_deploy_step,
 )
-from consdb_actions.process.runbook_steps import Block, Step
+from consdb_actions.process.runbook_steps import Block, RunbookStep
 from consdb_actions.process.runbook_upgrade import upgrade_step
-from consdb_actions.process.sites import Writer
+from consdb_actions.process.sites import WriterService
 
 __all__ = ["cancel_steps", "migrate_steps", "writers_of"]
 
@@ -25,9 +25,9 @@ __all__ = ["cancel_steps", "migrate_steps", "writers_of"]
 _ROOM = "Space left for waiting rows. An empty answer means that only the disk limits it."
 
 
-def writers_of(plan: Plan) -> tuple[Writer, ...]:
+def writers_of(plan: RunbookPlan) -> tuple[WriterService, ...]:
     """Return the writers that must stop."""
-    found: dict[Writer, None] = {}
+    found: dict[WriterService, None] = {}
     if plan.needs.quiet:
         tables = [str(name) for name in plan.needs.tables]
         found.update(dict.fromkeys(plan.sites.writing(tables, "publisher")))
@@ -35,7 +35,7 @@ def writers_of(plan: Plan) -> tuple[Writer, ...]:
         unknown = [name for name in tables if not plan.sites.writing([name], "publisher")]
         unknown += [change.schema for change in plan.published if change.forward.unknown]
         if unknown:
-            found[Writer("", f"everything that writes to {listed(unknown)}")] = None
+            found[WriterService("", f"everything that writes to {listed(unknown)}")] = None
     local = [str(name) for change in plan.local for name in _disturbed(change)]
     found.update(dict.fromkeys(plan.sites.writing(local, "replica")))
     return tuple(found)
@@ -54,7 +54,7 @@ def _free(change: ColumnChange) -> bool:
     return change.kind == "added" and not change.required
 
 
-def migrate_steps(plan: Plan, release: Release | None = None) -> Iterator[Step]:
+def migrate_steps(plan: RunbookPlan, release: RunbookRelease | None = None) -> Iterator[RunbookStep]:
     """Yield the steps in their order; with a release, it is deployed before the writers start again."""
     yield from _look(plan)
     if plan.direction == "upgrade":
@@ -85,7 +85,7 @@ def migrate_steps(plan: Plan, release: Release | None = None) -> Iterator[Step]:
     yield from _writers(plan, "start")
 
 
-def cancel_steps(plan: Plan) -> Iterator[Step]:
+def cancel_steps(plan: RunbookPlan) -> Iterator[RunbookStep]:
     """Yield what takes back the steps before the publisher's upgrade, when that did not happen."""
     if plan.needs.identity:
         yield from steps.identity(plan, "DEFAULT", prefix="cancel-")
@@ -93,7 +93,7 @@ def cancel_steps(plan: Plan) -> Iterator[Step]:
     if plan.needs.pause:
         block = Block("sql", plan.replica.id, plan.enable, "administrator")
         ask = Block("wait", plan.publisher.id, sql.slot_active(plan.sites.replication), "owner", "t", SOON)
-        yield Step(
+        yield RunbookStep(
             "cancel-subscription",
             "Enable the subscription again",
             plan.replica.id,
@@ -103,7 +103,7 @@ def cancel_steps(plan: Plan) -> Iterator[Step]:
     yield from _writers(plan, "start", prefix="cancel-")
 
 
-def _look(plan: Plan) -> Iterator[Step]:
+def _look(plan: RunbookPlan) -> Iterator[RunbookStep]:
     blocks = [
         ask(site, sql.revision_of(change), change.start)
         for site, changes in ((plan.publisher, plan.published), (plan.replica, plan.at_replica))
@@ -124,7 +124,7 @@ def _look(plan: Plan) -> Iterator[Step]:
             f"{plan.replica.administrators} to fix it first."
         )
     if blocks:
-        yield Step(
+        yield RunbookStep(
             f"{plan.prefix}look",
             "Pre-flight checks",
             plan.publisher.id if plan.published else plan.replica.id,
@@ -134,7 +134,7 @@ def _look(plan: Plan) -> Iterator[Step]:
         )
 
 
-def _writers(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]:
+def _writers(plan: RunbookPlan, what: str, prefix: str | None = None) -> Iterator[RunbookStep]:
     writers = writers_of(plan)
     if not writers:
         return
@@ -156,7 +156,7 @@ def _writers(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]
             if plan.needs.quiet
             else f"The current writers cannot write to the new tables: {reasons}."
         )
-    yield Step(
+    yield RunbookStep(
         f"{plan.prefix if prefix is None else prefix}writers-{'off' if stops else 'on'}",
         f"Stop {names}" if stops else f"Start {names} again",
         plan.publisher.id if plan.published else plan.replica.id,
@@ -167,14 +167,14 @@ def _writers(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]
     )
 
 
-def _publisher_fails(plan: Plan) -> tuple[str, ...]:
+def _publisher_fails(plan: RunbookPlan) -> tuple[str, ...]:
     words = [f"Nothing was changed: {plan.leave}"] if plan.needs.pause else []
     if len(plan.published) > 1:
         words.append("Sections reported as done stay done; the same command continues where it stopped.")
     return tuple(words)
 
 
-def _replica_fails(plan: Plan) -> tuple[str, ...]:
+def _replica_fails(plan: RunbookPlan) -> tuple[str, ...]:
     words = []
     if plan.needs.pause:
         words.append(

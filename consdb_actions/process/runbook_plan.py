@@ -12,14 +12,14 @@ from consdb_actions.process.runbook_steps import Account, Block
 from consdb_actions.process.runbook_upgrade import Direction
 from consdb_actions.process.sites import Site, Sites
 
-__all__ = ["SOON", "Plan", "ask", "listed", "run", "tables"]
+__all__ = ["SOON", "RunbookPlan", "ask", "listed", "run", "tables"]
 
 SOON = 60
 """Seconds in which a connection comes or goes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunbookPlan:
     """What the steps are made of.
 
     Attributes

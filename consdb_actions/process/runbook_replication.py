@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import Pair
-from consdb_actions.process.runbook_plan import SOON, Plan, ask, listed, run
+from consdb_actions.process.runbook_plan import SOON, RunbookPlan, ask, listed, run
 from consdb_actions.process.runbook_plan import tables as tables_of
-from consdb_actions.process.runbook_steps import Block, Step
+from consdb_actions.process.runbook_steps import Block, RunbookStep
 
 __all__ = [
     "DONE",
@@ -29,9 +29,9 @@ _COPY = 1800
 DONE = "It answers `DO` when the replica has every row."
 
 
-def drain(plan: Plan) -> Step:
+def drain(plan: RunbookPlan) -> RunbookStep:
     """Wait until nothing is on its way."""
-    return Step(
+    return RunbookStep(
         f"{plan.prefix}drain",
         f"Wait until {plan.replica.title} has every row",
         plan.publisher.id,
@@ -46,10 +46,10 @@ def drain(plan: Plan) -> Step:
     )
 
 
-def off(plan: Plan) -> Step:
+def off(plan: RunbookPlan) -> RunbookStep:
     """Turn the subscription off."""
     replication = plan.sites.replication
-    return Step(
+    return RunbookStep(
         f"{plan.prefix}subscription-off",
         "Disable the subscription",
         plan.replica.id,
@@ -64,9 +64,9 @@ def off(plan: Plan) -> Step:
     )
 
 
-def nothing_waits(plan: Plan) -> Step:
+def nothing_waits(plan: RunbookPlan) -> RunbookStep:
     """Make sure that no row was written since."""
-    return Step(
+    return RunbookStep(
         f"{plan.prefix}nothing-waits",
         "Check that no row is waiting",
         plan.publisher.id,
@@ -81,13 +81,13 @@ def nothing_waits(plan: Plan) -> Step:
     )
 
 
-def identity(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]:
+def identity(plan: RunbookPlan, what: str, prefix: str | None = None) -> Iterator[RunbookStep]:
     """Set the replica identity of tables to FULL, or back to DEFAULT."""
     full = what == "FULL"
     tables = _named(plan.needs.identity, before=full or prefix is not None)
     if not tables:
         return
-    yield Step(
+    yield RunbookStep(
         f"{plan.prefix if prefix is None else prefix}identity-{what.lower()}",
         f"Set REPLICA IDENTITY {what}",
         plan.publisher.id,
@@ -102,13 +102,13 @@ def identity(plan: Plan, what: str, prefix: str | None = None) -> Iterator[Step]
     )
 
 
-def unpublish(plan: Plan) -> Iterator[Step]:
+def unpublish(plan: RunbookPlan) -> Iterator[RunbookStep]:
     """Take tables out of the publication whose rows the upgrade writes in passing."""
     tables = _named(plan.needs.unsent, before=True)
     if not tables:
         return
     replication, site = plan.sites.replication, plan.publisher
-    yield Step(
+    yield RunbookStep(
         f"{plan.prefix}unpublish",
         f"Take {tables_of(tables)} out of the publication",
         site.id,
@@ -128,13 +128,13 @@ def unpublish(plan: Plan) -> Iterator[Step]:
     )
 
 
-def republish(plan: Plan, prefix: str | None = None) -> Iterator[Step]:
+def republish(plan: RunbookPlan, prefix: str | None = None) -> Iterator[RunbookStep]:
     """Publish those tables again."""
     tables = _named(plan.needs.unsent, before=prefix is not None)
     if not tables:
         return
     replication, site = plan.sites.replication, plan.publisher
-    yield Step(
+    yield RunbookStep(
         f"{plan.prefix if prefix is None else prefix}republish",
         f"Put {tables_of(tables)} back into the publication",
         site.id,
@@ -153,7 +153,7 @@ def _named(pairs: Sequence[Pair], *, before: bool) -> list[Name]:
     return [old if before else new for old, new in pairs]
 
 
-def publish(plan: Plan) -> Iterator[Step]:
+def publish(plan: RunbookPlan) -> Iterator[RunbookStep]:
     """Add new tables to the publication."""
     tables = plan.needs.added
     if not tables:
@@ -161,7 +161,7 @@ def publish(plan: Plan) -> Iterator[Step]:
     replication, site = plan.sites.replication, plan.publisher
     schemas = [c.schema for c in plan.published if c.start == "base"]
     readable = [(name, replication.role, "SELECT") for name in tables]
-    yield Step(
+    yield RunbookStep(
         f"{plan.prefix}publication",
         f"Add {tables_of(tables)} to the publication",
         site.id,
@@ -183,12 +183,12 @@ def publish(plan: Plan) -> Iterator[Step]:
     )
 
 
-def empty(plan: Plan) -> Iterator[Step]:
+def empty(plan: RunbookPlan) -> Iterator[RunbookStep]:
     """Empty new tables that the upgrade has filled at the replica."""
     tables = plan.needs.refilled
     if not tables:
         return
-    yield Step(
+    yield RunbookStep(
         f"{plan.prefix}empty",
         f"Empty {tables_of(tables)} at {plan.replica.title}",
         plan.replica.id,
@@ -200,7 +200,7 @@ def empty(plan: Plan) -> Iterator[Step]:
     )
 
 
-def on(plan: Plan) -> Step:
+def on(plan: RunbookPlan) -> RunbookStep:
     """Turn the subscription on."""
     replication = plan.sites.replication
     statements = [sql.subscription(replication, "ENABLE")]
@@ -209,7 +209,7 @@ def on(plan: Plan) -> Step:
         statements.append(sql.subscription(replication, "REFRESH PUBLICATION"))
         blocks.append(Block("wait", plan.replica.id, sql.copied(replication), "owner", "0", _COPY))
     replica, off = plan.replica, sql.subscription(replication, "DISABLE")
-    return Step(
+    return RunbookStep(
         f"{plan.prefix}subscription-on",
         "Enable the subscription" + (" and refresh it" if plan.needs.refresh else ""),
         replica.id,
@@ -228,7 +228,7 @@ def on(plan: Plan) -> Step:
     )
 
 
-def caught_up(plan: Plan) -> Step:
+def caught_up(plan: RunbookPlan) -> RunbookStep:
     """See that every row has arrived."""
     replication = plan.sites.replication
     blocks = [
@@ -238,7 +238,7 @@ def caught_up(plan: Plan) -> Step:
     if tables := plan.needs.added:
         compared = f"{plan.publisher.id},{plan.replica.id}"
         blocks += [Block("compare", compared, sql.rows_of(name)) for name in tables]
-    return Step(
+    return RunbookStep(
         f"{plan.prefix}caught-up",
         f"Check that {plan.replica.title} has every row",
         plan.publisher.id,

@@ -9,13 +9,13 @@ from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_plan import Plan, listed
-from consdb_actions.process.runbook_steps import Block, Step
+from consdb_actions.process.runbook_plan import RunbookPlan, listed
+from consdb_actions.process.runbook_steps import Block, RunbookStep
 from consdb_actions.process.runbook_upgrade import apply_command, upgrade_step
 from consdb_actions.process.sites import Session, Site, Sites
 
 __all__ = [
-    "Release",
+    "RunbookRelease",
     "after_steps",
     "branch_tag",
     "deploy_command",
@@ -36,7 +36,7 @@ _LOGS = (
 )
 
 
-class Release:
+class RunbookRelease:
     """What is deployed: the ticket, its release, and how deployments are made.
 
     Parameters
@@ -68,21 +68,21 @@ def branch_tag(branch: str) -> str:
     return branch.replace("/", "-")
 
 
-def deploy_command(release: Release, where: str, tag: str, *extra: str) -> str:
+def deploy_command(release: RunbookRelease, where: str, tag: str, *extra: str) -> str:
     """Write the command that opens the pull request of a deployment."""
     lines = [f"consdb-actions deploy open {where}", f"--tag {tag} --ticket {release.ticket}", *extra]
     short = " ".join(lines)
     return short if len(short) <= 120 else " \\\n    ".join(lines)
 
 
-def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
+def prepare_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookStep]:
     """Yield what is done before the day."""
     sources = []
     for name in (name for change in plan.at_replica for name in _tables(change)):
         source = plan.sites.source(str(name))
         sources.append(f"{name}: {source.name if source else 'NOT KNOWN, write it into sites.sources'}")
     if sources:
-        yield Step(
+        yield RunbookStep(
             "sources",
             "Check that each table has a single source",
             "",
@@ -94,7 +94,7 @@ def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
     titles = {role.id: role.title for role in APPROVALS.roles}
     lists = [(titles.get(one.role, one.role), one.items) for one in plan.sites.checklists]
     if lists:
-        yield Step(
+        yield RunbookStep(
             "checklists",
             "Review the pull request in sdm_schemas",
             "",
@@ -107,7 +107,7 @@ def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
             ("An item is not met: request changes in the review.",),
             minutes=15,
         )
-    yield Step(
+    yield RunbookStep(
         "install",
         "Install consdb-actions and check out the release",
         "",
@@ -120,7 +120,7 @@ def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
         ("It cannot be installed there: use the folded commands of each step.",),
         minutes=10,
     )
-    yield Step(
+    yield RunbookStep(
         "rehearse",
         "Rehearse this runbook on two local servers",
         "",
@@ -139,7 +139,7 @@ def prepare_steps(plan: Plan, release: Release) -> Iterator[Step]:
     )
 
 
-def _checkout(release: Release) -> str:
+def _checkout(release: RunbookRelease) -> str:
     reference = f"tickets/{release.ticket}" if release.tag == "RELEASE" else release.tag
     return "\n".join(
         [
@@ -157,7 +157,7 @@ def _tables(change: SectionChange) -> list[Name]:
     return sorted({*effects.new_tables, *(column.table for column in effects.columns)})
 
 
-def schema_steps(site: Site, changes: Sequence[SectionChange], sites: Sites) -> Iterator[Step]:
+def schema_steps(site: Site, changes: Sequence[SectionChange], sites: Sites) -> Iterator[RunbookStep]:
     """Yield the step that makes schemas that are new."""
     new = [change for change in changes if change.start == "base"]
     if not new:
@@ -168,7 +168,7 @@ def schema_steps(site: Site, changes: Sequence[SectionChange], sites: Sites) -> 
         schemas = dict.fromkeys((change.version_table.partition(".")[0], change.schema))
         lines += [f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {owner};" for schema in schemas]
         lines.append(f"GRANT USAGE ON SCHEMA {change.schema} TO usdf, oods;")
-    yield Step(
+    yield RunbookStep(
         f"{site.id}-schema",
         f"Create the schema {listed([change.schema for change in new])} at {site.title}",
         site.id,
@@ -180,7 +180,7 @@ def schema_steps(site: Site, changes: Sequence[SectionChange], sites: Sites) -> 
     )
 
 
-def preflight_step(plan: Plan) -> Step:
+def preflight_step(plan: RunbookPlan) -> RunbookStep:
     """Return the step with all checks at all sites, before anything is switched off (rule O5)."""
     pairs = [(plan.publisher, plan.published), (plan.replica, plan.at_replica)]
     blocks = [
@@ -192,7 +192,7 @@ def preflight_step(plan: Plan) -> Step:
         for site, changes in pairs
         if changes
     ]
-    return Step(
+    return RunbookStep(
         f"{plan.prefix}preflight",
         "Run all checks of the upgrade at all sites",
         plan.publisher.id if plan.published else plan.replica.id,
@@ -205,8 +205,8 @@ def preflight_step(plan: Plan) -> Step:
 
 
 def test_steps(
-    site: Site, changes: tuple[SectionChange, ...], plan: Plan, release: Release
-) -> Iterator[Step]:
+    site: Site, changes: tuple[SectionChange, ...], plan: RunbookPlan, release: RunbookRelease
+) -> Iterator[RunbookStep]:
     """Yield the test at one test stand, or at the development database."""
     yield from schema_steps(site, changes, plan.sites)
     back = " and ".join(f"`alembic -n {c.section} downgrade {c.start}`" for c in reversed(changes))
@@ -223,7 +223,7 @@ def test_steps(
             yield from _session(site, session, plan)
     elif site.attest:
         sources = sorted({s.name for c in changes for n in _tables(c) if (s := plan.sites.source(str(n)))})
-        yield Step(
+        yield RunbookStep(
             f"{site.id}-integrated",
             f"Run the integrated test of {listed(sources) or 'the source'} at {site.title}",
             site.id,
@@ -235,7 +235,7 @@ def test_steps(
         )
 
 
-def _stand_deploy(site: Site, environment: str, plan: Plan, release: Release) -> Step:
+def _stand_deploy(site: Site, environment: str, plan: RunbookPlan, release: RunbookRelease) -> RunbookStep:
     stage = release.policy.stage_of(environment).name if environment in release.policy.environments else ""
     tag = branch_tag(f"tickets/{release.ticket}")
     branch = f"tickets/{release.ticket}-consdb-{stage}"
@@ -245,7 +245,7 @@ def _stand_deploy(site: Site, environment: str, plan: Plan, release: Release) ->
     address = plan.sites.address(plan.sites.argocd, environment)
     deployments = [f"consdb-hinfo-{change.section}" for change in plan.published] or ["consdb-pq"]
     logs = [plan.sites.logs.replace("{deployment}", name) for name in deployments]
-    return Step(
+    return RunbookStep(
         f"{site.id}-deploy-{environment}",
         f"Deploy the branch of {release.ticket} in {environment}, if it changes hinfo",
         site.id,
@@ -269,10 +269,10 @@ def _stand_deploy(site: Site, environment: str, plan: Plan, release: Release) ->
     )
 
 
-def _restart(site: Site, sites: Sites) -> Step:
+def _restart(site: Site, sites: Sites) -> RunbookStep:
     names = listed(site.environments)
     logs = sites.logs.replace("{deployment}", "consdb-pq")
-    return Step(
+    return RunbookStep(
         f"{site.id}-restart",
         f"Restart pqserver in {names}",
         site.id,
@@ -284,8 +284,8 @@ def _restart(site: Site, sites: Sites) -> Step:
     )
 
 
-def _development(site: Site, changes: Sequence[SectionChange]) -> Step:
-    return Step(
+def _development(site: Site, changes: Sequence[SectionChange]) -> RunbookStep:
+    return RunbookStep(
         f"{site.id}-try",
         "Query the new columns in usdf-rsp-int",
         site.id,
@@ -298,11 +298,11 @@ def _development(site: Site, changes: Sequence[SectionChange]) -> Step:
     )
 
 
-def _session(site: Site, session: Session, plan: Plan) -> Iterator[Step]:
+def _session(site: Site, session: Session, plan: RunbookPlan) -> Iterator[RunbookStep]:
     prefix = f"{site.id}-{session.section}"
     environment = site.environments[0] if site.environments else ""
     love = plan.sites.address(plan.sites.love, environment) or f"LOVE of {site.title}"
-    yield Step(
+    yield RunbookStep(
         f"{prefix}-queue",
         f"Open the script queue of {site.title} for {session.camera}",
         site.id,
@@ -312,7 +312,7 @@ def _session(site: Site, session: Session, plan: Plan) -> Iterator[Step]:
         ("It cannot be opened: ask in the channel of the test stand who is using it.",),
         minutes=5,
     )
-    yield Step(
+    yield RunbookStep(
         f"{prefix}-scripts",
         f"Run {listed([script.name for script in session.scripts])}",
         site.id,
@@ -330,7 +330,7 @@ def _session(site: Site, session: Session, plan: Plan) -> Iterator[Step]:
     )
     changes = tuple(change for change in plan.published if change.section == session.section)
     logs = plan.sites.logs.replace("{deployment}", f"consdb-hinfo-{session.section}")
-    yield Step(
+    yield RunbookStep(
         f"{prefix}-rows",
         f"Check the rows of the {session.camera} image",
         site.id,
@@ -343,7 +343,7 @@ def _session(site: Site, session: Session, plan: Plan) -> Iterator[Step]:
         ),
         minutes=5,
     )
-    yield Step(
+    yield RunbookStep(
         f"{prefix}-standby",
         f"Return {session.camera} to STANDBY, and restore the configuration of the scripts",
         site.id,
@@ -368,10 +368,10 @@ def _queries(site: Site, changes: Sequence[SectionChange]) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def release_steps(plan: Plan, release: Release) -> Iterator[Step]:
+def release_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookStep]:
     """Yield merge, tag, and the deployment of the release at the test stands."""
     tag = "" if release.tag == "RELEASE" else f" --tag {release.tag}"
-    yield Step(
+    yield RunbookStep(
         "tag",
         "Merge the pull request in consdb, and tag the release",
         "",
@@ -386,7 +386,7 @@ def release_steps(plan: Plan, release: Release) -> Iterator[Step]:
     )
     stage = _stage(plan, release, "test")
     if stage:
-        yield Step(
+        yield RunbookStep(
             "deploy-test-stands",
             f"Deploy the release to {stage}",
             "",
@@ -403,21 +403,21 @@ def release_steps(plan: Plan, release: Release) -> Iterator[Step]:
         )
 
 
-def _stage(plan: Plan, release: Release, part: str) -> str:
+def _stage(plan: RunbookPlan, release: RunbookRelease, part: str) -> str:
     """Return the stage of the environments of the sites that are for something."""
     names = [e for site in plan.sites.databases if site.part == part for e in site.environments]
     known = [name for name in names if name in release.policy.environments]
     return release.policy.stage_of(known[0]).name if known else ""
 
 
-def summit_deploy_step(plan: Plan, release: Release) -> Iterator[Step]:
+def summit_deploy_step(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookStep]:
     """Yield the deployment of the release at the publisher, before its writers are started again."""
     stage = _stage(plan, release, "publisher")
     if not stage or plan.direction == "downgrade":
         return
     site = plan.publisher
     logs = [plan.sites.logs.replace("{deployment}", f"consdb-hinfo-{c.section}") for c in plan.published]
-    yield Step(
+    yield RunbookStep(
         f"deploy-{stage}",
         f"Deploy the release at {site.title}",
         site.id,
@@ -437,7 +437,7 @@ def summit_deploy_step(plan: Plan, release: Release) -> Iterator[Step]:
     )
 
 
-def after_steps(plan: Plan, release: Release) -> Iterator[Step]:
+def after_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookStep]:
     """Yield what follows when both sites are upgraded."""
     done = {_stage(plan, release, "test"), _stage(plan, release, "publisher"), ""}
     if not plan.published:
@@ -445,7 +445,7 @@ def after_steps(plan: Plan, release: Release) -> Iterator[Step]:
     used = {e for site in plan.sites.databases for e in site.environments}
     stages = [s for s in release.policy.stages if s.name not in done and used & set(s.environments)]
     if stages:
-        yield Step(
+        yield RunbookStep(
             f"deploy-{stages[0].name}",
             f"Deploy the release in {', then in '.join(listed(stage.environments) for stage in stages)}",
             "",
@@ -464,7 +464,7 @@ def after_steps(plan: Plan, release: Release) -> Iterator[Step]:
         if any(site.holds(change.schema) for change in plan.at_replica)
     ]
     if environments:
-        yield Step(
+        yield RunbookStep(
             "restart",
             f"Restart pqserver in {', '.join(environments)}",
             "",
@@ -481,7 +481,7 @@ def after_steps(plan: Plan, release: Release) -> Iterator[Step]:
     yield from _end(release)
 
 
-def _backfill(plan: Plan) -> Iterator[Step]:
+def _backfill(plan: RunbookPlan) -> Iterator[RunbookStep]:
     blocks = []
     owners: dict[str, None] = {}
     for change in plan.at_replica:
@@ -501,7 +501,7 @@ def _backfill(plan: Plan) -> Iterator[Step]:
             source = plan.sites.source(str(name))
             owners[source.contact or source.name if source else "the contributor"] = None
     if blocks:
-        yield Step(
+        yield RunbookStep(
             "back-fill",
             "Find rows without values, and fill them if needed",
             plan.replica.id,
@@ -513,7 +513,7 @@ def _backfill(plan: Plan) -> Iterator[Step]:
         )
 
 
-def _taps(plan: Plan, release: Release) -> Iterator[Step]:
+def _taps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookStep]:
     tag = branch_tag(release.schema_branch)
     blocks, names = [], []
     for stage in release.policy.stages:
@@ -526,7 +526,7 @@ def _taps(plan: Plan, release: Release) -> Iterator[Step]:
         blocks.append(Block("command", "", deploy_command(release, where, tag, *waiver)))
         names += taps
     if blocks:
-        yield Step(
+        yield RunbookStep(
             "tap",
             f"Deploy the TAP_SCHEMA of {release.ticket} to {', '.join(names)}",
             "",
@@ -539,8 +539,8 @@ def _taps(plan: Plan, release: Release) -> Iterator[Step]:
         )
 
 
-def _end(release: Release) -> Iterator[Step]:
-    yield Step(
+def _end(release: RunbookRelease) -> Iterator[RunbookStep]:
+    yield RunbookStep(
         "merge-schemas",
         "Merge the pull request in sdm_schemas, last",
         "",
@@ -550,7 +550,7 @@ def _end(release: Release) -> Iterator[Step]:
         ("It is not green: its text names the missing step.",),
         minutes=2,
     )
-    yield Step(
+    yield RunbookStep(
         "repin",
         "Return consdbtap to a weekly tag",
         "",
@@ -562,7 +562,7 @@ def _end(release: Release) -> Iterator[Step]:
     )
 
 
-def halfway_steps(plan: Plan) -> Iterator[Step]:
+def halfway_steps(plan: RunbookPlan) -> Iterator[RunbookStep]:
     """Yield what to do when an upgrade was committed, and did not end as planned (rule O1)."""
     sites = [(plan.publisher, plan.published)] if plan.published else []
     sites.append((plan.replica, plan.at_replica))
@@ -575,7 +575,7 @@ def halfway_steps(plan: Plan) -> Iterator[Step]:
         if plan.needs.pause
         else "The subscription is not affected."
     )
-    yield Step(
+    yield RunbookStep(
         "halfway-look",
         "Find the revision of each site",
         plan.publisher.id if plan.published else plan.replica.id,
@@ -587,7 +587,7 @@ def halfway_steps(plan: Plan) -> Iterator[Step]:
         ("Any other revision than these two: call the ConsDB team before doing anything else.",),
         minutes=5,
     )
-    yield Step(
+    yield RunbookStep(
         "halfway-mend",
         "Fix what is wrong, and check again",
         plan.publisher.id if plan.published else plan.replica.id,

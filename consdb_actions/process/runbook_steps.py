@@ -19,10 +19,10 @@ __all__ = [
     "Account",
     "Block",
     "BlockKind",
-    "Part",
+    "RunbookPart",
     "Placed",
     "Runbook",
-    "Step",
+    "RunbookStep",
     "Text",
     "block_info",
     "read_runbook",
@@ -122,7 +122,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RunbookStep:
     """One step.
 
     Attributes
@@ -165,7 +165,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RunbookPart:
     """Steps that belong together.
 
     Attributes
@@ -185,7 +185,7 @@ class Part:
     id: str
     title: str
     intro: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[RunbookStep, ...] = ()
     attested: tuple[str, ...] = ()
 
 
@@ -215,18 +215,18 @@ class Runbook:
     release: str
     changes: tuple[SectionChange, ...]
     needs: Needs
-    parts: tuple[Part, ...]
+    parts: tuple[RunbookPart, ...]
     texts: tuple[Text, ...] = ()
     sessions: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = field(default=())
 
-    def steps(self) -> Iterator[tuple[Part, Step]]:
+    def steps(self) -> Iterator[tuple[RunbookPart, RunbookStep]]:
         """Yield all steps with their parts."""
         for part in self.parts:
             for step in part.steps:
                 yield part, step
 
-    def part(self, identifier: str) -> Part | None:
+    def part(self, identifier: str) -> RunbookPart | None:
         """Return a part by its id."""
         return next((part for part in self.parts if part.id == identifier), None)
 

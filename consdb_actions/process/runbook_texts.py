@@ -8,7 +8,7 @@ from dataclasses import replace
 from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_migrate import writers_of
-from consdb_actions.process.runbook_plan import Plan, listed, tables
+from consdb_actions.process.runbook_plan import RunbookPlan, listed, tables
 from consdb_actions.process.runbook_steps import Text
 from consdb_actions.process.sites import Site
 
@@ -18,7 +18,7 @@ _WORDS = 12
 """Changes that an announcement names; the others are counted."""
 
 
-def texts(plan: Plan, ticket: str, release: str, when: str) -> Iterator[Text]:
+def texts(plan: RunbookPlan, ticket: str, release: str, when: str) -> Iterator[Text]:
     """Yield the texts that this migration asks for."""
     announcement = _announcement(plan, ticket, release, when)
     yield replace(announcement, to=listed([announcement.to, *plan.sites.announce]))
@@ -30,7 +30,7 @@ def texts(plan: Plan, ticket: str, release: str, when: str) -> Iterator[Text]:
         yield _truncate_list(plan)
 
 
-def test_announcement(plan: Plan, site: Site, ticket: str) -> Text:
+def test_announcement(plan: RunbookPlan, site: Site, ticket: str) -> Text:
     """Write the announcement of a test."""
     sections = listed([change.section for change in plan.published])
     body = (
@@ -40,7 +40,7 @@ def test_announcement(plan: Plan, site: Site, ticket: str) -> Text:
     return Text(f"Announcement at {site.title}", site.channel, body)
 
 
-def _announcement(plan: Plan, ticket: str, release: str, when: str) -> Text:
+def _announcement(plan: RunbookPlan, ticket: str, release: str, when: str) -> Text:
     site = plan.publisher if plan.published else plan.replica
     changes = [words for change in plan.at_replica for words in change.words()]
     shown = changes[:_WORDS] + ([f"and {len(changes) - _WORDS} more"] if len(changes) > _WORDS else [])
@@ -66,7 +66,7 @@ def _announcement(plan: Plan, ticket: str, release: str, when: str) -> Text:
     return Text("Announcement", site.channel, "\n".join(lines))
 
 
-def _done(plan: Plan, ticket: str, release: str) -> Text:
+def _done(plan: RunbookPlan, ticket: str, release: str) -> Text:
     site = plan.publisher if plan.published else plan.replica
     body = f"{ticket}: done. {_places(plan)} " + ("are" if plan.published else "is") + " at the new schema"
     body += f" (release {release})." if release else "."
@@ -75,16 +75,16 @@ def _done(plan: Plan, ticket: str, release: str) -> Text:
     return Text("Announcement when it is done", site.channel, body)
 
 
-def _images(plan: Plan) -> bool:
+def _images(plan: RunbookPlan) -> bool:
     """Tell whether images must not be taken meanwhile."""
     return any(writer.part == "publisher" for writer in writers_of(plan))
 
 
-def _places(plan: Plan) -> str:
+def _places(plan: RunbookPlan) -> str:
     return f"{plan.publisher.title} and {plan.replica.title}" if plan.published else plan.replica.title
 
 
-def _it_ticket(plan: Plan, ticket: str, when: str) -> Text:
+def _it_ticket(plan: RunbookPlan, ticket: str, when: str) -> Text:
     replication, site = plan.sites.replication, plan.publisher
     added, unsent = plan.needs.added, [old for old, _ in plan.needs.unsent]
     again = [new for _, new in plan.needs.unsent]
@@ -122,7 +122,7 @@ def _it_ticket(plan: Plan, ticket: str, when: str) -> Text:
     return Text("IT ticket", replication.ticket, "\n".join(lines))
 
 
-def _publication_files(plan: Plan) -> Text:
+def _publication_files(plan: RunbookPlan) -> Text:
     replication = plan.sites.replication
     lines = []
     if plan.needs.added:
@@ -133,7 +133,7 @@ def _publication_files(plan: Plan) -> Text:
     return Text("SQL of the publication", replication.files, "\n".join(lines))
 
 
-def _truncate_list(plan: Plan) -> Text:
+def _truncate_list(plan: RunbookPlan) -> Text:
     """Write the complete line of each schema of which all tables are known."""
     lines = []
     for change in plan.published:

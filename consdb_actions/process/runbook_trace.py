@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from consdb_actions.lint.readers import losses
-from consdb_actions.lint.script import Run, Step
-from consdb_actions.lint.state import Column, Name, Relation, State
+from consdb_actions.lint.script import DirectionRun, LintStep
+from consdb_actions.lint.state import LintColumn, LintRelation, LintState, Name
 from consdb_actions.process.runbook_change import ColumnChange, Effects, Pair, Rekeyed
 
 __all__ = ["effects_of"]
@@ -16,7 +16,7 @@ __all__ = ["effects_of"]
 _READING = frozenset({"AccessShareLock", "RowShareLock"})
 
 
-def effects_of(runs: Sequence[Run]) -> Effects:
+def effects_of(runs: Sequence[DirectionRun]) -> Effects:
     """Return the net effect of runs that follow each other.
 
     Parameters
@@ -87,9 +87,9 @@ class _Written:
     """A statement that writes rows: how, and the table as it is then."""
 
     how: str
-    table: Relation
+    table: LintRelation
 
-    def has_other_key(self, final: Relation) -> bool:
+    def has_other_key(self, final: LintRelation) -> bool:
         """Tell whether a row cannot be found by the key at the end from what is sent of it."""
         if self.how == "inserted":
             return False
@@ -97,13 +97,13 @@ class _Written:
         return not key or not last or not set(last) <= set(key)
 
 
-def _written(step: Step) -> Iterator[_Written]:
+def _written(step: LintStep) -> Iterator[_Written]:
     for write in step.parsed.writes if step.parsed and not step.problem else ():
         if (found := step.before.find(write.table)) is not None:
             yield _Written(write.how, found)
 
 
-def _passes(written: _Written, final: Relation, others: Sequence[_Written]) -> bool:
+def _passes(written: _Written, final: LintRelation, others: Sequence[_Written]) -> bool:
     """Tell whether rows are written in a form that they do not have at the end."""
     if written.how == "inserted" or written.table.name != final.name:
         return True
@@ -120,7 +120,7 @@ def _passes(written: _Written, final: Relation, others: Sequence[_Written]) -> b
     )
 
 
-def _columns(before: Relation, after: Relation, steps: Sequence[Step]) -> Iterator[ColumnChange]:
+def _columns(before: LintRelation, after: LintRelation, steps: Sequence[LintStep]) -> Iterator[ColumnChange]:
     table = after.name
     for number, now in after.columns.items():
         was = before.columns.get(number)
@@ -142,7 +142,7 @@ def _columns(before: Relation, after: Relation, steps: Sequence[Step]) -> Iterat
             yield ColumnChange(table, was.name, "dropped", required=was.required)
 
 
-def _volatile(oid: int, number: int, steps: Sequence[Step]) -> str:
+def _volatile(oid: int, number: int, steps: Sequence[LintStep]) -> str:
     """Return what gave each row of a new column a value of its own: the table was rewritten for it."""
     for step in steps:
         before, after = step.before.relations.get(oid), step.after.relations.get(oid)
@@ -158,30 +158,30 @@ def _volatile(oid: int, number: int, steps: Sequence[Step]) -> str:
     return ""
 
 
-def _rekeyed(before: Relation, after: Relation) -> Iterator[Rekeyed]:
+def _rekeyed(before: LintRelation, after: LintRelation) -> Iterator[Rekeyed]:
     now = {column.name: after.columns[n].name for n, column in before.columns.items() if n in after.columns}
     had = tuple(now.get(name, name) for name in before.primary_key)
     if set(had) != set(after.primary_key):
         yield Rekeyed(after.name, had, after.primary_key)
 
 
-def _shows_other(before: Relation | None, after: Relation) -> bool:
+def _shows_other(before: LintRelation | None, after: LintRelation) -> bool:
     return before is None or before.names != after.names
 
 
-def _locked(runs: Sequence[Run]) -> set[int]:
+def _locked(runs: Sequence[DirectionRun]) -> set[int]:
     """Return the relations that nobody else can write or change meanwhile."""
     states = [state for run in runs for state in (run.end, *(step.after for step in run.steps))]
     return {oid for state in states for oid, mode in state.locks.items() if mode not in _READING}
 
 
-def _grants(start: State, end: State) -> Iterator[tuple[Name, str, str]]:
+def _grants(start: LintState, end: LintState) -> Iterator[tuple[Name, str, str]]:
     for oid, relation in end.relations.items():
         had = start.relations[oid].grants if oid in start.relations else frozenset()
         yield from ((relation.name, role, privilege) for role, privilege in relation.grants - had)
 
 
-def _new_columns(start: State, end: State) -> Iterator[tuple[Relation, Column]]:
+def _new_columns(start: LintState, end: LintState) -> Iterator[tuple[LintRelation, LintColumn]]:
     for oid, relation in end.relations.items():
         had = start.relations[oid].columns if oid in start.relations else {}
         if relation.is_table:
@@ -190,14 +190,14 @@ def _new_columns(start: State, end: State) -> Iterator[tuple[Relation, Column]]:
             )
 
 
-def _apart(step: Step) -> Iterator[str]:
+def _apart(step: LintStep) -> Iterator[str]:
     if step.parsed is not None and step.parsed.outside:
         yield "an index CONCURRENTLY" if "INDEX" in step.parsed.outside else step.parsed.outside
     if step.parsed is not None and step.parsed.transaction in ("commit", "rollback"):
         yield step.parsed.transaction.upper()
 
 
-def _unknown(run: Run) -> Iterator[str]:
+def _unknown(run: DirectionRun) -> Iterator[str]:
     for step in run.steps:
         if step.parsed is None:
             yield f"a statement that is not SQL: {step.problem}"
@@ -229,7 +229,7 @@ def _takes(old: str, new: str) -> bool:
     return False
 
 
-def _pairs(start: State, kept: dict[int, Relation], written: Iterable[_Written]) -> tuple[Pair, ...]:
+def _pairs(start: LintState, kept: dict[int, LintRelation], written: Iterable[_Written]) -> tuple[Pair, ...]:
     return tuple(sorted({(start.relations[w.table.oid].name, kept[w.table.oid].name) for w in written}))
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_steps import Block, Step
+from consdb_actions.process.runbook_steps import Block, RunbookStep
 from consdb_actions.process.sites import Site, Sites
 
 __all__ = ["Direction", "apply_command", "by_hand", "upgrade_checks", "upgrade_step"]
@@ -28,11 +28,11 @@ def upgrade_step(
     sites: Sites,
     direction: Direction,
     failure: tuple[str, ...] = (),
-) -> Step:
+) -> RunbookStep:
     """Return the step that takes sections of a database to their new revisions."""
     sections = ", ".join(change.section for change in changes)
     evidence = f"{site.id}-{direction}.json"
-    return Step(
+    return RunbookStep(
         f"{site.id}-{direction}",
         f"{_TITLES[direction]} {site.title}: {sections}",
         site.id,

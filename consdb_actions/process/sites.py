@@ -16,11 +16,11 @@ __all__ = [
     "Checklist",
     "Part",
     "Replication",
-    "Script",
+    "QueueScript",
     "Session",
     "Site",
     "Sites",
-    "Writer",
+    "WriterService",
     "sites_from_mapping",
 ]
 
@@ -78,7 +78,7 @@ class Replication:
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
+class WriterService:
     """A service that writes to tables, and how to stop and start it."""
 
     tables: str  # pattern of ``schema.table``
@@ -89,7 +89,7 @@ class Writer:
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class QueueScript:
     """A script of the script queue; its configuration may be empty."""
 
     name: str
@@ -102,8 +102,8 @@ class Session:
 
     section: str  # of the instrument
     camera: str
-    scripts: tuple[Script, ...]  # in order
-    standby: Script  # script at the end
+    scripts: tuple[QueueScript, ...]  # in order
+    standby: QueueScript  # script at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Sites:
 
     databases: tuple[Site, ...]  # in the order in which a change reaches them
     replication: Replication
-    writers: tuple[Writer, ...]  # all that match a table write to it
+    writers: tuple[WriterService, ...]  # all that match a table write to it
     restart: str  # command that restarts pqserver in an environment
     lock_timeout: str  # of upgrades, in Postgres syntax
     statement_timeout: str  # of upgrades, in Postgres syntax
@@ -159,7 +159,7 @@ class Sites:
         """Return the sites of one purpose."""
         return tuple(site for site in self.databases if site.part == part)
 
-    def writing(self, tables: Iterable[str], part: Part) -> tuple[Writer, ...]:
+    def writing(self, tables: Iterable[str], part: Part) -> tuple[WriterService, ...]:
         """Return the writers of tables, given as ``schema.table``, at one kind of site."""
         found = [
             writer
@@ -170,18 +170,20 @@ class Sites:
         return tuple(dict.fromkeys(found))
 
 
-def _hinfo(instrument: str) -> Writer:
+def _hinfo(instrument: str) -> WriterService:
     scale = f"kubectl --namespace consdb scale deployment/consdb-hinfo-{instrument} --replicas="
-    return Writer(f"cdb_{instrument}.*", f"hinfo for {instrument}", "publisher", f"{scale}0", f"{scale}1")
+    return WriterService(
+        f"cdb_{instrument}.*", f"hinfo for {instrument}", "publisher", f"{scale}0", f"{scale}1"
+    )
 
 
 def _session(section: str, camera: str, csc: str, enable: str, take: str) -> Session:
-    def state(name: str) -> Script:
+    def state(name: str) -> QueueScript:
         pairs = f"data:\n- [{csc}HeaderService, {name}]\n- [{csc}Camera, {name}]"
-        return Script("set_summary_state.py", pairs)
+        return QueueScript("set_summary_state.py", pairs)
 
-    image = Script(take, "nimages: 1\nimage_type: BIAS")
-    return Session(section, camera, (state("ENABLED"), Script(enable), image), state("STANDBY"))
+    image = QueueScript(take, "nimages: 1\nimage_type: BIAS")
+    return Session(section, camera, (state("ENABLED"), QueueScript(enable), image), state("STANDBY"))
 
 
 _CHECKLISTS = (
@@ -255,8 +257,8 @@ DEFAULT_SITES = Sites(
         _hinfo("latiss"),
         _hinfo("lsstcomcam"),
         _hinfo("lsstcam"),
-        Writer("cdb_*.*quicklook", "Rapid Analysis"),
-        Writer("efd_*.*", "the Transformed EFD job", "replica"),
+        WriterService("cdb_*.*quicklook", "Rapid Analysis"),
+        WriterService("efd_*.*", "the Transformed EFD job", "replica"),
     ),
     restart="kubectl --namespace consdb rollout restart deployment/consdb-pq",
     lock_timeout="500ms",
@@ -305,7 +307,7 @@ def sites_from_mapping(values: Mapping[str, Any], *, place: str = "sites") -> Si
     sites = Sites(
         databases=tuple(known.values()),
         replication=replace(default.replication, **_fields(values.get("replication", {}))),
-        writers=tuple(Writer(**writer) for writer in values["writers"])
+        writers=tuple(WriterService(**writer) for writer in values["writers"])
         if "writers" in values
         else default.writers,
         **{
@@ -341,8 +343,8 @@ def sites_from_mapping(values: Mapping[str, Any], *, place: str = "sites") -> Si
 
 
 def _given_session(given: Mapping[str, Any]) -> Session:
-    scripts = tuple(Script(**one) for one in given["scripts"])
-    return Session(given["section"], given["camera"], scripts, Script(**given["standby"]))
+    scripts = tuple(QueueScript(**one) for one in given["scripts"])
+    return Session(given["section"], given["camera"], scripts, QueueScript(**given["standby"]))
 
 
 def _check(sites: Sites, place: str) -> None:

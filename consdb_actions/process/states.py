@@ -9,14 +9,14 @@ from enum import StrEnum
 
 from consdb_actions.process.comment_commands import Attestation, Listening
 from consdb_actions.process.evidence import DERIVED, listen, owner_names, present_binding
-from consdb_actions.process.facts import Evidence, Facts, Finding, Source, listed
+from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, StepFinding, listed
 from consdb_actions.process.memory import Binding
-from consdb_actions.process.steps import BY_ID, MERGE, STEPS, Route, Scope, Step
+from consdb_actions.process.steps import BY_ID, MERGE, STEPS, ProcessStep, Route, Scope
 
 __all__ = [
     "Disorder",
     "Progress",
-    "Standing",
+    "StepStatus",
     "StepState",
     "duration",
     "order_of",
@@ -34,7 +34,7 @@ class Disorder:
     still: bool  # whether they are still not done
 
 
-def order_of(step: Step, findings: Mapping[str, Finding], scope: Scope) -> tuple[Disorder, ...]:
+def order_of(step: ProcessStep, findings: Mapping[str, StepFinding], scope: Scope) -> tuple[Disorder, ...]:
     """Find what should have been done before a finished step.
 
     Only certain violations count: a step without a known time is never out of order.
@@ -82,7 +82,7 @@ def _quoted(name: str) -> str:
     return f"“{BY_ID[name].title}”"
 
 
-class Standing(StrEnum):
+class StepStatus(StrEnum):
     """The status of a step."""
 
     DONE = "done"
@@ -98,8 +98,8 @@ class Standing(StrEnum):
 class StepState:
     """The status of a step, with its evidence."""
 
-    step: Step
-    standing: Standing
+    step: ProcessStep
+    standing: StepStatus
     done: bool = False  # for this very change, in any order
     words: str = ""  # a sentence without full stop; may be empty
     order: tuple[Disorder, ...] = ()  # violations of the order
@@ -115,7 +115,7 @@ class StepState:
     @property
     def open(self) -> bool:
         """Return whether the step applies and is not done."""
-        return not self.done and self.standing is not Standing.NOT_APPLICABLE
+        return not self.done and self.standing is not StepStatus.NOT_APPLICABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class Progress:
     @property
     def actionable(self) -> tuple[StepState, ...]:
         """Return the actionable steps in order."""
-        wanted = (Standing.NEXT, Standing.STALE)
+        wanted = (StepStatus.NEXT, StepStatus.STALE)
         return tuple(
             item
             for item in self.steps
@@ -150,17 +150,17 @@ class Progress:
     @property
     def troubled(self) -> bool:
         """Return whether a step is stale, out of order, or unknown."""
-        wrong = (Standing.STALE, Standing.OUT_OF_ORDER, Standing.UNKNOWN)
+        wrong = (StepStatus.STALE, StepStatus.OUT_OF_ORDER, StepStatus.UNKNOWN)
         return any(item.standing in wrong for item in self.steps)
 
 
-def routes_of(facts: Facts) -> tuple[Route, ...]:
+def routes_of(facts: ProcessFacts) -> tuple[Route, ...]:
     """Return the routes of a change: transformed EFD data comes from USDF."""
     found = {Route.USDF if item.schema.startswith("efd_") else Route.SUMMIT for item in facts.schemas}
     return tuple(route for route in Route if route in found)
 
 
-def progress_of(facts: Facts) -> Progress:
+def progress_of(facts: ProcessFacts) -> Progress:
     """Derive the status of all steps, independent of the facts' order."""
     routes = routes_of(facts)
     reasons = {step.id: _why_not(facts, step, routes) for step in STEPS}
@@ -168,7 +168,7 @@ def progress_of(facts: Facts) -> Progress:
     listening = listen(facts, scope.ids)
     now = present_binding(facts)
     current = DERIVED["generate"](facts).done
-    findings: dict[str, Finding] = {}
+    findings: dict[str, StepFinding] = {}
     chosen: dict[str, Attestation] = {}
     for step in STEPS:
         if step.id not in scope.ids:
@@ -189,18 +189,18 @@ def progress_of(facts: Facts) -> Progress:
     )
 
 
-def _why_not(facts: Facts, step: Step, routes: tuple[Route, ...]) -> str:
+def _why_not(facts: ProcessFacts, step: ProcessStep, routes: tuple[Route, ...]) -> str:
     """Return why a step does not apply; empty if it does."""
     if not routes:
         return "no schema is changed"
     if not set(step.routes) & set(routes):
         return "the data come from USDF" if Route.USDF in routes else "the data come from the Summit"
-    if step.id == "publication" and not _new_tables(facts) and not facts.trouble(Source.SCHEMAS):
+    if step.id == "publication" and not _new_tables(facts) and not facts.trouble(FactSource.SCHEMAS):
         return "there is no new table"
     return ""
 
 
-def _new_tables(facts: Facts) -> list[str]:
+def _new_tables(facts: ProcessFacts) -> list[str]:
     """List the tables to add to the publication."""
     return [
         f"{item.schema}.{table}"
@@ -222,67 +222,67 @@ def _holds(binding: Binding, now: Binding, current: bool) -> bool:
 
 
 def _attested(
-    facts: Facts,
-    step: Step,
+    facts: ProcessFacts,
+    step: ProcessStep,
     listening: Listening,
     said: Attestation | None,
     valid: bool,
     now: Binding,
-) -> Finding:
+) -> StepFinding:
     """Return the finding on an attested step."""
     if said is None:
         undone = listening.undone.get(step.id)
         if undone is None:
             tables = _new_tables(facts) if step.id == "publication" else []
-            return Finding(False, f"new: {', '.join(tables)}" if tables else "")
+            return StepFinding(False, f"new: {', '.join(tables)}" if tables else "")
         note = getattr(undone.said, "note", "")
         words = f"undone by {undone.actor.login} on {undone.comment.created_at:%Y-%m-%d}"
-        return Finding(
+        return StepFinding(
             False,
             f"{words}: {note}" if note else words,
             evidence=(Evidence("comment", undone.comment.url),),
         )
     evidence = (Evidence("comment", said.url),)
     if valid:
-        return Finding(True, said.note, said.at, said.by, evidence)
+        return StepFinding(True, said.note, said.at, said.by, evidence)
     if said.binding.change == now.change or said.binding.sha == now.sha:
         what = "the migration is another one since"
     else:
         what = f"the change is another one since ({facts.pull.head[:8]})"
-    return Finding(False, what, said.at, said.by, evidence, stale=True)
+    return StepFinding(False, what, said.at, said.by, evidence, stale=True)
 
 
 def _state(
-    facts: Facts,
-    step: Step,
+    facts: ProcessFacts,
+    step: ProcessStep,
     reason: str,
-    findings: dict[str, Finding],
+    findings: dict[str, StepFinding],
     scope: Scope,
     said: Attestation | None,
 ) -> StepState:
     """Compare the finding on a step with earlier steps."""
     if reason:
-        return StepState(step, Standing.NOT_APPLICABLE, words=reason)
+        return StepState(step, StepStatus.NOT_APPLICABLE, words=reason)
     finding = findings[step.id]
     owner, people = owner_names(facts, step)
     waits = any(not findings[item].done for item in scope.all_before(step))
     order: tuple[Disorder, ...] = ()
     since = None
     if finding.unknown:
-        standing = Standing.UNKNOWN
+        standing = StepStatus.UNKNOWN
     elif finding.done:
         order = order_of(step, findings, scope)
-        standing = Standing.OUT_OF_ORDER if order else Standing.DONE
+        standing = StepStatus.OUT_OF_ORDER if order else StepStatus.DONE
     elif finding.stale:
-        standing = Standing.STALE
+        standing = StepStatus.STALE
         since = facts.pull.pushed_at or facts.pull.committed_at
     elif waits:
-        standing = Standing.WAITING
+        standing = StepStatus.WAITING
     else:
-        standing = Standing.NEXT
+        standing = StepStatus.NEXT
         since = _since(facts, step, findings, scope)
     # A waiting step shows nothing, unless it has evidence already.
-    silent = standing is Standing.WAITING and not step.attested and not finding.evidence
+    silent = standing is StepStatus.WAITING and not step.attested and not finding.evidence
     return StepState(
         step=step,
         standing=standing,
@@ -300,7 +300,9 @@ def _state(
     )
 
 
-def _since(facts: Facts, step: Step, findings: dict[str, Finding], scope: Scope) -> datetime:
+def _since(
+    facts: ProcessFacts, step: ProcessStep, findings: dict[str, StepFinding], scope: Scope
+) -> datetime:
     """Return since when all earlier steps have been done."""
     known = [findings[item].at for item in scope.before(step)]
     return max((moment for moment in known if moment is not None), default=facts.pull.created_at)

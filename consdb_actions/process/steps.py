@@ -17,7 +17,7 @@ __all__ = [
     "Proof",
     "Route",
     "Scope",
-    "Step",
+    "ProcessStep",
     "step_words",
 ]
 
@@ -37,7 +37,7 @@ class Proof(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ProcessStep:
     """A step of the process."""
 
     id: str  # name in commands and JSON
@@ -63,8 +63,8 @@ MERGE = "merge-sdm"
 CONTRIBUTOR = "contributor"
 APPROVERS = "approvers"
 
-STEPS: tuple[Step, ...] = (
-    Step(
+STEPS: tuple[ProcessStep, ...] = (
+    ProcessStep(
         "gather",
         "Ticket and pull request",
         "name the ticket",
@@ -72,7 +72,7 @@ STEPS: tuple[Step, ...] = (
         Proof.DERIVED,
         "the pull request is there and names a ticket",
     ),
-    Step(
+    ProcessStep(
         "efd-sync",
         "Schema copied from the EFD configuration",
         "copy the schema from the EFD configuration",
@@ -82,7 +82,7 @@ STEPS: tuple[Step, ...] = (
         after=("gather",),
         routes=(Route.USDF,),
     ),
-    Step(
+    ProcessStep(
         "approve",
         "Approval by all roles",
         "approve the change",
@@ -91,7 +91,7 @@ STEPS: tuple[Step, ...] = (
         "all roles have approved, as `consdb/approvals` counts it",
         after=("gather",),
     ),
-    Step(
+    ProcessStep(
         "generate",
         "Migration generated",
         "generate the migration",
@@ -100,7 +100,7 @@ STEPS: tuple[Step, ...] = (
         "a pull request in consdb holds the migration of this very change",
         after=("gather",),
     ),
-    Step(
+    ProcessStep(
         "bts",
         "Applied and tested at the Base Test Stand",
         "apply and test at the Base Test Stand",
@@ -111,7 +111,7 @@ STEPS: tuple[Step, ...] = (
         routes=(Route.SUMMIT,),
         names=("base", "base-test-stand"),
     ),
-    Step(
+    ProcessStep(
         "dev",
         "Applied and tested on the USDF dev database",
         "apply and test on the USDF dev database",
@@ -122,7 +122,7 @@ STEPS: tuple[Step, ...] = (
         routes=(Route.USDF,),
         names=("usdf-dev",),
     ),
-    Step(
+    ProcessStep(
         "merge-consdb",
         "Migration merged in consdb",
         "merge the migration in consdb",
@@ -131,7 +131,7 @@ STEPS: tuple[Step, ...] = (
         "the pull request in consdb is merged",
         after=("bts", "dev"),
     ),
-    Step(
+    ProcessStep(
         "tag",
         "Release tagged",
         "tag a release of consdb",
@@ -140,7 +140,7 @@ STEPS: tuple[Step, ...] = (
         "a release tag of consdb holds the merge",
         after=("merge-consdb",),
     ),
-    Step(
+    ProcessStep(
         "deploy",
         "Release deployed by stages",
         "deploy the release by stages",
@@ -149,7 +149,7 @@ STEPS: tuple[Step, ...] = (
         "the environments in phalanx name a release that holds the merge",
         after=("tag",),
     ),
-    Step(
+    ProcessStep(
         "summit",
         "Summit database migrated",
         "migrate the Summit database",
@@ -160,7 +160,7 @@ STEPS: tuple[Step, ...] = (
         routes=(Route.SUMMIT,),
         names=("summit-migrated",),
     ),
-    Step(
+    ProcessStep(
         "publication",
         "New tables added to the publication",
         "add the new tables to the publication",
@@ -171,7 +171,7 @@ STEPS: tuple[Step, ...] = (
         routes=(Route.SUMMIT,),
         names=("replication",),
     ),
-    Step(
+    ProcessStep(
         "usdf",
         "USDF database migrated",
         "migrate the USDF database",
@@ -181,7 +181,7 @@ STEPS: tuple[Step, ...] = (
         after=("tag", "publication"),
         names=("usdf-migrated",),
     ),
-    Step(
+    ProcessStep(
         "pqserver",
         "pqserver restarted in all environments",
         "restart pqserver in all environments",
@@ -191,7 +191,7 @@ STEPS: tuple[Step, ...] = (
         after=("deploy", "summit", "usdf"),
         names=("restart",),
     ),
-    Step(
+    ProcessStep(
         "tap",
         "TAP_SCHEMA of this change deployed",
         "deploy the TAP_SCHEMA of this change",
@@ -200,7 +200,7 @@ STEPS: tuple[Step, ...] = (
         "the environments in phalanx name a TAP_SCHEMA image that holds the change",
         after=("usdf",),
     ),
-    Step(
+    ProcessStep(
         MERGE,
         "Schema change merged in sdm_schemas",
         "merge this pull request",
@@ -209,7 +209,7 @@ STEPS: tuple[Step, ...] = (
         "this pull request is merged",
         after=("approve", "pqserver", "tap"),
     ),
-    Step(
+    ProcessStep(
         "repin",
         "consdbtap pinned to a weekly tag",
         "pin consdbtap to a weekly tag",
@@ -225,7 +225,7 @@ BY_ID = {step.id: step for step in STEPS}
 _BY_WORD = {word: step for step in STEPS for word in (step.id, *step.names)}
 
 
-def step_words() -> dict[str, Step]:
+def step_words() -> dict[str, ProcessStep]:
     """Return every name of a step in commands."""
     return dict(_BY_WORD)
 
@@ -237,7 +237,7 @@ class Scope:
     routes: tuple[Route, ...]
     ids: frozenset[str]  # of the steps that apply
 
-    def before(self, step: Step) -> tuple[str, ...]:
+    def before(self, step: ProcessStep) -> tuple[str, ...]:
         """List the applicable direct predecessors of a step, in the order of `STEPS`.
 
         A step that does not apply is replaced by its own predecessors; one of another route is left out.
@@ -254,7 +254,7 @@ class Scope:
         walk(step.after)
         return tuple(item.id for item in STEPS if item.id in found)
 
-    def all_before(self, step: Step) -> frozenset[str]:
+    def all_before(self, step: ProcessStep) -> frozenset[str]:
         """Return all applicable predecessors of a step."""
         right = self.before(step)
         return frozenset(right).union(*(self.all_before(BY_ID[name]) for name in right))

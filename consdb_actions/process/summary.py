@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from consdb_actions.approval.evaluate import fit
-from consdb_actions.process.facts import Facts, Source
-from consdb_actions.process.states import Progress, Standing, StepState
+from consdb_actions.process.facts import FactSource, ProcessFacts
+from consdb_actions.process.states import Progress, StepState, StepStatus
 from consdb_actions.process.steps import MERGE
 
 __all__ = ["Readiness", "readiness"]
@@ -25,26 +25,26 @@ class Readiness:
         return self.state == "success"
 
 
-def readiness(facts: Facts, progress: Progress) -> Readiness:
+def readiness(facts: ProcessFacts, progress: Progress) -> Readiness:
     """Decide whether all steps before the merge are done.
 
     The state is ``success`` only if nothing before the merge is missing and the pull request is not a draft;
     ``error`` if something is unknown, ``failure`` if something is stale or was done too early, and else
     ``pending``. The description has at most 140 characters.
     """
-    if not progress.applicable and facts.trouble(Source.SCHEMAS):
+    if not progress.applicable and facts.trouble(FactSource.SCHEMAS):
         return Readiness("error", "Could not be looked up: what is changed")
     if not progress.applicable:
         return Readiness("success", "Not applicable: no ConsDB schema is changed")
     waiting = [item for item in progress.before_merge if item.open]
-    unknown = [item for item in waiting if item.standing is Standing.UNKNOWN]
+    unknown = [item for item in waiting if item.standing is StepStatus.UNKNOWN]
     if unknown:
         return Readiness("error", _line("Could not be looked up", unknown))
     if not waiting:
         if facts.pull.draft:
             return Readiness("pending", "Draft; all steps before the merge are done")
         return Readiness("success", "All steps before the merge are done")
-    stale = [item for item in waiting if item.standing is Standing.STALE]
+    stale = [item for item in waiting if item.standing is StepStatus.STALE]
     if stale:
         return Readiness("failure", _line("Stale", stale))
     early = [

@@ -7,7 +7,15 @@ import re
 from collections.abc import Mapping
 
 from consdb_actions.errors import CheckFailed
-from consdb_actions.proposal.model import Facts, Foreign, Plan, Proposal, Pull, Write, is_ours
+from consdb_actions.proposal.model import (
+    BranchFacts,
+    BranchPull,
+    CommitWrite,
+    Foreign,
+    Proposal,
+    ProposalPlan,
+    is_ours,
+)
 from consdb_actions.redaction import redact
 
 __all__ = ["decide", "difference", "foreign_error", "merged_body"]
@@ -87,12 +95,12 @@ def foreign_error(
     )
 
 
-def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
+def decide(proposal: Proposal, facts: BranchFacts) -> ProposalPlan | Foreign:
     """Plan the update of the branch and its pull request."""
     wanted = {path: sha for path, sha in proposal.blobs.items() if facts.on_base.get(path) != sha}
     pull = next((item for item in facts.pulls if item.is_open), None)
     if not wanted:
-        return Plan((), pull=pull)
+        return ProposalPlan((), pull=pull)
     if pull is not None and pull.base != proposal.base:
         raise CheckFailed(
             f"pull request {pull.number} goes to {pull.base}, not to {proposal.base}",
@@ -109,7 +117,7 @@ def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
     title, body, labels = _text_changes(proposal, pull)
     write = _own_commit(wanted, facts)
     if write is None or _is_done(facts, last):
-        return Plan(tuple(sorted(wanted)), write, pull, title, body, labels)
+        return ProposalPlan(tuple(sorted(wanted)), write, pull, title, body, labels)
     people = tuple(
         commit for commit in facts.commits if commit.changed and not is_ours(commit, proposal, facts.viewer)
     )
@@ -118,17 +126,17 @@ def decide(proposal: Proposal, facts: Facts) -> Plan | Foreign:
         return Foreign(people, lost)
     if theirs:
         write = _mixed_commit(wanted, facts, theirs)
-    return Plan(tuple(sorted(wanted)), write, pull, title, body, labels, tuple(sorted(theirs)))
+    return ProposalPlan(tuple(sorted(wanted)), write, pull, title, body, labels, tuple(sorted(theirs)))
 
 
-def _is_done(facts: Facts, last: Pull | None) -> bool:
+def _is_done(facts: BranchFacts, last: BranchPull | None) -> bool:
     return last is not None and last.merged and last.head == facts.head
 
 
-def _own_commit(wanted: dict[str, str | None], facts: Facts) -> Write | None:
+def _own_commit(wanted: dict[str, str | None], facts: BranchFacts) -> CommitWrite | None:
     """Plan the commit for a branch with our commits only: base and wanted files."""
     if facts.head is None:
-        return Write(facts.base, (facts.base,), wanted)
+        return CommitWrite(facts.base, (facts.base,), wanted)
     behind = any(facts.on_base.get(path) != facts.on_fork.get(path) for path in wanted)
     if facts.on_branch == wanted and not behind:
         return None
@@ -136,10 +144,10 @@ def _own_commit(wanted: dict[str, str | None], facts: Facts) -> Write | None:
         parents: tuple[str, ...] = (facts.base,)
     else:
         parents = (facts.head,) if facts.fork == facts.base else (facts.head, facts.base)
-    return Write(facts.base, parents, wanted)
+    return CommitWrite(facts.base, parents, wanted)
 
 
-def _mixed_commit(wanted: dict[str, str | None], facts: Facts, theirs: set[str]) -> Write | None:
+def _mixed_commit(wanted: dict[str, str | None], facts: BranchFacts, theirs: set[str]) -> CommitWrite | None:
     """Plan the commit for a branch with people's changes to keep."""
     assert facts.head is not None
     there = {path: facts.on_branch.get(path, facts.on_fork.get(path)) for path in wanted}
@@ -147,10 +155,12 @@ def _mixed_commit(wanted: dict[str, str | None], facts: Facts, theirs: set[str])
     for path, sha in facts.on_branch.items():
         if path not in wanted and path not in theirs and facts.on_base.get(path) != sha:
             blobs[path] = facts.on_base.get(path)
-    return Write(facts.head, (facts.head,), blobs) if blobs else None
+    return CommitWrite(facts.head, (facts.head,), blobs) if blobs else None
 
 
-def _text_changes(proposal: Proposal, pull: Pull | None) -> tuple[str | None, str | None, tuple[str, ...]]:
+def _text_changes(
+    proposal: Proposal, pull: BranchPull | None
+) -> tuple[str | None, str | None, tuple[str, ...]]:
     if pull is None:
         return None, None, proposal.labels
     body = merged_body(pull.body, proposal.body)

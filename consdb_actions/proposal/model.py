@@ -15,13 +15,13 @@ __all__ = [
     "TRAILER",
     "Action",
     "BranchCommit",
-    "Facts",
+    "BranchFacts",
     "Foreign",
-    "Outcome",
-    "Plan",
+    "ProposalOutcome",
+    "ProposalPlan",
     "Proposal",
-    "Pull",
-    "Write",
+    "BranchPull",
+    "CommitWrite",
     "blob_sha",
     "is_ours",
     "signed_message",
@@ -106,7 +106,7 @@ class BranchCommit:
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
+class BranchPull:
     """A pull request of the branch."""
 
     number: int
@@ -121,7 +121,7 @@ class Pull:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class BranchFacts:
     """The state of a branch on GitHub."""
 
     viewer: str
@@ -140,12 +140,12 @@ class Facts:
     """All files that the branch changes since `fork`."""
     commits: tuple[BranchCommit, ...] = ()
     """Commits of the branch, oldest first."""
-    pulls: tuple[Pull, ...] = ()
+    pulls: tuple[BranchPull, ...] = ()
     """Pull requests of the branch, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class CommitWrite:
     """A commit to create."""
 
     tree_of: str
@@ -156,13 +156,13 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ProposalPlan:
     """The planned changes."""
 
     difference: tuple[str, ...]
     """Paths that differ from the base; empty proposes nothing."""
-    write: Write | None = None
-    pull: Pull | None = None
+    write: CommitWrite | None = None
+    pull: BranchPull | None = None
     """The open pull request; without one, a difference opens one."""
     title: str | None = None
     """None if unchanged, like ``body``."""
@@ -191,7 +191,7 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProposalOutcome:
     """The result."""
 
     action: Action

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from consdb_actions.publication.marker import Marker
 from consdb_actions.publication.result import TargetSection
-from consdb_actions.publication.source import PullSeen, Source
+from consdb_actions.publication.source import PullSeen, SchemaSource
 
 __all__ = [
-    "Candidate",
+    "RequestedChange",
     "Rebase",
     "Stack",
     "find_rebases",
@@ -56,10 +56,10 @@ _FINAL = ("published", "withdrawn")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class RequestedChange:
     """A schema change for which a migration was requested."""
 
-    source: Source
+    source: SchemaSource
     marker: Marker | None  # of its generated pull request, or of our comment if that is newer
     told: Marker | None = None  # marker of our comment
     has_pull: bool = False  # whether a generated pull request is open
@@ -68,7 +68,7 @@ class Candidate:
 
 
 def reason_to_regenerate(
-    candidate: Candidate,
+    candidate: RequestedChange,
     sections: Sequence[TargetSection],
     revisions: Mapping[str, Mapping[str, str]],
     schemas: Mapping[str, Mapping[str, str]],

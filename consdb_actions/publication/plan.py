@@ -12,7 +12,7 @@ from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.proposal import blob_sha
 from consdb_actions.publication.marker import Marker, read_marker
 from consdb_actions.publication.result import TargetSection
-from consdb_actions.publication.source import Inputs, Source
+from consdb_actions.publication.source import Inputs, SchemaSource
 
 __all__ = [
     "WITHDRAWN",
@@ -84,7 +84,7 @@ class Publication:
     """
 
     state: State
-    source: Source
+    source: SchemaSource
     commit: str  # of the source, for which this was generated
     reason: str = ""
     outcome: RunOutcome | None = None  # the joined reports, if any
@@ -118,7 +118,9 @@ class Present:
     theirs: tuple[str, ...] = ()  # files that people changed
 
 
-def find_pull(pulls: Sequence[TargetPull], source: Source, branch: str, viewer: str) -> TargetPull | None:
+def find_pull(
+    pulls: Sequence[TargetPull], source: SchemaSource, branch: str, viewer: str
+) -> TargetPull | None:
     """Find the open pull request of a change's migration.
 
     Raises `CheckFailed` if a pull request of someone else, or the migration of another change, uses the
@@ -147,7 +149,7 @@ def find_pull(pulls: Sequence[TargetPull], source: Source, branch: str, viewer: 
     )
 
 
-def find_withdrawn(pulls: Sequence[TargetPull], source: Source) -> TargetPull | None:
+def find_withdrawn(pulls: Sequence[TargetPull], source: SchemaSource) -> TargetPull | None:
     """Return the newest closed pull request if this program closed it."""
     last = next(iter(pulls), None)
     if last is None or last.merged or WITHDRAWN not in last.body or last.marker is None:
@@ -197,7 +199,7 @@ def plan_files(
     return files, tuple(kept)
 
 
-def _references(source: Source) -> set[str]:
+def _references(source: SchemaSource) -> set[str]:
     """Return the references of a change, with and without its pull request."""
     return {source.reference, f"{source.repository}@{source.branch}"}
 

@@ -5,16 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["REGENERATE", "Asked", "Inputs", "PullSeen", "Source", "MigrationRequest", "decide_request"]
+__all__ = [
+    "REGENERATE",
+    "RequestedMigration",
+    "Inputs",
+    "PullSeen",
+    "SchemaSource",
+    "MigrationRequest",
+    "decide_request",
+]
 
 RequestAction = Literal["generate", "withdraw", "conflict", "held", "nothing"]
 
 REGENERATE = "regenerate"
-"""`Asked.action` of a migration that is regenerated because its inputs changed."""
+"""`RequestedMigration.action` of a migration that is regenerated because its inputs changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedMigration:
     """A request from an event or a person."""
 
     number: int | None = None  # pull request in the repository of schemas
@@ -47,7 +55,7 @@ class PullSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SchemaSource:
     """The schema change."""
 
     repository: str
@@ -85,7 +93,7 @@ class MigrationRequest:
 
 
 def decide_request(
-    asked: Asked, source: Source, label: str, holder: PullSeen | None = None
+    asked: RequestedMigration, source: SchemaSource, label: str, holder: PullSeen | None = None
 ) -> MigrationRequest:
     """Decide what an event requests, from the current state of the pull requests.
 

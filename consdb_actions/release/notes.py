@@ -6,11 +6,19 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Contents", "Migration", "PullRequest", "ReleaseNotes", "Topic", "arrange", "tickets_in"]
+__all__ = [
+    "ReleaseContents",
+    "ReleasedMigration",
+    "MergedPull",
+    "ReleaseNotes",
+    "Topic",
+    "arrange",
+    "tickets_in",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class PullRequest:
+class MergedPull:
     """A merged pull request."""
 
     number: int
@@ -20,7 +28,7 @@ class PullRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
+class ReleasedMigration:
     """A revision that a release adds."""
 
     section: str
@@ -33,13 +41,13 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class ReleaseContents:
     """Everything between two releases, in any order."""
 
     previous: str | None = None  # None for the first release
     commits: int = 0  # number of commits
-    pulls: tuple[PullRequest, ...] = ()
-    migrations: tuple[Migration, ...] = ()
+    pulls: tuple[MergedPull, ...] = ()
+    migrations: tuple[ReleasedMigration, ...] = ()
     # edited migrations of earlier releases, with ``changed`` or ``removed``
     changed: tuple[tuple[str, str], ...] = ()
 
@@ -49,7 +57,7 @@ class Topic:
     """Pull requests of the same tickets, with titles that omit the ticket."""
 
     tickets: tuple[str, ...]
-    pulls: tuple[PullRequest, ...]
+    pulls: tuple[MergedPull, ...]
 
     @property
     def name(self) -> str:
@@ -61,12 +69,12 @@ class Topic:
 class ReleaseNotes:
     """The content of a release, arranged for readers."""
 
-    contents: Contents
+    contents: ReleaseContents
     tickets: tuple[str, ...]
     topics: tuple[Topic, ...]
-    others: tuple[PullRequest, ...]  # pull requests without a ticket
+    others: tuple[MergedPull, ...]  # pull requests without a ticket
     # migrations by section, in the order in which they run
-    sections: tuple[tuple[str, tuple[Migration, ...]], ...]
+    sections: tuple[tuple[str, tuple[ReleasedMigration, ...]], ...]
 
 
 def tickets_in(text: str, patterns: Sequence[str]) -> tuple[str, ...]:
@@ -76,15 +84,15 @@ def tickets_in(text: str, patterns: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(match[0] for match in found))
 
 
-def arrange(contents: Contents, patterns: Sequence[str]) -> ReleaseNotes:
+def arrange(contents: ReleaseContents, patterns: Sequence[str]) -> ReleaseNotes:
     """Arrange the content of a release by ticket and section."""
-    topics: dict[tuple[str, ...], list[PullRequest]] = {}
+    topics: dict[tuple[str, ...], list[MergedPull]] = {}
     for pull in sorted(contents.pulls, key=lambda pull: pull.number):
         tickets = tickets_in(pull.title, patterns) or tickets_in(pull.branch, patterns)
         title = _without_tickets(pull.title, tickets)
-        topics.setdefault(tickets, []).append(PullRequest(pull.number, title, pull.branch, pull.author))
+        topics.setdefault(tickets, []).append(MergedPull(pull.number, title, pull.branch, pull.author))
     named = sorted((tickets for tickets in topics if tickets), key=lambda ts: [_natural(t) for t in ts])
-    sections: dict[str, list[Migration]] = {}
+    sections: dict[str, list[ReleasedMigration]] = {}
     for migration in contents.migrations:
         sections.setdefault(migration.section, []).append(migration)
     return ReleaseNotes(
@@ -113,10 +121,10 @@ def _natural(ticket: str) -> tuple[str, int, str]:
     return (match[1], int(match[2]), ticket) if match else (ticket, 0, ticket)
 
 
-def _in_order(migrations: Iterable[Migration]) -> tuple[Migration, ...]:
+def _in_order(migrations: Iterable[ReleasedMigration]) -> tuple[ReleasedMigration, ...]:
     """Sort the migrations of a section by their revision order."""
     left = sorted(migrations, key=lambda migration: (migration.revision, migration.path))
-    out: list[Migration] = []
+    out: list[ReleasedMigration] = []
     while left:
         waiting = {migration.revision for migration in left}
         ready = next((item for item in left if not waiting & set(item.down)), left[0])

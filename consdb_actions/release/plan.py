@@ -8,15 +8,24 @@ from datetime import datetime
 from typing import Literal
 
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.release.versions import ReleasePolicy, Version, next_version, parse_version
+from consdb_actions.release.versions import CalendarVersion, ReleasePolicy, next_version, parse_version
 
-__all__ = ["Check", "CheckState", "Facts", "Refusal", "Tag", "TagPlan", "decide", "last_release"]
+__all__ = [
+    "CommitCheck",
+    "CheckState",
+    "ReleaseFacts",
+    "ReleaseRefusal",
+    "GitTag",
+    "TagPlan",
+    "decide",
+    "last_release",
+]
 
 CheckState = Literal["success", "pending", "failure"]
 
 
 @dataclass(frozen=True, slots=True)
-class Tag:
+class GitTag:
     """A tag of the repository."""
 
     name: str
@@ -27,7 +36,7 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CommitCheck:
     """A check run or a commit status."""
 
     name: str
@@ -36,21 +45,21 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ReleaseFacts:
     """The state of the repository at a release."""
 
     branch: str  # the default branch
     commit: str  # to be tagged
     now: datetime  # the time of tagging
     contained: bool  # whether the default branch contains the commit
-    tags: tuple[Tag, ...]
-    checks: tuple[Check, ...] = ()  # on the commit, without those of the present run
+    tags: tuple[GitTag, ...]
+    checks: tuple[CommitCheck, ...] = ()  # on the commit, without those of the present run
     released: bool = False  # whether the newest release contains the commit
     parted: bool = False  # whether the newest release is neither an ancestor nor a descendant
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ReleaseRefusal:
     """A reason not to tag, with its remedy."""
 
     words: str
@@ -66,8 +75,8 @@ class TagPlan:
     # ``complete`` creates a missing release for a tag of an earlier run
     action: Literal["create", "complete", "nothing"]
     reason: str  # as a sentence
-    previous: Tag | None = None  # None for the first release
-    refusals: tuple[Refusal, ...] = ()
+    previous: GitTag | None = None  # None for the first release
+    refusals: tuple[ReleaseRefusal, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def check(self) -> None:
@@ -80,14 +89,14 @@ class TagPlan:
             )
 
 
-def last_release(tags: tuple[Tag, ...], before: Version | None = None) -> Tag | None:
+def last_release(tags: tuple[GitTag, ...], before: CalendarVersion | None = None) -> GitTag | None:
     """Return the newest release (before a version); None if there is none."""
     versions = [(version, tag) for tag in tags if (version := parse_version(tag.name))]
     found = [pair for pair in versions if before is None or pair[0] < before]
     return max(found, key=lambda pair: (pair[0], pair[1].name))[1] if found else None
 
 
-def decide(facts: Facts, policy: ReleasePolicy, wanted: str | None = None) -> TagPlan:
+def decide(facts: ReleaseFacts, policy: ReleasePolicy, wanted: str | None = None) -> TagPlan:
     """Decide what to do about a tag.
 
     Without `wanted`, the next version is taken. Raises `InputError` if `wanted` is not a calendar version,
@@ -100,7 +109,7 @@ def decide(facts: Facts, policy: ReleasePolicy, wanted: str | None = None) -> Ta
         same = [tag for tag, version in versions.items() if version == expected]
         if same and not set(same) & set(here):
             other = same[0]
-            refusal = Refusal(
+            refusal = ReleaseRefusal(
                 f"the tag {other.name} exists, on {other.commit[:12]}",
                 "Tags are never moved. Name the commit that it is on with --commit, "
                 "or leave --tag out for the next version.",
@@ -115,7 +124,7 @@ def decide(facts: Facts, policy: ReleasePolicy, wanted: str | None = None) -> Ta
     refusals = list(_refusals(facts, policy))
     if expected is not None and expected != following.version:
         words = f"{wanted} is not the next version, {following.version} is: {following.reason}"
-        refusals.append(Refusal(words, "Leave --tag out, or give the next version."))
+        refusals.append(ReleaseRefusal(words, "Leave --tag out, or give the next version."))
     previous = last_release(facts.tags, following.version)
     remarks = []
     if facts.parted and previous is not None:
@@ -134,7 +143,7 @@ def decide(facts: Facts, policy: ReleasePolicy, wanted: str | None = None) -> Ta
     )
 
 
-def _expected(wanted: str | None) -> Version | None:
+def _expected(wanted: str | None) -> CalendarVersion | None:
     if wanted is None:
         return None
     version = parse_version(wanted)
@@ -145,7 +154,7 @@ def _expected(wanted: str | None) -> Version | None:
     return version
 
 
-def _existing(facts: Facts, tag: Tag, expected: Version | None) -> TagPlan:
+def _existing(facts: ReleaseFacts, tag: GitTag, expected: CalendarVersion | None) -> TagPlan:
     """Plan for a tag that exists: keep it."""
     version = parse_version(tag.name)
     remarks = []
@@ -157,7 +166,7 @@ def _existing(facts: Facts, tag: Tag, expected: Version | None) -> TagPlan:
     refusals = []
     if expected is not None and version != expected:
         words = f"the commit is tagged already, as {tag.name}"
-        refusals.append(Refusal(words, "Leave --tag out, or name a newer commit with --commit."))
+        refusals.append(ReleaseRefusal(words, "Leave --tag out, or name a newer commit with --commit."))
     return TagPlan(
         str(expected) if refusals else tag.name,
         facts.commit,
@@ -169,51 +178,51 @@ def _existing(facts: Facts, tag: Tag, expected: Version | None) -> TagPlan:
     )
 
 
-def _refusals(facts: Facts, policy: ReleasePolicy) -> Iterator[Refusal]:
+def _refusals(facts: ReleaseFacts, policy: ReleasePolicy) -> Iterator[ReleaseRefusal]:
     """List the reasons not to tag a commit."""
     if not facts.contained:
-        yield Refusal(
+        yield ReleaseRefusal(
             f"the commit is not in the history of {facts.branch}",
             f"Merge it into {facts.branch} first, or name another with --commit.",
         )
     last = last_release(facts.tags)
     if facts.released and last is not None:
-        yield Refusal(
+        yield ReleaseRefusal(
             f"the newest release, {last.name}, holds it already",
             "A newer version on an older commit would go back. Name a newer commit with --commit.",
         )
     yield from _checks(facts.checks, policy)
 
 
-def _checks(checks: tuple[Check, ...], policy: ReleasePolicy) -> Iterator[Refusal]:
+def _checks(checks: tuple[CommitCheck, ...], policy: ReleasePolicy) -> Iterator[ReleaseRefusal]:
     """List checks that are not successful."""
     counted = [check for check in checks if not policy.ignores(check.name)]
     failed = [check for check in counted if check.state == "failure"]
     pending = [check for check in counted if check.state == "pending"]
     missing = [name for name in policy.required if all(check.name != name for check in counted)]
     if failed:
-        yield Refusal(
+        yield ReleaseRefusal(
             f"checks have failed: {_named(failed)}",
             "Mend what they found and tag the new commit, or run them again on this one; "
             "a check that does not matter can be named in release.checks.ignored of the configuration.",
         )
     if pending:
-        yield Refusal(
+        yield ReleaseRefusal(
             f"checks have not finished: {_named(pending)}", "Run the command again when they have finished."
         )
     if missing:
-        yield Refusal(
+        yield ReleaseRefusal(
             f"required checks have not reported: {', '.join(missing)}",
             "Run the command again when they have; release.checks.required of the configuration names them.",
         )
     if not counted and not missing and not policy.unchecked:
-        yield Refusal(
+        yield ReleaseRefusal(
             "no check has reported on the commit",
             "Run the command again when the checks have started; where there are none, say so with "
             "release.checks.unchecked: true in the configuration.",
         )
 
 
-def _named(checks: list[Check]) -> str:
+def _named(checks: list[CommitCheck]) -> str:
     """Name checks with their states, without duplicates."""
     return ", ".join(dict.fromkeys(f"{check.name} ({check.words})" for check in checks))

@@ -14,7 +14,7 @@ from consdb_actions.errors import CheckFailed, InputError
 __all__ = [
     "NextVersion",
     "ReleasePolicy",
-    "Version",
+    "CalendarVersion",
     "newest",
     "next_version",
     "parse_version",
@@ -30,7 +30,7 @@ _MONTHS = (
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Version:
+class CalendarVersion:
     """A calendar version, ordered by its numbers; padding does not matter."""
 
     year: int  # with four digits
@@ -51,12 +51,12 @@ class Version:
 class NextVersion:
     """The next version and its reason."""
 
-    version: Version
-    newest: Version | None  # existing version; None before the first
+    version: CalendarVersion
+    newest: CalendarVersion | None  # existing version; None before the first
     reason: str  # as a sentence
 
 
-def parse_version(tag: str) -> Version | None:
+def parse_version(tag: str) -> CalendarVersion | None:
     """Parse a tag; None for other tags, like the legacy ``3.0.0``.
 
     Examples
@@ -67,10 +67,10 @@ def parse_version(tag: str) -> Version | None:
     match = _CALENDAR.fullmatch(tag)
     if match is None:
         return None
-    return Version(2000 + int(match["year"]), int(match["month"]), int(match["number"]), tag)
+    return CalendarVersion(2000 + int(match["year"]), int(match["month"]), int(match["number"]), tag)
 
 
-def newest(tags: Iterable[str]) -> Version | None:
+def newest(tags: Iterable[str]) -> CalendarVersion | None:
     """Return the newest calendar version among tags."""
     versions = [version for tag in tags if (version := parse_version(tag))]
     return max(versions, key=lambda version: (version, version.text), default=None)
@@ -106,7 +106,7 @@ def next_version(
             passed_over += f"; {name} is passed over"
             number += 1
     month = f"{moment.month:02}" if padded else str(moment.month)
-    version = Version(moment.year, moment.month, number, f"{moment.year % 100:02}.{month}.{number}")
+    version = CalendarVersion(moment.year, moment.month, number, f"{moment.year % 100:02}.{month}.{number}")
     now_words = f"it is {_name(moment)} in UTC ({moment:%Y-%m-%d %H:%M})"
     if last is None:
         reason = f"there is no calendar version yet, and {now_words}"

@@ -8,16 +8,16 @@ from urllib.parse import quote
 
 from consdb_actions.approval.evaluate import (
     Decision,
-    Node,
-    Outcome,
+    ExplanationNode,
+    ReviewEffect,
     ReviewVerdict,
+    RoleOutcome,
     RoleVerdict,
-    Standing,
-    State,
+    StatusState,
     explain,
 )
-from consdb_actions.approval.facts import Facts
-from consdb_actions.approval.plan import MARKER, Plan, remember
+from consdb_actions.approval.facts import ApprovalFacts
+from consdb_actions.approval.plan import MARKER, ApprovalPlan, remember
 from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fit, table
 
 __all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_text", "render_tree"]
@@ -25,7 +25,7 @@ __all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_tex
 FORMAT = "consdb-actions/approvals/1"
 
 
-def render_text(facts: Facts, decision: Decision) -> str:
+def render_text(facts: ApprovalFacts, decision: Decision) -> str:
     """Render a decision for a terminal."""
     lines = [
         f"{facts.repository}#{facts.pull.number}: {facts.pull.title}",
@@ -34,11 +34,11 @@ def render_text(facts: Facts, decision: Decision) -> str:
     width = max((len(item.role.title) for item in decision.roles), default=0)
     for item in decision.roles:
         lines.append(f"  {item.outcome:<9} {item.role.title:<{width}}  {_plain(item)}")
-        if item.outcome is Outcome.MISSING:
+        if item.outcome is RoleOutcome.MISSING:
             lines.extend(
                 f"            the review by {review.author.login} {review.reason}"
                 for review in item.reviews
-                if review.standing is Standing.REJECTED
+                if review.standing is ReviewEffect.REJECTED
             )
         lines += [f"            {item.warning}"] if item.warning else []
         lines += [f"            {item.label_word}"] if item.label_word else []
@@ -60,7 +60,7 @@ def render_tree(decision: Decision) -> str:
     """Render the tree of verdicts, one line per node."""
     lines: list[str] = []
 
-    def walk(node: Node, depth: int) -> None:
+    def walk(node: ExplanationNode, depth: int) -> None:
         lines.append(f"{'  ' * depth}[{node.outcome}] {node.text}")
         for child in node.children:
             walk(child, depth + 1)
@@ -69,7 +69,7 @@ def render_tree(decision: Decision) -> str:
     return "\n".join(lines)
 
 
-def render_plan(plan: Plan) -> str:
+def render_plan(plan: ApprovalPlan) -> str:
     """List the changes of a plan, one line each."""
     lines = [f"add the label {role.label}" for role in plan.labels_add]
     lines += [f"take off the label {label}" for label in plan.labels_remove]
@@ -87,7 +87,7 @@ def render_plan(plan: Plan) -> str:
     return "\n".join(f"would {line}" for line in lines) or "nothing would change"
 
 
-def render_json(facts: Facts, decision: Decision) -> dict[str, Any]:
+def render_json(facts: ApprovalFacts, decision: Decision) -> dict[str, Any]:
     """Return a decision as JSON data, described by ``approvals.schema.json``."""
     return {
         "format": FORMAT,
@@ -137,15 +137,15 @@ NAMED = 10
 """People per role in the table."""
 
 _SIGNS = {
-    Outcome.APPROVED: "✅\u00a0approved",
-    Outcome.BLOCKED: "❌\u00a0changes requested",
-    Outcome.STALE: "🔁\u00a0stale",
-    Outcome.MISSING: "⏳\u00a0missing",
-    Outcome.ERROR: "⚠️\u00a0unknown",
+    RoleOutcome.APPROVED: "✅\u00a0approved",
+    RoleOutcome.BLOCKED: "❌\u00a0changes requested",
+    RoleOutcome.STALE: "🔁\u00a0stale",
+    RoleOutcome.MISSING: "⏳\u00a0missing",
+    RoleOutcome.ERROR: "⚠️\u00a0unknown",
 }
 
 
-def render_comment(facts: Facts, decision: Decision) -> str:
+def render_comment(facts: ApprovalFacts, decision: Decision) -> str:
     """Render the comment; equal facts give equal text.
 
     It starts with our marker and ends with the digests.
@@ -170,17 +170,17 @@ def _heading(decision: Decision) -> str:
     """Render the verdict."""
     if not decision.applicable:
         return f"### Approvals of the schema change\n\n{escape(decision.description)}."
-    done = sum(1 for item in decision.roles if item.outcome is Outcome.APPROVED)
+    done = sum(1 for item in decision.roles if item.outcome is RoleOutcome.APPROVED)
     count = f"{done} of {len(decision.roles)} roles have approved the schema change"
-    if decision.state is State.SUCCESS:
+    if decision.state is StatusState.SUCCESS:
         return "### ✅ The schema change is approved"
     if decision.approved:
         return "### ⏳ The schema change is approved, and the pull request is still a draft"
-    sign = {State.ERROR: "⚠️", State.FAILURE: "❌"}.get(decision.state, "⏳")
+    sign = {StatusState.ERROR: "⚠️", StatusState.FAILURE: "❌"}.get(decision.state, "⏳")
     return f"### {sign} {count}"
 
 
-def _table(facts: Facts, decision: Decision) -> str:
+def _table(facts: ApprovalFacts, decision: Decision) -> str:
     """Render one row per role."""
     return table(
         ("Role", "State", "Who, when, for which commit", "What is open"),
@@ -191,9 +191,9 @@ def _table(facts: Facts, decision: Decision) -> str:
     )
 
 
-def _who(facts: Facts, item: RoleVerdict) -> str:
+def _who(facts: ApprovalFacts, item: RoleVerdict) -> str:
     """Name approvers with time, commit, and later pushes."""
-    standings = (Standing.BLOCKS,) if item.outcome is Outcome.BLOCKED else (Standing.STALE,)
+    standings = (ReviewEffect.BLOCKS,) if item.outcome is RoleOutcome.BLOCKED else (ReviewEffect.STALE,)
     shown = [item.approver] if item.approver is not None else _of(item, *standings)
     if not shown:
         return "nobody"
@@ -201,7 +201,7 @@ def _who(facts: Facts, item: RoleVerdict) -> str:
     return "<br>".join([*(_review(facts, review) for review in shown[-SHOWN:]), *more])
 
 
-def _review(facts: Facts, review: ReviewVerdict) -> str:
+def _review(facts: ApprovalFacts, review: ReviewVerdict) -> str:
     """Render a review: author, day, commit and later changes."""
     day = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "on an unknown day"
     text = (
@@ -216,32 +216,32 @@ def _review(facts: Facts, review: ReviewVerdict) -> str:
         text += (
             f"; kept over later pushes, which left the change as it was ({_compare(facts, review.commit)})"
         )
-    elif review.standing is Standing.STALE:
+    elif review.standing is ReviewEffect.STALE:
         text += f" ({_compare(facts, review.commit)})"
     return text
 
 
-def _open(facts: Facts, item: RoleVerdict) -> str:
+def _open(facts: ApprovalFacts, item: RoleVerdict) -> str:
     """Render what is missing and who can give it."""
-    if item.outcome is Outcome.APPROVED:
+    if item.outcome is RoleOutcome.APPROVED:
         return ""
     able = ", ".join(_person(facts, login) for login in item.eligible[:NAMED])
     able += f" and {len(item.eligible) - NAMED} more" if len(item.eligible) > NAMED else ""
-    if item.outcome is Outcome.BLOCKED:
-        who = " and ".join(review.author.login for review in _of(item, Standing.BLOCKS)[:NAMED])
+    if item.outcome is RoleOutcome.BLOCKED:
+        who = " and ".join(review.author.login for review in _of(item, ReviewEffect.BLOCKS)[:NAMED])
         return f"Blocked until {escape(who)} approves or the review is dismissed."
-    if item.outcome is Outcome.ERROR:
+    if item.outcome is RoleOutcome.ERROR:
         return f"{_sentence(facts, item.reason)} Until then the role stays open, and no label is taken off."
     rejected = [
         f"the review by {review.author.login} {review.reason}"
-        for review in _of(item, Standing.REJECTED)[-SHOWN:]
+        for review in _of(item, ReviewEffect.REJECTED)[-SHOWN:]
     ]
     words = [_sentence(facts, item.reason), *(_sentence(facts, text) for text in rejected)]
     words.append(f"Can approve: {able}." if able else "Nobody can approve now.")
     return " ".join(words)
 
 
-def _alerts(facts: Facts, decision: Decision) -> list[str]:
+def _alerts(facts: ApprovalFacts, decision: Decision) -> list[str]:
     """Render alerts: the last eligible person, removed labels, notes."""
     words = [item.warning for item in decision.roles if item.warning]
     words += [item.label_word for item in decision.roles if item.label_word]
@@ -251,13 +251,13 @@ def _alerts(facts: Facts, decision: Decision) -> list[str]:
     return ["\n".join(["> [!WARNING]", *(f"> - {_sentence(facts, word)}" for word in words)])]
 
 
-def _details(facts: Facts, decision: Decision) -> str:
+def _details(facts: ApprovalFacts, decision: Decision) -> str:
     """Render all reviews, folded."""
     lines = []
     for item in decision.roles:
         lines.append(f"- **{escape(item.role.title)}**: {escape(item.reason)}")
         lines.extend(_line(facts, review) for review in item.reviews)
-        also = "also " if item.outcome is Outcome.APPROVED else ""
+        also = "also " if item.outcome is RoleOutcome.APPROVED else ""
         lines += [f"  - can {also}approve: {escape(', '.join(item.eligible))}"] if item.eligible else []
     if decision.others:
         lines.append("- **No role**")
@@ -265,12 +265,12 @@ def _details(facts: Facts, decision: Decision) -> str:
     return details("Every review, and why it counts or does not", "\n".join(lines))
 
 
-def _line(facts: Facts, review: ReviewVerdict) -> str:
+def _line(facts: ApprovalFacts, review: ReviewVerdict) -> str:
     """Render a review in the folded part."""
     return f"  - {_review(facts, review)}: {escape(review.reason)}"
 
 
-def _help(facts: Facts) -> str:
+def _help(facts: ApprovalFacts) -> str:
     """Render how to approve, folded."""
     ids = " or ".join(code(f"consdb: {role.id}") for role in facts.policy.roles)
     lines = [
@@ -284,27 +284,27 @@ def _help(facts: Facts) -> str:
     return details("How approving works", bullets(lines))
 
 
-def _of(item: RoleVerdict, *standings: Standing) -> list[ReviewVerdict]:
+def _of(item: RoleVerdict, *standings: ReviewEffect) -> list[ReviewVerdict]:
     """List the reviews of a role with some standings."""
     return [review for review in item.reviews if review.standing in standings]
 
 
-def _person(facts: Facts, login: str) -> str:
+def _person(facts: ApprovalFacts, login: str) -> str:
     """Render a person as a link; a mention would notify."""
     server = facts.html_url.rsplit("/", 2)[0]
     return f"[{escape(login)}]({server}/{quote(login.removesuffix('[bot]'))})"
 
 
-def _commit(facts: Facts, sha: str) -> str:
+def _commit(facts: ApprovalFacts, sha: str) -> str:
     return f"[{code(sha[:8])}]({facts.html_url}/commit/{sha})"
 
 
-def _compare(facts: Facts, sha: str) -> str:
+def _compare(facts: ApprovalFacts, sha: str) -> str:
     """Link the changes since a commit; two dots work after a force-push."""
     return f"[compare]({facts.html_url}/compare/{sha}..{facts.pull.head})"
 
 
-def _sentence(facts: Facts, text: str) -> str:
+def _sentence(facts: ApprovalFacts, text: str) -> str:
     """Render a reason as a sentence; logins keep their case."""
     logins = {review.author.login for review in facts.reviews if review.author is not None}
     logins |= {account.login for account in facts.accounts}

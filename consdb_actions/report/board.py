@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from urllib.parse import quote
 
-from consdb_actions.deploy.drift import Finding, Severity
-from consdb_actions.deploy.drift import Standing as Running
+from consdb_actions.deploy.drift import ComponentTag, DriftFinding, Severity
 from consdb_actions.deploy.model import short_names
-from consdb_actions.process.board import Board, Change, Environments, Released, Unread
-from consdb_actions.process.facts import Evidence, Facts
-from consdb_actions.process.states import Standing, StepState, routes_of
+from consdb_actions.process.board import Board, BoardEntry, Environments, Released, Unread
+from consdb_actions.process.facts import Evidence, ProcessFacts
+from consdb_actions.process.states import StepState, StepStatus, routes_of
 from consdb_actions.process.steps import Route
-from consdb_actions.release.notes import Migration, PullRequest, ReleaseNotes
+from consdb_actions.release.notes import MergedPull, ReleasedMigration, ReleaseNotes
 from consdb_actions.report.board_text import counted, todo, wrong
 from consdb_actions.report.elements import (
     Html,
@@ -241,12 +240,12 @@ def style_sheet() -> str:
 
 
 STANDINGS = {
-    Standing.DONE: ("good", "✓"),
-    Standing.NEXT: ("now", "▸"),
-    Standing.WAITING: ("plain", "○"),
-    Standing.STALE: ("warn", "↻"),
-    Standing.OUT_OF_ORDER: ("warn", "!"),
-    Standing.UNKNOWN: ("warn", "?"),
+    StepStatus.DONE: ("good", "✓"),
+    StepStatus.NEXT: ("now", "▸"),
+    StepStatus.WAITING: ("plain", "○"),
+    StepStatus.STALE: ("warn", "↻"),
+    StepStatus.OUT_OF_ORDER: ("warn", "!"),
+    StepStatus.UNKNOWN: ("warn", "?"),
 }
 
 """Tone and sign of each standing; the word stands beside it or is spoken."""
@@ -289,7 +288,7 @@ def cards(
     )
 
 
-def standing_mark(standing: Standing) -> Html:
+def standing_mark(standing: StepStatus) -> Html:
     """Return a standing as a sign with its word."""
     tone, sign = STANDINGS[standing]
     return element(
@@ -374,7 +373,7 @@ def _unread(item: Unread) -> Html:
     return alert("bad", name, " could not be looked at: ", prose(item.words), ".")
 
 
-def _row(change: Change, today: date) -> list[Part]:
+def _row(change: BoardEntry, today: date) -> list[Part]:
     """Return the cells of a change in the overview."""
     pull = change.facts.pull
     marks = [standing_mark(standing) for standing in wrong(change)]
@@ -393,7 +392,7 @@ def _row(change: Change, today: date) -> list[Part]:
     return [title, step, ", ".join(change.owners), _waiting(change.since, today), _count(change)]
 
 
-def _count(change: Change) -> Html:
+def _count(change: BoardEntry) -> Html:
     total = len(change.steps)
     bar = element("progress", value=change.done, max=total, aria_hidden="true")
     return element("span", f"{change.done} of {total}", bar, class_="count")
@@ -408,7 +407,7 @@ def _waiting(since: datetime | None, today: date) -> list[Part]:
     return [day(since), " ", element("span", f"({words})", class_="muted nowrap")]
 
 
-def _change(change: Change, today: date) -> Html:
+def _change(change: BoardEntry, today: date) -> Html:
     """Return one change."""
     facts, pull = change.facts, change.facts.pull
     heading = element(
@@ -445,12 +444,12 @@ def _change(change: Change, today: date) -> Html:
     )
 
 
-def _flags(change: Change) -> list[Html]:
+def _flags(change: BoardEntry) -> list[Html]:
     pull = change.facts.pull
     return [badge(word) for word, holds in (("draft", pull.draft), ("merged", pull.merged_at)) if holds]
 
 
-def _about(change: Change) -> list[Part]:
+def _about(change: BoardEntry) -> list[Part]:
     """Say what a change is about: schemas, ticket, author, release."""
     facts, pull = change.facts, change.facts.pull
     schemas = ", ".join(dict.fromkeys(item.schema for item in facts.schemas))
@@ -469,7 +468,7 @@ def _about(change: Change) -> list[Part]:
     return separated(parts, " · ")
 
 
-def _next(change: Change, today: date) -> Html:
+def _next(change: BoardEntry, today: date) -> Html:
     """Say what is next, whose it is, and since when."""
     if not change.next:
         return element("p", element("strong", "What is next could not be looked up."))
@@ -492,12 +491,12 @@ def _next(change: Change, today: date) -> Html:
     return joined(lines)
 
 
-def _alerts(change: Change) -> Html | None:
+def _alerts(change: BoardEntry) -> Html | None:
     """Say what is stale, was done out of order, or could not be read."""
     lines = [alert("bad", isolated(trouble.words), ".") for trouble in change.facts.troubles]
     for item in change.steps:
         title = element("strong", item.step.title)
-        if item.standing is Standing.STALE:
+        if item.standing is StepStatus.STALE:
             lines.append(alert("warn", title, " is stale: ", prose(item.words), "."))
         lines += [alert("warn", title, " was ", prose(disorder.words), ".") for disorder in item.order]
     return alerts(lines)
@@ -516,7 +515,7 @@ def _chip(item: StepState) -> Html:
     )
 
 
-def _shown(facts: Facts, item: StepState) -> list[Part]:
+def _shown(facts: ProcessFacts, item: StepState) -> list[Part]:
     """Say what shows where a step stands."""
     parts: list[Part] = []
     if item.evidence:
@@ -537,11 +536,11 @@ def _evidence(evidence: Evidence) -> Html:
     return link(isolated(evidence.text), evidence.url)
 
 
-def _needless(change: Change) -> list[Part]:
+def _needless(change: BoardEntry) -> list[Part]:
     """Say which steps do not apply, and why."""
     reasons: dict[str, list[str]] = {}
     for item in change.progress.steps:
-        if item.standing is Standing.NOT_APPLICABLE:
+        if item.standing is StepStatus.NOT_APPLICABLE:
             reasons.setdefault(item.words, []).append(f"“{item.step.title}”")
     return [
         element("p", f"Not needed, since {reason}: {', '.join(titles)}.", class_="muted small")
@@ -549,7 +548,7 @@ def _needless(change: Change) -> list[Part]:
     ]
 
 
-def _person(facts: Facts, login: str) -> Html:
+def _person(facts: ProcessFacts, login: str) -> Html:
     """Return a person, linked."""
     server = facts.html_url.rsplit("/", 2)[0]
     return link(isolated(login), f"{server}/{quote(login.removesuffix('[bot]'), safe='')}")
@@ -596,7 +595,7 @@ def _matrix(seen: Environments, today: date) -> Html:
     """Return a row for each environment, a column for each component."""
     assert seen.drift is not None
     components: dict[str, dict[str, None]] = {}
-    cells: dict[str, dict[tuple[str, str], Running]] = {}
+    cells: dict[str, dict[tuple[str, str], ComponentTag]] = {}
     for item in seen.drift.standings:
         components.setdefault(item.app, {})[item.component] = None
         cells.setdefault(item.environment, {})[item.app, item.component] = item
@@ -632,7 +631,7 @@ def _matrix(seen: Environments, today: date) -> Html:
     )
 
 
-def _cell(item: Running, severity: Severity | None, web: str, today: date) -> list[Part]:
+def _cell(item: ComponentTag, severity: Severity | None, web: str, today: date) -> list[Part]:
     """Return what a component runs, since when, and a sign where something is wrong."""
     parts: list[Part] = [element("code", item.tag.text) if item.tag.text else "no tag"]
     if severity is not None and severity > Severity.INFO:
@@ -648,7 +647,7 @@ def _cell(item: Running, severity: Severity | None, web: str, today: date) -> li
     return parts
 
 
-def _table(findings: list[Finding]) -> Html:
+def _table(findings: list[DriftFinding]) -> Html:
     """Return findings as a table."""
     rows: list[list[Part]] = [
         [
@@ -762,7 +761,7 @@ def _migrations(notes: ReleaseNotes) -> list[Part]:
     return parts
 
 
-def _migration(item: Migration) -> list[Part]:
+def _migration(item: ReleasedMigration) -> list[Part]:
     """Return one migration with what it does."""
     parts: list[Part] = [isolated(item.title or item.path)]
     if item.revision:
@@ -789,7 +788,7 @@ def _pull_requests_by_topic(notes: ReleaseNotes, web: str) -> list[Part]:
     return [element("h4", "Pull requests"), element("ul", lines, class_="plain")]
 
 
-def _pull(pull: PullRequest, web: str) -> list[Part]:
+def _pull(pull: MergedPull, web: str) -> list[Part]:
     number = link(f"#{pull.number}", f"{web}/pull/{pull.number}")
     return [isolated(pull.title), " (", number, f", {pull.author}" if pull.author else "", ") "]
 
@@ -799,12 +798,12 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-a
 """What the page may load: its own style, and nothing else."""
 
 _LEGEND = (
-    (Standing.DONE, "there is evidence of it, or somebody on the roster has attested to it"),
-    (Standing.NEXT, "all that comes before is done"),
-    (Standing.WAITING, "something before it is not done"),
-    (Standing.STALE, "it was done for another state of the change"),
-    (Standing.OUT_OF_ORDER, "it was done before something that comes first"),
-    (Standing.UNKNOWN, "it could not be looked up, and is not taken for done"),
+    (StepStatus.DONE, "there is evidence of it, or somebody on the roster has attested to it"),
+    (StepStatus.NEXT, "all that comes before is done"),
+    (StepStatus.WAITING, "something before it is not done"),
+    (StepStatus.STALE, "it was done for another state of the change"),
+    (StepStatus.OUT_OF_ORDER, "it was done before something that comes first"),
+    (StepStatus.UNKNOWN, "it could not be looked up, and is not taken for done"),
 )
 
 

@@ -6,9 +6,9 @@ from datetime import UTC
 from typing import Any
 
 from consdb_actions.deploy.drift import Severity
-from consdb_actions.process.board import Board, Change, Environments, Released
-from consdb_actions.process.states import Standing, StepState
-from consdb_actions.release.notes import PullRequest
+from consdb_actions.process.board import Board, BoardEntry, Environments, Released
+from consdb_actions.process.states import StepState, StepStatus
+from consdb_actions.release.notes import MergedPull
 from consdb_actions.report import drift as drift_report
 from consdb_actions.report import process as process_report
 from consdb_actions.report.markdown import bullets, escape, printable, prose, table
@@ -19,15 +19,15 @@ WIDTH = 90
 
 """Characters of a title on a terminal."""
 
-_TROUBLES = (Standing.UNKNOWN, Standing.STALE, Standing.OUT_OF_ORDER)
+_TROUBLES = (StepStatus.UNKNOWN, StepStatus.STALE, StepStatus.OUT_OF_ORDER)
 
 
 def todo(item: StepState) -> str:
     """Say what is to be done."""
-    return f"{item.step.todo}, again" if item.standing is Standing.STALE else item.step.todo
+    return f"{item.step.todo}, again" if item.standing is StepStatus.STALE else item.step.todo
 
 
-def wrong(change: Change) -> list[Standing]:
+def wrong(change: BoardEntry) -> list[StepStatus]:
     """List what is wrong with a change, each kind once."""
     return [kind for kind in _TROUBLES if any(item.standing is kind for item in change.steps)]
 
@@ -99,14 +99,14 @@ def _extent(board: Board) -> str:
     return ", ".join(words)
 
 
-def _step(change: Change) -> str:
+def _step(change: BoardEntry) -> str:
     """Say what is next, for whom, and since when."""
     if not change.next:
         return "what is next could not be looked up"
     return f"{'; '.join(map(todo, change.next))}: {', '.join(change.owners)}, since {_day(change)}"
 
 
-def _day(change: Change) -> str:
+def _day(change: BoardEntry) -> str:
     return f"{change.since.astimezone(UTC):%Y-%m-%d}"
 
 
@@ -158,7 +158,7 @@ def render_json(board: Board) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def _change(change: BoardEntry) -> dict[str, Any]:
     pull = change.facts.pull
     return {
         "number": pull.number,
@@ -214,5 +214,5 @@ def _release(board: Board, item: Released) -> dict[str, Any]:
     }
 
 
-def _pull(pull: PullRequest) -> dict[str, Any]:
+def _pull(pull: MergedPull) -> dict[str, Any]:
     return {"number": pull.number, "title": pull.title, "branch": pull.branch, "author": pull.author}

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from consdb_actions.deploy.drift import waiver_trailer
-from consdb_actions.deploy.model import PULL_POLICY, Change, Left, Plan, short_names, waiting_words
+from consdb_actions.deploy.model import PULL_POLICY, DeployPlan, Left, ValueChange, short_names, waiting_words
 from consdb_actions.deploy.plan import Holds
-from consdb_actions.deploy.tags import Kind, branch_tag
+from consdb_actions.deploy.tags import TagKind, branch_tag
 from consdb_actions.proposal import Action
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose, table
 from consdb_actions.report.release import extent
@@ -31,7 +31,7 @@ _OPERATIONS = 8
 """Total operations of the migrations that are shown unfolded."""
 
 
-def pull_title(plan: Plan) -> str:
+def pull_title(plan: DeployPlan) -> str:
     """Render the title: ticket, application, tag and environments that change."""
     request = plan.request
     places = list(dict.fromkeys(change.environment for change in plan.changes))
@@ -42,7 +42,7 @@ def pull_title(plan: Plan) -> str:
     return f"{request.ticket}: {request.app}{which} {request.tag.text} at {_and(places)}"
 
 
-def pull_message(plan: Plan) -> str:
+def pull_message(plan: DeployPlan) -> str:
     """Render the commit message, with the waivers that the drift report reads."""
     title = pull_title(plan)
     if not plan.waived or plan.request.waive_until is None:
@@ -50,7 +50,7 @@ def pull_message(plan: Plan) -> str:
     return f"{title}\n\n{waiver_trailer(plan.waived, plan.request.waive_until)}"
 
 
-def pull_body(plan: Plan, holds: Holds, digests: Mapping[tuple[str, str], str]) -> str:
+def pull_body(plan: DeployPlan, holds: Holds, digests: Mapping[tuple[str, str], str]) -> str:
     """Render the body; `digests` are by image name and tag."""
     blocks = [changes_table(plan), *_warnings(plan)]
     blocks += _holds(plan, holds)
@@ -67,9 +67,9 @@ def pull_body(plan: Plan, holds: Holds, digests: Mapping[tuple[str, str], str]) 
     return fit(blocks, "*{count} more parts did not fit.*", limit=60_000)
 
 
-def changes_table(plan: Plan) -> str:
+def changes_table(plan: DeployPlan) -> str:
     """Render the changes, with equal ones of several components in one row."""
-    rows: dict[tuple[str, bool, str, str], list[Change]] = {}
+    rows: dict[tuple[str, bool, str, str], list[ValueChange]] = {}
     for change in plan.changes:
         key = (change.environment, change.what == PULL_POLICY, change.old, change.new)
         rows.setdefault(key, []).append(change)
@@ -87,7 +87,7 @@ def changes_table(plan: Plan) -> str:
     )
 
 
-def _components(changes: list[Change]) -> list[str]:
+def _components(changes: list[ValueChange]) -> list[str]:
     """Name the components of a row, instruments by name."""
     words: dict[str, None] = {}
     for change in changes:
@@ -112,7 +112,7 @@ def _value(value: str, *, policy: bool) -> str:
     return code(value, in_table=True) if value else ("the chart's default" if policy else "none")
 
 
-def _warnings(plan: Plan) -> list[str]:
+def _warnings(plan: DeployPlan) -> list[str]:
     """List waived rules, with the end of the waiver."""
     request, lines = plan.request, []
     if plan.waived and request.waive_until is not None:
@@ -128,7 +128,7 @@ def _warnings(plan: Plan) -> list[str]:
     return ["> [!WARNING]\n" + "\n>\n".join(f"> {line}" for line in lines)] if lines else []
 
 
-def _holds(plan: Plan, holds: Holds) -> list[str]:
+def _holds(plan: DeployPlan, holds: Holds) -> list[str]:
     """Render the content of the tag."""
     tag, url = plan.request.tag, f"https://github.com/{holds.repository}"
     if not tag.is_fixed:
@@ -166,7 +166,7 @@ def _holds(plan: Plan, holds: Holds) -> list[str]:
     return blocks
 
 
-def _left(plan: Plan) -> list[str]:
+def _left(plan: DeployPlan) -> list[str]:
     """List components without the tag; for a test only in its environments."""
     lines = []
     for later in (False, True):
@@ -193,7 +193,7 @@ def _running(items: list[Left]) -> str:
     )
 
 
-def _checks(plan: Plan, holds: Holds) -> tuple[str, list[str]]:
+def _checks(plan: DeployPlan, holds: Holds) -> tuple[str, list[str]]:
     """Return the heading and items of the reviewer's checklist."""
     places = _and(escape(name) for name in dict.fromkeys(change.environment for change in plan.changes))
     app = code(plan.request.app)
@@ -203,7 +203,7 @@ def _checks(plan: Plan, holds: Holds) -> tuple[str, list[str]]:
             "The pods are healthy, and their logs show no errors",
             "The release that follows is put here by the same command, with its tag",
         ]
-        if plan.request.tag.kind is Kind.MAIN:
+        if plan.request.tag.kind is TagKind.MAIN:
             lines.append("`main` is meant: it changes without anybody deploying it")
         return "For the test", lines
     lines = []
@@ -244,7 +244,7 @@ _WOULD = {
 class Shown:
     """The deployment and its result."""
 
-    plan: Plan | None  # None if there is nothing to repin
+    plan: DeployPlan | None  # None if there is nothing to repin
     repository: str  # of the values files
     action: Action | None  # done or planned; None if refused
     done: bool
@@ -345,7 +345,7 @@ def render_json(shown: Shown) -> dict[str, Any]:
     }
 
 
-def _plan_json(plan: Plan) -> dict[str, Any]:
+def _plan_json(plan: DeployPlan) -> dict[str, Any]:
     request = plan.request
     return {
         "app": request.app,

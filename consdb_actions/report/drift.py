@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from consdb_actions.deploy.drift import Drift, Finding, Severity, Standing
+from consdb_actions.deploy.drift import ComponentTag, DriftFinding, Severity, TagDrift
 from consdb_actions.report.markdown import code, details, escape, printable, prose, table
 
 __all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
@@ -20,7 +20,7 @@ _MARKS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ
 _PLAIN = {Severity.ERROR: "!!", Severity.WARNING: "!"}
 
 
-def render_text(drift: Drift, source: str, today: date, paint: Paint = lambda text, _: text) -> str:
+def render_text(drift: TagDrift, source: str, today: date, paint: Paint = lambda text, _: text) -> str:
     """Write the report for a terminal: a line for each environment, then one for each finding."""
     lines = [printable(f"{today}: {source}")]
     marks = _worst(drift)
@@ -54,7 +54,7 @@ def render_text(drift: Drift, source: str, today: date, paint: Paint = lambda te
     return "\n".join(lines)
 
 
-def render_markdown(drift: Drift, source: str, today: date) -> str:
+def render_markdown(drift: TagDrift, source: str, today: date) -> str:
     """Render the report as Markdown."""
     blocks = [f"## What runs where, {today}", f"From {escape(source)}. {_summary(drift)}"]
     marks = _worst(drift)
@@ -93,7 +93,7 @@ def render_markdown(drift: Drift, source: str, today: date) -> str:
     return "\n\n".join(blocks)
 
 
-def render_json(drift: Drift, source: str, today: date) -> dict[str, Any]:
+def render_json(drift: TagDrift, source: str, today: date) -> dict[str, Any]:
     """Return the report as JSON data, described by ``schemas/drift.schema.json``."""
     return {
         "format": FORMAT,
@@ -128,7 +128,7 @@ def render_json(drift: Drift, source: str, today: date) -> dict[str, Any]:
     }
 
 
-def _components(drift: Drift) -> dict[str, list[str]]:
+def _components(drift: TagDrift) -> dict[str, list[str]]:
     """Return the components of each application, in their order."""
     found: dict[str, dict[str, None]] = {}
     for item in drift.standings:
@@ -136,21 +136,21 @@ def _components(drift: Drift) -> dict[str, list[str]]:
     return {app: list(names) for app, names in found.items()}
 
 
-def _environments(drift: Drift, app: str) -> dict[str, dict[str, Standing]]:
+def _environments(drift: TagDrift, app: str) -> dict[str, dict[str, ComponentTag]]:
     """Return what an application runs: environment, component."""
-    found: dict[str, dict[str, Standing]] = {}
+    found: dict[str, dict[str, ComponentTag]] = {}
     for item in drift.standings:
         if item.app == app:
             found.setdefault(item.environment, {})[item.component] = item
     return found
 
 
-def _element(found: Finding) -> str:
+def _element(found: DriftFinding) -> str:
     """Name what has drifted."""
     return f"{found.environment} {found.app} {', '.join(found.components)}"
 
 
-def _worst(drift: Drift) -> dict[tuple[str, str, str], Severity]:
+def _worst(drift: TagDrift) -> dict[tuple[str, str, str], Severity]:
     """Return the worst finding by application, environment and component."""
     worst: dict[tuple[str, str, str], Severity] = {}
     for finding in drift.findings:
@@ -165,18 +165,18 @@ def _worst(drift: Drift) -> dict[tuple[str, str, str], Severity]:
     return worst
 
 
-def _cell(item: Standing) -> str:
+def _cell(item: ComponentTag) -> str:
     """Render a deployed tag for a terminal."""
     return (item.tag.text or "no tag") + ("" if item.enabled else " (off)")
 
 
-def _markdown_cell(item: Standing) -> str:
+def _markdown_cell(item: ComponentTag) -> str:
     """Render a deployed tag for a table."""
     tag = code(item.tag.text, in_table=True) if item.tag.text else "no tag"
     return tag if item.enabled else f"{tag} (off)"
 
 
-def _summary(drift: Drift) -> str:
+def _summary(drift: TagDrift) -> str:
     """Count the findings."""
     counts = [
         (sum(1 for item in drift.findings if item.severity is severity), severity)

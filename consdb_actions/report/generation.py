@@ -8,7 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from consdb_actions.migration.outcome import Asked, Check, Operation, RunOutcome, SectionOutcome
+from consdb_actions.migration.outcome import (
+    OpenQuestion,
+    Operation,
+    RunOutcome,
+    SectionOutcome,
+    VerificationCheck,
+)
 from consdb_actions.report.markdown import (
     COMMENT_LIMIT,
     bullets,
@@ -155,7 +161,7 @@ def _row(section: SectionOutcome) -> list[str]:
     return [name, "<br>".join(filter(None, [", ".join(words), checks]))]
 
 
-def _question(section: SectionOutcome, asked: Asked, in_comment: bool) -> str:
+def _question(section: SectionOutcome, asked: OpenQuestion, in_comment: bool) -> str:
     lines = [f"#### ❓ {code(section.name)}: {prose(asked.words)}"]
     if asked.proposals:
         lines.append(bullets(prose(p) for p in asked.proposals))
@@ -217,14 +223,14 @@ def render_operations(operations: Iterable[Operation], most: int = 60) -> str:
     return bullets([*lines[:most], f"and {more} more"] if more > 0 else lines)
 
 
-def _held(check: Check) -> str:
+def _held(check: VerificationCheck) -> str:
     """Render a statement that holds or was not tried, with its remarks."""
     return "\n".join(
         [f"{_MARK[check.holds]} {prose(check.words)}", *(f"  - {prose(d)}" for d in check.details)]
     )
 
 
-def _check(check: Check) -> str:
+def _check(check: VerificationCheck) -> str:
     return f"❌ {prose(check.words)}\n\n{fence(chr(10).join(check.details), 'text')}"
 
 

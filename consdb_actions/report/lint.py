@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from consdb_actions.lint.finding import Finding, LintResult, LintRule
+from consdb_actions.lint.finding import LintFinding, LintResult, LintRule
 from consdb_actions.lint.rules import RULES
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose, table
 
@@ -24,7 +24,7 @@ _LINES = 30
 _SQL = 400  # characters of a statement in JSON
 
 
-def remedy(finding: Finding) -> str:
+def remedy(finding: LintFinding) -> str:
     """Return what to do about a finding."""
     return _BY_ID[finding.rule].remedy
 
@@ -77,19 +77,19 @@ def render_text(result: LintResult, prefix: str = "", paint: Paint = lambda text
     return "\n".join(lines)
 
 
-def _line(finding: Finding, prefix: str) -> str:
+def _line(finding: LintFinding, prefix: str) -> str:
     message = finding.message + (f" [{finding.lock}]" if finding.lock else "") + _others(finding)
     return f"{prefix}{finding.file}:{finding.line}: {finding.severity} {finding.rule}: {message}"
 
 
-def _others(finding: Finding) -> str:
+def _others(finding: LintFinding) -> str:
     """Render the further lines of a finding."""
     others = finding.lines[1:]
     rest = ", …" if len(others) > _LINES else ""
     return f" (also line {', '.join(map(str, others[:_LINES]))}{rest})" if others else ""
 
 
-def _remedies(findings: Iterable[Finding]) -> Iterator[tuple[str, str]]:
+def _remedies(findings: Iterable[LintFinding]) -> Iterator[tuple[str, str]]:
     """Yield each rule and its remedy once, in the order of the findings."""
     yield from dict.fromkeys((finding.rule, remedy(finding)) for finding in findings)
 
@@ -117,7 +117,7 @@ def render_markdown(result: LintResult) -> str:
     return fit(parts, "_{count} more parts do not fit here; the log of the run has them._")
 
 
-def _table(findings: Iterable[Finding]) -> str:
+def _table(findings: Iterable[LintFinding]) -> str:
     """Render one row per finding."""
     rows = [
         (
@@ -132,7 +132,7 @@ def _table(findings: Iterable[Finding]) -> str:
     return table(("Rule", "Where", "What"), rows)
 
 
-def _cell(finding: Finding) -> str:
+def _cell(finding: LintFinding) -> str:
     message = escape(finding.message)
     if finding.lock:
         message += f" ({escape(finding.lock)})"
@@ -159,7 +159,7 @@ def render_json(result: LintResult) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: LintFinding) -> dict[str, Any]:
     return {
         "rule": finding.rule,
         "severity": finding.severity,

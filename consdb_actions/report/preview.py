@@ -19,12 +19,12 @@ from consdb_actions.report.markdown import (
     prose,
     table,
 )
-from consdb_actions.schema.findings import Finding
+from consdb_actions.schema.findings import SchemaFinding
 from consdb_actions.schema.version import Status, VersionVerdict
-from consdb_actions.schema.words import Code, Quote, Statement
+from consdb_actions.schema.words import Code, DifferenceText, Quote
 
 if TYPE_CHECKING:
-    from consdb_actions.migration.rename import Decisions, Question
+    from consdb_actions.migration.rename import Decisions, MatchingQuestion
 
 __all__ = [
     "FORMAT",
@@ -140,13 +140,13 @@ def size(preview: SchemaPreview) -> str:
 class Group:
     """Findings with the same text on several objects."""
 
-    first: Finding
+    first: SchemaFinding
     paths: tuple[str, ...]
 
 
-def grouped(findings: Sequence[Finding]) -> list[Group]:
+def grouped(findings: Sequence[SchemaFinding]) -> list[Group]:
     """Group findings with the same text."""
-    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    groups: dict[tuple[str, str, str], list[SchemaFinding]] = {}
     for finding in findings:
         groups.setdefault((finding.rule, finding.message, finding.remedy), []).append(finding)
     return [Group(items[0], tuple(dict.fromkeys(item.path for item in items))) for items in groups.values()]
@@ -258,15 +258,15 @@ def _cut(items: Sequence[str], limit: int, what: str) -> list[str]:
     return [*items[:limit], f"… and {len(items) - limit} {what}"]
 
 
-def by_table(statements: Sequence[Statement]) -> list[tuple[str, list[Statement]]]:
+def by_table(statements: Sequence[DifferenceText]) -> list[tuple[str, list[DifferenceText]]]:
     """Group statements by table."""
-    groups: dict[str, list[Statement]] = {}
+    groups: dict[str, list[DifferenceText]] = {}
     for statement in statements:
         groups.setdefault(statement.table, []).append(statement)
     return list(groups.items())
 
 
-def _markdown_statement(statement: Statement) -> str:
+def _markdown_statement(statement: DifferenceText) -> str:
     parts = []
     for word in statement.words:
         if isinstance(word, Code):
@@ -279,14 +279,14 @@ def _markdown_statement(statement: Statement) -> str:
     return "".join(parts)
 
 
-def _proposals(question: Question) -> str:
+def _proposals(question: MatchingQuestion) -> str:
     """List the pairs of a question; many of them folded."""
     lines = [prose(proposal.describe()) for proposal in question.proposals]
     body = bullets(_cut(lines, MAX_STATEMENTS, "more pairs"))
     return body if len(lines) <= _FEW else details(f"{len(lines)} pairs", body)
 
 
-def _answers(question: Question) -> str:
+def _answers(question: MatchingQuestion) -> str:
     """Render the answers, ready to copy."""
     lines = ["Answer with these lines in the pull request's text:", ""]
     for answer in question.answers:
@@ -391,7 +391,7 @@ def _some(lines: list[str]) -> Iterator[_Line]:
         yield f"    … and {len(lines) - MAX_STATEMENTS} more (--format json lists all)", "dim"
 
 
-def _shortened(statement: Statement) -> str:
+def _shortened(statement: DifferenceText) -> str:
     """Return a statement on one line, with long descriptions cut."""
     words = []
     for word in statement.words:
@@ -487,7 +487,7 @@ def _version_json(verdict: VersionVerdict) -> dict[str, Any]:
     }
 
 
-def _question(question: Question) -> dict[str, Any]:
+def _question(question: MatchingQuestion) -> dict[str, Any]:
     return {
         "text": question.describe(),
         "proposals": [

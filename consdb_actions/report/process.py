@@ -6,12 +6,19 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from consdb_actions.process.comment_commands import Command, Heard, Outcome, Verb, answers_in, write_answers
+from consdb_actions.process.comment_commands import (
+    Command,
+    CommandOutcome,
+    Heard,
+    Verb,
+    answers_in,
+    write_answers,
+)
 from consdb_actions.process.deployed import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
-from consdb_actions.process.facts import Evidence, Facts, SchemaChange, Source
+from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, SchemaChange
 from consdb_actions.process.memory import FINISHED, MARKER, written
-from consdb_actions.process.plan import Plan, requests_of
-from consdb_actions.process.states import Progress, Standing, StepState
+from consdb_actions.process.plan import ProcessPlan, requests_of
+from consdb_actions.process.states import Progress, StepState, StepStatus
 from consdb_actions.process.summary import readiness
 from consdb_actions.report.markdown import (
     COMMENT_LIMIT,
@@ -30,7 +37,7 @@ __all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_tex
 FORMAT = "consdb-actions/process/1"
 
 
-def render_text(facts: Facts, progress: Progress) -> str:
+def render_text(facts: ProcessFacts, progress: Progress) -> str:
     """Render the status for a terminal, one line per step."""
     verdict = readiness(facts, progress)
     lines = [
@@ -41,7 +48,7 @@ def render_text(facts: Facts, progress: Progress) -> str:
         who = f" ({', '.join(item.people)})" if item.people else ""
         since = f", since {item.since:%Y-%m-%d}" if item.since else ""
         lines.append(f"next: {item.step.todo}; {item.owner}{who}{since}")
-    applying = [item for item in progress.steps if item.standing is not Standing.NOT_APPLICABLE]
+    applying = [item for item in progress.steps if item.standing is not StepStatus.NOT_APPLICABLE]
     width = max((len(item.step.title) for item in applying), default=0)
     for item in applying:
         lines.append(f"  {item.standing:<12}  {item.step.title:<{width}}  {_plain(item)}".rstrip())
@@ -65,7 +72,7 @@ def _plain(item: StepState) -> str:
     return "; ".join(dict.fromkeys(parts))
 
 
-def render_plan(plan: Plan) -> str:
+def render_plan(plan: ProcessPlan) -> str:
     """List the changes of a plan, one line each."""
     lines = []
     if plan.status is not None:
@@ -82,7 +89,7 @@ def render_plan(plan: Plan) -> str:
     return "\n".join(f"would {line}" for line in lines) or "nothing would change"
 
 
-def render_json(facts: Facts, progress: Progress) -> dict[str, Any]:
+def render_json(facts: ProcessFacts, progress: Progress) -> dict[str, Any]:
     """Return the status as JSON data, described by ``process.schema.json``."""
     verdict = readiness(facts, progress)
     requests = requests_of(facts, progress)
@@ -169,25 +176,25 @@ APPROVED = "approved"
 """Outcome of a role whose checklist is finished."""
 
 SIGNS = {
-    Standing.DONE: "✅",
-    Standing.NEXT: "▶️",
-    Standing.WAITING: "⏳",
-    Standing.STALE: "🔁",
-    Standing.OUT_OF_ORDER: "⚠️",
-    Standing.UNKNOWN: "❔",
+    StepStatus.DONE: "✅",
+    StepStatus.NEXT: "▶️",
+    StepStatus.WAITING: "⏳",
+    StepStatus.STALE: "🔁",
+    StepStatus.OUT_OF_ORDER: "⚠️",
+    StepStatus.UNKNOWN: "❔",
 }
 
 _WORDS = {
-    Standing.DONE: "done",
-    Standing.NEXT: "next",
-    Standing.WAITING: "waiting",
-    Standing.STALE: "stale",
-    Standing.OUT_OF_ORDER: "out of order",
-    Standing.UNKNOWN: "unknown",
+    StepStatus.DONE: "done",
+    StepStatus.NEXT: "next",
+    StepStatus.WAITING: "waiting",
+    StepStatus.STALE: "stale",
+    StepStatus.OUT_OF_ORDER: "out of order",
+    StepStatus.UNKNOWN: "unknown",
 }
 
 
-def render_comment(facts: Facts, progress: Progress) -> str:
+def render_comment(facts: ProcessFacts, progress: Progress) -> str:
     """Render the comment; equal facts give equal text.
 
     It starts with our marker and ends with the stored state.
@@ -215,9 +222,9 @@ def render_comment(facts: Facts, progress: Progress) -> str:
     return "\n\n".join([MARKER, text, *([FINISHED] if finished else []), memory])
 
 
-def _heading(facts: Facts, progress: Progress) -> str:
+def _heading(facts: ProcessFacts, progress: Progress) -> str:
     """Render the next step."""
-    if not progress.applicable and (trouble := facts.trouble(Source.SCHEMAS)):
+    if not progress.applicable and (trouble := facts.trouble(FactSource.SCHEMAS)):
         return f"### ❔ The schema change could not be read\n\n{prose(_sentence(trouble))}"
     if not progress.applicable:
         return "### Way of the schema change\n\nNo ConsDB schema is changed, so no step is needed."
@@ -228,12 +235,12 @@ def _heading(facts: Facts, progress: Progress) -> str:
     steps = progress.actionable
     if not steps:
         return "### ❔ What is next could not be looked up"
-    sign = "🔁" if steps[0].standing is Standing.STALE else "▶️"
-    again = ", again" if steps[0].standing is Standing.STALE else ""
+    sign = "🔁" if steps[0].standing is StepStatus.STALE else "▶️"
+    again = ", again" if steps[0].standing is StepStatus.STALE else ""
     return f"### {sign} Next: {escape(steps[0].step.todo)}{again}"
 
 
-def _next(facts: Facts, progress: Progress) -> str:
+def _next(facts: ProcessFacts, progress: Progress) -> str:
     """Render owner, waiting time and instruction of the next step."""
     steps = progress.actionable
     if not steps:
@@ -260,7 +267,7 @@ def _how(item: StepState) -> str:
     return f"When it is done, {who} {command} in a comment."
 
 
-def _table(facts: Facts, progress: Progress) -> str:
+def _table(facts: ProcessFacts, progress: Progress) -> str:
     """Render one row per applicable step, the others below; two columns fit a phone."""
     rows = [
         (
@@ -269,12 +276,12 @@ def _table(facts: Facts, progress: Progress) -> str:
             _shown(facts, item),
         )
         for item in progress.steps
-        if item.standing is not Standing.NOT_APPLICABLE
+        if item.standing is not StepStatus.NOT_APPLICABLE
     ]
     text = table(("Step", "Evidence"), rows)
     reasons: dict[str, list[str]] = {}
     for item in progress.steps:
-        if item.standing is Standing.NOT_APPLICABLE:
+        if item.standing is StepStatus.NOT_APPLICABLE:
             reasons.setdefault(item.words, []).append(f"“{item.step.title}”")
     if reasons:
         text += "\n\n" + "\n".join(
@@ -284,7 +291,7 @@ def _table(facts: Facts, progress: Progress) -> str:
     return text
 
 
-def _shown(facts: Facts, item: StepState) -> str:
+def _shown(facts: ProcessFacts, item: StepState) -> str:
     """Render the evidence of a step."""
     parts = []
     if item.evidence:
@@ -320,7 +327,7 @@ def _meaning(change: SchemaChange) -> str:
     return f"{objections}\n\n{folded}" if change.findings else folded
 
 
-def _review(facts: Facts) -> list[str]:
+def _review(facts: ProcessFacts) -> list[str]:
     """Render facts for reviewers: sources of tables, similar columns, unfinished checklists."""
     sources = [
         f"{code(f'{schema.schema}.{item.table}')}: {prose(str(item))}"
@@ -358,7 +365,7 @@ def _review(facts: Facts) -> list[str]:
     return parts
 
 
-def _answers(facts: Facts, progress: Progress) -> list[str]:
+def _answers(facts: ProcessFacts, progress: Progress) -> list[str]:
     """Answer the newest commands that were rejected or need it."""
     told = [item for item in progress.listening.heard if item.answer]
     if not told:
@@ -367,7 +374,7 @@ def _answers(facts: Facts, progress: Progress) -> list[str]:
     return ["\n".join(["> [!NOTE]", *lines])]
 
 
-def _heard(facts: Facts, item: Heard) -> str:
+def _heard(facts: ProcessFacts, item: Heard) -> str:
     """Name a command with author and day, linked."""
     day = f"{item.comment.created_at:%Y-%m-%d}"
     when = f"[{day}]({item.comment.url})" if item.comment.url else day
@@ -382,7 +389,7 @@ def _help(progress: Progress) -> str:
     attested = [
         item.step.id
         for item in progress.steps
-        if item.step.attested and item.standing is not Standing.NOT_APPLICABLE
+        if item.step.attested and item.standing is not StepStatus.NOT_APPLICABLE
     ]
     ids = ", ".join(code(name) for name in attested) or "none here"
     lines = [
@@ -404,7 +411,7 @@ def _help(progress: Progress) -> str:
     return details("What can be said in comments", text + bullets(lines), is_open=asked)
 
 
-def _environments(facts: Facts) -> str:
+def _environments(facts: ProcessFacts) -> str:
     """Render the deployed tags, folded."""
     environments = list(dict.fromkeys(item.environment for item in facts.deployments))
     if not environments:
@@ -440,11 +447,11 @@ def _environments(facts: Facts) -> str:
     return details("Environments", f"{body}\n\n✅ holds this change.{newest}")
 
 
-def _attestations(facts: Facts, progress: Progress) -> str:
+def _attestations(facts: ProcessFacts, progress: Progress) -> str:
     """Render the attestations with author, time and commit, folded."""
     rows = []
     for item in progress.listening.heard:
-        if item.outcome is not Outcome.ACCEPTED or not item.step or not isinstance(item.said, Command):
+        if item.outcome is not CommandOutcome.ACCEPTED or not item.step or not isinstance(item.said, Command):
             continue
         sha = item.binding.sha if item.binding is not None else ""
         rows.append(
@@ -463,7 +470,7 @@ def _attestations(facts: Facts, progress: Progress) -> str:
     return details("What was attested", table(("When (UTC)", "Who", "What", "Commit", "Note"), rows))
 
 
-def _owner(facts: Facts, item: StepState) -> str:
+def _owner(facts: ProcessFacts, item: StepState) -> str:
     """Name owner and people of a step."""
     people = ", ".join(_person(facts, login) for login in item.people[:NAMED])
     people += f" and {len(item.people) - NAMED} more" if len(item.people) > NAMED else ""
@@ -474,13 +481,13 @@ def _link(evidence: Evidence) -> str:
     return f"[{escape(evidence.text)}]({evidence.url})" if evidence.url else escape(evidence.text)
 
 
-def _person(facts: Facts, login: str) -> str:
+def _person(facts: ProcessFacts, login: str) -> str:
     """Render a person as a link; a mention would notify."""
     server = facts.html_url.rsplit("/", 2)[0]
     return f"[{escape(login)}]({server}/{quote(login.removesuffix('[bot]'))})"
 
 
-def _commit(facts: Facts, sha: str) -> str:
+def _commit(facts: ProcessFacts, sha: str) -> str:
     return f"[{code(sha[:8])}]({facts.html_url}/commit/{sha})"
 
 

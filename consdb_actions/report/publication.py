@@ -9,7 +9,7 @@ from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.publication.marker import Marker
 from consdb_actions.publication.outdated import Rebase
 from consdb_actions.publication.plan import Kept, Publication
-from consdb_actions.publication.source import Source
+from consdb_actions.publication.source import SchemaSource
 from consdb_actions.redaction import redact
 from consdb_actions.report.generation import headline, render_markdown, render_operations
 from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fence, table
@@ -31,7 +31,7 @@ _SHOWN = 12_000
 
 
 def render_pull(
-    source: Source, ticket: str, outcome: RunOutcome, marker: Marker, kept: tuple[Kept, ...] = ()
+    source: SchemaSource, ticket: str, outcome: RunOutcome, marker: Marker, kept: tuple[Kept, ...] = ()
 ) -> str:
     """Render the pull request of a migration: source, report, marker, and kept edits."""
     what = f"{escape(source.repository)}, branch {code(source.branch)}"
@@ -222,7 +222,7 @@ def render_request_markdown(reason: str) -> str:
     return f"### Migration\n\n{bullets([escape(reason)])}\n"
 
 
-def render_outdated_markdown(found: Sequence[tuple[Source, str]]) -> str:
+def render_outdated_markdown(found: Sequence[tuple[SchemaSource, str]]) -> str:
     """List migrations to regenerate, with reasons, for the summary of a run."""
     lines = [f"{escape(source.reference)}: {escape(reason)}" for source, reason in found]
     return f"### Migrations to make again\n\n{bullets(lines) if lines else 'None.'}\n"

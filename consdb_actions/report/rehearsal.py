@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from consdb_actions.process.rehearsal import Act, BlockResult, Finding, Rehearsal
+from consdb_actions.process.rehearsal import Act, BlockResult, Rehearsal, RehearsalFinding
 from consdb_actions.report.markdown import bullets, code, details, escape, fence, printable, table
 
 __all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
@@ -131,7 +131,7 @@ def render_markdown(rehearsal: Rehearsal) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _finding(finding: Finding) -> str:
+def _finding(finding: RehearsalFinding) -> str:
     sign = "⚠️" if finding.warning else "✅" if finding.holds else "❌"
     words = f"{sign} {escape(finding.words)}"
     return words + "".join(f"<br>{escape(detail[:_WORDS])}" for detail in finding.details)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from consdb_actions.release.notes import Migration, PullRequest, ReleaseNotes
+from consdb_actions.release.notes import MergedPull, ReleasedMigration, ReleaseNotes
 from consdb_actions.release.plan import TagPlan
 from consdb_actions.release.versions import NextVersion
 from consdb_actions.report.markdown import bullets, code, details, escape, fit, printable, prose
@@ -86,11 +86,11 @@ def release_json(
     }
 
 
-def _pull(pull: PullRequest) -> dict[str, Any]:
+def _pull(pull: MergedPull) -> dict[str, Any]:
     return {"number": pull.number, "title": pull.title, "author": pull.author, "branch": pull.branch}
 
 
-def _migration(migration: Migration) -> dict[str, Any]:
+def _migration(migration: ReleasedMigration) -> dict[str, Any]:
     return {
         "section": migration.section,
         "revision": migration.revision,
@@ -258,7 +258,7 @@ def _migrations(notes: ReleaseNotes) -> Iterator[str]:
         yield f"⚠️ Migrations of earlier releases are not what they were:\n\n{bullets(lines)}"
 
 
-def _operations(migration: Migration) -> Iterator[str]:
+def _operations(migration: ReleasedMigration) -> Iterator[str]:
     """Render a migration's operations; many changes of keys are folded."""
     shown, folded = list(migration.operations), list(migration.others)
     if len(folded) <= _OPEN:
@@ -272,7 +272,7 @@ def _operations(migration: Migration) -> Iterator[str]:
         )
 
 
-def _pulls(pulls: tuple[PullRequest, ...]) -> str:
+def _pulls(pulls: tuple[MergedPull, ...]) -> str:
     """Render the pull requests of one ticket on one line."""
     words = []
     for pull in pulls:
@@ -281,7 +281,7 @@ def _pulls(pulls: tuple[PullRequest, ...]) -> str:
     return "; ".join(words)
 
 
-def _titled(migration: Migration) -> str:
+def _titled(migration: ReleasedMigration) -> str:
     title = printable(migration.title or migration.path)
     return f"{title} ({printable(migration.revision)})" if migration.revision else title
 

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 
 from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_steps import Block, Part, Runbook, Step, block_info
+from consdb_actions.process.runbook_steps import Block, Runbook, RunbookPart, RunbookStep, block_info
 from consdb_actions.report.markdown import code, escape, fence, printable, prose
 
 __all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
@@ -50,7 +50,7 @@ def _templates() -> jinja2.Environment:
     return environment
 
 
-def _folded(step: Step, block: Block) -> bool:
+def _folded(step: RunbookStep, block: Block) -> bool:
     """Tell whether a block is shown folded: what the upgrade's own command does by itself."""
     return block.kind in ("by-hand", "check") and any(other.kind == "by-hand" for other in step.blocks)
 
@@ -67,7 +67,7 @@ class _Blocks:
             for index, step in enumerate(part.steps, start=1)
         }
 
-    def show(self, part: Part, step: Step) -> str:
+    def show(self, part: RunbookPart, step: RunbookStep) -> str:
         """Write a step: who and why, its blocks, and what to do when it fails."""
         text = f"*{escape(step.who)}*" + (f": {prose(step.why)}" if step.why else "")
         for block in step.blocks:
@@ -80,7 +80,7 @@ class _Blocks:
             text = _joined(text, f"{sign}If it fails: " + " ".join(prose(words) for words in step.failure))
         return text
 
-    def _by_hand(self, part: Part, step: Step, blocks: Sequence[Block]) -> str:
+    def _by_hand(self, part: RunbookPart, step: RunbookStep, blocks: Sequence[Block]) -> str:
         """Write the same without this program; where it stood before, on one line."""
         title = "Without consdb-actions: the same commands and checks by hand"
         first = self._seen.get(blocks[0].text)
@@ -93,7 +93,7 @@ class _Blocks:
             shown = _joined(shown, self._block(part, step, block))
         return f"\n<details>\n<summary>{title}</summary>\n\n{shown.lstrip()}\n\n</details>\n"
 
-    def _block(self, part: Part, step: Step, block: Block) -> str:
+    def _block(self, part: RunbookPart, step: RunbookStep, block: Block) -> str:
         """Write a block: short ones as an item of a list, with what a rehearsal reads in a comment."""
         lead, first = _lead(block), self._seen.get(block.text, "")
         info = self._info(part, step, block)
@@ -104,7 +104,7 @@ class _Blocks:
             return f"- {lead} the query of step {number} <!-- {info} -->"
         return f"{lead}\n{fence(block.text, info.partition(' same=')[0])}".lstrip()
 
-    def _info(self, part: Part, step: Step, block: Block) -> str:
+    def _info(self, part: RunbookPart, step: RunbookStep, block: Block) -> str:
         """Return what a rehearsal reads of a block, and count it."""
         own = f"{step.id}/{self._counts[step.id]}"
         self._counts[step.id] += 1
@@ -218,7 +218,7 @@ def render_json(runbook: Runbook) -> dict[str, Any]:
     }
 
 
-def _step_json(step: Step) -> dict[str, Any]:
+def _step_json(step: RunbookStep) -> dict[str, Any]:
     return {
         "id": step.id,
         "title": step.title,

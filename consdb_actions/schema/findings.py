@@ -11,7 +11,7 @@ from consdb_actions.schema.delta import SchemaDelta
 from consdb_actions.schema.model import Column, Constraint, Schema, Table, is_snake_case
 
 __all__ = [
-    "Finding",
+    "SchemaFinding",
     "RULES",
     "Rule",
     "Severity",
@@ -119,7 +119,7 @@ RULES: dict[str, Rule] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SchemaFinding:
     """One finding."""
 
     rule: str
@@ -135,7 +135,7 @@ class Finding:
     @classmethod
     def of(
         cls, rule: str, kind: str, table: str, name: str, *, message: str = "", remedy: str = ""
-    ) -> Finding:
+    ) -> SchemaFinding:
         """Return a finding with its rule's texts and severity by default."""
         known = RULES[rule]
         return cls(rule, known.severity, kind, table, name, message or known.message, remedy or known.remedy)
@@ -153,7 +153,9 @@ class Finding:
         return (self.kind, self.table) if self.kind == "table" else (self.kind, self.table, self.name)
 
 
-def with_severities(findings: Iterable[Finding], severities: Mapping[str, Severity]) -> tuple[Finding, ...]:
+def with_severities(
+    findings: Iterable[SchemaFinding], severities: Mapping[str, Severity]
+) -> tuple[SchemaFinding, ...]:
     """Apply configured severities, drop findings that are off, and sort by rule."""
     order = {rule: number for number, rule in enumerate(RULES)}
     chosen = (replace(item, severity=severities.get(item.rule, item.severity)) for item in findings)
@@ -185,10 +187,10 @@ class ViewOf:
     rename: Mapping[str, str]
 
 
-def review(delta: SchemaDelta, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:
+def review(delta: SchemaDelta, after: Schema, views: Mapping[str, ViewOf]) -> tuple[SchemaFinding, ...]:
     """Check what is new or changed in a schema, except columns that a view repeats."""
     touched = _touched(delta)
-    findings: list[Finding] = []
+    findings: list[SchemaFinding] = []
     for table in after:
         view = views.get(table.name)
         base = after.table(view.table) if view and view.table in after else None
@@ -227,24 +229,24 @@ def _repeats(column: Column, base: Table, view: ViewOf) -> bool:
     return False
 
 
-def _column(table: Table, column: Column, attributes: frozenset[str]) -> Iterator[Finding]:
+def _column(table: Table, column: Column, attributes: frozenset[str]) -> Iterator[SchemaFinding]:
     new = _NEW in attributes
     if new and not is_snake_case(column.name):
-        yield Finding.of("name-snake-case", "column", table.name, column.name)
+        yield SchemaFinding.of("name-snake-case", "column", table.name, column.name)
     if new or "description" in attributes:
         neighbours = [c.description for c in table.columns if c.name != column.name]
         yield from _description("column", table.name, column.name, column.description, neighbours)
     if _lacks_unit(column) and (new or attributes & {"datatype", "unit", "description"}):
-        yield Finding.of("unit-missing", "column", table.name, column.name)
+        yield SchemaFinding.of("unit-missing", "column", table.name, column.name)
     others = [c.ucd for c in table.columns if c.name != column.name]
     if not column.ucd and ("ucd" in attributes or (new and _most(map(bool, others)))):
-        yield Finding.of("ucd-missing", "column", table.name, column.name)
+        yield SchemaFinding.of("ucd-missing", "column", table.name, column.name)
     if new and column.id != f"#{table.name}.{column.name}":
-        yield Finding.of("id-unexpected", "column", table.name, column.name)
+        yield SchemaFinding.of("id-unexpected", "column", table.name, column.name)
     if new or "type_overrides" in attributes:
         for _, kind in column.type_overrides:
             if kind.startswith("TIMESTAMP("):
-                yield Finding.of("timestamp-zone", "column", table.name, column.name)
+                yield SchemaFinding.of("timestamp-zone", "column", table.name, column.name)
 
 
 def _lacks_unit(column: Column) -> bool:
@@ -253,9 +255,9 @@ def _lacks_unit(column: Column) -> bool:
     return not (_PURE_NUMBER.search(column.description) or column.ucd.startswith(("meta.", "arith.")))
 
 
-def _table(after: Schema, table: Table, attributes: frozenset[str]) -> Iterator[Finding]:
+def _table(after: Schema, table: Table, attributes: frozenset[str]) -> Iterator[SchemaFinding]:
     if _NEW in attributes and not is_snake_case(table.name):
-        yield Finding.of("name-snake-case", "table", table.name, table.name)
+        yield SchemaFinding.of("name-snake-case", "table", table.name, table.name)
     if attributes & {_NEW, "description"}:
         neighbours = [other.description for other in after if other.name != table.name]
         yield from _description("table", table.name, table.name, table.description, neighbours)
@@ -269,16 +271,16 @@ def _most(values: Iterable[bool]) -> bool:
 
 def _description(
     kind: str, table: str, name: str, description: str, neighbours: Sequence[str] = ()
-) -> Iterator[Finding]:
+) -> Iterator[SchemaFinding]:
     """Check that a description exists, ends like its neighbors', and has content."""
     if not description:
-        yield Finding.of("description-missing", kind, table, name)
+        yield SchemaFinding.of("description-missing", kind, table, name)
         return
     if not description.endswith(_SENTENCE_ENDS) and _most(d.endswith(_SENTENCE_ENDS) for d in neighbours):
-        yield Finding.of("description-end", kind, table, name)
+        yield SchemaFinding.of("description-end", kind, table, name)
     said = set(_WORD.findall(description.lower())) - _FILLER
     if said <= set(_WORD.findall(name.lower())):
-        yield Finding.of("description-repeats", kind, table, name)
+        yield SchemaFinding.of("description-repeats", kind, table, name)
 
 
 def _new_constraints(delta: SchemaDelta, after: Schema) -> Iterator[tuple[Table, Constraint]]:
@@ -288,18 +290,18 @@ def _new_constraints(delta: SchemaDelta, after: Schema) -> Iterator[tuple[Table,
         yield from ((after.table(changed.name), constraint) for constraint in changed.constraints_added)
 
 
-def _constraint(table: Table, constraint: Constraint) -> Iterator[Finding]:
+def _constraint(table: Table, constraint: Constraint) -> Iterator[SchemaFinding]:
     if not is_snake_case(constraint.name):
-        yield Finding.of("name-snake-case", "constraint", table.name, constraint.name)
+        yield SchemaFinding.of("name-snake-case", "constraint", table.name, constraint.name)
 
 
-def _indexes(delta: SchemaDelta) -> Iterator[Finding]:
+def _indexes(delta: SchemaDelta) -> Iterator[SchemaFinding]:
     tables = [(table.name, table.indexes) for table in delta.tables_added]
     tables += [(table.name, table.indexes_added) for table in delta.tables_changed]
     for name, indexes in tables:
         for index in indexes:
             if not is_snake_case(index.name):
-                yield Finding.of("name-snake-case", "index", name, index.name)
+                yield SchemaFinding.of("name-snake-case", "index", name, index.name)
 
 
 _TYPES = {"datatype": "type", "length": "length", "precision": "precision", "type_overrides": "Postgres type"}
@@ -311,11 +313,13 @@ _Fault = tuple[str, str, str, str, str]
 """Rule, view, column, message and remedy."""
 
 
-def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf]) -> tuple[Finding, ...]:
+def check_views(
+    before: Schema | None, after: Schema, views: Mapping[str, ViewOf]
+) -> tuple[SchemaFinding, ...]:
     """Compare views with their tables, except renames; all if ``before`` is None."""
     known = set(_view_faults(before, views)) if before else set()
     return tuple(
-        Finding.of(rule, "column", view, column, message=message, remedy=remedy)
+        SchemaFinding.of(rule, "column", view, column, message=message, remedy=remedy)
         for rule, view, column, message, remedy in _view_faults(after, views)
         if (rule, view, column, message, remedy) not in known
     )
@@ -323,11 +327,11 @@ def check_views(before: Schema | None, after: Schema, views: Mapping[str, ViewOf
 
 def check_foreign_keys(
     before: Schema | None, after: Schema, views: Mapping[str, ViewOf]
-) -> tuple[Finding, ...]:
+) -> tuple[SchemaFinding, ...]:
     """Check that foreign keys refer to a table's key; all if ``before`` is None."""
     known = set(_foreign_key_faults(before, views)) if before else set()
     return tuple(
-        Finding.of("foreign-key-target", "constraint", table, name, message=message)
+        SchemaFinding.of("foreign-key-target", "constraint", table, name, message=message)
         for table, name, message in _foreign_key_faults(after, views)
         if (table, name, message) not in known
     )

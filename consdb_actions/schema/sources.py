@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from consdb_actions.schema.delta import SchemaDelta
-from consdb_actions.schema.findings import Finding
+from consdb_actions.schema.findings import SchemaFinding
 from consdb_actions.schema.model import Schema
 
 __all__ = [
@@ -80,7 +80,7 @@ def table_sources(
 
 def check_sources(
     sources: Sequence[DataSource], delta: SchemaDelta, after: Schema, views: Collection[str]
-) -> Iterator[Finding]:
+) -> Iterator[SchemaFinding]:
     """Yield new tables without a source, and new columns with a source of their own."""
     added = {table.name for table in delta.tables_added}
     new = {table.name: table.columns for table in delta.tables_added}
@@ -89,10 +89,10 @@ def check_sources(
         name, source = item.table, item.source
         if source is None:
             if name in added:
-                yield Finding.of("source-missing", "table", name, name)
+                yield SchemaFinding.of("source-missing", "table", name, name)
             continue
         for column in new[name]:
             own = source_of_column(sources, f"{after.name}.{name}", column.name)
             if own is not None and own.name != source.name:
                 message = f"the column comes from {own.name}, but its table is filled by {source.name}"
-                yield Finding.of("source-differs", "column", name, column.name, message=message)
+                yield SchemaFinding.of("source-differs", "column", name, column.name, message=message)

@@ -9,7 +9,7 @@ from typing import Literal
 from consdb_actions.schema.delta import Change, ObjectChange, SchemaDelta, TableDelta, Value
 from consdb_actions.schema.model import Column, Constraint, Index, Table
 
-__all__ = ["Code", "Quote", "Statement", "describe", "describe_rename"]
+__all__ = ["Code", "Quote", "DifferenceText", "describe", "describe_rename"]
 
 Action = Literal["add", "remove", "change"]
 
@@ -27,7 +27,7 @@ class Quote(str):
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class DifferenceText:
     """One difference."""
 
     table: str
@@ -61,32 +61,32 @@ _LABELS = {
 }
 
 
-def describe(delta: SchemaDelta) -> tuple[Statement, ...]:
+def describe(delta: SchemaDelta) -> tuple[DifferenceText, ...]:
     """Describe all differences: the schema, then its tables, without the version."""
     return tuple(_statements(delta))
 
 
-def describe_rename(table: str, old: str, new: str, changes: tuple[Change, ...]) -> Statement:
+def describe_rename(table: str, old: str, new: str, changes: tuple[Change, ...]) -> DifferenceText:
     """Describe a renamed column and its other changes."""
     rest = (": ", *_changes(changes)) if changes else ()
     words = ("column ", Code(old), " is renamed to ", Code(new), *rest)
-    return Statement(table, "column", new, "change", words)
+    return DifferenceText(table, "column", new, "change", words)
 
 
-def _statements(delta: SchemaDelta) -> Iterator[Statement]:
+def _statements(delta: SchemaDelta) -> Iterator[DifferenceText]:
     name = delta.name
     words: tuple[str, ...]
     if delta.created or delta.removed:
         action: Action = "add" if delta.created else "remove"
         words = ("schema ", Code(name), " is new" if delta.created else " is gone")
-        yield Statement("", "schema", name, action, words)
+        yield DifferenceText("", "schema", name, action, words)
     if delta.renamed:
         words = ("schema ", Code(str(delta.renamed.before)), " is now called ", Code(name))
-        yield Statement("", "schema", name, "change", words)
+        yield DifferenceText("", "schema", name, "change", words)
     if delta.text:
-        yield Statement("", "schema", name, "change", ("schema: ", *_changes(delta.text)))
+        yield DifferenceText("", "schema", name, "change", ("schema: ", *_changes(delta.text)))
     for table in delta.tables_removed:
-        yield Statement(
+        yield DifferenceText(
             table.name,
             "table",
             table.name,
@@ -94,7 +94,7 @@ def _statements(delta: SchemaDelta) -> Iterator[Statement]:
             ("table ", Code(table.name), " removed, with all its rows"),
         )
     for table in delta.tables_added:
-        yield Statement(
+        yield DifferenceText(
             table.name, "table", table.name, "add", ("new table ", Code(table.name), _size(table))
         )
     for changed in delta.tables_changed:
@@ -112,38 +112,40 @@ def _count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def _table(delta: TableDelta) -> Iterator[Statement]:
+def _table(delta: TableDelta) -> Iterator[DifferenceText]:
     name = delta.name
     words: tuple[str, ...]
     if delta.text:
-        yield Statement(name, "table", name, "change", ("table ", Code(name), ": ", *_changes(delta.text)))
+        yield DifferenceText(
+            name, "table", name, "change", ("table ", Code(name), ": ", *_changes(delta.text))
+        )
     for column in delta.columns_removed:
         words = ("column ", Code(column.name), " (", Code(column.type_text), ") removed")
-        yield Statement(name, "column", column.name, "remove", words)
+        yield DifferenceText(name, "column", column.name, "remove", words)
     for column in delta.columns_added:
-        yield Statement(name, "column", column.name, "add", ("new column ", *_column(column)))
+        yield DifferenceText(name, "column", column.name, "add", ("new column ", *_column(column)))
     for changed in delta.columns_changed:
         yield _change(name, "column", changed)
     if delta.primary_key:
         words = ("primary key: ", *_values(delta.primary_key))
-        yield Statement(name, "primary key", name, "change", words)
+        yield DifferenceText(name, "primary key", name, "change", words)
     for constraint in delta.constraints_removed:
         words = (f"{constraint.kind} ", Code(constraint.name), " removed")
-        yield Statement(name, "constraint", constraint.name, "remove", words)
+        yield DifferenceText(name, "constraint", constraint.name, "remove", words)
     for constraint in delta.constraints_added:
-        yield Statement(name, "constraint", constraint.name, "add", ("new ", *_constraint(constraint)))
+        yield DifferenceText(name, "constraint", constraint.name, "add", ("new ", *_constraint(constraint)))
     for changed in delta.constraints_changed:
         yield _change(name, "constraint", changed)
     for index in delta.indexes_removed:
-        yield Statement(name, "index", index.name, "remove", ("index ", Code(index.name), " removed"))
+        yield DifferenceText(name, "index", index.name, "remove", ("index ", Code(index.name), " removed"))
     for index in delta.indexes_added:
-        yield Statement(name, "index", index.name, "add", ("new ", *_index(index)))
+        yield DifferenceText(name, "index", index.name, "add", ("new ", *_index(index)))
     for changed in delta.indexes_changed:
         yield _change(name, "index", changed)
 
 
-def _change(table: str, kind: str, changed: ObjectChange) -> Statement:
-    return Statement(
+def _change(table: str, kind: str, changed: ObjectChange) -> DifferenceText:
+    return DifferenceText(
         table,
         kind,
         changed.name,

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from consdb_actions.adapters.github import Target, target_of_event
+from consdb_actions.adapters.github import EventTarget, target_of_event
 from consdb_actions.errors import InputError
 from tests.support.github.descriptions import UnavailableError, webhook_examples, webhook_schema
 from tests.support.github.plugin import CACHE
@@ -82,25 +82,25 @@ def test_events_made_from_the_published_schema_parse(examples: list[dict[str, An
 @pytest.mark.parametrize(
     ("payload", "name", "expected"),
     [
-        ({**NAMED, "pull_request": {"number": 7}}, "pull_request", Target("lsst/sdm_schemas", (7,))),
-        ({"pull_request": {"number": 7}, "review": {}}, "", Target("", (7,))),
-        ({"issue": {"number": 7, "pull_request": {}}}, "", Target("", (7,))),
-        ({"workflow_run": {"head_sha": SHA, "pull_requests": []}}, "", Target("", (), SHA)),
-        ({"workflow_run": {"head_sha": SHA, "pull_requests": None}}, "", Target("", (), SHA)),
+        ({**NAMED, "pull_request": {"number": 7}}, "pull_request", EventTarget("lsst/sdm_schemas", (7,))),
+        ({"pull_request": {"number": 7}, "review": {}}, "", EventTarget("", (7,))),
+        ({"issue": {"number": 7, "pull_request": {}}}, "", EventTarget("", (7,))),
+        ({"workflow_run": {"head_sha": SHA, "pull_requests": []}}, "", EventTarget("", (), SHA)),
+        ({"workflow_run": {"head_sha": SHA, "pull_requests": None}}, "", EventTarget("", (), SHA)),
         (
             {**NAMED, "workflow_run": {"head_sha": SHA, "pull_requests": [
                 {"number": 7, "url": "https://api.github.com/repos/lsst/sdm_schemas/pulls/7"},
                 {"number": 3, "url": "https://api.github.com/repos/mallory/sdm_schemas/pulls/3"},
             ]}},
             "",
-            Target("lsst/sdm_schemas", (7,)),
+            EventTarget("lsst/sdm_schemas", (7,)),
         ),
-        ({"schedule": "0 5 * * *"}, "", Target("", everything=True)),
-        ({}, "schedule", Target("", everything=True)),
-        ({**NAMED, "inputs": {}}, "workflow_dispatch", Target("lsst/sdm_schemas", everything=True)),
+        ({"schedule": "0 5 * * *"}, "", EventTarget("", everything=True)),
+        ({}, "schedule", EventTarget("", everything=True)),
+        ({**NAMED, "inputs": {}}, "workflow_dispatch", EventTarget("lsst/sdm_schemas", everything=True)),
     ],
 )  # fmt: skip
-def test_targets(payload: dict[str, Any], name: str, expected: Target) -> None:
+def test_targets(payload: dict[str, Any], name: str, expected: EventTarget) -> None:
     assert target_of_event(payload, name) == expected
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.github import GitHub, connect
-from consdb_actions.adapters.github.proposals import Outcome, Proposals
+from consdb_actions.adapters.github.proposals import ProposalOutcome, Proposals
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.proposal import Proposal
 from tests.support.github import GitHubDouble, TestClock, World
@@ -42,7 +42,7 @@ class Place:
         self.base = world.commit(self.repo, "main", BASE)
         self.github: GitHub = connect("token-of-actions", double.url, clock=TestClock())
 
-    def publish(self, **values: Any) -> Outcome:
+    def publish(self, **values: Any) -> ProposalOutcome:
         return Proposals(self.github).publish(proposal(**values))
 
     @property
@@ -139,7 +139,7 @@ def test_r3_a_link_is_not_written_over(place: Place, queries: bool, link: str, p
 
 def test_an_empty_difference_opens_nothing(place: Place) -> None:
     outcome = place.publish(files={"a/one.yaml": b"tag: 1\n", "gone.txt": None})
-    assert outcome == Outcome("nothing")
+    assert outcome == ProposalOutcome("nothing")
     assert place.writes == 0
 
 

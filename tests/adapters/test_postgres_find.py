@@ -10,7 +10,7 @@ import pytest
 
 from consdb_actions.adapters import postgres_server
 from consdb_actions.adapters.postgres_server import Installation, embedded_directories, find_installation
-from consdb_actions.adapters.shell import Account
+from consdb_actions.adapters.shell import UserAccount
 from consdb_actions.errors import InputError
 
 Install = Callable[..., Path]
@@ -143,7 +143,7 @@ def test_a_package_in_a_private_directory_is_marked_for_copying(
     private = install("18", "18.4")
     tmp_path.chmod(0o700)
     monkeypatch.setattr(postgres_server, "embedded_directories", lambda: [private])
-    nobody = Account("somebody", 54321, 54321)
+    nobody = UserAccount("somebody", 54321, 54321)
     assert find_installation("embedded", nobody, {}) == Installation(
         private, "18.4", "embedded", private=True
     )

@@ -15,10 +15,10 @@ import sqlalchemy as sa
 
 from consdb_actions.adapters import postgres, postgres_server
 from consdb_actions.adapters.postgres_server import scratch_base, unprivileged_account
-from consdb_actions.adapters.shell import Account
+from consdb_actions.adapters.shell import UserAccount
 from consdb_actions.errors import InputError
 
-ACCOUNT = Account("somebody", 54321, 54321)
+ACCOUNT = UserAccount("somebody", 54321, 54321)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_who_may_enter(
 ) -> None:
     status = os.stat_result((0o40000 | mode, 0, 0, 1, uid, gid, 0, 0, 0, 0))
     monkeypatch.setattr(Path, "stat", lambda _: status)
-    assert postgres_server._may_enter(Account("a", 1, 1), tmp_path) is may
+    assert postgres_server._may_enter(UserAccount("a", 1, 1), tmp_path) is may
 
 
 def test_no_place_at_all_names_each_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_root_does_not_run_the_server_itself(monkeypatch: pytest.MonkeyPatch) ->
         pwd.struct_passwd((name, "x", uid, uid, "", "/", "")) for name, uid in [("root", 0), ("me", 7)]
     ]
     monkeypatch.setattr(pwd, "getpwall", lambda: entries)
-    assert unprivileged_account() == Account("me", 7, 7)
+    assert unprivileged_account() == UserAccount("me", 7, 7)
     monkeypatch.setattr(pwd, "getpwall", lambda: entries[:1])
     with pytest.raises(InputError, match="this system has no other user"):
         unprivileged_account()

@@ -15,9 +15,9 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows
 from consdb_actions.adapters.seeding import seed
 from consdb_actions.catalog import Snapshot
-from consdb_actions.migration.data import Filled, Moved, Step, compare_rows
+from consdb_actions.migration.data import Filled, Moved, ParentStep, compare_rows
 from consdb_actions.migration.rewrite.retype import base_type, using
-from consdb_actions.migration.row_rules import Change
+from consdb_actions.migration.row_rules import RowMigration
 from consdb_actions.migration.sameness import alteration
 from tests.support.tables import SCHEMA, blank, column, database, families, filled, run
 
@@ -200,7 +200,7 @@ def test_m15_values_survive_a_change_of_type_there_and_back(
 ) -> None:
     """Compared in between and at the end as the proof does; what comes back altered has a name."""
     before, after = retyped(connection, old, f"{new} NOT NULL")
-    result = seed(connection, before, change=Change(after))
+    result = seed(connection, before, change=RowMigration(after))
     assert (result.seeded, result.unseeded) == ({"t": 8}, {})
     first = read_rows(connection, before)
     if "boolean" not in {old, new}:
@@ -231,7 +231,7 @@ def test_m15_values_that_a_change_of_type_alters_are_among_the_rows(
     connection: sa.Connection, old: str, new: str, patterns: list[str]
 ) -> None:
     before, after = retyped(connection, old, new)
-    seed(connection, before, rows=24, change=Change(after))
+    seed(connection, before, rows=24, change=RowMigration(after))
     first = {v for v in column(read_rows(connection, before), "t", "v") if v is not None}
     change(connection, before, after)
     change(connection, after, before)
@@ -245,11 +245,11 @@ def test_m15_a_column_whose_values_cannot_come_back_holds_none(
     connection: sa.Connection, old: str, new: str
 ) -> None:
     before, after = retyped(connection, old, new)
-    assert seed(connection, before, change=Change(after)).seeded == {"t": 8}
+    assert seed(connection, before, change=RowMigration(after)).seeded == {"t": 8}
     assert blank(read_rows(connection, before)) == [("t", "v")]
     run(connection, "DROP TABLE t")
     before, after = retyped(connection, old, f"{new} NOT NULL")
-    assert "column v" in seed(connection, before, change=Change(after)).unseeded["t"]
+    assert "column v" in seed(connection, before, change=RowMigration(after)).unseeded["t"]
 
 
 def retyped(connection: sa.Connection, old: str, new: str) -> tuple[Snapshot, Snapshot]:
@@ -284,7 +284,7 @@ def test_what_comes_later_holds_on_the_seeded_rows(connection: sa.Connection) ->
     run(connection, later)
     after = read_snapshot(connection, SCHEMA)
     savepoint.rollback()
-    assert seed(connection, before, change=Change(after)).seeded == {"t": 8}
+    assert seed(connection, before, change=RowMigration(after)).seeded == {"t": 8}
     run(connection, later)
 
 
@@ -302,7 +302,7 @@ def test_rows_that_share_the_target_of_a_move_agree(connection: sa.Connection, r
     after = read_snapshot(connection, SCHEMA)
     savepoint.rollback()
     move = Moved("c", "v", "p", "v", ("p",), ("id",))
-    assert seed(connection, before, change=Change(after, moves=(move,))).seeded == {
+    assert seed(connection, before, change=RowMigration(after, moves=(move,))).seeded == {
         "p": 8,
         "c": 8,
     }
@@ -329,7 +329,7 @@ def test_a_new_foreign_key_holds_on_the_seeded_rows(connection: sa.Connection) -
     run(connection, "ALTER TABLE c RENAME p TO parent; ALTER TABLE c ADD FOREIGN KEY (parent) REFERENCES p")
     after = read_snapshot(connection, SCHEMA)
     savepoint.rollback()
-    change = Change(after, columns={("c", "p"): "parent"})
+    change = RowMigration(after, columns={("c", "p"): "parent"})
     assert seed(connection, before, change=change).seeded == {"p": 8, "c": 8}
     run(connection, "ALTER TABLE c ADD FOREIGN KEY (p) REFERENCES p")
 
@@ -351,10 +351,10 @@ def test_columns_that_a_migration_fills_lack_some_values_but_not_the_way_to_them
     )
     after = read_snapshot(connection, SCHEMA)
     savepoint.rollback()
-    way = (Step(("p",), "p", ("id",)),)
+    way = (ParentStep(("p",), "p", ("id",)),)
     fills = [Filled("p", "day", "1"), Filled("c", "one", "1"), Filled("c", "day", path=way, source="day")]
     for order in (fills, fills[::-1]):
-        seed(connection, before, change=Change(after, filled=tuple(order)))
+        seed(connection, before, change=RowMigration(after, filled=tuple(order)))
         rows = read_rows(connection, before)
         assert None in column(rows, "c", "day")
         assert None not in column(rows, "c", "p"), "the way to the parent"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import consdb_actions
-from consdb_actions.adapters.shell import Account, run, start, tail
+from consdb_actions.adapters.shell import UserAccount, run, start, tail
 from consdb_actions.errors import ExternalError
 from tests.support.waiting import until
 
@@ -173,7 +173,7 @@ def wait_for_end(pid: int) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs programs as somebody else")
 def test_another_account() -> None:
-    account = Account("x", 54321, 54322)
+    account = UserAccount("x", 54321, 54322)
     assert run(["id", "-u"], account=account, cwd=Path("/")).stdout == "54321\n"
     assert run(["id", "-G"], account=account, cwd=Path("/")).stdout == "54322\n"
 

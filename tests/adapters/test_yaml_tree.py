@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from consdb_actions.adapters import yaml_tree
 from consdb_actions.adapters.problems import MAX_SHOWN, FileError, Problem
-from consdb_actions.adapters.yaml_tree import MAX_BYTES, MAX_DEPTH, MAX_PROBLEMS, Node, read_tree
+from consdb_actions.adapters.yaml_tree import MAX_BYTES, MAX_DEPTH, MAX_PROBLEMS, YamlNode, read_tree
 
 
 def problem(data: str | bytes) -> Problem:
@@ -18,7 +18,7 @@ def problem(data: str | bytes) -> Problem:
     return only
 
 
-def plain(node: Node) -> object:
+def plain(node: YamlNode) -> object:
     """Return a tree as plain data."""
     if isinstance(node.value, dict):
         return {key: plain(value) for key, value in node.value.items()}
@@ -172,7 +172,7 @@ def test_the_tree_says_what_the_safe_loader_says(data: object, flow: bool) -> No
 def test_any_text_is_read_or_refused(data: str | bytes) -> None:
     try:
         refused: tuple[Problem, ...] = ()
-        root: Node | None = read_tree(data, source="x")
+        root: YamlNode | None = read_tree(data, source="x")
     except FileError as error:
         root, refused = None, tuple(error.problems)
     assert (root is None) == bool(refused)

@@ -6,10 +6,10 @@ import json
 from datetime import UTC, datetime
 
 from consdb_actions.adapters.github import GitHub, connect
-from consdb_actions.adapters.github.approvals import Gatherer, Publisher
+from consdb_actions.adapters.github.approvals import ApprovalPublisher, Gatherer
 from consdb_actions.adapters.github.contents import ApiContents
 from consdb_actions.approval.policy import Policy, policy_from_mapping
-from consdb_actions.commands.approvals_run import Result, sync_pull
+from consdb_actions.commands.approvals_run import ApprovalsResult, sync_pull
 from tests.support.approvals import REPOSITORY, TOKEN, Scene
 from tests.support.github import GitHubDouble, TestClock
 
@@ -26,11 +26,11 @@ def gatherer(github: GitHub) -> Gatherer:
     return Gatherer(github, REPOSITORY, ApiContents(github, REPOSITORY), read_policy)
 
 
-def run(scene: Scene, double: GitHubDouble, *, dry: bool = False) -> Result:
+def run(scene: Scene, double: GitHubDouble, *, dry: bool = False) -> ApprovalsResult:
     """Sync the scene's pull request once."""
     github = connect(TOKEN, double.url, clock=TestClock())
     try:
-        publisher = None if dry else Publisher(github, REPOSITORY)
+        publisher = None if dry else ApprovalPublisher(github, REPOSITORY)
         return sync_pull(gatherer(github), publisher, scene.pull.number, NOW)
     finally:
         github.close()

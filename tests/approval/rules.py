@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from consdb_actions.approval import evaluate
-from consdb_actions.approval.evaluate import Decision, Outcome, RoleVerdict
+from consdb_actions.approval.evaluate import Decision, RoleOutcome, RoleVerdict
 from consdb_actions.approval.facts import (
-    Facts,
+    ApprovalFacts,
 )
 from tests.support.facts import (
     facts,
@@ -29,11 +29,11 @@ def role(decision: Decision, identifier: str) -> RoleVerdict:
     return next(item for item in decision.roles if item.role.id == identifier)
 
 
-def outcome(known: Facts, identifier: str) -> Outcome:
+def outcome(known: ApprovalFacts, identifier: str) -> RoleOutcome:
     return role(evaluate(known), identifier).outcome
 
 
-def everybody(**values: Any) -> Facts:
+def everybody(**values: Any) -> ApprovalFacts:
     return facts(review("dan"), review("olga"), review("carl"), **values)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from consdb_actions.approval.evaluate import State
+from consdb_actions.approval.evaluate import StatusState
 from consdb_actions.approval.plan import MARKER
 from tests.approval.flow import run
 from tests.support.approvals import Scene
@@ -23,7 +23,7 @@ class Stage(Scene):
         super().__init__(world, **values)
         self.double = double
 
-    def sync(self) -> State:
+    def sync(self) -> StatusState:
         return run(self, self.double).decision.state
 
     @property

@@ -8,13 +8,13 @@ import pytest
 
 from consdb_actions.approval import evaluate
 from consdb_actions.approval.evaluate import MOST, reviewers_to_ask
-from consdb_actions.approval.facts import Facts
+from consdb_actions.approval.facts import ApprovalFacts
 from tests.support.facts import BOT, HEAD, OLD, change, event, facts, policy, review
 
 STALE = {"changes": (change(OLD, structure="s0"), change(HEAD))}
 
 
-def asked(known: Facts) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def asked(known: ApprovalFacts) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return reviewers_to_ask(known, evaluate(known))
 
 

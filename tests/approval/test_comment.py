@@ -13,7 +13,14 @@ from markdown_it import MarkdownIt
 
 from consdb_actions.approval import evaluate, make_plan
 from consdb_actions.approval.evaluate import LIMIT
-from consdb_actions.approval.facts import Commit, CommitChange, Contributor, Facts, MarkedComment, Team
+from consdb_actions.approval.facts import (
+    ApprovalFacts,
+    Commit,
+    CommitChange,
+    Contributor,
+    MarkedComment,
+    Team,
+)
 from consdb_actions.approval.plan import MARKER, recall
 from consdb_actions.report.approvals import render_comment
 from consdb_actions.report.markdown import COMMENT_LIMIT
@@ -26,7 +33,7 @@ def html(text: str) -> str:
     return str(MarkdownIt("commonmark", {"html": True}).enable("table").render(text))
 
 
-def comment(known: Facts) -> str:
+def comment(known: ApprovalFacts) -> str:
     return render_comment(known, evaluate(known))
 
 
@@ -95,7 +102,7 @@ def test_a9_the_status_fits(login: str, draft: bool, state: str, count: int) -> 
     assert plan.status.description == decision.description
 
 
-def nasty(known: Facts, text: str) -> Facts:
+def nasty(known: ApprovalFacts, text: str) -> ApprovalFacts:
     """Put a text wherever people can put one."""
     return replace(
         known,

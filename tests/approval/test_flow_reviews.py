@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.approval.evaluate import State
+from consdb_actions.approval.evaluate import StatusState
 from tests.approval.flow import run
 from tests.approval.stage import CONSDB, DE, PO, MakeStage
 from tests.support.approvals import BASE_COLUMNS, LATISS, Scene, schema_yaml
@@ -14,10 +14,10 @@ NEW_COLUMNS = {"dimm_seeing": Scene.ADDED["dimm_seeing"]}
 
 def test_three_approvals_make_a_success(make_stage: MakeStage) -> None:
     scene = make_stage()
-    assert scene.sync() is State.PENDING
+    assert scene.sync() is StatusState.PENDING
     assert scene.status == ("pending", "Missing: Data Engineering, ConsDB Product Owner, ConsDB team")
     scene.approve("dan", "olga", "carl")
-    assert scene.sync() is State.SUCCESS
+    assert scene.sync() is StatusState.SUCCESS
     assert scene.status == (
         "success",
         "Approved by Data Engineering (dan), ConsDB Product Owner (olga), ConsDB team (carl)",
@@ -50,7 +50,7 @@ def test_a_formatting_only_push_keeps_everything(make_stage: MakeStage) -> None:
     scene.approve("dan", "olga", "carl")
     text = schema_yaml(Scene.ADDED, comment="Only a comment.").replace("- name: seeing", "- name:   'seeing'")
     scene.push(text)
-    assert scene.sync() is State.SUCCESS
+    assert scene.sync() is StatusState.SUCCESS
     assert "kept over later pushes" in scene.comment
     assert f"compare/{scene.first}..{scene.head}" in scene.comment
 
@@ -61,7 +61,7 @@ def test_a_description_only_push_makes_only_data_engineering_stale(make_stage: M
     scene.sync()
     columns = {**Scene.ADDED, "dimm_seeing": {**Scene.ADDED["dimm_seeing"], "description": "DIMM seeing."}}
     scene.push(schema_yaml(columns))
-    assert scene.sync() is State.PENDING
+    assert scene.sync() is StatusState.PENDING
     assert scene.status == ("pending", "Approval stale: Data Engineering")
     assert sorted(scene.pull.labels) == [CONSDB, PO]
     assert scene.world.user("dan").id in scene.pull.asked_people
@@ -72,7 +72,7 @@ def test_a_type_change_makes_all_stale(make_stage: MakeStage) -> None:
     scene.approve("dan", "olga", "carl")
     columns = {**Scene.ADDED, "dimm_seeing": {**Scene.ADDED["dimm_seeing"], "datatype": "float"}}
     scene.push(schema_yaml(columns))
-    assert scene.sync() is State.PENDING
+    assert scene.sync() is StatusState.PENDING
     assert (scene.status[1] or "").startswith(
         "Approval stale: Data Engineering, ConsDB Product Owner, ConsDB"
     )
@@ -93,7 +93,7 @@ def test_a_rebase_and_a_squash_after_approval_do_not_matter(make_stage: MakeStag
         **NEW_COLUMNS,
     }
     scene.push(schema_yaml(rebased), onto=main, message="Squashed and rebased")
-    assert scene.sync() is State.SUCCESS
+    assert scene.sync() is StatusState.SUCCESS
 
 
 def test_a_review_on_a_commit_that_was_rebased_away_holds_by_the_comments_memory(
@@ -104,7 +104,7 @@ def test_a_review_on_a_commit_that_was_rebased_away_holds_by_the_comments_memory
     scene.sync()
     scene.repo.lost.add(scene.first)
     scene.push(schema_yaml(Scene.ADDED), onto=scene.base, message="Amended")
-    assert scene.sync() is State.SUCCESS
+    assert scene.sync() is StatusState.SUCCESS
     assert "as recorded by an earlier run" in scene.comment
 
 
@@ -113,7 +113,7 @@ def test_an_unreachable_commit_without_memory_fails_closed(make_stage: MakeStage
     scene.approve("dan", "olga", "carl")
     scene.repo.lost.add(scene.first)
     scene.push(schema_yaml(Scene.ADDED), onto=scene.base, message="Amended")
-    assert scene.sync() is State.PENDING
+    assert scene.sync() is StatusState.PENDING
     assert "can no longer be read" in scene.comment
 
 
@@ -122,9 +122,9 @@ def test_a_file_that_is_no_schema_falls_back_to_its_lines(make_stage: MakeStage)
     scene.push("name: [broken\n")
     scene.approve("dan", "olga", "carl")
     scene.push(None, message="Nothing more")
-    assert scene.sync() is State.SUCCESS
+    assert scene.sync() is StatusState.SUCCESS
     scene.push("name: [broken, too\n")
-    assert scene.sync() is State.PENDING
+    assert scene.sync() is StatusState.PENDING
     assert "changed lines" in scene.comment
 
 
@@ -143,7 +143,7 @@ def test_a_co_author_and_a_committer_do_not_approve(make_stage: MakeStage) -> No
         committer="olga",
     )
     scene.approve("dan", "cleo", "olga")
-    assert scene.sync() is State.PENDING
+    assert scene.sync() is StatusState.PENDING
     assert scene.pull.labels == []
     for word in ("dan is co-author", "cleo is co-author", "olga is committer"):
         assert word in scene.comment

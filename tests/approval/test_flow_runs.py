@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.approval.evaluate import State
+from consdb_actions.approval.evaluate import StatusState
 from consdb_actions.approval.plan import MARKER
 from consdb_actions.errors import InputError
 from tests.approval.flow import run
@@ -53,7 +53,7 @@ def test_a_team_that_cannot_be_read_is_an_error_status(make_stage: MakeStage, fa
         del scene.world.teams["lsst/data-engineering"]
     else:
         scene.world.teams["lsst/data-engineering"].fault = fault
-    assert scene.sync() is State.ERROR
+    assert scene.sync() is StatusState.ERROR
     assert scene.status == ("error", "Team unreadable: Data Engineering")
     assert scene.pull.labels == [DE, PO, CONSDB]
     assert f"HTTP {fault}" in scene.comment
@@ -67,7 +67,7 @@ def test_no_schema_of_ours_touched(make_stage: MakeStage) -> None:
     scene.push(schema_yaml(), onto=scene.base)
     scene.push(None, message="x")
     scene.world.commit(scene.repo, scene.pull.branch, {"yml/other.yaml": "a: 1\n"})
-    assert scene.sync() is State.SUCCESS
+    assert scene.sync() is StatusState.SUCCESS
     assert (scene.status[1] or "").startswith("Not applicable")
     assert scene.repo.comments == []
 
@@ -83,21 +83,21 @@ def test_a_label_on_a_pull_request_without_schemas_goes_too(make_stage: MakeStag
 def test_a_draft_is_pending(make_stage: MakeStage) -> None:
     scene = make_stage(draft=True)
     scene.approve("dan", "olga", "carl")
-    assert scene.sync() is State.PENDING
+    assert scene.sync() is StatusState.PENDING
     assert scene.pull.asked_people == []
     scene.pull.draft = False
-    assert scene.sync() is State.SUCCESS
+    assert scene.sync() is StatusState.SUCCESS
 
 
 def test_the_base_branch_changes(make_stage: MakeStage) -> None:
     scene = make_stage()
     scene.approve("dan", "olga", "carl")
-    assert scene.sync() is State.SUCCESS
+    assert scene.sync() is StatusState.SUCCESS
     other = schema_yaml({**BASE_COLUMNS, "dimm_seeing": {"datatype": "float", "description": "Other."}})
     scene.world.commit(scene.repo, "release", {LATISS: other}, onto=scene.base, author="maintainer")
     scene.push(None, merge=[scene.repo.tip("release")], message="Merge")
     scene.pull.base = "release"
-    assert scene.sync() is State.PENDING
+    assert scene.sync() is StatusState.PENDING
     assert scene.pull.labels == []
 
 
@@ -108,7 +108,7 @@ def test_the_policy_changed_in_the_same_pull_request_does_not_count(make_stage: 
         scene.repo, scene.pull.branch, {".github/consdb-actions.yaml": json.dumps({"approvals": mine})}
     )
     scene.approve("mallory")
-    assert scene.sync() is State.PENDING
+    assert scene.sync() is StatusState.PENDING
     assert "mallory holds none of the roles" in scene.comment
 
 
@@ -116,7 +116,7 @@ def test_a_renamed_login_in_the_policy_is_pointed_out(make_stage: MakeStage) -> 
     scene = make_stage()
     scene.world.rename_user("olga", "olga-new")
     scene.approve("olga-new")
-    assert scene.sync() is State.PENDING
+    assert scene.sync() is StatusState.PENDING
     assert "The policy names olga, which is no account" in scene.comment
 
 
@@ -149,9 +149,9 @@ def test_more_than_a_hundred_of_everything(make_stage: MakeStage) -> None:
     for number in range(120):
         scene.world.status(scene.repo, head, f"ci/{number}", "success")
     scene.label(PO, "mallory")
-    assert scene.sync() is State.SUCCESS
+    assert scene.sync() is StatusState.SUCCESS
     assert len([item for item in scene.repo.comments if item.body.startswith(MARKER)]) == 1
-    assert scene.sync() is State.SUCCESS
+    assert scene.sync() is StatusState.SUCCESS
     assert len([item for item in scene.repo.comments if item.body.startswith(MARKER)]) == 1
     assert len([item for item in scene.repo.statuses if item.context == "consdb/approvals"]) == 1
 
@@ -167,7 +167,7 @@ def test_accounts_that_are_gone_crash_nothing(make_stage: MakeStage) -> None:
     scene.approve("olga")
     for login in ("ghost1", "ghost2", "author"):
         scene.world.delete_user(login)
-    assert scene.sync() is State.PENDING
+    assert scene.sync() is StatusState.PENDING
     assert scene.pull.labels == [PO]
     assert "2 reviews by accounts that no longer exist" in "".join(item.body for item in scene.repo.comments)
 
@@ -218,7 +218,7 @@ def test_an_approval_during_the_run_is_not_lost(make_stage: MakeStage) -> None:
             scene.approve("carl")
 
     scene.double.before = meanwhile
-    assert scene.sync() is State.SUCCESS
+    assert scene.sync() is StatusState.SUCCESS
     assert scene.pull.labels == [DE, PO, CONSDB]
 
 
@@ -238,7 +238,7 @@ def test_what_others_do_meanwhile_is_no_error(make_stage: MakeStage) -> None:
             scene.world.ensure_label(scene.repo, PO, "0e8a16")
 
     scene.double.before = meanwhile
-    assert scene.sync() is State.PENDING
+    assert scene.sync() is StatusState.PENDING
     assert scene.pull.labels == [PO]
     assert "ConsDB Product Owner" in scene.comment
 
@@ -267,7 +267,7 @@ def test_a6_a_team_that_is_not_there_is_told_from_one_that_may_not_be_read(make_
     scene.sync()
     scene.world.team("lsst/other", ["dan"])
     team = scene.world.teams.pop("lsst/data-engineering")
-    assert scene.sync() is not State.SUCCESS
+    assert scene.sync() is not StatusState.SUCCESS
     assert "there is no such team" in scene.comment
     scene.world.teams["lsst/data-engineering"] = team
     for item in scene.world.teams.values():

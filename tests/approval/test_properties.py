@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.approval import evaluate, facts_from_json, facts_to_json, make_plan
-from consdb_actions.approval.evaluate import Outcome, Standing, State, assign
+from consdb_actions.approval.evaluate import ReviewEffect, RoleOutcome, StatusState, assign
 from consdb_actions.approval.facts import (
     UNCHANGED,
-    Change,
+    ApprovalFacts,
     CommitChange,
     Contributor,
     EventKind,
-    Facts,
+    FileChange,
     MarkedComment,
     PublishedStatus,
     Review,
@@ -27,7 +27,7 @@ from consdb_actions.approval.facts import (
     Team,
     TimelineEvent,
 )
-from consdb_actions.approval.plan import Plan
+from consdb_actions.approval.plan import ApprovalPlan
 from consdb_actions.report.approvals import render_comment
 from tests.support.facts import BOT, HEAD, OLD, PATH, START, facts, person, policy, written_by
 
@@ -76,11 +76,11 @@ changes = st.builds(
 
 
 @st.composite
-def any_facts(draw: st.DrawFn) -> Facts:
+def any_facts(draw: st.DrawFn) -> ApprovalFacts:
     found = {}
     for sha in (OLD, HEAD):
         parts, problem = draw(changes)
-        found[sha] = CommitChange(sha, () if problem else (Change(PATH, *parts),), problem)
+        found[sha] = CommitChange(sha, () if problem else (FileChange(PATH, *parts),), problem)
     authors = draw(st.lists(st.sampled_from(PEOPLE), max_size=2))
     members = tuple(person(login) for login in draw(st.sets(st.sampled_from(PEOPLE), max_size=3)))
     team = draw(
@@ -100,12 +100,12 @@ def any_facts(draw: st.DrawFn) -> Facts:
 
 
 @given(any_facts())
-def test_facts_survive_json(known: Facts) -> None:
+def test_facts_survive_json(known: ApprovalFacts) -> None:
     assert facts_from_json(json.loads(json.dumps(facts_to_json(known)))) == known
 
 
 @given(any_facts(), st.randoms(use_true_random=False))
-def test_the_order_in_which_github_lists_things_does_not_matter(known: Facts, random: Any) -> None:
+def test_the_order_in_which_github_lists_things_does_not_matter(known: ApprovalFacts, random: Any) -> None:
     def shuffled(items: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(random.sample(items, len(items)))
 
@@ -114,12 +114,14 @@ def test_the_order_in_which_github_lists_things_does_not_matter(known: Facts, ra
 
 
 @given(any_facts())
-def test_what_counts_is_by_a_holder_who_did_not_write_it_and_has_not_taken_it_back(known: Facts) -> None:
+def test_what_counts_is_by_a_holder_who_did_not_write_it_and_has_not_taken_it_back(
+    known: ApprovalFacts,
+) -> None:
     """Said again in other words than the program's, for the reviews that fill a role."""
     decision = evaluate(known)
     wrote = {c.account.login for commit in known.commits for c in commit.contributors if c.account} | {"ann"}
     for item in decision.roles:
-        if item.outcome is not Outcome.APPROVED:
+        if item.outcome is not RoleOutcome.APPROVED:
             continue
         assert item.approver is not None
         who = item.approver.author.login
@@ -142,16 +144,16 @@ def test_what_counts_is_by_a_holder_who_did_not_write_it_and_has_not_taken_it_ba
             and "consdb:" not in review.body.split(">")[0]
         ]
         assert not later or item.role.id == "po"  # carl's designation ends: later words are not for that role
-        assert not any(review.standing is Standing.BLOCKS for review in item.reviews)
-    if decision.state is State.SUCCESS:
+        assert not any(review.standing is ReviewEffect.BLOCKS for review in item.reviews)
+    if decision.state is StatusState.SUCCESS:
         assert not known.pull.draft
-        assert all(item.outcome is Outcome.APPROVED for item in decision.roles)
+        assert all(item.outcome is RoleOutcome.APPROVED for item in decision.roles)
     if known.policy.distinct:
         people = [item.approver.author.login for item in decision.roles if item.approver]
         assert len(people) == len(set(people))
 
 
-def carried_out(known: Facts, plan: Plan) -> Facts:
+def carried_out(known: ApprovalFacts, plan: ApprovalPlan) -> ApprovalFacts:
     """Return the facts as they are after a plan was carried out."""
     at = known.now
     added = [TimelineEvent(EventKind.LABELED, role.label, BOT, at) for role in plan.labels_add]
@@ -175,13 +177,13 @@ def carried_out(known: Facts, plan: Plan) -> Facts:
     return replace(known, pull=pull, timeline=timeline, status=status, comments=comments)
 
 
-def next_plan(known: Facts) -> Plan:
+def next_plan(known: ApprovalFacts) -> ApprovalPlan:
     decision = evaluate(known)
     return make_plan(known, decision, render_comment(known, decision))
 
 
 @given(any_facts())
-def test_a_plan_that_was_carried_out_leaves_nothing_to_do(known: Facts) -> None:
+def test_a_plan_that_was_carried_out_leaves_nothing_to_do(known: ApprovalFacts) -> None:
     plan = next_plan(known)
     after = carried_out(known, plan)
     assert next_plan(after).empty

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.approval import evaluate
-from consdb_actions.approval.evaluate import Outcome, State, named_in
+from consdb_actions.approval.evaluate import RoleOutcome, StatusState, named_in
 from tests.approval.rules import LABELED, LABELS, everybody, outcome, role, several
 from tests.support.facts import (
     BOT,
@@ -24,14 +24,14 @@ from tests.support.facts import (
 
 def test_a3_who_holds_several_roles_says_for_which_the_review_is() -> None:
     silent = evaluate(facts(review("olga"), policy=several()))
-    assert role(silent, "po").outcome is Outcome.MISSING
+    assert role(silent, "po").outcome is RoleOutcome.MISSING
     assert (
         'a new approval with a line "consdb: po" or "consdb: consdb" does'
         in role(silent, "po").reviews[0].reason
     )
     named = facts(review("olga", body="Good.\nconsdb: po\n"), policy=several())
-    assert outcome(named, "po") is Outcome.APPROVED
-    assert outcome(named, "consdb") is Outcome.MISSING
+    assert outcome(named, "po") is RoleOutcome.APPROVED
+    assert outcome(named, "consdb") is RoleOutcome.MISSING
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a3_who_holds_several_roles_says_for_which_the_review_is() -> None:
 )
 def test_a3_the_line_that_names_a_role(body: str, roles: set[str]) -> None:
     decision = evaluate(facts(review("olga", body=body), policy=several()))
-    assert {item.role.id for item in decision.roles if item.outcome is Outcome.APPROVED} == roles
+    assert {item.role.id for item in decision.roles if item.outcome is RoleOutcome.APPROVED} == roles
 
 
 def test_a3_a_line_for_a_role_one_does_not_hold_gives_nothing_and_says_so() -> None:
@@ -60,12 +60,12 @@ def test_a3_a_line_for_a_role_one_does_not_hold_gives_nothing_and_says_so() -> N
     assert role(decision, "consdb").reviews[0].reason == (
         "does not count: it is for ConsDB Product Owner, a role that its author does not hold"
     )
-    assert not any(item.outcome is Outcome.APPROVED for item in decision.roles)
+    assert not any(item.outcome is RoleOutcome.APPROVED for item in decision.roles)
 
 
 def test_a3_two_reviews_by_one_person_for_two_roles_both_stand() -> None:
     known = facts(review("olga", body="consdb: po"), review("olga", body="consdb: consdb"), policy=several())
-    assert outcome(known, "po") is outcome(known, "consdb") is Outcome.APPROVED
+    assert outcome(known, "po") is outcome(known, "consdb") is RoleOutcome.APPROVED
 
 
 @pytest.mark.parametrize(
@@ -88,20 +88,20 @@ def test_a3_the_label_set_along_with_the_review_names_the_role(
     reviews = [review("olga", step[1], minute=step[0]) for step in story if len(step) == 2]
     events = [event(step[1], LABELS["po"], step[2], minute=step[0]) for step in story if len(step) == 3]
     known = facts(*reviews, policy=several(), timeline=tuple(events))
-    assert (outcome(known, "po") is Outcome.APPROVED) is expected
-    assert outcome(known, "consdb") is not Outcome.APPROVED
+    assert (outcome(known, "po") is RoleOutcome.APPROVED) is expected
+    assert outcome(known, "consdb") is not RoleOutcome.APPROVED
 
 
 def test_a3_two_roles_in_one_person_unless_people_must_be_distinct() -> None:
     both = review("olga", body="consdb: po, consdb")
     shared = facts(both, policy=several())
-    assert outcome(shared, "po") is outcome(shared, "consdb") is Outcome.APPROVED
+    assert outcome(shared, "po") is outcome(shared, "consdb") is RoleOutcome.APPROVED
     apart = facts(both, policy=several(distinct=True))
-    assert [outcome(apart, "po"), outcome(apart, "consdb")] == [Outcome.APPROVED, Outcome.MISSING]
+    assert [outcome(apart, "po"), outcome(apart, "consdb")] == [RoleOutcome.APPROVED, RoleOutcome.MISSING]
     assert "different people" in role(evaluate(apart), "consdb").reason
     # The one who can do only one of them sets the other free for it.
     helped = facts(both, review("carl"), policy=several(distinct=True))
-    assert outcome(helped, "po") is outcome(helped, "consdb") is Outcome.APPROVED
+    assert outcome(helped, "po") is outcome(helped, "consdb") is RoleOutcome.APPROVED
 
 
 # A4
@@ -110,17 +110,17 @@ def test_a3_two_roles_in_one_person_unless_people_must_be_distinct() -> None:
 @pytest.mark.parametrize(
     ("states", "expected"),
     [
-        (["CHANGES_REQUESTED"], Outcome.BLOCKED),
-        (["CHANGES_REQUESTED", "COMMENTED"], Outcome.BLOCKED),
-        (["CHANGES_REQUESTED", "APPROVED"], Outcome.APPROVED),
-        (["DISMISSED"], Outcome.MISSING),
-        (["APPROVED", "DISMISSED"], Outcome.MISSING),
-        (["CHANGES_REQUESTED", "DISMISSED"], Outcome.MISSING),
-        (["DISMISSED", "APPROVED"], Outcome.APPROVED),
+        (["CHANGES_REQUESTED"], RoleOutcome.BLOCKED),
+        (["CHANGES_REQUESTED", "COMMENTED"], RoleOutcome.BLOCKED),
+        (["CHANGES_REQUESTED", "APPROVED"], RoleOutcome.APPROVED),
+        (["DISMISSED"], RoleOutcome.MISSING),
+        (["APPROVED", "DISMISSED"], RoleOutcome.MISSING),
+        (["CHANGES_REQUESTED", "DISMISSED"], RoleOutcome.MISSING),
+        (["DISMISSED", "APPROVED"], RoleOutcome.APPROVED),
     ],
 )
 def test_a4_a_block_holds_until_that_person_approves_or_it_is_dismissed(
-    states: list[str], expected: Outcome
+    states: list[str], expected: RoleOutcome
 ) -> None:
     assert outcome(facts(*(review("carl", state) for state in states)), "consdb") is expected
 
@@ -128,41 +128,41 @@ def test_a4_a_block_holds_until_that_person_approves_or_it_is_dismissed(
 def test_a4_another_approval_does_not_lift_a_block() -> None:
     known = facts(review("carl", "CHANGES_REQUESTED"), review("cleo"))
     decision = evaluate(known)
-    assert role(decision, "consdb").outcome is Outcome.BLOCKED
-    assert decision.state is State.FAILURE
+    assert role(decision, "consdb").outcome is RoleOutcome.BLOCKED
+    assert decision.state is StatusState.FAILURE
     assert role(decision, "consdb").reason == "carl requests changes"
 
 
 def test_a4_a_block_on_an_older_commit_does_not_expire() -> None:
     known = facts(review("carl", "CHANGES_REQUESTED", commit=OLD))
-    assert outcome(known, "consdb") is Outcome.BLOCKED
+    assert outcome(known, "consdb") is RoleOutcome.BLOCKED
 
 
 def test_a4_a_request_without_a_role_is_meant_for_all_roles_of_its_author() -> None:
     known = facts(review("olga", "CHANGES_REQUESTED"), policy=several())
-    assert outcome(known, "po") is outcome(known, "consdb") is Outcome.BLOCKED
+    assert outcome(known, "po") is outcome(known, "consdb") is RoleOutcome.BLOCKED
     named = facts(review("olga", "CHANGES_REQUESTED", body="consdb: po"), policy=several())
-    assert [outcome(named, "po"), outcome(named, "consdb")] == [Outcome.BLOCKED, Outcome.MISSING]
+    assert [outcome(named, "po"), outcome(named, "consdb")] == [RoleOutcome.BLOCKED, RoleOutcome.MISSING]
     lifted = facts(review("olga", "CHANGES_REQUESTED"), review("olga"), policy=several())
-    assert outcome(lifted, "po") is outcome(lifted, "consdb") is Outcome.MISSING
+    assert outcome(lifted, "po") is outcome(lifted, "consdb") is RoleOutcome.MISSING
 
 
 @pytest.mark.parametrize("body", ["consdb: boss", "consdb: de"])
 def test_a4_a_request_whose_words_name_no_role_of_its_author_is_not_lost(body: str) -> None:
     known = facts(review("olga", "CHANGES_REQUESTED", body=body), policy=several())
-    assert outcome(known, "po") is outcome(known, "consdb") is Outcome.BLOCKED
+    assert outcome(known, "po") is outcome(known, "consdb") is RoleOutcome.BLOCKED
     # Words of that kind in an approval lift nothing either: what they mean is not certain.
     still = facts(*known.reviews, review("olga", body=body), policy=several())
-    assert outcome(still, "po") is Outcome.BLOCKED
+    assert outcome(still, "po") is RoleOutcome.BLOCKED
 
 
 def test_a4_who_no_longer_holds_the_role_can_still_lift_the_own_block() -> None:
     day = datetime(2026, 3, 9, tzinfo=UTC)
     block = replace(review("dora", "CHANGES_REQUESTED"), submitted_at=day)
     known = facts(block)
-    assert outcome(known, "po") is Outcome.BLOCKED
+    assert outcome(known, "po") is RoleOutcome.BLOCKED
     lifted = facts(block, replace(review("dora"), submitted_at=day + timedelta(days=5)))
-    assert outcome(lifted, "po") is Outcome.MISSING
+    assert outcome(lifted, "po") is RoleOutcome.MISSING
     assert "it lifts the block" in role(evaluate(lifted), "po").reviews[1].reason
 
 

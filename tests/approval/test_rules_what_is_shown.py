@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from consdb_actions.approval import evaluate, make_plan
-from consdb_actions.approval.evaluate import Outcome, State
+from consdb_actions.approval.evaluate import RoleOutcome, StatusState
 from consdb_actions.approval.facts import (
     Account,
+    ApprovalFacts,
     CommitChange,
-    Facts,
     MarkedComment,
     PublishedStatus,
     Team,
@@ -55,7 +55,7 @@ def test_a5_a_label_set_by_an_outsider_is_taken_off_with_a_word() -> None:
 def test_a5_a_label_is_no_approval_even_when_a_holder_sets_it() -> None:
     known = facts(timeline=(event(LABELED, LABELS["po"], "olga"),), pull={"labels": (LABELS["po"],)})
     decision = evaluate(known)
-    assert role(decision, "po").outcome is Outcome.MISSING
+    assert role(decision, "po").outcome is RoleOutcome.MISSING
     assert "a label is not an approval" in role(decision, "po").label_word
     assert make_plan(known, decision, "body").labels_remove == (LABELS["po"],)
 
@@ -81,14 +81,14 @@ def test_a6_a_team_that_cannot_be_read_is_an_error_and_takes_no_label_off() -> N
     known = everybody(teams=(broken,), pull={"labels": tuple(LABELS.values())})
     known = replace(known, reviews=known.reviews[:1])
     decision = evaluate(known)
-    assert decision.state is State.ERROR
-    assert role(decision, "de").outcome is Outcome.ERROR
+    assert decision.state is StatusState.ERROR
+    assert role(decision, "de").outcome is RoleOutcome.ERROR
     plan = make_plan(known, decision, "body")
     assert plan.labels_remove == ()
     assert plan.status is not None
     assert plan.status.state == "error"
     unseen = replace(known, teams=())
-    assert evaluate(unseen).state is State.ERROR
+    assert evaluate(unseen).state is StatusState.ERROR
 
 
 # A7
@@ -97,7 +97,7 @@ def test_a6_a_team_that_cannot_be_read_is_an_error_and_takes_no_label_off() -> N
 def test_a7_no_schema_of_ours_is_not_applicable() -> None:
     known = facts(changes=(CommitChange(HEAD),))
     decision = evaluate(known)
-    assert (decision.state, decision.applicable) == (State.SUCCESS, False)
+    assert (decision.state, decision.applicable) == (StatusState.SUCCESS, False)
     plan = make_plan(known, decision, "body")
     assert plan.comment is None
     assert plan.status is not None
@@ -107,26 +107,26 @@ def test_a7_no_schema_of_ours_is_not_applicable() -> None:
 def test_a7_a_draft_is_evaluated_and_never_a_success() -> None:
     decision = evaluate(everybody(pull={"draft": True}))
     assert decision.approved
-    assert decision.state is State.PENDING
+    assert decision.state is StatusState.PENDING
     assert decision.description.startswith("Draft; ")
 
 
 def test_a7_an_unreadable_head_is_an_error() -> None:
     known = everybody(changes=(CommitChange(HEAD, problem="gone"),))
-    assert evaluate(known).state is State.ERROR
-    assert evaluate(replace(known, changes=())).state is State.ERROR
+    assert evaluate(known).state is StatusState.ERROR
+    assert evaluate(replace(known, changes=())).state is StatusState.ERROR
 
 
 # A8
 
 
 def test_a8_a_designate_counts_until_the_last_day() -> None:
-    def on(day: int) -> Facts:
+    def on(day: int) -> ApprovalFacts:
         moment = datetime(2026, 3, day, 23, 59, tzinfo=UTC)
         return facts(replace(review("dora"), submitted_at=moment))
 
-    assert outcome(on(10), "po") is Outcome.APPROVED
-    assert outcome(on(11), "po") is Outcome.MISSING
+    assert outcome(on(10), "po") is RoleOutcome.APPROVED
+    assert outcome(on(11), "po") is RoleOutcome.MISSING
     assert role(evaluate(on(11)), "po").eligible == ("olga",)
 
 

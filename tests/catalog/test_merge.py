@@ -9,23 +9,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consdb_actions.catalog import Column, Constraint, Index, Relation, Snapshot, compare
+from consdb_actions.catalog import (
+    CatalogColumn,
+    CatalogConstraint,
+    CatalogIndex,
+    CatalogRelation,
+    Snapshot,
+    compare,
+)
 from consdb_actions.catalog.merge import Side, merge3
 
 NAMES = ("a", "b", "c")
 TYPES = ("integer", "bigint", "text")
 
 
-def column(name: str, type_: str = "integer", **more: Any) -> Column:
-    return Column(name, 0, type_, more.pop("nullable", True), **more)
+def column(name: str, type_: str = "integer", **more: Any) -> CatalogColumn:
+    return CatalogColumn(name, 0, type_, more.pop("nullable", True), **more)
 
 
-def unique(name: str, *columns: str, **more: Any) -> Constraint:
-    return Constraint(name, "unique", f"UNIQUE ({', '.join(columns)})", columns, **more)
+def unique(name: str, *columns: str, **more: Any) -> CatalogConstraint:
+    return CatalogConstraint(name, "unique", f"UNIQUE ({', '.join(columns)})", columns, **more)
 
 
-def table(name: str, *columns: Column, constraints: Any = (), indexes: Any = (), **more: Any) -> Relation:
-    return Relation(
+def table(
+    name: str, *columns: CatalogColumn, constraints: Any = (), indexes: Any = (), **more: Any
+) -> CatalogRelation:
+    return CatalogRelation(
         name,
         "table",
         {c.name: replace(c, position=i) for i, c in enumerate(columns)},
@@ -35,7 +44,7 @@ def table(name: str, *columns: Column, constraints: Any = (), indexes: Any = (),
     )
 
 
-def snapshot(*tables: Relation) -> Snapshot:
+def snapshot(*tables: CatalogRelation) -> Snapshot:
     return Snapshot("s", {t.name: t for t in tables})
 
 
@@ -55,7 +64,9 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         ]
         on = [c.name for c in columns]
         constraints = [unique(f"{name}_un_{c}", c) for c in draw(st.sets(st.sampled_from(on)))]
-        indexes = [Index(f"{name}_ix", "CREATE INDEX", (on[0],), (False,))] if draw(st.booleans()) else []
+        indexes = (
+            [CatalogIndex(f"{name}_ix", "CREATE INDEX", (on[0],), (False,))] if draw(st.booleans()) else []
+        )
         tables.append(table(name, *columns, constraints=constraints, indexes=indexes))
     return snapshot(*sorted(tables, key=lambda t: t.name))
 
@@ -184,7 +195,7 @@ def test_two_changes_of_one_table(head: Snapshot, current: Snapshot, conflicts: 
     assert [c.path for c in merge3(BASE, head, current).conflicts] == conflicts
 
 
-def constrained(*constraints: Constraint) -> Snapshot:
+def constrained(*constraints: CatalogConstraint) -> Snapshot:
     return snapshot(replace(BASE.tables["t"], constraints={c.name: c for c in constraints}))
 
 
@@ -216,8 +227,8 @@ def test_a_constraint_of_somebody_else_over_a_dropped_column_is_a_conflict() -> 
     assert [c.path for c in merged.conflicts] == [("t", "theirs")]
 
 
-def referring(name: str = "fk_u", to: str = "a") -> Relation:
-    key = Constraint(name, "foreign key", "FOREIGN KEY", ("x",), references="t", referenced=(to,))
+def referring(name: str = "fk_u", to: str = "a") -> CatalogRelation:
+    key = CatalogConstraint(name, "foreign key", "FOREIGN KEY", ("x",), references="t", referenced=(to,))
     return table("u", column("x"), constraints=[key])
 
 

@@ -21,7 +21,7 @@ from alembic.operations import ops
 
 from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer, connect
-from consdb_actions.migration.rewrite.statements import Phase, Statement
+from consdb_actions.migration.rewrite.statements import Phase, SqlStatement
 from consdb_actions.process.apply_facts import locked_first
 from tests.commands.test_migrations_apply import NEW, Bench, MakeBench, bench, checked
 from tests.support.site_tree import BEFORE
@@ -322,10 +322,10 @@ def test_o3_a_generated_revision_loses_no_row_by_plain_alembic(bench: MakeBench)
         before = read_snapshot(connection, "cdb_latiss")
     column = sa.Column("b", sa.Integer())
     operations = [
-        Statement("DROP VIEW cdb_latiss.visit1", phase=Phase.DROP_VIEW, words="", table="visit1"),
+        SqlStatement("DROP VIEW cdb_latiss.visit1", phase=Phase.DROP_VIEW, words="", table="visit1"),
         *(ops.AddColumnOp(table, column) for table in ("exposure_flexdata", "exposure")),
     ]
-    first = [op.sql for op in locked_first(operations, before)[:2] if isinstance(op, Statement)]
+    first = [op.sql for op in locked_first(operations, before)[:2] if isinstance(op, SqlStatement)]
     assert "visit1, cdb_latiss.exposure, cdb_latiss.exposure_flexdata IN ACCESS" in first[-1]
     text = IN_A_REVISION.format(revision=NEW, down=BEFORE, statements=[*first, CHILD_FIRST[0]])
     next(made.tree.versions.glob(f"{NEW}*")).write_text(text)

@@ -8,7 +8,7 @@ from typing import Any
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.registry import Registry
-from consdb_actions.commands.deploy_run import Asked, Deployer
+from consdb_actions.commands.deploy_run import Deployer, DeployOptions
 from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.deploy.tags import read_tag
@@ -35,7 +35,7 @@ def deploy(
 ) -> Shown:
     """Plan or open a deployment once."""
     where = {} if values.keys() & {"stage", "environments", "repin"} else {"stage": "test-stands"}
-    asked = Asked(
+    asked = DeployOptions(
         **{
             "app": "consdb",
             "today": TODAY,

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from consdb_actions.deploy.drift import (
-    Drift,
-    Finding,
+    DriftFinding,
     Severity,
     Since,
-    Version,
+    TagDrift,
+    ValuesVersion,
     find_drift,
     since,
     standings,
@@ -30,10 +30,10 @@ TODAY = date(2026, 6, 30)
 POLICY = DeployPolicy()
 
 
-def history(name: str, *versions: tuple[str, str, str]) -> list[Version]:
+def history(name: str, *versions: tuple[str, str, str]) -> list[ValuesVersion]:
     """Write the versions of a file of consdb, newest first: day, tag, message."""
     return [
-        Version(
+        ValuesVersion(
             f"{number:040x}",
             message,
             date.fromisoformat(day),
@@ -45,17 +45,17 @@ def history(name: str, *versions: tuple[str, str, str]) -> list[Version]:
 
 def drift(
     files: Mapping[str, str] | None = None,
-    past: Mapping[str, Sequence[Version] | None] | None = None,
+    past: Mapping[str, Sequence[ValuesVersion] | None] | None = None,
     release: str | None = None,
     policy: DeployPolicy = POLICY,
-) -> Drift:
+) -> TagDrift:
     seen = [
         item for app in ("consdb", "consdbtap") for item in standings(app, values_of(app, files), past or {})
     ]
     return find_drift(policy, seen, TODAY, read_tag(release) if release else None)
 
 
-def found(drifted: Drift, **wanted: Any) -> list[Finding]:
+def found(drifted: TagDrift, **wanted: Any) -> list[DriftFinding]:
     return [item for item in drifted.findings if all(getattr(item, k) == v for k, v in wanted.items())]
 
 

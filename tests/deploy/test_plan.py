@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from consdb_actions.deploy.model import (
+    DeployPlan,
     DeployPolicy,
-    Plan,
-    Request,
+    DeployRequest,
     Stage,
     datalink_tag,
     policy_from_mapping,
     short_names,
 )
 from consdb_actions.deploy.plan import make_plan, with_found
-from consdb_actions.deploy.tags import Kind, check_tag, read_tag
+from consdb_actions.deploy.tags import TagKind, check_tag, read_tag
 from consdb_actions.errors import InputError
 from tests.support.phalanx import consdb_file, files_of, tap_file, values_of
 
@@ -35,8 +35,8 @@ def plan(
     files: dict[str, str] | None = None,
     policy: DeployPolicy = POLICY,
     **values: Any,
-) -> Plan:
-    request = Request(app, check_tag(tag), "DM-1", TODAY, stage, environments, **values)
+) -> DeployPlan:
+    request = DeployRequest(app, check_tag(tag), "DM-1", TODAY, stage, environments, **values)
     return make_plan(policy, request, values_of(app, files))
 
 
@@ -45,11 +45,11 @@ def done(*environments: str, tag: str = "26.6.2", **own: str) -> dict[str, str]:
     return files_of(**{name.replace("-", "_"): consdb_file(name, tag) for name in environments}, **own)
 
 
-def rules(found: Plan) -> list[str]:
+def rules(found: DeployPlan) -> list[str]:
     return [refusal.rule for refusal in found.refusals]
 
 
-def changes(found: Plan) -> list[tuple[str, str, str, str, str]]:
+def changes(found: DeployPlan) -> list[tuple[str, str, str, str, str]]:
     return [(c.environment, c.component, c.what, c.old, c.new) for c in found.changes]
 
 
@@ -126,7 +126,7 @@ def test_r3_two_stages_at_once_are_refused() -> None:
     ],
 )
 def test_r3_what_does_not_exist_is_said(values: dict[str, Any], words: str) -> None:
-    request = replace(Request("consdb", read_tag("26.6.2"), "DM-1", TODAY), **values)
+    request = replace(DeployRequest("consdb", read_tag("26.6.2"), "DM-1", TODAY), **values)
     with pytest.raises(InputError, match=words):
         make_plan(POLICY, request, values_of())
 
@@ -381,22 +381,22 @@ def test_all_refusals_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("26.6.2", Kind.RELEASE),
-        ("26.06.2", Kind.RELEASE),
-        ("24.10.1", Kind.RELEASE),
-        ("3.0.0", Kind.RELEASE),
-        ("w.2026.18", Kind.WEEKLY),
-        ("tickets-DM-12345", Kind.TICKET),
-        ("tickets-OSW-1-more", Kind.TICKET),
-        ("main", Kind.MAIN),
-        ("", Kind.EMPTY),
-        ("latest", Kind.OTHER),
-        ("w.2026", Kind.OTHER),
-        ("26.6.2rc1", Kind.OTHER),
-        ("26.6.2\n", Kind.OTHER),
+        ("26.6.2", TagKind.RELEASE),
+        ("26.06.2", TagKind.RELEASE),
+        ("24.10.1", TagKind.RELEASE),
+        ("3.0.0", TagKind.RELEASE),
+        ("w.2026.18", TagKind.WEEKLY),
+        ("tickets-DM-12345", TagKind.TICKET),
+        ("tickets-OSW-1-more", TagKind.TICKET),
+        ("main", TagKind.MAIN),
+        ("", TagKind.EMPTY),
+        ("latest", TagKind.OTHER),
+        ("w.2026", TagKind.OTHER),
+        ("26.6.2rc1", TagKind.OTHER),
+        ("26.6.2\n", TagKind.OTHER),
     ],
 )
-def test_kinds_of_tags(text: str, kind: Kind) -> None:
+def test_kinds_of_tags(text: str, kind: TagKind) -> None:
     assert read_tag(text).kind is kind
 
 

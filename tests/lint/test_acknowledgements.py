@@ -4,7 +4,7 @@ import pytest
 
 from consdb_actions.lint.finding import acknowledgements
 from consdb_actions.lint.rules import judge
-from consdb_actions.lint.script import Script
+from consdb_actions.lint.script import RevisionScript
 from tests.support.lint import make_script
 
 HEAD = '"""A revision."""\n\nfrom alembic import op\n\ndown_revision = None\n\n\n'
@@ -17,7 +17,7 @@ def body(*lines: str) -> str:
     return HEAD + "def upgrade():\n" + "\n".join(f"    {line}" if line else "" for line in lines) + "\n"
 
 
-def script_of(line: int, sql: str = SQL) -> Script:
+def script_of(line: int, sql: str = SQL) -> RevisionScript:
     """Return the revision whose upgrade sends one statement from a line."""
     return make_script([sql], ["SELECT 1"], lines=[line])
 

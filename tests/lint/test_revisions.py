@@ -16,9 +16,9 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.revisions import Changes
 from consdb_actions.adapters.tree import read_tree
 from consdb_actions.errors import InputError
-from consdb_actions.lint.finding import Finding
+from consdb_actions.lint.finding import LintFinding
 from consdb_actions.lint.rules import judge
-from consdb_actions.lint.script import Script
+from consdb_actions.lint.script import RevisionScript
 from tests.support.lint_tree import LintTree
 
 NOTHING = ("pass", "pass")
@@ -32,7 +32,7 @@ def tree(tmp_path: Path) -> LintTree:
     return made
 
 
-def replayed(server: ScratchServer, tree: LintTree, upgrade: str, downgrade: str = "pass") -> Script:
+def replayed(server: ScratchServer, tree: LintTree, upgrade: str, downgrade: str = "pass") -> RevisionScript:
     """Replay a second revision; its upgrade begins in line 11, its downgrade right after two empty lines."""
     tree.add("a2", "a1", upgrade, downgrade)
     read = read_tree(tree.root)
@@ -44,11 +44,11 @@ def replayed(server: ScratchServer, tree: LintTree, upgrade: str, downgrade: str
         return next(iter(found))[0]
 
 
-def rules(script: Script) -> dict[str, Finding]:
+def rules(script: RevisionScript) -> dict[str, LintFinding]:
     return {finding.rule: finding for finding in judge(script, "", {"lock-timeout": "off"})}
 
 
-def sent(script: Script) -> list[tuple[int, str]]:
+def sent(script: RevisionScript) -> list[tuple[int, str]]:
     return [(step.line, step.sql) for step in script.upgrade.steps]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from consdb_actions.migration.data import (
     Filled,
+    ParentStep,
     Rows,
-    Step,
     TableRows,
     compare_filled,
     compare_rows,
@@ -16,8 +16,8 @@ from consdb_actions.migration.data import (
 )
 
 Value = str | None
-TO_EXPOSURE = (Step(("exposure_id",), "exposure", ("id",)),)
-THROUGH_CCD = (Step(("ccd_id",), "ccd", ("id",)), *TO_EXPOSURE)
+TO_EXPOSURE = (ParentStep(("exposure_id",), "exposure", ("id",)),)
+THROUGH_CCD = (ParentStep(("ccd_id",), "ccd", ("id",)), *TO_EXPOSURE)
 
 
 def rows(**tables: tuple[str, Sequence[tuple[Value, ...]]]) -> Rows:

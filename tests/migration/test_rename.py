@@ -6,7 +6,7 @@ import pytest
 
 from consdb_actions.migration.matching.candidates import LIMIT
 from consdb_actions.migration.matching.facts import canonical
-from consdb_actions.migration.matching.run import Run
+from consdb_actions.migration.matching.run import MatchingRun
 from consdb_actions.migration.rename import ColumnFacts, Declarations, TableFacts
 from tests.support.schema_pairs import changed, column, decided, has_none, lost, proposals, renames, table
 
@@ -367,7 +367,7 @@ def test_m4_the_work_grows_with_the_columns_not_with_their_square() -> None:
         ]
 
     old, new = table("t", side("temp")), table("t", side("tmp"))
-    run = Run(canonical([old], "before"), canonical([new], "after"), Declarations())
+    run = MatchingRun(canonical([old], "before"), canonical([new], "after"), Declarations())
     assert len(old.columns) == 1600
     assert run.likeness.comparisons <= LIMIT * 1600
     assert len(run.links) <= LIMIT * 1600

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from consdb_actions.errors import InputError
-from consdb_actions.migration.rename import ColumnFacts, Fill, TableFacts
+from consdb_actions.migration.rename import ColumnFacts, ColumnSource, TableFacts
 from tests.support.schema_pairs import column, decided, has_none, lost, renames, table
 
 JITTER = column("jitter", "RMS jitter of the mount.", "real", unit="arcsec")
@@ -123,7 +123,7 @@ def test_m5_rows_of_a_new_table_are_made() -> None:
     decisions = decided([exposure(JITTER)], [exposure(), quick(JITTER)])
     (move,) = decisions.moves
     assert move.join.new_rows
-    assert move.join.fills == (Fill("day", "exposure", "day"), Fill("seq", "exposure", "seq"))
+    assert move.join.fills == (ColumnSource("day", "exposure", "day"), ColumnSource("seq", "exposure", "seq"))
     assert decisions.added_tables == ("quick",)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consdb_actions.migration.summary import Revision, read_revision
+from consdb_actions.migration.summary import RevisionSummary, read_revision
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = ROOT / "migrations" / "alembic"
@@ -163,7 +163,7 @@ def test_what_readers_notice_stands_apart() -> None:
 
 def test_head_of_a_revision() -> None:
     revision = read_revision(HEAD.format(message="add the pointing") + "    pass\n")
-    assert revision == Revision("0123456789ab", "add the pointing", ())
+    assert revision == RevisionSummary("0123456789ab", "add the pointing", ())
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 from alembic.operations import ops
 
-from consdb_actions.catalog import Constraint, Relation, Snapshot
+from consdb_actions.catalog import CatalogConstraint, CatalogRelation, Snapshot
 from consdb_actions.lint.state import Name
-from consdb_actions.migration.rewrite.statements import Phase, Rename, Statement
+from consdb_actions.migration.rewrite.statements import Phase, Rename, SqlStatement
 from consdb_actions.process.apply_facts import (
     TableLock,
     in_order,
@@ -19,11 +19,12 @@ from consdb_actions.process.apply_facts import (
 )
 
 
-def table(name: str, *parents: str) -> Relation:
+def table(name: str, *parents: str) -> CatalogRelation:
     keys = {
-        f"fk_{parent}": Constraint(f"fk_{parent}", "foreign key", "", ("a",), parent) for parent in parents
+        f"fk_{parent}": CatalogConstraint(f"fk_{parent}", "foreign key", "", ("a",), parent)
+        for parent in parents
     }
-    return Relation(name, "table", {}, keys)
+    return CatalogRelation(name, "table", {}, keys)
 
 
 SNAPSHOT = Snapshot(
@@ -32,7 +33,7 @@ SNAPSHOT = Snapshot(
         "a_grandchild": table("a_grandchild", "child"),
         "child": table("child", "exposure", "child"),
         "exposure": table("exposure"),
-        "visit1": Relation("visit1", "view", {}, reads=("child",)),
+        "visit1": CatalogRelation("visit1", "view", {}, reads=("child",)),
         "x": table("x", "y"),
         "y": table("y", "x"),
     },
@@ -88,7 +89,7 @@ def add(table: str) -> ops.AddColumnOp:
     return ops.AddColumnOp(table, sa.Column("c", sa.Integer()), schema="s")
 
 
-NO_VIEW = Statement("DROP VIEW s.visit1", phase=Phase.DROP_VIEW, words="", table="visit1")
+NO_VIEW = SqlStatement("DROP VIEW s.visit1", phase=Phase.DROP_VIEW, words="", table="visit1")
 REVISIONS: dict[str, tuple[list[ops.MigrateOperation], str]] = {
     "one table": ([add("child"), add("child")], ""),
     "a new table beside it": ([add("child"), add("new")], ""),
@@ -116,7 +117,7 @@ def test_o3_a_revision_that_locks_several_tables_takes_all_locks_first(what: str
     operations, tables = REVISIONS[what]
     found = locked_first(operations, SNAPSHOT)
     assert list(found[-len(operations) :]) == operations
-    first = [op.sql for op in found[: -len(operations)] if isinstance(op, Statement)]
+    first = [op.sql for op in found[: -len(operations)] if isinstance(op, SqlStatement)]
     timeout = 800 // (tables.count(",") + 1)
     wanted = [
         f"SET LOCAL lock_timeout = '{timeout}ms'",

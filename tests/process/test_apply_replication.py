@@ -13,17 +13,17 @@ from consdb_actions.process.apply_facts import (
     ApplyCheck,
     Checkout,
     DatabaseFacts,
-    Publication,
+    PublicationFacts,
     SectionFacts,
     Subscription,
 )
-from consdb_actions.process.runbook_change import Revision, SectionChange
+from consdb_actions.process.runbook_change import RunbookRevision, SectionChange
 from consdb_actions.process.runbook_trace import effects_of
 from consdb_actions.process.sites import Replication
 from tests.support.lint import make_script
 
 TABLES = frozenset({"cdb_demo.exposure", "cdb_demo.spare"})
-PUBLISHED = Publication("usdfpub", TABLES, unidentified=TABLES)
+PUBLISHED = PublicationFacts("usdfpub", TABLES, unidentified=TABLES)
 SLOT = "usdf_exposurelog"
 ADD = "ALTER TABLE cdb_demo.exposure ADD a int"
 DROP = "ALTER TABLE cdb_demo.exposure DROP note"
@@ -49,7 +49,7 @@ def publishing(active: bool | None, **values: Any) -> DatabaseFacts:
 
 def checks(found: DatabaseFacts, sql: str) -> list[ApplyCheck]:
     script = make_script(sql.split("; "))
-    revision = Revision("b", "", "b.py")
+    revision = RunbookRevision("b", "", "b.py")
     effects = effects_of([script.upgrade])
     change = SectionChange("demo", "cdb_demo", "cdb.v", "a", "b", (revision,), effects, effects)
     return list(check_replication(found, [change], Replication()))
@@ -60,7 +60,7 @@ def checks(found: DatabaseFacts, sql: str) -> list[ApplyCheck]:
     [
         (facts(), DROP, ["ok"]),
         # Another schema's tables are published, and not these.
-        (facts(publications=(Publication("p", frozenset({"public.message"})),)), DROP, ["ok"]),
+        (facts(publications=(PublicationFacts("p", frozenset({"public.message"})),)), DROP, ["ok"]),
         (subscribed(True), ADD, ["refused"]),
         (subscribed(False), ADD, ["ok"]),
         (subscribed(True), "CREATE INDEX i ON cdb_demo.exposure (note)", ["ok"]),
@@ -98,7 +98,7 @@ def test_remedies_are_statements_to_copy() -> None:
     assert key.details == ("ALTER TABLE cdb_demo.spare REPLICA IDENTITY FULL;",)
     added = checks(publishing(False), "INSERT INTO cdb_demo.spare VALUES (1, 'x')")[-1]
     assert added.details == ("ALTER PUBLICATION usdfpub DROP TABLE cdb_demo.spare;",)
-    full = Publication("usdfpub", TABLES)
+    full = PublicationFacts("usdfpub", TABLES)
     known = facts(publications=(full,), slots={SLOT: False}, waiting={SLOT: 0})
     assert [check.state for check in checks(known, KEY)] == ["ok", "ok"]
 
@@ -109,7 +109,7 @@ def test_o5_what_the_runbook_brings_about_does_not_refuse_ahead() -> None:
     def states(sql: str, found: DatabaseFacts, *, ahead: bool) -> set[tuple[str, str]]:
         effects = effects_of([make_script(sql.split("; ")).upgrade])
         change = SectionChange(
-            "demo", "cdb_demo", "cdb.v", "a", "b", (Revision("b", "", "b.py"),), effects, effects
+            "demo", "cdb_demo", "cdb.v", "a", "b", (RunbookRevision("b", "", "b.py"),), effects, effects
         )
         there = SectionFacts("cdb_demo", ("a",), frozenset({"cdb", "cdb_demo"}), Snapshot("cdb_demo"))
         found = replace(found, sections={"cdb_demo": there})

@@ -18,9 +18,9 @@ from consdb_actions.process.board import (
     make_board,
     releases_of_facts,
 )
-from consdb_actions.process.facts import Facts, Source, Trouble
+from consdb_actions.process.facts import FactSource, ProcessFacts, SourceFailure
 from consdb_actions.process.policy import policy_from_mapping
-from consdb_actions.process.states import Standing, progress_of
+from consdb_actions.process.states import StepStatus, progress_of
 from consdb_actions.report.process import render_comment
 from tests.support.board_scene import NOW, REPOSITORY, board, environments, facts, renamed
 from tests.support.process_facts import at, facts_at, push, remembered, say
@@ -28,7 +28,7 @@ from tests.support.process_facts import at, facts_at, push, remembered, say
 NOTHING = Environments(None)
 
 
-def make(*known: Facts, now: datetime = NOW) -> Board:
+def make(*known: ProcessFacts, now: datetime = NOW) -> Board:
     return make_board(REPOSITORY, now, known, [], NOTHING, Releases())
 
 
@@ -40,7 +40,7 @@ def test_the_scene_has_every_standing_and_every_severity() -> None:
     """What the tests of the page look at is not poor."""
     made = board()
     standings = {item.standing for change in made.changes for item in change.progress.steps}
-    assert standings == set(Standing)
+    assert standings == set(StepStatus)
     assert made.environments.drift is not None
     assert {item.severity for item in made.environments.drift.findings} == set(Severity)
     assert len(made.changes) >= 12
@@ -84,7 +84,7 @@ def test_the_newest_facts_of_a_pull_request_count() -> None:
 
 
 def test_a_schema_that_cannot_be_read_is_told_and_not_taken_for_no_change() -> None:
-    trouble = Trouble(Source.SCHEMAS, "cdb_latiss.yaml is too deep")
+    trouble = SourceFailure(FactSource.SCHEMAS, "cdb_latiss.yaml is too deep")
     made = make(
         facts_at("opened", schemas=(), troubles=(trouble,)), renamed(facts_at("opened"), 13, "DM-2: X")
     )
@@ -129,12 +129,12 @@ def test_waiting_counts_a_change_once_for_each_owner() -> None:
         (facts_at("tagged"), False),
         (push(facts_at("generated"), 5), True),
         (facts_at("generated", say("carl", "/consdb done bts", 1.5)), True),
-        (facts_at("approved", troubles=(Trouble(Source.PHALANX, "gone"),)), True),
+        (facts_at("approved", troubles=(SourceFailure(FactSource.PHALANX, "gone"),)), True),
         # Done before the approvals, which have come since: told, but nothing is left to put right.
         (facts_at("approved", say("carl", "/consdb done bts", 1.5)), False),
     ],
 )
-def test_attention_is_for_what_can_still_be_put_right(known: Facts, needed: bool) -> None:
+def test_attention_is_for_what_can_still_be_put_right(known: ProcessFacts, needed: bool) -> None:
     (change,) = make(known).changes
     assert change.needs_attention is needed
 
@@ -142,7 +142,7 @@ def test_attention_is_for_what_can_still_be_put_right(known: Facts, needed: bool
 def test_since_is_the_first_of_several_steps_and_else_the_opening() -> None:
     (both,) = make(facts_at("opened")).changes
     assert both.since == at(0)
-    unread = facts_at("approved", troubles=(Trouble(Source.CONSDB, "gone"),))
+    unread = facts_at("approved", troubles=(SourceFailure(FactSource.CONSDB, "gone"),))
     (unknown,) = make(unread).changes
     assert (unknown.next, unknown.since) == ((), at(0))
 
@@ -192,7 +192,7 @@ def test_stale_attestations_of_a_remembered_comment_are_told() -> None:
     known = facts_at("tested")
     pushed = push(remembered(known, render_comment(known, progress_of(known))), 5)
     (change,) = make(pushed).changes
-    assert {item.step.id for item in change.steps if item.standing is Standing.STALE} == {"generate", "bts"}
+    assert {item.step.id for item in change.steps if item.standing is StepStatus.STALE} == {"generate", "bts"}
 
 
 def test_the_day_of_the_board_is_that_of_utc() -> None:

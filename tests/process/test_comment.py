@@ -17,7 +17,14 @@ from markdown_it import MarkdownIt
 from consdb_actions.approval.facts import Account, MarkedComment, Team
 from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.comment_commands import read_answers
-from consdb_actions.process.facts import Facts, SchemaChange, Source, Trouble, facts_from_json, facts_to_json
+from consdb_actions.process.facts import (
+    FactSource,
+    ProcessFacts,
+    SchemaChange,
+    SourceFailure,
+    facts_from_json,
+    facts_to_json,
+)
 from consdb_actions.process.memory import FINISHED, MARKER, recall
 from consdb_actions.process.plan import CONTEXT, make_plan, requests_of
 from consdb_actions.process.sites import Checklist
@@ -35,7 +42,7 @@ def html(text: str) -> str:
     return str(MarkdownIt("commonmark", {"html": True}).enable("table").render(text))
 
 
-def comment(known: Facts) -> str:
+def comment(known: ProcessFacts) -> str:
     return render_comment(known, progress_of(known))
 
 
@@ -57,7 +64,8 @@ SCENES = {
     "help": facts_at("opened", say("mallory", "/consdb help", 1)),
     "not applicable": facts_at("opened", schemas=()),
     "unreadable": facts_at(
-        "approved", troubles=(Trouble(Source.PHALANX, "lsst-sqre/phalanx could not be read: HTTP 403"),)
+        "approved",
+        troubles=(SourceFailure(FactSource.PHALANX, "lsst-sqre/phalanx could not be read: HTTP 403"),),
     ),
     "merged too early": replace(
         facts_at("tested"),
@@ -214,7 +222,7 @@ def test_only_the_newest_answers_are_shown() -> None:
     assert "word29" in text
 
 
-def nasty(text: str) -> Facts:
+def nasty(text: str) -> ProcessFacts:
     """Facts with a text in every place that somebody can write."""
     known = facts_at(
         "generated",
@@ -250,7 +258,7 @@ def nasty(text: str) -> Facts:
         checklists=(Checklist("de", (text, text)), Checklist(text, ("x",))),
         policy_source=text,
         newest_release=text,
-        troubles=(Trouble(Source.PHALANX, text),),
+        troubles=(SourceFailure(FactSource.PHALANX, text),),
     )
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from consdb_actions.process.memory import FINISHED, MARKER
-from consdb_actions.process.states import Standing
+from consdb_actions.process.states import StepStatus
 from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, POLICY
 from tests.support.github import GitHubDouble, World
@@ -148,8 +148,8 @@ def test_p1_a_push_after_an_attestation_makes_it_stale(make_way: MakeWay) -> Non
     assert way.sync(double).progress.state("bts").done
     way.push(way.new_table({**way.ADDED, "more": {"datatype": "double", "description": "More."}}))
     progress = way.sync(double).progress
-    assert progress.state("generate").standing is Standing.STALE
-    assert progress.state("bts").standing is Standing.STALE
+    assert progress.state("generate").standing is StepStatus.STALE
+    assert progress.state("bts").standing is StepStatus.STALE
     assert way.status == ("failure", way.status[1])
     way.generate(text="# another upgrade\n")
     assert way.sync(double).progress.state("generate").done
@@ -170,7 +170,7 @@ def test_p1_a_repository_that_may_not_be_read_is_unknown_and_the_rest_is_shown(
     way.finish("pqserver")
     del way.world.repos[name]
     progress = way.sync(double).progress
-    assert progress.state(standing).standing is Standing.UNKNOWN
+    assert progress.state(standing).standing is StepStatus.UNKNOWN
     assert way.status[0] == "error"
     assert f"{name} could not be read: GitHub refused with HTTP 404: Not Found" in way.comment
 

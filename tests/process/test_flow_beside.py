@@ -10,9 +10,9 @@ import pytest
 from consdb_actions.adapters.github import GitHubError
 from consdb_actions.approval.facts import Account
 from consdb_actions.process.comment_commands import read_answers
-from consdb_actions.process.facts import Link
+from consdb_actions.process.facts import PullLink
 from consdb_actions.process.plan import requests_of
-from consdb_actions.process.states import Standing
+from consdb_actions.process.states import StepStatus
 from consdb_actions.publication.marker import Marker
 from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, LATISS, POLICY, REPOSITORY
@@ -92,7 +92,7 @@ def test_a_migration_is_found_by_its_branch_when_it_has_no_mark(make_way: MakeWa
     way.world.commit(way.consdb, "tickets/DM-1-docs", {"doc/x.rst": "x\n"}, onto=way.consdb.tip("main"))
     way.world.open_pull(way.consdb, "tickets/DM-1-docs", title="DM-1: docs")
     facts = way.sync(double).facts
-    assert [(item.number, item.link) for item in facts.migrations] == [(1, Link.BRANCH)]
+    assert [(item.number, item.link) for item in facts.migrations] == [(1, PullLink.BRANCH)]
 
 
 def test_a_migration_of_a_stack_is_that_of_each_change_in_it(make_way: MakeWay) -> None:
@@ -101,7 +101,7 @@ def test_a_migration_of_a_stack_is_that_of_each_change_in_it(make_way: MakeWay) 
     mine = Marker(f"{REPOSITORY}#99", "9" * 40, also={f"{REPOSITORY}#1": way.head})
     migration.body = str(mine)
     (found,) = way.sync(double).facts.migrations
-    assert (found.link, found.source) == (Link.MARKER, way.head)
+    assert (found.link, found.source) == (PullLink.MARKER, way.head)
     way.push(way.new_table() + "# more\n")
     assert way.sync(double).facts.migrations[0].source != way.head
 
@@ -113,7 +113,7 @@ def test_p5_a_migration_out_of_a_fork_is_nothing_of_ours(make_way: MakeWay, fork
     migration.fork = fork
     result = way.sync(double)
     assert result.facts.migrations == ()
-    assert result.progress.state("generate").standing is Standing.NEXT
+    assert result.progress.state("generate").standing is StepStatus.NEXT
 
 
 def test_a_mark_that_names_another_change_is_nothing_of_ours(make_way: MakeWay) -> None:
@@ -132,7 +132,7 @@ def test_a_tag_on_a_branch_that_lacks_the_merge_is_no_release_of_it(make_way: Ma
     result = way.sync(double)
     assert result.facts.releases == ()
     assert result.facts.newest_release == "26.3.9"
-    assert result.progress.state("tag").standing is Standing.NEXT
+    assert result.progress.state("tag").standing is StepStatus.NEXT
 
 
 def test_a_github_release_is_linked(make_way: MakeWay) -> None:
@@ -168,7 +168,7 @@ def test_a_values_file_that_is_no_yaml_is_unknown(make_way: MakeWay) -> None:
     way, double = make_way()
     path = "applications/consdb/values-summit.yaml"
     way.world.commit(way.phalanx, "main", {path: "a: [\n"}, author="carl")
-    assert way.sync(double).progress.state("tap").standing is Standing.UNKNOWN
+    assert way.sync(double).progress.state("tap").standing is StepStatus.UNKNOWN
     assert "this is no YAML" in way.comment
 
 
@@ -199,7 +199,7 @@ def test_a_schema_that_is_none_is_told_and_never_ready(make_way: MakeWay) -> Non
     way.push("name: [\n")
     result = way.sync(double)
     assert "cdb_latiss.yaml is not a valid schema" in result.facts.troubles[0].words
-    assert result.progress.state("publication").standing is Standing.WAITING
+    assert result.progress.state("publication").standing is StepStatus.WAITING
 
 
 def test_views_are_no_tables_to_publish(make_way: MakeWay) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.process.facts import Facts, facts_from_json
-from consdb_actions.process.states import Progress, Standing, progress_of
+from consdb_actions.process.facts import ProcessFacts, facts_from_json
+from consdb_actions.process.states import Progress, StepStatus, progress_of
 from consdb_actions.process.steps import BY_ID, MERGE, Route
 
 HISTORY = Path(__file__).parents[1] / "data" / "process" / "history"
 
 
-def known(ticket: str) -> Facts:
+def known(ticket: str) -> ProcessFacts:
     path = HISTORY / f"{ticket}.json"
     return facts_from_json(json.loads(path.read_text(encoding="utf-8")), place=path.name)
 
@@ -69,7 +69,7 @@ def test_the_merge_in_sdm_schemas_is_held_against_what_came_later(ticket: str, w
 def test_a_ticket_image_that_nobody_replaced_is_still_open() -> None:
     pinned = progress_of(known("DM-51220")).state("repin")
     assert (pinned.standing, pinned.words) == (
-        Standing.DONE,
+        StepStatus.DONE,
         "usdfdev, usdfint and usdfprod at w.2025.24",
     )
     progress = progress_of(known("OSW-1617"))
@@ -86,7 +86,7 @@ def test_the_transformed_efd_takes_the_route_of_usdf() -> None:
     progress = progress_of(known("DM-51362"))
     assert progress.scope.routes == (Route.USDF,)
     assert progress.state("efd-sync").words == "equal to consdb"
-    assert progress.state("bts").standing is Standing.NOT_APPLICABLE
+    assert progress.state("bts").standing is StepStatus.NOT_APPLICABLE
     assert "base has pq main" in progress.state("deploy").words
 
 

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from consdb_actions.cli import cli
-from consdb_actions.process.runbook_steps import Step
+from consdb_actions.process.runbook_steps import RunbookStep
 from tests.process.test_runbook import kind_of, runbook
 
 PAGE = Path(__file__).parents[2] / "docs" / "process.md"
@@ -21,7 +21,7 @@ def rows() -> list[tuple[str, ...]]:
     return [match.groups() for line in PAGE.read_text().splitlines() if (match := ROW.fullmatch(line))]
 
 
-def all_steps() -> dict[str, Step]:
+def all_steps() -> dict[str, RunbookStep]:
     """Return the steps of runbooks that need every kind of step."""
     made = [runbook(kind_of(kind)) for kind in ("a table", "a column", "a drop", "EFD, a rename")]
     made.append(runbook(replace(kind_of("a column"), section="startrackerwide")))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consdb_actions.process.facts import Comment, Facts, facts_from_json, facts_to_json
+from consdb_actions.process.facts import Comment, ProcessFacts, facts_from_json, facts_to_json
 from consdb_actions.process.plan import make_plan
 from consdb_actions.process.states import progress_of
 from consdb_actions.process.summary import readiness
@@ -26,7 +26,7 @@ BODY = st.lists(LINE, min_size=1, max_size=3).map("\n".join)
 
 
 @st.composite
-def conversations(draw: st.DrawFn) -> Facts:
+def conversations(draw: st.DrawFn) -> ProcessFacts:
     """Facts with comments by anybody, at one of the stages, some edited, perhaps after a push."""
     known = facts_at(draw(st.sampled_from(STAGES)))
     comments: list[Comment] = []
@@ -38,19 +38,19 @@ def conversations(draw: st.DrawFn) -> Facts:
     return push(known, draw(st.integers(1, 14)), same=draw(st.booleans())) if draw(st.booleans()) else known
 
 
-def shown(known: Facts) -> str:
+def shown(known: ProcessFacts) -> str:
     return render_comment(known, progress_of(known))
 
 
 @given(conversations(), st.randoms())
-def test_p1_the_order_in_which_comments_come_does_not_matter(known: Facts, random: object) -> None:
+def test_p1_the_order_in_which_comments_come_does_not_matter(known: ProcessFacts, random: object) -> None:
     comments = list(known.comments)
     random.shuffle(comments)  # type: ignore[attr-defined]
     assert shown(replace(known, comments=tuple(comments))) == shown(known)
 
 
 @given(conversations())
-def test_p2_a_second_look_changes_nothing(known: Facts) -> None:
+def test_p2_a_second_look_changes_nothing(known: ProcessFacts) -> None:
     after = remembered(known, shown(known))
     if known.pull.merged_at is None:
         verdict = readiness(after, progress_of(after))
@@ -62,7 +62,7 @@ def test_p2_a_second_look_changes_nothing(known: Facts) -> None:
 
 
 @given(conversations())
-def test_p1_a_push_never_makes_an_attestation_count_that_did_not(known: Facts) -> None:
+def test_p1_a_push_never_makes_an_attestation_count_that_did_not(known: ProcessFacts) -> None:
     before = {item.step.id for item in progress_of(known).steps if item.done and item.step.attested}
     moved = push(remembered(known, shown(known)), 16, sha="f" * 40)
     after = {item.step.id for item in progress_of(moved).steps if item.done and item.step.attested}
@@ -70,7 +70,9 @@ def test_p1_a_push_never_makes_an_attestation_count_that_did_not(known: Facts) -
 
 
 @given(conversations(), st.sampled_from(["mallory", "olga", "tina"]), BODY)
-def test_p1_what_somebody_says_who_may_not_changes_no_state(known: Facts, login: str, body: str) -> None:
+def test_p1_what_somebody_says_who_may_not_changes_no_state(
+    known: ProcessFacts, login: str, body: str
+) -> None:
     more = replace(known, comments=(*known.comments, say(login, body, 14.5, number=9000)))
     before, after = progress_of(known), progress_of(more)
     assert after.steps == before.steps
@@ -78,7 +80,7 @@ def test_p1_what_somebody_says_who_may_not_changes_no_state(known: Facts, login:
 
 
 @given(conversations(), st.permutations([("carl", "bts"), ("cleo", "summit"), ("uma", "usdf")]))
-def test_p1_attestations_of_different_steps_commute(known: Facts, said: list[tuple[str, str]]) -> None:
+def test_p1_attestations_of_different_steps_commute(known: ProcessFacts, said: list[tuple[str, str]]) -> None:
     comments = [
         say(login, f"/consdb done {step}", 14.6, number=9100 + place)
         for place, (login, step) in enumerate(said)
@@ -88,21 +90,21 @@ def test_p1_attestations_of_different_steps_commute(known: Facts, said: list[tup
     same = [replace(item, id=9100 + place) for place, item in enumerate(canonical)]
     other = replace(known, comments=(*known.comments, *same))
 
-    def state(some: Facts) -> list[tuple[str, str, bool]]:
+    def state(some: ProcessFacts) -> list[tuple[str, str, bool]]:
         return [(item.step.id, item.standing.value, item.done) for item in progress_of(some).steps]
 
     assert state(facts) == state(other)
 
 
 @given(conversations())
-def test_facts_survive_their_way_through_json(known: Facts) -> None:
+def test_facts_survive_their_way_through_json(known: ProcessFacts) -> None:
     again = facts_from_json(facts_to_json(known))
     assert again == known
     assert render_json(again, progress_of(again)) == render_json(known, progress_of(known))
 
 
 @given(conversations())
-def test_s5_every_output_is_fit_to_be_shown(known: Facts) -> None:
+def test_s5_every_output_is_fit_to_be_shown(known: ProcessFacts) -> None:
     progress = progress_of(known)
     verdict = readiness(known, progress)
     assert len(verdict.description) <= 140

@@ -20,10 +20,10 @@ from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.cli import cli
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.errors import InputError
-from consdb_actions.lint.state import Name, Relation, State
+from consdb_actions.lint.state import LintRelation, LintState, Name
 from consdb_actions.process.efd import branch_of
 from consdb_actions.process.runbook import make_runbook
-from consdb_actions.process.runbook_change import Revision, SectionChange
+from consdb_actions.process.runbook_change import RunbookRevision, SectionChange
 from consdb_actions.process.runbook_steps import Runbook, read_runbook, unrestored_in
 from consdb_actions.process.runbook_trace import effects_of
 from consdb_actions.process.sites import DEFAULT_SITES, sites_from_mapping
@@ -66,7 +66,7 @@ def change(
 
     script = make_script(of(up), of(down), history=of(history), schema=schema)
 
-    def names(state: State, *, tables: bool = False) -> list[Relation]:
+    def names(state: LintState, *, tables: bool = False) -> list[LintRelation]:
         found = (r for r in state.relations.values() if r.name.schema == schema)
         return sorted((r for r in found if r.is_table or not tables), key=lambda r: r.name)
 
@@ -77,7 +77,7 @@ def change(
         f"{schema.partition('_')[0]}.{schema}_version",
         "aaaa11111111",
         "bbbb22222222",
-        (Revision("bbbb22222222", "change", "b.py", of(up), of(down)),),
+        (RunbookRevision("bbbb22222222", "change", "b.py", of(up), of(down)),),
         effects_of([script.upgrade]),
         effects_of([script.downgrade]),
         tuple(r.name for r in names(start, tables=True)),

@@ -8,8 +8,16 @@ import pytest
 
 from consdb_actions.approval.facts import Account, CommitChange, Team
 from consdb_actions.process.evidence import DERIVED
-from consdb_actions.process.facts import Comment, EfdFile, Facts, Link, SchemaChange, Source, Trouble
-from consdb_actions.process.states import Progress, Standing, progress_of, routes_of
+from consdb_actions.process.facts import (
+    Comment,
+    EfdFile,
+    FactSource,
+    ProcessFacts,
+    PullLink,
+    SchemaChange,
+    SourceFailure,
+)
+from consdb_actions.process.states import Progress, StepStatus, progress_of, routes_of
 from consdb_actions.process.steps import BY_ID, MERGE, STEPS, Route, Scope
 from consdb_actions.process.summary import readiness
 from consdb_actions.report.process import render_comment
@@ -30,15 +38,15 @@ from tests.support.process_facts import (
 )
 
 
-def standing(known: Facts, step: str) -> Standing:
+def standing(known: ProcessFacts, step: str) -> StepStatus:
     return progress_of(known).state(step).standing
 
 
-def answers(known: Facts) -> list[str]:
+def answers(known: ProcessFacts) -> list[str]:
     return [item.answer for item in progress_of(known).listening.heard if item.answer]
 
 
-def later(known: Facts) -> Facts:
+def later(known: ProcessFacts) -> ProcessFacts:
     """Return what the next run sees, after this one has written its comment."""
     return remembered(known, render_comment(known, progress_of(known)))
 
@@ -123,7 +131,7 @@ def test_p3_each_single_step_before_the_merge_keeps_it_from_being_ready(step: st
             known, comments=tuple(item for item in known.comments if f"done {name}" not in item.body)
         )
     if step in ("efd-sync", "dev"):
-        assert standing(known, step) is Standing.NOT_APPLICABLE
+        assert standing(known, step) is StepStatus.NOT_APPLICABLE
         return
     assert progress_of(undone[step]).state(step).open
     assert not readiness(undone[step], progress_of(undone[step])).ready
@@ -143,7 +151,7 @@ def test_a_change_of_no_schema_needs_no_step() -> None:
 
 
 def test_a_change_that_cannot_be_read_is_never_ready() -> None:
-    known = facts_at("opened", schemas=(), troubles=(Trouble(Source.SCHEMAS, "commit is gone"),))
+    known = facts_at("opened", schemas=(), troubles=(SourceFailure(FactSource.SCHEMAS, "commit is gone"),))
     verdict = readiness(known, progress_of(known))
     assert (verdict.state, verdict.description) == ("error", "Could not be looked up: what is changed")
 
@@ -151,7 +159,7 @@ def test_a_change_that_cannot_be_read_is_never_ready() -> None:
 # Routes
 
 
-def efd(known: Facts, *, here: str = "x", consdb: str = "x") -> Facts:
+def efd(known: ProcessFacts, *, here: str = "x", consdb: str = "x") -> ProcessFacts:
     path = "python/lsst/sdm/schemas/efd_latiss.yaml"
     return replace(
         known,
@@ -171,7 +179,7 @@ def test_the_route_follows_the_source_of_the_data() -> None:
 def test_on_the_usdf_route_the_test_is_on_the_dev_database_and_nothing_is_published() -> None:
     progress = progress_of(efd(facts_at("approved")))
     missing = {
-        item.step.id: item.words for item in progress.steps if item.standing is Standing.NOT_APPLICABLE
+        item.step.id: item.words for item in progress.steps if item.standing is StepStatus.NOT_APPLICABLE
     }
     assert missing == dict.fromkeys(("bts", "summit", "publication"), "the data come from USDF")
     assert [item.step.id for item in progress.actionable] == ["dev"]
@@ -186,19 +194,19 @@ def test_both_routes_ask_for_both_tests() -> None:
 def test_on_the_usdf_route_the_migration_may_be_merged_before_the_copy_is_approved() -> None:
     known = efd(facts_at("merged in consdb", say("carl", "/consdb done dev", 3.5)))
     known = replace(known, approvals=facts_at("opened").approvals)
-    assert standing(known, "merge-consdb") is Standing.DONE
-    assert standing(known, "approve") is Standing.NEXT
+    assert standing(known, "merge-consdb") is StepStatus.DONE
+    assert standing(known, "approve") is StepStatus.NEXT
 
 
 @pytest.mark.parametrize(
     ("here", "consdb", "wanted", "words"),
     [
-        ("x", "x", Standing.DONE, "equal to consdb"),
-        ("x", "y", Standing.NEXT, "efd_latiss.yaml differs from consdb"),
+        ("x", "x", StepStatus.DONE, "equal to consdb"),
+        ("x", "y", StepStatus.NEXT, "efd_latiss.yaml differs from consdb"),
     ],
 )
 def test_the_copied_schema_is_compared_with_consdb(
-    here: str, consdb: str, wanted: Standing, words: str
+    here: str, consdb: str, wanted: StepStatus, words: str
 ) -> None:
     state = progress_of(efd(facts_at("opened"), here=here, consdb=consdb)).state("efd-sync")
     assert state.standing is wanted
@@ -209,13 +217,13 @@ def test_without_a_new_table_nothing_is_published() -> None:
     known = facts_at("deployed")
     known = replace(known, schemas=(replace(known.schemas[0], new_tables=()),))
     state = progress_of(known).state("publication")
-    assert (state.standing, state.words) == (Standing.NOT_APPLICABLE, "there is no new table")
+    assert (state.standing, state.words) == (StepStatus.NOT_APPLICABLE, "there is no new table")
 
 
 def test_tables_that_cannot_be_read_keep_the_publication() -> None:
-    known = facts_at("deployed", troubles=(Trouble(Source.SCHEMAS, "no valid schema"),))
+    known = facts_at("deployed", troubles=(SourceFailure(FactSource.SCHEMAS, "no valid schema"),))
     known = replace(known, schemas=(replace(known.schemas[0], new_tables=()),))
-    assert standing(known, "publication") is Standing.WAITING
+    assert standing(known, "publication") is StepStatus.WAITING
 
 
 # P1: attestations
@@ -295,7 +303,7 @@ def test_p1_undone_opens_the_step_again_with_the_reason() -> None:
     known = facts_at("tested", say("cleo", "/consdb undo bts rows are missing", 3.5))
     state = progress_of(known).state("bts")
     assert (state.standing, state.words) == (
-        Standing.NEXT,
+        StepStatus.NEXT,
         "undone by cleo on 2026-03-05: rows are missing",
     )
     again = facts_at("tested", say("cleo", "/consdb undo bts", 3.5), say("cleo", "/consdb done bts", 3.7))
@@ -305,7 +313,7 @@ def test_p1_undone_opens_the_step_again_with_the_reason() -> None:
 def test_p1_undo_of_what_was_not_done_changes_nothing_and_says_so() -> None:
     known = facts_at("approved", say("carl", "/consdb undo bts", 3))
     assert answers(known) == ["bts was not done, so nothing changes"]
-    assert standing(known, "bts") is Standing.NEXT
+    assert standing(known, "bts") is StepStatus.NEXT
 
 
 def test_p1_undo_by_somebody_else_does_not_count() -> None:
@@ -315,7 +323,7 @@ def test_p1_undo_by_somebody_else_does_not_count() -> None:
 def test_p1_an_attestation_for_another_commit_is_stale() -> None:
     known = push(later(facts_at("tested")), 3.5)
     state = progress_of(known).state("bts")
-    assert state.standing is Standing.STALE
+    assert state.standing is StepStatus.STALE
     assert state.words == "the change is another one since (eeeeeeee)"
     assert readiness(known, progress_of(known)).state == "failure"
     again = replace(known, comments=(*known.comments, say("cleo", "/consdb done bts", 4)))
@@ -362,7 +370,7 @@ def test_p1_without_a_date_of_the_newest_commit_nothing_is_certain() -> None:
 
 
 def test_p1_while_the_migration_cannot_be_read_nothing_is_bound_and_nothing_remembered() -> None:
-    known = facts_at("tested", troubles=(Trouble(Source.CONSDB, "consdb: HTTP 403"),))
+    known = facts_at("tested", troubles=(SourceFailure(FactSource.CONSDB, "consdb: HTTP 403"),))
     assert answers(known) == ["it is not known now what this is about: consdb: HTTP 403"]
     assert progress_of(known).listening.memos == ()
     read = replace(later(known), troubles=())
@@ -373,7 +381,7 @@ def test_p1_while_the_migration_cannot_be_read_nothing_is_bound_and_nothing_reme
     assert answers(bound) == []
 
 
-def edited(known: Facts, body: str) -> Facts:
+def edited(known: ProcessFacts, body: str) -> ProcessFacts:
     """Edit the attestation of the test stand."""
     first = known.comments[0]
     changed = replace(first, body=body, updated_at=at(3.9))
@@ -480,14 +488,14 @@ def test_p5_a_migration_from_an_older_commit_is_stale_with_the_way_out(
     known = replace(known, changes=(*known.changes, *([then] if then else [])))
     state = progress_of(known).state("generate")
     assert (state.done, state.words) == (wanted, words)
-    assert state.standing is (Standing.DONE if wanted else Standing.STALE)
+    assert state.standing is (StepStatus.DONE if wanted else StepStatus.STALE)
 
 
 def test_p5_what_is_merged_from_an_older_commit_is_stale_too() -> None:
     known = push(later(facts_at("merged in consdb")), 5)
     state = progress_of(known).state("merge-consdb")
     assert (state.standing, state.words) == (
-        Standing.STALE,
+        StepStatus.STALE,
         "what is merged is the migration of an older commit",
     )
     assert [item.step.id for item in progress_of(known).actionable] == ["generate"]
@@ -515,7 +523,7 @@ def test_of_several_migrations_all_must_be_merged() -> None:
 # Order
 
 
-def disorders(known: Facts) -> dict[str, list[str]]:
+def disorders(known: ProcessFacts) -> dict[str, list[str]]:
     return {
         item.step.id: [disorder.words for disorder in item.order]
         for item in progress_of(known).steps
@@ -523,7 +531,7 @@ def disorders(known: Facts) -> dict[str, list[str]]:
     }
 
 
-def without(stage: str, *names: str) -> Facts:
+def without(stage: str, *names: str) -> ProcessFacts:
     known = facts_at(stage)
     kept = [item for item in known.comments if not any(f"done {name}" in item.body for name in names)]
     return replace(known, comments=tuple(kept))
@@ -563,7 +571,7 @@ def without(stage: str, *names: str) -> Facts:
     ],
 )
 def test_steps_out_of_order_are_named_with_what_should_have_come_before(
-    known: Facts, wanted: dict[str, list[str]]
+    known: ProcessFacts, wanted: dict[str, list[str]]
 ) -> None:
     assert disorders(known) == wanted
     assert progress_of(known).troubled
@@ -606,14 +614,14 @@ def test_an_unknown_moment_accuses_nobody() -> None:
 @pytest.mark.parametrize(
     ("source", "steps"),
     [
-        (Source.CONSDB, {"generate", "merge-consdb", "tag", "deploy"}),
-        (Source.PHALANX, {"deploy", "tap"}),
+        (FactSource.CONSDB, {"generate", "merge-consdb", "tag", "deploy"}),
+        (FactSource.PHALANX, {"deploy", "tap"}),
     ],
 )
-def test_p1_what_cannot_be_read_is_unknown_and_not_done(source: Source, steps: set[str]) -> None:
-    known = facts_at("tap deployed", troubles=(Trouble(source, "lsst/x could not be read: HTTP 403"),))
+def test_p1_what_cannot_be_read_is_unknown_and_not_done(source: FactSource, steps: set[str]) -> None:
+    known = facts_at("tap deployed", troubles=(SourceFailure(source, "lsst/x could not be read: HTTP 403"),))
     progress = progress_of(known)
-    assert {item.step.id for item in progress.steps if item.standing is Standing.UNKNOWN} == steps
+    assert {item.step.id for item in progress.steps if item.standing is StepStatus.UNKNOWN} == steps
     verdict = readiness(known, progress)
     assert verdict.state == "error"
     assert "could not be read" in render_comment(known, progress)
@@ -621,8 +629,8 @@ def test_p1_what_cannot_be_read_is_unknown_and_not_done(source: Source, steps: s
 
 
 def test_an_unreadable_weekly_tag_leaves_the_last_step_unknown() -> None:
-    known = facts_at("repinned", troubles=(Trouble(Source.TAGS, "HTTP 403"),))
-    assert standing(known, "repin") is Standing.UNKNOWN
+    known = facts_at("repinned", troubles=(SourceFailure(FactSource.TAGS, "HTTP 403"),))
+    assert standing(known, "repin") is StepStatus.UNKNOWN
 
 
 # Deployments
@@ -666,7 +674,7 @@ def test_since_is_when_the_last_environment_got_a_tag_that_holds_the_change_for_
 
 def test_a_ticket_image_is_no_release_and_a_weekly_one_without_the_merge_no_pin() -> None:
     known = facts_at("merged")
-    assert progress_of(known).state("repin").standing is Standing.NEXT
+    assert progress_of(known).state("repin").standing is StepStatus.NEXT
     assert progress_of(replace(facts_at("repinned"), weeklies=())).state("repin").open
 
 
@@ -676,8 +684,8 @@ def test_the_order_of_comments_in_the_facts_does_not_matter() -> None:
     assert progress_of(turned) == progress_of(known)
 
 
-def by_branch(known: Facts) -> Progress:
-    return progress_of(replace(known, migrations=(migration(source="", link=Link.BRANCH),)))
+def by_branch(known: ProcessFacts) -> Progress:
+    return progress_of(replace(known, migrations=(migration(source="", link=PullLink.BRANCH),)))
 
 
 def test_a_hand_made_migration_is_found_by_its_branch_and_says_so() -> None:

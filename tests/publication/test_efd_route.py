@@ -9,11 +9,11 @@ import pytest
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.migration_source import find_outdated
-from consdb_actions.adapters.github.migration_target import Target
-from consdb_actions.commands.migrations_publish import Publisher
+from consdb_actions.adapters.github.migration_target import TargetRepository
+from consdb_actions.commands.migrations_publish import MigrationPublisher
 from consdb_actions.publication.marker import COMMENT_MARKER, read_marker
 from consdb_actions.publication.plan import Publication
-from consdb_actions.publication.source import Asked, Inputs
+from consdb_actions.publication.source import Inputs, RequestedMigration
 from tests.support.approvals import TOKEN
 from tests.support.github import GitHubDouble, TestClock, World
 from tests.support.github.plugin import Double
@@ -61,8 +61,10 @@ class Scene:
         result = write_result(folder, outcome_of(generated(**EFD, **values)))
         github = connect(TOKEN, self.double.url, clock=TestClock())
         try:
-            publisher = Publisher(github, github, TARGET, TARGET, LABEL, "migration")
-            asked = Asked(self.pull.number, action=action, label=LABEL if "label" in action else "")
+            publisher = MigrationPublisher(github, github, TARGET, TARGET, LABEL, "migration")
+            asked = RequestedMigration(
+                self.pull.number, action=action, label=LABEL if "label" in action else ""
+            )
             return publisher.run(asked, Inputs(self.repo.head(self.pull)), result)
         finally:
             github.close()
@@ -70,7 +72,9 @@ class Scene:
     def outdated(self) -> list[str]:
         github = connect(TOKEN, self.double.url, clock=TestClock())
         try:
-            return [item.reason for item in find_outdated(github, TARGET, Target(github, TARGET), LABEL)]
+            return [
+                item.reason for item in find_outdated(github, TARGET, TargetRepository(github, TARGET), LABEL)
+            ]
         finally:
             github.close()
 

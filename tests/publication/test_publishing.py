@@ -16,7 +16,7 @@ from consdb_actions.cli import main
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.publication.marker import COMMENT_MARKER, read_marker
 from consdb_actions.publication.plan import WITHDRAWN
-from consdb_actions.publication.source import Asked
+from consdb_actions.publication.source import RequestedMigration
 from tests.support.approvals import LATISS, TOKEN
 from tests.support.github import Fault, Kind, World
 from tests.support.github.plugin import Double
@@ -288,12 +288,12 @@ def test_a_change_that_moved_meanwhile(world: World, github_double: Double, resu
 def test_a_dispatch_without_a_pull_request(world: World, github_double: Double, result: Path) -> None:
     scene, double = MigrationScene(world), github_double(world)
     scene.pull.state = "closed"
-    asked = Asked(branch="tickets/DM-1", commit=scene.schemas.tip("tickets/DM-1"))
+    asked = RequestedMigration(branch="tickets/DM-1", commit=scene.schemas.tip("tickets/DM-1"))
     done = scene.publish(double, result, asked=asked, commit=asked.commit)
     assert (done.state, done.source.reference) == ("published", "lsst/sdm_schemas@tickets/DM-1")
     assert not scene.comments
     world.open_pull(scene.schemas, "tickets/DM-1", title="DM-1: Add")
-    later = Asked(2)
+    later = RequestedMigration(2)
     assert scene.publish(double, result, asked=later, commit=asked.commit).action == "updated"
     assert len(scene.target.pulls) == 1
 
@@ -341,7 +341,7 @@ def test_two_changes_of_one_ticket_do_not_share_a_branch(
     world.commit(scene.schemas, "u/author/other", files, onto=scene.base)
     other = world.open_pull(scene.schemas, "u/author/other", title="DM-1: Another")
     world.add_label(scene.schemas, other, LABEL, "author")
-    asked = Asked(other.number, action="labeled", label=LABEL)
+    asked = RequestedMigration(other.number, action="labeled", label=LABEL)
     with pytest.raises(CheckFailed, match="the migration of another change, lsst/sdm_schemas#1"):
         scene.publish(double, result, asked=asked, commit=scene.schemas.head(other))
 

@@ -18,12 +18,12 @@ from consdb_actions.adapters.github.migration_source import (
     read_source,
     read_stack,
 )
-from consdb_actions.adapters.github.migration_target import Target
+from consdb_actions.adapters.github.migration_target import TargetRepository
 from consdb_actions.cli import main
 from consdb_actions.process.comment_commands import write_answers
 from consdb_actions.process.memory import MARKER
 from consdb_actions.publication.marker import REBASE_MARKER, read_marker
-from consdb_actions.publication.source import REGENERATE, Asked, Inputs
+from consdb_actions.publication.source import REGENERATE, Inputs, RequestedMigration
 from tests.support.approvals import LATISS, REPOSITORY, TOKEN, schema_yaml
 from tests.support.github import GitHubDouble, TestClock, World
 from tests.support.github.plugin import Double
@@ -75,11 +75,16 @@ def on(double: GitHubDouble, act: Callable[[GitHub], T]) -> T:
 
 
 def inputs_of(double: GitHubDouble, number: int = 1) -> Inputs:
-    return on(double, lambda github: read_inputs(github, read_source(github, REPOSITORY, Asked(number))))
+    return on(
+        double,
+        lambda github: read_inputs(github, read_source(github, REPOSITORY, RequestedMigration(number))),
+    )
 
 
 def outdated(double: GitHubDouble) -> list[tuple[str, str]]:
-    found = on(double, lambda github: find_outdated(github, REPOSITORY, Target(github, TARGET), LABEL))
+    found = on(
+        double, lambda github: find_outdated(github, REPOSITORY, TargetRepository(github, TARGET), LABEL)
+    )
     return [(item.source.reference.removeprefix("lsst/"), item.reason) for item in found]
 
 
@@ -112,7 +117,7 @@ def hold(scene: MigrationScene, double: GitHubDouble, folder: Path, pull: Pull) 
     """Publish the migration of the second pull request."""
     write_result(folder, outcome_of(generated(revision="dddddddddddd")))
     found = inputs_of(double, pull.number)
-    asked = Asked(pull.number, action="labeled", label=LABEL)
+    asked = RequestedMigration(pull.number, action="labeled", label=LABEL)
     scene.publish(
         double, folder, asked=asked, commit=found.commit, base=found.base, target=scene.target.tip("main")
     )
@@ -187,7 +192,9 @@ def test_p6_answers_come_from_our_own_comment(world: World, github_double: Doubl
     scene, double = MigrationScene(world), github_double(world)
     answers = write_answers(["take head exposure.ra", "x", "rename t.a=b\nx"])
     world.comment(scene.schemas, 1, who, f"{MARKER}\n{answers}")
-    found = on(double, lambda github: read_answers_on(github, read_source(github, REPOSITORY, Asked(1))))
+    found = on(
+        double, lambda github: read_answers_on(github, read_source(github, REPOSITORY, RequestedMigration(1)))
+    )
     assert found == (("take head exposure.ra",) if who != "mallory" else ())
 
 
@@ -205,7 +212,7 @@ def test_m20_another_revision_makes_a_migration_outdated_until_it_is_made_again(
     merge_revision(scene)
     assert outdated(double) == [("sdm_schemas#1", f"Another revision was merged: {OTHER}.")]
     write_result(result, outcome_of(generated(revision="bbbbbbbbbbbb", down="ffffffffffff")))
-    asked = Asked(1, commit=scene.head, action=REGENERATE)
+    asked = RequestedMigration(1, commit=scene.head, action=REGENERATE)
     done = scene.publish(
         double, result, asked=asked, base=inputs_of(double).base, target=scene.target.tip("main")
     )
@@ -239,7 +246,7 @@ def test_m20_a_person_is_told_the_new_down_revision(
     merge_revision(scene)
     assert len(outdated(double)) == 1
     write_result(result, outcome_of(generated(revision="bbbbbbbbbbbb", down="ffffffffffff")))
-    asked = Asked(1, commit=scene.head, action=REGENERATE)
+    asked = RequestedMigration(1, commit=scene.head, action=REGENERATE)
     base, target = inputs_of(double).base, scene.target.tip("main")
     done = scene.publish(double, result, asked=asked, base=base, target=target)
     assert scene.text(PATH) == script(upgrade="pass")
@@ -337,7 +344,7 @@ def test_m20_a_migration_of_a_branch_without_a_pull_request(
     scene, double = MigrationScene(world, labels=()), github_double(world)
     scene.pull.state = "closed"
     commit = scene.schemas.tip("tickets/DM-1")
-    asked = Asked(branch="tickets/DM-1", commit=commit)
+    asked = RequestedMigration(branch="tickets/DM-1", commit=commit)
     scene.publish(
         double, result, asked=asked, commit=commit, base=scene.base, target=scene.target.tip("main")
     )
@@ -379,7 +386,7 @@ def test_a_stack_of_three_and_one_without_the_label(world: World, github_double:
 
     def stack(number: int) -> tuple[int, list[int]]:
         def read(github: GitHub) -> tuple[int, list[int]]:
-            found = read_stack(github, read_source(github, REPOSITORY, Asked(number)), LABEL)
+            found = read_stack(github, read_source(github, REPOSITORY, RequestedMigration(number)), LABEL)
             return found.holder.number if found.holder else 0, [pull.number for pull in found.below]
 
         return on(double, read)
@@ -416,7 +423,9 @@ def test_a_stack_that_falls_apart_gives_each_its_own(
     pull = stacked(scene)
     hold(scene, double, result, pull)
     world.remove_label(scene.schemas, pull, LABEL, "author")
-    scene.publish(double, None, asked=Asked(2, action="unlabeled", label=LABEL), commit=scene.head)
+    scene.publish(
+        double, None, asked=RequestedMigration(2, action="unlabeled", label=LABEL), commit=scene.head
+    )
     assert outdated(double) == [("sdm_schemas#1", "Its stack of pull requests has changed.")]
 
 

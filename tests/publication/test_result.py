@@ -13,7 +13,7 @@ import pytest
 from consdb_actions.adapters import result_directory
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.migration.outcome import Check, RunOutcome, SectionOutcome, outcome_from_json
+from consdb_actions.migration.outcome import RunOutcome, SectionOutcome, VerificationCheck, outcome_from_json
 from consdb_actions.proposal import blob_sha
 from consdb_actions.publication import result as limits
 from consdb_actions.publication.result import TargetSection, check_result, join_outcomes
@@ -59,7 +59,7 @@ def test_nothing_is_taken_from_a_run_with_a_question() -> None:
 
 
 EVIL = SectionOutcome(
-    "latiss", "cdb_latiss", "changed", path=PATH, source="x", checks=(Check("a", True, "a"),)
+    "latiss", "cdb_latiss", "changed", path=PATH, source="x", checks=(VerificationCheck("a", True, "a"),)
 )
 REFUSED: dict[str, tuple[dict[str, bytes], SectionOutcome, str]] = {
     "another file": (
@@ -73,7 +73,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], SectionOutcome, str]] = {
     "no proof": (files_of(generated()), replace(generated(), checks=()), "no proof"),
     "a failed proof": (
         files_of(generated()),
-        replace(generated(), checks=(Check("a", False, "a"),)),
+        replace(generated(), checks=(VerificationCheck("a", False, "a"),)),
         "no proof",
     ),
     "not a revision": (files_of(EVIL), EVIL, "neither an operation"),

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from consdb_actions.adapters.github.events import asked, asked_of_event
 from consdb_actions.errors import InputError
 from consdb_actions.publication.marker import Marker, Names, name_migration, read_marker
-from consdb_actions.publication.source import Asked, PullSeen, Source, decide_request
+from consdb_actions.publication.source import PullSeen, RequestedMigration, SchemaSource, decide_request
 
 PATTERNS = (r"DM-\d+", r"OSW-\d+")
 SHA, OTHER = "a" * 40, "b" * 40
 LABEL = "consdb: migrate"
 PULL = PullSeen(12, "https://github.com/o/r/pull/12", "tickets/DM-1", SHA, labels=(LABEL,))
-SOURCE = Source("lsst/sdm_schemas", "tickets/DM-1", SHA, "main", PULL)
+SOURCE = SchemaSource("lsst/sdm_schemas", "tickets/DM-1", SHA, "main", PULL)
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,15 @@ def event(action: str = "labeled", label: str = LABEL, **more: Any) -> dict[str,
 
 
 def test_events_say_what_is_asked_for() -> None:
-    assert asked_of_event(event(), "pull_request") == Asked(12, action="labeled", label=LABEL)
+    assert asked_of_event(event(), "pull_request") == RequestedMigration(12, action="labeled", label=LABEL)
     assert asked_of_event(event("synchronize"), "pull_request").action == "synchronize"
     by_hand = {"inputs": {"pr": "12", "branch_name": "", "commit_sha": ""}}
-    assert asked_of_event(by_hand, "workflow_dispatch") == Asked(12)
+    assert asked_of_event(by_hand, "workflow_dispatch") == RequestedMigration(12)
     payload = {"client_payload": {"branch_name": "tickets/DM-1", "commit_sha": SHA}}
-    assert asked_of_event(payload, "repository_dispatch") == Asked(branch="tickets/DM-1", commit=SHA)
-    assert asked("#12", None, SHA, place="x") == Asked(12, commit=SHA)
+    assert asked_of_event(payload, "repository_dispatch") == RequestedMigration(
+        branch="tickets/DM-1", commit=SHA
+    )
+    assert asked("#12", None, SHA, place="x") == RequestedMigration(12, commit=SHA)
 
 
 @pytest.mark.parametrize(
@@ -141,27 +143,37 @@ def test_s1_branches_of_another_form_are_refused(branch: str) -> None:
         asked(None, branch, SHA, place="--branch")
 
 
-WISHES: list[tuple[str, Asked, dict[str, Any], str]] = [
-    ("label set", Asked(12, action="labeled", label=LABEL), {}, "generate"),
-    ("label in other case", Asked(12, action="labeled", label=LABEL.upper()), {}, "generate"),
-    ("another label set", Asked(12, action="labeled", label="other"), {}, "nothing"),
-    ("label set and off again", Asked(12, action="labeled", label=LABEL), {"labels": ()}, "withdraw"),
-    ("label off", Asked(12, action="unlabeled", label=LABEL), {"labels": ("other",)}, "withdraw"),
-    ("label off and on again", Asked(12, action="unlabeled", label=LABEL), {}, "generate"),
-    ("another label off", Asked(12, action="unlabeled", label="other"), {}, "nothing"),
-    ("push with label", Asked(12, action="synchronize"), {}, "generate"),
-    ("push without label", Asked(12, action="synchronize"), {"labels": ()}, "nothing"),
-    ("closed", Asked(12, action="closed"), {"is_open": False}, "withdraw"),
-    ("merged", Asked(12, action="closed"), {"is_open": False, "merged": True}, "nothing"),
-    ("by hand without label", Asked(12), {"labels": ()}, "generate"),
-    ("by hand, closed", Asked(12), {"is_open": False}, "withdraw"),
-    ("moved", Asked(12, commit=OTHER), {}, "nothing"),
-    ("not moved", Asked(12, commit=SHA), {}, "generate"),
+WISHES: list[tuple[str, RequestedMigration, dict[str, Any], str]] = [
+    ("label set", RequestedMigration(12, action="labeled", label=LABEL), {}, "generate"),
+    ("label in other case", RequestedMigration(12, action="labeled", label=LABEL.upper()), {}, "generate"),
+    ("another label set", RequestedMigration(12, action="labeled", label="other"), {}, "nothing"),
+    (
+        "label set and off again",
+        RequestedMigration(12, action="labeled", label=LABEL),
+        {"labels": ()},
+        "withdraw",
+    ),
+    (
+        "label off",
+        RequestedMigration(12, action="unlabeled", label=LABEL),
+        {"labels": ("other",)},
+        "withdraw",
+    ),
+    ("label off and on again", RequestedMigration(12, action="unlabeled", label=LABEL), {}, "generate"),
+    ("another label off", RequestedMigration(12, action="unlabeled", label="other"), {}, "nothing"),
+    ("push with label", RequestedMigration(12, action="synchronize"), {}, "generate"),
+    ("push without label", RequestedMigration(12, action="synchronize"), {"labels": ()}, "nothing"),
+    ("closed", RequestedMigration(12, action="closed"), {"is_open": False}, "withdraw"),
+    ("merged", RequestedMigration(12, action="closed"), {"is_open": False, "merged": True}, "nothing"),
+    ("by hand without label", RequestedMigration(12), {"labels": ()}, "generate"),
+    ("by hand, closed", RequestedMigration(12), {"is_open": False}, "withdraw"),
+    ("moved", RequestedMigration(12, commit=OTHER), {}, "nothing"),
+    ("not moved", RequestedMigration(12, commit=SHA), {}, "generate"),
 ]
 
 
 @pytest.mark.parametrize(("asked_for", "pull", "action"), [w[1:] for w in WISHES], ids=[w[0] for w in WISHES])
-def test_what_an_event_asks_for(asked_for: Asked, pull: dict[str, Any], action: str) -> None:
+def test_what_an_event_asks_for(asked_for: RequestedMigration, pull: dict[str, Any], action: str) -> None:
     request = decide_request(asked_for, replace(SOURCE, pull=replace(PULL, **pull)), LABEL)
     assert (request.action, request.publish) == (action, True)
     assert request.reason.endswith(".")
@@ -169,17 +181,23 @@ def test_what_an_event_asks_for(asked_for: Asked, pull: dict[str, Any], action: 
 
 def test_a_fork_gets_a_result_and_no_token() -> None:
     source = replace(SOURCE, pull=replace(PULL, from_fork=True))
-    request = decide_request(Asked(12, action="labeled", label=LABEL), source, LABEL)
+    request = decide_request(RequestedMigration(12, action="labeled", label=LABEL), source, LABEL)
     assert (request.action, request.publish) == ("generate", False)
     assert "start the workflow by hand for number 12" in request.reason
-    assert decide_request(Asked(12), source, LABEL).publish
+    assert decide_request(RequestedMigration(12), source, LABEL).publish
 
 
 def test_a_branch_without_a_pull_request() -> None:
     source = replace(SOURCE, pull=None)
     assert source.reference == "lsst/sdm_schemas@tickets/DM-1"
-    assert decide_request(Asked(branch="tickets/DM-1", commit=SHA), source, LABEL).action == "generate"
-    assert decide_request(Asked(branch="tickets/DM-1", commit=OTHER), source, LABEL).action == "nothing"
+    assert (
+        decide_request(RequestedMigration(branch="tickets/DM-1", commit=SHA), source, LABEL).action
+        == "generate"
+    )
+    assert (
+        decide_request(RequestedMigration(branch="tickets/DM-1", commit=OTHER), source, LABEL).action
+        == "nothing"
+    )
 
 
 def test_a_marker_comes_back_from_a_body_and_ends_no_comment() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
-from consdb_actions.commands.release_run import Outcome, Wanted, make_release
+from consdb_actions.commands.release_run import ReleaseOptions, ReleaseOutcome, make_release
 from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.release.versions import ReleasePolicy
 from tests.support.github import GitHubDouble, TestClock
@@ -27,13 +27,13 @@ def run(
     now: datetime = NOW,
     run_id: str = "",
     policy: ReleasePolicy | None = None,
-) -> Outcome:
+) -> ReleaseOutcome:
     """Release once."""
     github = connect(TOKEN, double.url, clock=TestClock())
     try:
         reader = ReleaseReader(github, REPOSITORY, run=run_id)
         releaser = None if dry else Releaser(github, REPOSITORY)
-        wanted = Wanted(commit, tag, now)
+        wanted = ReleaseOptions(commit, tag, now)
         tickets = DEFAULT_CONFIG.ticket_patterns
         return make_release(reader, releaser, REPOSITORY, wanted, policy or ReleasePolicy(), tickets)
     finally:

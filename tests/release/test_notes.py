@@ -8,34 +8,34 @@ import re
 import cmarkgfm
 import pytest
 
-from consdb_actions.release.notes import Contents, Migration, PullRequest, arrange, tickets_in
+from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange, tickets_in
 from consdb_actions.report.release import extent, render_message, render_notes
 
 PATTERNS = (r"DM-\d+", r"OSW-\d+")
 MARK = "Tagged by consdb-actions."
-CONTENTS = Contents(
+CONTENTS = ReleaseContents(
     previous="26.6.1",
     commits=9,
     pulls=(
-        PullRequest(12, "OSW-9: Add the pointing", "tickets/OSW-9", "po-1"),
-        PullRequest(11, "Mend typos", "u/po-1/typos", ""),
-        PullRequest(14, "Follow-up", "tickets/OSW-9-more", "po-1"),
-        PullRequest(13, "[DM-10] DM-9, a fix", "fix", "dev-1"),
+        MergedPull(12, "OSW-9: Add the pointing", "tickets/OSW-9", "po-1"),
+        MergedPull(11, "Mend typos", "u/po-1/typos", ""),
+        MergedPull(14, "Follow-up", "tickets/OSW-9-more", "po-1"),
+        MergedPull(13, "[DM-10] DM-9, a fix", "fix", "dev-1"),
     ),
     migrations=(
-        Migration(
+        ReleasedMigration(
             *("lsstcam", "alembic/lsstcam/versions/a.py", "aaaa", "second"),
             ("add column t.b (text)",),
             ("make t.b not null",),
             ("bbbb",),
         ),
-        Migration(
+        ReleasedMigration(
             *("lsstcam", "alembic/lsstcam/versions/b.py", "bbbb", "first"),
             ("add column t.a (text)",),
             tuple(f"describe t.{column}" for column in "abcd"),
             ("0000",),
         ),
-        Migration("latiss", "alembic/latiss/versions/c.py", "cccc", "other", (), (), ("0000",)),
+        ReleasedMigration("latiss", "alembic/latiss/versions/c.py", "cccc", "other", (), (), ("0000",)),
     ),
     changed=(("alembic/latiss/versions/old.py", "changed"),),
 )
@@ -111,11 +111,11 @@ NOTES = """\
 """
 
 
-def message(contents: Contents) -> str:
+def message(contents: ReleaseContents) -> str:
     return render_message(arrange(contents, PATTERNS), "consdb", "26.6.2", MARK)
 
 
-def notes(contents: Contents) -> str:
+def notes(contents: ReleaseContents) -> str:
     url = "https://github.com/lsst-dm/consdb"
     return render_notes(arrange(contents, PATTERNS), "26.6.2", url, ("ghcr.io/lsst-dm/consdb-pq",))
 
@@ -134,12 +134,12 @@ def test_r2_the_same_contents_in_any_order_are_the_same_notes() -> None:
         pulls, migrations = list(CONTENTS.pulls), list(CONTENTS.migrations)
         source.shuffle(pulls)
         source.shuffle(migrations)
-        mixed = Contents("26.6.1", 9, tuple(pulls), tuple(migrations), CONTENTS.changed)
+        mixed = ReleaseContents("26.6.1", 9, tuple(pulls), tuple(migrations), CONTENTS.changed)
         assert (message(mixed), notes(mixed)) == (MESSAGE, NOTES)
 
 
 def test_r2_a_release_without_migrations_says_so() -> None:
-    contents = Contents("26.6.1", 2, CONTENTS.pulls[1:2])
+    contents = ReleaseContents("26.6.1", 2, CONTENTS.pulls[1:2])
     assert "None: the databases stay as they are." in notes(contents)
     assert "### Pull requests\n" in notes(contents)
     assert (
@@ -150,9 +150,9 @@ def test_r2_a_release_without_migrations_says_so() -> None:
 
 
 def test_r2_the_first_release_is_compared_with_nothing() -> None:
-    assert "first release with a calendar version" in notes(Contents())
-    assert "compare" not in notes(Contents())
-    assert message(Contents()).splitlines()[2] == "The first release with a calendar version."
+    assert "first release with a calendar version" in notes(ReleaseContents())
+    assert "compare" not in notes(ReleaseContents())
+    assert message(ReleaseContents()).splitlines()[2] == "The first release with a calendar version."
 
 
 @pytest.mark.parametrize(
@@ -187,13 +187,13 @@ HOSTILE = [
 ]
 
 
-def hostile(text: str) -> Contents:
-    return Contents(
+def hostile(text: str) -> ReleaseContents:
+    return ReleaseContents(
         "26.6.1",
         1,
-        (PullRequest(1, text, "branch", text), PullRequest(2, f"DM-1: {text}", text, "a")),
+        (MergedPull(1, text, "branch", text), MergedPull(2, f"DM-1: {text}", text, "a")),
         (
-            Migration(
+            ReleasedMigration(
                 text, f"alembic/{text}/versions/{text}.py", text, text, (f"add column {text}.{text} (text)",)
             ),
         ),
@@ -224,8 +224,8 @@ def test_s5_what_others_wrote_never_begins_a_line_of_the_message(text: str) -> N
 
 
 def test_s5_what_is_too_long_is_cut() -> None:
-    pulls = tuple(PullRequest(n, "x" * 200, "b", "a") for n in range(2000))
-    many = Contents("26.6.1", 2000, pulls, CONTENTS.migrations)
+    pulls = tuple(MergedPull(n, "x" * 200, "b", "a") for n in range(2000))
+    many = ReleaseContents("26.6.1", 2000, pulls, CONTENTS.migrations)
     assert len(notes(many)) <= 125_000
     assert "\n- and 1800 more\n" in notes(many)
     assert "  and 1800 more" in message(many)

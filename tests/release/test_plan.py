@@ -8,23 +8,23 @@ from datetime import UTC, datetime
 import pytest
 
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.release.plan import Check, Facts, Tag, decide, last_release
+from consdb_actions.release.plan import CommitCheck, GitTag, ReleaseFacts, decide, last_release
 from consdb_actions.release.versions import ReleasePolicy, policy_from_mapping
 
 HEAD, OLD, OTHER = "a" * 40, "b" * 40, "c" * 40
-GREEN = (Check("test", "success", "success"), Check("lint", "success", "skipped"))
-FACTS = Facts(
+GREEN = (CommitCheck("test", "success", "success"), CommitCheck("lint", "success", "skipped"))
+FACTS = ReleaseFacts(
     branch="main",
     commit=HEAD,
     now=datetime(2026, 6, 20, tzinfo=UTC),
     contained=True,
-    tags=(Tag("3.0.0", OTHER, annotated=False), Tag("26.6.1", OLD), Tag("26.6.2", OTHER)),
+    tags=(GitTag("3.0.0", OTHER, annotated=False), GitTag("26.6.1", OLD), GitTag("26.6.2", OTHER)),
     checks=GREEN,
 )
 POLICY = ReleasePolicy()
 
 
-def refused(facts: Facts, policy: ReleasePolicy = POLICY, wanted: str | None = None) -> str:
+def refused(facts: ReleaseFacts, policy: ReleasePolicy = POLICY, wanted: str | None = None) -> str:
     plan = decide(facts, policy, wanted)
     assert plan.refusals
     assert all(refusal.remedy for refusal in plan.refusals)
@@ -37,26 +37,26 @@ def test_r2_a_green_commit_of_the_default_branch_is_tagged() -> None:
     plan = decide(FACTS, POLICY)
     plan.check()
     assert (plan.action, plan.tag, plan.commit) == ("create", "26.6.3", HEAD)
-    assert plan.previous == Tag("26.6.2", OTHER)
+    assert plan.previous == GitTag("26.6.2", OTHER)
     assert plan.remarks == ()
 
 
 def test_r2_the_same_commit_is_tagged_already() -> None:
-    facts = replace(FACTS, tags=(*FACTS.tags, Tag("26.6.3", HEAD)), checks=(), contained=False)
+    facts = replace(FACTS, tags=(*FACTS.tags, GitTag("26.6.3", HEAD)), checks=(), contained=False)
     plan = decide(facts, POLICY)
     plan.check()
     assert (plan.action, plan.tag) == ("nothing", "26.6.3")
-    assert plan.previous == Tag("26.6.2", OTHER)
+    assert plan.previous == GitTag("26.6.2", OTHER)
     assert plan.remarks == ()
 
 
 def test_r2_a_tag_that_we_made_is_completed() -> None:
-    facts = replace(FACTS, tags=(*FACTS.tags, Tag("26.6.3", HEAD, ours=True)))
+    facts = replace(FACTS, tags=(*FACTS.tags, GitTag("26.6.3", HEAD, ours=True)))
     assert decide(facts, POLICY).action == "complete"
 
 
 def test_r2_a_lightweight_tag_on_the_same_commit_is_named_and_left() -> None:
-    plan = decide(replace(FACTS, tags=(*FACTS.tags, Tag("26.6.3", HEAD, annotated=False))), POLICY)
+    plan = decide(replace(FACTS, tags=(*FACTS.tags, GitTag("26.6.3", HEAD, annotated=False))), POLICY)
     plan.check()
     assert plan.action == "nothing"
     assert "lightweight" in plan.remarks[0]
@@ -64,7 +64,8 @@ def test_r2_a_lightweight_tag_on_the_same_commit_is_named_and_left() -> None:
 
 def test_r2_of_several_tags_on_the_commit_the_newest_is_meant() -> None:
     facts = replace(
-        FACTS, tags=(Tag("26.5.9", HEAD), Tag("26.06.10", HEAD), Tag("26.6.9", HEAD), Tag("x", HEAD))
+        FACTS,
+        tags=(GitTag("26.5.9", HEAD), GitTag("26.06.10", HEAD), GitTag("26.6.9", HEAD), GitTag("x", HEAD)),
     )
     assert decide(facts, POLICY).tag == "26.06.10"
 
@@ -76,7 +77,7 @@ def test_r2_the_expected_tag_is_on_another_commit() -> None:
 
 
 def test_r2_the_expected_tag_is_on_the_same_commit() -> None:
-    facts = replace(FACTS, tags=(Tag("26.6.1", HEAD), Tag("26.6.2", HEAD)))
+    facts = replace(FACTS, tags=(GitTag("26.6.1", HEAD), GitTag("26.6.2", HEAD)))
     assert decide(facts, POLICY, "26.6.1").tag == "26.6.1"
 
 
@@ -86,7 +87,7 @@ def test_r2_the_expected_tag_is_not_the_next() -> None:
 
 
 def test_r2_another_tag_than_expected_is_on_the_commit() -> None:
-    facts = replace(FACTS, tags=(*FACTS.tags, Tag("26.6.3", HEAD)))
+    facts = replace(FACTS, tags=(*FACTS.tags, GitTag("26.6.3", HEAD)))
     assert "the commit is tagged already, as 26.6.3" in refused(facts, wanted="26.6.4")
 
 
@@ -113,21 +114,21 @@ def test_r2_a_release_beside_the_branch_does_not_block_but_is_told() -> None:
 @pytest.mark.parametrize(
     ("check", "words"),
     [
-        (Check("test", "failure", "failure"), "checks have failed: test (failure)"),
-        (Check("test", "failure", "timed out"), "checks have failed: test (timed out)"),
-        (Check("ci/docs", "failure", "error"), "checks have failed: ci/docs (error)"),
-        (Check("test", "pending", "in progress"), "checks have not finished: test (in progress)"),
+        (CommitCheck("test", "failure", "failure"), "checks have failed: test (failure)"),
+        (CommitCheck("test", "failure", "timed out"), "checks have failed: test (timed out)"),
+        (CommitCheck("ci/docs", "failure", "error"), "checks have failed: ci/docs (error)"),
+        (CommitCheck("test", "pending", "in progress"), "checks have not finished: test (in progress)"),
     ],
 )
-def test_r2_checks_that_are_not_green(check: Check, words: str) -> None:
+def test_r2_checks_that_are_not_green(check: CommitCheck, words: str) -> None:
     assert words in refused(replace(FACTS, checks=(*GREEN, check)))
 
 
 def test_r2_all_that_stands_against_it_is_said_at_once() -> None:
     checks = (
-        Check("a", "failure", "failure"),
-        Check("b", "pending", "queued"),
-        Check("b", "pending", "queued"),
+        CommitCheck("a", "failure", "failure"),
+        CommitCheck("b", "pending", "queued"),
+        CommitCheck("b", "pending", "queued"),
     )
     words = refused(replace(FACTS, contained=False, checks=checks))
     assert words == (
@@ -137,7 +138,7 @@ def test_r2_all_that_stands_against_it_is_said_at_once() -> None:
 
 
 def test_r2_checks_that_do_not_matter() -> None:
-    checks = (*GREEN, Check("nightly / big", "failure", "failure"))
+    checks = (*GREEN, CommitCheck("nightly / big", "failure", "failure"))
     policy = policy_from_mapping({"checks": {"ignored": ["nightly*"]}})
     assert not decide(replace(FACTS, checks=checks), policy).refusals
     both = policy_from_mapping({"checks": {"ignored": ["nightly*"], "required": ["nightly / big"]}})

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from consdb_actions.adapters.shell import run
 from consdb_actions.adapters.values_files import CloneFiles, read_history, read_values
-from consdb_actions.deploy.drift import Standing, find_drift, standings
+from consdb_actions.deploy.drift import ComponentTag, find_drift, standings
 from consdb_actions.deploy.model import APPS, DeployPolicy, Values, slots, values_file
 from consdb_actions.deploy.values import Path as Keys
 from consdb_actions.deploy.values import insert_scalar, parse_values, remove_scalar, set_scalar
@@ -156,7 +156,7 @@ def drifts(folder: Path, tip: str, days: list[date]) -> list[str]:
     for day in sorted({*days, *(known[0] for known in KNOWN)}):
         revision = git(folder, "rev-list", "-1", "--first-parent", f"--before={day}T23:59:59Z", tip).strip()
         source = CloneFiles(folder, revision)
-        seen: list[Standing] = []
+        seen: list[ComponentTag] = []
         for app in APPS:
             values = read_values(source, app, policy)
             seen += standings(app, values, read_history(source, app, values))

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from consdb_actions.adapters.shell import run
 from consdb_actions.errors import CheckFailed
-from consdb_actions.release.versions import Version, next_version, parse_version
+from consdb_actions.release.versions import CalendarVersion, next_version, parse_version
 
 FIRST = "24.10.1"
 FORMAT = "%(refname:strip=2)%09%(objecttype)%09%(creatordate:iso-strict)"
@@ -73,7 +73,7 @@ def replay(tags: Sequence[Made]) -> list[Case]:
     return cases
 
 
-def _other(made: Made, version: Version, said: str, before: list[str], after: Sequence[Made]) -> Case:
+def _other(made: Made, version: CalendarVersion, said: str, before: list[str], after: Sequence[Made]) -> Case:
     """Say why a tag went another way."""
     month, now = (version.year, version.month), (made.moment.year, made.moment.month)
     day = f"{made.moment:%Y-%m-%d}"

@@ -35,13 +35,13 @@ from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.adapters.seeding import seed
 from consdb_actions.adapters.shell import run
 from consdb_actions.adapters.tree import Section, Tree, read_tree
-from consdb_actions.catalog import Constraint, Difference, Snapshot, compare
+from consdb_actions.catalog import CatalogConstraint, Difference, Snapshot, compare
 from consdb_actions.config import DEFAULT_CONFIG
 from consdb_actions.errors import ConsdbActionsError
 from consdb_actions.migration.data import Rows, compare_rows
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
 from consdb_actions.migration.outcome import SectionOutcome
-from consdb_actions.migration.row_rules import Change
+from consdb_actions.migration.row_rules import RowMigration
 
 HISTORY = Path(__file__).with_name("history.json")
 
@@ -220,7 +220,7 @@ def judge(case: Case, engine: Engine, section: Section, source: str, changed: se
         before = make_replayed(server, database, section, section.revisions()[:-1])
         target, _, _ = leave(server, section, database, source, before)
         with server.open_database(database) as connections, connections.begin() as connection:
-            seed(connection, before, change=Change(target))
+            seed(connection, before, change=RowMigration(target))
         our_state, our_rows, _ = leave(server, section, database, source, before)
         their_state, their_rows, case.committed_downgrade = leave(server, section, database, None, before)
         ours = {d.path[:3] for d in compare(before, our_state)}
@@ -253,7 +253,7 @@ def tell(
 def forgiven(difference: Difference, ours: Snapshot) -> str:
     """Return why a difference from the committed script is not a fault; empty where it is one."""
     path, sides = difference.path, (difference.left, difference.right)
-    constraints = [s for s in sides if isinstance(s, Constraint)]
+    constraints = [s for s in sides if isinstance(s, CatalogConstraint)]
     if "grants" in path:
         return "grants, which no schema file gives"
     if path[0] == "sequences" or path[-1] == "sequence":

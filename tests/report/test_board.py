@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.process.board import Board, Environments, Releases, Unread, make_board
-from consdb_actions.process.facts import Facts
+from consdb_actions.process.facts import ProcessFacts
 from consdb_actions.report.board import DARK, LIGHT, POLICY, READ, render_html, style_sheet
 from consdb_actions.report.board_text import render_json, render_markdown, render_text
 from consdb_actions.report.elements import element, link
@@ -46,7 +46,7 @@ def structure(node: Node) -> list[tuple[str, tuple[str, ...]]]:
     return [(item.name, tuple(item.attributes)) for item in node.walk()]
 
 
-def small(known: Facts, **values: Any) -> Board:
+def small(known: ProcessFacts, **values: Any) -> Board:
     return make_board(REPOSITORY, NOW, [known], [], environments(), replace(releases(), **values))
 
 

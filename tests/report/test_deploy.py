@@ -9,10 +9,10 @@ import cmarkgfm
 import pytest
 
 from consdb_actions.deploy.drift import find_drift, standings
-from consdb_actions.deploy.model import DeployPolicy, Plan, Request
+from consdb_actions.deploy.model import DeployPlan, DeployPolicy, DeployRequest
 from consdb_actions.deploy.plan import Holds, make_plan, replaced_by
 from consdb_actions.deploy.tags import read_tag
-from consdb_actions.release.notes import Contents, Migration, PullRequest, arrange
+from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange
 from consdb_actions.report.deploy import changes_table, pull_body, pull_message, pull_title
 from consdb_actions.report.drift import render_markdown
 from tests.support.phalanx import consdb_file, files_of, tap_file, values_of
@@ -23,9 +23,9 @@ EVIL = "@everyone closes #1 <script>alert(1)</script> | `x` [a](https://evil.exa
 
 def plan(
     app: str = "consdb", tag: str = "26.6.2", files: dict[str, str] | None = None, **values: Any
-) -> Plan:
+) -> DeployPlan:
     where = {} if "environments" in values else {"stage": values.pop("stage", "test-stands")}
-    request = Request(app, read_tag(tag), "DM-1", TODAY, **where, **values)
+    request = DeployRequest(app, read_tag(tag), "DM-1", TODAY, **where, **values)
     return make_plan(DeployPolicy(), request, values_of(app, files))
 
 
@@ -82,9 +82,11 @@ def test_r5_the_waiver_is_in_the_commit() -> None:
 
 
 def holds() -> Holds:
-    pulls = tuple(PullRequest(number, f"DM-9: {EVIL}", "tickets/DM-9", "author") for number in range(3))
-    migration = Migration("lsstcam", "alembic/lsstcam/versions/1.py", "abc", EVIL, (EVIL, "add `a.b`"))
-    contents = Contents("26.5.1", 5, pulls, (migration,))
+    pulls = tuple(MergedPull(number, f"DM-9: {EVIL}", "tickets/DM-9", "author") for number in range(3))
+    migration = ReleasedMigration(
+        "lsstcam", "alembic/lsstcam/versions/1.py", "abc", EVIL, (EVIL, "add `a.b`")
+    )
+    contents = ReleaseContents("26.5.1", 5, pulls, (migration,))
     return Holds("lsst-dm/consdb", "26.5.1", arrange(contents, (r"DM-\d+",)))
 
 
@@ -103,10 +105,10 @@ def test_s5_what_others_wrote_is_inert() -> None:
 
 def test_the_body_fits_however_much_a_release_holds() -> None:
     many = tuple(
-        Migration("lsstcam", f"alembic/lsstcam/versions/{n}.py", str(n), "x" * 200, ("y" * 300,) * 20)
+        ReleasedMigration("lsstcam", f"alembic/lsstcam/versions/{n}.py", str(n), "x" * 200, ("y" * 300,) * 20)
         for n in range(100)
     )
-    found = Holds("lsst-dm/consdb", "26.5.1", arrange(Contents("26.5.1", 5, (), many), (r"DM-\d+",)))
+    found = Holds("lsst-dm/consdb", "26.5.1", arrange(ReleaseContents("26.5.1", 5, (), many), (r"DM-\d+",)))
     body = pull_body(plan(), found, {})
     assert len(body) <= 60_000
     assert "did not fit" in body

@@ -4,21 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.lint.finding import Finding, LintResult, Revision
+from consdb_actions.lint.finding import CheckedRevision, LintFinding, LintResult
 from consdb_actions.lint.rules import RULES
 from consdb_actions.report.lint import render_json, render_markdown, render_rules, render_text
 from consdb_actions.report.markdown import COMMENT_LIMIT
 
-CHECKED = (Revision("demo", "aaaa", "alembic/demo/versions/a.py"),)
+CHECKED = (CheckedRevision("demo", "aaaa", "alembic/demo/versions/a.py"),)
 
 
-def finding(rule: str = "data-loss", severity: str = "error", line: int = 7, **parts: object) -> Finding:
+def finding(rule: str = "data-loss", severity: str = "error", line: int = 7, **parts: object) -> LintFinding:
     """Return a finding."""
     values: dict[str, object] = {"message": "column s.t.c is lost", "lines": (line,)}
-    return Finding(rule, severity, "a.py", "demo", "aaaa", **{**values, **parts})  # type: ignore[arg-type]
+    return LintFinding(rule, severity, "a.py", "demo", "aaaa", **{**values, **parts})  # type: ignore[arg-type]
 
 
-def result(*findings: Finding) -> LintResult:
+def result(*findings: LintFinding) -> LintResult:
     """Return what was found in one revision."""
     return LintResult(CHECKED, findings, "heads")
 
@@ -34,7 +34,7 @@ def result(*findings: Finding) -> LintResult:
         ((finding("not-judged", "warning"),), "⚠️ 1 warning, 1 of them not judged"),
     ],
 )
-def test_the_verdict_comes_first(findings: tuple[Finding, ...], verdict: str) -> None:
+def test_the_verdict_comes_first(findings: tuple[LintFinding, ...], verdict: str) -> None:
     first = render_markdown(result(*findings)).splitlines()[0]
     assert first == f"### Lint of the migrations: {verdict}"
 

@@ -10,7 +10,7 @@ from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.schema.delta import compare
 from consdb_actions.schema.findings import (
     RULES,
-    Finding,
+    SchemaFinding,
     ViewOf,
     check_foreign_keys,
     check_views,
@@ -226,9 +226,9 @@ def test_a_foreign_key_loses_its_key() -> None:
 
 def test_severities() -> None:
     findings = [
-        Finding.of("ucd-missing", "column", "t", "a"),
-        Finding.of("unit-missing", "column", "t", "a"),
-        Finding.of("version", "version", "", "s"),
+        SchemaFinding.of("ucd-missing", "column", "t", "a"),
+        SchemaFinding.of("unit-missing", "column", "t", "a"),
+        SchemaFinding.of("version", "version", "", "s"),
     ]
     assert [item.rule for item in with_severities(findings, {})] == ["version", "unit-missing", "ucd-missing"]
     changed = with_severities(findings, {"ucd-missing": "error", "unit-missing": "off"})

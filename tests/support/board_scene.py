@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from consdb_actions.deploy.drift import Drift, Since, Standing, find_drift
+from consdb_actions.deploy.drift import ComponentTag, Since, TagDrift, find_drift
 from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.deploy.tags import read_tag
 from consdb_actions.process.board import Board, Environments, Released, Releases, Unread, make_board
-from consdb_actions.process.facts import EfdFile, Facts, Link, SchemaChange, Source, Trouble
+from consdb_actions.process.facts import (
+    EfdFile,
+    FactSource,
+    ProcessFacts,
+    PullLink,
+    SchemaChange,
+    SourceFailure,
+)
 from consdb_actions.process.states import progress_of
-from consdb_actions.release.notes import Contents, Migration, PullRequest, arrange
+from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange
 from consdb_actions.report.process import render_comment
 from tests.support.process_facts import at, facts_at, migration, person, push, remembered, say
 
@@ -32,7 +39,9 @@ LONG = (
 )
 
 
-def renamed(known: Facts, number: int, title: str, *, branch: str = "", author: str = "author") -> Facts:
+def renamed(
+    known: ProcessFacts, number: int, title: str, *, branch: str = "", author: str = "author"
+) -> ProcessFacts:
     """Rename the pull request of facts everywhere."""
     branch = branch or f"tickets/{title.partition(':')[0]}"
     url = f"https://github.com/{REPOSITORY}/pull/{number}"
@@ -58,7 +67,7 @@ def renamed(known: Facts, number: int, title: str, *, branch: str = "", author: 
     return replace(known, pull=pull, comments=comments, migrations=moved, deployments=deployed)
 
 
-def _shifted(known: Facts, title: str, number: int, *schemas: tuple[str, str]) -> Facts:
+def _shifted(known: ProcessFacts, title: str, number: int, *schemas: tuple[str, str]) -> ProcessFacts:
     """Name another pull request that changes other schemas, each with a new table or none."""
     changes = tuple(
         SchemaChange(f"python/lsst/sdm/schemas/{name}.yaml", name, (table,) if table else ())
@@ -67,7 +76,7 @@ def _shifted(known: Facts, title: str, number: int, *schemas: tuple[str, str]) -
     return replace(renamed(known, number, title), schemas=changes)
 
 
-def facts() -> list[Facts]:
+def facts() -> list[ProcessFacts]:
     """Return facts of a dozen changes, one without a schema change, and a finished one."""
     tested = facts_at("tested")
     pushed = push(remembered(tested, render_comment(tested, progress_of(tested))), 5)
@@ -75,9 +84,10 @@ def facts() -> list[Facts]:
     ahead = facts_at("generated", say("carl", "/consdb done bts looks fine, 4 rows", 1.5))
     draft = renamed(facts_at("opened"), 214, "DM-53111: Rename the seeing columns")
     unread = facts_at(
-        "approved", troubles=(Trouble(Source.CONSDB, "lsst-dm/consdb could not be read: Forbidden (403)"),)
+        "approved",
+        troubles=(SourceFailure(FactSource.CONSDB, "lsst-dm/consdb could not be read: Forbidden (403)"),),
     )
-    efd = facts_at("approved", migrations=(migration(link=Link.EFD, source=""),))
+    efd = facts_at("approved", migrations=(migration(link=PullLink.EFD, source=""),))
     nameless = renamed(
         facts_at("opened"), 216, "Better descriptions of the visit tables", branch="u/kim/texts"
     )
@@ -119,7 +129,7 @@ def facts() -> list[Facts]:
     ]
 
 
-def drift() -> Drift:
+def drift() -> TagDrift:
     rows = {
         "base": ("26.3.1 2026-03-08", "26.3.1 2026-03-08", "tickets-DM-52440 2026-02-12", "", ""),
         "tucson-teststand": ("25.11.2 2025-11-28", "25.11.2 2025-11-28", "main 2024-04-05", "", ""),
@@ -167,7 +177,7 @@ def drift() -> Drift:
             tag, _, day = cell.lstrip("-").partition(" ")
             since = Since("9" * 40, date.fromisoformat(day)) if day else None
             enabled = not cell.startswith("-")
-            seen.append(Standing(app, environment, component, read_tag(tag), enabled, since, "Always"))
+            seen.append(ComponentTag(app, environment, component, read_tag(tag), enabled, since, "Always"))
     seen.sort(key=lambda item: item.app)
     return find_drift(DeployPolicy(), seen, NOW.date(), read_tag("26.3.1"))
 
@@ -179,12 +189,12 @@ def environments() -> Environments:
 def releases() -> Releases:
     """Return three releases: a large one, one without a migration, and a lightweight one."""
     pulls = (
-        PullRequest(140, "DM-52001: Migrate schema changes", "tickets/DM-52001-migration", "bot[bot]"),
-        PullRequest(143, "OSW-2134: hinfo writes the reason", "tickets/OSW-2134", "carl"),
-        PullRequest(144, "Mend typos <b>everywhere</b>", "u/po-1/typos", "po-1"),
+        MergedPull(140, "DM-52001: Migrate schema changes", "tickets/DM-52001-migration", "bot[bot]"),
+        MergedPull(143, "OSW-2134: hinfo writes the reason", "tickets/OSW-2134", "carl"),
+        MergedPull(144, "Mend typos <b>everywhere</b>", "u/po-1/typos", "po-1"),
     )
     migrations = (
-        Migration(
+        ReleasedMigration(
             "latiss",
             "alembic/latiss/versions/0a1b2c3d4e5f_dm_52001.py",
             "0a1b2c3d4e5f",
@@ -194,7 +204,7 @@ def releases() -> Releases:
                 "grants SELECT on it to usdf and oods",
             ),
         ),
-        Migration(
+        ReleasedMigration(
             "lsstcam",
             "alembic/lsstcam/versions/1a1b2c3d4e5f_dm_52001.py",
             "1a1b2c3d4e5f",
@@ -205,14 +215,14 @@ def releases() -> Releases:
             ),
         ),
     )
-    rich = Contents("26.2.1", 23, pulls, migrations)
-    plain = Contents(
-        "25.11.2", 4, (PullRequest(131, "DM-51700: Restart less often", "tickets/DM-51700", "cleo"),)
+    rich = ReleaseContents("26.2.1", 23, pulls, migrations)
+    plain = ReleaseContents(
+        "25.11.2", 4, (MergedPull(131, "DM-51700: Restart less often", "tickets/DM-51700", "cleo"),)
     )
-    touched = Contents(
+    touched = ReleaseContents(
         "25.11.1",
         9,
-        (PullRequest(120, "OSW-1617: Guider", "tickets/OSW-1617", "carl"),),
+        (MergedPull(120, "OSW-1617: Guider", "tickets/OSW-1617", "carl"),),
         (),
         (("alembic/lsstcam/versions/9f9f9f9f9f9f_osw_1500.py", "changed"),),
     )

@@ -9,12 +9,12 @@ from typing import Any
 
 from consdb_actions.approval.facts import (
     Account,
-    Change,
+    ApprovalFacts,
     Commit,
     CommitChange,
     Contributor,
     EventKind,
-    Facts,
+    FileChange,
     PullRequest,
     Review,
     ReviewState,
@@ -82,14 +82,14 @@ def event(kind: str, subject: str, actor: str | None, *, minute: int | None = No
 def change(
     sha: str = HEAD, structure: str = "s1", text: str = "t1", verbatim: str = "v1", path: str = PATH
 ) -> CommitChange:
-    return CommitChange(sha, (Change(path, structure, text, verbatim),))
+    return CommitChange(sha, (FileChange(path, structure, text, verbatim),))
 
 
 def written_by(*contributors: Contributor, sha: str = HEAD, **values: Any) -> Commit:
     return Commit(sha, contributors, **values)
 
 
-def facts(*reviews: Review, **values: Any) -> Facts:
+def facts(*reviews: Review, **values: Any) -> ApprovalFacts:
     """Return facts of a pull request by ann that changes one schema."""
     pull_values = values.pop("pull", {})
     chosen: Policy = values.pop("policy", None) or policy()
@@ -109,7 +109,7 @@ def facts(*reviews: Review, **values: Any) -> Facts:
         for role in chosen.roles
         for login in (*role.people, *(entry.login for entry in role.designates))
     ]
-    base = Facts(
+    base = ApprovalFacts(
         repository="lsst/sdm_schemas",
         html_url="https://github.com/lsst/sdm_schemas",
         now=datetime(2026, 3, 20, tzinfo=UTC),

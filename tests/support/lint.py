@@ -22,7 +22,7 @@ from consdb_actions.adapters.lint_replay import (
 from consdb_actions.adapters.postgres import ScratchServer, scratch_server
 from consdb_actions.lint.finding import Hit
 from consdb_actions.lint.rules import CHECKS
-from consdb_actions.lint.script import Direction, Failure, Run, Script
+from consdb_actions.lint.script import Direction, DirectionRun, Failure, RevisionScript
 
 __all__ = ["HISTORY", "SCHEMA", "hits", "make_script"]
 
@@ -88,7 +88,7 @@ def make_script(
     failures: Mapping[str, Failure] | None = None,
     lines: Sequence[int] = (),
     **facts: object,
-) -> Script:
+) -> RevisionScript:
     """Return a revision; its upgrade's statements start in line 20, its downgrade's in line 60.
 
     ``lines`` sets other lines for the upgrade. The statements run in one transaction, which is rolled back;
@@ -99,7 +99,7 @@ def make_script(
     connection.rollback()
     before = read_snapshot(connection, schema)
     connection.rollback()
-    runs: dict[Direction, Run] = {}
+    runs: dict[Direction, DirectionRun] = {}
     for direction, sqls, first in (("upgrade", upgrade, 20), ("downgrade", downgrade, 60)):
         recorder = _Recorder(driver, reader, "")
         with driver.cursor() as cursor:
@@ -107,7 +107,7 @@ def make_script(
             for recorder.current, sql in zip(numbers, sqls, strict=True):
                 recorder.send(cursor, sql)  # type: ignore[arg-type]
         assert not recorder.boundaries
-        runs[direction] = Run(  # type: ignore[index]
+        runs[direction] = DirectionRun(  # type: ignore[index]
             direction,  # type: ignore[arg-type]
             first - 1,
             tuple(recorder.steps),
@@ -119,7 +119,7 @@ def make_script(
         )
     connection.rollback()
     squawk = squawk_findings(runs["upgrade"], (), _server().info.version)
-    script = Script(
+    script = RevisionScript(
         "alembic/demo/versions/a.py",
         "demo",
         "aaaa",
@@ -136,6 +136,6 @@ def make_script(
     return replace(script, **facts)  # type: ignore[arg-type]
 
 
-def hits(rule: str, script: Script) -> list[Hit]:
+def hits(rule: str, script: RevisionScript) -> list[Hit]:
     """Return the findings of one rule."""
     return list(CHECKS[rule](script))

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from consdb_actions.adapters.github import GitHub, connect
-from consdb_actions.commands.migrations_publish import Publisher
-from consdb_actions.migration.outcome import Asked as Question
-from consdb_actions.migration.outcome import Check, Operation, RunOutcome, SectionOutcome
+from consdb_actions.commands.migrations_publish import MigrationPublisher
+from consdb_actions.migration.outcome import OpenQuestion as Question
+from consdb_actions.migration.outcome import Operation, RunOutcome, SectionOutcome, VerificationCheck
 from consdb_actions.publication.plan import Publication
-from consdb_actions.publication.source import Asked, Inputs
+from consdb_actions.publication.source import Inputs, RequestedMigration
 from consdb_actions.report.generation import render_json
 from tests.support.approvals import BASE_COLUMNS, LATISS, REPOSITORY, TOKEN, schema_yaml
 from tests.support.github import GitHubDouble, TestClock, World
@@ -84,7 +84,7 @@ def generated(name: str = "latiss", schema: str = "cdb_latiss", **script_values:
         down_revision=down or "",
         source=script(schema, **script_values),
         upgrade=(Operation("Add column `exposure.dimm_seeing`.", "exposure"),),
-        checks=(Check("catalog", True, "The upgraded catalog equals that of the YAML."),),
+        checks=(VerificationCheck("catalog", True, "The upgraded catalog equals that of the YAML."),),
     )
 
 
@@ -188,10 +188,10 @@ class MigrationScene:
         """Commit a person's edit to a file of the migration."""
         self.world.commit(self.target, "tickets/DM-1-migration", {path: text}, author=who, message="By hand")
 
-    def asked(self, action: str = "labeled", label: str = LABEL) -> Asked:
-        return Asked(self.pull.number, action=action, label=label if "label" in action else "")
+    def asked(self, action: str = "labeled", label: str = LABEL) -> RequestedMigration:
+        return RequestedMigration(self.pull.number, action=action, label=label if "label" in action else "")
 
-    def publisher(self, github: GitHub, **values: Any) -> Publisher:
+    def publisher(self, github: GitHub, **values: Any) -> MigrationPublisher:
         wanted = {
             "schemas": github,
             "migrations": github,
@@ -200,14 +200,14 @@ class MigrationScene:
             "label": LABEL,
             "target_label": "migration",
         }
-        return Publisher(**{**wanted, **values})
+        return MigrationPublisher(**{**wanted, **values})
 
     def publish(
         self,
         double: GitHubDouble,
         result: Path | None,
         *,
-        asked: Asked | None = None,
+        asked: RequestedMigration | None = None,
         commit: str = "",
         base: str = "",
         target: str = "",

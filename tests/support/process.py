@@ -9,7 +9,7 @@ from typing import Any
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.process import ProcessPublisher
-from consdb_actions.commands.process_run import Result, make_gatherer, sync_pull
+from consdb_actions.commands.process_run import ProcessResult, make_gatherer, sync_pull
 from consdb_actions.process.memory import MARKER
 from consdb_actions.publication.marker import Marker
 from tests.support.approvals import CONFIG, POLICY, REPOSITORY, TOKEN, Scene, schema_yaml
@@ -178,8 +178,8 @@ class Way(Scene):
         double: GitHubDouble,
         *,
         dry: bool = False,
-        request: Callable[[Result], None] = lambda result: None,
-    ) -> Result:
+        request: Callable[[ProcessResult], None] = lambda result: None,
+    ) -> ProcessResult:
         github = connect(TOKEN, double.url, clock=TestClock())
         try:
             publisher = None if dry else ProcessPublisher(github, REPOSITORY)

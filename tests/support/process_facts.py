@@ -6,20 +6,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from consdb_actions.approval.facts import Account, Change, CommitChange, MarkedComment
+from consdb_actions.approval.facts import Account, CommitChange, FileChange, MarkedComment
 from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.facts import (
     Approvals,
     Comment,
     Deployment,
-    Facts,
-    Link,
-    Migration,
-    Pull,
-    Release,
+    MigrationPull,
+    ProcessFacts,
+    PullLink,
     RoleApproval,
     SchemaChange,
+    SchemaPull,
     Setting,
+    TaggedRelease,
 )
 from consdb_actions.process.policy import ProcessPolicy, policy_from_mapping
 from consdb_actions.process.sites import DEFAULT_SITES
@@ -100,10 +100,10 @@ def policy(**values: Any) -> ProcessPolicy:
 
 
 def change(sha: str, structure: str = "s1", text: str = "t1") -> CommitChange:
-    return CommitChange(sha, (Change(LATISS, structure, text, "v"),))
+    return CommitChange(sha, (FileChange(LATISS, structure, text, "v"),))
 
 
-def migration(**values: Any) -> Migration:
+def migration(**values: Any) -> MigrationPull:
     """Return the generated migration; by default open and a draft."""
     given: dict[str, Any] = {
         "number": 130,
@@ -112,7 +112,7 @@ def migration(**values: Any) -> Migration:
         "branch": "tickets/DM-1-migration",
         "head": CONSDB_HEAD,
         "state": "open",
-        "link": Link.MARKER,
+        "link": PullLink.MARKER,
         "created_at": at(1),
         "draft": True,
         "committed_at": at(1),
@@ -120,7 +120,7 @@ def migration(**values: Any) -> Migration:
         "files": ("alembic/latiss/versions/abc_dm_1.py",),
         "digest": "d1",
     }
-    return Migration(**{**given, **values})
+    return MigrationPull(**{**given, **values})
 
 
 def deployments(stage: str) -> tuple[Deployment, ...]:
@@ -196,7 +196,7 @@ def say(login: str | None, body: str, day: float, *, number: int = 0, edited: fl
     )
 
 
-def facts_at(stage: str = "opened", *more: Comment, **values: Any) -> Facts:
+def facts_at(stage: str = "opened", *more: Comment, **values: Any) -> ProcessFacts:
     """Return the facts at a stage, with further comments.
 
     The change adds a table to cdb_latiss, so that every step of the Summit route is needed.
@@ -207,7 +207,7 @@ def facts_at(stage: str = "opened", *more: Comment, **values: Any) -> Facts:
         return place >= STAGES.index(name)
 
     merged = has("merged")
-    pull = Pull(
+    pull = SchemaPull(
         number=12,
         title="DM-1: Add the quick-look table",
         url=f"{WEB}/pull/12",
@@ -224,16 +224,16 @@ def facts_at(stage: str = "opened", *more: Comment, **values: Any) -> Facts:
         committed_at=at(-1),
         pushed_at=at(0.01),
     )
-    migrations: tuple[Migration, ...] = ()
+    migrations: tuple[MigrationPull, ...] = ()
     if has("generated"):
         migrations = (migration(),)
     if has("merged in consdb"):
         migrations = (migration(state="closed", draft=False, merged_at=at(4), merge_commit=CONSDB_MERGE),)
-    releases: tuple[Release, ...] = ()
+    releases: tuple[TaggedRelease, ...] = ()
     if has("tagged"):
         tag = "26.3.1"
         releases = (
-            Release(
+            TaggedRelease(
                 tag,
                 CONSDB_MERGE,
                 f"{CONSDB}/tree/{tag}",
@@ -248,7 +248,7 @@ def facts_at(stage: str = "opened", *more: Comment, **values: Any) -> Facts:
             login = "uma" if "usdf" in body else "carl"
             comments.append(say(login, body, STAGES.index(name)))
     table = "exposure_quicklook"
-    known = Facts(
+    known = ProcessFacts(
         repository="lsst/sdm_schemas",
         html_url=WEB,
         now=at(place),
@@ -278,13 +278,13 @@ def facts_at(stage: str = "opened", *more: Comment, **values: Any) -> Facts:
     return replace(known, **values)
 
 
-def push(known: Facts, day: float, *, same: bool = False, sha: str = NEWER) -> Facts:
+def push(known: ProcessFacts, day: float, *, same: bool = False, sha: str = NEWER) -> ProcessFacts:
     """Push another commit, with another schema change or the same."""
     pull = replace(known.pull, head=sha, committed_at=at(day), pushed_at=at(day + 0.01))
     structure = "s1" if same else f"s-{sha[:4]}"
     return replace(known, pull=pull, changes=(*known.changes, change(sha, structure)))
 
 
-def remembered(known: Facts, body: str) -> Facts:
+def remembered(known: ProcessFacts, body: str) -> ProcessFacts:
     """Return what a later run reads after ours has written its comment."""
     return replace(known, marked=(MarkedComment(900, BOT, at(0.1), body),))

@@ -19,7 +19,7 @@ from consdb_actions.adapters.schema_yaml import read_file
 from consdb_actions.adapters.tree import Tree, read_tree
 from consdb_actions.config import DEFAULT_CONFIG, Config
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration, parse_take
-from consdb_actions.migration.outcome import Check, SectionOutcome
+from consdb_actions.migration.outcome import SectionOutcome, VerificationCheck
 from consdb_actions.publication.revision_file import read_revision
 
 __all__ = ["MIGRATIONS", "Workbench", "column", "schema", "table"]
@@ -194,7 +194,7 @@ class Workbench:
             (self.root / outcome.path).write_text(outcome.source, encoding="utf-8")
         return outcome
 
-    def check(self, path: Path, edit: tuple[str, str] = ("", "")) -> dict[str, Check]:
+    def check(self, path: Path, edit: tuple[str, str] = ("", "")) -> dict[str, VerificationCheck]:
         """Verify the newest revision against a schema file, optionally with edited text."""
         tree = self.tree()
         with tree.importable() as shadow:

@@ -8,7 +8,7 @@ from pathlib import Path
 from alembic.script import Script
 from sqlalchemy.exc import SQLAlchemyError
 
-from consdb_actions.adapters.autogenerate.drafting import Target, expected_for
+from consdb_actions.adapters.autogenerate.drafting import UpgradeTarget, expected_for
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated, SectionRequest
 from consdb_actions.adapters.autogenerate.simulation import Simulation, simulate
 from consdb_actions.adapters.autogenerate.site import verify_on_copy
@@ -130,8 +130,8 @@ def check_revision(
 
 
 def _target_of_revision(
-    simulation: Simulation, script: Script, target: Target, answers: Answers
-) -> tuple[Target, Answers]:
+    simulation: Simulation, script: Script, target: UpgradeTarget, answers: Answers
+) -> tuple[UpgradeTarget, Answers]:
     """Derive the change from the revision: its base is the file where nothing changes."""
     try:
         simulation.run(Path(script.path).read_text(encoding="utf-8"))

@@ -17,22 +17,28 @@ from consdb_actions.adapters.autogenerate.simulation import Simulation, postgres
 from consdb_actions.adapters.autogenerate.states import Described
 from consdb_actions.adapters.schema_yaml import Lines
 from consdb_actions.adapters.tree import Section, Tree
-from consdb_actions.catalog import Grant, Relation, Snapshot
+from consdb_actions.catalog import CatalogRelation, Grant, Snapshot
 from consdb_actions.catalog.merge import Conflict, Expected, Side, merge3
 from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.rewrite import rewrite
-from consdb_actions.migration.rewrite.plan import Copy, Facts, Filling, Plan, Question
+from consdb_actions.migration.rewrite.plan import (
+    Copy,
+    DirectionFacts,
+    Filling,
+    MigrationPlan,
+    RewriteQuestion,
+)
 from consdb_actions.migration.rewrite.views import sibling_grants, with_configured
 from consdb_actions.migration.views import with_remade_views
 from consdb_actions.migration.words import describe, subject
 
 __all__ = [
-    "Candidate",
+    "RevisionCandidate",
     "Draft",
     "DriftMode",
     "Needed",
-    "Target",
+    "UpgradeTarget",
     "draft_migration",
     "expected_for",
     "plan_upgrade",
@@ -41,7 +47,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Candidate:
+class RevisionCandidate:
     """A revision to verify, and the database to verify it on."""
 
     tree: Tree
@@ -96,7 +102,7 @@ DriftMode = Literal["report", "include", "only"]
 
 
 @dataclass(frozen=True)
-class Target:
+class UpgradeTarget:
     """What an upgrade leads to."""
 
     base: Snapshot | None
@@ -114,12 +120,12 @@ class Draft:
 
     expected: Expected
     answers: Answers
-    upgrade: Plan
-    downgrade: Plan = field(default_factory=Plan)
+    upgrade: MigrationPlan
+    downgrade: MigrationPlan = field(default_factory=MigrationPlan)
     upgraded: Snapshot | None = None
 
     @property
-    def questions(self) -> tuple[Question, ...]:
+    def questions(self) -> tuple[RewriteQuestion, ...]:
         """Questions that block the plan."""
         return self.upgrade.questions
 
@@ -127,9 +133,9 @@ class Draft:
 def draft_migration(
     simulation: Simulation,
     current: Snapshot,
-    target: Target,
+    target: UpgradeTarget,
     answers: Answers,
-    render_upgrade: Callable[[Plan], str],
+    render_upgrade: Callable[[MigrationPlan], str],
     lines: Lines,
     source: str,
 ) -> Draft:
@@ -149,7 +155,7 @@ def draft_migration(
         used=expected.used | (answered & target.take.keys()),
     )
     if expected.open_conflicts:
-        return Draft(expected, answers, Plan())
+        return Draft(expected, answers, MigrationPlan())
     answers = replace(answers, copies=_still_copied(answers, now, expected.catalog))
     casts = simulation.casts()
     upgrade = plan_upgrade(schema, now, expected.catalog, answers, casts)
@@ -168,7 +174,7 @@ def draft_migration(
     return Draft(expected, answers, upgrade, downgrade, upgraded)
 
 
-def expected_for(now: Snapshot, target: Target, answers: Answers | None = None) -> Expected:
+def expected_for(now: Snapshot, target: UpgradeTarget, answers: Answers | None = None) -> Expected:
     """Merge the change into a database that has its renames already."""
     described = target.base is not None
     base = target.base if target.base is not None else _database_as_base(now, target.described.views)
@@ -199,7 +205,7 @@ def expected_for(now: Snapshot, target: Target, answers: Answers | None = None) 
 
 
 def _lost_views(
-    relations: Mapping[str, Relation], now: Snapshot, target: Target, earlier: Collection[str]
+    relations: Mapping[str, CatalogRelation], now: Snapshot, target: UpgradeTarget, earlier: Collection[str]
 ) -> tuple[Conflict, ...]:
     """Return views that the change would drop or strip of manual changes.
 
@@ -232,7 +238,7 @@ def _database_as_base(now: Snapshot, rules: Collection[str]) -> Snapshot:
     return replace(now, relations=kept)
 
 
-def _without_dangling_views(relations: Mapping[str, Relation]) -> dict[str, Relation]:
+def _without_dangling_views(relations: Mapping[str, CatalogRelation]) -> dict[str, CatalogRelation]:
     """Leave out views that read a relation that does not exist."""
     out = dict(relations)
     while gone := [n for n, r in out.items() if r.is_view and any(x not in out for x in r.reads)]:
@@ -247,9 +253,9 @@ def plan_upgrade(
     expected: Snapshot,
     answers: Answers,
     casts: frozenset[tuple[str, str]],
-) -> Plan:
+) -> MigrationPlan:
     """Plan the steps to the expected catalog, after the renames."""
-    facts = Facts(
+    facts = DirectionFacts(
         schema=schema,
         direction="upgrade",
         before=now,
@@ -259,7 +265,7 @@ def plan_upgrade(
         casts=casts,
         on_question=answers.on_question,
     )
-    return rewrite(Plan(ops=tuple(answers.renames(schema))), facts)
+    return rewrite(MigrationPlan(ops=tuple(answers.renames(schema))), facts)
 
 
 def _plan_downgrade(
@@ -268,14 +274,14 @@ def _plan_downgrade(
     upgraded: Snapshot,
     answers: Answers,
     casts: frozenset[tuple[str, str]],
-    upgrade: Plan,
-) -> Plan:
+    upgrade: MigrationPlan,
+) -> MigrationPlan:
     schema = simulation.section.schema
     back = answers.reversed()
     renames = back.renames(schema)
     simulation.apply(renames)
     now = simulation.snapshot() if renames else upgraded
-    facts = Facts(
+    facts = DirectionFacts(
         schema=schema,
         direction="downgrade",
         before=now,
@@ -291,7 +297,7 @@ def _plan_downgrade(
         on_question="proceed",
         placeholders=find_placeholders(simulation.connection, now, current),
     )
-    return rewrite(Plan(ops=tuple(renames)), facts)
+    return rewrite(MigrationPlan(ops=tuple(renames)), facts)
 
 
 @dataclass(frozen=True)
@@ -380,7 +386,9 @@ def _still_copied(answers: Answers, now: Snapshot, expected: Snapshot) -> tuple[
     )
 
 
-def _sql_error(error: SQLAlchemyError, script: str, plan: Plan, lines: Lines, source: str) -> InputError:
+def _sql_error(
+    error: SQLAlchemyError, script: str, plan: MigrationPlan, lines: Lines, source: str
+) -> InputError:
     op = _failed_operation(error, script, plan.ops)
     what = f"{describe(op)}: " if op is not None else ""
     place = source

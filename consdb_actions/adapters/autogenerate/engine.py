@@ -12,11 +12,11 @@ from alembic.script import Script
 from sqlalchemy.exc import OperationalError
 
 from consdb_actions.adapters.autogenerate.drafting import (
-    Candidate,
     Draft,
     DriftMode,
     Needed,
-    Target,
+    RevisionCandidate,
+    UpgradeTarget,
     draft_migration,
     expected_for,
     plan_upgrade,
@@ -24,7 +24,7 @@ from consdb_actions.adapters.autogenerate.drafting import (
 )
 from consdb_actions.adapters.autogenerate.operator import TreeCopy
 from consdb_actions.adapters.autogenerate.render import (
-    Revision,
+    RevisionIdentity,
     file_name,
     fill_template,
     render_body,
@@ -54,9 +54,9 @@ from consdb_actions.migration.matching.decisions import Decisions
 from consdb_actions.migration.matching.declarations import Declarations
 from consdb_actions.migration.matching.facts import TableFacts
 from consdb_actions.migration.outcome import (
-    Check,
     SectionOutcome,
     Status,
+    VerificationCheck,
     asked,
     asked_conflict,
     asked_value,
@@ -66,7 +66,7 @@ from consdb_actions.migration.outcome import (
     present_elements,
 )
 from consdb_actions.migration.rename import decide, select
-from consdb_actions.migration.rewrite.plan import Plan
+from consdb_actions.migration.rewrite.plan import MigrationPlan
 from consdb_actions.migration.words import describe as describe_operation
 from consdb_actions.process.apply_facts import locked_first
 
@@ -109,7 +109,7 @@ class Generated:
 class Comparison:
     """What the files change: the target state, the renames and the moves."""
 
-    target: Target
+    target: UpgradeTarget
     answers: Answers
     needed: Needed
     decisions: Decisions
@@ -187,11 +187,13 @@ class Engine:
             head = section.head()
             down = head.revision if head else None
 
-            def body(upgrade: Plan, downgrade: Plan) -> dict[str, Any]:
+            def body(upgrade: MigrationPlan, downgrade: MigrationPlan) -> dict[str, Any]:
                 return render_body(simulation.connection, section, upgrade.ops, downgrade.ops, self.shadow)
 
-            def render_upgrade(plan: Plan) -> str:
-                return fill_template(section, Revision("draft", down, message, created), body(plan, Plan()))
+            def render_upgrade(plan: MigrationPlan) -> str:
+                return fill_template(
+                    section, RevisionIdentity("draft", down, message, created), body(plan, MigrationPlan())
+                )
 
             draft = draft_migration(
                 simulation, current, target, comparison.answers, render_upgrade, loaded.lines, loaded.source
@@ -210,10 +212,10 @@ class Engine:
             return Generated(replace(outcome, status="question"), sides, used)
         if draft.upgraded is None or not request.write:
             return Generated(replace(outcome, upgrade=(), downgrade=()), sides, used)
-        revision = Revision(identify(section, down, variables), down, message, created)
+        revision = RevisionIdentity(identify(section, down, variables), down, message, created)
         source = render_revision(section, revision, variables)
         name = file_name(section, revision)
-        checks: tuple[Check, ...] = ()
+        checks: tuple[VerificationCheck, ...] = ()
         if verify:
             self.progress(section.name, "verifying")
             old_names = {new: old for old, new in draft.answers.tables}
@@ -264,7 +266,7 @@ class Engine:
         renamed = rename_base(simulation, described, kept.in_base)
         simulation.rollback()
         roles = self.config.grants_for(section.schema)
-        target = Target(renamed, described, take, roles)
+        target = UpgradeTarget(renamed, described, take, roles)
         return Comparison(target, answers, kept, decisions, sides)
 
     def _origins(
@@ -306,9 +308,9 @@ class Engine:
         *,
         lost: frozenset[tuple[str, str | None]],
         empty: frozenset[str] = frozenset(),
-    ) -> Candidate:
+    ) -> RevisionCandidate:
         """Collect what the verification needs; ``file`` is the revision's name and text."""
-        return Candidate(
+        return RevisionCandidate(
             tree=self.tree,
             section=section,
             file_name=file[0],
@@ -324,7 +326,7 @@ class Engine:
             copy=self.copy,
         )
 
-    def verify(self, candidate: Candidate, target: Target) -> Verification:
+    def verify(self, candidate: RevisionCandidate, target: UpgradeTarget) -> Verification:
         """Verify a revision."""
         schema = candidate.section.schema
 

@@ -22,7 +22,7 @@ from alembic.config import CommandLine
 
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.tree import Section, Tree
-from consdb_actions.migration.outcome import Check
+from consdb_actions.migration.outcome import VerificationCheck
 
 __all__ = ["TreeCopy", "copied_tree"]
 
@@ -36,7 +36,9 @@ class TreeCopy:
     tree: Tree
     directory: Path
 
-    def run(self, section: Section, revision: tuple[str, str], url: sa.URL, schema_file: Path) -> Check:
+    def run(
+        self, section: Section, revision: tuple[str, str], url: sa.URL, schema_file: Path
+    ) -> VerificationCheck:
         """Run ``upgrade`` and ``downgrade`` with this revision (file name, text) as head.
 
         The check is neutral, with the reason, where ``env.py`` fails before the revision runs, or where
@@ -54,12 +56,14 @@ class TreeCopy:
                 kind, text = problem
                 if kind == "environment":
                     words = f"the tree's own env.py fails before any revision: {text}"
-                    return Check("operator", None, words)
+                    return VerificationCheck("operator", None, words)
                 if kind == "room":
                     words = f"{words}: not tried, as so many columns fit into a table only once: {text}"
-                    return Check("operator", None, words)
-                return Check("operator", False, words, (f"alembic {' '.join(arguments)}: {text}",))
-        return Check("operator", True, words)
+                    return VerificationCheck("operator", None, words)
+                return VerificationCheck(
+                    "operator", False, words, (f"alembic {' '.join(arguments)}: {text}",)
+                )
+        return VerificationCheck("operator", True, words)
 
     def _write_revision(self, section: Section, name: str, source: str) -> None:
         """Write the revision into the copy and remove later ones."""

@@ -8,7 +8,7 @@ from itertools import islice, product
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from consdb_actions.catalog import Column, Constraint, Relation, Snapshot
+from consdb_actions.catalog import CatalogColumn, CatalogConstraint, CatalogRelation, Snapshot
 from consdb_actions.migration.rewrite.not_null import constant, needs_value
 from consdb_actions.migration.rewrite.statements import escape_binds, literal, quote
 from consdb_actions.migration.samples import mentioned, sample
@@ -43,7 +43,10 @@ def find_placeholders(
 
 
 def _expressions(
-    table: Relation, column: Column, checks: Sequence[Constraint], old: Relation | None
+    table: CatalogRelation,
+    column: CatalogColumn,
+    checks: Sequence[CatalogConstraint],
+    old: CatalogRelation | None,
 ) -> Iterator[str]:
     yield constant(column.type_text)
     yield from map(literal, [*_near(column, checks), *_samples(column)])
@@ -53,21 +56,21 @@ def _expressions(
             yield quote(name) if same else f"CAST({quote(name)} AS {column.type_text})"
 
 
-def _near(column: Column, checks: Sequence[Constraint]) -> list[str]:
+def _near(column: CatalogColumn, checks: Sequence[CatalogConstraint]) -> list[str]:
     found = (value for check in checks for value in mentioned(check.expression, column.type, 2))
     return list(islice(found, _CANDIDATES))
 
 
-def _samples(column: Column) -> list[str]:
+def _samples(column: CatalogColumn) -> list[str]:
     found = (sample(column.type, column.name, index) for index in range(_SAMPLES))
     return [value for value in found if value is not None]
 
 
 def _best(
     connection: sa.Connection,
-    table: Relation,
-    column: Column,
-    checks: Sequence[Constraint],
+    table: CatalogRelation,
+    column: CatalogColumn,
+    checks: Sequence[CatalogConstraint],
     expressions: Sequence[str],
 ) -> str:
     """Return the expression that satisfies the checks for most rows, the first of several."""
@@ -90,7 +93,9 @@ def _best(
     return best
 
 
-def _rows(connection: sa.Connection, others: Sequence[Column], checks: Sequence[Constraint]) -> list[str]:
+def _rows(
+    connection: sa.Connection, others: Sequence[CatalogColumn], checks: Sequence[CatalogConstraint]
+) -> list[str]:
     """Return rows of the other columns, as they stand after VALUES."""
     choices = []
     for column in others:

@@ -26,9 +26,9 @@ from consdb_actions.adapters.autogenerate.simulation import migration_context
 from consdb_actions.adapters.files import temporary_directory
 from consdb_actions.adapters.tree import Section, Shadow
 from consdb_actions.errors import InputError
-from consdb_actions.migration.rewrite.statements import Rename, Retype, Statement, escape_binds
+from consdb_actions.migration.rewrite.statements import Rename, Retype, SqlStatement, escape_binds
 
-__all__ = ["Revision", "file_name", "fill_template", "render_body", "render_revision"]
+__all__ = ["RevisionIdentity", "file_name", "fill_template", "render_body", "render_revision"]
 
 _LINE_LENGTH = 110
 _AROUND = 20
@@ -39,7 +39,7 @@ _NOTICE = re.compile(r"^[ \t]*# ### .*###[ \t]*(?:\n|\Z)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Revision:
+class RevisionIdentity:
     """What identifies a new revision file."""
 
     id: str
@@ -53,8 +53,8 @@ def _render_sql(expression: sa.ColumnElement[Any], **_: Any) -> str:
     return str(getattr(expression, "text", expression))
 
 
-@renderers.dispatch_for(Statement)
-def _render_statement(context: AutogenContext, op: Statement) -> str:
+@renderers.dispatch_for(SqlStatement)
+def _render_statement(context: AutogenContext, op: SqlStatement) -> str:
     """Render ``op.execute`` with one string per line."""
     prefix = context.opts["alembic_module_prefix"] or ""
     whole = str(op.sqltext)
@@ -157,7 +157,7 @@ def render_body(
     }
 
 
-def render_revision(section: Section, revision: Revision, variables: dict[str, Any]) -> str:
+def render_revision(section: Section, revision: RevisionIdentity, variables: dict[str, Any]) -> str:
     """Fill the tree's template and format the result."""
     source = _without_unused_imports(fill_template(section, revision, variables))
     try:
@@ -182,7 +182,7 @@ def _without_unused_imports(source: str) -> str:
     return "".join(lines)
 
 
-def fill_template(section: Section, revision: Revision, variables: dict[str, Any]) -> str:
+def fill_template(section: Section, revision: RevisionIdentity, variables: dict[str, Any]) -> str:
     """Fill the template, unformatted and without view statements (no ``config.attributes``, rule M2)."""
     template = section.location / "script.py.mako"
     try:
@@ -218,7 +218,7 @@ def _not_python(section: Section, error: Exception) -> InputError:
     )
 
 
-def file_name(section: Section, revision: Revision) -> str:
+def file_name(section: Section, revision: RevisionIdentity) -> str:
     """Return the file name by the tree's ``file_template``."""
     try:
         path = section.scripts._rev_path(section.versions, revision.id, revision.message, revision.created)

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from consdb_actions.adapters.autogenerate.drafting import Candidate
+from consdb_actions.adapters.autogenerate.drafting import RevisionCandidate
 from consdb_actions.adapters.rows import count_rows, hash_columns, printed, read_rows
 from consdb_actions.adapters.seeding import seed
-from consdb_actions.catalog import Relation, Snapshot
+from consdb_actions.catalog import CatalogRelation, Snapshot
 from consdb_actions.migration.data import (
     DataDifference,
     Filled,
     Moved,
+    ParentStep,
     Rows,
-    Step,
     compare_filled,
     compare_rows,
     fill_in,
@@ -27,10 +27,10 @@ from consdb_actions.migration.data import (
     shown,
     unknown_fills,
 )
-from consdb_actions.migration.outcome import Check
+from consdb_actions.migration.outcome import VerificationCheck
 from consdb_actions.migration.rewrite.plan import Copy, Filling
 from consdb_actions.migration.rewrite.retype import base_type, convertible
-from consdb_actions.migration.row_rules import Change
+from consdb_actions.migration.row_rules import RowMigration
 from consdb_actions.migration.sameness import alteration
 
 __all__ = ["MOST_VALUES", "SiteRows", "Start", "check_rows", "check_rows_back", "gone", "made_up"]
@@ -53,11 +53,11 @@ class Start:
     """Tables of which not all rows are read."""
 
 
-def made_up(connection: sa.Connection, candidate: Candidate, *, nulls: bool = True) -> Start:
+def made_up(connection: sa.Connection, candidate: RevisionCandidate, *, nulls: bool = True) -> Start:
     """Fill every table with generated rows."""
     before = candidate.before
     filled, loose = _fills(connection, candidate) if nulls else ((), frozenset())
-    change = Change(
+    change = RowMigration(
         candidate.expected,
         candidate.renamed_tables,
         candidate.renamed_columns,
@@ -80,7 +80,7 @@ def made_up(connection: sa.Connection, candidate: Candidate, *, nulls: bool = Tr
 
 
 def _start(
-    candidate: Candidate,
+    candidate: RevisionCandidate,
     rows: Rows,
     filled: tuple[Filled, ...],
     loose: frozenset[tuple[str, str]],
@@ -95,7 +95,7 @@ def _start(
 
 
 def _fills(
-    connection: sa.Connection, candidate: Candidate
+    connection: sa.Connection, candidate: RevisionCandidate
 ) -> tuple[tuple[Filled, ...], frozenset[tuple[str, str]]]:
     """Return the fills with a known result, and the other filled columns."""
     if candidate.filled is None:
@@ -115,9 +115,9 @@ def _fills(
     return tuple(known), frozenset(loose)
 
 
-def _known_fill(connection: sa.Connection, candidate: Candidate, item: Filling) -> Filled | None:
+def _known_fill(connection: sa.Connection, candidate: RevisionCandidate, item: Filling) -> Filled | None:
     if item.path:
-        steps = tuple(Step(link.columns, link.parent, link.referenced) for link in item.path)
+        steps = tuple(ParentStep(link.columns, link.parent, link.referenced) for link in item.path)
         return Filled(item.table, item.column, path=steps, source=item.source)
     if item.constant is None:
         return None
@@ -125,7 +125,7 @@ def _known_fill(connection: sa.Connection, candidate: Candidate, item: Filling) 
     return Filled(item.table, item.column, printed(connection, item.constant, type_))
 
 
-def _retyped(candidate: Candidate, where: tuple[str, str]) -> bool:
+def _retyped(candidate: RevisionCandidate, where: tuple[str, str]) -> bool:
     """Return whether a column had another type before, so that a fill reads back differently."""
     new_table, new = where
     table, column = candidate.answers.named_before(new_table, new)
@@ -165,7 +165,9 @@ class _Large:
 class SiteRows:
     """Rows of a copy before its upgrade (``start``), at most ``most`` values of a table."""
 
-    def __init__(self, connection: sa.Connection, candidate: Candidate, most: int | None = None) -> None:
+    def __init__(
+        self, connection: sa.Connection, candidate: RevisionCandidate, most: int | None = None
+    ) -> None:
         self._candidate, self._most = candidate, MOST_VALUES if most is None else most
         before = candidate.before
         counts = count_rows(connection, before)
@@ -212,7 +214,7 @@ class SiteRows:
                     out.append(f"{name}.{new}: its {count} values are not what they were, by their hash")
         return tuple(out)
 
-    def _large_table(self, connection: sa.Connection, table: Relation) -> _Large:
+    def _large_table(self, connection: sa.Connection, table: CatalogRelation) -> _Large:
         """Hash a large table; one that is dropped is not compared."""
         candidate = self._candidate
         new = candidate.renamed_tables.get(table.name, table.name)
@@ -247,7 +249,7 @@ def _total(counts: Mapping[str, int]) -> str:
 _MOST = 10
 
 
-def check_rows(candidate: Candidate, start: Start, arrived: Rows) -> Check:
+def check_rows(candidate: RevisionCandidate, start: Start, arrived: Rows) -> VerificationCheck:
     """Compare the rows after the upgrade with those before."""
     tables, columns = candidate.renamed_tables, candidate.renamed_columns
     moves, lost = _moves(candidate, start)
@@ -264,7 +266,9 @@ def check_rows(candidate: Candidate, start: Start, arrived: Rows) -> Check:
     return _rows_check("rows", "keep their values in the upgrade", differences, start)
 
 
-def check_rows_back(candidate: Candidate, start: Start, arrived: Rows, back: Rows) -> Check:
+def check_rows_back(
+    candidate: RevisionCandidate, start: Start, arrived: Rows, back: Rows
+) -> VerificationCheck:
     """Compare the rows after the downgrade with those before; ``arrived`` are those in between."""
     tables, columns = candidate.renamed_tables, candidate.renamed_columns
     moves, lost = _moves(candidate, start)
@@ -284,14 +288,14 @@ def check_rows_back(candidate: Candidate, start: Start, arrived: Rows, back: Row
     return _rows_check("rows back", "hold the same values after the downgrade", differences, start, altered)
 
 
-def gone(candidate: Candidate) -> frozenset[tuple[str, str | None]]:
+def gone(candidate: RevisionCandidate) -> frozenset[tuple[str, str | None]]:
     """Return tables and columns that the upgrade drops for good."""
     stays = _types_of_kept_columns(candidate)
     tables, columns = candidate.renamed_tables, candidate.renamed_columns
     return frozenset(p for p in candidate.lost if not named_before([p], tables, columns) <= stays.keys())
 
 
-def _types_of_kept_columns(candidate: Candidate) -> dict[tuple[str, str], tuple[str, str]]:
+def _types_of_kept_columns(candidate: RevisionCandidate) -> dict[tuple[str, str], tuple[str, str]]:
     """Return types before and after of retyped columns, by their old names."""
     out = {}
     for name, table in candidate.before.tables.items():
@@ -306,7 +310,7 @@ def _types_of_kept_columns(candidate: Candidate) -> dict[tuple[str, str], tuple[
     return out
 
 
-def _altered_columns(candidate: Candidate, before: Rows, back: Rows) -> Iterator[str]:
+def _altered_columns(candidate: RevisionCandidate, before: Rows, back: Rows) -> Iterator[str]:
     """Describe columns whose values the type change alters."""
     for (table, name), (old, new) in _types_of_kept_columns(candidate).items():
         if table not in before or table not in back or not (words := alteration(old, new)):
@@ -320,7 +324,7 @@ def _altered_columns(candidate: Candidate, before: Rows, back: Rows) -> Iterator
             yield f"{table}.{name}: {lost.total()} values come back altered, such as {example}: {words}"
 
 
-def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[str, str | None]]]:
+def _moves(candidate: RevisionCandidate, start: Start) -> tuple[list[Copy], set[tuple[str, str | None]]]:
     """Return comparable moves, and lost columns (those moved into tables without rows)."""
     old = {new: name for name, new in candidate.renamed_tables.items()}
     whole = start.rows.keys() - start.partial
@@ -340,10 +344,10 @@ def _moves(candidate: Candidate, start: Start) -> tuple[list[Copy], set[tuple[st
 
 def _rows_check(
     name: str, words: str, differences: Sequence[DataDifference], start: Start, altered: Sequence[str] = ()
-) -> Check:
+) -> VerificationCheck:
     """Report the comparison of rows; a table without rows is named."""
     details = tuple(str(d) for d in differences[:_MOST])
     more = len(differences) - len(details)
     rest = (f"and {more} more",) if more else ()
     details = (*details, *rest, *altered, *start.remarks)
-    return Check(name, not differences, f"{start.words} {words}", details)
+    return VerificationCheck(name, not differences, f"{start.words} {words}", details)

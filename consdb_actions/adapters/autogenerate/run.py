@@ -28,11 +28,11 @@ from consdb_actions.adapters.tree import Section, Shadow, Tree
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.declarations import Declarations
-from consdb_actions.migration.outcome import Check, RunOutcome, SectionOutcome
+from consdb_actions.migration.outcome import RunOutcome, SectionOutcome, VerificationCheck
 from consdb_actions.migration.rename import check_used
 from consdb_actions.schema.digest import digest_schema
 
-__all__ = ["Progress", "Request", "base_notes", "generate", "read_base"]
+__all__ = ["Progress", "GenerationRequest", "base_notes", "generate", "read_base"]
 
 _AHEAD = 16
 """Sections replayed while Felis is imported; each takes 8 MB until the end."""
@@ -42,7 +42,7 @@ Progress = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
-class Request:
+class GenerationRequest:
     """The input of a run; see the options of ``migrations generate``."""
 
     tree: Tree
@@ -80,13 +80,13 @@ class Chosen:
     """Whether the file is unchanged and the section was not named."""
 
 
-def generate(request: Request, progress: Progress) -> RunOutcome:
+def generate(request: GenerationRequest, progress: Progress) -> RunOutcome:
     """Generate, verify and write the revisions of all affected sections, or none."""
     with request.tree.importable() as shadow:
         return _generate(request, shadow, progress)
 
 
-def _generate(request: Request, shadow: Shadow | None, progress: Progress) -> RunOutcome:
+def _generate(request: GenerationRequest, shadow: Shadow | None, progress: Progress) -> RunOutcome:
     chosen, finished = _choose(request)
     generated: dict[str, Generated] = {}
     server_words = spoly = ""
@@ -163,7 +163,7 @@ def _prepare(server: ScratchServer, sections: list[Section]) -> list[str]:
     return [name for names in results for name in names]
 
 
-def _choose(request: Request) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
+def _choose(request: GenerationRequest) -> tuple[list[Chosen], dict[str, SectionOutcome]]:
     """Read schema files; return sections that need a database, and outcomes of others."""
     named = [request.tree.section(name) for name in request.sections]
     chosen: list[Chosen] = []
@@ -225,7 +225,7 @@ def _stale(base: SchemaBase | None, section: Section, read: ReadSchema, path: Pa
         return None
     details = tuple(f"{item.path}: {item.message.replace('`', '')}" for item in found)
     words = f"The schema file was not regenerated from its configuration. {found[0].remedy}"
-    check = Check("configuration", False, words, details)
+    check = VerificationCheck("configuration", False, words, details)
     version = read.schema.version or ""
     return SectionOutcome(section.name, section.schema, "failed", version=version, checks=(check,))
 
@@ -237,7 +237,7 @@ def base_notes(base: SchemaBase | None) -> tuple[str, ...]:
     return (f"Drift could not be told apart from the change: {base.problem}. {base.remedy}".strip(),)
 
 
-def _check_takes(request: Request, generated: Collection[Generated]) -> None:
+def _check_takes(request: GenerationRequest, generated: Collection[Generated]) -> None:
     used = {text for item in generated for text in item.used}
     for take in request.declared.takes:
         if take.source == "option" and take.element not in used and generated:
@@ -286,7 +286,7 @@ def _is_of(where: tuple[str, str], item: Chosen) -> bool:
     return any(t.name == where[0] and where[1] in t for t in item.read.schema.tables)
 
 
-def _identifier(request: Request) -> Callable[[Section, str | None, Mapping[str, str]], str]:
+def _identifier(request: GenerationRequest) -> Callable[[Section, str | None, Mapping[str, str]], str]:
     """Return the function that makes revision ids: from inputs, or at random."""
 
     def from_inputs(section: Section, down: str | None, variables: Mapping[str, str]) -> str:

@@ -8,21 +8,21 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from consdb_actions.adapters.autogenerate.drafting import Candidate
+from consdb_actions.adapters.autogenerate.drafting import RevisionCandidate
 from consdb_actions.adapters.autogenerate.operator import copied_tree
 from consdb_actions.adapters.autogenerate.simulation import postgres_message, run_source
 from consdb_actions.adapters.postgres import ScratchServer
-from consdb_actions.migration.outcome import Check
+from consdb_actions.migration.outcome import VerificationCheck
 
 __all__ = ["database_words", "run", "run_as_operator"]
 
 
-def run(connection: sa.Connection, candidate: Candidate, direction: str) -> None:
+def run(connection: sa.Connection, candidate: RevisionCandidate, direction: str) -> None:
     """Run one direction in the connection's transaction."""
     run_source(connection, candidate.section, candidate.source, Path(candidate.file_name).stem, direction)
 
 
-def run_as_operator(server: ScratchServer, candidate: Candidate) -> Check:
+def run_as_operator(server: ScratchServer, candidate: RevisionCandidate) -> VerificationCheck:
     """Run both directions with the alembic command (rule M16)."""
     url = server.url(candidate.database)
     revision = candidate.file_name, candidate.source

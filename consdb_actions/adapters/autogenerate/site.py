@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from psycopg.sql import SQL, Identifier
 from sqlalchemy.exc import SQLAlchemyError
 
-from consdb_actions.adapters.autogenerate.drafting import Candidate
+from consdb_actions.adapters.autogenerate.drafting import RevisionCandidate
 from consdb_actions.adapters.autogenerate.rows import SiteRows, check_rows, check_rows_back, gone
 from consdb_actions.adapters.autogenerate.running import database_words, run, run_as_operator
 from consdb_actions.adapters.catalog import read_snapshot
@@ -18,8 +18,8 @@ from consdb_actions.adapters.postgres import ScratchServer, connect, given_addre
 from consdb_actions.adapters.tree import Section
 from consdb_actions.catalog import Snapshot, compare
 from consdb_actions.errors import ExternalError
-from consdb_actions.migration.outcome import Check
-from consdb_actions.migration.site import Standing, check_drift, check_site, drifted_paths
+from consdb_actions.migration.outcome import VerificationCheck
+from consdb_actions.migration.site import SectionState, check_drift, check_site, drifted_paths
 from consdb_actions.migration.verification import check_downgrade
 
 __all__ = ["look_at", "verify_on_copy"]
@@ -31,7 +31,7 @@ FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relkind IN ('r', 'p',
 """
 
 
-def look_at(url: str, section: Section) -> Standing:
+def look_at(url: str, section: Section) -> SectionState:
     """Read the revision of a database, without changing it."""
     address = given_address(url)
     table = f"{section.version_schema}.{section.version_table}"
@@ -53,7 +53,7 @@ def look_at(url: str, section: Section) -> Standing:
             place=table,
             remedy="Name the owner of its tables or a superuser.",
         ) from error
-    return Standing(
+    return SectionState(
         database=str(address.database),
         schema=section.schema,
         version_table=table,
@@ -66,13 +66,13 @@ def look_at(url: str, section: Section) -> Standing:
 
 def verify_on_copy(
     server: ScratchServer,
-    candidate: Candidate,
+    candidate: RevisionCandidate,
     database: str,
     upgraded: Snapshot | None,
     *,
     operator: bool,
     most: int | None = None,
-) -> tuple[Check, ...]:
+) -> tuple[VerificationCheck, ...]:
     """Run a revision up and down on a copy, and drop the copy."""
     name = f"{candidate.section.name}_copy"
     server.copy_given(name)
@@ -97,11 +97,11 @@ def verify_on_copy(
 
 def _up_and_down(
     engine: sa.Engine,
-    candidate: Candidate,
+    candidate: RevisionCandidate,
     drifted: frozenset[tuple[str, ...]],
     upgraded: Snapshot | None,
     most: int | None,
-) -> Iterator[Check]:
+) -> Iterator[VerificationCheck]:
     schema = candidate.section.schema
     with engine.connect() as connection:
         rows = SiteRows(connection, candidate, most)
@@ -110,7 +110,7 @@ def _up_and_down(
             run(connection, candidate, "upgrade")
     except SQLAlchemyError as error:
         words = "the upgrade runs on the copy of the database"
-        yield Check("database upgrade", False, words, (database_words(error),))
+        yield VerificationCheck("database upgrade", False, words, (database_words(error),))
         return
     with engine.connect() as connection:
         now = read_snapshot(connection, schema)
@@ -122,7 +122,7 @@ def _up_and_down(
             run(connection, candidate, "downgrade")
     except SQLAlchemyError as error:
         words = "the downgrade runs on the copy of the database"
-        yield Check("database downgrade", False, words, (database_words(error),))
+        yield VerificationCheck("database downgrade", False, words, (database_words(error),))
         return
     with engine.connect() as connection:
         restored = read_snapshot(connection, schema)
@@ -132,7 +132,7 @@ def _up_and_down(
     yield _with_hashes("database rows back", check_rows_back(candidate, rows.start, arrived, back), hashed)
 
 
-def _with_hashes(name: str, check: Check, hashed: tuple[str, ...]) -> Check:
+def _with_hashes(name: str, check: VerificationCheck, hashed: tuple[str, ...]) -> VerificationCheck:
     """Add the differences of hashes to a check."""
     holds = bool(check.holds) and not hashed
     return replace(check, name=name, holds=holds, details=(*hashed, *check.details))

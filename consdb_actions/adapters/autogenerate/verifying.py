@@ -9,7 +9,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from consdb_actions.adapters.autogenerate.drafting import Candidate
+from consdb_actions.adapters.autogenerate.drafting import RevisionCandidate
 from consdb_actions.adapters.autogenerate.rows import Start, check_rows, check_rows_back, gone, made_up
 from consdb_actions.adapters.autogenerate.running import database_words, run, run_as_operator
 from consdb_actions.adapters.autogenerate.simulation import Simulation
@@ -17,7 +17,7 @@ from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows, remove_rows
 from consdb_actions.catalog import Snapshot
-from consdb_actions.migration.outcome import Check
+from consdb_actions.migration.outcome import VerificationCheck
 from consdb_actions.migration.verification import check_downgrade, check_upgrade
 
 __all__ = ["FindAgain", "Verification", "verify"]
@@ -30,12 +30,12 @@ FindAgain = Callable[[Simulation, Snapshot], tuple[str, ...]]
 class Verification:
     """Checks in reading order, and the catalog after the upgrade if it ran."""
 
-    checks: tuple[Check, ...]
+    checks: tuple[VerificationCheck, ...]
     upgraded: Snapshot | None = None
 
 
 def verify(
-    server: ScratchServer, candidate: Candidate, find_again: FindAgain, *, operator: bool = True
+    server: ScratchServer, candidate: RevisionCandidate, find_again: FindAgain, *, operator: bool = True
 ) -> Verification:
     """Run a revision up and down, twice, and compare the results.
 
@@ -58,7 +58,7 @@ def verify(
 
 
 def _up_and_down(
-    engine: sa.Engine, candidate: Candidate, start: Start, find_again: FindAgain
+    engine: sa.Engine, candidate: RevisionCandidate, start: Start, find_again: FindAgain
 ) -> Verification:
     # Each step has a session of its own, so that settings made by a script do not affect the checks.
     schema = candidate.section.schema
@@ -66,7 +66,9 @@ def _up_and_down(
         with engine.begin() as connection:
             run(connection, candidate, "upgrade")
     except SQLAlchemyError as error:
-        return Verification((Check("upgrade", False, "the upgrade runs", (database_words(error),)),))
+        return Verification(
+            (VerificationCheck("upgrade", False, "the upgrade runs", (database_words(error),)),)
+        )
     with engine.begin() as connection:
         upgraded = read_snapshot(connection, schema)
         arrived = read_rows(connection, upgraded)
@@ -74,13 +76,13 @@ def _up_and_down(
     checks = [
         check_upgrade(candidate.before, candidate.expected, upgraded, candidate.views.keys()),
         check_rows(candidate, start, arrived),
-        Check("second run", not found, "a second generation finds nothing", found),
+        VerificationCheck("second run", not found, "a second generation finds nothing", found),
     ]
     try:
         with engine.begin() as connection:
             run(connection, candidate, "downgrade")
     except SQLAlchemyError as error:
-        checks.append(Check("downgrade", False, "the downgrade runs", (database_words(error),)))
+        checks.append(VerificationCheck("downgrade", False, "the downgrade runs", (database_words(error),)))
         return Verification(tuple(checks), upgraded)
     with engine.begin() as connection:
         restored = read_snapshot(connection, schema)
@@ -89,7 +91,7 @@ def _up_and_down(
     return Verification(tuple(checks), upgraded)
 
 
-def _refuses_nulls(engine: sa.Engine, candidate: Candidate) -> tuple[Check, ...]:
+def _refuses_nulls(engine: sa.Engine, candidate: RevisionCandidate) -> tuple[VerificationCheck, ...]:
     """Test whether a hand-written revision fills NULLs; a failure is neutral: sites may have none."""
     columns = sorted(candidate.tightened) if candidate.filled is None else []
     if not columns:
@@ -103,7 +105,7 @@ def _refuses_nulls(engine: sa.Engine, candidate: Candidate) -> tuple[Check, ...]
                 return ()
             names = ", ".join(".".join(where) for where in columns)
             words = f"the upgrade fails where a row holds NULL; these become NOT NULL: {names}"
-            return (Check("nulls", None, words, (database_words(error),)),)
+            return (VerificationCheck("nulls", None, words, (database_words(error),)),)
         finally:
             transaction.rollback()
     return ()

@@ -11,7 +11,7 @@ from consdb_actions.adapters.github.client import (
     connect,
     quoted,
 )
-from consdb_actions.adapters.github.events import Target, target_of_event
+from consdb_actions.adapters.github.events import EventTarget, target_of_event
 
 __all__ = [
     "Budget",
@@ -19,7 +19,7 @@ __all__ = [
     "GitHub",
     "GitHubError",
     "SystemClock",
-    "Target",
+    "EventTarget",
     "connect",
     "quoted",
     "target_of_event",

@@ -10,25 +10,41 @@ from typing import Any
 
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
-from consdb_actions.adapters.github.contents import Contents, changes_at, read_file
+from consdb_actions.adapters.github.contents import ContentSource, changes_at, read_file
 from consdb_actions.approval.facts import (
     NOREPLY,
     Account,
+    ApprovalFacts,
     Commit,
     CommitChange,
     Contributor,
-    Facts,
     PublishedStatus,
     ReviewState,
     Team,
     roles_of,
 )
-from consdb_actions.approval.plan import CONTEXT, MARKER, CommentPlan, Plan, StatusPlan, own_comments, recall
+from consdb_actions.approval.plan import (
+    CONTEXT,
+    MARKER,
+    ApprovalPlan,
+    CommentPlan,
+    StatusPlan,
+    own_comments,
+    recall,
+)
 from consdb_actions.approval.policy import Policy, Role
 from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import InputError
 
-__all__ = ["Gatherer", "Publisher", "Shower", "named_pull", "open_pulls", "pulls_of_commit", "pulls_of_group"]
+__all__ = [
+    "Gatherer",
+    "ApprovalPublisher",
+    "Shower",
+    "named_pull",
+    "open_pulls",
+    "pulls_of_commit",
+    "pulls_of_group",
+]
 
 _IN_MESSAGE = re.compile(r"(?:^Merge pull request |\()#([1-9][0-9]{0,8})\b")
 
@@ -71,7 +87,7 @@ class Gatherer:
         self,
         github: GitHub,
         repository: str,
-        contents: Contents,
+        contents: ContentSource,
         read_policy: PolicyReader,
         policy: tuple[Policy, str] | None = None,
     ) -> None:
@@ -84,7 +100,7 @@ class Gatherer:
         self._accounts: dict[str, Account | None] = {}
         self.identity: Account | None = None
 
-    def gather(self, number: int, now: datetime, *, base: str = "") -> Facts:
+    def gather(self, number: int, now: datetime, *, base: str = "") -> ApprovalFacts:
         """Read the facts of one pull request.
 
         Parameters
@@ -118,7 +134,7 @@ class Gatherer:
             base = self._github.get(f"{self._root}/git/ref/heads/{branch}")["object"]["sha"]
         pull = graphql.pull_request(data, base)
         policy, source = self._policy or self._policy_at(base, pull.base_branch)
-        facts = Facts(
+        facts = ApprovalFacts(
             repository=self._repository,
             html_url=data["base"]["repo"]["html_url"],
             now=now,
@@ -152,7 +168,7 @@ class Gatherer:
                     return graphql.status(item)
         return None
 
-    def _with_people(self, facts: Facts) -> Facts:
+    def _with_people(self, facts: ApprovalFacts) -> ApprovalFacts:
         """Add teams, and the accounts of the people whom the policy names."""
         roles = facts.policy.roles
         names = dict.fromkeys(name for role in roles for name in role.teams)
@@ -210,7 +226,7 @@ class Gatherer:
                 self._accounts[login] = None
         return self._accounts[login]
 
-    def _reviewed(self, facts: Facts) -> list[CommitChange]:
+    def _reviewed(self, facts: ApprovalFacts) -> list[CommitChange]:
         """Read the schema change at each older commit that a holder of a role approved.
 
         What an earlier run wrote into the comment stands in for commits that are gone (rule A2).
@@ -233,7 +249,7 @@ class Gatherer:
             found.append(remembered.get(sha, change) if change.problem else change)
         return found
 
-    def _with_commits(self, facts: Facts) -> Facts:
+    def _with_commits(self, facts: ApprovalFacts) -> ApprovalFacts:
         """Add the commits with everybody who had a part in them, as far as accounts can be found."""
         path = f"{self._root}/compare/{facts.pull.base}...{facts.pull.head}"
         items = [item for page in self._github.pages(path, lasting=True) for item in page["commits"]]
@@ -276,7 +292,7 @@ class Gatherer:
             known[email] = graphql.account(items[0].get("author")) if items else None
         return replace(person, account=known[email])
 
-    def _is_update(self, facts: Facts, item: Any) -> bool:
+    def _is_update(self, facts: ApprovalFacts, item: Any) -> bool:
         """Tell whether a merge left the pull request's change as it was, as "Update branch" does."""
         if len(item["parents"]) != 2:
             return False
@@ -455,7 +471,7 @@ class Shower:
         self.identity = graphql.account(user) or self.identity
 
 
-class Publisher(Shower):
+class ApprovalPublisher(Shower):
     """Writes to the pull requests of one repository.
 
     Parameters
@@ -475,7 +491,7 @@ class Publisher(Shower):
         super().__init__(github, repository, MARKER)
         self.asking = True
 
-    def publish(self, plan: Plan, identity: Account) -> None:
+    def publish(self, plan: ApprovalPlan, identity: Account) -> None:
         """Carry out a plan; the status comes first, because merging hangs on it.
 
         Parameters
@@ -524,7 +540,7 @@ class Publisher(Shower):
             if error.status != 422 or "already_exists" not in error.cause:
                 raise
 
-    def _ask(self, plan: Plan) -> None:
+    def _ask(self, plan: ApprovalPlan) -> None:
         """Ask for reviews; that somebody cannot be asked is a warning."""
         path = f"{self._root}/pulls/{plan.number}/requested_reviewers"
         for people, teams in ((plan.ask_people, ()), *(((), (name,)) for name in plan.ask_teams)):

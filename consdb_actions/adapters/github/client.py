@@ -24,7 +24,7 @@ from consdb_actions.redaction import redact
 
 __all__ = [
     "Answer",
-    "Answers",
+    "ConnectionAnswers",
     "Budget",
     "Clock",
     "DEFAULT_API",
@@ -35,7 +35,7 @@ __all__ = [
     "RateLimitError",
     "SystemClock",
     "TooLargeError",
-    "Trouble",
+    "CallFailure",
     "answered",
     "classify",
     "connect",
@@ -194,7 +194,7 @@ def expected_form(budget: Budget) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class CallFailure:
     """A failed call.
 
     Attributes
@@ -215,7 +215,7 @@ class Trouble:
     unclear: bool = False
 
 
-def classify(failure: Exception, call: str, now: float) -> Trouble:
+def classify(failure: Exception, call: str, now: float) -> CallFailure:
     """Say what a failed call means."""
     place = redact(f"GitHub, {call}")
     if isinstance(failure, GithubException):
@@ -229,10 +229,10 @@ def classify(failure: Exception, call: str, now: float) -> Trouble:
     error = GitHubError(
         cause, place=place, remedy="Run the command again; it goes on from the present state."
     )
-    return Trouble(error, again=True, unclear=True)
+    return CallFailure(error, again=True, unclear=True)
 
 
-def answered(data: Any, headers: Mapping[str, str], now: float) -> Trouble | None:
+def answered(data: Any, headers: Mapping[str, str], now: float) -> CallFailure | None:
     """Say what is wrong with an answer to a GraphQL query, which has its errors in itself, if anything."""
     place = "GitHub, POST /graphql"
     errors = data.get("errors") if isinstance(data, dict) else None
@@ -249,13 +249,13 @@ def answered(data: Any, headers: Mapping[str, str], now: float) -> Trouble | Non
             remedy="Run the command again within the hour; it goes on from the present state.",
             status=403,
         )
-        return Trouble(error, again=True, wait=_SECONDARY_WAIT if wait is None else wait)
+        return CallFailure(error, again=True, wait=_SECONDARY_WAIT if wait is None else wait)
     if kinds & _TOO_LARGE or _GIVEN_UP.search(message):
-        return Trouble(_too_large(message, place), again=False)
+        return CallFailure(_too_large(message, place), again=False)
     for kind, status in (("FORBIDDEN", 403), ("NOT_FOUND", 404)):
         if kind in kinds:
             cause = f"GitHub refused a query: {message}"
-            return Trouble(
+            return CallFailure(
                 GitHubError(cause, place=place, remedy=_REMEDIES[status], status=status), again=False
             )
     # GitHub gives up queries that take it too long, which says nothing about the next one.
@@ -265,7 +265,7 @@ def answered(data: Any, headers: Mapping[str, str], now: float) -> Trouble | Non
         remedy="Run the command again; if it keeps failing, see https://www.githubstatus.com.",
         status=502,
     )
-    return Trouble(error, again=True)
+    return CallFailure(error, again=True)
 
 
 _TOO_LARGE = {"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED", "NODE_LIMIT_EXCEEDED"}
@@ -284,7 +284,7 @@ def _too_large(message: str, place: str) -> TooLargeError:
     )
 
 
-def _refused(failure: GithubException, place: str, now: float) -> Trouble:
+def _refused(failure: GithubException, place: str, now: float) -> CallFailure:
     """Read the status, the headers and the message of an answer."""
     status = failure.status
     headers = {key.lower(): str(value) for key, value in (failure.headers or {}).items()}
@@ -296,9 +296,9 @@ def _refused(failure: GithubException, place: str, now: float) -> Trouble:
             remedy="Run the command again after that time; it goes on from the present state.",
             status=status,
         )
-        return Trouble(error, again=True, wait=wait)
+        return CallFailure(error, again=True, wait=wait)
     if status in _SERVER_ERRORS and place.endswith("POST /graphql") and _GIVEN_UP.search(message):
-        return Trouble(_too_large(message, place), again=False)
+        return CallFailure(_too_large(message, place), again=False)
     if status in _SERVER_ERRORS:
         error = GitHubError(
             f"GitHub failed with HTTP {status}",
@@ -306,12 +306,12 @@ def _refused(failure: GithubException, place: str, now: float) -> Trouble:
             remedy="Run the command again; if it keeps failing, see https://www.githubstatus.com.",
             status=status,
         )
-        return Trouble(error, again=True, unclear=True)
+        return CallFailure(error, again=True, unclear=True)
     remedy = _REMEDIES.get(status, "The message is GitHub's own; its documentation of this call explains it.")
     if status == 403 and (wanted := headers.get("x-accepted-github-permissions")):
         remedy = f"The token needs the permission {wanted}."
     cause = f"GitHub refused with HTTP {status}" + (f": {message}" if message else "")
-    return Trouble(GitHubError(cause, place=place, remedy=remedy, status=status), again=status == 409)
+    return CallFailure(GitHubError(cause, place=place, remedy=remedy, status=status), again=status == 409)
 
 
 _REMEDIES = {
@@ -356,7 +356,7 @@ Answer = tuple[Mapping[str, str], Any]
 """Headers and parsed JSON."""
 
 
-class Answers:
+class ConnectionAnswers:
     """The answers of one connection.
 
     Parameters
@@ -462,7 +462,7 @@ class GitHub:
         self._refusal = refusal
         self._clock = clock
         self.budget = budget
-        self._answers = Answers(PAGE)
+        self._answers = ConnectionAnswers(PAGE)
         self._viewer = ""
         self._last_write = float("-inf")
 
@@ -568,7 +568,7 @@ class GitHub:
         body: Any = None,
         etag: str = "",
         landed: Callable[[], Any] | None = None,
-        check: Callable[[Any, Mapping[str, str], float], Trouble | None] | None = None,
+        check: Callable[[Any, Mapping[str, str], float], CallFailure | None] | None = None,
     ) -> Answer:
         """Make one call, again while that may help and within the bounds."""
         if self._refusal is not None:
@@ -639,7 +639,7 @@ class GitHub:
         self.budget.last = call
 
 
-def _may_have_landed(trouble: Trouble) -> bool:
+def _may_have_landed(trouble: CallFailure) -> bool:
     """Tell whether a write may have been made; 409 can be the echo of one whose answer was lost."""
     return trouble.unclear or trouble.error.status == 409
 

@@ -20,12 +20,12 @@ from consdb_actions.adapters.github.graphql import (
     FILE_NAME,
     PULLS,
     TAGGER,
-    Question,
+    ObjectQuery,
     history,
 )
 from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.adapters.shell import run
-from consdb_actions.approval.facts import UNCHANGED, Change, CommitChange
+from consdb_actions.approval.facts import UNCHANGED, CommitChange, FileChange
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.proposal import blob_sha
 from consdb_actions.schema.delta import compare
@@ -34,12 +34,12 @@ from consdb_actions.schema.model import Schema
 
 __all__ = [
     "ApiContents",
-    "Change",
+    "FileChange",
     "CloneContents",
-    "Contents",
+    "ContentSource",
     "Objects",
     "UnreachableError",
-    "Wanted",
+    "WantedFiles",
     "change_of_file",
     "changes_at",
 ]
@@ -176,10 +176,10 @@ class Objects:
             sha: _utc(((answer or {}).get("tagger") or {}).get("date")) for sha, answer in answers.items()
         }
 
-    def _key(self, name: str, question: Question) -> str:
+    def _key(self, name: str, question: ObjectQuery) -> str:
         return f"{self._repository} {name} {question.argument} {question.fields}"
 
-    def _lasting(self, names: Sequence[str], question: Question) -> dict[str, Any]:
+    def _lasting(self, names: Sequence[str], question: ObjectQuery) -> dict[str, Any]:
         """Ask about objects by their names, which name the same for ever."""
         memory = self._github.lasting
         keys = {name: self._key(name, question) for name in names}
@@ -190,7 +190,7 @@ class Objects:
             memory.update((keys[name], answer) for name, answer in zip(some, answers, strict=True))
         return {name: memory[keys[name]] for name in names}
 
-    def _asked(self, names: Sequence[str], question: Question) -> list[Any]:
+    def _asked(self, names: Sequence[str], question: ObjectQuery) -> list[Any]:
         """Ask one query, or halves of it if it is too large; else each object is asked for over REST."""
         owner, _, name = self._repository.partition("/")
         refused = f"{self._repository} takes no queries"
@@ -257,7 +257,7 @@ class UnreachableError(ExternalError):
     """A commit that can no longer be read."""
 
 
-class Wanted(Protocol):
+class WantedFiles(Protocol):
     """The files that matter."""
 
     def matches(self, path: str) -> bool:
@@ -268,13 +268,13 @@ class Wanted(Protocol):
         """The patterns of the files that matter."""
 
 
-class Contents(Protocol):
+class ContentSource(Protocol):
     """Where files come from."""
 
     def fork_point(self, base: str, commit: str) -> str:
         """Return the commit at which `commit` left the history of `base`."""
 
-    def files(self, commit: str, wanted: Wanted) -> dict[str, str]:
+    def files(self, commit: str, wanted: WantedFiles) -> dict[str, str]:
         """Return the blob of each file that matters, by its path."""
 
     def blob(self, sha: str) -> bytes:
@@ -309,7 +309,7 @@ class ApiContents:
         page = self._reachable(commit, lambda: next(self._github.pages(path, lasting=True)))
         return str(page["merge_base_commit"]["sha"])
 
-    def files(self, commit: str, wanted: Wanted) -> dict[str, str]:
+    def files(self, commit: str, wanted: WantedFiles) -> dict[str, str]:
         """Return the blob of each file that matters, by its path.
 
         Raises
@@ -329,7 +329,7 @@ class ApiContents:
             raise InputError(f"a schema file has more than {MAX_FILE:,} bytes", place=f"blob {sha[:8]}")
         return base64.b64decode(data["content"])
 
-    def _walk(self, tree: str, folder: str, wanted: Wanted, commit: str) -> dict[str, str]:
+    def _walk(self, tree: str, folder: str, wanted: WantedFiles, commit: str) -> dict[str, str]:
         """Read folder by folder what is too large to be read at once, and only where it can matter."""
         data = self._tree(tree, None, commit)
         found = {}
@@ -372,7 +372,7 @@ class CloneContents:
         The folder is not a clone.
     """
 
-    def __init__(self, folder: Path, fallback: Contents) -> None:
+    def __init__(self, folder: Path, fallback: ContentSource) -> None:
         self._folder = folder
         self._fallback = fallback
         if self._git("rev-parse", "--git-dir") is None:
@@ -391,7 +391,7 @@ class CloneContents:
         found = None if shallow else self._git("merge-base", base, commit)
         return found.decode().strip() if found else self._fallback.fork_point(base, commit)
 
-    def files(self, commit: str, wanted: Wanted) -> dict[str, str]:
+    def files(self, commit: str, wanted: WantedFiles) -> dict[str, str]:
         """Return the blob of each file that matters, by its path."""
         listing = self._git("ls-tree", "-r", "-z", commit)
         if listing is None:
@@ -437,12 +437,12 @@ def read_file(github: GitHub, repository: str, path: str, commit: str) -> bytes 
     return base64.b64decode(data["content"])
 
 
-def _is_wanted(entry: dict[str, Any], folder: str, wanted: Wanted) -> bool:
+def _is_wanted(entry: dict[str, Any], folder: str, wanted: WantedFiles) -> bool:
     """Tell whether an entry of a tree is a file that matters; links are none."""
     return entry["type"] == "blob" and entry["mode"] != "120000" and wanted.matches(folder + entry["path"])
 
 
-def _may_hold(folder: str, wanted: Wanted) -> bool:
+def _may_hold(folder: str, wanted: WantedFiles) -> bool:
     """Tell whether a folder can hold a file that matters, by depth and fixed parts of the patterns."""
     parts = folder.split("/")
     return any(
@@ -464,7 +464,7 @@ DIGITS = 32
 """Hexadecimal digits kept of a digest: 128 bits, so that a comment has room for many."""
 
 
-def changes_at(contents: Contents, base: str, commit: str, wanted: Wanted) -> CommitChange:
+def changes_at(contents: ContentSource, base: str, commit: str, wanted: WantedFiles) -> CommitChange:
     """Compare the schemas at a commit with those at the point where it left the base branch."""
     try:
         fork = contents.fork_point(base, commit)
@@ -479,26 +479,26 @@ def changes_at(contents: Contents, base: str, commit: str, wanted: Wanted) -> Co
     return CommitChange(commit, tuple(changes))
 
 
-def _blob_change(contents: Contents, path: str, old: str | None, new: str | None) -> Change:
+def _blob_change(contents: ContentSource, path: str, old: str | None, new: str | None) -> FileChange:
     """Compare two blobs; one that is too large to be a schema is known by its name alone."""
     try:
         return change_of_file(path, contents.blob(old) if old else None, contents.blob(new) if new else None)
     except InputError:
-        return Change(path, "", "", f"{old or 'none'}:{new or 'none'}"[-80:])
+        return FileChange(path, "", "", f"{old or 'none'}:{new or 'none'}"[-80:])
 
 
-def change_of_file(path: str, old: bytes | None, new: bytes | None) -> Change:
+def change_of_file(path: str, old: bytes | None, new: bytes | None) -> FileChange:
     """Compare two versions of a schema file."""
     verbatim = _verbatim(old, new)
     try:
         before, after = _schema(path, old), _schema(path, new)
     except InputError:
-        return Change(path, "", "", verbatim)
+        return FileChange(path, "", "", verbatim)
     digest = digest_delta(compare(before, after))
     # A schema against itself has the digests of no change.
     same = after or before
     nothing = digest_delta(compare(same, same))
-    return Change(
+    return FileChange(
         path,
         UNCHANGED if digest.structure == nothing.structure else digest.structure[:DIGITS],
         UNCHANGED if digest.text == nothing.text else digest.text[:DIGITS],

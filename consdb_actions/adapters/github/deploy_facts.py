@@ -8,7 +8,7 @@ from typing import Any
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.releases import ReleaseReader
-from consdb_actions.deploy.model import DATALINK_FILE, Plan
+from consdb_actions.deploy.model import DATALINK_FILE, DeployPlan
 from consdb_actions.deploy.plan import Holds, TicketImage, candidates, replaced_by
 from consdb_actions.deploy.tags import branch_tag
 from consdb_actions.errors import CheckFailed
@@ -47,7 +47,9 @@ class DeployReader:
             raise
         return any(asset.get("name") == DATALINK_FILE for asset in data.get("assets") or ())
 
-    def holds(self, plan: Plan, repository: str, policy: ReleasePolicy, patterns: Sequence[str]) -> Holds:
+    def holds(
+        self, plan: DeployPlan, repository: str, policy: ReleasePolicy, patterns: Sequence[str]
+    ) -> Holds:
         """Read what a deployment brings.
 
         Parameters
@@ -93,7 +95,9 @@ class DeployReader:
                 raise
             return Holds(repository, problem=f"{repository} could not be read (HTTP {error.status})")
 
-    def _release(self, plan: Plan, repository: str, policy: ReleasePolicy, patterns: Sequence[str]) -> Holds:
+    def _release(
+        self, plan: DeployPlan, repository: str, policy: ReleasePolicy, patterns: Sequence[str]
+    ) -> Holds:
         """Read what a release of consdb brings."""
         reader = ReleaseReader(self._github, repository)
         tags = {tag.name: tag for tag in reader.tags()}

@@ -13,9 +13,9 @@ from consdb_actions.adapters.github.client import GitHub
 from consdb_actions.errors import InputError
 from consdb_actions.process.memory import FINISHED, MARKER
 from consdb_actions.publication.marker import read_marker
-from consdb_actions.publication.source import Asked
+from consdb_actions.publication.source import RequestedMigration
 
-__all__ = ["Target", "asked", "asked_of_event", "followed_pulls", "process_target", "target_of_event"]
+__all__ = ["EventTarget", "asked", "asked_of_event", "followed_pulls", "process_target", "target_of_event"]
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -32,7 +32,7 @@ _SUPPORTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class EventTarget:
     """The pull requests to look at.
 
     Attributes
@@ -58,7 +58,7 @@ class Target:
     group: tuple[str, str] | None = None
 
 
-def target_of_event(payload: object, name: str = "", *, place: str = "event") -> Target:
+def target_of_event(payload: object, name: str = "", *, place: str = "event") -> EventTarget:
     """Find out from an event's payload which pull requests it is about."""
     if not isinstance(payload, Mapping):
         raise InputError("this is not the payload of an event", place=place, remedy="Give GITHUB_EVENT_PATH.")
@@ -66,22 +66,22 @@ def target_of_event(payload: object, name: str = "", *, place: str = "event") ->
     if name in ("schedule", "workflow_dispatch", "repository_dispatch") or (
         not name and "schedule" in payload
     ):
-        return Target(repository, everything=True)
+        return EventTarget(repository, everything=True)
     pull = payload.get("pull_request")
     if isinstance(pull, Mapping):
-        return Target(repository, (_number(pull, place),))
+        return EventTarget(repository, (_number(pull, place),))
     issue = payload.get("issue")
     if isinstance(issue, Mapping) and isinstance(issue.get("pull_request"), Mapping):
-        return Target(repository, (_number(issue, place),))
+        return EventTarget(repository, (_number(issue, place),))
     if isinstance(group := payload.get("merge_group"), Mapping):
         queued = _QUEUED.search(group["head_ref"]) if isinstance(group.get("head_ref"), str) else None
         ends = _commit(group.get("base_sha"), place), _commit(group.get("head_sha"), place)
-        return Target(repository, (int(queued["number"]),) if queued else (), group=ends)
+        return EventTarget(repository, (int(queued["number"]),) if queued else (), group=ends)
     for key in ("workflow_run", "check_suite", "check_run"):
         if isinstance(run := payload.get(key), Mapping):
             return _of_run(repository, run, place)
     if isinstance(payload.get("sha"), str) and "context" in payload:
-        return Target(repository, commit=_commit(payload["sha"], place))
+        return EventTarget(repository, commit=_commit(payload["sha"], place))
     raise InputError(
         f"the event{f' {name}' if name else ''} is about no pull request",
         place=place,
@@ -89,7 +89,7 @@ def target_of_event(payload: object, name: str = "", *, place: str = "event") ->
     )
 
 
-def _of_run(repository: str, run: Mapping[str, Any], place: str) -> Target:
+def _of_run(repository: str, run: Mapping[str, Any], place: str) -> EventTarget:
     """Take the pull requests from a workflow run or check; for forks GitHub leaves the list empty."""
     pulls = run.get("pull_requests")
     numbers = [
@@ -98,8 +98,8 @@ def _of_run(repository: str, run: Mapping[str, Any], place: str) -> Target:
         if isinstance(pull, Mapping) and _is_of(pull, repository)
     ]
     if numbers:
-        return Target(repository, tuple(sorted(set(numbers))))
-    return Target(repository, commit=_commit(run.get("head_sha"), place))
+        return EventTarget(repository, tuple(sorted(set(numbers))))
+    return EventTarget(repository, commit=_commit(run.get("head_sha"), place))
 
 
 def _is_of(pull: Mapping[str, Any], repository: str) -> bool:
@@ -152,7 +152,7 @@ _REMEDY = (
 )
 
 
-def asked_of_event(payload: object, name: str, *, place: str = "event") -> Asked:
+def asked_of_event(payload: object, name: str, *, place: str = "event") -> RequestedMigration:
     """Find out what an event asks for.
 
     Parameters
@@ -185,7 +185,7 @@ def asked_of_event(payload: object, name: str, *, place: str = "event") -> Asked
         label = payload.get("label")
         words = label.get("name") if isinstance(label, Mapping) else ""
         action = payload.get("action")
-        return Asked(
+        return RequestedMigration(
             number=_positive_number(pull.get("number"), place),
             action=action if isinstance(action, str) and action else "changed",
             label=words if isinstance(words, str) else "",
@@ -193,7 +193,7 @@ def asked_of_event(payload: object, name: str, *, place: str = "event") -> Asked
     raise InputError(f"the event {name!r} asks for no migration", place=place, remedy=_REMEDY)
 
 
-def asked(number: object, branch: object, commit: object, *, place: str) -> Asked:
+def asked(number: object, branch: object, commit: object, *, place: str) -> RequestedMigration:
     """Read what a person or a dispatch gives: a number, or a branch with its commit.
 
     Raises
@@ -210,7 +210,7 @@ def asked(number: object, branch: object, commit: object, *, place: str) -> Aske
             remedy="Give all 40 hexadecimal digits of its SHA.",
         )
     if number not in (None, ""):
-        return Asked(_positive_number(number, place), commit=str(commit))
+        return RequestedMigration(_positive_number(number, place), commit=str(commit))
     if branch == "":
         raise InputError("neither a pull request nor a branch is given", place=place, remedy=_REMEDY)
     if (
@@ -231,7 +231,7 @@ def asked(number: object, branch: object, commit: object, *, place: str) -> Aske
             place=place,
             remedy="Give its newest commit as commit_sha: what was looked at is what is migrated.",
         )
-    return Asked(branch=branch, commit=str(commit))
+    return RequestedMigration(branch=branch, commit=str(commit))
 
 
 def _positive_number(value: Any, place: str) -> int:
@@ -248,7 +248,7 @@ def _shown(value: object) -> str:
     return repr(value if len(str(value)) <= 100 else f"{str(value)[:100]}…")
 
 
-def process_target(payload: object, name: str, repository: str, *, place: str = "event") -> Target:
+def process_target(payload: object, name: str, repository: str, *, place: str = "event") -> EventTarget:
     """Find out from an event's payload which pull requests it is about.
 
     The event may come from another repository than that of the schemas: from that of the migrations, where
@@ -282,11 +282,11 @@ def process_target(payload: object, name: str, repository: str, *, place: str = 
         if repository and isinstance(source, str) and source.casefold() != repository.casefold():
             return _elsewhere(payload, repository)
         if name == "push" or (not name and "pusher" in payload):
-            return Target(repository or (source if isinstance(source, str) else ""), everything=True)
+            return EventTarget(repository or (source if isinstance(source, str) else ""), everything=True)
     return target_of_event(payload, name, place=place)
 
 
-def _elsewhere(payload: Mapping[str, Any], repository: str) -> Target:
+def _elsewhere(payload: Mapping[str, Any], repository: str) -> EventTarget:
     """Take the pull request that a migration is for; anything else may be about all of them."""
     pull = payload.get("pull_request")
     body = pull.get("body") if isinstance(pull, Mapping) else None
@@ -294,8 +294,8 @@ def _elsewhere(payload: Mapping[str, Any], repository: str) -> Target:
     if marker is not None:
         source, _, number = marker.source.partition("#")
         if source.casefold() == repository.casefold() and number.isascii() and number.isdigit():
-            return Target(repository, (int(number),))
-    return Target(repository, everything=True)
+            return EventTarget(repository, (int(number),))
+    return EventTarget(repository, everything=True)
 
 
 def followed_pulls(github: GitHub, repository: str, since: datetime) -> list[int]:

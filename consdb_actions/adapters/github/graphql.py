@@ -29,7 +29,7 @@ __all__ = [
     "FILE",
     "FILE_NAME",
     "PULLS",
-    "Question",
+    "ObjectQuery",
     "TAGGER",
     "account",
     "comments",
@@ -48,7 +48,7 @@ Read = Callable[[GitHub, str, str], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ObjectQuery:
     """A question about an object.
 
     Attributes
@@ -87,7 +87,7 @@ class Question:
         )
 
 
-def history(first: int, since: datetime | None) -> Question:
+def history(first: int, since: datetime | None) -> ObjectQuery:
     """Ask for the commits that changed a file, newest first: so many, and none from before a moment."""
     moment = since.strftime("%Y-%m-%dT%H:%M:%SZ") if since is not None else ""
     limits = f"first: {first}" + (f', since: "{moment}"' if moment else "")
@@ -112,7 +112,7 @@ def history(first: int, since: datetime | None) -> Question:
     fields = (
         f"... on Commit {{ history(path: $p, {limits}) {{ nodes {{ oid message url committedDate }} }} }}"
     )
-    return Question(fields, read, with_path=True)
+    return ObjectQuery(fields, read, with_path=True)
 
 
 def _file(github: GitHub, root: str, name: str) -> Any:
@@ -176,17 +176,17 @@ def _entries(github: GitHub, root: str, name: str) -> Any:
     }
 
 
-FILE = Question("__typename ... on Blob { oid byteSize isTruncated text }", _file, "expression")
+FILE = ObjectQuery("__typename ... on Blob { oid byteSize isTruncated text }", _file, "expression")
 
-FILE_NAME = Question("__typename ... on Blob { oid }", _file, "expression")
+FILE_NAME = ObjectQuery("__typename ... on Blob { oid }", _file, "expression")
 
-BLOB = Question("__typename ... on Blob { oid byteSize isTruncated text }", _blob)
+BLOB = ObjectQuery("__typename ... on Blob { oid byteSize isTruncated text }", _blob)
 
-ENTRIES = Question("__typename ... on Tree { entries { name mode } }", _entries, "expression")
+ENTRIES = ObjectQuery("__typename ... on Tree { entries { name mode } }", _entries, "expression")
 
-TAGGER = Question("... on Tag { tagger { date } }", _tagger)
+TAGGER = ObjectQuery("... on Tag { tagger { date } }", _tagger)
 
-PULLS = Question(
+PULLS = ObjectQuery(
     "... on Commit { associatedPullRequests(first: 10) { nodes { mergedAt url } } }",
     _pulls,
 )

@@ -6,10 +6,10 @@ from typing import Any
 
 from consdb_actions.adapters.github.client import GitHub, GitHubError
 
-__all__ = ["MarkedComment"]
+__all__ = ["MarkedCommentWriter"]
 
 
-class MarkedComment:
+class MarkedCommentWriter:
     """The comment with one marker on one pull request.
 
     The oldest comment with the marker by our own account is ours; later ones go, since two runs at once may

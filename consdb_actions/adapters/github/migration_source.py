@@ -9,15 +9,15 @@ from typing import Any
 from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, read_file
-from consdb_actions.adapters.github.migration_target import Target
+from consdb_actions.adapters.github.migration_target import TargetRepository
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import InputError
 from consdb_actions.process.comment_commands import read_answers
 from consdb_actions.process.memory import MARKER
 from consdb_actions.publication.marker import COMMENT_MARKER, Marker, read_marker
-from consdb_actions.publication.outdated import Candidate, Stack, reason_to_regenerate, stack_of
+from consdb_actions.publication.outdated import RequestedChange, Stack, reason_to_regenerate, stack_of
 from consdb_actions.publication.plan import TargetPull
-from consdb_actions.publication.source import Asked, Inputs, PullSeen, Source
+from consdb_actions.publication.source import Inputs, PullSeen, RequestedMigration, SchemaSource
 
 __all__ = [
     "Outdated",
@@ -37,7 +37,7 @@ WAITS = (0, 1, 2, 4, 8, 16, 30)
 """Seconds before each look whether GitHub knows by now if a pull request can be merged."""
 
 
-def read_source(github: GitHub, repository: str, asked: Asked) -> Source:
+def read_source(github: GitHub, repository: str, asked: RequestedMigration) -> SchemaSource:
     """Read the change that is asked for.
 
     Parameters
@@ -65,7 +65,7 @@ def read_source(github: GitHub, repository: str, asked: Asked) -> Source:
     if asked.number is not None:
         data = _found(github, f"{root}/pulls/{asked.number}", f"pull request {asked.number}", repository)
         pull = read_pull(data)
-        return Source(repository, pull.branch, pull.head, data["base"]["repo"]["default_branch"], pull)
+        return SchemaSource(repository, pull.branch, pull.head, data["base"]["repo"]["default_branch"], pull)
     path = "/".join(quoted(part) for part in asked.branch.split("/"))
     head = _found(github, f"{root}/git/ref/heads/{path}", f"branch {asked.branch}", repository)
     default = github.get(root)["default_branch"]
@@ -73,10 +73,10 @@ def read_source(github: GitHub, repository: str, asked: Asked) -> Source:
     items = github.items(f"{root}/pulls", {"state": "open", "head": f"{owner}:{asked.branch}"})
     pulls = [read_pull(item) for item in items]
     found = next((pull for pull in pulls if pull.branch == asked.branch and not pull.from_fork), None)
-    return Source(repository, asked.branch, head["object"]["sha"], default, found)
+    return SchemaSource(repository, asked.branch, head["object"]["sha"], default, found)
 
 
-def read_inputs(github: GitHub, source: Source) -> Inputs:
+def read_inputs(github: GitHub, source: SchemaSource) -> Inputs:
     """Find the two commits whose difference is the change (rule M18).
 
     Of a pull request to the default branch these are the merge that GitHub makes of the two for a test, and
@@ -111,7 +111,7 @@ def read_inputs(github: GitHub, source: Source) -> Inputs:
     return Inputs(source.commit, source.commit, base)
 
 
-def _test_merge(github: GitHub, source: Source, number: int) -> Inputs:
+def _test_merge(github: GitHub, source: SchemaSource, number: int) -> Inputs:
     """Read the test merge of a pull request, which GitHub starts to make when it is asked."""
     root = f"/repos/{source.repository}"
     for pause in WAITS:
@@ -135,7 +135,7 @@ def _test_merge(github: GitHub, source: Source, number: int) -> Inputs:
     return Inputs(source.commit, conflict=why)
 
 
-def read_stack(github: GitHub, source: Source, label: str) -> Stack:
+def read_stack(github: GitHub, source: SchemaSource, label: str) -> Stack:
     """Find out which open pull requests contain the commits of a change, or are contained in it.
 
     Raises
@@ -158,7 +158,7 @@ def read_stack(github: GitHub, source: Source, label: str) -> Stack:
     return stack_of(pull, others, commits, label)
 
 
-def read_answers_on(github: GitHub, source: Source) -> tuple[str, ...]:
+def read_answers_on(github: GitHub, source: SchemaSource) -> tuple[str, ...]:
     """Read the answers to questions that people gave in comments, out of our comment that keeps them.
 
     Raises
@@ -196,7 +196,7 @@ def read_tip(github: GitHub, repository: str, branch: str) -> str:
     return str(github.get(f"/repos/{repository}/git/ref/heads/{path}")["object"]["sha"])
 
 
-def config_of(github: GitHub, source: Source) -> Config:
+def config_of(github: GitHub, source: SchemaSource) -> Config:
     """Read the configuration on the default branch of the schemas; what the change says does not count.
 
     Raises
@@ -210,7 +210,7 @@ def config_of(github: GitHub, source: Source) -> Config:
     return DEFAULT_CONFIG if data is None else parse_config(data, source=f"{CONFIG_PATH} of {source.default}")
 
 
-def date_of(github: GitHub, source: Source) -> str:
+def date_of(github: GitHub, source: SchemaSource) -> str:
     """Return the moment of the commit: what is generated for it bears this date, however often it is run.
 
     Raises
@@ -259,7 +259,7 @@ def read_pull(data: Any) -> PullSeen:
 class Outdated:
     """A schema change whose migration has to be made again, and why."""
 
-    source: Source
+    source: SchemaSource
     reason: str
 
 
@@ -272,7 +272,7 @@ class _Schemas:
         return path.endswith(".yaml")
 
 
-def find_outdated(github: GitHub, repository: str, target: Target, label: str) -> list[Outdated]:
+def find_outdated(github: GitHub, repository: str, target: TargetRepository, label: str) -> list[Outdated]:
     """Find the changes whose migrations have to be made again.
 
     Looked at are the open pull requests with the label, and those changes for which the target has an open
@@ -301,7 +301,7 @@ def find_outdated(github: GitHub, repository: str, target: Target, label: str) -
 class _Finder:
     github: GitHub
     repository: str
-    target: Target
+    target: TargetRepository
     label: str
     _revisions: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _schemas: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -334,14 +334,14 @@ class _Finder:
                 found.append(Outdated(source, reason))
         return found
 
-    def _sources(self, default: str, generated: Mapping[str, TargetPull]) -> list[Source]:
+    def _sources(self, default: str, generated: Mapping[str, TargetPull]) -> list[SchemaSource]:
         """List the changes, those with a pull request first."""
         items = self.github.items(f"/repos/{self.repository}/pulls", {"state": "open"})
         pulls = [pull for pull in map(read_pull, items) if pull.has_label(self.label)]
         sources = {
             source.reference.casefold(): source
             for pull in sorted(pulls, key=lambda pull: pull.number)
-            for source in [Source(self.repository, pull.branch, pull.head, default, pull)]
+            for source in [SchemaSource(self.repository, pull.branch, pull.head, default, pull)]
         }
         branches = {f"{self.repository}@{source.branch}".casefold() for source in sources.values()}
         for reference in sorted(set(generated) - sources.keys() - branches):
@@ -356,16 +356,16 @@ class _Finder:
                 sources.setdefault(source.reference.casefold(), source)
         return list(sources.values())
 
-    def _asked(self, reference: str, pull: TargetPull) -> Asked | None:
+    def _asked(self, reference: str, pull: TargetPull) -> RequestedMigration | None:
         """Read what a marker calls a change; None for one of another repository."""
         if pull.marker is None or not reference.startswith(self.repository.casefold()):
             return None
         rest = pull.marker.source[len(self.repository) :]
         if rest[:1] == "#" and rest[1:].isascii() and rest[1:].isdigit():
-            return Asked(int(rest[1:]))
-        return Asked(branch=rest[1:]) if rest[:1] == "@" else None
+            return RequestedMigration(int(rest[1:]))
+        return RequestedMigration(branch=rest[1:]) if rest[:1] == "@" else None
 
-    def _candidate(self, source: Source, generated: Mapping[str, TargetPull]) -> Candidate:
+    def _candidate(self, source: SchemaSource, generated: Mapping[str, TargetPull]) -> RequestedChange:
         names = (source.reference.casefold(), f"{self.repository}@{source.branch}".casefold())
         pull = next((generated[name] for name in names if name in generated), None)
         told = self._told(source)
@@ -378,7 +378,7 @@ class _Finder:
         if told is not None and marker is not None and told.sha == source.commit and told.target:
             is_same = marker.sha == told.sha
             marker = replace(told, files=marker.files if is_same else {})
-        return Candidate(
+        return RequestedChange(
             source,
             marker,
             told,
@@ -387,7 +387,7 @@ class _Finder:
             conflicts=conflicts,
         )
 
-    def _told(self, source: Source) -> Marker | None:
+    def _told(self, source: SchemaSource) -> Marker | None:
         """Read what our comment remembers; of several by different accounts the newest counts."""
         if source.pull is None:
             return None

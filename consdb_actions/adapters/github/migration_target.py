@@ -16,7 +16,7 @@ from consdb_actions.publication.outdated import newest_revision
 from consdb_actions.publication.plan import WITHDRAWN, Present, TargetPull
 from consdb_actions.publication.result import TargetSection
 
-__all__ = ["Target"]
+__all__ = ["TargetRepository"]
 
 INI = "alembic.ini"
 MOST_FILES = 300
@@ -32,7 +32,7 @@ class _Revisions:
         return re.fullmatch(r"alembic/[^/]+/versions/[^/]+\.py", path) is not None
 
 
-class Target:
+class TargetRepository:
     """A repository of migrations.
 
     Parameters

@@ -9,22 +9,21 @@ from typing import Any, TypeVar
 
 from consdb_actions.adapters.github.approvals import Gatherer, Shower, named_pull
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
-from consdb_actions.adapters.github.contents import Contents, changes_at, read_file
+from consdb_actions.adapters.github.contents import ContentSource, changes_at, read_file
 from consdb_actions.adapters.github.process_facts import ConsdbReader, PhalanxReader, Settings, read_own
-from consdb_actions.approval.facts import Account, Team
-from consdb_actions.approval.facts import Facts as ApprovalFacts
+from consdb_actions.approval.facts import Account, ApprovalFacts, Team
 from consdb_actions.config import CONFIG_PATH
-from consdb_actions.deploy.tags import Kind, read_tag
+from consdb_actions.deploy.tags import TagKind, read_tag
 from consdb_actions.errors import InputError
 from consdb_actions.process.deployed import CONSDB, CONSDBTAP, ticket_image
 from consdb_actions.process.facts import (
     Deployment,
-    Facts,
-    Source,
-    Trouble,
+    FactSource,
+    ProcessFacts,
+    SourceFailure,
 )
 from consdb_actions.process.memory import MARKER
-from consdb_actions.process.plan import Plan, ReactionPlan
+from consdb_actions.process.plan import ProcessPlan, ReactionPlan
 from consdb_actions.process.policy import ProcessPolicy
 
 __all__ = ["ProcessGatherer", "ProcessPublisher"]
@@ -55,7 +54,7 @@ class ProcessGatherer:
         self,
         github: GitHub,
         repository: str,
-        contents: Contents,
+        contents: ContentSource,
         approvals: Gatherer,
         read_settings: Callable[[bytes | None, str], Settings],
         settings: tuple[Settings, str] | None = None,
@@ -71,7 +70,7 @@ class ProcessGatherer:
         self._consdb: dict[ProcessPolicy, ConsdbReader] = {}
         self._teams: dict[str, Team] = {}
         self._held: dict[tuple[str, str], bool] = {}
-        self._troubles: dict[Source, Trouble] = {}
+        self._troubles: dict[FactSource, SourceFailure] = {}
 
     @property
     def identity(self) -> Account | None:
@@ -97,7 +96,7 @@ class ProcessGatherer:
             return self._settings_at(branch)[0].policy.follow_days
         return self._settings[0].policy.follow_days
 
-    def gather(self, number: int, now: datetime) -> Facts:
+    def gather(self, number: int, now: datetime) -> ProcessFacts:
         """Read the facts of one pull request.
 
         Parameters
@@ -122,7 +121,7 @@ class ProcessGatherer:
         with self._github.moment():
             return self._gather(number, now)
 
-    def _gather(self, number: int, now: datetime) -> Facts:
+    def _gather(self, number: int, now: datetime) -> ProcessFacts:
         self._troubles = {}
         data = named_pull(self._github, self._root, number)
         seen = self._approvals.gather(number, now, base=self._parent(data))
@@ -154,12 +153,12 @@ class ProcessGatherer:
         source = place if content is not None else f"default: {branch} has no {CONFIG_PATH}"
         return self._read_settings(content, place), source
 
-    def _with_consdb(self, facts: Facts, body: str, seen: ApprovalFacts) -> Facts:
+    def _with_consdb(self, facts: ProcessFacts, body: str, seen: ApprovalFacts) -> ProcessFacts:
         """Add migrations and EFD schemas."""
         reader = self._consdb.setdefault(facts.policy, ConsdbReader(self._github, facts.policy))
         migrations = (
             self._tried(
-                Source.CONSDB,
+                FactSource.CONSDB,
                 facts.policy.consdb,
                 lambda: reader.migrations(self._repository, facts.pull, body),
             )
@@ -176,22 +175,22 @@ class ProcessGatherer:
             files = self._contents.files(facts.pull.head, seen.policy)
             here = {path: files.get(path, "") for path in efd}
             found = self._tried(
-                Source.CONSDB, facts.policy.consdb, lambda: reader.efd_files(facts.pull, body, here)
+                FactSource.CONSDB, facts.policy.consdb, lambda: reader.efd_files(facts.pull, body, here)
             )
             facts = replace(facts, efd_files=found or ())
         return facts
 
-    def _with_deployments(self, facts: Facts, seen: ApprovalFacts) -> Facts:
+    def _with_deployments(self, facts: ProcessFacts, seen: ApprovalFacts) -> ProcessFacts:
         """Add what is deployed, the releases that hold the change, and since when it is there."""
         policy = facts.policy
         phalanx = self._phalanx.setdefault(policy, PhalanxReader(self._github, policy))
         consdb = self._consdb[policy]
-        found = self._tried(Source.PHALANX, policy.phalanx, phalanx.deployments) or ()
+        found = self._tried(FactSource.PHALANX, policy.phalanx, phalanx.deployments) or ()
         images = tuple(item for item in found if item.application == CONSDB)
         taps = tuple(item for item in found if item.application == CONSDBTAP)
         tags = frozenset(item.tag for item in images)
         releases, newest = self._tried(
-            Source.CONSDB, policy.consdb, lambda: consdb.releases(facts.migrations, tags)
+            FactSource.CONSDB, policy.consdb, lambda: consdb.releases(facts.migrations, tags)
         ) or ((), "")
         weeklies = self._weeklies(facts, taps)
         merges = [item.merged_at for item in facts.migrations if item.live and item.merged_at is not None]
@@ -222,12 +221,12 @@ class ProcessGatherer:
     ) -> tuple[Deployment, ...]:
         """Add since when the tags that matter are there."""
         found = self._tried(
-            Source.PHALANX, policy.phalanx, lambda: phalanx.with_history(deployments, since, holds)
+            FactSource.PHALANX, policy.phalanx, lambda: phalanx.with_history(deployments, since, holds)
         )
         return deployments if found is None else found
 
     def _weeklies(
-        self, facts: Facts, deployments: tuple[Deployment, ...], *, known: tuple[str, ...] = ()
+        self, facts: ProcessFacts, deployments: tuple[Deployment, ...], *, known: tuple[str, ...] = ()
     ) -> tuple[str, ...]:
         """Find out which deployed weekly tags hold the merge."""
         merge = facts.pull.merge_commit
@@ -237,10 +236,10 @@ class ProcessGatherer:
             setting.tag
             for item in deployments
             for setting in item.history
-            if read_tag(setting.tag).kind is Kind.WEEKLY and setting.tag not in known
+            if read_tag(setting.tag).kind is TagKind.WEEKLY and setting.tag not in known
         )
         held = self._tried(
-            Source.TAGS, self._repository, lambda: tuple(tag for tag in tags if self._holds(tag, merge))
+            FactSource.TAGS, self._repository, lambda: tuple(tag for tag in tags if self._holds(tag, merge))
         )
         return held or ()
 
@@ -266,7 +265,7 @@ class ProcessGatherer:
             self._teams[name] = self._approvals.team(name)
         return self._teams[name]
 
-    def _tried(self, source: Source, where: str, read: Callable[[], _T]) -> _T | None:
+    def _tried(self, source: FactSource, where: str, read: Callable[[], _T]) -> _T | None:
         """Read something; that a token may not, or that it is not there or no good, is a fact."""
         try:
             return read()
@@ -274,7 +273,7 @@ class ProcessGatherer:
             if isinstance(error, GitHubError) and error.status not in (403, 404, 451):
                 raise
             words = " ".join(f"{where} could not be read: {error.cause}".split())[:300]
-            self._troubles[source] = Trouble(source, words)
+            self._troubles[source] = SourceFailure(source, words)
             return None
 
 
@@ -292,7 +291,7 @@ class ProcessPublisher(Shower):
     def __init__(self, github: GitHub, repository: str) -> None:
         super().__init__(github, repository, MARKER)
 
-    def publish(self, plan: Plan, identity: Account) -> None:
+    def publish(self, plan: ProcessPlan, identity: Account) -> None:
         """Carry out a plan.
 
         The status comes first, because merging hangs on it, and the comment after the reactions, because it
@@ -315,7 +314,7 @@ class ProcessPublisher(Shower):
             self.set_status(plan.status)
         self.unless_locked(plan.number, lambda: self._answer(plan))
 
-    def _answer(self, plan: Plan) -> None:
+    def _answer(self, plan: ProcessPlan) -> None:
         for reaction in plan.reactions:
             self._react(reaction)
         self.write_comments(plan.number, plan.comment, plan.comments_delete)

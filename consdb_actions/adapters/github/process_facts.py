@@ -12,12 +12,12 @@ from typing import Any
 
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import PAGE, GitHub, GitHubError, quoted
-from consdb_actions.adapters.github.contents import ApiContents, Contents, Objects
+from consdb_actions.adapters.github.contents import ApiContents, ContentSource, Objects
 from consdb_actions.adapters.github.releases import ReleaseReader
 from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.approval import evaluate
-from consdb_actions.approval.evaluate import Decision, Outcome, RoleVerdict, Standing
-from consdb_actions.approval.facts import Facts as ApprovalFacts
+from consdb_actions.approval.evaluate import Decision, ReviewEffect, RoleOutcome, RoleVerdict
+from consdb_actions.approval.facts import ApprovalFacts
 from consdb_actions.deploy.model import Values, slots, values_file
 from consdb_actions.deploy.values import parse_values
 from consdb_actions.errors import InputError
@@ -29,16 +29,16 @@ from consdb_actions.process.facts import (
     Comment,
     Deployment,
     EfdFile,
-    Facts,
-    Link,
-    Migration,
-    Pull,
-    Release,
+    FactSource,
+    MigrationPull,
+    ProcessFacts,
+    PullLink,
     RoleApproval,
     SchemaChange,
+    SchemaPull,
     Setting,
-    Source,
-    Trouble,
+    SourceFailure,
+    TaggedRelease,
 )
 from consdb_actions.process.links import efd_origin
 from consdb_actions.process.memory import MARKER, recall
@@ -85,8 +85,8 @@ class Settings:
 
 
 def read_own(
-    github: GitHub, contents: Contents, data: Any, seen: ApprovalFacts, settings: Settings, source: str
-) -> Facts:
+    github: GitHub, contents: ContentSource, data: Any, seen: ApprovalFacts, settings: Settings, source: str
+) -> ProcessFacts:
     """Read the facts that the repository of the schemas has."""
     root = f"/repos/{seen.repository}"
     head = seen.pull.head
@@ -98,12 +98,12 @@ def read_own(
     assert created is not None
     schemas, trouble = _schemas(contents, seen, settings)
     merged = bool(data.get("merged_at"))
-    facts = Facts(
+    facts = ProcessFacts(
         repository=seen.repository,
         html_url=seen.html_url,
         now=seen.now,
         identity=seen.identity,
-        pull=Pull(
+        pull=SchemaPull(
             number=seen.pull.number,
             title=seen.pull.title,
             url=seen.pull.url,
@@ -129,7 +129,7 @@ def read_own(
         changes=tuple(change for change in seen.changes if change.sha == head),
         marked=graphql.comments(items, MARKER),
         status=graphql.status(shown) if shown is not None else None,
-        troubles=(Trouble(Source.SCHEMAS, trouble),) if trouble else (),
+        troubles=(SourceFailure(FactSource.SCHEMAS, trouble),) if trouble else (),
     )
     return replace(facts, comments=tuple(_comments(items, recall(facts))))
 
@@ -147,7 +147,7 @@ def _pushed_at(github: GitHub, path: str) -> datetime | None:
 
 
 def _schemas(
-    contents: Contents, seen: ApprovalFacts, settings: Settings
+    contents: ContentSource, seen: ApprovalFacts, settings: Settings
 ) -> tuple[tuple[SchemaChange, ...], str]:
     """List the changed schemas with their new tables, and say what could not be read of them."""
     head = seen.change_at(seen.pull.head)
@@ -194,7 +194,7 @@ def _schema_change(
     )
 
 
-def _schema(contents: Contents, path: str, blob: str | None) -> Schema | None:
+def _schema(contents: ContentSource, path: str, blob: str | None) -> Schema | None:
     """Read a schema as data; nothing in it is executed."""
     return None if blob is None else read_yaml(contents.blob(blob), source=path).schema
 
@@ -238,7 +238,8 @@ def _role(item: RoleVerdict) -> RoleApproval:
     counted = [
         review.submitted_at
         for review in item.reviews
-        if review.standing in (Standing.COUNTS, Standing.SUPERSEDED) and review.submitted_at is not None
+        if review.standing in (ReviewEffect.COUNTS, ReviewEffect.SUPERSEDED)
+        and review.submitted_at is not None
     ]
     approver = item.approver
     return RoleApproval(
@@ -247,7 +248,7 @@ def _role(item: RoleVerdict) -> RoleApproval:
         outcome=item.outcome.value,
         reason=item.reason,
         by=approver.author.login if approver is not None else "",
-        at=min(counted, default=None) if item.outcome is Outcome.APPROVED else None,
+        at=min(counted, default=None) if item.outcome is RoleOutcome.APPROVED else None,
         url=approver.url if approver is not None else "",
         eligible=item.eligible,
     )
@@ -274,7 +275,7 @@ class ConsdbReader:
         self._root = f"/repos/{policy.consdb}"
         self._releases = ReleaseReader(github, policy.consdb)
 
-    def migrations(self, repository: str, pull: Pull, body: str) -> tuple[Migration, ...]:
+    def migrations(self, repository: str, pull: SchemaPull, body: str) -> tuple[MigrationPull, ...]:
         """Find the pull requests that carry the migration of a schema change.
 
         Those count that say so in their mark, and the one that a copy of EFD schemas was made from; where
@@ -299,8 +300,8 @@ class ConsdbReader:
         )
 
     def releases(
-        self, migrations: tuple[Migration, ...], deployed: frozenset[str]
-    ) -> tuple[tuple[Release, ...], str]:
+        self, migrations: tuple[MigrationPull, ...], deployed: frozenset[str]
+    ) -> tuple[tuple[TaggedRelease, ...], str]:
         """Find the release tags that hold some merged migrations."""
         tags = self._releases.tags()
         newest = last_release(tags)
@@ -311,7 +312,7 @@ class ConsdbReader:
             return (), name
         # A day earlier, since the month of a tag is that of its maker's clock.
         start = max(moments) - timedelta(days=1)
-        found: list[Release] = []
+        found: list[TaggedRelease] = []
         for version, tag in sorted(
             (version, tag) for tag in tags if (version := parse_version(tag.name)) is not None
         ):
@@ -320,11 +321,11 @@ class ConsdbReader:
             ):
                 continue
             if all(self._holds(tag.commit, item.merge_commit) for item in live):
-                release = Release(tag.name, tag.commit, self._page("tree", tag.name), tag.annotated)
+                release = TaggedRelease(tag.name, tag.commit, self._page("tree", tag.name), tag.annotated)
                 found.append(release if found else self._dated(release, tag.object))
         return tuple(found), name
 
-    def efd_files(self, pull: Pull, body: str, here: dict[str, str]) -> tuple[EfdFile, ...]:
+    def efd_files(self, pull: SchemaPull, body: str, here: dict[str, str]) -> tuple[EfdFile, ...]:
         """Compare EFD schemas with those of consdb."""
         origin = efd_origin(body)
         commit = self._releases.branch.head
@@ -344,11 +345,13 @@ class ConsdbReader:
             files.append(EfdFile(name.removesuffix(".yaml"), there.get(source, ""), blob, url))
         return tuple(files)
 
-    def _linked(self, repository: str, pull: Pull, efd: int, items: dict[int, Any]) -> dict[int, Link]:
+    def _linked(
+        self, repository: str, pull: SchemaPull, efd: int, items: dict[int, Any]
+    ) -> dict[int, PullLink]:
         """Choose the pull requests that belong to a change, by the strongest link there is."""
         wanted = _references(repository, pull)
-        found: dict[int, Link] = {}
-        branches: dict[int, Link] = {}
+        found: dict[int, PullLink] = {}
+        branches: dict[int, PullLink] = {}
         ticket = self._policy.ticket_in(pull.branch, pull.title)
         for number, item in items.items():
             if not _is_own(item):
@@ -356,14 +359,14 @@ class ConsdbReader:
             marker = read_marker(item.get("body") or "")
             if marker is not None:
                 if marker.commit_of(wanted):
-                    found[number] = Link.MARKER
+                    found[number] = PullLink.MARKER
             elif number == efd:
-                found[number] = Link.EFD
+                found[number] = PullLink.EFD
             elif ticket and self._policy.ticket_in(item["head"]["ref"]) == ticket:
-                branches[number] = Link.BRANCH
+                branches[number] = PullLink.BRANCH
         return found or branches
 
-    def _migration(self, item: Any, link: Link, references: Collection[str]) -> Migration | None:
+    def _migration(self, item: Any, link: PullLink, references: Collection[str]) -> MigrationPull | None:
         """Read a pull request with its files; None for one found by its branch that adds no revision."""
         number = item["number"]
         rows = self._github.items(f"{self._root}/pulls/{number}/files")
@@ -372,7 +375,7 @@ class ConsdbReader:
             for row in rows
             if _REVISION.fullmatch(row["filename"])
         ]
-        if link is Link.BRANCH and not revisions:
+        if link is PullLink.BRANCH and not revisions:
             return None
         head = item["head"]["sha"]
         commit = self._github.get(f"{self._root}/git/commits/{head}", lasting=True)
@@ -380,7 +383,7 @@ class ConsdbReader:
         created = graphql.moment(item["created_at"])
         assert created is not None
         digest = hashlib.sha256(json.dumps(sorted(revisions)).encode()).hexdigest()[:16] if revisions else ""
-        return Migration(
+        return MigrationPull(
             number=number,
             url=item["html_url"],
             title=item.get("title") or "",
@@ -393,7 +396,7 @@ class ConsdbReader:
             merged_at=graphql.moment(item.get("merged_at")),
             merge_commit=(item.get("merge_commit_sha") or "") if item.get("merged_at") else "",
             committed_at=graphql.moment(commit["committer"]["date"]),
-            source=marker.commit_of(references) if marker is not None and link is Link.MARKER else "",
+            source=marker.commit_of(references) if marker is not None and link is PullLink.MARKER else "",
             files=tuple(row["filename"] for row in rows),
             digest=digest,
         )
@@ -426,7 +429,7 @@ class ConsdbReader:
         )
         return data["status"] in ("ahead", "identical")
 
-    def _dated(self, release: Release, sha: str) -> Release:
+    def _dated(self, release: TaggedRelease, sha: str) -> TaggedRelease:
         """Add when a release was tagged, which its tag object says, and its notes."""
         at = None
         if sha:
@@ -437,9 +440,9 @@ class ConsdbReader:
         except GitHubError as error:
             if error.status != 404:
                 raise
-            return Release(release.tag, release.commit, release.url, release.annotated, at)
+            return TaggedRelease(release.tag, release.commit, release.url, release.annotated, at)
         published = graphql.moment(notes.get("published_at"))
-        return Release(
+        return TaggedRelease(
             release.tag, release.commit, release.url, release.annotated, at or published, notes["html_url"]
         )
 
@@ -463,7 +466,7 @@ class _Folder:
         return self._pattern.fullmatch(path) is not None
 
 
-def _references(repository: str, pull: Pull) -> tuple[str, str]:
+def _references(repository: str, pull: SchemaPull) -> tuple[str, str]:
     """Return what markers call a schema change."""
     return f"{repository}#{pull.number}", f"{repository}@{pull.branch}"
 

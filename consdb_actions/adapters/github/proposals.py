@@ -12,13 +12,13 @@ from consdb_actions.adapters.github.contents import Objects
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.proposal import (
     BranchCommit,
-    Facts,
+    BranchFacts,
+    BranchPull,
+    CommitWrite,
     Foreign,
-    Outcome,
-    Plan,
     Proposal,
-    Pull,
-    Write,
+    ProposalOutcome,
+    ProposalPlan,
     blob_sha,
     decide,
     foreign_error,
@@ -27,7 +27,7 @@ from consdb_actions.proposal import (
     signed_message,
 )
 
-__all__ = ["Outcome", "Proposal", "ProposalReader", "Proposals", "path_of", "read_pull"]
+__all__ = ["ProposalOutcome", "Proposal", "ProposalReader", "Proposals", "path_of", "read_pull"]
 
 MOST_FILES = 300
 
@@ -48,7 +48,7 @@ class ProposalReader:
     def __init__(self, github: GitHub) -> None:
         self._github = github
 
-    def facts(self, proposal: Proposal) -> Facts:
+    def facts(self, proposal: Proposal) -> BranchFacts:
         """Read all that the decision rests on.
 
         Raises
@@ -71,14 +71,14 @@ class ProposalReader:
         on_base = self._blobs(repository, proposal.files, base)
         pulls = self._pulls(proposal)
         if on_base == proposal.blobs:
-            return Facts("", base, on_base, pulls=pulls)
+            return BranchFacts("", base, on_base, pulls=pulls)
         viewer = self._github.viewer()
         head = self.tip(repository, proposal.branch)
         if head is None:
-            return Facts(viewer, base, on_base, pulls=pulls)
+            return BranchFacts(viewer, base, on_base, pulls=pulls)
         fork, on_branch, commits = self._compare(proposal, base, head)
         paths = {*proposal.files, *on_branch}
-        return Facts(
+        return BranchFacts(
             viewer=viewer,
             base=base,
             on_base=self._blobs(repository, paths, base),
@@ -171,7 +171,7 @@ class ProposalReader:
         }
         return replace(commit, changed=changed)
 
-    def _pulls(self, proposal: Proposal) -> tuple[Pull, ...]:
+    def _pulls(self, proposal: Proposal) -> tuple[BranchPull, ...]:
         """Read the pull requests of the branch, newest first; those of forks are none of them."""
         owner = proposal.repository.partition("/")[0]
         items = self._github.items(
@@ -186,9 +186,9 @@ class ProposalReader:
         return tuple(sorted(found, key=lambda pull: -pull.number))
 
 
-def read_pull(item: Json) -> Pull:
+def read_pull(item: Json) -> BranchPull:
     """Read a pull request."""
-    return Pull(
+    return BranchPull(
         number=item["number"],
         url=item["html_url"],
         title=item.get("title") or "",
@@ -228,7 +228,7 @@ class Proposals:
         self._github = github
         self._reader = ProposalReader(github)
 
-    def plan(self, proposal: Proposal) -> Plan:
+    def plan(self, proposal: Proposal) -> ProposalPlan:
         """Say what `publish` would do; nothing is changed.
 
         Raises
@@ -240,7 +240,7 @@ class Proposals:
         """
         return self._plan(proposal, self._reader.facts(proposal))
 
-    def publish(self, proposal: Proposal) -> Outcome:
+    def publish(self, proposal: Proposal) -> ProposalOutcome:
         """Make the branch and its pull request propose what is wanted.
 
         Parameters
@@ -273,14 +273,14 @@ class Proposals:
 
     # Decision
 
-    def _plan(self, proposal: Proposal, facts: Facts) -> Plan:
+    def _plan(self, proposal: Proposal, facts: BranchFacts) -> ProposalPlan:
         """Decide; where people's work stands in the way, read it to show it."""
         plan = decide(proposal, facts)
-        if isinstance(plan, Plan):
+        if isinstance(plan, ProposalPlan):
             return plan
         raise self._refusal(proposal, facts, plan)
 
-    def _refusal(self, proposal: Proposal, facts: Facts, foreign: Foreign) -> CheckFailed:
+    def _refusal(self, proposal: Proposal, facts: BranchFacts, foreign: Foreign) -> CheckFailed:
         """Read what people made of the files, and what would be written in its place."""
         theirs, ours = {}, {}
         for path in foreign.paths:
@@ -295,7 +295,7 @@ class Proposals:
 
     # Actions
 
-    def _carry_out(self, proposal: Proposal, facts: Facts, plan: Plan) -> Outcome:
+    def _carry_out(self, proposal: Proposal, facts: BranchFacts, plan: ProposalPlan) -> ProposalOutcome:
         """Make the commit, move the branch, open or change the pull request."""
         root = f"/repos/{proposal.repository}"
         head = facts.head or ""
@@ -317,10 +317,10 @@ class Proposals:
             if missing:
                 self._github.write("POST", f"{root}/issues/{pull.number}/labels", {"labels": missing})
         if pull is None:
-            return Outcome(plan.action, commit=head, kept=plan.kept)
-        return Outcome(plan.action, pull.number, pull.url, head, plan.kept)
+            return ProposalOutcome(plan.action, commit=head, kept=plan.kept)
+        return ProposalOutcome(plan.action, pull.number, pull.url, head, plan.kept)
 
-    def _write_commit(self, root: str, proposal: Proposal, write: Write) -> str:
+    def _write_commit(self, root: str, proposal: Proposal, write: CommitWrite) -> str:
         """Make a tree and a commit; what a failure leaves of these, nobody sees."""
         entries = []
         room = WITHIN
@@ -362,7 +362,7 @@ class Proposals:
 
         self._github.write("POST", refs, {"ref": f"refs/heads/{proposal.branch}", "sha": sha}, landed=landed)
 
-    def _open(self, root: str, proposal: Proposal) -> Pull:
+    def _open(self, root: str, proposal: Proposal) -> BranchPull:
         """Open the pull request, once."""
 
         def landed() -> Any:

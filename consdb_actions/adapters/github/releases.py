@@ -15,8 +15,8 @@ from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.migration.summary import read_revision
 from consdb_actions.process.board import Released, Releases
-from consdb_actions.release.notes import Contents, Migration, PullRequest, arrange
-from consdb_actions.release.plan import Check, CheckState, Facts, Tag, last_release
+from consdb_actions.release.notes import MergedPull, ReleaseContents, ReleasedMigration, arrange
+from consdb_actions.release.plan import CheckState, CommitCheck, GitTag, ReleaseFacts, last_release
 from consdb_actions.release.versions import ReleasePolicy, parse_version
 
 __all__ = ["MARK", "ReleaseReader", "Releaser", "TagTakenError", "read_contents", "read_releases"]
@@ -31,11 +31,11 @@ MOST_FILES = 300
 
 
 def read_contents(
-    github: GitHub, repository: str, branch: str, previous: Tag | None, commit: str, policy: ReleasePolicy
-) -> Contents:
+    github: GitHub, repository: str, branch: str, previous: GitTag | None, commit: str, policy: ReleasePolicy
+) -> ReleaseContents:
     """Read what a release holds."""
     if previous is None:
-        return Contents()
+        return ReleaseContents()
     path = f"/repos/{repository}/compare/{previous.commit}...{commit}"
     pages = list(github.pages(path, lasting=True))
     commits = {item["sha"] for page in pages for item in page["commits"]}
@@ -46,12 +46,12 @@ def read_contents(
         files = contents.files(previous.commit, wanted), contents.files(commit, wanted)
     migrations, changed = _migrations(Objects(github, repository), *files)
     pulls = _merged(github, repository, branch, commits, since)
-    return Contents(previous.name, len(commits), tuple(pulls), migrations, changed)
+    return ReleaseContents(previous.name, len(commits), tuple(pulls), migrations, changed)
 
 
 def _merged(
     github: GitHub, repository: str, branch: str, commits: set[str], since: datetime | None
-) -> list[PullRequest]:
+) -> list[MergedPull]:
     """Find the merged pull requests by the commits that their merging made."""
     query = {"state": "closed", "base": branch, "sort": "updated", "direction": "desc"}
     found = []
@@ -60,7 +60,7 @@ def _merged(
             if item.get("merged_at") and item.get("merge_commit_sha") in commits:
                 author = graphql.account(item.get("user"))
                 login = author.login if author is not None else ""
-                found.append(PullRequest(item["number"], item["title"] or "", item["head"]["ref"], login))
+                found.append(MergedPull(item["number"], item["title"] or "", item["head"]["ref"], login))
         oldest = graphql.moment(page[-1].get("updated_at")) if page else None
         if oldest is not None and since is not None and oldest < since - _LATE:
             break  # Whatever was merged after that was updated after that.
@@ -89,7 +89,7 @@ def _compared(page: Any, base: str, policy: ReleasePolicy) -> tuple[dict[str, st
 
 def _migrations(
     objects: Objects, before: Mapping[str, str], after: Mapping[str, str]
-) -> tuple[tuple[Migration, ...], tuple[tuple[str, str], ...]]:
+) -> tuple[tuple[ReleasedMigration, ...], tuple[tuple[str, str], ...]]:
     """Read the migrations that were added, and name those that were changed or removed."""
     new = sorted(after.keys() - before.keys())
     texts = objects.blobs(after[path] for path in new)
@@ -98,7 +98,9 @@ def _migrations(
         found = read_revision(texts[after[path]].decode("utf-8", "replace"))
         section = path.split("/")[-3] if path.count("/") >= 2 else ""
         added.append(
-            Migration(section, path, found.id, found.title, found.operations, found.others, found.down)
+            ReleasedMigration(
+                section, path, found.id, found.title, found.operations, found.others, found.down
+            )
         )
     changed = [
         (path, "changed" if path in after else "removed")
@@ -194,7 +196,7 @@ class ReleaseReader:
         """
         return read_file(self._github, self._repository, CONFIG_PATH, self.branch.head)
 
-    def tags(self, commit: str = "") -> tuple[Tag, ...]:
+    def tags(self, commit: str = "") -> tuple[GitTag, ...]:
         """Read all tags.
 
         Parameters
@@ -216,7 +218,7 @@ class ReleaseReader:
         refs = self._github.get(f"{self._root}/git/matching-refs/tags/")
         listed = self._github.items(f"{self._root}/tags")
         commits = {item["name"]: item["commit"]["sha"] for item in listed}
-        found = {name: Tag(name, on) for name, on in commits.items()}
+        found = {name: GitTag(name, on) for name, on in commits.items()}
         for ref in refs:
             name, target = ref["ref"].removeprefix("refs/tags/"), ref["object"]["sha"]
             annotated = ref["object"]["type"] == "tag"
@@ -224,10 +226,10 @@ class ReleaseReader:
             if annotated and parse_version(name) is not None:
                 on = commits.get(name) or self._peeled(target)
             ours = annotated and on == commit and self._is_ours(target)
-            found[name] = Tag(name, on, annotated, ours, target if annotated else "")
+            found[name] = GitTag(name, on, annotated, ours, target if annotated else "")
         return tuple(found.values())
 
-    def facts(self, commit: str | None, now: datetime) -> Facts:
+    def facts(self, commit: str | None, now: datetime) -> ReleaseFacts:
         """Read what the decision about a tag rests on.
 
         Parameters
@@ -255,7 +257,7 @@ class ReleaseReader:
         tags = self.tags(sha)
         newest = last_release(tags)
         relation = "ahead" if newest is None else self._relation(newest.commit, sha, sha)
-        return Facts(
+        return ReleaseFacts(
             branch=branch.name,
             commit=sha,
             now=now,
@@ -266,7 +268,7 @@ class ReleaseReader:
             parted=relation == "diverged",
         )
 
-    def contents(self, previous: Tag | None, commit: str, policy: ReleasePolicy) -> Contents:
+    def contents(self, previous: GitTag | None, commit: str, policy: ReleasePolicy) -> ReleaseContents:
         """Read what a release holds.
 
         Parameters
@@ -339,7 +341,7 @@ class ReleaseReader:
             for run in page["workflow_runs"]
         }
 
-    def _checks(self, sha: str) -> list[Check]:
+    def _checks(self, sha: str) -> list[CommitCheck]:
         """Read check runs and commit statuses, without the jobs of this run and of its earlier tries."""
         runs = [
             item
@@ -370,7 +372,7 @@ class ReleaseReader:
                 state: CheckState = "success" if item["state"] == "success" else "failure"
                 if item["state"] == "pending":
                     state = "pending"
-                found.append(Check(item["context"], state, item["state"]))
+                found.append(CommitCheck(item["context"], state, item["state"]))
         return found
 
 
@@ -378,12 +380,14 @@ def _of_actions(item: Any) -> bool:
     return bool((item.get("app") or {}).get("slug") == "github-actions")
 
 
-def _check(item: Any) -> Check:
+def _check(item: Any) -> CommitCheck:
     """Read a check run."""
     if item["status"] != "completed":
-        return Check(item["name"], "pending", str(item["status"]).replace("_", " "))
+        return CommitCheck(item["name"], "pending", str(item["status"]).replace("_", " "))
     conclusion = str(item["conclusion"])
-    return Check(item["name"], "success" if conclusion in _GREEN else "failure", conclusion.replace("_", " "))
+    return CommitCheck(
+        item["name"], "success" if conclusion in _GREEN else "failure", conclusion.replace("_", " ")
+    )
 
 
 def read_releases(
@@ -443,7 +447,7 @@ def read_releases(
     return Releases(tuple(found), len(ordered) - len(found), reader.html_url)
 
 
-def _moment(github: GitHub, repository: str, tag: Tag, page: Any) -> tuple[datetime | None, bool]:
+def _moment(github: GitHub, repository: str, tag: GitTag, page: Any) -> tuple[datetime | None, bool]:
     """Say when a release was made that its tag does not date, and whether that is its commit's date."""
     if page and (at := graphql.moment(page.get("published_at"))) is not None:
         return at, False

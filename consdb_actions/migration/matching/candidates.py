@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from consdb_actions.migration.matching.decisions import ColumnRename, Kind, Rejected
 from consdb_actions.migration.matching.declared import Column
 from consdb_actions.migration.matching.evidence import (
-    Evidence,
+    ColumnEvidence,
     TablePair,
     against,
     in_favour,
@@ -27,7 +27,7 @@ from consdb_actions.migration.matching.words import (
     spelling,
 )
 
-__all__ = ["Key", "LIMIT", "Likeness", "Link", "candidates", "components", "proofs", "shifted"]
+__all__ = ["Key", "LIMIT", "Likeness", "ColumnLink", "candidates", "components", "proofs", "shifted"]
 
 Key = tuple[Substitution, ...]
 
@@ -35,7 +35,7 @@ Key = tuple[Substitution, ...]
 
 
 @dataclass(frozen=True)
-class Link:
+class ColumnLink:
     """A column before and one after the change that may be the same.
 
     Parameters
@@ -81,7 +81,7 @@ class Link:
         return f"{self.old.path}={target}"
 
 
-def components(links: Iterable[Link]) -> Iterator[tuple[Link, ...]]:
+def components(links: Iterable[ColumnLink]) -> Iterator[tuple[ColumnLink, ...]]:
     """Yield the links that hang together, in the order of their first column.
 
     Links hang together when they share a column, or a name that is there before and after: what is decided
@@ -111,7 +111,7 @@ def components(links: Iterable[Link]) -> Iterator[tuple[Link, ...]]:
             join(f"-{link.old.path}", f"+{link.new.table}.{link.old.name}")
         if link.new_stays:
             join(f"+{link.new.path}", f"-{link.old.table}.{link.new.name}")
-    groups: dict[str, list[Link]] = defaultdict(list)
+    groups: dict[str, list[ColumnLink]] = defaultdict(list)
     for link in ordered:
         groups[root(f"-{link.old.path}")].append(link)
     yield from map(tuple, groups.values())
@@ -122,7 +122,7 @@ _WEIGHT = 110
 """More than any likeness, less than an id."""
 
 
-def shifted(pair: TablePair) -> tuple[Link, ...]:
+def shifted(pair: TablePair) -> tuple[ColumnLink, ...]:
     """Find the chains in a table."""
     before, after = _by_text(pair.before.columns), _by_text(pair.after.columns)
     successor = {
@@ -133,11 +133,11 @@ def shifted(pair: TablePair) -> tuple[Link, ...]:
         and type_fit(old.type, after[text].type) != "incompatible"
     }
     targets = {new.name for new in successor.values()}
-    links: list[Link] = []
+    links: list[ColumnLink] = []
     for start in pair.before.columns:
         if start.name in pair.kept and start.name in targets:
             continue
-        chain: list[Link] = []
+        chain: list[ColumnLink] = []
         old = start
         while old.name in successor:
             new = successor[old.name]
@@ -152,12 +152,12 @@ def shifted(pair: TablePair) -> tuple[Link, ...]:
     return tuple(links)
 
 
-def _step(pair: TablePair, old: ColumnFacts, new: ColumnFacts) -> Link:
+def _step(pair: TablePair, old: ColumnFacts, new: ColumnFacts) -> ColumnLink:
     stays = old.name in pair.kept
     evidence = f"`{new.name}` has the description that `{old.name}` had"
     if stays:
         evidence += f", and `{old.name}` now has another one"
-    return Link(old, new, _WEIGHT, (evidence,), old_stays=stays, new_stays=new.name in pair.kept)
+    return ColumnLink(old, new, _WEIGHT, (evidence,), old_stays=stays, new_stays=new.name in pair.kept)
 
 
 def _by_text(columns: Iterable[ColumnFacts]) -> dict[str, ColumnFacts]:
@@ -186,7 +186,7 @@ class _Proof:
 
 def proofs(
     pair: TablePair, settled_old: Collection[str], settled_new: Collection[str]
-) -> tuple[tuple[ColumnRename, ...], tuple[Link, ...]]:
+) -> tuple[tuple[ColumnRename, ...], tuple[ColumnLink, ...]]:
     """Find what ids and case say about a table."""
     found = [
         proof
@@ -197,7 +197,7 @@ def proofs(
     degree = Counter(node for old, new in pairs for node in (("old", old), ("new", new)))
     kept_folds = {fold(name) for name in pair.kept}
     renames: dict[str, ColumnRename] = {}
-    doubtful: dict[tuple[str, str], Link] = {}
+    doubtful: dict[tuple[str, str], ColumnLink] = {}
     for proof in found:
         old, new = proof.old.name, proof.new.name
         doubt = ""
@@ -220,7 +220,7 @@ def proofs(
         else:
             doubtful.setdefault(
                 (old, new),
-                Link(
+                ColumnLink(
                     proof.old,
                     proof.new,
                     _CONTRADICTED_WEIGHT,
@@ -445,7 +445,7 @@ class Likeness:
     """
 
     def __init__(self, pairs: Sequence[TablePair], proved: Mapping[str, Mapping[str, str]]) -> None:
-        self._found: dict[Column, list[Evidence]] = defaultdict(list)
+        self._found: dict[Column, list[ColumnEvidence]] = defaultdict(list)
         seen: set[tuple[str, str]] = set()
         self._support: Counter[Key] = Counter()
         for pair in pairs:
@@ -460,9 +460,9 @@ class Likeness:
                     self._support[evidence.substitutions] += 1
         self.comparisons = sum(pair.comparisons for pair in pairs)
 
-    def links(self, settled_old: Collection[Column], settled_new: Collection[Column]) -> list[Link]:
+    def links(self, settled_old: Collection[Column], settled_new: Collection[Column]) -> list[ColumnLink]:
         """Return the likely pairs of columns that are not settled."""
-        found: list[Link] = []
+        found: list[ColumnLink] = []
         for column, evidences in self._found.items():
             if column in settled_old:
                 continue
@@ -476,12 +476,12 @@ class Likeness:
             found += [link for link in links if link.score >= best - _OUTCLASSED]
         return found
 
-    def _link(self, evidence: Evidence) -> Link:
+    def _link(self, evidence: ColumnEvidence) -> ColumnLink:
         support = self.support(evidence)
         change = replaced(evidence.substitutions, evidence.old.name, evidence.new.name)
         value = max(1, score(evidence, support))
         favour = in_favour(evidence, support)
-        return Link(evidence.old, evidence.new, value, favour, evidence.substitutions, change)
+        return ColumnLink(evidence.old, evidence.new, value, favour, evidence.substitutions, change)
 
     def rejected(self, column: Column, taken: Mapping[Column, str]) -> tuple[Rejected, ...]:
         """Return the candidates of a column that are unlikely or taken, with the reason."""
@@ -503,12 +503,12 @@ class Likeness:
                 found.append(Rejected(evidence.old.path, evidence.new.path, "; ".join(reasons)))
         return tuple(found[:_SHOWN])
 
-    def support(self, evidence: Evidence) -> int:
+    def support(self, evidence: ColumnEvidence) -> int:
         """Return how many pairs of names the same change of name explains, this one included."""
         return max(1, self._support[evidence.substitutions]) if _counts(evidence) else 1
 
 
-def _counts(evidence: Evidence) -> bool:
+def _counts(evidence: ColumnEvidence) -> bool:
     """Tell whether a pair can stand for a change of name that explains several pairs."""
     return bool(
         evidence.substitutions

@@ -16,12 +16,12 @@ __all__ = [
     "Decisions",
     "Dropped",
     "DroppedTable",
-    "Fill",
+    "ColumnSource",
     "Join",
     "Kind",
-    "Move",
-    "Proposal",
-    "Question",
+    "CopiedMove",
+    "RenameProposal",
+    "MatchingQuestion",
     "Rejected",
     "Relation",
     "Remembered",
@@ -65,7 +65,7 @@ class Through:
 
 
 @dataclass(frozen=True)
-class Fill:
+class ColumnSource:
     """Where a column of a new row comes from: a column of the source, or of the common parent."""
 
     column: str
@@ -108,7 +108,7 @@ class Join:
     through: Through | None = None
     certain: bool = True
     new_rows: bool = False
-    fills: tuple[Fill, ...] = ()
+    fills: tuple[ColumnSource, ...] = ()
 
     def describe(self) -> str:
         """Say it in a clause."""
@@ -269,20 +269,20 @@ def _fills(
     target: TableFacts,
     names: NameMap,
     given: frozenset[str],
-) -> tuple[tuple[Fill, ...], tuple[str, ...]]:
+) -> tuple[tuple[ColumnSource, ...], tuple[str, ...]]:
     """Say where each column that must have a value comes from, and which have no source."""
     direct = join.through is None or join.through.source_side == join.through.target_side
-    fills: dict[str, Fill] = {}
+    fills: dict[str, ColumnSource] = {}
     if direct:
         for one, other in zip(join.source_columns, join.target_columns, strict=True):
-            fills[other] = Fill(other, join.source_table, one)
+            fills[other] = ColumnSource(other, join.source_table, one)
     back = {names.column(source.name, column.name): column.name for column in source.columns}
     for key in target.foreign_keys:
         for column, referenced in zip(key.columns, key.referenced_columns, strict=True):
             if key.referenced_table == names.table(source.name) and referenced in back:
-                fills.setdefault(column, Fill(column, join.source_table, back[referenced]))
+                fills.setdefault(column, ColumnSource(column, join.source_table, back[referenced]))
             elif join.through is not None and key.referenced_table == join.through.table:
-                fills.setdefault(column, Fill(column, join.through.table, referenced))
+                fills.setdefault(column, ColumnSource(column, join.through.table, referenced))
     missing: list[str] = []
     for wanted in target.columns:
         if (
@@ -293,7 +293,7 @@ def _fills(
             continue
         found = source.column(wanted.name) if wanted.name in source else None
         if found and not found.nullable and type_fit(found.type, wanted.type) != "incompatible":
-            fills[wanted.name] = Fill(wanted.name, join.source_table, wanted.name)
+            fills[wanted.name] = ColumnSource(wanted.name, join.source_table, wanted.name)
         else:
             missing.append(wanted.name)
     return tuple(fills[name] for name in sorted(fills)), tuple(missing)
@@ -335,7 +335,7 @@ class ColumnRename:
 
 
 @dataclass(frozen=True)
-class Move:
+class CopiedMove:
     """A column whose values are copied to another table before it is dropped.
 
     ``table`` and ``column`` are names before the change, ``new_table`` and ``new_column`` names after it.
@@ -428,7 +428,7 @@ class Added:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class RenameProposal:
     """One pair of a question: the likely successor, why, and how it compares with the next best."""
 
     old: str
@@ -462,7 +462,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Question:
+class MatchingQuestion:
     """What is not certain, with every way to answer it. The last answer is always "nothing is renamed".
 
     Parameters
@@ -484,7 +484,7 @@ class Question:
     """
 
     text: str
-    proposals: tuple[Proposal, ...]
+    proposals: tuple[RenameProposal, ...]
     answers: tuple[Answer, ...]
     rejected: tuple[Rejected, ...]
     columns: tuple[str, ...]
@@ -520,18 +520,18 @@ class Decisions:
 
     table_renames: tuple[TableRename, ...] = ()
     renames: tuple[ColumnRename, ...] = ()
-    moves: tuple[Move, ...] = ()
+    moves: tuple[CopiedMove, ...] = ()
     drops: tuple[Dropped, ...] = ()
     dropped_tables: tuple[DroppedTable, ...] = ()
     adds: tuple[Added, ...] = ()
     added_tables: tuple[str, ...] = ()
-    questions: tuple[Question, ...] = ()
+    questions: tuple[MatchingQuestion, ...] = ()
     remembered: tuple[Remembered, ...] = ()
     notes: tuple[str, ...] = ()
     used: tuple[DeclaredMatch, ...] = ()
 
     @property
-    def open_questions(self) -> tuple[Question, ...]:
+    def open_questions(self) -> tuple[MatchingQuestion, ...]:
         """The questions that nothing has answered."""
         return tuple(question for question in self.questions if not question.answered)
 

@@ -23,9 +23,9 @@ from consdb_actions.migration.matching.words import (
 
 __all__ = [
     "Agreement",
-    "Evidence",
+    "ColumnEvidence",
     "LIKELY",
-    "Place",
+    "ColumnGap",
     "TablePair",
     "against",
     "closeness",
@@ -41,7 +41,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Place:
+class ColumnGap:
     """The gap that a column stands in: between two kept columns, and as which of how many.
 
     ``after`` and ``until`` are empty at the start and at the end of the table.
@@ -53,9 +53,9 @@ class Place:
     size: int
 
 
-def places(order: Sequence[str], kept: Collection[str]) -> dict[str, Place]:
+def places(order: Sequence[str], kept: Collection[str]) -> dict[str, ColumnGap]:
     """Say for every column that is not kept in which gap it stands."""
-    found: dict[str, Place] = {}
+    found: dict[str, ColumnGap] = {}
     gap: list[str] = []
     previous = ""
     for name in (*order, ""):
@@ -63,12 +63,12 @@ def places(order: Sequence[str], kept: Collection[str]) -> dict[str, Place]:
             gap.append(name)
             continue
         for rank, member in enumerate(gap):
-            found[member] = Place(previous, name, rank, len(gap))
+            found[member] = ColumnGap(previous, name, rank, len(gap))
         gap, previous = [], name
     return found
 
 
-def closeness(old: Place, new: Place) -> float:
+def closeness(old: ColumnGap, new: ColumnGap) -> float:
     """Say how well two places agree: 1 the same place of the same gap, 0 elsewhere."""
     shared = (old.after == new.after) + (old.until == new.until)
     if not shared:
@@ -93,7 +93,7 @@ _FRAMED_TEXT = 0.35
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ColumnEvidence:
     """How two columns of a table compare.
 
     Parameters
@@ -167,7 +167,7 @@ class TablePair:
         self.added = tuple(c for c in after.columns if c.name not in self.kept)
         self.vocabulary = Vocabulary(_texts(before), _texts(after))
         self._holders = _holders(before), _holders(after)
-        self._evidence: dict[tuple[str, str], Evidence] = {}
+        self._evidence: dict[tuple[str, str], ColumnEvidence] = {}
         self.anchor({})
 
     def anchor(self, proved: Mapping[str, str]) -> None:
@@ -195,14 +195,14 @@ class TablePair:
         place = self._new_places[name]
         return place.after, place.until, place.rank
 
-    def compare(self, old: ColumnFacts, new: ColumnFacts) -> Evidence:
+    def compare(self, old: ColumnFacts, new: ColumnFacts) -> ColumnEvidence:
         """Compare a dropped with an added column."""
         key = (old.name, new.name)
         if key not in self._evidence:
             self._evidence[key] = self._compare(old, new)
         return self._evidence[key]
 
-    def _compare(self, old: ColumnFacts, new: ColumnFacts) -> Evidence:
+    def _compare(self, old: ColumnFacts, new: ColumnFacts) -> ColumnEvidence:
         weight = self.vocabulary.name_weight
         alignment = align(name_words(old.name), name_words(new.name), weight)
         if old.name != old.name.lower() or new.name != new.name.lower():
@@ -212,7 +212,7 @@ class TablePair:
         same_text = text is not None and normalised(old.description or "") == normalised(
             new.description or ""
         )
-        return Evidence(
+        return ColumnEvidence(
             old,
             new,
             type_fit(old.type, new.type),
@@ -339,7 +339,7 @@ _UCDS = {"same": 4.0, "differs": -2.0, "unknown": 0.0}
 _UNKNOWN_TEXT = 0.25
 
 
-def score(evidence: Evidence, support: int) -> int:
+def score(evidence: ColumnEvidence, support: int) -> int:
     """Weigh a pair against its rivals, from 0 to 100."""
     text = _UNKNOWN_TEXT if evidence.text is None else evidence.text
     total = 40 * evidence.name + 30 * text + 8 * evidence.place
@@ -354,7 +354,7 @@ def score(evidence: Evidence, support: int) -> int:
     return max(0, min(100, round(total)))
 
 
-def points(evidence: Evidence, support: int) -> int:
+def points(evidence: ColumnEvidence, support: int) -> int:
     """Count what a careful reader would: each kind of evidence gives few points, none is enough alone."""
     text = -1.0 if evidence.text is None else evidence.text
     total = _steps(evidence.name, 0.4, 0.6, 0.8) + _steps(text, 0.4, 0.6, 0.85)
@@ -370,7 +370,7 @@ def points(evidence: Evidence, support: int) -> int:
     return total
 
 
-def is_likely(evidence: Evidence, support: int) -> bool:
+def is_likely(evidence: ColumnEvidence, support: int) -> bool:
     """Tell whether a careful reader would suspect that the one column is the other."""
     if evidence.fit == "incompatible":
         return False
@@ -393,7 +393,7 @@ def _steps(value: float, *bounds: float) -> int:
 _FEW = 4
 
 
-def in_favour(evidence: Evidence, support: int) -> tuple[str, ...]:
+def in_favour(evidence: ColumnEvidence, support: int) -> tuple[str, ...]:
     """List what speaks for a pair."""
     found: list[str] = []
     if evidence.spelled:
@@ -422,7 +422,7 @@ def in_favour(evidence: Evidence, support: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def against(evidence: Evidence) -> tuple[str, ...]:
+def against(evidence: ColumnEvidence) -> tuple[str, ...]:
     """List what speaks against a pair."""
     found: list[str] = []
     if evidence.fit in ("incompatible", "converted"):

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from consdb_actions.errors import InputError
-from consdb_actions.migration.matching.candidates import Link
-from consdb_actions.migration.matching.decisions import Join, Move, find_join
+from consdb_actions.migration.matching.candidates import ColumnLink
+from consdb_actions.migration.matching.decisions import CopiedMove, Join, find_join
 from consdb_actions.migration.matching.declared import Settled
 from consdb_actions.migration.matching.facts import ColumnFacts, NameMap, TableFacts, type_fit
 from consdb_actions.migration.matching.words import fold, normalised
@@ -27,8 +27,8 @@ _JOIN_SCORE = 15
 class Moves:
     """What moves for certain, and what may have moved."""
 
-    certain: tuple[Move, ...]
-    doubtful: tuple[Link, ...]
+    certain: tuple[CopiedMove, ...]
+    doubtful: tuple[ColumnLink, ...]
 
 
 class _Finder:
@@ -70,14 +70,14 @@ class _Finder:
         return self.tables_with[fold(old.name)] == {old.table, new.table}
 
 
-def declared_moves(settled: Settled, before: Tables, after: Tables, names: NameMap) -> tuple[Move, ...]:
+def declared_moves(settled: Settled, before: Tables, after: Tables, names: NameMap) -> tuple[CopiedMove, ...]:
     """Give each declared move its join."""
     finder = _Finder(before, after, names)
     given: dict[tuple[str, str], list[str]] = defaultdict(list)
     for (table, _), targets in settled.moves.items():
         for (new_table, new_column), _ in targets:
             given[table, new_table].append(new_column)
-    moves: list[Move] = []
+    moves: list[CopiedMove] = []
     for (table, column), targets in settled.moves.items():
         for (new_table, new_column), declared in targets:
             join, why_not = finder.join(table, new_table, given[table, new_table])
@@ -89,7 +89,9 @@ def declared_moves(settled: Settled, before: Tables, after: Tables, names: NameM
                 )
             evidence = f"declared ({declared.source})"
             required = not after[new_table].column(new_column).nullable
-            moves.append(Move(table, column, new_table, new_column, "declared", evidence, join, required))
+            moves.append(
+                CopiedMove(table, column, new_table, new_column, "declared", evidence, join, required)
+            )
     return tuple(moves)
 
 
@@ -100,7 +102,7 @@ def find_moves(
     gone: Sequence[ColumnFacts],
     come: Sequence[ColumnFacts],
     asked: Collection[ColumnFacts],
-    declared: Iterable[Move] = (),
+    declared: Iterable[CopiedMove] = (),
 ) -> Moves:
     """Find the columns that are gone from one table and new in another, under the same name."""
     finder = _Finder(before, after, names)
@@ -119,7 +121,7 @@ def find_moves(
     settled = [(move.table, move.new_table, move.new_column) for move in declared]
     given = _given(settled, pairs)
     certain: list[_Columns] = []
-    doubtful: list[Link] = []
+    doubtful: list[ColumnLink] = []
     for old, new in pairs:
         join, why_not = finder.join(old.table, new.table, given[old.table, new.table])
         rivals = []
@@ -152,12 +154,12 @@ def _given(
 
 def _made(
     certain: list[_Columns],
-    asked: Iterable[Link],
+    asked: Iterable[ColumnLink],
     settled: Sequence[tuple[str, str, str]],
     finder: _Finder,
-) -> tuple[tuple[Move, ...], tuple[Link, ...]]:
+) -> tuple[tuple[CopiedMove, ...], tuple[ColumnLink, ...]]:
     """Make the moves that are certain, but for those whose rows need a value that is in question."""
-    doubtful: list[Link] = []
+    doubtful: list[ColumnLink] = []
     open_ = {(link.old.table, link.new.table, link.new.name) for link in asked}
     while True:
         given = _given(settled, certain)
@@ -179,7 +181,7 @@ def _made(
         certain = [pair for pair, join, _ in joins if join]
     evidence = "it is gone from the one table and new in the other, with the same name and description"
     moves = (
-        Move(a.table, a.name, b.table, b.name, "same name", evidence, join, not b.nullable)
+        CopiedMove(a.table, a.name, b.table, b.name, "same name", evidence, join, not b.nullable)
         for (a, b), join, _ in joins
         if join
     )
@@ -188,7 +190,7 @@ def _made(
 
 def _doubtful(
     old: ColumnFacts, new: ColumnFacts, join: Join | None, doubts: Iterable[str], obstacle: str
-) -> Link:
+) -> ColumnLink:
     score = _SCORE + _JOIN_SCORE * (join is not None) + _TEXT_SCORE * _same_text(old, new)
     evidence = ["the same name in both tables" if old.name == new.name else "names that differ in case"]
     if _same_text(old, new):
@@ -196,7 +198,7 @@ def _doubtful(
     if join is not None:
         evidence.append(join.describe())
     words = (*evidence, *(f"but {doubt}" for doubt in doubts))
-    return Link(old, new, score, words, move=True, obstacle=obstacle)
+    return ColumnLink(old, new, score, words, move=True, obstacle=obstacle)
 
 
 def _doubts(

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from consdb_actions.migration.matching.candidates import Key, Link, components
-from consdb_actions.migration.matching.decisions import Answer, Proposal, Question, Rejected
+from consdb_actions.migration.matching.candidates import ColumnLink, Key, components
+from consdb_actions.migration.matching.decisions import Answer, MatchingQuestion, Rejected, RenameProposal
 from consdb_actions.migration.matching.evidence import listed, number
 
-__all__ = ["Part", "assign", "choose", "group", "lines", "proposal", "question", "shift"]
+__all__ = ["LinkGroup", "assign", "choose", "group", "lines", "proposal", "question", "shift"]
 
 
 def assign(weights: Mapping[tuple[str, str], int]) -> dict[str, str]:
@@ -128,7 +128,7 @@ _BONUS = 30
 _MOST = 150
 
 
-def choose(links: Sequence[Link]) -> tuple[Link, ...]:
+def choose(links: Sequence[ColumnLink]) -> tuple[ColumnLink, ...]:
     """Choose the pairs that fit best together."""
     possible = {(link.old.path, link.new.path): link for link in links if link.possible}
     best = _settle(possible, {})
@@ -145,7 +145,7 @@ def choose(links: Sequence[Link]) -> tuple[Link, ...]:
     return tuple(possible[pair] for pair in sorted(best.items(), key=lambda pair: _order(possible[pair])))
 
 
-_Pairs = Mapping[tuple[str, str], Link]
+_Pairs = Mapping[tuple[str, str], ColumnLink]
 
 
 def _settle(possible: _Pairs, bonus: dict[tuple[str, str], int]) -> dict[str, str]:
@@ -195,7 +195,7 @@ def _worth(count: int) -> int:
     return min(_MOST, round(_BONUS * math.log2(count))) if count > 1 else 0
 
 
-def _order(link: Link) -> tuple[str, int, str]:
+def _order(link: ColumnLink) -> tuple[str, int, str]:
     return link.old.table, link.old.position, link.old.name
 
 
@@ -209,14 +209,14 @@ _CLOSE = 12
 
 
 @dataclass(frozen=True)
-class Part:
+class LinkGroup:
     """Links that hang together, and the pairs chosen among them."""
 
-    links: tuple[Link, ...]
-    chosen: tuple[Link, ...]
+    links: tuple[ColumnLink, ...]
+    chosen: tuple[ColumnLink, ...]
 
     @cached_property
-    def choices(self) -> tuple[Link, ...]:
+    def choices(self) -> tuple[ColumnLink, ...]:
         """The pairs to choose from, where one column has several that are as good; the proposed one first."""
         possible = [link for link in self.links if link.possible]
         lone = min(len({link.old.path for link in possible}), len({link.new.path for link in possible}))
@@ -227,16 +227,16 @@ class Part:
         return (best, *sorted(close, key=lambda link: (-link.score, link.declaration))) if close else ()
 
     @cached_property
-    def by_column(self) -> Mapping[str, Sequence[Link]]:
+    def by_column(self) -> Mapping[str, Sequence[ColumnLink]]:
         """The links of each column, on either side."""
-        found: dict[str, list[Link]] = defaultdict(list)
+        found: dict[str, list[ColumnLink]] = defaultdict(list)
         for link in self.links:
             found[f"-{link.old.path}"].append(link)
             found[f"+{link.new.path}"].append(link)
         return found
 
 
-def group(links: Iterable[Link]) -> list[tuple[Part, ...]]:
+def group(links: Iterable[ColumnLink]) -> list[tuple[LinkGroup, ...]]:
     """Split links into questions.
 
     Parts that are explained by one change of name, or that are moves between the same two tables, are one
@@ -244,7 +244,7 @@ def group(links: Iterable[Link]) -> list[tuple[Part, ...]]:
     """
     links = tuple(links)
     chosen = frozenset(choose(links))
-    parts = [Part(found, tuple(link for link in found if link in chosen)) for found in components(links)]
+    parts = [LinkGroup(found, tuple(link for link in found if link in chosen)) for found in components(links)]
     signs = [_signs(part) for part in parts]
     group_of: dict[str, int] = {}
     parent = list(range(len(parts)))
@@ -258,13 +258,13 @@ def group(links: Iterable[Link]) -> list[tuple[Part, ...]]:
         for sign in found:
             first, second = sorted((root(group_of.setdefault(sign, at)), root(at)))
             parent[second] = first
-    groups: dict[int, list[Part]] = defaultdict(list)
+    groups: dict[int, list[LinkGroup]] = defaultdict(list)
     for at, part in enumerate(parts):
         groups[root(at)].append(part)
     return [tuple(groups[at]) for at in sorted(groups)]
 
 
-def _signs(part: Part) -> set[str]:
+def _signs(part: LinkGroup) -> set[str]:
     """Return what a part has in common with others that belong to the same question."""
     if not part.chosen:
         links = part.links
@@ -284,11 +284,11 @@ def _signs(part: Part) -> set[str]:
     return found
 
 
-def question(parts: Sequence[Part], weaker: Sequence[Rejected] = ()) -> Question:
+def question(parts: Sequence[LinkGroup], weaker: Sequence[Rejected] = ()) -> MatchingQuestion:
     """Make one question of parts that belong together."""
     links = [link for part in parts for link in part.links]
     chosen = [link for part in parts for link in part.chosen]
-    return Question(
+    return MatchingQuestion(
         text=_text(parts, chosen),
         proposals=tuple(proposal(link, part) for part in parts for link in part.chosen),
         answers=_answers(parts),
@@ -298,9 +298,9 @@ def question(parts: Sequence[Part], weaker: Sequence[Rejected] = ()) -> Question
     )
 
 
-def _answers(parts: Sequence[Part]) -> tuple[Answer, ...]:
+def _answers(parts: Sequence[LinkGroup]) -> tuple[Answer, ...]:
     """List the ways to answer: the proposal, alternatives, copies, and that nothing is renamed."""
-    ways: list[list[Link]] = [
+    ways: list[list[ColumnLink]] = [
         [link for part in parts for link in part.choices if _names(link) == _names(choice)]
         for choice in parts[0].choices
     ]
@@ -316,7 +316,7 @@ def _answers(parts: Sequence[Part]) -> tuple[Answer, ...]:
     return tuple(answers)
 
 
-def lines(parts: Sequence[Part], chosen: Sequence[Link]) -> tuple[str, ...]:
+def lines(parts: Sequence[LinkGroup], chosen: Sequence[ColumnLink]) -> tuple[str, ...]:
     """Return the declarations that say what becomes of every column of some parts."""
     links = [link for part in parts for link in part.links]
     by_old = {link.old.path: link for link in chosen}
@@ -340,12 +340,12 @@ def lines(parts: Sequence[Part], chosen: Sequence[Link]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _names(link: Link) -> tuple[str, str]:
+def _names(link: ColumnLink) -> tuple[str, str]:
     """Return what makes two links the same choice: a rename in another table, or the very same move."""
     return (link.old.path, link.new.path) if link.move else (link.old.name, link.new.name)
 
 
-def _meaning(chosen: Sequence[Link]) -> str:
+def _meaning(chosen: Sequence[ColumnLink]) -> str:
     verb = "moves" if all(link.move for link in chosen) else "is renamed"
     if len(chosen) == 1:
         target = chosen[0].new.path if chosen[0].move else chosen[0].new.name
@@ -353,7 +353,7 @@ def _meaning(chosen: Sequence[Link]) -> str:
     return f"these {len(chosen)} columns {'move' if verb == 'moves' else 'are renamed'}"
 
 
-def _none(parts: Sequence[Part]) -> str:
+def _none(parts: Sequence[LinkGroup]) -> str:
     links = [link for part in parts for link in part.links]
     dropped = dict.fromkeys(link.old.path for link in links if not link.old_stays)
     stays = dict.fromkeys(link.old.path for link in links if link.old_stays)
@@ -370,21 +370,21 @@ def _none(parts: Sequence[Part]) -> str:
     return ", ".join(said)
 
 
-def proposal(link: Link, part: Part) -> Proposal:
+def proposal(link: ColumnLink, part: LinkGroup) -> RenameProposal:
     """Say why a pair is proposed, and how it compares with the next best."""
     if link.move or link.score > _FULL:
         # What counts for a move is the key, and for an id its proof, not how alike the columns are.
-        return Proposal(link.old.path, link.new.path, link.evidence)
+        return RenameProposal(link.old.path, link.new.path, link.evidence)
     ends = (f"-{link.old.path}", f"+{link.new.path}")
     rivals = [other for end in ends for other in part.by_column[end] if other is not link]
     margin = "no other candidate"
     if rivals:
         best = max(rivals, key=lambda rival: (rival.score, rival.declaration))
         margin = f"next best `{best.old.path}` → `{best.new.path}` with {min(best.score, _FULL)}"
-    return Proposal(link.old.path, link.new.path, link.evidence, link.score, margin)
+    return RenameProposal(link.old.path, link.new.path, link.evidence, link.score, margin)
 
 
-def _rejected(parts: Sequence[Part]) -> tuple[Rejected, ...]:
+def _rejected(parts: Sequence[LinkGroup]) -> tuple[Rejected, ...]:
     """List the links that were not chosen; those of one change of name together, when there are several."""
     found: list[Rejected] = []
     families: dict[str, list[int]] = defaultdict(list)
@@ -411,7 +411,7 @@ def _rejected(parts: Sequence[Part]) -> tuple[Rejected, ...]:
     return tuple(found)
 
 
-def _text(parts: Sequence[Part], chosen: Sequence[Link]) -> str:
+def _text(parts: Sequence[LinkGroup], chosen: Sequence[ColumnLink]) -> str:
     links = [link for part in parts for link in part.links]
     olds = list(dict.fromkeys(link.old.path for link in links))
     news = list(dict.fromkeys(link.new.path for link in links))

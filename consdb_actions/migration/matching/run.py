@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from consdb_actions.migration.matching.candidates import Likeness, Link, proofs, shifted
+from consdb_actions.migration.matching.candidates import ColumnLink, Likeness, proofs, shifted
 from consdb_actions.migration.matching.decisions import (
     Added,
     Answer,
     ColumnRename,
+    CopiedMove,
     Decisions,
     Dropped,
     DroppedTable,
-    Move,
-    Proposal,
-    Question,
+    MatchingQuestion,
     Rejected,
+    RenameProposal,
 )
 from consdb_actions.migration.matching.declarations import (
     Declarations,
@@ -27,10 +27,10 @@ from consdb_actions.migration.matching.declared import Column, Settled, settle_c
 from consdb_actions.migration.matching.evidence import TablePair, listed
 from consdb_actions.migration.matching.facts import ColumnFacts, NameMap, TableFacts, type_fit
 from consdb_actions.migration.matching.moves import declared_moves, find_moves
-from consdb_actions.migration.matching.questions import Part, group, lines, proposal, question
+from consdb_actions.migration.matching.questions import LinkGroup, group, lines, proposal, question
 from consdb_actions.migration.matching.tables import TableGroup, TableLink, match_tables
 
-__all__ = ["ANSWERER", "Run", "table_questions"]
+__all__ = ["ANSWERER", "MatchingRun", "table_questions"]
 
 Tables = Mapping[str, TableFacts]
 
@@ -41,7 +41,7 @@ ANSWERER = "--on-question drop-add"
 _WEAKER_SHOWN = 3
 
 
-class Run:
+class MatchingRun:
     """The matching of one schema, step by step; every step only takes what the earlier ones left.
 
     Parameters
@@ -70,7 +70,7 @@ class Run:
             for old, (new, declaration) in sorted(self.settled.renames.items())
         ]
         self.done_old, self.done_new = set(self.settled.old), set(self.settled.new)
-        self.links: list[Link] = []
+        self.links: list[ColumnLink] = []
         self._prove()
         self._move()
         self._liken()
@@ -104,7 +104,7 @@ class Run:
 
     def _move(self) -> None:
         """Take what moves for certain; a table that is in question has to be answered for first."""
-        self.moves: list[Move] = list(declared_moves(self.settled, self.before, self.after, self.names))
+        self.moves: list[CopiedMove] = list(declared_moves(self.settled, self.before, self.after, self.names))
         asked = self.matches.asked
         dropped = [
             n for n in self.before if n not in self.tables and n not in {*asked, *self.settled.table_drops}
@@ -141,7 +141,7 @@ class Run:
         self.parts = group(self.links)
         self.questions = [question(parts, self._weaker(parts)) for parts in self.parts]
 
-    def _weaker(self, parts: Sequence[Part]) -> tuple[Rejected, ...]:
+    def _weaker(self, parts: Sequence[LinkGroup]) -> tuple[Rejected, ...]:
         """Return the unlikely candidates of a small question; a large one has enough to read."""
         links = [link for part in parts for link in part.links]
         olds = dict.fromkeys((link.old.table, link.old.name) for link in links)
@@ -162,7 +162,7 @@ class Run:
             taken[move.new_table, move.new_column] = f"it takes the values of `{move.table}.{move.column}`"
         return taken
 
-    def decisions(self, questions: Sequence[Question], answered: str) -> Decisions:
+    def decisions(self, questions: Sequence[MatchingQuestion], answered: str) -> Decisions:
         """Return the outcome."""
         open_old = set() if answered else {path for q in questions for path in q.columns}
         open_new = set() if answered else {path for q in questions for path in q.targets}
@@ -258,15 +258,15 @@ class _Inside:
     """What would be asked about the columns of tables if these were renamed."""
 
     declarations: tuple[str, ...]
-    proposals: tuple[Proposal, ...]
+    proposals: tuple[RenameProposal, ...]
 
 
-def table_questions(run: Run, declared: Declarations) -> list[Question]:
+def table_questions(run: MatchingRun, declared: Declarations) -> list[MatchingQuestion]:
     """Make a question of each group of tables."""
     return [_question(group, run, declared) for group in run.matches.groups]
 
 
-def _question(group: TableGroup, run: Run, declared: Declarations) -> Question:
+def _question(group: TableGroup, run: MatchingRun, declared: Declarations) -> MatchingQuestion:
     olds = tuple(dict.fromkeys(link.old for link in group.links))
     news = tuple(dict.fromkeys(link.new for link in group.links))
     ways: list[tuple[TableLink, ...]] = [(link,) for link in group.choices]
@@ -276,11 +276,11 @@ def _question(group: TableGroup, run: Run, declared: Declarations) -> Question:
     nothing = f"{_quoted(olds)} {'is' if len(olds) == 1 else 'are'} dropped and the rows lost"
     answers.append(Answer(nothing, tuple(f"{old}=" for old in olds)))
     proposals = [
-        Proposal(link.old, link.new, link.evidence, link.score if link.score <= _FULL else None)
+        RenameProposal(link.old, link.new, link.evidence, link.score if link.score <= _FULL else None)
         for link in ways[0]
     ]
     listed_links = {link for way in ways for link in way}
-    return Question(
+    return MatchingQuestion(
         text=_text(olds, news),
         proposals=(*proposals, *inside[0].proposals),
         answers=tuple(answers),
@@ -294,7 +294,9 @@ def _question(group: TableGroup, run: Run, declared: Declarations) -> Question:
     )
 
 
-def _inside(run: Run, declared: Declarations, way: Sequence[TableLink], olds: Sequence[str]) -> _Inside:
+def _inside(
+    run: MatchingRun, declared: Declarations, way: Sequence[TableLink], olds: Sequence[str]
+) -> _Inside:
     """Assume an answer, and take what is likely for the columns then."""
     renamed = {link.old for link in way}
     assumed = replace(
@@ -311,7 +313,7 @@ def _inside(run: Run, declared: Declarations, way: Sequence[TableLink], olds: Se
     # Only what happens within the tables: what may move in or out is asked when the tables are settled.
     parts = [
         part
-        for parts in Run(run.before, run.after, assumed).parts
+        for parts in MatchingRun(run.before, run.after, assumed).parts
         for part in parts
         if part.links[0].old.table in renamed and not any(link.move for link in part.links)
     ]

@@ -7,7 +7,7 @@ from consdb_actions.migration.rewrite.constraints import foreign_keys
 from consdb_actions.migration.rewrite.copies import copies
 from consdb_actions.migration.rewrite.identity import identity, sequences
 from consdb_actions.migration.rewrite.not_null import not_null, stand_in_rows
-from consdb_actions.migration.rewrite.plan import Facts, Plan, losses, order
+from consdb_actions.migration.rewrite.plan import DirectionFacts, MigrationPlan, losses, order
 from consdb_actions.migration.rewrite.retype import retype
 from consdb_actions.migration.rewrite.views import grants, views
 
@@ -29,7 +29,7 @@ RULES = (
 )
 
 
-def rewrite(plan: Plan, facts: Facts) -> Plan:
+def rewrite(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Apply all rules in order."""
     for rule in RULES:
         plan = rule(plan, facts)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from consdb_actions.catalog import Snapshot
-from consdb_actions.migration.rewrite.statements import Phase, Statement, qualified, quote
+from consdb_actions.migration.rewrite.statements import Phase, SqlStatement, qualified, quote
 
-__all__ = ["Fill", "Link", "fill_statement", "find_fill", "order_fills"]
+__all__ = ["Fill", "KeyLink", "fill_statement", "find_fill", "order_fills"]
 
 
 @dataclass(frozen=True)
-class Link:
+class KeyLink:
     """One step from a table to a parent: equal columns, pair by pair."""
 
     table: str
@@ -30,7 +30,7 @@ class Fill:
     table: str
     columns: tuple[str, ...]
     sources: tuple[str, ...]
-    path: tuple[Link, ...]
+    path: tuple[KeyLink, ...]
     only_missing: bool = False
 
     @property
@@ -59,8 +59,10 @@ def find_fill(
     return best
 
 
-def _path(before: Snapshot, after: Snapshot, start: str, goal: str, unknown: str) -> tuple[Link, ...] | None:
-    queue: deque[tuple[str, tuple[Link, ...]]] = deque([(start, ())])
+def _path(
+    before: Snapshot, after: Snapshot, start: str, goal: str, unknown: str
+) -> tuple[KeyLink, ...] | None:
+    queue: deque[tuple[str, tuple[KeyLink, ...]]] = deque([(start, ())])
     seen = {start}
     while queue:
         table, path = queue.popleft()
@@ -74,12 +76,12 @@ def _path(before: Snapshot, after: Snapshot, start: str, goal: str, unknown: str
     return None
 
 
-def _links(before: Snapshot, after: Snapshot, table: str) -> Iterator[Link]:
+def _links(before: Snapshot, after: Snapshot, table: str) -> Iterator[KeyLink]:
     """Yield the possible steps from a table, declared keys first."""
     state = before.tables[table]
     for key in sorted(state.foreign_keys, key=lambda k: (len(k.columns), k.name)):
         if key.referenced_schema in (None, before.schema) and key.table in before.tables:
-            yield Link(table, key.columns, key.table, key.referenced)
+            yield KeyLink(table, key.columns, key.table, key.referenced)
     if table not in after.tables:
         return
     for key in sorted(after.tables[table].foreign_keys, key=lambda k: (len(k.columns), k.name)):
@@ -93,7 +95,7 @@ def _links(before: Snapshot, after: Snapshot, table: str) -> Iterator[Link]:
         }
         for identity in parent.keys:
             if identity and all(r in known for r in identity):
-                yield Link(table, tuple(known[r] for r in identity), key.table, identity)
+                yield KeyLink(table, tuple(known[r] for r in identity), key.table, identity)
 
 
 def order_fills(fills: Collection[Fill]) -> list[Fill]:
@@ -125,7 +127,7 @@ def order_fills(fills: Collection[Fill]) -> list[Fill]:
     return out
 
 
-def fill_statement(schema: str, fill: Fill) -> Statement:
+def fill_statement(schema: str, fill: Fill) -> SqlStatement:
     """Return the UPDATE of a fill."""
     names = [f"parent{n or ''}" for n in range(len(fill.path) - 1, -1, -1)]
     owner = "child"
@@ -142,7 +144,7 @@ def fill_statement(schema: str, fill: Fill) -> Statement:
     settings = ", ".join(
         f"{quote(c)} = {names[-1]}.{quote(s)}" for c, s in zip(fill.columns, fill.sources, strict=True)
     )
-    return Statement(
+    return SqlStatement(
         [
             f"UPDATE {qualified(schema, fill.table)} AS child",
             f"SET {settings}",

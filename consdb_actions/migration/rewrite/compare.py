@@ -13,13 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.operations import ops
 
-from consdb_actions.catalog import Column, Relation
+from consdb_actions.catalog import CatalogColumn, CatalogRelation
 from consdb_actions.catalog.compare import same_fact
 from consdb_actions.migration.rewrite.constraints import compare_constraints, create_indexes, plain_options
-from consdb_actions.migration.rewrite.plan import Facts, Plan
+from consdb_actions.migration.rewrite.plan import DirectionFacts, MigrationPlan
 from consdb_actions.migration.rewrite.statements import (
     Phase,
-    Statement,
+    SqlStatement,
     escape_binds,
     literal,
     qualified,
@@ -29,7 +29,7 @@ from consdb_actions.migration.rewrite.statements import (
 __all__ = ["compare"]
 
 
-def compare(plan: Plan, facts: Facts) -> Plan:
+def compare(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Add the operations from the old tables to the new, in column order."""
     out: list[ops.MigrateOperation] = []
     for name in sorted({*facts.before.tables, *facts.after.tables}):
@@ -52,7 +52,7 @@ def compare(plan: Plan, facts: Facts) -> Plan:
     return replace(plan, ops=(*plan.ops, *out))
 
 
-def _create_table(schema: str, table: Relation) -> ops.CreateTableOp:
+def _create_table(schema: str, table: CatalogRelation) -> ops.CreateTableOp:
     made = sa.Table(
         table.name,
         sa.MetaData(),
@@ -64,11 +64,11 @@ def _create_table(schema: str, table: Relation) -> ops.CreateTableOp:
     return ops.CreateTableOp.from_table(made)
 
 
-def _is_lone_key(table: Relation, column: Column) -> bool:
+def _is_lone_key(table: CatalogRelation, column: CatalogColumn) -> bool:
     return table.primary_key is not None and table.primary_key.columns == (column.name,)
 
 
-def _column(column: Column, *, lone_key: bool = False) -> sa.Column[Any]:
+def _column(column: CatalogColumn, *, lone_key: bool = False) -> sa.Column[Any]:
     """Return a column as Alembic renders it; SERIAL has no explicit default."""
     extra: list[Any] = []
     if column.identity:
@@ -94,7 +94,7 @@ def _column(column: Column, *, lone_key: bool = False) -> sa.Column[Any]:
     )
 
 
-def _table_constraints(schema: str, table: Relation) -> Iterator[sa.Constraint]:
+def _table_constraints(schema: str, table: CatalogRelation) -> Iterator[sa.Constraint]:
     for item in (*([table.primary_key] if table.primary_key else []), *table.uniques):
         kind: type[Any] = sa.PrimaryKeyConstraint if item.kind == "primary key" else sa.UniqueConstraint
         yield kind(*item.columns, name=item.name, **plain_options(item.options))
@@ -110,7 +110,9 @@ def _table_constraints(schema: str, table: Relation) -> Iterator[sa.Constraint]:
         yield sa.CheckConstraint(sa.text(escape_binds(check.sql)), name=check.name)
 
 
-def _columns(facts: Facts, before: Relation, after: Relation) -> Iterator[ops.MigrateOperation]:
+def _columns(
+    facts: DirectionFacts, before: CatalogRelation, after: CatalogRelation
+) -> Iterator[ops.MigrateOperation]:
     schema, table = facts.schema, after.name
     for column in after.columns.values():
         old = before.columns.get(column.name)
@@ -141,7 +143,7 @@ def _columns(facts: Facts, before: Relation, after: Relation) -> Iterator[ops.Mi
             yield ops.DropColumnOp(table, name, schema=schema)
 
 
-def _comment(schema: str, before: Relation, after: Relation) -> Iterator[ops.MigrateOperation]:
+def _comment(schema: str, before: CatalogRelation, after: CatalogRelation) -> Iterator[ops.MigrateOperation]:
     if before.comment != after.comment:
         if after.comment is None:
             yield ops.DropTableCommentOp(after.name, schema=schema, existing_comment=before.comment)
@@ -151,7 +153,9 @@ def _comment(schema: str, before: Relation, after: Relation) -> Iterator[ops.Mig
             )
 
 
-def _constraint_comments(schema: str, before: Relation | None, after: Relation) -> Iterator[Statement]:
+def _constraint_comments(
+    schema: str, before: CatalogRelation | None, after: CatalogRelation
+) -> Iterator[SqlStatement]:
     """Yield COMMENT statements of constraints and indexes, which Alembic lacks."""
     for kind, items in (("CONSTRAINT", after.constraints), ("INDEX", after.indexes)):
         known: Any = (before.constraints if kind == "CONSTRAINT" else before.indexes) if before else {}
@@ -165,12 +169,12 @@ def _constraint_comments(schema: str, before: Relation | None, after: Relation) 
                 else f"INDEX {qualified(schema, name)}"
             )
             verb = "remove comment of" if item.comment is None else "change comment on"
-            yield Statement.commenting(
+            yield SqlStatement.commenting(
                 target, item.comment, words=f"{verb} {kind.lower()} {name}", table=after.name
             )
 
 
-def _defaults(schema: str, before: Relation, after: Relation) -> Iterator[ops.AlterColumnOp]:
+def _defaults(schema: str, before: CatalogRelation, after: CatalogRelation) -> Iterator[ops.AlterColumnOp]:
     for column in after.columns.values():
         old = before.columns.get(column.name)
         if old is None or column.generated or old.generated:
@@ -190,7 +194,7 @@ def _defaults(schema: str, before: Relation, after: Relation) -> Iterator[ops.Al
         )
 
 
-def _nullability(schema: str, before: Relation, after: Relation) -> Iterator[ops.AlterColumnOp]:
+def _nullability(schema: str, before: CatalogRelation, after: CatalogRelation) -> Iterator[ops.AlterColumnOp]:
     for column in after.columns.values():
         old = before.columns.get(column.name)
         if old is None or old.nullable == column.nullable:
@@ -204,14 +208,16 @@ def _nullability(schema: str, before: Relation, after: Relation) -> Iterator[ops
         )
 
 
-def _statistics(schema: str, before: Relation | None, after: Relation) -> Iterator[Statement]:
+def _statistics(
+    schema: str, before: CatalogRelation | None, after: CatalogRelation
+) -> Iterator[SqlStatement]:
     """Yield statistics settings of recreated columns."""
     owner = qualified(schema, after.name)
     for column in after.columns.values():
         old = before.columns.get(column.name) if before else None
         if (old.statistics if old else None) != column.statistics:
             target = -1 if column.statistics is None else column.statistics
-            yield Statement(
+            yield SqlStatement(
                 f"ALTER TABLE {owner} ALTER COLUMN {quote(column.name)} SET STATISTICS {target}",
                 phase=Phase.COMMENT,
                 words=f"set statistics target of {after.name}.{column.name}",
@@ -221,7 +227,7 @@ def _statistics(schema: str, before: Relation | None, after: Relation) -> Iterat
         if old is None or (old.type, old.settings) != (column.type, column.settings):
             for setting in column.settings:
                 text = f"({setting})" if "=" in setting else setting
-                yield Statement(
+                yield SqlStatement(
                     f"ALTER TABLE {owner} ALTER COLUMN {quote(column.name)} SET {text}",
                     phase=Phase.COMMENT,
                     words=f"set {setting} of {after.name}.{column.name}",
@@ -242,4 +248,4 @@ def _statistics(schema: str, before: Relation | None, after: Relation) -> Iterat
             texts.append(f"COMMENT ON STATISTICS {place} IS {literal(made.comment)}")
         for text in texts:
             words = f"{'create' if text.startswith('CREATE') else 'describe'} statistics {name}"
-            yield Statement(text, phase=Phase.COMMENT, words=words, table=after.name)
+            yield SqlStatement(text, phase=Phase.COMMENT, words=words, table=after.name)

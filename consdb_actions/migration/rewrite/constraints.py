@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from alembic.operations import ops
 
-from consdb_actions.catalog import Constraint, Index, Relation
+from consdb_actions.catalog import CatalogConstraint, CatalogIndex, CatalogRelation
 from consdb_actions.catalog.snapshot import Options
-from consdb_actions.migration.rewrite.plan import Facts, Plan
+from consdb_actions.migration.rewrite.plan import DirectionFacts, MigrationPlan
 from consdb_actions.migration.rewrite.statements import Phase, Rename, escape_binds
 
 __all__ = [
@@ -23,12 +23,14 @@ __all__ = [
     "plain_options",
 ]
 
-T = TypeVar("T", Constraint, Index)
+T = TypeVar("T", CatalogConstraint, CatalogIndex)
 
 _KINDS = {"primary key": "primary", "unique": "unique", "foreign key": "foreignkey", "check": "check"}
 
 
-def compare_constraints(schema: str, before: Relation, after: Relation) -> Iterator[ops.MigrateOperation]:
+def compare_constraints(
+    schema: str, before: CatalogRelation, after: CatalogRelation
+) -> Iterator[ops.MigrateOperation]:
     """Yield the operations that change a table's constraints and indexes."""
     table = after.name
     for kind, word in _KINDS.items():
@@ -51,7 +53,7 @@ def compare_constraints(schema: str, before: Relation, after: Relation) -> Itera
     yield from create_indexes(schema, table, new_indexes)
 
 
-def _create(schema: str, table: str, item: Constraint) -> ops.MigrateOperation:
+def _create(schema: str, table: str, item: CatalogConstraint) -> ops.MigrateOperation:
     columns, options = list(item.columns), plain_options(item.options)
     if item.kind == "primary key":
         return ops.CreatePrimaryKeyOp(item.name, table, columns, schema=schema, **options)
@@ -67,7 +69,7 @@ def plain_options(options: Options) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in options}
 
 
-def create_foreign_key(schema: str, table: str, key: Constraint) -> ops.CreateForeignKeyOp:
+def create_foreign_key(schema: str, table: str, key: CatalogConstraint) -> ops.CreateForeignKeyOp:
     """Return the operation that creates a foreign key."""
     return ops.CreateForeignKeyOp(
         key.name,
@@ -81,7 +83,7 @@ def create_foreign_key(schema: str, table: str, key: Constraint) -> ops.CreateFo
     )
 
 
-def create_indexes(schema: str, table: str, indexes: Iterable[Index]) -> list[ops.CreateIndexOp]:
+def create_indexes(schema: str, table: str, indexes: Iterable[CatalogIndex]) -> list[ops.CreateIndexOp]:
     """Return the operations that create indexes."""
     return [
         ops.CreateIndexOp(
@@ -127,7 +129,7 @@ def _match(old: Iterable[T], new: Iterable[T]) -> tuple[list[T], list[T], list[t
     return list(left.values()), list(right.values()), renamed
 
 
-def foreign_keys(plan: Plan, facts: Facts) -> Plan:
+def foreign_keys(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Move keys out of CREATE TABLE, and recreate them if their target or type changes."""
     out = list(plan.ops)
     touched = {
@@ -174,7 +176,7 @@ def foreign_keys(plan: Plan, facts: Facts) -> Plan:
     return replace(plan, ops=tuple(part for op in out for part in _detached(op, facts, standing)))
 
 
-def _dropped_cycles(facts: Facts) -> Iterator[tuple[str, Constraint]]:
+def _dropped_cycles(facts: DirectionFacts) -> Iterator[tuple[str, CatalogConstraint]]:
     """Yield foreign keys in cycles of dropped tables."""
     gone = {n: t for n, t in facts.before.tables.items() if n not in facts.after.tables}
     sources = {c.source for c in facts.copies}
@@ -202,7 +204,9 @@ def _renames(op: ops.MigrateOperation, table: str, name: str) -> bool:
     )
 
 
-def _lost_keys(operations: Iterable[ops.MigrateOperation], facts: Facts) -> set[tuple[str, frozenset[str]]]:
+def _lost_keys(
+    operations: Iterable[ops.MigrateOperation], facts: DirectionFacts
+) -> set[tuple[str, frozenset[str]]]:
     """Return dropped keys as table and columns, in any order."""
     lost = set()
     for op in operations:
@@ -216,7 +220,9 @@ def _lost_keys(operations: Iterable[ops.MigrateOperation], facts: Facts) -> set[
     return lost
 
 
-def _permanent_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set[tuple[str, tuple[str, ...]]]:
+def _permanent_keys(
+    operations: list[ops.MigrateOperation], facts: DirectionFacts
+) -> set[tuple[str, tuple[str, ...]]]:
     """Return keys (table, columns) that exist throughout, unless a dropped one has the same columns."""
     lost = _lost_keys(operations, facts)
     return {
@@ -229,7 +235,7 @@ def _permanent_keys(operations: list[ops.MigrateOperation], facts: Facts) -> set
 
 
 def _detached(
-    op: ops.MigrateOperation, facts: Facts, standing: set[tuple[str, tuple[str, ...]]]
+    op: ops.MigrateOperation, facts: DirectionFacts, standing: set[tuple[str, tuple[str, ...]]]
 ) -> list[ops.MigrateOperation]:
     """Keep only possible foreign keys in CREATE TABLE."""
     if not isinstance(op, ops.CreateTableOp):

@@ -9,11 +9,18 @@ from dataclasses import replace
 from alembic.operations import ops
 
 from consdb_actions.migration.rewrite.not_null import stand_in_values
-from consdb_actions.migration.rewrite.plan import Copy, Facts, Loss, Plan, Question, Risk
+from consdb_actions.migration.rewrite.plan import (
+    Copy,
+    DataLoss,
+    DirectionFacts,
+    MigrationPlan,
+    RewriteQuestion,
+    Risk,
+)
 from consdb_actions.migration.rewrite.statements import (
     LateDropTable,
     Phase,
-    Statement,
+    SqlStatement,
     literal,
     qualified,
     quote,
@@ -22,7 +29,7 @@ from consdb_actions.migration.rewrite.statements import (
 __all__ = ["copies"]
 
 
-def copies(plan: Plan, facts: Facts) -> Plan:
+def copies(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Copy by the shared key before the source is dropped.
 
     An existing table is updated, a new one gets a row per source row with a value. If source rows share a
@@ -31,7 +38,7 @@ def copies(plan: Plan, facts: Facts) -> Plan:
     groups: dict[Copy, list[Copy]] = defaultdict(list)
     for copy in facts.copies:
         groups[_key(copy)].append(copy)
-    statements: list[Statement] = []
+    statements: list[SqlStatement] = []
     questions, risks, losses = list(plan.questions), list(plan.risks), list(plan.losses)
     late: list[list[Copy]] = []
     for target, joint in _joint(groups.values(), facts).items():
@@ -68,7 +75,7 @@ def copies(plan: Plan, facts: Facts) -> Plan:
     )
 
 
-def _without_default(op: ops.MigrateOperation, facts: Facts) -> Iterator[ops.MigrateOperation]:
+def _without_default(op: ops.MigrateOperation, facts: DirectionFacts) -> Iterator[ops.MigrateOperation]:
     """Set the default of a copied column afterwards: rows without a partner stay NULL."""
     if not isinstance(op, ops.AddColumnOp) or (op.table_name, op.column.name) not in {
         (c.target, c.target_column) for c in facts.copies
@@ -92,7 +99,7 @@ def _without_default(op: ops.MigrateOperation, facts: Facts) -> Iterator[ops.Mig
     )
 
 
-def _joint(groups: Iterable[list[Copy]], facts: Facts) -> dict[str, list[list[Copy]]]:
+def _joint(groups: Iterable[list[Copy]], facts: DirectionFacts) -> dict[str, list[list[Copy]]]:
     """Return new tables with several source tables, and their copies."""
     joint: dict[str, list[list[Copy]]] = defaultdict(list)
     for group in groups:
@@ -123,9 +130,9 @@ def _same_keys(joint: list[list[Copy]]) -> bool:
     )
 
 
-def _key_question(target: str, joint: list[list[Copy]]) -> Question:
+def _key_question(target: str, joint: list[list[Copy]]) -> RewriteQuestion:
     first, *others = [group[0].source for group in joint]
-    return Question(
+    return RewriteQuestion(
         target,
         f"{', '.join([first, *others[:-1]])} and {others[-1]} give columns to the new table {target}, but do "
         f"not tell its rows by the same key. Its rows can come from {first} only: shall those values of "
@@ -134,12 +141,12 @@ def _key_question(target: str, joint: list[list[Copy]]) -> Question:
     )
 
 
-def _dropped_values(facts: Facts, copy: Copy) -> Loss:
+def _dropped_values(facts: DirectionFacts, copy: Copy) -> DataLoss:
     name = f"{copy.source}.{copy.source_column}"
     words = (
         f"the {facts.direction} keeps values of {name} only where {copy.target} has a row from another table"
     )
-    return Loss(copy.source, copy.source_column, facts.direction, words)
+    return DataLoss(copy.source, copy.source_column, facts.direction, words)
 
 
 def _unmatched_risk(copy: Copy) -> Risk:
@@ -149,7 +156,7 @@ def _unmatched_risk(copy: Copy) -> Risk:
     )
 
 
-def _risk(facts: Facts, copy: Copy) -> Risk:
+def _risk(facts: DirectionFacts, copy: Copy) -> Risk:
     name = f"{copy.source}.{copy.source_column}"
     words = (
         f"fails where rows of {copy.source} that share a row of {copy.target} hold different values"
@@ -178,7 +185,7 @@ def _parent(schema: str, copy: Copy) -> tuple[list[str], list[str]]:
     return [table], _equal("parent", copy.source_side, "source", copy.source_key)
 
 
-def _update(schema: str, group: list[Copy]) -> Statement:
+def _update(schema: str, group: list[Copy]) -> SqlStatement:
     first = group[0]
     source = f"{qualified(schema, first.source)} AS source"
     if first.relation == "many to one":
@@ -193,7 +200,7 @@ def _update(schema: str, group: list[Copy]) -> Statement:
         if first.through
         else _equal("source", first.source_key, "target", first.target_key)
     )
-    return Statement(
+    return SqlStatement(
         [
             f"UPDATE {qualified(schema, first.target)} AS target",
             "SET " + ", ".join(f"{quote(c.target_column)} = source.{quote(c.source_column)}" for c in group),
@@ -206,7 +213,7 @@ def _update(schema: str, group: list[Copy]) -> Statement:
     )
 
 
-def _insert(facts: Facts, group: list[Copy]) -> Statement:
+def _insert(facts: DirectionFacts, group: list[Copy]) -> SqlStatement:
     first, schema = group[0], facts.schema
     values: dict[str, str] = {}
     side = ("parent", first.target_side) if first.through else ("source", first.source_key)
@@ -219,7 +226,7 @@ def _insert(facts: Facts, group: list[Copy]) -> Statement:
     values |= _others(facts, first.target, values)
     parents, joined = _parent(schema, first)
     kept = " OR ".join(f"source.{quote(c.source_column)} IS NOT NULL" for c in group)
-    return Statement(
+    return SqlStatement(
         [
             f"INSERT INTO {qualified(schema, first.target)} ({', '.join(map(quote, values))})",
             f"SELECT {', '.join(values.values())}",
@@ -232,12 +239,12 @@ def _insert(facts: Facts, group: list[Copy]) -> Statement:
     )
 
 
-def _others(facts: Facts, target: str, given: Collection[str]) -> dict[str, str]:
+def _others(facts: DirectionFacts, target: str, given: Collection[str]) -> dict[str, str]:
     """Return placeholders for other columns of rows that a downgrade creates."""
     return stand_in_values(facts, target, given) if facts.direction == "downgrade" else {}
 
 
-def _insert_joint(facts: Facts, joint: list[list[Copy]]) -> Statement:
+def _insert_joint(facts: DirectionFacts, joint: list[list[Copy]]) -> SqlStatement:
     schema, key = facts.schema, joint[0][0].target_key
     found, joined, values = [], [], {c: f"keys.{quote(c)}" for c in key}
     for number, group in enumerate(joint, start=1):
@@ -253,7 +260,7 @@ def _insert_joint(facts: Facts, joint: list[list[Copy]]) -> Statement:
         values |= {c.target_column: f"{name}.{quote(c.source_column)}" for c in group}
     target = joint[0][0].target
     values |= _others(facts, target, values)
-    return Statement(
+    return SqlStatement(
         [
             f"INSERT INTO {qualified(schema, target)} ({', '.join(map(quote, values))})",
             f"SELECT {', '.join(values.values())}",
@@ -266,7 +273,7 @@ def _insert_joint(facts: Facts, joint: list[list[Copy]]) -> Statement:
     )
 
 
-def _uniqueness_check(schema: str, copy: Copy) -> Statement:
+def _uniqueness_check(schema: str, copy: Copy) -> SqlStatement:
     """Return a statement that fails if a target row is ambiguous."""
     column, keys = quote(copy.source_column), ", ".join(map(quote, copy.source_key))
     message = literal(
@@ -278,7 +285,7 @@ def _uniqueness_check(schema: str, copy: Copy) -> Statement:
         f"THEN RAISE EXCEPTION USING MESSAGE = {message}; END IF; END"
     )
     tag = next(t for t in ("$$", "$guard$", "$guard_move$") if t not in body)
-    return Statement(
+    return SqlStatement(
         ["DO", f"{tag}{body}{tag}"],
         phase=Phase.FILL,
         words=f"make sure that rows of {copy.source} agree on {copy.source_column}",

@@ -8,8 +8,8 @@ from typing import TypeGuard
 
 from alembic.operations import ops
 
-from consdb_actions.catalog import Column, Constraint, Relation
-from consdb_actions.migration.rewrite.plan import Facts, Plan, Risk, spare_name
+from consdb_actions.catalog import CatalogColumn, CatalogConstraint, CatalogRelation
+from consdb_actions.migration.rewrite.plan import DirectionFacts, MigrationPlan, Risk, spare_name
 from consdb_actions.migration.rewrite.retype import base_type, narrowing
 from consdb_actions.migration.rewrite.statements import (
     DropOldKey,
@@ -18,7 +18,7 @@ from consdb_actions.migration.rewrite.statements import (
     RelaxOldKey,
     Rename,
     Retype,
-    Statement,
+    SqlStatement,
     phase_of,
     qualified,
     quote,
@@ -38,14 +38,14 @@ _NO_KEY = (
 )
 
 
-def identity(plan: Plan, facts: Facts) -> Plan:
+def identity(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Place primary key changes around the statements that update rows.
 
     The new key is preferred, since a replica that has it finds rows by it alone. Without either, the table is
     a risk.
     """
     out, risks = list(plan.ops), list(plan.risks)
-    for table in sorted({op.table for op in plan.ops if isinstance(op, Statement) and op.changes_rows}):
+    for table in sorted({op.table for op in plan.ops if isinstance(op, SqlStatement) and op.changes_rows}):
         # A new table has its key from the start.
         first = facts.before.tables.get(table, facts.after.tables.get(table))
         old = first.primary_key if first else None
@@ -63,14 +63,14 @@ def identity(plan: Plan, facts: Facts) -> Plan:
     return replace(plan, ops=tuple(out), risks=tuple(risks))
 
 
-def _risk(facts: Facts, table: str, words: str) -> Risk:
+def _risk(facts: DirectionFacts, table: str, words: str) -> Risk:
     return Risk(
         table,
         f"{facts.direction}: {words} unless REPLICA IDENTITY FULL is set meanwhile, as the runbook says",
     )
 
 
-def _drops(op: ops.MigrateOperation, table: str, key: Constraint | None) -> bool:
+def _drops(op: ops.MigrateOperation, table: str, key: CatalogConstraint | None) -> bool:
     return (
         isinstance(op, ops.DropConstraintOp)
         and key is not None
@@ -82,7 +82,9 @@ def _creates(op: ops.MigrateOperation, table: str) -> TypeGuard[ops.CreatePrimar
     return isinstance(op, ops.CreatePrimaryKeyOp) and op.table_name == table
 
 
-def _ready(operations: list[ops.MigrateOperation], facts: Facts, key: ops.CreatePrimaryKeyOp) -> bool:
+def _ready(
+    operations: list[ops.MigrateOperation], facts: DirectionFacts, key: ops.CreatePrimaryKeyOp
+) -> bool:
     """Return whether a key can be created before rows change."""
     columns = facts.before.tables[key.table_name].columns
     emptied = {c for c, op in _retyped(operations, key.table_name) if isinstance(op, Retype) and op.empties}
@@ -97,7 +99,9 @@ def _ready(operations: list[ops.MigrateOperation], facts: Facts, key: ops.Create
     )
 
 
-def _can_drop_late(operations: list[ops.MigrateOperation], facts: Facts, table: str, key: Constraint) -> bool:
+def _can_drop_late(
+    operations: list[ops.MigrateOperation], facts: DirectionFacts, table: str, key: CatalogConstraint
+) -> bool:
     """Return whether a key survives the type changes with distinct values."""
     before, after = facts.before.tables[table].columns, facts.after.tables[table].columns
     return not any(
@@ -123,9 +127,9 @@ def _retyped(operations: list[ops.MigrateOperation], table: str) -> Iterator[tup
 
 def _drop_late(
     operations: list[ops.MigrateOperation],
-    facts: Facts,
+    facts: DirectionFacts,
     table: str,
-    key: Constraint,
+    key: CatalogConstraint,
     dropped: ops.MigrateOperation,
 ) -> list[ops.MigrateOperation]:
     """Drop a key late with its NOT NULLs; rename it if its name is needed."""
@@ -140,7 +144,7 @@ def _drop_late(
     return [*out, DropOldKey(name, table, type_="primary", schema=facts.schema)]
 
 
-def _relaxes(op: ops.MigrateOperation, table: str, key: Constraint) -> TypeGuard[ops.AlterColumnOp]:
+def _relaxes(op: ops.MigrateOperation, table: str, key: CatalogConstraint) -> TypeGuard[ops.AlterColumnOp]:
     return (
         isinstance(op, ops.AlterColumnOp)
         and (op.table_name, op.modify_nullable) == (table, True)
@@ -148,7 +152,7 @@ def _relaxes(op: ops.MigrateOperation, table: str, key: Constraint) -> TypeGuard
     )
 
 
-def _early_names(operations: list[ops.MigrateOperation], facts: Facts) -> set[str]:
+def _early_names(operations: list[ops.MigrateOperation], facts: DirectionFacts) -> set[str]:
     made = {op.table_name for op in operations if isinstance(op, ops.CreateTableOp)}
     names = {name for table in made for name in _relations(facts.after.tables[table])}
     return names | {
@@ -158,7 +162,7 @@ def _early_names(operations: list[ops.MigrateOperation], facts: Facts) -> set[st
     }
 
 
-def _relations(table: Relation) -> Iterator[str]:
+def _relations(table: CatalogRelation) -> Iterator[str]:
     """Yield the relation names of a table, its keys and indexes."""
     yield table.name
     if table.primary_key is not None:
@@ -167,7 +171,7 @@ def _relations(table: Relation) -> Iterator[str]:
     yield from table.indexes
 
 
-def sequences(plan: Plan, facts: Facts) -> Plan:
+def sequences(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Create and change sequences and identities, except new SERIAL primary keys."""
     out: list[ops.MigrateOperation] = []
     for name, table in sorted(facts.after.tables.items()):
@@ -181,7 +185,7 @@ def sequences(plan: Plan, facts: Facts) -> Plan:
     return replace(plan, ops=(*plan.ops, *out))
 
 
-def _is_serial(plan: Plan, table: str, column: Column) -> bool:
+def _is_serial(plan: MigrationPlan, table: str, column: CatalogColumn) -> bool:
     for op in plan.ops:
         if isinstance(op, ops.CreateTableOp) and op.table_name == table:
             made = op.to_table()._autoincrement_column
@@ -189,19 +193,21 @@ def _is_serial(plan: Plan, table: str, column: Column) -> bool:
     return False
 
 
-def _sequence(facts: Facts, table: str, old: Column | None, new: Column) -> Iterator[Statement]:
+def _sequence(
+    facts: DirectionFacts, table: str, old: CatalogColumn | None, new: CatalogColumn
+) -> Iterator[SqlStatement]:
     before, after = (old.sequence if old else None), new.sequence
     owner = f"ALTER TABLE {qualified(facts.schema, table)} ALTER COLUMN {quote(new.name)}"
     where = f"{table}.{new.name}"
     if before and not after:
-        yield Statement(
+        yield SqlStatement(
             f"{owner} DROP DEFAULT",
             phase=Phase.DROP_DEFAULT,
             words=f"take the sequence from {where}",
             table=table,
         )
         if _bare(before) not in facts.after.sequences:
-            yield Statement(
+            yield SqlStatement(
                 f"DROP SEQUENCE {before}",
                 phase=Phase.DROP_DEFAULT,
                 words=f"drop the sequence of {where}",
@@ -214,7 +220,7 @@ def _sequence(facts: Facts, table: str, old: Column | None, new: Column) -> Iter
         if a != b:
             yield Rename("sequence", facts.schema, table, a, b, phase=Phase.RENAME_CONSTRAINT)
         if old is not None and base_type(old.type_text) != base_type(new.type_text):
-            yield Statement(
+            yield SqlStatement(
                 f"ALTER SEQUENCE {after} AS {base_type(new.type_text)}",
                 phase=Phase.ADD_DEFAULT,
                 words=f"widen the sequence of {where}",
@@ -222,7 +228,9 @@ def _sequence(facts: Facts, table: str, old: Column | None, new: Column) -> Iter
             )
 
 
-def _create(facts: Facts, table: str, new: Column, sequence: str, owner: str) -> Iterator[Statement]:
+def _create(
+    facts: DirectionFacts, table: str, new: CatalogColumn, sequence: str, owner: str
+) -> Iterator[SqlStatement]:
     where = f"{table}.{new.name}"
     column, name = quote(new.name), qualified(facts.schema, table)
     quoted = "'" + sequence.replace("'", "''") + "'"
@@ -238,10 +246,12 @@ def _create(facts: Facts, table: str, new: Column, sequence: str, owner: str) ->
             f"start the sequence of {where} after its highest value",
         ),
     ):
-        yield Statement(sql, phase=Phase.ADD_DEFAULT, words=words, table=table)
+        yield SqlStatement(sql, phase=Phase.ADD_DEFAULT, words=words, table=table)
 
 
-def _identity(facts: Facts, table: str, old: Column | None, new: Column) -> Iterator[Statement]:
+def _identity(
+    facts: DirectionFacts, table: str, old: CatalogColumn | None, new: CatalogColumn
+) -> Iterator[SqlStatement]:
     before, after = (dict(old.identity) if old else {}), dict(new.identity)
     if before == after or (old is None and after):
         # ADD COLUMN and CREATE TABLE include a new column's identity.
@@ -249,7 +259,7 @@ def _identity(facts: Facts, table: str, old: Column | None, new: Column) -> Iter
     owner = f"ALTER TABLE {qualified(facts.schema, table)} ALTER COLUMN {quote(new.name)}"
     where = f"{table}.{new.name}"
     if before:
-        yield Statement(
+        yield SqlStatement(
             f"{owner} DROP IDENTITY",
             phase=Phase.DROP_DEFAULT,
             words=f"drop the identity of {where}",
@@ -262,7 +272,7 @@ def _identity(facts: Facts, table: str, old: Column | None, new: Column) -> Iter
             for key, word in (("start", "START"), ("increment", "INCREMENT"), ("minvalue", "MINVALUE"))
             if key in after
         ]
-        yield Statement(
+        yield SqlStatement(
             f"{owner} ADD GENERATED {kind} AS IDENTITY ({' '.join(options)})",
             phase=Phase.ADD_DEFAULT,
             words=f"number {where} by an identity",

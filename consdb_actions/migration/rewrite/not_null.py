@@ -8,16 +8,23 @@ from dataclasses import replace
 from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
-from consdb_actions.catalog import Column, Constraint, Relation
+from consdb_actions.catalog import CatalogColumn, CatalogConstraint, CatalogRelation
 from consdb_actions.migration.rewrite.backfill import Fill, fill_statement, find_fill, order_fills
 from consdb_actions.migration.rewrite.constraints import drop_constraint
-from consdb_actions.migration.rewrite.plan import Facts, Filling, Loss, Plan, Question, Risk
+from consdb_actions.migration.rewrite.plan import (
+    DataLoss,
+    DirectionFacts,
+    Filling,
+    MigrationPlan,
+    RewriteQuestion,
+    Risk,
+)
 from consdb_actions.migration.rewrite.retype import base_type
 from consdb_actions.migration.rewrite.statements import (
     LateDropTable,
     Phase,
     Retype,
-    Statement,
+    SqlStatement,
     literal,
     qualified,
     quote,
@@ -44,7 +51,7 @@ def constant(type_text: str) -> str:
     return "'epoch'" if base.startswith(("timestamp", "date")) else "'0'"
 
 
-def placeholder(facts: Facts, table: str, column: str) -> str:
+def placeholder(facts: DirectionFacts, table: str, column: str) -> str:
     """Return a constant placeholder that the CHECKs of a column allow, as far as one was found."""
     found = facts.placeholders.get((table, column))
     return found or constant(facts.after.tables[table].columns[column].type_text)
@@ -60,7 +67,7 @@ def numbered(type_text: str) -> str:
     return "(numbered.n % 2 = 0)" if base == "boolean" else f"numbered.n::text::{type_text}"
 
 
-def stand_in_values(facts: Facts, table: str, given: Collection[str]) -> dict[str, str]:
+def stand_in_values(facts: DirectionFacts, table: str, given: Collection[str]) -> dict[str, str]:
     """Return placeholders for other columns that a new row requires."""
     state = facts.after.tables[table]
     return {
@@ -70,20 +77,20 @@ def stand_in_values(facts: Facts, table: str, given: Collection[str]) -> dict[st
     }
 
 
-def stand_in_rows(plan: Plan, facts: Facts) -> Plan:
+def stand_in_rows(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Insert into recreated tables the rows that others refer to."""
     if facts.direction == "upgrade":
         return plan
-    statements: list[Statement] = []
+    statements: list[SqlStatement] = []
     losses = list(plan.losses)
     for child, key in _dangling(facts):
         statements.append(_insert(facts, child, key))
         words = f"{key.table} gets a stand-in row for each row that {child} refers to: only its key is meant"
-        losses.append(Loss(key.table, None, "downgrade", words))
+        losses.append(DataLoss(key.table, None, "downgrade", words))
     return replace(plan, ops=(*plan.ops, *statements), losses=tuple(losses))
 
 
-def _dangling(facts: Facts) -> Iterator[tuple[str, Constraint]]:
+def _dangling(facts: DirectionFacts) -> Iterator[tuple[str, CatalogConstraint]]:
     """Yield foreign keys of filled tables to recreated ones, except those that stay NULL."""
     waiting = sorted(facts.before.tables.keys() & facts.after.tables.keys())
     seen = set(waiting)
@@ -101,7 +108,7 @@ def _dangling(facts: Facts) -> Iterator[tuple[str, Constraint]]:
                 seen.add(key.table)
 
 
-def _insert(facts: Facts, child: str, key: Constraint) -> Statement:
+def _insert(facts: DirectionFacts, child: str, key: CatalogConstraint) -> SqlStatement:
     parent, old = facts.after.tables[key.table], facts.before.tables.get(child)
     kept = [c for c in key.columns if old is None or c in old.columns]
     owner = qualified(facts.schema, child)
@@ -121,7 +128,7 @@ def _insert(facts: Facts, child: str, key: Constraint) -> Statement:
         for column in parent.columns
         if column in key.referenced or needs_value(parent, column)
     }
-    return Statement(
+    return SqlStatement(
         [
             f"INSERT INTO {qualified(facts.schema, key.table)} ({', '.join(map(quote, values))})",
             f"SELECT {', '.join(values.values())}",
@@ -134,14 +141,20 @@ def _insert(facts: Facts, child: str, key: Constraint) -> Statement:
     )
 
 
-def needs_value(table: Relation, column: str) -> bool:
+def needs_value(table: CatalogRelation, column: str) -> bool:
     """Tell whether a new row must give a value of its own."""
     state = table.columns[column]
     return not state.nullable and state.default is None and not state.sequence and not state.identity
 
 
 def _value(
-    facts: Facts, parent: Relation, column: str, key: Constraint, kept: list[str], *, numbers: bool
+    facts: DirectionFacts,
+    parent: CatalogRelation,
+    column: str,
+    key: CatalogConstraint,
+    kept: list[str],
+    *,
+    numbers: bool,
 ) -> str:
     type_text = parent.columns[column].type_text
     if column in key.referenced:
@@ -152,7 +165,7 @@ def _value(
     return _own_value(facts, parent, column, "numbered.n" if numbers else "")
 
 
-def _own_value(facts: Facts, table: Relation, column: str, number: str) -> str:
+def _own_value(facts: DirectionFacts, table: CatalogRelation, column: str, number: str) -> str:
     """Return a parent's value for a key, a number if unique, or a constant."""
     type_text = table.columns[column].type_text
     for own in table.foreign_keys:
@@ -166,7 +179,7 @@ def _own_value(facts: Facts, table: Relation, column: str, number: str) -> str:
     return placeholder(facts, table.name, column)
 
 
-def not_null(plan: Plan, facts: Facts) -> Plan:
+def not_null(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Fill columns before NOT NULL; without a value ask, or in a downgrade use a placeholder."""
     copied = {(c.target, c.target_column) for c in facts.copies}
     added = {
@@ -236,7 +249,7 @@ def not_null(plan: Plan, facts: Facts) -> Plan:
     return replace(result, ops=(*out, *fills, *extra), filled=(*result.filled, *parents))
 
 
-def _dropped_late(op: ops.DropTableOp, facts: Facts) -> list[ops.MigrateOperation]:
+def _dropped_late(op: ops.DropTableOp, facts: DirectionFacts) -> list[ops.MigrateOperation]:
     """Drop a table late, but its foreign keys at once: their targets may be dropped before it."""
     if op.table_name in {c.source for c in facts.copies}:
         return [LateDropTable.of(op)]  # the foreign keys are handled by their own rule
@@ -248,8 +261,8 @@ def _dropped_late(op: ops.DropTableOp, facts: Facts) -> list[ops.MigrateOperatio
 
 
 def _without_parent(
-    plan: Plan, facts: Facts, where: tuple[str, str], state: Column, blank: bool
-) -> tuple[Statement | None, Plan]:
+    plan: MigrationPlan, facts: DirectionFacts, where: tuple[str, str], state: CatalogColumn, blank: bool
+) -> tuple[SqlStatement | None, MigrationPlan]:
     """Fill from an answer, a default, or in a downgrade a placeholder; else ask."""
     table, column = where
     name = ".".join(where)
@@ -263,7 +276,7 @@ def _without_parent(
         plan = replace(plan, filled=(*plan.filled, Filling(*where, expression=state.default)))
         return _fill(facts, where, state.default, "with its default"), plan
     if facts.direction == "downgrade":
-        loss = Loss(
+        loss = DataLoss(
             table, column, "downgrade", f"{name} is NOT NULL: rows without a value get a stand-in value"
         )
         unique = any(column in key for key in facts.after.tables[table].keys)
@@ -272,7 +285,7 @@ def _without_parent(
         risk = Risk(name, "becomes NOT NULL without a fill: fails where a row has no value")
         unfilled = (*plan.unfilled, *((where,) if blank else ()))
         return None, replace(plan, risks=(*plan.risks, risk), unfilled=unfilled)
-    question = Question(
+    question = RewriteQuestion(
         name,
         f"{name} becomes NOT NULL, and nothing says what rows that exist already should hold: "
         + (
@@ -285,9 +298,9 @@ def _without_parent(
     return None, replace(plan, questions=(*plan.questions, question))
 
 
-def _fill(facts: Facts, where: tuple[str, str], value: str, words: str) -> Statement:
+def _fill(facts: DirectionFacts, where: tuple[str, str], value: str, words: str) -> SqlStatement:
     table, column = where
-    return Statement(
+    return SqlStatement(
         [
             f"UPDATE {qualified(facts.schema, table)}",
             f"SET {quote(column)} = {value}",
@@ -299,13 +312,15 @@ def _fill(facts: Facts, where: tuple[str, str], value: str, words: str) -> State
     )
 
 
-def _stand_in(facts: Facts, where: tuple[str, str], state: Column, unique: bool) -> Statement:
+def _stand_in(
+    facts: DirectionFacts, where: tuple[str, str], state: CatalogColumn, unique: bool
+) -> SqlStatement:
     """Return placeholder values for a NOT NULL column: a parent's where a key requires it."""
     table, column = where
     owner = qualified(facts.schema, table)
     parent = _parent_value(facts, where)
     if parent is not None and not unique:
-        return Statement(
+        return SqlStatement(
             [f"UPDATE {owner} AS child", f"SET {quote(column)} = {parent}", f"WHERE {quote(column)} IS NULL"],
             phase=Phase.FILL_REST,
             words=f"point {table}.{column}, whose values are lost, to a row that there is",
@@ -323,7 +338,7 @@ def _stand_in(facts: Facts, where: tuple[str, str], state: Column, unique: bool)
                 f"FROM ({rows}) AS numbered",
                 f"JOIN ({parents}) AS parent ON parent.n = numbered.n",
             ]
-        return Statement(
+        return SqlStatement(
             [
                 f"UPDATE {owner} AS target",
                 f"SET {quote(column)} = {value}",
@@ -337,10 +352,10 @@ def _stand_in(facts: Facts, where: tuple[str, str], state: Column, unique: bool)
     return _fill(facts, where, placeholder(facts, *where), "with a stand-in, since its values are lost")
 
 
-def _number(facts: Facts, where: tuple[str, str], state: Column) -> Statement:
+def _number(facts: DirectionFacts, where: tuple[str, str], state: CatalogColumn) -> SqlStatement:
     table, column = where
     owner = qualified(facts.schema, table)
-    return Statement(
+    return SqlStatement(
         [
             f"UPDATE {owner} AS target",
             f"SET {quote(column)} = {numbered(state.type_text)}",
@@ -353,7 +368,7 @@ def _number(facts: Facts, where: tuple[str, str], state: Column) -> Statement:
     )
 
 
-def _key_of(facts: Facts, where: tuple[str, str]) -> Constraint | None:
+def _key_of(facts: DirectionFacts, where: tuple[str, str]) -> CatalogConstraint | None:
     table, column = where
     keys = [
         k
@@ -363,7 +378,7 @@ def _key_of(facts: Facts, where: tuple[str, str]) -> Constraint | None:
     return min(keys, key=lambda k: (len(k.columns), k.name), default=None)
 
 
-def _parent_value(facts: Facts, where: tuple[str, str]) -> str | None:
+def _parent_value(facts: DirectionFacts, where: tuple[str, str]) -> str | None:
     """Return a query for a parent's value that fits other references."""
     key = _key_of(facts, where)
     if key is None:
@@ -381,7 +396,7 @@ def _parent_value(facts: Facts, where: tuple[str, str]) -> str | None:
     return f"(SELECT parent.{quote(source)} FROM {parent} AS parent{condition} ORDER BY {order} LIMIT 1)"
 
 
-def _paired_parent(facts: Facts, where: tuple[str, str]) -> tuple[str, str] | None:
+def _paired_parent(facts: DirectionFacts, where: tuple[str, str]) -> tuple[str, str] | None:
     """Pair rows with the parent's rows, where values must be unique and refer to it."""
     key = _key_of(facts, where)
     if key is None:
@@ -398,7 +413,7 @@ def _nullable(op: ops.AddColumnOp) -> ops.AddColumnOp:
     return ops.AddColumnOp(op.table_name, column, schema=op.schema, **op.kw)
 
 
-def _tighten(facts: Facts, where: tuple[str, str], state: Column) -> ops.AlterColumnOp:
+def _tighten(facts: DirectionFacts, where: tuple[str, str], state: CatalogColumn) -> ops.AlterColumnOp:
     existing: TypeEngine[object] = state.sqlalchemy_type
     return ops.AlterColumnOp(
         where[0], where[1], schema=facts.schema, existing_type=existing, modify_nullable=False

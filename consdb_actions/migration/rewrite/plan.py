@@ -10,16 +10,16 @@ from typing import Literal
 from alembic.operations import ops
 
 from consdb_actions.catalog import Snapshot
-from consdb_actions.migration.rewrite.backfill import Link
-from consdb_actions.migration.rewrite.statements import Phase, Rename, Statement, phase_of
+from consdb_actions.migration.rewrite.backfill import KeyLink
+from consdb_actions.migration.rewrite.statements import Phase, Rename, SqlStatement, phase_of
 
 __all__ = [
     "Copy",
-    "Facts",
+    "DirectionFacts",
     "Filling",
-    "Loss",
-    "Plan",
-    "Question",
+    "DataLoss",
+    "MigrationPlan",
+    "RewriteQuestion",
     "Risk",
     "free_names",
     "losses",
@@ -36,7 +36,7 @@ _CONSTANT = re.compile(
 
 
 @dataclass(frozen=True)
-class Question:
+class RewriteQuestion:
     """A question that stops the run until it is answered (rules M4, M7)."""
 
     about: str
@@ -54,7 +54,7 @@ class Risk:
 
 
 @dataclass(frozen=True)
-class Loss:
+class DataLoss:
     """Data that one direction removes and the other cannot restore (rule M10)."""
 
     table: str
@@ -116,7 +116,7 @@ class Filling:
     answer: str | None = None
     expression: str = ""
     """The default that it gets, as Postgres prints it."""
-    path: tuple[Link, ...] = ()
+    path: tuple[KeyLink, ...] = ()
     source: str = ""
 
     @property
@@ -131,7 +131,7 @@ class Filling:
 
 
 @dataclass(frozen=True)
-class Facts:
+class DirectionFacts:
     """The facts about one direction of a migration."""
 
     schema: str
@@ -153,19 +153,19 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MigrationPlan:
     """The operations so far, and what a reader must know about them."""
 
     ops: tuple[ops.MigrateOperation, ...] = ()
-    questions: tuple[Question, ...] = ()
+    questions: tuple[RewriteQuestion, ...] = ()
     risks: tuple[Risk, ...] = ()
-    losses: tuple[Loss, ...] = ()
+    losses: tuple[DataLoss, ...] = ()
     unfilled: tuple[tuple[str, str], ...] = ()
     """New NOT NULL columns without a fill, by table: these must be empty."""
     filled: tuple[Filling, ...] = ()
 
 
-def order(plan: Plan, facts: Facts) -> Plan:
+def order(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Sort by phase, then parents before children, with names free before use."""
     by_phase: dict[Phase, list[ops.MigrateOperation]] = {}
     for op in (*plan.ops, *_check_deferred(plan, facts)):
@@ -180,7 +180,7 @@ def order(plan: Plan, facts: Facts) -> Plan:
     return replace(plan, ops=tuple(op for phase in sorted(by_phase) for op in by_phase[phase]))
 
 
-def _check_deferred(plan: Plan, facts: Facts) -> list[Statement]:
+def _check_deferred(plan: MigrationPlan, facts: DirectionFacts) -> list[SqlStatement]:
     """Check deferred constraints after fills: pending checks block ALTER TABLE."""
     filled = any(phase_of(op) in {Phase.FILL, Phase.FILL_REST} for op in plan.ops)
     deferred = any(
@@ -191,13 +191,13 @@ def _check_deferred(plan: Plan, facts: Facts) -> list[Statement]:
     )
     words = "check the constraints that are deferred"
     return (
-        [Statement("SET CONSTRAINTS ALL IMMEDIATE", phase=Phase.CHECK_DEFERRED, words=words)]
+        [SqlStatement("SET CONSTRAINTS ALL IMMEDIATE", phase=Phase.CHECK_DEFERRED, words=words)]
         if filled and deferred
         else []
     )
 
 
-def _references(facts: Facts, *, after: bool) -> dict[str, set[str]]:
+def _references(facts: DirectionFacts, *, after: bool) -> dict[str, set[str]]:
     state = facts.after if after else facts.before
     return {name: {k.table for k in t.foreign_keys} - {name} for name, t in state.tables.items()}
 
@@ -262,13 +262,13 @@ def spare_name(old: str, taken: Collection[str]) -> str:
     return name
 
 
-def losses(plan: Plan, facts: Facts) -> Plan:
+def losses(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """List what is dropped without a copy, and every filled NULL."""
     copied = {(c.source, c.source_column) for c in facts.copies}
     out = list(plan.losses)
     if facts.direction == "upgrade":
         out += [
-            Loss(
+            DataLoss(
                 f.table,
                 f.column,
                 "upgrade",
@@ -285,7 +285,7 @@ def losses(plan: Plan, facts: Facts) -> Plan:
                 if facts.direction == "upgrade"
                 else f"the downgrade drops {name} and what was written there since the upgrade"
             )
-            out.append(Loss(op.table_name, op.column_name, facts.direction, words, dropped=True))
+            out.append(DataLoss(op.table_name, op.column_name, facts.direction, words, dropped=True))
         elif isinstance(op, ops.DropTableOp):
             kept = [c for t, c in copied if t == op.table_name]
             but = f" but {', '.join(sorted(kept))}, which moved" if kept else ""
@@ -296,5 +296,5 @@ def losses(plan: Plan, facts: Facts) -> Plan:
                 if facts.direction == "upgrade"
                 else f"the downgrade drops table {op.table_name} and all its rows{but}"
             )
-            out.append(Loss(op.table_name, None, facts.direction, words, dropped=True))
+            out.append(DataLoss(op.table_name, None, facts.direction, words, dropped=True))
     return replace(plan, losses=tuple(sorted(out, key=lambda loss: (loss.table, loss.column or ""))))

@@ -12,9 +12,15 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
-from consdb_actions.catalog import Column
-from consdb_actions.migration.kinds import BITS, Kind, parse_type
-from consdb_actions.migration.rewrite.plan import Facts, Loss, Plan, Question, Risk
+from consdb_actions.catalog import CatalogColumn
+from consdb_actions.migration.kinds import BITS, TypeKind, parse_type
+from consdb_actions.migration.rewrite.plan import (
+    DataLoss,
+    DirectionFacts,
+    MigrationPlan,
+    RewriteQuestion,
+    Risk,
+)
 from consdb_actions.migration.rewrite.statements import Retype, escape_binds, literal, quote
 from consdb_actions.migration.sameness import alteration
 
@@ -40,7 +46,7 @@ _WIDTHS = {"boolean": 5, "smallint": 6, "integer": 11, "bigint": 20, "date": 13}
 _NUMBERS = ("smallint", "integer", "bigint", "numeric", "real", "double precision")
 
 
-def retype(plan: Plan, facts: Facts) -> Plan:
+def retype(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Add USING to each type change, and recreate a default that cannot be converted."""
     out: list[ops.MigrateOperation] = []
     risks, questions, lost = list(plan.risks), list(plan.questions), list(plan.losses)
@@ -87,7 +93,7 @@ def retype(plan: Plan, facts: Facts) -> Plan:
         altered = alteration(_printed(old.type_text), _printed(new.type_text)) if readable else ""
         if altered and facts.direction == "upgrade":
             words = f"the downgrade does not restore all values of {'.'.join(where)}: {altered}"
-            lost.append(Loss(*where, facts.direction, words))
+            lost.append(DataLoss(*where, facts.direction, words))
     return replace(plan, ops=tuple(out), risks=tuple(risks), questions=tuple(questions), losses=tuple(lost))
 
 
@@ -107,7 +113,7 @@ def _unformatted(text: str) -> str:
     return quoted if "%" not in text else f"E{quoted.removeprefix('E')}".replace("%", r"\x25")
 
 
-def _unreadable(facts: Facts, where: tuple[str, str], source: str, target: str) -> str | None:
+def _unreadable(facts: DirectionFacts, where: tuple[str, str], source: str, target: str) -> str | None:
     """Return the text that an upgrade filled in, if it is invalid in the old type."""
     given = facts.given.get(where)
     if given is None or source not in _TEXT:
@@ -124,7 +130,9 @@ def _unreadable(facts: Facts, where: tuple[str, str], source: str, target: str) 
         return given
 
 
-def _no_conversion(facts: Facts, where: tuple[str, str], old: Column, new: Column) -> Question | None:
+def _no_conversion(
+    facts: DirectionFacts, where: tuple[str, str], old: CatalogColumn, new: CatalogColumn
+) -> RewriteQuestion | None:
     """Ask about a type change that keeps no value, except in a downgrade."""
     if facts.direction == "downgrade":
         return None
@@ -133,7 +141,7 @@ def _no_conversion(facts: Facts, where: tuple[str, str], old: Column, new: Colum
         f"{name} changes from {old.type_text} to {new.type_text}, and no value of the one reads as the other"
     )
     if not new.nullable and _stays_in_primary_key(facts, where):
-        return Question(
+        return RewriteQuestion(
             name,
             f"{words}; the column is in the primary key, so that its values cannot be emptied. Give the new "
             "column another name, or take this one out of the key in a change of its own first.",
@@ -142,10 +150,10 @@ def _no_conversion(facts: Facts, where: tuple[str, str], old: Column, new: Colum
     if facts.on_question == "proceed" or where in facts.fills:
         return None
     if new.nullable:
-        return Question(name, f"{words}. Shall its values be dropped?", ("--on-question drop-add",))
+        return RewriteQuestion(name, f"{words}. Shall its values be dropped?", ("--on-question drop-add",))
     default = ("--on-question drop-add",) if new.default is not None else ()
     instead = "its default or another value" if default else "which value"
-    return Question(
+    return RewriteQuestion(
         name,
         f"{words}; the column is NOT NULL. What shall the rows hold instead: {instead}? "
         "With --no-fill the upgrade runs only where the table is empty.",
@@ -153,14 +161,16 @@ def _no_conversion(facts: Facts, where: tuple[str, str], old: Column, new: Colum
     )
 
 
-def _stays_in_primary_key(facts: Facts, where: tuple[str, str]) -> bool:
+def _stays_in_primary_key(facts: DirectionFacts, where: tuple[str, str]) -> bool:
     table, column = where
     keys = (facts.before.tables[table].primary_key, facts.after.tables[table].primary_key)
     return all(key is not None and column in key.columns for key in keys)
 
 
-def _values_lost(facts: Facts, where: tuple[str, str], old: Column, new: Column) -> Loss:
-    return Loss(
+def _values_lost(
+    facts: DirectionFacts, where: tuple[str, str], old: CatalogColumn, new: CatalogColumn
+) -> DataLoss:
+    return DataLoss(
         *where,
         facts.direction,
         f"the {facts.direction} empties {'.'.join(where)}: no {base_type(old.type_text)} reads as "
@@ -223,7 +233,7 @@ def _rejection(old: str, new: str) -> str:
     return f"values that do not read as {target} make it fail"
 
 
-def _limit(kind: Kind) -> int:
+def _limit(kind: TypeKind) -> int:
     """Return the upper limit of a numeric type, as power of ten."""
     if kind.name in BITS:
         return int(2 ** BITS[kind.name])

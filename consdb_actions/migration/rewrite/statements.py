@@ -19,7 +19,7 @@ __all__ = [
     "RelaxOldKey",
     "Rename",
     "Retype",
-    "Statement",
+    "SqlStatement",
     "escape_binds",
     "literal",
     "phase_of",
@@ -111,7 +111,7 @@ class Phase(IntEnum):
     CREATE_VIEW = 140
 
 
-class Statement(ops.ExecuteSQLOp):
+class SqlStatement(ops.ExecuteSQLOp):
     """One SQL statement, rendered as ``op.execute``.
 
     ``sql`` is the statement or lines to join by one space, ``words`` a description such as ``fill
@@ -126,7 +126,7 @@ class Statement(ops.ExecuteSQLOp):
         self.table = table
 
     @classmethod
-    def of_lines(cls, lines: Sequence[str], *, phase: Phase, words: str, table: str) -> Statement:
+    def of_lines(cls, lines: Sequence[str], *, phase: Phase, words: str, table: str) -> SqlStatement:
         """Keep these lines, however short."""
         made = cls("", phase=phase, words=words, table=table)
         made.lines = tuple(lines)
@@ -136,7 +136,7 @@ class Statement(ops.ExecuteSQLOp):
     @classmethod
     def commenting(
         cls, target: str, comment: str | None, *, words: str, table: str, phase: Phase = Phase.COMMENT
-    ) -> Statement:
+    ) -> SqlStatement:
         """Return a ``COMMENT ON`` for what Alembic cannot comment on."""
         text = "NULL" if comment is None else literal(comment)
         return cls(f"COMMENT ON {target} IS {text}", phase=phase, words=words, table=table)
@@ -152,7 +152,7 @@ class Statement(ops.ExecuteSQLOp):
         return self.lines[0].startswith(("UPDATE ", "DELETE "))
 
 
-class Rename(Statement):
+class Rename(SqlStatement):
     """A rename of a table, column, constraint (``key`` if it has an index), index or sequence."""
 
     def __init__(
@@ -229,7 +229,7 @@ class RelaxOldKey(ops.AlterColumnOp):
 
 def phase_of(op: ops.MigrateOperation) -> Phase:
     """Return the phase of an operation."""
-    if isinstance(op, Statement):
+    if isinstance(op, SqlStatement):
         return op.phase
     for kind, phase in _ELSEWHERE:
         if isinstance(op, kind):

@@ -10,15 +10,15 @@ from graphlib import TopologicalSorter
 
 from alembic.operations import ops
 
-from consdb_actions.catalog import Column, Grant, Relation, Snapshot
+from consdb_actions.catalog import CatalogColumn, CatalogRelation, Grant, Snapshot
 from consdb_actions.catalog.expressions import stable_statement
-from consdb_actions.migration.rewrite.plan import Facts, Plan
-from consdb_actions.migration.rewrite.statements import Phase, Rename, Statement, qualified, quote
+from consdb_actions.migration.rewrite.plan import DirectionFacts, MigrationPlan
+from consdb_actions.migration.rewrite.statements import Phase, Rename, SqlStatement, qualified, quote
 
 __all__ = ["grant_statements", "grants", "query_lines", "sibling_grants", "views", "with_configured"]
 
 
-def grants(plan: Plan, facts: Facts) -> Plan:
+def grants(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Grant on each created table, and on recreated columns with grants of their own."""
     out: list[ops.MigrateOperation] = []
     for op in plan.ops:
@@ -35,7 +35,7 @@ def grants(plan: Plan, facts: Facts) -> Plan:
     return replace(plan, ops=(*plan.ops, *out))
 
 
-def _on_column(facts: Facts, table: str, column: Column) -> Iterator[Statement]:
+def _on_column(facts: DirectionFacts, table: str, column: CatalogColumn) -> Iterator[SqlStatement]:
     return grant_statements(
         facts.schema, table, column.grants, phase=Phase.GRANT, table=table, column=column.name
     )
@@ -49,7 +49,7 @@ def grant_statements(
     phase: Phase,
     table: str,
     column: str | None = None,
-) -> Iterator[Statement]:
+) -> Iterator[SqlStatement]:
     """Yield one GRANT for each role, with privileges in alphabetical order."""
     by_role: dict[tuple[str, bool], list[str]] = defaultdict(list)
     for grant in sorted(wanted):
@@ -60,7 +60,7 @@ def grant_statements(
         grantee = "PUBLIC" if role == "PUBLIC" else quote(role)
         sql = f"GRANT {', '.join(privileges)} ON {qualified(schema, relation)} TO {grantee}"
         target = relation if column is None else f"{relation}.{column}"
-        yield Statement(
+        yield SqlStatement(
             sql + (" WITH GRANT OPTION" if grantable else ""),
             phase=phase,
             words=f"grant {', '.join(privileges)} on {target} to {role}",
@@ -97,7 +97,7 @@ _PROJECTION = re.compile(
 )
 
 
-def views(plan: Plan, facts: Facts) -> Plan:
+def views(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     """Drop views first and recreate them last, with grants, if they or what they read change."""
     old, new = facts.before.views, facts.after.views
     differing = {n for n in old.keys() & new.keys() if _shape(old[n]) != _shape(new[n])}
@@ -113,7 +113,7 @@ def views(plan: Plan, facts: Facts) -> Plan:
     return replace(plan, ops=(*plan.ops, *out))
 
 
-def _shape(view: Relation) -> tuple[object, ...]:
+def _shape(view: CatalogRelation) -> tuple[object, ...]:
     return stable_statement(view.definition), view.grants, view.comment, view.options
 
 
@@ -136,8 +136,8 @@ def _readers_last(names: Collection[str], reads: Mapping[str, Collection[str]]) 
     return list(sorter.static_order())
 
 
-def _drop(facts: Facts, name: str, kind: str) -> Statement:
-    return Statement(
+def _drop(facts: DirectionFacts, name: str, kind: str) -> SqlStatement:
+    return SqlStatement(
         f"DROP {kind.upper()} {qualified(facts.schema, name)}",
         phase=Phase.DROP_VIEW,
         words=f"drop view {name}",
@@ -145,12 +145,12 @@ def _drop(facts: Facts, name: str, kind: str) -> Statement:
     )
 
 
-def _create(schema: str, view: Relation) -> Iterator[Statement]:
+def _create(schema: str, view: CatalogRelation) -> Iterator[SqlStatement]:
     name = qualified(schema, view.name)
     kind = view.kind.upper()
     options = f" WITH ({', '.join(view.options)})" if view.options else ""
     lines = query_lines(view.definition)
-    yield Statement.of_lines(
+    yield SqlStatement.of_lines(
         [f"CREATE {kind} {name}{options} AS", *lines],
         phase=Phase.CREATE_VIEW,
         words=f"create view {view.name}",
@@ -173,9 +173,11 @@ def _create(schema: str, view: Relation) -> Iterator[Statement]:
     ]
     for target, comment, words in comments:
         if comment is not None:
-            yield Statement.commenting(target, comment, words=words, table=view.name, phase=Phase.CREATE_VIEW)
+            yield SqlStatement.commenting(
+                target, comment, words=words, table=view.name, phase=Phase.CREATE_VIEW
+            )
     for index in view.indexes.values():
-        yield Statement(
+        yield SqlStatement(
             index.definition, phase=Phase.CREATE_VIEW, words=f"create index {index.name}", table=view.name
         )
 
