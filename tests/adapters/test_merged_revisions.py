@@ -115,7 +115,7 @@ def test_where_nothing_can_be_compared(tmp_path: Path, repository: Repository) -
     folders = [tree.root / "alembic/demo/versions"]
     found = revision_changes(tree.root, folders, None)
     assert found.note == "the tree is not a git checkout"
-    with pytest.raises(InputError, match="no git checkout"):
+    with pytest.raises(InputError, match="not a git checkout"):
         revision_changes(tree.root, folders, "main")
     with pytest.raises(InputError, match="no commit"):
         changes(repository, "no-such-branch")

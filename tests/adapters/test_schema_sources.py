@@ -130,7 +130,7 @@ def test_places_that_are_none(repository: Repository, tmp_path: Path) -> None:
     empty.mkdir()
     with pytest.raises(InputError, match="no schema files"):
         sides(repository, "main", str(empty))
-    with pytest.raises(InputError, match="no git repository"):
+    with pytest.raises(InputError, match="not a git repository"):
         read_sides("main", None, repository=empty)
     with pytest.raises(InputError, match="no such directory"):
         read_sides("main", None, repository=tmp_path / "none")

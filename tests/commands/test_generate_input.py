@@ -63,7 +63,7 @@ BAD_FILES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
         ("no file of the schema cdb_startrackerwide", "looked for", "checkout of sdm_schemas"),
     ),
     "no ini": (lambda g: (g.consdb / "alembic.ini").unlink(), ("not a consdb tree", "--consdb")),
-    "broken ini": (ini("garbage\n"), ("alembic.ini:1", "no ini file that can be read", "in brackets")),
+    "broken ini": (ini("garbage\n"), ("alembic.ini:1", "not an ini file that can be read", "in brackets")),
     "empty ini": (ini("[alembic]\n"), ("not a consdb tree", "consdb.schema_name")),
     "section without its folder": (
         lambda g: shutil.rmtree(g.section("efd_scheduler").path),
@@ -163,7 +163,7 @@ BAD_OPTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "message": (("--message", "caf\udce9"), ("message is not UTF-8", "--message")),
     "config": (("--config", "/nonexistent.yaml"), ("no such file", "/nonexistent.yaml")),
     "one file twice": (("--report", "out", "--summary", "./out"), ("written twice", "its own name")),
-    "device": (("--report", "/dev/null"), ("no regular file", "/dev/null")),
+    "device": (("--report", "/dev/null"), ("not a regular file", "/dev/null")),
     "address": (("--database-url", "mysql://u:s3cret@h/x"), ("not the address", "postgresql://")),
 }
 

@@ -75,7 +75,7 @@ def test_f4_a_local_mistake_is_reported_before_a_missing_token_terminal_or_datab
     assert main(list(args)) == 2
     err = " ".join(capsys.readouterr().err.split())
     assert words in err
-    for other in ("no token", "no terminal", "no database", "no git repository", "\\d", "[a-z]"):
+    for other in ("no token", "no terminal", "no database", "not a git repository", "\\d", "[a-z]"):
         assert other not in err
 
 

@@ -398,8 +398,8 @@ def test_p4_the_configuration_is_used() -> None:
     [
         ({"databases": {"summit": False}}, "one database must be the publisher"),
         ({"databases": {"other": {"part": "replica"}}}, "usdf, other"),
-        ({"lock_timeout": "soon"}, "no time as Postgres writes it"),
-        ({"replication": {"publication": "a; DROP"}}, "no plain name"),
+        ({"lock_timeout": "soon"}, "not a time as Postgres writes it"),
+        ({"replication": {"publication": "a; DROP"}}, "not a plain name"),
     ],
 )
 def test_a_configuration_that_cannot_be(given: dict[str, object], words: str) -> None:

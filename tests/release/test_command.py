@@ -207,7 +207,7 @@ def test_r2_red_checks_exit_with_1_and_all_reasons(
 def test_s1_a_commit_that_is_no_full_id(run: Run, double: GitHubDouble, commit: str) -> None:
     code, _, err = run("tag", *REPO, *NOW, "--commit", commit)
     assert code == 2
-    assert "no full commit id" in err
+    assert "not a full commit id" in err
     assert double.log == []
 
 

@@ -93,7 +93,7 @@ def test_r2_another_tag_than_expected_is_on_the_commit() -> None:
 
 @pytest.mark.parametrize("wanted", ["3.0.0", "", "26.6", "26.6.2; rm"])
 def test_s1_an_expected_tag_that_is_none(wanted: str) -> None:
-    with pytest.raises(InputError, match="no calendar version"):
+    with pytest.raises(InputError, match="not a calendar version"):
         decide(FACTS, POLICY, wanted)
 
 
