@@ -7,32 +7,20 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from consdb_actions.adapters.config_file import load_config, parse_config
-from consdb_actions.adapters.files import check_targets, write_all
-from consdb_actions.adapters.github import EventTarget, target_of_event
-from consdb_actions.adapters.github.approvals import (
-    ApprovalPublisher,
-    Gatherer,
-    open_pulls,
-    pulls_of_commit,
-    pulls_of_group,
-)
-from consdb_actions.adapters.github.contents import ApiContents, CloneContents, ContentSource
-from consdb_actions.adapters.runner import Runner
-from consdb_actions.approval.evaluate import evaluate, fit
-from consdb_actions.approval.facts import ApprovalFacts, facts_from_json, facts_to_json
-from consdb_actions.approval.plan import CONTEXT
-from consdb_actions.approval.policy import Policy, policy_from_mapping
-from consdb_actions.commands.approvals_run import ApprovalsResult, sync_pull
-from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
 from consdb_actions.commands.options import PullNumber, examples, format_option, option
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import ConsdbActionsError, InputError
-from consdb_actions.report.approvals import render_comment, render_json, render_plan, render_text, render_tree
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.github import EventTarget
+    from consdb_actions.adapters.github.contents import ContentSource
+    from consdb_actions.approval.facts import ApprovalFacts
+    from consdb_actions.approval.policy import Policy
+    from consdb_actions.commands.approvals_run import ApprovalsResult
 
 __all__ = ["group"]
 
@@ -97,6 +85,9 @@ def group() -> None:
 @_common
 def status(facts: Path | None, **options: Any) -> int:
     """Show what is approved and what is missing; exit 1 while a role is missing. Nothing is changed."""
+    from consdb_actions.approval.evaluate import evaluate
+    from consdb_actions.commands.approvals_run import ApprovalsResult
+
     if facts is not None:
         seen = _read_facts(facts)
         result = ApprovalsResult.of(seen, evaluate(seen))
@@ -131,6 +122,9 @@ def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: A
     Everything is read anew from GitHub each time. The exit code is 0 once the state is published, whatever it
     is. Without --pr and --event, all open pull requests are looked at.
     """
+    from consdb_actions.adapters.github import EventTarget, target_of_event
+    from consdb_actions.report.approvals import render_plan
+
     target = EventTarget(everything=True)
     if options["pr"] is not None:
         target = EventTarget(numbers=(options["pr"],))
@@ -155,6 +149,14 @@ class _Session:
     """A connection, and what every pull request of a run has in common."""
 
     def __init__(self, options: dict[str, Any]) -> None:
+        from consdb_actions.adapters.config_file import load_config
+        from consdb_actions.adapters.files import check_targets
+        from consdb_actions.adapters.github.approvals import Gatherer
+        from consdb_actions.adapters.github.contents import ApiContents, CloneContents
+        from consdb_actions.adapters.runner import Runner
+        from consdb_actions.approval.policy import policy_from_mapping
+        from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+
         self._repository = repository_name(options["repo"])
         self._now = moment_or_now(options["now"])
         check_targets([options["dump_facts"]] if options["dump_facts"] else [])
@@ -180,6 +182,8 @@ class _Session:
 
     def numbers(self, target: EventTarget) -> list[int]:
         """List the pull requests that are meant."""
+        from consdb_actions.adapters.github.approvals import open_pulls, pulls_of_commit, pulls_of_group
+
         if target.group is not None:
             return pulls_of_group(self._github, self._repository, target.group, target.numbers)
         if target.numbers:
@@ -192,6 +196,10 @@ class _Session:
         self, sha: str, results: list[ApprovalsResult], failures: list[ConsdbActionsError]
     ) -> None:
         """Publish what holds for all pull requests of a group in the merge queue."""
+        from consdb_actions.adapters.github.approvals import ApprovalPublisher
+        from consdb_actions.approval.evaluate import fit
+        from consdb_actions.approval.plan import CONTEXT
+
         verdicts = [
             (result.decision.state.value, fit((result.decision.description,)), result.facts.pull.url)
             for result in results
@@ -201,6 +209,9 @@ class _Session:
 
     def run(self, number: int, *, dry_run: bool) -> ApprovalsResult:
         """Look at one pull request, and publish unless this is a dry run."""
+        from consdb_actions.adapters.github.approvals import ApprovalPublisher
+        from consdb_actions.commands.approvals_run import sync_pull
+
         publisher = None if dry_run else ApprovalPublisher(self._github, self._repository)
         result = sync_pull(self._gatherer, publisher, number, self._now)
         for warning in result.warnings:
@@ -212,6 +223,8 @@ class _Session:
         self, target: EventTarget, *, dry_run: bool
     ) -> tuple[list[ApprovalsResult], list[ConsdbActionsError]]:
         """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
+        from consdb_actions.commands.connection import look_at_each
+
         return look_at_each(
             self._github, self.numbers(target), lambda number: self.run(number, dry_run=dry_run)
         )
@@ -219,6 +232,9 @@ class _Session:
 
 def _show(results: list[ApprovalsResult], options: dict[str, Any]) -> None:
     """Print the results, write the facts, and tell the runner."""
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.report.approvals import render_comment, render_json, render_text, render_tree
+
     if options["dump_facts"] is not None:
         _dump(options["dump_facts"], [result.facts for result in results])
     if options["output_format"] == "json":
@@ -244,6 +260,9 @@ def _show(results: list[ApprovalsResult], options: dict[str, Any]) -> None:
 
 def _dump(path: Path, facts: list[ApprovalFacts]) -> None:
     """Write the facts of one pull request; a file holds one."""
+    from consdb_actions.adapters.files import write_all
+    from consdb_actions.approval.facts import facts_to_json
+
     if len(facts) != 1:
         raise InputError(
             f"--dump-facts writes one pull request, and there are {len(facts)}", remedy="Name one with --pr."
@@ -253,6 +272,8 @@ def _dump(path: Path, facts: list[ApprovalFacts]) -> None:
 
 def _read_facts(path: Path) -> ApprovalFacts:
     """Read facts that --dump-facts wrote."""
+    from consdb_actions.approval.facts import facts_from_json
+
     return facts_from_json(_read_json(path), place=str(path))
 
 
@@ -269,6 +290,9 @@ def _read_json(path: Path) -> object:
 
 def _read_policy(data: bytes | None, place: str) -> Policy:
     """Make a policy of the base branch's configuration file."""
+    from consdb_actions.adapters.config_file import parse_config
+    from consdb_actions.approval.policy import policy_from_mapping
+
     if data is None:
         return policy_from_mapping({})
     return policy_from_mapping(parse_config(data, source=place).approvals, place=f"{place}: approvals")

@@ -9,28 +9,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from consdb_actions.adapters.config_file import load_config
-from consdb_actions.adapters.registry import Registry
-from consdb_actions.adapters.runner import Runner
-from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
-from consdb_actions.commands.deploy_drift import look, newest_release, release_tags, values_source
-from consdb_actions.commands.deploy_run import Deployer, DeployOptions, plan_locally, refusal
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import paint, progress_display, show
-from consdb_actions.config import Config
-from consdb_actions.deploy.drift import Severity, TagDrift
-from consdb_actions.deploy.model import APPS, DeployPolicy, policy_from_mapping
-from consdb_actions.deploy.plan import check_request, nowhere
-from consdb_actions.deploy.tags import check_tag
+from consdb_actions.deploy.drift import Severity
 from consdb_actions.errors import InputError
-from consdb_actions.release import versions as release_policy
-from consdb_actions.report import deploy as report
-from consdb_actions.report import drift as drift_report
-from consdb_actions.report.deploy import Shown
+
+if TYPE_CHECKING:
+    from consdb_actions.commands.deploy_run import DeployOptions
+    from consdb_actions.config import Config
+    from consdb_actions.deploy.drift import TagDrift
+    from consdb_actions.deploy.model import DeployPolicy
+    from consdb_actions.report.deploy import Shown
 
 __all__ = ["group"]
 
@@ -62,6 +55,8 @@ _now = option("--now", metavar="ISO", help="Moment that counts as now; its day i
 
 def _deployment(command: Command) -> Command:
     """Add the options that say what is to be deployed."""
+    from consdb_actions.deploy.model import APPS
+
     options = (
         _repo,
         option("--app", type=click.Choice(APPS), default="consdb", show_default=True, help="Application."),
@@ -207,6 +202,11 @@ def drift_command(
     that is in use. Days are counted from the history; in a folder without one, or in a shallow clone, they
     are left out.
     """
+    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.commands.connection import github_session, moment_or_now
+    from consdb_actions.commands.deploy_drift import look, newest_release
+
     if (phalanx is None) == (repo is None):
         raise InputError(
             "say where the values files are, once", remedy="Give either --phalanx DIR or --repo OWNER/NAME."
@@ -227,6 +227,9 @@ def drift_command(
 
 def _show_drift(drift: TagDrift, source: str, today: date, output_format: str) -> None:
     """Print the report, and tell the runner."""
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.report import drift as drift_report
+
     markdown = drift_report.render_markdown(drift, source, today)
     if output_format == "json":
         click.echo(json.dumps(drift_report.render_json(drift, source, today), indent=2))
@@ -242,6 +245,14 @@ def _show_drift(drift: TagDrift, source: str, today: date, output_format: str) -
 
 def _deploy(options: dict[str, Any], *, write: bool) -> int:
     """Plan or open a deployment, and show it."""
+    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.registry import Registry
+    from consdb_actions.commands.connection import github_session
+    from consdb_actions.commands.deploy_drift import release_tags, values_source
+    from consdb_actions.commands.deploy_run import Deployer, plan_locally
+    from consdb_actions.deploy.plan import check_request, nowhere
+    from consdb_actions.release import versions as release_policy
+
     config = load_config(options["config"])
     policy = _policy(config, options["repo"])
     asked = _asked(options, config)
@@ -278,6 +289,10 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
 
 def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> int:
     """Print what was planned or done, tell the runner, and return the exit code."""
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.commands.deploy_run import refusal
+    from consdb_actions.report import deploy as report
+
     runner = Runner.from_environ(os.environ)
     runner.output("action", shown.action or "refused")
     runner.output("number", str(shown.number or ""))
@@ -298,12 +313,19 @@ def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> i
 
 def _policy(config: Config, repo: str | None) -> DeployPolicy:
     """Return the policy, with another repository where one is given."""
+    from consdb_actions.commands.connection import repository_name
+    from consdb_actions.deploy.model import policy_from_mapping
+
     policy = policy_from_mapping(config.deploy, place=f"{config.source} deploy".strip())
     return policy if repo is None else replace(policy, repository=repository_name(repo))
 
 
 def _asked(options: dict[str, Any], config: Config) -> DeployOptions:
     """Check the options that say what is to be deployed (rule S1)."""
+    from consdb_actions.commands.connection import moment_or_now
+    from consdb_actions.commands.deploy_run import DeployOptions
+    from consdb_actions.deploy.tags import check_tag
+
     tag, ticket, repin = options["tag"], options["ticket"] or "", options["repin"]
     if repin and (options["app"] != "consdbtap" or tag or options["components"]):
         raise InputError(

@@ -5,31 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from consdb_actions.adapters.git_read import GitReader
-from consdb_actions.adapters.github import GitHub
-from consdb_actions.adapters.github.deploy_facts import DeployReader
-from consdb_actions.adapters.github.proposals import ProposalReader
-from consdb_actions.adapters.values_files import (
-    ApiFiles,
-    CloneFiles,
-    FolderFiles,
-    ValuesSource,
-    read_history,
-    read_values,
-)
 from consdb_actions.commands.terminal import show_note
-from consdb_actions.deploy.drift import ComponentTag, TagDrift, find_drift, standings
-from consdb_actions.deploy.model import APPS, DeployPolicy
-from consdb_actions.deploy.tags import ImageTag, TagKind, read_tag
 from consdb_actions.errors import InputError
-from consdb_actions.release.versions import newest
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.github import GitHub
+    from consdb_actions.adapters.values_files import ValuesSource
+    from consdb_actions.deploy.drift import ComponentTag, TagDrift
+    from consdb_actions.deploy.model import DeployPolicy
+    from consdb_actions.deploy.tags import ImageTag
 
 __all__ = ["look", "newest_release", "release_tags", "values_source"]
 
 
 def newest_release(text: str | None) -> ImageTag | None:
     """Read the release that a user names."""
+    from consdb_actions.deploy.tags import TagKind, read_tag
+
     if not text:
         return None
     tag = read_tag(text)
@@ -50,6 +44,14 @@ def look(
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> tuple[TagDrift, str]:
     """Read values files and their history, and compare; `consdb` is a clone with the tags of releases."""
+    from consdb_actions.adapters.github import GitHub
+    from consdb_actions.adapters.github.deploy_facts import DeployReader
+    from consdb_actions.adapters.values_files import read_history, read_values
+    from consdb_actions.deploy.drift import find_drift, standings
+    from consdb_actions.deploy.model import APPS
+    from consdb_actions.deploy.tags import read_tag
+    from consdb_actions.release.versions import newest
+
     source, name = values_source(where, policy, ref, today)
     if source.history is None:
         show_note("There is no whole history here: since when a tag runs is not known.")
@@ -77,6 +79,8 @@ def look(
 
 def release_tags(consdb: Path) -> Collection[str]:
     """Read the tags of a clone of consdb."""
+    from consdb_actions.adapters.git_read import GitReader
+
     reader = GitReader(consdb)
     try:
         reader.commit("HEAD")
@@ -91,6 +95,9 @@ def values_source(
     where: Path | GitHub, policy: DeployPolicy, ref: str | None, today: date
 ) -> tuple[ValuesSource, str]:
     """Return where values files come from, and its name; that of a clone says how old it is."""
+    from consdb_actions.adapters.github.proposals import ProposalReader
+    from consdb_actions.adapters.values_files import ApiFiles, CloneFiles, FolderFiles
+
     if isinstance(where, Path):
         files = FolderFiles(where) if ref is None and (where / "applications").is_dir() else None
         source = files or CloneFiles(where, ref or "HEAD")

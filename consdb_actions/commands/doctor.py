@@ -5,23 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from consdb_actions.adapters.config_file import parse_config
-from consdb_actions.adapters.github import GitHub, GitHubError
-from consdb_actions.adapters.github.client import quoted
-from consdb_actions.adapters.github.contents import read_file
-from consdb_actions.adapters.github.process_facts import default_branch
-from consdb_actions.approval.policy import Policy, policy_from_mapping
-from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.init import APPS, PIN, PROJECT, WORKFLOWS, App, callers, newest_release
 from consdb_actions.commands.options import examples, option
 from consdb_actions.commands.terminal import show, verbosity_options
-from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import InputError
-from consdb_actions.report.markdown import printable
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.github import GitHub
+    from consdb_actions.approval.policy import Policy
 
 __all__ = ["command"]
 
@@ -60,6 +55,8 @@ class _Doctor:
 
     def points(self) -> Iterator[Point]:
         """Yield every point."""
+        from consdb_actions.adapters.github.client import quoted
+
         for app in APPS:
             yield from self._app(app)
         for kind, repository in (("sdm_schemas", self.schemas), ("consdb", self.target)):
@@ -211,6 +208,9 @@ class _Doctor:
         return f"it would wait for {', '.join(late)} for ever" if late else ""
 
     def _policy(self) -> Iterator[Point]:
+        from consdb_actions.adapters.github.client import quoted
+        from consdb_actions.config import CONFIG_PATH
+
         policy: list[Policy] = []
         yield self._point(
             f"{self.schemas}: {CONFIG_PATH} is valid, and each role is held by somebody",
@@ -241,6 +241,10 @@ class _Doctor:
         )
 
     def _read_policy(self, policy: list[Policy]) -> str:
+        from consdb_actions.adapters.config_file import parse_config
+        from consdb_actions.approval.policy import policy_from_mapping
+        from consdb_actions.config import CONFIG_PATH
+
         text = self._file(self.schemas, CONFIG_PATH)
         if not text:
             return "it does not exist"
@@ -285,6 +289,8 @@ class _Doctor:
 
     def _checks(self, repository: str) -> dict[str, int]:
         """Return the required checks with the number of the app that must post them, 0 for any."""
+        from consdb_actions.adapters.github.client import quoted
+
         found = {
             item["context"]: item.get("integration_id") or 0
             for rule in self._rules(repository, "required_status_checks")
@@ -297,6 +303,8 @@ class _Doctor:
         return found
 
     def _rules(self, repository: str, kind: str) -> list[Any]:
+        from consdb_actions.adapters.github.client import quoted
+
         found = self._get(f"/repos/{repository}/rules/branches/{quoted(self._branch(repository))}") or []
         return [rule for rule in found if rule["type"] == kind]
 
@@ -309,12 +317,16 @@ class _Doctor:
         return self._head(repository)[0]
 
     def _head(self, repository: str) -> tuple[str, str]:
+        from consdb_actions.adapters.github.process_facts import default_branch
+
         head: tuple[str, str] = self._once(
             f"head {repository}", lambda: default_branch(self.github, repository)
         )
         return head
 
     def _file(self, repository: str, path: str) -> str:
+        from consdb_actions.adapters.github.contents import read_file
+
         data = self._once(
             f"{repository} {path}",
             lambda: read_file(self.github, repository, path, self._head(repository)[1]),
@@ -330,6 +342,8 @@ class _Doctor:
         return self._once(path, lambda: self._fetch(path))
 
     def _fetch(self, path: str) -> Any:
+        from consdb_actions.adapters.github import GitHubError
+
         try:
             return self.github.get(path)
         except GitHubError as error:
@@ -428,6 +442,9 @@ def command(schemas: str, target: str, phalanx: str, app: str, release_app: str,
     Give a maintainer's own token as GITHUB_TOKEN (`gh auth token`); what it may not see is marked as unknown.
     Exit code 1 when something is wrong.
     """
+    from consdb_actions.commands.connection import github_session, repository_name
+    from consdb_actions.report.markdown import printable
+
     names = [
         repository_name(name, option=f"--{key}")
         for key, name in (("repo", schemas), ("target", target), ("phalanx", phalanx))

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import click
 
-from consdb_actions.adapters.files import write_all
-from consdb_actions.adapters.github import GitHub
-from consdb_actions.commands.connection import github_session
 from consdb_actions.commands.options import examples, option
 from consdb_actions.commands.terminal import show, verbosity_options
-from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import InputError
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.github import GitHub
 
 __all__ = ["APPS", "PROJECT", "WORKFLOWS", "App", "callers", "command", "newest_release"]
 
@@ -136,6 +136,10 @@ def command(
     KIND is sdm_schemas or consdb. The workflows name the newest release by its commit. For sdm_schemas, a
     configuration to fill in is written, too. Nothing that exists is replaced without --force.
     """
+    from consdb_actions.adapters.files import write_all
+    from consdb_actions.commands.connection import github_session
+    from consdb_actions.config import CONFIG_PATH
+
     if commit is not None and not re.fullmatch(r"[0-9a-f]{40}", commit, re.ASCII):
         raise InputError(f"{commit[:60]!r} is not a commit", place="--pin", remedy="Give all 40 digits.")
     if release is not None and not re.fullmatch(r"[\w.-]{1,60}", release, re.ASCII):
@@ -164,6 +168,8 @@ def command(
 
 def _next(kind: str, organization: str, teams: bool) -> list[str]:
     """List what is left to do by hand."""
+    from consdb_actions.config import CONFIG_PATH
+
     steps = []
     for app in APPS:
         if kind == "sdm_schemas" or app is not APPS[0]:

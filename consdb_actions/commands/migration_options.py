@@ -7,14 +7,15 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from consdb_actions.adapters.github.events import asked, asked_of_event
 from consdb_actions.commands.options import option
 from consdb_actions.errors import InputError
-from consdb_actions.publication.source import REGENERATE, RequestedMigration
+
+if TYPE_CHECKING:
+    from consdb_actions.publication.source import RequestedMigration
 
 __all__ = ["LABEL", "SOURCE", "TARGET", "asked_for", "source_options", "target_option"]
 
@@ -83,6 +84,9 @@ def asked_for(
     regenerate: bool = False,
 ) -> RequestedMigration:
     """Read what is asked for: from options, or else from an event."""
+    from consdb_actions.adapters.github.events import asked, asked_of_event
+    from consdb_actions.publication.source import REGENERATE
+
     if number or branch:
         found = asked(number, branch, commit, place="--pr" if number else "--branch")
         return replace(found, action=REGENERATE) if regenerate else found

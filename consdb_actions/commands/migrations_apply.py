@@ -14,40 +14,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import sqlalchemy as sa
 
-from consdb_actions.adapters.apply_facts import address, connected, read_facts, read_locks, read_section
-from consdb_actions.adapters.apply_run import Timeouts, expected_catalogs, read_checkout, run_alembic
-from consdb_actions.adapters.postgres import ScratchServer, scratch_server
-from consdb_actions.adapters.revision_path import Way, parse_way, read_change, resolve
-from consdb_actions.adapters.shell import Terminated, shielded, unwinding_on_signals
-from consdb_actions.adapters.tree import Section, Tree, read_tree
-from consdb_actions.catalog import compare
 from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.process_runbook import load_sites
-from consdb_actions.config import Config
 from consdb_actions.errors import ConsdbActionsError, DatabaseChanged, InputError
-from consdb_actions.lint.state import Name
-from consdb_actions.process.apply_checks import check_before, check_revision
-from consdb_actions.process.apply_facts import (
-    ACCEPTABLE,
-    ApplyCheck,
-    ApplyOutcome,
-    DatabaseFacts,
-    Direction,
-    Lock,
-    SectionFacts,
-    SectionResult,
-    State,
-    TableLock,
-    in_order,
-)
-from consdb_actions.process.apply_verify import ExpectedCatalogs, check_drift, check_result
-from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.sites import Replication, Site, Sites
+from consdb_actions.process.apply_facts import ACCEPTABLE
 
 if TYPE_CHECKING:
-    from consdb_actions.process.apply_facts import ApplyOutcome
+    import sqlalchemy as sa
+
+    from consdb_actions.adapters.apply_run import Timeouts
+    from consdb_actions.adapters.postgres import ScratchServer
+    from consdb_actions.adapters.revision_path import Way
+    from consdb_actions.adapters.tree import Section, Tree
+    from consdb_actions.config import Config
+    from consdb_actions.lint.state import Name
+    from consdb_actions.process.apply_facts import (
+        ApplyCheck,
+        ApplyOutcome,
+        DatabaseFacts,
+        Direction,
+        Lock,
+        SectionFacts,
+        SectionResult,
+        State,
+        TableLock,
+    )
+    from consdb_actions.process.apply_verify import ExpectedCatalogs
+    from consdb_actions.process.runbook_change import SectionChange
+    from consdb_actions.process.sites import Replication, Site, Sites
 
 __all__ = [
     "Planned",
@@ -122,6 +116,13 @@ class Planned:
 
 def make_plan(request: ApplyRequest, progress: Progress) -> Planned:
     """Look at everything, and change nothing."""
+    from consdb_actions.adapters.apply_facts import read_facts, read_locks
+    from consdb_actions.adapters.apply_run import read_checkout
+    from consdb_actions.adapters.postgres import scratch_server
+    from consdb_actions.adapters.revision_path import read_change
+    from consdb_actions.process.apply_checks import check_before
+    from consdb_actions.process.apply_facts import ApplyOutcome, SectionResult
+
     tree = request.tree
     with tree.importable(), ExitStack() as stack:
         sections = {way.section: tree.section(way.section) for way in request.ways}
@@ -179,6 +180,8 @@ def locks_of(
     change: SectionChange, facts: SectionFacts, expected: ExpectedCatalogs | None
 ) -> tuple[TableLock, ...]:
     """Return what to lock: what a run on a scratch server locked, else all that the statements name."""
+    from consdb_actions.process.apply_facts import TableLock, in_order
+
     if expected is not None and expected.locks is not None and not change.forward.apart:
         return tuple(lock for lock in expected.locks if _there(lock.name, facts))
     named = [TableLock(name) for name in change.forward.locked if _there(name, facts)]
@@ -200,6 +203,8 @@ def roles_of(change: SectionChange, wanted: Mapping[str, object]) -> set[str]:
 
 def _site(request: ApplyRequest) -> Iterator[ApplyCheck]:
     """Say so where the database is not at the host that the configuration names for the site."""
+    from consdb_actions.process.apply_facts import ApplyCheck
+
     site = request.site
     if site is not None and site.host and request.url.host != site.host.partition(":")[0]:
         here = request.url.host or request.url.query.get("host") or "this machine"
@@ -211,6 +216,10 @@ def _ends(
     request: ApplyRequest, section: Section, way: Way, facts: DatabaseFacts
 ) -> tuple[ApplyCheck, tuple[str, str] | None]:
     """Find the way of one section from where the database is: its older end and its newer one."""
+    from consdb_actions.adapters.revision_path import resolve
+    from consdb_actions.process.apply_checks import check_revision
+    from consdb_actions.process.apply_facts import ApplyCheck
+
     history = [revision.revision for revision in section.revisions()]
     end = resolve(section, way.end)
     expected = resolve(section, way.start) if way.start else ""
@@ -241,6 +250,10 @@ def _replay(
     progress: Progress,
 ) -> tuple[list[ApplyCheck], dict[str, ExpectedCatalogs]]:
     """Compare with what the history leaves elsewhere; where that cannot be, say so."""
+    from consdb_actions.adapters.apply_run import expected_catalogs
+    from consdb_actions.process.apply_facts import ApplyCheck
+    from consdb_actions.process.apply_verify import check_drift
+
     checks: list[ApplyCheck] = []
     expected: dict[str, ExpectedCatalogs] = {}
     try:
@@ -288,6 +301,10 @@ def make_request(
     ahead: bool = False,
 ) -> ApplyRequest:
     """Put the options together."""
+    from consdb_actions.adapters.apply_run import Timeouts
+    from consdb_actions.adapters.tree import read_tree
+    from consdb_actions.commands.process_runbook import load_sites
+
     settings, sites = load_sites(config)
     ways = _ways(sections, to, direction)
     timeouts = Timeouts(
@@ -319,6 +336,8 @@ def make_request(
 
 def _database(given: str | None, site: Site | None, sites: Sites) -> tuple[sa.URL, Site | None]:
     """Return the address of the database, and which site it is."""
+    from consdb_actions.adapters.apply_facts import address
+
     text = given or (site.url if site else "") or os.environ.get("CONSDB_URL", "")
     if not text:
         cause = f"the address of {site.title} is not known here" if site else "no database is named"
@@ -341,6 +360,8 @@ def _host(site: Site) -> str:
 
 
 def _ways(sections: tuple[str, ...], to: str | None, direction: Direction) -> tuple[Way, ...]:
+    from consdb_actions.adapters.revision_path import Way, parse_way
+
     ways = [parse_way(text) for text in sections]
     names = [way.section for way in ways]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -386,6 +407,8 @@ def carry_out(
     record: Callable[[ApplyOutcome], None],
 ) -> ApplyOutcome:
     """Apply what was planned, section by section, and look at the result."""
+    from consdb_actions.adapters.shell import shielded, unwinding_on_signals
+
     outcome = planned.outcome
     results = list(outcome.sections)
     with unwinding_on_signals():
@@ -427,6 +450,11 @@ def _apply(
     result: SectionResult,
     say: Callable[[str], None],
 ) -> SectionResult:
+    from consdb_actions.adapters.apply_facts import connected, read_section
+    from consdb_actions.adapters.apply_run import run_alembic
+    from consdb_actions.process.apply_facts import SectionResult
+    from consdb_actions.process.apply_verify import check_result
+
     change, facts = result.change, planned.outcome.facts
     before = facts.sections[change.schema]
     expected = planned.expected.get(change.schema)
@@ -468,6 +496,10 @@ def _ended(
     error: BaseException,
 ) -> ApplyOutcome:
     """Find out what is there after an error or a signal."""
+    from consdb_actions.adapters.apply_facts import connected, read_section
+    from consdb_actions.adapters.shell import Terminated
+    from consdb_actions.catalog import compare
+
     change = results[index].change
     interrupted = isinstance(error, KeyboardInterrupt | Terminated)
     try:

@@ -5,38 +5,30 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from alembic.script import Script
 
-from consdb_actions.adapters.autogenerate.checking import Given, check_revision, find_revision
-from consdb_actions.adapters.autogenerate.engine import Engine, Generated, SectionRequest
-from consdb_actions.adapters.autogenerate.run import base_notes, read_base
-from consdb_actions.adapters.autogenerate.site import look_at
-from consdb_actions.adapters.config_file import load_config
-from consdb_actions.adapters.felis import LoadedSchema, validate
-from consdb_actions.adapters.files import check_targets, write_all
-from consdb_actions.adapters.postgres import scratch_server
-from consdb_actions.adapters.runner import Runner
-from consdb_actions.adapters.schema_base import resolve_base
-from consdb_actions.adapters.schema_yaml import find_schema_file, read_file
-from consdb_actions.adapters.tree import Section, read_tree
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import progress_display, show
 from consdb_actions.errors import InputError
-from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
-from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
-from consdb_actions.migration.rename import check_used
-from consdb_actions.migration.site import use_of
-from consdb_actions.report.generation import render_checked, render_json, render_markdown
+
+if TYPE_CHECKING:
+    from alembic.script import Script
+
+    from consdb_actions.adapters.autogenerate.checking import Given
+    from consdb_actions.adapters.autogenerate.engine import Generated, SectionRequest
+    from consdb_actions.adapters.felis import LoadedSchema
+    from consdb_actions.adapters.tree import Section
+    from consdb_actions.migration.outcome import SectionOutcome
+
+    Work = tuple[SectionRequest, Script, Given | None, bool]
+    """What to verify, the revision, a database with rows of its own, and whether the base has the change."""
 
 __all__ = ["command"]
 
 _DIRECTORY = click.Path(path_type=Path)
 _FILE = click.Path(path_type=Path, dir_okay=False)
-
-Work = tuple[SectionRequest, Script, Given | None, bool]
-"""What to verify, the revision, a database with rows of its own, and whether the base has the change."""
 
 
 @click.command(
@@ -104,6 +96,24 @@ def command(
     With --database-url the revision also runs on a copy of that database, which must be at the revision
     before it. Where the database differs from what its history makes, that is said.
     """
+    from consdb_actions.adapters.autogenerate.checking import Given, check_revision, find_revision
+    from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
+    from consdb_actions.adapters.autogenerate.run import base_notes, read_base
+    from consdb_actions.adapters.autogenerate.site import look_at
+    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.felis import validate
+    from consdb_actions.adapters.files import check_targets, write_all
+    from consdb_actions.adapters.postgres import scratch_server
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.adapters.schema_base import resolve_base
+    from consdb_actions.adapters.schema_yaml import find_schema_file, read_file
+    from consdb_actions.adapters.tree import read_tree
+    from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
+    from consdb_actions.migration.outcome import RunOutcome
+    from consdb_actions.migration.rename import check_used
+    from consdb_actions.migration.site import use_of
+    from consdb_actions.report.generation import render_checked, render_json, render_markdown
+
     if revision is not None and len(sections) != 1:
         raise InputError(
             "a revision belongs to one section", place="--revision", remedy="Give one --section."
@@ -180,6 +190,8 @@ def command(
 
 def _done(section: Section, script: Script, loaded: LoadedSchema) -> SectionOutcome:
     """Tell of a section whose database has the revision already."""
+    from consdb_actions.migration.outcome import SectionOutcome
+
     return SectionOutcome(
         section.name,
         section.schema,

@@ -6,32 +6,19 @@ import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from consdb_actions.adapters.autogenerate.drafting import DriftMode
-from consdb_actions.adapters.autogenerate.run import GenerationRequest, generate
-from consdb_actions.adapters.config_file import load_config
-from consdb_actions.adapters.files import check_targets
-from consdb_actions.adapters.postgres import Ahead, server_ahead
-from consdb_actions.adapters.result_directory import REPORT
-from consdb_actions.adapters.runner import Runner
-from consdb_actions.adapters.schema_base import resolve_base
-from consdb_actions.adapters.tree import read_tree
 from consdb_actions.commands.options import examples, format_option, option, parse_moment
 from consdb_actions.commands.terminal import progress_display, show
 from consdb_actions.errors import InputError
-from consdb_actions.migration.matching.declarations import (
-    Declaration,
-    Declarations,
-    parse_declaration,
-    parse_directives,
-    parse_sidecar,
-    parse_take,
-)
-from consdb_actions.migration.outcome import RunOutcome
-from consdb_actions.report.generation import headline, render_json, render_markdown, render_text
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.autogenerate.drafting import DriftMode
+    from consdb_actions.adapters.postgres import Ahead
+    from consdb_actions.migration.matching.declarations import Declaration, Declarations
+    from consdb_actions.migration.outcome import RunOutcome
 
 __all__ = ["command", "run"]
 
@@ -66,6 +53,15 @@ def run(
     dry_run: bool,
 ) -> int:
     """Generate; the options are those of the command. Returns the exit code."""
+    from consdb_actions.adapters.autogenerate.run import GenerationRequest, generate
+    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.files import check_targets
+    from consdb_actions.adapters.result_directory import REPORT
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.adapters.schema_base import resolve_base
+    from consdb_actions.adapters.tree import read_tree
+    from consdb_actions.report.generation import headline, render_markdown, render_text
+
     handed = result / REPORT if result is not None else None
     check_targets(path for path in (report, summary, handed) if path is not None)
 
@@ -112,12 +108,22 @@ def run(
 
 
 def _json(outcome: RunOutcome) -> str:
+    from consdb_actions.report.generation import render_json
+
     return json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
 
 
 def _declarations(
     renames: tuple[str, ...], takes: tuple[tuple[str, str], ...], file: Path | None, body: Path | None
 ) -> Declarations:
+    from consdb_actions.migration.matching.declarations import (
+        Declarations,
+        parse_declaration,
+        parse_directives,
+        parse_sidecar,
+        parse_take,
+    )
+
     declared: list[Declaration] = [parse_declaration(text, "option") for text in renames]
     declared += [parse_take(" ".join(words), "option") for words in takes]
     if body is not None:
@@ -261,6 +267,8 @@ def command(consdb: Path, sdm_schemas: Path, message: str, database_url: str | N
     is written. Differences that the change did not make are listed as drift. Exit code 1 means that a
     question is open or a check failed; nothing is written then.
     """
+    from consdb_actions.adapters.postgres import server_ahead
+
     if not message.strip():
         raise InputError(
             "the message is empty", place="--message", remedy="Say what changes, in a few words."

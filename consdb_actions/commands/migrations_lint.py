@@ -12,26 +12,21 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from consdb_actions.adapters.forks import in_processes, processors
-from consdb_actions.adapters.lint_replay import load, quiet, replay_section
-from consdb_actions.adapters.postgres import Ahead, scratch_server
-from consdb_actions.adapters.revisions import Changes, revision_changes, revision_id
-from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import paint, progress_display, show
-from consdb_actions.config import Config
 from consdb_actions.errors import InputError
-from consdb_actions.lint.finding import CheckedRevision, LintFinding, LintResult
-from consdb_actions.lint.rules import judge
 
 if TYPE_CHECKING:
+    from consdb_actions.adapters.postgres import Ahead
+    from consdb_actions.adapters.revisions import Changes
     from consdb_actions.adapters.runner import Runner
-    from consdb_actions.adapters.tree import Tree
-    from consdb_actions.lint.finding import LintResult
+    from consdb_actions.adapters.tree import Section, Tree
+    from consdb_actions.config import Config
+    from consdb_actions.lint.finding import CheckedRevision, LintFinding, LintResult
+
+    Found = list[tuple[CheckedRevision, tuple[LintFinding, ...]]]
 
 __all__ = ["Selection", "command", "lint_tree"]
-
-Found = list[tuple[CheckedRevision, tuple[LintFinding, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +59,13 @@ def lint_tree(
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> LintResult:
     """Check revisions of a tree on a scratch server of our own."""
+    from consdb_actions.adapters.forks import in_processes, processors
+    from consdb_actions.adapters.lint_replay import load, quiet, replay_section
+    from consdb_actions.adapters.postgres import scratch_server
+    from consdb_actions.adapters.revisions import revision_changes
+    from consdb_actions.lint.finding import CheckedRevision, LintResult
+    from consdb_actions.lint.rules import judge
+
     sections = [tree.section(name) for name in selection.sections] or list(tree.sections)
     changes = revision_changes(tree.root, [s.versions for s in sections], selection.base)
     named = [_named(tree, sections, text) for text in selection.revisions]
@@ -154,6 +156,8 @@ def _wanted(
 
 def _named(tree: Tree, sections: Sequence[Section], text: str) -> frozenset[Path]:
     """Return the file that an id or a path names."""
+    from consdb_actions.adapters.revisions import revision_id
+
     for path in (Path(text), tree.root / text):
         if path.is_file():
             resolved = path.resolve()

@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.adapters.github import GitHub
-from consdb_actions.adapters.github.migration_source import Outdated, config_of, find_outdated
-from consdb_actions.adapters.github.migration_target import TargetRepository
-from consdb_actions.adapters.runner import Runner
-from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import LABEL, SOURCE, target_option
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import InputError
-from consdb_actions.publication.marker import name_migration
-from consdb_actions.publication.source import SchemaSource
-from consdb_actions.report.publication import render_outdated_markdown
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.github import GitHub
+    from consdb_actions.adapters.github.migration_source import Outdated
+    from consdb_actions.publication.source import SchemaSource
 
 __all__ = ["command"]
 
@@ -45,6 +43,12 @@ def command(repo: str | None, label: str, target: str, output_format: str) -> in
     another change of its schemas was merged, when it has newer commits, or when it can be merged again. On a
     runner the outputs of the step are count, and outdated: a JSON list of pr, branch and commit.
     """
+    from consdb_actions.adapters.github.migration_source import find_outdated
+    from consdb_actions.adapters.github.migration_target import TargetRepository
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.commands.connection import github_session, repository_name
+    from consdb_actions.report.publication import render_outdated_markdown
+
     with github_session(variable="CONSDB_SOURCE_TOKEN") as github:
         name = repository_name(repo)
         found = find_outdated(
@@ -76,6 +80,9 @@ def command(repo: str | None, label: str, target: str, output_format: str) -> in
 
 def _named(github: GitHub, found: Sequence[Outdated]) -> list[Outdated]:
     """Leave out those that name no ticket: their own run says so, and another would only say it again."""
+    from consdb_actions.adapters.github.migration_source import config_of
+    from consdb_actions.publication.marker import name_migration
+
     kept = []
     patterns: tuple[str, ...] | None = None
     for item in found:

@@ -8,11 +8,7 @@ from pathlib import Path
 
 import click
 
-from consdb_actions.adapters.runner import Runner
-from consdb_actions.adapters.schema_base import resolve_base
-from consdb_actions.adapters.tree import changed_sections, read_tree
 from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.report.markdown import bullets, code, prose
 
 __all__ = ["command"]
 
@@ -51,6 +47,11 @@ def command(
     On a runner the outputs are changed, and sections: a JSON list, to be used as
     matrix: {section: ${{ fromJSON(needs.plan.outputs.sections) }}}.
     """
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.adapters.schema_base import resolve_base
+    from consdb_actions.adapters.tree import changed_sections, read_tree
+    from consdb_actions.report.markdown import bullets, code, prose
+
     tree = read_tree(consdb)
     base = resolve_base(sdm_schemas, sdm_schemas_base, consdb=tree.root)
     found = changed_sections(tree, sdm_schemas, base, sections)

@@ -8,28 +8,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from consdb_actions.adapters.github import GitHub
-from consdb_actions.adapters.github.migration_source import (
-    config_of,
-    date_of,
-    read_answers_on,
-    read_inputs,
-    read_source,
-    read_stack,
-)
-from consdb_actions.adapters.github.migration_target import TargetRepository
-from consdb_actions.adapters.runner import Runner
-from consdb_actions.commands.connection import github_session, repository_name
-from consdb_actions.commands.migration_options import asked_for, source_options, target_option
+from consdb_actions.commands.migration_options import source_options, target_option
 from consdb_actions.commands.options import examples, format_option
 from consdb_actions.commands.terminal import show
-from consdb_actions.publication.marker import name_migration
-from consdb_actions.publication.source import Inputs, SchemaSource, decide_request
-from consdb_actions.report.publication import render_request_markdown
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.github import GitHub
+    from consdb_actions.publication.source import SchemaSource
 
 __all__ = ["command"]
 
@@ -66,6 +55,21 @@ def command(
     compare), target (the commit of the migrations to generate on), message, date and directives. The exit
     code is 1 for a conflict that no publishing job will report.
     """
+    from consdb_actions.adapters.github.migration_source import (
+        config_of,
+        date_of,
+        read_answers_on,
+        read_inputs,
+        read_source,
+        read_stack,
+    )
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.commands.connection import github_session, repository_name
+    from consdb_actions.commands.migration_options import asked_for
+    from consdb_actions.publication.marker import name_migration
+    from consdb_actions.publication.source import Inputs, decide_request
+    from consdb_actions.report.publication import render_request_markdown
+
     asked = asked_for(pr, branch, commit, event, event_name, regenerate=regenerate)
     with github_session(variable="CONSDB_SOURCE_TOKEN") as github:
         source = read_source(github, repository_name(repo), asked)
@@ -110,6 +114,8 @@ def command(
 
 
 def _tip(github: GitHub, repository: str) -> str:
+    from consdb_actions.adapters.github.migration_target import TargetRepository
+
     target = TargetRepository(github, repository)
     return target.tip(target.default_branch())
 

@@ -8,36 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from consdb_actions.adapters.config_file import load_config
-from consdb_actions.adapters.github import GitHub
-from consdb_actions.adapters.github.approvals import open_pulls
-from consdb_actions.adapters.github.events import followed_pulls
-from consdb_actions.adapters.github.releases import read_releases
-from consdb_actions.adapters.release_clone import clone_releases
-from consdb_actions.commands.deploy_drift import look
 from consdb_actions.commands.options import examples, format_option, option, parse_moment
 from consdb_actions.commands.process_options import read_json
-from consdb_actions.commands.process_run import make_gatherer
 from consdb_actions.commands.terminal import show
-from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.deploy.model import policy_from_mapping as deploy_policy
-from consdb_actions.deploy.tags import read_tag
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
-from consdb_actions.process.board import (
-    Board,
-    Environments,
-    Releases,
-    Unread,
-    drift_of_facts,
-    make_board,
-    releases_of_facts,
-)
-from consdb_actions.process.facts import ProcessFacts, facts_from_json
-from consdb_actions.release.versions import ReleasePolicy
 from consdb_actions.release.versions import policy_from_mapping as release_policy
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.github import GitHub
+    from consdb_actions.deploy.model import DeployPolicy
+    from consdb_actions.process.board import Board, Environments, Releases, Unread
+    from consdb_actions.process.facts import ProcessFacts
+    from consdb_actions.release.versions import ReleasePolicy
 
 __all__ = ["BoardOptions", "board_of_files", "board_of_github", "command"]
 
@@ -96,6 +84,11 @@ def board_of_github(github: GitHub, wanted: BoardOptions) -> Board:
 
 def _board_of_moment(github: GitHub, wanted: BoardOptions) -> Board:
     """Read everything, and nothing twice."""
+    from consdb_actions.adapters.github.approvals import open_pulls
+    from consdb_actions.adapters.github.events import followed_pulls
+    from consdb_actions.commands.process_run import make_gatherer
+    from consdb_actions.process.board import Unread, make_board
+
     settings = _Settings.load(wanted.config)
     now = wanted.now or datetime.now(UTC)
     gatherer = make_gatherer(github, wanted.repository, config=wanted.config, clone=wanted.schemas)
@@ -126,6 +119,16 @@ def _board_of_moment(github: GitHub, wanted: BoardOptions) -> Board:
 
 def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
     """Read facts that ``process status --dump-facts`` wrote, and clones; nothing over the network."""
+    from consdb_actions.process.board import (
+        Environments,
+        Releases,
+        Unread,
+        drift_of_facts,
+        make_board,
+        releases_of_facts,
+    )
+    from consdb_actions.process.facts import facts_from_json
+
     settings = _Settings.load(wanted.config)
     known: list[ProcessFacts] = []
     unread: list[Unread] = []
@@ -160,6 +163,9 @@ def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
 
 def _releases(github: GitHub, wanted: BoardOptions, settings: _Settings) -> Releases:
     """Read the releases; that they cannot be had does not hide the rest."""
+    from consdb_actions.adapters.github.releases import read_releases
+    from consdb_actions.process.board import Releases
+
     if wanted.consdb is not None:
         return _cloned(wanted.consdb, wanted, settings)
     try:
@@ -170,12 +176,18 @@ def _releases(github: GitHub, wanted: BoardOptions, settings: _Settings) -> Rele
 
 def _cloned(folder: Path, wanted: BoardOptions, settings: _Settings) -> Releases:
     """Read the releases from a clone."""
+    from consdb_actions.adapters.release_clone import clone_releases
+
     web = f"{WEB}/{settings.deploy.consdb}"
     return clone_releases(folder, web, settings.release, settings.tickets, wanted.count)
 
 
 def _environments(where: Path | GitHub, settings: _Settings, today: date, releases: Releases) -> Environments:
     """Find out what runs where; that the API does not tell does not hide the rest."""
+    from consdb_actions.commands.deploy_drift import look
+    from consdb_actions.deploy.tags import read_tag
+    from consdb_actions.process.board import Environments
+
     newest = read_tag(releases.items[0].tag) if releases.items else None
     web = f"{WEB}/{settings.deploy.repository}"
     try:

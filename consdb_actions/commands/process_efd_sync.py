@@ -5,31 +5,19 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.adapters.config_file import load_config, parse_config
-from consdb_actions.adapters.github import GitHub
-from consdb_actions.adapters.github.contents import read_file
-from consdb_actions.adapters.github.process_facts import EfdReader, default_branch
-from consdb_actions.adapters.github.proposals import Proposal, ProposalOutcome, Proposals
-from consdb_actions.adapters.runner import Runner
-from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.options import PullNumber, examples, format_option, option
-from consdb_actions.commands.process_run import settings_of
 from consdb_actions.commands.terminal import show
-from consdb_actions.config import CONFIG_PATH, Config, config_from_mapping
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.process.efd import EfdCopy, EfdSource, branch_of
-from consdb_actions.report.process_efd import (
-    copy_body,
-    copy_message,
-    copy_title,
-    render_json,
-    render_markdown,
-    render_text,
-)
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.github import GitHub
+    from consdb_actions.adapters.github.proposals import ProposalOutcome
+    from consdb_actions.config import Config
+    from consdb_actions.process.efd import EfdCopy, EfdSource
 
 __all__ = ["command"]
 
@@ -82,6 +70,14 @@ def command(
     the run stops and shows the difference. Exit code 0 says that the pull request is there, or that nothing
     differs.
     """
+    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.adapters.github.process_facts import EfdReader, default_branch
+    from consdb_actions.adapters.github.proposals import Proposal, ProposalOutcome, Proposals
+    from consdb_actions.commands.connection import github_session, repository_name
+    from consdb_actions.commands.process_run import settings_of
+    from consdb_actions.process.efd import branch_of
+    from consdb_actions.report.process_efd import copy_body, copy_message, copy_title
+
     repository = repository_name(repo)
     given = load_config(config) if config is not None else None
     if given is not None:
@@ -121,6 +117,10 @@ def command(
 
 def _config_at(github: GitHub, repository: str, branch: str, commit: str) -> Config:
     """Read the configuration of the default branch."""
+    from consdb_actions.adapters.config_file import parse_config
+    from consdb_actions.adapters.github.contents import read_file
+    from consdb_actions.config import CONFIG_PATH, config_from_mapping
+
     data = read_file(github, repository, CONFIG_PATH, commit)
     place = f"{CONFIG_PATH} of {branch}"
     return config_from_mapping({}, source=place) if data is None else parse_config(data, source=place)
@@ -139,6 +139,8 @@ def _ticket(text: str | None, config: Config) -> str:
 
 def _checked(path: str, data: bytes) -> bytes:
     """Return the bytes of a file that is a schema; it is parsed as data, and nothing in it is executed."""
+    from consdb_actions.adapters.schema_yaml import read_yaml
+
     try:
         read_yaml(data, source=path)
     except InputError as error:
@@ -154,6 +156,9 @@ def _tell(
     source: EfdSource, copy: EfdCopy, outcome: ProposalOutcome, output_format: str, *, done: bool = True
 ) -> int:
     """Print the outcome, and tell the runner."""
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.report.process_efd import render_json, render_markdown, render_text
+
     if output_format == "json":
         click.echo(
             json.dumps(render_json(source, copy, outcome.action, outcome.number, outcome.url, done), indent=2)

@@ -10,25 +10,21 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.adapters.apply_run import environment_error, expected_catalogs
-from consdb_actions.adapters.config_file import load_config
-from consdb_actions.adapters.postgres import scratch_server
-from consdb_actions.adapters.revision_path import Way, new_ways, parse_way, read_change, resolve
-from consdb_actions.adapters.revisions import revision_id
-from consdb_actions.adapters.shell import run
-from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import progress_display, show
-from consdb_actions.config import Config
-from consdb_actions.deploy.model import policy_from_mapping
 from consdb_actions.errors import InputError
-from consdb_actions.process.runbook import make_runbook
-from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_steps import Runbook
-from consdb_actions.process.sites import Sites, sites_from_mapping
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.revision_path import Way
+    from consdb_actions.adapters.tree import Section, Tree
+    from consdb_actions.config import Config
+    from consdb_actions.process.runbook_change import SectionChange
+    from consdb_actions.process.runbook_steps import Runbook
+    from consdb_actions.process.sites import Sites
 
 __all__ = ["chosen_changes", "command", "load_sites", "prepare_runbook"]
 
@@ -37,6 +33,9 @@ _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", re.ASCII)
 
 def load_sites(config: Path | None) -> tuple[Config, Sites]:
     """Read the configuration, and the sites in it."""
+    from consdb_actions.adapters.config_file import load_config
+    from consdb_actions.process.sites import sites_from_mapping
+
     settings = load_config(config)
     return settings, sites_from_mapping(settings.sites, place=f"{settings.source or 'the defaults'}: sites")
 
@@ -56,6 +55,9 @@ def prepare_runbook(
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> Runbook:
     """Make the runbook of the chosen revisions of a tree."""
+    from consdb_actions.deploy.model import policy_from_mapping
+    from consdb_actions.process.runbook import make_runbook
+
     if not settings.is_ticket(ticket):
         raise InputError(
             f'"{ticket[:60]}" is not a ticket',
@@ -84,6 +86,8 @@ def prepare_runbook(
 
 def _environments(tree: Tree, changes: Sequence[SectionChange]) -> Iterator[str]:
     """Yield which sections the tree's ``env.py`` cannot run: every upgrade would stop there (rule M16)."""
+    from consdb_actions.adapters.apply_run import environment_error
+
     for change in changes:
         if words := environment_error(tree, tree.section(change.section)):
             yield (
@@ -94,6 +98,8 @@ def _environments(tree: Tree, changes: Sequence[SectionChange]) -> Iterator[str]
 
 def _git(tree: Tree, *arguments: str) -> bool:
     """Tell whether a git command succeeds."""
+    from consdb_actions.adapters.shell import run
+
     git = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(tree.root)]
     return run([*git, *arguments], check=False).returncode == 0
 
@@ -132,6 +138,10 @@ def chosen_changes(
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> list[SectionChange]:
     """Return what is to be applied: named ways, the revisions that are named, or those that are new."""
+    from consdb_actions.adapters.apply_run import expected_catalogs
+    from consdb_actions.adapters.postgres import scratch_server
+    from consdb_actions.adapters.revision_path import new_ways, parse_way, read_change, resolve
+
     owner = sites.of("replica")[0].user
     ways = [parse_way(text) for text in sections]
     with ExitStack() as stack:
@@ -174,6 +184,8 @@ def chosen_changes(
 
 def _around(tree: Tree, sections: Sequence[str], revisions: Sequence[str]) -> list[Way]:
     """Return the ways that the named revisions make."""
+    from consdb_actions.adapters.revision_path import Way
+
     chosen = [tree.section(name) for name in sections] or list(tree.sections)
     found: dict[str, set[str]] = {}
     for text in revisions:
@@ -190,6 +202,8 @@ def _around(tree: Tree, sections: Sequence[str], revisions: Sequence[str]) -> li
 
 def _find(sections: Sequence[Section], text: str, tree: Tree) -> tuple[Section, str]:
     """Return the section and the id of a revision that is named by its id, the start of it, or its file."""
+    from consdb_actions.adapters.revisions import revision_id
+
     path = next((p for p in (Path(text), tree.root / text) if p.is_file()), None)
     identifier = revision_id(path.read_text(encoding="utf-8", errors="replace")) if path else text
     matches = [

@@ -7,25 +7,19 @@ import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from consdb_actions.adapters.files import check_targets
-from consdb_actions.adapters.github import EventTarget, GitHub
-from consdb_actions.adapters.github.approvals import open_pulls, pulls_of_commit, pulls_of_group
-from consdb_actions.adapters.github.events import followed_pulls, process_target
-from consdb_actions.adapters.github.process import ProcessGatherer, ProcessPublisher
-from consdb_actions.adapters.runner import Runner
-from consdb_actions.approval.evaluate import fit
-from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
 from consdb_actions.commands.options import examples, option
 from consdb_actions.commands.process_options import common, read_json
-from consdb_actions.commands.process_run import ProcessResult, make_gatherer, show_results, sync_pull
 from consdb_actions.errors import ConsdbActionsError
-from consdb_actions.process.plan import CONTEXT
-from consdb_actions.process.summary import readiness
-from consdb_actions.report.process import render_plan
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.github import EventTarget, GitHub
+    from consdb_actions.adapters.github.process import ProcessGatherer
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.commands.process_run import ProcessResult
 
 __all__ = ["command"]
 
@@ -53,6 +47,17 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
     is. Without --pr and --event, all open pull requests are looked at, and those merged ones that are still
     followed.
     """
+    from consdb_actions.adapters.files import check_targets
+    from consdb_actions.adapters.github import EventTarget
+    from consdb_actions.adapters.github.events import process_target
+    from consdb_actions.adapters.github.process import ProcessPublisher
+    from consdb_actions.approval.evaluate import fit
+    from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+    from consdb_actions.commands.process_run import make_gatherer, show_results
+    from consdb_actions.process.plan import CONTEXT
+    from consdb_actions.process.summary import readiness
+    from consdb_actions.report.process import render_plan
+
     target = EventTarget(everything=True)
     if options["pr"] is not None:
         target = EventTarget(numbers=(options["pr"],))
@@ -86,6 +91,9 @@ def _numbers(
     github: GitHub, repository: str, target: EventTarget, now: datetime, gatherer: ProcessGatherer
 ) -> list[int]:
     """List the pull requests that are meant."""
+    from consdb_actions.adapters.github.approvals import open_pulls, pulls_of_commit, pulls_of_group
+    from consdb_actions.adapters.github.events import followed_pulls
+
     if target.group is not None:
         return pulls_of_group(github, repository, target.group, target.numbers)
     if target.numbers:
@@ -105,6 +113,11 @@ def _run(
     gatherer: ProcessGatherer,
 ) -> tuple[list[ProcessResult], list[ConsdbActionsError]]:
     """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
+    from consdb_actions.adapters.github.process import ProcessPublisher
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.commands.connection import look_at_each
+    from consdb_actions.commands.process_run import sync_pull
+
     runner = Runner.from_environ(os.environ)
     requests = _Requests(runner)
 

@@ -7,30 +7,19 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.adapters.config_file import load_config, parse_config
-from consdb_actions.adapters.git_read import GitReader
-from consdb_actions.adapters.github import SystemClock
-from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
-from consdb_actions.adapters.registry import ImageManifest, Registry
-from consdb_actions.adapters.runner import Runner
-from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
 from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.release_run import ReleaseOptions, ReleaseOutcome, make_release, wait_for_images
 from consdb_actions.commands.terminal import show
-from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import ExternalError, InputError
-from consdb_actions.release.versions import next_version, policy_from_mapping
-from consdb_actions.report.release import (
-    extent,
-    next_json,
-    next_markdown,
-    release_json,
-    release_markdown,
-    release_text,
-)
+
+if TYPE_CHECKING:
+    from consdb_actions.adapters.github.releases import ReleaseReader
+    from consdb_actions.adapters.registry import ImageManifest
+    from consdb_actions.commands.release_run import ReleaseOutcome
+    from consdb_actions.config import Config
 
 __all__ = ["group"]
 
@@ -80,6 +69,12 @@ def next_command(
     The version alone goes to standard output, so that a script can take it; why it is that one goes to
     standard error.
     """
+    from consdb_actions.adapters.github.releases import ReleaseReader
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+    from consdb_actions.release.versions import next_version, policy_from_mapping
+    from consdb_actions.report.release import next_json, next_markdown
+
     moment = moment_or_now(now)
     if git_dir is not None:
         source, (names, settings) = str(git_dir), _of_clone(git_dir, config)
@@ -143,6 +138,13 @@ def tag_command(
     All checks of the commit must be green. A commit that is tagged already is left as it is, so that the
     command can be repeated after any failure. Tags are never moved.
     """
+    from consdb_actions.adapters.github import SystemClock
+    from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
+    from consdb_actions.adapters.registry import Registry
+    from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
+    from consdb_actions.commands.release_run import ReleaseOptions, make_release, wait_for_images
+    from consdb_actions.release.versions import policy_from_mapping
+
     if commit is not None and not _SHA.fullmatch(commit):
         raise InputError(
             f'"{commit[:100]}" is not a full commit id',
@@ -181,6 +183,9 @@ def tag_command(
 
 def _settings(reader: ReleaseReader, config: Path | None) -> Config:
     """Read the configuration: the file that is given, or the one on the default branch."""
+    from consdb_actions.adapters.config_file import load_config, parse_config
+    from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG
+
     if config is not None:
         return load_config(config)
     data = reader.config()
@@ -193,6 +198,10 @@ def _settings(reader: ReleaseReader, config: Path | None) -> Config:
 
 def _of_clone(git_dir: Path, config: Path | None) -> tuple[list[str], Config]:
     """Read the names of a clone's tags, and its configuration as it stands at HEAD."""
+    from consdb_actions.adapters.config_file import load_config, parse_config
+    from consdb_actions.adapters.git_read import GitReader
+    from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG
+
     reader = GitReader(git_dir)
     try:
         head = reader.commit("HEAD")
@@ -216,6 +225,9 @@ def _show(
     outcome: ReleaseOutcome, found: Mapping[str, ImageManifest | None] | None, output_format: str
 ) -> None:
     """Print the outcome and tell the runner."""
+    from consdb_actions.adapters.runner import Runner
+    from consdb_actions.report.release import extent, release_json, release_markdown, release_text
+
     plan, runner = outcome.plan, Runner.from_environ(os.environ)
     done = {"created": outcome.created, "released": outcome.released, "dry_run": outcome.dry_run}
     digests = None

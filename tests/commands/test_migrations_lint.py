@@ -11,7 +11,6 @@ import pytest
 from consdb_actions.adapters import postgres
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.cli import main
-from consdb_actions.commands import migrations_lint
 from consdb_actions.config import CONFIG_PATH
 from tests.support.lint_tree import LintTree
 from tests.support.repository import Repository
@@ -53,7 +52,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
 def shared_server(server: ScratchServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use one server for all tests: to start one takes longer than to check a revision."""
     monkeypatch.setattr(postgres, "server_ahead", lambda: nullcontext(None))
-    monkeypatch.setattr(migrations_lint, "scratch_server", lambda **_: nullcontext(server))
+    monkeypatch.setattr(postgres, "scratch_server", lambda **_: nullcontext(server))
 
 
 def of(repository: Repository) -> LintTree:

@@ -133,3 +133,21 @@ def test_u3_a_terminal_of_80_columns() -> None:
     assert len(shown) > 20
     assert max(len(line) for line in shown) <= 80
     assert b"\x1b[" in data, "colours"
+
+
+def test_help_and_completion_import_neither_felis_nor_a_database_nor_github() -> None:
+    """That is what keeps them quick; apply and publish are the exceptions."""
+    names = sorted(
+        path.stem
+        for path in (Path(__file__).parents[2] / "consdb_actions" / "commands").glob("*.py")
+        if path.stem not in {"connection", "migrations_apply", "migrations_publish"}
+        and not path.stem.endswith("_run")
+    )
+    heavy = ("felis", "astropy", "pydantic", "sqlalchemy", "alembic", "psycopg", "pglast", "github")
+    script = (
+        f"import sys, importlib\nfor name in {names}:\n"
+        "    importlib.import_module('consdb_actions.commands.' + name)\n"
+        f"    assert not (found := [m for m in {heavy} if m in sys.modules]), (name, found)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from consdb_actions.adapters import postgres
 from consdb_actions.adapters.autogenerate import run
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.cli import main
-from consdb_actions.commands import migrations_check, migrations_generate
 
 __all__ = ["SECTION", "Ground", "SectionFolder", "refuse_postgres", "share_postgres"]
 
@@ -105,9 +105,9 @@ def refuse_postgres(patch: pytest.MonkeyPatch) -> None:
     def refuse(**_options: object) -> None:
         pytest.fail("Postgres was started for an input that is plainly wrong")
 
-    patch.setattr(migrations_generate, "server_ahead", contextlib.nullcontext)
+    patch.setattr(postgres, "server_ahead", contextlib.nullcontext)
     patch.setattr(run, "scratch_server", refuse)
-    patch.setattr(migrations_check, "scratch_server", refuse)
+    patch.setattr(postgres, "scratch_server", refuse)
 
 
 def share_postgres(patch: pytest.MonkeyPatch, server: ScratchServer) -> None:
@@ -118,6 +118,6 @@ def share_postgres(patch: pytest.MonkeyPatch, server: ScratchServer) -> None:
         assert options.get("database_url") is None
         yield server
 
-    patch.setattr(migrations_generate, "server_ahead", contextlib.nullcontext)
+    patch.setattr(postgres, "server_ahead", contextlib.nullcontext)
     patch.setattr(run, "scratch_server", share)
-    patch.setattr(migrations_check, "scratch_server", share)
+    patch.setattr(postgres, "scratch_server", share)
