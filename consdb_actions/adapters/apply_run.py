@@ -216,7 +216,6 @@ def _option(value: str) -> str:
 def _failure(
     said: str, section: Section, direction: str, revision: str, secrets: Sequence[str]
 ) -> ConsdbActionsError:
-    """Build the error for a failed alembic."""
     words = error_words(said, secrets)
     command = f"alembic -n {section.name} {direction} {revision}"
     if "statement timeout" in said:
@@ -251,7 +250,6 @@ def error_words(said: str, secrets: Sequence[str] = ()) -> str:
 
 
 def _end_sessions(url: sa.URL, application: str) -> None:
-    """End the sessions of a killed alembic."""
     question = sa.text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
     end = sa.text(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = :name"

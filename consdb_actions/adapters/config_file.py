@@ -77,7 +77,6 @@ def _bare_off(root: YamlNode, values: Any) -> None:
 
 
 def _problems(values: Any, root: YamlNode) -> Iterator[Problem]:
-    """Yield every violation of the JSON Schema."""
     from jsonschema import Draft202012Validator
 
     validator = Draft202012Validator(config_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -86,7 +85,6 @@ def _problems(values: Any, root: YamlNode) -> Iterator[Problem]:
 
 
 def _in_words(error: ValidationError, root: YamlNode) -> Iterator[Problem]:
-    """Convert a schema violation to a problem."""
     path = list(error.absolute_path)
     line, column = _place(root, path)
     where = _dotted(path) or "the configuration"
@@ -132,7 +130,6 @@ _KINDS = {
 
 
 def _kind_of(value: object) -> str:
-    """Name the type of a value."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
@@ -149,7 +146,6 @@ def _dotted(path: Sequence[str | int]) -> str:
 
 
 def _place(root: YamlNode, path: Sequence[str | int]) -> tuple[int, int]:
-    """Return line and column of the key at a path."""
     node, place = root, (root.line, root.column)
     for part in path:
         if isinstance(node.value, dict) and part in node.value:

@@ -470,7 +470,7 @@ _SETTINGS = "-c statement_timeout=120s -c client_min_messages=error"
 
 
 class _Undo(Exception):  # noqa: N818  (it is not an error)
-    """Raised to roll back a transaction."""
+    pass
 
 
 def replay_section(
@@ -543,8 +543,6 @@ def replay_range(
 
 
 class _Replay:
-    """A database of the scratch server and its present revisions."""
-
     def __init__(self, server: ScratchServer, section: Section) -> None:
         self._server, self._section = server, section
         self._stack = ExitStack()
@@ -559,7 +557,6 @@ class _Replay:
         self._stack.close()
 
     def go_to(self, revisions: Sequence[AlembicRevision]) -> None:
-        """Bring the database to the state of exactly these revisions."""
         if self._applied == frozenset(r.revision for r in revisions):
             return
         self._stack.close()
@@ -576,7 +573,6 @@ class _Replay:
             self.apply(revision)
 
     def catalog(self) -> Snapshot:
-        """Return the section's schema as the project compares it."""
         if self._catalog is None:
             self._catalog = read_snapshot(self._connection, self._section.schema)
         return self._catalog
@@ -769,7 +765,6 @@ def ask_squawk(statements: Sequence[str], version: str) -> tuple[SquawkFinding, 
 
 
 def _squawk_program() -> str:
-    """Return the path of squawk, which is installed beside Python."""
     import shutil
     import sysconfig
 
@@ -792,7 +787,6 @@ def _failure(error: BaseException, direction: Direction, path: str, line: int) -
 
 
 def _ancestors(section: Section, revision: AlembicRevision) -> frozenset[str]:
-    """Return the revisions that must run before a revision."""
     down: list[str] = []
     for names in (revision.down_revision, revision.dependencies):
         down.extend((names,) if isinstance(names, str) else names or ())

@@ -176,8 +176,6 @@ class ImageManifest:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The position of an image."""
-
     root: str
     name: str
     tag: str
@@ -249,7 +247,6 @@ class Registry:
         return answer
 
     def _token(self, challenge: str, place: _Place) -> str:
-        """Request the anonymous token of an authentication challenge."""
         scheme, _, rest = challenge.strip().partition(" ")
         parameters = {name.lower(): value for name, value in _PARAMETER.findall(rest)}
         realm = urlsplit(parameters.get("realm", ""))
@@ -299,7 +296,6 @@ def _no_manifest(place: _Place) -> RegistryError:
 
 
 def _check(answer: RegistryResponse, place: _Place) -> None:
-    """Raise for an unexpected answer."""
     if answer.status in (401, 403):
         raise RegistryError(
             f"the registry denies access to {place.name}: it is private, or there is no such repository",
@@ -337,7 +333,6 @@ def _place(image: str, tag: str, root: str) -> _Place:
 
 
 def _checked_root(url: str) -> str:
-    """Validate the URL of a registry."""
     parts = urlsplit(url)
     if (
         parts.scheme not in ("http", "https")

@@ -23,8 +23,7 @@ from consdb_actions.process.runbook_trace import effects_of
 
 __all__ = ["BASE", "Way", "new_ways", "parse_way", "read_change", "resolve"]
 
-BASE = "base"
-"""The state before the first revision."""
+BASE = "base"  # The state before the first revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,6 @@ def read_change(
 
 
 def _between(section: Section, start: str, end: str) -> list[AlembicRevision]:
-    """Return the revisions after one and up to another, oldest first."""
     if start == end:
         return []
     try:

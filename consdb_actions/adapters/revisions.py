@@ -173,12 +173,10 @@ def _read(path: Path) -> str:
 
 
 def _moved(new: set[Path], texts: Mapping[Path, str], gone: set[Path]) -> set[Path]:
-    """Return new files that are renamed ones."""
     return {path for path in new if any(same_program(texts[old], _read(path)) for old in gone)}
 
 
 def _removed(gone: set[Path], texts: Mapping[Path, str], now: set[Path]) -> dict[Path, str]:
-    """Return removed files whose revision is in no other file."""
     if not gone:
         return {}
     left = {revision_id(_read(path)) for path in now}

@@ -53,7 +53,6 @@ def check_names(
 
 
 def _names(schema: Schema) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield every identifier with its description and its path."""
     yield "the schema", schema.name, ("schema",)
     for table in schema:
         yield "table", table.name, ("table", table.name)
@@ -191,10 +190,8 @@ class ReadSchema:
     """A parsed schema file."""
 
     schema: Schema
-    source: str
-    """Name of the file, for messages."""
-    notes: tuple[str, ...] = ()
-    """What was accepted although today's Felis would refuse it."""
+    source: str  # Name of the file, for messages
+    notes: tuple[str, ...] = ()  # What was accepted although today's Felis would refuse it
     lines: Lines = field(default_factory=dict)
 
 

@@ -45,8 +45,7 @@ class _ForeignSpoly(sa.types.UserDefinedType[str]):
 class Shadow:
     """The contents of a tree's ``cdb_pgsphere`` module."""
 
-    type_: type[sa.types.TypeEngine[Any]]
-    """SQLAlchemy type for pgSphere's ``spoly``."""
+    type_: type[sa.types.TypeEngine[Any]]  # SQLAlchemy type for pgSphere's ``spoly``
     add: Callable[[sa.MetaData], None]
     """Adds the shadow column ``pgs_region`` to each table that has ``s_region``."""
     import_line: str = f"from {_PGSPHERE} import SPoly"

@@ -108,10 +108,7 @@ class FolderFiles:
 
 
 class CloneFiles:
-    """Files at a commit of a clone, bare or not.
-
-    Raises `InputError` for a missing clone or commit.
-    """
+    """Files at a commit of a clone, bare or not. Raises `InputError` for a missing clone or commit."""
 
     def __init__(self, folder: Path, revision: str) -> None:
         self._reader = GitReader(folder)
@@ -131,8 +128,6 @@ class CloneFiles:
 
 
 class _GitHistory:
-    """Versions of files in a clone."""
-
     def __init__(self, folder: Path, revision: str) -> None:
         self._folder = folder
         self._revision = revision
@@ -183,10 +178,7 @@ def _git(folder: Path, *arguments: str) -> Completed | None:
 
 
 def read_values(source: ValuesSource, app: str, policy: DeployPolicy) -> dict[str, Values]:
-    """Read the values of an application by environment.
-
-    Raises `InputError` for an invalid values file.
-    """
+    """Read the values of an application by environment. Raises `InputError` for an invalid values file."""
     files = {name: values_file(app, name) for name in policy.environments}
     there = source.read([*(path for path, _ in default_files(app)), *files.values()])
     defaults = _defaults(there, app)
@@ -239,7 +231,6 @@ def _past(name: str, data: bytes | None, defaults: tuple[Tree, ...]) -> Values |
 
 
 def _defaults(there: Mapping[str, bytes | None], app: str) -> tuple[Tree, ...]:
-    """Read the default values."""
     found = []
     for path, key in default_files(app):
         data = there[path]

@@ -89,17 +89,12 @@ Value: TypeAlias = "bool | int | float | str | datetime.date | list[YamlNode] | 
 class YamlNode:
     """A value with its position."""
 
-    value: Value
-    """A scalar, a list of nodes, or a mapping from keys (as written) to nodes."""
-    line: int
-    """Counted from 1, like ``column``."""
+    value: Value  # A scalar, a list of nodes, or a mapping from keys (as written) to nodes
+    line: int  # Counted from 1, like ``column``
     column: int
-    text: str = ""
-    """A plain scalar as written, also where ``value`` is a number."""
-    keys: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Line and column of each key."""
-    weight: int = _NODE_WEIGHT
-    """Size of the value in characters with its aliases expanded."""
+    text: str = ""  # A plain scalar as written, also where ``value`` is a number
+    keys: dict[str, tuple[int, int]] = field(default_factory=dict)  # Line and column of each key
+    weight: int = _NODE_WEIGHT  # Size of the value in characters with its aliases expanded
     merged: Pairs | None = None
     """All pairs of a mapping with merge keys, also repeated ones, as PyYAML flattened them."""
 
