@@ -66,7 +66,6 @@ class TreeCopy:
         return VerificationCheck("operator", True, words)
 
     def _write_revision(self, section: Section, name: str, source: str) -> None:
-        """Write the revision into the copy and remove later ones."""
         versions = self.directory / section.versions.relative_to(self.tree.root)
         versions.mkdir(exist_ok=True)
         (versions / name).write_text(source, encoding="utf-8")
