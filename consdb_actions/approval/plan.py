@@ -135,8 +135,7 @@ class ApprovalPlan:
     """The changes to make; an empty plan changes nothing."""
 
     number: int
-    labels_add: tuple[Role, ...] = ()
-    """Roles, since a missing label is created with the role's color."""
+    labels_add: tuple[Role, ...] = ()  # Roles, since a missing label is created with the role's color
     labels_remove: tuple[str, ...] = ()
     ask_people: tuple[str, ...] = ()
     ask_teams: tuple[str, ...] = ()
