@@ -179,7 +179,6 @@ class _Session:
         return self._session.__exit__(kind, error, trace)
 
     def numbers(self, target: EventTarget) -> list[int]:
-        """List the pull requests that are meant."""
         if target.group is not None:
             return pulls_of_group(self._github, self._repository, target.group, target.numbers)
         if target.numbers:
@@ -218,7 +217,6 @@ class _Session:
 
 
 def _show(results: list[ApprovalsResult], options: dict[str, Any]) -> None:
-    """Print the results, write the facts, and tell the runner."""
     if options["dump_facts"] is not None:
         _dump(options["dump_facts"], [result.facts for result in results])
     if options["output_format"] == "json":
@@ -252,12 +250,10 @@ def _dump(path: Path, facts: list[ApprovalFacts]) -> None:
 
 
 def _read_facts(path: Path) -> ApprovalFacts:
-    """Read facts that --dump-facts wrote."""
     return facts_from_json(_read_json(path), place=str(path))
 
 
 def _read_json(path: Path) -> object:
-    """Read a JSON file."""
     try:
         data: object = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -268,7 +264,6 @@ def _read_json(path: Path) -> object:
 
 
 def _read_policy(data: bytes | None, place: str) -> Policy:
-    """Make a policy of the base branch's configuration file."""
     if data is None:
         return policy_from_mapping({})
     return policy_from_mapping(parse_config(data, source=place).approvals, place=f"{place}: approvals")

@@ -13,28 +13,17 @@ from consdb_actions.report.approvals import render_comment
 
 __all__ = ["ApprovalsResult", "sync_pull"]
 
-PASSES = 4
-"""How often a run looks again whether something changed while it wrote."""
+PASSES = 4  # How often a run looks again whether something changed while it wrote
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalsResult:
-    """What was found, decided and done for one pull request.
-
-    Attributes
-    ----------
-    facts, decision
-        As they were when the run ended.
-    plan
-        What the first look asked to be changed.
-    warnings
-        What could not be done and does not matter enough to fail.
-    """
+    """Facts and decision at the end of a run, and what was published for one pull request."""
 
     facts: ApprovalFacts
     decision: Decision
-    plan: ApprovalPlan
-    warnings: tuple[str, ...] = ()
+    plan: ApprovalPlan  # From the first pass
+    warnings: tuple[str, ...] = ()  # Failures that do not fail the run
 
     @classmethod
     def of(cls, facts: ApprovalFacts, decision: Decision) -> ApprovalsResult:

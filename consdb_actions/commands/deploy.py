@@ -61,7 +61,6 @@ _now = option("--now", metavar="ISO", help="Moment that counts as now; its day i
 
 
 def _deployment(command: Command) -> Command:
-    """Add the options that say what is to be deployed."""
     options = (
         _repo,
         option("--app", type=click.Choice(APPS), default="consdb", show_default=True, help="Application."),
@@ -226,7 +225,6 @@ def drift_command(
 
 
 def _show_drift(drift: TagDrift, source: str, today: date, output_format: str) -> None:
-    """Print the report, and tell the runner."""
     markdown = drift_report.render_markdown(drift, source, today)
     if output_format == "json":
         click.echo(json.dumps(drift_report.render_json(drift, source, today), indent=2))
@@ -241,7 +239,6 @@ def _show_drift(drift: TagDrift, source: str, today: date, output_format: str) -
 
 
 def _deploy(options: dict[str, Any], *, write: bool) -> int:
-    """Plan or open a deployment, and show it."""
     config = load_config(options["config"])
     policy = _policy(config, options["repo"])
     asked = _asked(options, config)
@@ -337,7 +334,6 @@ def _asked(options: dict[str, Any], config: Config) -> DeployOptions:
 
 
 def _day(text: str | None) -> date | None:
-    """Read the last day of a waiver."""
     if not text:
         return None
     try:

@@ -34,7 +34,7 @@ REPLACED = ("migrate.yaml", "efd_schema_sync.yaml")
 
 
 class _HiddenError(Exception):
-    """The token may not see something."""
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,6 @@ class Point:
 
 @dataclass
 class _Doctor:
-    """Looks at one thing after the other."""
-
     github: GitHub
     schemas: str
     target: str
@@ -59,7 +57,6 @@ class _Doctor:
     cache: dict[str, Any] = field(default_factory=dict)
 
     def points(self) -> Iterator[Point]:
-        """Yield every point."""
         for app in APPS:
             yield from self._app(app)
         for kind, repository in (("sdm_schemas", self.schemas), ("consdb", self.target)):

@@ -163,7 +163,6 @@ def command(
 
 
 def _next(kind: str, organization: str, teams: bool) -> list[str]:
-    """List what is left to do by hand."""
     steps = []
     for app in APPS:
         if kind == "sdm_schemas" or app is not APPS[0]:

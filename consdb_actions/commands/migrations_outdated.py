@@ -23,8 +23,7 @@ from consdb_actions.report.publication import render_outdated_markdown
 
 __all__ = ["command"]
 
-MOST = 50
-"""Migrations that one run makes again; the next run makes the rest."""
+MOST = 50  # Migrations that one run makes again; the next run makes the rest
 
 
 @click.command(

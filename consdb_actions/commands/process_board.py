@@ -46,35 +46,19 @@ WEB = "https://github.com"
 
 @dataclass(frozen=True, slots=True)
 class BoardOptions:
-    """What the board is to show, and where things are read from.
+    """Content and sources of the board."""
 
-    Attributes
-    ----------
-    repository
-        ``owner/name`` of the schemas; empty for that of the facts.
-    now
-        The moment that it shows; None for now, or for that of the newest facts.
-    config
-        Configuration to use instead of the one that is found.
-    phalanx, consdb, schemas
-        Clones to read values files, releases and schema files from; None for the API.
-    count
-        How many releases are shown.
-    """
-
-    repository: str
-    now: datetime | None = None
+    repository: str  # ``owner/name`` of the schemas; empty for that of the facts
+    now: datetime | None = None  # None: the present, or the time of the newest facts
     config: Path | None = None
-    phalanx: Path | None = None
+    phalanx: Path | None = None  # Clones to read instead of the API
     consdb: Path | None = None
     schemas: Path | None = None
-    count: int = 8
+    count: int = 8  # Number of releases shown
 
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    """What the configuration says about deployments and releases."""
-
     deploy: DeployPolicy
     release: ReleasePolicy
     tickets: tuple[str, ...]
@@ -95,7 +79,6 @@ def board_of_github(github: GitHub, wanted: BoardOptions) -> Board:
 
 
 def _board_of_moment(github: GitHub, wanted: BoardOptions) -> Board:
-    """Read everything, and nothing twice."""
     settings = _Settings.load(wanted.config)
     now = wanted.now or datetime.now(UTC)
     gatherer = make_gatherer(github, wanted.repository, config=wanted.config, clone=wanted.schemas)
@@ -191,7 +174,6 @@ def _environments(where: Path | GitHub, settings: _Settings, today: date, releas
 
 
 def _words(error: ConsdbActionsError) -> str:
-    """Say what is wrong on one line."""
     return " ".join(error.cause.split())[:300]
 
 

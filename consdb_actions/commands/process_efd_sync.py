@@ -120,14 +120,12 @@ def command(
 
 
 def _config_at(github: GitHub, repository: str, branch: str, commit: str) -> Config:
-    """Read the configuration of the default branch."""
     data = read_file(github, repository, CONFIG_PATH, commit)
     place = f"{CONFIG_PATH} of {branch}"
     return config_from_mapping({}, source=place) if data is None else parse_config(data, source=place)
 
 
 def _ticket(text: str | None, config: Config) -> str:
-    """Check a ticket, which becomes part of a branch's name."""
     if text and not config.is_ticket(text):
         raise InputError(
             f'"{text[:100]}" is not a ticket',
@@ -153,7 +151,6 @@ def _checked(path: str, data: bytes) -> bytes:
 def _tell(
     source: EfdSource, copy: EfdCopy, outcome: ProposalOutcome, output_format: str, *, done: bool = True
 ) -> int:
-    """Print the outcome, and tell the runner."""
     if output_format == "json":
         click.echo(
             json.dumps(render_json(source, copy, outcome.action, outcome.number, outcome.url, done), indent=2)

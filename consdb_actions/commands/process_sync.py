@@ -85,7 +85,6 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
 def _numbers(
     github: GitHub, repository: str, target: EventTarget, now: datetime, gatherer: ProcessGatherer
 ) -> list[int]:
-    """List the pull requests that are meant."""
     if target.group is not None:
         return pulls_of_group(github, repository, target.group, target.numbers)
     if target.numbers:
@@ -130,7 +129,6 @@ class _Requests:
         self._tell()
 
     def add(self, result: ProcessResult) -> None:
-        """Add a pull request."""
         self._heads[result.facts.pull.number] = result.facts.pull.head
         self._tell()
 

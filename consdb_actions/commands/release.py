@@ -215,7 +215,6 @@ def _say(words: str) -> None:
 def _show(
     outcome: ReleaseOutcome, found: Mapping[str, ImageManifest | None] | None, output_format: str
 ) -> None:
-    """Print the outcome and tell the runner."""
     plan, runner = outcome.plan, Runner.from_environ(os.environ)
     done = {"created": outcome.created, "released": outcome.released, "dry_run": outcome.dry_run}
     digests = None
