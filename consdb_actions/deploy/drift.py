@@ -202,7 +202,6 @@ def find_drift(
 
 
 def _by_tag(policy: DeployPolicy, item: ComponentTag, today: date) -> DriftFinding | None:
-    """Find invalid and mutable tags."""
     if item.component == "datalink" or item.tag.is_fixed:
         return None
     strict, days = item.environment in policy.strict, item.days(today)
@@ -233,7 +232,6 @@ def _behind(
     *,
     released: bool,
 ) -> DriftFinding | None:
-    """Find components that run an older release."""
     if newest is None or item.component == "datalink" or not item.tag.is_older_than(newest):
         return None
     stages = {name: number for number, stage in enumerate(policy.stages) for name in stage.environments}
@@ -282,7 +280,6 @@ def _finding(severity: Severity, kind: str, item: ComponentTag, text: str) -> Dr
 
 
 def _merged(found: Iterable[DriftFinding], seen: Sequence[ComponentTag]) -> list[DriftFinding]:
-    """Merge equal findings on several components of an environment."""
     groups: dict[tuple[Severity, str, str, str, str], list[str]] = {}
     for item in found:
         groups.setdefault((item.severity, item.kind, item.app, item.environment, item.text), []).extend(
@@ -312,7 +309,6 @@ def _off(item: ComponentTag) -> str:
 
 
 def _what(tag: ImageTag) -> str:
-    """Name the kind of a mutable tag."""
     return f"the {tag.kind} {tag.text}" if tag.kind is TagKind.TICKET else tag.text
 
 

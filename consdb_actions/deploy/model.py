@@ -366,7 +366,6 @@ def edited(
 def _policy(
     text: str, values: Values, path: Path, before: list[ImageTag], after: list[ImageTag], place: str
 ) -> tuple[str, ValueChange | None]:
-    """Set the pull policy that the tags need."""
     own, now = values.own_value(path), values.value(path)
     component = "tap-schema" if path[0] == "cadc-tap" else path[0]
     if not all(tag.is_fixed for tag in after):

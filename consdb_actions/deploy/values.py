@@ -292,7 +292,6 @@ def _quoted(value: str, style: str) -> str:
 
 
 def _by_hand(where: str) -> InputError:
-    """Return the error for YAML that must be edited manually."""
     return InputError(
         "this is written in a way in which nothing can be changed without changing something else",
         place=where,
