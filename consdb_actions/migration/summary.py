@@ -79,10 +79,8 @@ UNSEEN = {
 class ScriptAction:
     """One action of a revision."""
 
-    kind: str
-    """Actions of one kind on one table share a sentence."""
-    table: str
-    """Empty where each action of a sentence has another table."""
+    kind: str  # Actions of one kind on one table share a sentence
+    table: str  # Empty where each action of a sentence has another table
     item: str
     words: str
 
@@ -584,16 +582,11 @@ LOOP = 100
 class RevisionSummary:
     """A revision."""
 
-    id: str
-    """Empty where the file has none."""
-    title: str
-    """The first line of its message."""
-    operations: tuple[str, ...]
-    """Its upgrade's actions on tables, columns, views and rows."""
-    others: tuple[str, ...] = ()
-    """Its actions on keys, defaults, grants and comments."""
-    down: tuple[str, ...] = ()
-    """The revisions that it follows."""
+    id: str  # Empty where the file has none
+    title: str  # The first line of its message
+    operations: tuple[str, ...]  # Its upgrade's actions on tables, columns, views and rows
+    others: tuple[str, ...] = ()  # Its actions on keys, defaults, grants and comments
+    down: tuple[str, ...] = ()  # The revisions that it follows
 
 
 def read_revision(text: str) -> RevisionSummary:
@@ -667,7 +660,6 @@ def _actions_of_statements(
 
 
 def _items(loop: ast.For, names: dict[str, Any]) -> list[Any]:
-    """Return the items of a short loop over plain values."""
     try:
         items = value(loop.iter, names)
     except UnknownValueError:
