@@ -211,7 +211,6 @@ def _nullability(schema: str, before: CatalogRelation, after: CatalogRelation) -
 def _statistics(
     schema: str, before: CatalogRelation | None, after: CatalogRelation
 ) -> Iterator[SqlStatement]:
-    """Yield statistics settings of recreated columns."""
     owner = qualified(schema, after.name)
     for column in after.columns.values():
         old = before.columns.get(column.name) if before else None
