@@ -249,17 +249,10 @@ _WEAKER = {
 def locked_first(
     operations: Sequence[ops.MigrateOperation], before: Snapshot
 ) -> tuple[ops.MigrateOperation, ...]:
-    """Let operations that lock several tables take all locks first, parents first.
+    """Put locks on several tables before all other operations, parents first.
 
-    An operator who runs a plain ``alembic upgrade`` then meets others in one place only, and gives up before
-    Postgres looks for a deadlock: all waiting together takes less than the default ``deadlock_timeout``.
-
-    Parameters
-    ----------
-    operations
-        One direction of a revision, in its order.
-    before
-        The catalog before it.
+    An operator who runs a plain ``alembic upgrade`` then waits at one point only, and gives up before
+    Postgres looks for a deadlock: all waits together take less than the default ``deadlock_timeout``.
     """
     renames = [op for op in operations if isinstance(op, Rename) and op.kind == "table"]
     old = {op.new: op.old for op in renames}

@@ -123,7 +123,6 @@ def _command(rest: str) -> Command | Mistake:
 
 
 def _about_step(verb: Verb, text: str, arguments: str) -> Command | Mistake:
-    """Parse a step and a note."""
     word, note = _first(arguments)
     attested = [step.id for step in STEPS if step.attested]
     if not word:

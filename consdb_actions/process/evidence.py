@@ -363,7 +363,6 @@ def _said(comment: Comment, memo: Memo | None) -> list[Command | Mistake]:
 
 
 def _remembered(verb: str, argument: str) -> Command | Mistake:
-    """Rebuild a command from its stored form."""
     try:
         kind = Verb(verb)
     except ValueError:
@@ -377,7 +376,6 @@ def _remembered(verb: str, argument: str) -> Command | Mistake:
 
 
 def _pairs(said: list[Command | Mistake]) -> tuple[tuple[str, str], ...]:
-    """Return commands in their stored form."""
     return tuple(
         (item.verb.value, item.step or item.declaration) if isinstance(item, Command) else ("?", "")
         for item in said
@@ -414,7 +412,6 @@ def _judge(
     binding: Binding,
     applicable: frozenset[str],
 ) -> Heard:
-    """Decide whether a command is accepted."""
     if isinstance(said, Mistake):
         return Heard(comment, actor, said, CommandOutcome.REJECTED, said.answer)
     if said.verb is Verb.HELP:
@@ -459,7 +456,6 @@ def _judge(
 
 
 def _carry_out(item: Heard, attestations: dict[str, list[Attestation]], undone: dict[str, Heard]) -> Heard:
-    """Apply an accepted command, or answer why it has no effect."""
     if item.outcome is not CommandOutcome.ACCEPTED or not isinstance(item.said, Command):
         return item
     step = item.said.step

@@ -13,8 +13,7 @@ from consdb_actions.process.summary import Readiness, readiness
 
 __all__ = ["CONTEXT", "ProcessPlan", "ReactionPlan", "CommentRequests", "make_plan", "requests_of"]
 
-CONTEXT = "consdb/ready-to-merge"
-"""Name of the commit status."""
+CONTEXT = "consdb/ready-to-merge"  # Name of the commit status
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,6 @@ def _why_not(facts: ProcessFacts, step: ProcessStep, routes: tuple[Route, ...]) 
 
 
 def _new_tables(facts: ProcessFacts) -> list[str]:
-    """List the tables to add to the publication."""
     return [
         f"{item.schema}.{table}"
         for item in facts.schemas
@@ -229,7 +228,6 @@ def _attested(
     valid: bool,
     now: Binding,
 ) -> StepFinding:
-    """Return the finding on an attested step."""
     if said is None:
         undone = listening.undone.get(step.id)
         if undone is None:
@@ -303,6 +301,5 @@ def _state(
 def _since(
     facts: ProcessFacts, step: ProcessStep, findings: dict[str, StepFinding], scope: Scope
 ) -> datetime:
-    """Return since when all earlier steps have been done."""
     known = [findings[item].at for item in scope.before(step)]
     return max((moment for moment in known if moment is not None), default=facts.pull.created_at)

@@ -57,8 +57,7 @@ class ProcessStep:
         return self.proof is Proof.ATTESTED
 
 
-MERGE = "merge-sdm"
-"""The last step but one: ``consdb/ready-to-merge`` guards it (rule P3)."""
+MERGE = "merge-sdm"  # The last step but one: ``consdb/ready-to-merge`` guards it (rule P3)
 
 CONTRIBUTOR = "contributor"
 APPROVERS = "approvers"
