@@ -28,8 +28,7 @@ __all__ = [
     "plan_files",
 ]
 
-WITHDRAWN = "<!-- consdb-actions:withdrawn -->"
-"""Marks the body of a pull request that this program closed."""
+WITHDRAWN = "<!-- consdb-actions:withdrawn -->"  # Marks the body of a pull request that this program closed
 
 State = Literal[
     "published",

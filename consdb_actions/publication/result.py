@@ -16,12 +16,9 @@ from consdb_actions.publication.revision_file import UnfitError, read_revision
 
 __all__ = ["MAX_FILE", "MAX_FILES", "MAX_REPORT", "TargetSection", "check_result", "join_outcomes"]
 
-MAX_FILES = 64
-"""Maximum number of files; ConsDB has 11 sections."""
-MAX_FILE = 1_000_000
-"""Maximum size of a file in bytes; the largest revision of ConsDB has about 250,000."""
-MAX_REPORT = 20_000_000
-"""Maximum size of a report in bytes."""
+MAX_FILES = 64  # Maximum number of files; ConsDB has 11 sections
+MAX_FILE = 1_000_000  # Maximum size of a file in bytes; the largest revision of ConsDB has about 250,000
+MAX_REPORT = 20_000_000  # Maximum size of a report in bytes
 
 _PATH = re.compile(
     r"(?P<folder>alembic/[a-z0-9_]{1,60})/versions/[A-Za-z0-9][A-Za-z0-9_]{0,150}\.py", re.ASCII
