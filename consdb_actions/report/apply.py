@@ -11,8 +11,7 @@ from consdb_actions.report.markdown import bullets, code, details, escape, fence
 
 __all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_result", "where"]
 
-FORMAT = "consdb-actions/apply/1"
-"""Increased when the format changes."""
+FORMAT = "consdb-actions/apply/1"  # Increased when the format changes
 
 Paint = Callable[[str, str], str]
 """Colours a text; the second argument is ``error``, ``warning``, ``ok`` or ``dim``."""

@@ -47,7 +47,6 @@ def render_text(facts: ApprovalFacts, decision: Decision) -> str:
 
 
 def _plain(item: RoleVerdict) -> str:
-    """Render the verdict on a role in one line."""
     if item.approver is not None:
         review = item.approver
         day = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "unknown day"
@@ -167,7 +166,6 @@ def render_comment(facts: ApprovalFacts, decision: Decision) -> str:
 
 
 def _heading(decision: Decision) -> str:
-    """Render the verdict."""
     if not decision.applicable:
         return f"### Approvals of the schema change\n\n{escape(decision.description)}."
     done = sum(1 for item in decision.roles if item.outcome is RoleOutcome.APPROVED)
@@ -181,7 +179,6 @@ def _heading(decision: Decision) -> str:
 
 
 def _table(facts: ApprovalFacts, decision: Decision) -> str:
-    """Render one row per role."""
     return table(
         ("Role", "State", "Who, when, for which commit", "What is open"),
         [
@@ -192,7 +189,6 @@ def _table(facts: ApprovalFacts, decision: Decision) -> str:
 
 
 def _who(facts: ApprovalFacts, item: RoleVerdict) -> str:
-    """Name approvers with time, commit, and later pushes."""
     standings = (ReviewEffect.BLOCKS,) if item.outcome is RoleOutcome.BLOCKED else (ReviewEffect.STALE,)
     shown = [item.approver] if item.approver is not None else _of(item, *standings)
     if not shown:
@@ -222,7 +218,6 @@ def _review(facts: ApprovalFacts, review: ReviewVerdict) -> str:
 
 
 def _open(facts: ApprovalFacts, item: RoleVerdict) -> str:
-    """Render what is missing and who can give it."""
     if item.outcome is RoleOutcome.APPROVED:
         return ""
     able = ", ".join(_person(facts, login) for login in item.eligible[:NAMED])
@@ -252,7 +247,6 @@ def _alerts(facts: ApprovalFacts, decision: Decision) -> list[str]:
 
 
 def _details(facts: ApprovalFacts, decision: Decision) -> str:
-    """Render all reviews, folded."""
     lines = []
     for item in decision.roles:
         lines.append(f"- **{escape(item.role.title)}**: {escape(item.reason)}")
@@ -266,12 +260,10 @@ def _details(facts: ApprovalFacts, decision: Decision) -> str:
 
 
 def _line(facts: ApprovalFacts, review: ReviewVerdict) -> str:
-    """Render a review in the folded part."""
     return f"  - {_review(facts, review)}: {escape(review.reason)}"
 
 
 def _help(facts: ApprovalFacts) -> str:
-    """Render how to approve, folded."""
     ids = " or ".join(code(f"consdb: {role.id}") for role in facts.policy.roles)
     lines = [
         "Approve in a review. Labels are only shown here: setting one by hand does not approve.",
@@ -285,7 +277,6 @@ def _help(facts: ApprovalFacts) -> str:
 
 
 def _of(item: RoleVerdict, *standings: ReviewEffect) -> list[ReviewVerdict]:
-    """List the reviews of a role with some standings."""
     return [review for review in item.reviews if review.standing in standings]
 
 

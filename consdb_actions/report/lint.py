@@ -11,8 +11,7 @@ from consdb_actions.report.markdown import bullets, code, details, escape, fit, 
 
 __all__ = ["FORMAT", "remedy", "render_json", "render_markdown", "render_rules", "render_text"]
 
-FORMAT = "consdb-actions/lint/2"
-"""Increased when the format changes."""
+FORMAT = "consdb-actions/lint/2"  # Increased when the format changes
 
 Paint = Callable[[str, str], str]
 """Colours a text; the second argument is ``error``, ``warning``, ``ok`` or ``dim``."""
@@ -83,7 +82,6 @@ def _line(finding: LintFinding, prefix: str) -> str:
 
 
 def _others(finding: LintFinding) -> str:
-    """Render the further lines of a finding."""
     others = finding.lines[1:]
     rest = ", …" if len(others) > _LINES else ""
     return f" (also line {', '.join(map(str, others[:_LINES]))}{rest})" if others else ""
@@ -118,7 +116,6 @@ def render_markdown(result: LintResult) -> str:
 
 
 def _table(findings: Iterable[LintFinding]) -> str:
-    """Render one row per finding."""
     rows = [
         (
             f"{_ICONS[finding.severity]} {code(finding.rule, in_table=True)}",

@@ -196,7 +196,6 @@ def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
 
 
 def _version(verdict: VersionVerdict) -> str:
-    """Render a version verdict for a table cell."""
     before, after = (escape(version or "none") for version in (verdict.before, verdict.after))
     change = after if before == after else f"{before} → {after}"
     if verdict.status.is_ok:
@@ -252,7 +251,6 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[in
 
 
 def _cut(items: Sequence[str], limit: int, what: str) -> list[str]:
-    """Cut a list and count the rest."""
     if len(items) <= limit:
         return list(items)
     return [*items[:limit], f"… and {len(items) - limit} {what}"]
@@ -287,7 +285,6 @@ def _proposals(question: MatchingQuestion) -> str:
 
 
 def _answers(question: MatchingQuestion) -> str:
-    """Render the answers, ready to copy."""
     lines = ["Answer with these lines in the pull request's text:", ""]
     for answer in question.answers:
         directives = answer.directives()
@@ -384,7 +381,6 @@ def _schema(schema: SchemaPreview) -> Iterator[_Line]:
 
 
 def _some(lines: list[str]) -> Iterator[_Line]:
-    """Yield the first lines, and the number of the others."""
     for line in lines[:MAX_STATEMENTS]:
         yield line, ""
     if len(lines) > MAX_STATEMENTS:
@@ -392,7 +388,6 @@ def _some(lines: list[str]) -> Iterator[_Line]:
 
 
 def _shortened(statement: DifferenceText) -> str:
-    """Return a statement on one line, with long descriptions cut."""
     words = []
     for word in statement.words:
         if isinstance(word, Quote):

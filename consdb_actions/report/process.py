@@ -62,7 +62,6 @@ def render_text(facts: ProcessFacts, progress: Progress) -> str:
 
 
 def _plain(item: StepState) -> str:
-    """Render the evidence of a step in one line."""
     parts = [", ".join(evidence.text for evidence in item.evidence)] if item.evidence else []
     if item.at is not None:
         by = f" by {item.by}" if item.by else ""
@@ -223,7 +222,6 @@ def render_comment(facts: ProcessFacts, progress: Progress) -> str:
 
 
 def _heading(facts: ProcessFacts, progress: Progress) -> str:
-    """Render the next step."""
     if not progress.applicable and (trouble := facts.trouble(FactSource.SCHEMAS)):
         return f"### ❔ The schema change could not be read\n\n{prose(_sentence(trouble))}"
     if not progress.applicable:
@@ -241,7 +239,6 @@ def _heading(facts: ProcessFacts, progress: Progress) -> str:
 
 
 def _next(facts: ProcessFacts, progress: Progress) -> str:
-    """Render owner, waiting time and instruction of the next step."""
     steps = progress.actionable
     if not steps:
         return ""
@@ -292,7 +289,6 @@ def _table(facts: ProcessFacts, progress: Progress) -> str:
 
 
 def _shown(facts: ProcessFacts, item: StepState) -> str:
-    """Render the evidence of a step."""
     parts = []
     if item.evidence:
         parts.append(", ".join(_link(evidence) for evidence in item.evidence))
@@ -306,7 +302,6 @@ def _shown(facts: ProcessFacts, item: StepState) -> str:
 
 
 def _alerts(progress: Progress) -> list[str]:
-    """List steps done out of order."""
     lines = [
         f"“{escape(item.step.title)}” was {prose(disorder.words)}."
         for item in progress.steps
@@ -366,7 +361,6 @@ def _review(facts: ProcessFacts) -> list[str]:
 
 
 def _answers(facts: ProcessFacts, progress: Progress) -> list[str]:
-    """Answer the newest commands that were rejected or need it."""
     told = [item for item in progress.listening.heard if item.answer]
     if not told:
         return []
@@ -375,7 +369,6 @@ def _answers(facts: ProcessFacts, progress: Progress) -> list[str]:
 
 
 def _heard(facts: ProcessFacts, item: Heard) -> str:
-    """Name a command with author and day, linked."""
     day = f"{item.comment.created_at:%Y-%m-%d}"
     when = f"[{day}]({item.comment.url})" if item.comment.url else day
     text = item.said.text if len(item.said.text) <= 80 else item.said.text[:79] + "…"
@@ -412,7 +405,6 @@ def _help(progress: Progress) -> str:
 
 
 def _environments(facts: ProcessFacts) -> str:
-    """Render the deployed tags, folded."""
     environments = list(dict.fromkeys(item.environment for item in facts.deployments))
     if not environments:
         return ""
@@ -448,7 +440,6 @@ def _environments(facts: ProcessFacts) -> str:
 
 
 def _attestations(facts: ProcessFacts, progress: Progress) -> str:
-    """Render the attestations with author, time and commit, folded."""
     rows = []
     for item in progress.listening.heard:
         if item.outcome is not CommandOutcome.ACCEPTED or not item.step or not isinstance(item.said, Command):
@@ -471,7 +462,6 @@ def _attestations(facts: ProcessFacts, progress: Progress) -> str:
 
 
 def _owner(facts: ProcessFacts, item: StepState) -> str:
-    """Name owner and people of a step."""
     people = ", ".join(_person(facts, login) for login in item.people[:NAMED])
     people += f" and {len(item.people) - NAMED} more" if len(item.people) > NAMED else ""
     return f"**{escape(item.owner)}**" + (f" ({people})" if people else "")

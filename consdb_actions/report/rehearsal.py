@@ -10,8 +10,7 @@ from consdb_actions.report.markdown import bullets, code, details, escape, fence
 
 __all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
 
-FORMAT = "consdb-actions/rehearsal/1"
-"""Increased when the format changes."""
+FORMAT = "consdb-actions/rehearsal/1"  # Increased when the format changes
 
 Paint = Callable[[str, str], str]
 """Colours a text; the second argument is ``error``, ``warning``, ``ok`` or ``dim``."""

@@ -245,7 +245,6 @@ def render_notes(notes: ReleaseNotes, tag: str, url: str, images: tuple[str, ...
 
 
 def _migrations(notes: ReleaseNotes) -> Iterator[str]:
-    """Render the changes of the database by section."""
     if not notes.sections:
         yield "None: the databases stay as they are."
     for section, migrations in notes.sections:
@@ -273,7 +272,6 @@ def _operations(migration: ReleasedMigration) -> Iterator[str]:
 
 
 def _pulls(pulls: tuple[MergedPull, ...]) -> str:
-    """Render the pull requests of one ticket on one line."""
     words = []
     for pull in pulls:
         author = f", {escape(pull.author)}" if pull.author else ""
@@ -287,7 +285,6 @@ def _titled(migration: ReleasedMigration) -> str:
 
 
 def _first(lines: list[str], indent: str = "  ") -> list[str]:
-    """Cut a list that is too long."""
     if len(lines) <= _LINES:
         return lines
     return [*lines[:_LINES], f"{indent}and {len(lines) - _LINES} more"]
