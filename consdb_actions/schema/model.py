@@ -115,20 +115,14 @@ class Column:
 
     name: str
     id: str
-    datatype: str
-    """The Felis type, such as ``int``, ``double``, ``string`` or ``timestamp``."""
-    length: int | None = None
-    """Characters or bytes of sized types; None otherwise."""
-    precision: int | None = None
-    """Fractional digits of the seconds of a timestamp, if given."""
-    nullable: bool = True
-    """True by default, also for primary keys."""
+    datatype: str  # The Felis type, such as ``int``, ``double``, ``string`` or ``timestamp``
+    length: int | None = None  # Characters or bytes of sized types; None otherwise
+    precision: int | None = None  # Fractional digits of the seconds of a timestamp, if given
+    nullable: bool = True  # True by default, also for primary keys
     autoincrement: bool | None = None
-    default: str | int | float | bool | None = None
-    """The YAML's ``value``."""
+    default: str | int | float | bool | None = None  # The YAML's ``value``
     description: str = ""
-    unit: str = ""
-    """``ivoa:unit`` or ``fits:tunit``; empty when absent."""
+    unit: str = ""  # ``ivoa:unit`` or ``fits:tunit``; empty when absent
     ucd: str = ""
     type_overrides: Pairs = ()
     """Dialect and type, such as ``("postgresql", "JSONB")``; only those that Postgres uses."""
@@ -155,14 +149,11 @@ class Constraint:
     kind: ConstraintKind
     name: str
     id: str
-    columns: tuple[str, ...] = ()
-    """In order; empty for a check."""
+    columns: tuple[str, ...] = ()  # In order; empty for a check
     referenced_table: str = ""
     referenced_columns: tuple[str, ...] = ()
-    expression: str = ""
-    """The SQL of a check; empty otherwise."""
-    on_delete: str = ""
-    """As in SQL, empty when not given; likewise ``on_update`` and ``initially``."""
+    expression: str = ""  # The SQL of a check; empty otherwise
+    on_delete: str = ""  # As in SQL, empty when not given; likewise ``on_update`` and ``initially``
     on_update: str = ""
     deferrable: bool = False
     initially: str = ""
@@ -220,13 +211,10 @@ class Schema:
 
     name: str
     id: str = ""
-    version: str | None = None
-    """As in the YAML; None when absent."""
+    version: str | None = None  # As in the YAML; None when absent
     description: str = ""
-    tables: tuple[Table, ...] = ()
-    """Includes views of ConsDB, which the YAML does not distinguish."""
-    metadata: Pairs = field(default=())
-    """Other annotations, except compatible versions."""
+    tables: tuple[Table, ...] = ()  # Includes views of ConsDB, which the YAML does not distinguish
+    metadata: Pairs = field(default=())  # Other annotations, except compatible versions
 
     def __contains__(self, table: object) -> bool:
         return any(table == known.name for known in self.tables)

@@ -30,10 +30,8 @@ class Quote(str):
 class DifferenceText:
     """One difference."""
 
-    table: str
-    """Empty for the schema itself."""
-    kind: str
-    """``schema``, ``table``, ``column``, ``primary key``, ``constraint`` or ``index``."""
+    table: str  # Empty for the schema itself
+    kind: str  # ``schema``, ``table``, ``column``, ``primary key``, ``constraint`` or ``index``
     name: str
     action: Action
     words: tuple[str, ...]
