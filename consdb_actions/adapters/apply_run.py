@@ -389,7 +389,6 @@ def read_checkout(tree: Tree, sections: list[Section]) -> Checkout:
 
 
 def _git(tree: Tree, *arguments: str) -> str | None:
-    """Run git in the tree; None if it fails."""
     # A checkout may belong to another user; nothing of its configuration is executed.
     safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
     try:

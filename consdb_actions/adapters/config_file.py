@@ -23,7 +23,7 @@ def load_config(path: Path | None = None, *, directory: Path | None = None) -> C
     """Read the configuration file.
 
     A given `path` must exist; the default file in `directory` (the current one) may be missing and then gives
-    the defaults. Raises `InputError` with all problems of the file.
+    the defaults.
     """
     if path is None:
         path = (directory or Path()) / CONFIG_PATH
@@ -138,7 +138,6 @@ def _kind_of(value: object) -> str:
 
 
 def _dotted(path: Sequence[str | int]) -> str:
-    """Format a path as ``approvals.roles[0].label``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

@@ -273,10 +273,7 @@ class _Cursor(psycopg.ClientCursor[Any]):
 
 
 class Recorder:
-    """Records the statements sent from one revision file.
-
-    With `detailed` the catalog is read after each statement, else only at the end.
-    """
+    """Records the statements of one revision file; `detailed` reads the catalog after each of them."""
 
     def __init__(
         self, connection: RecordingConnection, reader: StateReader, path: str, *, detailed: bool = True
@@ -453,7 +450,6 @@ def _is_elsewhere(parsed: Parsed, error: psycopg.Error) -> bool:
 
 
 def _message(error: psycopg.Error) -> str:
-    """Return the message of Postgres with its details (rule M23)."""
     diag = error.diag
     message = diag.message_primary or str(error).strip().split("\n")[0]
     return "; ".join(
@@ -578,7 +574,6 @@ class _Replay:
         return self._catalog
 
     def apply(self, revision: AlembicRevision) -> None:
-        """Run an upgrade without recording it."""
         run, _ = self.run(revision, "upgrade", detailed=False)
         problem = next(
             (s.problem for s in run.steps if s.problem), run.failure.message if run.failure else ""
@@ -812,6 +807,5 @@ def _source(path: Path) -> str:
 
 
 def _down_revision_line(source: str) -> int:
-    """Return the line of ``down_revision``."""
     lines = enumerate(source.splitlines(), start=1)
     return next((number for number, line in lines if line.startswith("down_revision")), 1)

@@ -184,7 +184,6 @@ class Hands:
         return said
 
     def _again(self, command: list[str], environment: Mapping[str, str]) -> str:
-        """Run a command until it gets its locks, as the runbook says."""
         for attempt in range(_TRIES):
             try:
                 return self._run(command, environment)
@@ -446,8 +445,7 @@ def rehearse(
     `placed` are its blocks, `rows` the initial rows per table, `acts` the phases to run in order. With
     `by_hand` alembic's own commands run instead of ours. `patience` limits a statement or a wait, in seconds;
     `schemas` is a checkout of sdm_schemas for an ``env.py`` that needs one; `unrestored` is what the runbook
-    warns that downgrades do not restore. A failure ends the rehearsal. Raises `InputError` if the runbook
-    does not fit the tree, and `ExternalError` if a server fails.
+    warns that downgrades do not restore. A failure ends the rehearsal.
     """
     started = time.monotonic()
     with ExitStack() as stack:

@@ -41,7 +41,7 @@ def clone_releases(
     """Read the newest releases, newest first, with their pull requests.
 
     `folder` is a clone with tags, bare or not; `web` the repository's URL without trailing slash; pull
-    requests are those named in commits. Raises `InputError` unless it is a complete clone.
+    requests are those named in commits.
     """
     reader = GitReader(folder)
     try:

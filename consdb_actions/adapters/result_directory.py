@@ -34,11 +34,7 @@ class ResultContent:
 
 
 def read_result(folder: Path) -> ResultContent:
-    """Read a folder with one report, or with one subfolder per job.
-
-    Raises `InputError` for a missing folder, and `CheckFailed` for links, special files, invalid reports, and
-    too many or too large files.
-    """
+    """Read a folder with one report, or with one subfolder per job."""
     if not folder.is_dir():
         raise InputError(
             "there is no such directory", place=str(folder), remedy="Give the folder of the artifact."

@@ -47,11 +47,7 @@ def parse_way(text: str) -> Way:
 
 
 def new_ways(tree: Tree, sections: Sequence[str], base: str | None) -> list[Way]:
-    """Find the new revisions of each section, compared with a branch or commit.
-
-    `base` None is the default branch; empty `sections` are all. Raises `InputError` if there is nothing to
-    compare with, or if new revisions are not consecutive at the end of a history.
-    """
+    """Find the new revisions of each section, compared with a commit (None: the default branch)."""
     chosen = [tree.section(name) for name in sections] or list(tree.sections)
     changes = revision_changes(tree.root, [section.versions for section in chosen], base)
     if not changes.base:
@@ -108,8 +104,7 @@ def read_change(
     """Replay a section's history and return a range's effects.
 
     `start` and `end` are full ids or ``base``; without revisions between them no server is needed. The tree's
-    modules must be importable; roles of the history are created on the server. Raises `InputError` if `start`
-    is not an ancestor of `end` or a revision cannot be read.
+    modules must be importable; roles of the history are created on the server.
     """
     between = _between(section, start, end)
     with _untouched():

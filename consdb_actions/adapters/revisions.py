@@ -113,8 +113,7 @@ def revision_changes(root: Path, folders: Iterable[Path], base: str | None) -> C
     """Compare a tree's revision files with their merge base.
 
     `folders` are its ``versions`` folders, and `base` is the other branch or commit. None is the default
-    branch, and then a tree that is not a git checkout gives no differences but a note. Raises `InputError` if
-    git does not know `base`.
+    branch, and then a tree that is not a git checkout gives no differences but a note.
     """
     try:
         return _compare(root.resolve(), [folder.resolve() for folder in folders], base)

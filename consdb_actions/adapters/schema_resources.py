@@ -162,7 +162,6 @@ class Resources:
         return _File(found, below)
 
     def _columns_of(self, file: _File, table: str, at: YamlNode, what: str) -> dict[str, YamlNode] | None:
-        """Return a table's columns in another file by name; None adds a problem."""
         node = file.tables.get(table)
         label = f"{what} takes columns from table {shorten(table)}"
         if node is None:

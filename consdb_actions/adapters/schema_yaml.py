@@ -106,9 +106,7 @@ def _note_repeated(schema: Schema, lines: dict[tuple[str, ...], int], notes: lis
             )
 
 
-CONSDB_FOLDERS = ("python/lsst/consdb/transformed_efd/schemas/yml",)
-
-"""Folders of a consdb tree."""
+CONSDB_FOLDERS = ("python/lsst/consdb/transformed_efd/schemas/yml",)  # Folders of a consdb tree
 
 SDM_FOLDERS = ("python/lsst/sdm/schemas", "yml", "python/lsst/sdm_schemas/schemas", ".", *CONSDB_FOLDERS)
 

@@ -331,7 +331,6 @@ class _Seeder:
         return ""
 
     def _fill_table(self, name: str) -> str:
-        """Insert rows; return why there are none."""
         found = self._rules[name]
         maker = _RowMaker(found, self._candidates, self._parents, self._cut, self._count, self._start)
         if maker.reason:
@@ -679,7 +678,6 @@ def _repeatable(keys: Iterable[tuple[str, ...]], taken: set[str]) -> set[str]:
 
 
 def _fill_order(rules: Mapping[str, TableRules]) -> tuple[list[str], frozenset[Reference]]:
-    """Sort tables with parents first; return also the references that close a cycle."""
     cut: set[Reference] = set()
 
     def rank(edge: list[Reference]) -> tuple[int, str, str]:

@@ -253,7 +253,7 @@ def changed_sections(
     """Return the sections that ``migrations generate`` would process, in ini order.
 
     Without a known base, every section with a schema file is returned; `names` (or schemas) restrict the
-    result. Raises `InputError` for a missing folder or section and an invalid schema file.
+    result.
     """
     wanted = {tree.section(name).name for name in names}
     found = []

@@ -12,9 +12,7 @@ from consdb_actions.adapters.problems import FileError, Problem, shorten
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EXPANDED", "YamlNode", "Value", "decode", "read_tree"]
 
-MAX_BYTES = 8 * 1024 * 1024
-
-"""Largest file that is read."""
+MAX_BYTES = 8 * 1024 * 1024  # Largest file that is read
 
 
 def decode(data: str | bytes, *, source: str) -> str:
@@ -66,9 +64,7 @@ MAX_EXPANDED = 4 * MAX_BYTES
 
 """Characters, plus 64 per value, that a file may hold once its aliases are followed."""
 
-MAX_PROBLEMS = 100
-
-"""Maximum number of problems reported."""
+MAX_PROBLEMS = 100  # Maximum number of problems reported
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
