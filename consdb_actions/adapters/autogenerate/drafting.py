@@ -198,10 +198,7 @@ def expected_for(now: Snapshot, target: UpgradeTarget, answers: Answers | None =
 def _lost_views(
     relations: Mapping[str, CatalogRelation], now: Snapshot, target: UpgradeTarget, earlier: Collection[str]
 ) -> tuple[Conflict, ...]:
-    """Return views that the change would drop or strip of manual changes.
-
-    ``earlier`` holds column names from before the renames: views still show them.
-    """
+    """Return views that the change would drop or strip of manual changes; ``earlier``: old column names."""
     found: list[Conflict] = []
     taken: Side | None
     for name, view in now.views.items():

@@ -254,7 +254,6 @@ def _format(section: Section, source: str) -> str:
 
 
 def _black_line_length(hooks: dict[str, str], name: str) -> int | None:
-    """Return the line length if the hook is plain black."""
     if (hooks.get(f"{name}.type"), hooks.get(f"{name}.entrypoint")) != ("console_scripts", "black"):
         return None
     options = shlex.split(hooks.get(f"{name}.options", ""))

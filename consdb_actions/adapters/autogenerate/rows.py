@@ -141,9 +141,7 @@ def _without(snapshot: Snapshot, empty: frozenset[str]) -> Snapshot:
     return replace(snapshot, relations={n: r for n, r in snapshot.relations.items() if n not in gone})
 
 
-MOST_VALUES = 1_000_000
-
-"""Maximum number of values read from a table; others are only hashed."""
+MOST_VALUES = 1_000_000  # Maximum number of values read from a table; others are only hashed
 
 
 @dataclass(frozen=True)
@@ -338,7 +336,6 @@ def _moves(candidate: RevisionCandidate, start: Start) -> tuple[list[Copy], set[
 def _rows_check(
     name: str, words: str, differences: Sequence[DataDifference], start: Start, altered: Sequence[str] = ()
 ) -> VerificationCheck:
-    """Report the comparison of rows; a table without rows is named."""
     details = tuple(str(d) for d in differences[:_MOST])
     more = len(differences) - len(details)
     rest = (f"and {more} more",) if more else ()
