@@ -396,9 +396,7 @@ def _titles(roles: list[Role]) -> str:
     return f"{', '.join(titles[:-1])} and {titles[-1]}" if len(titles) > 1 else titles[0]
 
 
-LIMIT = 140
-
-"""GitHub's maximum length of a status description, in characters."""
+LIMIT = 140  # GitHub's maximum length of a status description, in characters
 
 
 def describe(state: StatusState, roles: tuple[RoleVerdict, ...], *, draft: bool) -> str:
@@ -526,9 +524,7 @@ def _problem(change: CommitChange | None) -> str:
     return change.problem if change is not None and change.problem else "it was not looked at"
 
 
-MOST = 15
-
-"""GitHub's maximum of reviewers on a pull request."""
+MOST = 15  # GitHub's maximum of reviewers on a pull request
 
 
 def reviewers_to_ask(facts: ApprovalFacts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
