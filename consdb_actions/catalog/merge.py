@@ -347,7 +347,6 @@ class _Merge:
         return current if head == current else self._conflict(path, None, head, current)
 
     def _remove_dangling(self, relations: dict[str, CatalogRelation]) -> None:
-        """Remove elements whose columns or tables are gone, or add a conflict."""
         for name, table in list(relations.items()):
             if table.is_view:
                 continue
@@ -443,7 +442,6 @@ class _Merge:
         return current
 
     def _sequences(self, relations: Mapping[str, CatalogRelation]) -> dict[str, Sequence]:
-        """Return the sequences of merged tables, and the unused ones of *current*."""
         out = {n: s for n, s in self.current.sequences.items() if not s.used and s.owned_by is None}
         for table in relations.values():
             for column in table.columns.values():
