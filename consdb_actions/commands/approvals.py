@@ -152,8 +152,6 @@ def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: A
 
 
 class _Session:
-    """A connection, and what every pull request of a run has in common."""
-
     def __init__(self, options: dict[str, Any]) -> None:
         self._repository = repository_name(options["repo"])
         self._now = moment_or_now(options["now"])
@@ -199,7 +197,6 @@ class _Session:
         ApprovalPublisher(self._github, self._repository).set_group_status(sha, CONTEXT, verdicts)
 
     def run(self, number: int, *, dry_run: bool) -> ApprovalsResult:
-        """Look at one pull request, and publish unless this is a dry run."""
         publisher = None if dry_run else ApprovalPublisher(self._github, self._repository)
         result = sync_pull(self._gatherer, publisher, number, self._now)
         for warning in result.warnings:

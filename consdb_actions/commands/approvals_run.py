@@ -34,11 +34,7 @@ class ApprovalsResult:
 def sync_pull(
     gatherer: Gatherer, publisher: ApprovalPublisher | None, number: int, now: datetime
 ) -> ApprovalsResult:
-    """Gather, decide and publish, and look again until there is nothing left to change (rule A10).
-
-    Whoever of two runs at once looks last makes the end state; looking again is cheap, because GitHub answers
-    what did not change without cost.
-    """
+    """Gather, decide and publish, until nothing is left to change (rule A10)."""
     warnings: list[str] = []
     first: ApprovalPlan | None = None
     for _ in range(PASSES):

@@ -274,7 +274,6 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
 
 
 def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> int:
-    """Print what was planned or done, tell the runner, and return the exit code."""
     runner = Runner.from_environ(os.environ)
     runner.output("action", shown.action or "refused")
     runner.output("number", str(shown.number or ""))
@@ -294,13 +293,11 @@ def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> i
 
 
 def _policy(config: Config, repo: str | None) -> DeployPolicy:
-    """Return the policy, with another repository where one is given."""
     policy = policy_from_mapping(config.deploy, place=f"{config.source} deploy".strip())
     return policy if repo is None else replace(policy, repository=repository_name(repo))
 
 
 def _asked(options: dict[str, Any], config: Config) -> DeployOptions:
-    """Check the options that say what is to be deployed (rule S1)."""
     tag, ticket, repin = options["tag"], options["ticket"] or "", options["repin"]
     if repin and (options["app"] != "consdbtap" or tag or options["components"]):
         raise InputError(

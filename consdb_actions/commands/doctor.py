@@ -323,7 +323,6 @@ class _Doctor:
         return "" if any(item["name"] == name for item in found) else "it is not set"
 
     def _get(self, path: str) -> Any:
-        """Read something; None where it does not exist."""
         return self._once(path, lambda: self._fetch(path))
 
     def _fetch(self, path: str) -> Any:

@@ -61,9 +61,7 @@ __all__ = [
     "roles_of",
 ]
 
-Progress = Callable[[str, str], None]
-
-"""Told a section and what is done with it."""
+Progress = Callable[[str, str], None]  # Told a section and what is done with it
 
 
 @dataclass(frozen=True)

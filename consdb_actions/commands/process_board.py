@@ -142,7 +142,6 @@ def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
 
 
 def _releases(github: GitHub, wanted: BoardOptions, settings: _Settings) -> Releases:
-    """Read the releases; that they cannot be had does not hide the rest."""
     if wanted.consdb is not None:
         return _cloned(wanted.consdb, wanted, settings)
     try:
@@ -158,7 +157,6 @@ def _cloned(folder: Path, wanted: BoardOptions, settings: _Settings) -> Releases
 
 
 def _environments(where: Path | GitHub, settings: _Settings, today: date, releases: Releases) -> Environments:
-    """Find out what runs where; that the API does not tell does not hide the rest."""
     newest = read_tag(releases.items[0].tag) if releases.items else None
     web = f"{WEB}/{settings.deploy.repository}"
     try:

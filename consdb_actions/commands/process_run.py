@@ -108,10 +108,7 @@ def sync_pull(
     now: datetime,
     request: Callable[[ProcessResult], None] = lambda result: None,
 ) -> ProcessResult:
-    """Gather, decide and publish, and look again until there is nothing left to change.
-
-    Whoever of two runs at once looks last makes the end state.
-    """
+    """Gather, decide and publish, until nothing is left to change: the last of two parallel runs decides."""
     warnings: list[str] = []
     first: ProcessResult | None = None
     regenerate = False

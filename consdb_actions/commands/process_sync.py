@@ -103,7 +103,6 @@ def _run(
     dry_run: bool,
     gatherer: ProcessGatherer,
 ) -> tuple[list[ProcessResult], list[ConsdbActionsError]]:
-    """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
     runner = Runner.from_environ(os.environ)
     requests = _Requests(runner)
 

@@ -180,7 +180,6 @@ def tag_command(
 
 
 def _settings(reader: ReleaseReader, config: Path | None) -> Config:
-    """Read the configuration: the file that is given, or the one on the default branch."""
     if config is not None:
         return load_config(config)
     data = reader.config()
