@@ -25,9 +25,7 @@ __all__ = [
     "waivers",
 ]
 
-TRAILER = "Consdb-Actions-Waiver"
-
-"""Commit trailer that waives rule R5: environment and last day."""
+TRAILER = "Consdb-Actions-Waiver"  # Commit trailer that waives rule R5: environment and last day
 
 _WAIVER = re.compile(
     rf"{TRAILER}: (?P<name>[a-z0-9-]+) until (?P<day>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})", re.ASCII
@@ -149,10 +147,7 @@ class TagDrift:
 def standings(
     app: str, values: Mapping[str, Values], history: Mapping[str, Sequence[ValuesVersion] | None]
 ) -> tuple[ComponentTag, ...]:
-    """List the deployed tags and since when they are deployed.
-
-    ``history`` holds the versions of each environment's file, newest first; None if there is no history.
-    """
+    """List deployed tags with their dates; ``history``: versions of each file, newest first."""
     return tuple(
         ComponentTag(
             app,
@@ -300,7 +295,6 @@ def _merged(found: Iterable[DriftFinding], seen: Sequence[ComponentTag]) -> list
 
 
 def _newest(tag: ImageTag, released: bool) -> str:
-    """Name what environments are compared with (rule R7)."""
     return f"newest {'release' if released else 'in use'} {tag.text}"
 
 
