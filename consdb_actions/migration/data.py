@@ -41,9 +41,7 @@ class TableRows:
     rows: tuple[tuple[str | None, ...], ...] = ()
 
 
-Rows = Mapping[str, TableRows]
-
-"""Rows by table."""
+Rows = Mapping[str, TableRows]  # Rows by table
 
 _EXAMPLE = 60
 

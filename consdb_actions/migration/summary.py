@@ -106,9 +106,7 @@ def _sentence(group: list[ScriptAction]) -> str:
 
 _TEXTS = {"sa.text", "sqlalchemy.text", "text", "op.f"}
 
-_LONGEST = 1_000_000
-
-"""Maximum characters of a joined text; lists have at most a hundredth as many items."""
+_LONGEST = 1_000_000  # Maximum characters of a joined text; lists have at most a hundredth as many items
 
 _LENGTHS = {"length", "precision", "scale", "timezone"}
 
@@ -343,9 +341,7 @@ def _changes(op: ops.AlterColumnOp, table: str) -> Iterator[ScriptAction]:
         yield ScriptAction("describe column", table, column, describe(alone))
 
 
-Node = Any
-
-"""A node of the parser's tree; pglast has no type hints."""
+Node = Any  # A node of the parser's tree; pglast has no type hints
 
 _KEYS = {
     "CONSTR_PRIMARY": "primary key",
@@ -569,13 +565,9 @@ _READERS = {
     "CreateSeqStmt": _sequence,
 }
 
-LIMIT = 2_000_000
+LIMIT = 2_000_000  # Maximum characters of a file; the longest real one has about 300,000
 
-"""Maximum characters of a file; the longest real one has about 300,000."""
-
-LOOP = 100
-
-"""Maximum number of items of a loop."""
+LOOP = 100  # Maximum number of items of a loop
 
 
 @dataclass(frozen=True, slots=True)
