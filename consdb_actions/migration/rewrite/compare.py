@@ -69,7 +69,6 @@ def _is_lone_key(table: CatalogRelation, column: CatalogColumn) -> bool:
 
 
 def _column(column: CatalogColumn, *, lone_key: bool = False) -> sa.Column[Any]:
-    """Return a column as Alembic renders it; SERIAL has no explicit default."""
     extra: list[Any] = []
     if column.identity:
         extra.append(sa.Identity(**{str(k): v for k, v in column.identity}))
