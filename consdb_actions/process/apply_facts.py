@@ -212,10 +212,7 @@ def needed_mode(held: Iterable[str]) -> str:
 
 
 def in_order(locks: Iterable[TableLock], snapshots: Mapping[str, Snapshot]) -> tuple[TableLock, ...]:
-    """Sort locks as writers take them: parents before children, views after all tables.
-
-    `snapshots` is by schema; tables that are not in it come last.
-    """
+    """Sort locks as writers take them: parents before children, views and unknown tables last."""
     known = {lock.name: lock for lock in locks}
 
     def relation(name: Name) -> CatalogRelation | None:

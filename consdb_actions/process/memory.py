@@ -65,10 +65,7 @@ def own_comments(facts: ProcessFacts) -> list[MarkedComment]:
 
 
 def recall(facts: ProcessFacts) -> dict[int, Memo]:
-    """Read the stored state from our oldest comment.
-
-    An invalid block (people can edit the comment) is ignored as a whole: the attestations must be repeated.
-    """
+    """Read the stored state from our oldest comment; an invalid block is ignored as a whole."""
     own = own_comments(facts)
     match = _BLOCK.search(own[0].body.replace("\r\n", "\n")) if own else None
     if match is None:

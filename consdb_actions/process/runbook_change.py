@@ -60,9 +60,7 @@ class Rekeyed:
         return f"primary key of {self.table} changes from ({', '.join(self.old)}) to ({', '.join(self.new)})"
 
 
-Pair = tuple[Name, Name]
-
-"""A table by its names before and after."""
+Pair = tuple[Name, Name]  # A table by its names before and after
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,15 +48,14 @@ BlockKind = Literal[
     "paste",
 ]
 """
-What is done with a block:
+How a block is executed:
 
-* ``sql`` is run; ``check`` must answer; ``wait`` is asked again until it does; ``compare`` must answer the
-  same at both sites; ``look`` is only looked at;
-* ``preflight`` looks at a database and changes nothing; ``upgrade`` and ``downgrade`` are commands on a
-section's database; ``by-hand`` does the same as the one
-  before it without this program;
+* ``sql`` is run; ``check`` must return ``answer``; ``wait`` is repeated until it does; ``compare`` must
+  return the same at both sites; ``look`` is for information;
+* ``preflight`` reads a database; ``upgrade`` and ``downgrade`` change a section's database; ``by-hand`` does
+  the same as the preceding one without this program;
 * ``stop``, ``start`` and ``restart`` are about services, in commands or in words;
-* ``command`` is run in a terminal, and ``paste`` is copied somewhere else; a rehearsal does neither.
+* ``command`` is run in a terminal, ``paste`` is copied elsewhere; a rehearsal skips both.
 """
 
 KINDS: tuple[BlockKind, ...] = (
@@ -77,7 +76,6 @@ KINDS: tuple[BlockKind, ...] = (
 )
 
 Account = Literal["owner", "administrator", "replication"]
-"""As whom: the owner of the tables, an administrator of the database, or the role of the replication."""
 
 ACCOUNTS: tuple[Account, ...] = ("owner", "administrator", "replication")
 

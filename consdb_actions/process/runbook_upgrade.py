@@ -73,7 +73,6 @@ def apply_command(
 
 
 def _address(site: Site) -> str:
-    """Ask for the address of a database where it is not known here."""
     return "" if site.url else f': "${{CONSDB_URL:?is the address of the {site.title}}}"\n'
 
 
