@@ -116,10 +116,7 @@ def _refused(path: str, cause: str) -> CheckFailed:
 
 
 def join_outcomes(outcomes: Sequence[RunOutcome], order: Sequence[str]) -> RunOutcome:
-    """Join the reports of jobs that handled one section each, in ini order.
-
-    It counts as written only if every job wrote. Raises `CheckFailed` if two jobs report on the same section.
-    """
+    """Join the reports of jobs with one section each; it counts as written only if every job wrote."""
     sections: dict[str, SectionOutcome] = {}
     for outcome in outcomes:
         for section in outcome.sections:
