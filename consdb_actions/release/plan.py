@@ -222,5 +222,4 @@ def _checks(checks: tuple[CommitCheck, ...], policy: ReleasePolicy) -> Iterator[
 
 
 def _named(checks: list[CommitCheck]) -> str:
-    """Name checks with their states, without duplicates."""
     return ", ".join(dict.fromkeys(f"{check.name} ({check.words})" for check in checks))
