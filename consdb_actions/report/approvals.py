@@ -127,13 +127,9 @@ def _review_json(review: ReviewVerdict) -> dict[str, Any]:
     }
 
 
-SHOWN = 3
+SHOWN = 3  # Reviews per role in the table; the folded part lists all
 
-"""Reviews per role in the table; the folded part lists all."""
-
-NAMED = 10
-
-"""People per role in the table."""
+NAMED = 10  # People per role in the table
 
 _SIGNS = {
     RoleOutcome.APPROVED: "✅\u00a0approved",
@@ -145,10 +141,7 @@ _SIGNS = {
 
 
 def render_comment(facts: ApprovalFacts, decision: Decision) -> str:
-    """Render the comment; equal facts give equal text.
-
-    It starts with our marker and ends with the digests.
-    """
+    """Render the comment from our marker to the digests; equal facts give equal text."""
     memory = remember(facts)
     blocks = [_heading(decision)]
     if decision.applicable:
@@ -198,7 +191,6 @@ def _who(facts: ApprovalFacts, item: RoleVerdict) -> str:
 
 
 def _review(facts: ApprovalFacts, review: ReviewVerdict) -> str:
-    """Render a review: author, day, commit and later changes."""
     day = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "on an unknown day"
     text = (
         f"{_person(facts, review.author.login)}, [{day}]({review.url})"
@@ -237,7 +229,6 @@ def _open(facts: ApprovalFacts, item: RoleVerdict) -> str:
 
 
 def _alerts(facts: ApprovalFacts, decision: Decision) -> list[str]:
-    """Render alerts: the last eligible person, removed labels, notes."""
     words = [item.warning for item in decision.roles if item.warning]
     words += [item.label_word for item in decision.roles if item.label_word]
     words += decision.notes
@@ -291,7 +282,6 @@ def _commit(facts: ApprovalFacts, sha: str) -> str:
 
 
 def _compare(facts: ApprovalFacts, sha: str) -> str:
-    """Link the changes since a commit; two dots work after a force-push."""
     return f"[compare]({facts.html_url}/compare/{sha}..{facts.pull.head})"
 
 

@@ -319,9 +319,7 @@ def alerts(items: Iterable[Html]) -> Html | None:
     return element("ul", listed, class_="alerts") if listed else None
 
 
-NAMED = 6
-
-"""How many people are named for a step."""
+NAMED = 6  # How many people are named for a step
 
 _ROUTES = {Route.SUMMIT: "from the Summit", Route.USDF: "from USDF"}
 
@@ -447,7 +445,6 @@ def _flags(change: BoardEntry) -> list[Html]:
 
 
 def _about(change: BoardEntry) -> list[Part]:
-    """Say what a change is about: schemas, ticket, author, release."""
     facts, pull = change.facts, change.facts.pull
     schemas = ", ".join(dict.fromkeys(item.schema for item in facts.schemas))
     parts: list[Part] = [f"{schemas}, {' and '.join(_ROUTES[route] for route in routes_of(facts))}"]
@@ -488,7 +485,6 @@ def _next(change: BoardEntry, today: date) -> Html:
 
 
 def _alerts(change: BoardEntry) -> Html | None:
-    """Say what is stale, was done out of order, or could not be read."""
     lines = [alert("bad", isolated(trouble.words), ".") for trouble in change.facts.troubles]
     for item in change.steps:
         title = element("strong", item.step.title)
@@ -586,7 +582,6 @@ def environments(seen: Environments, today: date) -> Html:
 
 
 def _matrix(seen: Environments, today: date) -> Html:
-    """Return a row for each environment, a column for each component."""
     assert seen.drift is not None
     components: dict[str, dict[str, None]] = {}
     cells: dict[str, dict[tuple[str, str], ComponentTag]] = {}
@@ -626,7 +621,6 @@ def _matrix(seen: Environments, today: date) -> Html:
 
 
 def _cell(item: ComponentTag, severity: Severity | None, web: str, today: date) -> list[Part]:
-    """Return what a component runs, since when, and a sign where something is wrong."""
     parts: list[Part] = [element("code", item.tag.text) if item.tag.text else "no tag"]
     if severity is not None and severity > Severity.INFO:
         parts += [" ", severity_mark(severity, brief=True)]
@@ -654,9 +648,7 @@ def _table(findings: list[DriftFinding]) -> Html:
     return cards(("Severity", "Environment", "Component", "What"), rows, "What has drifted")
 
 
-OPEN = 6
-
-"""Operations of a migration that are not folded."""
+OPEN = 6  # Operations of a migration that are not folded
 
 
 def releases(board: Board) -> Html:

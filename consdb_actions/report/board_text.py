@@ -15,9 +15,7 @@ from consdb_actions.report.markdown import bullets, escape, printable, prose, ta
 
 __all__ = ["FORMAT", "counted", "render_json", "render_markdown", "render_text", "todo", "wrong"]
 
-WIDTH = 90
-
-"""Characters of a title on a terminal."""
+WIDTH = 90  # Characters of a title on a terminal
 
 _TROUBLES = (StepStatus.UNKNOWN, StepStatus.STALE, StepStatus.OUT_OF_ORDER)
 

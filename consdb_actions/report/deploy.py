@@ -26,9 +26,7 @@ __all__ = [
     "render_text",
 ]
 
-_OPERATIONS = 8
-
-"""Total operations of the migrations that are shown unfolded."""
+_OPERATIONS = 8  # Total operations of the migrations that are shown unfolded
 
 
 def pull_title(plan: DeployPlan) -> str:
@@ -107,7 +105,6 @@ def _components(changes: list[ValueChange]) -> list[str]:
 
 
 def _value(value: str, *, policy: bool) -> str:
-    """Render a tag or a pull policy; an empty policy is the chart's."""
     return code(value, in_table=True) if value else ("the chart's default" if policy else "none")
 
 

@@ -128,7 +128,6 @@ def render_json(drift: TagDrift, source: str, today: date) -> dict[str, Any]:
 
 
 def _components(drift: TagDrift) -> dict[str, list[str]]:
-    """Return the components of each application, in their order."""
     found: dict[str, dict[str, None]] = {}
     for item in drift.standings:
         found.setdefault(item.app, {})[item.component] = None
@@ -136,7 +135,6 @@ def _components(drift: TagDrift) -> dict[str, list[str]]:
 
 
 def _environments(drift: TagDrift, app: str) -> dict[str, dict[str, ComponentTag]]:
-    """Return what an application runs: environment, component."""
     found: dict[str, dict[str, ComponentTag]] = {}
     for item in drift.standings:
         if item.app == app:

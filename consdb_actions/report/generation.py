@@ -223,7 +223,6 @@ def render_operations(operations: Iterable[Operation], most: int = 60) -> str:
 
 
 def _held(check: VerificationCheck) -> str:
-    """Render a statement that holds or was not tried, with its remarks."""
     return "\n".join(
         [f"{_MARK[check.holds]} {prose(check.words)}", *(f"  - {prose(d)}" for d in check.details)]
     )

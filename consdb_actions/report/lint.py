@@ -13,8 +13,7 @@ __all__ = ["FORMAT", "remedy", "render_json", "render_markdown", "render_rules",
 
 FORMAT = "consdb-actions/lint/2"  # Increased when the format changes
 
-Paint = Callable[[str, str], str]
-"""Colours a text; the second argument is ``error``, ``warning``, ``ok`` or ``dim``."""
+Paint = Callable[[str, str], str]  # text, and ``error``, ``warning``, ``ok`` or ``dim``
 
 _BY_ID: dict[str, LintRule] = {rule.id: rule for rule in RULES}
 _ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\ufe0f"}
@@ -88,7 +87,6 @@ def _others(finding: LintFinding) -> str:
 
 
 def _remedies(findings: Iterable[LintFinding]) -> Iterator[tuple[str, str]]:
-    """Yield each rule and its remedy once, in the order of the findings."""
     yield from dict.fromkeys((finding.rule, remedy(finding)) for finding in findings)
 
 

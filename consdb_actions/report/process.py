@@ -152,27 +152,17 @@ def _moment(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment is not None else None
 
 
-ANSWERS = 5
+ANSWERS = 5  # Maximum number of answers to commands
 
-"""Maximum number of answers to commands."""
+NAMED = 6  # Maximum number of people named for a step
 
-NAMED = 6
+UNFOLDED = 12  # Maximum number of unfolded lines for reviewers
 
-"""Maximum number of people named for a step."""
-
-UNFOLDED = 12
-
-"""Maximum number of unfolded lines for reviewers."""
-
-CHANGES = 60
-
-"""How many changes of a schema it lists."""
+CHANGES = 60  # How many changes of a schema it lists
 
 OBJECTIONS = {"error": "❌", "warning": "⚠️"}
 
-APPROVED = "approved"
-
-"""Outcome of a role whose checklist is finished."""
+APPROVED = "approved"  # Outcome of a role whose checklist is finished
 
 SIGNS = {
     StepStatus.DONE: "✅",
@@ -194,10 +184,7 @@ _WORDS = {
 
 
 def render_comment(facts: ProcessFacts, progress: Progress) -> str:
-    """Render the comment; equal facts give equal text.
-
-    It starts with our marker and ends with the stored state.
-    """
+    """Render the comment from our marker to the stored state; equal facts give equal text."""
     memory = written(progress.listening.memos)
     if answers := answers_in(progress.listening.heard):
         memory = f"{write_answers(answers)}\n\n{memory}"
@@ -265,7 +252,6 @@ def _how(item: StepState) -> str:
 
 
 def _table(facts: ProcessFacts, progress: Progress) -> str:
-    """Render one row per applicable step, the others below; two columns fit a phone."""
     rows = [
         (
             f"{SIGNS[item.standing]} {escape(item.step.title)}<br>"
@@ -311,7 +297,6 @@ def _alerts(progress: Progress) -> list[str]:
 
 
 def _meaning(change: SchemaChange) -> str:
-    """Write what the change of a schema means, and what is wrong with it."""
     objections = bullets([f"{OBJECTIONS[severity]} {prose(text)}" for severity, text in change.findings])
     lines = [prose(text) for text in change.meaning[:CHANGES]]
     if more := len(change.meaning) - CHANGES:
@@ -323,7 +308,6 @@ def _meaning(change: SchemaChange) -> str:
 
 
 def _review(facts: ProcessFacts) -> list[str]:
-    """Render facts for reviewers: sources of tables, similar columns, unfinished checklists."""
     sources = [
         f"{code(f'{schema.schema}.{item.table}')}: {prose(str(item))}"
         for schema in facts.schemas
@@ -376,7 +360,6 @@ def _heard(facts: ProcessFacts, item: Heard) -> str:
 
 
 def _help(progress: Progress) -> str:
-    """Render the commands, folded unless somebody has just asked for them."""
     heard = progress.listening.heard
     asked = bool(heard) and isinstance(heard[-1].said, Command) and heard[-1].said.verb is Verb.HELP
     attested = [

@@ -66,7 +66,6 @@ class _Blocks:
         }
 
     def show(self, part: RunbookPart, step: RunbookStep) -> str:
-        """Write a step: who and why, its blocks, and what to do when it fails."""
         text = f"*{escape(step.who)}*" + (f": {prose(step.why)}" if step.why else "")
         for block in step.blocks:
             if not _folded(step, block):
