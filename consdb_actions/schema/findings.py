@@ -305,9 +305,7 @@ _TYPES = {"datatype": "type", "length": "length", "precision": "precision", "typ
 
 _TEXTS = {"unit": "unit", "ucd": "UCD"}
 
-_Fault = tuple[str, str, str, str, str]
-
-"""Rule, view, column, message and remedy."""
+_Fault = tuple[str, str, str, str, str]  # Rule, view, column, message and remedy
 
 
 def check_views(

@@ -27,9 +27,7 @@ __all__ = [
     "unique_name",
 ]
 
-MAX_BYTES = 63
-
-"""Longest identifier in bytes of UTF-8."""
+MAX_BYTES = 63  # Longest identifier in bytes of UTF-8
 
 _SNAKE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 
@@ -93,7 +91,6 @@ def index_name(table: str, columns: Sequence[str]) -> str:
 
 
 def _columns(columns: Sequence[str]) -> str:
-    """Join column names as ``ChooseIndexNameAddition``, up to 64 bytes."""
     joined = b""
     for column in columns:
         joined += (b"_" if joined else b"") + column.encode()[:MAX_BYTES]
@@ -104,9 +101,7 @@ def _columns(columns: Sequence[str]) -> str:
 
 ConstraintKind = Literal["unique", "foreign key", "check"]
 
-Pairs = tuple[tuple[str, str], ...]
-
-"""A mapping as sorted pairs, so that the dataclass stays hashable."""
+Pairs = tuple[tuple[str, str], ...]  # A mapping as sorted pairs, so that the dataclass stays hashable
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,6 @@ def _changes(changes: tuple[Change, ...]) -> Iterator[str]:
 
 
 def _values(change: Change) -> Iterator[str]:
-    """Yield the old and new value; of long texts only the new."""
     before, after = (_shown(value, change) for value in (change.before, change.after))
     if not before:
         yield from ("added: ", after) if after else ("changed",)
