@@ -49,20 +49,7 @@ def cli() -> None:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the command line and turn every outcome into an exit code.
-
-    Parameters
-    ----------
-    args
-        Arguments without the program's name; those of the process by default.
-
-    Returns
-    -------
-    int
-        0 done, 1 a check failed or a question is open, 2 usage or configuration, 3 an external service
-        failed, 4 a bug of ours, 5 a database was changed and the run did not end as planned, 130
-        interrupted.
-    """
+    """Run the command line and return the exit code, which docs/commands.md explains."""
     # A run makes much and throws little away; to look for that so often takes a tenth of its time.
     gc.set_threshold(100_000, 20, 20)
     from consdb_actions.adapters.runner import quoted_streams
@@ -72,7 +59,6 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _run(args: Sequence[str] | None) -> int:
-    """Run the command line behind the error boundary."""
     try:
         outcome = cli.main(args=args, prog_name="consdb-actions", standalone_mode=False)
     except click.exceptions.Abort:

@@ -10,17 +10,7 @@ __all__ = ["CheckFailed", "ConsdbActionsError", "DatabaseChanged", "ExternalErro
 
 
 class ConsdbActionsError(Exception):
-    """Base of all expected errors.
-
-    Parameters
-    ----------
-    cause
-        What is wrong, as a sentence without a final stop.
-    place
-        Where: a file with line, a section, a URL without credentials. Empty when the cause says it.
-    remedy
-        What the reader can do about it.
-    """
+    """Base of all expected errors: a cause without a final period, its place, and a remedy."""
 
     exit_code = 4
     title = "error"

@@ -30,20 +30,7 @@ _COMPILED = tuple(re.compile(pattern, re.IGNORECASE) for pattern in _PATTERNS)
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Replace what looks like a credential, and the given secrets, by stars.
-
-    Parameters
-    ----------
-    text
-        Any text: a command line, the output of a program, a URL.
-    secrets
-        Values known to be secret; empty ones are passed over.
-
-    Returns
-    -------
-    str
-        The text without them.
-    """
+    """Replace whatever looks like a credential, and the given secrets, by stars."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     for pattern in _COMPILED:

@@ -108,10 +108,7 @@ _HOST = re.compile(r"[\w.:%-]*", re.ASCII)
 
 
 def address(text: str, *, place: str = "--database-url") -> sa.URL:
-    """Parse the URL of a Postgres database (rule O7).
-
-    The `InputError` for an invalid URL does not repeat it, as it may hold a password.
-    """
+    """Parse the URL of a Postgres database (rule O7); errors do not repeat it."""
     try:
         url: sa.URL | None = sa.make_url(text)
     except (ArgumentError, ValueError):
@@ -152,10 +149,7 @@ def secrets_of(url: sa.URL) -> list[str]:
 
 @contextmanager
 def connected(url: sa.URL) -> Iterator[sa.Connection]:
-    """Connect for reading and roll back at the end.
-
-    Raises `ExternalError` if the database is unreachable or the connection is lost.
-    """
+    """Connect for reading and roll back at the end."""
     engine = sa.create_engine(
         url, poolclass=sa.NullPool, connect_args={"connect_timeout": 15, "application_name": "consdb-actions"}
     )
@@ -176,11 +170,7 @@ def connected(url: sa.URL) -> Iterator[sa.Connection]:
 def read_facts(
     url: sa.URL, sections: Iterable[Section], publication: str = "", roles: Iterable[str] = ()
 ) -> DatabaseFacts:
-    """Read everything but locks, as far as this user may see it.
-
-    Changes that wait are counted for `publication`; privileges are read for `roles`. Raises `ExternalError`
-    if the database is unreachable.
-    """
+    """Read everything but locks, as far as this user may see it."""
     with connected(url) as connection:
         # All facts must come from one snapshot.
         connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -261,10 +251,7 @@ def read_section(connection: sa.Connection, section: Section, roles: Iterable[st
 
 
 def read_locks(url: sa.URL, names: Sequence[str], application: str = "") -> tuple[Lock, ...]:
-    """Read the locks on tables and views, given as ``schema.name``.
-
-    Sessions with the name `application` are our own and left out.
-    """
+    """Read the locks that sessions other than `application` hold on tables and views (``schema.name``)."""
     with connected(url) as connection:
         found = _locks(connection.execute(sa.text(_LOCKS), {"names": list(names)}))
         return tuple(lock for lock in found if not application or lock.application != application)

@@ -216,7 +216,6 @@ def _option(value: str) -> str:
 def _failure(
     said: str, section: Section, direction: str, revision: str, secrets: Sequence[str]
 ) -> ConsdbActionsError:
-    """Build the error for a failed alembic."""
     words = error_words(said, secrets)
     command = f"alembic -n {section.name} {direction} {revision}"
     if "statement timeout" in said:
@@ -251,7 +250,6 @@ def error_words(said: str, secrets: Sequence[str] = ()) -> str:
 
 
 def _end_sessions(url: sa.URL, application: str) -> None:
-    """End the sessions of a killed alembic."""
     question = sa.text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name")
     end = sa.text(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = :name"
@@ -391,7 +389,6 @@ def read_checkout(tree: Tree, sections: list[Section]) -> Checkout:
 
 
 def _git(tree: Tree, *arguments: str) -> str | None:
-    """Run git in the tree; None if it fails."""
     # A checkout may belong to another user; nothing of its configuration is executed.
     safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
     try:

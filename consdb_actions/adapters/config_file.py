@@ -23,7 +23,7 @@ def load_config(path: Path | None = None, *, directory: Path | None = None) -> C
     """Read the configuration file.
 
     A given `path` must exist; the default file in `directory` (the current one) may be missing and then gives
-    the defaults. Raises `InputError` with all problems of the file.
+    the defaults.
     """
     if path is None:
         path = (directory or Path()) / CONFIG_PATH
@@ -77,7 +77,6 @@ def _bare_off(root: YamlNode, values: Any) -> None:
 
 
 def _problems(values: Any, root: YamlNode) -> Iterator[Problem]:
-    """Yield every violation of the JSON Schema."""
     from jsonschema import Draft202012Validator
 
     validator = Draft202012Validator(config_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
@@ -86,7 +85,6 @@ def _problems(values: Any, root: YamlNode) -> Iterator[Problem]:
 
 
 def _in_words(error: ValidationError, root: YamlNode) -> Iterator[Problem]:
-    """Convert a schema violation to a problem."""
     path = list(error.absolute_path)
     line, column = _place(root, path)
     where = _dotted(path) or "the configuration"
@@ -132,7 +130,6 @@ _KINDS = {
 
 
 def _kind_of(value: object) -> str:
-    """Name the type of a value."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
@@ -141,7 +138,6 @@ def _kind_of(value: object) -> str:
 
 
 def _dotted(path: Sequence[str | int]) -> str:
-    """Format a path as ``approvals.roles[0].label``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -149,7 +145,6 @@ def _dotted(path: Sequence[str | int]) -> str:
 
 
 def _place(root: YamlNode, path: Sequence[str | int]) -> tuple[int, int]:
-    """Return line and column of the key at a path."""
     node, place = root, (root.line, root.column)
     for part in path:
         if isinstance(node.value, dict) and part in node.value:

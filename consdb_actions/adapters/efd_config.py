@@ -46,13 +46,7 @@ class EfdConfig:
 
 
 def config_of(file: RawFile) -> EfdConfig | None:
-    """Read the configuration of a schema file; None for a file that is not generated from one.
-
-    Raises
-    ------
-    FileError
-        It is not a configuration.
-    """
+    """Read the configuration of a schema file; None for a file that is not generated from one."""
     data, place = _data(file)
     return None if data is None else _read(data, place, file.name.removeprefix("efd_"))
 

@@ -56,12 +56,10 @@ class LoadedSchema:
     """A schema that Felis has accepted."""
 
     schema: Schema
-    source: str
-    """Name of the file, for messages."""
+    source: str  # Name of the file, for messages
     felis: felis.datamodel.Schema[Any]
     """The schema as Felis has it, with the file's own, possibly repeated, constraint names."""
-    notes: tuple[str, ...] = ()
-    """What was accepted although today's Felis would refuse it."""
+    notes: tuple[str, ...] = ()  # What was accepted although today's Felis would refuse it
     lines: Lines = field(default_factory=dict)
 
     def metadata(self) -> MetaData:
@@ -185,7 +183,6 @@ def _id(*parts: str) -> str:
 
 
 def _problem(read: ReadSchema, item: Any) -> Problem:
-    """Return Felis's finding with the line of its object."""
     location = item["loc"]
     said = str(item["msg"]).removeprefix("Value error, ").rstrip(".")
     if len(location) < 2 or location[0] != "tables" or not isinstance(location[1], int):

@@ -89,9 +89,7 @@ CONSTRAINT_KINDS = {"Unique": "unique", "ForeignKey": "foreign key", "Check": "c
 
 ACTIONS = ("CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION")
 
-Keys = dict[str, str]
-
-"""Alternative spelling (Felis's attribute name) -> canonical key."""
+Keys = dict[str, str]  # Alternative spelling (Felis's attribute name) -> canonical key
 
 
 def _keys(*names: str, **spellings: str) -> Keys:

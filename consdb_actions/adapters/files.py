@@ -33,11 +33,7 @@ def temporary_directory() -> Iterator[Path]:
 
 
 def check_targets(paths: Iterable[Path], *, own_folder: bool = False) -> None:
-    """Check early that files can be written at the end.
-
-    With `own_folder` the last directory of each is an output, too, and may be missing. Raises `InputError`
-    for a file that is not writable, named twice, or in a missing directory.
-    """
+    """Check early that files can be written; with `own_folder`, their last directories may be missing."""
     seen: set[Path] = set()
     for given in paths:
         path = given.resolve()

@@ -158,7 +158,6 @@ def _work(
 
 
 def _numbers(queue: int) -> Iterator[int]:
-    """Read numbers from the queue shared by all processes."""
     while data := os.read(queue, _NUMBER.size):
         yield _NUMBER.unpack(data)[0]
 
@@ -198,7 +197,6 @@ def _collect(
 
 
 def _stop(workers: Sequence[_Worker]) -> None:
-    """Terminate running processes, with time to clean up."""
     with shielded():
         running = {worker.pid for worker in workers}
         for worker in workers:

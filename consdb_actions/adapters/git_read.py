@@ -178,7 +178,6 @@ class GitReader:
         return ""
 
     def _git(self, *args: str, input: str | None = None, check: bool = False) -> shell.Completed:  # noqa: A002
-        """Run git in the directory."""
         if not self._directory.is_dir():
             raise InputError(
                 "there is no such directory", place=str(self._directory), remedy="Check the path."

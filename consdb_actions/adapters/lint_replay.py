@@ -273,10 +273,7 @@ class _Cursor(psycopg.ClientCursor[Any]):
 
 
 class Recorder:
-    """Records the statements sent from one revision file.
-
-    With `detailed` the catalog is read after each statement, else only at the end.
-    """
+    """Records the statements of one revision file; `detailed` reads the catalog after each of them."""
 
     def __init__(
         self, connection: RecordingConnection, reader: StateReader, path: str, *, detailed: bool = True
@@ -453,7 +450,6 @@ def _is_elsewhere(parsed: Parsed, error: psycopg.Error) -> bool:
 
 
 def _message(error: psycopg.Error) -> str:
-    """Return the message of Postgres with its details (rule M23)."""
     diag = error.diag
     message = diag.message_primary or str(error).strip().split("\n")[0]
     return "; ".join(
@@ -470,7 +466,7 @@ _SETTINGS = "-c statement_timeout=120s -c client_min_messages=error"
 
 
 class _Undo(Exception):  # noqa: N818  (it is not an error)
-    """Raised to roll back a transaction."""
+    pass
 
 
 def replay_section(
@@ -543,8 +539,6 @@ def replay_range(
 
 
 class _Replay:
-    """A database of the scratch server and its present revisions."""
-
     def __init__(self, server: ScratchServer, section: Section) -> None:
         self._server, self._section = server, section
         self._stack = ExitStack()
@@ -559,7 +553,6 @@ class _Replay:
         self._stack.close()
 
     def go_to(self, revisions: Sequence[AlembicRevision]) -> None:
-        """Bring the database to the state of exactly these revisions."""
         if self._applied == frozenset(r.revision for r in revisions):
             return
         self._stack.close()
@@ -576,13 +569,11 @@ class _Replay:
             self.apply(revision)
 
     def catalog(self) -> Snapshot:
-        """Return the section's schema as the project compares it."""
         if self._catalog is None:
             self._catalog = read_snapshot(self._connection, self._section.schema)
         return self._catalog
 
     def apply(self, revision: AlembicRevision) -> None:
-        """Run an upgrade without recording it."""
         run, _ = self.run(revision, "upgrade", detailed=False)
         problem = next(
             (s.problem for s in run.steps if s.problem), run.failure.message if run.failure else ""
@@ -769,7 +760,6 @@ def ask_squawk(statements: Sequence[str], version: str) -> tuple[SquawkFinding, 
 
 
 def _squawk_program() -> str:
-    """Return the path of squawk, which is installed beside Python."""
     import shutil
     import sysconfig
 
@@ -792,7 +782,6 @@ def _failure(error: BaseException, direction: Direction, path: str, line: int) -
 
 
 def _ancestors(section: Section, revision: AlembicRevision) -> frozenset[str]:
-    """Return the revisions that must run before a revision."""
     down: list[str] = []
     for names in (revision.down_revision, revision.dependencies):
         down.extend((names,) if isinstance(names, str) else names or ())
@@ -818,6 +807,5 @@ def _source(path: Path) -> str:
 
 
 def _down_revision_line(source: str) -> int:
-    """Return the line of ``down_revision``."""
     lines = enumerate(source.splitlines(), start=1)
     return next((number for number, line in lines if line.startswith("down_revision")), 1)

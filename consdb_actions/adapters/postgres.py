@@ -342,10 +342,8 @@ _ROLE_MARK = "made by consdb-actions for a scratch database"
 class GivenServer:
     """A running server, reached through one URL."""
 
-    url: URL
-    """The database for administrative statements."""
-    prefix: str
-    """First part of this run's database names."""
+    url: URL  # The database for administrative statements
+    prefix: str  # First part of this run's database names
     version: str
     superuser: bool
 
@@ -599,13 +597,10 @@ _FILE_COPY_SINCE = 15
 class ServerInfo:
     """Facts about the scratch server for the report."""
 
-    source: str
-    """``given URL``, ``system`` or ``embedded``."""
+    source: str  # ``given URL``, ``system`` or ``embedded``
     version: str
-    pgsphere: str
-    """``pg_sphere`` for the real extension, else ``stand-in``."""
-    pgsphere_problem: str = ""
-    """Postgres's message if an installed extension does not work."""
+    pgsphere: str  # ``pg_sphere`` for the real extension, else ``stand-in``
+    pgsphere_problem: str = ""  # Postgres's message if an installed extension does not work
 
 
 class ScratchServer:

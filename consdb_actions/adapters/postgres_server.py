@@ -155,10 +155,8 @@ class Installation:
 
     bin_directory: Path
     version: str
-    source: Literal["system", "embedded"]
-    """The system's packages, or a Python package."""
-    private: bool = False
-    """Whether only the current user can read them, not the one who has to run them."""
+    source: Literal["system", "embedded"]  # The system's packages, or a Python package
+    private: bool = False  # Whether only the current user can read them, not the one who has to run them
 
     @property
     def major(self) -> int:

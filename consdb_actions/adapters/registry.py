@@ -23,9 +23,7 @@ __all__ = ["RegistryResponse", "Caller", "ImageManifest", "Registry", "RegistryE
 
 ATTEMPTS = 5
 
-PATIENCE = 120.0
-
-"""Maximum total wait of a call in seconds."""
+PATIENCE = 120.0  # Maximum total wait of a call in seconds
 
 LIMIT = 4 * 1024 * 1024
 
@@ -35,10 +33,7 @@ _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class RegistryError(ExternalError):
-    """A registry refused a call, or is unreachable.
-
-    `denied` means that the repository is private or missing; without credentials the two look the same.
-    """
+    """A registry refused a call or is unreachable; `denied`: the repository is private or missing."""
 
     def __init__(self, cause: str, *, place: str = "", remedy: str = "", denied: bool = False) -> None:
         super().__init__(cause, place=place, remedy=remedy)
@@ -176,8 +171,6 @@ class ImageManifest:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The position of an image."""
-
     root: str
     name: str
     tag: str
@@ -187,10 +180,7 @@ class _Place:
 
 
 class Registry:
-    """Looks up images in the registry of their name.
-
-    `url` replaces all registries: a mirror, or a test double. An invalid one raises `InputError`.
-    """
+    """Looks up images in the registries of their names; `url`, if given, replaces all of them."""
 
     def __init__(self, url: str | None = None, *, clock: Clock | None = None, timeout: float = 30.0) -> None:
         self._root = _checked_root(url) if url else ""
@@ -234,7 +224,6 @@ class Registry:
         return ImageManifest(digest, media_type, media_type in INDEXES)
 
     def _manifest(self, verb: str, place: _Place) -> RegistryResponse | None:
-        """Read a manifest, with a token if required."""
         key = (place.root, place.name)
         url = f"{place.root}/v2/{place.name}/manifests/{place.tag}"
         answer = self._caller.call(
@@ -249,7 +238,6 @@ class Registry:
         return answer
 
     def _token(self, challenge: str, place: _Place) -> str:
-        """Request the anonymous token of an authentication challenge."""
         scheme, _, rest = challenge.strip().partition(" ")
         parameters = {name.lower(): value for name, value in _PARAMETER.findall(rest)}
         realm = urlsplit(parameters.get("realm", ""))
@@ -299,7 +287,6 @@ def _no_manifest(place: _Place) -> RegistryError:
 
 
 def _check(answer: RegistryResponse, place: _Place) -> None:
-    """Raise for an unexpected answer."""
     if answer.status in (401, 403):
         raise RegistryError(
             f"the registry denies access to {place.name}: it is private, or there is no such repository",
@@ -337,7 +324,6 @@ def _place(image: str, tag: str, root: str) -> _Place:
 
 
 def _checked_root(url: str) -> str:
-    """Validate the URL of a registry."""
     parts = urlsplit(url)
     if (
         parts.scheme not in ("http", "https")

@@ -99,7 +99,6 @@ class Hands:
         return place
 
     def _ask(self, place: RehearsalSite, block: Block) -> str:
-        """Run statements and return the last result as psql prints it."""
         answer = ""
         with place.connect(block.account) as connection:
             connection.execute(f"SET statement_timeout = {int(self.patience * 1000)}".encode())
@@ -171,7 +170,6 @@ class Hands:
             raise
 
     def _alembic(self, block: Block) -> str:
-        """Run alembic's commands on the database of the rehearsal."""
         environment: dict[str, str] = {}
         said = ""
         for line in _lines(block.text):
@@ -186,7 +184,6 @@ class Hands:
         return said
 
     def _again(self, command: list[str], environment: Mapping[str, str]) -> str:
-        """Run a command until it gets its locks, as the runbook says."""
         for attempt in range(_TRIES):
             try:
                 return self._run(command, environment)
@@ -219,12 +216,10 @@ def _against(report: dict[str, Any]) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    """Return the commands of a block, with continued lines joined."""
     return [line.strip() for line in text.replace("\\\n", " ").split("\n") if line.strip()]
 
 
 def _shown(value: object) -> str:
-    """Format a value as psql does."""
     if value is None:
         return ""
     return {True: "t", False: "f"}[value] if isinstance(value, bool) else str(value)
@@ -289,7 +284,6 @@ class Play:
             writer.rounds(_ROUNDS)
 
     def _findings(self, name: str) -> Iterator[RehearsalFinding]:
-        """Compare the sites when all written rows have arrived."""
         self._write()
         for writer in self._hands.writers.values():
             writer.pause()
@@ -320,7 +314,6 @@ class Play:
 
     @property
     def _same_version(self) -> bool:
-        """Return whether both sites print views alike."""
         versions = {place.server.info.version.split(".")[0] for place in self._places}
         return len(versions) == 1
 
@@ -384,7 +377,6 @@ class Play:
         }
 
     def _refused(self) -> Iterator[str]:
-        """Return new errors of the writers, with their number."""
         now = sum((writer.refused for writer in self._hands.writers.values()), start=Counter[str]())
         yield from (f"{count} times: {words}" for words, count in sorted((now - self._lost).items()))
         self._lost = now
@@ -419,7 +411,6 @@ def _short(value: object) -> str:
 
 
 def _compared(here: TableRows | None, there: TableRows | None) -> str:
-    """Describe the differences of two tables' rows."""
     if here is None or there is None:
         return "it is at one site only"
     left, right = set(here.rows), set(there.rows)
@@ -427,7 +418,6 @@ def _compared(here: TableRows | None, there: TableRows | None) -> str:
 
 
 def _without(snapshot: Snapshot, role: str) -> Snapshot:
-    """Remove the privileges of a role."""
     relations = {
         name: replace(relation, grants=frozenset(g for g in relation.grants if g.grantee != role))
         for name, relation in snapshot.relations.items()
@@ -455,8 +445,7 @@ def rehearse(
     `placed` are its blocks, `rows` the initial rows per table, `acts` the phases to run in order. With
     `by_hand` alembic's own commands run instead of ours. `patience` limits a statement or a wait, in seconds;
     `schemas` is a checkout of sdm_schemas for an ``env.py`` that needs one; `unrestored` is what the runbook
-    warns that downgrades do not restore. A failure ends the rehearsal. Raises `InputError` if the runbook
-    does not fit the tree, and `ExternalError` if a server fails.
+    warns that downgrades do not restore. A failure ends the rehearsal.
     """
     started = time.monotonic()
     with ExitStack() as stack:
@@ -498,7 +487,6 @@ def rehearse(
 
 
 def _resolved(tree: Tree, text: str) -> tuple[Section, str, str]:
-    """Return a section of the runbook with its revisions."""
     way = parse_way(text)
     section = tree.section(way.section)
     return section, resolve(section, way.start), resolve(section, way.end)

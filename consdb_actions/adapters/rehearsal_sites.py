@@ -184,7 +184,6 @@ def two_sites(sites: Sites, publisher: Preference = "auto", replica: Preference 
 
 
 def _roles(connection: Connection, place: RehearsalSite) -> None:
-    """Enable the roles' logins and set the owner of the database."""
     owner, role = Identifier(place.site.user), Identifier(place.replication.role)
     connection.execute(SQL("ALTER ROLE {} LOGIN").format(owner))
     connection.execute(SQL("ALTER ROLE {} LOGIN REPLICATION").format(role))
@@ -210,8 +209,6 @@ _START = 100_000
 
 @dataclass
 class _Known:
-    """The tables of a section at a revision."""
-
     revision: str
     snapshot: Snapshot
     templates: Sequence[Template]

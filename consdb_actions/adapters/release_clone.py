@@ -18,8 +18,7 @@ from consdb_actions.release.versions import CalendarVersion, ReleasePolicy, pars
 
 __all__ = ["clone_releases"]
 
-LARGEST = 2_000_000
-"""Maximum size of a migration in bytes."""
+LARGEST = 2_000_000  # Maximum size of a migration in bytes
 
 _MERGE = re.compile(r"Merge pull request #(?P<number>[0-9]{1,9}) from [^/\s]+/(?P<branch>\S+)")
 _SQUASH = re.compile(r"(?P<title>.+) \(#(?P<number>[0-9]{1,9})\)")
@@ -42,7 +41,7 @@ def clone_releases(
     """Read the newest releases, newest first, with their pull requests.
 
     `folder` is a clone with tags, bare or not; `web` the repository's URL without trailing slash; pull
-    requests are those named in commits. Raises `InputError` unless it is a complete clone.
+    requests are those named in commits.
     """
     reader = GitReader(folder)
     try:
@@ -66,7 +65,6 @@ def clone_releases(
 
 
 def _tags(folder: Path) -> Iterator[_Tag]:
-    """Read the release tags."""
     form = "%(refname:strip=2)%00%(objecttype)%00%(objectname)%00%(*objectname)%00%(creatordate:iso-strict)"
     for line in _git(folder, "for-each-ref", f"--format={form}", "refs/tags").splitlines():
         name, kind, sha, peeled, date = line.split("\0")

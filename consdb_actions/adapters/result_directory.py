@@ -15,16 +15,11 @@ from consdb_actions.publication.result import MAX_FILE, MAX_FILES, MAX_REPORT
 
 __all__ = ["LOG", "REPORT", "ResultContent", "read_result"]
 
-REPORT = "report.json"
-"""Name of the report in each part of a result."""
-LOG = "log.txt"
-"""Name of the generator's output."""
-LOG_SHOWN = 8_000
-"""Bytes read from the end of a log."""
-MAX_PARTS = 64
-"""Maximum number of parts; ConsDB has 11 sections."""
-MAX_WHOLE = 60_000_000
-"""Maximum total size in bytes."""
+REPORT = "report.json"  # Name of the report in each part of a result
+LOG = "log.txt"  # Name of the generator's output
+LOG_SHOWN = 8_000  # Bytes read from the end of a log
+MAX_PARTS = 64  # Maximum number of parts; ConsDB has 11 sections
+MAX_WHOLE = 60_000_000  # Maximum total size in bytes
 
 _REMEDY = "Nothing was published. Look at the job that made the artifact, and run it again."
 
@@ -39,11 +34,7 @@ class ResultContent:
 
 
 def read_result(folder: Path) -> ResultContent:
-    """Read a folder with one report, or with one subfolder per job.
-
-    Raises `InputError` for a missing folder, and `CheckFailed` for links, special files, invalid reports, and
-    too many or too large files.
-    """
+    """Read a folder with one report, or with one subfolder per job."""
     if not folder.is_dir():
         raise InputError(
             "there is no such directory", place=str(folder), remedy="Give the folder of the artifact."
@@ -65,7 +56,6 @@ def read_result(folder: Path) -> ResultContent:
 
 
 def _read_part(part: Path, result: ResultContent) -> int:
-    """Read one part and return its size in bytes."""
     files: dict[str, bytes] = {}
     _walk(part, "", files)
     size = sum(map(len, files.values()))
@@ -104,7 +94,6 @@ def _walk(folder: Path, prefix: str, files: dict[str, bytes]) -> None:
 
 
 def _bytes(file: Path, path: str) -> bytes:
-    """Read a regular file up to the size limit."""
     limit = MAX_REPORT if path == REPORT else MAX_FILE
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

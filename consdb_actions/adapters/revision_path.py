@@ -23,8 +23,7 @@ from consdb_actions.process.runbook_trace import effects_of
 
 __all__ = ["BASE", "Way", "new_ways", "parse_way", "read_change", "resolve"]
 
-BASE = "base"
-"""The state before the first revision."""
+BASE = "base"  # The state before the first revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,7 @@ def parse_way(text: str) -> Way:
 
 
 def new_ways(tree: Tree, sections: Sequence[str], base: str | None) -> list[Way]:
-    """Find the new revisions of each section, compared with a branch or commit.
-
-    `base` None is the default branch; empty `sections` are all. Raises `InputError` if there is nothing to
-    compare with, or if new revisions are not consecutive at the end of a history.
-    """
+    """Find the new revisions of each section, compared with a commit (None: the default branch)."""
     chosen = [tree.section(name) for name in sections] or list(tree.sections)
     changes = revision_changes(tree.root, [section.versions for section in chosen], base)
     if not changes.base:
@@ -109,8 +104,7 @@ def read_change(
     """Replay a section's history and return a range's effects.
 
     `start` and `end` are full ids or ``base``; without revisions between them no server is needed. The tree's
-    modules must be importable; roles of the history are created on the server. Raises `InputError` if `start`
-    is not an ancestor of `end` or a revision cannot be read.
+    modules must be importable; roles of the history are created on the server.
     """
     between = _between(section, start, end)
     with _untouched():
@@ -135,7 +129,6 @@ def read_change(
 
 
 def _between(section: Section, start: str, end: str) -> list[AlembicRevision]:
-    """Return the revisions after one and up to another, oldest first."""
     if start == end:
         return []
     try:

@@ -113,8 +113,7 @@ def revision_changes(root: Path, folders: Iterable[Path], base: str | None) -> C
     """Compare a tree's revision files with their merge base.
 
     `folders` are its ``versions`` folders, and `base` is the other branch or commit. None is the default
-    branch, and then a tree that is not a git checkout gives no differences but a note. Raises `InputError` if
-    git does not know `base`.
+    branch, and then a tree that is not a git checkout gives no differences but a note.
     """
     try:
         return _compare(root.resolve(), [folder.resolve() for folder in folders], base)
@@ -173,12 +172,10 @@ def _read(path: Path) -> str:
 
 
 def _moved(new: set[Path], texts: Mapping[Path, str], gone: set[Path]) -> set[Path]:
-    """Return new files that are renamed ones."""
     return {path for path in new if any(same_program(texts[old], _read(path)) for old in gone)}
 
 
 def _removed(gone: set[Path], texts: Mapping[Path, str], now: set[Path]) -> dict[Path, str]:
-    """Return removed files whose revision is in no other file."""
     if not gone:
         return {}
     left = {revision_id(_read(path)) for path in now}

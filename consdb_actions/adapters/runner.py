@@ -62,7 +62,6 @@ class _Quoting:
             stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        """Write a text."""
         shown = text
         if self._on_runner or self.unquoted.isatty():
             shown = seen(shown)
@@ -72,7 +71,6 @@ class _Quoting:
         return len(text)
 
     def flush(self) -> None:
-        """Write what is held back."""
         self._try(self.unquoted.flush)
 
     def _try(self, act: Callable[[], object]) -> None:
@@ -88,7 +86,6 @@ class _Quoting:
                 ) from error
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write several texts made inert."""
         for line in lines:
             self.write(line)
 

@@ -25,10 +25,8 @@ Reader = Callable[[str], RawFile | None]
 class SchemaBase:
     """The schema files before a change."""
 
-    label: str = ""
-    """Name in reports, such as ``merge base 1a2b3c4 with origin/main``; empty without a base."""
-    problem: str = ""
-    """Why there is no base; empty where there is one."""
+    label: str = ""  # Name in reports, such as ``merge base 1a2b3c4 with origin/main``; empty without a base
+    problem: str = ""  # Why there is no base; empty where there is one
     remedy: str = ""
     _readers: tuple[Reader, ...] = field(default=(), repr=False)
 
@@ -40,15 +38,9 @@ class SchemaBase:
 def resolve_base(schemas: Path, given: str | None, *, consdb: Path | None = None) -> SchemaBase:
     """Find the schema files before a change.
 
-    Parameters
-    ----------
-    schemas
-        The files after the change: a checkout of sdm_schemas, or any directory.
-    given
-        A directory, or else a revision (``REV`` or ``REV:path``) of that checkout. By default the merge base
-        of HEAD and the default branch; a base without files then tells why in ``problem``.
-    consdb
-        A consdb tree with the schemas that sdm_schemas lacks, compared with its own merge base.
+    `given` is a directory, or a revision (``REV`` or ``REV:path``) of the checkout; the default is the merge
+    base of HEAD and the default branch, or a base that tells in ``problem`` why it has no files. `consdb` is
+    a tree with the schemas that sdm_schemas lacks, compared with its own merge base.
     """
     if not schemas.is_dir():
         remedy = "Give a checkout of sdm_schemas, or a folder with the YAML files."

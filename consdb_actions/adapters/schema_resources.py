@@ -19,8 +19,7 @@ __all__ = ["Beside", "Resources", "beside_path", "uses_resources"]
 Beside = Callable[[str], bytes | None]
 """Returns the content of a file by its path from the schema file's directory; None where it is missing."""
 
-MAX_FILES = 16
-"""Maximum number of files that a schema file takes columns from, also indirectly."""
+MAX_FILES = 16  # Maximum number of files that a schema file takes columns from, also indirectly
 
 _NAME = re.compile(r"(?:\./)?([A-Za-z0-9_][A-Za-z0-9_.-]*\.ya?ml)")
 _NOT_NULL = ("datatype", "length", "nullable")
@@ -128,7 +127,6 @@ class Resources:
         return found
 
     def _load(self, name: str) -> _File | str:
-        """Return a file, read once, or the description of its problem."""
         if name in self._chain:
             return f"{name} takes columns from itself through {' and '.join(self._chain)}"
         if name not in self._files:
@@ -164,7 +162,6 @@ class Resources:
         return _File(found, below)
 
     def _columns_of(self, file: _File, table: str, at: YamlNode, what: str) -> dict[str, YamlNode] | None:
-        """Return a table's columns in another file by name; None adds a problem."""
         node = file.tables.get(table)
         label = f"{what} takes columns from table {shorten(table)}"
         if node is None:

@@ -36,8 +36,7 @@ from consdb_actions.errors import InputError
 
 __all__ = ["DEFAULT_SCHEMAS", "CommitTree", "RawFile", "Side", "read_sides"]
 
-DEFAULT_SCHEMAS = ("cdb_*", "efd_*")
-"""Patterns of ConsDB's schema files in a directory."""
+DEFAULT_SCHEMAS = ("cdb_*", "efd_*")  # Patterns of ConsDB's schema files in a directory
 
 _RANGE = re.compile(r"(?P<before>[^:]*?)(?P<dots>\.\.\.?)(?P<after>[^:.][^:]*|)")
 _SUFFIXES = (".yaml", ".yml")
@@ -68,8 +67,7 @@ class Side:
 
     label: str
     files: dict[str, RawFile]
-    single: bool = False
-    """Whether one file was named, and not a directory or commit."""
+    single: bool = False  # Whether one file was named, and not a directory or commit
 
 
 def read_sides(

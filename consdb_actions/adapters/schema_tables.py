@@ -235,7 +235,6 @@ class _Reader:
         self._constraint_ids: set[str] = set()
 
     def columns(self, node: YamlNode, number: int) -> None:
-        """Read one table's name and columns."""
         named = node.value.get("name") if isinstance(node.value, dict) else None
         what = f'table "{named.text}"' if named and isinstance(named.value, str) else f"table {number}"
         fields = Fields(node, "table", what, self.problems)
@@ -286,7 +285,6 @@ class _Reader:
         self.found.append((fields, table))
 
     def keys(self, fields: Fields, table: Table) -> Table:
-        """Read a table's primary key, constraints and indexes."""
         constraints: dict[str, Constraint] = {}
         for entry in fields.items("constraints"):
             constraint = self._constraint(entry, table)

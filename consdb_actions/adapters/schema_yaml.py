@@ -53,7 +53,6 @@ def check_names(
 
 
 def _names(schema: Schema) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield every identifier with its description and its path."""
     yield "the schema", schema.name, ("schema",)
     for table in schema:
         yield "table", table.name, ("table", table.name)
@@ -107,9 +106,7 @@ def _note_repeated(schema: Schema, lines: dict[tuple[str, ...], int], notes: lis
             )
 
 
-CONSDB_FOLDERS = ("python/lsst/consdb/transformed_efd/schemas/yml",)
-
-"""Folders of a consdb tree."""
+CONSDB_FOLDERS = ("python/lsst/consdb/transformed_efd/schemas/yml",)  # Folders of a consdb tree
 
 SDM_FOLDERS = ("python/lsst/sdm/schemas", "yml", "python/lsst/sdm_schemas/schemas", ".", *CONSDB_FOLDERS)
 
@@ -191,10 +188,8 @@ class ReadSchema:
     """A parsed schema file."""
 
     schema: Schema
-    source: str
-    """Name of the file, for messages."""
-    notes: tuple[str, ...] = ()
-    """What was accepted although today's Felis would refuse it."""
+    source: str  # Name of the file, for messages
+    notes: tuple[str, ...] = ()  # What was accepted although today's Felis would refuse it
     lines: Lines = field(default_factory=dict)
 
 

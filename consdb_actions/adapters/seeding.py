@@ -60,10 +60,8 @@ class SeedResult:
     """The seeded rows."""
 
     seeded: dict[str, int] = field(default_factory=dict)
-    unseeded: dict[str, str] = field(default_factory=dict)
-    """Tables without rows, and why."""
-    made: tuple[TableRows, ...] = ()
-    """The inserted rows, parents first."""
+    unseeded: dict[str, str] = field(default_factory=dict)  # Tables without rows, and why
+    made: tuple[TableRows, ...] = ()  # The inserted rows, parents first
 
 
 def seed(
@@ -99,12 +97,10 @@ class _Database:
         self._cursor = cursor
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run a statement and return its rows."""
         self._cursor.execute(sql.encode())
         return self._cursor.fetchall() if self._cursor.description is not None else []
 
     def attempt(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run a statement in a savepoint, in one round trip."""
         try:
             self._cursor.execute(f"SAVEPOINT attempt; {sql}; RELEASE attempt".encode())
         except psycopg.DatabaseError:
@@ -114,7 +110,6 @@ class _Database:
         return self._cursor.fetchall() if self._cursor.description is not None else []
 
     def insert(self, schema: str, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Insert rows by one statement, in a savepoint."""
         names = SQL(", ").join(map(Identifier, columns))
         statement = SQL("COPY {} ({}) FROM STDIN").format(Identifier(schema, table), names)
         with self._cursor.connection.transaction(), self._cursor.copy(statement) as copy:
@@ -176,7 +171,6 @@ class _Candidates:
         return [value for (value,) in tuples if value is not None]
 
     def candidates(self, table: str, column: str, conditions: Sequence[Condition]) -> list[str | None]:
-        """Return values to try for conditions over several columns."""
         root = self._root.get((table, column), (table, column))
         pool = self._pool(root)
         if any(c.columns == (column,) for c in self._rules[table].conditions):
@@ -255,7 +249,6 @@ class _Candidates:
         values: Sequence[Sequence[str | None]],
         conditions: Sequence[Condition],
     ) -> list[Values]:
-        """Return combinations of values that satisfy conditions, in mixed order."""
         most = max(3, int(_PRODUCT ** (1 / len(columns))))
         lists = [
             [*(v for v in some if v is not None)][: most - 1] + [None] * (None in some) for some in values
@@ -338,7 +331,6 @@ class _Seeder:
         return ""
 
     def _fill_table(self, name: str) -> str:
-        """Insert rows; return why there are none."""
         found = self._rules[name]
         maker = _RowMaker(found, self._candidates, self._parents, self._cut, self._count, self._start)
         if maker.reason:
@@ -446,7 +438,6 @@ class _Seeder:
             )
 
     def _remove_dangling(self) -> None:
-        """Delete rows whose deferred or future foreign key has no parent."""
         late = [r for r in self._cut if r.target and not r.soft and (r.coming or r.deferrable)]
         while any(self._remove_from(r.table, _has_parent(self._name(r.target or ""), r)) for r in late):
             late += [
@@ -533,7 +524,6 @@ class _RowMaker:
                     self.reason = f"no value of its column {name} was found that {new.type} gives back"
 
     def _find_groups(self) -> Iterator[tuple[list[str], list[Row]]]:
-        """Yield columns that conditions connect, and combinations that satisfy them."""
         several = [c for c in self._rules.conditions if len(c.columns) > 1]
         root = _representatives(c.columns for c in several)
         sources = {c: r for r in reversed(self._references) for c in r.columns}
@@ -559,14 +549,12 @@ class _RowMaker:
             yield columns, [dict(zip(columns, values, strict=True)) for values in found]
 
     def rows(self) -> list[Row]:
-        """Return rows whose keys differ."""
         found: list[Row] = []
         for index in range(self._count):
             found += islice(self.tries(index, found), 1)
         return found
 
     def tries(self, index: int, earlier: list[Row]) -> Iterator[Row]:
-        """Yield rows to try for an index, best first."""
         for attempt in range(_ATTEMPTS):
             number = index + self._start + attempt * self._count
             half = self._repeatable if attempt == 0 else set()
@@ -690,7 +678,6 @@ def _repeatable(keys: Iterable[tuple[str, ...]], taken: set[str]) -> set[str]:
 
 
 def _fill_order(rules: Mapping[str, TableRules]) -> tuple[list[str], frozenset[Reference]]:
-    """Sort tables with parents first; return also the references that close a cycle."""
     cut: set[Reference] = set()
 
     def rank(edge: list[Reference]) -> tuple[int, str, str]:

@@ -146,8 +146,7 @@ def run(
 
     After `timeout` seconds or an interrupt it is terminated, and killed if it does not end. `env` replaces
     the whole environment; `check` makes an exit code other than 0 an error; `secrets` are removed from
-    messages; `started` gets the process id. Raises `ExternalError` if the program cannot be started, times
-    out, or fails with `check`.
+    messages; `started` gets the process id.
     """
     command = tuple(os.fspath(part) for part in args)
     data = input.encode() if isinstance(input, str) else input
@@ -294,10 +293,7 @@ def _popen(
 
 
 def _end_session(process: subprocess.Popen[bytes]) -> None:
-    """Terminate a program and its session, and wait for it.
-
-    It gets time to clean up before it is killed, since git would leave locks, for one.
-    """
+    """Terminate a program and its session, with time to clean up: git would leave locks."""
     if process.poll() is None:
         for signum, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, None)):
             with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -45,8 +45,7 @@ class _ForeignSpoly(sa.types.UserDefinedType[str]):
 class Shadow:
     """The contents of a tree's ``cdb_pgsphere`` module."""
 
-    type_: type[sa.types.TypeEngine[Any]]
-    """SQLAlchemy type for pgSphere's ``spoly``."""
+    type_: type[sa.types.TypeEngine[Any]]  # SQLAlchemy type for pgSphere's ``spoly``
     add: Callable[[sa.MetaData], None]
     """Adds the shadow column ``pgs_region`` to each table that has ``s_region``."""
     import_line: str = f"from {_PGSPHERE} import SPoly"
@@ -254,7 +253,7 @@ def changed_sections(
     """Return the sections that ``migrations generate`` would process, in ini order.
 
     Without a known base, every section with a schema file is returned; `names` (or schemas) restrict the
-    result. Raises `InputError` for a missing folder or section and an invalid schema file.
+    result.
     """
     wanted = {tree.section(name).name for name in names}
     found = []

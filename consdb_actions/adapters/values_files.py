@@ -30,13 +30,9 @@ __all__ = [
     "read_values",
 ]
 
-MAX_FILE = 1_000_000
+MAX_FILE = 1_000_000  # Maximum size of a values file in bytes
 
-"""Maximum size of a values file in bytes."""
-
-MOST_VERSIONS = 60
-
-"""Maximum number of versions searched for the commit of a tag."""
+MOST_VERSIONS = 60  # Maximum number of versions searched for the commit of a tag
 
 Past = tuple[str, str, datetime, bytes | None]
 
@@ -70,10 +66,7 @@ class ValuesCommit:
 
 
 class FolderFiles:
-    """Files in a folder, with a history if it is a complete clone.
-
-    Raises `InputError` if there is no such folder, or no values file in it.
-    """
+    """Files in a folder, with a history if it is a complete clone."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -108,10 +101,7 @@ class FolderFiles:
 
 
 class CloneFiles:
-    """Files at a commit of a clone, bare or not.
-
-    Raises `InputError` for a missing clone or commit.
-    """
+    """Files at a commit of a clone, bare or not."""
 
     def __init__(self, folder: Path, revision: str) -> None:
         self._reader = GitReader(folder)
@@ -131,8 +121,6 @@ class CloneFiles:
 
 
 class _GitHistory:
-    """Versions of files in a clone."""
-
     def __init__(self, folder: Path, revision: str) -> None:
         self._folder = folder
         self._revision = revision
@@ -153,7 +141,6 @@ class _GitHistory:
 
 
 def _history(folder: Path, revision: str) -> History | None:
-    """Return the history of a complete clone; else None."""
     shallow = _git(folder, "rev-parse", "--is-shallow-repository")
     if shallow is None or shallow.stdout.strip() != "false":
         return None
@@ -163,7 +150,6 @@ def _history(folder: Path, revision: str) -> History | None:
 
 
 def _commit(folder: Path, revision: str) -> ValuesCommit | None:
-    """Return a commit of a clone; None outside of one."""
     shown = _git(folder, "show", "--no-patch", "--format=%H %ct", revision)
     if shown is None:
         return None
@@ -172,7 +158,6 @@ def _commit(folder: Path, revision: str) -> ValuesCommit | None:
 
 
 def _git(folder: Path, *arguments: str) -> Completed | None:
-    """Run git; None if it fails."""
     try:
         return run(
             ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", folder, *arguments],
@@ -183,10 +168,7 @@ def _git(folder: Path, *arguments: str) -> Completed | None:
 
 
 def read_values(source: ValuesSource, app: str, policy: DeployPolicy) -> dict[str, Values]:
-    """Read the values of an application by environment.
-
-    Raises `InputError` for an invalid values file.
-    """
+    """Read the values of an application by environment."""
     files = {name: values_file(app, name) for name in policy.environments}
     there = source.read([*(path for path, _ in default_files(app)), *files.values()])
     defaults = _defaults(there, app)
@@ -202,10 +184,7 @@ def read_values(source: ValuesSource, app: str, policy: DeployPolicy) -> dict[st
 def read_history(
     source: ValuesSource, app: str, values: Mapping[str, Values]
 ) -> dict[str, Sequence[ValuesVersion] | None]:
-    """Read the history of values files; None if there is none.
-
-    A file is followed back until it contains none of its present values.
-    """
+    """Read the history of values files, back to where no present value exists; None without history."""
     if source.history is None:
         return dict.fromkeys(values)
     files = {name: values_file(app, name) for name in values}
@@ -239,7 +218,6 @@ def _past(name: str, data: bytes | None, defaults: tuple[Tree, ...]) -> Values |
 
 
 def _defaults(there: Mapping[str, bytes | None], app: str) -> tuple[Tree, ...]:
-    """Read the default values."""
     found = []
     for path, key in default_files(app):
         data = there[path]
@@ -257,9 +235,7 @@ def _text(data: bytes, place: str) -> str:
         raise InputError("this is not text in UTF-8", place=place) from error
 
 
-AT_ONCE = 8
-
-"""Versions of each file per request; most tags are found within them."""
+AT_ONCE = 8  # Versions of each file per request; most tags are found within them
 
 
 class ApiFiles:

@@ -12,9 +12,7 @@ from consdb_actions.adapters.problems import FileError, Problem, shorten
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_EXPANDED", "YamlNode", "Value", "decode", "read_tree"]
 
-MAX_BYTES = 8 * 1024 * 1024
-
-"""Largest file that is read."""
+MAX_BYTES = 8 * 1024 * 1024  # Largest file that is read
 
 
 def decode(data: str | bytes, *, source: str) -> str:
@@ -66,9 +64,7 @@ MAX_EXPANDED = 4 * MAX_BYTES
 
 """Characters, plus 64 per value, that a file may hold once its aliases are followed."""
 
-MAX_PROBLEMS = 100
-
-"""Maximum number of problems reported."""
+MAX_PROBLEMS = 100  # Maximum number of problems reported
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -89,17 +85,12 @@ Value: TypeAlias = "bool | int | float | str | datetime.date | list[YamlNode] | 
 class YamlNode:
     """A value with its position."""
 
-    value: Value
-    """A scalar, a list of nodes, or a mapping from keys (as written) to nodes."""
-    line: int
-    """Counted from 1, like ``column``."""
+    value: Value  # A scalar, a list of nodes, or a mapping from keys (as written) to nodes
+    line: int  # Counted from 1, like ``column``
     column: int
-    text: str = ""
-    """A plain scalar as written, also where ``value`` is a number."""
-    keys: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Line and column of each key."""
-    weight: int = _NODE_WEIGHT
-    """Size of the value in characters with its aliases expanded."""
+    text: str = ""  # A plain scalar as written, also where ``value`` is a number
+    keys: dict[str, tuple[int, int]] = field(default_factory=dict)  # Line and column of each key
+    weight: int = _NODE_WEIGHT  # Size of the value in characters with its aliases expanded
     merged: Pairs | None = None
     """All pairs of a mapping with merge keys, also repeated ones, as PyYAML flattened them."""
 

@@ -97,8 +97,7 @@ class ReviewVerdict:
     commit: str | None
     submitted_at: datetime | None
     url: str = ""
-    kept: bool = False
-    """Whether it is an approval of an older commit that is still valid."""
+    kept: bool = False  # Whether it is an approval of an older commit that is still valid
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +106,12 @@ class RoleVerdict:
 
     role: Role
     outcome: RoleOutcome
-    reason: str
-    """A sentence without a period."""
-    reviews: tuple[ReviewVerdict, ...] = ()
-    """Every review evaluated for the role, oldest first."""
-    approver: ReviewVerdict | None = None
-    """The approval that counts, if any."""
-    eligible: tuple[str, ...] = ()
-    """Logins that could approve now and have not."""
-    warning: str = ""
-    """Why approval may become impossible; empty if it will not."""
-    label_word: str = ""
-    """Why a label set by hand was removed; empty if none was."""
+    reason: str  # A sentence without a period
+    reviews: tuple[ReviewVerdict, ...] = ()  # Every review evaluated for the role, oldest first
+    approver: ReviewVerdict | None = None  # The approval that counts, if any
+    eligible: tuple[str, ...] = ()  # Logins that could approve now and have not
+    warning: str = ""  # Why approval may become impossible; empty if it will not
+    label_word: str = ""  # Why a label set by hand was removed; empty if none was
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +120,7 @@ class Decision:
 
     state: StatusState
     description: str
-    applicable: bool
-    """Whether a schema of the policy changes."""
+    applicable: bool  # Whether a schema of the policy changes
     roles: tuple[RoleVerdict, ...] = ()
     others: tuple[ReviewVerdict, ...] = ()
     notes: tuple[str, ...] = ()
@@ -356,7 +348,6 @@ def _named_roles(facts: ApprovalFacts, held: list[Role], words: list[str]) -> Na
 
 
 def _labeled_roles(facts: ApprovalFacts, author: Account, review: Review, held: list[Role]) -> list[Role]:
-    """Return the roles labeled by hand with an approval."""
     named = []
     for role in held:
         events = [
@@ -405,9 +396,7 @@ def _titles(roles: list[Role]) -> str:
     return f"{', '.join(titles[:-1])} and {titles[-1]}" if len(titles) > 1 else titles[0]
 
 
-LIMIT = 140
-
-"""GitHub's maximum length of a status description, in characters."""
+LIMIT = 140  # GitHub's maximum length of a status description, in characters
 
 
 def describe(state: StatusState, roles: tuple[RoleVerdict, ...], *, draft: bool) -> str:
@@ -521,7 +510,6 @@ def differences(role: Role, then: CommitChange, now: CommitChange) -> list[str]:
 
 
 def _parts(role: Role, one: FileChange, other: FileChange) -> list[str]:
-    """Name a file's parts that differ for a role."""
     if not (one.structure and other.structure):
         return [] if one.verbatim == other.verbatim else ["changed lines"]
     parts = []
@@ -536,9 +524,7 @@ def _problem(change: CommitChange | None) -> str:
     return change.problem if change is not None and change.problem else "it was not looked at"
 
 
-MOST = 15
-
-"""GitHub's maximum of reviewers on a pull request."""
+MOST = 15  # GitHub's maximum of reviewers on a pull request
 
 
 def reviewers_to_ask(facts: ApprovalFacts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -574,7 +560,6 @@ def _to_ask_again(facts: ApprovalFacts, item: RoleVerdict) -> list[str]:
 
 
 def _asked_since(facts: ApprovalFacts, subject: str, since: datetime) -> bool:
-    """Return whether a person was asked, or removed, after a moment."""
     kinds = (EventKind.REVIEW_REQUESTED, EventKind.REVIEW_REQUEST_REMOVED)
     asked = {login.casefold() for login in facts.pull.asked_people}
     return subject.casefold() in asked or any(
@@ -600,7 +585,6 @@ def _somebody_asked(facts: ApprovalFacts, item: RoleVerdict) -> bool:
 
 
 def _named_people(facts: ApprovalFacts, item: RoleVerdict) -> list[str]:
-    """Return the policy's people for the role who can approve."""
     day = facts.now.date()
     holders = {account.login.casefold(): account for account in holder_accounts(facts, item.role, day)}
     standing_in = [entry.login for entry in item.role.designates if entry.active_on(day)]

@@ -23,17 +23,11 @@ __all__ = [
     "remember",
 ]
 
-MARKER = "<!-- consdb-actions:approvals -->"
+MARKER = "<!-- consdb-actions:approvals -->"  # The first line of our comment
 
-"""The first line of our comment."""
+KEPT = 20  # Maximum number of commits stored in a comment
 
-KEPT = 20
-
-"""Maximum number of commits stored in a comment."""
-
-ROOM = 15_000
-
-"""Maximum size of the digests in a comment, in characters; the oldest commits are dropped first."""
+ROOM = 15_000  # Maximum size of the digests in a comment, in characters; the oldest commits are dropped first
 
 _BLOCK = re.compile(r"<!-- consdb-actions:digests (?P<json>\{.*?\}) -->")
 
@@ -106,9 +100,7 @@ def _change(entry: object) -> FileChange:
     return FileChange(*entry)
 
 
-CONTEXT = "consdb/approvals"
-
-"""The name of the commit status."""
+CONTEXT = "consdb/approvals"  # The name of the commit status
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +127,7 @@ class ApprovalPlan:
     """The changes to make; an empty plan changes nothing."""
 
     number: int
-    labels_add: tuple[Role, ...] = ()
-    """Roles, since a missing label is created with the role's color."""
+    labels_add: tuple[Role, ...] = ()  # Roles, since a missing label is created with the role's color
     labels_remove: tuple[str, ...] = ()
     ask_people: tuple[str, ...] = ()
     ask_teams: tuple[str, ...] = ()

@@ -56,12 +56,10 @@ class Conflict:
     base: Any
     head: Any
     current: Any
-    taken: Side | None = None
-    """The side that an answer chose."""
+    taken: Side | None = None  # The side that an answer chose
     stands_on: tuple[Path, ...] = ()
     """Dependencies that the side without the element lacks too; the other side is chosen by them."""
-    ours: bool = False
-    """Whether *head* is the side with the element."""
+    ours: bool = False  # Whether *head* is the side with the element
 
     @property
     def answers(self) -> dict[Side, tuple[Path, ...]]:
@@ -77,15 +75,11 @@ class Conflict:
 class Expected:
     """The merged catalog."""
 
-    catalog: Snapshot
-    """Unusable while there are open conflicts, which are resolved to *current*."""
-    drift: tuple[CatalogDrift, ...] = ()
-    """What differs from the schema file, but not because of the change."""
+    catalog: Snapshot  # Unusable while there are open conflicts, which are resolved to *current*
+    drift: tuple[CatalogDrift, ...] = ()  # What differs from the schema file, but not because of the change
     conflicts: tuple[Conflict, ...] = ()
-    present: tuple[Path, ...] = ()
-    """What the change requires and the database has already."""
-    used: frozenset[str] = frozenset()
-    """Answers that decided something."""
+    present: tuple[Path, ...] = ()  # What the change requires and the database has already
+    used: frozenset[str] = frozenset()  # Answers that decided something
 
     @property
     def open_conflicts(self) -> tuple[Conflict, ...]:
@@ -103,22 +97,10 @@ def merge3(
 ) -> Expected:
     """Merge three states of a schema, element by element.
 
-    Parameters
-    ----------
-    base, head
-        The schema file before and after the change, with the change's renames done in *base* and *current*.
-    current
-        The result of the revision history.
-    take
-        The side to take for conflicts, by dotted path; it includes all that the element contains. ``head``
-        also replaces an element that drifted.
-    described
-        Whether *base* is made from a file. Otherwise it is *current*: all differences are the change.
-
-    Returns
-    -------
-    Expected
-        ``merge3(b, b, c)`` is c, ``merge3(b, h, b)`` and ``merge3(b, h, h)`` are h.
+    The renames of the change are already done in *base* and *current*. `take` holds the side to take for
+    conflicts, by dotted path with all that it contains; ``head`` also replaces an element that drifted.
+    Without `described` the base is *current*: all differences are the change. ``merge3(b, b, c)`` is c;
+    ``merge3(b, h, b)`` and ``merge3(b, h, h)`` are h.
     """
     return _Merge(base, head, current, dict(take or {}), described).run()
 
@@ -161,8 +143,6 @@ class _Merge:
         current: T | None,
         same: Callable[[Any, Any], bool] = lambda a, b: bool(a == b),
     ) -> T | None:
-        """Apply rule M17 to one element."""
-
         def equal(a: T | None, b: T | None) -> bool:
             return same(a, b) if a is not None and b is not None else a is b
 
@@ -367,7 +347,6 @@ class _Merge:
         return current if head == current else self._conflict(path, None, head, current)
 
     def _remove_dangling(self, relations: dict[str, CatalogRelation]) -> None:
-        """Remove elements whose columns or tables are gone, or add a conflict."""
         for name, table in list(relations.items()):
             if table.is_view:
                 continue
@@ -424,7 +403,6 @@ class _Merge:
         self.conflicts.append(replace(found, taken=taken))
 
     def _lost_keys(self, table: str, columns: tuple[str, ...]) -> list[Path]:
-        """Return the foreign key's target in one of the states."""
         keys: list[Path] = [
             (table, c.name)
             for state in (self.current, self.head)
@@ -464,7 +442,6 @@ class _Merge:
         return current
 
     def _sequences(self, relations: Mapping[str, CatalogRelation]) -> dict[str, Sequence]:
-        """Return the sequences of merged tables, and the unused ones of *current*."""
         out = {n: s for n, s in self.current.sequences.items() if not s.used and s.owned_by is None}
         for table in relations.values():
             for column in table.columns.values():
@@ -614,7 +591,6 @@ def _free_key_names(relations: dict[str, CatalogRelation]) -> None:
 
 
 def _index_columns(index: CatalogIndex, table: CatalogRelation, current: CatalogRelation | None) -> list[str]:
-    """Return the columns that are plain elements of an index."""
     plain = [e for e, sql in zip(index.elements, index.is_expression, strict=True) if not sql]
     gone = [c for c in (current.columns if current else ()) if c not in table.columns]
     text = " ".join(e for e, sql in zip(index.elements, index.is_expression, strict=True) if sql)

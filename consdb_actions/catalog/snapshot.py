@@ -41,22 +41,17 @@ class CatalogColumn:
     """A column as in ``pg_attribute``."""
 
     name: str
-    position: int
-    """Number among existing columns, from 0."""
-    type: str
-    """As ``format_type`` prints it."""
+    position: int  # Number among existing columns, from 0
+    type: str  # As ``format_type`` prints it
     nullable: bool
-    default: str | None = None
-    """SQL as Postgres prints it, also of a generated column; None for a sequence."""
+    default: str | None = None  # SQL as Postgres prints it, also of a generated column; None for a sequence
     identity: Options = ()
     generated: str = ""
     collation: str | None = None
     comment: str | None = None
     grants: frozenset[Grant] = frozenset()
-    sequence: str | None = None
-    """Qualified name of the sequence that ``nextval`` reads in the default."""
-    statistics: int | None = None
-    """The target of ``SET STATISTICS``; None for the server's default."""
+    sequence: str | None = None  # Qualified name of the sequence that ``nextval`` reads in the default
+    statistics: int | None = None  # The target of ``SET STATISTICS``; None for the server's default
     settings: tuple[str, ...] = ()
     """Non-default storage, compression and options, as ALTER COLUMN writes them."""
 
@@ -76,21 +71,16 @@ class CatalogConstraint:
     """A constraint of a table."""
 
     name: str
-    kind: str
-    """``primary key``, ``unique``, ``foreign key``, ``check`` or ``exclusion``."""
-    definition: str
-    """The text of ``pg_get_constraintdef``."""
+    kind: str  # ``primary key``, ``unique``, ``foreign key``, ``check`` or ``exclusion``
+    definition: str  # The text of ``pg_get_constraintdef``
     columns: tuple[str, ...] = ()
     references: str | None = None
     comment: str | None = None
     referenced: tuple[str, ...] = ()
-    referenced_schema: str | None = None
-    """Schema of a foreign key's target; None for its own."""
+    referenced_schema: str | None = None  # Schema of a foreign key's target; None for its own
     options: Options = ()
-    expression: str = ""
-    """The condition of a CHECK as Postgres prints it."""
-    index: str = field(default="", compare=False)
-    """The index of a key, or the one that a foreign key uses."""
+    expression: str = ""  # The condition of a CHECK as Postgres prints it
+    index: str = field(default="", compare=False)  # The index of a key, or the one that a foreign key uses
     source: str | None = field(default=None, compare=False)
     """The condition as the schema file writes it, if known (rule M21)."""
 
@@ -126,8 +116,7 @@ class CatalogIndex:
     """An index that belongs to no constraint."""
 
     name: str
-    definition: str
-    """The text of ``pg_get_indexdef``."""
+    definition: str  # The text of ``pg_get_indexdef``
     elements: tuple[str, ...] = ()
     """Column names or, where ``is_expression``, SQL with order and operator class."""
     is_expression: tuple[bool, ...] = ()
@@ -168,11 +157,9 @@ class CatalogRelation:
     indexes: Mapping[str, CatalogIndex] = field(default_factory=dict)
     comment: str | None = None
     grants: frozenset[Grant] = frozenset()
-    definition: str = ""
-    """A view's query; empty for a table."""
+    definition: str = ""  # A view's query; empty for a table
     options: tuple[str, ...] = ()
-    reads: tuple[str, ...] = ()
-    """The relations of the schema in a view's query."""
+    reads: tuple[str, ...] = ()  # The relations of the schema in a view's query
     statistics: Mapping[str, ExtendedStatistics] = field(default_factory=dict)
     extras: Mapping[str, str] = field(default_factory=dict)
     """What migrations do not create, such as rules or UNLOGGED; compared, so that no loss is silent."""
@@ -218,8 +205,7 @@ class Sequence:
 
     name: str
     type: str
-    owned_by: str | None = None
-    """The owning column, as ``table.column``."""
+    owned_by: str | None = None  # The owning column, as ``table.column``
     used: bool = True
     """Whether a default or identity uses it; ConsDB has unused sequences of dropped defaults."""
 

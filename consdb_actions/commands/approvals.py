@@ -146,8 +146,6 @@ def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: A
 
 
 class _Session:
-    """A connection, and what every pull request of a run has in common."""
-
     def __init__(self, options: dict[str, Any]) -> None:
         from consdb_actions.adapters.config_file import load_config
         from consdb_actions.adapters.files import check_targets
@@ -181,7 +179,6 @@ class _Session:
         return self._session.__exit__(kind, error, trace)
 
     def numbers(self, target: EventTarget) -> list[int]:
-        """List the pull requests that are meant."""
         from consdb_actions.adapters.github.approvals import open_pulls, pulls_of_commit, pulls_of_group
 
         if target.group is not None:
@@ -208,7 +205,6 @@ class _Session:
         ApprovalPublisher(self._github, self._repository).set_group_status(sha, CONTEXT, verdicts)
 
     def run(self, number: int, *, dry_run: bool) -> ApprovalsResult:
-        """Look at one pull request, and publish unless this is a dry run."""
         from consdb_actions.adapters.github.approvals import ApprovalPublisher
         from consdb_actions.commands.approvals_run import sync_pull
 
@@ -231,7 +227,6 @@ class _Session:
 
 
 def _show(results: list[ApprovalsResult], options: dict[str, Any]) -> None:
-    """Print the results, write the facts, and tell the runner."""
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.report.approvals import render_comment, render_json, render_text, render_tree
 
@@ -271,14 +266,12 @@ def _dump(path: Path, facts: list[ApprovalFacts]) -> None:
 
 
 def _read_facts(path: Path) -> ApprovalFacts:
-    """Read facts that --dump-facts wrote."""
     from consdb_actions.approval.facts import facts_from_json
 
     return facts_from_json(_read_json(path), place=str(path))
 
 
 def _read_json(path: Path) -> object:
-    """Read a JSON file."""
     try:
         data: object = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -289,7 +282,6 @@ def _read_json(path: Path) -> object:
 
 
 def _read_policy(data: bytes | None, place: str) -> Policy:
-    """Make a policy of the base branch's configuration file."""
     from consdb_actions.adapters.config_file import parse_config
     from consdb_actions.approval.policy import policy_from_mapping
 

@@ -13,28 +13,17 @@ from consdb_actions.report.approvals import render_comment
 
 __all__ = ["ApprovalsResult", "sync_pull"]
 
-PASSES = 4
-"""How often a run looks again whether something changed while it wrote."""
+PASSES = 4  # How often a run looks again whether something changed while it wrote
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalsResult:
-    """What was found, decided and done for one pull request.
-
-    Attributes
-    ----------
-    facts, decision
-        As they were when the run ended.
-    plan
-        What the first look asked to be changed.
-    warnings
-        What could not be done and does not matter enough to fail.
-    """
+    """Facts and decision at the end of a run, and what was published for one pull request."""
 
     facts: ApprovalFacts
     decision: Decision
-    plan: ApprovalPlan
-    warnings: tuple[str, ...] = ()
+    plan: ApprovalPlan  # From the first pass
+    warnings: tuple[str, ...] = ()  # Failures that do not fail the run
 
     @classmethod
     def of(cls, facts: ApprovalFacts, decision: Decision) -> ApprovalsResult:
@@ -45,11 +34,7 @@ class ApprovalsResult:
 def sync_pull(
     gatherer: Gatherer, publisher: ApprovalPublisher | None, number: int, now: datetime
 ) -> ApprovalsResult:
-    """Gather, decide and publish, and look again until there is nothing left to change (rule A10).
-
-    Whoever of two runs at once looks last makes the end state; looking again is cheap, because GitHub answers
-    what did not change without cost.
-    """
+    """Gather, decide and publish, until nothing is left to change (rule A10)."""
     warnings: list[str] = []
     first: ApprovalPlan | None = None
     for _ in range(PASSES):

@@ -58,10 +58,7 @@ def github_session(limit: int = 2000, variable: str = "GITHUB_TOKEN") -> Iterato
 def look_at_each(
     github: GitHub, numbers: Sequence[int], look: Callable[[int], T]
 ) -> tuple[list[T], list[ConsdbActionsError]]:
-    """Look at pull requests: one that fails is reported and stops no other (rule A10).
-
-    The errors come with the worst first.
-    """
+    """Look at pull requests; return the errors of those that failed, worst first (rule A10)."""
     runner = Runner.from_environ(os.environ)
     results: list[T] = []
     failures: list[ConsdbActionsError] = []

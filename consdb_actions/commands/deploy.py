@@ -54,7 +54,6 @@ _now = option("--now", metavar="ISO", help="Moment that counts as now; its day i
 
 
 def _deployment(command: Command) -> Command:
-    """Add the options that say what is to be deployed."""
     from consdb_actions.deploy.model import APPS
 
     options = (
@@ -226,7 +225,6 @@ def drift_command(
 
 
 def _show_drift(drift: TagDrift, source: str, today: date, output_format: str) -> None:
-    """Print the report, and tell the runner."""
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.report import drift as drift_report
 
@@ -244,7 +242,6 @@ def _show_drift(drift: TagDrift, source: str, today: date, output_format: str) -
 
 
 def _deploy(options: dict[str, Any], *, write: bool) -> int:
-    """Plan or open a deployment, and show it."""
     from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.registry import Registry
     from consdb_actions.commands.connection import github_session
@@ -288,7 +285,6 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
 
 
 def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> int:
-    """Print what was planned or done, tell the runner, and return the exit code."""
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.deploy_run import refusal
     from consdb_actions.report import deploy as report
@@ -312,7 +308,6 @@ def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> i
 
 
 def _policy(config: Config, repo: str | None) -> DeployPolicy:
-    """Return the policy, with another repository where one is given."""
     from consdb_actions.commands.connection import repository_name
     from consdb_actions.deploy.model import policy_from_mapping
 
@@ -321,7 +316,6 @@ def _policy(config: Config, repo: str | None) -> DeployPolicy:
 
 
 def _asked(options: dict[str, Any], config: Config) -> DeployOptions:
-    """Check the options that say what is to be deployed (rule S1)."""
     from consdb_actions.commands.connection import moment_or_now
     from consdb_actions.commands.deploy_run import DeployOptions
     from consdb_actions.deploy.tags import check_tag
@@ -359,7 +353,6 @@ def _asked(options: dict[str, Any], config: Config) -> DeployOptions:
 
 
 def _day(text: str | None) -> date | None:
-    """Read the last day of a waiver."""
     if not text:
         return None
     try:

@@ -56,7 +56,6 @@ class DeployOptions:
 
 
 def _values(source: ValuesSource, app: str, policy: DeployPolicy, place: str) -> dict[str, Values]:
-    """Read the values of every environment that has an application."""
     if not (values := read_values(source, app, policy)):
         raise InputError(
             f"there are no values files of {app}",
@@ -69,13 +68,7 @@ def _values(source: ValuesSource, app: str, policy: DeployPolicy, place: str) ->
 def plan_locally(
     source: ValuesSource, name: str, policy: DeployPolicy, asked: DeployOptions, tags: Collection[str] | None
 ) -> Shown:
-    """Plan a deployment from a clone of the values files, and the tags of a clone of consdb if there is one.
-
-    Raises
-    ------
-    InputError
-        The tag is a release that consdb does not have.
-    """
+    """Plan a deployment from a clone of the values files; without ``tags``, releases are not checked."""
     request = asked.request()
     if tags is not None and asked.app == "consdb" and request.tag.is_fixed and request.tag.text not in tags:
         last = newest(tags)
@@ -91,21 +84,7 @@ def plan_locally(
 
 
 class Deployer:
-    """Plans deployments, and opens their pull requests.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    registry
-        Where images are looked up.
-    policy
-        Environments, and what is allowed where.
-    releases
-        Which files of consdb are migrations.
-    patterns
-        Regular expressions of tickets.
-    """
+    """Plans deployments, and opens their pull requests."""
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ REPLACED = ("migrate.yaml", "efd_schema_sync.yaml")
 
 
 class _HiddenError(Exception):
-    """The token may not see something."""
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,6 @@ class Point:
 
 @dataclass
 class _Doctor:
-    """Looks at one thing after the other."""
-
     github: GitHub
     schemas: str
     target: str
@@ -54,7 +52,6 @@ class _Doctor:
     cache: dict[str, Any] = field(default_factory=dict)
 
     def points(self) -> Iterator[Point]:
-        """Yield every point."""
         from consdb_actions.adapters.github.client import quoted
 
         for app in APPS:
@@ -338,7 +335,6 @@ class _Doctor:
         return "" if any(item["name"] == name for item in found) else "it is not set"
 
     def _get(self, path: str) -> Any:
-        """Read something; None where it does not exist."""
         return self._once(path, lambda: self._fetch(path))
 
     def _fetch(self, path: str) -> Any:

@@ -167,7 +167,6 @@ def command(
 
 
 def _next(kind: str, organization: str, teams: bool) -> list[str]:
-    """List what is left to do by hand."""
     from consdb_actions.config import CONFIG_PATH
 
     steps = []

@@ -22,8 +22,7 @@ __all__ = ["LABEL", "SOURCE", "TARGET", "asked_for", "source_options", "target_o
 LABEL = "consdb: migrate"
 SOURCE = "lsst/sdm_schemas"
 TARGET = "lsst-dm/consdb"
-MAX_EVENT = 30_000_000
-"""Bytes of an event's payload; GitHub's limit is 25 MB."""
+MAX_EVENT = 30_000_000  # Bytes of an event's payload; GitHub's limit is 25 MB
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:

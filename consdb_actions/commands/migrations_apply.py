@@ -55,54 +55,26 @@ __all__ = [
     "roles_of",
 ]
 
-Progress = Callable[[str, str], None]
-
-"""Told a section and what is done with it."""
+Progress = Callable[[str, str], None]  # Told a section and what is done with it
 
 
 @dataclass(frozen=True)
 class ApplyRequest:
-    """What is asked for.
-
-    Attributes
-    ----------
-    tree, url
-        What to apply, and where.
-    ways
-        Sections in their order, each with or without its way.
-    direction
-        Forward, or back.
-    settings, replication
-        The configuration.
-    site
-        Which site the database is; None where that was not said.
-    when
-        Now, in ISO 8601.
-    timeouts
-        For locks and statements.
-    schemas
-        A checkout of sdm_schemas for an ``env.py`` that wants one.
-    accepted
-        Ids of checks that the operator goes on against.
-    replay
-        Whether the history may be replayed on a scratch server.
-    ahead
-        Whether nothing is switched off yet.
-    """
+    """A validated request to apply revisions to a database."""
 
     tree: Tree
     url: sa.URL
-    ways: tuple[Way, ...]
+    ways: tuple[Way, ...]  # Requested sections in order, some without a revision range
     direction: Direction
     settings: Config
     replication: Replication
-    site: Site | None
-    when: str
+    site: Site | None  # None if unknown
+    when: str  # In ISO 8601
     timeouts: Timeouts
-    schemas: Path | None = None
-    accepted: frozenset[str] = frozenset()
-    replay: bool = True
-    ahead: bool = False
+    schemas: Path | None = None  # Checkout of sdm_schemas for an ``env.py`` that needs one
+    accepted: frozenset[str] = frozenset()  # Ids of failed checks that the operator ignores
+    replay: bool = True  # Whether to replay the history on a scratch server
+    ahead: bool = False  # Whether the check runs before replication is disabled
 
 
 @dataclass
@@ -335,7 +307,6 @@ def make_request(
 
 
 def _database(given: str | None, site: Site | None, sites: Sites) -> tuple[sa.URL, Site | None]:
-    """Return the address of the database, and which site it is."""
     from consdb_actions.adapters.apply_facts import address
 
     text = given or (site.url if site else "") or os.environ.get("CONSDB_URL", "")

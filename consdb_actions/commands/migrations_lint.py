@@ -31,24 +31,12 @@ __all__ = ["Selection", "command", "lint_tree"]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which revisions to check.
+    """Which revisions to check."""
 
-    Attributes
-    ----------
-    sections
-        Names of sections or schemas; all when empty.
-    revisions
-        Ids (or their beginnings) and files; those that ``everything`` says when empty.
-    base
-        Commit or branch against which a revision is new; the default branch when None.
-    everything
-        All revisions (true), only new ones (false), or new ones and, where there are none, heads (None).
-    """
-
-    sections: tuple[str, ...] = ()
-    revisions: tuple[str, ...] = ()
-    base: str | None = None
-    everything: bool | None = None
+    sections: tuple[str, ...] = ()  # Names of sections or schemas; all when empty
+    revisions: tuple[str, ...] = ()  # Files, ids or their beginnings; when empty, ``everything`` decides
+    base: str | None = None  # Commit or branch against which a revision is new; None: the default branch
+    everything: bool | None = None  # False: new revisions; None: new ones or else heads
 
 
 def lint_tree(
@@ -141,7 +129,6 @@ def _something_new(changes: Changes) -> bool:
 def _wanted(
     section: Section, selection: Selection, changes: Changes, named: Sequence[frozenset[Path]]
 ) -> frozenset[str]:
-    """Return the revisions of a section to check."""
     if not selection.revisions and selection.everything:
         return frozenset(r.revision for r in section.revisions())
     if not selection.revisions and _heads_only(selection, changes):

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-MOST = 50
-"""Migrations that one run makes again; the next run makes the rest."""
+MOST = 50  # Migrations that one run makes again; the next run makes the rest
 
 
 @click.command(

@@ -160,7 +160,6 @@ def _extra(before: ReadSchema | None, after: ReadSchema, everything: bool) -> It
 
 
 def _words(schema: Schema, *, ucd: bool = False) -> set[str]:
-    """Return the units, or the UCDs, of a schema."""
     return {column.ucd if ucd else column.unit for table in schema for column in table.columns}
 
 

@@ -104,29 +104,15 @@ _REMOVE = "Remove it to have the revision generated, or take the label off to ke
 
 @dataclass(frozen=True)
 class MigrationPublisher:
-    """Publishes what was generated for one change.
+    """Publishes the result of the generating job for one schema change."""
 
-    Parameters
-    ----------
-    schemas, migrations
-        Connections to the two repositories; they may have different owners, and so different tokens.
-    repository, target
-        The repositories of schemas and of migrations.
-    label
-        The label that asks for a migration.
-    target_label
-        The label of pull requests with migrations.
-    run_url
-        Page of this run; empty off a runner.
-    """
-
-    schemas: GitHub
+    schemas: GitHub  # The two repositories may need different tokens
     migrations: GitHub
     repository: str
     target: str
-    label: str
-    target_label: str
-    run_url: str = ""
+    label: str  # Requests a migration
+    target_label: str  # Marks pull requests with migrations
+    run_url: str = ""  # Empty off a runner
 
     def run(self, asked: RequestedMigration, inputs: Inputs, result: Path | None) -> Publication:
         """Publish, withdraw, or say why nothing is done."""
@@ -162,7 +148,6 @@ class MigrationPublisher:
         return _Case(self, asked, source, names, stack, so_far)
 
     def _hold(self, done: Publication, stack: Stack) -> Publication:
-        """Tell the pull requests below that this migration holds their changes."""
         words = done.words
         for pull in stack.below:
             if not pull.has_label(self.label):
@@ -218,7 +203,6 @@ class _Case:
         self._target = TargetRepository(publisher.migrations, publisher.target)
 
     def moved(self) -> Publication:
-        """Say that the result is for an older commit."""
         words = (
             f"This was generated for commit {self.so_far.commit[:12]}, and the branch is now at "
             f"{self._source.commit[:12]}. Nothing was published. The run for the newest commit replaces "
@@ -240,7 +224,6 @@ class _Case:
         return replace(done, state="held", pull=pull)
 
     def publish(self, folder: Path) -> Publication:
-        """Check what was handed over, and propose it."""
         handed = read_result(folder)
         if handed.logs:
             return replace(self.so_far, state="error", log="\n".join(handed.logs))
@@ -376,7 +359,6 @@ class _Case:
         return find_pull(self._target.open_pulls(), self._source, self._names.branch, self._own())
 
     def _own(self) -> str:
-        """Return the login of our own account in the target."""
         return self._publisher.migrations.viewer()
 
 

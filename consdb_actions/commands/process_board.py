@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.adapters.config_file import load_config
 from consdb_actions.commands.options import examples, format_option, option, parse_moment
 from consdb_actions.commands.process_options import read_json
 from consdb_actions.commands.terminal import show
-from consdb_actions.deploy.model import policy_from_mapping as deploy_policy
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
-from consdb_actions.release.versions import policy_from_mapping as release_policy
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
@@ -34,41 +31,29 @@ WEB = "https://github.com"
 
 @dataclass(frozen=True, slots=True)
 class BoardOptions:
-    """What the board is to show, and where things are read from.
+    """Content and sources of the board."""
 
-    Attributes
-    ----------
-    repository
-        ``owner/name`` of the schemas; empty for that of the facts.
-    now
-        The moment that it shows; None for now, or for that of the newest facts.
-    config
-        Configuration to use instead of the one that is found.
-    phalanx, consdb, schemas
-        Clones to read values files, releases and schema files from; None for the API.
-    count
-        How many releases are shown.
-    """
-
-    repository: str
-    now: datetime | None = None
+    repository: str  # ``owner/name`` of the schemas; empty for that of the facts
+    now: datetime | None = None  # None: the present, or the time of the newest facts
     config: Path | None = None
-    phalanx: Path | None = None
+    phalanx: Path | None = None  # Clones to read instead of the API
     consdb: Path | None = None
     schemas: Path | None = None
-    count: int = 8
+    count: int = 8  # Number of releases shown
 
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    """What the configuration says about deployments and releases."""
-
     deploy: DeployPolicy
     release: ReleasePolicy
     tickets: tuple[str, ...]
 
     @classmethod
     def load(cls, path: Path | None) -> _Settings:
+        from consdb_actions.adapters.config_file import load_config
+        from consdb_actions.deploy.model import policy_from_mapping as deploy_policy
+        from consdb_actions.release.versions import policy_from_mapping as release_policy
+
         config = load_config(path)
         return cls(deploy_policy(config.deploy), release_policy(config.release), config.ticket_patterns)
 
@@ -83,7 +68,6 @@ def board_of_github(github: GitHub, wanted: BoardOptions) -> Board:
 
 
 def _board_of_moment(github: GitHub, wanted: BoardOptions) -> Board:
-    """Read everything, and nothing twice."""
     from consdb_actions.adapters.github.approvals import open_pulls
     from consdb_actions.adapters.github.events import followed_pulls
     from consdb_actions.commands.process_run import make_gatherer
@@ -162,7 +146,6 @@ def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
 
 
 def _releases(github: GitHub, wanted: BoardOptions, settings: _Settings) -> Releases:
-    """Read the releases; that they cannot be had does not hide the rest."""
     from consdb_actions.adapters.github.releases import read_releases
     from consdb_actions.process.board import Releases
 
@@ -183,7 +166,6 @@ def _cloned(folder: Path, wanted: BoardOptions, settings: _Settings) -> Releases
 
 
 def _environments(where: Path | GitHub, settings: _Settings, today: date, releases: Releases) -> Environments:
-    """Find out what runs where; that the API does not tell does not hide the rest."""
     from consdb_actions.commands.deploy_drift import look
     from consdb_actions.deploy.tags import read_tag
     from consdb_actions.process.board import Environments
@@ -203,7 +185,6 @@ def _environments(where: Path | GitHub, settings: _Settings, today: date, releas
 
 
 def _words(error: ConsdbActionsError) -> str:
-    """Say what is wrong on one line."""
     return " ".join(error.cause.split())[:300]
 
 

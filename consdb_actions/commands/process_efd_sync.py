@@ -116,7 +116,6 @@ def command(
 
 
 def _config_at(github: GitHub, repository: str, branch: str, commit: str) -> Config:
-    """Read the configuration of the default branch."""
     from consdb_actions.adapters.config_file import parse_config
     from consdb_actions.adapters.github.contents import read_file
     from consdb_actions.config import CONFIG_PATH, config_from_mapping
@@ -127,7 +126,6 @@ def _config_at(github: GitHub, repository: str, branch: str, commit: str) -> Con
 
 
 def _ticket(text: str | None, config: Config) -> str:
-    """Check a ticket, which becomes part of a branch's name."""
     if text and not config.is_ticket(text):
         raise InputError(
             f'"{text[:100]}" is not a ticket',
@@ -155,7 +153,6 @@ def _checked(path: str, data: bytes) -> bytes:
 def _tell(
     source: EfdSource, copy: EfdCopy, outcome: ProposalOutcome, output_format: str, *, done: bool = True
 ) -> int:
-    """Print the outcome, and tell the runner."""
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.report.process_efd import render_json, render_markdown, render_text
 

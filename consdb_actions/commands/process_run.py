@@ -38,31 +38,18 @@ from consdb_actions.schema.findings import ViewOf
 
 __all__ = ["ProcessResult", "make_gatherer", "settings_of", "show_results", "sync_pull"]
 
-PASSES = 4
-"""How often a run looks again whether something changed while it wrote."""
+PASSES = 4  # How often a run looks again whether something changed while it wrote
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessResult:
-    """What was found, decided and done for one pull request.
-
-    Attributes
-    ----------
-    facts, progress
-        As they were when the run ended.
-    plan
-        What the first look asked to be changed.
-    requests
-        What people want of the next migration.
-    warnings
-        What could not be done and does not matter enough to fail.
-    """
+    """Facts and progress at the end of a run, and what was published for one pull request."""
 
     facts: ProcessFacts
     progress: Progress
-    plan: ProcessPlan
-    requests: CommentRequests
-    warnings: tuple[str, ...] = ()
+    plan: ProcessPlan  # From the first pass
+    requests: CommentRequests  # Requests in comments for the next migration
+    warnings: tuple[str, ...] = ()  # Failures that do not fail the run
 
     @classmethod
     def of(cls, facts: ProcessFacts) -> ProcessResult:
@@ -121,10 +108,7 @@ def sync_pull(
     now: datetime,
     request: Callable[[ProcessResult], None] = lambda result: None,
 ) -> ProcessResult:
-    """Gather, decide and publish, and look again until there is nothing left to change.
-
-    Whoever of two runs at once looks last makes the end state.
-    """
+    """Gather, decide and publish, until nothing is left to change: the last of two parallel runs decides."""
     warnings: list[str] = []
     first: ProcessResult | None = None
     regenerate = False
@@ -193,7 +177,6 @@ def _approval_policy(data: bytes | None, place: str) -> Policy:
 
 
 def _settings(data: bytes | None, place: str) -> Settings:
-    """Make the settings of the base branch's configuration file."""
     if data is None:
         return settings_of(config_from_mapping({}, source=place))
     return settings_of(parse_config(data, source=place))

@@ -97,7 +97,6 @@ def _environments(tree: Tree, changes: Sequence[SectionChange]) -> Iterator[str]
 
 
 def _git(tree: Tree, *arguments: str) -> bool:
-    """Tell whether a git command succeeds."""
     from consdb_actions.adapters.shell import run
 
     git = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(tree.root)]
@@ -117,7 +116,6 @@ def _check_tag(tree: Tree, release: str) -> None:
 
 
 def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -> None:
-    """See that a release holds the revisions."""
     if not _git(tree, "rev-parse", "--verify", "HEAD"):
         return
     for revision in (one for change in changes for one in change.revisions):
@@ -183,7 +181,6 @@ def chosen_changes(
 
 
 def _around(tree: Tree, sections: Sequence[str], revisions: Sequence[str]) -> list[Way]:
-    """Return the ways that the named revisions make."""
     from consdb_actions.adapters.revision_path import Way
 
     chosen = [tree.section(name) for name in sections] or list(tree.sections)

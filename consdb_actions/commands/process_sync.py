@@ -90,7 +90,6 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
 def _numbers(
     github: GitHub, repository: str, target: EventTarget, now: datetime, gatherer: ProcessGatherer
 ) -> list[int]:
-    """List the pull requests that are meant."""
     from consdb_actions.adapters.github.approvals import open_pulls, pulls_of_commit, pulls_of_group
     from consdb_actions.adapters.github.events import followed_pulls
 
@@ -112,7 +111,6 @@ def _run(
     dry_run: bool,
     gatherer: ProcessGatherer,
 ) -> tuple[list[ProcessResult], list[ConsdbActionsError]]:
-    """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
     from consdb_actions.adapters.github.process import ProcessPublisher
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.connection import look_at_each
@@ -143,7 +141,6 @@ class _Requests:
         self._tell()
 
     def add(self, result: ProcessResult) -> None:
-        """Add a pull request."""
         self._heads[result.facts.pull.number] = result.facts.pull.head
         self._tell()
 

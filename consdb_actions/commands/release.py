@@ -182,7 +182,6 @@ def tag_command(
 
 
 def _settings(reader: ReleaseReader, config: Path | None) -> Config:
-    """Read the configuration: the file that is given, or the one on the default branch."""
     from consdb_actions.adapters.config_file import load_config, parse_config
     from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG
 
@@ -224,7 +223,6 @@ def _say(words: str) -> None:
 def _show(
     outcome: ReleaseOutcome, found: Mapping[str, ImageManifest | None] | None, output_format: str
 ) -> None:
-    """Print the outcome and tell the runner."""
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.report.release import extent, release_json, release_markdown, release_text
 

@@ -16,60 +16,32 @@ from consdb_actions.report.release import render_message, render_notes
 
 __all__ = ["ReleaseOutcome", "ReleaseOptions", "make_release", "wait_for_images"]
 
-AGAIN = 3
-"""How often the tags are read again when one of the same name has appeared (rule R2)."""
+AGAIN = 3  # How often the tags are read again when one of the same name has appeared (rule R2)
 ACTIONS = "github-actions[bot]"
-BETWEEN_LOOKS = 15.0
-"""Seconds between two looks for the images."""
+BETWEEN_LOOKS = 15.0  # Seconds between two looks for the images
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseOptions:
-    """What is to be released.
+    """Options of a release."""
 
-    Attributes
-    ----------
-    commit
-        The commit; None for the newest of the default branch.
-    tag
-        The tag that the caller expects; None for the next version.
-    now
-        The moment of tagging.
-    """
-
-    commit: str | None
-    tag: str | None
-    now: datetime
+    commit: str | None  # None: the newest of the default branch
+    tag: str | None  # The version that the caller expects; None: the next one
+    now: datetime  # Time of tagging
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseOutcome:
-    """What was found and done.
-
-    Attributes
-    ----------
-    plan
-        What was to be done.
-    created
-        Whether the tag was made now.
-    released
-        Whether the GitHub release was made now.
-    url
-        The page of the release, or of the tag where it has none.
-    notes, message, markdown
-        What the release holds: arranged, as the tag's message, and as the notes of the GitHub release.
-    warnings
-        What the reader should know.
-    """
+    """Plan and result of a release."""
 
     repository: str
     plan: TagPlan
-    created: bool
-    released: bool
+    created: bool  # Whether this run created the tag
+    released: bool  # Whether this run created the GitHub release
     dry_run: bool
-    url: str
+    url: str  # Page of the release, or else of the tag
     notes: ReleaseNotes
-    message: str
+    message: str  # Text of the tag; `markdown` is that of the GitHub release
     markdown: str
     warnings: tuple[str, ...] = ()
 

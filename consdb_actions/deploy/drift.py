@@ -25,9 +25,7 @@ __all__ = [
     "waivers",
 ]
 
-TRAILER = "Consdb-Actions-Waiver"
-
-"""Commit trailer that waives rule R5: environment and last day."""
+TRAILER = "Consdb-Actions-Waiver"  # Commit trailer that waives rule R5: environment and last day
 
 _WAIVER = re.compile(
     rf"{TRAILER}: (?P<name>[a-z0-9-]+) until (?P<day>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})", re.ASCII
@@ -149,10 +147,7 @@ class TagDrift:
 def standings(
     app: str, values: Mapping[str, Values], history: Mapping[str, Sequence[ValuesVersion] | None]
 ) -> tuple[ComponentTag, ...]:
-    """List the deployed tags and since when they are deployed.
-
-    ``history`` holds the versions of each environment's file, newest first; None if there is no history.
-    """
+    """List deployed tags with their dates; ``history``: versions of each file, newest first."""
     return tuple(
         ComponentTag(
             app,
@@ -202,7 +197,6 @@ def find_drift(
 
 
 def _by_tag(policy: DeployPolicy, item: ComponentTag, today: date) -> DriftFinding | None:
-    """Find invalid and mutable tags."""
     if item.component == "datalink" or item.tag.is_fixed:
         return None
     strict, days = item.environment in policy.strict, item.days(today)
@@ -233,7 +227,6 @@ def _behind(
     *,
     released: bool,
 ) -> DriftFinding | None:
-    """Find components that run an older release."""
     if newest is None or item.component == "datalink" or not item.tag.is_older_than(newest):
         return None
     stages = {name: number for number, stage in enumerate(policy.stages) for name in stage.environments}
@@ -282,7 +275,6 @@ def _finding(severity: Severity, kind: str, item: ComponentTag, text: str) -> Dr
 
 
 def _merged(found: Iterable[DriftFinding], seen: Sequence[ComponentTag]) -> list[DriftFinding]:
-    """Merge equal findings on several components of an environment."""
     groups: dict[tuple[Severity, str, str, str, str], list[str]] = {}
     for item in found:
         groups.setdefault((item.severity, item.kind, item.app, item.environment, item.text), []).extend(
@@ -303,7 +295,6 @@ def _merged(found: Iterable[DriftFinding], seen: Sequence[ComponentTag]) -> list
 
 
 def _newest(tag: ImageTag, released: bool) -> str:
-    """Name what environments are compared with (rule R7)."""
     return f"newest {'release' if released else 'in use'} {tag.text}"
 
 
@@ -312,7 +303,6 @@ def _off(item: ComponentTag) -> str:
 
 
 def _what(tag: ImageTag) -> str:
-    """Name the kind of a mutable tag."""
     return f"the {tag.kind} {tag.text}" if tag.kind is TagKind.TICKET else tag.text
 
 

@@ -105,11 +105,7 @@ class DeployPolicy:
 
 
 def policy_from_mapping(values: Mapping[str, Any], *, place: str = "deploy") -> DeployPolicy:
-    """Build the policy from its validated configuration section.
-
-    Missing keys take the values of the real ConsDB. Raises `InputError` for a stage or environment that is
-    listed twice, and for a strict environment without a stage.
-    """
+    """Build the policy from its validated section; missing keys take the values of the real ConsDB."""
     default = DeployPolicy()
     stages = default.stages
     if "stages" in values:
@@ -145,9 +141,7 @@ def policy_from_mapping(values: Mapping[str, Any], *, place: str = "deploy") -> 
 
 APPS = ("consdb", "consdbtap")
 
-DATALINK_FILE = "datalink-snippets.zip"
-
-"""Asset of an sdm_schemas release with the datalink snippets."""
+DATALINK_FILE = "datalink-snippets.zip"  # Asset of an sdm_schemas release with the datalink snippets
 
 _CHART = "cadc-tap"
 
@@ -233,10 +227,7 @@ def default_files(app: str) -> tuple[tuple[str, str], ...]:
 
 
 def slots(app: str, values: Values) -> tuple[Slot, ...]:
-    """Return the components of an environment in their usual order.
-
-    Instruments are those that the environment's own file names.
-    """
+    """Return an environment's components in order, with the instruments that its own file names."""
     if app == "consdbtap":
         return (
             Slot("tap-schema", (*_TAP, "tag"), (*_TAP, "repository"), (*_TAP, "pullPolicy")),
@@ -366,7 +357,6 @@ def edited(
 def _policy(
     text: str, values: Values, path: Path, before: list[ImageTag], after: list[ImageTag], place: str
 ) -> tuple[str, ValueChange | None]:
-    """Set the pull policy that the tags need."""
     own, now = values.own_value(path), values.value(path)
     component = "tap-schema" if path[0] == "cadc-tap" else path[0]
     if not all(tag.is_fixed for tag in after):

@@ -148,8 +148,7 @@ def ticket_image(
     """Find the ticket image to replace.
 
     Without a place, the first stage that has one is used. Returns None if every environment runs a weekly
-    tag. Raises `InputError` for an unknown stage or environment, and `CheckFailed` if environments run
-    different ticket images.
+    tag.
     """
     for name in environments:
         if name not in values:
@@ -202,10 +201,7 @@ def check_request(
     components: Sequence[str] = (),
     waive_until: date | None = None,
 ) -> None:
-    """Check a request against the policy alone, before values files are read.
-
-    Raises `InputError` for an unknown stage, environment or component and for an invalid end of a waiver.
-    """
+    """Check a request against the policy alone, before values files are read."""
     if stage and environments:
         raise nowhere(policy)
     if stage:

@@ -23,26 +23,17 @@ __all__ = [
     "set_scalar",
 ]
 
-Tree = Mapping[str, Any]
+Tree = Mapping[str, Any]  # Data of a values file; every scalar is its text
 
-"""Data of a values file; every scalar is its text."""
-
-Path = tuple[str, ...]
-
-"""Keys from the root of a file to a value."""
+Path = tuple[str, ...]  # Keys from the root of a file to a value
 
 STRING = "tag:yaml.org,2002:str"
 
-MAX_SIZE = 1_000_000
-
-"""Maximum size in characters; the largest real values file has about 60,000."""
+MAX_SIZE = 1_000_000  # Maximum size in characters; the largest real values file has about 60,000
 
 
 def parse_values(text: str, *, place: str) -> Tree:
-    """Parse a values file, with every scalar as text.
-
-    Raises `InputError` at `place` for invalid YAML and for a file that is not a mapping.
-    """
+    """Parse a values file, with every scalar as text."""
     data = _plain(compose(text, place), {})
     return data if isinstance(data, dict) else {}
 
@@ -221,7 +212,6 @@ def _is_anchored(node: yaml.Node, text: str) -> bool:
 
 
 def _mapping(text: str, path: Path, place: str) -> yaml.MappingNode:
-    """Return the mapping at a path; an anchored one is refused."""
     node = _find(text, path, place)[2] if path else compose(text, place)
     if not isinstance(node, yaml.MappingNode):
         raise InputError(f"there is no mapping {'.'.join(path) or 'at all'}", place=place)
@@ -231,7 +221,6 @@ def _mapping(text: str, path: Path, place: str) -> yaml.MappingNode:
 
 
 def _find(text: str, path: Path, place: str) -> tuple[yaml.MappingNode, yaml.Node, yaml.Node]:
-    """Return the mapping of the last key, that key, and its value."""
     node = compose(text, place)
     found: tuple[yaml.MappingNode, yaml.Node, yaml.Node] | None = None
     for depth, part in enumerate(path, start=1):
@@ -292,7 +281,6 @@ def _quoted(value: str, style: str) -> str:
 
 
 def _by_hand(where: str) -> InputError:
-    """Return the error for YAML that must be edited manually."""
     return InputError(
         "this is written in a way in which nothing can be changed without changing something else",
         place=where,
@@ -305,6 +293,5 @@ def _line_start(text: str, index: int) -> int:
 
 
 def _line_end(text: str, index: int) -> int:
-    """Return the start of the next line, or the end of the text."""
     found = re.compile(r"\r\n|\n|\r").search(text, index)
     return found.end() if found else len(text)

@@ -38,13 +38,10 @@ _ORDER = ("error", "warning", "info")
 class LintRule:
     """A rule of lint."""
 
-    id: str
-    """Name in the configuration and in acknowledgements."""
+    id: str  # Name in the configuration and in acknowledgements
     severity: Severity
-    summary: str
-    """What it finds, as a sentence."""
-    doc: str
-    """When it matters and when not, in Markdown."""
+    summary: str  # What it finds, as a sentence
+    doc: str  # When it matters and when not, in Markdown
     remedy: str
 
 
@@ -53,17 +50,13 @@ class Hit:
     """One place where a rule found something."""
 
     line: int
-    message: str
-    """``{items}`` is replaced by ``item``, or by those of all joined hits."""
+    message: str  # ``{items}`` is replaced by ``item``, or by those of all joined hits
     direction: Direction | None = None
-    table: str = ""
-    """The table or view, with its schema."""
+    table: str = ""  # The table or view, with its schema
     item: str = ""
-    lock: str = ""
-    """The lock that Postgres takes, if relevant."""
+    lock: str = ""  # The lock that Postgres takes, if relevant
     sql: str = ""
-    minor: bool = False
-    """Whether the finding is ``info`` whatever the rule's severity."""
+    minor: bool = False  # Whether the finding is ``info`` whatever the rule's severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +69,12 @@ class LintFinding:
     section: str
     revision: str
     message: str
-    lines: tuple[int, ...]
-    """All lines concerned; it is shown at the first."""
+    lines: tuple[int, ...]  # All lines concerned; it is shown at the first
     direction: Direction | None = None
     table: str = ""
     lock: str = ""
     sql: str = ""
-    acknowledged: str | None = None
-    """Reason in the file; None without an acknowledgement."""
+    acknowledged: str | None = None  # Reason in the file; None without an acknowledgement
 
     @property
     def line(self) -> int:
@@ -122,10 +113,8 @@ class LintResult:
     """The result of a lint run."""
 
     revisions: tuple[CheckedRevision, ...]
-    findings: tuple[LintFinding, ...]
-    """All findings, also acknowledged ones."""
-    selection: str
-    """Description of the chosen revisions."""
+    findings: tuple[LintFinding, ...]  # All findings, also acknowledged ones
+    selection: str  # Description of the chosen revisions
     notes: tuple[str, ...] = ()
 
     @property
@@ -162,13 +151,10 @@ class Acknowledgement:
     """One comment."""
 
     line: int
-    first: int
-    """First and last line that it covers."""
+    first: int  # First and last line that it covers
     last: int
-    rule: str
-    """Empty where the comment cannot be read."""
-    reason: str
-    """Empty where none is given."""
+    rule: str  # Empty where the comment cannot be read
+    reason: str  # Empty where none is given
 
 
 def spans(source: str) -> tuple[Span, ...]:

@@ -297,11 +297,9 @@ class StatementLoss:
     """What a statement removes for good."""
 
     step: LintStep
-    what: str
-    """A noun; ``{items}`` is replaced by the column."""
+    what: str  # A noun; ``{items}`` is replaced by the column
     table: Name
-    column: str = ""
-    """Empty where it is more than one."""
+    column: str = ""  # Empty where it is more than one
 
     def __str__(self) -> str:
         if self.what.startswith("column"):

@@ -15,9 +15,7 @@ __all__ = ["EXCLUSIVE", "RUNNING", "SIZE", "added", "at", "both", "short", "star
 
 EXCLUSIVE = "ACCESS EXCLUSIVE"
 
-SIZE = re.compile(r"\(([\d,]+)\)")
-
-"""Length or precision of a type."""
+SIZE = re.compile(r"\(([\d,]+)\)")  # Length or precision of a type
 
 
 def at(

@@ -69,14 +69,11 @@ class LintStep:
     """One statement."""
 
     sql: str
-    line: int
-    """Line of the revision's file that executes it."""
-    parsed: Parsed | None
-    """None where it is not SQL."""
+    line: int  # Line of the revision's file that executes it
+    parsed: Parsed | None  # None where it is not SQL
     before: LintState
     after: LintState
-    problem: str = ""
-    """Message of the parser or of Postgres, if refused."""
+    problem: str = ""  # Message of the parser or of Postgres, if refused
     in_transaction: bool = True
     unjudged: str = ""
 
@@ -105,15 +102,13 @@ class DirectionRun:
     """One direction of a revision."""
 
     direction: Direction
-    line: int
-    """Line of the function's ``def``."""
+    line: int  # Line of the function's ``def``
     steps: tuple[LintStep, ...]
     start: LintState
     end: LintState
     failure: Failure | None = None
     notices: tuple[Notice, ...] = ()
-    catalog: Snapshot | None = None
-    """The section's schema at the end, with all that is compared."""
+    catalog: Snapshot | None = None  # The section's schema at the end, with all that is compared
 
     @property
     def whole(self) -> bool:
@@ -153,24 +148,17 @@ class RevisionScript:
     revision: str
     schema: str
     version_schema: str
-    version_table: str
-    """Table with the section's revision, in ``version_schema``."""
+    version_table: str  # Table with the section's revision, in ``version_schema``
     upgrade: DirectionRun
     downgrade: DirectionRun
-    line: int = 1
-    """Line of ``down_revision``."""
+    line: int = 1  # Line of ``down_revision``
     roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Configured privileges of roles on new relations of this schema."""
-    catalog: Snapshot | None = None
-    """The section's schema before the upgrade."""
-    squawk: tuple[SquawkFinding, ...] = ()
-    """Squawk's findings in the upgrade."""
-    history: str = ""
-    """Why the state before the revision is unknown; empty if known."""
-    heads: Mapping[str, str] = field(default_factory=dict)
-    """Files of all heads of the section, by revision."""
-    edited: bool = False
-    """Whether this revision differs from the merged one."""
+    catalog: Snapshot | None = None  # The section's schema before the upgrade
+    squawk: tuple[SquawkFinding, ...] = ()  # Squawk's findings in the upgrade
+    history: str = ""  # Why the state before the revision is unknown; empty if known
+    heads: Mapping[str, str] = field(default_factory=dict)  # Files of all heads of the section, by revision
+    edited: bool = False  # Whether this revision differs from the merged one
     removed: Mapping[str, str] = field(default_factory=dict)
     """Missing merged revisions of the section, with their files; only for its first head."""
 

@@ -15,9 +15,7 @@ from consdb_actions.schema.model import is_too_long
 
 __all__ = ["Parsed", "Retyped", "SqlError", "RowWrite", "read", "same_program"]
 
-Node = Any
-
-"""A node of the parser's tree; pglast has no type hints."""
+Node = Any  # A node of the parser's tree; pglast has no type hints
 
 _WRITES = {"InsertStmt": "inserted", "UpdateStmt": "updated", "DeleteStmt": "deleted", "MergeStmt": "merged"}
 
@@ -132,12 +130,9 @@ class RowWrite:
     """Rows that a statement writes or removes."""
 
     table: Name
-    how: str
-    """``inserted``, ``updated`` or ``deleted``."""
-    columns: tuple[str, ...] = ()
-    """Columns that an UPDATE sets."""
-    everything: bool = False
-    """Whether it has no condition."""
+    how: str  # ``inserted``, ``updated`` or ``deleted``
+    columns: tuple[str, ...] = ()  # Columns that an UPDATE sets
+    everything: bool = False  # Whether it has no condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,35 +148,26 @@ class Parsed:
     """One statement."""
 
     sql: str
-    kind: str
-    """Class of the parser's node, such as ``AlterTableStmt``."""
+    kind: str  # Class of the parser's node, such as ``AlterTableStmt``
     subtypes: frozenset[str] = frozenset()
     """Parts of an ALTER TABLE, such as ``AT_AddColumn``; the object of SET, DROP and REVOKE."""
     target: Name | None = None
-    unjudged: str = ""
-    """What of it cannot be judged by reading; else empty."""
-    refused: str = ""
-    """Why it must not run on the scratch server; else empty."""
-    outside: str = ""
-    """Its name, if Postgres refuses it in a transaction."""
-    transaction: str = ""
-    """``begin``, ``commit``, ``rollback`` or ``savepoint``."""
-    relations: frozenset[Name] = frozenset()
-    """Tables, views and others with their schema as written."""
+    unjudged: str = ""  # What of it cannot be judged by reading; else empty
+    refused: str = ""  # Why it must not run on the scratch server; else empty
+    outside: str = ""  # Its name, if Postgres refuses it in a transaction
+    transaction: str = ""  # ``begin``, ``commit``, ``rollback`` or ``savepoint``
+    relations: frozenset[Name] = frozenset()  # Tables, views and others with their schema as written
     schemas: Mapping[str, bool] = frozenset()  # type: ignore[assignment]
     """Schemas that it names; false where only a type or function is named."""
     calls: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     long_identifiers: tuple[str, ...] = ()
     writes: tuple[RowWrite, ...] = ()
-    copied: frozenset[tuple[Name, str]] = frozenset()
-    """Columns whose values it copies elsewhere."""
-    overwritten: tuple[Retyped, ...] = ()
-    """Type changes that discard values."""
+    copied: frozenset[tuple[Name, str]] = frozenset()  # Columns whose values it copies elsewhere
+    overwritten: tuple[Retyped, ...] = ()  # Type changes that discard values
     cascade: bool = False
     temporary: str = ""
-    values: tuple[str, ...] = ()
-    """Roles of a REVOKE, values of a SET, or additions to a publication."""
+    values: tuple[str, ...] = ()  # Roles of a REVOKE, values of a SET, or additions to a publication
 
     @property
     def changes_catalog(self) -> bool:
@@ -517,7 +503,6 @@ def _path(values: Iterable[str]) -> Iterator[str]:
 
 
 def _schemas_of_code(node: Node) -> Iterator[str]:
-    """Yield schemas that qualify a type, a function or an operator."""
     what = _kind(node)
     slots = {
         "TypeName": "names",

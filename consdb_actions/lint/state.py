@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 __all__ = ["LintColumn", "LintConstraint", "Grants", "Name", "LintRelation", "LintState"]
 
-Grants = frozenset[tuple[str, str]]
-"""Privileges that roles other than the owner hold: role and privilege."""
+Grants = frozenset[tuple[str, str]]  # Privileges that roles other than the owner hold: role and privilege
 
 
 class Name(NamedTuple):
@@ -59,20 +58,15 @@ class LintRelation:
 
     oid: int
     name: Name
-    kind: str
-    """``table``, ``view``, ``materialized view`` or ``foreign table``."""
-    file: int
-    """``pg_class.relfilenode``: it changes when Postgres rewrites the table."""
+    kind: str  # ``table``, ``view``, ``materialized view`` or ``foreign table``
+    file: int  # ``pg_class.relfilenode``: it changes when Postgres rewrites the table
     owner: str
-    columns: Mapping[int, LintColumn]
-    """By ``pg_attribute.attnum``."""
+    columns: Mapping[int, LintColumn]  # By ``pg_attribute.attnum``
     constraints: Mapping[str, LintConstraint]
-    indexes: Mapping[str, int]
-    """``relfilenode`` of each, by name."""
+    indexes: Mapping[str, int]  # ``relfilenode`` of each, by name
     grants: Grants
     persistence: str = "p"
-    identity: str = "d"
-    """``pg_class.relreplident``."""
+    identity: str = "d"  # ``pg_class.relreplident``
     row_security: bool = False
 
     @property
@@ -99,8 +93,7 @@ class LintRelation:
 class LintState:
     """All relations outside of Postgres's own schemas, and the session's state."""
 
-    relations: Mapping[int, LintRelation] = field(default_factory=dict)
-    """By ``pg_class.oid``."""
+    relations: Mapping[int, LintRelation] = field(default_factory=dict)  # By ``pg_class.oid``
     locks: Mapping[int, str] = field(default_factory=dict)
     """The transaction's strongest lock on each relation, by oid."""
     settings: Mapping[str, str] = field(default_factory=dict)

@@ -22,8 +22,7 @@ __all__ = ["Answers", "answers_from", "table_facts"]
 class Answers:
     """Decisions about renames and moves, and answers to questions."""
 
-    tables: tuple[tuple[str, str], ...] = ()
-    """Renames of tables: old and new name."""
+    tables: tuple[tuple[str, str], ...] = ()  # Renames of tables: old and new name
     columns: tuple[tuple[str, str, str], ...] = ()
     """Renames of columns: the table's new name, old and new name."""
     copies: tuple[Copy, ...] = ()

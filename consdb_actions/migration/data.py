@@ -36,16 +36,12 @@ class TableRows:
     """Rows of one table; a value is Postgres's text, None is NULL."""
 
     table: str
-    columns: tuple[str, ...]
-    """Names, in the order of the values."""
-    types: tuple[str, ...]
-    """The columns' types, as ``format_type`` prints them."""
+    columns: tuple[str, ...]  # Names, in the order of the values
+    types: tuple[str, ...]  # The columns' types, as ``format_type`` prints them
     rows: tuple[tuple[str | None, ...], ...] = ()
 
 
-Rows = Mapping[str, TableRows]
-
-"""Rows by table."""
+Rows = Mapping[str, TableRows]  # Rows by table
 
 _EXAMPLE = 60
 
@@ -55,11 +51,9 @@ class DataDifference:
     """Changed values of one column, by the names of the second state."""
 
     table: str
-    column: str | None
-    """None for whole rows."""
+    column: str | None  # None for whole rows
     rows: int
-    before: str
-    """The value in the first of these rows, shortened and escaped; ``NULL`` for none."""
+    before: str  # The value in the first of these rows, shortened and escaped; ``NULL`` for none
     after: str
     words: str
 
@@ -278,20 +272,11 @@ def compare_rows(
 ) -> list[DataDifference]:
     """Compare rows of two states as wholes; return differences by table and column.
 
-    Values in a wrong row are found. Additional columns and tables of the second state are ignored.
-
-    Parameters
-    ----------
-    renamed_tables, renamed_columns
-        New names by old; columns by the table's new name and the column's old.
-    moved
-        Columns that went to another table; they are compared through the key.
-    lost
-        Columns whose loss is expected, by the names of the second state; None means the whole table.
-    loose
-        Columns whose NULLs may have become any value; other values must exist, in whatever row.
-    via
-        Types in between, whose :func:`~consdb_actions.migration.sameness.alteration` of values is allowed.
+    Columns and tables that only the second state has are ignored. ``renamed_tables`` and ``renamed_columns``
+    give new names, columns by the table's new and the column's old name; ``moved`` columns are compared
+    through the key. ``lost`` are columns whose loss is expected, by the second state's names (None: the whole
+    table). NULLs of ``loose`` columns may become any value; other values must exist in some row. ``via`` are
+    intermediate types, whose :func:`~consdb_actions.migration.sameness.alteration` of values is allowed.
     """
     before = renamed(before, renamed_tables or {}, renamed_columns or {})
     gone = {(m.source, m.source_column) for m in moved} | {(t, c) for t, c in lost if c is not None}
@@ -448,12 +433,9 @@ class Filled:
 
     table: str
     column: str
-    value: str | None = None
-    """The constant as Postgres prints it; None for a parent's value."""
-    path: tuple[ParentStep, ...] = ()
-    """The steps to the parent's row."""
-    source: str = ""
-    """The parent's column."""
+    value: str | None = None  # The constant as Postgres prints it; None for a parent's value
+    path: tuple[ParentStep, ...] = ()  # The steps to the parent's row
+    source: str = ""  # The parent's column
 
 
 def fill_in(rows: Rows, filled: Iterable[Filled]) -> Rows:

@@ -20,12 +20,10 @@ from consdb_actions.schema.model import Column, Schema, Table
 
 __all__ = ["ColumnRelation", "duplicate_findings", "related_columns"]
 
-_FEW_WORDS = 4
-"""Descriptions of fewer words count as similar only if equal."""
+_FEW_WORDS = 4  # Descriptions of fewer words count as similar only if equal
 
 
-_LONG_WORD = 5
-"""Maximum length of an abbreviation."""
+_LONG_WORD = 5  # Maximum length of an abbreviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +32,9 @@ class ColumnRelation:
 
     table: str
     column: str
-    names: tuple[str, ...] = ()
-    """Existing columns, as ``table.column``, with a similar name."""
-    descriptions: tuple[str, ...] = ()
-    """Existing columns with a similar description."""
-    also_in: tuple[str, ...] = ()
-    """Tables with a column of this name, joined to this table by a key."""
+    names: tuple[str, ...] = ()  # Existing columns, as ``table.column``, with a similar name
+    descriptions: tuple[str, ...] = ()  # Existing columns with a similar description
+    also_in: tuple[str, ...] = ()  # Tables with a column of this name, joined to this table by a key
 
     @property
     def near(self) -> tuple[str, ...]:
@@ -138,8 +133,6 @@ _Words = tuple[str, ...]
 
 @dataclass
 class _Index:
-    """An index of existing columns by their words."""
-
     names: dict[str, list[str]] = field(default_factory=dict)
     spellings: dict[str, list[str]] = field(default_factory=dict)
     texts: dict[str, list[str]] = field(default_factory=dict)
@@ -170,7 +163,6 @@ class _Index:
         return index
 
     def relation(self, table: str, column: Column, joined: Mapping[str, str]) -> ColumnRelation:
-        """Return the existing columns that a new one resembles."""
         also_in, names = [], []
         for other in self.names.get(column.name, ()):
             if joined.get(other) == joined.get(table):

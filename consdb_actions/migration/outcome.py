@@ -49,8 +49,7 @@ class DriftItem:
     element: str
     described: str
     current: str
-    revision: str = ""
-    """The revision that caused it, with its message, if known."""
+    revision: str = ""  # The revision that caused it, with its message, if known
     message: str = ""
 
 
@@ -81,12 +80,10 @@ class SectionOutcome:
 
     name: str
     schema: str
-    status: Status
-    """``skipped``: the file equals its base; ``unchanged``: the database agrees with the file."""
+    status: Status  # ``skipped``: the file equals its base; ``unchanged``: the database agrees with the file
     version: str = ""
     base_version: str = ""
-    path: str = ""
-    """The new revision file, relative to the tree; empty when none."""
+    path: str = ""  # The new revision file, relative to the tree; empty when none
     revision: str = ""
     down_revision: str = ""
     source: str = ""
@@ -101,8 +98,7 @@ class SectionOutcome:
     notes: tuple[str, ...] = ()
     drift: tuple[DriftItem, ...] = ()
     """What the change does not touch and the database has otherwise than the file (rule M17)."""
-    present: tuple[str, ...] = ()
-    """What the change requires and the database has already."""
+    present: tuple[str, ...] = ()  # What the change requires and the database has already
 
 
 @dataclass(frozen=True)
@@ -115,8 +111,7 @@ class RunOutcome:
     spoly: str = ""
     written: bool = False
     notes: tuple[str, ...] = ()
-    base: str = ""
-    """What the change is compared with, such as ``main (1a2b3c4)``."""
+    base: str = ""  # What the change is compared with, such as ``main (1a2b3c4)``
 
     @property
     def changed(self) -> tuple[SectionOutcome, ...]:

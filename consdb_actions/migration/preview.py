@@ -43,16 +43,12 @@ class SchemaPreview:
     version: VersionVerdict
     decisions: Decisions | None
     """Renames, moves, losses and open questions; None where there is nothing to decide."""
-    findings: tuple[SchemaFinding, ...]
-    """Findings of the review, errors first."""
-    notes: tuple[str, ...] = ()
-    """Anything else, such as an unreadable file before the change."""
+    findings: tuple[SchemaFinding, ...]  # Findings of the review, errors first
+    notes: tuple[str, ...] = ()  # Anything else, such as an unreadable file before the change
     source: str = ""
     lines: Mapping[tuple[str, ...], int] = field(default_factory=dict)
-    sources: tuple[TableSource, ...] = ()
-    """What fills each new or changed table."""
-    relations: tuple[ColumnRelation, ...] = ()
-    """New columns that resemble existing ones."""
+    sources: tuple[TableSource, ...] = ()  # What fills each new or changed table
+    relations: tuple[ColumnRelation, ...] = ()  # New columns that resemble existing ones
 
     def line_of(self, finding: SchemaFinding) -> int:
         """Return the line of a finding; 0 when it is unknown."""

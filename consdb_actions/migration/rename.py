@@ -100,18 +100,8 @@ def decide(
 ) -> Decisions:
     """Decide which tables and columns were renamed or moved, deterministically.
 
-    Parameters
-    ----------
-    declared
-        Declarations for this schema (:func:`select`). What the schema has already is noted; an option
-        without effect is an error.
-    on_question
-        ``fail`` leaves questions in ``Decisions.open_questions``; ``drop-add`` answers "nothing is renamed".
-
-    Raises
-    ------
-    InputError
-        A declared name does not exist, is unchanged or is claimed twice; or a declared move has no key.
+    ``fail`` leaves questions in ``Decisions.open_questions``; ``drop-add`` answers "nothing is renamed". A
+    declaration that the schema already fulfils is noted; one of an option without effect is an error.
     """
     tables_before, tables_after = canonical(before, "before"), canonical(after, "after")
     run = MatchingRun(tables_before, tables_after, declared)

@@ -26,8 +26,7 @@ __all__ = [
     "rules_of",
 ]
 
-VALUE = '"{value}"'
-"""Placeholder of a column in the SQL of a conversion."""
+VALUE = '"{value}"'  # Placeholder of a column in the SQL of a conversion
 
 Casts = frozenset[tuple[str, str]]
 _CHECK = re.compile(r"^CHECK (\(.*\))(?: NO INHERIT)?(?: NOT VALID)?$", re.DOTALL)
@@ -40,13 +39,11 @@ class RowMigration:
     """A migration that rows must survive."""
 
     after: Snapshot
-    tables: Mapping[str, str] = field(default_factory=dict)
-    """New names by old."""
+    tables: Mapping[str, str] = field(default_factory=dict)  # New names by old
     columns: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """New names by the table's new name and the column's old."""
     moves: tuple[ColumnMove, ...] = ()
-    filled: tuple[Filled, ...] = ()
-    """Columns that get values in place of NULL, in the names after renames."""
+    filled: tuple[Filled, ...] = ()  # Columns that get values in place of NULL, in the names after renames
 
 
 @dataclass(frozen=True)
@@ -56,15 +53,12 @@ class Reference:
     name: str
     table: str
     columns: tuple[str, ...]
-    target: str | None
-    """None outside of the schema."""
+    target: str | None  # None outside of the schema
     target_columns: tuple[str, ...]
     full: bool = False
     deferrable: bool = False
-    coming: bool = False
-    """Whether the migration adds it."""
-    soft: bool = False
-    """Whether no key exists, but rows should match."""
+    coming: bool = False  # Whether the migration adds it
+    soft: bool = False  # Whether no key exists, but rows should match
 
     def can_be_empty(self, nullable: Iterable[str]) -> bool:
         """Return whether a row can refer to nothing."""
@@ -79,8 +73,7 @@ class Condition:
     text: str
     scope: Mapping[str, tuple[str, str]]
     """Present column (none for a constant) and SQL of its new value, by name in the text."""
-    coming: bool = False
-    """Whether it applies after the migration."""
+    coming: bool = False  # Whether it applies after the migration
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -113,14 +106,12 @@ class TableRules:
 
     table: CatalogRelation
     later: CatalogRelation | None = None
-    renamed: dict[str, str] = field(default_factory=dict)
-    """Later names of columns that remain."""
+    renamed: dict[str, str] = field(default_factory=dict)  # Later names of columns that remain
     nullable: set[str] = field(default_factory=set)
     keys: list[tuple[str, ...]] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
     conditions: list[Condition] = field(default_factory=list)
-    becomes: dict[str, Conversion] = field(default_factory=dict)
-    """The changes of columns' types."""
+    becomes: dict[str, Conversion] = field(default_factory=dict)  # The changes of columns' types
     converted: dict[str, str] = field(default_factory=dict)
     """SQL over :data:`VALUE` for later values of columns."""
     same: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
@@ -246,7 +237,6 @@ class _Coming:
                     source.conditions.append(replace(condition, scope=moved, coming=True))
 
     def _origins(self, table: str, column: str) -> Iterator[tuple[TableRules, str]]:
-        """Return the sources of a new column's values."""
         places = [
             *(
                 self._place(m.source, m.source_column)

@@ -160,7 +160,6 @@ def _number(text: str) -> Decimal:
 
 
 def _resolved(value: Decimal, a: TypeKind, b: TypeKind) -> Hashable:
-    """Return a number converted between the types."""
     if not value.is_finite():
         return str(value)
     if a.family == "decimal" and b.name in _DIGITS:

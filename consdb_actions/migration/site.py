@@ -25,13 +25,10 @@ class SectionState:
 
     database: str
     schema: str
-    version_table: str
-    """Name with its schema."""
-    revisions: tuple[str, ...] | None
-    """Content of the version table; None where there is none."""
+    version_table: str  # Name with its schema
+    revisions: tuple[str, ...] | None  # Content of the version table; None where there is none
     relations: int
-    owners: tuple[str, ...] = ()
-    """Owners of these whose rights the user does not have."""
+    owners: tuple[str, ...] = ()  # Owners of these whose rights the user does not have
     user: str = ""
 
     def is_at(self, revision: str | None) -> bool:
@@ -44,19 +41,8 @@ def use_of(
 ) -> Use:
     """Decide how a check uses a site's database (rule M12).
 
-    Parameters
-    ----------
-    before
-        The previous revision; None for the first.
-    named
-        Whether the section was named; others are skipped where they have the revision already.
-    any_head
-        Whether to use the database at any revision.
-
-    Raises
-    ------
-    InputError
-        It is at another or unknown revision, or the user may not change its tables.
+    A section that is not ``named`` is skipped if the database has the revision already. ``before`` is the
+    previous revision, None for the first; ``any_head`` accepts a database at any revision.
     """
     if standing.revisions is None and not standing.relations:
         return "server"

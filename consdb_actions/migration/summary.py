@@ -79,10 +79,8 @@ UNSEEN = {
 class ScriptAction:
     """One action of a revision."""
 
-    kind: str
-    """Actions of one kind on one table share a sentence."""
-    table: str
-    """Empty where each action of a sentence has another table."""
+    kind: str  # Actions of one kind on one table share a sentence
+    table: str  # Empty where each action of a sentence has another table
     item: str
     words: str
 
@@ -108,9 +106,7 @@ def _sentence(group: list[ScriptAction]) -> str:
 
 _TEXTS = {"sa.text", "sqlalchemy.text", "text", "op.f"}
 
-_LONGEST = 1_000_000
-
-"""Maximum characters of a joined text; lists have at most a hundredth as many items."""
+_LONGEST = 1_000_000  # Maximum characters of a joined text; lists have at most a hundredth as many items
 
 _LENGTHS = {"length", "precision", "scale", "timezone"}
 
@@ -345,9 +341,7 @@ def _changes(op: ops.AlterColumnOp, table: str) -> Iterator[ScriptAction]:
         yield ScriptAction("describe column", table, column, describe(alone))
 
 
-Node = Any
-
-"""A node of the parser's tree; pglast has no type hints."""
+Node = Any  # A node of the parser's tree; pglast has no type hints
 
 _KEYS = {
     "CONSTR_PRIMARY": "primary key",
@@ -571,29 +565,20 @@ _READERS = {
     "CreateSeqStmt": _sequence,
 }
 
-LIMIT = 2_000_000
+LIMIT = 2_000_000  # Maximum characters of a file; the longest real one has about 300,000
 
-"""Maximum characters of a file; the longest real one has about 300,000."""
-
-LOOP = 100
-
-"""Maximum number of items of a loop."""
+LOOP = 100  # Maximum number of items of a loop
 
 
 @dataclass(frozen=True, slots=True)
 class RevisionSummary:
     """A revision."""
 
-    id: str
-    """Empty where the file has none."""
-    title: str
-    """The first line of its message."""
-    operations: tuple[str, ...]
-    """Its upgrade's actions on tables, columns, views and rows."""
-    others: tuple[str, ...] = ()
-    """Its actions on keys, defaults, grants and comments."""
-    down: tuple[str, ...] = ()
-    """The revisions that it follows."""
+    id: str  # Empty where the file has none
+    title: str  # The first line of its message
+    operations: tuple[str, ...]  # Its upgrade's actions on tables, columns, views and rows
+    others: tuple[str, ...] = ()  # Its actions on keys, defaults, grants and comments
+    down: tuple[str, ...] = ()  # The revisions that it follows
 
 
 def read_revision(text: str) -> RevisionSummary:
@@ -667,7 +652,6 @@ def _actions_of_statements(
 
 
 def _items(loop: ast.For, names: dict[str, Any]) -> list[Any]:
-    """Return the items of a short loop over plain values."""
     try:
         items = value(loop.iter, names)
     except UnknownValueError:

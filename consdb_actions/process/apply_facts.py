@@ -212,10 +212,7 @@ def needed_mode(held: Iterable[str]) -> str:
 
 
 def in_order(locks: Iterable[TableLock], snapshots: Mapping[str, Snapshot]) -> tuple[TableLock, ...]:
-    """Sort locks as writers take them: parents before children, views after all tables.
-
-    `snapshots` is by schema; tables that are not in it come last.
-    """
+    """Sort locks as writers take them: parents before children, views and unknown tables last."""
     known = {lock.name: lock for lock in locks}
 
     def relation(name: Name) -> CatalogRelation | None:
@@ -249,17 +246,10 @@ _WEAKER = {
 def locked_first(
     operations: Sequence[ops.MigrateOperation], before: Snapshot
 ) -> tuple[ops.MigrateOperation, ...]:
-    """Let operations that lock several tables take all locks first, parents first.
+    """Put locks on several tables before all other operations, parents first.
 
-    An operator who runs a plain ``alembic upgrade`` then meets others in one place only, and gives up before
-    Postgres looks for a deadlock: all waiting together takes less than the default ``deadlock_timeout``.
-
-    Parameters
-    ----------
-    operations
-        One direction of a revision, in its order.
-    before
-        The catalog before it.
+    An operator who runs a plain ``alembic upgrade`` then waits at one point only, and gives up before
+    Postgres looks for a deadlock: all waits together take less than the default ``deadlock_timeout``.
     """
     renames = [op for op in operations if isinstance(op, Rename) and op.kind == "table"]
     old = {op.new: op.old for op in renames}

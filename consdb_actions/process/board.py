@@ -173,10 +173,7 @@ def make_board(
     environments: Environments,
     releases: Releases,
 ) -> Board:
-    """Build the overview; the order of the facts does not matter.
-
-    Of several facts about a pull request the newest count. Roles and designates are those of `now`.
-    """
+    """Build the overview from the newest facts about each pull request, in any order."""
     latest: dict[int, ProcessFacts] = {}
     missing = list(unread)
     for facts in known:
@@ -217,10 +214,7 @@ def make_board(
 
 
 def drift_of_facts(known: Sequence[ProcessFacts], policy: DeployPolicy, today: date) -> TagDrift | None:
-    """Find drift from the newest facts with deployments; None if there are none.
-
-    Dates are known only for tags that matter to the pull request.
-    """
+    """Find drift from the newest facts with deployments; None if there are none."""
     holding = [facts for facts in known if facts.deployments]
     if not holding:
         return None

@@ -34,17 +34,11 @@ __all__ = [
     "write_answers",
 ]
 
-MOST = 20
+MOST = 20  # Maximum number of commands in one comment
 
-"""Maximum number of commands in one comment."""
+NOTE = 300  # Maximum length of a note in characters; the rest is cut off
 
-NOTE = 300
-
-"""Maximum length of a note in characters; the rest is cut off."""
-
-ANSWER = 300
-
-"""Maximum length of an answer in characters: at most four names."""
+ANSWER = 300  # Maximum length of an answer in characters: at most four names
 
 _SHOWN = 60
 
@@ -104,7 +98,6 @@ def commands_in(body: str) -> tuple[Command | Mistake, ...]:
 
 
 def _command(rest: str) -> Command | Mistake:
-    """Parse the text after ``/consdb``."""
     text = f"{_WORD} {rest}".strip()
     if not rest:
         return Command(Verb.HELP, _WORD)
@@ -123,7 +116,6 @@ def _command(rest: str) -> Command | Mistake:
 
 
 def _about_step(verb: Verb, text: str, arguments: str) -> Command | Mistake:
-    """Parse a step and a note."""
     word, note = _first(arguments)
     attested = [step.id for step in STEPS if step.attested]
     if not word:
@@ -159,7 +151,6 @@ def _answer(verb: Verb, text: str, arguments: str) -> Command | Mistake:
 
 
 def _unknown(kind: str, word: str, known: list[str], listed: list[str]) -> str:
-    """Reject an unknown word, with the most similar one and all valid ones."""
     shown = word if len(word) <= _SHOWN else word[: _SHOWN - 1] + "…"
     near = difflib.get_close_matches(word.casefold(), known, n=1)
     meant = f"; did you mean {near[0]}?" if near else ";"
@@ -220,9 +211,7 @@ class Listening:
     memos: tuple[Memo, ...]  # entries to store, as far as there is room
 
 
-ROOM = 10_000
-
-"""Maximum size in characters of the stored answers of a pull request; the oldest are dropped."""
+ROOM = 10_000  # Maximum size in characters of the stored answers of a pull request; the oldest are dropped
 
 _BLOCK = re.compile(r"<!-- consdb-actions:answers (?P<json>\[.*\]) -->")
 

@@ -29,14 +29,11 @@ __all__ = [
     "ticket_image",
 ]
 
-CONSDB, CONSDBTAP = "consdb", "consdbtap"
-"""Applications in phalanx."""
+CONSDB, CONSDBTAP = "consdb", "consdbtap"  # Applications in phalanx
 
-TAP_SCHEMA, DATALINK = "tap-schema", "datalink"
-"""Components of consdbtap."""
+TAP_SCHEMA, DATALINK = "tap-schema", "datalink"  # Components of consdbtap
 
-Holds = Callable[[str], bool]
-"""Tells whether a tag contains the change."""
+Holds = Callable[[str], bool]  # Tells whether a tag contains the change
 
 
 def ticket_image(branch: str) -> str:
@@ -97,7 +94,6 @@ def repinned(facts: ProcessFacts) -> StepFinding:
 def _everywhere(
     facts: ProcessFacts, environments: tuple[str, ...], wanted: Callable[[Deployment], bool], holds: Holds
 ) -> StepFinding:
-    """Check the wanted components in some environments."""
     there: dict[str, list[Deployment]] = {}
     behind: dict[str, list[str]] = {}
     moments: list[datetime | None] = []
@@ -153,7 +149,6 @@ def _common(parts: list[Deployment]) -> str:
 
 
 def _since(item: Deployment, holds: Holds) -> datetime | None:
-    """Return since when all tags of a component contain the change."""
     since = None
     for setting in reversed(item.history):
         if not holds(setting.tag):

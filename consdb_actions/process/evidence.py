@@ -83,10 +83,7 @@ def attesters(facts: ProcessFacts, step: ProcessStep, day: date) -> Holders:
 
 
 def owner_names(facts: ProcessFacts, step: ProcessStep) -> tuple[str, tuple[str, ...]]:
-    """Return title and people of a step's owner.
-
-    For the approvals these are the people who can still approve.
-    """
+    """Return title and people of a step's owner; for approvals, who can still approve."""
     owner = facts.policy.owner(facts.policy.rule(step).owner)
     if owner.id == APPROVERS:
         missing = [role for role in facts.approvals.roles if role.outcome != "approved"]
@@ -281,9 +278,7 @@ DERIVED: dict[str, Callable[[ProcessFacts], StepFinding]] = {
 
 _REQUESTS = {Verb.RENAME: "a rename", Verb.TAKE: "a side", Verb.REGENERATE: "a new migration"}
 
-_TOO_LATE = (("!", ""),)
-
-"""Stored for a comment that was edited before it was first read."""
+_TOO_LATE = (("!", ""),)  # Stored for a comment that was edited before it was first read
 
 
 def present_binding(facts: ProcessFacts) -> Binding:
@@ -328,10 +323,7 @@ def listen(facts: ProcessFacts, applicable: frozenset[str]) -> Listening:
 
 
 def _gone(facts: ProcessFacts, memory: dict[int, Memo]) -> list[Memo]:
-    """List deleted comments that undid a step, oldest first.
-
-    Anybody who may write here can delete a comment; that must not make a step done again.
-    """
+    """List deleted comments that undid a step: deleting one must not make the step done again."""
     there = {comment.id for comment in facts.comments}
     return [
         memo
@@ -363,7 +355,6 @@ def _said(comment: Comment, memo: Memo | None) -> list[Command | Mistake]:
 
 
 def _remembered(verb: str, argument: str) -> Command | Mistake:
-    """Rebuild a command from its stored form."""
     try:
         kind = Verb(verb)
     except ValueError:
@@ -377,7 +368,6 @@ def _remembered(verb: str, argument: str) -> Command | Mistake:
 
 
 def _pairs(said: list[Command | Mistake]) -> tuple[tuple[str, str], ...]:
-    """Return commands in their stored form."""
     return tuple(
         (item.verb.value, item.step or item.declaration) if isinstance(item, Command) else ("?", "")
         for item in said
@@ -414,7 +404,6 @@ def _judge(
     binding: Binding,
     applicable: frozenset[str],
 ) -> Heard:
-    """Decide whether a command is accepted."""
     if isinstance(said, Mistake):
         return Heard(comment, actor, said, CommandOutcome.REJECTED, said.answer)
     if said.verb is Verb.HELP:
@@ -459,7 +448,6 @@ def _judge(
 
 
 def _carry_out(item: Heard, attestations: dict[str, list[Attestation]], undone: dict[str, Heard]) -> Heard:
-    """Apply an accepted command, or answer why it has no effect."""
     if item.outcome is not CommandOutcome.ACCEPTED or not isinstance(item.said, Command):
         return item
     step = item.said.step

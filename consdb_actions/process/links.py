@@ -1,7 +1,4 @@
-"""Marker with the source of copied EFD schemas, in the pull request's body.
-
-The marker of a migration is in :mod:`consdb_actions.publication.marker`.
-"""
+"""Marker with the source of copied EFD schemas, in the pull request's body."""
 
 from __future__ import annotations
 

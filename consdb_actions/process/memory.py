@@ -27,14 +27,12 @@ __all__ = [
     "written",
 ]
 
-MARKER = "<!-- consdb-actions:process -->"
-"""First line of our comment."""
+MARKER = "<!-- consdb-actions:process -->"  # First line of our comment
 
 FINISHED = "<!-- consdb-actions:process-finished -->"
 """Marks a comment when all steps are done: the pull request need not be read again."""
 
-ROOM = 20_000
-"""Maximum size of the stored state in characters; the oldest entries are dropped first."""
+ROOM = 20_000  # Maximum size of the stored state in characters; the oldest entries are dropped first
 
 _BLOCK = re.compile(r"<!-- consdb-actions:process-memory (?P<json>\{.*\}) -->\s*\Z")
 _SHA = re.compile(r"(?:[0-9a-f]{40})?")
@@ -67,10 +65,7 @@ def own_comments(facts: ProcessFacts) -> list[MarkedComment]:
 
 
 def recall(facts: ProcessFacts) -> dict[int, Memo]:
-    """Read the stored state from our oldest comment.
-
-    An invalid block (people can edit the comment) is ignored as a whole: the attestations must be repeated.
-    """
+    """Read the stored state from our oldest comment; an invalid block is ignored as a whole."""
     own = own_comments(facts)
     match = _BLOCK.search(own[0].body.replace("\r\n", "\n")) if own else None
     if match is None:
@@ -144,7 +139,6 @@ def _digest(values: Iterable[object]) -> str:
 
 
 def _memo(number: int, entry: object) -> Memo:
-    """Parse one entry and check its types."""
     if not isinstance(entry, list) or len(entry) != 5:
         raise TypeError(entry)
     sha, change, migration, said, reaction = entry

@@ -13,8 +13,7 @@ from consdb_actions.process.summary import Readiness, readiness
 
 __all__ = ["CONTEXT", "ProcessPlan", "ReactionPlan", "CommentRequests", "make_plan", "requests_of"]
 
-CONTEXT = "consdb/ready-to-merge"
-"""Name of the commit status."""
+CONTEXT = "consdb/ready-to-merge"  # Name of the commit status
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,6 @@ def requests_of(facts: ProcessFacts, progress: Progress) -> CommentRequests:
 
 
 def _status(facts: ProcessFacts, verdict: Readiness) -> StatusPlan | None:
-    """Plan the status; None if it is published already."""
     wanted = StatusPlan(facts.pull.head, verdict.state, verdict.description, facts.pull.url, CONTEXT)
     shown = facts.status
     if (
@@ -109,7 +107,6 @@ def _status(facts: ProcessFacts, verdict: Readiness) -> StatusPlan | None:
 
 
 def _reactions(facts: ProcessFacts, progress: Progress) -> tuple[ReactionPlan, ...]:
-    """Plan a reaction for each comment without the right one."""
     known = recall(facts)
     planned = []
     for memo in progress.listening.memos:

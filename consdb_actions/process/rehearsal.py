@@ -106,10 +106,7 @@ def acts_of(placed: Sequence[Placed], wanted: Iterable[str]) -> Iterator[tuple[s
 
 
 def ways_of(placed: Sequence[Placed]) -> tuple[str, ...]:
-    """Read each section's revision range from a runbook's commands.
-
-    Each is ``section:from..to``. Raises `InputError` if no command has one.
-    """
+    """Read each section's revision range (``section:from..to``) from a runbook's commands."""
     found: dict[str, None] = {}
     for one in placed:
         if one.part == "migrate" and one.block.kind == "upgrade":

@@ -1,9 +1,9 @@
-"""Rule P4: the runbook of one migration, made from its own operations and from what is known of the sites.
+"""Rule P4: the runbook of one migration, from its own operations and the configured sites.
 
-The order is that of the process: the subscription goes off, the publisher is upgraded, new tables come into
-the publication, the replica is upgraded, the subscription goes on and is refreshed. What a migration does not
-need is left out; :mod:`consdb_actions.process.runbook_change` says what it needs and why. The rollback is a
-migration as well, with needs of its own.
+The order is that of the process: disable the subscription, upgrade the publisher, add new tables to the
+publication, upgrade the replica, enable and refresh the subscription.
+:mod:`consdb_actions.process.runbook_change` decides which steps a migration needs. The rollback is a
+migration with needs of its own.
 """
 
 from __future__ import annotations
@@ -41,34 +41,10 @@ def make_runbook(
     deploy: DeployPolicy | None = None,
     waive_until: str = "DATE",
 ) -> Runbook:
-    """Make the runbook.
+    """Make the runbook, with the parts that this migration needs.
 
-    Parameters
-    ----------
-    changes
-        What is applied, by section.
-    sites
-        The databases and the replication.
-    ticket
-        What it is for.
-    release
-        The release of consdb that holds the revisions; empty where there is none yet.
-    when
-        When it is planned, in words.
-    deploy
-        How releases are deployed; the defaults when None.
-    waive_until
-        Last day on which the image of a ticket may run where only releases do.
-
-    Returns
-    -------
-    Runbook
-        The parts that this migration needs, in their order.
-
-    Raises
-    ------
-    InputError
-        Nothing changes, or no database holds a schema.
+    `release` holds the revisions; it is empty before they are released. `waive_until` is the last day on
+    which a ticket image may run where only releases do.
     """
     changes = tuple(change for change in changes if change.revisions)
     if not changes:
@@ -138,7 +114,6 @@ def _plan(changes: Sequence[SectionChange], sites: Sites) -> RunbookPlan:
 
 
 def _first(plan: RunbookPlan) -> Site:
-    """Return the database that is upgraded first."""
     return plan.publisher if plan.published else plan.replica
 
 
@@ -262,7 +237,6 @@ def _back_intro(plan: RunbookPlan, back: RunbookPlan) -> tuple[str, ...]:
 
 
 def _sessions(plan: RunbookPlan, back: RunbookPlan) -> Iterator[tuple[str, str]]:
-    """Yield how to connect, for everything that the steps ask for."""
     used: set[tuple[str, str]] = set()
     for part in (migrate_steps(plan), migrate_steps(back)):
         for step in part:

@@ -25,33 +25,15 @@ Kind = Literal["added", "dropped", "renamed", "retyped", "tightened", "loosened"
 
 @dataclass(frozen=True, slots=True, order=True)
 class ColumnChange:
-    """What happens to one column of a table that is there before and after.
+    """Change of one column of a table that exists before and after."""
 
-    Attributes
-    ----------
-    table
-        The table, by its name afterwards.
-    column
-        The column, by its name afterwards; of a dropped one, by the name it had.
-    kind
-        What happens to it: ``tightened`` is NOT NULL that was not, ``loosened`` the opposite.
-    old
-        The name before, of a renamed column.
-    required
-        Whether a row that gives no value to it is refused: after the change, or, of a dropped column, before.
-    widened
-        Whether a retyped column takes every value of the old type as it is written.
-    volatile
-        What gives each row of a new column a value of its own; empty when all rows get the same.
-    """
-
-    table: Name
-    column: str
-    kind: Kind
-    old: str = ""
-    required: bool = False
-    widened: bool = False
-    volatile: str = ""
+    table: Name  # Its name afterwards
+    column: str  # Its name afterwards; of a dropped column, before
+    kind: Kind  # ``tightened``: becomes NOT NULL; ``loosened``: becomes nullable
+    old: str = ""  # Name before a rename
+    required: bool = False  # Whether a row needs a value for it, afterwards or, if dropped, before
+    widened: bool = False  # Whether the new type reads every value of the old type as written
+    volatile: str = ""  # Expression that gives each row of a new column its own value; else empty
 
     def __str__(self) -> str:
         if self.kind == "renamed":
@@ -78,73 +60,36 @@ class Rekeyed:
         return f"primary key of {self.table} changes from ({', '.join(self.old)}) to ({', '.join(self.new)})"
 
 
-Pair = tuple[Name, Name]
-
-"""A table by its names before and after."""
+Pair = tuple[Name, Name]  # A table by its names before and after
 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """The net effect of one direction.
-
-    Attributes
-    ----------
-    new_tables, dropped_tables
-        Tables that are there only afterwards, or only before.
-    renamed_tables
-        Old and new names.
-    columns, rekeyed
-        What happens to tables that stay.
-    updated, inserted, emptied
-        Tables that stay and whose rows the scripts change, add to, or remove.
-    filled
-        New tables that the scripts put rows in.
-    unidentified
-        Tables that stay, by their names before and after, whose rows are changed or removed while their
-        primary key is not the one that they have at the end.
-    passing
-        Tables that stay, by their names before and after, whose rows are written as they do not stay: with
-        columns that go or get another name, or without a value that a column must have at the end; or to
-        which rows are added.
-    new_views, remade_views, dropped_views
-        Views that are there only afterwards; that are dropped and made again; that are there only before.
-    view_columns
-        The columns of new and remade views, where they are known.
-    locked
-        Tables and views that are there before and are touched by a statement.
-    grants
-        Privileges that the scripts give: relation, role, privilege.
-    losses
-        What goes for good, as nouns.
-    spoly
-        Whether a column of the pgSphere type is made.
-    apart
-        Statements that cannot be undone with the others, by their names.
-    unknown
-        Statements whose effect is not known, or reasons why not all statements are.
-    """
+    """Net effect of one direction; pairs are tables by their names before and after."""
 
     new_tables: tuple[Name, ...] = ()
     dropped_tables: tuple[Name, ...] = ()
     renamed_tables: tuple[tuple[Name, Name], ...] = ()
     columns: tuple[ColumnChange, ...] = ()
     rekeyed: tuple[Rekeyed, ...] = ()
-    updated: tuple[Name, ...] = ()
+    updated: tuple[Name, ...] = ()  # Existing tables whose rows the scripts change, add or remove
     inserted: tuple[Name, ...] = ()
     emptied: tuple[Name, ...] = ()
-    filled: tuple[Name, ...] = ()
+    filled: tuple[Name, ...] = ()  # New tables with rows
+    # Rows are changed or removed under another primary key than the final one
     unidentified: tuple[Pair, ...] = ()
+    # Rows are added, or written with columns or NULLs that do not exist at the end
     passing: tuple[Pair, ...] = ()
     new_views: tuple[Name, ...] = ()
-    remade_views: tuple[Name, ...] = ()
+    remade_views: tuple[Name, ...] = ()  # Dropped and recreated
     dropped_views: tuple[Name, ...] = ()
-    view_columns: tuple[tuple[Name, tuple[str, ...]], ...] = ()
-    locked: tuple[Name, ...] = ()
-    grants: tuple[tuple[Name, str, str], ...] = ()
-    losses: tuple[str, ...] = ()
-    spoly: bool = False
-    apart: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
+    view_columns: tuple[tuple[Name, tuple[str, ...]], ...] = ()  # Of new and recreated views, if known
+    locked: tuple[Name, ...] = ()  # Existing tables and views that a statement touches
+    grants: tuple[tuple[Name, str, str], ...] = ()  # Relation, role, privilege
+    losses: tuple[str, ...] = ()  # Data loss, as nouns
+    spoly: bool = False  # Whether a pgSphere column is created
+    apart: tuple[str, ...] = ()  # Statements outside of the transaction, by name
+    unknown: tuple[str, ...] = ()  # Statements with unknown effect, or reasons why some are missing
 
     def changes(self, kind: Kind) -> tuple[ColumnChange, ...]:
         """Return the changes of columns of one kind."""
@@ -158,71 +103,36 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class RunbookRevision:
-    """One revision.
-
-    Attributes
-    ----------
-    id
-        Its id.
-    words
-        What its author says that it does.
-    file
-        Its file, relative to the tree.
-    upgrade, downgrade
-        Its statements, as they would be sent without a database.
-    unshown
-        Why there are more statements than these; empty when there are none.
-    """
+    """Id, message and statements of one revision."""
 
     id: str
     words: str
-    file: str
-    upgrade: tuple[str, ...] = ()
+    file: str  # Relative to the tree
+    upgrade: tuple[str, ...] = ()  # Statements in offline mode
     downgrade: tuple[str, ...] = ()
-    unshown: str = ""
+    unshown: str = ""  # Why statements are missing; empty if none are
 
 
 @dataclass(frozen=True, slots=True)
 class SectionChange:
-    """What is to be applied to one section.
-
-    Attributes
-    ----------
-    section, schema
-        Its names in ``alembic.ini`` and in Postgres.
-    version_table
-        The table with its revision, qualified.
-    start, end
-        Revisions before and after; ``base`` for none.
-    revisions
-        Those in between, oldest first, with the last.
-    forward, back
-        What the upgrades and the downgrades do.
-    tables_before, tables_after
-        All tables of the schema; empty where they are not all known.
-    columns_before, columns_after
-        Columns of the tables and views, each in order, as far as they are known.
-    unrestored
-        Elements of the catalog that the downgrade leaves otherwise than they were, such as
-        ``exposure.columns.airmass.default``.
-    stuck
-        Why the downgrade does not run; empty when it does.
-    """
+    """Revisions to apply to one section."""
 
     section: str
     schema: str
-    version_table: str
-    start: str
+    version_table: str  # Qualified
+    start: str  # ``base`` for none
     end: str
-    revisions: tuple[RunbookRevision, ...]
+    revisions: tuple[RunbookRevision, ...]  # Oldest first, including the end
     forward: Effects
     back: Effects
-    tables_before: tuple[Name, ...] = ()
+    tables_before: tuple[Name, ...] = ()  # All tables of the schema; empty unless all are known
     tables_after: tuple[Name, ...] = ()
+    # Of tables and views in order, as far as known
     columns_before: tuple[tuple[Name, tuple[str, ...]], ...] = ()
     columns_after: tuple[tuple[Name, tuple[str, ...]], ...] = ()
+    # What the downgrade does not restore, like ``exposure.columns.airmass.default``
     unrestored: tuple[str, ...] = ()
-    stuck: str = ""
+    stuck: str = ""  # Why the downgrade fails; empty if it works
 
     @property
     def range(self) -> str:
@@ -270,64 +180,30 @@ class SectionChange:
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """One change, and the rows that do not fit.
-
-    Attributes
-    ----------
-    table
-        The table.
-    what
-        The change in words.
-    earlier
-        Whether rows from before the publisher's upgrade do not fit the upgraded replica.
-    later
-        Whether rows from after it do not fit the replica before its upgrade.
-    """
+    """A change of a published table, and whether replicated rows do not fit."""
 
     table: Name
     what: str
-    earlier: bool
-    later: bool
+    earlier: bool  # Rows from before the publisher's upgrade do not fit the upgraded replica
+    later: bool  # Rows from after it do not fit the replica before its upgrade
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What must be done about the replication.
+    """What a migration requires of the replication; pairs are tables by their names before and after."""
 
-    Attributes
-    ----------
-    misfits
-        Changes of published tables that stay.
-    added, removed
-        Tables that come into the publication, or leave it.
-    renamed
-        Published tables with another name: old and new.
-    identity
-        Tables, by their names before and after, whose rows the upgrade changes under another primary key than
-        the one at the end, or under none. Postgres refuses the one, and the replica the other, unless
-        ``REPLICA IDENTITY FULL`` is set.
-    unsent
-        Tables, by their names before and after, whose rows the upgrade writes in a form that the upgraded
-        replica cannot take, or adds to. The replica does the same by its own upgrade, so that these must not
-        be sent at all: the table is taken out of the publication meanwhile.
-    refilled
-        New tables that the upgrade fills at both sites, so that the replica's must be emptied before the
-        first copy.
-    different
-        New columns of published tables that get another value at each site.
-    unknown
-        What the scripts do besides that could not be followed.
-    """
-
-    misfits: tuple[Misfit, ...] = ()
+    misfits: tuple[Misfit, ...] = ()  # Changes of tables that stay published
     added: tuple[Name, ...] = ()
     removed: tuple[Name, ...] = ()
     renamed: tuple[Pair, ...] = ()
+    # Rows change under a primary key that is missing or not the final one: REPLICA IDENTITY FULL is required
     identity: tuple[Pair, ...] = ()
+    # Rows that the upgraded replica cannot take or adds by itself: the table leaves the publication meanwhile
     unsent: tuple[Pair, ...] = ()
+    # New tables that both upgrades fill; the replica's are emptied before the first copy
     refilled: tuple[Name, ...] = ()
-    different: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
+    different: tuple[str, ...] = ()  # New columns whose values differ between the sites
+    unknown: tuple[str, ...] = ()  # Statements with unknown effect
 
     @property
     def quiet(self) -> bool:

@@ -14,36 +14,19 @@ from consdb_actions.process.sites import Site, Sites
 
 __all__ = ["SOON", "RunbookPlan", "ask", "listed", "run", "tables"]
 
-SOON = 60
-"""Seconds in which a connection comes or goes."""
+SOON = 60  # Seconds in which a connection comes or goes
 
 
 @dataclass(frozen=True, slots=True)
 class RunbookPlan:
-    """What the steps are made of.
-
-    Attributes
-    ----------
-    sites
-        The configuration.
-    publisher, replica
-        The two databases.
-    published
-        Changes of sections that the publisher has.
-    local
-        Changes of sections that only the replica has.
-    needs
-        What the published ones ask of the replication.
-    direction
-        Upgrade or downgrade.
-    """
+    """Input of the steps."""
 
     sites: Sites
     publisher: Site
     replica: Site
-    published: tuple[SectionChange, ...]
-    local: tuple[SectionChange, ...]
-    needs: Needs
+    published: tuple[SectionChange, ...]  # Sections in the publisher
+    local: tuple[SectionChange, ...]  # Sections only in the replica
+    needs: Needs  # Of the published sections
     direction: Direction
 
     @property

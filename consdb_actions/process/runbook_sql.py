@@ -56,7 +56,6 @@ _LINES = ",\n    "
 
 
 def _values(rows: Iterable[Sequence[str | int]], columns: str) -> str:
-    """Write rows as a table of a query."""
     written = [
         "(" + ", ".join(str(v) if isinstance(v, int) else literal(v) for v in row) + ")" for row in rows
     ]

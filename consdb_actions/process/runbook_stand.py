@@ -37,19 +37,7 @@ _LOGS = (
 
 
 class RunbookRelease:
-    """What is deployed: the ticket, its release, and how deployments are made.
-
-    Parameters
-    ----------
-    ticket, tag
-        The ticket, and the release of consdb; empty where there is none yet.
-    policy
-        Environments and stages.
-    waive_until
-        Last day of a waiver for an image of a ticket where only releases run.
-    efd
-        Whether the schema comes from the transformed EFD alone.
-    """
+    """Ticket, release (if any) and deployment policy; `efd`: schema from the transformed EFD alone."""
 
     def __init__(
         self, ticket: str, tag: str, policy: DeployPolicy, waive_until: str, *, efd: bool = False

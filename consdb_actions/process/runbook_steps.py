@@ -29,8 +29,7 @@ __all__ = [
     "unrestored_in",
 ]
 
-UNRESTORED = "does not restore:"
-"""How a warning begins what a downgrade leaves otherwise than it was."""
+UNRESTORED = "does not restore:"  # How a warning begins what a downgrade leaves otherwise than it was
 
 BlockKind = Literal[
     "sql",
@@ -49,15 +48,14 @@ BlockKind = Literal[
     "paste",
 ]
 """
-What is done with a block:
+How a block is executed:
 
-* ``sql`` is run; ``check`` must answer; ``wait`` is asked again until it does; ``compare`` must answer the
-  same at both sites; ``look`` is only looked at;
-* ``preflight`` looks at a database and changes nothing; ``upgrade`` and ``downgrade`` are commands on a
-section's database; ``by-hand`` does the same as the one
-  before it without this program;
+* ``sql`` is run; ``check`` must return ``answer``; ``wait`` is repeated until it does; ``compare`` must
+  return the same at both sites; ``look`` is for information;
+* ``preflight`` reads a database; ``upgrade`` and ``downgrade`` change a section's database; ``by-hand`` does
+  the same as the preceding one without this program;
 * ``stop``, ``start`` and ``restart`` are about services, in commands or in words;
-* ``command`` is run in a terminal, and ``paste`` is copied somewhere else; a rehearsal does neither.
+* ``command`` is run in a terminal, ``paste`` is copied elsewhere; a rehearsal skips both.
 """
 
 KINDS: tuple[BlockKind, ...] = (
@@ -78,40 +76,21 @@ KINDS: tuple[BlockKind, ...] = (
 )
 
 Account = Literal["owner", "administrator", "replication"]
-"""As whom: the owner of the tables, an administrator of the database, or the role of the replication."""
 
 ACCOUNTS: tuple[Account, ...] = ("owner", "administrator", "replication")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Something to copy.
-
-    Attributes
-    ----------
-    kind
-        What is done with it.
-    site
-        Where.
-    text
-        Statements, or commands.
-    account
-        As whom.
-    answer
-        What a ``check`` or a ``wait`` must answer, one value.
-    seconds
-        How long a ``wait`` may take.
-    note
-        What people are told before it.
-    """
+    """A block to copy."""
 
     kind: BlockKind
     site: str
     text: str
     account: Account = "owner"
-    answer: str = ""
-    seconds: int = 0
-    note: str = field(default="", compare=False)
+    answer: str = ""  # Single value that a ``check`` or ``wait`` must return
+    seconds: int = 0  # Maximum time of a ``wait``
+    note: str = field(default="", compare=False)  # Text shown before the block
 
     @property
     def language(self) -> str:
@@ -123,36 +102,16 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class RunbookStep:
-    """One step.
+    """One step."""
 
-    Attributes
-    ----------
-    id
-        Its name, unique in the runbook.
-    title
-        What is done.
-    site
-        Where.
-    who
-        Who does it.
-    why
-        Why it is there, where that is not plain.
-    blocks
-        What is done, in order.
-    failure
-        What to do when it does not work out: a sentence or more each.
-    minutes
-        How long it takes, roughly.
-    """
-
-    id: str
+    id: str  # Unique in the runbook
     title: str
     site: str
     who: str
     blocks: tuple[Block, ...]
     why: str = ""
-    failure: tuple[str, ...] = ()
-    minutes: int = 5
+    failure: tuple[str, ...] = ()  # What to do if it fails, in sentences
+    minutes: int = 5  # Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,59 +125,28 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class RunbookPart:
-    """Steps that belong together.
+    """Steps that belong together."""
 
-    Attributes
-    ----------
-    id
-        ``prepare``, ``test``, ``release``, ``migrate``, ``after``, ``cancel``, ``halfway`` or ``back``.
-    title
-        A heading.
-    intro
-        Sentences before the first step.
-    steps
-        The steps.
-    attested
-        What is said to be done when all of them are, as in ``/consdb done STEP``.
-    """
-
-    id: str
+    id: str  # ``prepare``, ``test``, ``release``, ``migrate``, ``after``, ``cancel``, ``halfway`` or ``back``
     title: str
     intro: tuple[str, ...] = ()
     steps: tuple[RunbookStep, ...] = ()
+    # Steps of the process that this part completes, as in ``/consdb done STEP``
     attested: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """The whole.
-
-    Attributes
-    ----------
-    ticket, release
-        What it is for; the release may be missing.
-    changes
-        What is applied, by section.
-    needs
-        What that asks of the replication.
-    parts
-        What is done.
-    texts
-        What is sent to whom.
-    sessions
-        How to connect: who, where, and the command.
-    warnings
-        What speaks against going on as things are.
-    """
+    """All parts of a runbook."""
 
     ticket: str
-    release: str
+    release: str  # May be empty
     changes: tuple[SectionChange, ...]
     needs: Needs
     parts: tuple[RunbookPart, ...]
     texts: tuple[Text, ...] = ()
-    sessions: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[str, ...] = field(default=())
+    sessions: tuple[tuple[str, str], ...] = ()  # Who and where, and the command to connect
+    warnings: tuple[str, ...] = field(default=())  # Reasons not to go on
 
     def steps(self) -> Iterator[tuple[RunbookPart, RunbookStep]]:
         """Yield all steps with their parts."""
@@ -259,23 +187,7 @@ def block_info(part: str, step: str, block: Block) -> str:
 
 
 def read_runbook(markdown: str) -> tuple[Placed, ...]:
-    """Read the blocks of a runbook.
-
-    Parameters
-    ----------
-    markdown
-        The runbook, as it was made or edited since.
-
-    Returns
-    -------
-    tuple of Placed
-        Its blocks in their order.
-
-    Raises
-    ------
-    InputError
-        There are none, or one says something about itself that is not known.
-    """
+    """Read the blocks of a runbook in order; InputError if there are none or one is invalid."""
     found = tuple(_written_out(_blocks(markdown.replace("\r\n", "\n").split("\n"))))
     if not found:
         raise InputError(

@@ -14,8 +14,7 @@ from consdb_actions.process.sites import Site
 
 __all__ = ["test_announcement", "texts"]
 
-_WORDS = 12
-"""Changes that an announcement names; the others are counted."""
+_WORDS = 12  # Changes that an announcement names; the others are counted
 
 
 def texts(plan: RunbookPlan, ticket: str, release: str, when: str) -> Iterator[Text]:

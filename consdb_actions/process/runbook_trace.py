@@ -17,18 +17,7 @@ _READING = frozenset({"AccessShareLock", "RowShareLock"})
 
 
 def effects_of(runs: Sequence[DirectionRun]) -> Effects:
-    """Return the net effect of runs that follow each other.
-
-    Parameters
-    ----------
-    runs
-        One direction of each revision, in the order in which they run, all in one database.
-
-    Returns
-    -------
-    Effects
-        What differs at the end, with names as they are then; not what is created and dropped in between.
-    """
+    """Return the net effect of runs in one database, in order and by the final names."""
     if not runs:
         return Effects()
     start, end = runs[0].start, runs[-1].end

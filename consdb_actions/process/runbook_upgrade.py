@@ -16,8 +16,7 @@ __all__ = ["Direction", "apply_command", "by_hand", "upgrade_checks", "upgrade_s
 
 Direction = Literal["upgrade", "downgrade"]
 
-_MOST = 60
-"""Columns that are looked for by name; the others are counted."""
+_MOST = 60  # Columns that are looked for by name; the others are counted
 
 _TITLES = {"upgrade": "Upgrade", "downgrade": "Downgrade"}
 
@@ -74,12 +73,10 @@ def apply_command(
 
 
 def _address(site: Site) -> str:
-    """Ask for the address of a database where it is not known here."""
     return "" if site.url else f': "${{CONSDB_URL:?is the address of the {site.title}}}"\n'
 
 
 def _connect(site: Site) -> str:
-    """Say which database alembic upgrades."""
     if not site.url:
         return f"With `CONSDB_URL` of the {site.title}."
     return f"After `export CONSDB_URL={shlex.quote(site.url)}`."

@@ -35,10 +35,7 @@ class Disorder:
 
 
 def order_of(step: ProcessStep, findings: Mapping[str, StepFinding], scope: Scope) -> tuple[Disorder, ...]:
-    """Find what should have been done before a finished step.
-
-    Only certain violations count: a step without a known time is never out of order.
-    """
+    """Find what should have been done before a finished step; steps without a known time do not count."""
     names = scope.before_merge if step.id == MERGE else scope.before(step)
     at = findings[step.id].at
     missing: list[str] = []
@@ -201,7 +198,6 @@ def _why_not(facts: ProcessFacts, step: ProcessStep, routes: tuple[Route, ...]) 
 
 
 def _new_tables(facts: ProcessFacts) -> list[str]:
-    """List the tables to add to the publication."""
     return [
         f"{item.schema}.{table}"
         for item in facts.schemas
@@ -211,10 +207,7 @@ def _new_tables(facts: ProcessFacts) -> list[str]:
 
 
 def _holds(binding: Binding, now: Binding, current: bool) -> bool:
-    """Tell whether an attestation refers to the present state.
-
-    While its migration is unchanged and up to date, the change is the same for a database.
-    """
+    """Tell whether an attestation refers to the present state, or to the same up-to-date migration."""
     if binding.migration != now.migration:
         return False
     same = binding.sha == now.sha or (binding.change != "" and binding.change == now.change)
@@ -229,7 +222,6 @@ def _attested(
     valid: bool,
     now: Binding,
 ) -> StepFinding:
-    """Return the finding on an attested step."""
     if said is None:
         undone = listening.undone.get(step.id)
         if undone is None:
@@ -303,6 +295,5 @@ def _state(
 def _since(
     facts: ProcessFacts, step: ProcessStep, findings: dict[str, StepFinding], scope: Scope
 ) -> datetime:
-    """Return since when all earlier steps have been done."""
     known = [findings[item].at for item in scope.before(step)]
     return max((moment for moment in known if moment is not None), default=facts.pull.created_at)

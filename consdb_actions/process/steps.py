@@ -1,7 +1,4 @@
-"""Steps of a schema change as data: owner, evidence and order.
-
-They are the nine steps of ConsDB's process over four repositories, split by evidence.
-"""
+"""Steps of a schema change (nine in ConsDB's process, split by evidence) with owner and order."""
 
 from __future__ import annotations
 
@@ -57,8 +54,7 @@ class ProcessStep:
         return self.proof is Proof.ATTESTED
 
 
-MERGE = "merge-sdm"
-"""The last step but one: ``consdb/ready-to-merge`` guards it (rule P3)."""
+MERGE = "merge-sdm"  # The last step but one: ``consdb/ready-to-merge`` guards it (rule P3)
 
 CONTRIBUTOR = "contributor"
 APPROVERS = "approvers"

@@ -64,7 +64,6 @@ def readiness(facts: ProcessFacts, progress: Progress) -> Readiness:
 
 
 def _line(what: str, items: list[StepState]) -> str:
-    """Name some steps, with shorter names if needed."""
     titles = ", ".join(item.step.title for item in items)
     ids = ", ".join(item.step.id for item in items)
     return fit((f"{what}: {titles}", f"{what}: {ids}", f"{what}: {len(items)} steps"))

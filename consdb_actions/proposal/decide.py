@@ -42,9 +42,7 @@ def merged_body(present: str, wanted: str) -> str:
 
 _CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
-LINES = 200
-
-"""Maximum number of lines of a difference in an error."""
+LINES = 200  # Maximum number of lines of a difference in an error
 
 
 def difference(theirs: Mapping[str, bytes | None], ours: Mapping[str, bytes | None]) -> str:

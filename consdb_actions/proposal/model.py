@@ -30,13 +30,11 @@ __all__ = [
 TRAILER = "Consdb-Actions-Branch"
 """The trailer of our commits; its value is the branch that the commit was made for."""
 
-WEB = "web-flow"
-"""GitHub's own account, the committer of commits that it signs."""
+WEB = "web-flow"  # GitHub's own account, the committer of commits that it signs
 
 Action = Literal["opened", "updated", "unchanged", "nothing"]
 
-Blobs = Mapping[str, str | None]
-"""The blob of each path; None where there is no file."""
+Blobs = Mapping[str, str | None]  # The blob of each path; None where there is no file
 
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*", re.ASCII)
 _PATH = re.compile(r"[^/\x00-\x1f\x7f\\]+(?:/[^/\x00-\x1f\x7f\\]+)*")
@@ -46,26 +44,17 @@ _PATH = re.compile(r"[^/\x00-\x1f\x7f\\]+(?:/[^/\x00-\x1f\x7f\\]+)*")
 class Proposal:
     """A change of files for one pull request; InputError for invalid branches and paths."""
 
-    repository: str
-    """``owner/name``; the branch is created in it, never in a fork."""
-    base: str
-    """Target branch of the pull request."""
-    branch: str
-    """Our branch, with at most one open pull request."""
-    files: Mapping[str, bytes | None]
-    """Wanted bytes of each path; None deletes the file."""
-    message: str
-    """Message of the commit; `TRAILER` is added."""
+    repository: str  # ``owner/name``; the branch is created in it, never in a fork
+    base: str  # Target branch of the pull request
+    branch: str  # Our branch, with at most one open pull request
+    files: Mapping[str, bytes | None]  # Wanted bytes of each path; None deletes the file
+    message: str  # Message of the commit; `TRAILER` is added
     title: str
-    body: str
-    """Our part; text that people write around it is kept."""
-    draft: bool = False
-    """Whether a new pull request is a draft; it is not changed later."""
+    body: str  # Our part; text that people write around it is kept
+    draft: bool = False  # Whether a new pull request is a draft; it is not changed later
     labels: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    """Patterns of paths (``*`` matches slashes) whose changes by people are kept."""
-    reopen: bool = False
-    """Whether to open a new pull request if the last one was closed unmerged."""
+    keep: tuple[str, ...] = ()  # Patterns of paths (``*`` matches slashes) whose changes by people are kept
+    reopen: bool = False  # Whether to open a new pull request if the last one was closed unmerged
     base_commit: str = ""
     """Commit of the base that the files were made from, to avoid reverting later ones; default: newest."""
 
@@ -97,8 +86,7 @@ class BranchCommit:
     """A commit of the branch that the base does not have."""
 
     sha: str
-    author: str
-    """Login; empty if unknown, like ``committer``."""
+    author: str  # Login; empty if unknown, like ``committer``
     committer: str
     message: str
     changed: Blobs = field(default_factory=dict)
@@ -124,52 +112,37 @@ class BranchPull:
 class BranchFacts:
     """The state of a branch on GitHub."""
 
-    viewer: str
-    """Login of the token's own account."""
-    base: str
-    """Newest commit of the base branch, or `Proposal.base_commit`."""
-    on_base: Blobs
-    """The wanted paths in it."""
-    head: str | None = None
-    """Newest commit of the branch; None when there is no branch."""
-    fork: str = ""
-    """Merge base of branch and base; empty without a branch."""
-    on_fork: Blobs = field(default_factory=dict)
-    """The wanted paths in that."""
-    on_branch: Blobs = field(default_factory=dict)
-    """All files that the branch changes since `fork`."""
-    commits: tuple[BranchCommit, ...] = ()
-    """Commits of the branch, oldest first."""
-    pulls: tuple[BranchPull, ...] = ()
-    """Pull requests of the branch, newest first."""
+    viewer: str  # Login of the token's own account
+    base: str  # Newest commit of the base branch, or `Proposal.base_commit`
+    on_base: Blobs  # The wanted paths in it
+    head: str | None = None  # Newest commit of the branch; None when there is no branch
+    fork: str = ""  # Merge base of branch and base; empty without a branch
+    on_fork: Blobs = field(default_factory=dict)  # The wanted paths in that
+    on_branch: Blobs = field(default_factory=dict)  # All files that the branch changes since `fork`
+    commits: tuple[BranchCommit, ...] = ()  # Commits of the branch, oldest first
+    pulls: tuple[BranchPull, ...] = ()  # Pull requests of the branch, newest first
 
 
 @dataclass(frozen=True, slots=True)
 class CommitWrite:
     """A commit to create."""
 
-    tree_of: str
-    """Commit whose files it starts from."""
+    tree_of: str  # Commit whose files it starts from
     parents: tuple[str, ...]
-    blobs: Blobs
-    """The difference from `tree_of`."""
+    blobs: Blobs  # The difference from `tree_of`
 
 
 @dataclass(frozen=True, slots=True)
 class ProposalPlan:
     """The planned changes."""
 
-    difference: tuple[str, ...]
-    """Paths that differ from the base; empty proposes nothing."""
+    difference: tuple[str, ...]  # Paths that differ from the base; empty proposes nothing
     write: CommitWrite | None = None
-    pull: BranchPull | None = None
-    """The open pull request; without one, a difference opens one."""
-    title: str | None = None
-    """None if unchanged, like ``body``."""
+    pull: BranchPull | None = None  # The open pull request; without one, a difference opens one
+    title: str | None = None  # None if unchanged, like ``body``
     body: str | None = None
     labels: tuple[str, ...] = ()
-    kept: tuple[str, ...] = ()
-    """Paths with people's changes that are kept."""
+    kept: tuple[str, ...] = ()  # Paths with people's changes that are kept
 
     @property
     def action(self) -> Action:
@@ -194,15 +167,11 @@ class Foreign:
 class ProposalOutcome:
     """The result."""
 
-    action: Action
-    """``nothing``: the base already has the wanted files."""
-    number: int | None = None
-    """With ``nothing``, a pull request that is open without a difference."""
+    action: Action  # ``nothing``: the base already has the wanted files
+    number: int | None = None  # With ``nothing``, a pull request that is open without a difference
     url: str = ""
-    commit: str = ""
-    """Newest commit of the branch; empty where there is no branch."""
-    kept: tuple[str, ...] = ()
-    """Paths with people's changes that were kept."""
+    commit: str = ""  # Newest commit of the branch; empty where there is no branch
+    kept: tuple[str, ...] = ()  # Paths with people's changes that were kept
 
 
 def is_ours(commit: BranchCommit, proposal: Proposal, viewer: str) -> bool:

@@ -13,9 +13,7 @@ __all__ = ["COMMENT_MARKER", "Marker", "Names", "REBASE_MARKER", "name_migration
 
 _SUFFIX = r"(?P<suffix>(?:[-_.][A-Za-z0-9]+)*)"
 
-LONGEST = 120
-
-"""Maximum length of the part taken from the source branch's name."""
+LONGEST = 120  # Maximum length of the part taken from the source branch's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ def name_migration(branch: str, title: str, patterns: Sequence[str], *, place: s
     """Find the ticket in the branch name or the title's start.
 
     `patterns` match a whole ticket. Of the branch only a whole match is used, so that names hold letters,
-    digits and single marks. Raises `InputError` if there is no ticket.
+    digits and single marks.
     """
     ticket = "|".join(f"(?:{pattern})" for pattern in patterns)
     in_branch = re.fullmatch(rf"tickets/(?P<ticket>{ticket}){_SUFFIX}", branch, re.ASCII)

@@ -33,10 +33,7 @@ class Stack:
 def stack_of(
     pull: PullSeen, others: Sequence[PullSeen], commits: Mapping[int, Collection[str]], label: str
 ) -> Stack:
-    """Find the stack of a pull request.
-
-    `others` are open and not from forks; `commits` are those of `pull` and of the labelled others, by number.
-    """
+    """Find the stack of a pull request; `others` are open and not from forks, `commits` by number."""
 
     def contains(one: PullSeen, other: PullSeen) -> bool:
         # Of two pull requests with the same head, the later contains the earlier.

@@ -28,8 +28,7 @@ __all__ = [
     "plan_files",
 ]
 
-WITHDRAWN = "<!-- consdb-actions:withdrawn -->"
-"""Marks the body of a pull request that this program closed."""
+WITHDRAWN = "<!-- consdb-actions:withdrawn -->"  # Marks the body of a pull request that this program closed
 
 State = Literal[
     "published",
@@ -121,11 +120,7 @@ class Present:
 def find_pull(
     pulls: Sequence[TargetPull], source: SchemaSource, branch: str, viewer: str
 ) -> TargetPull | None:
-    """Find the open pull request of a change's migration.
-
-    Raises `CheckFailed` if a pull request of someone else, or the migration of another change, uses the
-    branch.
-    """
+    """Find the open pull request of a change's migration."""
     references = _references(source)
     for pull in pulls:
         ours = pull.author.casefold() == viewer.casefold()
@@ -158,10 +153,7 @@ def find_withdrawn(pulls: Sequence[TargetPull], source: SchemaSource) -> TargetP
 
 
 def may_reopen(pulls: Sequence[TargetPull], *, asked_anew: bool) -> bool:
-    """Tell whether a pull request may replace a closed one.
-
-    `pulls` are newest first; `asked_anew` means an explicit request, by label or by hand.
-    """
+    """Tell whether a closed pull request (newest first) can be replaced; `asked_anew`: explicit request."""
     return asked_anew or not pulls or pulls[0].merged or WITHDRAWN in pulls[0].body
 
 
@@ -200,12 +192,10 @@ def plan_files(
 
 
 def _references(source: SchemaSource) -> set[str]:
-    """Return the references of a change, with and without its pull request."""
     return {source.reference, f"{source.repository}@{source.branch}"}
 
 
 def _difference(path: str, theirs: bytes | None, new_path: str, new: bytes) -> str:
-    """Return the difference between an edited and the generated file; empty if equal."""
     lines = difflib.unified_diff(
         _lines(new),
         _lines(theirs or b""),

@@ -16,12 +16,9 @@ from consdb_actions.publication.revision_file import UnfitError, read_revision
 
 __all__ = ["MAX_FILE", "MAX_FILES", "MAX_REPORT", "TargetSection", "check_result", "join_outcomes"]
 
-MAX_FILES = 64
-"""Maximum number of files; ConsDB has 11 sections."""
-MAX_FILE = 1_000_000
-"""Maximum size of a file in bytes; the largest revision of ConsDB has about 250,000."""
-MAX_REPORT = 20_000_000
-"""Maximum size of a report in bytes."""
+MAX_FILES = 64  # Maximum number of files; ConsDB has 11 sections
+MAX_FILE = 1_000_000  # Maximum size of a file in bytes; the largest revision of ConsDB has about 250,000
+MAX_REPORT = 20_000_000  # Maximum size of a report in bytes
 
 _PATH = re.compile(
     r"(?P<folder>alembic/[a-z0-9_]{1,60})/versions/[A-Za-z0-9][A-Za-z0-9_]{0,150}\.py", re.ASCII
@@ -119,10 +116,7 @@ def _refused(path: str, cause: str) -> CheckFailed:
 
 
 def join_outcomes(outcomes: Sequence[RunOutcome], order: Sequence[str]) -> RunOutcome:
-    """Join the reports of jobs that handled one section each, in ini order.
-
-    It counts as written only if every job wrote. Raises `CheckFailed` if two jobs report on the same section.
-    """
+    """Join the reports of jobs with one section each; it counts as written only if every job wrote."""
     sections: dict[str, SectionOutcome] = {}
     for outcome in outcomes:
         for section in outcome.sections:

@@ -95,10 +95,7 @@ class MigrationRequest:
 def decide_request(
     asked: RequestedMigration, source: SchemaSource, label: str, holder: PullSeen | None = None
 ) -> MigrationRequest:
-    """Decide what an event requests, from the current state of the pull requests.
-
-    `label` requests a migration; the migration of `holder` contains this change.
-    """
+    """Decide what an event requests; the migration of `holder` contains this change."""
     if asked.commit and asked.commit != source.commit:
         return MigrationRequest(
             "nothing",

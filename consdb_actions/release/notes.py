@@ -105,7 +105,6 @@ def arrange(contents: ReleaseContents, patterns: Sequence[str]) -> ReleaseNotes:
 
 
 def _without_tickets(title: str, tickets: tuple[str, ...]) -> str:
-    """Remove tickets from the start of a title."""
     rest = title.strip()
     for _ in tickets:
         for ticket in tickets:
@@ -122,7 +121,6 @@ def _natural(ticket: str) -> tuple[str, int, str]:
 
 
 def _in_order(migrations: Iterable[ReleasedMigration]) -> tuple[ReleasedMigration, ...]:
-    """Sort the migrations of a section by their revision order."""
     left = sorted(migrations, key=lambda migration: (migration.revision, migration.path))
     out: list[ReleasedMigration] = []
     while left:

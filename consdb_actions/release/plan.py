@@ -179,7 +179,6 @@ def _existing(facts: ReleaseFacts, tag: GitTag, expected: CalendarVersion | None
 
 
 def _refusals(facts: ReleaseFacts, policy: ReleasePolicy) -> Iterator[ReleaseRefusal]:
-    """List the reasons not to tag a commit."""
     if not facts.contained:
         yield ReleaseRefusal(
             f"the commit is not in the history of {facts.branch}",
@@ -195,7 +194,6 @@ def _refusals(facts: ReleaseFacts, policy: ReleasePolicy) -> Iterator[ReleaseRef
 
 
 def _checks(checks: tuple[CommitCheck, ...], policy: ReleasePolicy) -> Iterator[ReleaseRefusal]:
-    """List checks that are not successful."""
     counted = [check for check in checks if not policy.ignores(check.name)]
     failed = [check for check in counted if check.state == "failure"]
     pending = [check for check in counted if check.state == "pending"]
@@ -224,5 +222,4 @@ def _checks(checks: tuple[CommitCheck, ...], policy: ReleasePolicy) -> Iterator[
 
 
 def _named(checks: list[CommitCheck]) -> str:
-    """Name checks with their states, without duplicates."""
     return ", ".join(dict.fromkeys(f"{check.name} ({check.words})" for check in checks))

@@ -79,11 +79,7 @@ def newest(tags: Iterable[str]) -> CalendarVersion | None:
 def next_version(
     tags: Iterable[str], now: datetime, *, padded: bool = False, skip: Iterable[str] = ()
 ) -> NextVersion:
-    """Return the next version in the UTC month of `now`.
-
-    Versions in `skip` are passed over. Raises `CheckFailed` if the newest version is of a later month, and
-    `InputError` if the year does not fit into two digits.
-    """
+    """Return the next version in the UTC month of `now` that is not in `skip`."""
     moment = now.astimezone(UTC)
     if not 2000 <= moment.year <= 2099:
         raise InputError(

@@ -11,11 +11,9 @@ from consdb_actions.report.markdown import bullets, code, details, escape, fence
 
 __all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_result", "where"]
 
-FORMAT = "consdb-actions/apply/1"
-"""Increased when the format changes."""
+FORMAT = "consdb-actions/apply/1"  # Increased when the format changes
 
-Paint = Callable[[str, str], str]
-"""Colours a text; the second argument is ``error``, ``warning``, ``ok`` or ``dim``."""
+Paint = Callable[[str, str], str]  # text, and ``error``, ``warning``, ``ok`` or ``dim``
 
 _KIND = {"ok": "ok", "warning": "warning", "refused": "error"}
 _SIGN = {"ok": "✅", "warning": "⚠️", "refused": "❌"}
@@ -133,11 +131,7 @@ def _verdict_kind(outcome: ApplyOutcome) -> str:
 
 
 def render_comment(outcome: ApplyOutcome, *, short: bool = False) -> str:
-    """Render the evidence as a comment; its first line is the result.
-
-    The line ``/consdb done STEP`` is included only if everything was applied and verified. `short` leaves out
-    folded parts.
-    """
+    """Render the evidence as a comment, with ``/consdb done STEP`` only if everything is verified."""
     parts = [f"/consdb done {outcome.attests}"] if outcome.attests else []
     parts.append(f"**{escape(where(outcome))}**: {prose(_verdict(outcome))}")
     rows = [

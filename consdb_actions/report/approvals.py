@@ -47,7 +47,6 @@ def render_text(facts: ApprovalFacts, decision: Decision) -> str:
 
 
 def _plain(item: RoleVerdict) -> str:
-    """Render the verdict on a role in one line."""
     if item.approver is not None:
         review = item.approver
         day = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "unknown day"
@@ -128,13 +127,9 @@ def _review_json(review: ReviewVerdict) -> dict[str, Any]:
     }
 
 
-SHOWN = 3
+SHOWN = 3  # Reviews per role in the table; the folded part lists all
 
-"""Reviews per role in the table; the folded part lists all."""
-
-NAMED = 10
-
-"""People per role in the table."""
+NAMED = 10  # People per role in the table
 
 _SIGNS = {
     RoleOutcome.APPROVED: "✅\u00a0approved",
@@ -146,10 +141,7 @@ _SIGNS = {
 
 
 def render_comment(facts: ApprovalFacts, decision: Decision) -> str:
-    """Render the comment; equal facts give equal text.
-
-    It starts with our marker and ends with the digests.
-    """
+    """Render the comment from our marker to the digests; equal facts give equal text."""
     memory = remember(facts)
     blocks = [_heading(decision)]
     if decision.applicable:
@@ -167,7 +159,6 @@ def render_comment(facts: ApprovalFacts, decision: Decision) -> str:
 
 
 def _heading(decision: Decision) -> str:
-    """Render the verdict."""
     if not decision.applicable:
         return f"### Approvals of the schema change\n\n{escape(decision.description)}."
     done = sum(1 for item in decision.roles if item.outcome is RoleOutcome.APPROVED)
@@ -181,7 +172,6 @@ def _heading(decision: Decision) -> str:
 
 
 def _table(facts: ApprovalFacts, decision: Decision) -> str:
-    """Render one row per role."""
     return table(
         ("Role", "State", "Who, when, for which commit", "What is open"),
         [
@@ -192,7 +182,6 @@ def _table(facts: ApprovalFacts, decision: Decision) -> str:
 
 
 def _who(facts: ApprovalFacts, item: RoleVerdict) -> str:
-    """Name approvers with time, commit, and later pushes."""
     standings = (ReviewEffect.BLOCKS,) if item.outcome is RoleOutcome.BLOCKED else (ReviewEffect.STALE,)
     shown = [item.approver] if item.approver is not None else _of(item, *standings)
     if not shown:
@@ -202,7 +191,6 @@ def _who(facts: ApprovalFacts, item: RoleVerdict) -> str:
 
 
 def _review(facts: ApprovalFacts, review: ReviewVerdict) -> str:
-    """Render a review: author, day, commit and later changes."""
     day = review.submitted_at.strftime("%Y-%m-%d") if review.submitted_at else "on an unknown day"
     text = (
         f"{_person(facts, review.author.login)}, [{day}]({review.url})"
@@ -222,7 +210,6 @@ def _review(facts: ApprovalFacts, review: ReviewVerdict) -> str:
 
 
 def _open(facts: ApprovalFacts, item: RoleVerdict) -> str:
-    """Render what is missing and who can give it."""
     if item.outcome is RoleOutcome.APPROVED:
         return ""
     able = ", ".join(_person(facts, login) for login in item.eligible[:NAMED])
@@ -242,7 +229,6 @@ def _open(facts: ApprovalFacts, item: RoleVerdict) -> str:
 
 
 def _alerts(facts: ApprovalFacts, decision: Decision) -> list[str]:
-    """Render alerts: the last eligible person, removed labels, notes."""
     words = [item.warning for item in decision.roles if item.warning]
     words += [item.label_word for item in decision.roles if item.label_word]
     words += decision.notes
@@ -252,7 +238,6 @@ def _alerts(facts: ApprovalFacts, decision: Decision) -> list[str]:
 
 
 def _details(facts: ApprovalFacts, decision: Decision) -> str:
-    """Render all reviews, folded."""
     lines = []
     for item in decision.roles:
         lines.append(f"- **{escape(item.role.title)}**: {escape(item.reason)}")
@@ -266,12 +251,10 @@ def _details(facts: ApprovalFacts, decision: Decision) -> str:
 
 
 def _line(facts: ApprovalFacts, review: ReviewVerdict) -> str:
-    """Render a review in the folded part."""
     return f"  - {_review(facts, review)}: {escape(review.reason)}"
 
 
 def _help(facts: ApprovalFacts) -> str:
-    """Render how to approve, folded."""
     ids = " or ".join(code(f"consdb: {role.id}") for role in facts.policy.roles)
     lines = [
         "Approve in a review. Labels are only shown here: setting one by hand does not approve.",
@@ -285,7 +268,6 @@ def _help(facts: ApprovalFacts) -> str:
 
 
 def _of(item: RoleVerdict, *standings: ReviewEffect) -> list[ReviewVerdict]:
-    """List the reviews of a role with some standings."""
     return [review for review in item.reviews if review.standing in standings]
 
 
@@ -300,7 +282,6 @@ def _commit(facts: ApprovalFacts, sha: str) -> str:
 
 
 def _compare(facts: ApprovalFacts, sha: str) -> str:
-    """Link the changes since a commit; two dots work after a force-push."""
     return f"[compare]({facts.html_url}/compare/{sha}..{facts.pull.head})"
 
 

@@ -319,9 +319,7 @@ def alerts(items: Iterable[Html]) -> Html | None:
     return element("ul", listed, class_="alerts") if listed else None
 
 
-NAMED = 6
-
-"""How many people are named for a step."""
+NAMED = 6  # How many people are named for a step
 
 _ROUTES = {Route.SUMMIT: "from the Summit", Route.USDF: "from USDF"}
 
@@ -374,7 +372,6 @@ def _unread(item: Unread) -> Html:
 
 
 def _row(change: BoardEntry, today: date) -> list[Part]:
-    """Return the cells of a change in the overview."""
     pull = change.facts.pull
     marks = [standing_mark(standing) for standing in wrong(change)]
     marks += _flags(change)
@@ -399,7 +396,6 @@ def _count(change: BoardEntry) -> Html:
 
 
 def _waiting(since: datetime | None, today: date) -> list[Part]:
-    """Say since when, and how long that is."""
     if since is None:
         return ["an unknown day"]
     days = max((today - since.astimezone(UTC).date()).days, 0)
@@ -408,7 +404,6 @@ def _waiting(since: datetime | None, today: date) -> list[Part]:
 
 
 def _change(change: BoardEntry, today: date) -> Html:
-    """Return one change."""
     facts, pull = change.facts, change.facts.pull
     heading = element(
         "h3",
@@ -450,7 +445,6 @@ def _flags(change: BoardEntry) -> list[Html]:
 
 
 def _about(change: BoardEntry) -> list[Part]:
-    """Say what a change is about: schemas, ticket, author, release."""
     facts, pull = change.facts, change.facts.pull
     schemas = ", ".join(dict.fromkeys(item.schema for item in facts.schemas))
     parts: list[Part] = [f"{schemas}, {' and '.join(_ROUTES[route] for route in routes_of(facts))}"]
@@ -469,7 +463,6 @@ def _about(change: BoardEntry) -> list[Part]:
 
 
 def _next(change: BoardEntry, today: date) -> Html:
-    """Say what is next, whose it is, and since when."""
     if not change.next:
         return element("p", element("strong", "What is next could not be looked up."))
     lines = []
@@ -492,7 +485,6 @@ def _next(change: BoardEntry, today: date) -> Html:
 
 
 def _alerts(change: BoardEntry) -> Html | None:
-    """Say what is stale, was done out of order, or could not be read."""
     lines = [alert("bad", isolated(trouble.words), ".") for trouble in change.facts.troubles]
     for item in change.steps:
         title = element("strong", item.step.title)
@@ -537,7 +529,6 @@ def _evidence(evidence: Evidence) -> Html:
 
 
 def _needless(change: BoardEntry) -> list[Part]:
-    """Say which steps do not apply, and why."""
     reasons: dict[str, list[str]] = {}
     for item in change.progress.steps:
         if item.standing is StepStatus.NOT_APPLICABLE:
@@ -549,7 +540,6 @@ def _needless(change: BoardEntry) -> list[Part]:
 
 
 def _person(facts: ProcessFacts, login: str) -> Html:
-    """Return a person, linked."""
     server = facts.html_url.rsplit("/", 2)[0]
     return link(isolated(login), f"{server}/{quote(login.removesuffix('[bot]'), safe='')}")
 
@@ -592,7 +582,6 @@ def environments(seen: Environments, today: date) -> Html:
 
 
 def _matrix(seen: Environments, today: date) -> Html:
-    """Return a row for each environment, a column for each component."""
     assert seen.drift is not None
     components: dict[str, dict[str, None]] = {}
     cells: dict[str, dict[tuple[str, str], ComponentTag]] = {}
@@ -632,7 +621,6 @@ def _matrix(seen: Environments, today: date) -> Html:
 
 
 def _cell(item: ComponentTag, severity: Severity | None, web: str, today: date) -> list[Part]:
-    """Return what a component runs, since when, and a sign where something is wrong."""
     parts: list[Part] = [element("code", item.tag.text) if item.tag.text else "no tag"]
     if severity is not None and severity > Severity.INFO:
         parts += [" ", severity_mark(severity, brief=True)]
@@ -648,7 +636,6 @@ def _cell(item: ComponentTag, severity: Severity | None, web: str, today: date) 
 
 
 def _table(findings: list[DriftFinding]) -> Html:
-    """Return findings as a table."""
     rows: list[list[Part]] = [
         [
             severity_mark(item.severity),
@@ -661,9 +648,7 @@ def _table(findings: list[DriftFinding]) -> Html:
     return cards(("Severity", "Environment", "Component", "What"), rows, "What has drifted")
 
 
-OPEN = 6
-
-"""Operations of a migration that are not folded."""
+OPEN = 6  # Operations of a migration that are not folded
 
 
 def releases(board: Board) -> Html:
@@ -683,7 +668,6 @@ def releases(board: Board) -> Html:
 
 
 def _release(board: Board, item: Released) -> Html:
-    """Return one release."""
     flags = [] if item.annotated else [badge("lightweight tag")]
     date: Part = ["commit of ", day(item.at)] if item.of_commit else day(item.at)
     if item.at is None:
@@ -740,7 +724,6 @@ def _places(board: Board, tag: str) -> str:
 
 
 def _migrations(notes: ReleaseNotes) -> list[Part]:
-    """Return what happens to the database, section by section."""
     if notes.contents.previous is None:
         return []
     if not notes.sections and not notes.contents.changed:
@@ -762,7 +745,6 @@ def _migrations(notes: ReleaseNotes) -> list[Part]:
 
 
 def _migration(item: ReleasedMigration) -> list[Part]:
-    """Return one migration with what it does."""
     parts: list[Part] = [isolated(item.title or item.path)]
     if item.revision:
         parts += [" ", element("code", item.revision, class_="muted")]
@@ -777,7 +759,6 @@ def _migration(item: ReleasedMigration) -> list[Part]:
 
 
 def _pull_requests_by_topic(notes: ReleaseNotes, web: str) -> list[Part]:
-    """Return the pull requests, by ticket."""
     lines = [
         element("li", element("strong", topic.name), " ", [_pull(pull, web) for pull in topic.pulls])
         for topic in notes.topics
@@ -808,18 +789,7 @@ _LEGEND = (
 
 
 def render_html(board: Board) -> str:
-    """Write the page.
-
-    Parameters
-    ----------
-    board
-        What it shows.
-
-    Returns
-    -------
-    str
-        A whole HTML document; the same board gives the same bytes.
-    """
+    """Render the page; the same board gives the same bytes."""
     moment = board.now.astimezone(UTC)
     sections = (
         ("next", "What is next", overview(board)),

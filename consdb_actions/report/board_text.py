@@ -15,9 +15,7 @@ from consdb_actions.report.markdown import bullets, escape, printable, prose, ta
 
 __all__ = ["FORMAT", "counted", "render_json", "render_markdown", "render_text", "todo", "wrong"]
 
-WIDTH = 90
-
-"""Characters of a title on a terminal."""
+WIDTH = 90  # Characters of a title on a terminal
 
 _TROUBLES = (StepStatus.UNKNOWN, StepStatus.STALE, StepStatus.OUT_OF_ORDER)
 
@@ -100,7 +98,6 @@ def _extent(board: Board) -> str:
 
 
 def _step(change: BoardEntry) -> str:
-    """Say what is next, for whom, and since when."""
     if not change.next:
         return "what is next could not be looked up"
     return f"{'; '.join(map(todo, change.next))}: {', '.join(change.owners)}, since {_day(change)}"
@@ -122,19 +119,7 @@ FORMAT = "consdb-actions/board/1"
 
 
 def render_json(board: Board) -> dict[str, Any]:
-    """Turn the board into JSON, as ``schemas/board.schema.json`` describes it.
-
-    Parameters
-    ----------
-    board
-        The board.
-
-    Returns
-    -------
-    dict
-        Values that `json.dumps` takes. The steps of each change are as ``process status`` prints them, what
-        runs where is as ``deploy drift`` prints it.
-    """
+    """Render the board as JSON data, described by ``schemas/board.schema.json``."""
     seen, shelf = board.environments, board.releases
     drift = None
     if seen.drift is not None:

@@ -26,9 +26,7 @@ __all__ = [
     "render_text",
 ]
 
-_OPERATIONS = 8
-
-"""Total operations of the migrations that are shown unfolded."""
+_OPERATIONS = 8  # Total operations of the migrations that are shown unfolded
 
 
 def pull_title(plan: DeployPlan) -> str:
@@ -88,7 +86,6 @@ def changes_table(plan: DeployPlan) -> str:
 
 
 def _components(changes: list[ValueChange]) -> list[str]:
-    """Name the components of a row, instruments by name."""
     words: dict[str, None] = {}
     for change in changes:
         kind, _, instrument = change.component.partition(".")
@@ -108,12 +105,10 @@ def _components(changes: list[ValueChange]) -> list[str]:
 
 
 def _value(value: str, *, policy: bool) -> str:
-    """Render a tag or a pull policy; an empty policy is the chart's."""
     return code(value, in_table=True) if value else ("the chart's default" if policy else "none")
 
 
 def _warnings(plan: DeployPlan) -> list[str]:
-    """List waived rules, with the end of the waiver."""
     request, lines = plan.request, []
     if plan.waived and request.waive_until is not None:
         lines.append(
@@ -129,7 +124,6 @@ def _warnings(plan: DeployPlan) -> list[str]:
 
 
 def _holds(plan: DeployPlan, holds: Holds) -> list[str]:
-    """Render the content of the tag."""
     tag, url = plan.request.tag, f"https://github.com/{holds.repository}"
     if not tag.is_fixed:
         branch = branch_tag(tag)
@@ -194,7 +188,6 @@ def _running(items: list[Left]) -> str:
 
 
 def _checks(plan: DeployPlan, holds: Holds) -> tuple[str, list[str]]:
-    """Return the heading and items of the reviewer's checklist."""
     places = _and(escape(name) for name in dict.fromkeys(change.environment for change in plan.changes))
     app = code(plan.request.app)
     if not plan.request.tag.is_fixed:

@@ -13,8 +13,7 @@ __all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
 
 FORMAT = "consdb-actions/drift/1"
 
-Paint = Callable[[str, str], str]
-"""Colours a text: the text, and ``error``, ``warning`` or ``dim``."""
+Paint = Callable[[str, str], str]  # Colours a text: the text, and ``error``, ``warning`` or ``dim``
 
 _MARKS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.INFO: "ℹ️"}  # noqa: RUF001 - an emoji
 _PLAIN = {Severity.ERROR: "!!", Severity.WARNING: "!"}
@@ -129,7 +128,6 @@ def render_json(drift: TagDrift, source: str, today: date) -> dict[str, Any]:
 
 
 def _components(drift: TagDrift) -> dict[str, list[str]]:
-    """Return the components of each application, in their order."""
     found: dict[str, dict[str, None]] = {}
     for item in drift.standings:
         found.setdefault(item.app, {})[item.component] = None
@@ -137,7 +135,6 @@ def _components(drift: TagDrift) -> dict[str, list[str]]:
 
 
 def _environments(drift: TagDrift, app: str) -> dict[str, dict[str, ComponentTag]]:
-    """Return what an application runs: environment, component."""
     found: dict[str, dict[str, ComponentTag]] = {}
     for item in drift.standings:
         if item.app == app:
@@ -146,12 +143,10 @@ def _environments(drift: TagDrift, app: str) -> dict[str, dict[str, ComponentTag
 
 
 def _element(found: DriftFinding) -> str:
-    """Name what has drifted."""
     return f"{found.environment} {found.app} {', '.join(found.components)}"
 
 
 def _worst(drift: TagDrift) -> dict[tuple[str, str, str], Severity]:
-    """Return the worst finding by application, environment and component."""
     worst: dict[tuple[str, str, str], Severity] = {}
     for finding in drift.findings:
         for item in drift.standings:
@@ -166,18 +161,15 @@ def _worst(drift: TagDrift) -> dict[tuple[str, str, str], Severity]:
 
 
 def _cell(item: ComponentTag) -> str:
-    """Render a deployed tag for a terminal."""
     return (item.tag.text or "no tag") + ("" if item.enabled else " (off)")
 
 
 def _markdown_cell(item: ComponentTag) -> str:
-    """Render a deployed tag for a table."""
     tag = code(item.tag.text, in_table=True) if item.tag.text else "no tag"
     return tag if item.enabled else f"{tag} (off)"
 
 
 def _summary(drift: TagDrift) -> str:
-    """Count the findings."""
     counts = [
         (sum(1 for item in drift.findings if item.severity is severity), severity)
         for severity in (Severity.ERROR, Severity.WARNING, Severity.INFO)

@@ -34,8 +34,7 @@ class Html(str):
     __slots__ = ()
 
 
-Part: TypeAlias = "str | Iterable[Part] | None"
-"""Text, an element, nothing, or several of them."""
+Part: TypeAlias = "str | Iterable[Part] | None"  # Text, an element, nothing, or several of them
 
 Value: TypeAlias = "str | int | bool | None"
 

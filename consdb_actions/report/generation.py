@@ -41,8 +41,7 @@ SCHEMA_VERSION = 1
 
 _DRIFT_LINES = 12
 
-_COMMANDS = re.compile(r"^--(rename|take)\b")
-"""Options that are comment commands as well."""
+_COMMANDS = re.compile(r"^--(rename|take)\b")  # Options that are comment commands as well
 
 _STATUS = {
     "changed": "new revision",
@@ -224,7 +223,6 @@ def render_operations(operations: Iterable[Operation], most: int = 60) -> str:
 
 
 def _held(check: VerificationCheck) -> str:
-    """Render a statement that holds or was not tried, with its remarks."""
     return "\n".join(
         [f"{_MARK[check.holds]} {prose(check.words)}", *(f"  - {prose(d)}" for d in check.details)]
     )
@@ -289,7 +287,6 @@ def render_checked(outcome: RunOutcome) -> str:
 
 
 def _checked(outcome: RunOutcome) -> str:
-    """Summarize a check in one sentence."""
     failed = ", ".join(s.name for s in outcome.sections if s.status == "failed")
     if failed:
         return f"Verification fails for {failed}."

@@ -11,11 +11,9 @@ from consdb_actions.report.markdown import bullets, code, details, escape, fit, 
 
 __all__ = ["FORMAT", "remedy", "render_json", "render_markdown", "render_rules", "render_text"]
 
-FORMAT = "consdb-actions/lint/2"
-"""Increased when the format changes."""
+FORMAT = "consdb-actions/lint/2"  # Increased when the format changes
 
-Paint = Callable[[str, str], str]
-"""Colours a text; the second argument is ``error``, ``warning``, ``ok`` or ``dim``."""
+Paint = Callable[[str, str], str]  # text, and ``error``, ``warning``, ``ok`` or ``dim``
 
 _BY_ID: dict[str, LintRule] = {rule.id: rule for rule in RULES}
 _ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\ufe0f"}
@@ -83,14 +81,12 @@ def _line(finding: LintFinding, prefix: str) -> str:
 
 
 def _others(finding: LintFinding) -> str:
-    """Render the further lines of a finding."""
     others = finding.lines[1:]
     rest = ", …" if len(others) > _LINES else ""
     return f" (also line {', '.join(map(str, others[:_LINES]))}{rest})" if others else ""
 
 
 def _remedies(findings: Iterable[LintFinding]) -> Iterator[tuple[str, str]]:
-    """Yield each rule and its remedy once, in the order of the findings."""
     yield from dict.fromkeys((finding.rule, remedy(finding)) for finding in findings)
 
 
@@ -118,7 +114,6 @@ def render_markdown(result: LintResult) -> str:
 
 
 def _table(findings: Iterable[LintFinding]) -> str:
-    """Render one row per finding."""
     rows = [
         (
             f"{_ICONS[finding.severity]} {code(finding.rule, in_table=True)}",

@@ -25,9 +25,7 @@ __all__ = [
     "table",
 ]
 
-COMMENT_LIMIT = 65_536
-
-"""Maximum length of a GitHub comment or body in characters."""
+COMMENT_LIMIT = 65_536  # Maximum length of a GitHub comment or body in characters
 
 _BREAK = "\u200b"
 
@@ -59,10 +57,7 @@ def escape(text: str) -> str:
 
 
 def code(text: str, *, in_table: bool = False) -> str:
-    """Return a code span on one line; empty text becomes quotes.
-
-    In a table, bars are escaped even inside code.
-    """
+    """Return a code span on one line; empty text becomes quotes, bars in a table are escaped."""
     line = _one_line(text).replace("<!--", f"<{_BREAK}!--")
     if not line:
         return "“”"

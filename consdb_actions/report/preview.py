@@ -51,23 +51,15 @@ def picture_of(schema: SchemaPreview) -> str:
     return er_diagram(schema.before, schema.after, schema.delta, schema.renamed)
 
 
-MAX_STATEMENTS = 60
-
-"""Maximum number of shown entries of a list."""
+MAX_STATEMENTS = 60  # Maximum number of shown entries of a list
 
 MAX_NAMES = 12
 
-MAX_QUOTE = 160
+MAX_QUOTE = 160  # Maximum shown length of a description in characters
 
-"""Maximum shown length of a description in characters."""
+_FEW = 3  # Maximum number of unfolded pairs and lines of a question
 
-_FEW = 3
-
-"""Maximum number of unfolded pairs and lines of a question."""
-
-_OPEN = 12
-
-"""Maximum number of unfolded statements."""
+_OPEN = 12  # Maximum number of unfolded statements
 
 _ICONS = {"error": "❌", "warning": "⚠️", "info": "\N{INFORMATION SOURCE}\ufe0f"}
 
@@ -163,10 +155,7 @@ def decided(decisions: Decisions) -> list[str]:
 
 
 def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
-    """Render a preview as a comment of limited length.
-
-    Parts at the end that do not fit are left out with a note; everything from the schemas is escaped.
-    """
+    """Render a preview as a comment of limited length; parts at the end that do not fit are left out."""
     objections = tally(preview.errors, preview.warnings, preview.questions)
     between = f"{code(preview.before)} → {code(preview.after)}"
     if not preview.schemas:
@@ -196,7 +185,6 @@ def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
 
 
 def _version(verdict: VersionVerdict) -> str:
-    """Render a version verdict for a table cell."""
     before, after = (escape(version or "none") for version in (verdict.before, verdict.after))
     change = after if before == after else f"{before} → {after}"
     if verdict.status.is_ok:
@@ -207,7 +195,6 @@ def _version(verdict: VersionVerdict) -> str:
 
 
 def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[int, str]]:
-    """Yield the blocks of one schema, each with its rank."""
     if not alone:
         yield 0, f"#### {code(schema.name)}"
     for note in schema.notes:
@@ -252,7 +239,6 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[in
 
 
 def _cut(items: Sequence[str], limit: int, what: str) -> list[str]:
-    """Cut a list and count the rest."""
     if len(items) <= limit:
         return list(items)
     return [*items[:limit], f"… and {len(items) - limit} {what}"]
@@ -280,14 +266,12 @@ def _markdown_statement(statement: DifferenceText) -> str:
 
 
 def _proposals(question: MatchingQuestion) -> str:
-    """List the pairs of a question; many of them folded."""
     lines = [prose(proposal.describe()) for proposal in question.proposals]
     body = bullets(_cut(lines, MAX_STATEMENTS, "more pairs"))
     return body if len(lines) <= _FEW else details(f"{len(lines)} pairs", body)
 
 
 def _answers(question: MatchingQuestion) -> str:
-    """Render the answers, ready to copy."""
     lines = ["Answer with these lines in the pull request's text:", ""]
     for answer in question.answers:
         directives = answer.directives()
@@ -300,7 +284,6 @@ def _answers(question: MatchingQuestion) -> str:
 
 
 def _where(group: Group) -> str:
-    """Name the objects of a group, the table only once."""
     shown, more = group.paths[:MAX_NAMES], len(group.paths) - MAX_NAMES
     tables = {path.rpartition(".")[0] for path in group.paths}
     (table_name,) = tables if len(tables) == 1 else ("",)
@@ -315,13 +298,9 @@ def _markdown_group(group: Group) -> str:
     return f"{icon} {prose(group.first.message)}{where}. _{prose(group.first.remedy)}_ ({group.first.rule})"
 
 
-Paint = Callable[[str, str], str]
+Paint = Callable[[str, str], str]  # Colours a text: ``error``, ``warning``, ``ok``, ``name`` or ``dim``
 
-"""Colours a text: ``error``, ``warning``, ``ok``, ``name`` or ``dim``."""
-
-_Line = tuple[str, str]
-
-"""Text and its colour; empty for none."""
+_Line = tuple[str, str]  # Text and its colour; empty for none
 
 
 def render_text(preview: Preview, paint: Paint = lambda text, _: text) -> str:
@@ -384,7 +363,6 @@ def _schema(schema: SchemaPreview) -> Iterator[_Line]:
 
 
 def _some(lines: list[str]) -> Iterator[_Line]:
-    """Yield the first lines, and the number of the others."""
     for line in lines[:MAX_STATEMENTS]:
         yield line, ""
     if len(lines) > MAX_STATEMENTS:
@@ -392,7 +370,6 @@ def _some(lines: list[str]) -> Iterator[_Line]:
 
 
 def _shortened(statement: DifferenceText) -> str:
-    """Return a statement on one line, with long descriptions cut."""
     words = []
     for word in statement.words:
         if isinstance(word, Quote):
@@ -402,9 +379,7 @@ def _shortened(statement: DifferenceText) -> str:
     return " ".join("".join(words).split())
 
 
-FORMAT = "consdb-actions/preview/1"
-
-"""Increased when the format changes."""
+FORMAT = "consdb-actions/preview/1"  # Increased when the format changes
 
 
 def render_json(preview: Preview) -> dict[str, Any]:

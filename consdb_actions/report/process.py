@@ -62,7 +62,6 @@ def render_text(facts: ProcessFacts, progress: Progress) -> str:
 
 
 def _plain(item: StepState) -> str:
-    """Render the evidence of a step in one line."""
     parts = [", ".join(evidence.text for evidence in item.evidence)] if item.evidence else []
     if item.at is not None:
         by = f" by {item.by}" if item.by else ""
@@ -153,27 +152,17 @@ def _moment(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment is not None else None
 
 
-ANSWERS = 5
+ANSWERS = 5  # Maximum number of answers to commands
 
-"""Maximum number of answers to commands."""
+NAMED = 6  # Maximum number of people named for a step
 
-NAMED = 6
+UNFOLDED = 12  # Maximum number of unfolded lines for reviewers
 
-"""Maximum number of people named for a step."""
-
-UNFOLDED = 12
-
-"""Maximum number of unfolded lines for reviewers."""
-
-CHANGES = 60
-
-"""How many changes of a schema it lists."""
+CHANGES = 60  # How many changes of a schema it lists
 
 OBJECTIONS = {"error": "❌", "warning": "⚠️"}
 
-APPROVED = "approved"
-
-"""Outcome of a role whose checklist is finished."""
+APPROVED = "approved"  # Outcome of a role whose checklist is finished
 
 SIGNS = {
     StepStatus.DONE: "✅",
@@ -195,10 +184,7 @@ _WORDS = {
 
 
 def render_comment(facts: ProcessFacts, progress: Progress) -> str:
-    """Render the comment; equal facts give equal text.
-
-    It starts with our marker and ends with the stored state.
-    """
+    """Render the comment from our marker to the stored state; equal facts give equal text."""
     memory = written(progress.listening.memos)
     if answers := answers_in(progress.listening.heard):
         memory = f"{write_answers(answers)}\n\n{memory}"
@@ -223,7 +209,6 @@ def render_comment(facts: ProcessFacts, progress: Progress) -> str:
 
 
 def _heading(facts: ProcessFacts, progress: Progress) -> str:
-    """Render the next step."""
     if not progress.applicable and (trouble := facts.trouble(FactSource.SCHEMAS)):
         return f"### ❔ The schema change could not be read\n\n{prose(_sentence(trouble))}"
     if not progress.applicable:
@@ -241,7 +226,6 @@ def _heading(facts: ProcessFacts, progress: Progress) -> str:
 
 
 def _next(facts: ProcessFacts, progress: Progress) -> str:
-    """Render owner, waiting time and instruction of the next step."""
     steps = progress.actionable
     if not steps:
         return ""
@@ -268,7 +252,6 @@ def _how(item: StepState) -> str:
 
 
 def _table(facts: ProcessFacts, progress: Progress) -> str:
-    """Render one row per applicable step, the others below; two columns fit a phone."""
     rows = [
         (
             f"{SIGNS[item.standing]} {escape(item.step.title)}<br>"
@@ -292,7 +275,6 @@ def _table(facts: ProcessFacts, progress: Progress) -> str:
 
 
 def _shown(facts: ProcessFacts, item: StepState) -> str:
-    """Render the evidence of a step."""
     parts = []
     if item.evidence:
         parts.append(", ".join(_link(evidence) for evidence in item.evidence))
@@ -306,7 +288,6 @@ def _shown(facts: ProcessFacts, item: StepState) -> str:
 
 
 def _alerts(progress: Progress) -> list[str]:
-    """List steps done out of order."""
     lines = [
         f"“{escape(item.step.title)}” was {prose(disorder.words)}."
         for item in progress.steps
@@ -316,7 +297,6 @@ def _alerts(progress: Progress) -> list[str]:
 
 
 def _meaning(change: SchemaChange) -> str:
-    """Write what the change of a schema means, and what is wrong with it."""
     objections = bullets([f"{OBJECTIONS[severity]} {prose(text)}" for severity, text in change.findings])
     lines = [prose(text) for text in change.meaning[:CHANGES]]
     if more := len(change.meaning) - CHANGES:
@@ -328,7 +308,6 @@ def _meaning(change: SchemaChange) -> str:
 
 
 def _review(facts: ProcessFacts) -> list[str]:
-    """Render facts for reviewers: sources of tables, similar columns, unfinished checklists."""
     sources = [
         f"{code(f'{schema.schema}.{item.table}')}: {prose(str(item))}"
         for schema in facts.schemas
@@ -366,7 +345,6 @@ def _review(facts: ProcessFacts) -> list[str]:
 
 
 def _answers(facts: ProcessFacts, progress: Progress) -> list[str]:
-    """Answer the newest commands that were rejected or need it."""
     told = [item for item in progress.listening.heard if item.answer]
     if not told:
         return []
@@ -375,7 +353,6 @@ def _answers(facts: ProcessFacts, progress: Progress) -> list[str]:
 
 
 def _heard(facts: ProcessFacts, item: Heard) -> str:
-    """Name a command with author and day, linked."""
     day = f"{item.comment.created_at:%Y-%m-%d}"
     when = f"[{day}]({item.comment.url})" if item.comment.url else day
     text = item.said.text if len(item.said.text) <= 80 else item.said.text[:79] + "…"
@@ -383,7 +360,6 @@ def _heard(facts: ProcessFacts, item: Heard) -> str:
 
 
 def _help(progress: Progress) -> str:
-    """Render the commands, folded unless somebody has just asked for them."""
     heard = progress.listening.heard
     asked = bool(heard) and isinstance(heard[-1].said, Command) and heard[-1].said.verb is Verb.HELP
     attested = [
@@ -412,7 +388,6 @@ def _help(progress: Progress) -> str:
 
 
 def _environments(facts: ProcessFacts) -> str:
-    """Render the deployed tags, folded."""
     environments = list(dict.fromkeys(item.environment for item in facts.deployments))
     if not environments:
         return ""
@@ -448,7 +423,6 @@ def _environments(facts: ProcessFacts) -> str:
 
 
 def _attestations(facts: ProcessFacts, progress: Progress) -> str:
-    """Render the attestations with author, time and commit, folded."""
     rows = []
     for item in progress.listening.heard:
         if item.outcome is not CommandOutcome.ACCEPTED or not item.step or not isinstance(item.said, Command):
@@ -471,7 +445,6 @@ def _attestations(facts: ProcessFacts, progress: Progress) -> str:
 
 
 def _owner(facts: ProcessFacts, item: StepState) -> str:
-    """Name owner and people of a step."""
     people = ", ".join(_person(facts, login) for login in item.people[:NAMED])
     people += f" and {len(item.people) - NAMED} more" if len(item.people) > NAMED else ""
     return f"**{escape(item.owner)}**" + (f" ({people})" if people else "")

@@ -24,10 +24,8 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
-_ROOM = 2_000
-"""Characters reserved for the text around the report."""
-_SHOWN = 12_000
-"""Maximum shown length of a difference in characters."""
+_ROOM = 2_000  # Characters reserved for the text around the report
+_SHOWN = 12_000  # Maximum shown length of a difference in characters
 
 
 def render_pull(

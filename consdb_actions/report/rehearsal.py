@@ -10,11 +10,9 @@ from consdb_actions.report.markdown import bullets, code, details, escape, fence
 
 __all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
 
-FORMAT = "consdb-actions/rehearsal/1"
-"""Increased when the format changes."""
+FORMAT = "consdb-actions/rehearsal/1"  # Increased when the format changes
 
-Paint = Callable[[str, str], str]
-"""Colours a text; the second argument is ``error``, ``warning``, ``ok`` or ``dim``."""
+Paint = Callable[[str, str], str]  # text, and ``error``, ``warning``, ``ok`` or ``dim``
 
 _SIGNS = {
     (True, False): ("ok", "ok"),
@@ -70,7 +68,6 @@ def render_text(rehearsal: Rehearsal, paint: Paint = _plain) -> str:
 
 
 def _steps(act: Act) -> Iterator[tuple[str, str]]:
-    """Yield a line for each step, and one for each failed block."""
     names = list(dict.fromkeys(block.placed.step for block in act.blocks))
     for name in names:
         blocks = [block for block in act.blocks if block.placed.step == name]

@@ -159,17 +159,11 @@ def release_markdown(
     return "\n\n".join(blocks) + "\n"
 
 
-_LIMIT = 120_000
+_LIMIT = 120_000  # Maximum length in characters; GitHub accepts 125,000 for the notes of a release
 
-"""Maximum length in characters; GitHub accepts 125,000 for the notes of a release."""
+_LINES = 200  # Maximum number of lines of each list
 
-_LINES = 200
-
-"""Maximum number of lines of each list."""
-
-_OPEN = 3
-
-"""Maximum number of unfolded changes of keys and the like."""
+_OPEN = 3  # Maximum number of unfolded changes of keys and the like
 
 
 def extent(notes: ReleaseNotes) -> str:
@@ -187,10 +181,7 @@ def extent(notes: ReleaseNotes) -> str:
 
 
 def render_message(notes: ReleaseNotes, name: str, tag: str, mark: str) -> str:
-    """Render a tag message as plain text.
-
-    Text of others never begins a line; `mark`, the last line, identifies our tags.
-    """
+    """Render a tag message: no line begins with text of others, and `mark` is the last line."""
     blocks = [f"{name} {tag}", _sentence(extent(notes))]
     if notes.sections:
         lines = [
@@ -221,10 +212,7 @@ def render_message(notes: ReleaseNotes, name: str, tag: str, mark: str) -> str:
 
 
 def render_notes(notes: ReleaseNotes, tag: str, url: str, images: tuple[str, ...]) -> str:
-    """Render the notes of a GitHub release; text of others is escaped.
-
-    `url` is the repository's page; `images` are names without tag.
-    """
+    """Render the notes of a GitHub release; `url` is the repository's page, `images` have no tag."""
     previous = notes.contents.previous
     blocks = [_sentence(extent(notes))]
     if previous is not None:
@@ -245,7 +233,6 @@ def render_notes(notes: ReleaseNotes, tag: str, url: str, images: tuple[str, ...
 
 
 def _migrations(notes: ReleaseNotes) -> Iterator[str]:
-    """Render the changes of the database by section."""
     if not notes.sections:
         yield "None: the databases stay as they are."
     for section, migrations in notes.sections:
@@ -259,7 +246,6 @@ def _migrations(notes: ReleaseNotes) -> Iterator[str]:
 
 
 def _operations(migration: ReleasedMigration) -> Iterator[str]:
-    """Render a migration's operations; many changes of keys are folded."""
     shown, folded = list(migration.operations), list(migration.others)
     if len(folded) <= _OPEN:
         shown, folded = shown + folded, []
@@ -273,7 +259,6 @@ def _operations(migration: ReleasedMigration) -> Iterator[str]:
 
 
 def _pulls(pulls: tuple[MergedPull, ...]) -> str:
-    """Render the pull requests of one ticket on one line."""
     words = []
     for pull in pulls:
         author = f", {escape(pull.author)}" if pull.author else ""
@@ -287,7 +272,6 @@ def _titled(migration: ReleasedMigration) -> str:
 
 
 def _first(lines: list[str], indent: str = "  ") -> list[str]:
-    """Cut a list that is too long."""
     if len(lines) <= _LINES:
         return lines
     return [*lines[:_LINES], f"{indent}and {len(lines) - _LINES} more"]

@@ -15,12 +15,10 @@ from consdb_actions.report.markdown import code, escape, fence, printable, prose
 
 __all__ = ["FORMAT", "render_json", "render_markdown", "render_text"]
 
-FORMAT = "consdb-actions/runbook/1"
-"""Raised when the form changes."""
+FORMAT = "consdb-actions/runbook/1"  # Raised when the form changes
 
 
-_LATER = ("cancel", "halfway", "back")
-"""Parts that are only for when something goes wrong."""
+_LATER = ("cancel", "halfway", "back")  # Parts that are only for when something goes wrong
 
 
 def render_markdown(runbook: Runbook) -> str:
@@ -68,7 +66,6 @@ class _Blocks:
         }
 
     def show(self, part: RunbookPart, step: RunbookStep) -> str:
-        """Write a step: who and why, its blocks, and what to do when it fails."""
         text = f"*{escape(step.who)}*" + (f": {prose(step.why)}" if step.why else "")
         for block in step.blocks:
             if not _folded(step, block):
@@ -105,7 +102,6 @@ class _Blocks:
         return f"{lead}\n{fence(block.text, info.partition(' same=')[0])}".lstrip()
 
     def _info(self, part: RunbookPart, step: RunbookStep, block: Block) -> str:
-        """Return what a rehearsal reads of a block, and count it."""
         own = f"{step.id}/{self._counts[step.id]}"
         self._counts[step.id] += 1
         first = self._seen.setdefault(block.text, own)
@@ -121,7 +117,6 @@ def _joined(text: str, more: str) -> str:
 
 
 def _is_short(block: Block) -> bool:
-    """Tell whether a block is shown on one line."""
     text = block.text
     return (
         block.kind not in ("upgrade", "downgrade", "by-hand")
@@ -151,8 +146,7 @@ def _time(seconds: int) -> str:
     return f"{seconds // 60} minutes" if seconds > 60 else f"{seconds} seconds"
 
 
-_LONG = 160
-"""Characters of a block on one line."""
+_LONG = 160  # Characters of a block on one line
 
 _MOST = 30
 

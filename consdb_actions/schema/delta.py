@@ -30,13 +30,10 @@ TEXT_ATTRIBUTES = frozenset({"description", "unit", "ucd", "metadata"})
 class Change:
     """A changed attribute."""
 
-    attribute: str
-    """Name in :mod:`~consdb_actions.schema.model`, or metadata key such as ``tap:principal``."""
-    before: Value
-    """Empty text or None without a value, like ``after``."""
+    attribute: str  # Name in :mod:`~consdb_actions.schema.model`, or metadata key such as ``tap:principal``
+    before: Value  # Empty text or None without a value, like ``after``
     after: Value
-    text: bool = False
-    """Whether it is text for readers, not structure."""
+    text: bool = False  # Whether it is text for readers, not structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +111,12 @@ class TableDelta:
 class SchemaDelta:
     """The differences between two schemas."""
 
-    name: str
-    """The later name when it has changed."""
+    name: str  # The later name when it has changed
     tables_added: tuple[Table, ...] = ()
     tables_removed: tuple[Table, ...] = ()
     tables_changed: tuple[TableDelta, ...] = ()
-    text: tuple[Change, ...] = ()
-    """Changes of the schema's own description and metadata."""
-    version: Change | None = None
-    """Not part of the digests."""
+    text: tuple[Change, ...] = ()  # Changes of the schema's own description and metadata
+    version: Change | None = None  # Not part of the digests
     created: bool = False
     removed: bool = False
     renamed: Change | None = None

@@ -124,12 +124,10 @@ class SchemaFinding:
 
     rule: str
     severity: Severity
-    kind: str
-    """``column``, ``table``, ``constraint``, ``index``, ``schema`` or ``version``."""
+    kind: str  # ``column``, ``table``, ``constraint``, ``index``, ``schema`` or ``version``
     table: str
     name: str
-    message: str
-    """The same for all objects with the same fault; backquotes mark names."""
+    message: str  # The same for all objects with the same fault; backquotes mark names
     remedy: str
 
     @classmethod
@@ -222,7 +220,6 @@ def _touched(delta: SchemaDelta) -> dict[tuple[str, str], frozenset[str]]:
 
 
 def _repeats(column: Column, base: Table, view: ViewOf) -> bool:
-    """Return whether a view's column repeats its table's, including the description."""
     for own in base.columns:
         if view.rename.get(own.name, own.name) == column.name:
             return (own.description, own.unit, own.ucd) == (column.description, column.unit, column.ucd)
@@ -308,9 +305,7 @@ _TYPES = {"datatype": "type", "length": "length", "precision": "precision", "typ
 
 _TEXTS = {"unit": "unit", "ucd": "UCD"}
 
-_Fault = tuple[str, str, str, str, str]
-
-"""Rule, view, column, message and remedy."""
+_Fault = tuple[str, str, str, str, str]  # Rule, view, column, message and remedy
 
 
 def check_views(
@@ -338,7 +333,6 @@ def check_foreign_keys(
 
 
 def _view_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[_Fault]:
-    """Yield every column in which a view and its table differ."""
     step = "view-out-of-step"
     for name, view in views.items():
         if name not in schema or view.table not in schema:

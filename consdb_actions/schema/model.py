@@ -27,9 +27,7 @@ __all__ = [
     "unique_name",
 ]
 
-MAX_BYTES = 63
-
-"""Longest identifier in bytes of UTF-8."""
+MAX_BYTES = 63  # Longest identifier in bytes of UTF-8
 
 _SNAKE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 
@@ -93,7 +91,6 @@ def index_name(table: str, columns: Sequence[str]) -> str:
 
 
 def _columns(columns: Sequence[str]) -> str:
-    """Join column names as ``ChooseIndexNameAddition``, up to 64 bytes."""
     joined = b""
     for column in columns:
         joined += (b"_" if joined else b"") + column.encode()[:MAX_BYTES]
@@ -104,9 +101,7 @@ def _columns(columns: Sequence[str]) -> str:
 
 ConstraintKind = Literal["unique", "foreign key", "check"]
 
-Pairs = tuple[tuple[str, str], ...]
-
-"""A mapping as sorted pairs, so that the dataclass stays hashable."""
+Pairs = tuple[tuple[str, str], ...]  # A mapping as sorted pairs, so that the dataclass stays hashable
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +110,14 @@ class Column:
 
     name: str
     id: str
-    datatype: str
-    """The Felis type, such as ``int``, ``double``, ``string`` or ``timestamp``."""
-    length: int | None = None
-    """Characters or bytes of sized types; None otherwise."""
-    precision: int | None = None
-    """Fractional digits of the seconds of a timestamp, if given."""
-    nullable: bool = True
-    """True by default, also for primary keys."""
+    datatype: str  # The Felis type, such as ``int``, ``double``, ``string`` or ``timestamp``
+    length: int | None = None  # Characters or bytes of sized types; None otherwise
+    precision: int | None = None  # Fractional digits of the seconds of a timestamp, if given
+    nullable: bool = True  # True by default, also for primary keys
     autoincrement: bool | None = None
-    default: str | int | float | bool | None = None
-    """The YAML's ``value``."""
+    default: str | int | float | bool | None = None  # The YAML's ``value``
     description: str = ""
-    unit: str = ""
-    """``ivoa:unit`` or ``fits:tunit``; empty when absent."""
+    unit: str = ""  # ``ivoa:unit`` or ``fits:tunit``; empty when absent
     ucd: str = ""
     type_overrides: Pairs = ()
     """Dialect and type, such as ``("postgresql", "JSONB")``; only those that Postgres uses."""
@@ -155,14 +144,11 @@ class Constraint:
     kind: ConstraintKind
     name: str
     id: str
-    columns: tuple[str, ...] = ()
-    """In order; empty for a check."""
+    columns: tuple[str, ...] = ()  # In order; empty for a check
     referenced_table: str = ""
     referenced_columns: tuple[str, ...] = ()
-    expression: str = ""
-    """The SQL of a check; empty otherwise."""
-    on_delete: str = ""
-    """As in SQL, empty when not given; likewise ``on_update`` and ``initially``."""
+    expression: str = ""  # The SQL of a check; empty otherwise
+    on_delete: str = ""  # As in SQL, empty when not given; likewise ``on_update`` and ``initially``
     on_update: str = ""
     deferrable: bool = False
     initially: str = ""
@@ -220,13 +206,10 @@ class Schema:
 
     name: str
     id: str = ""
-    version: str | None = None
-    """As in the YAML; None when absent."""
+    version: str | None = None  # As in the YAML; None when absent
     description: str = ""
-    tables: tuple[Table, ...] = ()
-    """Includes views of ConsDB, which the YAML does not distinguish."""
-    metadata: Pairs = field(default=())
-    """Other annotations, except compatible versions."""
+    tables: tuple[Table, ...] = ()  # Includes views of ConsDB, which the YAML does not distinguish
+    metadata: Pairs = field(default=())  # Other annotations, except compatible versions
 
     def __contains__(self, table: object) -> bool:
         return any(table == known.name for known in self.tables)

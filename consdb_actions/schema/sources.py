@@ -24,13 +24,10 @@ __all__ = [
 class DataSource:
     """What fills some tables."""
 
-    tables: str
-    """Pattern of ``schema.table``."""
+    tables: str  # Pattern of ``schema.table``
     name: str
-    contact: str = ""
-    """Who can answer questions and fill old rows; empty if unknown."""
-    columns: tuple[str, ...] = ()
-    """Patterns of columns; if given, it applies to these and not to the tables."""
+    contact: str = ""  # Who can answer questions and fill old rows; empty if unknown
+    columns: tuple[str, ...] = ()  # Patterns of columns; if given, it applies to these and not to the tables
 
     def __str__(self) -> str:
         return f"{self.name} ({self.contact})" if self.contact else self.name

@@ -60,18 +60,14 @@ class VersionVerdict:
     """The verdict on one schema's version."""
 
     schema: str
-    before: str | None
-    """As in the YAML; None when absent, like ``after``."""
+    before: str | None  # As in the YAML; None when absent, like ``after``
     after: str | None
     needed: Bump
-    made: Bump | None
-    """None when it cannot be determined."""
+    made: Bump | None  # None when it cannot be determined
     rule: str
     status: Status
-    reasons: tuple[Reason, ...] = ()
-    """Every change that requires ``needed``, or a person."""
-    expected: str = ""
-    """The smallest valid version; empty when it cannot be determined."""
+    reasons: tuple[Reason, ...] = ()  # Every change that requires ``needed``, or a person
+    expected: str = ""  # The smallest valid version; empty when it cannot be determined
 
     def describe(self) -> str:
         """Return the verdict as one sentence."""

@@ -30,10 +30,8 @@ class Quote(str):
 class DifferenceText:
     """One difference."""
 
-    table: str
-    """Empty for the schema itself."""
-    kind: str
-    """``schema``, ``table``, ``column``, ``primary key``, ``constraint`` or ``index``."""
+    table: str  # Empty for the schema itself
+    kind: str  # ``schema``, ``table``, ``column``, ``primary key``, ``constraint`` or ``index``
     name: str
     action: Action
     words: tuple[str, ...]
@@ -166,7 +164,6 @@ def _changes(changes: tuple[Change, ...]) -> Iterator[str]:
 
 
 def _values(change: Change) -> Iterator[str]:
-    """Yield the old and new value; of long texts only the new."""
     before, after = (_shown(value, change) for value in (change.before, change.after))
     if not before:
         yield from ("added: ", after) if after else ("changed",)

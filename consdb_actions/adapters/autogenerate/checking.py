@@ -159,7 +159,6 @@ def _target_of_revision(
 
 
 def _ancestors(section: Section, script: Script) -> list[Script]:
-    """Return the revisions before this one, oldest first."""
     if not script.down_revision:
         return []
     down = script.down_revision if isinstance(script.down_revision, str) else tuple(script.down_revision)

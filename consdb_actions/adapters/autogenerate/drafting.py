@@ -55,22 +55,16 @@ class RevisionCandidate:
     file_name: str
     source: str
     schema_file: Path
-    database: str
-    """Name of the database at the previous revision (``before``); the verification changes it."""
+    database: str  # Name of the database at the previous revision (``before``); the verification changes it
     before: Snapshot
-    expected: Snapshot
-    """Catalog that the upgrade must leave (rule M17)."""
+    expected: Snapshot  # Catalog that the upgrade must leave (rule M17)
     answers: Answers
-    views: Mapping[str, str]
-    """Name of the table that each configured view shows."""
+    views: Mapping[str, str]  # Name of the table that each configured view shows
     lost: frozenset[tuple[str, str | None]] = frozenset()
     """Columns (None: tables) that the upgrade drops with their values, by the names after renames."""
-    empty: frozenset[str] = frozenset()
-    """Tables that the migration requires to be empty."""
-    filled: tuple[Filling, ...] | None = None
-    """What the upgrade fills; None for a hand-written revision."""
-    copy: TreeCopy | None = None
-    """Where the operator's commands run; None makes a copy for this verification."""
+    empty: frozenset[str] = frozenset()  # Tables that the migration requires to be empty
+    filled: tuple[Filling, ...] | None = None  # What the upgrade fills; None for a hand-written revision
+    copy: TreeCopy | None = None  # Where the operator's commands run; None makes a copy for this verification
 
     @property
     def renamed_tables(self) -> dict[str, str]:
@@ -105,13 +99,10 @@ DriftMode = Literal["report", "include", "only"]
 class UpgradeTarget:
     """What an upgrade leads to."""
 
-    base: Snapshot | None
-    """State before the change, with its renames done; None takes the database for it."""
+    base: Snapshot | None  # State before the change, with its renames done; None takes the database for it
     described: Described
-    take: Mapping[str, Side]
-    """Answers to conflicts, by element."""
-    roles: Mapping[str, tuple[str, ...]]
-    """Privileges that the configuration grants on new relations, by role."""
+    take: Mapping[str, Side]  # Answers to conflicts, by element
+    roles: Mapping[str, tuple[str, ...]]  # Privileges that the configuration grants on new relations, by role
 
 
 @dataclass(frozen=True)
@@ -207,10 +198,7 @@ def expected_for(now: Snapshot, target: UpgradeTarget, answers: Answers | None =
 def _lost_views(
     relations: Mapping[str, CatalogRelation], now: Snapshot, target: UpgradeTarget, earlier: Collection[str]
 ) -> tuple[Conflict, ...]:
-    """Return views that the change would drop or strip of manual changes.
-
-    ``earlier`` holds column names from before the renames: views still show them.
-    """
+    """Return views that the change would drop or strip of manual changes; ``earlier``: old column names."""
     found: list[Conflict] = []
     taken: Side | None
     for name, view in now.views.items():
@@ -239,7 +227,6 @@ def _database_as_base(now: Snapshot, rules: Collection[str]) -> Snapshot:
 
 
 def _without_dangling_views(relations: Mapping[str, CatalogRelation]) -> dict[str, CatalogRelation]:
-    """Leave out views that read a relation that does not exist."""
     out = dict(relations)
     while gone := [n for n, r in out.items() if r.is_view and any(x not in out for x in r.reads)]:
         for name in gone:

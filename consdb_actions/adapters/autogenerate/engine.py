@@ -84,16 +84,13 @@ class SectionRequest:
 
     section: Section
     loaded: LoadedSchema
-    path: Path
-    """The schema file after the change."""
-    base: ReadSchema | None = None
-    """The file before the change; None takes the database for it."""
+    path: Path  # The schema file after the change
+    base: ReadSchema | None = None  # The file before the change; None takes the database for it
     declared: Declarations = field(default_factory=Declarations)
     fills: Mapping[tuple[str, str], str | None] | None = None
     on_question: Literal["fail", "drop-add"] = "fail"
     drift: DriftMode = "report"
-    write: bool = True
-    """Whether to generate a revision; otherwise only drift is reported."""
+    write: bool = True  # Whether to generate a revision; otherwise only drift is reported
 
 
 @dataclass(frozen=True)
@@ -127,10 +124,8 @@ class Engine:
     progress: Callable[[str, str], None]
     operator: bool = True
     """Whether the verification also runs the alembic command through the tree's ``env.py``."""
-    copy: TreeCopy | None = None
-    """Copy of the tree for that command; None makes one for each verification."""
-    replayed: Collection[str] = ()
-    """Sections whose database exists already, with its history replayed."""
+    copy: TreeCopy | None = None  # Copy of the tree for that command; None makes one for each verification
+    replayed: Collection[str] = ()  # Sections whose database exists already, with its history replayed
 
     def run(
         self,

@@ -66,7 +66,6 @@ class TreeCopy:
         return VerificationCheck("operator", True, words)
 
     def _write_revision(self, section: Section, name: str, source: str) -> None:
-        """Write the revision into the copy and remove later ones."""
         versions = self.directory / section.versions.relative_to(self.tree.root)
         versions.mkdir(exist_ok=True)
         (versions / name).write_text(source, encoding="utf-8")
@@ -93,7 +92,6 @@ def copied_tree(tree: Tree) -> Iterator[TreeCopy]:
 def _command(
     directory: Path, section: Section, arguments: Sequence[str], environment: dict[str, str]
 ) -> tuple[Literal["environment", "revision", "room"], str] | None:
-    """Run one command in this process; return the place and text of a failure."""
     output = io.StringIO()
     argv = ["-c", str(directory / "alembic.ini"), "-n", section.name, *arguments]
     with (
@@ -132,7 +130,6 @@ def _in_revision(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def _sandbox(directory: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Undo changes of an ``env.py`` to the process."""
     saved = dict(os.environ)
     cwd, path, modules = Path.cwd(), list(sys.path), set(sys.modules)
     levels = {n: logging.getLogger(n).level for n in ("", "sqlalchemy.engine", "alembic")}

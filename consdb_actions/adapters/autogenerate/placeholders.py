@@ -109,7 +109,6 @@ def _rows(
 
 
 def _scalar(connection: sa.Connection, query: str) -> int | None:
-    """Return the only value of a query; None if Postgres refuses it."""
     try:
         with connection.begin_nested():
             return int(connection.execute(sa.text(escape_binds(query))).scalar_one())

@@ -31,8 +31,7 @@ from consdb_actions.migration.rewrite.statements import Rename, Retype, SqlState
 __all__ = ["RevisionIdentity", "file_name", "fill_template", "render_body", "render_revision"]
 
 _LINE_LENGTH = 110
-_AROUND = 20
-"""Characters of a line that the indent and the call use."""
+_AROUND = 20  # Characters of a line that the indent and the call use
 
 _NOTICE = re.compile(r"^[ \t]*# ### .*###[ \t]*(?:\n|\Z)", re.MULTILINE)
 """Alembic's "please adjust" comments around generated commands."""
@@ -82,7 +81,6 @@ def _render_rename(context: AutogenContext, op: Rename) -> str:
 
 
 def _escaped_length(escaped: str, line: str) -> int:
-    """Return how much of an escaped text fits on a line."""
     size = 0
     for character in line:
         if escaped[size] == "\\" and character != "\\" and escaped[size + 1] == character:
@@ -256,7 +254,6 @@ def _format(section: Section, source: str) -> str:
 
 
 def _black_line_length(hooks: dict[str, str], name: str) -> int | None:
-    """Return the line length if the hook is plain black."""
     if (hooks.get(f"{name}.type"), hooks.get(f"{name}.entrypoint")) != ("console_scripts", "black"):
         return None
     options = shlex.split(hooks.get(f"{name}.options", ""))

@@ -41,16 +41,13 @@ class Start:
     """Rows before an upgrade."""
 
     rows: Rows
-    expected: Rows
-    """The rows with what the upgrade must fill in place of NULL."""
+    expected: Rows  # The rows with what the upgrade must fill in place of NULL
     filled: tuple[Filled, ...] = ()
     loose: frozenset[tuple[str, str]] = frozenset()
     """Columns whose NULLs may become any value, by the names after renames."""
-    words: str = ""
-    """How many rows there are, and where they come from."""
+    words: str = ""  # How many rows there are, and where they come from
     remarks: tuple[str, ...] = ()
-    partial: frozenset[str] = frozenset()
-    """Tables of which not all rows are read."""
+    partial: frozenset[str] = frozenset()  # Tables of which not all rows are read
 
 
 def made_up(connection: sa.Connection, candidate: RevisionCandidate, *, nulls: bool = True) -> Start:
@@ -144,22 +141,17 @@ def _without(snapshot: Snapshot, empty: frozenset[str]) -> Snapshot:
     return replace(snapshot, relations={n: r for n, r in snapshot.relations.items() if n not in gone})
 
 
-MOST_VALUES = 1_000_000
-
-"""Maximum number of values read from a table; others are only hashed."""
+MOST_VALUES = 1_000_000  # Maximum number of values read from a table; others are only hashed
 
 
 @dataclass(frozen=True)
 class _Large:
     before: str
     after: str
-    columns: Mapping[str, str]
-    """Columns whose values must not change: old name to new name."""
-    key: tuple[str, ...]
-    """Those that identify a row; empty where none do."""
+    columns: Mapping[str, str]  # Columns whose values must not change: old name to new name
+    key: tuple[str, ...]  # Those that identify a row; empty where none do
     most: int
-    hashes: Mapping[str, str]
-    """Number and hash of the values, by column."""
+    hashes: Mapping[str, str]  # Number and hash of the values, by column
 
 
 class SiteRows:
@@ -311,7 +303,6 @@ def _types_of_kept_columns(candidate: RevisionCandidate) -> dict[tuple[str, str]
 
 
 def _altered_columns(candidate: RevisionCandidate, before: Rows, back: Rows) -> Iterator[str]:
-    """Describe columns whose values the type change alters."""
     for (table, name), (old, new) in _types_of_kept_columns(candidate).items():
         if table not in before or table not in back or not (words := alteration(old, new)):
             continue
@@ -345,7 +336,6 @@ def _moves(candidate: RevisionCandidate, start: Start) -> tuple[list[Copy], set[
 def _rows_check(
     name: str, words: str, differences: Sequence[DataDifference], start: Start, altered: Sequence[str] = ()
 ) -> VerificationCheck:
-    """Report the comparison of rows; a table without rows is named."""
     details = tuple(str(d) for d in differences[:_MOST])
     more = len(differences) - len(details)
     rest = (f"and {more} more",) if more else ()

@@ -34,11 +34,9 @@ from consdb_actions.schema.digest import digest_schema
 
 __all__ = ["Progress", "GenerationRequest", "base_notes", "generate", "read_base"]
 
-_AHEAD = 16
-"""Sections replayed while Felis is imported; each takes 8 MB until the end."""
+_AHEAD = 16  # Sections replayed while Felis is imported; each takes 8 MB until the end
 
-Progress = Callable[[str, str], None]
-"""Called with the section and the step that starts."""
+Progress = Callable[[str, str], None]  # Called with the section and the step that starts
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,8 @@ class GenerationRequest:
     drift: DriftMode = "report"
     verify: bool = True
     write: bool = True
-    jobs: int = 0
-    """How many sections run in parallel; 0: one per processor."""
-    ahead: Ahead | None = None
-    """A server that is starting already."""
+    jobs: int = 0  # How many sections run in parallel; 0: one per processor
+    ahead: Ahead | None = None  # A server that is starting already
     reports: Callable[[RunOutcome], Mapping[Path, str]] = lambda _outcome: {}
     """Makes report files, which are written together with the revisions."""
 
@@ -76,8 +72,7 @@ class Chosen:
     read: ReadSchema
     path: Path
     base: ReadSchema | None
-    only_drift: bool
-    """Whether the file is unchanged and the section was not named."""
+    only_drift: bool  # Whether the file is unchanged and the section was not named
 
 
 def generate(request: GenerationRequest, progress: Progress) -> RunOutcome:
@@ -277,7 +272,6 @@ def _check_fills(fills: Mapping[tuple[str, str], str | None], chosen: list[Chose
 
 
 def _roles(config: Config, chosen: list[Chosen]) -> list[str]:
-    """Return every role that revisions may name."""
     roles = {role for item in chosen for role in config.grants_for(item.section.schema)}
     return sorted(roles | {"usdf", "oods"})
 

@@ -133,6 +133,5 @@ def _up_and_down(
 
 
 def _with_hashes(name: str, check: VerificationCheck, hashed: tuple[str, ...]) -> VerificationCheck:
-    """Add the differences of hashes to a check."""
     holds = bool(check.holds) and not hashed
     return replace(check, name=name, holds=holds, details=(*hashed, *check.details))

@@ -200,10 +200,8 @@ def _element(snapshot: Snapshot, path: ElementPath) -> Any:
 class Described:
     """The states that the schema files describe."""
 
-    head: Snapshot
-    """Made from the file after the change."""
-    base: Snapshot | None
-    """Made from the file before it; None where that is unknown."""
+    head: Snapshot  # Made from the file after the change
+    base: Snapshot | None  # Made from the file before it; None where that is unknown
     views: Mapping[str, ViewRule]
     rebuilt: frozenset[str] = frozenset()
     """Tables of *base* that *head* describes differently, and the views over them."""

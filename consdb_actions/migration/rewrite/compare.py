@@ -69,7 +69,6 @@ def _is_lone_key(table: CatalogRelation, column: CatalogColumn) -> bool:
 
 
 def _column(column: CatalogColumn, *, lone_key: bool = False) -> sa.Column[Any]:
-    """Return a column as Alembic renders it; SERIAL has no explicit default."""
     extra: list[Any] = []
     if column.identity:
         extra.append(sa.Identity(**{str(k): v for k, v in column.identity}))
@@ -211,7 +210,6 @@ def _nullability(schema: str, before: CatalogRelation, after: CatalogRelation) -
 def _statistics(
     schema: str, before: CatalogRelation | None, after: CatalogRelation
 ) -> Iterator[SqlStatement]:
-    """Yield statistics settings of recreated columns."""
     owner = qualified(schema, after.name)
     for column in after.columns.values():
         old = before.columns.get(column.name) if before else None

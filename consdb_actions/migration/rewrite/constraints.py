@@ -177,7 +177,6 @@ def foreign_keys(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
 
 
 def _dropped_cycles(facts: DirectionFacts) -> Iterator[tuple[str, CatalogConstraint]]:
-    """Yield foreign keys in cycles of dropped tables."""
     gone = {n: t for n, t in facts.before.tables.items() if n not in facts.after.tables}
     sources = {c.source for c in facts.copies}
 
@@ -207,7 +206,6 @@ def _renames(op: ops.MigrateOperation, table: str, name: str) -> bool:
 def _lost_keys(
     operations: Iterable[ops.MigrateOperation], facts: DirectionFacts
 ) -> set[tuple[str, frozenset[str]]]:
-    """Return dropped keys as table and columns, in any order."""
     lost = set()
     for op in operations:
         if isinstance(op, ops.DropConstraintOp) and op.constraint_type in ("primary", "unique"):

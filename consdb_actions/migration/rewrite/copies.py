@@ -100,7 +100,6 @@ def _without_default(op: ops.MigrateOperation, facts: DirectionFacts) -> Iterato
 
 
 def _joint(groups: Iterable[list[Copy]], facts: DirectionFacts) -> dict[str, list[list[Copy]]]:
-    """Return new tables with several source tables, and their copies."""
     joint: dict[str, list[list[Copy]]] = defaultdict(list)
     for group in groups:
         if group[0].target not in facts.before.tables:
@@ -240,7 +239,6 @@ def _insert(facts: DirectionFacts, group: list[Copy]) -> SqlStatement:
 
 
 def _others(facts: DirectionFacts, target: str, given: Collection[str]) -> dict[str, str]:
-    """Return placeholders for other columns of rows that a downgrade creates."""
     return stand_in_values(facts, target, given) if facts.direction == "downgrade" else {}
 
 

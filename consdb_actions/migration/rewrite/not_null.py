@@ -379,7 +379,6 @@ def _key_of(facts: DirectionFacts, where: tuple[str, str]) -> CatalogConstraint 
 
 
 def _parent_value(facts: DirectionFacts, where: tuple[str, str]) -> str | None:
-    """Return a query for a parent's value that fits other references."""
     key = _key_of(facts, where)
     if key is None:
         return None

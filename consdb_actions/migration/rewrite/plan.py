@@ -61,8 +61,7 @@ class DataLoss:
     column: str | None
     direction: Direction
     words: str
-    dropped: bool = False
-    """Whether a whole column or table is dropped, and not only some of its values."""
+    dropped: bool = False  # Whether a whole column or table is dropped, and not only some of its values
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,7 @@ class Copy:
     source_key: tuple[str, ...]
     """The columns that match rows: pair by pair, or each with its side of ``through``."""
     target_key: tuple[str, ...]
-    through: str = ""
-    """The common parent of which the keys equal two keys, rather than each other."""
+    through: str = ""  # The common parent of which the keys equal two keys, rather than each other
     source_side: tuple[str, ...] = ()
     target_side: tuple[str, ...] = ()
     relation: Literal["one to one", "one to many", "many to one"] = "one to one"
@@ -114,8 +112,7 @@ class Filling:
     table: str
     column: str
     answer: str | None = None
-    expression: str = ""
-    """The default that it gets, as Postgres prints it."""
+    expression: str = ""  # The default that it gets, as Postgres prints it
     path: tuple[KeyLink, ...] = ()
     source: str = ""
 
@@ -136,14 +133,12 @@ class DirectionFacts:
 
     schema: str
     direction: Direction
-    before: Snapshot
-    """The schema before, with renames already done."""
+    before: Snapshot  # The schema before, with renames already done
     after: Snapshot
     copies: tuple[Copy, ...]
     fills: Mapping[tuple[str, str], str | None]
     """Answers for NOT NULL columns: the value, or None for "no row holds NULL"."""
-    casts: frozenset[tuple[str, str]]
-    """Pairs of type names (without length) with an assignment cast."""
+    casts: frozenset[tuple[str, str]]  # Pairs of type names (without length) with an assignment cast
     on_question: Literal["ask", "proceed"]
     """``ask`` collects questions; ``proceed`` continues without the fill."""
     given: Mapping[tuple[str, str], str] = field(default_factory=dict)

@@ -214,7 +214,6 @@ def narrowing(old: str, new: str) -> str:
 
 
 def _rejection(old: str, new: str) -> str:
-    """Describe the values that make a type change fail."""
     source, target = base_type(old), base_type(new)
     a, b = parse_type(_printed(old)), parse_type(_printed(new))
     if target in _TEXT:
