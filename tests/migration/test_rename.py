@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.migration.matching.candidates import LIMIT
 from consdb_actions.migration.matching.facts import canonical
 from consdb_actions.migration.matching.run import MatchingRun
+from consdb_actions.migration.matching.score import CANDIDATES
 from consdb_actions.migration.rename import ColumnFacts, Declarations, TableFacts
 from tests.support.schema_pairs import changed, column, decided, has_none, lost, proposals, renames, table
 
@@ -369,8 +369,8 @@ def test_m4_the_work_grows_with_the_columns_not_with_their_square() -> None:
     old, new = table("t", side("temp")), table("t", side("tmp"))
     run = MatchingRun(canonical([old], "before"), canonical([new], "after"), Declarations())
     assert len(old.columns) == 1600
-    assert run.likeness.comparisons <= LIMIT * 1600
-    assert len(run.links) <= LIMIT * 1600
+    assert run.scores.comparisons <= CANDIDATES * 1600
+    assert len(run.links) <= CANDIDATES * 1600
     (question,) = run.questions
     assert {p.old.replace("temp", "tmp") for p in question.proposals} == {p.new for p in question.proposals}
     assert all(p.old.replace("temp", "tmp") == p.new for p in question.proposals)

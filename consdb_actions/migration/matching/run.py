@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from consdb_actions.migration.matching.candidates import ColumnLink, Likeness, proofs, shifted
 from consdb_actions.migration.matching.decisions import (
     Added,
     Answer,
@@ -24,11 +23,12 @@ from consdb_actions.migration.matching.declarations import (
     DeclaredTableRename,
 )
 from consdb_actions.migration.matching.declared import Column, Settled, settle_columns, settle_tables
-from consdb_actions.migration.matching.evidence import TablePair, listed
 from consdb_actions.migration.matching.facts import ColumnFacts, NameMap, TableFacts, type_fit
 from consdb_actions.migration.matching.moves import declared_moves, find_moves
 from consdb_actions.migration.matching.questions import LinkGroup, group, lines, proposal, question
+from consdb_actions.migration.matching.score import ColumnLink, ColumnScores, TablePair, chains, proofs
 from consdb_actions.migration.matching.tables import TableGroup, TableLink, match_tables
+from consdb_actions.migration.matching.words import listed
 
 __all__ = ["ANSWERER", "MatchingRun", "table_questions"]
 
@@ -73,7 +73,7 @@ class MatchingRun:
         self.links: list[ColumnLink] = []
         self._prove()
         self._move()
-        self._liken()
+        self._score()
 
     def _prove(self) -> None:
         """Take what ids and case prove."""
@@ -92,7 +92,7 @@ class MatchingRun:
             self.links += doubtful
             self.links += [
                 link
-                for link in shifted(pair)
+                for link in chains(pair)
                 if (link.old.path, link.new.path) not in known
                 and link.old.name not in settled_old | proved_old
                 and link.new.name not in settled_new | proved_new
@@ -129,13 +129,13 @@ class MatchingRun:
         self.done_new |= {(move.new_table, move.new_column) for move in found.certain}
         self.links += found.doubtful
 
-    def _liken(self) -> None:
+    def _score(self) -> None:
         """Look for likely pairs, and make questions of all that is not certain."""
-        self.likeness = Likeness(self.pairs, self.proved)
+        self.scores = ColumnScores(self.pairs, self.proved)
         doubted = {(link.old.path, link.new.path) for link in self.links}
         self.links += [
             link
-            for link in self.likeness.links(self.done_old, self.done_new)
+            for link in self.scores.links(self.done_old, self.done_new)
             if (link.old.path, link.new.path) not in doubted
         ]
         self.parts = group(self.links)
@@ -149,7 +149,7 @@ class MatchingRun:
             return ()
         asked = {(link.old.path, link.new.path) for link in links}
         taken = self._taken()
-        weaker = [rejected for old in olds for rejected in self.likeness.rejected(old, taken)]
+        weaker = [rejected for old in olds for rejected in self.scores.rejected(old, taken)]
         return tuple(rejected for rejected in weaker if (rejected.old, rejected.new) not in asked)
 
     def _taken(self) -> dict[Column, str]:
@@ -216,7 +216,7 @@ class MatchingRun:
         elif asked:
             reason = f"declared ({ANSWERER})"
         else:
-            rejected = self.likeness.rejected(key, taken)
+            rejected = self.scores.rejected(key, taken)
             reason = "no new column is likely to continue it"
         return Dropped(column.table, column.name, column.type, reason, rejected)
 

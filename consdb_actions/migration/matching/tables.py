@@ -10,7 +10,8 @@ from consdb_actions.migration.matching.decisions import Rejected, TableRename
 from consdb_actions.migration.matching.declared import Settled
 from consdb_actions.migration.matching.facts import TableFacts, type_fit
 from consdb_actions.migration.matching.questions import assign
-from consdb_actions.migration.matching.words import align, fold, name_words, normalised, share_weight
+from consdb_actions.migration.matching.score import overlap, share_weight
+from consdb_actions.migration.matching.words import fold, name_words, normalised
 
 __all__ = ["TableGroup", "TableLink", "TableMatches", "match_tables"]
 
@@ -167,7 +168,7 @@ class _Likeness:
         text = normalised(old.description or "")
         return cls(
             common / total if total else 0.0,
-            align(name_words(old.name), name_words(new.name), lambda _: 1.0).similarity,
+            overlap(name_words(old.name), name_words(new.name), lambda _: 1.0),
             bool(text) and text == normalised(new.description or ""),
             frozenset(shared),
             len(mine),
