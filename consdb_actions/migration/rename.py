@@ -31,17 +31,13 @@ from consdb_actions.migration.matching.decisions import (
 from consdb_actions.migration.matching.declarations import (
     Declaration,
     Declarations,
-    DeclaredDrop,
     DeclaredMatch,
-    DeclaredMove,
-    DeclaredRename,
-    DeclaredTableDrop,
-    DeclaredTableRename,
+    check_used,
     parse_declaration,
     parse_directives,
     parse_sidecar,
+    select,
 )
-from consdb_actions.migration.matching.declared import check_used, select
 from consdb_actions.migration.matching.facts import (
     ColumnFacts,
     ForeignKeyFacts,
@@ -59,11 +55,6 @@ __all__ = [
     "Decisions",
     "Declaration",
     "Declarations",
-    "DeclaredDrop",
-    "DeclaredMove",
-    "DeclaredRename",
-    "DeclaredTableDrop",
-    "DeclaredTableRename",
     "Dropped",
     "DroppedTable",
     "ColumnSource",
@@ -118,30 +109,13 @@ def decide(
     about_tables = table_questions(run, declared)
     if on_question == "drop-add" and about_tables:
         # Which columns can move depends on the decisions about tables.
-        drops = tuple(DeclaredTableDrop(table, ANSWERER) for q in about_tables for table in q.columns)
-        run = MatchingRun(
-            tables_before, tables_after, replace(declared, table_drops=(*declared.table_drops, *drops))
-        )
+        drops = [DeclaredMatch(table, "", "", "", ANSWERER) for q in about_tables for table in q.columns]
+        declared = replace(declared, matches=(*declared.matches, *drops))
+        run = MatchingRun(tables_before, tables_after, declared)
     questions = [*about_tables, *run.questions]
     decisions = run.decisions(questions, "" if on_question == "fail" else _ANSWERED)
-    remembered = {d.text: Remembered(d.text, d.source, _meaning(d)) for d in decisions.used}
+    remembered = {d.text: Remembered(d.text, d.source, d.meaning) for d in decisions.used}
     for question in decisions.questions:
         for text in question.answers[-1].declarations if question.answered else ():
             remembered.setdefault(text, Remembered(text, ANSWERER, question.answers[-1].meaning))
     return replace(decisions, remembered=tuple(remembered.values()))
-
-
-def _meaning(declaration: DeclaredMatch) -> str:
-    match declaration:
-        case DeclaredRename(table, old, new) if old == new:
-            return f"`{table}.{old}` stays what it is"
-        case DeclaredRename(table, old, new):
-            return f"`{table}.{old}` is renamed to `{new}`"
-        case DeclaredDrop(table, column):
-            return f"`{table}.{column}` is dropped and nothing continues it"
-        case DeclaredMove(table, column, new_table, new_column):
-            return f"`{table}.{column}` moves to `{new_table}.{new_column}`"
-        case DeclaredTableRename(old, new):
-            return f"table `{old}` is renamed to `{new}`"
-        case _:
-            return f"table `{declaration.table}` is dropped and nothing continues it"

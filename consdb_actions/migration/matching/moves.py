@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.decisions import CopiedMove, Join, find_join
-from consdb_actions.migration.matching.declared import Settled
+from consdb_actions.migration.matching.declarations import Settled
 from consdb_actions.migration.matching.facts import ColumnFacts, NameMap, TableFacts, type_fit
 from consdb_actions.migration.matching.score import ColumnLink
 from consdb_actions.migration.matching.words import fold, normalised

@@ -18,11 +18,13 @@ from consdb_actions.migration.matching.decisions import (
     RenameProposal,
 )
 from consdb_actions.migration.matching.declarations import (
+    Column,
     Declarations,
-    DeclaredTableDrop,
-    DeclaredTableRename,
+    DeclaredMatch,
+    Settled,
+    settle_columns,
+    settle_tables,
 )
-from consdb_actions.migration.matching.declared import Column, Settled, settle_columns, settle_tables
 from consdb_actions.migration.matching.facts import ColumnFacts, NameMap, TableFacts, type_fit
 from consdb_actions.migration.matching.moves import declared_moves, find_moves
 from consdb_actions.migration.matching.questions import LinkGroup, group, lines, proposal, question
@@ -106,9 +108,7 @@ class MatchingRun:
         """Take what moves for certain; a table that is in question has to be answered for first."""
         self.moves: list[CopiedMove] = list(declared_moves(self.settled, self.before, self.after, self.names))
         asked = self.matches.asked
-        dropped = [
-            n for n in self.before if n not in self.tables and n not in {*asked, *self.settled.table_drops}
-        ]
+        dropped = [n for n in self.before if n not in self.tables and n not in {*asked, *self.settled.tables}]
         stay = set(self.tables.values())
         added = [n for n in self.after if n not in stay and n not in asked]
         gone = [c for pair in self.pairs for c in pair.dropped]
@@ -229,8 +229,8 @@ class MatchingRun:
         lost = tuple(
             c.name for c in table.columns if c.name not in {*moved, *carried} and c.path not in open_old
         )
-        if table.name in self.settled.table_drops:
-            reason = f"declared ({self.settled.table_drops[table.name].source})"
+        if table.name in self.settled.tables:
+            reason = f"declared ({self.settled.tables[table.name].source})"
         else:
             reason = "no new table is likely to continue it"
         return DroppedTable(table.name, lost, tuple(moved), reason, self.matches.rejected.get(table.name, ()))
@@ -298,18 +298,9 @@ def _inside(
     run: MatchingRun, declared: Declarations, way: Sequence[TableLink], olds: Sequence[str]
 ) -> _Inside:
     """Assume an answer, and take what is likely for the columns then."""
-    renamed = {link.old for link in way}
-    assumed = replace(
-        declared,
-        table_renames=(
-            *declared.table_renames,
-            *(DeclaredTableRename(link.old, link.new, "option") for link in way),
-        ),
-        table_drops=(
-            *declared.table_drops,
-            *(DeclaredTableDrop(old, "option") for old in olds if old not in renamed),
-        ),
-    )
+    renamed = {link.old: link.new for link in way}
+    matches = [DeclaredMatch(old, "", renamed.get(old, ""), "", "option") for old in olds]
+    assumed = replace(declared, matches=(*declared.matches, *matches))
     # Only what happens within the tables: what may move in or out is asked when the tables are settled.
     parts = [
         part

@@ -12,7 +12,7 @@ from functools import cached_property
 from rapidfuzz import fuzz, process
 
 from consdb_actions.migration.matching.decisions import ColumnRename, Kind, Rejected
-from consdb_actions.migration.matching.declared import Column
+from consdb_actions.migration.matching.declarations import Column
 from consdb_actions.migration.matching.facts import ColumnFacts, TableFacts, type_fit
 from consdb_actions.migration.matching.words import (
     NameEdits,

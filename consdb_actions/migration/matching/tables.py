@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from consdb_actions.migration.matching.decisions import Rejected, TableRename
-from consdb_actions.migration.matching.declared import Settled
+from consdb_actions.migration.matching.declarations import Settled
 from consdb_actions.migration.matching.facts import TableFacts, type_fit
 from consdb_actions.migration.matching.questions import assign
 from consdb_actions.migration.matching.score import overlap, share_weight
@@ -79,15 +79,12 @@ class TableMatches:
 def match_tables(before: Tables, after: Tables, settled: Settled) -> TableMatches:
     """Match the tables that are gone with those that are new."""
     renames = [
-        TableRename(old, declared.new, "declared", f"declared ({declared.source})")
-        for old, declared in settled.table_renames.items()
+        TableRename(old, declared.new_table, "declared", f"declared ({declared.source})")
+        for old, declared in settled.tables.items()
+        if declared.new_table
     ]
     taken = {rename.new for rename in renames}
-    gone = [
-        n
-        for n in before
-        if n not in after and n not in settled.table_renames and n not in settled.table_drops
-    ]
+    gone = [n for n in before if n not in after and n not in settled.tables]
     come = [n for n in after if n not in before and n not in taken]
     counts = Counter(_column_names(before)) | Counter(_column_names(after))
     size = max(len(before), len(after))
