@@ -26,7 +26,7 @@ from consdb_actions.migration.matching.declarations import (
     settle_tables,
 )
 from consdb_actions.migration.matching.facts import ColumnFacts, NameMap, TableFacts, type_fit
-from consdb_actions.migration.matching.moves import declared_moves, find_moves
+from consdb_actions.migration.matching.moves import MoveFinder
 from consdb_actions.migration.matching.questions import LinkGroup, group, lines, proposal, question
 from consdb_actions.migration.matching.score import ColumnLink, ColumnScores, TablePair, chains, proofs
 from consdb_actions.migration.matching.tables import TableGroup, TableLink, match_tables
@@ -106,7 +106,8 @@ class MatchingRun:
 
     def _move(self) -> None:
         """Take what moves for certain; a table that is in question has to be answered for first."""
-        self.moves: list[CopiedMove] = list(declared_moves(self.settled, self.before, self.after, self.names))
+        finder = MoveFinder(self.before, self.after, self.names)
+        self.moves: list[CopiedMove] = list(finder.declared(self.settled))
         asked = self.matches.asked
         dropped = [n for n in self.before if n not in self.tables and n not in {*asked, *self.settled.tables}]
         stay = set(self.tables.values())
@@ -115,19 +116,16 @@ class MatchingRun:
         gone += [c for name in dropped for c in self.before[name].columns]
         come = [c for pair in self.pairs for c in pair.added]
         come += [c for name in added for c in self.after[name].columns]
-        found = find_moves(
-            self.before,
-            self.after,
-            self.names,
+        certain, doubtful = finder.find(
             [c for c in gone if (c.table, c.name) not in self.done_old],
             [c for c in come if (c.table, c.name) not in self.done_new],
             {column for link in self.links for column in (link.old, link.new)},
             self.moves,
         )
-        self.moves += found.certain
-        self.done_old |= {(move.table, move.column) for move in found.certain}
-        self.done_new |= {(move.new_table, move.new_column) for move in found.certain}
-        self.links += found.doubtful
+        self.moves += certain
+        self.done_old |= {(move.table, move.column) for move in certain}
+        self.done_new |= {(move.new_table, move.new_column) for move in certain}
+        self.links += doubtful
 
     def _score(self) -> None:
         """Look for likely pairs, and make questions of all that is not certain."""
