@@ -7,28 +7,24 @@ a move. Other likely matches become questions, the rest are drops, listed as los
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from consdb_actions.migration.matching.decisions import (
     Added,
-    Answer,
     ColumnRename,
     ColumnSource,
-    CopiedMove,
     Decisions,
     Dropped,
     DroppedTable,
-    Join,
     MatchingQuestion,
     Rejected,
     Remembered,
     RenameProposal,
-    TableRename,
-    Through,
 )
 from consdb_actions.migration.matching.declarations import (
+    Column,
     Declaration,
     Declarations,
     DeclaredMatch,
@@ -37,6 +33,8 @@ from consdb_actions.migration.matching.declarations import (
     parse_directives,
     parse_sidecar,
     select,
+    settle_columns,
+    settle_tables,
 )
 from consdb_actions.migration.matching.facts import (
     ColumnFacts,
@@ -44,32 +42,25 @@ from consdb_actions.migration.matching.facts import (
     NameMap,
     TableFacts,
     canonical,
+    type_fit,
 )
-from consdb_actions.migration.matching.run import ANSWERER, MatchingRun, table_questions
+from consdb_actions.migration.matching.moves import MoveFinder
+from consdb_actions.migration.matching.questions import LinkGroup, group, lines, proposal, question
+from consdb_actions.migration.matching.score import ColumnLink, ColumnScores, TablePair, chains, proofs
+from consdb_actions.migration.matching.tables import match_tables, table_question
 
 __all__ = [
-    "Added",
-    "Answer",
     "ColumnFacts",
-    "ColumnRename",
+    "ColumnSource",
     "Decisions",
     "Declaration",
     "Declarations",
-    "Dropped",
-    "DroppedTable",
-    "ColumnSource",
     "ForeignKeyFacts",
-    "Join",
-    "CopiedMove",
+    "MatchingQuestion",
+    "MatchingRun",
     "NameMap",
     "OnQuestion",
-    "RenameProposal",
-    "MatchingQuestion",
-    "Rejected",
-    "Remembered",
     "TableFacts",
-    "TableRename",
-    "Through",
     "check_used",
     "decide",
     "parse_declaration",
@@ -79,8 +70,12 @@ __all__ = [
 ]
 
 OnQuestion = Literal["fail", "drop-add"]
+Tables = Mapping[str, TableFacts]
 
 _ANSWERED = "nothing is renamed"
+_ANSWERER = "--on-question drop-add"
+"""Where an answer comes from that no person gave."""
+_WEAKER_SHOWN = 3
 
 
 def decide(
@@ -106,16 +101,209 @@ def decide(
     """
     tables_before, tables_after = canonical(before, "before"), canonical(after, "after")
     run = MatchingRun(tables_before, tables_after, declared)
-    about_tables = table_questions(run, declared)
+    about_tables = run.table_questions()
     if on_question == "drop-add" and about_tables:
         # Which columns can move depends on the decisions about tables.
-        drops = [DeclaredMatch(table, "", "", "", ANSWERER) for q in about_tables for table in q.columns]
+        drops = [DeclaredMatch(table, "", "", "", _ANSWERER) for q in about_tables for table in q.columns]
         declared = replace(declared, matches=(*declared.matches, *drops))
         run = MatchingRun(tables_before, tables_after, declared)
     questions = [*about_tables, *run.questions]
     decisions = run.decisions(questions, "" if on_question == "fail" else _ANSWERED)
-    remembered = {d.text: Remembered(d.text, d.source, d.meaning) for d in decisions.used}
-    for question in decisions.questions:
-        for text in question.answers[-1].declarations if question.answered else ():
-            remembered.setdefault(text, Remembered(text, ANSWERER, question.answers[-1].meaning))
+    remembered = {d.text: Remembered(d.text, d.source, d.meaning) for d in run.settled.used}
+    for found in decisions.questions:
+        for text in found.answers[-1].declarations if found.answered else ():
+            remembered.setdefault(text, Remembered(text, _ANSWERER, found.answers[-1].meaning))
     return replace(decisions, remembered=tuple(remembered.values()))
+
+
+class MatchingRun:
+    """The matching of one schema, step by step; every step only takes what the earlier ones left."""
+
+    def __init__(self, before: Tables, after: Tables, declared: Declarations) -> None:
+        self.before, self.after, self.declared = before, after, declared
+        self.settled = settle_tables(declared, before, after)
+        self.matches = match_tables(before, after, self.settled)
+        self.tables = {name: name for name in before if name in after}
+        self.tables |= {rename.old: rename.new for rename in self.matches.renames}
+        settle_columns(self.settled, declared, before, after, self.tables)
+        self.pairs = [TablePair(before[old], after[new]) for old, new in sorted(self.tables.items())]
+        self.renames = [
+            ColumnRename(*old, new[1], new[0], "declared", f"declared ({found.source})")
+            for old, (new, found) in sorted(self.settled.renames.items())
+        ]
+        self.done_old, self.done_new = set(self.settled.old), set(self.settled.new)
+        self.links: list[ColumnLink] = []
+        self._prove()
+        self._move()
+        # Comparisons leave out what is proved whatever was declared: no answer raises a question.
+        proved = {pair.before.name: {r.old: r.new for r in proofs(pair, (), ())[0]} for pair in self.pairs}
+        self.scores = ColumnScores(self.pairs, proved)
+        self._ask(self.scores.links(self.done_old, self.done_new))
+        self.parts = group(self.links)
+        self.questions = [question(parts, self._weaker(parts)) for parts in self.parts]
+
+    def _ask(self, links: Sequence[ColumnLink]) -> None:
+        """Take links between columns that are not settled; of the same pair, the first link counts."""
+        known = {(link.old.path, link.new.path) for link in self.links}
+        self.links += [
+            link
+            for link in links
+            if (link.old.path, link.new.path) not in known
+            and (link.old.table, link.old.name) not in self.done_old
+            and (link.new.table, link.new.name) not in self.done_new
+        ]
+
+    def _prove(self) -> None:
+        """Take what ids and case prove."""
+        for pair in self.pairs:
+            settled_old = {name for table, name in self.done_old if table == pair.before.name}
+            settled_new = {name for table, name in self.done_new if table == pair.after.name}
+            renames, doubtful = proofs(pair, settled_old, settled_new)
+            self.renames += renames
+            self.done_old |= {(rename.table, rename.old) for rename in renames}
+            self.done_new |= {(rename.new_table, rename.new) for rename in renames}
+            self.links += doubtful
+            self._ask(chains(pair))
+        self.names = NameMap.of(
+            {old: new for old, new in self.tables.items() if old != new},
+            {(rename.table, rename.old): rename.new for rename in self.renames},
+        )
+
+    def _move(self) -> None:
+        """Take what moves for certain; a table that is in question has to be answered for first."""
+        finder = MoveFinder(self.before, self.after, self.names)
+        declared, asked = finder.declared(self.settled), self.matches.asked
+        waiting = {*self.tables, *self.settled.tables, *asked}
+        gone = [c for pair in self.pairs for c in pair.dropped]
+        gone += [c for name, table in self.before.items() if name not in waiting for c in table.columns]
+        waiting = {*self.tables.values(), *asked}
+        come = [c for pair in self.pairs for c in pair.added]
+        come += [c for name, table in self.after.items() if name not in waiting for c in table.columns]
+        certain, doubtful = finder.find(
+            [c for c in gone if (c.table, c.name) not in self.done_old],
+            [c for c in come if (c.table, c.name) not in self.done_new],
+            {column for link in self.links for column in (link.old, link.new)},
+            declared,
+        )
+        self.moves = [*declared, *certain]
+        self.done_old |= {(move.table, move.column) for move in certain}
+        self.done_new |= {(move.new_table, move.new_column) for move in certain}
+        self.links += doubtful
+
+    def _weaker(self, parts: Sequence[LinkGroup]) -> tuple[Rejected, ...]:
+        """Return the unlikely candidates of a small question; a large one has enough to read."""
+        links = [link for part in parts for link in part.links]
+        olds = dict.fromkeys((link.old.table, link.old.name) for link in links)
+        if len(olds) > _WEAKER_SHOWN:
+            return ()
+        asked = {(link.old.path, link.new.path) for link in links}
+        taken = self._taken()
+        weaker = [rejected for old in olds for rejected in self.scores.rejected(old, taken)]
+        return tuple(rejected for rejected in weaker if (rejected.old, rejected.new) not in asked)
+
+    def _taken(self) -> dict[Column, str]:
+        """Say for every column after the change that has an origin which one that is."""
+        taken = {(r.new_table, r.new): f"it is the old `{r.table}.{r.old}`" for r in self.renames}
+        moved = {
+            (m.new_table, m.new_column): f"it takes the values of `{m.table}.{m.column}`" for m in self.moves
+        }
+        return taken | moved
+
+    def table_questions(self) -> list[MatchingQuestion]:
+        """Return a question for each group of tables."""
+        return [table_question(links, self._inside) for links in self.matches.groups]
+
+    def _inside(self, renamed: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[RenameProposal, ...]]:
+        """Assume an answer, and return what is likely for the columns within the tables then."""
+        matches = [DeclaredMatch(old, "", new, "", "option") for old, new in renamed.items()]
+        assumed = replace(self.declared, matches=(*self.declared.matches, *matches))
+        parts = [
+            part
+            for parts in MatchingRun(self.before, self.after, assumed).parts
+            for part in parts
+            if renamed.get(part.links[0].old.table) and not any(link.move for link in part.links)
+        ]
+        return (
+            tuple(line for part in parts for line in lines([part], part.chosen)),
+            tuple(proposal(link, part) for part in parts for link in part.chosen),
+        )
+
+    def decisions(self, questions: Sequence[MatchingQuestion], answered: str) -> Decisions:
+        """Return the outcome."""
+        asked = {path for q in questions for path in q.columns}
+        open_old = set() if answered else asked
+        open_new = set() if answered else {path for q in questions for path in q.targets}
+        taken = self._taken()
+        leaves = {(r.table, r.old) for r in self.renames} | {(m.table, m.column) for m in self.moves}
+        drops: list[Dropped] = []
+        adds: list[Added] = []
+        for pair in self.pairs:
+            gone = {name for table, name in (*leaves, *self.settled.drops) if table == pair.before.name}
+            kept = pair.kept - gone
+            drops += [
+                self._drop(c, taken, asked=c.path in asked)
+                for c in pair.before.columns
+                if c.name not in kept and (c.table, c.name) not in leaves and c.path not in open_old
+            ]
+            adds += [
+                Added(c.table, c.name)
+                for c in pair.after.columns
+                if c.name not in kept and (c.table, c.name) not in taken and c.path not in open_new
+            ]
+        stay = set(self.tables.values())
+        return Decisions(
+            table_renames=self.matches.renames,
+            renames=tuple(
+                sorted(self.renames, key=lambda r: (r.table, self.before[r.table].column(r.old).position))
+            ),
+            moves=tuple(sorted(self.moves, key=lambda m: (m.table, m.new_table, m.column, m.new_column))),
+            drops=tuple(drops),
+            dropped_tables=tuple(
+                self._drop_table(table, open_old)
+                for name, table in self.before.items()
+                if name not in self.tables and name not in open_old
+            ),
+            adds=tuple(adds),
+            added_tables=tuple(name for name in self.after if name not in stay and name not in open_new),
+            questions=tuple(replace(q, answered=answered) for q in questions),
+            notes=(*self.settled.notes, *self._type_notes()),
+        )
+
+    def _drop(self, column: ColumnFacts, taken: Mapping[Column, str], *, asked: bool) -> Dropped:
+        key = (column.table, column.name)
+        rejected: tuple[Rejected, ...] = ()
+        if key in self.settled.drops:
+            reason = f"declared ({self.settled.drops[key].source})"
+        elif asked:
+            reason = f"declared ({_ANSWERER})"
+        else:
+            rejected = self.scores.rejected(key, taken)
+            reason = "no new column is likely to continue it"
+        return Dropped(column.table, column.name, column.type, reason, rejected)
+
+    def _drop_table(self, table: TableFacts, open_old: set[str]) -> DroppedTable:
+        moves = [move for move in self.moves if move.table == table.name]
+        moved = dict.fromkeys(move.column for move in moves)
+        # What rows are matched or made by is not lost either.
+        carried = {column for move in moves for column in move.join.source_columns}
+        carried |= {fill.source for move in moves for fill in move.join.fills if fill.table == table.name}
+        lost = tuple(
+            c.name for c in table.columns if c.name not in {*moved, *carried} and c.path not in open_old
+        )
+        declared = self.settled.tables.get(table.name)
+        reason = f"declared ({declared.source})" if declared else "no new table is likely to continue it"
+        return DroppedTable(table.name, lost, tuple(moved), reason, self.matches.rejected.get(table.name, ()))
+
+    def _type_notes(self) -> list[str]:
+        """Say where a column changes its type with its name or place, and may not keep every value."""
+        found: list[str] = []
+        pairs = [(r.table, r.old, r.new_table, r.new) for r in self.renames]
+        pairs += [(m.table, m.column, m.new_table, m.new_column) for m in self.moves]
+        for table, column, new_table, new_column in sorted(pairs):
+            old, new = self.before[table].column(column), self.after[new_table].column(new_column)
+            if type_fit(old.type, new.type) not in ("same", "wider"):
+                found.append(
+                    f"`{old.path}` becomes `{new.path}` and changes its type from {old.type} to {new.type}: "
+                    "not every value may fit."
+                )
+        return found

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from consdb_actions.migration.matching.facts import canonical
-from consdb_actions.migration.matching.run import MatchingRun
 from consdb_actions.migration.matching.score import CANDIDATES
-from consdb_actions.migration.rename import ColumnFacts, Declarations, TableFacts
+from consdb_actions.migration.rename import ColumnFacts, Declarations, MatchingRun, TableFacts
 from tests.support.schema_pairs import changed, column, decided, has_none, lost, proposals, renames, table
 
 REAL = "real"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from consdb_actions.migration.matching.declarations import DeclaredMatch
 from consdb_actions.migration.matching.facts import NameMap
 
 __all__ = [
@@ -307,7 +306,6 @@ class Decisions:
     questions: tuple[MatchingQuestion, ...] = ()
     remembered: tuple[Remembered, ...] = ()
     notes: tuple[str, ...] = ()
-    used: tuple[DeclaredMatch, ...] = ()
 
     @property
     def open_questions(self) -> tuple[MatchingQuestion, ...]:

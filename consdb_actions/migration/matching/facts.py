@@ -15,25 +15,7 @@ __all__ = ["ColumnFacts", "Fit", "ForeignKeyFacts", "NameMap", "TableFacts", "ca
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """A column on one side of a change.
-
-    Parameters
-    ----------
-    table, name
-        Where it stands and what it is called there.
-    type
-        Postgres type as the server prints it, such as ``double precision`` or ``character varying(32)``.
-    nullable
-        Whether it may be empty.
-    description
-        The YAML's description or the comment in the database.
-    unit, ucd
-        As the YAML gives them; None where that is not known.
-    id
-        The ``@id`` of the YAML; None where there is no YAML for this side.
-    position
-        Order within the table, from 0.
-    """
+    """A column on one side of a change; the type as Postgres prints it, the ``@id`` as the YAML has it."""
 
     table: str
     name: str
@@ -80,13 +62,7 @@ class TableFacts:
         return column in self._by_name
 
     def column(self, name: str) -> ColumnFacts:
-        """Return the column of this name.
-
-        Raises
-        ------
-        KeyError
-            When the table has none of that name.
-        """
+        """Return the column of this name, or raise KeyError."""
         return self._by_name[name]
 
     @property
@@ -111,10 +87,8 @@ def canonical(tables: Sequence[TableFacts], side: str) -> dict[str, TableFacts]:
         )
         if table.name in ordered or twice:
             what = f"column {table.name}.{twice[0]}" if twice else f"table {table.name}"
-            raise InputError(
-                f"{what} is listed twice in the schema {side} the change",
-                remedy="Remove one of the two, or give one another name.",
-            )
+            cause = f"{what} is listed twice in the schema {side} the change"
+            raise InputError(cause, remedy="Remove one of the two, or give one another name.")
         ordered[table.name] = replace(
             table,
             columns=tuple(sorted(table.columns, key=lambda c: (c.position, c.name))),
