@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from consdb_actions.errors import InputError
 from consdb_actions.migration.matching.decisions import (
     Added,
     ColumnRename,
@@ -28,11 +29,11 @@ from consdb_actions.migration.matching.declarations import (
     Declaration,
     Declarations,
     DeclaredMatch,
-    check_used,
+    Settled,
+    crossed,
     parse_declaration,
     parse_directives,
     parse_sidecar,
-    select,
     settle_columns,
     settle_tables,
 )
@@ -47,7 +48,7 @@ from consdb_actions.migration.matching.facts import (
 from consdb_actions.migration.matching.moves import MoveFinder
 from consdb_actions.migration.matching.questions import LinkGroup, group, lines, proposal, question
 from consdb_actions.migration.matching.score import ColumnLink, ColumnScores, TablePair, chains, proofs
-from consdb_actions.migration.matching.tables import match_tables, table_question
+from consdb_actions.migration.matching.tables import TableMatches, match_tables, table_question
 
 __all__ = [
     "ColumnFacts",
@@ -116,16 +117,76 @@ def decide(
     return replace(decisions, remembered=tuple(remembered.values()))
 
 
+def _settle(
+    declared: Declarations, before: Tables, after: Tables, unfit: list[DeclaredMatch] | None = None
+) -> tuple[Settled, TableMatches, dict[str, str]]:
+    """Check declarations against a change, and match its tables."""
+    settled = settle_tables(declared, before, after, unfit)
+    matches = match_tables(before, after, settled)
+    tables = {name: name for name in before if name in after}
+    tables |= {rename.old: rename.new for rename in matches.renames}
+    settle_columns(settled, declared, before, after, tables, unfit)
+    return settled, matches, tables
+
+
+def select(declared: Declarations, before: Sequence[TableFacts], after: Sequence[TableFacts]) -> Declarations:
+    """Select the declarations that are about this change of a schema.
+
+    One is when it fits the change, beside the others that do, and more than the declarations supports it: a
+    circle of names may be meant for another schema. Which sides are taken is not about the change.
+    """
+    old, new = canonical(before, "before"), canonical(after, "after")
+    while True:
+        unfit: list[DeclaredMatch] = []
+        settled, _, _ = _settle(declared, old, new, unfit)
+        if not unfit:
+            break
+        declared = replace(declared, matches=tuple(d for d in declared.matches if d not in unfit))
+    anchored = {table for table, _ in (*settled.drops, *settled.stays)}
+    for (table, name), ((new_table, new_name), _) in settled.renames.items():
+        one, other = old[table], new[new_table]
+        if name not in other or new_name not in one or crossed(one, other, name, new_name):
+            anchored.add(table)
+    circles = {found.text for (table, _), (_, found) in settled.renames.items() if table not in anchored}
+    return replace(declared, matches=tuple(d for d in declared.matches if d.text not in circles))
+
+
+def check_used(
+    declared: Declarations, schemas: Sequence[tuple[Sequence[TableFacts], Sequence[TableFacts]]]
+) -> None:
+    """Make sure that every option is about one of the schemas, or carried out in one already."""
+    used = {found.text for sides in schemas for found in select(declared, *sides).matches}
+    for found in declared.matches:
+        done = any(all(_has_new_name(found, side) for side in sides) for sides in schemas)
+        if found.source != "option" or found.text in used or done:
+            continue
+        for before, after in schemas:
+            if any(table.name == found.table for table in (*before, *after)):
+                # Raise what is wrong with it in a schema that has its table.
+                alone = replace(declared, matches=(found,))
+                _settle(alone, canonical(before, "before"), canonical(after, "after"))
+        raise InputError(
+            f"`{found.text}` matches nothing that changes",
+            place="--rename",
+            remedy="Check the names, and that the change is in the schema files given.",
+        )
+
+
+def _has_new_name(found: DeclaredMatch, side: Sequence[TableFacts]) -> bool:
+    """Tell whether a side is as a rename leaves it: the new name is there, the old one is not."""
+    names, old, new = {table.name for table in side}, found.table, found.new_table
+    if found.column:
+        names = {c.name for t in side if t.name == found.table for c in t.columns}
+        old, new = found.column, found.new_column if found.new_table == found.table else ""
+    return bool(new) and new in names and old not in names
+
+
 class MatchingRun:
     """The matching of one schema, step by step; every step only takes what the earlier ones left."""
 
     def __init__(self, before: Tables, after: Tables, declared: Declarations) -> None:
         self.before, self.after, self.declared = before, after, declared
-        self.settled = settle_tables(declared, before, after)
-        self.matches = match_tables(before, after, self.settled)
-        self.tables = {name: name for name in before if name in after}
-        self.tables |= {rename.old: rename.new for rename in self.matches.renames}
-        settle_columns(self.settled, declared, before, after, self.tables)
+        self.settled, self.matches, self.tables = _settle(declared, before, after)
         self.pairs = [TablePair(before[old], after[new]) for old, new in sorted(self.tables.items())]
         self.renames = [
             ColumnRename(*old, new[1], new[0], "declared", f"declared ({found.source})")

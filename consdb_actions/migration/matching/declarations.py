@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
+from rapidfuzz import fuzz, process
+
 from consdb_actions.errors import InputError
-from consdb_actions.migration.matching.facts import TableFacts, canonical
+from consdb_actions.migration.matching.facts import TableFacts
 from consdb_actions.migration.matching.words import normalised
 
 __all__ = [
@@ -19,18 +21,17 @@ __all__ = [
     "DeclaredMatch",
     "DeclaredTake",
     "Settled",
-    "check_used",
+    "UnfitError",
+    "crossed",
     "parse_declaration",
     "parse_directives",
     "parse_sidecar",
     "parse_take",
-    "select",
     "settle_columns",
     "settle_tables",
 ]
 
 Tables = Mapping[str, TableFacts]
-SideTables = Sequence[TableFacts]
 Column = tuple[str, str]
 """Table and column, in the names of one side."""
 
@@ -245,44 +246,80 @@ class Settled:
     def skip(self, declaration: DeclaredMatch, why: str) -> None:
         """Leave out a declaration that is carried out already, unless it is an option of this very run."""
         if declaration.source == "option":
-            raise _error(declaration, f"{why}, so there is nothing to do for it", "Leave the option out.")
+            raise UnfitError(declaration, f"{why}, so there is nothing to do for it", "Leave the option out.")
         self.notes.append(f"`{declaration.text}` ({declaration.source}) is ignored: {why}.")
 
 
-def settle_tables(declared: Declarations, before: Tables, after: Tables) -> Settled:
+class UnfitError(InputError):
+    """A declaration does not fit the change; it may be meant for another schema."""
+
+    def __init__(self, found: DeclaredMatch, cause: str, remedy: str = "") -> None:
+        super().__init__(f"`{found.text}`: {cause}", place=found.source, remedy=remedy)
+        self.declaration = found
+
+
+@contextmanager
+def _collecting(unfit: list[DeclaredMatch] | None) -> Iterator[None]:
+    """Collect declarations that do not fit; without a list, raise the error."""
+    try:
+        yield
+    except UnfitError as error:
+        if unfit is None:
+            raise
+        unfit.append(error.declaration)
+
+
+def settle_tables(
+    declared: Declarations, before: Tables, after: Tables, unfit: list[DeclaredMatch] | None = None
+) -> Settled:
     """Check the declarations about tables against the change."""
     settled = Settled()
-    gone, come = set(before) - set(after), set(after) - set(before)
-    targets: dict[str, DeclaredMatch] = {}
     for found in declared.matches:
-        old, new = found.table, found.new_table
-        if found.column:
-            continue
-        if old not in before and (new in before and new in after if new else old not in after):
-            settled.skip(found, f"`{new}` has that name already" if new else f"there is no table `{old}`")
-            continue
-        _need(found, old, before, "table", "before the change", gone=gone)
-        if new:
-            _need(found, new, after, "table", "after the change", gone=come)
-        if not new and old in after:
-            raise _error(found, f"table `{old}` still exists after the change")
-        for name, side in ((old, after), (new, before)):
-            if name in side:
-                cause = f"table `{name}` exists before and after the change, so it is not renamed"
-                raise _error(found, cause)
-        _refuse_both(found, settled.tables.get(old), targets.get(new))
-        settled.tables[old] = found
-        if new:
-            targets[new] = found
-        settled.used.append(found)
+        if not found.column:
+            with _collecting(unfit):
+                _settle_table(settled, found, before, after)
     return settled
 
 
+def _settle_table(settled: Settled, found: DeclaredMatch, before: Tables, after: Tables) -> None:
+    old, new = found.table, found.new_table
+    if old not in before and (new in before and new in after if new else old not in after):
+        settled.skip(found, f"`{new}` has that name already" if new else f"there is no table `{old}`")
+        return
+    _need(found, old, before, "table", "before the change", gone=set(before) - set(after))
+    if new:
+        _need(found, new, after, "table", "after the change", gone=set(after) - set(before))
+    elif old in after:
+        raise UnfitError(found, f"table `{old}` still exists after the change")
+    for name, side in ((old, after), (new, before)):
+        if name in side:
+            cause = f"table `{name}` exists before and after the change, so it is not renamed"
+            raise UnfitError(found, cause)
+    same = [d for d in settled.tables.values() if d.table == old or (new and d.new_table == new)]
+    _refuse_both(found, *same)
+    settled.tables[old] = found
+    settled.used.append(found)
+
+
 def settle_columns(
-    settled: Settled, declared: Declarations, before: Tables, after: Tables, tables: Mapping[str, str]
+    settled: Settled,
+    declared: Declarations,
+    before: Tables,
+    after: Tables,
+    tables: Mapping[str, str],
+    unfit: list[DeclaredMatch] | None = None,
 ) -> None:
     """Check the declarations about columns against the change and add them to what is settled."""
-    _Columns(settled, before, after, tables).settle([d for d in declared.matches if d.column])
+    columns = _Columns(settled, before, after, tables)
+    ends: list[tuple[DeclaredMatch, str, str]] = []
+    for found in declared.matches:
+        if found.column:
+            with _collecting(unfit):
+                ends.append((found, *columns.ends(found)))
+    columns.free_names(ends)
+    for found, old, new in ends:
+        with _collecting(unfit):
+            columns.settle(found, old, new)
 
 
 class _Columns:
@@ -292,15 +329,16 @@ class _Columns:
         self.origins: dict[Column, tuple[DeclaredMatch, bool]] = {}
         self.targets: dict[Column, DeclaredMatch] = {}
 
-    def settle(self, declared: Sequence[DeclaredMatch]) -> None:
-        ends = [(found, self._old_table(found), self._new_table(found)) for found in declared]
+    def free_names(self, ends: Sequence[tuple[DeclaredMatch, str, str]]) -> None:
+        """Note which names are free: what leaves a name frees it, what claims one explains why it stays."""
         within = [(d, old) for d, old, new in ends if not d.stays and self.tables.get(old, "") == new]
-        # What leaves a name frees it, what claims a name explains why it is still there.
         self.claims = {(self.tables[old], d.new_column) for d, old in within if old in self.tables}
         self.leaves = {(old, d.column) for d, old in within}
         self.leaves |= {(old, d.column) for d, old, new in ends if not new}
-        for found, old, new in ends:
-            self._settle(found, old, new)
+
+    def ends(self, found: DeclaredMatch) -> tuple[str, str]:
+        """Return the two tables of a declaration, in the names of their sides."""
+        return self._old_table(found), self._new_table(found)
 
     def _old_table(self, found: DeclaredMatch) -> str:
         if found.table not in self.before and found.table in self.back:
@@ -315,14 +353,14 @@ class _Columns:
             if old in self.tables:
                 return self.tables[old]
             remedy = f"A column of it can only move: {old}.{found.column}=TABLE.{found.new_column}"
-            raise _error(found, f"table `{old}` is dropped as a whole", remedy)
+            raise UnfitError(found, f"table `{old}` is dropped as a whole", remedy)
         if name not in self.after and name in self.tables:
             return self.tables[name]
         if name:
             _need(found, name, self.after, "table", "after the change", gone=set(self.after))
         return name
 
-    def _settle(self, found: DeclaredMatch, table: str, target: str) -> None:
+    def settle(self, found: DeclaredMatch, table: str, target: str) -> None:
         column, new = found.column, found.new_column
         here, there = self.before[table], self.after.get(self.tables.get(table, ""))
         goal, origin = self.after.get(target), self.before.get(self.back.get(target, ""))
@@ -342,11 +380,11 @@ class _Columns:
             self.settled.stays[table, column] = found
             return
         claimed = there is None or column not in there or (there.name, column) in self.claims
-        if there is not None and not claimed and (move or not new or not _crossed(here, there, column, new)):
+        if there is not None and not claimed and (move or not new or not crossed(here, there, column, new)):
             why = "does not move" if move else f"is not what became `{new}`" if new else "is not dropped"
-            raise _error(found, f"`{table}.{column}` still exists after the change, so it {why}")
+            raise UnfitError(found, f"`{table}.{column}` still exists after the change, so it {why}")
         if origin is not None and new in origin and (origin.name, new) not in self.leaves:
-            raise _error(
+            raise UnfitError(
                 found,
                 f"`{origin.name}.{new}` exists before the change already, so it would come from two columns",
                 f"If that one goes, say so too: --rename {origin.name}.{new}=",
@@ -380,10 +418,11 @@ class _Columns:
 def _refuse_both(found: DeclaredMatch, *others: DeclaredMatch | None) -> None:
     for known in others:
         if known is not None:
-            raise _error(found, f"it contradicts `{known.text}` ({known.source})", "Keep one of the two.")
+            cause = f"`{found.text}`: it contradicts `{known.text}` ({known.source})"
+            raise InputError(cause, place=found.source, remedy="Keep one of the two.")
 
 
-def _crossed(one: TableFacts, other: TableFacts, old: str, new: str) -> bool:
+def crossed(one: TableFacts, other: TableFacts, old: str, new: str) -> bool:
     """Tell whether id or description of a column stand on another one now, and no longer on its own."""
     was, found = one.column(old), other.column(new)
     namesake = other.column(old) if old in other else None
@@ -401,168 +440,11 @@ def _need(
     names = sorted(known)
     if name in names:
         return
-    near = difflib.get_close_matches(name, sorted(gone), n=1) or difflib.get_close_matches(name, names, n=1)
+    near = None
+    for choices in (sorted(gone), names):
+        near = near or process.extractOne(name, choices, scorer=fuzz.ratio, score_cutoff=60)
     changed = ", ".join(f"`{name}`" for name in sorted(gone)[:_SHOWN])
-    remedy = f"Did you mean `{near[0]}`?" if near else f"What changes there: {changed or 'nothing'}."
-    raise _error(found, f"there is no {what} called `{name}` {side}", remedy)
-
-
-def _error(found: DeclaredMatch, cause: str, remedy: str = "") -> InputError:
-    return InputError(f"`{found.text}`: {cause}", place=found.source, remedy=remedy)
-
-
-def select(declared: Declarations, before: SideTables, after: SideTables) -> Declarations:
-    """Select the declarations that are about this change of a schema.
-
-    One is when both its ends are there and change: what is to go goes, what is to come comes. A name that is
-    on both sides counts where its id or description changed hands, or where another declaration frees or
-    claims it. What a pull request or a sidecar file declares is selected too where it is carried out already.
-    """
-    was, now = ({table.name for table in side} for side in (before, after))
-    found: list[DeclaredMatch] = []
-    names: list[_Name] = []
-    for d in declared.matches:
-        old, new, noted = d.table, d.new_table, d.source != "option"
-        if not d.column:
-            done = noted and bool(new) and old not in was and new in was & now
-            if done or (old in was - now and (not new or new in now - was)):
-                found.append(d)
-        elif new in ("", old):
-            names += [
-                name
-                for one, other in _pairs(old, before, after)
-                if one is not None and (name := _Name(d, one, other)).fits
-            ]
-        elif _leaves(d.column, _pairs(old, before, after)) and _leaves(
-            d.new_column, ((other, one) for one, other in _pairs(new, before, after))
-        ):
-            found.append(d)
-    while True:
-        claimed = {(name.declaration.table, name.new) for name in names}
-        freed = {(name.declaration.table, name.old) for name in names}
-        free = [name for name in names if name.is_free(claimed, freed)]
-        if len(free) == len(names):
-            break
-        names = free
-    # A circle of names that nothing but the declarations supports may be meant for another schema.
-    tables = {name.declaration.table for name in names if name.is_anchored}
-    found += [name.declaration for name in names if name.declaration.table in tables]
-    return Declarations.of([*found, *declared.takes])
-
-
-def _leaves(column: str, pairs: Iterable[tuple[TableFacts | None, TableFacts | None]]) -> bool:
-    """Tell whether the first of two tables has a column that the second has not."""
-    return any(one is not None and column in one and (two is None or column not in two) for one, two in pairs)
-
-
-@dataclass(frozen=True)
-class _Name:
-    """A declared rename or drop of a column, with a table before and what it may be after."""
-
-    declaration: DeclaredMatch
-    one: TableFacts
-    other: TableFacts | None
-
-    @property
-    def old(self) -> str:
-        return self.declaration.column
-
-    @property
-    def new(self) -> str:
-        return self.declaration.new_column
-
-    @property
-    def goes(self) -> bool:
-        return self.other is None or self.old not in self.other
-
-    @property
-    def fits(self) -> bool:
-        """Whether the names are there at all."""
-        if not self.new:
-            return self.old in self.one
-        return self.other is not None and self.new in self.other and (self.old in self.one or self.is_done)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether a file declares what the schema has already."""
-        noted = self.declaration.source != "option" and self.other is not None
-        return noted and bool(self.new) and self.old not in self.one and self.new in self.one
-
-    @property
-    def crossed(self) -> bool:
-        """Whether id or description of the old column are on the new one."""
-        there = self.other is not None and bool(self.new) and self.old in self.one
-        return there and self.other is not None and _crossed(self.one, self.other, self.old, self.new)
-
-    @property
-    def is_anchored(self) -> bool:
-        """Whether a name goes or comes, or an id or a description changed hands."""
-        comes = bool(self.new) and self.new not in self.one
-        return self.goes or comes or self.is_done or self.declaration.stays or self.crossed
-
-    def is_free(self, claimed: Collection[Column], freed: Collection[Column]) -> bool:
-        """Tell whether every name that is on both sides is given to, or taken from, another column."""
-        if self.is_done or self.declaration.stays:
-            return True
-        table = self.declaration.table
-        old_is_free = self.goes or (table, self.old) in claimed or self.crossed or self._is_taken(self.old)
-        return old_is_free and (
-            not self.new or self.new not in self.one or (table, self.new) in freed or self._is_taken(self.new)
-        )
-
-    def _is_taken(self, name: str) -> bool:
-        """Tell whether a name that stays was taken over by another column."""
-        other = self.other
-        return (
-            other is not None
-            and name in other
-            and any(c.name != name and _crossed(self.one, other, c.name, name) for c in self.one.columns)
-        )
-
-
-def check_used(declared: Declarations, schemas: Sequence[tuple[SideTables, SideTables]]) -> None:
-    """Make sure that every option is about one of the schemas, or carried out in one already."""
-    used = {found.text for sides in schemas for found in select(declared, *sides).matches}
-    for found in declared.matches:
-        if (
-            found.source != "option"
-            or found.text in used
-            or any(all(_has_new_name(found, side) for side in sides) for sides in schemas)
-        ):
-            continue
-        for before, after in schemas:
-            if any(table.name == found.table for table in (*before, *after)):
-                # Raise what is wrong with it in a schema that has its table.
-                old, new = canonical(before, "before"), canonical(after, "after")
-                alone = Declarations.of([found])
-                tables = {name: name for name in old if name in new}
-                settle_columns(settle_tables(alone, old, new), alone, old, new, tables)
-        raise InputError(
-            f"`{found.text}` matches nothing that changes",
-            place="--rename",
-            remedy="Check the names, and that the change is in the schema files given.",
-        )
-
-
-def _has_new_name(found: DeclaredMatch, side: SideTables) -> bool:
-    """Tell whether a side is as a rename leaves it: the new name is there, the old one is not."""
-    if not found.column:
-        names, old, new = {table.name for table in side}, found.table, found.new_table
-    else:
-        names = {c.name for t in side if t.name == found.table for c in t.columns}
-        old, new = found.column, found.new_column if found.new_table == found.table else ""
-    return bool(new) and new in names and old not in names
-
-
-def _pairs(
-    table: str, before: SideTables, after: SideTables
-) -> Iterator[tuple[TableFacts | None, TableFacts | None]]:
-    """Yield what a table may be on both sides; one that is gone may be any of those that are new."""
-    olds, news = {t.name: t for t in before}, {t.name: t for t in after}
-    if table in olds:
-        yield olds[table], news.get(table)
-    if table in olds and table not in news:
-        yield from ((olds[table], t) for name, t in news.items() if name not in olds)
-    elif table in news and table not in olds:
-        yield None, news[table]
-        yield from ((t, news[table]) for name, t in olds.items() if name not in news)
+    remedy = (
+        f"Did you mean `{near[0]}`?" if near is not None else f"What changes there: {changed or 'nothing'}."
+    )
+    raise UnfitError(found, f"there is no {what} called `{name}` {side}", remedy)
