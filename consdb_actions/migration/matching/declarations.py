@@ -401,6 +401,8 @@ class _Columns:
     def _need_column(
         self, found: DeclaredMatch, name: str, table: TableFacts, other: TableFacts | None, side: str
     ) -> None:
+        if name in table:
+            return
         names = {column.name for column in table.columns}
         changed = names - ({column.name for column in other.columns} if other else set())
         _need(found, name, names, f"column in `{table.name}`", side, gone=changed or names)
