@@ -196,9 +196,8 @@ class MatchingRun:
         self.links: list[ColumnLink] = []
         self._prove()
         self._move()
-        # Comparisons leave out what is proved whatever was declared: no answer raises a question.
-        proved = {pair.before.name: {r.old: r.new for r in proofs(pair, (), ())[0]} for pair in self.pairs}
-        self.scores = ColumnScores(self.pairs, proved)
+        # All pairs that no proof settles are compared, whatever was declared: no answer raises a question.
+        self.scores = ColumnScores(self.pairs)
         self._ask(self.scores.links(self.done_old, self.done_new))
         self.parts = group(self.links)
         self.questions = [question(parts, self._weaker(parts)) for parts in self.parts]

@@ -194,6 +194,20 @@ def test_m4_a_split_offers_both_halves_and_chooses_neither() -> None:
     assert [added.column for added in decisions.adds] == ["dome_frame_time"]
 
 
+def test_m4_the_three_best_candidates_are_the_answers() -> None:
+    halves = ("upper_flux", "lower_flux_sum", "flux_total", "psf_flux", "flux_raw")
+    decisions = changed(["day", "flux", "seq"], ["day", *halves, "seq"])
+    (question,) = decisions.open_questions
+    assert len(question.answers) == 3 + 1
+    assert question.answers[-1].declarations == ("t.flux=",)
+    offered = {answer.declarations[0].partition("=")[2] for answer in question.answers[:-1]}
+    left = {rejected.new.removeprefix("t.") for rejected in question.rejected}
+    assert offered < set(halves)
+    assert not offered & left
+    assert all(rejected.reason for rejected in question.rejected)
+    assert {f"t.{name}" for name in offered} <= set(question.targets)
+
+
 def test_m4_the_same_split_in_two_tables_is_one_choice() -> None:
     def half(name: str) -> ColumnFacts:
         return column(f"window_{name}", f"The {name} of the window, in pixels.", REAL, unit="pixel")

@@ -37,6 +37,7 @@ __all__ = [
     "overlap",
     "proofs",
     "replaced",
+    "rival_claims",
     "share_weight",
 ]
 
@@ -163,15 +164,16 @@ class TablePair:
         self.kept = frozenset(c.name for c in before.columns) & frozenset(c.name for c in after.columns)
         self.dropped = tuple(c for c in before.columns if c.name not in self.kept)
         self.added = tuple(c for c in after.columns if c.name not in self.kept)
-        self.anchor({})
+        self._places = self._anchored({})
+        # Columns whose rename is proved stand for a place in the order, as the kept ones do.
+        self.proved = {rename.old: rename.new for rename in proofs(self)[0]}
+        self._places = self._anchored(self.proved)
 
-    def anchor(self, proved: Mapping[str, str]) -> None:
-        """Let columns whose rename is proved stand for a place in the order, as the kept ones do."""
-        fixed = self.kept | frozenset(proved.values())
-        self._places = (
-            _places([proved.get(c.name, c.name) for c in self.before.columns], fixed),
-            _places([c.name for c in self.after.columns], fixed),
-        )
+    def _anchored(self, proved: Mapping[str, str]) -> tuple[_Places, _Places]:
+        kept = {name: name for name in self.kept}
+        sides = (self.before, kept | dict(proved)), (self.after, kept | {new: new for new in proved.values()})
+        before, after = (_places([c.name for c in side.columns], anchors) for side, anchors in sides)
+        return before, after
 
     @cached_property
     def _texts(self) -> list[Counter[str]]:
@@ -206,11 +208,10 @@ class TablePair:
             sides.append(found)
         return sides
 
-    def candidates(
-        self, without_old: Collection[str] = (), without_new: Collection[str] = ()
-    ) -> Iterator[tuple[ColumnFacts, ColumnFacts]]:
-        """Yield the pairs that are worth a comparison: alike in name or description."""
-        news = {column.name: column for column in self.added if column.name not in without_new}
+    def candidates(self) -> Iterator[tuple[ColumnFacts, ColumnFacts]]:
+        """Yield the pairs that no proof settles and that are alike in name or description."""
+        proved = set(self.proved.values())
+        news = {column.name: column for column in self.added if column.name not in proved}
         framed: dict[_Frame, list[str]] = defaultdict(list)
         for name in news:
             for frame, _ in _frames(name):
@@ -218,7 +219,7 @@ class TablePair:
         names = {name: spelling(name) for name in news}
         texts = {name: text for name, column in news.items() if (text := _sorted(column))}
         for old in self.dropped if news else ():
-            if old.name in without_old:
+            if old.name in self.proved:
                 continue
             found = [
                 name for frame, _ in _frames(old.name) for name in framed.get(frame, ())[: CANDIDATES // 4]
@@ -311,13 +312,16 @@ def _sorted(column: ColumnFacts) -> str:
     return " ".join(sorted(text_words(column.description or "")))
 
 
-def _places(order: Sequence[str], fixed: Collection[str]) -> dict[str, list[tuple[str, int]]]:
-    """Return for each column the nearest fixed one before and after, and how far away."""
+_Places = Mapping[str, Sequence[tuple[str, int]]]
+
+
+def _places(order: Sequence[str], anchors: Mapping[str, str]) -> _Places:
+    """Return for each column the nearest anchor before and after, and how far away."""
     found: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for direction in (order, order[::-1]):
         anchor, steps = "", 0
         for name in direction:
-            anchor, steps = (name, 0) if name in fixed else (anchor, steps + 1)
+            anchor, steps = (anchors[name], 0) if name in anchors else (anchor, steps + 1)
             found[name].append((anchor, steps))
     return found
 
@@ -325,13 +329,11 @@ def _places(order: Sequence[str], fixed: Collection[str]) -> dict[str, list[tupl
 class ColumnScores:
     """The scores of all pairs that no proof settles, whatever was declared: no answer raises a question."""
 
-    def __init__(self, pairs: Sequence[TablePair], proved: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, pairs: Sequence[TablePair]) -> None:
         self._found: dict[Column, list[ColumnScore]] = defaultdict(list)
         patterns: dict[NameEdits, set[tuple[str, str]]] = defaultdict(set)
         for pair in pairs:
-            here = proved.get(pair.before.name, {})
-            pair.anchor(here)
-            for old, new in pair.candidates(frozenset(here), frozenset(here.values())):
+            for old, new in pair.candidates():
                 score = pair.compare(old, new)
                 self._found[old.table, old.name].append(score)
                 if score.is_pattern:
@@ -398,42 +400,52 @@ def replaced(key: NameEdits) -> str:
 
 
 def proofs(
-    pair: TablePair, settled_old: Collection[str], settled_new: Collection[str]
+    pair: TablePair, settled_old: Collection[str] = (), settled_new: Collection[str] = ()
 ) -> tuple[tuple[ColumnRename, ...], tuple[ColumnLink, ...]]:
     """Find what ids and case prove, and where something contradicts them."""
-    found = [
-        item
-        for item in (*_same_ids(pair), *_same_folds(pair))
-        if item[0].name not in settled_old and item[1].name not in settled_new
-    ]
-    pairs = {(old.name, new.name) for old, new, _, _ in found}
-    degree = Counter(node for old, new in pairs for node in (("old", old), ("new", new)))
-    kept_folds = {fold(name) for name in pair.kept}
+    found = {
+        (old.name, new.name, kind): (old, new, evidence)
+        for old, new, kind, evidence in (*_same_ids(pair), *_same_folds(pair))
+        if old.name not in settled_old and new.name not in settled_new
+    }
+    doubts = rival_claims(found, pair.kept, "column")
     renames: dict[str, ColumnRename] = {}
     doubtful: dict[tuple[str, str], ColumnLink] = {}
-    for old, new, kind, evidence in found:
-        doubt = ""
-        if old.name in pair.kept or new.name in pair.kept:
-            stays = old.name if old.name in pair.kept else new.name
-            doubt = f"a column `{stays}` is there before and after"
-        elif degree["old", old.name] > 1 or degree["new", new.name] > 1:
-            doubt = "another pair has as good a claim"
-        elif kind == "case only" and fold(old.name) in kept_folds:
-            doubt = "a third column has such a name as well"
-        elif type_fit(old.type, new.type) == "incompatible":
+    for (old_name, new_name, kind), (old, new, evidence) in found.items():
+        kept = old_name in pair.kept, new_name in pair.kept
+        doubt = doubts.get((old_name, new_name, kind), "")
+        if any(kept):
+            doubt = f"a column `{old_name if kept[0] else new_name}` is there before and after"
+        elif not doubt and type_fit(old.type, new.type) == "incompatible":
             doubt = f"the type changes from {old.type} to {new.type}"
-        elif kind == "same id" and _is_left_behind(pair.compare(old, new)):
+        elif not doubt and kind == "same id" and _is_left_behind(pair.compare(old, new)):
             doubt = "name, description and unit are all other ones"
-        if not doubt:
-            # An id is named before the case when both prove the pair.
-            rename = ColumnRename(pair.before.name, old.name, new.name, pair.after.name, kind, evidence)
-            renames.setdefault(old.name, rename)
-        else:
+        if doubt:
             evidence = f"{evidence}, but {doubt}"
-            kept = old.name in pair.kept, new.name in pair.kept
             link = ColumnLink(old, new, _CONTRADICTED, (evidence,), (), False, "", *kept)
-            doubtful.setdefault((old.name, new.name), link)
+            doubtful.setdefault((old_name, new_name), link)
+        else:
+            # An id is named before the case when both prove the pair.
+            rename = ColumnRename(pair.before.name, old_name, new_name, pair.after.name, kind, evidence)
+            renames.setdefault(old_name, rename)
     return tuple(renames.values()), tuple(doubtful.values())
+
+
+def rival_claims(
+    found: Collection[tuple[str, str, Kind]], kept: Iterable[str], what: str
+) -> dict[tuple[str, str, Kind], str]:
+    """Return what contradicts pairs that an id or the case proves: other names with as good a claim."""
+    degree = Counter(
+        end for old, new in {(old, new) for old, new, _ in found} for end in (f"-{old}", f"+{new}")
+    )
+    kept_folds = {fold(name) for name in kept}
+    doubts: dict[tuple[str, str, Kind], str] = {}
+    for old, new, kind in found:
+        if degree[f"-{old}"] > 1 or degree[f"+{new}"] > 1:
+            doubts[old, new, kind] = "another pair has as good a claim"
+        elif kind == "case only" and fold(old) in kept_folds:
+            doubts[old, new, kind] = f"a third {what} has such a name as well"
+    return doubts
 
 
 def _is_left_behind(score: ColumnScore) -> bool:

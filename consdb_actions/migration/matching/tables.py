@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from consdb_actions.migration.matching.decisions import (
     Answer,
+    Kind,
     MatchingQuestion,
     Rejected,
     RenameProposal,
@@ -16,7 +17,7 @@ from consdb_actions.migration.matching.decisions import (
 from consdb_actions.migration.matching.declarations import Settled
 from consdb_actions.migration.matching.facts import TableFacts, type_fit
 from consdb_actions.migration.matching.questions import assign, groups_of
-from consdb_actions.migration.matching.score import overlap, share_weight
+from consdb_actions.migration.matching.score import overlap, rival_claims, share_weight
 from consdb_actions.migration.matching.words import fold, listed, name_words, normalised
 
 __all__ = ["ColumnsInside", "TableLink", "TableMatches", "match_tables", "table_question"]
@@ -151,31 +152,22 @@ def _certain(
     before: Tables, after: Tables, scores: Mapping[tuple[str, str], _TableScore]
 ) -> tuple[list[TableRename], dict[tuple[str, str], tuple[str, ...]]]:
     """Find the pairs that an id or the case alone proves, and those where that is contradicted."""
-    found: dict[tuple[str, str], TableRename] = {}
+    found: dict[tuple[str, str, Kind], TableRename] = {}
     ids = [Counter(table.id for table in side.values()) for side in (before, after)]
     for old, new in scores:
         identifier = before[old].id
         if identifier and identifier == after[new].id and ids[0][identifier] == ids[1][identifier] == 1:
-            found[old, new] = TableRename(old, new, "same id", f"both have the id `{identifier}`")
+            evidence = f"both have the id `{identifier}`"
+            found[old, new, "same id"] = TableRename(old, new, "same id", evidence)
         elif fold(old) == fold(new):
-            found[old, new] = TableRename(old, new, "case only", "the names differ only in case")
-    kept_folds = {fold(name) for name in before if name in after}
-    degree = Counter(name for old, new in found for name in (f"-{old}", f"+{new}"))
-    certain: list[TableRename] = []
-    doubtful: dict[tuple[str, str], tuple[str, ...]] = {}
-    for (old, new), rename in found.items():
-        doubt = ""
-        if degree[f"-{old}"] > 1 or degree[f"+{new}"] > 1:
-            doubt = "another pair has as good a claim"
-        elif rename.kind == "case only" and fold(old) in kept_folds:
-            doubt = "a third table has such a name as well"
-        elif scores[old, new].columns < _SAME:
-            doubt = "they have few columns in common"
-        if doubt:
-            doubtful[old, new] = (f"{rename.evidence}, but {doubt}",)
-        else:
-            certain.append(rename)
-    return certain, doubtful
+            evidence = "the names differ only in case"
+            found[old, new, "case only"] = TableRename(old, new, "case only", evidence)
+    doubts = rival_claims(found, before.keys() & after.keys(), "table")
+    for old, new, kind in found:
+        if scores[old, new].columns < _SAME:
+            doubts.setdefault((old, new, kind), "they have few columns in common")
+    certain = [rename for key, rename in found.items() if key not in doubts]
+    return certain, {key[:2]: (f"{found[key].evidence}, but {doubt}",) for key, doubt in doubts.items()}
 
 
 def _rejected(old: str, scores: Mapping[str, _TableScore], *, divided: bool) -> tuple[Rejected, ...]:
