@@ -194,6 +194,20 @@ def test_m4_a_split_offers_both_halves_and_chooses_neither() -> None:
     assert [added.column for added in decisions.adds] == ["dome_frame_time"]
 
 
+@pytest.mark.parametrize(("old", "new"), [("flux_²", "flux_³"), ("_", "__"), ("größe_1", "größe_٢")])
+def test_m4_any_name_can_be_compared(old: str, new: str) -> None:
+    decisions = changed([old], [new])
+    assert decisions.renames == ()
+    assert lost(decisions) | set(proposals(decisions)) == {f"t.{old}"}
+
+
+def test_m4_a_description_that_moved_to_another_name_is_found_among_many_like_names() -> None:
+    decoys = [column(f"wind_speed_{n}_mean_{n}", f"Wind at place {n}.") for n in range(40)]
+    gone = column("wind_speed_0_mean", "Pressure of the glycol loop.")
+    new = column("glycol_p", "Pressure of the glycol loop.")
+    assert proposals(changed([gone], [*decoys, new])) == {"t.wind_speed_0_mean": "t.glycol_p"}
+
+
 def test_m4_the_three_best_candidates_are_the_answers() -> None:
     halves = ("upper_flux", "lower_flux_sum", "flux_total", "psf_flux", "flux_raw")
     decisions = changed(["day", "flux", "seq"], ["day", *halves, "seq"])

@@ -87,7 +87,7 @@ def groups_of(items: Iterable[tuple[int, Iterable[Hashable]]]) -> list[list[int]
 
 def shift(key: NameEdits) -> tuple[int, NameEdits] | None:
     """Return by how much the only number that changes in a name moves, and what else changes."""
-    numbers = [at for at, (gone, come) in enumerate(key) if gone.isdigit() and come.isdigit()]
+    numbers = [at for at, (gone, come) in enumerate(key) if gone.isdecimal() and come.isdecimal()]
     if len(numbers) != 1:
         return None
     at = numbers[0]

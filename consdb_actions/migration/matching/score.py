@@ -221,13 +221,13 @@ class TablePair:
         for old in self.dropped if news else ():
             if old.name in self.proved:
                 continue
-            found = [
-                name for frame, _ in _frames(old.name) for name in framed.get(frame, ())[: CANDIDATES // 4]
-            ]
-            for wanted, choices in ((spelling(old.name), names), (_sorted(old), texts)):
+            found: list[str] = []
+            for wanted, choices in ((_sorted(old), texts), (spelling(old.name), names)):
                 if wanted:
-                    matches = process.extract(wanted, choices, scorer=fuzz.ratio, limit=CANDIDATES // 2)
+                    matches = process.extract(wanted, choices, scorer=fuzz.ratio, limit=CANDIDATES // 3)
                     found += [name for _, _, name in matches]
+            # Names that differ in one word may be a pattern, however long the word.
+            found += [name for frame, _ in _frames(old.name) for name in framed.get(frame, ())]
             for name in list(dict.fromkeys(found))[:CANDIDATES]:
                 yield old, news[name]
 
