@@ -285,7 +285,7 @@ class MatchingRun:
         ]
         return (
             tuple(line for part in parts for line in lines([part], part.chosen)),
-            tuple(proposal(link, part) for part in parts for link in part.chosen),
+            tuple(proposal(link) for part in parts for link in part.chosen),
         )
 
     def decisions(self, questions: Sequence[MatchingQuestion], answered: str) -> Decisions:

@@ -222,6 +222,13 @@ def test_m4_the_three_best_candidates_are_the_answers() -> None:
     assert {f"t.{name}" for name in offered} <= set(question.targets)
 
 
+def test_m4_a_small_question_names_the_candidates_that_no_answer_has() -> None:
+    decisions = changed(["dome_flux_a", "dome_flux_b"], ["dome_flux_c", "dome_flux_d"])
+    (question,) = decisions.open_questions
+    said = {(p.old, p.new) for p in question.proposals} | {(r.old, r.new) for r in question.rejected}
+    assert said == {(f"t.dome_flux_{a}", f"t.dome_flux_{b}") for a in "ab" for b in "cd"}
+
+
 def test_m4_the_same_split_in_two_tables_is_one_choice() -> None:
     def half(name: str) -> ColumnFacts:
         return column(f"window_{name}", f"The {name} of the window, in pixels.", REAL, unit="pixel")

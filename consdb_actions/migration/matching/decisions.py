@@ -220,19 +220,16 @@ class Added:
 
 @dataclass(frozen=True)
 class RenameProposal:
-    """One pair of a question: the likely successor, why, and how it compares with the next best."""
+    """One pair of a question: the likely successor, and why."""
 
     old: str
     new: str
     evidence: tuple[str, ...]
     score: int | None = None
-    margin: str = ""
 
     def describe(self) -> str:
         """Describe it in a sentence."""
-        strength = (
-            f" (score {self.score} of 100{'; ' + self.margin if self.margin else ''})" if self.score else ""
-        )
+        strength = f" (score {self.score} of 100)" if self.score else ""
         return f"`{self.old}` → `{self.new}`: {'; '.join(self.evidence)}{strength}."
 
 

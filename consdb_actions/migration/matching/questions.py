@@ -121,11 +121,6 @@ class LinkGroup:
         best = self.chosen[0]
         return tuple(sorted(possible, key=lambda k: (k is not best, -k.score, k.declaration))[:_BEST])
 
-    def rivals(self, link: ColumnLink) -> list[ColumnLink]:
-        """Return the other links of the two columns, the best first."""
-        found = [k for k in self.links if k is not link and (_old(k) == _old(link) or _new(k) == _new(link))]
-        return sorted(found, key=lambda k: (-k.score, k.declaration))
-
 
 def _old(link: ColumnLink) -> str:
     return link.old.path
@@ -183,7 +178,7 @@ def question(parts: Sequence[LinkGroup], weaker: Sequence[Rejected] = ()) -> Mat
     chosen = [link for part in parts for link in part.chosen]
     return MatchingQuestion(
         text=_text(parts, chosen),
-        proposals=tuple(proposal(link, part) for part in parts for link in part.chosen),
+        proposals=tuple(proposal(link) for part in parts for link in part.chosen),
         answers=_answers(parts),
         rejected=(*_rejected(parts), *weaker),
         columns=tuple(dict.fromkeys(map(_old, links))),
@@ -253,27 +248,22 @@ def _none(parts: Sequence[LinkGroup]) -> str:
     return ", ".join(found)
 
 
-def proposal(link: ColumnLink, part: LinkGroup) -> RenameProposal:
-    """Return a pair with its evidence, and how it compares with the next best."""
-    if link.move or link.score > _FULL:
-        # What counts for a move is the key, and for an id its proof, not the score.
-        return RenameProposal(link.old.path, link.new.path, link.evidence)
-    margin = "no other candidate"
-    if rivals := part.rivals(link):
-        best = rivals[0]
-        margin = f"next best `{best.old.path}` → `{best.new.path}` with {min(best.score, _FULL)}"
-    return RenameProposal(link.old.path, link.new.path, link.evidence, link.score, margin)
+def proposal(link: ColumnLink) -> RenameProposal:
+    """Return a pair with its evidence; what counts for a move is the key, and for an id its proof."""
+    score = None if link.move or link.score > _FULL else link.score
+    return RenameProposal(link.old.path, link.new.path, link.evidence, score)
 
 
 def _rejected(parts: Sequence[LinkGroup]) -> tuple[Rejected, ...]:
     """List the links that are not offered; in a large question, what they would replace in the names."""
     found: list[Rejected] = []
     patterns: dict[str, list[int]] = defaultdict(list)
+    large = sum(len(part.chosen) for part in parts) > _FEW
     for part in parts:
         for link in part.links:
             if link in part.chosen or link in part.choices:
                 continue
-            if link.key and len(part.chosen) > 1:
+            if link.key and large:
                 patterns[replaced(link.key)].append(link.score)
             elif link.obstacle or not part.chosen:
                 found.append(Rejected(link.old.path, link.new.path, "; ".join(link.evidence)))
