@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from consdb_actions.migration.matching.candidates import LIMIT
 from consdb_actions.migration.matching.facts import canonical
-from consdb_actions.migration.matching.run import MatchingRun
-from consdb_actions.migration.rename import ColumnFacts, Declarations, TableFacts
+from consdb_actions.migration.matching.score import CANDIDATES
+from consdb_actions.migration.rename import ColumnFacts, Declarations, MatchingRun, TableFacts
 from tests.support.schema_pairs import changed, column, decided, has_none, lost, proposals, renames, table
 
 REAL = "real"
@@ -195,6 +194,41 @@ def test_m4_a_split_offers_both_halves_and_chooses_neither() -> None:
     assert [added.column for added in decisions.adds] == ["dome_frame_time"]
 
 
+@pytest.mark.parametrize(("old", "new"), [("flux_²", "flux_³"), ("_", "__"), ("größe_1", "größe_٢")])
+def test_m4_any_name_can_be_compared(old: str, new: str) -> None:
+    decisions = changed([old], [new])
+    assert decisions.renames == ()
+    assert lost(decisions) | set(proposals(decisions)) == {f"t.{old}"}
+
+
+def test_m4_a_description_that_moved_to_another_name_is_found_among_many_like_names() -> None:
+    decoys = [column(f"wind_speed_{n}_mean_{n}", f"Wind at place {n}.") for n in range(40)]
+    gone = column("wind_speed_0_mean", "Pressure of the glycol loop.")
+    new = column("glycol_p", "Pressure of the glycol loop.")
+    assert proposals(changed([gone], [*decoys, new])) == {"t.wind_speed_0_mean": "t.glycol_p"}
+
+
+def test_m4_the_three_best_candidates_are_the_answers() -> None:
+    halves = ("upper_flux", "lower_flux_sum", "flux_total", "psf_flux", "flux_raw")
+    decisions = changed(["day", "flux", "seq"], ["day", *halves, "seq"])
+    (question,) = decisions.open_questions
+    assert len(question.answers) == 3 + 1
+    assert question.answers[-1].declarations == ("t.flux=",)
+    offered = {answer.declarations[0].partition("=")[2] for answer in question.answers[:-1]}
+    left = {rejected.new.removeprefix("t.") for rejected in question.rejected}
+    assert offered < set(halves)
+    assert not offered & left
+    assert all(rejected.reason for rejected in question.rejected)
+    assert {f"t.{name}" for name in offered} <= set(question.targets)
+
+
+def test_m4_a_small_question_names_the_candidates_that_no_answer_has() -> None:
+    decisions = changed(["dome_flux_a", "dome_flux_b"], ["dome_flux_c", "dome_flux_d"])
+    (question,) = decisions.open_questions
+    said = {(p.old, p.new) for p in question.proposals} | {(r.old, r.new) for r in question.rejected}
+    assert said == {(f"t.dome_flux_{a}", f"t.dome_flux_{b}") for a in "ab" for b in "cd"}
+
+
 def test_m4_the_same_split_in_two_tables_is_one_choice() -> None:
     def half(name: str) -> ColumnFacts:
         return column(f"window_{name}", f"The {name} of the window, in pixels.", REAL, unit="pixel")
@@ -369,8 +403,8 @@ def test_m4_the_work_grows_with_the_columns_not_with_their_square() -> None:
     old, new = table("t", side("temp")), table("t", side("tmp"))
     run = MatchingRun(canonical([old], "before"), canonical([new], "after"), Declarations())
     assert len(old.columns) == 1600
-    assert run.likeness.comparisons <= LIMIT * 1600
-    assert len(run.links) <= LIMIT * 1600
+    assert run.scores.comparisons <= CANDIDATES * 1600
+    assert len(run.links) <= CANDIDATES * 1600
     (question,) = run.questions
     assert {p.old.replace("temp", "tmp") for p in question.proposals} == {p.new for p in question.proposals}
     assert all(p.old.replace("temp", "tmp") == p.new for p in question.proposals)

@@ -97,7 +97,7 @@ def test_m4_what_is_said_twice_counts_once_under_the_nearest_source() -> None:
     found = Declarations.of(
         parse_declaration("t.flux=size", source) for source in ("sidecar file", "option", "pull request")
     )
-    assert [d.source for d in found.renames] == ["option"]
+    assert [d.source for d in found.matches] == ["option"]
     assert [r.source for r in decide(BEFORE, AFTER, found, "drop-add").remembered][:1] == ["option"]
 
 
@@ -118,8 +118,8 @@ ELSEWHERE_AFTER = [table("t", ["day", "air_temp", "flux", "more"]), table("w", [
     ],
 )
 def test_m4_a_schema_is_only_told_what_it_is_about(texts: list[str], mine: bool) -> None:
-    assert bool(select(declared(*texts), BEFORE, AFTER).all()) == mine
-    assert select(declared(*texts), ELSEWHERE, ELSEWHERE_AFTER).all() == ()
+    assert bool(select(declared(*texts), BEFORE, AFTER).matches) == mine
+    assert select(declared(*texts), ELSEWHERE, ELSEWHERE_AFTER).matches == ()
 
 
 def test_m4_declarations_that_need_each_other_are_told_together() -> None:
@@ -128,9 +128,9 @@ def test_m4_declarations_that_need_each_other_are_told_together() -> None:
     found = select(chain, before, after)
     assert found == chain
     assert renames(decide(before, after, found, "fail")) == {"t.n_1": "n_2", "t.n_2": "n_3", "t.n_3": "n_4"}
-    assert select(declared("t.n_2=n_3", "t.n_3=n_4"), before, after).all() == ()
+    assert select(declared("t.n_2=n_3", "t.n_3=n_4"), before, after).matches == ()
     # Nothing but the declarations says that these two change places; so it may be meant for another schema.
-    assert select(declared("t.n_2=n_3", "t.n_3=n_2"), before, after).all() == ()
+    assert select(declared("t.n_2=n_3", "t.n_3=n_2"), before, after).matches == ()
 
 
 def test_m4_every_answer_passes_the_selection() -> None:
@@ -238,7 +238,7 @@ consdb: taken head exposure.ra
 """
     found = Declarations.of(parse_directives(text))
     assert [take.text for take in found.takes] == ["current exposure.dec", "head exposure.ra"]
-    assert [item.text for item in found.all()] == ["t.flux=size"]
+    assert [item.text for item in found.matches] == ["t.flux=size"]
     with pytest.raises(InputError) as error:
         parse_directives("one\n\nconsdb: take exposure.ra")
     assert error.value.place == "pull request, line 3"
@@ -257,3 +257,23 @@ def test_m17_the_nearest_source_says_which_side() -> None:
 def test_m17_a_side_is_not_about_one_schema() -> None:
     takes = Declarations.of([parse_take("head t.a", "option")])
     assert select(takes, [], []) == takes
+
+
+def test_m4_a_column_of_a_dropped_table_is_not_renamed() -> None:
+    with pytest.raises(InputError, match="dropped as a whole"):
+        decided([table("t", ["a"])], [], "t=", "t.a=b")
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("t.a=b", "`t.a` is renamed to `b`"),
+        ("t.a=a", "`t.a` stays what it is"),
+        ("t.a=", "`t.a` is dropped and nothing continues it"),
+        ("t.a=u.b", "`t.a` moves to `u.b`"),
+        ("t=u", "table `t` is renamed to `u`"),
+        ("t=", "table `t` is dropped and nothing continues it"),
+    ],
+)
+def test_m4_every_declaration_has_a_meaning(text: str, meaning: str) -> None:
+    assert parse_declaration(text, "option").meaning == meaning

@@ -9,31 +9,14 @@ from functools import cached_property, lru_cache
 from typing import Literal
 
 from consdb_actions.errors import InputError
+from consdb_actions.migration.kinds import TypeKind, parse_type
 
 __all__ = ["ColumnFacts", "Fit", "ForeignKeyFacts", "NameMap", "TableFacts", "canonical", "type_fit"]
 
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """A column on one side of a change.
-
-    Parameters
-    ----------
-    table, name
-        Where it stands and what it is called there.
-    type
-        Postgres type as the server prints it, such as ``double precision`` or ``character varying(32)``.
-    nullable
-        Whether it may be empty.
-    description
-        The YAML's description or the comment in the database.
-    unit, ucd
-        As the YAML gives them; None where that is not known.
-    id
-        The ``@id`` of the YAML; None where there is no YAML for this side.
-    position
-        Order within the table, from 0.
-    """
+    """A column on one side of a change; the type as Postgres prints it, the ``@id`` as the YAML has it."""
 
     table: str
     name: str
@@ -80,13 +63,7 @@ class TableFacts:
         return column in self._by_name
 
     def column(self, name: str) -> ColumnFacts:
-        """Return the column of this name.
-
-        Raises
-        ------
-        KeyError
-            When the table has none of that name.
-        """
+        """Return the column of this name, or raise KeyError."""
         return self._by_name[name]
 
     @property
@@ -111,10 +88,8 @@ def canonical(tables: Sequence[TableFacts], side: str) -> dict[str, TableFacts]:
         )
         if table.name in ordered or twice:
             what = f"column {table.name}.{twice[0]}" if twice else f"table {table.name}"
-            raise InputError(
-                f"{what} is listed twice in the schema {side} the change",
-                remedy="Remove one of the two, or give one another name.",
-            )
+            cause = f"{what} is listed twice in the schema {side} the change"
+            raise InputError(cause, remedy="Remove one of the two, or give one another name.")
         ordered[table.name] = replace(
             table,
             columns=tuple(sorted(table.columns, key=lambda c: (c.position, c.name))),
@@ -172,11 +147,6 @@ Fit = Literal["same", "wider", "narrower", "converted", "incompatible"]
 between kinds of number or of time; ``incompatible`` has no conversion that keeps the meaning.
 """
 
-_SHAPE = re.compile(
-    r"(?P<base>[^()\[\]]+?)\s*(?:\((?P<size>\d+)(?:\s*,\s*(?P<scale>-?\d+))?\))?"
-    r"(?P<zone> with(?:out)? time zone)?(?P<array>(?:\[\])*)"
-)
-
 _ALIASES = {
     "varchar": "character varying",
     "char": "character",
@@ -191,25 +161,16 @@ _ALIASES = {
     "decimal": "numeric",
     "bool": "boolean",
 }
-
-_FAMILY = {
+_FAMILIES = {
     "smallint": ("integer", 1),
     "integer": ("integer", 2),
     "bigint": ("integer", 3),
     "real": ("float", 1),
     "double precision": ("float", 2),
     "numeric": ("decimal", 1),
-    "character": ("text", 1),
-    "character varying": ("text", 1),
-    "text": ("text", 1),
-    "date": ("date", 1),
-    "timestamp": ("timestamp", 1),
+    **dict.fromkeys(("character", "character varying", "text"), ("text", 1)),
 }
-
-_NUMBERS = {"integer", "float", "decimal"}
-
-_TIMES = {"date", "timestamp"}
-
+_CONVERTED = ({"integer", "float", "decimal"}, {"date", "timestamp"})
 _UNLIMITED = 10**9
 
 
@@ -222,42 +183,29 @@ def type_fit(before: str, after: str) -> Fit:
     >>> type_fit("real", "double precision"), type_fit("character varying(8)", "boolean")
     ('wider', 'incompatible')
     """
-    old_text, new_text = (" ".join(text.lower().split()) for text in (before, after))
-    old, new = _SHAPE.fullmatch(old_text), _SHAPE.fullmatch(new_text)
-    if old is None or new is None:
-        return "same" if old_text == new_text else "incompatible"
-    old_family, new_family = _family(old), _family(new)
-    if old["array"] != new["array"]:
+    old, new = (
+        parse_type(re.sub(r"^\w+", lambda m: _ALIASES.get(m[0], m[0]), " ".join(text.lower().split())))
+        for text in (before, after)
+    )
+    (one, capacity), (other, new_capacity) = _capacity(old), _capacity(new)
+    if old.dimensions != new.dimensions:
         return "incompatible"
-    if old_family != new_family:
-        both = {old_family, new_family}
-        return "converted" if both <= _NUMBERS or both <= _TIMES else "incompatible"
-    if (old["zone"] == " with time zone") != (new["zone"] == " with time zone"):
+    if one != other:
+        return "converted" if any({one, other} <= kinds for kinds in _CONVERTED) else "incompatible"
+    if old.name.endswith("with time zone") != new.name.endswith("with time zone"):
         return "converted"
-    parts = list(zip(_capacity(old), _capacity(new), strict=True))
-    if any(after_part < before_part for before_part, after_part in parts):
+    if any(now < was for was, now in zip(capacity, new_capacity, strict=True)):
         return "narrower"
-    return "same" if all(after_part == before_part for before_part, after_part in parts) else "wider"
+    return "same" if capacity == new_capacity else "wider"
 
 
-def _base(shape: re.Match[str]) -> str:
-    return _ALIASES.get(shape["base"], shape["base"])
-
-
-def _family(shape: re.Match[str]) -> str:
-    base = _base(shape)
-    return _FAMILY[base][0] if base in _FAMILY else base
-
-
-def _capacity(shape: re.Match[str]) -> tuple[int, int]:
-    """Say how much a type holds: rank, characters, or digits before and after the point."""
-    base, size = _base(shape), int(shape["size"]) if shape["size"] else None
-    family, rank = _FAMILY.get(base, (base, 0))
-    if family == "text":
-        return (size or (1 if base == "character" else _UNLIMITED), 0)
-    if family == "timestamp":
-        return (6 if size is None else size, 0)
+def _capacity(kind: TypeKind) -> tuple[str, tuple[int, int]]:
+    """Return a type's family and capacity: rank, characters, or digits before and after the point."""
+    base = kind.name.partition(" with")[0]
+    family, rank = _FAMILIES.get(base, (base, 0))
+    size, scale = (*kind.arguments, 0)[:2] if kind.arguments else (None, 0)
     if family == "decimal":
-        scale = int(shape["scale"] or 0)
-        return (_UNLIMITED, _UNLIMITED) if size is None else (size - scale, scale)
-    return (rank, 0) if base in _FAMILY else (_UNLIMITED if size is None else size, 0)
+        return family, (_UNLIMITED, _UNLIMITED) if size is None else (size - scale, scale)
+    if size is None:
+        size = {"character": 1, "timestamp": 6}.get(base, _UNLIMITED)
+    return family, (rank if family in ("integer", "float") else size, 0)

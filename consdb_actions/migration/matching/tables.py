@@ -1,26 +1,35 @@
-"""Which tables live on under another name."""
+"""Which tables live on under another name (rule M4)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from consdb_actions.migration.matching.decisions import Rejected, TableRename
-from consdb_actions.migration.matching.declared import Settled
+from consdb_actions.migration.matching.decisions import (
+    Answer,
+    Kind,
+    MatchingQuestion,
+    Rejected,
+    RenameProposal,
+    TableRename,
+)
+from consdb_actions.migration.matching.declarations import Settled
 from consdb_actions.migration.matching.facts import TableFacts, type_fit
-from consdb_actions.migration.matching.questions import assign
-from consdb_actions.migration.matching.words import align, fold, name_words, normalised, share_weight
+from consdb_actions.migration.matching.questions import assign, groups_of
+from consdb_actions.migration.matching.score import overlap, rival_claims, share_weight
+from consdb_actions.migration.matching.words import fold, listed, name_words, normalised
 
-__all__ = ["TableGroup", "TableLink", "TableMatches", "match_tables"]
+__all__ = ["ColumnsInside", "TableLink", "TableMatches", "match_tables", "table_question"]
 
 Tables = Mapping[str, TableFacts]
+ColumnsInside = Callable[[Mapping[str, str]], tuple[tuple[str, ...], tuple[RenameProposal, ...]]]
+"""Declarations and proposals for the columns of tables, by the table's new name ("" for none)."""
 
-_ALIKE = 0.5
-_SAME = 0.3
-_CLOSE = 12
-_SHOWN = 2
-_WORTH_SHOWING = 20
+_ALIKE, _SAME = 0.5, 0.3
+_PROOF = 100
+_BEST = 3
+_SHOWN, _WORTH_SHOWING = 2, 20
 
 
 @dataclass(frozen=True)
@@ -34,113 +43,66 @@ class TableLink:
 
 
 @dataclass(frozen=True)
-class TableGroup:
-    """Links that share tables, and those of them that fit best together."""
-
-    links: tuple[TableLink, ...]
-    chosen: tuple[TableLink, ...]
-
-    @property
-    def choices(self) -> tuple[TableLink, ...]:
-        """The links to choose from, where one table has several that are as good; the proposed one first."""
-        lone = len({link.old for link in self.links}) == 1 or len({link.new for link in self.links}) == 1
-        best = self.chosen[0]
-        close = [link for link in self.links if link != best and link.score > best.score - _CLOSE]
-        return (best, *close) if lone and close else ()
-
-
-@dataclass(frozen=True)
 class TableMatches:
-    """What became of each table.
-
-    Parameters
-    ----------
-    renames
-        Certain renames.
-    groups
-        Likely ones.
-    rejected
-        For tables without a likely successor: what was looked at, by the table's name.
-    """
+    """What became of each table: certain renames, likely ones that share tables, and what was rejected."""
 
     renames: tuple[TableRename, ...]
-    groups: tuple[TableGroup, ...]
+    groups: tuple[tuple[TableLink, ...], ...]
     rejected: Mapping[str, tuple[Rejected, ...]]
 
     @property
     def asked(self) -> frozenset[str]:
         """The tables that are asked about, on either side."""
-        return frozenset(
-            name for group in self.groups for link in group.links for name in (link.old, link.new)
-        )
+        return frozenset(name for links in self.groups for link in links for name in (link.old, link.new))
 
 
 def match_tables(before: Tables, after: Tables, settled: Settled) -> TableMatches:
     """Match the tables that are gone with those that are new."""
     renames = [
-        TableRename(old, declared.new, "declared", f"declared ({declared.source})")
-        for old, declared in settled.table_renames.items()
+        TableRename(old, found.new_table, "declared", f"declared ({found.source})")
+        for old, found in settled.tables.items()
+        if found.new_table
     ]
     taken = {rename.new for rename in renames}
-    gone = [
-        n
-        for n in before
-        if n not in after and n not in settled.table_renames and n not in settled.table_drops
-    ]
-    come = [n for n in after if n not in before and n not in taken]
+    gone = [name for name in before if name not in after and name not in settled.tables]
+    come = [name for name in after if name not in before and name not in taken]
     counts = Counter(_column_names(before)) | Counter(_column_names(after))
     size = max(len(before), len(after))
-    likeness = {(o, n): _Likeness.of(before[o], after[n], counts, size) for o in gone for n in come}
-    certain, doubtful = _certain(before, after, gone, come, likeness)
-    renames += certain
-    done = {rename.old for rename in certain} | {rename.new for rename in certain}
+    scores = {(o, n): _TableScore.of(before[o], after[n], counts, size) for o in gone for n in come}
+    certain, doubtful = _certain(before, after, scores)
+    done = {name for rename in certain for name in (rename.old, rename.new)}
     links = [
-        TableLink(
-            *pair, like.score + (100 if pair in doubtful else 0), (*doubtful.get(pair, ()), *like.words())
-        )
-        for pair, like in likeness.items()
-        if not done & set(pair) and (like.likely or pair in doubtful)
+        TableLink(*pair, score.value + _PROOF * (pair in doubtful), (*doubtful.get(pair, ()), *score.reasons))
+        for pair, score in scores.items()
+        if not done & set(pair) and (score.is_likely or pair in doubtful)
     ]
-    divided = {old for old in gone if _is_divided(old, links, likeness)}
-    links = [link for link in links if link.old not in divided]
-    groups = _groups(links)
-    asked = {link.old for link in links}
-    rejected = {
-        old: _rejected(old, likeness, come, old in divided)
-        for old in gone
-        if old not in done and old not in asked
+    divided = {
+        old for old in gone if _is_divided([scores[k.old, k.new].shared for k in links if k.old == old])
     }
-    return TableMatches(tuple(sorted(renames, key=lambda r: r.old)), groups, rejected)
-
-
-def _is_divided(old: str, links: Sequence[TableLink], likeness: Likenesses) -> bool:
-    """Tell whether a table's columns went to several new tables, each of which has some that no other has."""
-    parts = [likeness[old, link.new].shared for link in links if link.old == old]
-    return len(parts) > 1 and all(
-        part - frozenset().union(*(p for p in parts if p is not part)) for part in parts
+    links = [link for link in links if link.old not in divided]
+    asked = {link.old for link in links}
+    return TableMatches(
+        tuple(sorted((*renames, *certain), key=lambda r: r.old)),
+        tuple(
+            tuple(sorted((links[at] for at in members), key=lambda k: (-k.score, k.old, k.new)))
+            for members in groups_of((at, (f"-{k.old}", f"+{k.new}")) for at, k in enumerate(links))
+        ),
+        {
+            old: _rejected(old, {new: scores[old, new] for new in come}, divided=old in divided)
+            for old in gone
+            if old not in done and old not in asked
+        },
     )
 
 
-def _groups(links: Sequence[TableLink]) -> tuple[TableGroup, ...]:
-    chosen = assign({(link.old, link.new): link.score for link in links})
-    waiting = list(links)
-    groups: list[TableGroup] = []
-    while waiting:
-        members = [waiting.pop(0)]
-        found = members
-        while found:
-            names = {name for link in members for name in (f"-{link.old}", f"+{link.new}")}
-            found = [link for link in waiting if f"-{link.old}" in names or f"+{link.new}" in names]
-            members += found
-            waiting = [link for link in waiting if link not in found]
-        members.sort(key=lambda link: (-link.score, link.old, link.new))
-        picked = tuple(link for link in members if chosen.get(link.old) == link.new)
-        groups.append(TableGroup(tuple(members), picked))
-    return tuple(sorted(groups, key=lambda group: min(link.old for link in group.links)))
+def _is_divided(parts: Sequence[frozenset[str]]) -> bool:
+    """Tell whether a table's columns went to several new tables, each of which has some that no other has."""
+    others = [frozenset().union(*(part for part in parts if part is not one)) for one in parts]
+    return len(parts) > 1 and all(one - rest for one, rest in zip(parts, others, strict=True))
 
 
 @dataclass(frozen=True)
-class _Likeness:
+class _TableScore:
     """How two tables compare: the share of their columns that agree, their names, and descriptions."""
 
     columns: float
@@ -150,90 +112,127 @@ class _Likeness:
     n_old: int
 
     @classmethod
-    def of(cls, old: TableFacts, new: TableFacts, counts: Mapping[str, int], n_tables: int) -> _Likeness:
-        mine = {fold(column.name): column for column in old.columns}
-        theirs = {fold(column.name): column for column in new.columns}
-        shared = [
+    def of(cls, old: TableFacts, new: TableFacts, counts: Mapping[str, int], n_tables: int) -> _TableScore:
+        mine, theirs = ({fold(column.name): column for column in side.columns} for side in (old, new))
+        shared = {
             name
-            for name in mine
-            if name in theirs and type_fit(mine[name].type, theirs[name].type) != "incompatible"
-        ]
-
-        def weight(name: str) -> float:
-            return share_weight(counts[name], n_tables)
-
-        total = sum(weight(name) for name in sorted({*mine, *theirs}))
-        common = sum(weight(name) for name in sorted(shared))
+            for name in mine.keys() & theirs.keys()
+            if type_fit(mine[name].type, theirs[name].type) != "incompatible"
+        }
+        total, common = (
+            sum(share_weight(counts[name], n_tables) for name in sorted(names))
+            for names in ({*mine, *theirs}, shared)
+        )
         text = normalised(old.description or "")
         return cls(
             common / total if total else 0.0,
-            align(name_words(old.name), name_words(new.name), lambda _: 1.0).similarity,
+            overlap(name_words(old.name), name_words(new.name), lambda _: 1.0),
             bool(text) and text == normalised(new.description or ""),
             frozenset(shared),
             len(mine),
         )
 
     @property
-    def score(self) -> int:
+    def value(self) -> int:
         """Weight against rivals, 0 to 100."""
         return round(60 * self.columns + 30 * self.name + 10 * self.same_text)
 
     @property
-    def likely(self) -> bool:
-        """Whether a careful reader would suspect a rename."""
+    def is_likely(self) -> bool:
         return self.columns >= _ALIKE or (self.columns >= _SAME and (self.name >= _ALIKE or self.same_text))
 
-    def words(self) -> tuple[str, ...]:
-        """Say it in words."""
+    @property
+    def reasons(self) -> tuple[str, ...]:
         found = [f"{len(self.shared)} of its {self.n_old} columns are in both"]
-        if self.name >= _ALIKE:
-            found.append("the names are alike")
-        if self.same_text:
-            found.append("the descriptions are the same")
-        return tuple(found)
-
-
-Likenesses = Mapping[tuple[str, str], _Likeness]
+        found += ["the names are alike"] * (self.name >= _ALIKE)
+        return (*found, *["the descriptions are the same"] * self.same_text)
 
 
 def _certain(
-    before: Tables, after: Tables, gone: list[str], come: list[str], likeness: Likenesses
+    before: Tables, after: Tables, scores: Mapping[tuple[str, str], _TableScore]
 ) -> tuple[list[TableRename], dict[tuple[str, str], tuple[str, ...]]]:
     """Find the pairs that an id or the case alone proves, and those where that is contradicted."""
-    found: dict[tuple[str, str], TableRename] = {}
-    ids = [Counter(table.id for table in side.values() if table.id) for side in (before, after)]
-    for old in gone:
-        for new in come:
-            shared_id = before[old].id if before[old].id == after[new].id else None
-            if shared_id and ids[0][shared_id] == ids[1][shared_id] == 1:
-                found[old, new] = TableRename(old, new, "same id", f"both have the id `{shared_id}`")
-            elif fold(old) == fold(new):
-                found[old, new] = TableRename(old, new, "case only", "the names differ only in case")
-    kept_folds = {fold(name) for name in before if name in after}
-    degree = Counter(name for old, new in found for name in (f"-{old}", f"+{new}"))
-    certain: list[TableRename] = []
-    doubtful: dict[tuple[str, str], tuple[str, ...]] = {}
-    for (old, new), rename in found.items():
-        if degree[f"-{old}"] > 1 or degree[f"+{new}"] > 1:
-            doubtful[old, new] = (f"{rename.evidence}, but another pair has as good a claim",)
-        elif rename.kind == "case only" and fold(old) in kept_folds:
-            doubtful[old, new] = (f"{rename.evidence}, but a third table has such a name as well",)
-        elif likeness[old, new].columns < _SAME:
-            doubtful[old, new] = (f"{rename.evidence}, but they have few columns in common",)
-        else:
-            certain.append(rename)
-    return certain, doubtful
+    found: dict[tuple[str, str, Kind], TableRename] = {}
+    ids = [Counter(table.id for table in side.values()) for side in (before, after)]
+    for old, new in scores:
+        identifier = before[old].id
+        if identifier and identifier == after[new].id and ids[0][identifier] == ids[1][identifier] == 1:
+            evidence = f"both have the id `{identifier}`"
+            found[old, new, "same id"] = TableRename(old, new, "same id", evidence)
+        elif fold(old) == fold(new):
+            evidence = "the names differ only in case"
+            found[old, new, "case only"] = TableRename(old, new, "case only", evidence)
+    doubts = rival_claims(found, before.keys() & after.keys(), "table")
+    for old, new, kind in found:
+        if scores[old, new].columns < _SAME:
+            doubts.setdefault((old, new, kind), "they have few columns in common")
+    certain = [rename for key, rename in found.items() if key not in doubts]
+    return certain, {key[:2]: (f"{found[key].evidence}, but {doubt}",) for key, doubt in doubts.items()}
 
 
-def _rejected(old: str, likeness: Likenesses, come: Sequence[str], divided: bool) -> tuple[Rejected, ...]:
-    pairs = sorted((-likeness[old, new].score, new) for new in come)
+def _rejected(old: str, scores: Mapping[str, _TableScore], *, divided: bool) -> tuple[Rejected, ...]:
     why = "and other new tables have the rest" if divided else "too few to tell"
+    best = sorted(scores, key=lambda new: (-scores[new].value, new))[:_SHOWN]
     return tuple(
-        Rejected(old, new, f"{'; '.join(likeness[old, new].words())}, {why}")
-        for score, new in pairs[:_SHOWN]
-        if score <= -_WORTH_SHOWING
+        Rejected(old, new, f"{'; '.join(scores[new].reasons)}, {why}")
+        for new in best
+        if scores[new].value >= _WORTH_SHOWING
     )
 
 
 def _column_names(tables: Tables) -> list[str]:
     return [fold(column.name) for table in tables.values() for column in table.columns]
+
+
+def table_question(links: Sequence[TableLink], inside: ColumnsInside) -> MatchingQuestion:
+    """Make a question of links that share tables; each answer includes what is likely for the columns."""
+    olds, news = (tuple(dict.fromkeys(names)) for names in zip(*((k.old, k.new) for k in links), strict=True))
+    chosen = assign({(link.old, link.new): link.score for link in links})
+    best = [link for link in links if chosen.get(link.old) == link.new]
+    choices = [best]
+    if 1 in (len(olds), len(news)):
+        choices += [[link] for link in links if link not in best][: _BEST - 1]
+    answers: list[Answer] = []
+    proposals = [
+        RenameProposal(link.old, link.new, link.evidence, link.score if link.score <= _PROOF else None)
+        for link in best
+    ]
+    for choice in choices:
+        renamed = {link.old: link.new for link in choice}
+        declarations, likely = inside({old: renamed.get(old, "") for old in olds})
+        if choice is best:
+            proposals += likely
+        meaning = [listed([f"`{old}` is renamed to `{new}`" for old, new in renamed.items()])]
+        meaning += [_dropped(lost)] if (lost := [old for old in olds if old not in renamed]) else []
+        meaning += ["with the columns as proposed"] if declarations else []
+        tables = [f"{old}={renamed.get(old, '')}" for old in olds]
+        answers.append(Answer(", ".join(meaning), (*tables, *declarations)))
+    answers.append(Answer(_dropped(olds), tuple(f"{old}=" for old in olds)))
+    return MatchingQuestion(
+        text=_text(olds, news),
+        proposals=tuple(proposals),
+        answers=tuple(answers),
+        rejected=tuple(
+            Rejected(link.old, link.new, f"{'; '.join(link.evidence)}, a weaker fit")
+            for link in links
+            if not any(link in choice for choice in choices)
+        ),
+        columns=olds,
+        targets=news,
+    )
+
+
+def _text(olds: Sequence[str], news: Sequence[str]) -> str:
+    if len(olds) == len(news) == 1:
+        return f"Is table `{news[0]}` the old `{olds[0]}` under another name?"
+    if len(olds) == 1:
+        return f"Table `{olds[0]}` went, and each of {_quoted(news)} could continue it: which one?"
+    return f"Which of the tables {_quoted(olds)} live on as {_quoted(news)}?"
+
+
+def _dropped(names: Sequence[str]) -> str:
+    return f"{_quoted(names)} {'is' if len(names) == 1 else 'are'} dropped and the rows lost"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return listed([f"`{name}`" for name in names])

@@ -1,20 +1,20 @@
-"""Words, types, alignments, places and the weight of words."""
+"""Words, types, edits of names, and how they weigh."""
 
 from __future__ import annotations
 
 import pytest
 
-from consdb_actions.migration.matching.evidence import closeness, places
 from consdb_actions.migration.matching.facts import type_fit
+from consdb_actions.migration.matching.score import TablePair, overlap
 from consdb_actions.migration.matching.words import (
-    Vocabulary,
-    align,
     alike,
+    edits,
     name_words,
     normalised,
     opposed,
     text_words,
 )
+from tests.support.schema_pairs import column, table
 
 
 @pytest.mark.parametrize(
@@ -29,11 +29,6 @@ from consdb_actions.migration.matching.words import (
 )
 def test_names_are_split_at_underscores_and_numbers(name: str, words: tuple[str, ...]) -> None:
     assert name_words(name) == words
-
-
-def test_capitals_may_start_words_too() -> None:
-    assert name_words("psfFluxErr", camel=True) == ("psf", "flux", "err")
-    assert name_words("DIMMFwhm_mean", camel=True) == ("dimm", "fwhm", "mean")
 
 
 def test_descriptions_are_words_without_fillers() -> None:
@@ -100,49 +95,62 @@ def test_types_that_can_hold_each_others_values(before: str, after: str, fit: st
     assert type_fit(before, after) == fit
 
 
-def test_an_alignment_keeps_the_order_and_names_what_is_replaced() -> None:
-    found = align(
-        name_words("mt_probe101_temp_0_mean"), name_words("mt_probe111_temperature_0_mean"), lambda _: 1.0
-    )
-    assert found.substitutions == ((("101",), ("111",)), (("temp",), ("temperature",)))
-    assert found.shared == ("mt", "probe", "0", "mean")
-    assert found.similarity == pytest.approx((2 * 4 + 2 * 0.7) / 12)
+def equal(_: str) -> float:
+    return 1.0
 
 
-def test_words_with_and_without_a_break_are_the_same() -> None:
-    found = align(("wind", "std", "dev"), ("wind", "stddev"), lambda _: 1.0)
-    assert found.similarity == pytest.approx(1.0)
-    assert found.substitutions == ((("std", "dev"), ("stddev",)),)
+@pytest.mark.parametrize(
+    ("old", "new", "replaced"),
+    [
+        ("mt_probe101_temp_0", "mt_probe111_temperature_0", (("101", "111"), ("temp", "temperature"))),
+        ("wind_std_dev", "wind_stddev", (("std_dev", "stddev"),)),
+        ("a_b", "x_y", (("a", "x"), ("b", "y"))),
+        ("flux", "raw_psf_flux", (("", "raw_psf"),)),
+        ("raw_flux", "flux", (("raw", ""),)),
+        ("flux", "flux", ()),
+    ],
+)
+def test_an_edit_names_what_is_replaced(old: str, new: str, replaced: tuple[tuple[str, str], ...]) -> None:
+    assert edits(name_words(old), name_words(new)) == replaced
 
 
-def test_an_empty_alignment_is_no_likeness() -> None:
-    assert align((), (), lambda _: 1.0).similarity == 0.0
-    assert align(("a",), ("b",), lambda _: 1.0).similarity == 0.0
+def test_words_that_are_alike_count_in_part() -> None:
+    assert overlap(("a", "temp", "0"), ("a", "temperature", "0"), equal) == pytest.approx((2 + 0.7) / 3)
+    assert overlap(("a", "b"), ("b", "a"), equal) == 1.0
+    assert overlap((), (), equal) == overlap(("a",), ("b",), equal) == 0.0
 
 
 def test_a_word_that_all_columns_have_says_little() -> None:
-    columns = [(f"guider_{word}", f"Mean {word} of the guider.") for word in ("flux", "size", "time", "roi")]
-    vocabulary = Vocabulary(columns, columns)
-    assert vocabulary.name_weight("guider") < 0.2 < vocabulary.name_weight("roi") == 1.0
-    assert vocabulary.text_weight("mean") < 0.2 < vocabulary.text_weight("roi")
-
-
-def test_a_split_does_not_weaken_the_words_of_its_column() -> None:
-    vocabulary = Vocabulary([("roi_size", ""), ("z", "")], [("roi_cols", ""), ("roi_rows", ""), ("z", "")])
-    assert vocabulary.name_weight("roi") == 1.0
+    names = ("guider_flux", "guider_size", "guider_time", "guider_roi")
+    pair = TablePair(table("t", [*names, "guider_sum"]), table("t", [*names, "guider_area", "dome_sum_2"]))
+    old, guider, total = (t.columns[at] for t, at in ((pair.before, 4), (pair.after, 4), (pair.after, 5)))
+    assert pair.compare(old, guider).name < 0.2 < pair.compare(old, total).name
 
 
 def test_words_that_alternate_in_one_place_tell_columns_apart() -> None:
-    vocabulary = Vocabulary([("flux_red", ""), ("flux_blue", ""), ("size_red", "")], [("size_blue", "")])
-    assert vocabulary.contrast("red", "blue")
-    assert vocabulary.contrast("flux", "size")
-    assert not vocabulary.contrast("red", "green")
+    pair = TablePair(
+        table("t", ["flux_red", "flux_blue", "gain_red"]), table("t", ["flux_red", "flux_blue", "gain_blue"])
+    )
+    assert pair.compare(pair.dropped[0], pair.added[0]).contrast == ("red", "blue")
 
 
 def test_a_place_is_counted_between_the_columns_that_stay() -> None:
-    old = places(["day", "a", "b", "seq", "c"], {"day", "seq"})
-    new = places(["day", "x", "y", "z", "seq"], {"day", "seq"})
-    assert (old["b"].after, old["b"].until, old["b"].rank, old["b"].size) == ("day", "seq", 1, 2)
-    assert closeness(old["a"], new["x"]) == closeness(old["b"], new["z"]) == 1.0
-    assert closeness(old["a"], new["z"]) < 1.0
-    assert closeness(old["c"], new["x"]) == 0.0
+    def place(old: str, new: str) -> float:
+        return pair.compare(pair.before.column(old), pair.after.column(new)).place
+
+    pair = TablePair(table("t", ["day", "a", "b", "seq", "c"]), table("t", ["day", "x", "y", "z", "seq"]))
+    assert place("a", "x") == place("b", "z") == 1.0
+    assert place("a", "z") < 1.0
+    assert place("c", "x") == 0.0
+
+
+def test_only_the_very_same_description_of_two_columns_counts_in_full() -> None:
+    def text(*descriptions: str) -> float | None:
+        before, after = (
+            table("t", [column(f"{side}{at}", one) for at, one in enumerate(descriptions)]) for side in "ab"
+        )
+        pair = TablePair(before, after)
+        return pair.compare(pair.dropped[0], pair.added[0]).text
+
+    assert text("Flux of the sky.") == 1.0
+    assert text("Flux of the sky.", "Flux of the sky.") == 0.75
