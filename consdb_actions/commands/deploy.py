@@ -23,11 +23,10 @@ from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import paint, progress_display, show
 from consdb_actions.config import Config
 from consdb_actions.deploy.drift import Severity, TagDrift
-from consdb_actions.deploy.model import APPS, DeployPolicy, policy_from_mapping
+from consdb_actions.deploy.model import APPS, DeployPolicy
 from consdb_actions.deploy.plan import check_request, nowhere
 from consdb_actions.deploy.tags import check_tag
 from consdb_actions.errors import InputError
-from consdb_actions.release import versions as release_policy
 from consdb_actions.report import deploy as report
 from consdb_actions.report import drift as drift_report
 from consdb_actions.report.deploy import Shown
@@ -269,7 +268,7 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
             github,
             registry,
             policy,
-            release_policy.policy_from_mapping(config.release),
+            config.release,
             config.ticket_patterns,
         )
         shown = deployer.run(asked, write=write)
@@ -298,7 +297,7 @@ def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> i
 
 def _policy(config: Config, repo: str | None) -> DeployPolicy:
     """Return the policy, with another repository where one is given."""
-    policy = policy_from_mapping(config.deploy, place=f"{config.source} deploy".strip())
+    policy = config.deploy
     return policy if repo is None else replace(policy, repository=repository_name(repo))
 
 

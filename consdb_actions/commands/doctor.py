@@ -14,7 +14,7 @@ from consdb_actions.adapters.github import GitHub, GitHubError
 from consdb_actions.adapters.github.client import quoted
 from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.github.process_facts import default_branch
-from consdb_actions.approval.policy import Policy, policy_from_mapping
+from consdb_actions.approval.policy import Policy
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.init import APPS, PIN, PROJECT, WORKFLOWS, App, callers, newest_release
 from consdb_actions.commands.options import examples, option
@@ -245,7 +245,7 @@ class _Doctor:
         if not text:
             return "it does not exist"
         try:
-            policy.append(policy_from_mapping(parse_config(text.encode(), source=CONFIG_PATH).approvals))
+            policy.append(parse_config(text.encode(), source=CONFIG_PATH).approvals)
         except InputError as error:
             return error.cause
         empty = (r.title for r in policy[0].roles if not (r.people or r.teams or r.designates))

@@ -17,13 +17,12 @@ from consdb_actions.adapters.github.approvals import open_pulls
 from consdb_actions.adapters.github.events import followed_pulls
 from consdb_actions.adapters.github.releases import read_releases
 from consdb_actions.adapters.release_clone import clone_releases
+from consdb_actions.adapters.typed_files import load_facts
 from consdb_actions.commands.deploy_drift import look
 from consdb_actions.commands.options import examples, format_option, option, parse_moment
-from consdb_actions.commands.process_options import read_json
 from consdb_actions.commands.process_run import make_gatherer
 from consdb_actions.commands.terminal import show
 from consdb_actions.deploy.model import DeployPolicy
-from consdb_actions.deploy.model import policy_from_mapping as deploy_policy
 from consdb_actions.deploy.tags import read_tag
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
 from consdb_actions.process.board import (
@@ -35,9 +34,8 @@ from consdb_actions.process.board import (
     make_board,
     releases_of_facts,
 )
-from consdb_actions.process.facts import ProcessFacts, facts_from_json
+from consdb_actions.process.facts import ProcessFacts
 from consdb_actions.release.versions import ReleasePolicy
-from consdb_actions.release.versions import policy_from_mapping as release_policy
 
 __all__ = ["BoardOptions", "board_of_files", "board_of_github", "command"]
 
@@ -82,7 +80,7 @@ class _Settings:
     @classmethod
     def load(cls, path: Path | None) -> _Settings:
         config = load_config(path)
-        return cls(deploy_policy(config.deploy), release_policy(config.release), config.ticket_patterns)
+        return cls(config.deploy, config.release, config.ticket_patterns)
 
 
 def board_of_github(github: GitHub, wanted: BoardOptions) -> Board:
@@ -132,11 +130,10 @@ def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
     first: InputError | None = None
     for path in paths:
         try:
-            known.append(facts_from_json(read_json(path), place=str(path)))
+            known.append(load_facts(ProcessFacts, path))
         except InputError as error:
             first = first or error
-            where = error.place.removeprefix(str(path)).lstrip(": ")
-            unread.append(Unread(path.name, f"{where}: {_words(error)}" if where else _words(error)))
+            unread.append(Unread(path.name, _words(error)))
     if first is not None and not known:
         raise first
     now = wanted.now or max(facts.now for facts in known)

@@ -19,7 +19,7 @@ from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.options import PullNumber, examples, format_option, option
 from consdb_actions.commands.process_run import settings_of
 from consdb_actions.commands.terminal import show
-from consdb_actions.config import CONFIG_PATH, Config, config_from_mapping
+from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.process.efd import EfdCopy, EfdSource, branch_of
 from consdb_actions.report.process_efd import (
@@ -123,7 +123,7 @@ def _config_at(github: GitHub, repository: str, branch: str, commit: str) -> Con
     """Read the configuration of the default branch."""
     data = read_file(github, repository, CONFIG_PATH, commit)
     place = f"{CONFIG_PATH} of {branch}"
-    return config_from_mapping({}, source=place) if data is None else parse_config(data, source=place)
+    return DEFAULT_CONFIG if data is None else parse_config(data, source=place)
 
 
 def _ticket(text: str | None, config: Config) -> str:

@@ -23,12 +23,11 @@ from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import progress_display, show
 from consdb_actions.config import Config
-from consdb_actions.deploy.model import policy_from_mapping
 from consdb_actions.errors import InputError
 from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_change import SectionChange
 from consdb_actions.process.runbook_steps import Runbook
-from consdb_actions.process.sites import Sites, sites_from_mapping
+from consdb_actions.process.sites import Sites
 
 __all__ = ["chosen_changes", "command", "load_sites", "prepare_runbook"]
 
@@ -38,7 +37,7 @@ _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", re.ASCII)
 def load_sites(config: Path | None) -> tuple[Config, Sites]:
     """Read the configuration, and the sites in it."""
     settings = load_config(config)
-    return settings, sites_from_mapping(settings.sites, place=f"{settings.source or 'the defaults'}: sites")
+    return settings, settings.sites
 
 
 def prepare_runbook(
@@ -69,7 +68,7 @@ def prepare_runbook(
     changes = chosen_changes(tree, sites, sections, revisions, since, progress)
     if release:
         _check_release(tree, release, changes)
-    policy = policy_from_mapping(settings.deploy)
+    policy = settings.deploy
     made = make_runbook(
         changes,
         sites,

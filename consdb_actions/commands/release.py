@@ -22,7 +22,7 @@ from consdb_actions.commands.release_run import ReleaseOptions, ReleaseOutcome, 
 from consdb_actions.commands.terminal import show
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import ExternalError, InputError
-from consdb_actions.release.versions import next_version, policy_from_mapping
+from consdb_actions.release.versions import next_version
 from consdb_actions.report.release import (
     extent,
     next_json,
@@ -89,7 +89,7 @@ def next_command(
             reader = ReleaseReader(github, source)
             settings = _settings(reader, config)
             names = [tag.name for tag in reader.tags()]
-    policy = policy_from_mapping(settings.release)
+    policy = settings.release
     found = next_version(names, moment, padded=policy.padded, skip=policy.skip)
     if output_format == "json":
         click.echo(json.dumps(next_json(found, source, moment), indent=2))
@@ -153,7 +153,7 @@ def tag_command(
     with github_session() as github, Registry(registry_url) as registry:
         reader = ReleaseReader(github, repository, run=os.environ.get("GITHUB_RUN_ID", ""))
         settings = _settings(reader, config)
-        policy = policy_from_mapping(settings.release)
+        policy = settings.release
         releaser = None if dry_run else Releaser(github, repository)
         outcome = make_release(reader, releaser, repository, wanted, policy, settings.ticket_patterns)
         found: Mapping[str, ImageManifest | None] | None = None
