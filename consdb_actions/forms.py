@@ -6,12 +6,33 @@ Pydantic is imported when a file is read, not with the dataclasses.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-__all__ = ["STRICT", "Form", "Id", "Line", "Name", "WrongValueError", "unique"]
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
-STRICT = {"strict": True, "extra": "forbid", "allow_inf_nan": False, "title": ""}
+__all__ = [
+    "OUTPUT",
+    "STRICT",
+    "Form",
+    "Id",
+    "Line",
+    "Name",
+    "WrongValueError",
+    "adapter",
+    "as_json",
+    "json_schema",
+    "unique",
+]
+
+T = TypeVar("T")
+
+STRICT = {"strict": True, "extra": "forbid", "allow_inf_nan": False}
 """Pydantic's configuration of whole files; the dataclasses in them inherit it."""
+
+
+OUTPUT = {**STRICT, "use_attribute_docstrings": True, "json_schema_serialization_defaults_required": True}
+"""Pydantic's configuration of reports, where every key is present."""
 
 
 class WrongValueError(ValueError):
@@ -89,3 +110,42 @@ Line = Annotated[str, Form("Text on one line.", max_length=300, pattern=r"^[^\x0
 Id = Annotated[
     str, Form("Lower-case letters, digits and dashes, a letter first.", pattern=r"^[a-z][a-z0-9-]{0,29}$")
 ]
+
+
+_ADAPTERS: dict[type, Any] = {}
+
+
+def adapter(kind: type[T]) -> TypeAdapter[T]:
+    """Return pydantic's reader and writer of a dataclass."""
+    if kind not in _ADAPTERS:
+        from pydantic import TypeAdapter
+
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    made: TypeAdapter[T] = _ADAPTERS[kind]
+    return made
+
+
+def as_json(value: Any, *, sparse: bool = False) -> dict[str, Any]:
+    """Return a dataclass as JSON values; `sparse` is without what is as by default."""
+    made: dict[str, Any] = adapter(type(value)).dump_python(value, mode="json", exclude_defaults=sparse)
+    return made
+
+
+def json_schema(kind: type[Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a file or report, without what only repeats it."""
+    reported = kind.__pydantic_config__ is OUTPUT
+    schema = adapter(kind).json_schema(mode="serialization" if reported else "validation")
+    stack: list[Any] = [schema]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, list):
+            stack.extend(part)
+        elif isinstance(part, dict):
+            if isinstance(part.get("title"), str):
+                del part["title"]
+            if not isinstance(part.get("default", ""), str | bool | int):
+                del part["default"]
+            if "patternProperties" in part:
+                part["additionalProperties"] = False
+            stack.extend(part.values())
+    return schema

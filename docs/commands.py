@@ -1,4 +1,4 @@
-"""Write ``docs/commands.md`` and ``docs/config.schema.json`` from the code.
+"""Write ``docs/commands.md`` and ``docs/*.schema.json`` from the code.
 
 ``--check`` only tells whether they are current.
 """
@@ -13,12 +13,13 @@ from pathlib import Path
 
 import click
 
-from consdb_actions.adapters.typed_files import json_schema
 from consdb_actions.cli import cli
 from consdb_actions.config import ConfigFile
+from consdb_actions.forms import json_schema
+from consdb_actions.migration.outcome import RunOutcome
 
 TARGET = Path(__file__).with_name("commands.md")
-SCHEMA = Path(__file__).with_name("config.schema.json")
+SCHEMAS: dict[str, type] = {"config": ConfigFile, "generation": RunOutcome}
 
 HEAD = """\
 # Commands
@@ -53,13 +54,13 @@ def render() -> str:
     return "\n".join([HEAD, *_pages(cli, click.Context(cli, info_name="consdb-actions"))])
 
 
-def schema() -> str:
-    """Return the JSON Schema of the configuration, for editors: a definition on each line."""
-    made = json_schema(ConfigFile)
+def schema(kind: type) -> str:
+    """Return the JSON Schema of a file or report, a definition on each line."""
+    made = json_schema(kind)
     definitions = [f"{json.dumps(name)}: {json.dumps(part)}" for name, part in made.pop("$defs").items()]
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$comment": "Generated from consdb_actions/config.py by nox -s docs.",
+        "$comment": f"Generated from {kind.__module__}.{kind.__name__} by nox -s docs.",
         **made,
     }
     return f'{json.dumps(head)[:-1]}, "$defs": {{\n' + ",\n".join(definitions) + "\n}}\n"
@@ -112,7 +113,10 @@ def _row(option: click.Option, context: click.Context) -> str:
 
 
 if __name__ == "__main__":
-    made = ((TARGET, render()), (SCHEMA, schema()))
+    made = (
+        (TARGET, render()),
+        *((TARGET.with_name(f"{name}.schema.json"), schema(kind)) for name, kind in SCHEMAS.items()),
+    )
     if "--check" in sys.argv:
         current = all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in made)
         sys.exit(0 if current else 1)

@@ -13,9 +13,9 @@ from jsonschema import Draft202012Validator
 
 from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.problems import FileError
-from consdb_actions.adapters.typed_files import json_schema
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, ConfigFile, GrantRule, ViewConfig
 from consdb_actions.errors import InputError
+from consdb_actions.forms import json_schema
 from consdb_actions.process.policy import DEFAULT_POLICY
 from consdb_actions.publication.marker import name_migration
 from consdb_actions.release.notes import tickets_in

@@ -6,30 +6,25 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import (
-    TYPE_CHECKING,
     Annotated,
     Any,
     Literal,
     TypeVar,
     Union,
-    cast,
     get_args,
     get_origin,
     get_type_hints,
 )
 
+from consdb_actions import forms
 from consdb_actions.adapters.problems import FileError, Problem, did_you_mean, shorten
 from consdb_actions.errors import InputError
 from consdb_actions.forms import Form, WrongValueError
 
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
-
-__all__ = ["Place", "json_schema", "load_facts", "read_json", "to_json", "typed"]
+__all__ = ["Place", "facts_json", "load_facts", "read_json", "typed"]
 
 T = TypeVar("T")
 
@@ -60,7 +55,7 @@ def typed(
     from pydantic import ValidationError
 
     try:
-        made: T = _adapter(cast("Any", kind)).validate_json(json.dumps(values))
+        made: T = forms.adapter(kind).validate_json(json.dumps(values))
         return made
     except ValidationError as error:
         errors = error.errors(include_url=False)
@@ -100,36 +95,9 @@ def load_facts(kind: type[T], path: Path) -> T:
     return typed(kind, values, source=str(path))
 
 
-def to_json(value: Any) -> dict[str, Any]:
-    """Return facts as JSON values, without what is as by default."""
-    values = _adapter(cast("Any", type(value))).dump_python(value, mode="json", exclude_defaults=True)
-    return {"format": value.FORMAT, **values}
-
-
-def json_schema(kind: type[Any]) -> dict[str, Any]:
-    """Return the JSON Schema of a dataclass, without what only repeats it."""
-    schema = _adapter(cast("Any", kind)).json_schema()
-    stack: list[Any] = [schema]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, list):
-            stack.extend(part)
-        elif isinstance(part, dict):
-            if isinstance(part.get("title"), str):
-                del part["title"]
-            if not isinstance(part.get("default", ""), str | bool | int):
-                del part["default"]
-            if "patternProperties" in part:
-                part["additionalProperties"] = False
-            stack.extend(part.values())
-    return schema
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind)
+def facts_json(facts: Any) -> dict[str, Any]:
+    """Return facts as JSON values, with their format's name."""
+    return {"format": facts.FORMAT, **forms.as_json(facts, sparse=True)}
 
 
 def _is_within(path: Place, of: Place) -> bool:
@@ -157,19 +125,19 @@ def _resolve(kind: Any, location: Place) -> tuple[list[str | int], Any, list[str
     return path, kind, [item.name for item in fields(parent)] if is_dataclass(parent) else []
 
 
-def _forms(kind: Any) -> list[Form]:
+def _forms_of(kind: Any) -> list[Form]:
     """Return the forms of an annotation, the outermost first."""
     if get_origin(kind) is not Annotated:
         return []
     inner = [one for one in get_args(kind.__origin__) if get_origin(one) is Annotated]
     own = [one for one in reversed(kind.__metadata__) if isinstance(one, Form)]
-    return own + (_forms(inner[0]) if get_origin(kind.__origin__) in (Union, UnionType) and inner else [])
+    return own + (_forms_of(inner[0]) if get_origin(kind.__origin__) in (Union, UnionType) and inner else [])
 
 
 def _bare(kind: Any) -> Any:
     """Return the type in the file that an annotation stands for."""
     if get_origin(kind) is Annotated:
-        kind = next((form.kind for form in _forms(kind) if form.kind is not None), kind.__origin__)
+        kind = next((form.kind for form in _forms_of(kind) if form.kind is not None), kind.__origin__)
     if get_origin(kind) in (Union, UnionType):
         given = [one for one in get_args(kind) if one is not type(None)]
         return _bare(given[0]) if len(given) == 1 else kind
@@ -188,7 +156,7 @@ def _problem(
     code, value, cause = item["type"], item["input"], item.get("ctx", {}).get("error")
     is_key = item["loc"][-1:] == ("[key]",)
     where, at = dotted(path[:-1] if is_key else path) or what, place(path)
-    remedy = next((form.description for form in _forms(node) if form.description), "Change it.")
+    remedy = next((form.description for form in _forms_of(node) if form.description), "Change it.")
     if isinstance(cause, WrongValueError):
         path = [*path, *cause.path]
         near = did_you_mean(str(path[-1]), cause.known) if path else ""
@@ -207,7 +175,7 @@ def _problem(
         return Problem(*at, f"{where} is {shorten(value)}", remedy)
     if code == "string_pattern_mismatch":
         # The description explains a pattern better than the expression itself.
-        remedy = next((form.description for form in _forms(node) if "pattern" in form.constraints), remedy)
+        remedy = next((form.description for form in _forms_of(node) if "pattern" in form.constraints), remedy)
         return Problem(*at, f"{where}: {shorten(value)} is not written as it must be", remedy)
     if code.startswith("date"):
         kind = "date and time" if code.startswith("datetime") else "day of the calendar"

@@ -23,7 +23,7 @@ from consdb_actions.adapters.github.approvals import (
 )
 from consdb_actions.adapters.github.contents import ApiContents, CloneContents, ContentSource
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.adapters.typed_files import load_facts, read_json, to_json
+from consdb_actions.adapters.typed_files import facts_json, load_facts, read_json
 from consdb_actions.approval.evaluate import evaluate, fit
 from consdb_actions.approval.facts import ApprovalFacts
 from consdb_actions.approval.plan import CONTEXT
@@ -249,7 +249,7 @@ def _dump(path: Path, facts: list[ApprovalFacts]) -> None:
         raise InputError(
             f"--dump-facts writes one pull request, and there are {len(facts)}", remedy="Name one with --pr."
         )
-    write_all({path: json.dumps(to_json(facts[0]), indent=1) + "\n"}, overwrite=True)
+    write_all({path: json.dumps(facts_json(facts[0]), indent=1) + "\n"}, overwrite=True)
 
 
 def _read_policy(data: bytes | None, place: str) -> Policy:

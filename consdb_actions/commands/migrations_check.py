@@ -24,11 +24,12 @@ from consdb_actions.adapters.tree import Section, read_tree
 from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import progress_display, show
 from consdb_actions.errors import InputError
+from consdb_actions.forms import as_json
 from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
 from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
 from consdb_actions.migration.rename import check_used
 from consdb_actions.migration.site import use_of
-from consdb_actions.report.generation import render_checked, render_json, render_markdown
+from consdb_actions.report.generation import render_checked, render_markdown
 
 __all__ = ["command"]
 
@@ -165,9 +166,9 @@ def command(
         notes=base_notes(base),
         base=base.label,
     )
-    as_json = json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
+    printed = json.dumps(as_json(outcome), indent=2, ensure_ascii=False) + "\n"
     markdown = render_markdown(outcome, checked=True)
-    wanted = {report: as_json, summary: markdown}
+    wanted = {report: printed, summary: markdown}
     write_all({path: text for path, text in wanted.items() if path is not None}, overwrite=True)
     if output_format == "text":
         show(render_checked(outcome))

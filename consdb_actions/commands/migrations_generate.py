@@ -22,6 +22,7 @@ from consdb_actions.adapters.tree import read_tree
 from consdb_actions.commands.options import examples, format_option, option, parse_moment
 from consdb_actions.commands.terminal import progress_display, show
 from consdb_actions.errors import InputError
+from consdb_actions.forms import as_json
 from consdb_actions.migration.matching.declarations import (
     Declaration,
     Declarations,
@@ -31,7 +32,7 @@ from consdb_actions.migration.matching.declarations import (
     parse_take,
 )
 from consdb_actions.migration.outcome import RunOutcome
-from consdb_actions.report.generation import headline, render_json, render_markdown, render_text
+from consdb_actions.report.generation import headline, render_markdown, render_text
 
 __all__ = ["command", "run"]
 
@@ -112,7 +113,7 @@ def run(
 
 
 def _json(outcome: RunOutcome) -> str:
-    return json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(as_json(outcome), indent=2, ensure_ascii=False) + "\n"
 
 
 def _declarations(

@@ -20,7 +20,7 @@ from consdb_actions.adapters.github.contents import ApiContents, CloneContents, 
 from consdb_actions.adapters.github.process import ProcessGatherer, ProcessPublisher
 from consdb_actions.adapters.github.process_facts import Settings
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.adapters.typed_files import to_json
+from consdb_actions.adapters.typed_files import facts_json
 from consdb_actions.approval.policy import Policy
 from consdb_actions.commands.terminal import show
 from consdb_actions.config import DEFAULT_CONFIG, Config
@@ -139,7 +139,7 @@ def show_results(results: Sequence[ProcessResult], options: Mapping[str, Any]) -
                 f"--dump-facts writes one pull request, and there are {len(results)}",
                 remedy="Name one with --pr.",
             )
-        text = json.dumps(to_json(results[0].facts), indent=1) + "\n"
+        text = json.dumps(facts_json(results[0].facts), indent=1) + "\n"
         write_all({options["dump_facts"]: text}, overwrite=True)
     rendered = [render_json(result.facts, result.progress) for result in results]
     if options["output_format"] == "json":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from consdb_actions.adapters.github import SystemClock
-from consdb_actions.adapters.typed_files import to_json
+from consdb_actions.adapters.typed_files import facts_json
 from consdb_actions.cli import main
 from tests.support.approvals import REPOSITORY, TOKEN, schema_yaml
 from tests.support.board_scene import facts
@@ -70,7 +70,7 @@ def dumped(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     options = []
     for item in facts():
         path = folder / f"{item.pull.number}.json"
-        path.write_text(json.dumps(to_json(item)))
+        path.write_text(json.dumps(facts_json(item)))
         options += ["--facts", str(path)]
     return options
 

@@ -6,7 +6,7 @@ import json
 from typing import Any, TypeVar
 
 from consdb_actions.adapters.config_file import parse_config
-from consdb_actions.adapters.typed_files import to_json, typed
+from consdb_actions.adapters.typed_files import facts_json, typed
 
 __all__ = ["section", "through_json"]
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 def through_json(facts: T) -> T:
     """Return facts after their way through a file."""
-    values = json.loads(json.dumps(to_json(facts)))
+    values = json.loads(json.dumps(facts_json(facts)))
     assert values.pop("format")
     return typed(type(facts), values, source="facts.json")
 
