@@ -99,9 +99,11 @@ class Form:
 
 def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return values, or raise `WrongValueError` if one is there twice."""
+    seen = set()
     for index, value in enumerate(values):
-        if value in values[:index]:
+        if value in seen:
             raise WrongValueError(f'"{value}" is there twice', "Remove one of them.", (index,))
+        seen.add(value)
     return values
 
 

@@ -167,6 +167,15 @@ def test_f4_nothing_is_taken_for_what_it_is_not(text: str, path: str) -> None:
     assert caught.value.remedy
 
 
+def test_s2_a_file_full_of_mistakes_is_read_in_time() -> None:
+    start = time.perf_counter()
+    for labels in ([1] * 20_000, [*(f"x{number}" for number in range(20_000)), "x0"]):
+        with pytest.raises(FileError) as caught:
+            parse_config(json.dumps({"deploy": {"labels": labels}}), source="c.yaml")
+        assert len(str(caught.value)) < 5_000
+    assert time.perf_counter() - start < 30
+
+
 def test_the_schema_for_editors_agrees() -> None:
     validator = Draft202012Validator(json_schema(ConfigFile))
     for text in (

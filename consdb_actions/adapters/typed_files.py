@@ -21,6 +21,7 @@ from typing import (
 
 from consdb_actions import forms
 from consdb_actions.adapters.problems import FileError, Problem, did_you_mean, shorten
+from consdb_actions.adapters.yaml_tree import MAX_PROBLEMS
 from consdb_actions.errors import InputError
 from consdb_actions.forms import Form, WrongValueError
 
@@ -59,10 +60,12 @@ def typed(
         return made
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    # A list whose items are wrong is not too short besides, and a false database is not wanted.
-    whole = [e for e in errors if not any(_is_within(other["loc"], e["loc"]) for other in errors)]
+    # A list with wrong items is not too short besides, and of a union the mapping was meant.
+    within = {error["loc"][:end] for error in errors for end in range(len(error["loc"]))}
+    whole = [e for e in errors if e["loc"] not in within]
     named = [e for e in whole if not str(e["loc"][-1:]).startswith("('literal[")] or whole
-    raise FileError(source, [_problem(item, *_resolve(kind, item["loc"]), what, place) for item in named])
+    problems = [_problem(e, *_resolve(kind, e["loc"]), what, place) for e in named[:MAX_PROBLEMS]]
+    raise FileError(source, problems)
 
 
 def read_json(path: Path) -> Any:
@@ -98,10 +101,6 @@ def load_facts(kind: type[T], path: Path) -> T:
 def facts_json(facts: Any) -> dict[str, Any]:
     """Return facts as JSON values, with their format's name."""
     return {"format": facts.FORMAT, **forms.as_json(facts, sparse=True)}
-
-
-def _is_within(path: Place, of: Place) -> bool:
-    return len(path) > len(of) and path[: len(of)] == of
 
 
 def _resolve(kind: Any, location: Place) -> tuple[list[str | int], Any, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -123,8 +124,8 @@ class DeployPolicy:
             ("stage", [stage.name for stage in self.stages]),
             ("environment", list(self.environments)),
         ):
-            for name in names:
-                if names.count(name) > 1:
+            for name, count in Counter(names).items():
+                if count > 1:
                     raise WrongValueError(f"the {what} {name} is there twice", "Name it once.", ("stages",))
         for index, name in enumerate(self.strict):
             if name not in self.environments:
