@@ -173,7 +173,7 @@ def command(
     if output_format == "text":
         show(render_checked(outcome))
     else:
-        click.echo(as_json if output_format == "json" else markdown, nl=False)
+        click.echo(printed if output_format == "json" else markdown, nl=False)
     runner.summary(markdown)
     runner.output("verdict", outcome.verdict)
     return 1 if outcome.verdict == "failed" else 0
