@@ -1,4 +1,4 @@
-"""The configuration ``.github/consdb-actions.yaml`` as plain data; the defaults are the real ConsDB's.
+"""The configuration ``.github/consdb-actions.yaml``; the defaults are the real ConsDB's.
 
 :mod:`consdb_actions.adapters.config_file` reads the file. A section that is given replaces the default of
 that section; only severities of lint rules are merged with the defaults of the rules.
@@ -7,50 +7,84 @@ that section; only severities of lint rules are merged with the defaults of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal
 
-from consdb_actions.errors import InputError
+from consdb_actions.approval.policy import Policy
+from consdb_actions.deploy.model import DeployPolicy
+from consdb_actions.forms import STRICT, Form, Name, WrongValueError, unique
+from consdb_actions.process.policy import ProcessPolicy, ProcessSection, make_policy
+from consdb_actions.process.sites import DEFAULT_SITES, Sites
+from consdb_actions.release.versions import ReleasePolicy
 
-__all__ = [
-    "CONFIG_PATH",
-    "DEFAULT_CONFIG",
-    "Config",
-    "GrantRule",
-    "Severity",
-    "ViewConfig",
-    "config_from_mapping",
-]
+__all__ = ["CONFIG_PATH", "DEFAULT_CONFIG", "Config", "ConfigFile", "GrantRule", "Severity", "ViewConfig"]
 
 CONFIG_PATH = ".github/consdb-actions.yaml"
 """Where the configuration is, relative to the root of a repository."""
 
 Severity = Literal["error", "warning", "info", "off"]
+Privilege = Literal["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"]
+
+_ENDLESS = re.compile(r"\)[*+?{]|\(\?(?!:)|\\[0-9]|[*+?}][*+?{]")
+"""Repeated groups, look-arounds, references back, and repetitions of repetitions."""
+
+
+def _pattern(pattern: str) -> str:
+    """Check that a text is a regular expression, and one whose match cannot take without end."""
+    plain = re.sub(r"\\[^0-9]|\[(?:\\.|[^\]\\])+\]", "x", pattern)
+    if _ENDLESS.search(plain) or len(re.findall(r"[*+?{]", plain.replace("(?:", "("))) > 2:
+        raise WrongValueError(
+            "this can take very long to match",
+            r"Repeat at most two characters or classes, as in [A-Z]{2,9}-\d+, and no groups.",
+        )
+    try:
+        re.compile(pattern, re.ASCII)
+    except re.error as error:
+        raise WrongValueError(
+            f"this is not a regular expression: {error}", r"Write it as DM-\d+ is written."
+        ) from error
+    return pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Tickets:
+    """How tickets are named."""
+
+    patterns: Annotated[
+        tuple[Annotated[str, Form(min_length=1, max_length=200, then=_pattern)], ...],
+        Form(
+            r"Regular expressions; each matches a whole ticket, such as DM-\d+.", min_length=1, max_length=20
+        ),
+    ] = (r"DM-\d+", r"OSW-\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class ViewConfig:
-    """A view that the YAML lists as a table.
-
-    Parameters
-    ----------
-    name
-        The view.
-    table
-        The table that it shows.
-    rename
-        Names of columns in the table and in the view, where they differ.
-    """
+    """A view that the YAML lists as a table."""
 
     name: str
-    table: str
-    rename: tuple[tuple[str, str], ...] = ()
+    table: str  # that it shows
+    rename: tuple[tuple[str, str], ...] = ()  # columns in the table and in the view, where they differ
 
     def shown(self, column: str) -> str:
         """Return the name that a column of the table has in the view."""
         return dict(self.rename).get(column, column)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewEntry:
+    """A view in the file."""
+
+    table: Annotated[str, Form("The table that the view shows.", min_length=1)]
+    rename: Annotated[Mapping[str, Name], Form("Column of the table -> its name in the view.")] = field(
+        default_factory=dict
+    )
+
+
+def _views(entries: Mapping[str, ViewEntry]) -> tuple[ViewConfig, ...]:
+    return tuple(ViewConfig(name, view.table, tuple(view.rename.items())) for name, view in entries.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,37 +96,98 @@ class GrantRule:
     privileges: tuple[str, ...]
 
 
+def _grants(rules: Mapping[str, Mapping[str, tuple[str, ...]]]) -> tuple[GrantRule, ...]:
+    return tuple(GrantRule(schemas, *item) for schemas, roles in rules.items() for item in roles.items())
+
+
+_Privileges = Annotated[tuple[Privilege, ...], Form(min_length=1, then=unique)]
+
+
 @dataclass(frozen=True, slots=True)
-class Config:
-    """The whole configuration.
+class LintConfig:
+    """Severities of rules."""
 
-    Parameters
-    ----------
-    ticket_patterns
-        Regular expressions; each matches a whole ticket.
-    views
-        The views of schemas that have their table.
-    grants
-        Who gets what on new tables and views.
-    severities
-        Rules of lint and preview whose severity is not their default.
-    approvals, release, deploy, sites, process
-        The sections of these names as they stand, checked against the JSON Schema; empty when there is none.
-        The domain package that a section belongs to makes its own policy of it, with the defaults.
-    source
-        The file it came from; empty for the defaults.
-    """
+    severity: Annotated[Mapping[str, Severity], Form("Rule -> severity.")] = field(
+        default_factory=dict, hash=False
+    )
 
-    ticket_patterns: tuple[str, ...]
-    views: tuple[ViewConfig, ...]
-    grants: tuple[GrantRule, ...]
-    severities: Mapping[str, Severity] = field(default_factory=dict)
-    approvals: Mapping[str, Any] = field(default_factory=dict)
-    release: Mapping[str, Any] = field(default_factory=dict)
-    deploy: Mapping[str, Any] = field(default_factory=dict)
-    sites: Mapping[str, Any] = field(default_factory=dict)
-    process: Mapping[str, Any] = field(default_factory=dict)
-    source: str = ""
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """The file; every section may be left out, and the defaults are those of the real ConsDB."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    tickets: Annotated[Tickets, Form("How tickets are named.")] = Tickets()
+    views: Annotated[
+        tuple[ViewConfig, ...],
+        Form(
+            "Views that the YAML lists as tables: name of the view -> the table it shows.",
+            kind=Mapping[Name, ViewEntry],
+            then=_views,
+        ),
+    ] = (
+        ViewConfig("visit1", "exposure", (("exposure_id", "visit_id"),)),
+        ViewConfig(
+            "ccdvisit1", "ccdexposure", (("ccdexposure_id", "ccdvisit_id"), ("exposure_id", "visit_id"))
+        ),
+    )
+    grants: Annotated[
+        tuple[GrantRule, ...],
+        Form(
+            "Privileges on new tables and views: pattern of schema names -> role -> privileges.",
+            kind=Mapping[Name, Mapping[Name, _Privileges]],
+            then=_grants,
+        ),
+    ] = tuple(
+        GrantRule(schemas, role, ("SELECT",)) for schemas in ("cdb_*", "efd_*") for role in ("usdf", "oods")
+    )
+    lint: Annotated[LintConfig, Form("Severities of the rules of lint and preview.")] = LintConfig()
+    approvals: Annotated[Policy, Form("Who must approve a schema change.")] = field(default_factory=Policy)
+    release: Annotated[ReleasePolicy, Form("How releases are named and tagged.")] = field(
+        default_factory=ReleasePolicy
+    )
+    deploy: Annotated[DeployPolicy, Form("Environments, their stages, and what is deployed where.")] = field(
+        default_factory=DeployPolicy
+    )
+    sites: Annotated[Sites, Form("The databases of the sites, and the replication between them.")] = (
+        DEFAULT_SITES
+    )
+    process: Annotated[
+        ProcessSection, Form("Who owns the steps of a schema change, and who may attest to them.")
+    ] = field(default_factory=ProcessSection)
+
+    def __post_init__(self) -> None:
+        make_policy(self.process, self.approvals, self.deploy)
+        roles = [role.id for role in self.approvals.roles]
+        for one in self.sites.checklists:
+            if one.role not in roles and one not in DEFAULT_SITES.checklists:
+                remedy = f"Roles: {', '.join(roles)}."
+                raise WrongValueError(
+                    "there is no such role", remedy, ("sites", "checklists", one.role), roles
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Config(ConfigFile):
+    """The whole configuration."""
+
+    source: str = ""  # the file; empty for the defaults
+
+    @property
+    def process_policy(self) -> ProcessPolicy:
+        """Return the policy of the process, which several sections make up."""
+        return make_policy(self.process, self.approvals, self.deploy, self.ticket_patterns)
+
+    @property
+    def ticket_patterns(self) -> tuple[str, ...]:
+        """Return the regular expressions of tickets; each matches a whole ticket."""
+        return self.tickets.patterns
+
+    @property
+    def severities(self) -> Mapping[str, Severity]:
+        """Return the rules of lint and preview whose severity is not their default."""
+        return self.lint.severity
 
     def is_ticket(self, text: str) -> bool:
         """Tell whether a text is the name of a ticket, and nothing more."""
@@ -114,76 +209,4 @@ class Config:
         return {role: tuple(privileges) for role, privileges in granted.items()}
 
 
-_ENDLESS = re.compile(r"\)[*+?{]|\(\?(?!:)|\\[0-9]|[*+?}][*+?{]")
-"""Repeated groups, look-arounds, references back, and repetitions of repetitions."""
-
-DEFAULT_CONFIG = Config(
-    ticket_patterns=(r"DM-\d+", r"OSW-\d+"),
-    views=(
-        ViewConfig("visit1", "exposure", (("exposure_id", "visit_id"),)),
-        ViewConfig(
-            "ccdvisit1", "ccdexposure", (("ccdexposure_id", "ccdvisit_id"), ("exposure_id", "visit_id"))
-        ),
-    ),
-    grants=tuple(
-        GrantRule(schemas, role, ("SELECT",)) for schemas in ("cdb_*", "efd_*") for role in ("usdf", "oods")
-    ),
-)
-
-
-def config_from_mapping(values: Mapping[str, Any], *, source: str) -> Config:
-    """Build the configuration from a file's content.
-
-    Parameters
-    ----------
-    values
-        The content, already checked against ``config.schema.json``.
-    source
-        Name of the file, for errors.
-
-    Raises
-    ------
-    InputError
-        When a ticket pattern is not a regular expression.
-    """
-    default = DEFAULT_CONFIG
-    patterns = default.ticket_patterns
-    if "tickets" in values:
-        patterns = _patterns(values["tickets"].get("patterns", patterns), source)
-    views = default.views
-    if "views" in values:
-        views = tuple(
-            ViewConfig(name, view["table"], tuple(view.get("rename", {}).items()))
-            for name, view in values["views"].items()
-        )
-    grants = default.grants
-    if "grants" in values:
-        grants = tuple(
-            GrantRule(schemas, role, tuple(word.upper() for word in privileges))
-            for schemas, roles in values["grants"].items()
-            for role, privileges in roles.items()
-        )
-    severities = cast("Mapping[str, Severity]", values.get("lint", {}).get("severity", {}))
-    parts = {name: values.get(name, {}) for name in ("approvals", "release", "deploy", "sites", "process")}
-    return Config(patterns, views, grants, dict(severities), **parts, source=source)
-
-
-def _patterns(patterns: Sequence[str], source: str) -> tuple[str, ...]:
-    """Check that each pattern is a regular expression, and a match that cannot take without end."""
-    for number, pattern in enumerate(patterns):
-        plain = re.sub(r"\\[^0-9]|\[(?:\\.|[^\]\\])+\]", "x", pattern)
-        if _ENDLESS.search(plain) or len(re.findall(r"[*+?{]", plain.replace("(?:", "("))) > 2:
-            raise InputError(
-                f"tickets.patterns[{number}] can take very long to match",
-                place=source,
-                remedy=r"Repeat at most two characters or classes, as in [A-Z]{2,9}-\d+, and no groups.",
-            )
-        try:
-            re.compile(pattern, re.ASCII)
-        except re.error as error:
-            raise InputError(
-                f"tickets.patterns[{number}] is not a regular expression: {error}",
-                place=source,
-                remedy=r"Write it as DM-\d+ is written.",
-            ) from error
-    return tuple(patterns)
+DEFAULT_CONFIG = Config()

@@ -1,8 +1,12 @@
-"""Write ``docs/commands.md`` from the command line itself; ``--check`` only tells whether it is current."""
+"""Write ``docs/commands.md`` and ``docs/*.schema.json`` from the code.
+
+``--check`` only tells whether they are current.
+"""
 
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +14,12 @@ from pathlib import Path
 import click
 
 from consdb_actions.cli import cli
+from consdb_actions.config import ConfigFile
+from consdb_actions.forms import json_schema
+from consdb_actions.migration.outcome import RunOutcome
 
 TARGET = Path(__file__).with_name("commands.md")
+SCHEMAS: dict[str, type] = {"config": ConfigFile, "generation": RunOutcome}
 
 HEAD = """\
 # Commands
@@ -44,6 +52,18 @@ EVERYWHERE = ("CONSDB_QUIET", "CONSDB_VERBOSE")
 def render() -> str:
     """Return the whole page."""
     return "\n".join([HEAD, *_pages(cli, click.Context(cli, info_name="consdb-actions"))])
+
+
+def schema(kind: type) -> str:
+    """Return the JSON Schema of a file or report, a definition on each line."""
+    made = json_schema(kind)
+    definitions = [f"{json.dumps(name)}: {json.dumps(part)}" for name, part in made.pop("$defs").items()]
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": f"Generated from {kind.__module__}.{kind.__name__} by nox -s docs.",
+        **made,
+    }
+    return f'{json.dumps(head)[:-1]}, "$defs": {{\n' + ",\n".join(definitions) + "\n}}\n"
 
 
 def _pages(command: click.Command, context: click.Context) -> Iterator[str]:
@@ -93,6 +113,12 @@ def _row(option: click.Option, context: click.Context) -> str:
 
 
 if __name__ == "__main__":
+    made = (
+        (TARGET, render()),
+        *((TARGET.with_name(f"{name}.schema.json"), schema(kind)) for name, kind in SCHEMAS.items()),
+    )
     if "--check" in sys.argv:
-        sys.exit(0 if TARGET.is_file() and TARGET.read_text(encoding="utf-8") == render() else 1)
-    TARGET.write_text(render(), encoding="utf-8")
+        current = all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in made)
+        sys.exit(0 if current else 1)
+    for path, text in made:
+        path.write_text(text, encoding="utf-8")

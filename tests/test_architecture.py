@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "consdb_actions"
 
 # What the modules of each part may import of the package, besides their own part.
-FREE = {"errors", "redaction", "__version__"}
+FREE = {"errors", "forms", "redaction", "__version__"}
 DOMAIN = {
     "schema",
     "catalog",
@@ -28,8 +28,9 @@ DOMAIN = {
 }
 ARROWS = {
     "errors": set[str](),
+    "forms": set[str](),
     "redaction": set[str](),
-    "config": {"errors"},
+    "config": FREE | DOMAIN,
     "schema": FREE,
     "catalog": FREE | {"schema"},
     "migration": FREE | {"schema", "catalog"},

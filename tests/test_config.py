@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
-from consdb_actions.adapters.config_file import config_schema, load_config, parse_config
+from consdb_actions.adapters.config_file import load_config, parse_config
 from consdb_actions.adapters.problems import FileError
-from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, GrantRule, ViewConfig
+from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, ConfigFile, GrantRule, ViewConfig
 from consdb_actions.errors import InputError
+from consdb_actions.forms import json_schema
 from consdb_actions.process.policy import DEFAULT_POLICY
 from consdb_actions.publication.marker import name_migration
 from consdb_actions.release.notes import tickets_in
@@ -76,7 +78,7 @@ def test_a_full_file() -> None:
     assert config.grants_for("cdb_x") == {"reader": ("SELECT", "INSERT"), "writer": ("UPDATE",)}
     assert config.grants_for("cdb_y") == {"reader": ("SELECT",)}
     assert config.severities == {"unit-missing": "off", "name-not-snake-case": "error"}
-    assert config.approvals == {"distinct": True}
+    assert config.approvals == replace(DEFAULT_CONFIG.approvals, distinct=True)
     assert config.source == "c.yaml"
 
 
@@ -128,8 +130,67 @@ def test_mistakes_are_named_by_path_and_line(text: str, line: int, cause: str, r
     assert problem.remedy
 
 
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("approvals: {distinct: 1}", "approvals.distinct"),
+        ("approvals: {distinct: 'true'}", "approvals.distinct"),
+        ("deploy: {longest_waiver: true}", "deploy.longest_waiver"),
+        ("deploy: {longest_waiver: 7.0}", "deploy.longest_waiver"),
+        ("deploy: {longest_waiver: '7'}", "deploy.longest_waiver"),
+        ("deploy: {longest_waiver: .nan}", "deploy.longest_waiver"),
+        (f"deploy: {{longest_waiver: {'9' * 4000}}}", "deploy.longest_waiver"),
+        (f"deploy: {{longest_waiver: 0x{'f' * 9000}}}", "deploy.longest_waiver"),
+        ("deploy: {labels: [a, b, a]}", "deploy.labels[2]"),
+        ("deploy: {base: 'main\n\n'}", "deploy.base"),
+        ("deploy: {base: null}", "deploy.base"),
+        ("process: {steps: {summit: {owner: null}}}", "process.steps.summit.owner"),
+        ("process: {steps: {sumit: {}}}", "process.steps.sumit"),
+        ("process: {environments: [mars]}", "process.environments[0]"),
+        ("process: {roles: [{id: a}, {id: a}]}", "process.roles"),
+        ("approvals: {roles: [{id: a, designates: [{login: b, until: }]}]}", "roles[0].designates[0].until"),
+        ("approvals: {roles: [{id: a, title: ''}]}", "approvals.roles[0].title"),
+        ("sites: {databases: {summit: true}}", "sites.databases.summit"),
+        ("sites: {databases: {summit: {hots: x}}}", "sites.databases.summit.hots"),
+        ("sites: {databases: {summit: {id: x}}}", "sites.databases.summit.id"),
+        ('sites: {install: "a\\nb"}', "sites.install"),
+        ('sites: {install: "\\ud800"}', ""),
+        (f"sites: {'[' * 40}{']' * 40}", ""),
+        (f"sites: {{install: {'x' * 301}}}", "sites.install"),
+    ],
+)
+def test_f4_nothing_is_taken_for_what_it_is_not(text: str, path: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_config(text, source="c.yaml")
+    assert caught.value.place.startswith("c.yaml:1:")
+    assert path in caught.value.cause
+    assert caught.value.remedy
+
+
+def test_s2_a_file_full_of_mistakes_is_read_in_time() -> None:
+    start = time.perf_counter()
+    for labels in ([1] * 20_000, [*(f"x{number}" for number in range(20_000)), "x0"]):
+        with pytest.raises(FileError) as caught:
+            parse_config(json.dumps({"deploy": {"labels": labels}}), source="c.yaml")
+        assert len(str(caught.value)) < 5_000
+    assert time.perf_counter() - start < 30
+
+
+def test_the_schema_for_editors_agrees() -> None:
+    validator = Draft202012Validator(json_schema(ConfigFile))
+    for text in (
+        "deploy: {labels: [a, a]}",
+        "sites: {databases: {A: {}}}",
+        "x: 1",
+        "deploy: {test_days: -1}",
+    ):
+        assert not validator.is_valid(yaml.safe_load(text))
+    assert validator.is_valid(yaml.safe_load("sites: {databases: {tts: false, new: {}}}"))
+    assert validator.is_valid({})
+
+
 def test_a_ticket_pattern_must_be_one() -> None:
-    with pytest.raises(InputError, match=r"tickets\.patterns\[1\] is not a regular expression"):
+    with pytest.raises(InputError, match=r"tickets\.patterns\[1\]: .*not a regular expression"):
         parse_config("tickets: {patterns: [a, '(']}", source="c.yaml")
 
 
@@ -188,7 +249,7 @@ def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_json_schema_is_one_and_describes_itself() -> None:
-    schema = config_schema()
+    schema = json_schema(ConfigFile)
     Draft202012Validator.check_schema(schema)
     assert all("description" in part or "$ref" in part for part in schema["properties"].values())
 
@@ -204,7 +265,7 @@ def test_every_form_is_described_for_people() -> None:
             for value in part:
                 yield from forms(value)
 
-    found = list(forms(config_schema()))
+    found = list(forms(json_schema(ConfigFile)))
     assert found
     assert [form for form in found if "description" not in form] == []
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import datetime
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from consdb_actions.adapters.problems import FileError, Problem, did_you_mean, shorten
+from consdb_actions.adapters import typed_files
 from consdb_actions.adapters.schema_yaml import read_bytes
 from consdb_actions.adapters.yaml_tree import YamlNode, read_tree
-from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config, config_from_mapping
+from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config, ConfigFile
 
-if TYPE_CHECKING:
-    from jsonschema.exceptions import ValidationError
-
-__all__ = ["config_schema", "load_config", "parse_config"]
+__all__ = ["load_config", "parse_config"]
 
 
 def load_config(path: Path | None = None, *, directory: Path | None = None) -> Config:
@@ -39,28 +36,19 @@ def parse_config(data: str | bytes, *, source: str) -> Config:
         return DEFAULT_CONFIG
     values = _plain(root)
     _bare_off(root, values)
-    problems = list(_problems(values, root))
-    if problems:
-        raise FileError(source, problems)
-    return config_from_mapping(values, source=source)
-
-
-def config_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the configuration."""
-    from importlib import resources
-
-    text = resources.files("consdb_actions").joinpath("config.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
+    what, place = "the configuration", partial(_place, root)
+    file = typed_files.typed(ConfigFile, values, source=source, what=what, place=place)
+    return Config(**{item.name: getattr(file, item.name) for item in fields(file)}, source=source)
 
 
 def _plain(node: YamlNode) -> Any:
-    """Return plain data; a date stays the text as written."""
+    """Return plain data; a date and an endless number stay the text as written."""
     if isinstance(node.value, dict):
         return {key: _plain(value) for key, value in node.value.items()}
     if isinstance(node.value, list):
         return [_plain(item) for item in node.value]
-    return node.text if isinstance(node.value, datetime.date) else node.value
+    endless = isinstance(node.value, int) and node.value.bit_length() > 63
+    return node.text if endless or isinstance(node.value, datetime.date) else node.value
 
 
 def _bare_off(root: YamlNode, values: Any) -> None:
@@ -76,75 +64,8 @@ def _bare_off(root: YamlNode, values: Any) -> None:
                 values["lint"]["severity"][rule] = severity.text.lower()
 
 
-def _problems(values: Any, root: YamlNode) -> Iterator[Problem]:
-    from jsonschema import Draft202012Validator
-
-    validator = Draft202012Validator(config_schema(), format_checker=Draft202012Validator.FORMAT_CHECKER)
-    for error in validator.iter_errors(values):
-        yield from _in_words(error, root)
-
-
-def _in_words(error: ValidationError, root: YamlNode) -> Iterator[Problem]:
-    path = list(error.absolute_path)
-    line, column = _place(root, path)
-    where = _dotted(path) or "the configuration"
-    known: dict[str, Any] = dict(error.schema) if isinstance(error.schema, Mapping) else {}
-    wanted: Any = error.validator_value
-    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-        words = list(known.get("properties", {}))
-        for key in error.instance:
-            if key not in words:
-                at = _place(root, [*path, key])
-                remedy = did_you_mean(str(key), words) or f"Known here: {', '.join(words)}."
-                yield Problem(*at, f"unknown key {_dotted([*path, key])}", remedy)
-        return
-    if error.validator == "required":
-        present = error.instance if isinstance(error.instance, dict) else {}
-        missing = [key for key in wanted if key not in present]
-        yield Problem(line, column, f"{where} lacks {', '.join(missing)}", f"Add {missing[0]}:.")
-    elif error.validator == "type":
-        kind = _KINDS.get(str(wanted), str(wanted))
-        cause = f"{where} must be {kind}, not {_kind_of(error.instance)}"
-        yield Problem(line, column, cause, str(known.get("description", "Change it.")))
-    elif error.validator == "enum":
-        choices = [str(choice) for choice in wanted]
-        remedy = did_you_mean(str(error.instance), choices) or f"Write one of: {', '.join(choices)}."
-        yield Problem(line, column, f"{where} is {shorten(error.instance)}", remedy)
-    elif error.validator == "pattern":
-        # The description explains a pattern better than the expression itself.
-        remedy = str(known.get("description", "Change it."))
-        yield Problem(
-            line, column, f"{where}: {shorten(error.instance)} is not written as it must be", remedy
-        )
-    else:
-        yield Problem(line, column, f"{where}: {error.message}", str(known.get("description", "Change it.")))
-
-
-_KINDS = {
-    "object": "a mapping",
-    "array": "a list",
-    "string": "text",
-    "boolean": "true or false",
-    "integer": "a whole number",
-}
-
-
-def _kind_of(value: object) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    return "empty" if value is None else shorten(json.dumps(value) if not isinstance(value, str) else value)
-
-
-def _dotted(path: Sequence[str | int]) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
-def _place(root: YamlNode, path: Sequence[str | int]) -> tuple[int, int]:
+def _place(root: YamlNode, path: typed_files.Place) -> tuple[int, int]:
+    """Return line and column of the key at a path."""
     node, place = root, (root.line, root.column)
     for part in path:
         if isinstance(node.value, dict) and part in node.value:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from consdb_actions.adapters.typed_files import typed
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.migration.outcome import RunOutcome, outcome_from_json
+from consdb_actions.forms import json_schema
+from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.publication.result import MAX_FILE, MAX_FILES, MAX_REPORT
 
 __all__ = ["LOG", "REPORT", "ResultContent", "read_result"]
@@ -117,17 +119,13 @@ def _strange(path: str) -> CheckFailed:
 
 
 def _outcome(report: bytes, place: Path) -> RunOutcome:
-    from importlib import resources
-
     from jsonschema import Draft202012Validator
 
     try:
         data: Any = json.loads(report)
     except (ValueError, RecursionError) as error:
         raise CheckFailed("the report is not JSON", place=str(place), remedy=_REMEDY) from error
-    schemas = resources.files("consdb_actions") / "report" / "schemas"
-    schema = json.loads((schemas / "generation.schema.json").read_text(encoding="utf-8"))
-    problem = next(iter(Draft202012Validator(schema).iter_errors(data)), None)
+    problem = next(iter(Draft202012Validator(json_schema(RunOutcome)).iter_errors(data)), None)
     if problem is not None:
         where = "/".join(map(str, problem.absolute_path))
         raise CheckFailed(
@@ -135,4 +133,4 @@ def _outcome(report: bytes, place: Path) -> RunOutcome:
             place=f"{place}: {where[:200]}",
             remedy=f"{_REMEDY} Generator and publisher must be of the same version.",
         )
-    return outcome_from_json(data)
+    return typed(RunOutcome, data, source=str(place))

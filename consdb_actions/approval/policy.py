@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Annotated
 
-from consdb_actions.errors import InputError
+from consdb_actions.forms import Form, Id, WrongValueError, unique
 
-__all__ = ["DEFAULT_POLICY", "Concern", "Designate", "Policy", "Role", "policy_from_mapping", "read_day"]
+__all__ = ["DEFAULT_POLICY", "Concern", "Designate", "Holders", "Policy", "Role"]
 
 
 class Concern(StrEnum):
@@ -22,30 +21,73 @@ class Concern(StrEnum):
     TEXT = "text"
 
 
+Login = Annotated[str, Form("A GitHub login.", pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,38}(\[bot\])?$")]
+
+Team = Annotated[str, Form("A team, as ORGANIZATION/TEAM.", pattern=r"^[A-Za-z0-9-]+/[a-z0-9._-]+$")]
+
+Title = Annotated[str, Form("Name for people.", min_length=1, max_length=50)]
+
+Label = Annotated[str, Form("A label.", min_length=1, max_length=50)]
+
+
 @dataclass(frozen=True, slots=True)
 class Designate:
     """A deputy for a role, up to and including a day (UTC); None: without end."""
 
-    login: str
-    until: date | None = None
+    login: Login
+    until: Annotated[date | None, Form("The last day, as YYYY-MM-DD; without it there is no end.")] = None
 
     def active_on(self, day: date) -> bool:
         """Return whether the designation is valid on a day."""
         return self.until is None or day <= self.until
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
-    """A role that must approve a schema change."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holders:
+    """The people who hold a role."""
 
-    id: str
-    title: str
-    label: str
-    color: str = "0e8a16"
-    teams: tuple[str, ...] = ()
-    people: tuple[str, ...] = ()
-    designates: tuple[Designate, ...] = ()
-    concerns: tuple[Concern, ...] = (Concern.STRUCTURE,)
+    teams: Annotated[tuple[Team, ...], Form("Teams whose active members hold the role, as org/slug.")] = ()
+    people: Annotated[tuple[Login, ...], Form("Logins of people who hold the role.")] = ()
+    designates: Annotated[
+        tuple[Designate, ...], Form("People who stand in, up to and including a day (UTC).")
+    ] = ()
+
+
+_DEFAULT_TITLES = {"de": "Data Engineering", "po": "ConsDB Product Owner", "consdb": "ConsDB team"}
+
+_DEFAULT_LABELS = {"de": "data-engineering", "po": "product-owner"}
+
+
+@dataclass(frozen=True, slots=True)
+class Role(Holders):
+    """A role that must approve a schema change; a default one takes what is empty from its default."""
+
+    id: Annotated[Id, Form('Short name, as in the line "consdb: po" of a review.')]
+    title: Title = ""
+    label: Annotated[Label, Form("Label that shows the approval.")] = ""
+    color: Annotated[
+        str, Form("Colour of the label, six hexadecimal digits.", pattern="^#?[0-9a-fA-F]{6}$")
+    ] = "0e8a16"
+    concerns: Annotated[
+        tuple[Concern, ...],
+        Form(
+            "The parts of a change after which an approval is stale: structure is tables, columns, types, "
+            "keys and constraints; text is descriptions, units and UCDs.",
+            min_length=1,
+            then=unique,
+        ),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        structure, text = Concern.STRUCTURE, Concern.TEXT
+        for name, default in (
+            ("title", _DEFAULT_TITLES.get(self.id, self.id)),
+            ("label", f"approved: {_DEFAULT_LABELS.get(self.id, self.id)}"),
+            ("concerns", (structure, text) if self.id == "de" else (structure,)),
+        ):
+            if not getattr(self, name):
+                object.__setattr__(self, name, default)
+        object.__setattr__(self, "color", self.color.lstrip("#"))
 
     @property
     def names(self) -> frozenset[str]:
@@ -58,12 +100,52 @@ class Role:
 class Policy:
     """Roles, and the schema files that need their approval."""
 
-    roles: tuple[Role, ...]
-    schemas: tuple[str, ...]
-    """Patterns of file paths; ``*`` does not match a slash."""
-    distinct: bool = False
-    """Whether different people must approve for different roles."""
-    ask_reviewers: bool = True
+    roles: Annotated[
+        tuple[Role, ...],
+        Form(
+            "The roles that must approve. A list replaces the default roles de, po and consdb; a role with "
+            "one of these ids takes from the default what it leaves out.",
+            min_length=1,
+        ),
+    ] = (Role("de"), Role("po"), Role("consdb"))
+    schemas: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Form(
+                    "Paths from the root of the repository, without a slash at the start.",
+                    min_length=1,
+                    max_length=300,
+                    pattern="^[^/].*$",
+                ),
+            ],
+            ...,
+        ],
+        Form(
+            "Patterns of schema files that need approval; * does not match a slash.",
+            min_length=1,
+            then=unique,
+        ),
+    ] = (
+        "python/lsst/sdm/schemas/cdb_*.yaml",
+        "python/lsst/sdm/schemas/efd_*.yaml",
+        "yml/cdb_*.yaml",
+        "yml/efd_*.yaml",
+    )
+    distinct: Annotated[bool, Form("Whether different people must approve for different roles.")] = False
+    ask_reviewers: Annotated[bool, Form("Whether people are asked for the reviews that are missing.")] = True
+
+    def __post_init__(self) -> None:
+        owners: dict[str, str] = {}
+        for index, role in enumerate(self.roles):
+            for name in role.names:
+                if name in owners:
+                    raise WrongValueError(
+                        f'the roles "{owners[name]}" and "{role.id}" can both be called "{name}"',
+                        "Give every role an id, a title and a label of its own.",
+                        ("roles", index),
+                    )
+                owners[name] = role.id
 
     def matches(self, path: str) -> bool:
         """Return whether a file needs approval."""
@@ -79,95 +161,8 @@ class Policy:
         return next((role for role in self.roles if _slug(word) in role.names), None)
 
 
-DEFAULT_POLICY = Policy(
-    roles=(
-        Role(
-            id="de",
-            title="Data Engineering",
-            label="approved: data-engineering",
-            concerns=(Concern.STRUCTURE, Concern.TEXT),
-        ),
-        Role(id="po", title="ConsDB Product Owner", label="approved: product-owner"),
-        Role(id="consdb", title="ConsDB team", label="approved: consdb"),
-    ),
-    schemas=(
-        "python/lsst/sdm/schemas/cdb_*.yaml",
-        "python/lsst/sdm/schemas/efd_*.yaml",
-        "yml/cdb_*.yaml",
-        "yml/efd_*.yaml",
-    ),
-)
-
-
-def policy_from_mapping(values: Mapping[str, Any], *, place: str = "approvals") -> Policy:
-    """Build a policy from the ``approvals`` section of the configuration.
-
-    An empty section gives `DEFAULT_POLICY`; roles with the id of a default role inherit from it. InputError
-    for ambiguous names and invalid dates; ``place`` locates them.
-    """
-    policy = DEFAULT_POLICY
-    if "schemas" in values:
-        policy = replace(policy, schemas=tuple(values["schemas"]))
-    if "roles" in values:
-        policy = replace(policy, roles=tuple(_roles(values["roles"], f"{place}.roles")))
-    return replace(
-        policy,
-        distinct=bool(values.get("distinct", policy.distinct)),
-        ask_reviewers=bool(values.get("ask_reviewers", policy.ask_reviewers)),
-    )
-
-
-def _roles(items: Sequence[Mapping[str, Any]], place: str) -> list[Role]:
-    """Build the roles, and check that their names are unambiguous."""
-    roles: list[Role] = []
-    owners: dict[str, str] = {}
-    for index, item in enumerate(items):
-        role = _role(item, f"{place}[{index}]")
-        for name in role.names:
-            if name in owners:
-                raise InputError(
-                    f'the roles "{owners[name]}" and "{role.id}" can both be called "{name}"',
-                    place=f"{place}[{index}]",
-                    remedy="Give every role an id, a title and a label of its own.",
-                )
-            owners[name] = role.id
-        roles.append(role)
-    return roles
-
-
-def _role(item: Mapping[str, Any], place: str) -> Role:
-    """Build one role, inheriting from the default with this id."""
-    identifier = item["id"]
-    default = next((role for role in DEFAULT_POLICY.roles if role.id == identifier), None)
-    role = default or Role(id=identifier, title=identifier, label=f"approved: {identifier}")
-    return replace(
-        role,
-        title=item.get("title", role.title),
-        label=item.get("label", role.label),
-        color=item.get("color", role.color).lstrip("#"),
-        teams=tuple(item.get("teams", ())),
-        people=tuple(item.get("people", ())),
-        designates=tuple(
-            Designate(entry["login"], read_day(entry.get("until"), f"{place}.designates[{index}].until"))
-            for index, entry in enumerate(item.get("designates", ()))
-        ),
-        concerns=tuple(Concern(word) for word in item["concerns"]) if "concerns" in item else role.concerns,
-    )
-
-
-def read_day(value: Any, place: str) -> date | None:
-    """Read a date from YAML, given as date or text; InputError if invalid."""
-    if isinstance(value, datetime):
-        return value.date()
-    if value is None or isinstance(value, date):
-        return value
-    try:
-        return date.fromisoformat(str(value))
-    except ValueError as error:
-        raise InputError(
-            f'"{value}" is not a day of the calendar', place=place, remedy="Write it as YYYY-MM-DD."
-        ) from error
-
-
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")
+
+
+DEFAULT_POLICY = Policy()

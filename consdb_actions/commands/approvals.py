@@ -85,11 +85,13 @@ def group() -> None:
 @_common
 def status(facts: Path | None, **options: Any) -> int:
     """Show what is approved and what is missing; exit 1 while a role is missing. Nothing is changed."""
+    from consdb_actions.adapters.typed_files import load_facts
     from consdb_actions.approval.evaluate import evaluate
+    from consdb_actions.approval.facts import ApprovalFacts
     from consdb_actions.commands.approvals_run import ApprovalsResult
 
     if facts is not None:
-        seen = _read_facts(facts)
+        seen = load_facts(ApprovalFacts, facts)
         result = ApprovalsResult.of(seen, evaluate(seen))
     else:
         with _Session(options) as session:
@@ -123,6 +125,7 @@ def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: A
     is. Without --pr and --event, all open pull requests are looked at.
     """
     from consdb_actions.adapters.github import EventTarget, target_of_event
+    from consdb_actions.adapters.typed_files import read_json
     from consdb_actions.report.approvals import render_plan
 
     target = EventTarget(everything=True)
@@ -130,7 +133,7 @@ def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: A
         target = EventTarget(numbers=(options["pr"],))
     elif event is not None:
         name = event_name or os.environ.get("GITHUB_EVENT_NAME", "")
-        target = target_of_event(_read_json(event), name, place=str(event))
+        target = target_of_event(read_json(event), name, place=str(event))
     options["repo"] = options["repo"] or target.repository
     with _Session(options) as session:
         results, failures = session.run_all(target, dry_run=dry_run)
@@ -152,7 +155,6 @@ class _Session:
         from consdb_actions.adapters.github.approvals import Gatherer
         from consdb_actions.adapters.github.contents import ApiContents, CloneContents
         from consdb_actions.adapters.runner import Runner
-        from consdb_actions.approval.policy import policy_from_mapping
         from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
 
         self._repository = repository_name(options["repo"])
@@ -167,7 +169,7 @@ class _Session:
         policy = None
         if options["config"] is not None:
             config = load_config(options["config"])
-            policy = (policy_from_mapping(config.approvals, place="approvals"), str(options["config"]))
+            policy = (config.approvals, str(options["config"]))
         self._gatherer = Gatherer(self._github, self._repository, contents, _read_policy, policy)
 
     def __enter__(self) -> _Session:
@@ -256,35 +258,19 @@ def _show(results: list[ApprovalsResult], options: dict[str, Any]) -> None:
 def _dump(path: Path, facts: list[ApprovalFacts]) -> None:
     """Write the facts of one pull request; a file holds one."""
     from consdb_actions.adapters.files import write_all
-    from consdb_actions.approval.facts import facts_to_json
+    from consdb_actions.adapters.typed_files import facts_json
 
     if len(facts) != 1:
         raise InputError(
             f"--dump-facts writes one pull request, and there are {len(facts)}", remedy="Name one with --pr."
         )
-    write_all({path: json.dumps(facts_to_json(facts[0]), indent=1) + "\n"}, overwrite=True)
-
-
-def _read_facts(path: Path) -> ApprovalFacts:
-    from consdb_actions.approval.facts import facts_from_json
-
-    return facts_from_json(_read_json(path), place=str(path))
-
-
-def _read_json(path: Path) -> object:
-    try:
-        data: object = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("there is no such file", place=str(path), remedy="Check the path.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"this is not JSON: {error}", place=str(path), remedy="Give a JSON file.") from error
-    return data
+    write_all({path: json.dumps(facts_json(facts[0]), indent=1) + "\n"}, overwrite=True)
 
 
 def _read_policy(data: bytes | None, place: str) -> Policy:
     from consdb_actions.adapters.config_file import parse_config
-    from consdb_actions.approval.policy import policy_from_mapping
+    from consdb_actions.approval.policy import DEFAULT_POLICY
 
     if data is None:
-        return policy_from_mapping({})
-    return policy_from_mapping(parse_config(data, source=place).approvals, place=f"{place}: approvals")
+        return DEFAULT_POLICY
+    return parse_config(data, source=place).approvals

@@ -248,7 +248,6 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
     from consdb_actions.commands.deploy_drift import release_tags, values_source
     from consdb_actions.commands.deploy_run import Deployer, plan_locally
     from consdb_actions.deploy.plan import check_request, nowhere
-    from consdb_actions.release import versions as release_policy
 
     config = load_config(options["config"])
     policy = _policy(config, options["repo"])
@@ -277,7 +276,7 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
             github,
             registry,
             policy,
-            release_policy.policy_from_mapping(config.release),
+            config.release,
             config.ticket_patterns,
         )
         shown = deployer.run(asked, write=write)
@@ -308,10 +307,10 @@ def _show_deployment(shown: Shown, options: dict[str, Any], *, write: bool) -> i
 
 
 def _policy(config: Config, repo: str | None) -> DeployPolicy:
+    """Return the policy, with another repository where one is given."""
     from consdb_actions.commands.connection import repository_name
-    from consdb_actions.deploy.model import policy_from_mapping
 
-    policy = policy_from_mapping(config.deploy, place=f"{config.source} deploy".strip())
+    policy = config.deploy
     return policy if repo is None else replace(policy, repository=repository_name(repo))
 
 

@@ -239,14 +239,13 @@ class _Doctor:
 
     def _read_policy(self, policy: list[Policy]) -> str:
         from consdb_actions.adapters.config_file import parse_config
-        from consdb_actions.approval.policy import policy_from_mapping
         from consdb_actions.config import CONFIG_PATH
 
         text = self._file(self.schemas, CONFIG_PATH)
         if not text:
             return "it does not exist"
         try:
-            policy.append(policy_from_mapping(parse_config(text.encode(), source=CONFIG_PATH).approvals))
+            policy.append(parse_config(text.encode(), source=CONFIG_PATH).approvals)
         except InputError as error:
             return error.cause
         empty = (r.title for r in policy[0].roles if not (r.people or r.teams or r.designates))

@@ -108,11 +108,12 @@ def command(
     from consdb_actions.adapters.schema_base import resolve_base
     from consdb_actions.adapters.schema_yaml import find_schema_file, read_file
     from consdb_actions.adapters.tree import read_tree
+    from consdb_actions.forms import as_json
     from consdb_actions.migration.matching.declarations import Declarations, parse_declaration
     from consdb_actions.migration.outcome import RunOutcome
     from consdb_actions.migration.rename import check_used
     from consdb_actions.migration.site import use_of
-    from consdb_actions.report.generation import render_checked, render_json, render_markdown
+    from consdb_actions.report.generation import render_checked, render_markdown
 
     if revision is not None and len(sections) != 1:
         raise InputError(
@@ -175,14 +176,14 @@ def command(
         notes=base_notes(base),
         base=base.label,
     )
-    as_json = json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
+    printed = json.dumps(as_json(outcome), indent=2, ensure_ascii=False) + "\n"
     markdown = render_markdown(outcome, checked=True)
-    wanted = {report: as_json, summary: markdown}
+    wanted = {report: printed, summary: markdown}
     write_all({path: text for path, text in wanted.items() if path is not None}, overwrite=True)
     if output_format == "text":
         show(render_checked(outcome))
     else:
-        click.echo(as_json if output_format == "json" else markdown, nl=False)
+        click.echo(printed if output_format == "json" else markdown, nl=False)
     runner.summary(markdown)
     runner.output("verdict", outcome.verdict)
     return 1 if outcome.verdict == "failed" else 0

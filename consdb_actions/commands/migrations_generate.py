@@ -108,9 +108,9 @@ def run(
 
 
 def _json(outcome: RunOutcome) -> str:
-    from consdb_actions.report.generation import render_json
+    from consdb_actions.forms import as_json
 
-    return json.dumps(render_json(outcome), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(as_json(outcome), indent=2, ensure_ascii=False) + "\n"
 
 
 def _declarations(

@@ -23,7 +23,6 @@ from consdb_actions.commands.terminal import paint, show
 from consdb_actions.config import Config
 from consdb_actions.errors import InputError
 from consdb_actions.migration.preview import SchemaPreview, preview_schema
-from consdb_actions.process.sites import sites_from_mapping
 from consdb_actions.report.preview import Preview, render_markdown
 from consdb_actions.schema.findings import SchemaFinding, ViewOf
 from consdb_actions.schema.model import Schema
@@ -40,7 +39,7 @@ def build_preview(
 ) -> Preview:
     """Compare two sides."""
     declarations = _declarations(renames)
-    sources = sites_from_mapping(config.sites, place=f"{config.source or 'the defaults'}: sites").sources
+    sources = config.sites.sources
     names = sorted(before.files.keys() | after.files.keys())
     same = {name for name in names if _is_same(before.files.get(name), after.files.get(name))}
     new, errors = {}, []

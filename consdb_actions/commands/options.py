@@ -71,24 +71,20 @@ def _sections(context: click.Context) -> list[str]:
 
 def _sites(context: click.Context) -> list[str]:
     from consdb_actions.adapters.config_file import load_config
-    from consdb_actions.process.sites import sites_from_mapping
 
-    return [site.id for site in sites_from_mapping(load_config(context.params.get("config")).sites).databases]
+    return [site.id for site in load_config(context.params.get("config")).sites.databases]
 
 
 def _stages(context: click.Context) -> list[str]:
     from consdb_actions.adapters.config_file import load_config
-    from consdb_actions.deploy.model import policy_from_mapping
 
-    policy = policy_from_mapping(load_config(context.params.get("config")).deploy)
-    return [stage.name for stage in policy.stages]
+    return [stage.name for stage in load_config(context.params.get("config")).deploy.stages]
 
 
 def _environments(context: click.Context) -> list[str]:
     from consdb_actions.adapters.config_file import load_config
-    from consdb_actions.deploy.model import policy_from_mapping
 
-    return list(policy_from_mapping(load_config(context.params.get("config")).deploy).environments)
+    return list(load_config(context.params.get("config")).deploy.environments)
 
 
 _VALUES: dict[str, Callable[[click.Context], list[str]]] = {

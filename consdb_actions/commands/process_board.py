@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import click
 
 from consdb_actions.commands.options import examples, format_option, option, parse_moment
-from consdb_actions.commands.process_options import read_json
 from consdb_actions.commands.terminal import show
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
 
@@ -51,11 +50,9 @@ class _Settings:
     @classmethod
     def load(cls, path: Path | None) -> _Settings:
         from consdb_actions.adapters.config_file import load_config
-        from consdb_actions.deploy.model import policy_from_mapping as deploy_policy
-        from consdb_actions.release.versions import policy_from_mapping as release_policy
 
         config = load_config(path)
-        return cls(deploy_policy(config.deploy), release_policy(config.release), config.ticket_patterns)
+        return cls(config.deploy, config.release, config.ticket_patterns)
 
 
 def board_of_github(github: GitHub, wanted: BoardOptions) -> Board:
@@ -103,6 +100,7 @@ def _board_of_moment(github: GitHub, wanted: BoardOptions) -> Board:
 
 def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
     """Read facts that ``process status --dump-facts`` wrote, and clones; nothing over the network."""
+    from consdb_actions.adapters.typed_files import load_facts
     from consdb_actions.process.board import (
         Environments,
         Releases,
@@ -111,7 +109,7 @@ def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
         make_board,
         releases_of_facts,
     )
-    from consdb_actions.process.facts import facts_from_json
+    from consdb_actions.process.facts import ProcessFacts
 
     settings = _Settings.load(wanted.config)
     known: list[ProcessFacts] = []
@@ -119,11 +117,10 @@ def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
     first: InputError | None = None
     for path in paths:
         try:
-            known.append(facts_from_json(read_json(path), place=str(path)))
+            known.append(load_facts(ProcessFacts, path))
         except InputError as error:
             first = first or error
-            where = error.place.removeprefix(str(path)).lstrip(": ")
-            unread.append(Unread(path.name, f"{where}: {_words(error)}" if where else _words(error)))
+            unread.append(Unread(path.name, _words(error)))
     if first is not None and not known:
         raise first
     now = wanted.now or max(facts.now for facts in known)

@@ -118,11 +118,11 @@ def command(
 def _config_at(github: GitHub, repository: str, branch: str, commit: str) -> Config:
     from consdb_actions.adapters.config_file import parse_config
     from consdb_actions.adapters.github.contents import read_file
-    from consdb_actions.config import CONFIG_PATH, config_from_mapping
+    from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG
 
     data = read_file(github, repository, CONFIG_PATH, commit)
     place = f"{CONFIG_PATH} of {branch}"
-    return config_from_mapping({}, source=place) if data is None else parse_config(data, source=place)
+    return DEFAULT_CONFIG if data is None else parse_config(data, source=place)
 
 
 def _ticket(text: str | None, config: Config) -> str:

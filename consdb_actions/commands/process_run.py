@@ -19,18 +19,14 @@ from consdb_actions.adapters.github.approvals import Gatherer
 from consdb_actions.adapters.github.contents import ApiContents, CloneContents, ContentSource
 from consdb_actions.adapters.github.process import ProcessGatherer, ProcessPublisher
 from consdb_actions.adapters.github.process_facts import Settings
-from consdb_actions.adapters.problems import did_you_mean
 from consdb_actions.adapters.runner import Runner
+from consdb_actions.adapters.typed_files import facts_json
 from consdb_actions.approval.policy import Policy
-from consdb_actions.approval.policy import policy_from_mapping as approval_policy
 from consdb_actions.commands.terminal import show
-from consdb_actions.config import Config, config_from_mapping
-from consdb_actions.deploy.model import policy_from_mapping as deploy_policy
+from consdb_actions.config import DEFAULT_CONFIG, Config
 from consdb_actions.errors import InputError
-from consdb_actions.process.facts import ProcessFacts, facts_to_json
+from consdb_actions.process.facts import ProcessFacts
 from consdb_actions.process.plan import CommentRequests, ProcessPlan, make_plan, requests_of
-from consdb_actions.process.policy import policy_from_mapping
-from consdb_actions.process.sites import sites_from_mapping
 from consdb_actions.process.states import Progress, progress_of
 from consdb_actions.process.summary import readiness
 from consdb_actions.report.process import render_comment, render_json, render_text
@@ -61,28 +57,9 @@ class ProcessResult:
 
 def settings_of(config: Config) -> Settings:
     """Make what the process needs of the configuration."""
-    policy = policy_from_mapping(
-        config.process,
-        approvals=approval_policy(config.approvals, place="approvals"),
-        deploy=deploy_policy(config.deploy),
-        ticket_patterns=config.ticket_patterns,
-    )
-    sites = sites_from_mapping(config.sites, place=f"{config.source or 'the defaults'}: sites")
-    _check_checklists(config)
     views = {view.name: ViewOf(view.table, dict(view.rename)) for view in config.views}
-    return Settings(policy, views, sites.sources, sites.checklists, config.severities)
-
-
-def _check_checklists(config: Config) -> None:
-    """Refuse a checklist of a role that the approvals do not have."""
-    roles = [role.id for role in approval_policy(config.approvals, place="approvals").roles]
-    for role in config.sites.get("checklists", {}):
-        if role not in roles:
-            raise InputError(
-                f'sites.checklists: there is no role "{role}"',
-                place=config.source,
-                remedy=did_you_mean(role, roles) or f"Roles: {', '.join(roles)}.",
-            )
+    sites = config.sites
+    return Settings(config.process_policy, views, sites.sources, sites.checklists, config.severities)
 
 
 def make_gatherer(
@@ -95,7 +72,7 @@ def make_gatherer(
     policy, settings = None, None
     if config is not None:
         given = load_config(config)
-        policy = (approval_policy(given.approvals, place="approvals"), str(config))
+        policy = (given.approvals, str(config))
         settings = (settings_of(given), str(config))
     approvals = Gatherer(github, repository, contents, _approval_policy, policy)
     return ProcessGatherer(github, repository, contents, approvals, _settings, settings)
@@ -146,7 +123,7 @@ def show_results(results: Sequence[ProcessResult], options: Mapping[str, Any]) -
                 f"--dump-facts writes one pull request, and there are {len(results)}",
                 remedy="Name one with --pr.",
             )
-        text = json.dumps(facts_to_json(results[0].facts), indent=1) + "\n"
+        text = json.dumps(facts_json(results[0].facts), indent=1) + "\n"
         write_all({options["dump_facts"]: text}, overwrite=True)
     rendered = [render_json(result.facts, result.progress) for result in results]
     if options["output_format"] == "json":
@@ -172,11 +149,11 @@ def show_results(results: Sequence[ProcessResult], options: Mapping[str, Any]) -
 def _approval_policy(data: bytes | None, place: str) -> Policy:
     """Make the policy of the approvals of the base branch's configuration file."""
     if data is None:
-        return approval_policy({})
-    return approval_policy(parse_config(data, source=place).approvals, place=f"{place}: approvals")
+        return DEFAULT_CONFIG.approvals
+    return parse_config(data, source=place).approvals
 
 
 def _settings(data: bytes | None, place: str) -> Settings:
     if data is None:
-        return settings_of(config_from_mapping({}, source=place))
+        return settings_of(DEFAULT_CONFIG)
     return settings_of(parse_config(data, source=place))

@@ -34,10 +34,9 @@ _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}", re.ASCII)
 def load_sites(config: Path | None) -> tuple[Config, Sites]:
     """Read the configuration, and the sites in it."""
     from consdb_actions.adapters.config_file import load_config
-    from consdb_actions.process.sites import sites_from_mapping
 
     settings = load_config(config)
-    return settings, sites_from_mapping(settings.sites, place=f"{settings.source or 'the defaults'}: sites")
+    return settings, settings.sites
 
 
 def prepare_runbook(
@@ -55,7 +54,6 @@ def prepare_runbook(
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> Runbook:
     """Make the runbook of the chosen revisions of a tree."""
-    from consdb_actions.deploy.model import policy_from_mapping
     from consdb_actions.process.runbook import make_runbook
 
     if not settings.is_ticket(ticket):
@@ -71,7 +69,7 @@ def prepare_runbook(
     changes = chosen_changes(tree, sites, sections, revisions, since, progress)
     if release:
         _check_release(tree, release, changes)
-    policy = policy_from_mapping(settings.deploy)
+    policy = settings.deploy
     made = make_runbook(
         changes,
         sites,

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from consdb_actions.commands.options import examples, option
-from consdb_actions.commands.process_options import common, read_json
+from consdb_actions.commands.process_options import common
 from consdb_actions.errors import InputError
 
 __all__ = ["command"]
@@ -34,12 +34,13 @@ def command(facts: Path | None, **options: Any) -> int:
     Exit code 1 says that a step is stale, was done out of order, or could not be looked up.
     """
     from consdb_actions.adapters.files import check_targets
+    from consdb_actions.adapters.typed_files import load_facts
     from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
     from consdb_actions.commands.process_run import ProcessResult, make_gatherer, show_results, sync_pull
-    from consdb_actions.process.facts import facts_from_json
+    from consdb_actions.process.facts import ProcessFacts
 
     if facts is not None:
-        result = ProcessResult.of(facts_from_json(read_json(facts), place=str(facts)))
+        result = ProcessResult.of(load_facts(ProcessFacts, facts))
     else:
         if options["pr"] is None:
             raise InputError("no pull request is given", remedy="Name one with --pr, or give --facts FILE.")

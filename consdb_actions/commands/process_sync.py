@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from consdb_actions.commands.options import examples, option
-from consdb_actions.commands.process_options import common, read_json
+from consdb_actions.commands.process_options import common
 from consdb_actions.errors import ConsdbActionsError
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
     from consdb_actions.adapters.github import EventTarget
     from consdb_actions.adapters.github.events import process_target
     from consdb_actions.adapters.github.process import ProcessPublisher
+    from consdb_actions.adapters.typed_files import read_json
     from consdb_actions.approval.evaluate import fit
     from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
     from consdb_actions.commands.process_run import make_gatherer, show_results

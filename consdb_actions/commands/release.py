@@ -72,7 +72,7 @@ def next_command(
     from consdb_actions.adapters.github.releases import ReleaseReader
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
-    from consdb_actions.release.versions import next_version, policy_from_mapping
+    from consdb_actions.release.versions import next_version
     from consdb_actions.report.release import next_json, next_markdown
 
     moment = moment_or_now(now)
@@ -84,7 +84,7 @@ def next_command(
             reader = ReleaseReader(github, source)
             settings = _settings(reader, config)
             names = [tag.name for tag in reader.tags()]
-    policy = policy_from_mapping(settings.release)
+    policy = settings.release
     found = next_version(names, moment, padded=policy.padded, skip=policy.skip)
     if output_format == "json":
         click.echo(json.dumps(next_json(found, source, moment), indent=2))
@@ -143,7 +143,6 @@ def tag_command(
     from consdb_actions.adapters.registry import Registry
     from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
     from consdb_actions.commands.release_run import ReleaseOptions, make_release, wait_for_images
-    from consdb_actions.release.versions import policy_from_mapping
 
     if commit is not None and not _SHA.fullmatch(commit):
         raise InputError(
@@ -155,7 +154,7 @@ def tag_command(
     with github_session() as github, Registry(registry_url) as registry:
         reader = ReleaseReader(github, repository, run=os.environ.get("GITHUB_RUN_ID", ""))
         settings = _settings(reader, config)
-        policy = policy_from_mapping(settings.release)
+        policy = settings.release
         releaser = None if dry_run else Releaser(github, repository)
         outcome = make_release(reader, releaser, repository, wanted, policy, settings.ticket_patterns)
         found: Mapping[str, ImageManifest | None] | None = None

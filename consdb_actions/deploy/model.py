@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Annotated, Literal
 
 from consdb_actions.deploy.tags import ImageTag, read_tag
 from consdb_actions.deploy.values import Path, Tree, insert_scalar, remove_scalar, set_scalar
 from consdb_actions.errors import InputError
+from consdb_actions.forms import Form, WrongValueError, unique
 
 __all__ = [
     "APPS",
@@ -31,7 +33,6 @@ __all__ = [
     "datalink_url",
     "default_files",
     "edited",
-    "policy_from_mapping",
     "short_names",
     "slots",
     "values_file",
@@ -40,21 +41,34 @@ __all__ = [
 ]
 
 
+Place = Annotated[str, Form("Lower-case letters, digits and dashes.", pattern="^[a-z0-9][a-z0-9-]{0,39}$")]
+
+Repository = Annotated[
+    str,
+    Form(
+        "A repository, as OWNER/NAME.",
+        pattern="^[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Environments that are deployed together, in one pull request."""
 
-    name: str
-    environments: tuple[str, ...]  # as in ``values-ENVIRONMENT.yaml``
-    any_of: bool = False  # finished once one of its environments is, instead of all
+    name: Annotated[Place, Form("Name of the stage.")]
+    environments: Annotated[
+        tuple[Place, ...],
+        Form("Its environments, as in values-ENVIRONMENT.yaml.", min_length=1, then=unique),
+    ]
+    finished: Annotated[
+        Literal["all", "any"],
+        Form(
+            "Whether all of its environments must run a release before the next stage has its turn, "
+            "or any of them."
+        ),
+    ] = "all"
 
-
-STAGES = (
-    Stage("test-stands", ("base", "tucson-teststand")),
-    Stage("summit", ("summit",)),
-    Stage("usdf", ("usdfdev", "usdfint")),
-    Stage("prod", ("usdfprod",)),
-)
 
 STRICT = ("summit", "usdfprod")
 
@@ -63,15 +77,60 @@ STRICT = ("summit", "usdfprod")
 class DeployPolicy:
     """The configuration of deployments."""
 
-    repository: str = "lsst-sqre/phalanx"  # of the values files
-    base: str = "main"  # its deployed branch
-    stages: tuple[Stage, ...] = STAGES
-    strict: tuple[str, ...] = STRICT  # environments for releases only (rule R5)
-    labels: tuple[str, ...] = ()  # of the pull requests
-    longest_waiver: int = 30  # in days
-    test_days: int = 14  # how long a branch may be tested before it is drift (rule R7)
-    consdb: str = "lsst-dm/consdb"  # source of the releases of ``consdb``
-    sdm_schemas: str = "lsst/sdm_schemas"  # source of the releases of ``consdbtap``
+    repository: Annotated[Repository, Form("Where the values files are.")] = "lsst-sqre/phalanx"
+    base: Annotated[
+        str, Form("The branch that is deployed.", pattern="^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")
+    ] = "main"
+    stages: Annotated[
+        tuple[Stage, ...],
+        Form(
+            "The stages in their order: test-stands, summit, usdf and prod by default. "
+            "A list replaces them all.",
+            min_length=1,
+        ),
+    ] = (
+        Stage("test-stands", ("base", "tucson-teststand")),
+        Stage("summit", ("summit",)),
+        Stage("usdf", ("usdfdev", "usdfint")),
+        Stage("prod", ("usdfprod",)),
+    )
+    strict: Annotated[
+        tuple[Place, ...],
+        Form(
+            "Environments in which only releases run, unless that is waived with an end: "
+            "summit and usdfprod by default.",
+            then=unique,
+        ),
+    ] = STRICT
+    labels: Annotated[
+        tuple[Annotated[str, Form(min_length=1, max_length=50)], ...],
+        Form("Labels of the pull requests.", then=unique),
+    ] = ()
+    longest_waiver: Annotated[int, Form("Days that a waiver may last.", ge=1, le=366)] = 30
+    test_days: Annotated[
+        int,
+        Form("Days that a branch may be tested in an environment before that is drift.", ge=0, le=366),
+    ] = 14
+    consdb: Annotated[Repository, Form("Where the releases of consdb come from.")] = "lsst-dm/consdb"
+    sdm_schemas: Annotated[Repository, Form("Where the releases of the TAP schema come from.")] = (
+        "lsst/sdm_schemas"
+    )
+
+    def __post_init__(self) -> None:
+        if self.strict is STRICT:  # the default, as far as it exists
+            known = tuple(name for name in STRICT if name in self.environments)
+            object.__setattr__(self, "strict", known)
+        for what, names in (
+            ("stage", [stage.name for stage in self.stages]),
+            ("environment", list(self.environments)),
+        ):
+            for name, count in Counter(names).items():
+                if count > 1:
+                    raise WrongValueError(f"the {what} {name} is there twice", "Name it once.", ("stages",))
+        for index, name in enumerate(self.strict):
+            if name not in self.environments:
+                remedy = f"The environments are {', '.join(self.environments)}."
+                raise WrongValueError(f"{name} is in no stage", remedy, ("strict", index))
 
     @property
     def environments(self) -> tuple[str, ...]:
@@ -102,41 +161,6 @@ class DeployPolicy:
     def source(self, app: str) -> str:
         """Return the repository of an application's releases."""
         return self.consdb if app == "consdb" else self.sdm_schemas
-
-
-def policy_from_mapping(values: Mapping[str, Any], *, place: str = "deploy") -> DeployPolicy:
-    """Build the policy from its validated section; missing keys take the values of the real ConsDB."""
-    default = DeployPolicy()
-    stages = default.stages
-    if "stages" in values:
-        stages = tuple(
-            Stage(item["name"], tuple(item["environments"]), item.get("finished", "all") == "any")
-            for item in values["stages"]
-        )
-    policy = DeployPolicy(
-        repository=values.get("repository", default.repository),
-        base=values.get("base", default.base),
-        stages=stages,
-        strict=tuple(
-            values.get("strict", (name for name in STRICT if any(name in s.environments for s in stages)))
-        ),
-        labels=tuple(values.get("labels", default.labels)),
-        longest_waiver=values.get("longest_waiver", default.longest_waiver),
-        test_days=values.get("test_days", default.test_days),
-        consdb=values.get("consdb", default.consdb),
-        sdm_schemas=values.get("sdm_schemas", default.sdm_schemas),
-    )
-    for what, names in (
-        ("stage", [stage.name for stage in stages]),
-        ("environment", list(policy.environments)),
-    ):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise InputError(f"the {what} {twice[0]} is there twice", place=f"{place}.stages")
-    for name in policy.strict:
-        if name not in policy.environments:
-            raise InputError(f"{name} is in no stage", place=f"{place}.strict")
-    return policy
 
 
 APPS = ("consdb", "consdbtap")
@@ -416,7 +440,7 @@ def waiting_before(
             }
             waiting.append(Waiting(earlier.name, name, behind))
         unfinished = [item for item in waiting if item.tags]
-        if not (earlier.any_of and len(unfinished) < len(waiting)):
+        if not (earlier.finished == "any" and len(unfinished) < len(waiting)):
             found += unfinished
     return tuple(found)
 

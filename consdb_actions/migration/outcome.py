@@ -1,19 +1,21 @@
-"""Results of a generation, and their JSON form."""
+"""Results of a generation; the attributes are the keys of the JSON report."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from consdb_actions.catalog import fact
 from consdb_actions.catalog.merge import CatalogDrift, Conflict
+from consdb_actions.forms import OUTPUT, Form, Name
 from consdb_actions.migration.matching.decisions import Decisions, MatchingQuestion
 from consdb_actions.migration.rewrite.plan import DataLoss, MigrationPlan, RewriteQuestion, Risk
 from consdb_actions.migration.words import describe, subject
 
 __all__ = [
+    "Answer",
     "OpenQuestion",
     "VerificationCheck",
     "DriftItem",
@@ -27,11 +29,15 @@ __all__ = [
     "decided",
     "drift_items",
     "operations",
-    "outcome_from_json",
     "present_elements",
 ]
 
 Status = Literal["changed", "unchanged", "skipped", "question", "failed", "no schema file"]
+
+
+Verdict = Literal["changed", "unchanged", "question", "failed"]
+
+Texts = tuple[Name, ...]
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Operation:
 
     words: str
     table: str
+    """Table or view; empty when it is about none."""
 
 
 @dataclass(frozen=True)
@@ -47,142 +54,132 @@ class DriftItem:
     """An element that differs from the schema file, but not because of the change."""
 
     element: str
+    """Such as ``exposure.airmass.type``."""
     described: str
+    """What the schema file says."""
     current: str
-    revision: str = ""  # The revision that caused it, with its message, if known
+    """What the database has."""
+    revision: str = ""
+    """The revision that caused it; empty where the history shows none."""
     message: str = ""
+    """Its message."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer to a question."""
+
+    meaning: str
+    options: Texts
+    """Options that give it, ready to copy."""
 
 
 @dataclass(frozen=True)
 class OpenQuestion:
-    """A question with options ready to copy, by their meaning."""
+    """A question that the schemas leave open."""
 
-    words: str
-    proposals: tuple[str, ...]
-    answers: tuple[tuple[str, tuple[str, ...]], ...]
-    rejected: tuple[str, ...] = ()
+    words: Name
+    proposals: Texts
+    """Likely answers, with what speaks for them."""
+    answers: Annotated[tuple[Answer, ...], Form(min_length=1)]
+    rejected: Texts = ()
+    """What was looked at and is not proposed, with why."""
     answered: str = ""
+    """How it was answered; empty when it is open."""
 
 
 @dataclass(frozen=True)
 class VerificationCheck:
-    """One check of the verification; ``holds`` is None where it did not apply."""
+    """One check of the verification."""
 
     name: str
+    """Short name that stays."""
     holds: bool | None
+    """Whether it holds; null where it could not be tried."""
     words: str
-    details: tuple[str, ...] = ()
+    """The statement."""
+    details: Texts = ()
+    """What speaks against it."""
 
 
 @dataclass(frozen=True)
 class SectionOutcome:
-    """The result of one section."""
+    """The result of one section of alembic.ini."""
 
-    name: str
-    schema: str
-    status: Status  # ``skipped``: the file equals its base; ``unchanged``: the database agrees with the file
+    name: Name
+    schema: Name
+    """Schema of the database."""
+    status: Status
+    """changed: a revision was made (or holds, in a check); unchanged: the database is as the file says;
+    skipped: the file says the same as in the base; question: something must be answered first;
+    failed: a check failed; no schema file: there is none to compare with."""
     version: str = ""
+    """Version that the schema file gives; empty when none."""
     base_version: str = ""
-    path: str = ""  # The new revision file, relative to the tree; empty when none
+    """The same in the base; empty without one."""
+    path: str = ""
+    """The new revision file, relative to the tree; empty when none."""
     revision: str = ""
+    """Its id; empty when none."""
     down_revision: str = ""
+    """Id of the revision before; empty when none."""
     source: str = ""
+    """Text of a file that was made; empty when none."""
     upgrade: tuple[Operation, ...] = ()
+    """What the upgrade does, in its order; in a check, the message of the revision."""
     downgrade: tuple[Operation, ...] = ()
-    decisions: tuple[str, ...] = ()
-    remembered: tuple[str, ...] = ()
+    """What the downgrade does."""
+    decisions: Texts = ()
+    """Renames, moves and drops that were decided."""
+    remembered: Texts = ()
+    """Answers that were given, and by whom."""
     questions: tuple[OpenQuestion, ...] = ()
     risks: tuple[Risk, ...] = ()
     losses: tuple[DataLoss, ...] = ()
     checks: tuple[VerificationCheck, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: Texts = ()
+    """What else is worth knowing of the section."""
     drift: tuple[DriftItem, ...] = ()
     """What the change does not touch and the database has otherwise than the file (rule M17)."""
-    present: tuple[str, ...] = ()  # What the change requires and the database has already
+    present: Texts = ()
+    """What the change requires and the database has already."""
 
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """All sections of a run, and where it ran."""
+    """All sections of a run, and where it ran; the report of ``migrations generate`` and ``check``."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = OUTPUT
 
     sections: tuple[SectionOutcome, ...]
+    """Every section that was considered, in the order of the ini file."""
     message: str
+    """Message of the revisions; the word check in a check."""
     server: str = ""
-    spoly: str = ""
+    """Which Postgres it ran on, with its version; empty when none was needed."""
+    spoly: Annotated[str, Form(pattern="^(pg_sphere|stand-in)?$")] = ""
+    """Where the type spoly came from; empty when no server was needed."""
     written: bool = False
-    notes: tuple[str, ...] = ()
-    base: str = ""  # What the change is compared with, such as ``main (1a2b3c4)``
+    """Whether the revision files were written."""
+    notes: Texts = ()
+    """What else is worth knowing of the run."""
+    base: str = ""
+    """What the change is compared with, such as ``main (1a2b3c4)``; empty where that is not known."""
+    schema_version: Literal[1] = 1
+    """Raised when a field goes or changes its meaning; a new field is in this schema at once."""
+    verdict: Verdict = "unchanged"
+    """The run in one word; the most severe section decides. In a check, changed means that all holds."""
+
+    def __post_init__(self) -> None:
+        states = {s.status for s in self.sections}
+        order: tuple[Verdict, ...] = ("question", "failed", "changed")
+        verdict = next((word for word in order if word in states), "unchanged")
+        object.__setattr__(self, "verdict", verdict)
 
     @property
     def changed(self) -> tuple[SectionOutcome, ...]:
         """The sections that have a script."""
         return tuple(s for s in self.sections if s.status == "changed")
-
-    @property
-    def verdict(self) -> Literal["changed", "unchanged", "question", "failed"]:
-        """The run in one word; the most severe section decides."""
-        states = {s.status for s in self.sections}
-        if "question" in states:
-            return "question"
-        if "failed" in states:
-            return "failed"
-        return "changed" if "changed" in states else "unchanged"
-
-
-Json = Mapping[str, Any]
-
-
-def outcome_from_json(data: Json) -> RunOutcome:
-    """Read a validated report of ``migrations generate --report``."""
-    return RunOutcome(
-        tuple(_section(section) for section in data["sections"]),
-        data["message"],
-        data["server"],
-        data["spoly"],
-        data["written"],
-        tuple(data["notes"]),
-        data["base"],
-    )
-
-
-def _section(data: Json) -> SectionOutcome:
-    texts = (
-        "name",
-        "schema",
-        "status",
-        "version",
-        "base_version",
-        "path",
-        "revision",
-        "down_revision",
-        "source",
-    )
-    words: dict[str, Any] = {
-        name: tuple(data[name]) for name in ("decisions", "remembered", "notes", "present")
-    }
-    return SectionOutcome(
-        **{name: data[name] for name in texts},
-        **words,
-        upgrade=tuple(Operation(**item) for item in data["upgrade"]),
-        downgrade=tuple(Operation(**item) for item in data["downgrade"]),
-        questions=tuple(_asked(item) for item in data["questions"]),
-        risks=tuple(Risk(**item) for item in data["risks"]),
-        losses=tuple(DataLoss(**item) for item in data["losses"]),
-        drift=tuple(DriftItem(**item) for item in data["drift"]),
-        checks=tuple(
-            VerificationCheck(**{**item, "details": tuple(item["details"])}) for item in data["checks"]
-        ),
-    )
-
-
-def _asked(data: Json) -> OpenQuestion:
-    return OpenQuestion(
-        data["words"],
-        tuple(data["proposals"]),
-        tuple((answer["meaning"], tuple(answer["options"])) for answer in data["answers"]),
-        tuple(data["rejected"]),
-        data["answered"],
-    )
 
 
 def operations(plan: MigrationPlan) -> tuple[Operation, ...]:
@@ -233,7 +230,7 @@ def asked_conflict(conflict: Conflict, origin: tuple[str, str] | None) -> OpenQu
         words=f"{name} was changed by this change and by another one.",
         proposals=states,
         answers=tuple(
-            (meanings[side], tuple(f"--take {side} {'.'.join(path)}" for path in paths))
+            Answer(meanings[side], tuple(f"--take {side} {'.'.join(path)}" for path in paths))
             for side, paths in conflict.answers.items()
         ),
         answered=meanings[conflict.taken].lower() if conflict.taken else "",
@@ -263,7 +260,9 @@ def asked(question: MatchingQuestion) -> OpenQuestion:
     return OpenQuestion(
         words=question.text,
         proposals=tuple(f"{p.old} to {p.new}: {', '.join(p.evidence)}" for p in question.proposals),
-        answers=tuple((a.meaning, tuple(f"--rename {d}" for d in a.declarations)) for a in question.answers),
+        answers=tuple(
+            Answer(a.meaning, tuple(f"--rename {d}" for d in a.declarations)) for a in question.answers
+        ),
         rejected=tuple(f"{r.old} to {r.new}: {r.reason}" for r in question.rejected),
         answered=question.answered,
     )
@@ -272,5 +271,5 @@ def asked(question: MatchingQuestion) -> OpenQuestion:
 def asked_value(question: RewriteQuestion) -> OpenQuestion:
     """Convert a question about values for the report."""
     meanings = {"--fill": "give the value", "--no-fill": "no row lacks a value"}
-    answers = tuple((meanings.get(a.split()[0], "drop the values"), (a,)) for a in question.answers)
+    answers = tuple(Answer(meanings.get(a.split()[0], "drop the values"), (a,)) for a in question.answers)
     return OpenQuestion(words=question.words, proposals=(), answers=answers)

@@ -1,12 +1,11 @@
-"""Facts about a schema change, and their JSON form."""
+"""Facts about a schema change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from consdb_actions.approval.facts import (
     Account,
@@ -14,10 +13,8 @@ from consdb_actions.approval.facts import (
     MarkedComment,
     PublishedStatus,
     Team,
-    decode,
-    encode,
 )
-from consdb_actions.errors import InputError
+from consdb_actions.forms import STRICT
 from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.process.sites import Checklist
@@ -29,7 +26,6 @@ __all__ = [
     "Deployment",
     "EfdFile",
     "Evidence",
-    "FORMAT",
     "ProcessFacts",
     "StepFinding",
     "PullLink",
@@ -41,8 +37,6 @@ __all__ = [
     "Setting",
     "FactSource",
     "SourceFailure",
-    "facts_from_json",
-    "facts_to_json",
     "latest",
     "listed",
 ]
@@ -262,6 +256,9 @@ class SourceFailure:
 class ProcessFacts:
     """All facts about one pull request."""
 
+    FORMAT: ClassVar[str] = "consdb-actions/process-facts/1"
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
     repository: str
     html_url: str  # web address of the repository, without trailing slash
     now: datetime  # determines which designates hold a role
@@ -292,32 +289,3 @@ class ProcessFacts:
     def change_at(self, sha: str) -> CommitChange | None:
         """Return the schema change at a commit; None if it was not read."""
         return next((change for change in self.changes if change.sha == sha), None)
-
-
-FORMAT = "consdb-actions/process-facts/1"
-
-
-def facts_to_json(facts: ProcessFacts) -> dict[str, Any]:
-    """Convert facts to JSON values, with the format's name under ``format``."""
-    return {"format": FORMAT, **encode(facts)}
-
-
-def facts_from_json(data: object, *, place: str = "facts") -> ProcessFacts:
-    """Parse the JSON values of facts.
-
-    Raises `InputError` with the path of a missing, unknown or mistyped value; `place` is the file's name.
-    """
-    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        raise InputError(
-            f'this file does not say "format": "{FORMAT}"',
-            place=place,
-            remedy="Give a file that process status --dump-facts of this version wrote.",
-        )
-    try:
-        facts = decode({key: value for key, value in data.items() if key != "format"}, ProcessFacts, "")
-    except InputError as error:
-        where = f"{place}: {error.place.removeprefix('.')}" if error.place else place
-        remedy = "Give a file that process status --dump-facts wrote, as it is."
-        raise InputError(error.cause, place=where, remedy=remedy) from error
-    assert isinstance(facts, ProcessFacts)
-    return facts

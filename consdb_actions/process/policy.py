@@ -4,37 +4,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Annotated
 
 from consdb_actions.approval.policy import DEFAULT_POLICY as APPROVALS
-from consdb_actions.approval.policy import Designate, read_day
+from consdb_actions.approval.policy import Holders, Label, Title
 from consdb_actions.approval.policy import Policy as ApprovalPolicy
 from consdb_actions.deploy.model import DeployPolicy
-from consdb_actions.errors import InputError
+from consdb_actions.forms import Form, Id, WrongValueError, unique
 from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, ProcessStep
 
 __all__ = [
     "DEFAULT_POLICY",
     "EfdPolicy",
-    "ComponentImage",
     "Owner",
     "ProcessPolicy",
+    "ProcessSection",
     "StepRule",
-    "policy_from_mapping",
+    "make_policy",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Holders):
     """A role that owns steps, and its people."""
 
-    id: str
-    title: str
-    teams: tuple[str, ...] = ()
-    people: tuple[str, ...] = ()
-    designates: tuple[Designate, ...] = ()
+    id: Id
+    title: Title = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,45 +44,140 @@ class StepRule:
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentImage:
-    """A component and the consdb files in its image.
+class StepEntry:
+    """A step in the configuration."""
 
-    The component must be deployed if a change touches one of the files.
-    """
+    owner: Annotated[Id | None, Form("Id of a role.")] = None
+    attested_by: Annotated[
+        tuple[Id, ...],
+        Form("Ids of the roles that may attest to it; the owner by default.", min_length=1, then=unique),
+    ] = ()
 
-    component: str
-    paths: tuple[str, ...]
+
+def _folder(path: str) -> str:
+    return path.strip("/")
+
+
+_Folder = Annotated[
+    str,
+    Form(
+        "A folder, from the root of the repository.",
+        pattern="^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*/?$",
+        max_length=200,
+        then=_folder,
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
 class EfdPolicy:
     """Configuration of copies of transformed EFD schemas from consdb."""
 
-    sources: str = "python/lsst/consdb/transformed_efd/schemas/yml"  # folder in consdb
-    target: str = "python/lsst/sdm/schemas"  # folder in sdm_schemas
-    without: tuple[str, ...] = ("efd_scheduler.yaml",)  # excluded file names
-    labels: tuple[str, ...] = ()  # of the pull request
-    keep: tuple[str, ...] = ("docs/*",)  # patterns of paths that people may change on its branch
+    sources: Annotated[_Folder, Form("Their folder in consdb.")] = (
+        "python/lsst/consdb/transformed_efd/schemas/yml"
+    )
+    target: Annotated[_Folder, Form("Their folder in sdm_schemas.")] = "python/lsst/sdm/schemas"
+    without: Annotated[
+        tuple[Annotated[str, Form(min_length=1, max_length=100)], ...],
+        Form("Names of files that are not copied."),
+    ] = ("efd_scheduler.yaml",)
+    labels: Annotated[tuple[Label, ...], Form("Labels of the pull request with a copy.")] = ()
+    keep: Annotated[
+        tuple[Annotated[str, Form(min_length=1, max_length=200)], ...],
+        Form(
+            "Patterns of files that people may change on its branch, such as news fragments; "
+            "* matches everything, slashes too."
+        ),
+    ] = ("docs/*",)
+
+
+_Environments = tuple[
+    Annotated[str, Form("Lower-case letters, digits and dashes.", pattern="^[a-z0-9][a-z0-9-]{0,49}$")], ...
+]
+
+_RELEASED = ("base", "summit", "usdfdev", "usdfint", "usdfprod")
+
+_PUBLISHED = ("usdfdev", "usdfint", "usdfprod")
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessPolicy:
-    """The configuration of the process."""
+class ProcessSection:
+    """The section ``process`` of the configuration."""
 
-    consdb: str  # ``owner/name``, from the section ``deploy``
-    phalanx: str  # ``owner/name``, from the section ``deploy``
-    phalanx_branch: str  # deployed branch
-    shown: tuple[str, ...]  # all environments, in the order of their stages
-    owners: tuple[Owner, ...]
-    rules: tuple[StepRule, ...]  # one per step
-    environments: tuple[str, ...]  # that need the release before the merge, in order
-    tap_environments: tuple[str, ...]  # that need the TAP_SCHEMA before the merge, in order
-    images: tuple[ComponentImage, ...]  # that a release updates
-    ticket_patterns: tuple[str, ...]  # each matches a whole ticket
-    ticket_url: str  # with ``{ticket}``; empty for no link
-    migrate_label: str  # starts the generation of a migration
-    efd: EfdPolicy
-    follow_days: int  # for how long a merged pull request is still updated
+    roles: Annotated[
+        tuple[Owner, ...],
+        Form(
+            "The roles that own steps, beside contributor and approvers: consdb, usdf and further ones. A "
+            "role that names nobody and has the id of a role of the approvals is held by the same people."
+        ),
+    ] = ()
+    steps: Annotated[Mapping[str, StepEntry], Form("Step -> who owns it and who may attest to it.")] = field(
+        default_factory=dict, hash=False
+    )
+    environments: Annotated[
+        _Environments,
+        Form(
+            "The environments that a release must have reached before the merge in sdm_schemas.",
+            min_length=1,
+            then=unique,
+        ),
+    ] = _RELEASED
+    tap_environments: Annotated[
+        _Environments,
+        Form(
+            "The environments that a TAP_SCHEMA must have reached before the merge in sdm_schemas.",
+            min_length=1,
+            then=unique,
+        ),
+    ] = _PUBLISHED
+    images: Annotated[
+        Mapping[
+            Id, Annotated[tuple[Annotated[str, Form(min_length=1, max_length=300)], ...], Form(min_length=1)]
+        ],
+        Form(
+            "Component -> patterns of the files of consdb that its image holds; * matches everything, "
+            "slashes too. A component must be deployed for a change that touches one of them."
+        ),
+    ] = field(
+        hash=False,
+        default_factory=lambda: {
+            "pq": ("*",),
+            "hinfo": (
+                "python/lsst/consdb/hinfo.py",
+                "python/lsst/consdb/utils.py",
+                "docker/Dockerfile.hinfo",
+            ),
+        },
+    )
+    ticket_url: Annotated[
+        str,
+        Form(
+            "Address of a ticket, with {ticket} in it; empty for no links.",
+            pattern=r"^(https://[^\s<>()]+)?$",
+            max_length=300,
+        ),
+    ] = "https://rubinobs.atlassian.net/browse/{ticket}"
+    migrate_label: Annotated[Label, Form("The label that asks for a migration.")] = "consdb: migrate"
+    follow_days: Annotated[
+        int, Form("How many days after its merge a pull request is still looked at.", ge=1, le=1000)
+    ] = 120
+    efd: Annotated[
+        EfdPolicy,
+        Form("The schemas of the transformed EFD, which are made in consdb and copied to sdm_schemas."),
+    ] = EfdPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessPolicy(ProcessSection):
+    """The configuration of the process, with what other sections say."""
+
+    consdb: str = ""  # ``owner/name``, from the section ``deploy``
+    phalanx: str = ""  # ``owner/name``, from the section ``deploy``
+    phalanx_branch: str = ""  # deployed branch
+    shown: tuple[str, ...] = ()  # all environments, in the order of their stages
+    owners: tuple[Owner, ...] = ()
+    rules: tuple[StepRule, ...] = ()  # one per step
+    ticket_patterns: tuple[str, ...] = ()  # each matches a whole ticket
 
     def rule(self, step: ProcessStep) -> StepRule:
         """Return the rule of a step."""
@@ -98,9 +190,9 @@ class ProcessPolicy:
     def components(self, paths: Sequence[str]) -> tuple[str, ...]:
         """List the components whose images contain one of some files."""
         return tuple(
-            image.component
-            for image in self.images
-            if any(fnmatchcase(path, pattern) for path in paths for pattern in image.paths)
+            component
+            for component, patterns in self.images.items()
+            if any(fnmatchcase(path, pattern) for path in paths for pattern in patterns)
         )
 
     def ticket_in(self, *texts: str) -> str:
@@ -118,126 +210,73 @@ class ProcessPolicy:
         return ""
 
 
-def step_rules(overrides: Mapping[str, Mapping[str, Any]]) -> tuple[StepRule, ...]:
-    """Build the rules of the steps; owners may attest by default."""
-    rules = []
-    for step in BY_ID.values():
-        given = overrides.get(step.id, {})
-        owner = given.get("owner", step.owner)
-        rules.append(StepRule(step.id, owner, tuple(given.get("attested_by", (owner,)))))
-    return tuple(rules)
-
-
-ROLE_TITLES = {
+_TITLES = {
     CONTRIBUTOR: "Contributor",
     APPROVERS: "The roles that approve",
     "consdb": "ConsDB team",
     "usdf": "USDF",
 }
 
-DEFAULT_POLICY = ProcessPolicy(
-    consdb=DeployPolicy().consdb,
-    phalanx=DeployPolicy().repository,
-    phalanx_branch=DeployPolicy().base,
-    shown=DeployPolicy().environments,
-    owners=tuple(Owner(identifier, title) for identifier, title in ROLE_TITLES.items()),
-    rules=step_rules({}),
-    environments=("base", "summit", "usdfdev", "usdfint", "usdfprod"),
-    tap_environments=("usdfdev", "usdfint", "usdfprod"),
-    images=(
-        ComponentImage("pq", ("*",)),
-        ComponentImage(
-            "hinfo", ("python/lsst/consdb/hinfo.py", "python/lsst/consdb/utils.py", "docker/Dockerfile.hinfo")
-        ),
-    ),
-    ticket_patterns=(r"DM-\d+", r"OSW-\d+"),
-    ticket_url="https://rubinobs.atlassian.net/browse/{ticket}",
-    migrate_label="consdb: migrate",
-    efd=EfdPolicy(),
-    follow_days=120,
-)
 
-
-def policy_from_mapping(
-    values: Mapping[str, Any],
-    *,
+def make_policy(
+    section: ProcessSection,
     approvals: ApprovalPolicy = APPROVALS,
     deploy: DeployPolicy | None = None,
-    ticket_patterns: Sequence[str] = DEFAULT_POLICY.ticket_patterns,
-    place: str = "process",
+    ticket_patterns: Sequence[str] = (r"DM-\d+", r"OSW-\d+"),
 ) -> ProcessPolicy:
-    """Build the policy from its validated configuration section.
+    """Build the policy from its section; repositories and environments come from `deploy`.
 
-    A role without people takes those of the role with the same id in `approvals`; repositories and
-    environments come from `deploy`. Raises `InputError` for an unknown step or role and for an invalid date.
+    A role without people takes those of the role with the same id in `approvals`. Raises `WrongValueError`
+    for an unknown step, role or environment.
     """
-    default = DEFAULT_POLICY
     deploy = deploy or DeployPolicy()
-    steps: Mapping[str, Mapping[str, Any]] = values.get("steps", {})
-    if unknown := [name for name in steps if name not in BY_ID]:
-        raise InputError(
-            f'there is no step "{unknown[0]}"',
-            place=f"{place}.steps",
-            remedy=f"The steps are {', '.join(BY_ID)}.",
-        )
-    policy = replace(
-        default,
+    values = {item.name: getattr(section, item.name) for item in fields(ProcessSection)}
+    for name, default in (("environments", _RELEASED), ("tap_environments", _PUBLISHED)):
+        values[name] = _environments(name, values[name], default, deploy)
+    return ProcessPolicy(
+        **values,
         consdb=deploy.consdb,
         phalanx=deploy.repository,
         phalanx_branch=deploy.base,
         shown=deploy.environments,
-        owners=_owners(values.get("roles", ()), approvals, f"{place}.roles"),
-        rules=step_rules(steps),
+        owners=(owners := _owners(section.roles, approvals)),
+        rules=_rules(section.steps, {owner.id for owner in owners}),
         ticket_patterns=tuple(ticket_patterns),
     )
-    for name in ("ticket_url", "migrate_label", "follow_days"):
-        if name in values:
-            policy = replace(policy, **{name: values[name]})
-    policy = replace(
-        policy,
-        environments=_environments(values, "environments", policy.environments, deploy, place),
-        tap_environments=_environments(values, "tap_environments", policy.tap_environments, deploy, place),
-    )
-    if "images" in values:
-        images = tuple(
-            ComponentImage(component, tuple(paths)) for component, paths in values["images"].items()
-        )
-        policy = replace(policy, images=images)
-    policy = replace(policy, efd=_efd(values.get("efd", {}), policy.efd))
-    _check_roles(policy, place)
-    return policy
 
 
-def _efd(values: Mapping[str, Any], default: EfdPolicy) -> EfdPolicy:
-    return EfdPolicy(
-        sources=values.get("sources", default.sources).strip("/"),
-        target=values.get("target", default.target).strip("/"),
-        without=tuple(values.get("without", default.without)),
-        labels=tuple(values.get("labels", default.labels)),
-        keep=tuple(values.get("keep", default.keep)),
-    )
+def _rules(steps: Mapping[str, StepEntry], roles: set[str]) -> tuple[StepRule, ...]:
+    """Build the rules of the steps; owners may attest by default."""
+    for name, entry in steps.items():
+        if name not in BY_ID:
+            remedy = f"The steps are {', '.join(BY_ID)}."
+            raise WrongValueError(f'there is no step "{name}"', remedy, ("process", "steps", name), BY_ID)
+        for role in (entry.owner, *entry.attested_by):
+            if role is not None and role not in roles:
+                raise WrongValueError(
+                    f'the step {name} names the role "{role}", which does not exist',
+                    f"The roles are {', '.join(sorted(roles))}; add one under process.roles.",
+                    ("process", "steps", name),
+                )
+    rules = []
+    for step in BY_ID.values():
+        given = steps.get(step.id, StepEntry())
+        owner = given.owner or step.owner
+        rules.append(StepRule(step.id, owner, given.attested_by or (owner,)))
+    return tuple(rules)
 
 
-def _owners(items: Sequence[Mapping[str, Any]], approvals: ApprovalPolicy, place: str) -> tuple[Owner, ...]:
+def _owners(roles: Sequence[Owner], approvals: ApprovalPolicy) -> tuple[Owner, ...]:
     """Build the default roles with their overrides, and further ones."""
-    given = {item["id"]: (index, item) for index, item in enumerate(items)}
-    if len(given) < len(items):
-        raise InputError(
-            "two roles have the same id", place=place, remedy="Give every role an id of its own."
+    given = {role.id: role for role in roles}
+    if len(given) < len(roles):
+        raise WrongValueError(
+            "two roles have the same id", "Give every role an id of its own.", ("process", "roles")
         )
     owners = []
-    for identifier in dict.fromkeys([*ROLE_TITLES, *given]):
-        index, item = given.get(identifier, (0, {}))
-        owner = Owner(
-            identifier,
-            item.get("title", ROLE_TITLES.get(identifier, identifier)),
-            tuple(item.get("teams", ())),
-            tuple(item.get("people", ())),
-            tuple(
-                Designate(entry["login"], read_day(entry.get("until"), f"{place}[{index}].designates"))
-                for entry in item.get("designates", ())
-            ),
-        )
+    for identifier in dict.fromkeys([*_TITLES, *given]):
+        owner = given.get(identifier, Owner(identifier))
+        owner = replace(owner, title=owner.title or _TITLES.get(identifier, identifier))
         if not (owner.teams or owner.people or owner.designates):
             role = next((role for role in approvals.roles if role.id == identifier), None)
             if role is not None:
@@ -247,29 +286,19 @@ def _owners(items: Sequence[Mapping[str, Any]], approvals: ApprovalPolicy, place
 
 
 def _environments(
-    values: Mapping[str, Any], name: str, default: tuple[str, ...], deploy: DeployPolicy, place: str
+    name: str, given: tuple[str, ...], default: tuple[str, ...], deploy: DeployPolicy
 ) -> tuple[str, ...]:
     """Return environments of known stages."""
-    if name not in values:
+    if given is default:
         return tuple(item for item in default if item in deploy.environments)
-    for item in values[name]:
+    for index, item in enumerate(given):
         if item not in deploy.environments:
-            raise InputError(
+            raise WrongValueError(
                 f'the environment "{item}" is in no stage',
-                place=f"{place}.{name}",
-                remedy=f"The environments are {', '.join(deploy.environments)}.",
+                f"The environments are {', '.join(deploy.environments)}.",
+                ("process", name, index),
             )
-    return tuple(values[name])
+    return given
 
 
-def _check_roles(policy: ProcessPolicy, place: str) -> None:
-    """Refuse a step with an unknown role."""
-    known = {owner.id for owner in policy.owners}
-    for rule in policy.rules:
-        for identifier in (rule.owner, *rule.attested_by):
-            if identifier not in known:
-                raise InputError(
-                    f'the step {rule.step} names the role "{identifier}", which does not exist',
-                    place=f"{place}.steps.{rule.step}",
-                    remedy=f"The roles are {', '.join(sorted(known))}; add one under {place}.roles.",
-                )
+DEFAULT_POLICY = make_policy(ProcessSection())

@@ -197,7 +197,7 @@ def _checks(checks: tuple[CommitCheck, ...], policy: ReleasePolicy) -> Iterator[
     counted = [check for check in checks if not policy.ignores(check.name)]
     failed = [check for check in counted if check.state == "failure"]
     pending = [check for check in counted if check.state == "pending"]
-    missing = [name for name in policy.required if all(check.name != name for check in counted)]
+    missing = [name for name in policy.checks.required if all(check.name != name for check in counted)]
     if failed:
         yield ReleaseRefusal(
             f"checks have failed: {_named(failed)}",
@@ -213,7 +213,7 @@ def _checks(checks: tuple[CommitCheck, ...], policy: ReleasePolicy) -> Iterator[
             f"required checks have not reported: {', '.join(missing)}",
             "Run the command again when they have; release.checks.required of the configuration names them.",
         )
-    if not counted and not missing and not policy.unchecked:
+    if not counted and not missing and not policy.checks.unchecked:
         yield ReleaseRefusal(
             "no check has reported on the commit",
             "Run the command again when the checks have started; where there are none, say so with "

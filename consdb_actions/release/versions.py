@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Annotated
 
 from consdb_actions.errors import CheckFailed, InputError
+from consdb_actions.forms import Form, unique
 
 __all__ = [
     "NextVersion",
@@ -18,7 +19,6 @@ __all__ = [
     "newest",
     "next_version",
     "parse_version",
-    "policy_from_mapping",
 ]
 
 _CALENDAR = re.compile(r"(?P<year>[0-9]{2})\.(?P<month>0?[1-9]|1[0-2])\.(?P<number>[0-9]{1,6})", re.ASCII)
@@ -117,26 +117,71 @@ def _name(moment: datetime) -> str:
     return f"{_MONTHS[moment.month - 1]} {moment.year}"
 
 
-IMAGES = (
-    "ghcr.io/lsst-dm/consdb-hinfo",
-    "ghcr.io/lsst-dm/consdb-pq",
-    "ghcr.io/lsst-dm/consdb-transformed-efd",
-)
+_Check = Annotated[str, Form(min_length=1, max_length=200)]
 
-MIGRATIONS = ("alembic/*/versions/*.py",)
+
+@dataclass(frozen=True, slots=True)
+class CheckRules:
+    """Which checks of a commit count."""
+
+    required: Annotated[
+        tuple[_Check, ...],
+        Form("Names of checks that must have reported success; others must not have failed.", then=unique),
+    ] = ()
+    ignored: Annotated[
+        tuple[_Check, ...], Form("Patterns of names of checks that do not matter.", then=unique)
+    ] = ()
+    unchecked: Annotated[bool, Form("Whether a commit on which no check has reported may be tagged.")] = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReleasePolicy:
     """The configuration of releases."""
 
-    padded: bool = False  # write the month with two digits
-    skip: tuple[str, ...] = ()  # versions that cannot be tagged
-    images: tuple[str, ...] = IMAGES  # built for each tag; names without tag
-    migrations: tuple[str, ...] = MIGRATIONS  # glob patterns; ``*`` does not match a slash
-    required: tuple[str, ...] = ()  # checks that must be successful
-    ignored: tuple[str, ...] = ()  # glob patterns of checks
-    unchecked: bool = False  # allow a commit without any check
+    padded: Annotated[bool, Form("Whether the month of a version has two digits, as in 26.06.2.")] = False
+    images: Annotated[
+        tuple[Annotated[str, Form(min_length=1, max_length=255)], ...],
+        Form(
+            "Images that are built for each tag, without the tag; release tag --wait-images waits for them.",
+            then=unique,
+        ),
+    ] = (
+        "ghcr.io/lsst-dm/consdb-hinfo",
+        "ghcr.io/lsst-dm/consdb-pq",
+        "ghcr.io/lsst-dm/consdb-transformed-efd",
+    )
+    skip: Annotated[
+        tuple[
+            Annotated[str, Form("A version such as 26.6.2.", pattern=r"^[0-9]{2}\.[0-9]{1,2}\.[0-9]{1,6}$")],
+            ...,
+        ],
+        Form(
+            "Versions that GitHub refuses for good, such as those of a deleted immutable release.",
+            then=unique,
+        ),
+    ] = ()
+    migrations: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Form(
+                    "Paths of Python files from the root of the repository, such as alembic/*/versions/*.py.",
+                    min_length=1,
+                    max_length=300,
+                    pattern=r"^[^/].*\.py$",
+                ),
+            ],
+            ...,
+        ],
+        Form(
+            "Patterns of the migrations' files, for the notes; * does not match a slash. The folder above "
+            "versions names the section.",
+            then=unique,
+        ),
+    ] = ("alembic/*/versions/*.py",)
+    checks: Annotated[
+        CheckRules, Form("Checks and commit statuses that decide whether a commit may be tagged.")
+    ] = CheckRules()
 
     def is_migration(self, path: str) -> bool:
         """Tell whether a path is a migration."""
@@ -149,18 +194,6 @@ class ReleasePolicy:
 
     def ignores(self, check: str) -> bool:
         """Tell whether a check is ignored; a required one never is."""
-        return check not in self.required and any(fnmatchcase(check, pattern) for pattern in self.ignored)
-
-
-def policy_from_mapping(values: Mapping[str, Any]) -> ReleasePolicy:
-    """Build the policy from its validated configuration section."""
-    checks = values.get("checks", {})
-    return ReleasePolicy(
-        padded=values.get("padded", False),
-        skip=tuple(values.get("skip", ())),
-        images=tuple(values.get("images", IMAGES)),
-        migrations=tuple(values.get("migrations", MIGRATIONS)),
-        required=tuple(checks.get("required", ())),
-        ignored=tuple(checks.get("ignored", ())),
-        unchecked=checks.get("unchecked", False),
-    )
+        return check not in self.checks.required and any(
+            fnmatchcase(check, pattern) for pattern in self.checks.ignored
+        )

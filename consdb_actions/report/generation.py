@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from consdb_actions.migration.outcome import (
     OpenQuestion,
@@ -28,16 +26,12 @@ from consdb_actions.report.markdown import (
 )
 
 __all__ = [
-    "SCHEMA_VERSION",
     "headline",
     "render_checked",
-    "render_json",
     "render_markdown",
     "render_operations",
     "render_text",
 ]
-
-SCHEMA_VERSION = 1
 
 _DRIFT_LINES = 12
 
@@ -72,38 +66,6 @@ def headline(outcome: RunOutcome) -> str:
             noun = "revision" if len(outcome.changed) == 1 else "revisions"
             written = f"{len(outcome.changed)} verified {noun}: {changed}."
             return written if outcome.written else f"{written} Dry run: nothing was written."
-
-
-def render_json(outcome: RunOutcome) -> dict[str, Any]:
-    """Return the report as JSON data, described by ``schemas/generation.schema.json``."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "verdict": outcome.verdict,
-        "changed": outcome.verdict == "changed",
-        "written": outcome.written,
-        "message": outcome.message,
-        "server": outcome.server,
-        "spoly": outcome.spoly,
-        "sections": [_section_json(s) for s in outcome.sections],
-        "notes": list(outcome.notes),
-        "base": outcome.base,
-    }
-
-
-def _section_json(section: SectionOutcome) -> dict[str, Any]:
-    data = asdict(section)
-    for asked, plain in zip(section.questions, data["questions"], strict=True):
-        plain["answers"] = [{"meaning": m, "options": list(o)} for m, o in asked.answers]
-    for key in ("decisions", "remembered", "notes", "present"):
-        data[key] = list(data[key])
-    for key in ("questions", "checks"):
-        for item in data[key]:
-            for name, value in item.items():
-                if isinstance(value, tuple):
-                    item[name] = list(value)
-    for key in ("upgrade", "downgrade", "questions", "risks", "losses", "checks", "drift"):
-        data[key] = list(data[key])
-    return data
 
 
 def render_markdown(
@@ -165,9 +127,9 @@ def _question(section: SectionOutcome, asked: OpenQuestion, in_comment: bool) ->
     if asked.proposals:
         lines.append(bullets(prose(p) for p in asked.proposals))
     lines.append("Answer with one of these in a comment:" if in_comment else "Answer with one of these:")
-    for meaning, options in asked.answers:
-        answers = [_COMMANDS.sub(r"/consdb \1", o) if in_comment else o for o in options]
-        lines.append(f"{prose(meaning)}:\n\n{fence(chr(10).join(answers), 'text')}")
+    for answer in asked.answers:
+        answers = [_COMMANDS.sub(r"/consdb \1", o) if in_comment else o for o in answer.options]
+        lines.append(f"{prose(answer.meaning)}:\n\n{fence(chr(10).join(answers), 'text')}")
     if asked.rejected:
         lines.append(details("Looked at and rejected", bullets(prose(r) for r in asked.rejected)))
     return "\n\n".join(lines)
@@ -307,9 +269,9 @@ def _text_lines(section: SectionOutcome) -> Iterator[str]:
             continue
         yield f"  [yellow]?[/] {plain(asked.words)}"
         yield from (f"    {plain(p)}" for p in asked.proposals)
-        for meaning, options in asked.answers:
-            yield f"    {plain(meaning)}:"
-            yield from (f"      {plain(o)}" for o in options)
+        for answer in asked.answers:
+            yield f"    {plain(answer.meaning)}:"
+            yield from (f"      {plain(o)}" for o in answer.options)
         yield from (f"    [dim]rejected: {plain(r)}[/]" for r in asked.rejected)
     yield from (f"  {plain(d)}" for d in (*section.decisions, *section.remembered))
     yield from _first(section.upgrade)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Annotated
 
+from consdb_actions.forms import Form, Line
 from consdb_actions.schema.delta import SchemaDelta
 from consdb_actions.schema.findings import SchemaFinding
 from consdb_actions.schema.model import Schema
@@ -24,10 +26,16 @@ __all__ = [
 class DataSource:
     """What fills some tables."""
 
-    tables: str  # Pattern of ``schema.table``
-    name: str
-    contact: str = ""  # Who can answer questions and fill old rows; empty if unknown
-    columns: tuple[str, ...] = ()  # Patterns of columns; if given, it applies to these and not to the tables
+    tables: Annotated[str, Form("Pattern of schema.table.", min_length=1, max_length=200)]
+    name: Line
+    contact: Annotated[Line, Form("Who can answer questions and fill old rows.")] = ""
+    columns: Annotated[
+        tuple[Line, ...],
+        Form(
+            "Patterns of columns: the entry says where these come from, and nothing of the tables.",
+            min_length=1,
+        ),
+    ] = ()
 
     def __str__(self) -> str:
         return f"{self.name} ({self.contact})" if self.contact else self.name

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
+from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github import GitHub, connect
 from consdb_actions.adapters.github.approvals import ApprovalPublisher, Gatherer
 from consdb_actions.adapters.github.contents import ApiContents
-from consdb_actions.approval.policy import Policy, policy_from_mapping
+from consdb_actions.approval.policy import DEFAULT_POLICY, Policy
 from consdb_actions.commands.approvals_run import ApprovalsResult, sync_pull
 from tests.support.approvals import REPOSITORY, TOKEN, Scene
 from tests.support.github import GitHubDouble, TestClock
@@ -19,7 +19,7 @@ NOW = datetime(2026, 3, 20, tzinfo=UTC)
 
 
 def read_policy(data: bytes | None, place: str) -> Policy:
-    return policy_from_mapping(json.loads(data)["approvals"] if data else {}, place=place)
+    return parse_config(data, source=place).approvals if data else DEFAULT_POLICY
 
 
 def gatherer(github: GitHub) -> Gatherer:

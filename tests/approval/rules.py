@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from consdb_actions.approval import evaluate
-from consdb_actions.approval.evaluate import Decision, RoleOutcome, RoleVerdict
+from consdb_actions.approval.evaluate import Decision, RoleOutcome, RoleVerdict, evaluate
 from consdb_actions.approval.facts import (
     ApprovalFacts,
 )

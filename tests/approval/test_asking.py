@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.approval import evaluate
-from consdb_actions.approval.evaluate import MOST, reviewers_to_ask
+from consdb_actions.approval.evaluate import MOST, evaluate, reviewers_to_ask
 from consdb_actions.approval.facts import ApprovalFacts
 from tests.support.facts import BOT, HEAD, OLD, change, event, facts, policy, review
 

@@ -109,16 +109,18 @@ def test_facts_are_dumped_and_replayed_offline(
     ("change", "words"),
     [
         (lambda data: data.pop("format"), "does not say"),
-        (lambda data: data.update(extra=1), '"extra" is not known here'),
-        (lambda data: data.pop("pull"), '"pull" is missing'),
-        (lambda data: data["pull"].update(number="1"), "'1' is not a whole number"),
-        (lambda data: data["reviews"].append({}), '"id" is missing'),
+        (lambda data: data.update(extra=1), "unknown key extra"),
+        (lambda data: data.pop("pull"), "the file lacks pull"),
+        (lambda data: data["pull"].update(number="1"), 'pull.number must be a whole number, not "1"'),
+        (lambda data: data["reviews"].append({}), "lacks id"),
         (
             lambda data: data["reviews"][0].update(state="MAYBE"),
-            "'MAYBE' is not one of APPROVED, CHANGES_REQUESTED",
+            'reviews[0].state is "MAYBE"',
         ),
-        (lambda data: data.update(now="today"), "'today' is not a moment such as"),
-        (lambda data: data.update(reviews={}), "{} is not a list"),
+        (lambda data: data.update(now="today"), 'now: "today" is not a date and time'),
+        (lambda data: data["pull"].update(number=True), "pull.number must be a whole number"),
+        (lambda data: data["pull"].update(number=float("nan")), "pull.number must be a whole number"),
+        (lambda data: data.update(reviews={}), "reviews must be a list, not a mapping"),
     ],
 )
 def test_facts_that_are_none_are_a_clear_error(

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from consdb_actions.approval import evaluate, make_plan
-from consdb_actions.approval.evaluate import LIMIT
+from consdb_actions.approval.evaluate import LIMIT, evaluate
 from consdb_actions.approval.facts import (
     ApprovalFacts,
     Commit,
@@ -21,7 +20,7 @@ from consdb_actions.approval.facts import (
     MarkedComment,
     Team,
 )
-from consdb_actions.approval.plan import MARKER, recall
+from consdb_actions.approval.plan import MARKER, make_plan, recall
 from consdb_actions.report.approvals import render_comment
 from consdb_actions.report.markdown import COMMENT_LIMIT
 from tests.support.facts import BOT, HEAD, OLD, change, event, facts, policy, review

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 
 import pytest
 
-from consdb_actions.approval import DEFAULT_POLICY, policy_from_mapping
-from consdb_actions.approval.policy import Concern, Designate
+from consdb_actions.adapters.config_file import parse_config
+from consdb_actions.approval.policy import DEFAULT_POLICY, Concern, Designate
 from consdb_actions.errors import InputError
+from tests.support.configuration import section
 
 
 def test_the_defaults_are_consdbs_three_roles() -> None:
-    assert policy_from_mapping({}) == DEFAULT_POLICY
+    assert section("approvals", {}) == DEFAULT_POLICY
     assert [(role.id, role.label) for role in DEFAULT_POLICY.roles] == [
         ("de", "approved: data-engineering"),
         ("po", "approved: product-owner"),
@@ -27,7 +28,9 @@ def test_the_defaults_are_consdbs_three_roles() -> None:
 
 
 def test_a_list_of_roles_replaces_the_list_and_a_known_id_keeps_what_is_left_out() -> None:
-    policy = policy_from_mapping({"roles": [{"id": "po", "people": ["x"]}, {"id": "qa", "color": "#FF0000"}]})
+    policy = section(
+        "approvals", {"roles": [{"id": "po", "people": ["x"]}, {"id": "qa", "color": "#FF0000"}]}
+    )
     assert [(role.id, role.title, role.label, role.color) for role in policy.roles] == [
         ("po", "ConsDB Product Owner", "approved: product-owner", "0e8a16"),
         ("qa", "qa", "approved: qa", "FF0000"),
@@ -68,9 +71,11 @@ def test_a_word_names_a_role_by_id_label_or_title(word: str, role: str | None) -
     assert (found.id if found else None) == role
 
 
-@pytest.mark.parametrize("until", ["2026-12-31", date(2026, 12, 31), datetime(2026, 12, 31, 8)])
-def test_a_designate_ends_after_the_day(until: object) -> None:
-    policy = policy_from_mapping({"roles": [{"id": "po", "designates": [{"login": "x", "until": until}]}]})
+@pytest.mark.parametrize("until", ["2026-12-31", "'2026-12-31'"])
+def test_a_designate_ends_after_the_day(until: str) -> None:
+    policy = parse_config(
+        f"approvals: {{roles: [{{id: po, designates: [{{login: x, until: {until}}}]}}]}}", source="c.yaml"
+    ).approvals
     assert policy.roles[0].designates == (Designate("x", date(2026, 12, 31)),)
     assert policy.roles[0].designates[0].active_on(date(2026, 12, 31))
     assert not policy.roles[0].designates[0].active_on(date(2027, 1, 1))
@@ -87,5 +92,6 @@ def test_a_designate_ends_after_the_day(until: object) -> None:
 )
 def test_what_cannot_be_meant_is_an_error_with_its_place(roles: list[object], words: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        policy_from_mapping({"roles": roles}, place="approvals")
-    assert caught.value.place.startswith("approvals.roles[")
+        section("approvals", {"roles": roles})
+    assert caught.value.cause.startswith("approvals.roles[")
+    assert caught.value.place.startswith("c.yaml:1:")

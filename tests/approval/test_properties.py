@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,8 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consdb_actions.approval import evaluate, facts_from_json, facts_to_json, make_plan
-from consdb_actions.approval.evaluate import ReviewEffect, RoleOutcome, StatusState, assign
+from consdb_actions.approval.evaluate import ReviewEffect, RoleOutcome, StatusState, assign, evaluate
 from consdb_actions.approval.facts import (
     UNCHANGED,
     ApprovalFacts,
@@ -27,8 +25,9 @@ from consdb_actions.approval.facts import (
     Team,
     TimelineEvent,
 )
-from consdb_actions.approval.plan import ApprovalPlan
+from consdb_actions.approval.plan import ApprovalPlan, make_plan
 from consdb_actions.report.approvals import render_comment
+from tests.support.configuration import through_json
 from tests.support.facts import BOT, HEAD, OLD, PATH, START, facts, person, policy, written_by
 
 PEOPLE = ["ann", "dan", "dina", "olga", "carl", "mallory"]
@@ -101,7 +100,7 @@ def any_facts(draw: st.DrawFn) -> ApprovalFacts:
 
 @given(any_facts())
 def test_facts_survive_json(known: ApprovalFacts) -> None:
-    assert facts_from_json(json.loads(json.dumps(facts_to_json(known)))) == known
+    assert through_json(known) == known
 
 
 @given(any_facts(), st.randoms(use_true_random=False))

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.approval import evaluate
-from consdb_actions.approval.evaluate import RoleOutcome, StatusState, named_in
+from consdb_actions.approval.evaluate import RoleOutcome, StatusState, evaluate, named_in
 from tests.approval.rules import LABELED, LABELS, everybody, outcome, role, several
 from tests.support.facts import (
     BOT,

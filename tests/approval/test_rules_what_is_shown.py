@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from consdb_actions.approval import evaluate, make_plan
-from consdb_actions.approval.evaluate import RoleOutcome, StatusState
+from consdb_actions.approval.evaluate import RoleOutcome, StatusState, evaluate
 from consdb_actions.approval.facts import (
     Account,
     ApprovalFacts,
@@ -15,7 +14,7 @@ from consdb_actions.approval.facts import (
     PublishedStatus,
     Team,
 )
-from consdb_actions.approval.plan import MARKER
+from consdb_actions.approval.plan import MARKER, make_plan
 from tests.approval.rules import LABELED, LABELS, everybody, outcome, role
 from tests.support.facts import (
     BOT,

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from consdb_actions.approval import evaluate
-from consdb_actions.approval.evaluate import ReviewEffect, RoleOutcome, StatusState
+from consdb_actions.approval.evaluate import ReviewEffect, RoleOutcome, StatusState, evaluate
 from consdb_actions.approval.facts import (
     UNCHANGED,
     CommitChange,

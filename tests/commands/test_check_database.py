@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from consdb_actions.adapters.catalog import read_snapshot
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.rows import read_rows
 from consdb_actions.cli import main
-from consdb_actions.migration.outcome import SectionOutcome
+from consdb_actions.forms import json_schema
+from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
 from tests.support.workbench import Data, Workbench, column, schema, table
 
 HISTORY = "cdb.cdb_latiss_version"
@@ -89,9 +89,8 @@ class Site:
         """Check, and return the exit code and the statements of the proof by name."""
         code = self.check("--format", "json", *more)
         out = self.capsys.readouterr().out
-        path = resources.files("consdb_actions.report").joinpath("schemas/generation.schema.json")
         data = json.loads(out)
-        Draft202012Validator(json.loads(path.read_text(encoding="utf-8"))).validate(data)
+        Draft202012Validator(json_schema(RunOutcome)).validate(data)
         (section,) = data["sections"]
         return code, {check["name"]: check for check in section["checks"]}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from consdb_actions.adapters.github import SystemClock
+from consdb_actions.adapters.typed_files import facts_json
 from consdb_actions.cli import main
-from consdb_actions.process.facts import facts_to_json
 from tests.support.approvals import REPOSITORY, TOKEN, schema_yaml
 from tests.support.board_scene import facts
 from tests.support.github import Fault, GitHubDouble, Kind, World
@@ -70,7 +70,7 @@ def dumped(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     options = []
     for item in facts():
         path = folder / f"{item.pull.number}.json"
-        path.write_text(json.dumps(facts_to_json(item)))
+        path.write_text(json.dumps(facts_json(item)))
         options += ["--facts", str(path)]
     return options
 
@@ -170,7 +170,7 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(run: Run, dumped: l
     assert code == 0
     assert "2 open changes, 1 need" in out
     assert "bad.json could not be looked at: this is not JSON" in err
-    assert "wrong.json could not be looked at: pull.number: 'x' is not a whole number" in err
+    assert 'wrong.json could not be looked at: pull.number must be a whole number, not "x"' in err
     assert "wrong.json" in page().text
     code, _, err = run("--facts", "bad.json")
     assert code == 2

@@ -15,12 +15,12 @@ from consdb_actions.deploy.model import (
     DeployRequest,
     Stage,
     datalink_tag,
-    policy_from_mapping,
     short_names,
 )
 from consdb_actions.deploy.plan import make_plan, with_found
 from consdb_actions.deploy.tags import TagKind, check_tag, read_tag
 from consdb_actions.errors import InputError
+from tests.support.configuration import section
 from tests.support.phalanx import consdb_file, files_of, tap_file, values_of
 
 TODAY = date(2026, 6, 10)
@@ -349,7 +349,7 @@ def test_r6_only_the_components_that_move_are_waited_for() -> None:
 
 def test_r6_a_stage_can_be_finished_by_any_of_its_environments() -> None:
     policy = replace(
-        POLICY, stages=(Stage("test-stands", ("base", "tucson-teststand"), True), *POLICY.stages[1:])
+        POLICY, stages=(Stage("test-stands", ("base", "tucson-teststand"), "any"), *POLICY.stages[1:])
     )
     assert rules(plan(stage="summit", files=done("base"), policy=policy)) == []
     assert rules(plan(stage="summit", policy=policy)) == ["R6"]
@@ -429,7 +429,8 @@ def test_names_are_short_where_all_of_it_is_meant() -> None:
 
 
 def test_the_policy_comes_from_the_configuration() -> None:
-    policy = policy_from_mapping(
+    policy = section(
+        "deploy",
         {
             "stages": [
                 {"name": "one", "environments": ["base"], "finished": "any"},
@@ -437,11 +438,11 @@ def test_the_policy_comes_from_the_configuration() -> None:
             ],
             "labels": ["consdb"],
             "longest_waiver": 7,
-        }
+        },
     )
     assert policy.environments == ("base", "summit", "new")
     assert policy.strict == ("summit",), "usdfprod is in no stage here"
-    assert (policy.stages[0].any_of, policy.stages[1].any_of) == (True, False)
+    assert [stage.finished for stage in policy.stages] == ["any", "all"]
     assert (policy.labels, policy.longest_waiver, policy.repository) == (("consdb",), 7, "lsst-sqre/phalanx")
 
 
@@ -461,4 +462,4 @@ def test_the_policy_comes_from_the_configuration() -> None:
 )
 def test_a_policy_that_contradicts_itself_is_refused(values: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        policy_from_mapping(values)
+        section("deploy", values)

@@ -51,7 +51,9 @@ def test_values_that_no_type_can_hold_are_asked_about_and_named(bench: Workbench
 
 
 def asked(outcome: SectionOutcome) -> list[str]:
-    return [option for question in outcome.questions for _, options in question.answers for option in options]
+    return [
+        option for question in outcome.questions for answer in question.answers for option in answer.options
+    ]
 
 
 def test_values_that_no_type_can_hold_in_a_column_that_may_not_be_empty(bench: Workbench) -> None:

@@ -181,7 +181,7 @@ def test_not_null_asks_what_the_rows_should_hold(bench: Workbench) -> None:
     outcome = bench.generate(after)
     assert outcome.status == "question"
     assert not outcome.source
-    said = [option for q in outcome.questions for _, options in q.answers for option in options]
+    said = [option for q in outcome.questions for answer in q.answers for option in answer.options]
     for name in ("old", "new"):
         assert any(f"--fill plain.{name}=" in option for option in said)
         assert any(f"--no-fill plain.{name}" in option for option in said)

@@ -119,7 +119,7 @@ def test_a_question_writes_nothing_and_each_answer_is_right(bench: Workbench) ->
     assert not outcome.source
     assert not outcome.path
     assert len(list(bench.versions.glob("*.py"))) == 1
-    options = [option for _, given in outcome.questions[0].answers for option in given]
+    options = [option for given in outcome.questions[0].answers for option in given.options]
     assert any("exposure.guider_t_mean=guider_psf_mean" in option for option in options)
     renamed = bench.generate(after, "exposure.guider_t_mean=guider_psf_mean", keep=False, verify=False)
     assert renames(renamed, "guider_t_mean", "guider_psf_mean")

@@ -209,8 +209,8 @@ def test_a_change_beside_another_that_was_migrated_first(
     outcome = bench.generate(changed(second), base=base)
     if (first, second) in CONFLICTS:
         assert outcome.status == "question"
-        assert all("--take head" in q.answers[0][1][0] for q in outcome.questions)
-        taken = [q.answers[0][1][0].removeprefix("--take ") for q in outcome.questions]
+        assert all("--take head" in q.answers[0].options[0] for q in outcome.questions)
+        taken = [q.answers[0].options[0].removeprefix("--take ") for q in outcome.questions]
         outcome = bench.generate(changed(second), base=base, take=taken)
         proven(outcome)
         return
@@ -408,7 +408,7 @@ def test_what_somebody_else_refers_to_goes_only_when_the_answer_says_so(
     asked = bench.generate(changed(change), base=observatory())
     assert asked.status == "question"
     (question,) = asked.questions
-    take = [o for _, options in question.answers for o in options if o.startswith(f"--take {side}")]
+    take = [o for answer in question.answers for o in answer.options if o.startswith(f"--take {side}")]
     outcome = bench.generate(
         changed(change), base=observatory(), take=[t.removeprefix("--take ") for t in take]
     )
@@ -450,8 +450,8 @@ def test_a_view_of_somebody_else_is_not_lost_without_a_question(
     for side in ("head", "current"):
         take = [
             o.removeprefix("--take ")
-            for _, options in question.answers
-            for o in options
+            for answer in question.answers
+            for o in answer.options
             if o.startswith(f"--take {side}")
         ]
         outcome = bench.generate(changed(change), base=observatory(), take=take, keep=False)

@@ -19,7 +19,7 @@ from consdb_actions.process.board import (
     releases_of_facts,
 )
 from consdb_actions.process.facts import FactSource, ProcessFacts, SourceFailure
-from consdb_actions.process.policy import policy_from_mapping
+from consdb_actions.process.policy import DEFAULT_POLICY
 from consdb_actions.process.states import StepStatus, progress_of
 from consdb_actions.report.process import render_comment
 from tests.support.board_scene import NOW, REPOSITORY, board, environments, facts, renamed
@@ -201,5 +201,5 @@ def test_the_day_of_the_board_is_that_of_utc() -> None:
 
 
 def test_a_policy_without_people_leaves_nobody_to_name() -> None:
-    (change,) = make(facts_at("approved", policy=policy_from_mapping({}))).changes
+    (change,) = make(facts_at("approved", policy=DEFAULT_POLICY)).changes
     assert change.progress.state("bts").people == ()

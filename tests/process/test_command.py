@@ -105,7 +105,7 @@ def test_facts_that_are_none_are_a_clear_error(stage: Callable[..., Stage], tmp_
     file.write_text(json.dumps(data))
     code, _, err = here.run("status", "--facts", str(file))
     assert code == 2
-    assert "'one' is not a whole number" in " ".join(err.split())
+    assert 'pull.number must be a whole number, not "one"' in " ".join(err.split())
     file.write_text("{}")
     assert "does not say" in " ".join(here.run("status", "--facts", str(file))[2].split())
 

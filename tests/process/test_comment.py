@@ -22,8 +22,6 @@ from consdb_actions.process.facts import (
     ProcessFacts,
     SchemaChange,
     SourceFailure,
-    facts_from_json,
-    facts_to_json,
 )
 from consdb_actions.process.memory import FINISHED, MARKER, recall
 from consdb_actions.process.plan import CONTEXT, make_plan, requests_of
@@ -32,6 +30,7 @@ from consdb_actions.process.states import progress_of
 from consdb_actions.report.markdown import COMMENT_LIMIT
 from consdb_actions.report.process import ANSWERS, render_comment, render_json, render_plan, render_text
 from consdb_actions.schema.sources import DataSource, TableSource
+from tests.support.configuration import through_json
 from tests.support.goldens import Golden
 from tests.support.process_facts import BOT, STAGES, at, facts_at, person, policy, push, remembered, say
 
@@ -329,4 +328,4 @@ def test_p7_a_reviewer_sees_sources_near_duplicates_and_the_checklists_of_those_
 def test_facts_of_reviewers_survive_json() -> None:
     known = facts_at("opened")
     assert known.schemas[0].relations
-    assert facts_from_json(json.loads(json.dumps(facts_to_json(known)))) == known
+    assert through_json(known) == known

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from consdb_actions.process.facts import ProcessFacts, facts_from_json
+from consdb_actions.adapters.typed_files import load_facts
+from consdb_actions.process.facts import ProcessFacts
 from consdb_actions.process.states import Progress, StepStatus, progress_of
 from consdb_actions.process.steps import BY_ID, MERGE, Route
 
@@ -15,8 +15,7 @@ HISTORY = Path(__file__).parents[1] / "data" / "process" / "history"
 
 
 def known(ticket: str) -> ProcessFacts:
-    path = HISTORY / f"{ticket}.json"
-    return facts_from_json(json.loads(path.read_text(encoding="utf-8")), place=path.name)
+    return load_facts(ProcessFacts, HISTORY / f"{ticket}.json")
 
 
 def wrong(progress: Progress) -> dict[str, list[str]]:

@@ -6,24 +6,23 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.approval.policy import policy_from_mapping as approvals_from
-from consdb_actions.deploy.model import policy_from_mapping as deploy_from
 from consdb_actions.errors import InputError
-from consdb_actions.process.policy import DEFAULT_POLICY, policy_from_mapping
+from consdb_actions.process.policy import DEFAULT_POLICY
 from consdb_actions.process.steps import BY_ID, STEPS
+from tests.support.configuration import section
 
 
 def test_without_a_section_the_defaults_are_consdbs() -> None:
-    assert policy_from_mapping({}) == DEFAULT_POLICY
+    assert section("process", {}) == DEFAULT_POLICY
     assert {rule.step for rule in DEFAULT_POLICY.rules} == {step.id for step in STEPS}
     assert DEFAULT_POLICY.environments == ("base", "summit", "usdfdev", "usdfint", "usdfprod")
     assert "tucson-teststand" in DEFAULT_POLICY.shown
 
 
 def test_a_role_that_names_nobody_is_held_by_the_people_of_the_approvals() -> None:
-    approvals = approvals_from({"roles": [{"id": "consdb", "people": ["carl"], "teams": ["lsst/consdb"]}]})
-    assert policy_from_mapping({}, approvals=approvals).owner("consdb").people == ("carl",)
-    named = policy_from_mapping({"roles": [{"id": "consdb", "people": ["cleo"]}]}, approvals=approvals)
+    roles = [{"id": "de"}, {"id": "po"}, {"id": "consdb", "people": ["carl"], "teams": ["lsst/consdb"]}]
+    assert section("process", {}, approvals={"roles": roles}).owner("consdb").people == ("carl",)
+    named = section("process", {"roles": [{"id": "consdb", "people": ["cleo"]}]}, approvals={"roles": roles})
     assert (named.owner("consdb").people, named.owner("consdb").teams) == (("cleo",), ())
 
 
@@ -32,18 +31,18 @@ def test_who_owns_a_step_attests_to_it_unless_others_are_named() -> None:
         "roles": [{"id": "summit", "people": ["sam"]}],
         "steps": {"summit": {"owner": "summit"}, "bts": {"attested_by": ["summit", "consdb"]}},
     }
-    policy = policy_from_mapping(values)
+    policy = section("process", values)
     assert policy.rule(BY_ID["summit"]).attested_by == ("summit",)
     assert policy.rule(BY_ID["bts"]).owner == "consdb"
     assert policy.rule(BY_ID["bts"]).attested_by == ("summit", "consdb")
 
 
 def test_environments_are_those_of_the_stages() -> None:
-    deploy = deploy_from({"stages": [{"name": "all", "environments": ["base", "usdfprod"]}]})
-    policy = policy_from_mapping({}, deploy=deploy)
+    deploy = {"stages": [{"name": "all", "environments": ["base", "usdfprod"]}]}
+    policy = section("process", {}, deploy=deploy)
     assert (policy.environments, policy.tap_environments) == (("base", "usdfprod"), ("usdfprod",))
     with pytest.raises(InputError, match='the environment "summit" is in no stage'):
-        policy_from_mapping({"environments": ["summit"]}, deploy=deploy)
+        section("process", {"environments": ["summit"]}, deploy=deploy)
 
 
 @pytest.mark.parametrize(

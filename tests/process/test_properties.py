@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consdb_actions.process.facts import Comment, ProcessFacts, facts_from_json, facts_to_json
+from consdb_actions.process.facts import Comment, ProcessFacts
 from consdb_actions.process.plan import make_plan
 from consdb_actions.process.states import progress_of
 from consdb_actions.process.summary import readiness
 from consdb_actions.report.process import render_comment, render_json, render_text
+from tests.support.configuration import through_json
 from tests.support.process_facts import STAGES, at, facts_at, push, remembered, say
 
 WHO = st.sampled_from(["carl", "cleo", "uma", "dora", "mallory", "author", None])
@@ -98,7 +99,7 @@ def test_p1_attestations_of_different_steps_commute(known: ProcessFacts, said: l
 
 @given(conversations())
 def test_facts_survive_their_way_through_json(known: ProcessFacts) -> None:
-    again = facts_from_json(facts_to_json(known))
+    again = through_json(known)
     assert again == known
     assert render_json(again, progress_of(again)) == render_json(known, progress_of(known))
 

@@ -26,8 +26,9 @@ from consdb_actions.process.runbook import make_runbook
 from consdb_actions.process.runbook_change import RunbookRevision, SectionChange
 from consdb_actions.process.runbook_steps import Runbook, read_runbook, unrestored_in
 from consdb_actions.process.runbook_trace import effects_of
-from consdb_actions.process.sites import DEFAULT_SITES, sites_from_mapping
+from consdb_actions.process.sites import DEFAULT_SITES
 from consdb_actions.report.runbook import render_json, render_markdown, render_text
+from tests.support.configuration import section
 from tests.support.goldens import Golden
 from tests.support.lint import make_script
 
@@ -370,7 +371,8 @@ def test_p4_a_downgrade_that_does_not_work_is_said_first() -> None:
 
 
 def test_p4_the_configuration_is_used() -> None:
-    sites = sites_from_mapping(
+    sites = section(
+        "sites",
         {
             "databases": {
                 "bts": False,
@@ -379,7 +381,7 @@ def test_p4_the_configuration_is_used() -> None:
             "replication": {"publication": "pub", "subscription": "sub", "role": "reader"},
             "writers": [{"tables": "cdb_*.*", "name": "everything", "stop": "systemctl stop everything"}],
             "lock_timeout": "2s",
-        }
+        },
     )
     made = make_runbook([kind_of("a table"), kind_of("a drop")][:1], sites, ticket="DM-1")
     markdown = render_markdown(made)
@@ -398,19 +400,19 @@ def test_p4_the_configuration_is_used() -> None:
     [
         ({"databases": {"summit": False}}, "one database must be the publisher"),
         ({"databases": {"other": {"part": "replica"}}}, "usdf, other"),
-        ({"lock_timeout": "soon"}, "not a time as Postgres writes it"),
-        ({"replication": {"publication": "a; DROP"}}, "not a plain name"),
+        ({"lock_timeout": "soon"}, "A time as Postgres writes it"),
+        ({"replication": {"publication": "a; DROP"}}, "A plain name in Postgres"),
     ],
 )
 def test_a_configuration_that_cannot_be(given: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        sites_from_mapping(given)
+        section("sites", given)
 
 
 def test_the_configuration_of_the_page_for_operators_is_one() -> None:
     page = (Path(__file__).parents[2] / "docs" / "operate.md").read_text(encoding="utf-8")
     example = page.partition("```yaml\n")[2].partition("```")[0]
-    sites = sites_from_mapping(parse_config(example, source="operate.md").sites)
+    sites = parse_config(example, source="operate.md").sites
     assert [site.id for site in sites.databases] == ["bts", "tts", "usdf-dev", "summit", "usdf"]
     assert sites.site("dev").url == "postgresql://oods@dev.example.org/exposurelog"
     assert [site.id for site in sites.of("test")] == ["bts", "tts"]
@@ -517,7 +519,8 @@ def test_the_branch_of_a_copied_schema_is_the_one_that_efd_sync_makes() -> None:
 
 
 def test_the_configuration_fills_sessions_sources_and_checklists() -> None:
-    sites = sites_from_mapping(
+    sites = section(
+        "sites",
         {
             "install": "uv tool install consdb-actions",
             "hosts": {"base": "base.example.org"},
@@ -532,7 +535,7 @@ def test_the_configuration_fills_sessions_sources_and_checklists() -> None:
             ],
             "checklists": {"consdb": ["It is sound."]},
             "announce": ["everybody"],
-        }
+        },
     )
     made = make_runbook([kind_of("a column")], sites, ticket="DM-1")
     markdown = render_markdown(made)

@@ -9,7 +9,7 @@ import pytest
 from consdb_actions.adapters.github import GitHubError
 from consdb_actions.adapters.github.releases import MARK, TagTakenError
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.release.versions import policy_from_mapping
+from consdb_actions.release.versions import CheckRules, ReleasePolicy
 from tests.release.flow import NOW, run
 from tests.support.github import Fault, GitHubDouble, Kind
 from tests.support.github.plugin import Double
@@ -64,7 +64,7 @@ def test_r1_a_name_that_github_refuses_for_good_can_be_skipped(
     with pytest.raises(GitHubError) as caught:
         run(scene, double)
     assert "skip" in caught.value.remedy
-    outcome = run(scene, double, policy=policy_from_mapping({"skip": ["26.6.3", "26.06.2", "26.7.1"]}))
+    outcome = run(scene, double, policy=ReleasePolicy(skip=("26.6.3", "26.06.2", "26.7.1")))
     assert outcome.plan.tag == "26.6.4"
     assert "26.6.3 is passed over" in outcome.plan.reason
     assert scene.tags["26.6.4"][0] == scene.head
@@ -295,7 +295,7 @@ def test_r2_more_than_a_hundred_of_everything(scene: ReleaseScene, double: GitHu
     scene.check("job 0", "failure")
     with pytest.raises(CheckFailed, match=r": checks have failed: job 0 \(failure\)\n"):
         run(scene, double, dry=True)
-    outcome = run(scene, double, dry=True, policy=policy_from_mapping({"checks": {"ignored": ["job 0"]}}))
+    outcome = run(scene, double, dry=True, policy=ReleasePolicy(checks=CheckRules(ignored=("job 0",))))
     assert outcome.plan.tag == "26.6.2"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.release.plan import CommitCheck, GitTag, ReleaseFacts, decide, last_release
-from consdb_actions.release.versions import ReleasePolicy, policy_from_mapping
+from consdb_actions.release.versions import CheckRules, ReleasePolicy
 
 HEAD, OLD, OTHER = "a" * 40, "b" * 40, "c" * 40
 GREEN = (CommitCheck("test", "success", "success"), CommitCheck("lint", "success", "skipped"))
@@ -139,22 +139,22 @@ def test_r2_all_that_stands_against_it_is_said_at_once() -> None:
 
 def test_r2_checks_that_do_not_matter() -> None:
     checks = (*GREEN, CommitCheck("nightly / big", "failure", "failure"))
-    policy = policy_from_mapping({"checks": {"ignored": ["nightly*"]}})
+    policy = ReleasePolicy(checks=CheckRules(ignored=("nightly*",)))
     assert not decide(replace(FACTS, checks=checks), policy).refusals
-    both = policy_from_mapping({"checks": {"ignored": ["nightly*"], "required": ["nightly / big"]}})
+    both = ReleasePolicy(checks=CheckRules(("nightly / big",), ("nightly*",)))
     assert "nightly / big (failure)" in refused(replace(FACTS, checks=checks), both)
 
 
 def test_r2_a_required_check_that_has_not_reported() -> None:
-    policy = policy_from_mapping({"checks": {"required": ["test", "build"]}})
+    policy = ReleasePolicy(checks=CheckRules(("test", "build")))
     assert "required checks have not reported: build" in refused(FACTS, policy)
 
 
 def test_r2_a_commit_without_checks() -> None:
     assert "no check has reported" in refused(replace(FACTS, checks=()))
-    policy = policy_from_mapping({"checks": {"unchecked": True}})
+    policy = ReleasePolicy(checks=CheckRules(unchecked=True))
     assert not decide(replace(FACTS, checks=()), policy).refusals
-    ignored = policy_from_mapping({"checks": {"ignored": ["*"]}})
+    ignored = ReleasePolicy(checks=CheckRules(ignored=("*",)))
     assert "no check has reported" in refused(FACTS, ignored)
 
 
@@ -169,7 +169,7 @@ def test_last_release() -> None:
 
 
 def test_the_defaults_are_those_of_consdb() -> None:
-    policy = policy_from_mapping({})
+    policy = ReleasePolicy()
     assert not policy.padded
     assert policy.images == tuple(
         f"ghcr.io/lsst-dm/consdb-{name}" for name in ("hinfo", "pq", "transformed-efd")

@@ -21,7 +21,8 @@ from consdb_actions.approval.facts import (
     Team,
     TimelineEvent,
 )
-from consdb_actions.approval.policy import Policy, policy_from_mapping
+from consdb_actions.approval.policy import Policy
+from tests.support.configuration import section
 
 __all__ = ["BOT", "HEAD", "OLD", "PATH", "START", "change", "event", "facts", "person", "policy", "review"]
 
@@ -46,7 +47,8 @@ def policy(**values: Any) -> Policy:
         {"id": "po", "people": ["olga"], "designates": [{"login": "dora", "until": "2026-03-10"}]},
         {"id": "consdb", "people": ["carl", "cleo"]},
     ]
-    return policy_from_mapping({"roles": roles, **values})
+    made: Policy = section("approvals", {"roles": roles, **values})
+    return made
 
 
 def at(minutes: int) -> datetime:

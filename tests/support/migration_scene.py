@@ -11,11 +11,11 @@ from typing import Any
 
 from consdb_actions.adapters.github import GitHub, connect
 from consdb_actions.commands.migrations_publish import MigrationPublisher
+from consdb_actions.forms import as_json
+from consdb_actions.migration.outcome import Answer, Operation, RunOutcome, SectionOutcome, VerificationCheck
 from consdb_actions.migration.outcome import OpenQuestion as Question
-from consdb_actions.migration.outcome import Operation, RunOutcome, SectionOutcome, VerificationCheck
 from consdb_actions.publication.plan import Publication
 from consdb_actions.publication.source import Inputs, RequestedMigration
-from consdb_actions.report.generation import render_json
 from tests.support.approvals import BASE_COLUMNS, LATISS, REPOSITORY, TOKEN, schema_yaml
 from tests.support.github import GitHubDouble, TestClock, World
 from tests.support.github.things import BOT, Comment, Pull, Repo
@@ -96,7 +96,7 @@ def open_question(name: str = "latiss", schema: str = "cdb_latiss") -> SectionOu
     asked = Question(
         "What became of `exposure.seeing`?",
         ("`exposure.dimm_seeing`: same type",),
-        (("It was renamed", ("--rename exposure.seeing=dimm_seeing",)),),
+        (Answer("It was renamed", ("--rename exposure.seeing=dimm_seeing",)),),
     )
     return SectionOutcome(name, schema, "question", questions=(asked,))
 
@@ -113,7 +113,7 @@ def write_result(folder: Path, outcome: RunOutcome | None, log: str = "") -> Pat
     (folder / "log.txt").write_text(log)
     if outcome is None:
         return folder
-    (folder / "report.json").write_text(json.dumps(render_json(outcome)))
+    (folder / "report.json").write_text(json.dumps(as_json(outcome)))
     for section in outcome.changed if outcome.written else ():
         path = folder / section.path
         path.parent.mkdir(parents=True, exist_ok=True)

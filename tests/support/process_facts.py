@@ -21,9 +21,10 @@ from consdb_actions.process.facts import (
     Setting,
     TaggedRelease,
 )
-from consdb_actions.process.policy import ProcessPolicy, policy_from_mapping
+from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.process.sites import DEFAULT_SITES
 from consdb_actions.schema.sources import TableSource
+from tests.support.configuration import section
 
 __all__ = [
     "BOT",
@@ -96,7 +97,8 @@ def policy(**values: Any) -> ProcessPolicy:
         {"id": "consdb", "people": ["carl", "cleo"]},
         {"id": "usdf", "people": ["uma"], "designates": [{"login": "dora", "until": "2026-03-10"}]},
     ]
-    return policy_from_mapping({"roles": roles, **values})
+    made: ProcessPolicy = section("process", {"roles": roles, **values})
+    return made
 
 
 def change(sha: str, structure: str = "s1", text: str = "t1") -> CommitChange:

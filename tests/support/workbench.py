@@ -18,7 +18,12 @@ from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.schema_yaml import read_file
 from consdb_actions.adapters.tree import Tree, read_tree
 from consdb_actions.config import DEFAULT_CONFIG, Config
-from consdb_actions.migration.matching.declarations import Declarations, parse_declaration, parse_take
+from consdb_actions.migration.matching.declarations import (
+    Declaration,
+    Declarations,
+    parse_declaration,
+    parse_take,
+)
 from consdb_actions.migration.outcome import SectionOutcome, VerificationCheck
 from consdb_actions.publication.revision_file import read_revision
 
@@ -168,7 +173,7 @@ class Workbench:
                 self.server, shadow, tree, config, lambda _section, _step: None, operator=self.operator
             )
             section = tree.section(self.section_name)
-            declared = [
+            declared: list[Declaration] = [
                 *(parse_declaration(r, "option") for r in renames),
                 *(parse_take(t, "option") for t in take),
             ]

@@ -15,8 +15,7 @@ from consdb_actions.adapters.github.client import PAGE, GitHub, GitHubError, quo
 from consdb_actions.adapters.github.contents import ApiContents, ContentSource, Objects
 from consdb_actions.adapters.github.releases import ReleaseReader
 from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.approval import evaluate
-from consdb_actions.approval.evaluate import Decision, ReviewEffect, RoleOutcome, RoleVerdict
+from consdb_actions.approval.evaluate import Decision, ReviewEffect, RoleOutcome, RoleVerdict, evaluate
 from consdb_actions.approval.facts import ApprovalFacts
 from consdb_actions.deploy.model import Values, slots, values_file
 from consdb_actions.deploy.values import parse_values

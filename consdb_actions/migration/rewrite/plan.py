@@ -50,7 +50,9 @@ class Risk:
     """Something that can fail on some data, by name (rule M8)."""
 
     about: str
+    """Table, or table and column."""
     words: str
+    """What can go wrong, and when."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,13 @@ class DataLoss:
 
     table: str
     column: str | None
+    """Null for the whole table."""
     direction: Direction
+    """Which direction removes it."""
     words: str
-    dropped: bool = False  # Whether a whole column or table is dropped, and not only some of its values
+    """The loss as a sentence."""
+    dropped: bool = False
+    """Whether a whole column or table is dropped, and not only some of its values."""
 
 
 @dataclass(frozen=True)

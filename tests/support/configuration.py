@@ -1,0 +1,27 @@
+"""Sections of the configuration."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from consdb_actions.adapters.config_file import parse_config
+from consdb_actions.adapters.typed_files import facts_json, typed
+
+__all__ = ["section", "through_json"]
+
+
+T = TypeVar("T")
+
+
+def through_json(facts: T) -> T:
+    """Return facts after their way through a file."""
+    values = json.loads(json.dumps(facts_json(facts)))
+    assert values.pop("format")
+    return typed(type(facts), values, source="facts.json")
+
+
+def section(name: str, values: Any, **others: Any) -> Any:
+    """Return what the configuration makes of a section."""
+    config = parse_config(json.dumps({name: values, **others}), source="c.yaml")
+    return config.process_policy if name == "process" else getattr(config, name)
