@@ -1,4 +1,4 @@
-"""``consdb-actions process status``: where a schema change stands. Nothing is changed."""
+"""``consdb-actions process status``: steps of a schema change. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["command"]
 
 @click.command(
     "status",
-    short_help="Show where a schema change stands.",
+    short_help="Show the steps of a schema change.",
     epilog=examples(
         "process status --repo lsst/sdm_schemas --pr 123",
         "process status --facts facts.json",
@@ -33,9 +33,9 @@ __all__ = ["command"]
 )
 @common
 def command(facts: Path | None, **options: Any) -> int:
-    """Show where a schema change stands, step by step, and what is next. Nothing is changed.
+    """Show the steps of a schema change, and what is next. Nothing is changed.
 
-    Exit code 1 says that a step is stale, was done out of order, or could not be looked up.
+    Exit code 1 if a step is stale, was done out of order, or could not be read.
     """
     if facts is not None:
         result = ProcessResult.of(facts_from_json(read_json(facts), place=str(facts)))

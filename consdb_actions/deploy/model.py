@@ -132,7 +132,7 @@ def policy_from_mapping(values: Mapping[str, Any], *, place: str = "deploy") -> 
     ):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise InputError(f"the {what} {twice[0]} is there twice", place=f"{place}.stages")
+            raise InputError(f"the {what} {twice[0]} is defined twice", place=f"{place}.stages")
     for name in policy.strict:
         if name not in policy.environments:
             raise InputError(f"{name} is in no stage", place=f"{place}.strict")

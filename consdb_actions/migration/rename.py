@@ -124,14 +124,14 @@ def decide(
 def _meaning(declaration: DeclaredMatch) -> str:
     match declaration:
         case DeclaredRename(table, old, new) if old == new:
-            return f"`{table}.{old}` stays what it is"
+            return f"`{table}.{old}` is unchanged"
         case DeclaredRename(table, old, new):
             return f"`{table}.{old}` is renamed to `{new}`"
         case DeclaredDrop(table, column):
-            return f"`{table}.{column}` is dropped and nothing continues it"
+            return f"`{table}.{column}` is dropped without a successor"
         case DeclaredMove(table, column, new_table, new_column):
             return f"`{table}.{column}` moves to `{new_table}.{new_column}`"
         case DeclaredTableRename(old, new):
             return f"table `{old}` is renamed to `{new}`"
         case _:
-            return f"table `{declaration.table}` is dropped and nothing continues it"
+            return f"table `{declaration.table}` is dropped without a successor"
