@@ -196,10 +196,10 @@ BREAKS: dict[str, tuple[Callable[[Adopted], object], str]] = {
     "not installed": (lambda p: p.apps[1].repositories.discard(PHALANX), "installed for lsst-sqre"),
     "variable": (_set("variables"), "variable CONSDB_RELEASE_APP_CLIENT_ID"),
     "secret": (_set("secrets"), "secret CONSDB_APP_PRIVATE_KEY"),
-    "environment": (_set("environments"), "environment consdb-release admits"),
+    "environment": (_set("environments"), "environment consdb-release is restricted"),
     "every branch": (
         _set("environments", name="consdb-release", deployment_branch_policy=None),
-        "environment consdb-release admits",
+        "environment consdb-release is restricted",
     ),
     "key": (_set("secrets of consdb-release"), "secret CONSDB_RELEASE_APP_PRIVATE_KEY in the environment"),
     "key for all": (
