@@ -21,12 +21,12 @@ __all__ = ["cli", "main"]
 
 GROUPS = {
     "init": "Write the caller workflows of a repository.",
-    "doctor": "Say whether adoption is complete.",
+    "doctor": "Check whether adoption is complete.",
     "migrations": "Generate, check, preview and lint Alembic migrations.",
     "approvals": "Show and publish who has approved a schema change.",
     "release": "Name and tag releases.",
     "deploy": "Deploy releases, and show what runs where.",
-    "process": "Show where schema changes stand, and what to do next.",
+    "process": "Show the steps of schema changes, and what to do next.",
 }
 
 ISSUES = "https://github.com/lsst-dm/consdb-actions/issues"

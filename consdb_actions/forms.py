@@ -98,11 +98,11 @@ class Form:
 
 
 def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return values, or raise `WrongValueError` if one is there twice."""
+    """Return values, or raise `WrongValueError` if one is defined twice."""
     seen = set()
     for index, value in enumerate(values):
         if value in seen:
-            raise WrongValueError(f'"{value}" is there twice', "Remove one of them.", (index,))
+            raise WrongValueError(f'"{value}" is defined twice', "Remove one of them.", (index,))
         seen.add(value)
     return values
 

@@ -89,7 +89,7 @@ def migrate(server: ScratchServer, output: Path, section: str) -> str:
 
 def farewell(output: Path) -> str:
     """Say where everything is."""
-    return say(f"\nThe report, as it stands in a pull request: {output / 'report.md'}")
+    return say(f"\nThe report for a pull request: {output / 'report.md'}")
 
 
 def run(command: Sequence[str], directory: Path = ROOT, variables: Mapping[str, str] | None = None) -> str:

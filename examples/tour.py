@@ -29,24 +29,24 @@ STEPS: Sequence[tuple[str, str, str]] = (
     ),
     (
         "What an open change means",
-        "The branch that is checked out in sdm_schemas, against where it left main. No database.",
+        "The branch that is checked out in sdm_schemas, against its merge base with main. No database.",
         "migrations preview main... --git sdm_schemas",
     ),
     (
         "The migration of it",
-        "Made and verified on a temporary Postgres; nothing is written.",
+        "Generated and verified on a temporary Postgres; nothing is written.",
         'migrations generate --consdb consdb --sdm-schemas sdm_schemas --message "DM-12345 wind" --dry-run',
     ),
     (
         "The runbook of the newest release",
-        "What is to be done at each site, in which order, by whom. This is the overview; the file holds "
+        "The steps at each site with their owners, in order. This is the overview; the file contains "
         "every command.",
         "process runbook --consdb consdb --ticket DM-12300 --since 26.5.1 --tag 26.6.1 --output runbook.md",
     ),
     (
         "A rehearsal of that runbook",
-        "On two Postgres servers of its own that replicate, while rows are written: begun and stopped, "
-        "carried out, and rolled back.",
+        "On two local replicating Postgres servers, while rows are written: aborted start, migration, and "
+        "rollback.",
         "process rehearse --consdb consdb --runbook runbook.md",
     ),
 )

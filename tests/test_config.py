@@ -117,7 +117,7 @@ def test_a_section_that_is_given_replaces_the_default() -> None:
         ("sites: {databases: {A: {}}}", 1, 'sites.databases: "A" is not written as', "Lower-case letters"),
         ("deploy: {repository: lsst}", 1, 'deploy.repository: "lsst" is not', "as OWNER/NAME."),
         ("- a", 1, "the configuration must be a mapping, not a list", ""),
-        ("a: 1\na: 2", 2, "stands twice", ""),
+        ("a: 1\na: 2", 2, "is defined twice", ""),
         ("a: !!python/name:os.system x", 1, "is not allowed", ""),
     ],
 )

@@ -154,12 +154,12 @@ def run_alembic(
             pause = min(2.0 ** (attempt - 1), _LONGEST_WAIT)
             waiting(attempt, pause, others)
             sleep(pause)
-    holders = "\n".join(map(str, others)) or "no session any more"
+    holders = "\n".join(map(str, others)) or "no session now"
     raise ExternalError(
         f"the locks that section {section.name} needs were not granted in {attempt} rounds. Locks are held "
         f"by:\n{holders}",
         place=f"section {section.name}",
-        remedy="Run the same command again when they are gone, or with more --retries.",
+        remedy="Run the same command again when they have ended, or with more --retries.",
     )
 
 
@@ -222,15 +222,15 @@ def _failure(
         return ExternalError(
             f"`{command}` took longer than --statement-timeout",
             place=f"section {section.name}",
-            remedy="See what takes so long (migrations lint tells of rewrites), and allow more.",
+            remedy="Find out what takes so long (migrations lint reports rewrites), and allow more.",
         )
     if _LOST.search(words):
         return ExternalError(
             f"`{command}` lost its database:\n{words}",
             place=f"section {section.name}",
-            remedy="Run the same command again: it sees first where the section is.",
+            remedy="Run the same command again: it first reads the section's revision.",
         )
-    remedy = "Mend the revision, try it at a test stand, and make a release again."
+    remedy = "Fix the revision, test it at a test stand, and release it."
     if "SDM_SCHEMAS_DIR" in words:
         remedy = "The tree's env.py reads schema files: name a checkout of sdm_schemas with --sdm-schemas."
     return CheckFailed(

@@ -195,7 +195,7 @@ def _problem(read: ReadSchema, item: Any) -> Problem:
         line = read.lines.get(("column", table.name, column.name), 0)
         if said.startswith("Invalid unit"):
             cause = f"{where} has the unit {shorten(column.unit)}, which astropy does not know"
-            remedy = "Write it as the IVOA does (s, deg, arcsec, pixel); leave it out where there is none."
+            remedy = "Write it as the IVOA does (s, deg, arcsec, pixel); omit it if there is none."
             return Problem(line, 0, cause, remedy)
         if said.startswith("Invalid IVOA UCD"):
             reason = said.removeprefix("Invalid IVOA UCD: ")

@@ -43,9 +43,7 @@ def check_targets(paths: Iterable[Path], *, own_folder: bool = False) -> None:
             )
         seen.add(path)
         if path.exists() and not path.is_file():
-            raise InputError(
-                "this is there already and is not a regular file", place=str(given), remedy="Name a file."
-            )
+            raise InputError("this exists and is not a regular file", place=str(given), remedy="Name a file.")
         folder = path.parent.parent if own_folder and not path.parent.exists() else path.parent
         if not folder.is_dir():
             existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
@@ -53,7 +51,7 @@ def check_targets(paths: Iterable[Path], *, own_folder: bool = False) -> None:
             raise InputError(
                 f"this file cannot be written: {words}",
                 place=str(given),
-                remedy="Make the directory first, or name a file in one that is there.",
+                remedy="Create the directory first, or name a file in an existing one.",
             )
         check_folder(folder)
 
@@ -88,14 +86,14 @@ def write_all(files: Mapping[Path, str | bytes], *, overwrite: bool | Collection
             raise InputError(
                 "this file would be written twice",
                 place=str(path),
-                remedy="Look for links between directories.",
+                remedy="Check for links between directories.",
             )
         contents[path] = text.encode() if isinstance(text, str) else text
     if existing:
         raise InputError(
-            "this file is there already and is not replaced"
+            "this file exists and is not replaced"
             if len(existing) == 1
-            else "these files are there already and are not replaced",
+            else "these files exist and are not replaced",
             place=", ".join(map(str, existing)),
             remedy="Move it away, or choose another name.",
         )

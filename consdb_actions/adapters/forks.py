@@ -77,7 +77,7 @@ def in_processes(
     if len(done) < len(items):
         raise ExternalError(
             "a process that did part of the work was killed",
-            remedy="Look whether the machine ran out of memory; --jobs 1 needs the least.",
+            remedy="Check whether the machine ran out of memory; --jobs 1 needs the least.",
         )
     return [done[number] for number in range(len(items))]
 

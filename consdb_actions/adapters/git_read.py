@@ -65,7 +65,7 @@ class GitReader:
         if revision == "HEAD":
             cause = "this repository has no commit yet"
             raise InputError(cause, place=str(self._directory), remedy="Commit something first.")
-        cause, remedy = f'git knows no commit "{revision}"', "Check its spelling."
+        cause, remedy = f'git has no commit "{revision}"', "Check its spelling."
         if self.is_shallow():
             cause, remedy = f"{cause}; this clone is shallow", f"{remedy} {_UNSHALLOW}"
         raise InputError(cause, place=str(self._directory), remedy=remedy)
@@ -92,9 +92,7 @@ class GitReader:
                 target, commit = found[ref]
                 return target.removeprefix("refs/remotes/") or name, commit
         remedy = _UNSHALLOW if self.is_shallow() else "Name a branch or commit to compare with."
-        raise InputError(
-            f"git knows none of {', '.join(_DEFAULTS)}", place=str(self._directory), remedy=remedy
-        )
+        raise InputError(f"git has none of {', '.join(_DEFAULTS)}", place=str(self._directory), remedy=remedy)
 
     def fork_point(self) -> tuple[str, str]:
         """Return the merge base with the default branch, and its name."""

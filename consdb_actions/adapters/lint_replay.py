@@ -269,7 +269,7 @@ class _Cursor(psycopg.ClientCursor[Any]):
     def _asked(self) -> None:
         recorder: Recorder | None = getattr(self.connection, "recorder", None)
         if self.rows_of_tables and recorder is not None:
-            recorder.note("what follows depends on rows of tables, and there are none here")
+            recorder.note("later code depends on rows of tables, and these are empty")
 
 
 class Recorder:
@@ -409,7 +409,7 @@ class Recorder:
                     cursor.run("")
                     return ""
                 if self.savepoints > 0:
-                    self.note("a statement fails here, and the revision may go on without it")
+                    self.note("a statement fails here, and the revision may continue without it")
                     raise
                 cursor.run("")
                 return _message(error)
@@ -460,7 +460,7 @@ def _message(error: psycopg.Error) -> str:
 # Names that exceed Postgres's limit are sent in full: another rule judges them.
 _NO_LIMIT = 9999
 
-_OFFLINE = "what the revision does in Alembic's offline mode is not seen"
+_OFFLINE = "the revision's actions in Alembic's offline mode are unknown"
 
 _SETTINGS = "-c statement_timeout=120s -c client_min_messages=error"
 
@@ -649,7 +649,7 @@ class _Replay:
             return False
 
         def get_x_argument(as_dictionary: bool = False) -> dict[str, str] | list[str]:
-            recorder.note("what follows depends on the arguments -x of the command")
+            recorder.note("later code depends on the arguments -x of the command")
             return {} if as_dictionary else []
 
         with EnvironmentContext(self._section.config, self._section.scripts) as environment:
@@ -754,7 +754,7 @@ def ask_squawk(statements: Sequence[str], version: str) -> tuple[SquawkFinding, 
         return read_output(done.stdout, statements)
     except (ValueError, KeyError, IndexError) as error:
         raise ExternalError(
-            f"squawk has ended with {done.returncode} and no answer: {done.stderr.strip()[:200]}",
+            f"squawk exited with {done.returncode} without a result: {done.stderr.strip()[:200]}",
             remedy="Install the package again: it brings squawk-cli.",
         ) from error
 

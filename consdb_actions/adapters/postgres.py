@@ -149,7 +149,7 @@ def trouble(error: BaseException) -> ExternalError | None:
         return None
     return ExternalError(
         f"{cause}: {redact(str(error).strip())}",
-        remedy="Run again; when it happens every time, look for a full disk or too little memory.",
+        remedy="Run again; if it persists, check for a full disk or too little memory.",
     )
 
 
@@ -425,7 +425,7 @@ def _inspect(url: URL) -> GivenServer:
         raise ExternalError(
             f"the Postgres server cannot be reached: {said}",
             place=_OPTION,
-            remedy="Check host, port, user and password, or leave the option out to use a server of our own.",
+            remedy="Check host, port, user and password, or omit the option to use a server of our own.",
         ) from error
     assert row is not None  # every session has a current user
     number, superuser, creates_databases, user = row
@@ -434,7 +434,7 @@ def _inspect(url: URL) -> GivenServer:
         raise InputError(
             f"the server is Postgres {major}.{minor}; {OLDEST} is the oldest that works",
             place=_OPTION,
-            remedy="Name a newer server, or leave the option out to use one of our own.",
+            remedy="Name a newer server, or omit the option to use one of our own.",
         )
     if not (superuser or creates_databases):
         raise InputError(
@@ -530,7 +530,7 @@ def copy_database(url: URL, name: str) -> None:
         raise ExternalError(
             f"Postgres did not copy the database: {words(error, url)}",
             place=_OPTION,
-            remedy="Look at the words of Postgres; a copy takes as much room as the database.",
+            remedy="See the message of Postgres; a copy needs as much space as the database.",
         ) from error
 
 
@@ -736,5 +736,5 @@ def _with_spoly(backend: Backend) -> tuple[str, str]:
             f"the server lacks the type spoly, and the user may not create it: {words(error, url)}",
             place="--database-url",
             remedy="Have an administrator run `CREATE EXTENSION pg_sphere` in the database template1, name a "
-            "superuser, or leave the option out to use a server of our own.",
+            "superuser, or omit the option to use a server of our own.",
         ) from error

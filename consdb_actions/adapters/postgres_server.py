@@ -96,7 +96,7 @@ def _reason_against(place: Path, account: UserAccount | None, for_programs: bool
     if account is not None and not all(
         _may_enter(account, part) for part in (place, *place.resolve().parents)
     ):
-        return f"user {account.name}, who has to run the server, cannot get there"
+        return f"user {account.name}, who runs the server, cannot access it"
     if len(os.fsencode(place / f"{PREFIX}12345678" / SOCKETS / ".s.PGSQL.5432")) > _LONGEST_SOCKET:
         return "the path is too long for a socket"
     if place == _MEMORY and shutil.disk_usage(place).free < _ROOM_IN_MEMORY:
@@ -386,7 +386,7 @@ class ServerProcess:
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         return ExternalError(
             f"the scratch Postgres server ended unexpectedly, {how}{_log_end(self._directory)}",
-            remedy="Run again; when it happens every time, look for a full disk or too little memory.",
+            remedy="Run again; if it persists, check for a full disk or too little memory.",
         )
 
 

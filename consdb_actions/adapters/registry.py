@@ -244,7 +244,7 @@ class Registry:
         # A token must not be fetched over a less secure scheme than the manifest.
         if scheme.lower() != "bearer" or realm.scheme not in ("https", urlsplit(place.root).scheme):
             raise RegistryError(
-                "the registry asks for a login, and gives no token to the public",
+                "the registry asks for a login, and gives no anonymous token",
                 place=str(place),
                 remedy="Make the image public, or name a registry that holds it with --registry-url.",
                 denied=True,

@@ -77,9 +77,9 @@ class Hands:
         block = placed.block
         skipped = "upgrade" if self.by_hand else "by-hand"
         if block.kind == skipped or (self.by_hand and block.kind in ("downgrade", "preflight")):
-            return BlockResult(placed, "not rehearsed", words="the other way to do it was rehearsed")
+            return BlockResult(placed, "not rehearsed", words="the alternative was rehearsed")
         if block.kind not in self._done or not self._here(block):
-            return BlockResult(placed, "not rehearsed", words="nothing here can do that")
+            return BlockResult(placed, "not rehearsed", words="not possible in a rehearsal")
         started = time.monotonic()
         try:
             words = self._done[block.kind](block)
@@ -115,7 +115,7 @@ class Hands:
     def _check(self, block: Block) -> str:
         answer = self._ask(self._place(block), block)
         if answer != block.answer:
-            raise CheckFailed(f"it answers {answer or 'nothing'}, and not {block.answer}")
+            raise CheckFailed(f"it returns {answer or 'nothing'}, expected {block.answer}")
         return answer
 
     def _wait(self, block: Block) -> str:
@@ -123,7 +123,7 @@ class Hands:
         deadline = time.monotonic() + min(block.seconds or self.patience, self.patience)
         while (answer := self._ask(place, block)) != block.answer:
             if time.monotonic() > deadline:
-                raise CheckFailed(f"it still answers {answer or 'nothing'}, and not {block.answer}")
+                raise CheckFailed(f"it still returns {answer or 'nothing'}, expected {block.answer}")
             time.sleep(_AGAIN)
         return answer
 
@@ -139,12 +139,12 @@ class Hands:
     def _stop(self, block: Block) -> str:
         if writer := self.writers.get(block.site):
             writer.pause()
-        return "what writes here stands still"
+        return "writers here are stopped"
 
     def _start(self, block: Block) -> str:
         if writer := self.writers.get(block.site):
             writer.resume()
-        return "what writes here goes on"
+        return "writers here continue"
 
     def _ours(self, block: Block) -> str:
         """Run our command on the database of the rehearsal, with its evidence elsewhere."""
@@ -297,7 +297,7 @@ class Play:
             found = [d for d in compare(here, there) if self._same_version or d.path[-1] != "definition"]
             yield RehearsalFinding(
                 not found,
-                f"{section.schema}: tables, views and privileges are the same at both sites",
+                f"{section.schema}: tables, views and privileges are equal at both sites",
                 _told(found, *(place.site.title for place in self._places)),
             )
         if name != "migrate":
@@ -309,7 +309,7 @@ class Play:
             found = [d for d in found if d not in known]
             what = "all other tables" if known else "tables"
             yield RehearsalFinding(
-                not found, f"{what}, views and privileges are those of before", _told(found, "before", "now")
+                not found, f"{what}, views and privileges are restored", _told(found, "before", "now")
             )
 
     @property
@@ -396,7 +396,7 @@ def _some(words: str) -> tuple[str, ...]:
 def _told(differences: Iterable[Difference], left: str, right: str) -> tuple[str, ...]:
     """Describe the differences of two catalogs, without duplicates."""
     words = dict.fromkeys(
-        f"{d.path[0]} is defined otherwise"
+        f"{d.path[0]} is defined differently"
         if d.path[-1] == "definition"
         else f"{'.'.join(d.path)}: {left} {_short(d.left)}, {right} {_short(d.right)}"
         for d in differences
@@ -454,7 +454,7 @@ def rehearse(
         folder = stack.enter_context(temporary_directory())
         progress("", "starting two servers")
         pair = stack.enter_context(two_sites(sites, publisher, replica))
-        progress("", "making the state before")
+        progress("", "preparing the initial state")
         begun = [_begun(tree, pair, *way) for way in ways]
         published = [one for one in begun if pair.publisher.site.holds(one.section.schema)]
         local = [one for one in begun if one not in published]

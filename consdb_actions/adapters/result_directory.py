@@ -23,7 +23,7 @@ LOG_SHOWN = 8_000  # Bytes read from the end of a log
 MAX_PARTS = 64  # Maximum number of parts; ConsDB has 11 sections
 MAX_WHOLE = 60_000_000  # Maximum total size in bytes
 
-_REMEDY = "Nothing was published. Look at the job that made the artifact, and run it again."
+_REMEDY = "Nothing was published. Check the job that created the artifact, and run it again."
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _read_part(part: Path, result: ResultContent) -> int:
 
 def _walk(folder: Path, prefix: str, files: dict[str, bytes]) -> None:
     if prefix.count("/") > 6:
-        raise CheckFailed("the result has folders in folders without end", place=prefix[:200], remedy=_REMEDY)
+        raise CheckFailed("the result has too many nested folders", place=prefix[:200], remedy=_REMEDY)
     mode = folder.lstat().st_mode
     if not stat.S_ISDIR(mode):
         raise _strange(prefix or folder.name)
@@ -91,7 +91,7 @@ def _walk(folder: Path, prefix: str, files: dict[str, bytes]) -> None:
             if not entry.is_file(follow_symlinks=False):
                 raise _strange(path)
             if len(files) > MAX_FILES:
-                raise CheckFailed(f"the result holds more than {MAX_FILES} files", remedy=_REMEDY)
+                raise CheckFailed(f"the result has more than {MAX_FILES} files", remedy=_REMEDY)
             files[path] = _bytes(folder / entry.name, path)
 
 
@@ -114,7 +114,7 @@ def _bytes(file: Path, path: str) -> bytes:
 
 def _strange(path: str) -> CheckFailed:
     return CheckFailed(
-        "the result holds a link or a special file", place=repr(path[:200])[1:-1], remedy=_REMEDY
+        "the result contains a link or a special file", place=repr(path[:200])[1:-1], remedy=_REMEDY
     )
 
 

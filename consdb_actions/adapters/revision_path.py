@@ -52,7 +52,7 @@ def new_ways(tree: Tree, sections: Sequence[str], base: str | None) -> list[Way]
     changes = revision_changes(tree.root, [section.versions for section in chosen], base)
     if not changes.base:
         raise InputError(
-            f"what is new cannot be told: {changes.note}",
+            f"the new revisions are unknown: {changes.note}",
             remedy="Run it in a git checkout, or name revisions: --section NAME:FROM..TO.",
         )
     out = []
@@ -71,7 +71,8 @@ def new_ways(tree: Tree, sections: Sequence[str], base: str | None) -> list[Way]
             raise InputError(
                 f"the new revisions of section {section.name} are not the last ones of its history",
                 place=str(section.versions),
-                remedy="Rebase them on the newest merged revision, or name the way: --section NAME:FROM..TO.",
+                remedy="Rebase them on the newest merged revision, or name the range: --section "
+                "NAME:FROM..TO.",
             )
         out.append(way)
     return out

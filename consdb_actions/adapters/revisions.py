@@ -126,7 +126,7 @@ def revision_changes(root: Path, folders: Iterable[Path], base: str | None) -> C
 def _compare(root: Path, folders: list[Path], base: str | None) -> Changes:
     top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), None)
     if top is None:
-        raise InputError("the tree is not a git checkout", place=str(root), remedy="Leave --base away.")
+        raise InputError("the tree is not a git checkout", place=str(root), remedy="Omit --base.")
     git = GitReader(root)
     commit = _base_commit(git, base)
     inside = [folder for folder in folders if folder.is_relative_to(top)]

@@ -82,7 +82,7 @@ class _Quoting:
             if self._must_work:
                 raise ExternalError(
                     f"the output cannot be written: {error.strerror}",
-                    remedy="Free some space, or send the output elsewhere; what was to be done is done.",
+                    remedy="Free some space, or send the output elsewhere; the command itself succeeded.",
                 ) from error
 
     def writelines(self, lines: Iterable[str]) -> None:

@@ -67,7 +67,7 @@ def _of_revision(schemas: Path, given: str) -> tuple[str, Reader]:
         raise InputError(cause, place=_OPTION, remedy="Give a directory that exists.")
     try:
         if not revision.strip() or not revision.isprintable():
-            raise InputError("no revision is written like this", remedy="Check its spelling.")
+            raise InputError("this is not a valid revision", remedy="Check its spelling.")
         commit = git.commit(revision)
     except InputError as error:
         cause = f"{neither} of the checkout of {schemas} ({error.cause})"

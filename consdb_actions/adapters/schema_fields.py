@@ -46,9 +46,7 @@ class Fields:
                     did_you_mean(key, known.values()) or "Remove the key.",
                 )
             elif spelled in self._values:
-                self.problem(
-                    key, f'{what} gives "{spelled}" twice, in two spellings', "Remove one of the two."
-                )
+                self.problem(key, f'{what} has "{spelled}" twice, in two spellings', "Remove one of the two.")
             else:
                 self._values[spelled] = value
                 self._spelled[spelled] = key

@@ -196,7 +196,7 @@ class References:
         if table is not None:
             choices = [column.id for column in table.columns] or choices
         remedy = did_you_mean(reference, choices) or "Write the @id of a column that exists."
-        cause = f"{what} names {shorten(reference)}, which is no column of this schema"
+        cause = f"{what} names {shorten(reference)}, which is not a column of this schema"
         self._problems.append(Problem(node.line, node.column, cause, remedy))
         return None
 
@@ -247,7 +247,7 @@ class _Reader:
         if known is not None:
             first = self.lines[("table", name)]
             fields.problem(
-                "name", f'table "{name}" stands twice, first on line {first}', "Remove or rename one."
+                "name", f'table "{name}" is defined twice, first on line {first}', "Remove or rename one."
             )
             return
         self.lines[("table", name)] = fields.line("name")
@@ -268,7 +268,7 @@ class _Reader:
                 first = self.lines[("column", name, column.name)]
                 column_fields.problem(
                     "name",
-                    f'column "{column.name}" stands twice in table "{name}", first on line {first}',
+                    f'column "{column.name}" is defined twice in table "{name}", first on line {first}',
                     "Remove or rename one of the two.",
                 )
                 continue
@@ -292,7 +292,7 @@ class _Reader:
                 continue
             if constraint.name in constraints:
                 first = self.lines[("constraint", table.name, constraint.name)]
-                what = f'constraint "{constraint.name}" stands twice in table "{table.name}"'
+                what = f'constraint "{constraint.name}" is defined twice in table "{table.name}"'
                 cause = f"{what}, first on line {first}"
                 self.problems.append(
                     Problem(entry.line, entry.column, cause, "Remove or rename one of the two.")

@@ -102,7 +102,8 @@ def _note_repeated(schema: Schema, lines: dict[tuple[str, ...], int], notes: lis
         if len(tables) > 1:
             line = lines.get(("constraint", tables[0], name), 0)
             notes.append(
-                f"line {line}: the constraint name {name} stands in {len(tables)} tables: {', '.join(tables)}"
+                f"line {line}: the constraint name {name} is used in {len(tables)} tables: "
+                f"{', '.join(tables)}"
             )
 
 

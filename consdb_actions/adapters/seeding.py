@@ -323,7 +323,7 @@ class _Seeder:
             if reference in self._cut:
                 if not (reference.deferrable or reference.coming):
                     return (
-                        f"{what} closes a circle of tables that need each other's rows first: "
+                        f"{what} is part of a cycle of tables that require each other's rows: "
                         "none of the keys may be NULL or is deferrable"
                     )
             elif reference.target != reference.table and not self._parents[reference.target]:

@@ -91,7 +91,7 @@ class Section:
             raise InputError(
                 f"the revisions of section {self.name} cannot be read: {said(error)}",
                 place=raised_in(error, self.versions),
-                remedy=f"Mend or remove that revision; `alembic -n {self.name} history` shows the same.",
+                remedy=f"Fix or remove that revision; `alembic -n {self.name} history` shows the same.",
             ) from error
         return scripts
 
@@ -230,7 +230,7 @@ def read_tree(root: Path) -> Tree:
         absolute = (root / location).resolve()
         if not absolute.is_dir():
             raise InputError(
-                f"section {name} names a script_location that is not there: {location}",
+                f"section {name} names a missing script_location: {location}",
                 place=str(ini),
                 remedy="Create the folder with a versions/ folder and a script.py.mako in it, or remove "
                 "the section.",

@@ -82,7 +82,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{shorten(next(name for name in names if names.count(name) > 1))} is there twice")
+        raise ValueError(f"{shorten(next(name for name in names if names.count(name) > 1))} is defined twice")
     return values
 
 

@@ -25,15 +25,13 @@ def decode(data: str | bytes, *, source: str) -> str:
 def _text(data: str | bytes, source: str) -> str:
     if len(data) > MAX_BYTES:
         cause = f"the file is larger than {MAX_BYTES // 2**20} MiB"
-        raise FileError(
-            source, [Problem(0, 0, cause, "Split it, or see whether it is a schema file at all.")]
-        )
+        raise FileError(source, [Problem(0, 0, cause, "Split it, or check whether it is a schema file.")])
     if isinstance(data, str):
         try:
             data.encode()
         except UnicodeEncodeError as error:
             line = data.count("\n", 0, error.start) + 1
-            cause = f"the text holds U+{ord(data[error.start]):04X}, which is no character"
+            cause = f"the text contains U+{ord(data[error.start]):04X}, which is not a character"
             raise FileError(source, [Problem(line, 0, cause, "Remove it.")]) from error
         return data.removeprefix("\ufeff")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -42,7 +40,7 @@ def _text(data: str | bytes, source: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        cause = f"the file is not UTF-8: byte 0x{data[error.start]:02x} here is no character"
+        cause = f"the file is not UTF-8: byte 0x{data[error.start]:02x} here is not a character"
         raise FileError(source, [Problem(line, 0, cause, "Save it as UTF-8.")]) from error
 
 
@@ -208,13 +206,13 @@ class _Builder:
                 remedy = "Write out what they stand for, or drop them."
             else:
                 cause = "the file holds more values than any schema has"
-                remedy = "See whether it is a schema file at all."
+                remedy = "Check whether it is a schema file."
             raise _RefusedError(Problem(node.line, node.column, cause, remedy))
 
     def _alias(self, anchor: str | None, line: int, column: int) -> None:
         if anchor in self._opened:
-            cause = f'the alias "*{anchor}" stands inside of what it refers to'
-            raise _RefusedError(Problem(line, column, cause, "Write out the part that is meant."))
+            cause = f'the alias "*{anchor}" is inside of what it refers to'
+            raise _RefusedError(Problem(line, column, cause, "Write out that part."))
         if anchor is None or anchor not in self._anchors:
             cause = f'the alias "*{anchor}" has no anchor "&{anchor}" above it'
             raise _RefusedError(Problem(line, column, cause, "Put the text in quotes if no alias is meant."))
@@ -273,7 +271,7 @@ class _Builder:
                 self.problems.append(Problem(key.line, key.column, cause, "Use plain words as keys."))
             elif key.text in own:
                 first = node.keys[key.text][0]
-                cause = f"the key {shorten(key.text)} stands twice in one mapping, first on line {first}"
+                cause = f"the key {shorten(key.text)} is defined twice in one mapping, first on line {first}"
                 self.problems.append(Problem(key.line, key.column, cause, "Remove or rename one of the two."))
             else:
                 own[key.text] = value

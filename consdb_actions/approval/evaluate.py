@@ -184,7 +184,7 @@ def label_word(facts: ApprovalFacts, role: Role) -> str:
     last = sorted(events, key=lambda event: event.at)[-1]
     if last.actor is None:
         return (
-            f'the label "{role.label}", set by an account that no longer exists, was taken off: '
+            f'the label "{role.label}", set by an account that no longer exists, was removed: '
             f"nobody has approved for {role.title}"
         )
     if facts.identity.same_as(last.actor):
@@ -193,7 +193,7 @@ def label_word(facts: ApprovalFacts, role: Role) -> str:
         why = "a label is not an approval; approving in a review is"
     else:
         why = f"{last.actor.login} does not hold the role {role.title}"
-    return f'the label "{role.label}", set by {last.actor.login}, was taken off: {why}'
+    return f'the label "{role.label}", set by {last.actor.login}, was removed: {why}'
 
 
 def label_changes(facts: ApprovalFacts, decision: Decision) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -327,8 +327,7 @@ def naming_of(facts: ApprovalFacts, author: Account, review: Review) -> Naming:
     options = " or ".join(f'"consdb: {role.id}"' for role in held)
     return Naming(
         (),
-        f"{author.login} holds {_titles(held)} and did not say for which it is; "
-        f"a new approval with a line {options} does",
+        f"{author.login} holds {_titles(held)} and did not name one; approve again with a line {options}",
     )
 
 
@@ -339,7 +338,7 @@ def _named_roles(facts: ApprovalFacts, held: list[Role], words: list[str]) -> Na
         role = facts.policy.role_named(word)
         if role is None:
             known = ", ".join(item.id for item in facts.policy.roles)
-            problems.append(f'"consdb: {word}" names no role; there are {known}')
+            problems.append(f'"consdb: {word}" is not a role; there are {known}')
         elif role not in held:
             problems.append(f"it is for {role.title}, a role that its author does not hold")
         elif role not in roles:
@@ -480,7 +479,7 @@ def stickiness(facts: ApprovalFacts, role: Role, sha: str | None) -> Stickiness:
     """
     head = facts.pull.head
     if sha is None:
-        return Stickiness(False, "GitHub no longer says for which commit the approval was")
+        return Stickiness(False, "GitHub no longer shows the commit of the approval")
     if sha == head:
         return Stickiness(True, f"for the newest commit {head[:8]}")
     now, then = facts.change_at(head), facts.change_at(sha)
@@ -619,7 +618,7 @@ def evaluate(facts: ApprovalFacts) -> Decision:
     if gone:
         notes.append(f"{gone} review{'s' if gone > 1 else ''} by accounts that no longer exist do not count.")
     notes.extend(
-        f"The policy names {login}, which is no account (any more); after a change of login, change it there."
+        f"The policy names {login}, which is not an account; update renamed logins there."
         for login in facts.unknown_people
     )
     return Decision(
@@ -760,7 +759,7 @@ def _warning(facts: ApprovalFacts, role: Role, able: tuple[str, ...]) -> str:
     if not holders:
         return f"nobody holds {role.title}: add people or a team to the role in the policy"
     reasons = "; ".join(f"{holder.login} {why}" for holder in holders if (why := why_not(facts, holder)))
-    return f"nobody is left who can approve for {role.title}" + (f": {reasons}" if reasons else "")
+    return f"no eligible person is left for {role.title}" + (f": {reasons}" if reasons else "")
 
 
 def _state(facts: ApprovalFacts, roles: tuple[RoleVerdict, ...]) -> StatusState:

@@ -35,7 +35,7 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(path_type=Path, dir_okay=False),
             help="Configuration to use instead of the one on the base branch.",
         ),
-        option("--now", metavar="ISO", help="Moment for which designations are looked at; now by default."),
+        option("--now", metavar="ISO", help="Time at which designations are evaluated; now by default."),
         option(
             "--sdm-schemas",
             type=click.Path(path_type=Path, file_okay=False),
@@ -44,14 +44,14 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
         option(
             "--dump-facts",
             type=click.Path(path_type=Path, dir_okay=False),
-            help="Write what was seen to this file, to replay it with status --facts.",
+            help="Write the facts to this file, to replay them with status --facts.",
         ),
         option(
             "--max-calls",
             type=click.IntRange(min=1),
             default=2000,
             show_default=True,
-            help="Calls to GitHub that the run may make.",
+            help="Maximum number of calls to GitHub.",
         ),
         option("--explain", is_flag=True, help="Print the tree of verdicts."),
         format_option(),
@@ -113,16 +113,17 @@ def status(facts: Path | None, **options: Any) -> int:
 @option(
     "--event",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Payload of the event that started the workflow (GITHUB_EVENT_PATH); it says which pull requests.",
+    help="Payload of the event that started the workflow (GITHUB_EVENT_PATH), which selects the pull "
+    "requests.",
 )
 @option("--event-name", help="Name of that event; GITHUB_EVENT_NAME by default.")
-@option("--dry-run", is_flag=True, help="Print what would be changed, and change nothing.")
+@option("--dry-run", is_flag=True, help="Print the changes without making them.")
 @_common
 def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: Any) -> int:
     """Publish the status consdb/approvals, the role labels and the comment.
 
-    Everything is read anew from GitHub each time. The exit code is 0 once the state is published, whatever it
-    is. Without --pr and --event, all open pull requests are looked at.
+    All facts are read from GitHub on each run. The exit code is 0 once the state is published, even if
+    approvals or steps are missing. Without --pr and --event, all open pull requests are processed.
     """
     from consdb_actions.adapters.github import EventTarget, target_of_event
     from consdb_actions.adapters.typed_files import read_json
@@ -194,7 +195,7 @@ class _Session:
     def show_group(
         self, sha: str, results: list[ApprovalsResult], failures: list[ConsdbActionsError]
     ) -> None:
-        """Publish what holds for all pull requests of a group in the merge queue."""
+        """Publish the status of a group in the merge queue."""
         from consdb_actions.adapters.github.approvals import ApprovalPublisher
         from consdb_actions.approval.evaluate import fit
         from consdb_actions.approval.plan import CONTEXT
@@ -203,7 +204,7 @@ class _Session:
             (result.decision.state.value, fit((result.decision.description,)), result.facts.pull.url)
             for result in results
         ]
-        verdicts += [("error", fit((f"Could not be looked at: {error.cause}",)), "") for error in failures]
+        verdicts += [("error", fit((f"Could not be processed: {error.cause}",)), "") for error in failures]
         ApprovalPublisher(self._github, self._repository).set_group_status(sha, CONTEXT, verdicts)
 
     def run(self, number: int, *, dry_run: bool) -> ApprovalsResult:
@@ -220,7 +221,7 @@ class _Session:
     def run_all(
         self, target: EventTarget, *, dry_run: bool
     ) -> tuple[list[ApprovalsResult], list[ConsdbActionsError]]:
-        """Look at all pull requests that are meant; what is wrong with one does not stop the others."""
+        """Process all requested pull requests; a failure does not stop the others."""
         from consdb_actions.commands.connection import look_at_each
 
         return look_at_each(
@@ -245,7 +246,7 @@ def _show(results: list[ApprovalsResult], options: dict[str, Any]) -> None:
         if options["explain"] and options["output_format"] != "json":
             click.echo(render_tree(result.decision))
     if not results and options["output_format"] == "text":
-        click.echo("There is no open pull request to look at.")
+        click.echo("There is no open pull request to process.")
     runner = Runner.from_environ(os.environ)
     runner.output("count", str(len(results)))
     if len(results) == 1:

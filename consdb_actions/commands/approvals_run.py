@@ -1,4 +1,4 @@
-"""One pull request from facts to what GitHub shows, until both agree."""
+"""Process one pull request until GitHub shows what its facts require."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ApprovalsResult:
 
     @classmethod
     def of(cls, facts: ApprovalFacts, decision: Decision) -> ApprovalsResult:
-        """Return the result of looking at facts, with the plan that follows."""
+        """Evaluate facts, and plan."""
         return cls(facts, decision, make_plan(facts, decision, render_comment(facts, decision)))
 
 
@@ -55,8 +55,6 @@ def sync_pull(
         publisher.publish(plan, facts.identity)
         gatherer.identity = publisher.identity
     else:
-        warnings.append(
-            f"pull request {number} kept changing while it was looked at; the next run goes on from there"
-        )
+        warnings.append(f"pull request {number} kept changing during the run; the next run continues")
     warnings.extend(publisher.warnings if publisher is not None else ())
     return ApprovalsResult(facts, decision, first or plan, tuple(dict.fromkeys(warnings)))

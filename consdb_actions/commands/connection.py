@@ -1,4 +1,4 @@
-"""What every command that talks to GitHub begins with: which repository, which moment, which token."""
+"""Options that every command with GitHub access shares: repository, time, token."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}",
 
 
 def repository_name(name: str | None, *, option: str = "--repo") -> str:
-    """Check a repository's name, which becomes part of addresses; GITHUB_REPOSITORY where it is None."""
+    """Check a repository's name, which becomes part of addresses; None: GITHUB_REPOSITORY."""
     name = name or os.environ.get("GITHUB_REPOSITORY", "")
     if not _REPOSITORY.fullmatch(name) or name.partition("/")[2] in (".", ".."):
         raise InputError(
@@ -37,13 +37,13 @@ def repository_name(name: str | None, *, option: str = "--repo") -> str:
 
 
 def moment_or_now(text: str | None, name: str = "--now") -> datetime:
-    """Read a moment in ISO 8601; a moment without a zone is UTC, and none at all is now."""
+    """Parse a time in ISO 8601, in UTC without a zone; None: now."""
     return parse_moment(text, name) or datetime.now(UTC)
 
 
 @contextmanager
 def github_session(limit: int = 2000, variable: str = "GITHUB_TOKEN") -> Iterator[GitHub]:
-    """Connect with GITHUB_TOKEN to GITHUB_API_URL, and say at the end on standard error what it cost."""
+    """Connect with GITHUB_TOKEN to GITHUB_API_URL, and print the number of calls at the end."""
     token = os.environ.get(variable, "").strip() or os.environ.get("GITHUB_TOKEN", "")
     github = connect(token, os.environ.get("GITHUB_API_URL") or DEFAULT_API, limit=limit)
     try:
@@ -58,7 +58,7 @@ def github_session(limit: int = 2000, variable: str = "GITHUB_TOKEN") -> Iterato
 def look_at_each(
     github: GitHub, numbers: Sequence[int], look: Callable[[int], T]
 ) -> tuple[list[T], list[ConsdbActionsError]]:
-    """Look at pull requests; return the errors of those that failed, worst first (rule A10)."""
+    """Process pull requests; return the errors of those that failed, worst first (rule A10)."""
     runner = Runner.from_environ(os.environ)
     results: list[T] = []
     failures: list[ConsdbActionsError] = []
@@ -71,7 +71,7 @@ def look_at_each(
             if len(numbers) > 1:
                 # Nobody gave these numbers: that one is missing is not a wrong input.
                 error = raised.__cause__ if isinstance(raised.__cause__, GitHubError) else raised
-                words = f"Pull request {number} could not be looked at: {error.cause}"
+                words = f"Pull request {number} could not be processed: {error.cause}"
                 click.echo(runner.inert(words), err=True)
                 runner.annotation("error", words)
             failures.append(error)
@@ -81,7 +81,7 @@ def look_at_each(
 
 
 def _concerns_all(error: ConsdbActionsError) -> bool:
-    """Tell whether no further call can succeed: the token is refused, or a limit of calls is reached."""
+    """Tell whether no further call can succeed: the token is refused, or the rate limit is reached."""
     if isinstance(error, GitHubError):
         return error.status == 401 or isinstance(error, RateLimitError)
     return isinstance(error, ExternalError)

@@ -50,7 +50,7 @@ _config = option(
 _repo = option(
     "--repo", metavar="OWNER/NAME", help="Repository of the values files; lsst-sqre/phalanx by default."
 )
-_now = option("--now", metavar="ISO", help="Moment that counts as now; its day in UTC matters.")
+_now = option("--now", metavar="ISO", help="Time to use as now; only its day in UTC matters.")
 
 
 def _deployment(command: Command) -> Command:
@@ -81,8 +81,9 @@ def _deployment(command: Command) -> Command:
         option(
             "--repin",
             is_flag=True,
-            help="For consdbtap: replace a ticket image by the first weekly tag of sdm_schemas that holds "
-            "what the ticket merged, with its datalink snippets. Tag and ticket follow from the image; "
+            help="For consdbtap: replace a ticket image by the first weekly tag of sdm_schemas that "
+            "contains the ticket's merge, with its datalink snippets. Tag and ticket follow from the "
+            "image; "
             "without --stage and --env, it is the first stage that has one.",
         ),
         option(
@@ -93,14 +94,14 @@ def _deployment(command: Command) -> Command:
         option(
             "--force-order",
             is_flag=True,
-            help="Go past stages that are not finished; the pull request says so.",
+            help="Skip unfinished stages; recorded in the pull request.",
         ),
         option(
             "--reopen",
             is_flag=True,
             help="Open a new pull request although the last one was closed without merging.",
         ),
-        option("--registry-url", metavar="URL", help="Registry to ask for all images in place of their own."),
+        option("--registry-url", metavar="URL", help="Registry to use for all images, instead of their own."),
         _now,
         _config,
         format_option(),
@@ -134,10 +135,10 @@ _consdb = option(
 @_consdb
 @_deployment
 def plan_command(**options: Any) -> int:
-    """Show what a deployment would change, and whether it may go ahead. Nothing is changed.
+    """Show what a deployment would change, and whether it is allowed. Nothing is changed.
 
     The exit code is 1 where it is refused: an image that does not exist, a tag that may not run there, an
-    earlier stage that is not finished. With --phalanx it works on a clone, and looks nothing up elsewhere.
+    earlier stage that is not finished. With --phalanx it works on a clone, without network access.
     """
     return _deploy(options, write=False)
 
@@ -152,11 +153,10 @@ def plan_command(**options: Any) -> int:
 )
 @_deployment
 def open_command(**options: Any) -> int:
-    """Open the pull request of a deployment, or bring it up to date.
+    """Open or update the pull request of a deployment.
 
-    There is one for each ticket, application and stage. It is made over the API: nothing is cloned or
-    pushed. A branch that people have changed is left alone, and the difference is shown. What is refused is
-    not opened.
+    There is one for each ticket, application and stage, created over the API without a clone. A branch with
+    manual changes is not overwritten, and the difference is shown. A refused deployment is not opened.
     """
     return _deploy({**options, "phalanx": None, "consdb": None}, write=True)
 
@@ -172,14 +172,14 @@ def open_command(**options: Any) -> int:
 @_phalanx
 @_consdb
 @_repo
-@option("--ref", metavar="REV", help="Commit or branch to look at in place of what is checked out.")
+@option("--ref", metavar="REV", help="Commit or branch to read instead of the work tree.")
 @option("--release", metavar="TAG", help="Newest release of consdb; from its tags by default.")
 @option(
     "--level",
     type=click.Choice([severity.word for severity in reversed(Severity)]),
     default="error",
     show_default=True,
-    help="Exit with 1 when something matters at least so much.",
+    help="Exit with 1 if there are findings of at least this severity.",
 )
 @_now
 @_config
@@ -208,7 +208,8 @@ def drift_command(
 
     if (phalanx is None) == (repo is None):
         raise InputError(
-            "say where the values files are, once", remedy="Give either --phalanx DIR or --repo OWNER/NAME."
+            "the source of the values files is missing or given twice",
+            remedy="Give either --phalanx DIR or --repo OWNER/NAME.",
         )
     policy = _policy(load_config(config), repo)
     today = moment_or_now(now).astimezone(UTC).date()
@@ -265,9 +266,7 @@ def _deploy(options: dict[str, Any], *, write: bool) -> int:
         raise nowhere(policy)
     if options["phalanx"] is not None:
         if asked.repin:
-            raise InputError(
-                "a clone does not say what to repin", place="--repin", remedy="Leave --phalanx away."
-            )
+            raise InputError("--repin needs the API, not a clone", place="--repin", remedy="Omit --phalanx.")
         source, name = values_source(options["phalanx"], policy, None, asked.today)
         tags = release_tags(options["consdb"]) if options["consdb"] is not None else None
         return _show_deployment(plan_locally(source, name, policy, asked, tags), options, write=write)
@@ -327,9 +326,9 @@ def _asked(options: dict[str, Any], config: Config) -> DeployOptions:
             remedy="Give --app consdbtap, and neither --tag nor --component.",
         )
     if not repin and not tag:
-        raise InputError("no tag is given", place="--tag", remedy="Say which tag to deploy.")
+        raise InputError("no tag is given", place="--tag", remedy="Give the tag to deploy.")
     if not repin and not ticket:
-        raise InputError("no ticket is given", place="--ticket", remedy="Every deployment has its ticket.")
+        raise InputError("no ticket is given", place="--ticket", remedy="Give the ticket of the deployment.")
     if ticket and not (_TICKET.fullmatch(ticket) and config.is_ticket(ticket)):
         raise InputError(
             f'"{ticket[:100]}" is not a ticket',

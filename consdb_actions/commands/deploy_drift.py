@@ -1,4 +1,4 @@
-"""Reading what the drift report rests on."""
+"""Read the facts of the drift report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["look", "newest_release", "release_tags", "values_source"]
 
 
 def newest_release(text: str | None) -> ImageTag | None:
-    """Read the release that a user names."""
+    """Parse the release that a user gave."""
     from consdb_actions.deploy.tags import TagKind, read_tag
 
     if not text:
@@ -43,7 +43,7 @@ def look(
     consdb: Path | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> tuple[TagDrift, str]:
-    """Read values files and their history, and compare; `consdb` is a clone with the tags of releases."""
+    """Read values files with their history, and compare; `consdb` is a clone with release tags."""
     from consdb_actions.adapters.github import GitHub
     from consdb_actions.adapters.github.deploy_facts import DeployReader
     from consdb_actions.adapters.values_files import read_history, read_values
@@ -70,7 +70,7 @@ def look(
         seen += standings(app, values, read_history(source, app, values))
     if not seen:
         raise InputError(
-            "there are no values files of consdb and consdbtap",
+            "no values files were found for consdb and consdbtap",
             place=name,
             remedy="Check the folder or repository, and the stages in the configuration.",
         )
@@ -94,7 +94,7 @@ def release_tags(consdb: Path) -> Collection[str]:
 def values_source(
     where: Path | GitHub, policy: DeployPolicy, ref: str | None, today: date
 ) -> tuple[ValuesSource, str]:
-    """Return where values files come from, and its name; that of a clone says how old it is."""
+    """Return the source of values files, and its name; that of a clone includes its age."""
     from consdb_actions.adapters.github.proposals import ProposalReader
     from consdb_actions.adapters.values_files import ApiFiles, CloneFiles, FolderFiles
 

@@ -1,4 +1,4 @@
-"""A deployment from what is asked for to its pull request."""
+"""Plan a deployment and open its pull request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["DeployOptions", "Deployer", "plan_locally", "refusal"]
 
 @dataclass(frozen=True, slots=True)
 class DeployOptions:
-    """What somebody asks for, as the options say it; with `repin`, tag and ticket may be left open."""
+    """Validated options of a deployment; with `repin`, tag and ticket may be missing."""
 
     app: str
     today: date
@@ -40,7 +40,7 @@ class DeployOptions:
     reopen: bool = False
 
     def request(self) -> DeployRequest:
-        """Return it as what a plan is made from."""
+        """Convert the options to a request."""
         assert self.tag is not None
         return DeployRequest(
             self.app,
@@ -58,7 +58,7 @@ class DeployOptions:
 def _values(source: ValuesSource, app: str, policy: DeployPolicy, place: str) -> dict[str, Values]:
     if not (values := read_values(source, app, policy)):
         raise InputError(
-            f"there are no values files of {app}",
+            f"no values files were found for {app}",
             place=place,
             remedy="Check where the values files are, and the stages in the configuration.",
         )
@@ -154,7 +154,7 @@ class Deployer:
         return Shown(plan, repository, done.action, True, title, body, done.number, done.url)
 
     def _look_up(self, plan: DeployPlan) -> tuple[DeployPlan, dict[tuple[str, str], str]]:
-        """Look up what must exist before a pull request names it (rule R4)."""
+        """Check that images and snippets exist before a pull request names them (rule R4)."""
         digests: dict[tuple[str, str], str] = {}
         missing = []
         for image, tag in plan.images:
@@ -169,7 +169,7 @@ class Deployer:
         return with_found(plan, tuple(missing), datalink=datalink), digests
 
     def _repinned(self, asked: DeployOptions, values: dict[str, Values]) -> DeployOptions | None:
-        """Find out what a ticket image is replaced with; None where there is none."""
+        """Find the tag that replaces a ticket image; None if there is nothing to replace."""
         image = ticket_image(self._policy, values, stage=asked.stage, environments=asked.environments)
         if image is None:
             return None
@@ -186,7 +186,7 @@ class Deployer:
 
 
 def refusal(plan: DeployPlan) -> CheckFailed:
-    """Return the error that says why a deployment may not go ahead."""
+    """Return the error for a refused deployment."""
     causes = "\n".join(f"{item.rule}: {item.cause}" for item in plan.refusals)
     remedies = "\n".join(dict.fromkeys(f"{item.rule}: {item.remedy}" for item in plan.refusals))
     what = f"{plan.request.app} {plan.request.tag.text} is not deployed to {' and '.join(plan.environments)}"

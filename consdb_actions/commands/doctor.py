@@ -1,4 +1,4 @@
-"""``consdb-actions doctor``: say whether adoption is complete. It only reads."""
+"""``consdb-actions doctor``: check whether adoption is complete. Read-only."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _HiddenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One thing that was looked at; a remedy stands where it is not as it should be."""
+    """A checked point, with a remedy if it is wrong."""
 
     title: str
     state: str
@@ -62,13 +62,13 @@ class _Doctor:
         yield self._point(
             f"{self.schemas}: label “{LABEL}”",
             lambda: "" if self._get(f"/repos/{self.schemas}/labels/{quoted(LABEL)}") else "it does not exist",
-            "Create it: its name is what asks for a migration.",
+            "Create it: it requests a migration.",
         )
         yield self._required(self.schemas, STATUSES, self.slugs[APPS[0].name])
         yield self._required(self.target, (CHECK,))
         for name in REPLACED:
             yield self._point(
-                f"{self.target}: old workflow {name} is off",
+                f"{self.target}: old workflow {name} is disabled",
                 lambda name=name: self._is_off(name),  # type: ignore[misc]
                 f"gh workflow disable {name} --repo {self.target}",
             )
@@ -82,7 +82,7 @@ class _Doctor:
             f"Register it with the link that `init` prints, or make it public at {page}.",
         )
         yield self._point(
-            f"app {slug} has its permissions and no others",
+            f"app {slug} has exactly the required permissions",
             lambda: _difference(app, (self._get(f"/apps/{slug}") or {}).get("permissions", {})),
             f"Change them at {page}; each owner then accepts them.",
         )
@@ -123,12 +123,12 @@ class _Doctor:
             )
         if kind == "consdb":
             yield self._point(
-                f"{repository}: environment {ENVIRONMENT} admits chosen branches only",
+                f"{repository}: environment {ENVIRONMENT} is restricted to selected branches",
                 lambda: self._environment(root),
                 "Settings, Environments: deployment branches are the default branch.",
             )
             yield self._point(
-                f"{repository}: the key of {self.slugs[APPS[1].name]} is in no other place",
+                f"{repository}: the key of {self.slugs[APPS[1].name]} is not stored elsewhere",
                 lambda: (
                     "every workflow can read it"
                     if not self._named(f"{root}/actions/secrets", "secrets", APPS[1].secret)
@@ -142,26 +142,28 @@ class _Doctor:
             f"consdb-actions init {kind} --force, and a pull request.",
         )
         yield self._point(
-            f"{repository}: actions that are used are allowed",
+            f"{repository}: the used actions are allowed",
             lambda: self._allowed(root),
             f"Settings, Actions: allow actions/*, astral-sh/setup-uv@* and {PROJECT}/*.",
         )
         yield self._point(
-            f"{repository}: the default branch asks for pull requests",
-            lambda: "" if self._rules(repository, "pull_request") else "anybody who may write may push to it",
+            f"{repository}: the default branch requires pull requests",
+            lambda: (
+                "" if self._rules(repository, "pull_request") else "everyone with write access can push to it"
+            ),
             "Add a rule that requires a pull request before merging.",
         )
         yield self._point(
-            f"{repository}: a merge queue starts what it waits for",
+            f"{repository}: required workflows run in the merge queue",
             lambda: self._queue(kind, repository),
-            "Add merge_group to what starts these workflows.",
+            "Add merge_group to the triggers of these workflows.",
         )
 
     def _environment(self, root: str) -> str:
         found = self._get(f"{root}/environments/{ENVIRONMENT}")
         if found is None:
             return "it does not exist"
-        return "" if found.get("deployment_branch_policy") else "it admits every branch"
+        return "" if found.get("deployment_branch_policy") else "every branch can use it"
 
     def _callers(self, kind: str, repository: str) -> str:
         tag, commit = self._once("release", lambda: newest_release(self.github))
@@ -178,7 +180,7 @@ class _Doctor:
     def _allowed(self, root: str) -> str:
         found = self._get(f"{root}/actions/permissions") or {}
         if not found.get("enabled"):
-            return "actions are switched off"
+            return "actions are disabled"
         if found.get("allowed_actions") != "selected":
             return (
                 "" if found.get("allowed_actions", "all") == "all" else "only the owner's actions are allowed"
@@ -202,7 +204,7 @@ class _Doctor:
             else ("consdb-revisions.yaml",)
         )
         late = [name for name in names if "merge_group" not in self._file(repository, f"{WORKFLOWS}/{name}")]
-        return f"it would wait for {', '.join(late)} for ever" if late else ""
+        return f"it would wait forever for {', '.join(late)}" if late else ""
 
     def _policy(self) -> Iterator[Point]:
         from consdb_actions.adapters.github.client import quoted
@@ -210,7 +212,7 @@ class _Doctor:
 
         policy: list[Policy] = []
         yield self._point(
-            f"{self.schemas}: {CONFIG_PATH} is valid, and each role is held by somebody",
+            f"{self.schemas}: {CONFIG_PATH} is valid, and each role has members",
             lambda: self._read_policy(policy),
             "consdb-actions init sdm_schemas writes one to fill in.",
         )
@@ -223,7 +225,7 @@ class _Doctor:
             lambda: _listed(
                 "no account", (name for name in people if not self._get(f"/users/{quoted(name)}"))
             ),
-            f"Put their logins right in {CONFIG_PATH}.",
+            f"Correct their logins in {CONFIG_PATH}.",
         )
         teams = {name for role in roles for name in role.teams}
         yield self._point(
@@ -232,7 +234,7 @@ class _Doctor:
             "Check their names, or name people instead of teams.",
         )
         yield self._point(
-            "workflows ask for members where teams hold roles",
+            "workflows can read the members of teams",
             lambda: self._members(bool(teams)),
             "consdb-actions init sdm_schemas --teams --force; the app needs the permission members: read.",
         )
@@ -249,7 +251,7 @@ class _Doctor:
         except InputError as error:
             return error.cause
         empty = (r.title for r in policy[0].roles if not (r.people or r.teams or r.designates))
-        return _listed("held by nobody", empty)
+        return _listed("without members", empty)
 
     def _team(self, name: str) -> Any:
         owner, _, slug = name.partition("/")
@@ -358,7 +360,10 @@ class _Doctor:
             words = check()
         except _HiddenError:
             return Point(
-                title, "unknown", "this token may not see it", "Run this as an owner, or look yourself."
+                title,
+                "unknown",
+                "this token cannot read it",
+                "Run this as an owner, or check it in the settings.",
             )
         except InputError as error:
             return Point(title, "wrong", error.cause, error.remedy)
@@ -366,7 +371,7 @@ class _Doctor:
 
 
 def _difference(app: App, given: dict[str, str]) -> str:
-    """Say which permissions are missing or too many; metadata and members of the organization are free."""
+    """List missing and excess permissions, except metadata and members of the organization."""
     missing = [
         f"{name}: {level}"
         for name, level in app.permissions.items()
@@ -387,7 +392,7 @@ def _listed(words: str, names: Iterable[str]) -> str:
 
 @click.command(
     "doctor",
-    short_help="Say whether adoption is complete.",
+    short_help="Check whether adoption is complete.",
     epilog=examples("doctor", "doctor --repo lsst/sdm_schemas --format json"),
 )
 @option(
@@ -432,10 +437,10 @@ def _listed(words: str, names: Iterable[str]) -> str:
 )
 @verbosity_options
 def command(schemas: str, target: str, phalanx: str, app: str, release_app: str, output_format: str) -> int:
-    """Say for each point of adoption whether it is as it should be, with the remedy. Nothing is changed.
+    """Check each point of adoption, and print what to do. Nothing is changed.
 
-    Give a maintainer's own token as GITHUB_TOKEN (`gh auth token`); what it may not see is marked as unknown.
-    Exit code 1 when something is wrong.
+    Give a maintainer's own token as GITHUB_TOKEN (`gh auth token`); what it cannot read is reported as
+    unknown. Exit code 1 if a point is wrong.
     """
     from consdb_actions.commands.connection import github_session, repository_name
     from consdb_actions.report.markdown import printable
@@ -457,6 +462,6 @@ def command(schemas: str, target: str, phalanx: str, app: str, release_app: str,
         lines += [f"    {point.remedy}"] if point.remedy else []
     unknown = sum(point.state == "unknown" for point in points)
     fine = len(points) - wrong - unknown
-    lines += ["", f"{len(points)} points: {fine} as they should be, {wrong} wrong, {unknown} unknown."]
+    lines += ["", f"{len(points)} points: {fine} correct, {wrong} wrong, {unknown} unknown."]
     show("\n".join(map(printable, lines)))
     return int(wrong > 0)

@@ -1,4 +1,4 @@
-"""``consdb-actions init``: write the caller workflows of a repository, and say what comes next."""
+"""``consdb-actions init``: write the caller workflows of a repository, and print the next steps."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class App:
         return f"{self.prefix}_PRIVATE_KEY"
 
     def link(self, organization: str, *, teams: bool = False) -> str:
-        """Return the page on which it is registered, with everything filled in."""
+        """Return the registration page with all fields filled in."""
         given = {"name": self.name, "url": f"https://github.com/{PROJECT}", "public": "true"}
         wanted = {**self.permissions, **({"members": "read"} if teams else {})}
         query = urlencode({**given, "webhook_active": "false", **wanted})
@@ -96,7 +96,7 @@ def newest_release(github: GitHub) -> tuple[str, str]:
         if not item["draft"] and not item["prerelease"]:
             return item["tag_name"], github.get(f"/repos/{PROJECT}/commits/{item['tag_name']}")["sha"]
     raise InputError(
-        f"{PROJECT} has no release", remedy="Give the commit that you trust: --pin SHA [--release v1.2.3]."
+        f"{PROJECT} has no release", remedy="Give a trusted commit: --pin SHA [--release v1.2.3]."
     )
 
 
@@ -114,7 +114,7 @@ def newest_release(github: GitHub) -> tuple[str, str]:
 )
 @option("--pin", "commit", metavar="SHA", help="Commit of this project to use instead of its newest release.")
 @option(
-    "--release", metavar="TAG", help="What is written beside that commit, such as v1.2.3; main by default."
+    "--release", metavar="TAG", help="Release shown next to that commit, such as v1.2.3; main by default."
 )
 @option("--organization", default="lsst", show_default=True, help="Where the links register the apps.")
 @option(
@@ -131,7 +131,7 @@ def command(
     teams: bool,
     force: bool,
 ) -> int:
-    """Write the caller workflows of a repository, and say what comes next.
+    """Write the caller workflows of a repository, and print the next steps.
 
     KIND is sdm_schemas or consdb. The workflows name the newest release by its commit. For sdm_schemas, a
     configuration to fill in is written, too. Nothing that exists is replaced without --force.

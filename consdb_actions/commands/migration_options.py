@@ -1,4 +1,4 @@
-"""Options of the commands that are told which schema change is meant."""
+"""Options that select a schema change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_EVENT = 30_000_000  # Bytes of an event's payload; GitHub's limit is 25 MB
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say which schema change is meant."""
+    """Add the options that select a schema change."""
     options = (
         option(
             "--repo",
@@ -49,12 +49,12 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=LABEL,
             show_default=True,
             metavar="NAME",
-            help="Label that asks for a migration.",
+            help="Label that requests a migration.",
         ),
         option(
             "--regenerate",
             is_flag=True,
-            help="Made again since what it was made from has changed: what people closed stays closed.",
+            help="Regenerate it because its inputs changed; closed pull requests stay closed.",
         ),
     )
     for add in reversed(options):
@@ -82,7 +82,7 @@ def asked_for(
     *,
     regenerate: bool = False,
 ) -> RequestedMigration:
-    """Read what is asked for: from options, or else from an event."""
+    """Read the request from options, or else from an event."""
     from consdb_actions.adapters.github.events import asked, asked_of_event
     from consdb_actions.publication.source import REGENERATE
 
@@ -91,7 +91,7 @@ def asked_for(
         return replace(found, action=REGENERATE) if regenerate else found
     if event is None:
         raise InputError(
-            "it is not said which schema change is meant",
+            "no schema change is given",
             remedy="Give --pr, or --branch with --commit, or --event.",
         )
     name = event_name or os.environ.get("GITHUB_EVENT_NAME", "")

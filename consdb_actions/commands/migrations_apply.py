@@ -79,7 +79,7 @@ class ApplyRequest:
 
 @dataclass
 class Planned:
-    """A plan, and what is needed to look at its result."""
+    """A plan, and the inputs of its verification."""
 
     outcome: ApplyOutcome
     sections: Mapping[str, Section]
@@ -87,7 +87,7 @@ class Planned:
 
 
 def make_plan(request: ApplyRequest, progress: Progress) -> Planned:
-    """Look at everything, and change nothing."""
+    """Read facts and make all checks, without changing anything."""
     from consdb_actions.adapters.apply_facts import read_facts, read_locks
     from consdb_actions.adapters.apply_run import read_checkout
     from consdb_actions.adapters.postgres import scratch_server
@@ -151,7 +151,7 @@ def make_plan(request: ApplyRequest, progress: Progress) -> Planned:
 def locks_of(
     change: SectionChange, facts: SectionFacts, expected: ExpectedCatalogs | None
 ) -> tuple[TableLock, ...]:
-    """Return what to lock: what a run on a scratch server locked, else all that the statements name."""
+    """Return what to lock: the locks of a run on a scratch server, else all relations in the statements."""
     from consdb_actions.process.apply_facts import TableLock, in_order
 
     if expected is not None and expected.locks is not None and not change.forward.apart:
@@ -161,7 +161,7 @@ def locks_of(
 
 
 def _there(name: Name, facts: SectionFacts) -> bool:
-    """Tell whether a relation can be locked; of other schemas that is seen when it runs."""
+    """Tell whether a relation can be locked; those of other schemas are checked at run time."""
     relation = facts.snapshot.relations.get(name.name)
     return name.schema != facts.schema or (
         relation is not None and relation.kind not in ("materialized view", "foreign table")
@@ -174,20 +174,20 @@ def roles_of(change: SectionChange, wanted: Mapping[str, object]) -> set[str]:
 
 
 def _site(request: ApplyRequest) -> Iterator[ApplyCheck]:
-    """Say so where the database is not at the host that the configuration names for the site."""
+    """Warn if the database is not at the site's configured host."""
     from consdb_actions.process.apply_facts import ApplyCheck
 
     site = request.site
     if site is not None and site.host and request.url.host != site.host.partition(":")[0]:
         here = request.url.host or request.url.query.get("host") or "this machine"
-        words = f"this is {here}, and the database of {site.title} is known as {site.host}"
+        words = f"the host is {here}, but {site.title} is configured with {site.host}"
         yield ApplyCheck("site", "warning", words, "Check that it is the same database.")
 
 
 def _ends(
     request: ApplyRequest, section: Section, way: Way, facts: DatabaseFacts
 ) -> tuple[ApplyCheck, tuple[str, str] | None]:
-    """Find the way of one section from where the database is: its older end and its newer one."""
+    """Return the older and the newer end of a section's range, from its present revision."""
     from consdb_actions.adapters.revision_path import resolve
     from consdb_actions.process.apply_checks import check_revision
     from consdb_actions.process.apply_facts import ApplyCheck
@@ -221,7 +221,7 @@ def _replay(
     facts: DatabaseFacts,
     progress: Progress,
 ) -> tuple[list[ApplyCheck], dict[str, ExpectedCatalogs]]:
-    """Compare with what the history leaves elsewhere; where that cannot be, say so."""
+    """Compare with a replay of the history, or note why that is not possible."""
     from consdb_actions.adapters.apply_run import expected_catalogs
     from consdb_actions.process.apply_facts import ApplyCheck
     from consdb_actions.process.apply_verify import check_drift
@@ -272,7 +272,7 @@ def make_request(
     replay: bool,
     ahead: bool = False,
 ) -> ApplyRequest:
-    """Put the options together."""
+    """Validate the options."""
     from consdb_actions.adapters.apply_run import Timeouts
     from consdb_actions.adapters.tree import read_tree
     from consdb_actions.commands.process_runbook import load_sites
@@ -311,7 +311,7 @@ def _database(given: str | None, site: Site | None, sites: Sites) -> tuple[sa.UR
 
     text = given or (site.url if site else "") or os.environ.get("CONSDB_URL", "")
     if not text:
-        cause = f"the address of {site.title} is not known here" if site else "no database is named"
+        cause = f"the address of {site.title} is not configured" if site else "no database is given"
         raise InputError(
             cause,
             place="--database-url",
@@ -377,7 +377,7 @@ def carry_out(
     say: Callable[[str], None],
     record: Callable[[ApplyOutcome], None],
 ) -> ApplyOutcome:
-    """Apply what was planned, section by section, and look at the result."""
+    """Apply the plan, section by section, and verify the result."""
     from consdb_actions.adapters.shell import shielded, unwinding_on_signals
 
     outcome = planned.outcome
@@ -432,7 +432,7 @@ def _apply(
     wanted = request.settings.grants_for(change.schema)
 
     def waiting(attempt: int, seconds: float, locks: tuple[Lock, ...]) -> None:
-        holders = "; ".join(map(str, locks)) or "no session any more"
+        holders = "; ".join(map(str, locks)) or "no session now"
         say(f"{section.name}: try {attempt} waited for a lock. Held by {holders}. Next try in {seconds:g} s.")
 
     attempts = run_alembic(
@@ -466,7 +466,7 @@ def _ended(
     section: Section,
     error: BaseException,
 ) -> ApplyOutcome:
-    """Find out what is there after an error or a signal."""
+    """Read the state of the database after an error or a signal."""
     from consdb_actions.adapters.apply_facts import connected, read_section
     from consdb_actions.adapters.shell import Terminated
     from consdb_actions.catalog import compare
@@ -504,14 +504,14 @@ def _ended(
 
 
 def _state(change: SectionChange, at: str, differs: bool) -> State:
-    """Judge by version table and catalog what became of a section whose run failed (rule O2)."""
+    """Derive the state of a section after a failed run from version table and catalog (rule O2)."""
     if at == change.end:
         return "applied"
     return "applied in part" if differs or at != change.start else "failed"
 
 
 def _told(error: ConsdbActionsError, outcome: ApplyOutcome) -> ConsdbActionsError:
-    """Return the error with what is in the database now (rule O1)."""
+    """Add the state of the database to an error (rule O1)."""
     unchanged = outcome.changed == "nothing"
     kind = type(error) if unchanged else DatabaseChanged
     lead = "nothing was changed" if unchanged else f"the database was changed ({outcome.changed})"
@@ -539,17 +539,17 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="URL",
     help="The database; that of --site by default, or CONSDB_URL. Leave the password to ~/.pgpass.",
 )
-@option("--site", metavar="NAME", help="Which site this is, such as bts, summit or usdf.")
+@option("--site", metavar="NAME", help="Site, such as bts, summit or usdf.")
 @option(
     "--section",
     "sections",
     multiple=True,
     required=True,
     metavar="NAME[:FROM..TO]",
-    help="Section, with the revision at which it must be and the one to reach; may be repeated, in order.",
+    help="Section, optionally with its present and target revision; may be repeated, in order.",
 )
-@option("--to", metavar="REV", help="The revision to reach, with one --section; the head by default.")
-@option("--downgrade", is_flag=True, help="Go back; needs --to, or the way of each --section.")
+@option("--to", metavar="REV", help="Target revision, with one --section; the head by default.")
+@option("--downgrade", is_flag=True, help="Downgrade; needs --to, or a revision range for each --section.")
 @option(
     "--consdb",
     type=_DIRECTORY,
@@ -560,20 +560,20 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @option(
     "--sdm-schemas",
     type=_DIRECTORY,
-    help="Checkout of lsst/sdm_schemas, for an env.py that asks for SDM_SCHEMAS_DIR.",
+    help="Checkout of lsst/sdm_schemas, for an env.py that requires SDM_SCHEMAS_DIR.",
 )
-@option("--dry-run", is_flag=True, help="Show the plan, the checks and the SQL, and change nothing.")
+@option("--dry-run", is_flag=True, help="Show the plan, the checks and the SQL without changing anything.")
 @option(
     "--ahead",
     is_flag=True,
-    help="A dry run before anything is switched off: what later steps bring about is named, not refused.",
+    help="A dry run before replication is disabled: what later steps will do is listed, not refused.",
 )
-@option("--yes", is_flag=True, help="Do not ask.")
+@option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @option(
     "--accept",
     multiple=True,
     type=click.Choice(ACCEPTABLE),
-    help="Go on against this check; the evidence says so. May be repeated.",
+    help="Ignore this check; recorded in the evidence. May be repeated.",
 )
 @option(
     "--lock-timeout",
@@ -592,9 +592,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--replay/--no-replay",
     default=True,
     show_default=True,
-    help="Compare the database with what its history leaves on a scratch server.",
+    help="Compare the database with a replay of its history on a scratch server.",
 )
-@option("--evidence", type=_FILE, metavar="FILE.json", help="Write what was found and done to this file.")
+@option("--evidence", type=_FILE, metavar="FILE.json", help="Write the evidence to this file.")
 @option("--config", type=_FILE, help="Configuration; .github/consdb-actions.yaml by default.")
 @format_option()
 def command(
@@ -619,11 +619,12 @@ def command(
 ) -> int:
     """Upgrade a database, with checks before and after.
 
-    It looks at the database and the tree, shows the plan and the SQL, asks, runs alembic through the tree's
-    own env.py with time-outs, tries again when a lock is not granted, and compares the result with what the
-    history leaves on a fresh database. All locks are taken at once, without a wait while any is held, so that
-    no writer is aborted. The first doubt stops it with exit code 1, and nothing is changed. Exit code 5 says
-    that the database was changed, and the run did not end as planned. At its end it says how to go back.
+    It checks the database and the tree, shows the plan and the SQL, asks for confirmation, runs alembic
+    through the tree's own env.py with time-outs, retries if a lock is not granted, and compares the result
+    with a replay of the history on a fresh database. All locks are taken at once, without waiting while any
+    is held, so that no writer is aborted. If a check fails, it stops with exit code 1 and nothing is changed.
+    Exit code 5 means that the database was changed, but the run did not end as planned. Its last lines say
+    how to roll back.
     """
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
@@ -652,11 +653,11 @@ def command(
         raise InputError(
             "there is no terminal to ask on",
             place="--yes",
-            remedy="Say --yes to apply without a question, or --dry-run to look only.",
+            remedy="Use --yes to apply without confirmation, or --dry-run to check only.",
         )
     if database_url and request.url.password and not os.environ.get("CONSDB_DATABASE_URL"):
         click.echo(
-            "Warning: other users of this machine can see a password that stands on the command line. "
+            "Warning: other users of this machine can see a password on the command line. "
             "Use ~/.pgpass, PGPASSWORD or CONSDB_URL.",
             err=True,
         )

@@ -49,13 +49,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "sections",
     multiple=True,
     metavar="NAME",
-    help="Which section; may be repeated. All by default.",
+    help="Section to verify; may be repeated. All by default.",
 )
 @option(
     "--sdm-schemas-base",
     metavar="DIR|REV",
-    help="The same before the change: a directory, or a git revision of that checkout. By default where "
-    "HEAD left the default branch.",
+    help="The same before the change: a directory, or a git revision of that checkout. By default the "
+    "merge base of HEAD and the default branch.",
 )
 @option("--revision", metavar="ID|FILE", help="Which revision; the head by default. Needs one --section.")
 @option(
@@ -65,9 +65,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--database-url",
     metavar="URL",
     help="A copy of a site's database: the revision is verified on a copy of it too, with its own rows. "
-    "It is not changed. One that holds nothing lends its server only.",
+    "It is not changed. Of an empty one, only the server is used.",
 )
-@option("--any-head", is_flag=True, help="Take --database-url as it is, whatever revision it says it is at.")
+@option("--any-head", is_flag=True, help="Accept --database-url at any revision.")
 @option("--config", type=_FILE, help="Configuration; .github/consdb-actions.yaml by default.")
 @option("--report", type=_FILE, metavar="FILE.json", help="Write the report as JSON.")
 @option("--summary", type=_FILE, metavar="FILE.md", help="Write the report as Markdown.")
@@ -89,12 +89,12 @@ def command(
     """Verify a revision that is in the tree: written by hand, edited, or generated.
 
     The history before it is replayed on a scratch Postgres, every table gets rows, and the revision runs up
-    and down. The upgrade must do what the schema files change and nothing else, the downgrade must restore
-    the catalog, the rows must keep their values, and a new generation must find nothing. Exit code 1 when a
-    check fails. Differences that were there before the revision are listed as drift and do not fail.
+    and down. The upgrade must make the change of the schema files and nothing else, the downgrade must
+    restore the catalog, the rows must keep their values, and a second generation must find nothing. Exit code
+    1 if a check fails. Differences that existed before the revision are listed as drift and do not fail.
 
     With --database-url the revision also runs on a copy of that database, which must be at the revision
-    before it. Where the database differs from what its history makes, that is said.
+    before it. Differences between the database and its replayed history are reported.
     """
     from consdb_actions.adapters.autogenerate.checking import Given, check_revision, find_revision
     from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
@@ -190,7 +190,7 @@ def command(
 
 
 def _done(section: Section, script: Script, loaded: LoadedSchema) -> SectionOutcome:
-    """Tell of a section whose database has the revision already."""
+    """Report a section whose database already has the revision."""
     from consdb_actions.migration.outcome import SectionOutcome
 
     return SectionOutcome(
@@ -200,5 +200,5 @@ def _done(section: Section, script: Script, loaded: LoadedSchema) -> SectionOutc
         version=loaded.schema.version or "",
         revision=script.revision,
         down_revision=str(script.down_revision or ""),
-        notes=("the database has this revision already; there is nothing to try",),
+        notes=("the database already has this revision; nothing to verify",),
     )

@@ -52,7 +52,7 @@ def run(
     output_format: str,
     dry_run: bool,
 ) -> int:
-    """Generate; the options are those of the command. Returns the exit code."""
+    """Generate for the options of the command; return the exit code."""
     from consdb_actions.adapters.autogenerate.run import GenerationRequest, generate
     from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.files import check_targets
@@ -185,8 +185,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @option(
     "--sdm-schemas-base",
     metavar="DIR|REV",
-    help="The same before the change: a directory, or a git revision of that checkout. By default where "
-    "HEAD left the default branch.",
+    help="The same before the change: a directory, or a git revision of that checkout. By default the "
+    "merge base of HEAD and the default branch.",
 )
 @option("--section", "sections", multiple=True, metavar="NAME", help="Only this section; may be repeated.")
 @option("--message", required=True, metavar="TEXT", help="Message of the revisions.")
@@ -195,24 +195,24 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "renames",
     multiple=True,
     metavar="TABLE.OLD=NEW",
-    help="What a column or table became; TABLE.OLD= says that it is really dropped. May be repeated.",
+    help="Rename of a column or table; TABLE.OLD= confirms a drop. May be repeated.",
 )
 @option("--renames-file", type=_FILE, help="File with one such declaration a line.")
 @option("--pull-request-body", type=_FILE, help="Text with lines `consdb: rename TABLE.OLD=NEW`.")
-@option("--fill", "fills", multiple=True, metavar="TABLE.COLUMN=VALUE", help="Value for rows that have none.")
+@option("--fill", "fills", multiple=True, metavar="TABLE.COLUMN=VALUE", help="Value for rows without one.")
 @option(
     "--no-fill",
     "no_fills",
     multiple=True,
     metavar="TABLE.COLUMN",
-    help="No row lacks a value of this column.",
+    help="State that no row lacks a value of this column.",
 )
 @option(
     "--on-question",
     type=click.Choice(["fail", "drop-add"]),
     default="fail",
     show_default=True,
-    help="Stop at what the schemas do not say, or take it as drop and add.",
+    help="Stop at unanswered questions, or drop and add.",
 )
 @option(
     "--rev-id-from",
@@ -258,20 +258,20 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="Sections to work on at a time; 0, the default, is one for each processor.",
 )
 @format_option()
-@option("--dry-run", is_flag=True, help="Do everything but write the revisions.")
+@option("--dry-run", is_flag=True, help="Do everything except writing the revisions.")
 def command(consdb: Path, sdm_schemas: Path, message: str, database_url: str | None, **options: Any) -> int:
-    """Make a verified Alembic revision for each section whose schema changes.
+    """Generate a verified Alembic revision for each section whose schema changes.
 
     A section is the part of the Alembic tree that belongs to one schema. Its history is replayed on a scratch
     Postgres, and the change between the schema files becomes a revision, which is run up and down before it
     is written. Differences that the change did not make are listed as drift. Exit code 1 means that a
-    question is open or a check failed; nothing is written then.
+    question is unanswered or a check failed; then nothing is written.
     """
     from consdb_actions.adapters.postgres import server_ahead
 
     if not message.strip():
         raise InputError(
-            "the message is empty", place="--message", remedy="Say what changes, in a few words."
+            "the message is empty", place="--message", remedy="Describe the change in a few words."
         )
     if any("\ud800" <= letter <= "\udfff" for letter in message):
         raise InputError(

@@ -114,8 +114,8 @@ def _selection(selection: Selection, changes: Changes) -> str:
         return "the whole history"
     if selection.everything is False and not changes.base:
         raise InputError(
-            f"what is new cannot be told: {changes.note}",
-            remedy="Run it in a git checkout with its default branch, or leave --new-only away.",
+            f"the new revisions are unknown: {changes.note}",
+            remedy="Run it in a git checkout with its default branch, or omit --new-only.",
         )
     if selection.everything is False or _something_new(changes):
         return f"new or edited since {changes.base[:12]}"
@@ -166,7 +166,7 @@ def _named(tree: Tree, sections: Sequence[Section], text: str) -> frozenset[Path
     if text and len(set(found.values())) > 1:
         raise InputError(
             f"{text} is the beginning of several revisions: {', '.join(sorted(set(found.values())))}",
-            remedy="Write more of it, or name the file.",
+            remedy="Give more characters of it, or the file.",
         )
     if not found or not text:
         raise InputError(
@@ -250,7 +250,7 @@ def command(
       # consdb: ack data-loss: DM-12345, never filled
 
     Revisions are Python and are run, as alembic itself runs them, without network and connections of their
-    own: use it in jobs that hold no token with which anything can be written.
+    own: use it in jobs without a token that can write.
     """  # noqa: D301  (click wants the control character, not a backslash)
     from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.postgres import server_ahead
@@ -284,7 +284,7 @@ def command(
 
 
 def _prefix(tree: Tree) -> str:
-    """Return what stands before a file's path, so that it can be opened from here."""
+    """Return the prefix of file paths relative to the current directory."""
     root, here = tree.root, Path.cwd()
     shown = root.relative_to(here) if root.is_relative_to(here) else root
     return "" if shown == Path() else f"{shown.as_posix()}/"
@@ -297,7 +297,7 @@ def _exit_code(result: LintResult, fail_on: FailOn) -> int:
 
 
 def _announce(result: LintResult, tree: Tree, runner: Runner) -> None:
-    """On a runner, show errors and warnings beside their lines, and the whole as a summary."""
+    """Annotate errors and warnings on a runner, and write the summary."""
     if not runner.on_runner:
         return
     from consdb_actions.report.lint import remedy, render_markdown

@@ -32,13 +32,13 @@ MOST = 50  # Migrations that one run makes again; the next run makes the rest
     ),
 )
 @option("--repo", metavar="OWNER/NAME", default=SOURCE, show_default=True, help="Repository of the schemas.")
-@option("--label", default=LABEL, show_default=True, metavar="NAME", help="Label that asks for a migration.")
+@option("--label", default=LABEL, show_default=True, metavar="NAME", help="Label that requests a migration.")
 @target_option
 @format_option()
 def command(repo: str | None, label: str, target: str, output_format: str) -> int:
-    """List the schema changes whose migration has to be made again. Nothing is changed.
+    """List the schema changes whose migration must be regenerated. Nothing is changed.
 
-    That is so when another revision of its sections reached the default branch of the migrations, when
+    That is the case when the default branch of the migrations has another revision of its sections, when
     another change of its schemas was merged, when it has newer commits, or when it can be merged again. On a
     runner the outputs of the step are count, and outdated: a JSON list of pr, branch and commit.
     """
@@ -70,7 +70,7 @@ def command(repo: str | None, label: str, target: str, output_format: str) -> in
         click.echo(markdown, nl=False)
     else:
         lines = [f"{item.source.reference}: {item.reason}" for item in found]
-        show(runner.inert("\n".join(lines or ["No migration has to be made again."])))
+        show(runner.inert("\n".join(lines or ["All migrations are up to date."])))
     runner.summary(markdown)
     runner.output("count", str(len(data)))
     runner.output("outdated", json.dumps(data))
@@ -78,7 +78,7 @@ def command(repo: str | None, label: str, target: str, output_format: str) -> in
 
 
 def _named(github: GitHub, found: Sequence[Outdated]) -> list[Outdated]:
-    """Leave out those that name no ticket: their own run says so, and another would only say it again."""
+    """Leave out changes without a ticket: their own run reports that."""
     from consdb_actions.adapters.github.migration_source import config_of
     from consdb_actions.publication.marker import name_migration
 

@@ -30,8 +30,8 @@ _DIRECTORY = click.Path(path_type=Path)
 @option(
     "--sdm-schemas-base",
     metavar="DIR|REV",
-    help="The same before the change, as a directory or a git revision: sections whose schema is the same in "
-    "both are left out. By default, where HEAD left the default branch.",
+    help="The same before the change, as a directory or a git revision: sections whose schema is the same "
+    "in both are omitted. By default, the merge base of HEAD and the default branch.",
 )
 @option("--section", "sections", multiple=True, metavar="NAME", help="Only this section; may be repeated.")
 @format_option()
@@ -58,7 +58,7 @@ def command(
     names = [section.name for section in found]
     rows = [{"section": section.name, "schema": section.schema} for section in found]
     if base.problem:
-        compared = f"There is nothing to compare with: {base.problem}. {base.remedy}".strip()
+        compared = f"There is no base to compare with: {base.problem}. {base.remedy}".strip()
     else:
         compared = f"Compared with {base.label}."
     markdown = bullets(f"{code(s.name)} ({code(s.schema)})" for s in found) or "No schema changes."

@@ -69,7 +69,7 @@ def build_preview(
 
 
 def _declarations(renames: Sequence[str]) -> list[Declaration]:
-    """Read what was declared; the code that knows renames is imported only where it is needed."""
+    """Read declarations; the module on renames is imported only if needed."""
     if not renames:
         return []
     from consdb_actions.migration.rename import parse_declaration
@@ -78,7 +78,7 @@ def _declarations(renames: Sequence[str]) -> list[Declaration]:
 
 
 def _is_same(before: RawFile | None, after: RawFile | None) -> bool:
-    """Tell whether a file is unchanged, and so are the columns that it takes from other files."""
+    """Tell whether a file, and the files that it takes columns from, are unchanged."""
     if before is None or after is None or before.data != after.data:
         return False
     try:
@@ -90,7 +90,7 @@ def _is_same(before: RawFile | None, after: RawFile | None) -> bool:
 
 
 def _expected(side: Side, name: str) -> str | None:
-    """Return the name that a schema must have: files of a folder are called after their schema."""
+    """Return the required name of a schema: in a folder, that of its file."""
     return None if side.single else name
 
 
@@ -103,7 +103,7 @@ def _preview(
     sources: Sequence[DataSource],
     everything: bool,
 ) -> SchemaPreview:
-    """Preview one schema; a file before the change that is wrong counts as no file."""
+    """Preview one schema; an invalid file before the change counts as missing."""
     old: ReadSchema | None = None
     notes: tuple[str, ...] = ()
     if before is not None:
@@ -137,7 +137,7 @@ def _preview(
 
 
 def _extra(before: ReadSchema | None, after: ReadSchema, everything: bool) -> Iterator[SchemaFinding]:
-    """Yield findings that need more than the two schemas: words that astropy judges, notes of the reader."""
+    """Yield findings of astropy and notes of the reader."""
     known = before.schema if before and not everything else None
     units, ucds = _words(after.schema), _words(after.schema, ucd=True)
     bad_units = unknown_units(units - (_words(known) if known else set()))
@@ -163,7 +163,7 @@ def _words(schema: Schema, *, ucd: bool = False) -> set[str]:
 
 
 def _without_line(note: str) -> str:
-    """Return a note without the line at its start, which another change may have moved."""
+    """Remove the line at the start of a note: another change may have moved it."""
     start, colon, rest = note.partition(": ")
     return rest if colon and start.startswith("line ") else note
 
@@ -229,11 +229,11 @@ def command(
     config: Path | None,
     output_format: str,
 ) -> int:
-    """Say what a schema change means, without a database.
+    """Describe a schema change, without a database.
 
     BEFORE and AFTER are files, folders (such as checkouts of sdm_schemas) or git revisions: REV, REV:path, or
     one range, A..B or A...B. Without AFTER, BEFORE is compared with the work tree. Without both, the work
-    tree is compared with where HEAD left the default branch.
+    tree is compared with the merge base of HEAD and the default branch.
     """
     settings = load_config(config)
     check_rules(settings)
@@ -266,7 +266,7 @@ def _exit_code(preview: Preview, fail_on: FailOn) -> int:
 
 
 def _announce(preview: Preview, runner: Runner) -> None:
-    """On a runner, show the findings beside the lines that they are about, and the whole as a summary."""
+    """Annotate findings on a runner, and write the summary."""
     if not runner.on_runner:
         return
     for schema in preview.schemas:

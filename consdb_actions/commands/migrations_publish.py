@@ -55,13 +55,13 @@ from consdb_actions.report.publication import (
 
 __all__ = ["EDITED", "MigrationPublisher", "command", "tell_left_behind", "tell_rebases"]
 
-EDITED = "These files were edited by hand, so they are left as they are."
+EDITED = "These files were edited manually and are unchanged."
 
 
 def tell_rebases(
     github: GitHub, target: TargetRepository, number: int, rebases: Sequence[Rebase], why: str
 ) -> None:
-    """Say on a pull request of the target what a person has to change in it, or that nothing is left."""
+    """Comment on a pull request of the target which `down_revision` to change, or that none is needed."""
     comment = MarkedCommentWriter(github, target.repository, number, REBASE_MARKER)
     comment.write(render_rebases(rebases, why), only_update=not rebases)
 
@@ -69,7 +69,7 @@ def tell_rebases(
 def tell_left_behind(
     github: GitHub, target: TargetRepository, pull: TargetPull, reference: str, base: str
 ) -> tuple[Rebase, ...]:
-    """Say the same on a pull request that could not be made again, where another revision was merged."""
+    """Comment the same on a pull request that could not be regenerated after another merge."""
     if pull.marker is None:
         return ()
     tip = target.tip(target.default_branch())
@@ -85,7 +85,7 @@ def tell_left_behind(
     present = target.present(base, pull.branch) or Present()
     newest = {name: target.newest(revisions, folder) for name, folder in folders.items()}
     rebases = find_rebases(present.files, folders, {name: sha for name, sha in newest.items() if sha})
-    why = f"They could not be made again; a comment on {reference} says why, and what to do."
+    why = f"They could not be regenerated; see the comment on {reference}."
     tell_rebases(github, target, pull.number, rebases, why)
     return rebases
 
@@ -99,7 +99,7 @@ _NO_CHECKS = (
 
 _LATER = "The next run by schedule tries again."
 
-_REMOVE = "Remove it to have the revision generated, or take the label off to keep it."
+_REMOVE = "Remove it to have the revision generated, or remove the label to keep it."
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class MigrationPublisher:
     run_url: str = ""  # Empty off a runner
 
     def run(self, asked: RequestedMigration, inputs: Inputs, result: Path | None) -> Publication:
-        """Publish, withdraw, or say why nothing is done."""
+        """Publish, withdraw, or return why nothing is done."""
         source = read_source(self.schemas, self.repository, asked)
         stack = read_stack(self.schemas, source, self.label)
         request = decide_request(replace(asked, commit=""), source, self.label, stack.holder)
@@ -163,11 +163,11 @@ class MigrationPublisher:
                 )
                 self._comment(replace(case.held(theirs.holder), run_url=self.run_url))
             except (CheckFailed, ExternalError, InputError) as error:
-                words = (*words, f"{source.reference} could not be told so: {error.cause}. {error.remedy}")
+                words = (*words, f"{source.reference} could not be notified: {error.cause}. {error.remedy}")
         return replace(done, words=words)
 
     def _comment(self, done: Publication) -> Publication:
-        """Tell the people of the schema change; that they cannot be told does not undo what was done."""
+        """Comment on the schema change; a failure does not undo the publication."""
         pull = done.source.pull
         if pull is None or done.state == "nothing":
             return done
@@ -183,7 +183,7 @@ class MigrationPublisher:
 
 
 class _Case:
-    """One change on its way; ``so_far`` is what will be told of it."""
+    """One schema change in progress; ``so_far`` is its outcome so far."""
 
     def __init__(
         self,
@@ -206,17 +206,17 @@ class _Case:
         words = (
             f"This was generated for commit {self.so_far.commit[:12]}, and the branch is now at "
             f"{self._source.commit[:12]}. Nothing was published. The run for the newest commit replaces "
-            f"this; where none comes, take the label “{self._publisher.label}” off and set it again."
+            f"this; where none comes, remove the label “{self._publisher.label}” and add it again."
         )
         return replace(self.so_far, state="moved", words=(words,))
 
     def conflict(self) -> Publication:
-        """Say that the change cannot be merged into its base branch, so that nothing was generated."""
+        """Report that the change conflicts with its base branch."""
         why = read_inputs(self._publisher.schemas, self._source).conflict or "It can be merged by now."
         return replace(self.so_far, state="conflict", words=(why, _LATER))
 
     def held(self, holder: PullSeen) -> Publication:
-        """Withdraw the change's own migration, since that of another change holds it."""
+        """Withdraw the change's own migration, because another one contains it."""
         done = self.withdraw()
         reference = f"{self._source.repository}#{holder.number}".casefold()
         pulls = self._target.open_pulls()
@@ -256,7 +256,7 @@ class _Case:
         sections: Sequence[TargetSection],
         revisions: Mapping[str, str],
     ) -> None:
-        """Take out the sections of which the branch of the change has a revision, and say so."""
+        """Remove the sections of which the branch already has a revision."""
         there = self._target.revisions(self._source.commit).keys() - revisions.keys()
         for section in sections:
             added = {path for path in there if path.startswith(f"{section.folder}/versions/")}
@@ -320,7 +320,7 @@ class _Case:
         )
 
     def left_behind(self, done: Publication) -> Publication:
-        """Say on a pull request that could not be made again that it must not be merged as it is."""
+        """Comment that a pull request could not be regenerated and must not be merged."""
         pull = self._pull()
         if pull is None:
             return done
@@ -329,7 +329,7 @@ class _Case:
         return replace(done, words=(*done.words, *(rebase.words for rebase in rebases)))
 
     def withdraw(self) -> Publication:
-        """Close the pull request of a migration that is no longer wanted, unless somebody worked on it."""
+        """Close the pull request of an unneeded migration, unless it was edited."""
         done, why = replace(self.so_far, state="withdrawn"), (self.so_far.reason,)
         pull = self._pull() or find_withdrawn(self._target.closed_pulls(self._names.branch), self._source)
         if pull is None:
@@ -339,10 +339,10 @@ class _Case:
         if present is not None and not is_untouched(pull, present):
             if not pull.is_open:
                 return replace(done, words=why)
-            left = f"{which} is left open, since somebody has edited what was generated."
+            left = f"{which} stays open, because its files were edited."
             return replace(done, pull=pull, action="left open", words=(*why, left))
         self._target.close(pull)
-        closed = f"{which} was closed, and its branch removed."
+        closed = f"{which} was closed, and its branch deleted."
         return replace(done, pull=pull, action="closed", words=(*why, closed))
 
     def _base(self) -> str:
@@ -381,7 +381,8 @@ _EXIT = {"question": 1, "failed": 1, "error": 1, "conflict": 1}
 @option(
     "--result",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder with report.json and the files, or with such folders; without it only withdrawing is done.",
+    help="Folder with report.json and the files, or with such folders; without it, migrations are only "
+    "withdrawn.",
 )
 @option(
     "--schemas-base",
@@ -424,7 +425,7 @@ def command(
     """Open or update the draft pull request with generated migrations, or withdraw it.
 
     Nothing of the result is run. It must hold revisions of the target's sections that are plain operations,
-    and reports that tell of just these. CONSDB_TARGET_TOKEN is the token for the repository of migrations,
+    and reports about exactly these. CONSDB_TARGET_TOKEN is the token for the repository of migrations,
     CONSDB_SOURCE_TOKEN the one for the repository of schemas; each is GITHUB_TOKEN where it is not set.
     """
     inputs = Inputs(

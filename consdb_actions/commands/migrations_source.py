@@ -48,7 +48,7 @@ def command(
     target: str,
     output_format: str,
 ) -> int:
-    """Say which schema change an event means, and what it asks for. Nothing is changed.
+    """Determine the schema change of an event, and the requested action. Nothing is changed.
 
     On a runner these are outputs of the step: action (generate, withdraw, conflict, held or nothing),
     publish, repository and commit. For generate there are also merge and base (the commits of the schemas to
@@ -121,7 +121,7 @@ def _tip(github: GitHub, repository: str) -> str:
 
 
 def _directives(source: SchemaSource, answers: Sequence[str]) -> str:
-    """Return the lines of a pull request's text that speak to this program, and the answers in comments."""
+    """Return the ``consdb:`` lines of a pull request's text, and the answers in comments."""
     found = _DIRECTIVE.findall(source.pull.body if source.pull else "")
     lines = [line.strip() for line in found[:MAX_DIRECTIVES]]
     return "\n".join([*lines, *(f"consdb: {answer}" for answer in answers)])

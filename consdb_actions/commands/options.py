@@ -35,7 +35,7 @@ class LazyGroup(click.Group):
         return list(self._listed)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command, or None when there is none of that name."""
+        """Import and return a command; None if there is none of that name."""
         if cmd_name not in self._listed:
             return None
         name = f"{self._prefix}{cmd_name.replace('-', '_')}"
@@ -50,13 +50,13 @@ class LazyGroup(click.Group):
 
 
 def examples(*lines: str) -> str:
-    """Write the last part of a command's help; each line is what comes after ``consdb-actions``."""
+    """Render examples as the epilog of a command's help, without ``consdb-actions``."""
     folded = (fold(f"  consdb-actions {line}", 74).replace("\n", " \\\n") for line in lines)
     return "\n".join(["\b", "Examples:", *folded])
 
 
 def _complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return the values of an option that begin as typed; what cannot be read has none."""
+    """Return the matching values of an option; none if they cannot be read."""
     try:
         return [value for value in _VALUES[parameter.opts[-1]](context) if value.startswith(incomplete)]
     except (ConsdbActionsError, OSError):
@@ -98,7 +98,7 @@ _VALUES: dict[str, Callable[[click.Context], list[str]]] = {
 
 
 def option(*names: str, **values: Any) -> Decorator:
-    """Declare an option that an environment variable can give as well: ``CONSDB_`` and its name."""
+    """Declare an option with an environment variable: ``CONSDB_`` and its name."""
     long = next(name for name in names if name.startswith("--"))
     name = long.removeprefix("--").split("/")[0]
     if long in _VALUES:
@@ -123,13 +123,13 @@ def format_option() -> Decorator:
         type=click.Choice(FORMATS),
         default="text",
         show_default=True,
-        help="What standard output gets: text for people, stable JSON, or Markdown as for a pull request.",
+        help="Format of standard output: text, stable JSON, or Markdown for a pull request.",
     )
     return lambda command: add(verbosity_options(command))
 
 
 def parse_moment(text: str | None, name: str) -> datetime | None:
-    """Read a date or a moment in ISO 8601; without a zone it is UTC."""
+    """Parse a date or time in ISO 8601, in UTC without a zone."""
     if not text:
         return None
     try:

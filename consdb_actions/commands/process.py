@@ -1,4 +1,4 @@
-"""``consdb-actions process``: where schema changes stand, and what to do next."""
+"""``consdb-actions process``: steps of schema changes, and what to do next."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from consdb_actions.commands.options import LazyGroup
 __all__ = ["group"]
 
 SUBCOMMANDS = {
-    "status": "Show where a schema change stands.",
-    "sync": "Publish where schema changes stand: comment, status, reactions.",
+    "status": "Show the steps of a schema change.",
+    "sync": "Publish the steps of schema changes: comment, status, reactions.",
     "runbook": "Write the runbook of one migration.",
-    "rehearse": "Carry out a runbook on two real, replicating databases.",
-    "board": "Make a page of all changes and all environments.",
+    "rehearse": "Execute a runbook on two replicating databases.",
+    "board": "Write a page of all changes and environments.",
     "efd-sync": "Copy changed EFD schemas from consdb into a pull request.",
 }
 
 
 @click.group(name="process", cls=LazyGroup, listed=SUBCOMMANDS, prefix="process_")
 def group() -> None:
-    """Show where schema changes stand, and what to do next.
+    """Show the steps of schema changes, and what to do next.
 
     The policy is the section "process" of .github/consdb-actions.yaml on the pull request's base branch. The
     token is taken from GITHUB_TOKEN, the server from GITHUB_API_URL.

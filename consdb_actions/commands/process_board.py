@@ -56,7 +56,7 @@ class _Settings:
 
 
 def board_of_github(github: GitHub, wanted: BoardOptions) -> Board:
-    """Read everything over the API, or from the clones that are given."""
+    """Read all facts through the API, or from given clones."""
     for folder in (wanted.phalanx, wanted.consdb):
         if folder is not None and not folder.is_dir():
             raise InputError("there is no such directory", place=str(folder), remedy="Check the path.")
@@ -99,7 +99,7 @@ def _board_of_moment(github: GitHub, wanted: BoardOptions) -> Board:
 
 
 def board_of_files(paths: Sequence[Path], wanted: BoardOptions) -> Board:
-    """Read facts that ``process status --dump-facts`` wrote, and clones; nothing over the network."""
+    """Read facts of ``process status --dump-facts`` and clones, without network access."""
     from consdb_actions.adapters.typed_files import load_facts
     from consdb_actions.process.board import (
         Environments,
@@ -194,7 +194,7 @@ PAGE, DATA = "index.html", "board.json"
 
 @click.command(
     "board",
-    short_help="Make a page of all changes and all environments.",
+    short_help="Write a page of all changes and environments.",
     epilog=examples(
         "process board --repo lsst/sdm_schemas --output site",
         "process board --facts facts.json --phalanx ../phalanx --consdb ../consdb --output site",
@@ -221,15 +221,15 @@ PAGE, DATA = "index.html", "board.json"
     type=click.IntRange(min=1, max=100),
     default=8,
     show_default=True,
-    help="How many releases are shown.",
+    help="Number of releases to show.",
 )
-@option("--now", metavar="ISO", help="Moment that the page shows; now, or that of the facts, by default.")
+@option("--now", metavar="ISO", help="Time that the page shows; now, or that of the facts, by default.")
 @option(
     "--max-calls",
     type=click.IntRange(min=1),
     default=4000,
     show_default=True,
-    help="Calls to GitHub that the run may make.",
+    help="Maximum number of calls to GitHub.",
 )
 @option(
     "--output", type=_DIRECTORY, required=True, metavar="DIR", help="Folder for index.html and board.json."
@@ -248,12 +248,12 @@ def command(
     output: Path,
     output_format: str,
 ) -> int:
-    """Make a page that shows where every open change stands, what runs where, and what is in which release.
+    """Write a page that shows the steps of every open change, what runs where, and the content of releases.
 
     It is one file without a script, which loads nothing: open it, print it, or put it on GitHub Pages. The
     same is written as data beside it. All open pull requests that change a schema are on it, and merged ones
-    that process sync still follows. What cannot be read is told on the page and on standard error; the exit
-    code stays 0 as long as there is something to show. The same facts give the same bytes.
+    that process sync still follows. What cannot be read is reported on the page and on standard error; the
+    exit code stays 0 if there is something to show. The same facts give the same bytes.
     """
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner

@@ -45,13 +45,13 @@ __all__ = ["command"]
 @option(
     "--reopen", is_flag=True, help="Open a new pull request where the last one was closed without merging."
 )
-@option("--dry-run", is_flag=True, help="Show what would be copied, and change nothing.")
+@option("--dry-run", is_flag=True, help="Show the copy without making it.")
 @option(
     "--max-calls",
     type=click.IntRange(min=1),
     default=2000,
     show_default=True,
-    help="Calls to GitHub that the run may make.",
+    help="Maximum number of calls to GitHub.",
 )
 @format_option()
 def command(
@@ -66,9 +66,8 @@ def command(
 ) -> int:
     """Copy the schemas of the transformed EFD that differ, from consdb into one pull request per ticket.
 
-    Nothing is removed, and no branch is ever forced: where somebody has edited a copied schema on the branch,
-    the run stops and shows the difference. Exit code 0 says that the pull request is there, or that nothing
-    differs.
+    Nothing is removed, and no branch is ever forced: if a copied schema was edited on the branch, the run
+    stops and shows the difference. Exit code 0 if the pull request exists, or if nothing differs.
     """
     from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.github.process_facts import EfdReader, default_branch
@@ -136,16 +135,16 @@ def _ticket(text: str | None, config: Config) -> str:
 
 
 def _checked(path: str, data: bytes) -> bytes:
-    """Return the bytes of a file that is a schema; it is parsed as data, and nothing in it is executed."""
+    """Return the bytes of a file after parsing it as a schema."""
     from consdb_actions.adapters.schema_yaml import read_yaml
 
     try:
         read_yaml(data, source=path)
     except InputError as error:
         raise CheckFailed(
-            f"it is no valid schema, so it is not copied: {error.cause}",
+            f"it is not a valid schema, so it is not copied: {error.cause}",
             place=path,
-            remedy="Put it right in consdb, and run this again.",
+            remedy="Correct it in consdb, and run this again.",
         ) from error
     return data
 

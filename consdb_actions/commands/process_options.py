@@ -28,9 +28,7 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.Path(path_type=Path, dir_okay=False),
                 help="Configuration to use instead of the one on the base branch.",
             ),
-            option(
-                "--now", metavar="ISO", help="Moment for which designations are looked at; now by default."
-            ),
+            option("--now", metavar="ISO", help="Time at which designations are evaluated; now by default."),
             option(
                 "--sdm-schemas",
                 type=click.Path(path_type=Path, file_okay=False),
@@ -39,14 +37,14 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
             option(
                 "--dump-facts",
                 type=click.Path(path_type=Path, dir_okay=False),
-                help="Write what was seen to this file, to replay it with status --facts.",
+                help="Write the facts to this file, to replay them with status --facts.",
             ),
             option(
                 "--max-calls",
                 type=click.IntRange(min=1),
                 default=2000,
                 show_default=True,
-                help="Calls to GitHub that the run may make.",
+                help="Maximum number of calls to GitHub.",
             ),
             format_option(),
         )

@@ -34,27 +34,27 @@ _POSTGRES = click.Choice(["auto", "system", "embedded"])
     "sections",
     multiple=True,
     metavar="NAME[:FROM..TO]",
-    help="Section, with the revisions from which and to which it goes; may be repeated.",
+    help="Section, with its start and target revision; may be repeated.",
 )
 @option("--revision", "revisions", multiple=True, metavar="ID|FILE", help="A revision; may be repeated.")
 @option(
     "--since",
     metavar="GITREV",
-    help="What is new against this branch, tag or commit; the default branch by default.",
+    help="Revisions that are not in this branch, tag or commit; the default branch by default.",
 )
 @option(
     "--act",
     "acts",
     multiple=True,
     type=click.Choice(["cancel", "migrate", "back"]),
-    help="What to try: an aborted start, the migration, the rollback. May be repeated; all by default.",
+    help="Phase to rehearse: an aborted start, the migration, the rollback. May be repeated; all by default.",
 )
 @option(
     "--sdm-schemas",
     type=_DIRECTORY,
-    help="Checkout of lsst/sdm_schemas, for an env.py that asks for SDM_SCHEMAS_DIR.",
+    help="Checkout of lsst/sdm_schemas, for an env.py that requires SDM_SCHEMAS_DIR.",
 )
-@option("--by-hand", is_flag=True, help="Use the commands of alembic that the runbook gives besides.")
+@option("--by-hand", is_flag=True, help="Use the manual alembic commands of the runbook.")
 @option(
     "--rows",
     type=click.IntRange(1, 50),
@@ -87,14 +87,14 @@ def command(
     report: Path | None,
     output_format: str,
 ) -> int:
-    """Carry out a runbook on two servers that replicate, while rows are written.
+    """Execute a runbook on two replicating servers, while rows are written.
 
-    It starts two Postgres servers of its own on this machine and touches nobody else's: no address of a
-    database is read, and what the runbook names by site is one of the two. They begin with the tables as they
-    are before, rows, publication and subscription. A writer goes on all the time. The steps are those of the
-    runbook's own Markdown: begun and stopped, carried out to the end, and taken back. After each, every row
-    must be the same at both sites, and the replication must have met no error. Exit code 1 when the runbook
-    does not work. Nothing is left behind.
+    It starts two Postgres servers on this machine, which stand in for the runbook's sites, and connects to no
+    others. They start with the tables before the migration, rows, a publication and a subscription, and a
+    writer runs all the time. The steps are read from the runbook's Markdown and executed in three phases:
+    aborted start, migration, rollback. After each phase, all rows must be equal at both sites, and
+    replication must be without errors. Exit code 1 if the runbook does not work. Both servers are removed at
+    the end.
     """
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.rehearsal import rehearse
@@ -114,9 +114,9 @@ def command(
     if runbook_file is not None:
         if sections or revisions or since:
             raise InputError(
-                "the runbook says what is applied",
+                "the runbook names the revisions to apply",
                 place="--runbook",
-                remedy="Leave --section, --revision and --since away.",
+                remedy="Omit --section, --revision and --since.",
             )
         markdown = _read(runbook_file)
     else:
@@ -155,5 +155,5 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"the runbook cannot be read: {words}", place=str(path)) from error

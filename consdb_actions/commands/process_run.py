@@ -1,4 +1,4 @@
-"""One pull request from facts to what GitHub shows of its process, until both agree."""
+"""Process the steps of one pull request until GitHub shows what its facts require."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ class ProcessResult:
 
     @classmethod
     def of(cls, facts: ProcessFacts) -> ProcessResult:
-        """Return the result of looking at facts, with the plan that follows."""
+        """Derive progress from facts, and plan."""
         progress = progress_of(facts)
         plan = make_plan(facts, progress, render_comment(facts, progress))
         return cls(facts, progress, plan, requests_of(facts, progress))
 
 
 def settings_of(config: Config) -> Settings:
-    """Make what the process needs of the configuration."""
+    """Read the settings of the process from the configuration."""
     views = {view.name: ViewOf(view.table, dict(view.rename)) for view in config.views}
     sites = config.sites
     return Settings(config.process_policy, views, sites.sources, sites.checklists, config.severities)
@@ -65,7 +65,7 @@ def settings_of(config: Config) -> Settings:
 def make_gatherer(
     github: GitHub, repository: str, *, config: Path | None = None, clone: Path | None = None
 ) -> ProcessGatherer:
-    """Put together what reads the facts."""
+    """Create the reader of facts."""
     contents: ContentSource = ApiContents(github, repository)
     if clone is not None:
         contents = CloneContents(clone, contents)
@@ -106,9 +106,7 @@ def sync_pull(
         publisher.publish(plan, result.facts.identity)
         gatherer.identity = publisher.identity
     else:
-        warnings.append(
-            f"pull request {number} kept changing while it was looked at; the next run goes on from there"
-        )
+        warnings.append(f"pull request {number} kept changing during the run; the next run continues")
     warnings.extend(publisher.warnings if publisher is not None else ())
     asked = first or result
     requests = CommentRequests(result.requests.answers, regenerate)
@@ -134,7 +132,7 @@ def show_results(results: Sequence[ProcessResult], options: Mapping[str, Any]) -
         elif options["output_format"] == "markdown":
             click.echo(render_comment(result.facts, result.progress))
     if not results and options["output_format"] == "text":
-        click.echo("There is no pull request to look at.")
+        click.echo("There is no pull request to process.")
     runner = Runner.from_environ(os.environ)
     runner.output("count", str(len(results)))
     if len(results) == 1:

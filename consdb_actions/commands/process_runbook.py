@@ -53,7 +53,7 @@ def prepare_runbook(
     today: date,
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> Runbook:
-    """Make the runbook of the chosen revisions of a tree."""
+    """Make the runbook of selected revisions of a tree."""
     from consdb_actions.process.runbook import make_runbook
 
     if not settings.is_ticket(ticket):
@@ -83,14 +83,14 @@ def prepare_runbook(
 
 
 def _environments(tree: Tree, changes: Sequence[SectionChange]) -> Iterator[str]:
-    """Yield which sections the tree's ``env.py`` cannot run: every upgrade would stop there (rule M16)."""
+    """Yield sections that the tree's ``env.py`` cannot run (rule M16)."""
     from consdb_actions.adapters.apply_run import environment_error
 
     for change in changes:
         if words := environment_error(tree, tree.section(change.section)):
             yield (
                 f"The tree's env.py cannot run section {change.section} ({words.splitlines()[-1]}): "
-                "every upgrade stops there. Mend it first."
+                "every upgrade stops there. Fix it first."
             )
 
 
@@ -102,14 +102,14 @@ def _git(tree: Tree, *arguments: str) -> bool:
 
 
 def _check_tag(tree: Tree, release: str) -> None:
-    """See that a release is there; nothing is known where there is no checkout."""
+    """Check that a release exists; without a checkout this is unknown."""
     if not _git(tree, "rev-parse", "--verify", "HEAD"):
         return
     if not _git(tree, "rev-parse", "--verify", "--quiet", f"refs/tags/{release}"):
         raise InputError(
             f'there is no tag "{release}" in this checkout',
             place="--tag",
-            remedy="Run `git fetch --tags`, or leave --tag away while there is no release.",
+            remedy="Run `git fetch --tags`, or omit --tag while there is no release.",
         )
 
 
@@ -119,9 +119,9 @@ def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -
     for revision in (one for change in changes for one in change.revisions):
         if not _git(tree, "cat-file", "-e", f"refs/tags/{release}:./{revision.file}"):
             raise InputError(
-                f"release {release} does not hold revision {revision.id}",
+                f"release {release} does not contain revision {revision.id}",
                 place=revision.file,
-                remedy="Name the release that holds it, or leave --tag away while there is none.",
+                remedy="Name the release that contains it, or omit --tag while there is none.",
             )
 
 
@@ -133,7 +133,7 @@ def chosen_changes(
     since: str | None,
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> list[SectionChange]:
-    """Return what is to be applied: named ways, the revisions that are named, or those that are new."""
+    """Return the changes to apply: given ranges, given revisions, or new ones."""
     from consdb_actions.adapters.apply_run import expected_catalogs
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.revision_path import new_ways, parse_way, read_change, resolve
@@ -152,7 +152,7 @@ def chosen_changes(
                 raise InputError(
                     f"section {', '.join(missing)} has no new revision",
                     place="--section",
-                    remedy="Leave it out, or name the revisions: --section NAME:FROM..TO.",
+                    remedy="Omit it, or name the revisions: --section NAME:FROM..TO.",
                 )
             ways = named + new
         changes = []
@@ -172,7 +172,7 @@ def chosen_changes(
         raise InputError(
             "there is no new revision",
             place=str(tree.root),
-            remedy="Name what is to be applied: --section NAME:FROM..TO, --revision, or --since.",
+            remedy="Name the revisions to apply: --section NAME:FROM..TO, --revision, or --since.",
         )
     order = [section.name for section in tree.sections]
     return sorted(changes, key=lambda change: order.index(change.section))
@@ -196,7 +196,7 @@ def _around(tree: Tree, sections: Sequence[str], revisions: Sequence[str]) -> li
 
 
 def _find(sections: Sequence[Section], text: str, tree: Tree) -> tuple[Section, str]:
-    """Return the section and the id of a revision that is named by its id, the start of it, or its file."""
+    """Return the section and id of a revision, given its id, a prefix of it, or its file."""
     from consdb_actions.adapters.revisions import revision_id
 
     path = next((p for p in (Path(text), tree.root / text) if p.is_file()), None)
@@ -212,7 +212,7 @@ def _find(sections: Sequence[Section], text: str, tree: Tree) -> tuple[Section, 
         raise InputError(
             f'{cause} "{text[:100]}"',
             place=str(tree.root),
-            remedy="Name the id that stands in the file (`revision = ...`), or the file.",
+            remedy="Name the id in the file (`revision = ...`), or the file.",
         )
     return matches[0]
 
@@ -238,7 +238,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "sections",
     multiple=True,
     metavar="NAME[:FROM..TO]",
-    help="Section, with the revisions from which and to which it goes; may be repeated.",
+    help="Section, with its start and target revision; may be repeated.",
 )
 @option(
     "--revision",
@@ -250,9 +250,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @option(
     "--since",
     metavar="GITREV",
-    help="Apply what is new against this branch, tag or commit; the default branch by default.",
+    help="Apply revisions that are not in this branch, tag or commit; the default branch by default.",
 )
-@option("--tag", metavar="TAG", default="", help="The release of consdb that holds the revisions.")
+@option("--tag", metavar="TAG", default="", help="The release of consdb that contains the revisions.")
 @option("--when", metavar="WORDS", default="", help="When it is planned, for the texts to send.")
 @option("--config", type=_FILE, help="Configuration; .github/consdb-actions.yaml by default.")
 @option("--output", type=_FILE, metavar="FILE.md", help="Write the runbook to this file, as Markdown.")
@@ -269,12 +269,12 @@ def command(
     output: Path | None,
     output_format: str,
 ) -> int:
-    """Write the runbook of a migration, made from what its revisions do and from the sites.
+    """Write the runbook of a migration, from its operations and the configured sites.
 
-    It holds the exact commands and SQL in their order, with checks, what to do when a step fails, the way
-    back, and the texts for the IT ticket, the announcements and the truncate list. The text on standard
-    output is an overview; --output and --format markdown give the whole. `process rehearse` carries it out
-    on two servers of its own. Exit code 1 when something speaks against the migration as it is.
+    It holds the exact commands and SQL in their order, with checks, what to do when a step fails, the
+    rollback, and the texts for the IT ticket, the announcements and the truncate list. The text on standard
+    output is an overview; --output and --format markdown give the whole. `process rehearse` executes it on
+    two local servers. Exit code 1 if there are warnings.
     """
     from consdb_actions.adapters.files import check_targets, write_all
     from consdb_actions.adapters.runner import Runner
@@ -306,6 +306,6 @@ def command(
     elif output_format == "markdown":
         click.echo(runner.inert(markdown), nl=False)
     else:
-        result = f"Written to {output}" if output else "The whole of it: --output FILE.md"
+        result = f"Written to {output}" if output else "Full text: --output FILE.md"
         show(runner.inert(f"{render_text(runbook)}\n\n{result}"))
     return 1 if runbook.warnings else 0

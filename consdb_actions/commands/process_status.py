@@ -1,4 +1,4 @@
-"""``consdb-actions process status``: where a schema change stands. Nothing is changed."""
+"""``consdb-actions process status``: steps of a schema change. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["command"]
 
 @click.command(
     "status",
-    short_help="Show where a schema change stands.",
+    short_help="Show the steps of a schema change.",
     epilog=examples(
         "process status --repo lsst/sdm_schemas --pr 123",
         "process status --facts facts.json",
@@ -29,9 +29,9 @@ __all__ = ["command"]
 )
 @common
 def command(facts: Path | None, **options: Any) -> int:
-    """Show where a schema change stands, step by step, and what is next. Nothing is changed.
+    """Show the steps of a schema change, and what is next. Nothing is changed.
 
-    Exit code 1 says that a step is stale, was done out of order, or could not be looked up.
+    Exit code 1 if a step is stale, was done out of order, or could not be read.
     """
     from consdb_actions.adapters.files import check_targets
     from consdb_actions.adapters.typed_files import load_facts

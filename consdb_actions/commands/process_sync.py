@@ -1,4 +1,4 @@
-"""``consdb-actions process sync``: publish where schema changes stand."""
+"""``consdb-actions process sync``: publish the steps of schema changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["command"]
 
 @click.command(
     "sync",
-    short_help="Publish where schema changes stand.",
+    short_help="Publish the steps of schema changes.",
     epilog=examples(
         "process sync --repo lsst/sdm_schemas --pr 123 --dry-run",
         "process sync --repo lsst/sdm_schemas",
@@ -35,17 +35,18 @@ __all__ = ["command"]
 @option(
     "--event",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Payload of the event that started the workflow (GITHUB_EVENT_PATH); it says which pull requests.",
+    help="Payload of the event that started the workflow (GITHUB_EVENT_PATH), which selects the pull "
+    "requests.",
 )
 @option("--event-name", help="Name of that event; GITHUB_EVENT_NAME by default.")
-@option("--dry-run", is_flag=True, help="Print what would be changed, and change nothing.")
+@option("--dry-run", is_flag=True, help="Print the changes without making them.")
 @common
 def command(event: Path | None, event_name: str | None, dry_run: bool, **options: Any) -> int:
     """Publish the comment, the status consdb/ready-to-merge, and reactions to commands.
 
-    Everything is read anew from GitHub each time. The exit code is 0 once the state is published, whatever it
-    is. Without --pr and --event, all open pull requests are looked at, and those merged ones that are still
-    followed.
+    All facts are read from GitHub on each run. The exit code is 0 once the state is published, even if
+    approvals or steps are missing. Without --pr and --event, all open pull requests are processed, and merged
+    ones with steps to do.
     """
     from consdb_actions.adapters.files import check_targets
     from consdb_actions.adapters.github import EventTarget
@@ -76,7 +77,7 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
             found = [(readiness(item.facts, item.progress), item.facts.pull.url) for item in results]
             verdicts = [(verdict.state, verdict.description, url) for verdict, url in found]
             verdicts += [
-                ("error", fit((f"Could not be looked at: {error.cause}",)), "") for error in failures
+                ("error", fit((f"Could not be processed: {error.cause}",)), "") for error in failures
             ]
             ProcessPublisher(github, repository).set_group_status(target.group[1], CONTEXT, verdicts)
     show_results(results, options)
@@ -134,7 +135,7 @@ def _run(
 
 
 class _Requests:
-    """The migrations that are to be made anew, told to the workflow as soon as they are known."""
+    """Requested migrations, passed to the workflow as soon as they are known."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
@@ -146,7 +147,7 @@ class _Requests:
         self._tell()
 
     def drop(self, number: int) -> None:
-        """Take back what was asked for."""
+        """Withdraw the requests of a pull request."""
         if self._heads.pop(number, None):
             self._tell()
 

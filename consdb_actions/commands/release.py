@@ -1,4 +1,4 @@
-"""``consdb-actions release``: the next version, and the tag with everything that belongs to it."""
+"""``consdb-actions release``: show the next version, and tag it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHA = re.compile(r"[0-9a-f]{40}")
 def group() -> None:
     """Name and tag releases.
 
-    How is said in the section "release" of .github/consdb-actions.yaml on the repository's default branch.
+    The policy is the section "release" of .github/consdb-actions.yaml on the repository's default branch.
     The token is taken from GITHUB_TOKEN, the server from GITHUB_API_URL.
     """
 
@@ -41,7 +41,7 @@ _config = option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Configuration to use instead of the one on the default branch.",
 )
-_now = option("--now", metavar="ISO", help="Moment of tagging; now by default. Its month in UTC counts.")
+_now = option("--now", metavar="ISO", help="Time of tagging; now by default. Only its month in UTC matters.")
 
 
 @group.command(
@@ -56,7 +56,7 @@ _now = option("--now", metavar="ISO", help="Moment of tagging; now by default. I
     "--git",
     "git_dir",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Clone whose tags are looked at instead; no token is needed.",
+    help="Clone to read the tags from; no token is needed.",
 )
 @_config
 @_now
@@ -64,10 +64,9 @@ _now = option("--now", metavar="ISO", help="Moment of tagging; now by default. I
 def next_command(
     repo: str | None, git_dir: Path | None, config: Path | None, now: str | None, output_format: str
 ) -> int:
-    """Show the next calendar version, YY.M.N, from the tags that are there. Nothing is changed.
+    """Show the next calendar version, YY.M.N, from the existing tags. Nothing is changed.
 
-    The version alone goes to standard output, so that a script can take it; why it is that one goes to
-    standard error.
+    The version alone goes to standard output, for scripts; the reason goes to standard error.
     """
     from consdb_actions.adapters.github.releases import ReleaseReader
     from consdb_actions.adapters.runner import Runner
@@ -109,17 +108,17 @@ def next_command(
 )
 @_repo
 @option("--commit", metavar="SHA", help="Commit to tag; the newest of the default branch by default.")
-@option("--tag", "expected", metavar="TAG", help="Tag that you expect; stop if another one would be next.")
+@option("--tag", "expected", metavar="TAG", help="Expected tag; stop if the next version is different.")
 @_config
 @_now
-@option("--dry-run", is_flag=True, help="Show what would be tagged, with all its texts, and change nothing.")
+@option("--dry-run", is_flag=True, help="Show the tag and its texts without creating them.")
 @option(
     "--wait-images",
     type=click.IntRange(min=0, max=21600),
     metavar="SECONDS",
-    help="Wait so long for the images of the tag to be there; 0 looks once.",
+    help="Seconds to wait for the images of the tag; 0 checks once.",
 )
-@option("--registry-url", metavar="URL", help="Registry to ask for all images in place of their own.")
+@option("--registry-url", metavar="URL", help="Registry to use for all images, instead of their own.")
 @format_option()
 def tag_command(
     repo: str | None,
@@ -135,8 +134,8 @@ def tag_command(
     """Tag a commit of the default branch with the next version, and make the GitHub release.
 
     The tag is annotated: its message lists the pull requests, tickets and migrations since the last release.
-    All checks of the commit must be green. A commit that is tagged already is left as it is, so that the
-    command can be repeated after any failure. Tags are never moved.
+    All checks of the commit must be green. A tagged commit is not tagged again, so the command can be
+    repeated after any failure. Tags are never moved.
     """
     from consdb_actions.adapters.github import SystemClock
     from consdb_actions.adapters.github.releases import Releaser, ReleaseReader
@@ -172,10 +171,10 @@ def tag_command(
     missing = [f"{name}:{outcome.plan.tag}" for name, there in (found or {}).items() if there is None]
     if missing:
         raise ExternalError(
-            f"not there after {wait_images} s: {', '.join(missing)}",
+            f"missing after {wait_images} s: {', '.join(missing)}",
             place="registry",
-            remedy=f"The tag {outcome.plan.tag} stands. See why its images are not built, "
-            "and run the command again: it waits once more.",
+            remedy=f"The tag {outcome.plan.tag} exists. Check why its images are not built, and run the "
+            f"command again.",
         )
     return 0
 
@@ -195,7 +194,7 @@ def _settings(reader: ReleaseReader, config: Path | None) -> Config:
 
 
 def _of_clone(git_dir: Path, config: Path | None) -> tuple[list[str], Config]:
-    """Read the names of a clone's tags, and its configuration as it stands at HEAD."""
+    """Read the tags of a clone, and its configuration at HEAD."""
     from consdb_actions.adapters.config_file import load_config, parse_config
     from consdb_actions.adapters.git_read import GitReader
     from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG

@@ -1,4 +1,4 @@
-"""One release: read, decide, act; and read again when somebody was faster."""
+"""Make one release: read, decide, act; and read again after a conflict."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def make_release(
     policy: ReleasePolicy,
     tickets: Sequence[str],
 ) -> ReleaseOutcome:
-    """Tag a commit and make the GitHub release, as far as that is not done."""
+    """Tag a commit and make the GitHub release, unless they exist."""
     for left in reversed(range(AGAIN + 1)):
         plan = decide(reader.facts(wanted.commit, wanted.now), policy, wanted.tag)
         plan.check()
@@ -94,7 +94,7 @@ def wait_for_images(
     clock: Clock,
     say: Callable[[str], None],
 ) -> Mapping[str, ImageManifest | None]:
-    """Look for images until all are there, or the time is over."""
+    """Look up images until all exist, or until the time-out."""
     found: dict[str, ImageManifest | None] = dict.fromkeys(images)
     start = clock.now()
     while True:

@@ -1,4 +1,4 @@
-"""Whether the rules that the configuration names exist."""
+"""Check the rules in the configuration."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def check_rules(config: Config) -> None:
                 f"lint.severity.{rule}: there is no such rule",
                 place=config.source,
                 remedy=did_you_mean(rule, [*RULES, *lint])
-                or "The rules of preview and lint are in the docs.",
+                or "The rules of preview and lint are listed in the docs.",
             )

@@ -1,4 +1,4 @@
-"""What people see on a terminal: lines that fit it, colours, progress, and how much of it they want."""
+"""Output on a terminal: width, colours, progress and verbosity."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _WORDS = re.compile(r"\s*\S+")
 
 
 def paint(text: str, kind: str) -> str:
-    """Colour a text; click takes the colour away where there is no terminal."""
+    """Colour a text; click removes colours without a terminal."""
     return click.style(text, **_COLOURS[kind])
 
 
 def verbosity_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--verbose`` and ``--quiet``, which `show` and `progress_display` look up."""
     for flags, meaning in (
-        (("-q", "--quiet"), "Only errors and the result: its last line, or what --format says."),
-        (("-v", "--verbose"), "Say each step on a line of its own, with the seconds since the start."),
+        (("-q", "--quiet"), "Print only errors and the result."),
+        (("-v", "--verbose"), "Print each step on its own line, with the seconds since the start."),
     ):
         name = flags[1].removeprefix("--")
         command = click.option(
@@ -62,7 +62,7 @@ def _is(name: str) -> bool:
 
 
 def show(text: str, result: str = "") -> None:
-    """Print a report on standard output as wide as the terminal is; with ``--quiet`` only its result."""
+    """Print a report at the terminal's width; with ``--quiet`` only its result."""
     if _is("quiet"):
         text = result or text.rstrip().rpartition("\n")[2]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
@@ -76,7 +76,7 @@ def show_note(text: str) -> None:
 
 
 def fold(line: str, width: int) -> str:
-    """Break a line that is too long between its words; what follows is indented further."""
+    """Break a long line between words, with further indentation."""
     if len(click.unstyle(line)) <= width:
         return line
     bare = click.unstyle(line)
@@ -92,7 +92,7 @@ def fold(line: str, width: int) -> str:
 
 @contextmanager
 def progress_display(*, quiet: bool) -> Iterator[Callable[[str, str], None]]:
-    """Give a function that shows a section and its step on standard error, in one line that goes away."""
+    """Return a function that shows a section and its step on standard error, in one transient line."""
     start = time.monotonic()
     if _is("verbose"):
 

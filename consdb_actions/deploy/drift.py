@@ -202,7 +202,7 @@ def _by_tag(policy: DeployPolicy, item: ComponentTag, today: date) -> DriftFindi
     strict, days = item.environment in policy.strict, item.days(today)
     if item.tag.kind is TagKind.EMPTY:
         severity = Severity.ERROR if strict else Severity.WARNING
-        text = "without a tag: what the chart was made with runs"
+        text = "no tag: the chart's default runs"
         return _finding(severity if item.enabled else Severity.INFO, "empty-tag", item, text)
     text = f"{_off(item)}on {_what(item.tag)}{_age(item, today)}"
     if not item.enabled:

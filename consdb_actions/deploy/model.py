@@ -126,7 +126,7 @@ class DeployPolicy:
         ):
             for name, count in Counter(names).items():
                 if count > 1:
-                    raise WrongValueError(f"the {what} {name} is there twice", "Name it once.", ("stages",))
+                    raise WrongValueError(f"the {what} {name} is defined twice", "Name it once.", ("stages",))
         for index, name in enumerate(self.strict):
             if name not in self.environments:
                 remedy = f"The environments are {', '.join(self.environments)}."

@@ -92,7 +92,7 @@ def refused_tag(policy: DeployPolicy, plan: DeployPlan) -> tuple[tuple[str, ...]
             DeployRefusal(
                 "R5",
                 f"{where} runs releases only, and this is {what}",
-                "Deploy a release; or say until when it may stay, with --waive-until YYYY-MM-DD.",
+                "Deploy a release; or give its last day with --waive-until YYYY-MM-DD.",
             )
         ]
     if problem := waiver_problem(policy, until, request.today):
@@ -124,7 +124,7 @@ def refused_order(request: DeployRequest, stage: Stage, waiting: tuple[Waiting, 
             "R6",
             f"{stage.name} comes after {first.stage}, and {first.stage} is not finished: "
             + waiting_words(item for item in waiting if item.stage == first.stage),
-            f"Deploy {first.stage} first (--stage {first.stage}); or go past it with --force-order, which is "
+            f"Deploy {first.stage} first (--stage {first.stage}); or skip it with --force-order, which is "
             "written into the pull request.",
         )
     ]
@@ -227,7 +227,7 @@ def check_request(
 def nowhere(policy: DeployPolicy) -> InputError:
     """Return the error for a request without a place, or with two."""
     return InputError(
-        "say where: a stage or environments, and not both",
+        "give either a stage or environments",
         place="--stage, --env",
         remedy=f"The stages are {', '.join(stage.name for stage in policy.stages)}.",
     )
@@ -334,7 +334,7 @@ def _where(
         stage = policy.stage(request.stage)
         names = tuple(name for name in stage.environments if name in values)
         if not names:
-            raise InputError(f"{request.app} runs nowhere in the stage {stage.name}", place="--stage")
+            raise InputError(f"{request.app} does not run in the stage {stage.name}", place="--stage")
         return stage, names, []
     stages = [policy.stage_of(name) for name in request.environments]
     for name in request.environments:
@@ -366,7 +366,7 @@ def _slots(request: DeployRequest, values: Values) -> tuple[Slot, ...]:
         raise InputError(
             f"there are no datalink snippets for {request.tag.text}",
             place="--component",
-            remedy="Leave datalink out; it is set with the release that replaces the ticket image.",
+            remedy="Omit datalink; it is set with the release that replaces the ticket image.",
         )
     return tuple(slot for slot in found if not slot.is_datalink or request.tag.is_fixed)
 

@@ -48,7 +48,7 @@ def compose(text: str, place: str) -> yaml.Node | None:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or "it cannot be read"
-        raise InputError(f"this is no YAML: {problem}", place=f"{place}{line}") from error
+        raise InputError(f"this is not YAML: {problem}", place=f"{place}{line}") from error
     except RecursionError:
         raise InputError("the YAML is nested too deeply", place=place) from None
     if node is not None and not isinstance(node, yaml.MappingNode):
@@ -231,10 +231,10 @@ def _find(text: str, path: Path, place: str) -> tuple[yaml.MappingNode, yaml.Nod
             raise InputError(
                 f"there is no {where}",
                 place=place,
-                remedy="Write it into the file by hand once; from then on it is kept up to date.",
+                remedy="Add it to the file manually once; later runs update it.",
             )
         if len(fits) > 1:
-            raise InputError(f"{where} is there twice", place=place, remedy="Take one of them out.")
+            raise InputError(f"{where} is defined twice", place=place, remedy="Remove one of them.")
         assert isinstance(node, yaml.MappingNode)
         found = (node, *fits[0])
         key, node = fits[0]
@@ -282,9 +282,9 @@ def _quoted(value: str, style: str) -> str:
 
 def _by_hand(where: str) -> InputError:
     return InputError(
-        "this is written in a way in which nothing can be changed without changing something else",
+        "this value cannot be changed without changing others",
         place=where,
-        remedy="Change the file by hand, or write it with a line for each key and without anchors.",
+        remedy="Change the file manually, or write it with one line per key and without anchors.",
     )
 
 

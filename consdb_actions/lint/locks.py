@@ -181,7 +181,10 @@ def explicit_lock(script: RevisionScript) -> Iterator[Hit]:
                 default="",
             )
             yield at(
-                run, step, f"{names} is locked by hand until the migration ends", lock=_BLOCKING.get(lock, "")
+                run,
+                step,
+                f"{names} is locked explicitly until the migration ends",
+                lock=_BLOCKING.get(lock, ""),
             )
 
 

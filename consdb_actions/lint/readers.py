@@ -44,7 +44,7 @@ def _renamed_column(
         for relation in step.after.relations.values()
         if not relation.is_table and old.name in relation.names and new.name not in relation.names
     ]
-    still = f", while {listed(views)} goes on calling it {old.name}" if views else ""
+    still = f", while {listed(views)} still shows it as {old.name}" if views else ""
     message = f"{{items}} of {table.name}; queries with the old name fail"
     item = f"{old.name} is renamed to {new.name}{still}"
     return at(run, step, message, table.name, item, lock=EXCLUSIVE)
@@ -103,7 +103,7 @@ def view_grants_lost(script: RevisionScript) -> Iterator[Hit]:
     for run in script.runs:
         for relation, step in run.made() if run.whole else ():
             if lost := _grants_lost(script, run, relation):
-                message = f"{relation.name} is created again without {_grants(lost)}, which it had before"
+                message = f"{relation.name} is recreated without its previous {_grants(lost)}"
                 yield at(run, step, message, relation.name)
 
 
@@ -132,7 +132,7 @@ def revoked_grant(script: RevisionScript) -> Iterator[Hit]:
             continue
         if parsed.kind == "DropOwnedStmt":
             told = True
-            message = f"DROP OWNED takes all privileges of {listed(parsed.values)}, and what they own"
+            message = f"DROP OWNED removes all privileges of {listed(parsed.values)}, and their objects"
             yield at(run, step, message)
         elif "REVOKE" in parsed.subtypes:
             found = [r for name in parsed.relations if (r := step.before.find(name))]
@@ -157,7 +157,7 @@ def owner_change(script: RevisionScript) -> Iterator[Hit]:
             after for before, after in both(step) if before.owner != after.owner and run.is_old(before)
         ]
         for after in changed:
-            yield at(run, step, f"{after.name} gets another owner, {after.owner}", after.name)
+            yield at(run, step, f"{after.name} changes its owner to {after.owner}", after.name)
         if parsed is None or changed:
             continue
         # Also for the owner here: ownership is decided on each server.
@@ -275,7 +275,7 @@ def table_without_publication(script: RevisionScript) -> Iterator[Hit]:
         name = relation.name
         is_new = relation.is_table and script.own(name) and name not in run.start.by_name
         if is_new and not published & {"*", str(name), f"{name.schema}.*"}:
-            yield at(run, step, f"table {name} is new, and no publication gains it", name)
+            yield at(run, step, f"table {name} is new, and no publication includes it", name)
 
 
 def _key(relation: LintRelation | None) -> tuple[str, ...]:
@@ -399,7 +399,7 @@ def _altered(run: DirectionRun, step: LintStep, before: LintRelation, after: Lin
         old = before.columns.get(number)
         if old is not None and old.type != column.type and _loses_digits(old.type, column.type):
             item = f"{column.name} ({old.type} to {column.type})"
-            message = f"the new type of {{items}} of {after.name} cannot hold every old value as it was"
+            message = f"the new type of {{items}} of {after.name} cannot hold every old value exactly"
             yield at(run, step, message, after.name, item)
 
 
@@ -442,7 +442,10 @@ def cascade(script: RevisionScript) -> Iterator[Hit]:
                 taken = list(_dropped_unnamed(step))
                 known = f", here {listed(taken)}" if taken else ""
                 yield at(
-                    run, step, f"CASCADE removes whatever depends on it{known}", step.parsed.target or ""
+                    run,
+                    step,
+                    f"CASCADE removes everything that depends on it{known}",
+                    step.parsed.target or "",
                 )
 
 
@@ -464,7 +467,7 @@ def downgrade_loss(script: RevisionScript) -> Iterator[Hit]:
     """Yield what the downgrade removes."""
     run = script.downgrade
     for loss in losses(run):
-        message = f"data loss on downgrade: {loss.what}, as far as it was written since the upgrade"
+        message = f"data loss on downgrade: {loss.what}written since the upgrade"
         yield at(run, loss.step, message, loss.table, loss.column)
 
 
@@ -488,7 +491,7 @@ def _difference(difference: Difference) -> str:
     if difference.right is None and difference.path[-1] not in ("comment", "default"):
         return f"{path} is missing"
     if difference.left is None and difference.path[-1] not in ("comment", "default"):
-        return f"{path} is left over"
+        return f"{path} was not removed"
     if isinstance(difference.left, str | None) and isinstance(difference.right, str | None):
         was, now = (repr(short(v)) if v is not None else "none" for v in (difference.left, difference.right))
         return f"{path} is {now}, and was {was}"

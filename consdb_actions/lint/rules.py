@@ -29,9 +29,9 @@ RULES: tuple[LintRule, ...] = (
         "error",
         "upgrade() or downgrade() raises an exception.",
         """\
-The function was run on the scratch server and failed. What it sent before that was checked, nothing after
-it.""",
-        "Correct the revision; `migrations check` runs it as well.",
+The function was run on the scratch server and failed. Its statements before that were checked, later ones
+were not.""",
+        "Correct the revision; `migrations check` runs it, too.",
     ),
     LintRule(
         "unparseable",
@@ -52,9 +52,8 @@ mode, code that depends on the rows of a table, a statement that lint does not r
 would reach beyond it), and connections, programs or files of the revision's own, which are refused. What a
 `DO` block or a function does to the catalog of the empty scratch database is seen, and judged by the other
 rules.""",
-        "Write it as plain statements if possible (`UPDATE ... FROM`, `INSERT ... SELECT`); otherwise have "
-        "somebody "
-        "read it, and acknowledge it with a reason.",
+        "Write it as plain statements if possible (`UPDATE ... FROM`, `INSERT ... SELECT`); otherwise "
+        "review it, and acknowledge it with a reason.",
     ),
     LintRule(
         "two-heads",
@@ -94,9 +93,9 @@ statement fail as well (`migrations check` tries rows).""",
         "error",
         "A NOT NULL column is added to a table that may hold rows, without a default.",
         """\
-Rows that are there would hold NULL, so that Postgres refuses the column as soon as there is one row. It
-works on the empty table of a test and fails on the real one. Both directions are checked: a downgrade that
-brings a dropped column back as NOT NULL fails in the same way.""",
+Existing rows would hold NULL, so Postgres refuses the column as soon as there is one row. It works on the
+empty table of a test and fails on the real one. Both directions are checked: a downgrade that restores a
+dropped column as NOT NULL fails in the same way.""",
         "Three steps: add the column nullable, fill it, then `alter_column(..., nullable=False)`.",
     ),
     LintRule(
@@ -105,17 +104,17 @@ brings a dropped column back as NOT NULL fails in the same way.""",
         "A statement cannot run inside of the migration's transaction.",
         """\
 `CREATE INDEX CONCURRENTLY`, `VACUUM`, `ALTER SYSTEM` and a few others are refused inside of a transaction,
-and a migration runs in one. Alembic leaves it for the length of an autocommit block. What stood before the
-block is committed by it, so that such a revision should do nothing else.""",
+and a migration runs in one. Alembic leaves it for the length of an autocommit block. The block commits the
+statements before it, so such a revision should do nothing else.""",
         "Put it into `with op.get_context().autocommit_block():`.",
     ),
     LintRule(
         "ends-transaction",
         "warning",
-        "A revision ends or begins a transaction by hand.",
+        "A revision ends or begins a transaction explicitly.",
         """\
 After `COMMIT` a failure leaves half of the revision in the database, and Alembic does not know it.
-`ROLLBACK` throws away what was done before.""",
+`ROLLBACK` discards what was done before.""",
         "Use `with op.get_context().autocommit_block():`, in a revision of its own.",
     ),
     LintRule(
@@ -155,7 +154,7 @@ the long one. A name that was cut long ago may be named in full to rename or dro
         "A statement changes a version table.",
         """\
 Alembic keeps the revision of each section in `cdb.*_version`. A revision that writes there, or changes the
-table, makes Alembic believe something else than what was done.""",
+table, makes the recorded revision wrong.""",
         "Leave the table to Alembic; `alembic stamp` is the command for repairs.",
     ),
     # What is lost
@@ -193,15 +192,14 @@ type change to `real`, to fewer digits or to a date rounds or cuts silently.""",
         "error",
         "CASCADE removes more than the statement names.",
         """\
-What depends on the object goes with it without being named: views with their grants, foreign keys of other
-tables, rows. Nothing restores it in the downgrade, and what depends on it may differ from one database to
-the next.""",
-        "Drop everything in statements of its own, and create it again where it is still needed.",
+Dependent objects are dropped with it without being named: views with their grants, foreign keys of other
+tables, rows. The downgrade does not restore them, and they may differ between databases.""",
+        "Drop each object in a separate statement, and recreate those that are still needed.",
     ),
     LintRule(
         "view-grants-lost",
         "error",
-        "A view is dropped and created again without the grants it had.",
+        "A view is recreated without its previous grants.",
         """\
 `DROP VIEW` takes the grants along, and `CREATE VIEW` brings none back: the roles that read the view before
 cannot read it any more. Both directions are checked, and tables that are created again as well. `CREATE OR
@@ -214,7 +212,7 @@ REPLACE VIEW` keeps them.""",
         "The upgrade changes the schema, and the downgrade does nothing.",
         """\
 `alembic downgrade` would report success and leave the database as it was; the next upgrade then fails on
-what is there already. That also holds for a downgrade that raises NotImplementedError. An upgrade that only
+existing objects. The same applies to a downgrade that raises NotImplementedError. An upgrade that only
 writes rows or grants needs none.""",
         "Write the downgrade, or acknowledge with the reason why there is none.",
     ),
@@ -233,8 +231,8 @@ table's columns does not count.""",
         "info",
         "The downgrade removes what was written since the upgrade.",
         """\
-Dropping a new column again loses what was written there meanwhile. That is in the nature of a downgrade,
-and is noted for each table so that an operator knows it.""",
+Dropping a new column again loses the values written since the upgrade. No downgrade can avoid this; it is
+noted for each table.""",
         "Save what is needed before a downgrade on a database in use.",
     ),
     # Who reads it
@@ -246,8 +244,8 @@ and is noted for each table so that an operator knows it.""",
 Queries in notebooks, `hinfo`, `pqserver` and the TAP service name tables and columns. They fail from the
 moment of the migration until they are changed. A view that shows a renamed column keeps the old name for it
 until it is created again; one that is created again with fewer or other columns breaks its readers in the
-same way. What the same revision creates can be renamed freely, and names of constraints and indexes do not
-matter to readers.""",
+same way. Objects that the same revision creates can be renamed freely, and names of constraints and indexes
+do not matter to readers.""",
         "Announce it, and deploy the readers together with the migration; or keep the old name as well "
         "until they are "
         "changed (a view, or a second column).",
@@ -283,7 +281,7 @@ With row-level security and no policy that allows them, a reader sees no rows at
     LintRule(
         "replication",
         "warning",
-        "The replica may not get rows any more.",
+        "The replica may no longer get rows.",
         """\
 The replica at USDF follows a publication of the Summit. Dropping or changing it, `REPLICA IDENTITY
 NOTHING`, `UNLOGGED` tables and a table without primary key stop that: rows are not sent, or UPDATE and
@@ -298,7 +296,7 @@ identities are notes.""",
         "A setting, a role or a disabled trigger changes what other statements do.",
         """\
 With `session_replication_role = replica` or `DISABLE TRIGGER`, foreign keys are not checked. `SET ROLE` and
-`SET SESSION AUTHORIZATION` make somebody else the owner of what is created.""",
+`SET SESSION AUTHORIZATION` change the owner of new objects.""",
         "Remove it; if it is needed, use `SET LOCAL` and acknowledge it.",
     ),
     LintRule(
@@ -343,11 +341,11 @@ Schemas that are written at USDF (`efd_*`) are not replicated, so that nothing i
         "warning",
         "A statement makes Postgres rewrite a whole table.",
         """\
-Nobody can read or write the table meanwhile. What rewrites a table is not guessed: Postgres gave it another
-file on the scratch server. Most type changes do (not `varchar(n)` to a longer one or to `text`, nor
-`numeric` to more digits), a default that is computed for each row (`gen_random_uuid()`,
-`clock_timestamp()`), an identity or stored generated column, `SET LOGGED`. `CLUSTER`, `VACUUM FULL`, `SET
-TABLESPACE` and `REINDEX` are named even where nothing was to be done on an empty table.""",
+Nobody can read or write the table meanwhile. Rewrites are not guessed: Postgres gave the table another file
+on the scratch server. Most type changes do (not `varchar(n)` to a longer one or to `text`, nor `numeric` to
+more digits), a default that is computed for each row (`gen_random_uuid()`, `clock_timestamp()`), an
+identity or stored generated column, `SET LOGGED`. `CLUSTER`, `VACUUM FULL`, `SET TABLESPACE` and `REINDEX`
+are named even if an empty table needs no rewrite.""",
         "Add a new column, fill it in batches, change the readers, and drop the old one in a later "
         "revision; or announce "
         "how long the table is locked.",
@@ -427,9 +425,9 @@ run inside of a transaction, so that it needs an autocommit block (rule `needs-a
     LintRule(
         "explicit-lock",
         "info",
-        "A table is locked by hand.",
+        "A table is locked explicitly.",
         """\
-The lock of `LOCK TABLE` is held until the migration commits, and whoever comes later waits.""",
+The lock of `LOCK TABLE` is held until the migration commits, and later sessions wait.""",
         "Leave it to the statements that need the lock, or set a `lock_timeout` before it.",
     ),
     LintRule(
@@ -437,11 +435,11 @@ The lock of `LOCK TABLE` is held until the migration commits, and whoever comes 
         "info",
         "Locks are taken without a lock_timeout.",
         """\
-Even a change that is done at once needs its lock first. While it waits for a long query to end, everybody
-who comes later waits behind it, readers included. With a `lock_timeout` the migration gives up instead,
-nothing is changed, and it can be started again. The locks are those that Postgres held on the scratch
-server. Only a note, because ConsDB is migrated in a window in which its services are quiet, and nearly
-every revision takes such a lock.""",
+Even a change that is done at once needs its lock first. While it waits for a long query to end, all later
+sessions wait behind it, readers included. With a `lock_timeout` the migration gives up instead, nothing is
+changed, and it can be started again. The locks are those that Postgres held on the scratch server. Only a
+note, because ConsDB is migrated in a window in which its services are quiet, and nearly every revision
+takes such a lock.""",
         "`op.execute(\"SET LOCAL lock_timeout = '5s'\")` as the first statement of `upgrade()`.",
     ),
     LintRule(

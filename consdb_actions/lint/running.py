@@ -85,7 +85,7 @@ def unparseable(script: RevisionScript) -> Iterator[Hit]:
 def not_judged(script: RevisionScript) -> Iterator[Hit]:
     """Yield what lint cannot judge (rule L1)."""
     if script.history:
-        message = f"not judged: what is there before this revision is not known, since {script.history}"
+        message = f"not judged: the state before this revision is unknown, since {script.history}"
         yield Hit(script.line, message, "upgrade")
     for run in script.runs:
         for step in run.steps:
@@ -155,12 +155,12 @@ def ends_transaction(script: RevisionScript) -> Iterator[Hit]:
                 yield at(
                     run,
                     step,
-                    "{items} ends or begins a transaction by hand",
+                    "{items} ends or begins a transaction explicitly",
                     item=step.sql.split()[0].upper(),
                 )
         for notice in run.notices:
             if notice.kind == "transaction":
-                message = "{items} ends or begins a transaction by hand"
+                message = "{items} ends or begins a transaction explicitly"
                 yield Hit(notice.line, message, run.direction, item=notice.message)
 
 

@@ -178,7 +178,7 @@ class Parsed:
 def read(sql: str) -> tuple[Parsed, ...]:
     """Parse any number of statements; SqlError if the text is not SQL."""
     if "\0" in sql:
-        raise SqlError("the text holds a NUL character")
+        raise SqlError("the text contains a NUL character")
     try:
         out = []
         for raw in pglast.parse_sql(sql):
@@ -190,7 +190,7 @@ def read(sql: str) -> tuple[Parsed, ...]:
         message = str(error.args[0] if error.args else error)
         raise SqlError(message.partition(", at index")[0].splitlines()[0]) from error
     except UnicodeEncodeError as error:
-        raise SqlError("the text holds characters that are not Unicode text") from error
+        raise SqlError("the text contains characters that are not Unicode text") from error
     return tuple(out)
 
 

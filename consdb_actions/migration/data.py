@@ -231,7 +231,8 @@ def compare_move(move: ColumnMove, before: Rows, after: Rows) -> Iterator[DataDi
     if astray and not wrong:
         old = shown(astray[0])
         words = (
-            f"{len(astray)} values of {move.source}.{move.source_column} did not arrive, for example {old}"
+            f"{len(astray)} values of {move.source}.{move.source_column} are missing in the new column, "
+            f"for example {old}"
         )
         yield DataDifference(*where, len(astray), old, "", words)
 
@@ -287,7 +288,7 @@ def compare_rows(
         if name in lost_tables:
             continue
         if new is None:
-            words = f"the table is gone with {len(old.rows)} rows"
+            words = f"the table is missing with {len(old.rows)} rows"
             out.append(DataDifference(name, None, len(old.rows), "", "", words))
             continue
         ignored = {c for t, c in gone if t == name}
@@ -335,7 +336,7 @@ def _table(
         if column not in new.columns:
             place = old.columns.index(column)
             filled = [row[place] for row in old.rows if row[place] is not None]
-            words = f"the column is gone with {len(filled)} values"
+            words = f"the column is missing with {len(filled)} values"
             yield DataDifference(name, column, len(filled), shown(filled[0] if filled else None), "", words)
     shared = [c for c in columns if c in new.columns]
     a_places, b_places = [old.columns.index(c) for c in shared], [new.columns.index(c) for c in shared]
@@ -364,7 +365,7 @@ def _kept(old: TableRows, new: TableRows, column: str, via: str | None) -> DataD
             gone.append(row[a])
     if not gone:
         return None
-    words = f"{len(gone)} values are gone, for example {shown(gone[0])}"
+    words = f"{len(gone)} values are missing, for example {shown(gone[0])}"
     return DataDifference(old.table, column, len(gone), shown(gone[0]), "", words)
 
 
@@ -404,7 +405,7 @@ def _explain(
             counts[place] += 1
             examples.setdefault(place, (a[place], b[place]))
     if missing > 0:
-        yield DataDifference(table, None, missing, "", "", f"{missing} rows are gone")
+        yield DataDifference(table, None, missing, "", "", f"{missing} rows are missing")
     elif missing < 0:
         yield DataDifference(table, None, -missing, "", "", f"{-missing} rows are new")
     for place in sorted(counts):

@@ -223,8 +223,8 @@ def asked_conflict(conflict: Conflict, origin: tuple[str, str] | None) -> OpenQu
         + (f" (revision {origin[0]}, {origin[1]})" if origin else ""),
     )
     meanings = {
-        "head": "Take it as after the change",
-        "current": "Leave it as it is in the database",
+        "head": "Use the state after the change",
+        "current": "Keep the state in the database",
     }
     return OpenQuestion(
         words=f"{name} was changed by this change and by another one.",

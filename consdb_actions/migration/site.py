@@ -53,32 +53,31 @@ def use_of(
             return "done"
         if standing.revisions is None:
             raise InputError(
-                f"the database holds {standing.schema}, but has no version table: nothing says at which "
-                "revision it is",
+                f"the database holds {standing.schema}, but has no version table, so its revision is unknown",
                 place=place,
                 remedy=f"If it is at {before or 'no revision'}, run `alembic -n {section} stamp "
-                f"{before or 'base'}` on it, or say --any-head.",
+                f"{before or 'base'}` on it, or use --any-head.",
             )
         if revision in found:
             raise InputError(
                 f"the database is at revision {revision} already, the one that is to be checked",
                 place=place,
-                remedy=f"Give a copy from before it was applied, or take this one back with `alembic -n "
+                remedy=f"Give a copy from before it was applied, or downgrade this one with `alembic -n "
                 f"{section} downgrade {before or 'base'}`.",
             )
         if not standing.is_at(before):
             raise InputError(
                 f"the database is at revision {', '.join(found) or 'none'}, and not at {before or 'none'}",
                 place=place,
-                remedy=f"Bring the copy there with `alembic -n {section} upgrade {before or 'base'}`, or say "
-                "--any-head if it is meant to be taken as it is.",
+                remedy=f"Bring the copy there with `alembic -n {section} upgrade {before or 'base'}`, or "
+                f"use --any-head if this is intended.",
             )
     if standing.owners:
         raise InputError(
             f'{standing.schema} belongs to {", ".join(standing.owners)}, so that user "{standing.user}" may '
             "not change its tables",
             place=f'database "{standing.database}"',
-            remedy="Name that user, or a superuser.",
+            remedy="Connect as that role, or as a superuser.",
         )
     return "copy"
 
@@ -86,9 +85,9 @@ def use_of(
 def check_drift(database: str, differences: Many[Difference]) -> VerificationCheck:
     """Report how a database differs from its history (``left``)."""
     if not differences:
-        return VerificationCheck("database", True, f'the database "{database}" is what its history makes')
+        return VerificationCheck("database", True, f'the database "{database}" matches its replayed history')
     words = (
-        f'the database "{database}" differs from what its history makes in {_count(len(differences))}, which '
+        f'the database "{database}" differs from its replayed history in {_count(len(differences))}, which '
         "the statements below leave out"
     )
     shown = [_describe(d) for d in differences[:_MOST]]
@@ -126,7 +125,7 @@ def check_site(
     return VerificationCheck(
         "database upgrade",
         not new,
-        "the upgrade leaves in the copy of the database what it leaves where the history made it",
+        "the upgrade has the same result in the copy of the database as after the replayed history",
         (*shown, *more),
     )
 

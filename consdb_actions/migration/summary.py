@@ -52,7 +52,7 @@ _MANY = {
     "rename table": "rename {count} tables",
     "create view": "create {count} views",
     "drop view": "drop {count} views",
-    "remake view": "remake {count} views",
+    "recreate view": "recreate {count} views",
     "write": "write rows of {count} tables",
     "remove": "remove rows of {count} tables",
 }
@@ -594,7 +594,7 @@ def read_revision(text: str) -> RevisionSummary:
         actions = tuple(_actions_of_statements(upgrade.body, names)) if upgrade is not None else ()
         message = (ast.get_docstring(tree) or "").partition("\n")[0].strip()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return RevisionSummary("", "", ("what it does cannot be read from its file",))
+        return RevisionSummary("", "", ("its actions cannot be read from the file",))
     down = names.get("down_revision") or ()
     told = tuple(_without_echoes(actions))
     return RevisionSummary(
@@ -695,5 +695,5 @@ def _without_echoes(actions: tuple[ScriptAction, ...]) -> Iterator[ScriptAction]
         ):
             continue
         if action.kind == "create view" and action.item in dropped:
-            action = replace(action, kind="remake view", words=f"remake view {action.item}")
+            action = replace(action, kind="recreate view", words=f"remake view {action.item}")
         yield action

@@ -73,9 +73,9 @@ def _against_expected(difference: Difference) -> str:
 def _against_before(difference: Difference) -> str:
     where, before, now = ".".join(difference.path), difference.left, difference.right
     if before is None:
-        return f"{where}: was not there before{fact(': ', now)}"
+        return f"{where}: did not exist before{fact(': ', now)}"
     if now is None:
-        return f"{where}: does not come back{fact(': ', before)}"
+        return f"{where}: is not restored{fact(': ', before)}"
     return f"{where}: {fact('', before)} before, {fact('', now)} now"
 
 

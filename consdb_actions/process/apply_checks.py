@@ -48,7 +48,7 @@ def check_revision(
     if len(rows) > 1:
         return refused(
             f"{section}: the version table names {len(rows)} revisions: {', '.join(rows)}",
-            "Two heads were applied to the database. Look at the history, and keep only the right one.",
+            "Two heads were applied to the database. Check the history, and keep only the right row.",
         )
     found = rows[0] if rows else "base"
     if found != "base" and found not in history:
@@ -271,8 +271,7 @@ def _locks(facts: DatabaseFacts) -> Iterator[ApplyCheck]:
         state,
         f"{len({lock.pid for lock in facts.locks})} other sessions have locked tables or views that are "
         "concerned",
-        "The upgrade never waits long while it holds a lock, and gives up after some tries. Ask whose they "
-        "are."
+        "The upgrade does not block them, and gives up after some tries. Find out who holds the locks."
         if long
         else "",
         tuple(map(str, facts.locks[:_MOST])),

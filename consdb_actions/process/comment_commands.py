@@ -111,7 +111,7 @@ def _command(rest: str) -> Command | Mistake:
     if verb in (Verb.RENAME, Verb.TAKE):
         return _answer(verb, text, arguments)
     if arguments:
-        return Mistake(text, f"nothing may follow {verb}; write it alone on its line")
+        return Mistake(text, f"{verb} has no arguments; write it alone on its line")
     return Command(verb, text)
 
 
@@ -119,7 +119,7 @@ def _about_step(verb: Verb, text: str, arguments: str) -> Command | Mistake:
     word, note = _first(arguments)
     attested = [step.id for step in STEPS if step.attested]
     if not word:
-        return Mistake(text, f"it lacks the step, one of: {', '.join(attested)}")
+        return Mistake(text, f"the step is missing, one of: {', '.join(attested)}")
     step: ProcessStep | None = step_words().get(word.casefold().rstrip(".,;:"))
     if step is None:
         known = [word for word, step in step_words().items() if step.attested]
@@ -127,7 +127,7 @@ def _about_step(verb: Verb, text: str, arguments: str) -> Command | Mistake:
     if not step.attested:
         return Mistake(
             text,
-            f"nobody has to say that {step.id} is done: {step.evidence}, and this is looked up",
+            f"{step.id} needs no comment; it is done when {step.evidence}",
         )
     note = " ".join(note.replace("\ufffd", " ").split())
     return Command(verb, text, step.id, note if len(note) <= NOTE else note[: NOTE - 1] + "…")
@@ -136,8 +136,8 @@ def _about_step(verb: Verb, text: str, arguments: str) -> Command | Mistake:
 def _answer(verb: Verb, text: str, arguments: str) -> Command | Mistake:
     """Parse an answer to a question, in the forms of ``--rename`` and ``--take``."""
     if not arguments:
-        missing = "what is renamed: TABLE.OLD=NEW" if verb is Verb.RENAME else "the side and the element"
-        return Mistake(text, f"it lacks {missing}")
+        missing = "TABLE.OLD=NEW" if verb is Verb.RENAME else "a side with an element"
+        return Mistake(text, f"{missing} is missing")
     parse = parse_declaration if verb is Verb.RENAME else parse_take
     try:
         declaration = parse(arguments.strip("`"), "pull request")

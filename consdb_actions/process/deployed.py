@@ -76,7 +76,7 @@ def tap_deployed(facts: ProcessFacts) -> StepFinding:
     )
     if found.done:
         return found
-    return StepFinding(False, f"{found.words}; wanted is {image}", found.at, found.by, found.evidence)
+    return StepFinding(False, f"{found.words}; expected is {image}", found.at, found.by, found.evidence)
 
 
 def repinned(facts: ProcessFacts) -> StepFinding:
@@ -106,7 +106,7 @@ def _everywhere(
         ]
         late = [item for item in parts if not holds(item.tag)]
         if not parts:
-            behind.setdefault("nothing of it", []).append(environment)
+            behind.setdefault("no component", []).append(environment)
         elif late:
             behind.setdefault(_tags(late), []).append(environment)
         else:

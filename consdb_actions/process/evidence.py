@@ -137,7 +137,7 @@ def _synced(facts: ProcessFacts) -> StepFinding:
     other = [f"{item.schema}.yaml" for item in facts.efd_files if item.here != item.consdb]
     if other:
         verb = "differs" if len(other) == 1 else "differ"
-        words = f"{listed(other)} {verb} from consdb; consdb-actions process efd-sync copies what is there"
+        words = f"{listed(other)} {verb} from consdb; consdb-actions process efd-sync copies them"
         return StepFinding(False, words, evidence=evidence, stale=len(other) < len(facts.efd_files))
     return StepFinding(True, "equal to consdb", evidence=evidence)
 
@@ -165,7 +165,7 @@ def _generated(facts: ProcessFacts) -> StepFinding:
     if not live:
         gone = ", after one that was closed without a merge" if facts.migrations else ""
         words = (
-            f"no pull request in consdb belongs to this one{gone}; "
+            f"no pull request in consdb contains its migration{gone}; "
             f"the label `{facts.policy.migrate_label}` makes one"
         )
         return StepFinding(False, words)
@@ -174,12 +174,12 @@ def _generated(facts: ProcessFacts) -> StepFinding:
     if newest.link is PullLink.EFD:
         return StepFinding(True, "together with the EFD configuration", newest.created_at, evidence=evidence)
     if not newest.source:
-        words = "found by its branch; it does not say which commit it was made from"
+        words = "found by its branch; its source commit is unknown"
         return StepFinding(True, words, newest.created_at, evidence=evidence)
     if reason := _outdated(facts, newest.source):
         words = (
             f"generated from {newest.source[:8]}, and {reason}; "
-            "`/consdb regenerate` makes it anew and keeps what people edited"
+            "`/consdb regenerate` regenerates it and keeps edited files"
         )
         return StepFinding(False, words, newest.created_at, evidence=evidence, stale=True)
     kept = "" if newest.source == facts.pull.head else ", which makes the same change"
@@ -215,7 +215,7 @@ def _merged_consdb(facts: ProcessFacts) -> StepFinding:
     at = latest([item.merged_at for item in live])
     if generated.stale:
         return StepFinding(
-            False, "what is merged is the migration of an older commit", at, "", evidence, stale=True
+            False, "the merged migration is that of an older commit", at, "", evidence, stale=True
         )
     return StepFinding(True, "", at, evidence=evidence)
 
@@ -232,11 +232,13 @@ def _tagged(facts: ProcessFacts) -> StepFinding:
     if not merged.done:
         return StepFinding(False, "")
     if not facts.releases:
-        return StepFinding(False, "no release tag holds the merge; `consdb-actions release tag` makes one")
+        return StepFinding(
+            False, "no release tag contains the merge; `consdb-actions release tag` creates one"
+        )
     first = facts.releases[0]
     evidence = [Evidence(first.tag, first.url)]
     evidence += [Evidence("release notes", first.release_url)] if first.release_url else []
-    words = "" if first.annotated else "a lightweight tag; an annotated one is asked for"
+    words = "" if first.annotated else "a lightweight tag; an annotated one is required"
     return StepFinding(True, words, first.at, evidence=tuple(evidence))
 
 
@@ -358,11 +360,11 @@ def _remembered(verb: str, argument: str) -> Command | Mistake:
     try:
         kind = Verb(verb)
     except ValueError:
-        return Mistake(f"/consdb {verb}", "it is not known any more what this said; write a new comment")
+        return Mistake(f"/consdb {verb}", "the original text of this comment is not known; write a new one")
     text = f"/consdb {kind} {argument}".strip()
     if kind in (Verb.DONE, Verb.UNDO):
         if argument not in BY_ID:
-            return Mistake(text, "there is no such step any more")
+            return Mistake(text, "this step no longer exists")
         return Command(kind, text, argument)
     return Command(kind, text, declaration=argument)
 
@@ -420,10 +422,10 @@ def _judge(
     else:
         roles = (*facts.policy.rule(BY_ID["generate"]).attested_by, CONTRIBUTOR)
         people = holders(facts, roles, day)
-        what = f"ask for {_REQUESTS[said.verb]}"
+        what = f"request {_REQUESTS[said.verb]}"
     if not people.has(actor):
         if people.problems:
-            why = f"who may {what} is not known now: {'; '.join(people.problems)}"
+            why = f"it cannot be determined who may {what}: {'; '.join(people.problems)}"
             return Heard(comment, actor, said, CommandOutcome.UNDECIDED, why)
         who = ", ".join(people.people) or "nobody, until the configuration names people"
         return Heard(
@@ -439,10 +441,13 @@ def _judge(
             actor,
             said,
             CommandOutcome.UNDECIDED,
-            f"it is not known now what this is about: {unreadable}",
+            f"the commit that this refers to cannot be determined: {unreadable}",
         )
     if said.verb is Verb.DONE and not binding.sha:
-        words = "a push came at about the same time, so it is not certain what this is about; say it again"
+        words = (
+            "a push came at about the same time, so the commit that this refers to is uncertain; "
+            "repeat the comment"
+        )
         return Heard(comment, actor, said, CommandOutcome.REJECTED, words)
     return Heard(comment, actor, said, CommandOutcome.ACCEPTED, binding=binding)
 
@@ -467,7 +472,7 @@ def _carry_out(item: Heard, attestations: dict[str, list[Attestation]], undone: 
         )
     )
     if same is not None:
-        return _answered(item, f"{same.by} said so already on {same.at:%Y-%m-%d}, so nothing changes")
+        return _answered(item, f"{same.by} already attested to it on {same.at:%Y-%m-%d}; nothing changes")
     return item
 
 

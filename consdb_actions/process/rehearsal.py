@@ -41,7 +41,7 @@ class BlockResult:
 
 @dataclass(frozen=True, slots=True)
 class RehearsalFinding:
-    """A check after an act; a ``warning`` was known beforehand, and holds."""
+    """A check after an act; a ``warning`` was known before."""
 
     holds: bool
     words: str
@@ -116,7 +116,7 @@ def ways_of(placed: Sequence[Placed]) -> tuple[str, ...]:
             )
     if not found:
         raise InputError(
-            "the runbook upgrades nothing",
+            "the runbook contains no upgrade",
             remedy="Its part “migrate” must have a block do=upgrade with --section NAME:FROM..TO.",
         )
     return tuple(found)

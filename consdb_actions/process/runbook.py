@@ -145,7 +145,7 @@ def _test_part(plan: RunbookPlan, release: RunbookRelease) -> RunbookPart:
 
 
 def _repeated(site: Site, steps: Sequence[RunbookStep]) -> RunbookStep:
-    """Put the steps of a further test stand, which nothing waits for, into one."""
+    """Combine the steps of a further test stand, which blocks nothing, into one."""
     failures = dict.fromkeys(words for step in steps for words in step.failure)
     blocks = [block for step in steps for block in step.blocks]
     return RunbookStep(
@@ -183,14 +183,14 @@ def _send(found: Sequence[Text]) -> RunbookStep:
         "",
         "ConsDB team",
         (Block("paste", "", "\n".join(lines)),),
-        "The texts are at the end of this page. Send them days ahead to those who have to plan.",
+        "The texts are at the end of this page. Send them several days ahead.",
         ("Somebody has not agreed to the date: do not begin.",),
         minutes=20,
     )
 
 
 def _attested(plan: RunbookPlan) -> Iterator[str]:
-    """Yield what is done at the end, in the words of the process."""
+    """Yield the steps of the process that the last part completes."""
     if plan.published:
         if plan.publisher.attest:
             yield plan.publisher.attest

@@ -1,4 +1,4 @@
-"""What a migration does, as a runbook needs to know it."""
+"""Net effect of a migration, as a runbook needs it."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class SectionChange:
 
     @property
     def range(self) -> str:
-        """The way as commands take it: ``section:from..to``."""
+        """The revision range in commands: ``section:from..to``."""
         return f"{self.section}:{self.start}..{self.end}"
 
     def turned(self) -> SectionChange:
@@ -157,7 +157,7 @@ class SectionChange:
         )
 
     def words(self) -> Iterator[str]:
-        """Yield what happens, a line for each table, view or column."""
+        """Yield the changes, a line for each table, view or column."""
         effects = self.forward
         for name in effects.new_tables:
             columns = len(dict(self.columns_after).get(name, ()))
@@ -233,14 +233,14 @@ class Needs:
 
     @property
     def tables(self) -> tuple[Name, ...]:
-        """The published tables that are concerned, by their names before."""
+        """The published tables that are affected, by their names before."""
         new = {now: old for old, now in self.renamed}
         found = {new.get(misfit.table, misfit.table) for misfit in self.misfits} | set(self.removed)
         return tuple(sorted(found | {old for old, _ in (*self.renamed, *self.identity, *self.unsent)}))
 
 
 def needs_of(effects: Iterable[Effects], published: Callable[[str], bool]) -> Needs:
-    """Decide what migrations ask of the replication."""
+    """Derive what migrations require of the replication."""
 
     def kept(names: Iterable[Name]) -> tuple[Name, ...]:
         return tuple(name for name in names if published(name.schema))

@@ -1,4 +1,4 @@
-"""The part of the runbook on which everything hangs: publisher, publication and replica, in their order."""
+"""The main part of the runbook: publisher, publication and replica."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def writers_of(plan: RunbookPlan) -> tuple[WriterService, ...]:
 
 
 def _disturbed(change: SectionChange) -> set[Name]:
-    """Return the tables, by their old names, into which what writes today may no longer fit."""
+    """Return the tables, by their old names, that the current writers may fail to write."""
     effects = change.forward
     old = {new: name for name, new in effects.renamed_tables}
     found = {old.get(c.table, c.table) for c in effects.columns if c.kind != "loosened" and not _free(c)}
@@ -50,12 +50,12 @@ def _disturbed(change: SectionChange) -> set[Name]:
 
 
 def _free(change: ColumnChange) -> bool:
-    """Tell whether a change is nothing to what writes: a new column that may stay empty."""
+    """Tell whether a change does not affect writers: a new nullable column."""
     return change.kind == "added" and not change.required
 
 
 def migrate_steps(plan: RunbookPlan, release: RunbookRelease | None = None) -> Iterator[RunbookStep]:
-    """Yield the steps in their order; with a release, it is deployed before the writers start again."""
+    """Yield the steps in order; a release is deployed before the writers are restarted."""
     yield from _look(plan)
     if plan.direction == "upgrade":
         for site, changes in ((plan.publisher, plan.published), (plan.replica, plan.at_replica)):
@@ -86,7 +86,7 @@ def migrate_steps(plan: RunbookPlan, release: RunbookRelease | None = None) -> I
 
 
 def cancel_steps(plan: RunbookPlan) -> Iterator[RunbookStep]:
-    """Yield what takes back the steps before the publisher's upgrade, when that did not happen."""
+    """Yield the steps that revert those before the publisher's upgrade."""
     if plan.needs.identity:
         yield from steps.identity(plan, "DEFAULT", prefix="cancel-")
     yield from steps.republish(plan, prefix="cancel-")
@@ -178,7 +178,7 @@ def _replica_fails(plan: RunbookPlan) -> tuple[str, ...]:
     words = []
     if plan.needs.pause:
         words.append(
-            f"Leave the subscription off and {plan.publisher.title} as it is now: rows wait and are not "
+            f"Leave the subscription disabled and {plan.publisher.title} as it is now: rows wait and are not "
             "lost. "
             "Fix the cause, and run the same command again. The last query of “Pre-flight checks” shows how "
             "long rows can wait."

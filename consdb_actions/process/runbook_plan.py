@@ -1,4 +1,4 @@
-"""What the steps of a migration are made of."""
+"""Input of the steps of a migration."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class RunbookPlan:
 
     @property
     def prefix(self) -> str:
-        """What the ids of steps start with."""
+        """The prefix of step ids."""
         return "back-" if self.direction == "downgrade" else ""
 
     @property
     def leave(self) -> str:
-        """Say how to leave things as they are, while the publisher is not touched."""
+        """Say how to stop while the publisher is not changed."""
         if self.direction == "upgrade":
             return "To stop here: follow “Abort before anything is changed”."
         words = "“Enable the subscription…” and the steps after it" if self.needs.pause else "the last steps"
@@ -44,7 +44,7 @@ class RunbookPlan:
 
     @property
     def at_replica(self) -> tuple[SectionChange, ...]:
-        """All that is applied at the replica."""
+        """All changes for the replica."""
         return (*self.published, *self.local)
 
     @property
@@ -59,17 +59,17 @@ def run(site: Site, text: str, account: Account = "owner", note: str = "") -> Bl
 
 
 def ask(site: Site, text: str, answer: str, account: Account = "owner") -> Block:
-    """Return a block with a question and its answer."""
+    """Return a block with a query and its required result."""
     return Block("check", site.id, text, account, answer)
 
 
 def tables(names: Sequence[Name]) -> str:
-    """Write one name, or how many there are."""
+    """Write a table's name, or the number of tables."""
     return str(names[0]) if len(names) == 1 else f"{len(names)} tables"
 
 
 def listed(words: Iterable[str], most: int = 8) -> str:
-    """Write words one after the other, and how many there are besides."""
+    """Join words with commas; count those that are too many."""
     found = list(words)
     shown = found[:most]
     if len(found) > most:

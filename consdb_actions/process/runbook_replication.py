@@ -1,4 +1,4 @@
-"""The steps that are about the replication."""
+"""Steps for the replication."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DONE = "It answers `DO` when the replica has every row."
 
 
 def drain(plan: RunbookPlan) -> RunbookStep:
-    """Wait until nothing is on its way."""
+    """Wait until the replica has every row."""
     return RunbookStep(
         f"{plan.prefix}drain",
         f"Wait until {plan.replica.title} has every row",
@@ -47,7 +47,7 @@ def drain(plan: RunbookPlan) -> RunbookStep:
 
 
 def off(plan: RunbookPlan) -> RunbookStep:
-    """Turn the subscription off."""
+    """Disable the subscription."""
     replication = plan.sites.replication
     return RunbookStep(
         f"{plan.prefix}subscription-off",
@@ -65,7 +65,7 @@ def off(plan: RunbookPlan) -> RunbookStep:
 
 
 def nothing_waits(plan: RunbookPlan) -> RunbookStep:
-    """Make sure that no row was written since."""
+    """Check that no row was written since."""
     return RunbookStep(
         f"{plan.prefix}nothing-waits",
         "Check that no row is waiting",
@@ -82,7 +82,7 @@ def nothing_waits(plan: RunbookPlan) -> RunbookStep:
 
 
 def identity(plan: RunbookPlan, what: str, prefix: str | None = None) -> Iterator[RunbookStep]:
-    """Set the replica identity of tables to FULL, or back to DEFAULT."""
+    """Set REPLICA IDENTITY of tables to FULL, or back to DEFAULT."""
     full = what == "FULL"
     tables = _named(plan.needs.identity, before=full or prefix is not None)
     if not tables:
@@ -103,7 +103,7 @@ def identity(plan: RunbookPlan, what: str, prefix: str | None = None) -> Iterato
 
 
 def unpublish(plan: RunbookPlan) -> Iterator[RunbookStep]:
-    """Take tables out of the publication whose rows the upgrade writes in passing."""
+    """Remove tables from the publication whose rows the upgrade writes in an intermediate form."""
     tables = _named(plan.needs.unsent, before=True)
     if not tables:
         return
@@ -129,7 +129,7 @@ def unpublish(plan: RunbookPlan) -> Iterator[RunbookStep]:
 
 
 def republish(plan: RunbookPlan, prefix: str | None = None) -> Iterator[RunbookStep]:
-    """Publish those tables again."""
+    """Add those tables to the publication again."""
     tables = _named(plan.needs.unsent, before=prefix is not None)
     if not tables:
         return
@@ -201,7 +201,7 @@ def empty(plan: RunbookPlan) -> Iterator[RunbookStep]:
 
 
 def on(plan: RunbookPlan) -> RunbookStep:
-    """Turn the subscription on."""
+    """Enable the subscription."""
     replication = plan.sites.replication
     statements = [sql.subscription(replication, "ENABLE")]
     blocks = []
@@ -229,7 +229,7 @@ def on(plan: RunbookPlan) -> RunbookStep:
 
 
 def caught_up(plan: RunbookPlan) -> RunbookStep:
-    """See that every row has arrived."""
+    """Check that every row has arrived."""
     replication = plan.sites.replication
     blocks = [
         run(plan.publisher, sql.caught_up(replication), note=DONE),

@@ -1,4 +1,4 @@
-"""The statements and questions of a runbook. Every question is answered by one value."""
+"""Statements and queries of a runbook; each query returns one value."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _PATIENCE = 600
 
 
 def table(name: Name) -> str:
-    """Write the name of a relation."""
+    """Quote the name of a relation."""
     return qualified(name.schema, name.name)
 
 
 def sql_list(names: Iterable[Name]) -> str:
-    """Write names of relations one after the other."""
+    """Quote and join names of relations."""
     return ", ".join(table(name) for name in names)
 
 
@@ -63,13 +63,13 @@ def _values(rows: Iterable[Sequence[str | int]], columns: str) -> str:
 
 
 def revision_of(change: SectionChange) -> str:
-    """Ask at which revision a section is."""
+    """Query the revision of a section."""
     schema, _, name = change.version_table.partition(".")
     return f"SELECT version_num FROM {qualified(schema, name)};"
 
 
 def columns_counted(relations: Iterable[tuple[Name, int]]) -> str:
-    """Ask how many relations have another number of columns than they should: none, when all is well."""
+    """Count the relations with another number of columns than expected."""
     return (
         f"SELECT count(*) FROM {_values(((table(n), c) for n, c in relations), 'relation, columns')}\n"
         "WHERE columns <> (SELECT count(*) FROM pg_attribute\n"
@@ -87,17 +87,17 @@ def _columns(columns: Iterable[tuple[Name, str]], there: str) -> str:
 
 
 def columns_there(columns: Iterable[tuple[Name, str]]) -> str:
-    """Ask how many of some columns are missing."""
+    """Count the missing ones of some columns."""
     return _columns(columns, "NOT EXISTS")
 
 
 def columns_gone(columns: Iterable[tuple[Name, str]]) -> str:
-    """Ask how many of some columns are still there."""
+    """Count the remaining ones of some columns."""
     return _columns(columns, "EXISTS")
 
 
 def grants_there(grants: Iterable[tuple[Name, str, str]]) -> str:
-    """Ask how many privileges are missing."""
+    """Count missing privileges."""
     rows = ((role, table(name), privilege) for name, role, privilege in grants)
     return (
         f"SELECT count(*) FROM {_values(rows, 'role, relation, privilege')}\n"
@@ -116,17 +116,17 @@ def subscription(replication: Replication, what: str) -> str:
 
 
 def enabled(replication: Replication) -> str:
-    """Ask whether the subscription is on."""
+    """Query whether the subscription is enabled."""
     return f"SELECT subenabled FROM pg_subscription WHERE subname = {literal(replication.subscription)};"
 
 
 def slot_active(replication: Replication) -> str:
-    """Ask the publisher whether the replica is connected."""
+    """Query at the publisher whether the replica is connected."""
     return f"SELECT active FROM pg_replication_slots WHERE slot_name = {literal(replication.subscription)};"
 
 
 def worker(replication: Replication) -> str:
-    """Ask how many workers take rows for the subscription."""
+    """Count the apply workers of the subscription."""
     return (
         "SELECT count(*) FROM pg_stat_subscription\n"
         f"WHERE subname = {literal(replication.subscription)} AND relid IS NULL AND pid IS NOT NULL;"
@@ -148,7 +148,7 @@ def caught_up(replication: Replication, seconds: int = _PATIENCE) -> str:
 
 
 def pending(replication: Replication) -> str:
-    """Ask the publisher how many changes of rows wait for the replica; the subscription must be off."""
+    """Count the row changes that wait for the replica (at the publisher, subscription disabled)."""
     return (
         "SELECT count(*) FROM pg_logical_slot_peek_binary_changes(\n"
         f"    {literal(replication.subscription)}, NULL, NULL,\n"
@@ -158,7 +158,7 @@ def pending(replication: Replication) -> str:
 
 
 def retained(replication: Replication) -> str:
-    """Ask the publisher how much it keeps for the replica, and how much more it may keep."""
+    """Query at the publisher how much WAL is kept for the replica, and how much more can be."""
     return (
         "SELECT wal_status, pg_size_pretty(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)) AS kept,\n"
         "    pg_size_pretty(safe_wal_size) AS room\n"
@@ -167,12 +167,12 @@ def retained(replication: Replication) -> str:
 
 
 def identity(tables: Iterable[Name], what: str) -> str:
-    """Set how rows of tables are known to the replica."""
+    """Set REPLICA IDENTITY of tables."""
     return "\n".join(f"ALTER TABLE {table(name)} REPLICA IDENTITY {what};" for name in tables)
 
 
 def add_to_publication(replication: Replication, tables: Sequence[Name], schemas: Iterable[str]) -> str:
-    """Publish tables, and let the role of the replication read them."""
+    """Add tables to the publication, and grant SELECT to the replication role."""
     role = quote(replication.role)
     lines = [f"GRANT USAGE ON SCHEMA {quote(schema)} TO {role};" for schema in schemas]
     lines.append(f"GRANT SELECT ON {sql_list(tables)} TO {role};")
@@ -180,19 +180,19 @@ def add_to_publication(replication: Replication, tables: Sequence[Name], schemas
 
 
 def take_out(replication: Replication, tables: Iterable[Name]) -> str:
-    """Take tables out of the publication."""
+    """Remove tables from the publication."""
     publication = quote(replication.publication)
     return "\n".join(f"ALTER PUBLICATION {publication} DROP TABLE {table(name)};" for name in tables)
 
 
 def put_back(replication: Replication, tables: Iterable[Name]) -> str:
-    """Publish tables again."""
+    """Add tables to the publication again."""
     publication = quote(replication.publication)
     return "\n".join(f"ALTER PUBLICATION {publication} ADD TABLE {table(name)};" for name in tables)
 
 
 def published(replication: Replication, tables: Iterable[Name]) -> str:
-    """Ask how many of some tables are published."""
+    """Count the published ones of some tables."""
     rows = ((name.schema, name.name) for name in tables)
     return (
         f"SELECT count(*) FROM {_values(rows, 'in_schema, name')}\n"
@@ -203,7 +203,7 @@ def published(replication: Replication, tables: Iterable[Name]) -> str:
 
 
 def not_published(replication: Replication, tables: Iterable[Name]) -> str:
-    """Ask how many tables are not published."""
+    """Count the unpublished ones of some tables."""
     rows = ((name.schema, name.name) for name in tables)
     return (
         f"SELECT count(*) FROM {_values(rows, 'in_schema, name')}\n"
@@ -214,7 +214,7 @@ def not_published(replication: Replication, tables: Iterable[Name]) -> str:
 
 
 def copied(replication: Replication) -> str:
-    """Ask the replica how many tables are not copied yet."""
+    """Count at the replica the tables without a complete initial copy."""
     return (
         "SELECT count(*) FROM pg_subscription_rel JOIN pg_subscription ON pg_subscription.oid = srsubid\n"
         f"WHERE subname = {literal(replication.subscription)} AND srsubstate <> 'r';"
@@ -222,12 +222,12 @@ def copied(replication: Replication) -> str:
 
 
 def rows_of(name: Name) -> str:
-    """Ask how many rows a table has."""
+    """Count the rows of a table."""
     return f"SELECT count(*) FROM {table(name)};"
 
 
 def newest_rows(name: Name, columns: Sequence[str], new: Sequence[str]) -> str:
-    """Ask for the rows of today, with the columns that are new; of a table without days, for any rows."""
+    """Query today's rows with the new columns; any rows of a table without days."""
     keys = ("exposure_id", "ccdexposure_id", "visit_id", "ccdvisit_id", "day_obs")
     shown = [quote(column) for column in (*(k for k in keys if k in columns), *new)] or ["*"]
     query = f"SELECT {', '.join(dict.fromkeys(shown))} FROM {table(name)}"
@@ -238,7 +238,7 @@ def newest_rows(name: Name, columns: Sequence[str], new: Sequence[str]) -> str:
 
 
 def empty_days(name: Name, column: str) -> str:
-    """Ask for the newest days on which a column is empty."""
+    """Query the newest days on which a column is empty."""
     return (
         f"SELECT day_obs, count(*) AS rows, count({quote(column)}) AS filled FROM {table(name)}\n"
         "GROUP BY day_obs ORDER BY day_obs DESC LIMIT 30;"
@@ -246,10 +246,10 @@ def empty_days(name: Name, column: str) -> str:
 
 
 def empty_rows(name: Name, column: str) -> str:
-    """Ask in how many rows a column is empty."""
+    """Count the rows in which a column is empty."""
     return f"SELECT count(*) AS rows, count({quote(column)}) AS filled FROM {table(name)};"
 
 
 def truncate(tables: Iterable[Name]) -> str:
-    """Empty tables."""
+    """Truncate tables."""
     return f"TRUNCATE TABLE {sql_list(tables)};"

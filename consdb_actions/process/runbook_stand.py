@@ -1,4 +1,4 @@
-"""The steps around the databases: preparation, test stands, deployments, what is done afterwards."""
+"""Steps around the databases: preparation, test stands, deployments, and final steps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _TEAM = "ConsDB team"
-_OBSERVER = "who takes the test image"
+_OBSERVER = "test image operator"
 _LOGS = (
     "The logs must show no `Traceback`, no `ERROR` and no missing column or table. If they do: stop, and "
     "do not continue with the next site.",
@@ -47,7 +47,7 @@ class RunbookRelease:
 
     @property
     def schema_branch(self) -> str:
-        """The branch of sdm_schemas; a copy of the transformed EFD has one of its own."""
+        """The branch of sdm_schemas; copies of the transformed EFD have their own."""
         return f"tickets/{self.ticket}-efd" if self.efd else f"tickets/{self.ticket}"
 
 
@@ -64,7 +64,7 @@ def deploy_command(release: RunbookRelease, where: str, tag: str, *extra: str) -
 
 
 def prepare_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookStep]:
-    """Yield what is done before the day."""
+    """Yield the steps before the day."""
     sources = []
     for name in (name for change in plan.at_replica for name in _tables(change)):
         source = plan.sites.source(str(name))
@@ -146,7 +146,7 @@ def _tables(change: SectionChange) -> list[Name]:
 
 
 def schema_steps(site: Site, changes: Sequence[SectionChange], sites: Sites) -> Iterator[RunbookStep]:
-    """Yield the step that makes schemas that are new."""
+    """Yield the step that creates new schemas."""
     new = [change for change in changes if change.start == "base"]
     if not new:
         return
@@ -169,7 +169,7 @@ def schema_steps(site: Site, changes: Sequence[SectionChange], sites: Sites) -> 
 
 
 def preflight_step(plan: RunbookPlan) -> RunbookStep:
-    """Return the step with all checks at all sites, before anything is switched off (rule O5)."""
+    """Return the step with all checks at all sites, before replication is disabled (rule O5)."""
     pairs = [(plan.publisher, plan.published), (plan.replica, plan.at_replica)]
     blocks = [
         Block(
@@ -343,7 +343,7 @@ def _session(site: Site, session: Session, plan: RunbookPlan) -> Iterator[Runboo
 
 
 def _queries(site: Site, changes: Sequence[SectionChange]) -> tuple[Block, ...]:
-    """Return queries made from the changed columns: the newest rows, with what is new in them."""
+    """Return queries for the newest rows of the changed columns."""
     blocks = []
     for change in changes:
         known = dict(change.columns_after)
@@ -392,14 +392,14 @@ def release_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[Runboo
 
 
 def _stage(plan: RunbookPlan, release: RunbookRelease, part: str) -> str:
-    """Return the stage of the environments of the sites that are for something."""
+    """Return the stage of the environments of some sites."""
     names = [e for site in plan.sites.databases if site.part == part for e in site.environments]
     known = [name for name in names if name in release.policy.environments]
     return release.policy.stage_of(known[0]).name if known else ""
 
 
 def summit_deploy_step(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookStep]:
-    """Yield the deployment of the release at the publisher, before its writers are started again."""
+    """Yield the deployment of the release at the publisher, before its writers are restarted."""
     stage = _stage(plan, release, "publisher")
     if not stage or plan.direction == "downgrade":
         return
@@ -426,7 +426,7 @@ def summit_deploy_step(plan: RunbookPlan, release: RunbookRelease) -> Iterator[R
 
 
 def after_steps(plan: RunbookPlan, release: RunbookRelease) -> Iterator[RunbookStep]:
-    """Yield what follows when both sites are upgraded."""
+    """Yield the steps after the upgrade of both sites."""
     done = {_stage(plan, release, "test"), _stage(plan, release, "publisher"), ""}
     if not plan.published:
         done = {_stage(plan, release, "test"), ""}
@@ -551,7 +551,7 @@ def _end(release: RunbookRelease) -> Iterator[RunbookStep]:
 
 
 def halfway_steps(plan: RunbookPlan) -> Iterator[RunbookStep]:
-    """Yield what to do when an upgrade was committed, and did not end as planned (rule O1)."""
+    """Yield the steps after an upgrade that was committed but failed (rule O1)."""
     sites = [(plan.publisher, plan.published)] if plan.published else []
     sites.append((plan.replica, plan.at_replica))
     blocks = [

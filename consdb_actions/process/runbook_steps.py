@@ -1,4 +1,4 @@
-"""What a runbook is made of, and how its blocks are written into Markdown and read back."""
+"""Parts, steps and blocks of a runbook, and their form in Markdown."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Block:
 
     @property
     def language(self) -> str:
-        """``sql``, or ``sh`` for commands; ``text`` for what people are asked."""
+        """``sql``, or ``sh`` for commands; ``text`` for instructions."""
         if self.kind in ("sql", "check", "wait", "compare", "look"):
             return "sql"
         return "text" if self.kind == "paste" or self.text.startswith("Ask ") else "sh"
@@ -165,7 +165,7 @@ _SHORT = re.compile(r"(?:`(?P<text>[^`]+)` )?<!-- (?:sql|sh|text) (?P<facts>part
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A block with the part and the step that it stands in, and its line."""
+    """A block with its part, step and line."""
 
     part: str
     step: str
@@ -174,7 +174,7 @@ class Placed:
 
 
 def block_info(part: str, step: str, block: Block) -> str:
-    """Write what stands behind the ticks that open a block."""
+    """Write the info string of a block's fence."""
     facts = {"part": part, "step": step, "do": block.kind, "at": block.site}
     if block.account != "owner":
         facts["as"] = block.account
@@ -197,13 +197,13 @@ def read_runbook(markdown: str) -> tuple[Placed, ...]:
 
 
 def unrestored_in(markdown: str) -> frozenset[str]:
-    """Return the elements of which a runbook says that the downgrade does not restore them."""
+    """Return the elements that a downgrade does not restore, according to a runbook's warnings."""
     lines = (line.partition(UNRESTORED)[2] for line in markdown.split("\n"))
     return frozenset(name for line in lines for name in re.findall(r"`([^`]+)`", line))
 
 
 def _written_out(blocks: Iterable[tuple[Placed, str]]) -> Iterator[Placed]:
-    """Give a block that refers to an earlier one the text of that one."""
+    """Replace references to earlier blocks by their text."""
     texts: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for placed, same in blocks:

@@ -1,4 +1,4 @@
-"""Texts that a migration asks for: the ticket, the announcement, the lines of other people's files."""
+"""Texts to send: ticket, announcements, and lines for files of others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORDS = 12  # Changes that an announcement names; the others are counted
 
 
 def texts(plan: RunbookPlan, ticket: str, release: str, when: str) -> Iterator[Text]:
-    """Yield the texts that this migration asks for."""
+    """Yield the texts for this migration."""
     announcement = _announcement(plan, ticket, release, when)
     yield replace(announcement, to=listed([announcement.to, *plan.sites.announce]))
     yield _done(plan, ticket, release)
@@ -75,7 +75,7 @@ def _done(plan: RunbookPlan, ticket: str, release: str) -> Text:
 
 
 def _images(plan: RunbookPlan) -> bool:
-    """Tell whether images must not be taken meanwhile."""
+    """Tell whether no images may be taken during the migration."""
     return any(writer.part == "publisher" for writer in writers_of(plan))
 
 
@@ -133,7 +133,7 @@ def _publication_files(plan: RunbookPlan) -> Text:
 
 
 def _truncate_list(plan: RunbookPlan) -> Text:
-    """Write the complete line of each schema of which all tables are known."""
+    """Write the complete line of each schema whose tables are all known."""
     lines = []
     for change in plan.published:
         effects = change.forward

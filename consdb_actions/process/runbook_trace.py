@@ -1,4 +1,4 @@
-"""The net effect of revisions that were replayed one after the other, by object id and column number."""
+"""Net effect of consecutive replayed revisions, by object id and column number."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def effects_of(runs: Sequence[DirectionRun]) -> Effects:
 
 @dataclass(frozen=True)
 class _Written:
-    """A statement that writes rows: how, and the table as it is then."""
+    """A statement that writes rows, and its table at that time."""
 
     how: str
     table: LintRelation
 
     def has_other_key(self, final: LintRelation) -> bool:
-        """Tell whether a row cannot be found by the key at the end from what is sent of it."""
+        """Tell whether the replicated data of a row does not contain the final key."""
         if self.how == "inserted":
             return False
         key, last = self.table.primary_key, final.primary_key
@@ -93,7 +93,7 @@ def _written(step: LintStep) -> Iterator[_Written]:
 
 
 def _passes(written: _Written, final: LintRelation, others: Sequence[_Written]) -> bool:
-    """Tell whether rows are written in a form that they do not have at the end."""
+    """Tell whether rows are written in an intermediate form."""
     if written.how == "inserted" or written.table.name != final.name:
         return True
     if written.how == "deleted":
@@ -132,7 +132,7 @@ def _columns(before: LintRelation, after: LintRelation, steps: Sequence[LintStep
 
 
 def _volatile(oid: int, number: int, steps: Sequence[LintStep]) -> str:
-    """Return what gave each row of a new column a value of its own: the table was rewritten for it."""
+    """Return the expression that gives each row of a new column its own value: the table was rewritten."""
     for step in steps:
         before, after = step.before.relations.get(oid), step.after.relations.get(oid)
         if before is None or after is None or number in before.columns or number not in after.columns:
@@ -159,7 +159,7 @@ def _shows_other(before: LintRelation | None, after: LintRelation) -> bool:
 
 
 def _locked(runs: Sequence[DirectionRun]) -> set[int]:
-    """Return the relations that nobody else can write or change meanwhile."""
+    """Return the relations that others cannot write or change during the migration."""
     states = [state for run in runs for state in (run.end, *(step.after for step in run.steps))]
     return {oid for state in states for oid, mode in state.locks.items() if mode not in _READING}
 
@@ -204,7 +204,7 @@ _WHOLE_NUMBERS = {"smallint": 6, "integer": 11, "bigint": 20}  # characters of t
 
 
 def _takes(old: str, new: str) -> bool:
-    """Tell whether a value of one type, as it is written, is the same value of the other."""
+    """Tell whether a value keeps its text in another type."""
     was, now = _TYPE.fullmatch(old), _TYPE.fullmatch(new)
     if was is None or now is None:
         return False

@@ -28,7 +28,7 @@ def upgrade_step(
     direction: Direction,
     failure: tuple[str, ...] = (),
 ) -> RunbookStep:
-    """Return the step that takes sections of a database to their new revisions."""
+    """Return the step that upgrades sections of a database."""
     sections = ", ".join(change.section for change in changes)
     evidence = f"{site.id}-{direction}.json"
     return RunbookStep(
@@ -62,7 +62,7 @@ def _locks(changes: Sequence[SectionChange]) -> str:
 def apply_command(
     site: Site, changes: Sequence[SectionChange], direction: Direction, evidence: str, *extra: str
 ) -> str:
-    """Write the command that checks, asks, upgrades and looks."""
+    """Write the command that checks, confirms, upgrades and verifies."""
     first = f"{_address(site)}consdb-actions migrations apply --site {shlex.quote(site.id)} --consdb ."
     sections = [f"--section {shlex.quote(change.range)}" for change in changes]
     options = [*(["--downgrade"] if direction == "downgrade" else []), *extra]
@@ -83,7 +83,7 @@ def _connect(site: Site) -> str:
 
 
 def by_hand(changes: Sequence[SectionChange], sites: Sites, direction: Direction) -> str:
-    """Write the commands that do the same with alembic alone."""
+    """Write the equivalent commands of plain alembic."""
     timeouts = f"-c lock_timeout={sites.lock_timeout} -c statement_timeout={sites.statement_timeout}"
     lines = [f"export PGOPTIONS='{timeouts}'"]
     lines += [f"alembic -n {shlex.quote(change.section)} {direction} {change.end}" for change in changes]
@@ -91,7 +91,7 @@ def by_hand(changes: Sequence[SectionChange], sites: Sites, direction: Direction
 
 
 def upgrade_checks(site: Site, changes: Sequence[SectionChange]) -> tuple[Block, ...]:
-    """Return the questions that show whether a database is as it should be."""
+    """Return the queries that verify a database."""
     blocks = [
         Block("check", site.id, sql.revision_of(change), answer=change.end)
         for change in changes

@@ -57,7 +57,7 @@ def order_of(step: ProcessStep, findings: Mapping[str, StepFinding], scope: Scop
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         words = [_quoted(name) for name in missing]
-        found.append(Disorder(f"done although {listed(words)} {verb} still open", tuple(missing), still=True))
+        found.append(Disorder(f"done although {listed(words)} {verb} not done", tuple(missing), still=True))
     if unattested:
         words = [_quoted(name) for name in unattested]
         found.append(
@@ -238,9 +238,9 @@ def _attested(
     if valid:
         return StepFinding(True, said.note, said.at, said.by, evidence)
     if said.binding.change == now.change or said.binding.sha == now.sha:
-        what = "the migration is another one since"
+        what = "the migration has changed since"
     else:
-        what = f"the change is another one since ({facts.pull.head[:8]})"
+        what = f"the schema change is different since ({facts.pull.head[:8]})"
     return StepFinding(False, what, said.at, said.by, evidence, stale=True)
 
 

@@ -33,13 +33,13 @@ def readiness(facts: ProcessFacts, progress: Progress) -> Readiness:
     ``pending``. The description has at most 140 characters.
     """
     if not progress.applicable and facts.trouble(FactSource.SCHEMAS):
-        return Readiness("error", "Could not be looked up: what is changed")
+        return Readiness("error", "Unknown: the schema change could not be read")
     if not progress.applicable:
         return Readiness("success", "Not applicable: no ConsDB schema is changed")
     waiting = [item for item in progress.before_merge if item.open]
     unknown = [item for item in waiting if item.standing is StepStatus.UNKNOWN]
     if unknown:
-        return Readiness("error", _line("Could not be looked up", unknown))
+        return Readiness("error", _line("Unknown", unknown))
     if not waiting:
         if facts.pull.draft:
             return Readiness("pending", "Draft; all steps before the merge are done")
@@ -56,7 +56,7 @@ def readiness(facts: ProcessFacts, progress: Progress) -> Readiness:
         return Readiness("failure", _line("Done too early", early))
     first = next(iter(progress.actionable), waiting[0])
     count = len(waiting)
-    many = f"{count} step{'' if count == 1 else 's'} before the merge open"
+    many = f"{count} step{'' if count == 1 else 's'} before the merge missing"
     return Readiness(
         "pending",
         fit((f"Next: {first.step.todo} ({first.owner}); {many}", f"Next: {first.step.todo}; {many}", many)),

@@ -20,7 +20,7 @@ from consdb_actions.redaction import redact
 
 __all__ = ["decide", "difference", "foreign_error", "merged_body"]
 
-BEGIN = "<!-- consdb-actions: this part is written anew on each run -->"
+BEGIN = "<!-- consdb-actions: this part is regenerated on each run -->"
 
 END = "<!-- consdb-actions: end -->"
 
@@ -51,7 +51,7 @@ def difference(theirs: Mapping[str, bytes | None], ours: Mapping[str, bytes | No
     for path in sorted(theirs):
         old, new = _lines(ours.get(path)), _lines(theirs[path])
         if old is None or new is None:
-            lines.append(f"{path}: no text, not shown")
+            lines.append(f"{path}: binary, not shown")
             continue
         lines += difflib.unified_diff(
             old, new, f"{path} (would be written)", f"{path} (on the branch)", lineterm=""
@@ -85,11 +85,11 @@ def foreign_error(
     shown = difference(theirs, ours)
     return CheckFailed(
         redact(
-            f"the branch {proposal.branch} holds commits that this program did not make:\n{commits}\n"
+            f"the branch {proposal.branch} holds commits that this program did not create:\n{commits}\n"
             f"They differ from what would be written in {', '.join(foreign.paths)}:\n{shown}"
         ),
         place=f"{proposal.repository}, branch {proposal.branch}",
-        remedy="Merge the branch as it is; or take these commits back from it, and run this again.",
+        remedy="Merge the branch as it is; or revert these commits, and run this again.",
     )
 
 

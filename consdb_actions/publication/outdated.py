@@ -93,7 +93,7 @@ def reason_to_regenerate(
         # A comment there warns that its pull request must not be merged as it is.
         return merged_since(told.target) if candidate.has_pull else ""
     if marker is None:
-        return "No migration was made for it yet."
+        return "No migration was generated for it yet."
     if not is_same:
         return "It has newer commits than its migration."
     if state == "conflict":

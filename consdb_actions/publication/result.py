@@ -24,8 +24,8 @@ _PATH = re.compile(
     r"(?P<folder>alembic/[a-z0-9_]{1,60})/versions/[A-Za-z0-9][A-Za-z0-9_]{0,150}\.py", re.ASCII
 )
 _REMEDY = (
-    "Nothing was published. Run again; if it stays, look at the job that generated this: it handed over "
-    "something that the generator does not make."
+    "Nothing was published. Run again; if this persists, check the job that generated it: its result "
+    "contains something that the generator does not create."
 )
 
 
@@ -50,14 +50,14 @@ def check_result(
     raises `CheckFailed` for anything that the generator does not make.
     """
     if len(files) > MAX_FILES:
-        raise CheckFailed(f"the result holds {len(files)} files", remedy=_REMEDY)
+        raise CheckFailed(f"the result has {len(files)} files", remedy=_REMEDY)
     known = {section.name: section for section in sections}
     told = _told(outcome, known)
     for path in sorted(files.keys() | told.keys()):
         if path not in told:
-            raise _refused(path, "no report tells of this file")
+            raise _refused(path, "no report lists this file")
         if path not in files:
-            raise _refused(path, "the report tells of this file, and it is not there")
+            raise _refused(path, "the report lists this file, but it is missing")
     accepted: dict[str, dict[str, bytes]] = {}
     for path, section in told.items():
         _check_file(path, files[path], section, known[section.name])
@@ -75,7 +75,7 @@ def _told(outcome: RunOutcome, known: Mapping[str, TargetSection]) -> dict[str, 
     for section in outcome.changed:
         if section.name not in known or known[section.name].schema != section.schema:
             raise CheckFailed(
-                f"the report tells of a section that the target does not have: {section.name[:60]!r}",
+                f"the report lists a section that the target does not have: {section.name[:60]!r}",
                 remedy=_REMEDY,
             )
         if section.path in told:
@@ -102,7 +102,7 @@ def _check_file(
     if text != told.source:
         raise _refused(path, "this is not the script that the report shows")
     if not all(check.holds is not False for check in told.checks) or not told.checks:
-        raise _refused(path, "the report shows no proof that holds for this script")
+        raise _refused(path, "the report contains no passed verification of this script")
     try:
         revision = read_revision(data, section.schema)
     except UnfitError as error:
@@ -122,7 +122,7 @@ def join_outcomes(outcomes: Sequence[RunOutcome], order: Sequence[str]) -> RunOu
         for section in outcome.sections:
             before = sections.get(section.name)
             if before is not None and before != section:
-                raise CheckFailed(f"two reports tell of the section {section.name[:60]!r}", remedy=_REMEDY)
+                raise CheckFailed(f"two reports list the section {section.name[:60]!r}", remedy=_REMEDY)
             sections[section.name] = section
     places = {name: place for place, name in enumerate(order)}
     ordered = sorted(sections.values(), key=lambda s: (places.get(s.name, len(places)), s.name))

@@ -1,8 +1,7 @@
 """Parse an untrusted revision file with an allow-list (rules S2 and S3).
 
-The generator writes plain ``op`` calls with literal arguments and nothing else. What is to be published is
-held against just that, on the parsed bytes and on what Postgres' parser makes of the SQL; nothing of it is
-ever imported or run.
+The generator only writes plain ``op`` calls with literal arguments. A file is checked against that, as parsed
+Python and as SQL parsed by Postgres' parser; it is never imported or run.
 """
 
 from __future__ import annotations
@@ -271,7 +270,7 @@ def _check_import(statement: ast.Import | ast.ImportFrom) -> None:
 
 def _note(found: dict[str, str | None], name: str, value: ast.expr, line: int) -> None:
     if name not in _NAMES or name in found:
-        raise UnfitError(line, "it sets a name that is none of a revision's, or sets it twice")
+        raise UnfitError(line, "it sets an unknown name, or one name twice")
     if not isinstance(value, ast.Constant) or not isinstance(value.value, str | None):
         raise UnfitError(line, f"{name} is not text")
     found[name] = value.value
@@ -287,7 +286,7 @@ def _check_annotation(annotation: ast.expr) -> None:
             case ast.BinOp(op=ast.BitOr()) | ast.BitOr():
                 pass
             case _:
-                raise UnfitError(annotation.lineno, "this annotation is none of a revision's")
+                raise UnfitError(annotation.lineno, "this annotation is unknown in a revision")
 
 
 def _check_function(function: ast.FunctionDef, schema: str) -> None:
@@ -393,7 +392,7 @@ def _check_keyword(name: str, keyword: ast.keyword, schema: str) -> None:
         case ast.List() | ast.Dict() if word in _LISTS:
             for node in ast.walk(value):
                 if isinstance(node, ast.Constant) and not _PHRASE.fullmatch(str(node.value)):
-                    raise UnfitError(value.lineno, f"{word} holds more than names")
+                    raise UnfitError(value.lineno, f"{word} contains more than names")
             _check_value(value, schema)
             return
         case _ if word in _NUMBERS:

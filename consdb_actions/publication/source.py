@@ -100,47 +100,45 @@ def decide_request(
         return MigrationRequest(
             "nothing",
             f"{source.reference} has moved from {asked.commit[:8]} to {source.commit[:8]} since this was "
-            "asked for. The run for the newest commit makes the migration; where none comes, start one.",
+            f"requested. The run for the newest commit generates the migration; if there is none, start one.",
         )
     pull = source.pull
     if pull is None:
         return MigrationRequest(
-            "generate", f"Asked for {source.reference}, which has no open pull request to comment on."
+            "generate", f"Requested for {source.reference}, which has no open pull request to comment on."
         )
     about = asked.label.casefold() == label.casefold()
     has_label = pull.has_label(label)
     is_automatic = asked.action not in ("", REGENERATE)
     if pull.merged:
-        return MigrationRequest("nothing", f"{source.reference} is merged; its migration goes its own way.")
+        return MigrationRequest(
+            "nothing", f"{source.reference} is merged; its migration is no longer updated."
+        )
     if not pull.is_open:
         return MigrationRequest("withdraw", f"{source.reference} was closed.")
     if asked.action in ("labeled", "unlabeled") and not about:
         return MigrationRequest(
-            "nothing", f"The label “{asked.label}” asks for no migration; “{label}” does."
+            "nothing", f"The label “{asked.label}” does not request a migration; “{label}” does."
         )
     if is_automatic and not has_label:
         if about:
-            return MigrationRequest("withdraw", f"The label “{label}” was taken off {source.reference}.")
+            return MigrationRequest("withdraw", f"The label “{label}” was removed from {source.reference}.")
         return MigrationRequest("nothing", f"{source.reference} does not have the label “{label}”.")
     if holder is not None:
         return MigrationRequest(
             "held",
             f"The branch of {source.repository}#{holder.number} contains the commits of {source.reference}, "
-            "so its migration holds this change, too.",
+            "so its migration contains this change, too.",
         )
     if pull.from_fork and is_automatic:
         return MigrationRequest(
             "generate",
             f"{source.reference} comes from a fork, whose runs get no token: the migration is shown here and "
-            "not published. A maintainer can look at the change and start the workflow by hand for number "
+            "not published. A maintainer can review the change and start the workflow manually for number "
             f"{pull.number}.",
             publish=False,
         )
     if asked.action == REGENERATE:
-        return MigrationRequest("generate", "What its migration was made from has changed.")
-    why = (
-        f"It has the label “{label}”."
-        if asked.action
-        else "A run was started for it by hand or by a dispatch."
-    )
+        return MigrationRequest("generate", "The inputs of its migration have changed.")
+    why = f"It has the label “{label}”." if asked.action else "A run was started manually or by a dispatch."
     return MigrationRequest("generate", why)

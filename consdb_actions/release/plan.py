@@ -112,7 +112,7 @@ def decide(facts: ReleaseFacts, policy: ReleasePolicy, wanted: str | None = None
             refusal = ReleaseRefusal(
                 f"the tag {other.name} exists, on {other.commit[:12]}",
                 "Tags are never moved. Name the commit that it is on with --commit, "
-                "or leave --tag out for the next version.",
+                "or omit --tag for the next version.",
             )
             return TagPlan(other.name, facts.commit, "create", "", refusals=(refusal,))
         here = [tag for tag in same if tag in here] or here
@@ -124,13 +124,13 @@ def decide(facts: ReleaseFacts, policy: ReleasePolicy, wanted: str | None = None
     refusals = list(_refusals(facts, policy))
     if expected is not None and expected != following.version:
         words = f"{wanted} is not the next version, {following.version} is: {following.reason}"
-        refusals.append(ReleaseRefusal(words, "Leave --tag out, or give the next version."))
+        refusals.append(ReleaseRefusal(words, "Omit --tag, or give the next version."))
     previous = last_release(facts.tags, following.version)
     remarks = []
     if facts.parted and previous is not None:
         remarks.append(
             f"{previous.name} is not in the history of this commit: "
-            "what it holds besides may be missing here, and the notes begin where the two parted"
+            "its other changes may be missing here, and the notes start at the merge base"
         )
     return TagPlan(
         str(following.version),
@@ -160,13 +160,13 @@ def _existing(facts: ReleaseFacts, tag: GitTag, expected: CalendarVersion | None
     remarks = []
     if not tag.annotated:
         remarks.append(
-            f"the tag {tag.name} is a lightweight one, without author, date or message; "
-            "it is left as it is, since tags are never moved"
+            f"the tag {tag.name} is lightweight, without author, date or message; it is kept, because "
+            f"tags are never moved"
         )
     refusals = []
     if expected is not None and version != expected:
         words = f"the commit is tagged already, as {tag.name}"
-        refusals.append(ReleaseRefusal(words, "Leave --tag out, or name a newer commit with --commit."))
+        refusals.append(ReleaseRefusal(words, "Omit --tag, or name a newer commit with --commit."))
     return TagPlan(
         str(expected) if refusals else tag.name,
         facts.commit,
@@ -187,7 +187,7 @@ def _refusals(facts: ReleaseFacts, policy: ReleasePolicy) -> Iterator[ReleaseRef
     last = last_release(facts.tags)
     if facts.released and last is not None:
         yield ReleaseRefusal(
-            f"the newest release, {last.name}, holds it already",
+            f"the newest release, {last.name}, already contains it",
             "A newer version on an older commit would go back. Name a newer commit with --commit.",
         )
     yield from _checks(facts.checks, policy)
@@ -201,7 +201,7 @@ def _checks(checks: tuple[CommitCheck, ...], policy: ReleasePolicy) -> Iterator[
     if failed:
         yield ReleaseRefusal(
             f"checks have failed: {_named(failed)}",
-            "Mend what they found and tag the new commit, or run them again on this one; "
+            "Fix what they found and tag the new commit, or run them again on this one; "
             "a check that does not matter can be named in release.checks.ignored of the configuration.",
         )
     if pending:
@@ -216,7 +216,7 @@ def _checks(checks: tuple[CommitCheck, ...], policy: ReleasePolicy) -> Iterator[
     if not counted and not missing and not policy.checks.unchecked:
         yield ReleaseRefusal(
             "no check has reported on the commit",
-            "Run the command again when the checks have started; where there are none, say so with "
+            "Run the command again when the checks have started; if there are none, set "
             "release.checks.unchecked: true in the configuration.",
         )
 

@@ -85,21 +85,21 @@ def next_version(
         raise InputError(
             f"the year {moment.year} has no calendar version",
             place="--now",
-            remedy="Versions say the last two digits of 2000 to 2099.",
+            remedy="Versions use the last two digits of the years 2000 to 2099.",
         )
     last = newest(tags)
     if last is not None and (last.year, last.month) > (moment.year, moment.month):
         raise CheckFailed(
             f"the newest tag, {last}, is of {last.month_name}, and it is {_name(moment)} (rule R1)",
             remedy="A version of an earlier month would come before it. If the tag is a mistake, remove it; "
-            "if the clock or --now is wrong, put it right.",
+            "if the clock or --now is wrong, correct it.",
         )
     same_month = last is not None and (last.year, last.month) == (moment.year, moment.month)
     number = last.number + 1 if last is not None and same_month else 1
     passed_over = ""
     for name in sorted(name for text in skip if (name := parse_version(text))):
         if (name.year, name.month, name.number) == (moment.year, moment.month, number):
-            passed_over += f"; {name} is passed over"
+            passed_over += f"; {name} is skipped"
             number += 1
     month = f"{moment.month:02}" if padded else str(moment.month)
     version = CalendarVersion(moment.year, moment.month, number, f"{moment.year % 100:02}.{month}.{number}")

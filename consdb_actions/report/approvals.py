@@ -71,7 +71,7 @@ def render_tree(decision: Decision) -> str:
 def render_plan(plan: ApprovalPlan) -> str:
     """List the changes of a plan, one line each."""
     lines = [f"add the label {role.label}" for role in plan.labels_add]
-    lines += [f"take off the label {label}" for label in plan.labels_remove]
+    lines += [f"remove the label {label}" for label in plan.labels_remove]
     lines += [f"ask {name} for a review" for name in (*plan.ask_people, *plan.ask_teams)]
     if plan.status is not None:
         status = plan.status
@@ -149,11 +149,11 @@ def render_comment(facts: ApprovalFacts, decision: Decision) -> str:
         blocks.extend(_alerts(facts, decision))
     blocks.append(
         f"<sub>For commit {_commit(facts, facts.pull.head)}, by the policy in {escape(facts.policy_source)}. "
-        "This comment keeps itself up to date.</sub>"
+        "This comment is updated automatically.</sub>"
     )
     if decision.applicable:
         blocks += [_help(facts), _details(facts, decision)]
-    note = "_There was no room for {count} more parts; `consdb-actions approvals status` prints them._"
+    note = "_{count} parts were omitted; `consdb-actions approvals status` prints them._"
     text = fit(blocks, note, limit=COMMENT_LIMIT - len(MARKER) - len(memory) - 100)
     return "\n\n".join([MARKER, text, memory])
 
@@ -173,7 +173,7 @@ def _heading(decision: Decision) -> str:
 
 def _table(facts: ApprovalFacts, decision: Decision) -> str:
     return table(
-        ("Role", "State", "Who, when, for which commit", "What is open"),
+        ("Role", "State", "Who, when, for which commit", "Missing"),
         [
             (f"**{escape(item.role.title)}**", _SIGNS[item.outcome], _who(facts, item), _open(facts, item))
             for item in decision.roles
@@ -202,7 +202,8 @@ def _review(facts: ApprovalFacts, review: ReviewVerdict) -> str:
     text += f", for {_commit(facts, review.commit)}"
     if review.kept:
         text += (
-            f"; kept over later pushes, which left the change as it was ({_compare(facts, review.commit)})"
+            f"; still valid after later pushes, which did not alter the change "
+            f"({_compare(facts, review.commit)})"
         )
     elif review.standing is ReviewEffect.STALE:
         text += f" ({_compare(facts, review.commit)})"
@@ -218,7 +219,7 @@ def _open(facts: ApprovalFacts, item: RoleVerdict) -> str:
         who = " and ".join(review.author.login for review in _of(item, ReviewEffect.BLOCKS)[:NAMED])
         return f"Blocked until {escape(who)} approves or the review is dismissed."
     if item.outcome is RoleOutcome.ERROR:
-        return f"{_sentence(facts, item.reason)} Until then the role stays open, and no label is taken off."
+        return f"{_sentence(facts, item.reason)} Until then the role is undecided, and no label is removed."
     rejected = [
         f"the review by {review.author.login} {review.reason}"
         for review in _of(item, ReviewEffect.REJECTED)[-SHOWN:]
@@ -257,9 +258,9 @@ def _line(facts: ApprovalFacts, review: ReviewVerdict) -> str:
 def _help(facts: ApprovalFacts) -> str:
     ids = " or ".join(code(f"consdb: {role.id}") for role in facts.policy.roles)
     lines = [
-        "Approve in a review. Labels are only shown here: setting one by hand does not approve.",
-        f"Who holds several roles says for which the review is, in a line of its own: {ids}.",
-        "An approval holds over later pushes as long as they leave the schema change as it is.",
+        "Approve in a review. Labels are output only: setting one by hand does not approve.",
+        f"If you hold several roles, name the role of the review in a separate line: {ids}.",
+        "An approval stays valid after later pushes that do not alter the schema change.",
         "Changes requested by a holder of a role block it until they approve or the review is dismissed.",
     ]
     if facts.policy.distinct:

@@ -228,7 +228,7 @@ footer li { margin: .25rem 0; }
 
 
 def style_sheet() -> str:
-    """Return the style sheet: dark where the reader's system is, light else and on paper."""
+    """Return the style sheet, for light and dark screens and for print."""
     light, dark = (
         " ".join(f"--{name}: {value};" for name, value in palette.items()) for palette in (LIGHT, DARK)
     )
@@ -262,7 +262,7 @@ SEVERITIES = {
 def cards(
     headings: Sequence[str], rows: Iterable[Sequence[Part]], caption: str, *, wide: bool = False
 ) -> Html:
-    """Return a table whose rows are stacked on a narrow screen, where each cell says its heading."""
+    """Return a table whose rows are stacked on a narrow screen, with a heading in each cell."""
     # Roles are said explicitly, since browsers drop those of tables that are laid out as blocks.
     head = element(
         "tr",
@@ -297,19 +297,19 @@ def standing_mark(standing: StepStatus) -> Html:
 
 
 def severity_mark(severity: Severity, *, brief: bool = False) -> Html:
-    """Return a severity as a sign with its word, which is only spoken where it is to be brief."""
+    """Return a severity as a sign with its word, which is for screen readers only if brief."""
     tone, sign, word = SEVERITIES[severity]
     shown: Part = spoken(word) if brief else f" {word}"
     return element("span", element("span", sign, aria_hidden="true"), shown, class_=f"mark mark-{tone}")
 
 
 def badge(word: str) -> Html:
-    """Return a word that says what something is."""
+    """Return a label."""
     return element("span", word, class_="mark mark-quiet")
 
 
 def alert(tone: str, *words: Part) -> Html:
-    """Return something that a reader should not miss: ``warn`` or ``bad``."""
+    """Return an alert: ``warn`` or ``bad``."""
     return element("li", element("span", words), class_=tone)
 
 
@@ -325,7 +325,7 @@ _ROUTES = {Route.SUMMIT: "from the Summit", Route.USDF: "from USDF"}
 
 
 def overview(board: Board) -> Html:
-    """Return the table of what is next, a row for each change, and what could not be looked at."""
+    """Return the table of next steps, a row per change, and unreadable pull requests."""
     parts: list[Part] = []
     if board.changes:
         parts.append(
@@ -347,7 +347,7 @@ def overview(board: Board) -> Html:
         words
         for count, words in (
             (board.unaffected, f"{_pulls(board.unaffected)} without a change of a ConsDB schema"),
-            (board.finished, f"{_pulls(board.finished)} with nothing left to do"),
+            (board.finished, f"{_pulls(board.finished)} without remaining steps"),
         )
         if count
     ]
@@ -381,7 +381,7 @@ def _row(change: BoardEntry, today: date) -> list[Part]:
     if marks:
         title.append(element("div", separated(marks, " ")))
     if not change.next:
-        return [title, "could not be looked up", "", "", _count(change)]
+        return [title, "unknown", "", "", _count(change)]
     first, *others = change.next
     step: list[Part] = [todo(first)]
     if others:
@@ -464,7 +464,7 @@ def _about(change: BoardEntry) -> list[Part]:
 
 def _next(change: BoardEntry, today: date) -> Html:
     if not change.next:
-        return element("p", element("strong", "What is next could not be looked up."))
+        return element("p", element("strong", "The next step is unknown."))
     lines = []
     for number, item in enumerate(change.next):
         people = [_person(change.facts, login) for login in item.people[:NAMED]]
@@ -547,7 +547,7 @@ def _person(facts: ProcessFacts, login: str) -> Html:
 def environments(seen: Environments, today: date) -> Html:
     """Return the matrix and the findings."""
     if seen.drift is None:
-        words = prose(seen.trouble or "nothing was looked at")
+        words = prose(seen.trouble or "nothing was read")
         return joined([alerts([alert("bad", "What runs where is not known: ", words, ".")])])
     findings = seen.drift.findings
     grave = [item for item in findings if item.severity > Severity.INFO]
@@ -680,7 +680,7 @@ def _release(board: Board, item: Released) -> Html:
     if places:
         facts.append(f"Runs at {places}. ")
     elif board.environments.drift is not None and item is board.releases.items[0]:
-        facts.append("Runs nowhere yet. ")
+        facts.append("Not deployed yet. ")
     brought = board.brought_by(item.tag)
     if brought:
         links = [
@@ -689,7 +689,7 @@ def _release(board: Board, item: Released) -> Html:
         facts.append(["Brings the migration of ", separated(links, ", "), "."])
     body: list[Part] = []
     if item.trouble:
-        body.append(alerts([alert("bad", "What it holds is not known: ", prose(item.trouble), ".")]))
+        body.append(alerts([alert("bad", "Its content is unknown: ", prose(item.trouble), ".")]))
     if item.notes is not None:
         body += [_migrations(item.notes), _pull_requests_by_topic(item.notes, board.releases.web)]
     return element(
@@ -727,7 +727,7 @@ def _migrations(notes: ReleaseNotes) -> list[Part]:
     if notes.contents.previous is None:
         return []
     if not notes.sections and not notes.contents.changed:
-        return [element("p", "The databases stay as they are.", class_="small")]
+        return [element("p", "The databases do not change.", class_="small")]
     entries: list[Part] = []
     for section, migrations in notes.sections:
         entries.append(element("dt", section))
@@ -780,11 +780,11 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-a
 
 _LEGEND = (
     (StepStatus.DONE, "there is evidence of it, or somebody on the roster has attested to it"),
-    (StepStatus.NEXT, "all that comes before is done"),
-    (StepStatus.WAITING, "something before it is not done"),
-    (StepStatus.STALE, "it was done for another state of the change"),
-    (StepStatus.OUT_OF_ORDER, "it was done before something that comes first"),
-    (StepStatus.UNKNOWN, "it could not be looked up, and is not taken for done"),
+    (StepStatus.NEXT, "all previous steps are done"),
+    (StepStatus.WAITING, "a previous step is not done"),
+    (StepStatus.STALE, "it was done for another version of the change"),
+    (StepStatus.OUT_OF_ORDER, "it was done before a step that must come first"),
+    (StepStatus.UNKNOWN, "it could not be read, and does not count as done"),
 )
 
 

@@ -21,17 +21,17 @@ _TROUBLES = (StepStatus.UNKNOWN, StepStatus.STALE, StepStatus.OUT_OF_ORDER)
 
 
 def todo(item: StepState) -> str:
-    """Say what is to be done."""
+    """Render the next action."""
     return f"{item.step.todo}, again" if item.standing is StepStatus.STALE else item.step.todo
 
 
 def wrong(change: BoardEntry) -> list[StepStatus]:
-    """List what is wrong with a change, each kind once."""
+    """List the problems of a change, each kind once."""
     return [kind for kind in _TROUBLES if any(item.standing is kind for item in change.steps)]
 
 
 def counted(seen: Environments) -> str:
-    """Count errors and warnings in what runs where."""
+    """Count errors and warnings of the environments."""
     if seen.drift is None:
         return "not known"
     counts = [
@@ -62,7 +62,7 @@ def render_markdown(board: Board) -> str:
     rows = [
         (
             f"[#{change.facts.pull.number}]({change.facts.pull.url}) {escape(change.facts.pull.title)}",
-            escape("; ".join(map(todo, change.next)) or "could not be looked up"),
+            escape("; ".join(map(todo, change.next)) or "unknown"),
             escape(", ".join(change.owners)),
             _day(change) if change.next else "",
             f"{change.done} of {len(change.steps)}",
@@ -99,7 +99,7 @@ def _extent(board: Board) -> str:
 
 def _step(change: BoardEntry) -> str:
     if not change.next:
-        return "what is next could not be looked up"
+        return "the next step is unknown"
     return f"{'; '.join(map(todo, change.next))}: {', '.join(change.owners)}, since {_day(change)}"
 
 

@@ -41,7 +41,7 @@ _STATUS = {
     "changed": "new revision",
     "unchanged": "nothing to do",
     "skipped": "schema unchanged",
-    "question": "question open",
+    "question": "unanswered question",
     "failed": "verification fails",
     "no schema file": "no schema file",
 }
@@ -131,7 +131,7 @@ def _question(section: SectionOutcome, asked: OpenQuestion, in_comment: bool) ->
         answers = [_COMMANDS.sub(r"/consdb \1", o) if in_comment else o for o in answer.options]
         lines.append(f"{prose(answer.meaning)}:\n\n{fence(chr(10).join(answers), 'text')}")
     if asked.rejected:
-        lines.append(details("Looked at and rejected", bullets(prose(r) for r in asked.rejected)))
+        lines.append(details("Rejected candidates", bullets(prose(r) for r in asked.rejected)))
     return "\n\n".join(lines)
 
 
@@ -143,11 +143,11 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
     if section.decisions:
         body.append("**Renames, moves and drops**\n\n" + bullets(prose(d) for d in section.decisions))
     if section.remembered:
-        body.append("**Answers in use**\n\n" + bullets(prose(r) for r in section.remembered))
+        body.append("**Answers used**\n\n" + bullets(prose(r) for r in section.remembered))
     if section.downgrade:
         body.append("**Downgrade**\n\n" + render_operations(section.downgrade))
     if section.present:
-        body.append("**In the database already**\n\n" + bullets(code(p) for p in section.present))
+        body.append("**Already in the database**\n\n" + bullets(code(p) for p in section.present))
     if section.losses:
         words = [*_lost(section, "upgrade"), *_lost(section, "downgrade")]
         body.append("**Data loss**\n\n" + bullets(prose(w) for w in words))
@@ -158,7 +158,7 @@ def _section_blocks(section: SectionOutcome) -> Iterator[str]:
     if section.checks and not failed:
         body.append("**Checks**\n\n" + bullets(_held(c) for c in section.checks))
     if section.drift:
-        title = f"{escape(section.name)}: {_count(len(section.drift), 'element')} drifted, left as found"
+        title = f"{escape(section.name)}: {_count(len(section.drift), 'element')} drifted, unchanged"
         rows = [
             [
                 code(d.element, in_table=True),
@@ -278,10 +278,10 @@ def _text_lines(section: SectionOutcome) -> Iterator[str]:
     yield from (f"  [red]data loss[/] {plain(words)}" for words in _lost(section, "upgrade"))
     yield from (f"  [dim]data loss[/] {plain(words)}" for words in _lost(section, "downgrade"))
     yield from (f"  [yellow]risk[/] {plain(r.about)}: {plain(r.words)}" for r in section.risks)
-    yield from (f"  [dim]in the database already: {plain(p)}[/]" for p in section.present)
+    yield from (f"  [dim]already in the database: {plain(p)}[/]" for p in section.present)
     yield from (f"  [dim]{plain(n)}[/]" for n in section.notes)
     if section.drift:
-        yield f"  [dim]{_count(len(section.drift), 'element')} drifted, left as found:[/]"
+        yield f"  [dim]{_count(len(section.drift), 'element')} drifted, unchanged:[/]"
         for item in section.drift[:_DRIFT_LINES]:
             since = f" (since {item.revision}, {item.message})" if item.revision else ""
             states = f"schema file {item.described}, database {item.current}"

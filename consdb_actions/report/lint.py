@@ -110,7 +110,7 @@ def render_markdown(result: LintResult) -> str:
         count = len(result.acknowledged)
         title = f"{count} acknowledged findings" if count > 1 else "1 acknowledged finding"
         parts.append(details(title, _table(result.acknowledged)))
-    return fit(parts, "_{count} more parts do not fit here; the log of the run has them._")
+    return fit(parts, "_{count} more parts are in the log of the run._")
 
 
 def _table(findings: Iterable[LintFinding]) -> str:

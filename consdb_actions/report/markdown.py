@@ -88,7 +88,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text as one line for a terminal: what would move the cursor or turn the direction goes."""
+    """Return a text as one line for a terminal, without control and direction characters."""
     return UNSEEN.sub("\ufffd", _BREAKS.sub(" ", text))
 
 

@@ -125,7 +125,13 @@ def size(preview: SchemaPreview) -> str:
     ]
     if parts:
         return ", ".join(parts)
-    return "words only" if preview.statements else "version only" if delta.version else "nothing that matters"
+    return (
+        ("descriptions only")
+        if preview.statements
+        else "version only"
+        if delta.version
+        else "no relevant change"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +179,7 @@ def render_markdown(preview: Preview, *, limit: int = 65_536) -> str:
         for schema in preview.schemas
     ]
     blocks = [
-        (0, f"{heading}\n\n{objections or 'Nothing to object to'}. {between}"),
+        (0, f"{heading}\n\n{objections or 'No findings'}. {between}"),
         (0, table(["schema", "change", "version", "objections"], rows)),
     ]
     for schema in preview.schemas:
@@ -224,7 +230,7 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[in
             for item in also
         ]
         body = bullets(_cut(lines, MAX_STATEMENTS, "more columns"))
-        yield 4, details(f"New columns that joined tables have, too ({len(also)})", body)
+        yield 4, details(f"New columns that joined tables already have ({len(also)})", body)
     if schema.statements:
         parts = []
         for name, statements in by_table(schema.statements):
@@ -235,7 +241,7 @@ def _markdown_schema(schema: SchemaPreview, *, alone: bool) -> Iterator[tuple[in
         yield 3, details(words, "\n\n".join(parts), is_open=len(schema.statements) <= _OPEN)
     picture = picture_of(schema)
     if picture:
-        yield 4, details("Picture of the tables touched", fence(picture, "mermaid"))
+        yield 4, details("Diagram of the affected tables", fence(picture, "mermaid"))
 
 
 def _cut(items: Sequence[str], limit: int, what: str) -> list[str]:
@@ -324,7 +330,7 @@ def _lines(preview: Preview) -> Iterator[_Line]:
     objections = tally(preview.errors, preview.warnings, preview.questions)
     yield "", ""
     kind = "error" if preview.errors else "warning" if objections else "ok"
-    yield objections or "Nothing to object to", kind
+    yield objections or "No findings", kind
 
 
 def _schema(schema: SchemaPreview) -> Iterator[_Line]:

@@ -197,12 +197,12 @@ def render_comment(facts: ProcessFacts, progress: Progress) -> str:
     blocks += _answers(facts, progress)
     blocks.append(
         f"<sub>For commit {_commit(facts, facts.pull.head)}, by the policy in {escape(facts.policy_source)}. "
-        "This comment keeps itself up to date.</sub>"
+        "This comment is updated automatically.</sub>"
     )
     blocks.append(_help(progress))
     if progress.applicable:
         blocks += [block for block in (_environments(facts), _attestations(facts, progress)) if block]
-    note = "_There was no room for {count} more parts; `consdb-actions process status` prints them._"
+    note = "_{count} parts were omitted; `consdb-actions process status` prints them._"
     text = fit(blocks, note, limit=COMMENT_LIMIT - len(MARKER) - len(memory) - 100)
     finished = progress.applicable and not any(item.open for item in progress.steps)
     return "\n\n".join([MARKER, text, *([FINISHED] if finished else []), memory])
@@ -212,14 +212,14 @@ def _heading(facts: ProcessFacts, progress: Progress) -> str:
     if not progress.applicable and (trouble := facts.trouble(FactSource.SCHEMAS)):
         return f"### ❔ The schema change could not be read\n\n{prose(_sentence(trouble))}"
     if not progress.applicable:
-        return "### Way of the schema change\n\nNo ConsDB schema is changed, so no step is needed."
+        return "### Steps of the schema change\n\nNo ConsDB schema is changed, so no step is needed."
     if not any(item.open for item in progress.steps):
         return "### ✅ All steps are done"
     if facts.pull.state == "closed" and facts.pull.merged_at is None:
         return "### Closed without a merge"
     steps = progress.actionable
     if not steps:
-        return "### ❔ What is next could not be looked up"
+        return "### ❔ The next step is unknown"
     sign = "🔁" if steps[0].standing is StepStatus.STALE else "▶️"
     again = ", again" if steps[0].standing is StepStatus.STALE else ""
     return f"### {sign} Next: {escape(steps[0].step.todo)}{again}"
@@ -322,8 +322,8 @@ def _review(facts: ProcessFacts) -> list[str]:
     ]
     parts = []
     for title, lines in (
-        ("What fills the tables", [*findings, *sources]),
-        ("New columns that nearly exist already", near),
+        ("Data sources", [*findings, *sources]),
+        ("New columns that resemble existing ones", near),
     ):
         if lines:
             parts.append(
@@ -369,22 +369,21 @@ def _help(progress: Progress) -> str:
     ]
     ids = ", ".join(code(name) for name in attested) or "none here"
     lines = [
-        f"{code('/consdb done STEP')}: a step is done that leaves no trace in a repository. "
-        f"The steps are {ids}. A note may follow on the same line.",
-        f"{code('/consdb undo STEP')}: it is not, or not any more.",
-        f"{code('/consdb rename TABLE.OLD=NEW')}: a column was renamed and not replaced; "
-        "for this and later migrations.",
-        f"{code('/consdb take head TABLE.COLUMN')}: of a conflict, the schema's state; "
+        f"{code('/consdb done STEP')}: confirms a step that leaves no trace in a repository. The steps "
+        f"are {ids}. A note may follow on the same line.",
+        f"{code('/consdb undo STEP')}: withdraws that.",
+        f"{code('/consdb rename TABLE.OLD=NEW')}: declares a rename, for this and later migrations.",
+        f"{code('/consdb take head TABLE.COLUMN')}: resolves a conflict to the schema's state; "
         f"{code('current')} is the database's.",
-        f"{code('/consdb regenerate')}: make the migration anew; what people edited in it stays.",
-        f"{code('/consdb help')}: open this part.",
+        f"{code('/consdb regenerate')}: regenerates the migration; edited files are kept.",
+        f"{code('/consdb help')}: shows this list.",
     ]
     text = (
-        "A command stands at the start of a line of a comment, outside of quotations and code. 👍 says that "
-        "it counts, 😕 that it does not, and why stands above. An edited comment does not count anew: write "
-        "another one. What was said for another state of the change is stale.\n\n"
+        "A command is at the start of a line of a comment, outside of quotations and code. 👍 means "
+        "accepted, 😕 rejected, with the reason above. Edits of a comment have no effect: write another "
+        "one. Confirmations of another version of the change are stale.\n\n"
     )
-    return details("What can be said in comments", text + bullets(lines), is_open=asked)
+    return details("Commands in comments", text + bullets(lines), is_open=asked)
 
 
 def _environments(facts: ProcessFacts) -> str:
@@ -419,7 +418,7 @@ def _environments(facts: ProcessFacts) -> str:
         rows.append(cells)
     newest = f" The newest release is {code(facts.newest_release)}." if facts.newest_release else ""
     body = table(("Environment", "hinfo", "pqserver", "TAP_SCHEMA", "Datalink"), rows)
-    return details("Environments", f"{body}\n\n✅ holds this change.{newest}")
+    return details("Environments", f"{body}\n\n✅ contains this change.{newest}")
 
 
 def _attestations(facts: ProcessFacts, progress: Progress) -> str:
@@ -441,7 +440,7 @@ def _attestations(facts: ProcessFacts, progress: Progress) -> str:
         )
     if not rows:
         return ""
-    return details("What was attested", table(("When (UTC)", "Who", "What", "Commit", "Note"), rows))
+    return details("Attestations", table(("When (UTC)", "Who", "What", "Commit", "Note"), rows))
 
 
 def _owner(facts: ProcessFacts, item: StepState) -> str:

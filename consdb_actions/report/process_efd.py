@@ -38,15 +38,15 @@ def copy_body(source: EfdSource, copy: EfdCopy) -> str:
     link = f"https://github.com/{source.repository}/commit/{source.commit}"
     blocks = [
         efd_mark(EfdOrigin(source.name, source.commit)),
-        f"The schemas of the transformed EFD are made in {escape(source.repository)}. This copies what "
-        f"differs there, from {what} at [{code(source.commit[:8])}]({link}):",
+        f"The schemas of the transformed EFD are made in {escape(source.repository)}. This copies the "
+        f"differing files, from {what} at [{code(source.commit[:8])}]({link}):",
         bullets(f"{code(name)}{' (new)' if name in copy.new else ''}" for name in _names(copy)),
-        "Change a schema there and not here: the copy is made anew when that changes, and stops where "
-        "somebody has edited it here. News fragments beside it are left alone.",
+        "Change a schema there, not here: the copy is updated when it changes, unless the file was edited "
+        "here. News fragments are not touched.",
     ]
     if copy.only_there:
         names = ", ".join(code(name) for name in copy.only_there)
-        blocks.append(f"Only here, and left as they are: {names}.")
+        blocks.append(f"Only here, and unchanged: {names}.")
     return "\n\n".join(blocks)
 
 

@@ -37,16 +37,16 @@ def render_pull(
         what = f"[{escape(source.repository)}#{source.pull.number}]({source.pull.url})"
     head = [
         str(marker),
-        f"The migration of {what} at {code(marker.sha[:12])}, for {escape(ticket)}. It is made anew when "
-        "that changes; files that people edit here stay as they are.",
+        f"The migration of {what} at {code(marker.sha[:12])}, for {escape(ticket)}. It is regenerated "
+        f"when that changes; files that were edited here are kept.",
     ]
     if marker.also:
         names = ", ".join(escape(name) for name in marker.also)
-        head.append(f"Its branch contains the commits of {names}, so this holds the changes of those, too.")
+        head.append(f"Its branch contains the commits of {names}, so this contains their changes, too.")
     head += _kept(kept)
     foot = (
         "**For the reviewer:** the scripts and the checks are below. Check what is lost and what can go "
-        "wrong; run them at the test stand; then take this out of draft."
+        "wrong; run them at the test stand; then mark this as ready for review."
     )
     room = COMMENT_LIMIT - _ROOM - sum(len(part) for part in head)
     return "\n\n".join([*head, foot, render_markdown(outcome, limit=room)])
@@ -64,9 +64,9 @@ def render_rebases(rebases: Sequence[Rebase], why: str) -> str:
         for item in rebases
     ]
     return (
-        "### Another revision was merged\n\n**Do not merge this as it is:** its sections would have two "
-        f"heads. {escape(why)} To go on by hand, merge the base branch into this one, look whether the files "
-        f"still fit, and change:\n\n{bullets(steps)}\n"
+        "### Another revision was merged\n\n**Do not merge this yet:** its sections would have two "
+        f"heads. {escape(why)} To continue manually, merge the base branch into this one, check that the "
+        f"files are still correct, and change:\n\n{bullets(steps)}\n"
     )
 
 
@@ -104,12 +104,12 @@ def _verdict(publication: Publication) -> str:
         case "unchanged":
             changed = publication.outcome.changed if publication.outcome else ()
             return (
-                "nothing is left to propose"
+                "there is nothing to propose"
                 if changed
                 else "none is needed, since no section's database would change"
             )
         case "question":
-            return "a question is open"
+            return "a question is unanswered"
         case "failed":
             return "verification fails"
         case "error":
@@ -155,9 +155,9 @@ def _kept(kept: tuple[Kept, ...]) -> list[str]:
     if not kept:
         return []
     words = (
-        "**Edited by hand and left as it is:** "
+        "**Edited manually and unchanged:** "
         + ", ".join(code(item.path) for item in kept)
-        + ". Look whether the edit still fits; to have it made anew, take the commit back."
+        + ". Check that the edit is still correct; to have the file regenerated, revert the commit."
     )
     shown = [
         details(
@@ -212,7 +212,7 @@ def _lines(publication: Publication) -> Iterator[str]:
     if publication.reason:
         yield f"  {publication.reason}"
     yield from (f"  {words}" for words in publication.words)
-    yield from (f"  left as it is, edited by hand: {item.path}" for item in publication.kept)
+    yield from (f"  unchanged, edited manually: {item.path}" for item in publication.kept)
 
 
 def render_request_markdown(reason: str) -> str:
@@ -223,4 +223,4 @@ def render_request_markdown(reason: str) -> str:
 def render_outdated_markdown(found: Sequence[tuple[SchemaSource, str]]) -> str:
     """List migrations to regenerate, with reasons, for the summary of a run."""
     lines = [f"{escape(source.reference)}: {escape(reason)}" for source, reason in found]
-    return f"### Migrations to make again\n\n{bullets(lines) if lines else 'None.'}\n"
+    return f"### Migrations to regenerate\n\n{bullets(lines) if lines else 'None.'}\n"

@@ -109,8 +109,8 @@ def headline(plan: TagPlan, *, created: bool, released: bool, dry_run: bool) -> 
     if created:
         return f"{plan.tag} is tagged on {commit}"
     if released:
-        return f"{plan.tag} was on {commit} already; its GitHub release was missing and is made now"
-    return f"{plan.tag} is on {commit} already; nothing was to be done"
+        return f"{plan.tag} was on {commit} already; its missing GitHub release was created"
+    return f"{plan.tag} is on {commit} already; nothing to do"
 
 
 def release_text(
@@ -192,9 +192,7 @@ def render_message(notes: ReleaseNotes, name: str, tag: str, mark: str) -> str:
         blocks.append("\n".join(["Migrations:", *_first(lines)]))
     if notes.contents.changed:
         lines = [f"  {printable(path)} ({how})" for path, how in notes.contents.changed]
-        blocks.append(
-            "\n".join(["Migrations of earlier releases that are not what they were:", *_first(lines)])
-        )
+        blocks.append("\n".join(["Changed migrations of earlier releases:", *_first(lines)]))
     if notes.tickets:
         tickets = textwrap.fill(
             f"Tickets: {', '.join(map(printable, notes.tickets))}", 72, subsequent_indent="  "
@@ -234,7 +232,7 @@ def render_notes(notes: ReleaseNotes, tag: str, url: str, images: tuple[str, ...
 
 def _migrations(notes: ReleaseNotes) -> Iterator[str]:
     if not notes.sections:
-        yield "None: the databases stay as they are."
+        yield "None: the databases do not change."
     for section, migrations in notes.sections:
         for migration in migrations:
             head = f"**{escape(section)}**: {escape(migration.title or migration.path)}"
@@ -242,7 +240,7 @@ def _migrations(notes: ReleaseNotes) -> Iterator[str]:
             yield "\n\n".join([head, *_operations(migration)])
     if notes.contents.changed:
         lines = [f"{code(path)} was {how}" for path, how in notes.contents.changed]
-        yield f"⚠️ Migrations of earlier releases are not what they were:\n\n{bullets(lines)}"
+        yield f"⚠️ Migrations of earlier releases have changed:\n\n{bullets(lines)}"
 
 
 def _operations(migration: ReleasedMigration) -> Iterator[str]:

@@ -128,9 +128,9 @@ def _is_short(block: Block) -> bool:
 
 def _lead(block: Block) -> str:
     words = {
-        "check": f"must answer {code(block.answer)}",
-        "wait": f"ask again until it answers {code(block.answer)} (at most {_time(block.seconds)})",
-        "compare": "must answer the same at both sites (ask again while rows are being written)",
+        "check": f"must return {code(block.answer)}",
+        "wait": f"repeat until it returns {code(block.answer)} (at most {_time(block.seconds)})",
+        "compare": "must return the same at both sites (repeat while rows are being written)",
     }.get(block.kind, "")
     if block.kind in ("check", "wait", "look", "sql"):
         place = f"At {code(block.site)}, as {_ACCOUNTS[block.account]}"

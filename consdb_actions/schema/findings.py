@@ -37,10 +37,10 @@ class Rule:
 
 
 RULES: dict[str, Rule] = {
-    "version": Rule("error", "the version was not raised as the change asks", "Raise it as shown."),
+    "version": Rule("error", "the version was not raised as the change requires", "Raise it as shown."),
     "version-person": Rule(
         "warning",
-        "whether this is compatible cannot be told by a program",
+        "a person must judge whether this is compatible",
         "Say in the pull request whether readers are affected, and raise MAJOR if they are.",
     ),
     "name-snake-case": Rule(
@@ -75,7 +75,7 @@ RULES: dict[str, Rule] = {
     ),
     "foreign-key-target": Rule(
         "error",
-        "the foreign key refers to columns that are no key, which Postgres refuses",
+        "the foreign key refers to columns that are not a key, which Postgres refuses",
         "Refer to the primary key or to the columns of a unique constraint.",
     ),
     "view-out-of-step": Rule(
@@ -85,12 +85,12 @@ RULES: dict[str, Rule] = {
     ),
     "view-words": Rule(
         "warning",
-        "the view and the table that it shows say different things of a column",
+        "the view and its table describe a column differently",
         "Write the same in both.",
     ),
     "source-missing": Rule(
         "warning",
-        "what fills the new table is not known",
+        "the data source of the new table is unknown",
         "Say in the pull request which source fills it, and declare it: sites.sources in the configuration.",
     ),
     "source-differs": Rule(
@@ -110,7 +110,7 @@ RULES: dict[str, Rule] = {
     ),
     "felis-shape": Rule(
         "warning",
-        "today's Felis does not take the file as it is",
+        "the current Felis refuses the file",
         "Change the file; the database would be the same.",
     ),
 }
@@ -341,10 +341,10 @@ def _view_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator[_Fault
         expected = {view.rename.get(column.name, column.name): column for column in table.columns}
         present = {column.name: column for column in shown.columns}
         for column_name in sorted(expected.keys() - present.keys()):
-            remedy = f"Add it to {name}, or take it out of {table.name}."
+            remedy = f"Add it to {name}, or remove it from {table.name}."
             yield step, name, column_name, f"`{name}` lacks a column that `{table.name}` has", remedy
         for column_name in sorted(present.keys() - expected.keys()):
-            remedy = f"Add it to {table.name}, or take it out of {name}."
+            remedy = f"Add it to {table.name}, or remove it from {name}."
             yield step, name, column_name, f"`{name}` has a column that `{table.name}` lacks", remedy
         for column_name in sorted(expected.keys() & present.keys()):
             for rule, compared in ((step, _TYPES), ("view-words", _TEXTS)):
@@ -370,7 +370,7 @@ def _foreign_key_faults(schema: Schema, views: Mapping[str, ViewOf]) -> Iterator
             elif key.referenced_table in schema and not _is_key(schema.table(key.referenced_table), key):
                 columns = ", ".join(key.referenced_columns)
                 target = f"`{key.referenced_table}({columns})`"
-                yield table.name, key.name, f"the foreign key refers to {target}, which is no key"
+                yield table.name, key.name, f"the foreign key refers to {target}, which is not a key"
 
 
 def _is_key(table: Table, key: Constraint) -> bool:

@@ -79,7 +79,7 @@ class VersionVerdict:
         if self.status is Status.PERSON:
             hint = f": MAJOR if it breaks readers ({self.asks()})"
         elif self.expected and not self.status.is_ok:
-            hint = f"; {self.expected} would do"
+            hint = f"; {self.expected} is sufficient"
         return f"{change}: {needed}, {self.status.value}{hint}"
 
     def asks(self, mark: str = "") -> str:

@@ -122,7 +122,7 @@ def test_where_nothing_can_be_compared(tmp_path: Path, repository: Repository) -
     with pytest.raises(InputError, match="no commit"):
         changes(repository, "--output=x")
     repository.git("branch", "-m", "main", "trunk")
-    assert "git knows none of" in changes(repository).note
+    assert "git has none of" in changes(repository).note
     assert changes(repository, "trunk").base
 
 

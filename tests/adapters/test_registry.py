@@ -256,5 +256,5 @@ def test_s4_no_credentials_of_the_user_are_sent(
 def test_s4_a_realm_that_is_none(registry: Registry, registry_double: RegistryDouble, realm: str) -> None:
     registry_double.push("lsst-dm/consdb-hinfo", "26.6.2")
     registry_double.realm = realm
-    with pytest.raises(RegistryError, match="gives no token to the public"):
+    with pytest.raises(RegistryError, match="gives no anonymous token"):
         registry.find(HINFO, "26.6.2")

@@ -256,7 +256,7 @@ def shallow(sdm: Repository, tmp_path: Path) -> Path:
 
 def test_m18_a_shallow_clone_says_what_is_missing(shallow: Path) -> None:
     base = resolve_base(shallow, None)
-    assert "git knows none of" in base.problem
+    assert "git has none of" in base.problem
     assert "fetch-depth" in base.remedy
     with pytest.raises(InputError, match="shallow") as caught:
         resolve_base(shallow, "HEAD^1")

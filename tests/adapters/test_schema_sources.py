@@ -109,9 +109,9 @@ def test_a_side_without_schemas_is_one_where_all_are_new(repository: Repository)
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ("nope", "main", 'git knows no commit "nope"'),
-        ("nope..main", None, 'git knows no commit "nope"'),
-        ("--output=x", "main", 'git knows no commit "--output=x"'),
+        ("nope", "main", 'git has no commit "nope"'),
+        ("nope..main", None, 'git has no commit "nope"'),
+        ("--output=x", "main", 'git has no commit "--output=x"'),
         ("main", "main:nope", 'no file or folder "nope"'),
         ("main", "main:cdb_dead.yaml", 'no file or folder "cdb_dead.yaml"'),
         ("main", "nope.yaml", "no such file"),

@@ -58,13 +58,18 @@ def column(**keys: object) -> str:
         ("name: x\nversion: [1]\ntables: []", 2, "the version is not text", "1.0.0"),
         ("name: x\nversion: {now: 1}\ntables: []", 2, 'has no "current"', "1.0.0"),
         (BASE + "  columnRefs: {a: {b: {c: }}}\n", 9, "which resources: does not have", "uri"),
-        (BASE + "- name: exposure\n  columns: []\n", 9, 'table "exposure" stands twice, first on line 4', ""),
+        (
+            BASE + "- name: exposure\n  columns: []\n",
+            9,
+            'table "exposure" is defined twice, first on line 4',
+            "",
+        ),
         (BASE + "- columns: []\n", 9, "table 2 has no name", ""),
         (BASE + "- name: t\n", 9, 'table "t" has no "columns"', ""),
         (
             BASE + "  - {name: a, datatype: int}\n",
             9,
-            'column "a" stands twice in table "exposure", first on line 8',
+            'column "a" is defined twice in table "exposure", first on line 8',
             "",
         ),
         (
@@ -101,7 +106,7 @@ def column(**keys: object) -> str:
             "an IVOA unit and a FITS unit",
             "",
         ),
-        (BASE.replace('exposure_id"]', 'exposre"]'), 5, "which is no column of this schema", "#exposure."),
+        (BASE.replace('exposure_id"]', 'exposre"]'), 5, "which is not a column of this schema", "#exposure."),
         (BASE.replace('exposure_id"]', 'a", "#exposure.a"]'), 5, 'names column "a" twice', ""),
         (BASE.replace('#exposure.exposure_id"]', '#exposure"]'), 5, "which is a table, not a column", ""),
         (BASE + "  constraints:\n  - {name: c}\n", 10, "has no @type", "Unique, ForeignKey, Check"),
@@ -112,13 +117,13 @@ def column(**keys: object) -> str:
         (
             CONSTRAINT + 'Unique, columns: ["#exposure.z"]}',
             10,
-            '"#exposure.z", which is no column',
+            '"#exposure.z", which is not a column',
             "#exposure.a",
         ),
         (
             CONSTRAINT + 'ForeignKey, columns: ["#exposure.a"], referencedColumns: ["#visit.id"]}',
             10,
-            'names "#visit.id", which is no column of this schema',
+            'names "#visit.id", which is not a column of this schema',
             "",
         ),
         (
@@ -195,7 +200,7 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         '      Did you mean "int"?\n'
         '  line 9, column 34: "length" of column "exposure.b" must be a whole number from 1 on, not "-1"\n'
         "      Write a number.\n"
-        '  line 10, column 6: column "a" stands twice in table "exposure", first on line 8\n'
+        '  line 10, column 6: column "a" is defined twice in table "exposure", first on line 8\n'
         "      Remove or rename one of the two.\n"
         '  line 10, column 30: column "exposure.a" has an unknown key "unit"\n'
         '      Did you mean "ivoa:unit"?'
@@ -271,7 +276,7 @@ def test_old_files_may_repeat_names_and_ids_of_foreign_keys() -> None:
     assert read.notes == (
         'line 17: constraint "fk_obs_id" of table "flex_two" repeats the @id #fk_obs_id;'
         " nothing refers to it",
-        "line 11: the constraint name fk_obs_id stands in 2 tables: flex_one, flex_two",
+        "line 11: the constraint name fk_obs_id is used in 2 tables: flex_one, flex_two",
     )
 
 

@@ -47,7 +47,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: !!python/object/apply:os.system [ls]", 1, "!!python/object/apply:os.system"),
         ("a:\n  !mine b", 2, 'tag "!mine"'),
         ("a: 1\nb: 2\na: 3", 3, "first on line 1"),
-        ("a: {b: 1, b: 2}", 1, 'key "b" stands twice'),
+        ("a: {b: 1, b: 2}", 1, 'key "b" is defined twice'),
         ("? [a, b]\n: c", 1, "key is itself a list"),
         ("a: *b", 1, 'no anchor "&b"'),
         ("a: &a\n  b: *a", 2, "inside of what it refers to"),
@@ -179,4 +179,4 @@ def test_any_text_is_read_or_refused(data: str | bytes) -> None:
 
 
 def test_text_that_is_no_unicode_is_refused() -> None:
-    assert "no character" in problem("a: \ud800").cause
+    assert "not a character" in problem("a: \ud800").cause

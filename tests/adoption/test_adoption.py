@@ -187,21 +187,24 @@ BREAKS: dict[str, tuple[Callable[[Adopted], object], str]] = {
     "private app": (lambda p: setattr(p.apps[0], "public", False), "app consdb-migrations is public"),
     "permission": (
         lambda p: p.apps[1].permissions.pop("contents"),
-        "app consdb-releases has its permissions",
+        "app consdb-releases has exactly the required permissions",
     ),
-    "more permissions": (lambda p: p.apps[0].permissions.update(issues="write"), "and no others"),
+    "more permissions": (
+        lambda p: p.apps[0].permissions.update(issues="write"),
+        "exactly the required permissions",
+    ),
     "not installed": (lambda p: p.apps[1].repositories.discard(PHALANX), "installed for lsst-sqre"),
     "variable": (_set("variables"), "variable CONSDB_RELEASE_APP_CLIENT_ID"),
     "secret": (_set("secrets"), "secret CONSDB_APP_PRIVATE_KEY"),
-    "environment": (_set("environments"), "environment consdb-release admits"),
+    "environment": (_set("environments"), "environment consdb-release is restricted"),
     "every branch": (
         _set("environments", name="consdb-release", deployment_branch_policy=None),
-        "environment consdb-release admits",
+        "environment consdb-release is restricted",
     ),
     "key": (_set("secrets of consdb-release"), "secret CONSDB_RELEASE_APP_PRIVATE_KEY in the environment"),
     "key for all": (
         lambda p: p.target.rows["secrets"].append({"name": "CONSDB_RELEASE_APP_PRIVATE_KEY"}),
-        "is in no other place",
+        "is not stored elsewhere",
     ),
     "caller": (
         lambda p: p.world.commit(p.target, "main", {".github/workflows/deploy.yaml": None}),
@@ -211,12 +214,12 @@ BREAKS: dict[str, tuple[Callable[[Adopted], object], str]] = {
         lambda p: p.own.store.set_ref("refs/tags/v1.2.3", p.world.commit(p.own, "main", {"x": "y"})),
         "caller workflows on the newest release",
     ),
-    "actions off": (_set("actions", enabled=False), "lsst-dm/consdb: actions that are used"),
-    "only own": (_set("actions", enabled=True, allowed_actions="local_only"), "actions that are used"),
+    "actions off": (_set("actions", enabled=False), "lsst-dm/consdb: the used actions"),
+    "only own": (_set("actions", enabled=True, allowed_actions="local_only"), "the used actions"),
     "direct pushes": (_set("rules"), "lsst-dm/consdb: the default branch"),
     "role": (
         lambda p: p.world.commit(p.schemas, "main", {".github/consdb-actions.yaml": "{}"}),
-        "each role is held by somebody",
+        "each role has members",
     ),
     "no YAML": (
         lambda p: p.world.commit(p.schemas, "main", {".github/consdb-actions.yaml": "["}),
@@ -290,7 +293,7 @@ def test_a_merge_queue_wants_workflows_that_it_starts(
     adopted.world.commit(adopted.target, "main", {path: text})
     code, points = doctor(capsys)
     assert code == 1
-    assert points["lsst-dm/consdb: a merge queue starts what it waits for"]["state"] == "wrong"
+    assert points["lsst-dm/consdb: required workflows run in the merge queue"]["state"] == "wrong"
 
 
 def test_what_a_token_may_not_see_is_unknown_and_not_wrong(

@@ -256,7 +256,7 @@ def test_a10_one_broken_pull_request_stops_no_other(stage: Callable[..., Stage],
     here.double.faults.append(Fault(kind, target=target, times=99))
     code, out, err = here.run("sync", "--repo", REPOSITORY)
     assert code == 3
-    assert "Pull request 2 could not be looked at" in err
+    assert "Pull request 2 could not be processed" in err
     assert [line.split(":")[0] for line in out.splitlines() if line.startswith("lsst")] == [
         "lsst/sdm_schemas#1",
         "lsst/sdm_schemas#3",
@@ -372,7 +372,7 @@ def test_a_dry_run_says_what_it_would_do(stage: Callable[..., Stage]) -> None:
     here.scene.label("approved: product-owner", "mallory")
     code, out, _ = here.sync("--dry-run")
     assert code == 0
-    assert "would take off the label approved: product-owner" in out
+    assert "would remove the label approved: product-owner" in out
     assert "would write the comment" in out
     assert not [call for call in here.double.log if call.writes]
 

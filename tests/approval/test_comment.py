@@ -77,7 +77,7 @@ def test_a9_a_line_for_each_role_with_who_when_for_which_commit_and_what_is_open
 def test_a9_an_approval_kept_over_a_push_says_so_and_links_what_changed() -> None:
     known = facts(review("carl", commit=OLD), changes=(change(OLD), change(HEAD)))
     text = comment(known)
-    assert "kept over later pushes, which left the change as it was (compare)" in rows(text)[2][2]
+    assert "still valid after later pushes, which did not alter the change (compare)" in rows(text)[2][2]
     assert f"compare/{OLD}..{HEAD}" in text
 
 

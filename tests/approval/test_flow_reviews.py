@@ -51,7 +51,7 @@ def test_a_formatting_only_push_keeps_everything(make_stage: MakeStage) -> None:
     text = schema_yaml(Scene.ADDED, comment="Only a comment.").replace("- name: seeing", "- name:   'seeing'")
     scene.push(text)
     assert scene.sync() is StatusState.SUCCESS
-    assert "kept over later pushes" in scene.comment
+    assert "still valid after later pushes" in scene.comment
     assert f"compare/{scene.first}..{scene.head}" in scene.comment
 
 

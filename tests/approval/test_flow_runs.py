@@ -23,7 +23,7 @@ def test_a_label_by_an_outsider_goes_and_the_comment_says_why(make_stage: MakeSt
     scene.label(PO, "mallory")
     scene.sync()
     assert scene.pull.labels == []
-    assert "set by mallory, was taken off: mallory does not hold the role" in scene.comment
+    assert "set by mallory, was removed: mallory does not hold the role" in scene.comment
     text = scene.comment
     scene.sync()
     assert scene.comment == text

@@ -25,8 +25,7 @@ def test_a3_who_holds_several_roles_says_for_which_the_review_is() -> None:
     silent = evaluate(facts(review("olga"), policy=several()))
     assert role(silent, "po").outcome is RoleOutcome.MISSING
     assert (
-        'a new approval with a line "consdb: po" or "consdb: consdb" does'
-        in role(silent, "po").reviews[0].reason
+        'approve again with a line "consdb: po" or "consdb: consdb"' in role(silent, "po").reviews[0].reason
     )
     named = facts(review("olga", body="Good.\nconsdb: po\n"), policy=several())
     assert outcome(named, "po") is RoleOutcome.APPROVED

@@ -41,7 +41,7 @@ def test_a5_a_label_set_by_an_outsider_is_taken_off_with_a_word() -> None:
     decision = evaluate(known)
     assert make_plan(known, decision, "body").labels_remove == (LABELS["po"],)
     word = role(decision, "po").label_word
-    assert "set by mallory, was taken off: mallory does not hold the role ConsDB Product Owner" in word
+    assert "set by mallory, was removed: mallory does not hold the role ConsDB Product Owner" in word
     # The word stays after the label is gone, so that a second run writes the same comment.
     gone = replace(
         known,

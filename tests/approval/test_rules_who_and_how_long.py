@@ -102,7 +102,7 @@ def test_a1_the_author_is_the_only_member_of_a_role() -> None:
     assert verdict.outcome is RoleOutcome.MISSING
     assert verdict.eligible == ()
     assert verdict.warning == (
-        "nobody is left who can approve for ConsDB Product Owner: ann opened the pull request"
+        "no eligible person is left for ConsDB Product Owner: ann opened the pull request"
     )
 
 

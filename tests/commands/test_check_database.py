@@ -224,7 +224,7 @@ def test_m12_a_database_at_another_revision_is_refused(site: Site) -> None:
 def test_m12_a_database_without_a_version_table_is_refused(site: Site) -> None:
     site.server.execute("site", f"DROP TABLE {HISTORY}")
     said = site.words()
-    assert "has no version table: nothing says at which revision it is" in said
+    assert "has no version table, so its revision is unknown" in said
     assert f"alembic -n latiss stamp {site.made.down_revision}" in said
 
 
@@ -252,7 +252,7 @@ def test_m17_how_it_differs_from_its_history_is_said_and_not_held_against_the_re
     code, checks = site.report()
     assert code == 0
     assert checks["database"]["holds"] is None
-    assert "differs from what its history makes in 5 places" in checks["database"]["words"]
+    assert "differs from its replayed history in 5 places" in checks["database"]["words"]
     assert checks["database"]["details"] == [
         "exposure.grants.UPDATE TO usdf: only in the database",
         "exposure.columns.extra: only in the database: integer",
@@ -264,7 +264,7 @@ def test_m17_how_it_differs_from_its_history_is_said_and_not_held_against_the_re
     assert all(checks[name]["holds"] for name in OWN[1:]), checks
     assert checks["database rows"]["details"] == ["no rows in notes"]
     said = site.words("--format", "markdown", code=0)
-    assert "differs from what its history makes in 5 places" in said
+    assert "differs from its replayed history in 5 places" in said
     assert "- notes: only in the database: table" in said
 
 
@@ -338,5 +338,7 @@ def test_large_tables_are_hashed_as_a_whole(site: Site, monkeypatch: pytest.Monk
     path.write_text(source.replace("\n\n\ndef downgrade", f"\n{spoil}\n\ndef downgrade"), encoding="utf-8")
     code, checks = site.report()
     assert code == 1
-    assert checks["database rows"]["details"][0].startswith("exposure.seeing: its 199 values are not what")
+    assert checks["database rows"]["details"][0].startswith(
+        "exposure.seeing: its 199 values have another hash"
+    )
     assert not checks["database rows back"]["holds"]

@@ -16,7 +16,7 @@ ADDRESS = "postgresql://u:s3cret@127.0.0.1:1/x"
 Case = tuple[Callable[[Ground], object], str | None, tuple[str, ...], int, tuple[str, ...]]
 
 CASES: dict[str, Case] = {
-    "revision": (lambda _: None, SECTION, ("--revision", "zzz"), 2, ("no revision 'zzz'", "There are: ")),
+    "revision": (lambda _: None, SECTION, ("--revision", "zzz"), 2, ("no revision 'zzz'", "Available: ")),
     "no section": (lambda _: None, None, ("--revision", "zzz"), 2, ("one section", "Give one --section")),
     "section": (lambda _: None, "nosuch", (), 2, ("no section 'nosuch'", "efd_scheduler")),
     "rename": (lambda _: None, SECTION, ("--rename", "abc"), 2, ("'abc'", "--rename", "TABLE.OLD=NEW")),

@@ -78,7 +78,7 @@ BAD_FILES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     ),
     "column twice": (
         lambda g: g.edit("- name: seq_num", "- name: day_obs"),
-        ("stands twice", "Remove or rename"),
+        ("is defined twice", "Remove or rename"),
     ),
     "unknown type": (
         lambda g: g.edit("datatype: timestamp", "datatype: moment"),
@@ -94,8 +94,8 @@ BAD_FILES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
         ("2 heads", "0000deadbeef", "0001deadbeef", "merge heads"),
     ),
     "another schema": (add(OTHER), ("names another schema: cdb_latiss", "by_hand.py:", "may only touch")),
-    "syntax": (add("def upgrade(:"), ("cannot be read", "by_hand.py:7", "Mend or remove")),
-    "fails at import": (add("1 / 0\n" + NOTHING), ("ZeroDivisionError", "by_hand.py:7", "Mend or remove")),
+    "syntax": (add("def upgrade(:"), ("cannot be read", "by_hand.py:7", "Fix or remove")),
+    "fails at import": (add("1 / 0\n" + NOTHING), ("ZeroDivisionError", "by_hand.py:7", "Fix or remove")),
     "exits at import": (add("raise SystemExit(5)\n" + NOTHING), ("SystemExit: 5", "by_hand.py:7")),
     "needs a module": (
         add("import nosuchmodule\n" + NOTHING),
@@ -107,7 +107,7 @@ BAD_FILES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     ),
     "down to nowhere": (
         lambda g: g.section().add(NOTHING, down="bbbbbbbbbbbb"),
-        ("bbbbbbbbbbbb", "is not present", "Mend or remove"),
+        ("bbbbbbbbbbbb", "is not present", "Fix or remove"),
     ),
     "down to itself": (
         lambda g: g.section().add(NOTHING, down="0000deadbeef"),
@@ -116,7 +116,7 @@ BAD_FILES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     "no UTF-8": (lambda g: latin(g), ("cannot be read", "Save it as UTF-8")),
     "versions is a file": (
         lambda g: [g.section().versions.rename(g.root / "moved"), g.section().versions.write_text("x")],
-        ("not a folder", "Put a folder in its place"),
+        ("not a folder", "Put a folder with the revisions in its place"),
     ),
     "no template": (lambda g: g.section().template.unlink(), ("no template", "Copy script.py.mako")),
 }
@@ -209,7 +209,7 @@ def test_m12_an_edited_merged_revision_is_refused(
     edited.write_text(edited.read_text() + "\nx = 1\n")
     with ground.untouched():
         assert ground.run("generate") == 2
-    assert_error(capsys, "merged already was edited", edited.name, "Put it back")
+    assert_error(capsys, "merged already was edited", edited.name, "Restore it")
 
 
 @pytest.fixture
@@ -249,7 +249,7 @@ LATE: dict[str, tuple[Prepare, tuple[str, ...], tuple[str, ...]]] = {
             "0000deadbeef",
             "does not apply",
             'relation "cdb_startrackerwide.nosuch" does not exist',
-            "mend this",
+            "fix this",
         ),
     ),
     "revision is wrong": (add(NOTHING.replace("pass", "{}['x']", 1)), (), ("does not apply: KeyError: 'x'",)),

@@ -264,7 +264,7 @@ def test_information_is_no_objection(repository: Repository, capsys: pytest.Capt
     assert run("main", "--fail-on", "warning") == 0
     out = capsys.readouterr().out
     assert "info     there is no UCD" in out
-    assert out.endswith("Nothing to object to\n")
+    assert out.endswith("No findings\n")
 
 
 def test_the_source_of_a_table_comes_from_the_configuration(

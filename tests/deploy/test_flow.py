@@ -235,7 +235,7 @@ def test_r6_production_before_the_test_stand_is_refused_and_a_forced_order_recor
     assert refused(deploy(site, double, stage="prod")) == ["R6"]
     assert deploy(site, double, stage="prod", force_order=True).action == "opened"
     body = site.repo.pulls[1].body or ""
-    assert "asked for with `--force-order`" in body
+    assert "with `--force-order`" in body
     assert "base, tucson-teststand, summit, usdfdev and usdfint have pq 26.5.1" in body
 
 
@@ -267,7 +267,7 @@ def test_going_back_says_so(make_site: MakeSite) -> None:
 @pytest.mark.parametrize("app", ["consdb", "consdbtap"])
 def test_a_repository_without_the_application_is_said(make_site: MakeSite, app: str) -> None:
     site, double = make_site(files={"README.md": "x\n"})
-    with pytest.raises(InputError, match=f"no values files of {app}"):
+    with pytest.raises(InputError, match=f"no values files were found for {app}"):
         deploy(site, double, app=app)
 
 

@@ -82,7 +82,7 @@ def test_r3_a_stage_is_all_of_its_environments_that_have_the_application() -> No
     files = files_of()
     del files["applications/consdb/values-tucson-teststand.yaml"]
     assert plan(stage="test-stands", files=files).environments == ("base",)
-    with pytest.raises(InputError, match="runs nowhere in the stage summit"):
+    with pytest.raises(InputError, match="does not run in the stage summit"):
         plan("consdbtap", "w.2026.23", "summit")
 
 
@@ -114,8 +114,8 @@ def test_r3_two_stages_at_once_are_refused() -> None:
         ({"stage": "nosuch"}, "no stage"),
         ({"environments": ("nosuch",)}, "no environment"),
         ({"environments": ("base; rm -rf /",)}, "no environment"),
-        ({"stage": "summit", "environments": ("summit",)}, "and not both"),
-        ({}, "say where"),
+        ({"stage": "summit", "environments": ("summit",)}, "either a stage"),
+        ({}, "either a stage"),
         ({"stage": "summit", "components": ("tap-schema",)}, "has no component tap-schema at summit"),
         (
             {"stage": "summit", "components": ("pq", "hinfo.nosuch")},
@@ -451,11 +451,11 @@ def test_the_policy_comes_from_the_configuration() -> None:
     [
         (
             {"stages": [{"name": "a", "environments": ["x"]}, {"name": "b", "environments": ["x"]}]},
-            "x is there twice",
+            "x is defined twice",
         ),
         (
             {"stages": [{"name": "a", "environments": ["x"]}, {"name": "a", "environments": ["y"]}]},
-            "a is there twice",
+            "a is defined twice",
         ),
         ({"strict": ["nosuch"]}, "nosuch is in no stage"),
     ],

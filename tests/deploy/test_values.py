@@ -98,18 +98,18 @@ def test_r3_a_bare_value_gets_quotes_where_it_would_be_no_text(value: str, writt
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("tag: &x 1\nb: *x\n", "without changing something else"),
-        ("tag: !!str 1\n", "without changing something else"),
-        ("tag: |\n  1\n", "without changing something else"),
-        ('tag: "1\n  2"\n', "without changing something else"),
-        ("tag: {a: 1}\n", "without changing something else"),
+        ("tag: &x 1\nb: *x\n", "without changing others"),
+        ("tag: !!str 1\n", "without changing others"),
+        ("tag: |\n  1\n", "without changing others"),
+        ('tag: "1\n  2"\n', "without changing others"),
+        ("tag: {a: 1}\n", "without changing others"),
         ("tag: 1\ntag: 2\n", "twice"),
         ("other: 1\n", "there is no tag"),
         ("- tag\n", "no mapping"),
         ("", "there is no tag"),
-        ("tag: [\n", "no YAML"),
-        ("tag: 1\n---\ntag: 2\n", "no YAML"),
-        ("tag: \x00\n", "no YAML"),
+        ("tag: [\n", "not YAML"),
+        ("tag: 1\n---\ntag: 2\n", "not YAML"),
+        ("tag: \x00\n", "not YAML"),
         ("tag: " + "[" * 5000, "nested too deeply"),
         ("tag: 1 #" + "x" * 1_000_001, "more than 1,000,000"),
     ],
@@ -122,7 +122,7 @@ def test_r3_what_cannot_be_changed_alone_is_refused(text: str, words: str) -> No
 def test_r3_a_mapping_that_an_anchor_shares_is_refused() -> None:
     for text in ("a: &x\n  tag: 1\nb: *x\n", "b: &x\n  tag: 1\na: *x\n"):
         for key in ("a", "b"):
-            with pytest.raises(InputError, match="without changing something else"):
+            with pytest.raises(InputError, match="without changing others"):
                 set_scalar(text, (key, "tag"), "26.6.2", place="f")
 
 

@@ -157,7 +157,7 @@ def test_a_push_keeps_what_a_person_edited(workflows: Workflows) -> None:
     assert run.ok, run.log
     assert change.proposed() == [path]
     assert change.target.store.git("show", f"tickets/DM-1-migration:{path}").decode() == edited
-    assert "Edited by hand and left as it is" in change.comments[0]
+    assert "Edited manually and unchanged" in change.comments[0]
     workflows.row("push after an edit by hand")
 
 
@@ -169,7 +169,7 @@ def test_a_label_that_is_taken_off_again(workflows: Workflows) -> None:
     assert run.ok, run.log
     assert run.jobs == {"Resolve the request": "success", "Publish": "success"}
     assert change.target.pulls[1].state == "closed"
-    assert "The label “consdb: migrate” was taken off" in change.comments[0]
+    assert "The label “consdb: migrate” was removed from" in change.comments[0]
     workflows.row("label taken off")
 
 
@@ -213,7 +213,7 @@ def test_s3_a_fork_gets_a_result_and_no_token(workflows: Workflows) -> None:
     run = change.label()
     assert run.ok, run.log
     assert run.jobs == {"Resolve the request": "success", "Generate": "success"}
-    assert "A maintainer can look at the change and start the workflow by hand for number 1" in run.log
+    assert "A maintainer can review the change and start the workflow manually for number 1" in run.log
     assert not [line for line in run.checkouts if line.startswith("token")]
     assert change.untouched()
     workflows.secrets["CONSDB_APP_PRIVATE_KEY"] = APP_KEY
@@ -242,7 +242,7 @@ def test_a_question_is_asked_and_answered_in_the_pull_request(workflows: Workflo
     workflows.world.commit(change.schemas, "tickets/DM-1", files)
     run = change.label()
     assert not run.ok
-    assert "a question is open" in change.comments[0]
+    assert "a question is unanswered" in change.comments[0]
     assert "/consdb rename exposure.exp_time=exposure_time" in change.comments[0]
     assert not change.target.pulls
     change.pull.body = "New names.\n\nconsdb: rename exposure.exp_time=exposure_time\n"
@@ -252,7 +252,7 @@ def test_a_question_is_asked_and_answered_in_the_pull_request(workflows: Workflo
     script = change.target.store.git("show", f"tickets/DM-1-migration:{path}").decode()
     assert "drop_column" not in script
     assert "exposure_time" in script
-    assert "a question is open" not in change.comments[0]
+    assert "a question is unanswered" not in change.comments[0]
     workflows.row("a question, and its answer in the text", "a rename that nothing says")
 
 
@@ -311,7 +311,7 @@ def test_s3_an_artifact_of_another_kind_is_refused(workflows: Workflows) -> None
     spoil = 'mkdir -p "$1/.github/workflows" && touch "$1/.github/workflows/x.yaml"'
     run = change.event("labeled", spoil=spoil, label={"name": LABEL})
     assert not run.ok
-    assert "no report tells of this file" in run.log
+    assert "no report lists this file" in run.log
     assert change.untouched()
     workflows.row("an artifact with a workflow in it", "hostile artifact")
 

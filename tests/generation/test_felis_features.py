@@ -251,7 +251,7 @@ def test_m10_what_a_table_takes_with_it_is_named(bench: Workbench, statements: l
     data = without_columns()
     outcome = bench.generate(schema(plain(name="other")), "t=", base=data)
     assert outcome.status == "failed"
-    assert any(name in text and "does not come back" in text for text in broken(outcome)) or any(
+    assert any(name in text and "is not restored" in text for text in broken(outcome)) or any(
         name in text for text in broken(outcome) if text.startswith("downgrade")
     )
 

@@ -279,7 +279,7 @@ def test_many_rows_to_one_and_one_to_many() -> None:
         **rows("source", "id", ("1",), ("1",), ("2",)),
         **rows("target", "ref v", ("1", "a"), ("2", "c")),
     }
-    lost = "target.v: 1 values of source.v did not arrive, for example 'b'"
+    lost = "target.v: 1 values of source.v are missing in the new column, for example 'b'"
     assert words({**before, **TARGET}, after, moved=[MOVE]) == ["target: 1 rows are gone", lost]
     before = rows("source", "id v", ("1", "a"), ("2", "b"))
     after = {

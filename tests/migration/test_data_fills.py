@@ -94,6 +94,6 @@ def test_a_column_whose_nulls_may_become_anything_keeps_its_values() -> None:
     loose = {("t", "a")}
     assert compare_rows(before, rows(t=("id a", [("1", "9"), ("2", "7"), ("3", "7")])), loose=loose) == []
     gone = compare_rows(before, rows(t=("id a", [("1", "9"), ("2", "7"), ("3", "8")])), loose=loose)
-    assert [str(d) for d in gone] == ["t.a: 1 values are gone, for example '7'"]
+    assert [str(d) for d in gone] == ["t.a: 1 values are missing, for example '7'"]
     other = compare_rows(before, rows(t=("id a", [("1", "9"), ("2", "7"), ("4", "7")])), loose=loose)
     assert [d.column for d in other] == ["id"]

@@ -75,7 +75,7 @@ def test_f3_status_exits_1_while_something_is_stale_or_out_of_order(stage: Calla
     here.way.say("carl", "/consdb done summit")
     code, out, _ = here.status()
     assert code == 1
-    assert "done although “Release tagged” is still open" in out
+    assert "done although “Release tagged” is not done" in out
 
 
 def test_status_replays_the_facts_of_an_earlier_run_without_a_token(
@@ -184,7 +184,7 @@ def test_a_merged_change_is_followed_for_as_long_as_the_policy_says(stage: Calla
     _, out, _ = here.run("sync", "--repo", REPOSITORY, "--now", "2026-03-10")
     assert "lsst/sdm_schemas#1" in out
     _, out, _ = here.run("sync", "--repo", REPOSITORY, "--now", "2026-03-20")
-    assert out == "There is no pull request to look at.\n"
+    assert out == "There is no pull request to process.\n"
 
 
 def test_a_change_that_was_closed_is_left_alone(stage: Callable[..., Stage]) -> None:
@@ -348,7 +348,7 @@ def test_what_is_wrong_with_one_change_stops_no_other(stage: Callable[..., Stage
     here.double.faults.append(Fault(Kind.MISSING, target=f"/repos/{REPOSITORY}/pulls/1", times=9))
     code, out, err = here.sync()
     assert code == 3
-    assert "Pull request 1 could not be looked at" in err
+    assert "Pull request 1 could not be processed" in err
     assert "lsst/sdm_schemas#2" in out
 
 

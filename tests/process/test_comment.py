@@ -297,7 +297,7 @@ def test_a_comment_that_would_be_too_long_leaves_whole_parts_out() -> None:
     )
     text = comment(known)
     assert len(text) <= 65_536
-    assert "There was no room for" in text
+    assert "parts were omitted" in text
     assert text.startswith(MARKER)
 
 
@@ -306,14 +306,14 @@ def test_p7_a_reviewer_sees_sources_near_duplicates_and_the_checklists_of_those_
     change = replace(
         known.schemas[0],
         sources=(TableSource("exposure", DataSource("*", "hinfo", "the team")), TableSource("new", None)),
-        source_findings=("`new`: what fills the new table is not known",),
+        source_findings=("`new`: the data source of the new table is unknown",),
     )
     known = replace(known, schemas=(change,), checklists=(Checklist("po", ("Useful?",)), Checklist("de", ())))
     text = comment(known)
     for words in (
         "`cdb_latiss.exposure`: hinfo (the team)",
         "`cdb_latiss.new`: not declared",
-        "`new`: what fills the new table is not known",
+        "`new`: the data source of the new table is unknown",
         "`cdb_latiss.exposure_quicklook.temp_air`: `exposure.air_temp`",
         "**ConsDB Product Owner**\n\n- Useful?",
     ):
@@ -322,7 +322,7 @@ def test_p7_a_reviewer_sees_sources_near_duplicates_and_the_checklists_of_those_
     approved = comment(replace(known, approvals=facts_at("approved").approvals))
     assert "Useful?" not in approved
     many = replace(change, sources=tuple(TableSource(f"t{n}", None) for n in range(30)))
-    assert "<summary>What fills the tables (31)</summary>" in comment(replace(known, schemas=(many,)))
+    assert "<summary>Data sources (31)</summary>" in comment(replace(known, schemas=(many,)))
 
 
 def test_facts_of_reviewers_survive_json() -> None:

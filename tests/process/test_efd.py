@@ -227,7 +227,7 @@ def test_without_a_number_the_newest_merged_change_names_the_ticket(stage: Stage
     [
         (("--ticket", "x;rm"), 2, '"x;rm" is not a ticket'),
         (("--consdb-pr", "99"), 2, "lsst-dm/consdb has no pull request 99"),
-        (("--consdb-pr", "1"), 1, "it is no valid schema, so it is not copied"),
+        (("--consdb-pr", "1"), 1, "it is not a valid schema, so it is not copied"),
         (("--consdb-pr", "2"), 2, "it was closed without a merge"),
         (("--consdb-pr", "3"), 2, "neither its branch nor its title names a ticket"),
     ],

@@ -82,7 +82,7 @@ def test_p5_a_migration_that_a_person_edits_has_to_be_tested_again(make_way: Mak
     way.sync(double)
     assert way.migration is not None
     way.world.commit(way.consdb, way.migration.branch, {REVISION: "# by hand\n"}, author="carl")
-    assert way.sync(double).progress.state("bts").words == "the migration is another one since"
+    assert way.sync(double).progress.state("bts").words == "the migration has changed since"
 
 
 def test_a_migration_is_found_by_its_branch_when_it_has_no_mark(make_way: MakeWay) -> None:
@@ -169,7 +169,7 @@ def test_a_values_file_that_is_no_yaml_is_unknown(make_way: MakeWay) -> None:
     path = "applications/consdb/values-summit.yaml"
     way.world.commit(way.phalanx, "main", {path: "a: [\n"}, author="carl")
     assert way.sync(double).progress.state("tap").standing is StepStatus.UNKNOWN
-    assert "this is no YAML" in way.comment
+    assert "this is not YAML" in way.comment
 
 
 def test_since_when_a_tag_is_there_is_found_behind_later_changes(make_way: MakeWay) -> None:
@@ -313,7 +313,7 @@ def test_p7_reviewers_see_what_fills_the_tables_and_what_is_nearly_there(make_wa
         ("exposure", "hinfo (the ConsDB team)"),
     ]
     assert "`cdb_latiss.exposure.seeings`: `exposure.seeing`" in way.comment
-    assert "what fills the new table is not known" in way.comment
+    assert "the data source of the new table is unknown" in way.comment
     assert "useful to science users" in way.comment
     sites = {
         "sources": [{"tables": "cdb_*.weather", "name": "the DIMM"}],

@@ -36,7 +36,7 @@ def wrong(progress: Progress) -> dict[str, list[str]]:
             [
                 "done before “Migration merged in consdb” (12 minutes later)",
                 "done although “Release deployed by stages” and “TAP_SCHEMA of this change deployed” "
-                "are still open",
+                "are not done",
             ],
         ),
         (
@@ -45,16 +45,16 @@ def wrong(progress: Progress) -> dict[str, list[str]]:
                 "done before “Migration generated” (111 minutes later), “Migration merged in consdb” (3 days "
                 "later), “Release tagged” (66 days later) and “TAP_SCHEMA of this change deployed” (18 days "
                 "later)",
-                "done although “Release deployed by stages” is still open",
+                "done although “Release deployed by stages” is not done",
             ],
         ),
-        ("DM-51220", ["done although “Release deployed by stages” is still open"]),
+        ("DM-51220", ["done although “Release deployed by stages” is not done"]),
         ("OSW-1617", []),
         (
             "DM-51362",
             [
                 "done before “TAP_SCHEMA of this change deployed” (13 days later)",
-                "done although “Release deployed by stages” is still open",
+                "done although “Release deployed by stages” is not done",
             ],
         ),
     ],

@@ -153,7 +153,7 @@ def test_a_change_of_no_schema_needs_no_step() -> None:
 def test_a_change_that_cannot_be_read_is_never_ready() -> None:
     known = facts_at("opened", schemas=(), troubles=(SourceFailure(FactSource.SCHEMAS, "commit is gone"),))
     verdict = readiness(known, progress_of(known))
-    assert (verdict.state, verdict.description) == ("error", "Could not be looked up: what is changed")
+    assert (verdict.state, verdict.description) == ("error", "Unknown: the schema change could not be read")
 
 
 # Routes
@@ -221,7 +221,7 @@ def test_without_a_new_table_nothing_is_published() -> None:
 
 
 def test_tables_that_cannot_be_read_keep_the_publication() -> None:
-    known = facts_at("deployed", troubles=(SourceFailure(FactSource.SCHEMAS, "no valid schema"),))
+    known = facts_at("deployed", troubles=(SourceFailure(FactSource.SCHEMAS, "not a valid schema"),))
     known = replace(known, schemas=(replace(known.schemas[0], new_tables=()),))
     assert standing(known, "publication") is StepStatus.WAITING
 
@@ -280,7 +280,7 @@ def test_p1_a_team_that_cannot_be_read_decides_nothing() -> None:
     known = facts_at("approved", say("tina", "/consdb done bts", 3))
     teams = policy(roles=[{"id": "consdb", "teams": ["lsst/consdb"]}])
     unread = replace(known, policy=teams, teams=(Team("lsst/consdb", problem="HTTP 403"),))
-    assert answers(unread) == ["who may attest to bts is not known now: lsst/consdb: HTTP 403"]
+    assert answers(unread) == ["it cannot be determined who may attest to bts: lsst/consdb: HTTP 403"]
     assert progress_of(unread).listening.memos[0].reaction == ""
     read = replace(unread, teams=(Team("lsst/consdb", (person("tina"),)),))
     assert progress_of(read).state("bts").done
@@ -296,7 +296,7 @@ def test_p1_done_twice_keeps_the_first_and_says_so() -> None:
     known = facts_at("tested", say("cleo", "/consdb done bts", 3.5))
     state = progress_of(known).state("bts")
     assert (state.by, state.at) == ("carl", at(3))
-    assert answers(known) == ["carl said so already on 2026-03-05, so nothing changes"]
+    assert answers(known) == ["carl already attested to it on 2026-03-05; nothing changes"]
 
 
 def test_p1_undone_opens_the_step_again_with_the_reason() -> None:
@@ -324,7 +324,7 @@ def test_p1_an_attestation_for_another_commit_is_stale() -> None:
     known = push(later(facts_at("tested")), 3.5)
     state = progress_of(known).state("bts")
     assert state.standing is StepStatus.STALE
-    assert state.words == "the change is another one since (eeeeeeee)"
+    assert state.words == "the schema change is different since (eeeeeeee)"
     assert readiness(known, progress_of(known)).state == "failure"
     again = replace(known, comments=(*known.comments, say("cleo", "/consdb done bts", 4)))
     again = replace(again, migrations=(migration(source=NEWER, digest="d2", committed_at=at(3.7)),))
@@ -340,7 +340,7 @@ def test_p1_a_push_that_leaves_the_change_as_it_is_keeps_the_attestation() -> No
 def test_p1_an_attestation_holds_no_longer_when_the_migration_is_another() -> None:
     known = later(facts_at("tested"))
     known = replace(known, migrations=(migration(digest="d2", committed_at=at(3.5)),))
-    assert progress_of(known).state("bts").words == ("the migration is another one since")
+    assert progress_of(known).state("bts").words == ("the migration has changed since")
 
 
 def test_p1_an_attestation_holds_while_the_regenerated_migration_is_the_same() -> None:
@@ -352,7 +352,10 @@ def test_p1_an_attestation_holds_while_the_regenerated_migration_is_the_same() -
 def test_p1_what_a_first_run_reads_after_a_push_is_about_nothing_certain() -> None:
     known = push(facts_at("tested"), 3.5)
     assert not progress_of(known).state("bts").done
-    words = "a push came at about the same time, so it is not certain what this is about; say it again"
+    words = (
+        "a push came at about the same time, so the commit that this refers to is uncertain; repeat "
+        "the comment"
+    )
     assert answers(known) == [words]
     # And it stays so, when the next run knows no more.
     assert answers(later(known)) == [words]
@@ -371,7 +374,7 @@ def test_p1_without_a_date_of_the_newest_commit_nothing_is_certain() -> None:
 
 def test_p1_while_the_migration_cannot_be_read_nothing_is_bound_and_nothing_remembered() -> None:
     known = facts_at("tested", troubles=(SourceFailure(FactSource.CONSDB, "consdb: HTTP 403"),))
-    assert answers(known) == ["it is not known now what this is about: consdb: HTTP 403"]
+    assert answers(known) == ["the commit that this refers to cannot be determined: consdb: HTTP 403"]
     assert progress_of(known).listening.memos == ()
     read = replace(later(known), troubles=())
     assert progress_of(read).state("bts").done
@@ -462,23 +465,23 @@ def test_p1_a_memory_in_somebody_elses_comment_is_none() -> None:
             change(OLD, "s0"),
             False,
             "generated from aaaaaaaa, and cccccccc differs in cdb_latiss.yaml (structure); "
-            "`/consdb regenerate` makes it anew and keeps what people edited",
+            "`/consdb regenerate` regenerates it and keeps edited files",
         ),
         (
             OLD,
             change(OLD, text="t0"),
             False,
             "generated from aaaaaaaa, and cccccccc differs in cdb_latiss.yaml (text); "
-            "`/consdb regenerate` makes it anew and keeps what people edited",
+            "`/consdb regenerate` regenerates it and keeps edited files",
         ),
         (
             OLD,
             CommitChange(OLD, problem="gone"),
             False,
             "generated from aaaaaaaa, and commit aaaaaaaa can no longer be read to compare it with cccccccc; "
-            "`/consdb regenerate` makes it anew and keeps what people edited",
+            "`/consdb regenerate` regenerates it and keeps edited files",
         ),
-        ("", None, True, "found by its branch; it does not say which commit it was made from"),
+        ("", None, True, "found by its branch; its source commit is unknown"),
     ],
 )
 def test_p5_a_migration_from_an_older_commit_is_stale_with_the_way_out(
@@ -496,7 +499,7 @@ def test_p5_what_is_merged_from_an_older_commit_is_stale_too() -> None:
     state = progress_of(known).state("merge-consdb")
     assert (state.standing, state.words) == (
         StepStatus.STALE,
-        "what is merged is the migration of an older commit",
+        "the merged migration is that of an older commit",
     )
     assert [item.step.id for item in progress_of(known).actionable] == ["generate"]
 
@@ -507,7 +510,7 @@ def test_a_migration_that_was_closed_is_none() -> None:
         progress_of(known)
         .state("generate")
         .words.startswith(
-            "no pull request in consdb belongs to this one, after one that was closed without a merge"
+            "no pull request in consdb contains its migration, after one that was closed without a merge"
         )
     )
 
@@ -550,7 +553,7 @@ def without(stage: str, *names: str) -> ProcessFacts:
         ),
         (
             facts_at("generated", say("carl", "/consdb done bts", 1.5)),
-            {"bts": ["done although “Approval by all roles” is still open"]},
+            {"bts": ["done although “Approval by all roles” is not done"]},
         ),
         (
             facts_at("approved", say("carl", "/consdb done bts", 1.5)),
@@ -558,7 +561,7 @@ def without(stage: str, *names: str) -> ProcessFacts:
         ),
         (
             facts_at("tested", say("cleo", "/consdb done summit", 3.5)),
-            {"summit": ["done although “Release tagged” is still open"]},
+            {"summit": ["done although “Release tagged” is not done"]},
         ),
         (
             without("usdf migrated", "summit", "publication"),
@@ -588,7 +591,7 @@ def test_the_merge_is_held_against_every_step_before_it() -> None:
             "“Summit database migrated” (3 days later), “New tables added to the publication” (4 days "
             "later), “USDF database migrated” (5 days later) and “pqserver restarted in all environments” "
             "(6 days later)",
-            "done although “TAP_SCHEMA of this change deployed” is still open",
+            "done although “TAP_SCHEMA of this change deployed” is not done",
         ]
     }
 
@@ -657,7 +660,7 @@ def test_an_environment_without_the_component_is_told() -> None:
     known = facts_at("deployed")
     some = tuple(item for item in known.deployments if item.environment != "summit")
     words = progress_of(replace(known, deployments=some)).state("deploy").words
-    assert "summit has nothing of it" in words
+    assert "summit has no component" in words
 
 
 def test_since_is_when_the_last_environment_got_a_tag_that_holds_the_change_for_good() -> None:
@@ -691,7 +694,7 @@ def by_branch(known: ProcessFacts) -> Progress:
 def test_a_hand_made_migration_is_found_by_its_branch_and_says_so() -> None:
     state = by_branch(facts_at("generated")).state("generate")
     assert state.done
-    assert "does not say which commit" in state.words
+    assert "its source commit is unknown" in state.words
 
 
 def test_a_comment_of_ours_is_never_a_command() -> None:

@@ -133,7 +133,7 @@ def test_p5_an_edited_file_is_left_and_the_difference_shown(
     assert scene.proposed() == [PATH], "a second revision would be a second head"
     assert scene.text(PATH) == edited
     for text in (scene.migration.body or "", scene.comments[0].body):
-        assert "Edited by hand and left as it is" in text
+        assert "Edited manually and unchanged" in text
         assert '+    op.execute("SELECT 1")' in text
 
 
@@ -200,7 +200,7 @@ def test_a_migration_that_nobody_edited_is_withdrawn(
     assert scene.migration.state == "closed"
     assert WITHDRAWN in (scene.migration.body or "")
     assert scene.target.store.ref(f"refs/heads/{BRANCH}") is None
-    assert "was closed, and its branch removed" in scene.comments[0].body
+    assert "was closed, and its branch deleted" in scene.comments[0].body
     assert len(scene.comments) == 1
 
 
@@ -214,7 +214,7 @@ def test_a_migration_that_somebody_edited_is_not_closed(
     done = scene.publish(double, None, asked=scene.asked("unlabeled"))
     assert done.action == "left open"
     assert scene.migration.state == "open"
-    assert "left open, since somebody has edited" in scene.comments[0].body
+    assert "stays open, because its files were edited" in scene.comments[0].body
 
 
 def test_what_was_withdrawn_comes_back_with_the_label(
@@ -257,7 +257,7 @@ def test_what_could_not_be_generated_is_told_and_nothing_is_published(
     done = scene.publish(double, write_result(result, outcome_of(section)))
     assert done.state == state
     assert not scene.target.pulls
-    words = "a question is open" if state == "question" else "verification fails"
+    words = "a question is unanswered" if state == "question" else "verification fails"
     assert words in scene.comments[0].body
 
 
@@ -324,7 +324,7 @@ def test_a_branch_that_is_somebody_elses_is_not_touched(
     scene, double = MigrationScene(world), github_double(world)
     world.commit(scene.target, BRANCH, {"a.txt": "x"}, onto=scene.target.tip("main"), author="mallory")
     before = scene.target.tip(BRANCH)
-    with pytest.raises(CheckFailed, match="commits that this program did not make"):
+    with pytest.raises(CheckFailed, match="commits that this program did not create"):
         scene.publish(double, result)
     world.open_pull(scene.target, BRANCH, author="mallory")
     with pytest.raises(CheckFailed, match="has a pull request already, which mallory opened"):

@@ -283,7 +283,7 @@ def test_m20_what_cannot_be_made_again_says_that_it_must_not_be_merged(
     assert fail() == state
     (comment,) = scene.target.comments
     assert comment.body.startswith(REBASE_MARKER)
-    assert "Do not merge this as it is" in comment.body
+    assert "Do not merge this yet" in comment.body
     assert f"`{PATH}`: change `down_revision` from `{FIRST}` to `bbbbbbbbbbbb`" in comment.body
     assert (outdated(double) == []) == (state != "conflict"), "what is told is told once"
     write_result(result, outcome_of(generated(revision="cccccccccccc", down="bbbbbbbbbbbb")))
@@ -302,7 +302,7 @@ def test_m20_a_conflict_hides_no_other_revision(world: World, github_double: Dou
     merge_revision(scene)
     assert outdated(double) == [("sdm_schemas#1", f"Another revision was merged: {OTHER}.")]
     scene.publish(double, None, target=scene.target.tip("main"))
-    assert "Do not merge this as it is" in scene.target.comments[0].body
+    assert "Do not merge this yet" in scene.target.comments[0].body
     assert outdated(double) == []
 
 
@@ -330,7 +330,7 @@ def test_m20_a_question_is_asked_again_only_when_something_changed(
 
 def test_m20_runs_that_never_came_are_made_up_for(world: World, github_double: Double, result: Path) -> None:
     scene, double = MigrationScene(world), github_double(world)
-    assert outdated(double) == [("sdm_schemas#1", "No migration was made for it yet.")]
+    assert outdated(double) == [("sdm_schemas#1", "No migration was generated for it yet.")]
     published(scene, double, result)
     scene.push()
     assert outdated(double) == [("sdm_schemas#1", "It has newer commits than its migration.")]

@@ -54,7 +54,7 @@ def test_a_result_that_is_there_already_is_taken() -> None:
 def test_nothing_is_taken_from_a_run_with_a_question() -> None:
     outcome = outcome_of(generated(), open_question("lsstcam", "cdb_lsstcam"))
     assert checked({}, outcome) == {}
-    with pytest.raises(CheckFailed, match="no report tells of this file"):
+    with pytest.raises(CheckFailed, match="no report lists this file"):
         checked(files_of(generated()), outcome)
 
 
@@ -65,7 +65,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], SectionOutcome, str]] = {
     "another file": (
         {**files_of(generated()), ".github/workflows/x.yaml": b""},
         generated(),
-        "no report tells",
+        "no report lists",
     ),
     "a missing file": ({}, generated(), "it is not there"),
     "other text": ({PATH: b"pass"}, generated(), "not the script that the report shows"),
@@ -167,7 +167,7 @@ def test_parts_of_a_matrix_are_joined(tmp_path: Path) -> None:
     assert joined.written
     assert len(checked(read.files, joined)) == 2
     assert join_outcomes([other, outcome_of(open_question("x", "cdb_x"))], []).verdict == "question"
-    with pytest.raises(CheckFailed, match="two reports tell of the section"):
+    with pytest.raises(CheckFailed, match="two reports list the section"):
         join_outcomes([other, outcome_of(unchanged())], [])
 
 

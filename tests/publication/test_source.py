@@ -183,7 +183,7 @@ def test_a_fork_gets_a_result_and_no_token() -> None:
     source = replace(SOURCE, pull=replace(PULL, from_fork=True))
     request = decide_request(RequestedMigration(12, action="labeled", label=LABEL), source, LABEL)
     assert (request.action, request.publish) == ("generate", False)
-    assert "start the workflow by hand for number 12" in request.reason
+    assert "start the workflow manually for number 12" in request.reason
     assert decide_request(RequestedMigration(12), source, LABEL).publish
 
 

@@ -66,7 +66,7 @@ def test_r1_a_name_that_github_refuses_for_good_can_be_skipped(
     assert "skip" in caught.value.remedy
     outcome = run(scene, double, policy=ReleasePolicy(skip=("26.6.3", "26.06.2", "26.7.1")))
     assert outcome.plan.tag == "26.6.4"
-    assert "26.6.3 is passed over" in outcome.plan.reason
+    assert "26.6.3 is skipped" in outcome.plan.reason
     assert scene.tags["26.6.4"][0] == scene.head
 
 
@@ -218,7 +218,7 @@ def test_r2_an_older_commit_of_the_branch(scene: ReleaseScene, double: GitHubDou
     assert following.plan.tag == "26.6.3"
     assert "#1" not in following.message
     assert "No migrations, 1 pull request, no tickets, 2 commits since 26.6.2." in following.message
-    with pytest.raises(CheckFailed, match=r"the newest release, 26\.6\.3, holds it already"):
+    with pytest.raises(CheckFailed, match=r"the newest release, 26\.6\.3, already contains it"):
         run(scene, double, commit=scene.repo.store.info(scene.head).parents[1])
 
 

@@ -50,7 +50,7 @@ Migrations:
   lsstcam: first (bbbb)
   lsstcam: second (aaaa)
 
-Migrations of earlier releases that are not what they were:
+Changed migrations of earlier releases:
   alembic/latiss/versions/old.py (changed)
 
 Tickets: DM-9, DM-10, OSW-9
@@ -90,7 +90,7 @@ NOTES = """\
 - add column t.b (text)
 - make t.b not null
 
-⚠️ Migrations of earlier releases are not what they were:
+⚠️ Migrations of earlier releases have changed:
 
 - `alembic/latiss/versions/old.py` was changed
 
@@ -140,7 +140,7 @@ def test_r2_the_same_contents_in_any_order_are_the_same_notes() -> None:
 
 def test_r2_a_release_without_migrations_says_so() -> None:
     contents = ReleaseContents("26.6.1", 2, CONTENTS.pulls[1:2])
-    assert "None: the databases stay as they are." in notes(contents)
+    assert "None: the databases do not change." in notes(contents)
     assert "### Pull requests\n" in notes(contents)
     assert (
         extent(arrange(contents, PATTERNS))

@@ -102,7 +102,7 @@ def test_r2_a_commit_that_is_not_on_the_default_branch() -> None:
 
 
 def test_r2_a_commit_that_the_newest_release_holds() -> None:
-    assert "the newest release, 26.6.2, holds it already" in refused(replace(FACTS, released=True))
+    assert "the newest release, 26.6.2, already contains it" in refused(replace(FACTS, released=True))
 
 
 def test_r2_a_release_beside_the_branch_does_not_block_but_is_told() -> None:

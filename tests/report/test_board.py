@@ -338,12 +338,12 @@ def test_a_release_says_what_it_holds_where_it_runs_and_what_it_brings(page: Nod
     assert [node.text for node in first.all("dt")] == ["latiss", "lsstcam"]
     assert first.all("summary")[0].text == "10 operations"
     texts = [node.text for node in others]
-    assert "The databases stay as they are." in texts[0]
+    assert "The databases do not change." in texts[0]
     assert "commit of 2025-11-22" in texts[1]
     assert "lightweight tag" in texts[1]
     assert "of an earlier release, was changed" in texts[1]
-    assert "What it holds is not known: GitHub answered 502, four times." in texts[2]
-    assert not any("Runs nowhere" in text for text in texts)
+    assert "Its content is unknown: GitHub answered 502, four times." in texts[2]
+    assert not any("Not deployed" in text for text in texts)
 
 
 def test_what_is_not_known_is_told_and_hides_nothing_else() -> None:
@@ -376,7 +376,7 @@ def test_a_board_without_anything_is_a_page_as_well() -> None:
 
 def test_a_release_that_runs_nowhere_yet_is_told() -> None:
     items = (replace(releases().items[0], tag="26.4.1"), *releases().items)
-    assert "Runs nowhere yet." in render_html(small(facts_at("opened"), items=items))
+    assert "Not deployed yet." in render_html(small(facts_at("opened"), items=items))
 
 
 # As data and in brief

@@ -81,7 +81,7 @@ what makes it a pure number (ratio, fraction, dimensionless)._ (unit-missing)
 </details>
 
 <details>
-<summary>Picture of the tables touched</summary>
+<summary>Diagram of the affected tables</summary>
 
 ```mermaid
 erDiagram

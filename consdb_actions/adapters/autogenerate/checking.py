@@ -42,7 +42,7 @@ def find_revision(section: Section, name: str | None) -> Script:
     if len(found) != 1:
         cause = "several revisions start with" if found else "there is no revision"
         known = ", ".join(s.revision for s in section.revisions())
-        raise InputError(f"{cause} {name!r}", place=str(section.versions), remedy=f"There are: {known}.")
+        raise InputError(f"{cause} {name!r}", place=str(section.versions), remedy=f"Available: {known}.")
     return found[0]
 
 

@@ -393,7 +393,7 @@ def _sql_error(
         f"Postgres refuses the upgrade: {what}{postgres_message(error)}",
         place=place,
         remedy="If an object that is not in the schema files is in the way, such as a view, trigger or "
-        "policy that somebody made by hand, remove it in a revision of its own first.",
+        "policy that was created manually, remove it in a revision of its own first.",
     )
 
 

@@ -146,8 +146,8 @@ class Engine:
                 return self._generate(request, current, identify, created, message, verify)
         except OperationalError as error:
             raise ExternalError(
-                f"Postgres failed while section {section.name} was worked on: {str(error.orig).strip()}",
-                remedy="Run again; if it stays, look at the server's log and the free disk space.",
+                f"Postgres failed in section {section.name}: {str(error.orig).strip()}",
+                remedy="Run again; if this persists, check the server's log and the free disk space.",
             ) from error
 
     def _generate(

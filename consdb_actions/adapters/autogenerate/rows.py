@@ -203,7 +203,7 @@ class SiteRows:
             for old, new in names.items():
                 if now[new] != table.hashes[old]:
                     count = table.hashes[old].partition(":")[0]
-                    out.append(f"{name}.{new}: its {count} values are not what they were, by their hash")
+                    out.append(f"{name}.{new}: its {count} values have another hash")
         return tuple(out)
 
     def _large_table(self, connection: sa.Connection, table: CatalogRelation) -> _Large:
@@ -312,7 +312,9 @@ def _altered_columns(candidate: RevisionCandidate, before: Rows, back: Rows) -> 
             values.append(Counter(row[place] for row in rows.rows if row[place] is not None))
         if lost := values[0] - values[1]:
             example = shown(min(lost, key=str))
-            yield f"{table}.{name}: {lost.total()} values come back altered, such as {example}: {words}"
+            yield (
+                f"{table}.{name}: {lost.total()} values are restored incorrectly, such as {example}: {words}"
+            )
 
 
 def _moves(candidate: RevisionCandidate, start: Start) -> tuple[list[Copy], set[tuple[str, str | None]]]:

@@ -229,7 +229,7 @@ def base_notes(base: SchemaBase | None) -> tuple[str, ...]:
     """Explain why drift could not be detected."""
     if base is None or not base.problem:
         return ()
-    return (f"Drift could not be told apart from the change: {base.problem}. {base.remedy}".strip(),)
+    return (f"Drift could not be distinguished from the change: {base.problem}. {base.remedy}".strip(),)
 
 
 def _check_takes(request: GenerationRequest, generated: Collection[Generated]) -> None:
@@ -237,9 +237,9 @@ def _check_takes(request: GenerationRequest, generated: Collection[Generated]) -
     for take in request.declared.takes:
         if take.source == "option" and take.element not in used and generated:
             raise InputError(
-                f"nothing is in conflict at {take.element}",
+                f"there is no conflict at {take.element}",
                 place=f"--take {take.text}",
-                remedy="Leave it out, or take the element from the question or the drift in the report.",
+                remedy="Omit it, or copy the element from the question or the drift in the report.",
             )
 
 
@@ -255,7 +255,7 @@ def _check_target(section: Section, write: bool) -> None:
         raise InputError(
             "this is not a folder",
             place=str(versions),
-            remedy="Put a folder in its place: revisions stand in it.",
+            remedy="Put a folder with the revisions in its place.",
         )
     if write:
         check_folder(versions if versions.exists() else section.location)
@@ -265,9 +265,9 @@ def _check_fills(fills: Mapping[tuple[str, str], str | None], chosen: list[Chose
     for (table, column), value in fills.items():
         if chosen and not any(_is_of((table, column), item) for item in chosen):
             raise InputError(
-                f"no schema file that is looked at has a column {column} in a table {table}",
+                f"no processed schema file has a column {column} in a table {table}",
                 place="--no-fill" if value is None else "--fill",
-                remedy="Check the names; a renamed column goes by its new name.",
+                remedy="Check the names; use the new name of a renamed column.",
             )
 
 

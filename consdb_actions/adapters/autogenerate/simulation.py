@@ -71,7 +71,7 @@ def replay(connection: sa.Connection, section: Section, revisions: Iterable[Scri
                 f"revision {script.revision} of section {section.name} does not apply: "
                 f"{postgres_message(error)}",
                 place=script.path,
-                remedy="The history of a section must run from nothing; mend this revision first.",
+                remedy="The history of a section must run on an empty database; fix this revision first.",
             ) from error
         last = script
     if last is not None:
@@ -191,7 +191,7 @@ def check_merged(tree: Tree, sections: Sequence[Section]) -> None:
         raise InputError(
             f"a revision that is merged already was edited: {', '.join(names)}",
             place=str(tree.root),
-            remedy="Put it back as it stands on the default branch, and change the schema by a new revision.",
+            remedy="Restore it from the default branch, and change the schema by a new revision.",
         )
 
 

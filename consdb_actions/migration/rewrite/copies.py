@@ -133,9 +133,9 @@ def _key_question(target: str, joint: list[list[Copy]]) -> RewriteQuestion:
     first, *others = [group[0].source for group in joint]
     return RewriteQuestion(
         target,
-        f"{', '.join([first, *others[:-1]])} and {others[-1]} give columns to the new table {target}, but do "
-        f"not tell its rows by the same key. Its rows can come from {first} only: shall those values of "
-        f"{', '.join(others)} be dropped that have no row there? Else move them in a change of their own.",
+        f"{', '.join([first, *others[:-1]])} and {others[-1]} give columns to the new table {target}, but "
+        f"have no common key for its rows. Its rows can come from {first} only: drop the values of "
+        f"{', '.join(others)} that have no row there? Otherwise move them in a separate change.",
         ("--on-question drop-add",),
     )
 
@@ -151,7 +151,7 @@ def _dropped_values(facts: DirectionFacts, copy: Copy) -> DataLoss:
 def _unmatched_risk(copy: Copy) -> Risk:
     return Risk(
         f"{copy.source}.{copy.source_column}",
-        f"upgrade: rows of {copy.source} without a row in {copy.target} have nowhere to keep it",
+        f"upgrade: rows of {copy.source} without a row in {copy.target} have no place for it",
     )
 
 

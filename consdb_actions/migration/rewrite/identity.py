@@ -239,7 +239,7 @@ def _create(
     verb = "ALTER" if _bare(sequence) in facts.before.sequences else "CREATE"
     for sql, words in (
         (f"{verb} SEQUENCE {sequence} AS {kind}", f"{verb.lower()} the sequence of {where}"),
-        (f"{owner} SET DEFAULT nextval({quoted}::regclass)", f"let the sequence number {where}"),
+        (f"{owner} SET DEFAULT nextval({quoted}::regclass)", f"number {where} from the sequence"),
         (f"ALTER SEQUENCE {sequence} OWNED BY {name}.{column}", f"tie the sequence to {where}"),
         (
             f"SELECT setval({quoted}::regclass, coalesce(max({column}), 0) + 1, false) FROM {name}",

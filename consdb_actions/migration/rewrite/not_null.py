@@ -85,7 +85,10 @@ def stand_in_rows(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
     losses = list(plan.losses)
     for child, key in _dangling(facts):
         statements.append(_insert(facts, child, key))
-        words = f"{key.table} gets a stand-in row for each row that {child} refers to: only its key is meant"
+        words = (
+            f"{key.table} gets a placeholder row for each row that {child} refers to; only its key is "
+            f"meaningful"
+        )
         losses.append(DataLoss(key.table, None, "downgrade", words))
     return replace(plan, ops=(*plan.ops, *statements), losses=tuple(losses))
 
@@ -136,7 +139,7 @@ def _insert(facts: DirectionFacts, child: str, key: CatalogConstraint) -> SqlSta
             f"ON CONFLICT ({', '.join(map(quote, key.referenced))}) DO NOTHING",
         ],
         phase=Phase.FILL,
-        words=f"stand in for the rows of {key.table} that {child} refers to",
+        words=f"insert placeholders for the rows of {key.table} that {child} refers to",
         table=key.table,
     )
 
@@ -277,7 +280,7 @@ def _without_parent(
         return _fill(facts, where, state.default, "with its default"), plan
     if facts.direction == "downgrade":
         loss = DataLoss(
-            table, column, "downgrade", f"{name} is NOT NULL: rows without a value get a stand-in value"
+            table, column, "downgrade", f"{name} is NOT NULL: rows without a value get a placeholder"
         )
         unique = any(column in key for key in facts.after.tables[table].keys)
         return _stand_in(facts, where, state, unique), replace(plan, losses=(*plan.losses, loss))
@@ -287,7 +290,7 @@ def _without_parent(
         return None, replace(plan, risks=(*plan.risks, risk), unfilled=unfilled)
     question = RewriteQuestion(
         name,
-        f"{name} becomes NOT NULL, and nothing says what rows that exist already should hold: "
+        f"{name} becomes NOT NULL, and the value for existing rows is unknown: "
         + (
             "its values come from another table, where a row may have no partner, and it has no default."
             if any((c.target, c.target_column) == where for c in facts.copies)
@@ -323,7 +326,7 @@ def _stand_in(
         return SqlStatement(
             [f"UPDATE {owner} AS child", f"SET {quote(column)} = {parent}", f"WHERE {quote(column)} IS NULL"],
             phase=Phase.FILL_REST,
-            words=f"point {table}.{column}, whose values are lost, to a row that there is",
+            words=f"point {table}.{column}, whose values are lost, to an existing row",
             table=table,
         )
     if unique:
@@ -349,7 +352,7 @@ def _stand_in(
             words=f"number {table}.{column}, whose values are lost",
             table=table,
         )
-    return _fill(facts, where, placeholder(facts, *where), "with a stand-in, since its values are lost")
+    return _fill(facts, where, placeholder(facts, *where), "with a placeholder, since its values are lost")
 
 
 def _number(facts: DirectionFacts, where: tuple[str, str], state: CatalogColumn) -> SqlStatement:

@@ -282,7 +282,7 @@ def losses(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
         if isinstance(op, ops.DropColumnOp) and (op.table_name, op.column_name) not in copied:
             name = f"{op.table_name}.{op.column_name}"
             words = (
-                f"the upgrade drops {name}; the downgrade brings the column back, without its values"
+                f"the upgrade drops {name}; the downgrade restores the column without its values"
                 if facts.direction == "upgrade"
                 else f"the downgrade drops {name} and what was written there since the upgrade"
             )
@@ -293,7 +293,7 @@ def losses(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
             back = "with that alone" if kept else "empty"
             words = (
                 f"the upgrade drops table {op.table_name} with all its rows{but}; "
-                f"the downgrade brings the table back, {back}"
+                f"the downgrade restores the table, {back}"
                 if facts.direction == "upgrade"
                 else f"the downgrade drops table {op.table_name} and all its rows{but}"
             )

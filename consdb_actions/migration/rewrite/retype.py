@@ -138,24 +138,25 @@ def _no_conversion(
         return None
     name = ".".join(where)
     words = (
-        f"{name} changes from {old.type_text} to {new.type_text}, and no value of the one reads as the other"
+        f"{name} changes from {old.type_text} to {new.type_text}, and no value of the old type is valid "
+        f"in the new one"
     )
     if not new.nullable and _stays_in_primary_key(facts, where):
         return RewriteQuestion(
             name,
             f"{words}; the column is in the primary key, so that its values cannot be emptied. Give the new "
-            "column another name, or take this one out of the key in a change of its own first.",
+            "column another name, or remove this one from the key in a separate change first.",
             (),
         )
     if facts.on_question == "proceed" or where in facts.fills:
         return None
     if new.nullable:
-        return RewriteQuestion(name, f"{words}. Shall its values be dropped?", ("--on-question drop-add",))
+        return RewriteQuestion(name, f"{words}. Drop its values?", ("--on-question drop-add",))
     default = ("--on-question drop-add",) if new.default is not None else ()
     instead = "its default or another value" if default else "which value"
     return RewriteQuestion(
         name,
-        f"{words}; the column is NOT NULL. What shall the rows hold instead: {instead}? "
+        f"{words}; the column is NOT NULL. What should the rows hold instead: {instead}? "
         "With --no-fill the upgrade runs only where the table is empty.",
         (f"--fill {name}=VALUE", *default, f"--no-fill {name}"),
     )
@@ -218,18 +219,18 @@ def _rejection(old: str, new: str) -> str:
     a, b = parse_type(_printed(old)), parse_type(_printed(new))
     if target in _TEXT:
         if source == "bytea":
-            return "bytes that are not UTF-8 make it fail"
+            return "it fails for bytes that are not UTF-8"
         most = _WIDTHS.get(source) or (a.arguments[0] if source in _TEXT and a.arguments else None)
         longer = b.arguments and (most is None or b.arguments[0] < most)
         return f"values of more than {b.arguments[0]} characters make it fail" if longer else ""
     if source in _TEXT:
-        return "" if target == "bytea" else f"values that do not read as {target} make it fail"
+        return "" if target == "bytea" else f"it fails for values that are not valid as {target}"
     if source in _NUMBERS and target in _NUMBERS:
-        return "values out of range make it fail" if _limit(a) > _limit(b) else ""
+        return "it fails for values out of range" if _limit(a) > _limit(b) else ""
     times = source in _TIMES and target in _TIMES
     if source == target or times or "boolean" in {source, target}:
         return ""
-    return f"values that do not read as {target} make it fail"
+    return f"it fails for values that are not valid as {target}"
 
 
 def _limit(kind: TypeKind) -> int:
