@@ -12,7 +12,7 @@ import pytest
 
 from consdb_actions.adapters.github import GitHubError
 from consdb_actions.adapters.github.client import ATTEMPTS
-from consdb_actions.process.memory import MARKER
+from consdb_actions.approval.comment import MARKER
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import TRIED
 from tests.support.process import Way

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from consdb_actions.process.memory import FINISHED, MARKER
+from consdb_actions.approval.comment import MARKER
+from consdb_actions.process.memory import FINISHED
 from consdb_actions.process.states import StepStatus
 from tests.process.conftest import MakeWay
 from tests.support.approvals import CONFIG, POLICY

@@ -1,93 +1,131 @@
-"""One comment of ours on a pull request, known by a marker in its first line."""
+"""Read and write the one comment of this program on a pull request (rule P2)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError
+from consdb_actions.approval.comment import (
+    MARKER,
+    CommentPlan,
+    Section,
+    own_comments,
+    own_sections,
+    plan_comment,
+)
+from consdb_actions.approval.facts import Account, MarkedComment
 
-__all__ = ["MarkedCommentWriter"]
+__all__ = ["CommentWriter", "marked_comments", "read_sections"]
+
+PASSES = 3
+"""How often a write is looked at again: another run may have written at the same time."""
+
+_TRUSTED = ("OWNER", "MEMBER", "COLLABORATOR")
 
 
-class MarkedCommentWriter:
-    """The comment with one marker on one pull request.
+def marked_comments(items: Iterable[Any]) -> tuple[MarkedComment, ...]:
+    """Read the comments that start with our marker, whoever wrote them."""
+    found = []
+    for item in items:
+        body, at = item.get("body") or "", graphql.moment(item.get("created_at"))
+        if at is not None and body.lstrip().startswith(MARKER):
+            found.append(MarkedComment(item["id"], graphql.account(item.get("user")), at, body))
+    return tuple(found)
 
-    The oldest comment with the marker by our own account is ours; later ones go, since two runs at once may
-    each have written one, and so do those by another bot, which is this program with another token. Comments
-    by people with the same marker are left alone. Neither counts for anything.
+
+def read_sections(github: GitHub, repository: str, number: int) -> dict[Section, str]:
+    """Read our comment where our own account is not known, since there may be no token of it.
+
+    Only an app that is installed in the repository comments as a bot, and a person whose token this program
+    uses is a member.
+    """
+    items = list(github.items(f"/repos/{repository}/issues/{number}/comments"))
+    members = {item["id"] for item in items if item.get("author_association") in _TRUSTED}
+    marked = [replace(comment, trusted=comment.id in members) for comment in marked_comments(items)]
+    return own_sections(marked, Account(""))
+
+
+class CommentWriter:
+    """Writes sections of the comment on pull requests of one repository.
 
     Parameters
     ----------
     github
         The connection.
-    repository, number
-        The pull request.
-    marker
-        The first line of the comment.
+    repository
+        ``owner/name``.
+
+    Attributes
+    ----------
+    refusal
+        Why this token cannot change the comment that is there; empty if it can. A second one is not made.
     """
 
-    def __init__(self, github: GitHub, repository: str, number: int, marker: str) -> None:
+    def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
         self._root = f"/repos/{repository}"
-        self._issue = f"{self._root}/issues/{number}"
-        self._marker = marker
+        self._written: dict[int, MarkedComment] = {}
+        self.refusal = ""
 
-    def write(self, body: str, *, only_update: bool = False) -> str:
-        """Make the comment say something.
+    def settle(self, number: int, section: Section, text: str, *, create: bool = True) -> None:
+        """Write a section, and look again until nothing is left to change."""
+        for _ in range(PASSES):
+            if self.refusal or not self.write(number, section, text, create=create):
+                return
 
-        Parameters
-        ----------
-        body
-            The text, without the marker.
-        only_update
-            Whether nothing is written where there is no comment yet.
+    def write(self, number: int, section: Section, text: str, *, create: bool = True) -> bool:
+        """Write a section, merge further comments of ours, and tell whether anything was to be changed.
 
-        Returns
-        -------
-        str
-            ``written``, ``updated``, ``unchanged``, or ``nothing`` where there is none and none was wanted.
+        The others' sections are read right before, since another flow may have written since the facts were.
 
         Raises
         ------
         GitHubError
             GitHub refused, or could not be reached within the bounds. Running again goes on from there.
         """
-        text = f"{self._marker}\n{body}"
-        ours, others = self._found()
-        for extra in (*ours[1:], *(others if ours else ())):
-            self._unless_gone("DELETE", f"{self._root}/issues/comments/{extra['id']}")
-        if ours:
-            if ours[0]["body"] == text:
-                return "unchanged"
-            self._unless_gone("PATCH", f"{self._root}/issues/comments/{ours[0]['id']}", {"body": text})
-            return "updated"
-        if only_update:
-            return "nothing"
-
-        def landed() -> Any:
-            return next(iter(self._found()[0]), None)
-
-        self._github.write("POST", f"{self._issue}/comments", {"body": text}, landed=landed)
-        for extra in others:
-            self._unless_gone("DELETE", f"{self._root}/issues/comments/{extra['id']}")
-        return "written"
-
-    def _found(self) -> tuple[list[Any], list[Any]]:
-        """List the comments with the marker, oldest first: our own, and those of other bots."""
-        viewer = self._github.viewer().casefold()
-        found = [
-            item
-            for item in self._github.items(f"{self._issue}/comments")
-            if (item.get("body") or "").startswith(self._marker)
-        ]
-        found.sort(key=lambda item: (item["created_at"], item["id"]))
-        ours = [item for item in found if (item.get("user") or {}).get("login", "").casefold() == viewer]
-        bots = [item for item in found if (item.get("user") or {}).get("type") == "Bot" and item not in ours]
-        return ours, bots
-
-    def _unless_gone(self, verb: str, path: str, body: dict[str, str] | None = None) -> None:
+        identity, comments = Account(self._github.viewer()), self._read(number)
+        plan = plan_comment(comments, identity, section, text, create=create)
+        if plan is None:
+            return False
+        if plan.id is None:
+            self._post(number, plan, identity)
+            return True
+        author = next(item.author for item in comments if item.id == plan.id)
         try:
-            self._github.write(verb, path, body)
+            if plan.is_changed:
+                self._unless_gone("PATCH", plan.id, {"body": plan.body})
+            for other in plan.extra:
+                self._unless_gone("DELETE", other)
+        except GitHubError as error:
+            if error.status != 403 or "locked" in error.cause or identity.same_as(author):
+                raise
+            who = author.login if author is not None else "somebody"
+            self.refusal = f"the comment of {who} on pull request {number} cannot be changed with this token"
+        return True
+
+    def _post(self, number: int, plan: CommentPlan, identity: Account) -> None:
+        def landed() -> Any:
+            own = own_comments(self._read(number), identity)
+            return {"id": own[0].id} if own else None
+
+        path = f"{self._root}/issues/{number}/comments"
+        done = self._github.write("POST", path, {"body": plan.body}, landed=landed)
+        if (comments := marked_comments([done])) != ():
+            self._written[number] = comments[0]
+
+    def _read(self, number: int) -> tuple[MarkedComment, ...]:
+        found = marked_comments(self._github.items(f"{self._root}/issues/{number}/comments"))
+        # A list may lag behind: what this run wrote is there, even when the next look does not show it yet.
+        mine = self._written.get(number)
+        return found if mine is None or any(item.id == mine.id for item in found) else (*found, mine)
+
+    def _unless_gone(self, verb: str, comment: int, body: dict[str, str] | None = None) -> None:
+        try:
+            self._github.write(verb, f"{self._root}/issues/comments/{comment}", body)
         except GitHubError as error:
             if error.status != 404:
                 raise
+            self._written = {number: item for number, item in self._written.items() if item.id != comment}
