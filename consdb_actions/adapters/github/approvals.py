@@ -11,7 +11,7 @@ from typing import Any
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import ContentSource, changes_at, read_file
-from consdb_actions.adapters.github.marked_comment import CommentWriter, marked_comments
+from consdb_actions.adapters.github.marked_comment import CommentWriter, read_comments
 from consdb_actions.approval.comment import CommentPlan, Section, own_sections
 from consdb_actions.approval.facts import (
     NOREPLY,
@@ -138,7 +138,9 @@ class Gatherer:
             policy_source=source,
             reviews=graphql.reviews(self._github.items(f"{self._root}/pulls/{number}/reviews")),
             timeline=graphql.timeline(self._github.items(f"{self._root}/issues/{number}/timeline")),
-            comments=marked_comments(self._github.items(f"{self._root}/issues/{number}/comments")),
+            comments=read_comments(
+                self._github, self._repository, self._github.items(f"{self._root}/issues/{number}/comments")
+            ),
             status=self._status(pull.head),
         )
         head = changes_at(self._contents, base, pull.head, policy)

@@ -10,7 +10,7 @@ from typing import Any
 
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub
-from consdb_actions.adapters.github.marked_comment import marked_comments
+from consdb_actions.adapters.github.marked_comment import read_comments
 from consdb_actions.approval.comment import Section, own_sections
 from consdb_actions.approval.facts import Account
 from consdb_actions.errors import InputError
@@ -340,5 +340,5 @@ def followed_pulls(github: GitHub, repository: str, since: datetime) -> list[int
 def _goes_on(github: GitHub, repository: str, number: int, identity: Account) -> bool:
     """Tell whether our comment tells of steps and does not say that all are done."""
     items = github.items(f"/repos/{repository}/issues/{number}/comments")
-    steps = own_sections(marked_comments(items), identity).get(Section.PROCESS, FINISHED)
+    steps = own_sections(read_comments(github, repository, items), identity).get(Section.PROCESS, FINISHED)
     return FINISHED not in steps

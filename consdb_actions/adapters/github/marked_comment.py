@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from consdb_actions.adapters.github import graphql
-from consdb_actions.adapters.github.client import GitHub, GitHubError
+from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.approval.comment import (
     MARKER,
     CommentPlan,
@@ -18,22 +17,44 @@ from consdb_actions.approval.comment import (
 )
 from consdb_actions.approval.facts import Account, MarkedComment
 
-__all__ = ["CommentWriter", "marked_comments", "read_sections"]
+__all__ = ["CommentWriter", "marked_comments", "read_comments", "read_sections"]
 
 PASSES = 3
 """How often a write is looked at again: another run may have written at the same time."""
 
-_TRUSTED = ("OWNER", "MEMBER", "COLLABORATOR")
+_MEMBERS = ("OWNER", "MEMBER", "COLLABORATOR")
 
 
-def marked_comments(items: Iterable[Any]) -> tuple[MarkedComment, ...]:
-    """Read the comments that start with our marker, whoever wrote them."""
+def marked_comments(
+    items: Iterable[Any], trusts: Callable[[Account], bool] = lambda account: False
+) -> tuple[MarkedComment, ...]:
+    """Read the comments that start with our marker, whoever wrote them; members are asked about."""
     found = []
     for item in items:
         body, at = item.get("body") or "", graphql.moment(item.get("created_at"))
         if at is not None and body.lstrip().startswith(MARKER):
-            found.append(MarkedComment(item["id"], graphql.account(item.get("user")), at, body))
+            author = graphql.account(item.get("user"))
+            is_member = item.get("author_association") in _MEMBERS
+            trusted = is_member and author is not None and not author.bot and trusts(author)
+            found.append(MarkedComment(item["id"], author, at, body, trusted))
     return tuple(found)
+
+
+def read_comments(github: GitHub, repository: str, items: Iterable[Any]) -> tuple[MarkedComment, ...]:
+    """Read the comments that start with our marker, and whose author could edit one of ours."""
+
+    def trusts(author: Account) -> bool:
+        if author.login.casefold() == github.viewer().casefold():
+            return True
+        try:
+            path = f"/repos/{repository}/collaborators/{quoted(author.login)}/permission"
+            return github.get(path)["permission"] in ("admin", "write")
+        except GitHubError as error:
+            if error.status not in (403, 404):
+                raise
+            return False
+
+    return marked_comments(items, trusts)
 
 
 def read_sections(github: GitHub, repository: str, number: int) -> dict[Section, str]:
@@ -42,10 +63,8 @@ def read_sections(github: GitHub, repository: str, number: int) -> dict[Section,
     Only an app that is installed in the repository comments as a bot, and a person whose token this program
     uses is a member.
     """
-    items = list(github.items(f"/repos/{repository}/issues/{number}/comments"))
-    members = {item["id"] for item in items if item.get("author_association") in _TRUSTED}
-    marked = [replace(comment, trusted=comment.id in members) for comment in marked_comments(items)]
-    return own_sections(marked, Account(""))
+    items = github.items(f"/repos/{repository}/issues/{number}/comments")
+    return own_sections(marked_comments(items, lambda account: True), Account(""))
 
 
 class CommentWriter:
@@ -66,6 +85,7 @@ class CommentWriter:
 
     def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
+        self._repository = repository
         self._root = f"/repos/{repository}"
         self._written: dict[int, MarkedComment] = {}
         self.refusal = ""
@@ -117,7 +137,8 @@ class CommentWriter:
             self._written[number] = comments[0]
 
     def _read(self, number: int) -> tuple[MarkedComment, ...]:
-        found = marked_comments(self._github.items(f"{self._root}/issues/{number}/comments"))
+        items = self._github.items(f"{self._root}/issues/{number}/comments")
+        found = read_comments(self._github, self._repository, items)
         # A list may lag behind: what this run wrote is there, even when the next look does not show it yet.
         mine = self._written.get(number)
         return found if mine is None or any(item.id == mine.id for item in found) else (*found, mine)

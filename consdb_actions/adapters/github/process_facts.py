@@ -13,7 +13,7 @@ from typing import Any
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import PAGE, GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import ApiContents, ContentSource, Objects
-from consdb_actions.adapters.github.marked_comment import marked_comments
+from consdb_actions.adapters.github.marked_comment import read_comments
 from consdb_actions.adapters.github.releases import ReleaseReader
 from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.approval import evaluate
@@ -129,7 +129,7 @@ def read_own(
         schemas=schemas,
         checklists=settings.checklists if schemas else (),
         changes=tuple(change for change in seen.changes if change.sha == head),
-        marked=marked_comments(items),
+        marked=read_comments(github, seen.repository, items),
         status=graphql.status(shown) if shown is not None else None,
         troubles=(SourceFailure(FactSource.SCHEMAS, trouble),) if trouble else (),
     )
