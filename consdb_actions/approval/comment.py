@@ -95,14 +95,12 @@ class CommentPlan:
     body: str
     id: int | None = None
     extra: tuple[int, ...] = ()
-    is_changed: bool = True
 
     @property
     def lines(self) -> tuple[str, ...]:
         """Say what would be done."""
         change = "write the comment" if self.id is None else f"change the comment {self.id}"
-        removals = (f"remove the comment {number}" for number in self.extra)
-        return (*([change] if self.is_changed else []), *removals)
+        return (change, *(f"remove the comment {number}" for number in self.extra))
 
 
 def plan_comment(
@@ -119,7 +117,7 @@ def plan_comment(
     body = join(sections)
     if not own:
         return CommentPlan(section, text, body) if create else None
-    is_changed = own[0].body.replace("\r\n", "\n").strip() != body.strip()
-    if not is_changed and len(own) == 1:
+    first, *extra = own
+    if not extra and first.body.replace("\r\n", "\n").strip() == body.strip():
         return None
-    return CommentPlan(section, text, body, own[0].id, tuple(item.id for item in own[1:]), is_changed)
+    return CommentPlan(section, text, body, first.id, tuple(item.id for item in extra))

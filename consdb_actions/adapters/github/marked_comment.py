@@ -25,10 +25,8 @@ PASSES = 3
 _MEMBERS = ("OWNER", "MEMBER", "COLLABORATOR")
 
 
-def marked_comments(
-    items: Iterable[Any], trusts: Callable[[Account], bool] = lambda account: False
-) -> tuple[MarkedComment, ...]:
-    """Read the comments that start with our marker, whoever wrote them; members are asked about."""
+def marked_comments(items: Iterable[Any], trusts: Callable[[Account], bool]) -> tuple[MarkedComment, ...]:
+    """Read the comments that start with our marker, whoever wrote them; `trusts` decides on members."""
     found = []
     for item in items:
         body, at = item.get("body") or "", graphql.moment(item.get("created_at"))
@@ -115,8 +113,7 @@ class CommentWriter:
             return True
         author = next(item.author for item in comments if item.id == plan.id)
         try:
-            if plan.is_changed:
-                self._unless_gone("PATCH", plan.id, {"body": plan.body})
+            self._unless_gone("PATCH", plan.id, {"body": plan.body})
             for other in plan.extra:
                 self._unless_gone("DELETE", other)
         except GitHubError as error:
@@ -133,8 +130,8 @@ class CommentWriter:
 
         path = f"{self._root}/issues/{number}/comments"
         done = self._github.write("POST", path, {"body": plan.body}, landed=landed)
-        if (comments := marked_comments([done])) != ():
-            self._written[number] = comments[0]
+        for comment in marked_comments([done], lambda account: True):
+            self._written[number] = comment
 
     def _read(self, number: int) -> tuple[MarkedComment, ...]:
         items = self._github.items(f"{self._root}/issues/{number}/comments")
