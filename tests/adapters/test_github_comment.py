@@ -109,6 +109,21 @@ def test_p2_a_comment_that_this_token_may_not_change_gets_no_second_one_beside_i
     assert "POST" not in place.calls
 
 
+def test_p2_a_second_comment_that_this_token_may_not_remove_is_told(place: Place) -> None:
+    place.say(ACTIONS, join({Section.APPROVALS: "old"}))
+    second = place.say(APP, join({Section.MIGRATION: "theirs"}))
+    target = f"/repos/{REPOSITORY}/issues/comments/{second.id}"
+    fault = Fault(Kind.FORBIDDEN, method="DELETE", target=target)
+    place.double.faults.append(fault)
+    writer = place.writer()
+    writer.settle(1, Section.APPROVALS, "new")
+    assert APP in writer.refusal
+    assert split(place.marked[0].body) == {Section.APPROVALS: "new", Section.MIGRATION: "theirs"}
+    assert fault.hits == 1
+    place.writer().settle(1, Section.APPROVALS, "new")
+    assert len(place.marked) == 1
+
+
 def test_our_own_comment_that_cannot_be_changed_is_an_error(place: Place) -> None:
     there = place.say(ACTIONS, join({Section.MIGRATION: "old"}))
     target = f"/repos/{REPOSITORY}/issues/comments/{there.id}"

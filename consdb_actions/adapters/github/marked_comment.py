@@ -111,17 +111,27 @@ class CommentWriter:
         if plan.id is None:
             self._post(number, plan, identity)
             return True
-        author = next(item.author for item in comments if item.id == plan.id)
-        try:
-            self._unless_gone("PATCH", plan.id, {"body": plan.body})
-            for other in plan.extra:
-                self._unless_gone("DELETE", other)
-        except GitHubError as error:
-            if error.status != 403 or "locked" in error.cause or identity.same_as(author):
-                raise
-            who = author.login if author is not None else "somebody"
-            self.refusal = f"the comment of {who} on pull request {number} cannot be changed with this token"
+        authors = {item.id: item.author for item in comments}
+        for comment in (plan.id, *plan.extra):
+            if not self.refusal:
+                self._change(comment, plan, None if identity.same_as(authors[comment]) else authors[comment])
         return True
+
+    def _change(self, comment: int, plan: CommentPlan, other: Account | None) -> None:
+        """Write or remove a comment; that one of another account of ours takes no change is a refusal."""
+        path = f"{self._root}/issues/comments/{comment}"
+        try:
+            if comment == plan.id:
+                self._github.write("PATCH", path, {"body": plan.body})
+            else:
+                self._github.write("DELETE", path)
+        except GitHubError as error:
+            if error.status == 404:
+                self._written = {key: item for key, item in self._written.items() if item.id != comment}
+            elif error.status == 403 and "locked" not in error.cause and other is not None:
+                self.refusal = f"this token cannot change the comment that {other.login} wrote: {path}"
+            else:
+                raise
 
     def _post(self, number: int, plan: CommentPlan, identity: Account) -> None:
         def landed() -> Any:
@@ -139,11 +149,3 @@ class CommentWriter:
         # A list may lag behind: what this run wrote is there, even when the next look does not show it yet.
         mine = self._written.get(number)
         return found if mine is None or any(item.id == mine.id for item in found) else (*found, mine)
-
-    def _unless_gone(self, verb: str, comment: int, body: dict[str, str] | None = None) -> None:
-        try:
-            self._github.write(verb, f"{self._root}/issues/comments/{comment}", body)
-        except GitHubError as error:
-            if error.status != 404:
-                raise
-            self._written = {number: item for number, item in self._written.items() if item.id != comment}
