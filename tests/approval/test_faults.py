@@ -164,6 +164,8 @@ def tried(world: World, flow: str, *, every: bool) -> int:
                 assert twin.shown() == expected, (call, fault)
                 assert twice(twin) == [], (call, fault)
                 count += 1
+        double.world = scene.world
+        run(scene, double)
     TRIED.faults[f"approvals sync, {flow}"] = TRIED.faults.get(f"approvals sync, {flow}", 0) + count
     return count
 

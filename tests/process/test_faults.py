@@ -132,6 +132,8 @@ def tried(
                 assert twin.shown() == expected, (call, fault)
                 assert twice(twin) == [], (call, fault)
                 count += 1
+        double.world = way.world
+        way.sync(double)
     TRIED.faults[f"process sync, {flow}"] = TRIED.faults.get(f"process sync, {flow}", 0) + count
     return count
 
