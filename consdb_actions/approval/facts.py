@@ -181,6 +181,8 @@ class MarkedComment:
     author: Account | None
     created_at: datetime
     body: str
+    trusted: bool = False
+    """Whether its author may write in the repository, and so could edit a comment of ours."""
 
 
 @dataclass(frozen=True, slots=True)

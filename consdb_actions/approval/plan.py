@@ -6,50 +6,27 @@ import json
 import re
 from dataclasses import dataclass
 
+from consdb_actions.approval.comment import CommentPlan, Section, own_sections, plan_comment
 from consdb_actions.approval.evaluate import Decision, fit, label_changes, reviewers_to_ask
-from consdb_actions.approval.facts import Account, ApprovalFacts, CommitChange, FileChange, MarkedComment
+from consdb_actions.approval.facts import ApprovalFacts, CommitChange, FileChange
 from consdb_actions.approval.policy import Role
 
 __all__ = [
     "CONTEXT",
-    "CommentPlan",
-    "MARKER",
     "ApprovalPlan",
     "StatusPlan",
     "make_plan",
-    "other_bots",
-    "own_comments",
     "recall",
     "remember",
 ]
 
-MARKER = "<!-- consdb-actions:approvals -->"  # The first line of our comment
-
 KEPT = 20  # Maximum number of commits stored in a comment
 
-ROOM = 15_000  # Maximum size of the digests in a comment, in characters; the oldest commits are dropped first
+ROOM = 8_000  # Maximum size of the digests in a comment, in characters; the oldest commits are dropped first
 
 _BLOCK = re.compile(r"<!-- consdb-actions:digests (?P<json>\{.*?\}) -->")
 
 _DIGEST = re.compile(r"[0-9A-Za-z:._-]{0,80}")
-
-
-def own_comments(comments: tuple[MarkedComment, ...], facts: ApprovalFacts) -> list[MarkedComment]:
-    """Return our own comments with the marker, oldest first (rule A10)."""
-    own = [comment for comment in comments if facts.identity.same_as(comment.author)]
-    return sorted(own, key=lambda comment: (comment.created_at, comment.id))
-
-
-def other_bots(comments: tuple[MarkedComment, ...], identity: Account) -> list[MarkedComment]:
-    """List the comments with our marker that another bot wrote: this program with another token (rule P2).
-
-    Nothing in them counts, and they go once there is one of ours.
-    """
-    return [
-        comment
-        for comment in comments
-        if comment.author is not None and comment.author.bot and not identity.same_as(comment.author)
-    ]
 
 
 def recall(body: str) -> tuple[CommitChange, ...]:
@@ -69,9 +46,7 @@ def recall(body: str) -> tuple[CommitChange, ...]:
 
 def remember(facts: ApprovalFacts) -> str:
     """Write the digests of the relevant commits, and of earlier ones if space remains."""
-    earlier = [
-        change for comment in own_comments(facts.comments, facts)[:1] for change in recall(comment.body)
-    ]
+    earlier = recall(own_sections(facts.comments, facts.identity).get(Section.APPROVALS, ""))
     known = [change for change in facts.changes if not change.problem]
     shas = {change.sha for change in known}
     kept = [*(change for change in earlier if change.sha not in shas), *known][-KEPT:]
@@ -115,14 +90,6 @@ class StatusPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class CommentPlan:
-    """A comment to create, or the new body of comment `id`."""
-
-    body: str
-    id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ApprovalPlan:
     """The changes to make; an empty plan changes nothing."""
 
@@ -132,7 +99,6 @@ class ApprovalPlan:
     ask_people: tuple[str, ...] = ()
     ask_teams: tuple[str, ...] = ()
     comment: CommentPlan | None = None
-    comments_delete: tuple[int, ...] = ()
     status: StatusPlan | None = None
 
     @property
@@ -144,22 +110,15 @@ class ApprovalPlan:
 def make_plan(facts: ApprovalFacts, decision: Decision, body: str) -> ApprovalPlan:
     """Compare GitHub with the decision; a comment is created only if approval is needed."""
     add, remove = label_changes(facts, decision)
-    own = own_comments(facts.comments, facts)
     people, teams = reviewers_to_ask(facts, decision)
-    comment = None
-    if own and own[0].body.replace("\r\n", "\n").strip() != body.strip():
-        comment = CommentPlan(body, own[0].id)
-    elif not own and (decision.applicable or remove):
-        comment = CommentPlan(body)
-    others = other_bots(facts.comments, facts.identity) if own or comment else []
+    create = decision.applicable or bool(remove)
     return ApprovalPlan(
         number=facts.pull.number,
         labels_add=tuple(role for role in facts.policy.roles if role.label in add),
         labels_remove=remove,
         ask_people=people,
         ask_teams=teams,
-        comment=comment,
-        comments_delete=tuple(item.id for item in (*own[1:], *others)),
+        comment=plan_comment(facts.comments, facts.identity, Section.APPROVALS, body, create=create),
         status=_status(facts, decision),
     )
 

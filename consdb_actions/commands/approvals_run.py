@@ -43,8 +43,8 @@ def sync_pull(
         plan = make_plan(facts, decision, render_comment(facts, decision))
         if publisher is not None and not publisher.asking:
             plan = replace(plan, ask_people=(), ask_teams=())
-        if publisher is not None and publisher.locked:
-            plan = replace(plan, comment=None, comments_delete=())
+        if publisher is not None and publisher.silent:
+            plan = replace(plan, comment=None)
         first = first or plan
         if facts.pull.state != "open":
             first = ApprovalPlan(number)

@@ -12,12 +12,13 @@ from pathlib import Path
 import click
 
 from consdb_actions.adapters.github import GitHub, GitHubError
-from consdb_actions.adapters.github.marked_comment import MarkedCommentWriter
+from consdb_actions.adapters.github.marked_comment import CommentWriter
 from consdb_actions.adapters.github.migration_source import config_of, read_inputs, read_source, read_stack
 from consdb_actions.adapters.github.migration_target import TargetRepository
 from consdb_actions.adapters.github.proposals import Proposal, Proposals
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.adapters.runner import Runner
+from consdb_actions.approval.comment import Section
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
 from consdb_actions.commands.options import examples, format_option, option
@@ -25,7 +26,7 @@ from consdb_actions.commands.terminal import show
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.proposal import blob_sha
-from consdb_actions.publication.marker import COMMENT_MARKER, REBASE_MARKER, Marker, Names, name_migration
+from consdb_actions.publication.marker import Marker, Names, name_migration
 from consdb_actions.publication.outdated import Rebase, Stack, find_rebases
 from consdb_actions.publication.plan import (
     Present,
@@ -45,6 +46,7 @@ from consdb_actions.publication.source import (
     SchemaSource,
     decide_request,
 )
+from consdb_actions.report.markdown import COMMENT_LIMIT
 from consdb_actions.report.publication import (
     render_comment,
     render_publication_json,
@@ -62,8 +64,8 @@ def tell_rebases(
     github: GitHub, target: TargetRepository, number: int, rebases: Sequence[Rebase], why: str
 ) -> None:
     """Comment on a pull request of the target which `down_revision` to change, or that none is needed."""
-    comment = MarkedCommentWriter(github, target.repository, number, REBASE_MARKER)
-    comment.write(render_rebases(rebases, why), only_update=not rebases)
+    text = render_rebases(rebases, why)
+    CommentWriter(github, target.repository).settle(number, Section.REBASE, text, create=bool(rebases))
 
 
 def tell_left_behind(
@@ -171,15 +173,17 @@ class MigrationPublisher:
         pull = done.source.pull
         if pull is None or done.state == "nothing":
             return done
-        comment = MarkedCommentWriter(self.schemas, self.repository, pull.number, COMMENT_MARKER)
+        writer = CommentWriter(self.schemas, self.repository)
+        create = done.state not in ("withdrawn", "moved")
         try:
-            comment.write(render_comment(done), only_update=done.state in ("withdrawn", "moved"))
+            writer.settle(pull.number, Section.MIGRATION, render_comment(done), create=create)
+            why = writer.refusal
         except GitHubError as error:
             if error.status not in (403, 404):
                 raise
-            words = f"No comment could be written on {done.source.reference}: {error.cause}. {error.remedy}"
-            return replace(done, words=(*done.words, words))
-        return done
+            why = f"{error.cause}. {error.remedy}"
+        words = f"No comment could be written on {done.source.reference}: {why}"
+        return replace(done, words=(*done.words, words)) if why else done
 
 
 class _Case:
@@ -470,7 +474,7 @@ def _sha(text: str, place: str) -> str:
 
 
 def _show(done: Publication, output_format: str, runner: Runner) -> None:
-    markdown = render_comment(done)
+    markdown = render_comment(done, limit=COMMENT_LIMIT)
     if output_format == "json":
         click.echo(json.dumps(render_publication_json(done), indent=2, ensure_ascii=False))
     else:

@@ -99,7 +99,7 @@ def sync_pull(
             warnings.append(f"pull request {number} is closed without a merge; nothing is published")
             break
         plan = result.plan
-        if publisher is not None and publisher.locked:
+        if publisher is not None and publisher.silent:
             plan = ProcessPlan(plan.number, plan.status)
         if publisher is None or plan.empty:
             break

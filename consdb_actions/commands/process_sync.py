@@ -124,7 +124,7 @@ def _run(
     def look(number: int) -> ProcessResult:
         publisher = None if dry_run else ProcessPublisher(github, repository)
         result = sync_pull(gatherer, publisher, number, now, requests.add)
-        if publisher is not None and publisher.locked:
+        if publisher is not None and publisher.silent:
             requests.drop(number)  # What cannot be remembered would be done in every run.
         for warning in result.warnings:
             click.echo(f"Warning: {warning}", err=True)

@@ -211,7 +211,7 @@ class Listening:
     memos: tuple[Memo, ...]  # entries to store, as far as there is room
 
 
-ROOM = 10_000  # Maximum size in characters of the stored answers of a pull request; the oldest are dropped
+ROOM = 5_000  # Maximum size in characters of the stored answers of a pull request; the oldest are dropped
 
 _BLOCK = re.compile(r"<!-- consdb-actions:answers (?P<json>\[.*\]) -->")
 

@@ -11,28 +11,25 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from consdb_actions.approval.facts import CommitChange, MarkedComment
+from consdb_actions.approval.comment import Section, own_sections
+from consdb_actions.approval.facts import CommitChange
 from consdb_actions.process.facts import ProcessFacts
 
 __all__ = [
     "FINISHED",
-    "MARKER",
     "Binding",
     "Memo",
     "change_digest",
     "kept",
     "migration_digest",
-    "own_comments",
     "recall",
     "written",
 ]
 
-MARKER = "<!-- consdb-actions:process -->"  # First line of our comment
-
 FINISHED = "<!-- consdb-actions:process-finished -->"
 """Marks a comment when all steps are done: the pull request need not be read again."""
 
-ROOM = 20_000  # Maximum size of the stored state in characters; the oldest entries are dropped first
+ROOM = 14_000  # Maximum size of the stored state in characters; the oldest entries are dropped first
 
 _BLOCK = re.compile(r"<!-- consdb-actions:process-memory (?P<json>\{.*\}) -->\s*\Z")
 _SHA = re.compile(r"(?:[0-9a-f]{40})?")
@@ -58,16 +55,9 @@ class Memo:
     reaction: str
 
 
-def own_comments(facts: ProcessFacts) -> list[MarkedComment]:
-    """List our own marked comments, oldest first (rule P2)."""
-    own = [comment for comment in facts.marked if facts.identity.same_as(comment.author)]
-    return sorted(own, key=lambda comment: (comment.created_at, comment.id))
-
-
 def recall(facts: ProcessFacts) -> dict[int, Memo]:
-    """Read the stored state from our oldest comment; an invalid block is ignored as a whole."""
-    own = own_comments(facts)
-    match = _BLOCK.search(own[0].body.replace("\r\n", "\n")) if own else None
+    """Read the stored state from our comment; an invalid block is ignored as a whole."""
+    match = _BLOCK.search(own_sections(facts.marked, facts.identity).get(Section.PROCESS, ""))
     if match is None:
         return {}
     try:

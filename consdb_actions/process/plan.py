@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consdb_actions.approval.plan import CommentPlan, StatusPlan, other_bots
+from consdb_actions.approval.comment import CommentPlan, Section, plan_comment
+from consdb_actions.approval.plan import StatusPlan
 from consdb_actions.process.comment_commands import Command, CommandOutcome, Verb, answers_in
 from consdb_actions.process.facts import ProcessFacts
-from consdb_actions.process.memory import own_comments, recall
+from consdb_actions.process.memory import recall
 from consdb_actions.process.states import Progress
 from consdb_actions.process.summary import Readiness, readiness
 
@@ -33,7 +34,6 @@ class ProcessPlan:
     status: StatusPlan | None = None
     reactions: tuple[ReactionPlan, ...] = ()
     comment: CommentPlan | None = None
-    comments_delete: tuple[int, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -58,19 +58,12 @@ def make_plan(facts: ProcessFacts, progress: Progress, body: str) -> ProcessPlan
     pull = facts.pull
     if pull.state != "open" and pull.merged_at is None:
         return ProcessPlan(pull.number)
-    own = own_comments(facts)
-    comment = None
-    if own and own[0].body.replace("\r\n", "\n").strip() != body.strip():
-        comment = CommentPlan(body, own[0].id)
-    elif not own and (progress.applicable or progress.listening.memos):
-        comment = CommentPlan(body)
-    others = other_bots(facts.marked, facts.identity) if own or comment else []
+    create = progress.applicable or bool(progress.listening.memos)
     return ProcessPlan(
         number=pull.number,
         status=_status(facts, readiness(facts, progress)) if pull.merged_at is None else None,
         reactions=_reactions(facts, progress),
-        comment=comment,
-        comments_delete=tuple(item.id for item in (*own[1:], *others)),
+        comment=plan_comment(facts.marked, facts.identity, Section.PROCESS, body, create=create),
     )
 
 

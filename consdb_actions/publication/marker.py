@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from consdb_actions.errors import InputError
 
-__all__ = ["COMMENT_MARKER", "Marker", "Names", "REBASE_MARKER", "name_migration", "read_marker"]
+__all__ = ["Marker", "Names", "name_migration", "read_marker"]
 
 _SUFFIX = r"(?P<suffix>(?:[-_.][A-Za-z0-9]+)*)"
 
@@ -54,14 +54,6 @@ def name_migration(branch: str, title: str, patterns: Sequence[str], *, place: s
         )
     return Names(found, f"tickets/{name}-migration", f"{found}: Migrate schema changes", name)
 
-
-COMMENT_MARKER = "<!-- consdb-actions:migration-comment -->"
-
-"""First line of our comment on the pull request of the schema change."""
-
-REBASE_MARKER = "<!-- consdb-actions:rebase-comment -->"
-
-"""First line of our comment on a migration pull request that needs a manual rebase."""
 
 _MARKER = re.compile(r"<!-- consdb-actions:migration (?P<json>\{[^\n]{0,60000}\}) -->")
 

@@ -6,6 +6,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
+from consdb_actions.approval.comment import ROOM, Section
 from consdb_actions.approval.evaluate import (
     Decision,
     ExplanationNode,
@@ -17,8 +18,8 @@ from consdb_actions.approval.evaluate import (
     explain,
 )
 from consdb_actions.approval.facts import ApprovalFacts
-from consdb_actions.approval.plan import MARKER, ApprovalPlan, remember
-from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fit, table
+from consdb_actions.approval.plan import ApprovalPlan, remember
+from consdb_actions.report.markdown import bullets, code, details, escape, fit, table
 
 __all__ = ["FORMAT", "render_comment", "render_json", "render_plan", "render_text", "render_tree"]
 
@@ -78,11 +79,7 @@ def render_plan(plan: ApprovalPlan) -> str:
         lines.append(
             f"set the status {status.context} on {status.sha[:8]} to {status.state}: {status.description}"
         )
-    if plan.comment is not None:
-        lines.append(
-            "write the comment" if plan.comment.id is None else f"change the comment {plan.comment.id}"
-        )
-    lines += [f"remove the comment {number}" for number in plan.comments_delete]
+    lines += [] if plan.comment is None else list(plan.comment.lines)
     return "\n".join(f"would {line}" for line in lines) or "nothing would change"
 
 
@@ -141,7 +138,7 @@ _SIGNS = {
 
 
 def render_comment(facts: ApprovalFacts, decision: Decision) -> str:
-    """Render the comment from our marker to the digests; equal facts give equal text."""
+    """Render the section of the comment; equal facts give equal text."""
     memory = remember(facts)
     blocks = [_heading(decision)]
     if decision.applicable:
@@ -154,8 +151,8 @@ def render_comment(facts: ApprovalFacts, decision: Decision) -> str:
     if decision.applicable:
         blocks += [_help(facts), _details(facts, decision)]
     note = "_{count} parts were omitted; `consdb-actions approvals status` prints them._"
-    text = fit(blocks, note, limit=COMMENT_LIMIT - len(MARKER) - len(memory) - 100)
-    return "\n\n".join([MARKER, text, memory])
+    text = fit(blocks, note, limit=ROOM[Section.APPROVALS] - len(memory) - 100)
+    return f"{text}\n\n{memory}"
 
 
 def _heading(decision: Decision) -> str:

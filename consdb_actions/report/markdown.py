@@ -108,6 +108,7 @@ def fence(text: str, language: str = "") -> str:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     ticks = "`" * max(3, longest + 1)
     safe = UNSEEN.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+    safe = safe.replace("<!-- consdb-actions", f"<{_BREAK}!-- consdb-actions")  # nothing literal is a marker
     return f"{ticks}{language}\n{safe.rstrip()}\n{ticks}"
 
 

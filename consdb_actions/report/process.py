@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from consdb_actions.approval.comment import ROOM, Section
 from consdb_actions.process.comment_commands import (
     Command,
     CommandOutcome,
@@ -16,12 +17,11 @@ from consdb_actions.process.comment_commands import (
 )
 from consdb_actions.process.deployed import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
 from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, SchemaChange
-from consdb_actions.process.memory import FINISHED, MARKER, written
+from consdb_actions.process.memory import FINISHED, written
 from consdb_actions.process.plan import ProcessPlan, requests_of
 from consdb_actions.process.states import Progress, StepState, StepStatus
 from consdb_actions.process.summary import readiness
 from consdb_actions.report.markdown import (
-    COMMENT_LIMIT,
     bullets,
     code,
     details,
@@ -80,11 +80,7 @@ def render_plan(plan: ProcessPlan) -> str:
             f"set the status {status.context} on {status.sha[:8]} to {status.state}: {status.description}"
         )
     lines += [f"react to the comment {item.comment} with {item.content}" for item in plan.reactions]
-    if plan.comment is not None:
-        lines.append(
-            "write the comment" if plan.comment.id is None else f"change the comment {plan.comment.id}"
-        )
-    lines += [f"remove the comment {number}" for number in plan.comments_delete]
+    lines += [] if plan.comment is None else list(plan.comment.lines)
     return "\n".join(f"would {line}" for line in lines) or "nothing would change"
 
 
@@ -184,7 +180,7 @@ _WORDS = {
 
 
 def render_comment(facts: ProcessFacts, progress: Progress) -> str:
-    """Render the comment from our marker to the stored state; equal facts give equal text."""
+    """Render the section of the comment; equal facts give equal text."""
     memory = written(progress.listening.memos)
     if answers := answers_in(progress.listening.heard):
         memory = f"{write_answers(answers)}\n\n{memory}"
@@ -203,9 +199,9 @@ def render_comment(facts: ProcessFacts, progress: Progress) -> str:
     if progress.applicable:
         blocks += [block for block in (_environments(facts), _attestations(facts, progress)) if block]
     note = "_{count} parts were omitted; `consdb-actions process status` prints them._"
-    text = fit(blocks, note, limit=COMMENT_LIMIT - len(MARKER) - len(memory) - 100)
+    text = fit(blocks, note, limit=ROOM[Section.PROCESS] - len(memory) - 100)
     finished = progress.applicable and not any(item.open for item in progress.steps)
-    return "\n\n".join([MARKER, text, *([FINISHED] if finished else []), memory])
+    return "\n\n".join([text, *([FINISHED] if finished else []), memory])
 
 
 def _heading(facts: ProcessFacts, progress: Progress) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from consdb_actions.approval.comment import ROOM, Section
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.publication.marker import Marker
 from consdb_actions.publication.outdated import Rebase
@@ -12,7 +13,7 @@ from consdb_actions.publication.plan import Kept, Publication
 from consdb_actions.publication.source import SchemaSource
 from consdb_actions.redaction import redact
 from consdb_actions.report.generation import headline, render_markdown, render_operations
-from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fence, table
+from consdb_actions.report.markdown import COMMENT_LIMIT, bullets, code, details, escape, fence, fit, table
 
 __all__ = [
     "render_comment",
@@ -59,38 +60,40 @@ def render_rebases(rebases: Sequence[Rebase], why: str) -> str:
             "### Every revision here follows the newest one of its section\n\nThere is nothing to change.\n"
         )
     steps = [
-        f"{code(item.path)}: change `down_revision` from {code(item.old)} to {code(item.new)}, the newest "
+        f"- {code(item.path)}: change `down_revision` from {code(item.old)} to {code(item.new)}, the newest "
         f"revision of {code(item.section)}, and the line `Revises:` of its docstring."
         for item in rebases
     ]
-    return (
+    text = (
         "### Another revision was merged\n\n**Do not merge this yet:** its sections would have two "
         f"heads. {escape(why)} To continue manually, merge the base branch into this one, check that the "
-        f"files are still correct, and change:\n\n{bullets(steps)}\n"
+        f"files are still correct, and change:"
     )
+    return fit([text, *steps], "- and {count} more", limit=ROOM[Section.REBASE])
 
 
-def render_comment(publication: Publication) -> str:
-    """Render the comment on the schema change: verdict first, details folded."""
-    parts = [f"### Migration: {_verdict(publication)}"]
-    parts += [escape(words) for words in publication.words]
-    parts += _kept(publication.kept)
+def render_comment(publication: Publication, *, limit: int = ROOM[Section.MIGRATION]) -> str:
+    """Render the section of the comment on the schema change: verdict first, details folded."""
+    foot = f"For commit {code(publication.commit[:12])}"
+    if publication.run_url:
+        foot += f" · [the run]({publication.run_url})"
+    # The marker comes first, so that nothing that is shown can stand for it.
+    head = f"{publication.marker}\n\n### Migration: {_verdict(publication)}"
+    foot = f"<sub>{foot}</sub>"
+    parts = [*map(escape, publication.words), *_kept(publication.kept)]
     outcome = publication.outcome
     if outcome is not None and publication.state in ("question", "failed"):
-        room = COMMENT_LIMIT - _ROOM - sum(len(part) for part in parts)
-        parts.append(render_markdown(outcome, limit=room, in_comment=True).strip())
-        parts.append(_how_to_answer(publication))
+        answer = _how_to_answer(publication)
+        room = limit - sum(len(part) + 2 for part in (head, *parts, answer, foot))
+        parts += [render_markdown(outcome, limit=max(room, 0), in_comment=True).strip(), answer]
     elif outcome is not None and outcome.changed:
         parts.append(_sections(outcome))
         parts += [f"{code(s.name)}:\n\n{render_operations(s.upgrade)}" for s in outcome.changed]
     if publication.log.strip():
         parts.append(_log(publication.log))
-    foot = f"For commit {code(publication.commit[:12])}"
-    if publication.run_url:
-        foot += f" · [the run]({publication.run_url})"
-    parts.append(f"<sub>{foot}</sub>")
-    parts.append(str(publication.marker))
-    return "\n\n".join(part for part in parts if part) + "\n"
+    note = "*{count} more parts did not fit; the summary of the run has them.*"
+    shown = fit([part for part in parts if part], note, limit=limit - len(head) - len(foot) - 4)
+    return "\n\n".join(part for part in (head, shown, foot) if part) + "\n"
 
 
 def _verdict(publication: Publication) -> str:

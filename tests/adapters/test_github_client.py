@@ -16,6 +16,7 @@ import pytest
 from consdb_actions.adapters import registry
 from consdb_actions.adapters.github import GitHub, GitHubError, client, connect, graphql
 from consdb_actions.adapters.github.client import expected_form
+from consdb_actions.adapters.github.marked_comment import read_sections
 from consdb_actions.adapters.registry import Registry
 from consdb_actions.errors import ExternalError, InputError
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
@@ -210,9 +211,9 @@ def test_g4_work_that_goes_on_for_ever_is_given_up(place: Place) -> None:
     [
         (lambda github: github.items(COMMENTS), b"{}"),
         (lambda github: github.items(COMMENTS), b'{"message": "x"}'),
-        (lambda github: graphql.comments(github.items(COMMENTS), "x"), b"[1]"),
-        (lambda github: graphql.comments(github.items(COMMENTS), "x"), b'[{"created_at": "soon"}]'),
-        (lambda github: graphql.comments(github.items(COMMENTS), "x"), b'[{"created_at": 1}]'),
+        (lambda github: read_sections(github, "lsst/sdm_schemas", 1), b"[1]"),
+        (lambda github: read_sections(github, "lsst/sdm_schemas", 1), b'[{"created_at": "soon"}]'),
+        (lambda github: read_sections(github, "lsst/sdm_schemas", 1), b'[{"created_at": 1}]'),
         (lambda github: graphql.pull_request(github.get(PULL), ""), b"{}"),
         (lambda github: graphql.pull_request(github.get(PULL), ""), b"[]"),
         (lambda github: graphql.pull_request(github.get(PULL), ""), b'{"number": 1, "head": null}'),

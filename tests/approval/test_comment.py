@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from consdb_actions.approval.comment import ROOM, Section, join
 from consdb_actions.approval.evaluate import LIMIT, evaluate
 from consdb_actions.approval.facts import (
     ApprovalFacts,
@@ -20,9 +21,8 @@ from consdb_actions.approval.facts import (
     MarkedComment,
     Team,
 )
-from consdb_actions.approval.plan import MARKER, make_plan, recall
+from consdb_actions.approval.plan import make_plan, recall
 from consdb_actions.report.approvals import render_comment
-from consdb_actions.report.markdown import COMMENT_LIMIT
 from tests.support.facts import BOT, HEAD, OLD, change, event, facts, policy, review
 
 NASTY = "@everyone | <!-- x --> <b>\n| a | b |\n\n# big `code` [x](javascript:alert) ![i](//e) #1 -->"
@@ -126,7 +126,7 @@ def test_s5_a_body_with_everyone_and_a_broken_table() -> None:
     assert "<h1>" not in shown
     assert "<img" not in shown
     assert 'href="javascript' not in shown
-    assert shown.count("<!--") == 2
+    assert shown.count("<!--") == 1
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60) | st.text("@|<!->`*_[]()#\\\n~ ", max_size=40))
@@ -134,11 +134,10 @@ def test_s5_no_text_breaks_the_comment(text: str) -> None:
     body = comment(nasty(facts(), text))
     assert len(rows(body)) == 3
     assert all(len(row) == 4 for row in rows(body))
-    assert body.startswith(MARKER)
     assert len(recall(body)) == 2
     shown = html(body)
     assert shown.count("<details>") == shown.count("</details>") == 2
-    assert shown.count("<!--") == 2
+    assert shown.count("<!--") == 1
     assert not re.search(r"@[A-Za-z0-9]", re.sub(r"<[^>]*>", "", shown))
 
 
@@ -152,7 +151,7 @@ def test_a_long_history_fits_into_a_comment_and_keeps_the_memory() -> None:
         changes=(*(change(sha, structure=sha) for sha in shas), change()),
     )
     text = comment(known)
-    assert len(text) <= COMMENT_LIMIT
+    assert len(text) <= ROOM[Section.APPROVALS]
     assert recall(text)[-1].sha == HEAD
     assert rows(text)
     assert html(text).count("<details>") == html(text).count("</details>")
@@ -161,13 +160,14 @@ def test_a_long_history_fits_into_a_comment_and_keeps_the_memory() -> None:
 def test_the_same_facts_give_the_same_comment_whenever_it_is_written() -> None:
     known = facts(review("dan"), review("carl", commit=OLD), changes=(change(OLD), change()))
     first = comment(known)
-    later = replace(known, comments=(MarkedComment(1, BOT, known.now, first),))
+    later = replace(known, comments=(MarkedComment(1, BOT, known.now, join({Section.APPROVALS: first})),))
     assert comment(later) == first
     assert make_plan(later, evaluate(later), first).comment is None
 
 
 def test_not_applicable_says_so_in_a_comment_that_exists() -> None:
-    known: Any = facts(changes=(CommitChange(HEAD),), comments=(MarkedComment(4, BOT, facts().now, MARKER),))
+    there = MarkedComment(4, BOT, facts().now, join({Section.APPROVALS: "old"}))
+    known: Any = facts(changes=(CommitChange(HEAD),), comments=(there,))
     plan = make_plan(known, evaluate(known), comment(known))
     assert plan.comment is not None
     assert "Not applicable: no schema file that needs approval is changed." in html(plan.comment.body)

@@ -14,7 +14,7 @@ import pytest
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
 from consdb_actions.adapters.github.approvals import open_pulls, pulls_of_commit
 from consdb_actions.adapters.github.client import ATTEMPTS
-from consdb_actions.approval.plan import MARKER
+from consdb_actions.approval.comment import MARKER
 from tests.approval.flow import run
 from tests.support.approvals import REPOSITORY, TOKEN, Scene, schema_yaml
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
@@ -164,6 +164,8 @@ def tried(world: World, flow: str, *, every: bool) -> int:
                 assert twin.shown() == expected, (call, fault)
                 assert twice(twin) == [], (call, fault)
                 count += 1
+        double.world = scene.world
+        run(scene, double)
     TRIED.faults[f"approvals sync, {flow}"] = TRIED.faults.get(f"approvals sync, {flow}", 0) + count
     return count
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from consdb_actions.approval.comment import MARKER, Section, join
 from consdb_actions.approval.evaluate import StatusState
-from consdb_actions.approval.plan import MARKER
 from consdb_actions.errors import InputError
 from tests.approval.flow import run
 from tests.approval.stage import CONSDB, DE, PO, MakeStage, Stage
@@ -227,7 +227,7 @@ def test_what_others_do_meanwhile_is_no_error(make_stage: MakeStage) -> None:
     scene = make_stage()
     scene.approve("olga")
     scene.label(CONSDB, "mallory")
-    scene.world.comment(scene.repo, 1, "github-actions[bot]", f"{MARKER}\nold")
+    scene.world.comment(scene.repo, 1, "github-actions[bot]", join({Section.APPROVALS: "old"}))
 
     def meanwhile(method: str, target: str) -> None:
         if method == "DELETE" and CONSDB in scene.pull.labels:
@@ -276,11 +276,11 @@ def test_a6_a_team_that_is_not_there_is_told_from_one_that_may_not_be_read(make_
     assert "the token may not read teams" in scene.comment
 
 
-def test_p2_a_comment_by_another_token_of_ours_goes(make_stage: MakeStage) -> None:
+def test_p2_a_comment_by_another_token_of_ours_is_the_one(make_stage: MakeStage) -> None:
     scene = make_stage()
     scene.world.user("consdb[bot]", kind="Bot")
     for login in ("consdb[bot]", "mallory"):
         scene.world.comment(scene.repo, 1, login, f"{MARKER}\nold")
     scene.sync()
     authors = [scene.world.users[comment.user or 0].login for comment in scene.repo.comments]
-    assert authors == ["mallory", "github-actions[bot]"]
+    assert authors == ["consdb[bot]", "mallory"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from consdb_actions.approval.comment import MARKER, Section, join
 from consdb_actions.approval.evaluate import RoleOutcome, StatusState, evaluate
 from consdb_actions.approval.facts import (
     Account,
@@ -14,7 +15,7 @@ from consdb_actions.approval.facts import (
     PublishedStatus,
     Team,
 )
-from consdb_actions.approval.plan import MARKER, make_plan
+from consdb_actions.approval.plan import make_plan
 from tests.approval.rules import LABELED, LABELS, everybody, outcome, role
 from tests.support.facts import (
     BOT,
@@ -149,7 +150,7 @@ def test_a9_nobody_holds_a_role() -> None:
 # A10
 
 
-def test_a10_the_oldest_comment_of_our_own_is_kept_and_later_ones_and_those_of_other_bots_go() -> None:
+def test_a10_the_oldest_comment_of_ours_is_kept_whichever_token_wrote_it_and_later_ones_go() -> None:
     def comment(number: int, author: Account | None, minute: int) -> MarkedComment:
         return MarkedComment(number, author, datetime(2026, 3, 3, 0, minute, tzinfo=UTC), MARKER)
 
@@ -163,7 +164,7 @@ def test_a10_the_oldest_comment_of_our_own_is_kept_and_later_ones_and_those_of_o
     known = facts(comments=comments)
     plan = make_plan(known, evaluate(known), "body")
     assert plan.comment is not None
-    assert (plan.comment.id, plan.comments_delete) == (4, (5, 3))
+    assert (plan.comment.id, plan.comment.extra) == (3, (4, 5))
 
 
 def test_a10_what_is_shown_already_is_not_written_again() -> None:
@@ -176,7 +177,11 @@ def test_a10_what_is_shown_already_is_not_written_again() -> None:
     later = replace(
         known,
         status=shown,
-        comments=(MarkedComment(1, BOT, known.now, "body\r\n"),),
+        comments=(
+            MarkedComment(
+                1, BOT, known.now, join({Section.APPROVALS: "body"}).replace("\n", "\r\n") + "\r\n"
+            ),
+        ),
         pull=replace(known.pull, asked_people=("dan", "dina", "olga", "carl", "cleo")),
         timeline=(event("review_requested", "data-engineering", BOT.login),),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.schema_yaml import CONSDB_FOLDERS
-from consdb_actions.publication.marker import COMMENT_MARKER
+from consdb_actions.approval.comment import MARKER
 from tests.e2e.test_migrate import LABEL, tree
 from tests.e2e.workflows import ROOT, TARGET, Run, Workflows
 
@@ -62,7 +62,7 @@ def test_p9_a_label_in_consdb_becomes_a_pull_request_to_that_branch(workflows: W
 
     run = event("labeled", label={"name": LABEL})
     assert not run.ok
-    (comment,) = [c.body for c in repo.comments if c.body.startswith(COMMENT_MARKER)]
+    (comment,) = [c.body for c in repo.comments if c.body.startswith(MARKER)]
     assert "generate_schema_from_config.py --instrument latiss" in comment.replace("\\", "")
     assert len(repo.pulls) == 1
 

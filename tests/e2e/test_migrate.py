@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.publication.marker import COMMENT_MARKER
+from consdb_actions.approval.comment import MARKER
 from tests.e2e.workflows import APP_KEY, APP_LOGIN, ROOT, SCHEMAS, TARGET, TOKEN, Run, Workflows
 from tests.support.github import Fault, Kind
 from tests.support.github.things import Pull, Repo
@@ -78,7 +78,7 @@ class Change:
 
     @property
     def comments(self) -> list[str]:
-        return [c.body for c in self.schemas.comments if c.body.startswith(COMMENT_MARKER)]
+        return [c.body for c in self.schemas.comments if c.body.startswith(MARKER)]
 
     def proposed(self, branch: str = "tickets/DM-1-migration") -> list[str]:
         return self.target.store.git("diff", "--name-only", f"main...{branch}").decode().split()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from consdb_actions.approval.comment import MARKER, Section, split
 from tests.e2e.test_migrate import ONE, Change
 from tests.e2e.workflows import APP_KEY, APP_LOGIN, Run, Workflows
 from tests.support.approvals import REPOSITORY, Scene
@@ -171,4 +172,9 @@ def test_comments_are_answered_and_make_the_migration_anew(workflows: Workflows)
     assert len(change.target.pulls) == 1
     states = {status.context: status.state for status in change.schemas.statuses}
     assert states["consdb/ready-to-merge"] == "pending"
+    workflows.variables = {}  # the app is gone: the approvals run with the workflow's own token
+    run = workflows.run(APPROVALS, REPOSITORY, "pull_request_review", change.payload("submitted"))
+    assert run.ok, run.log
+    (ours,) = [item.body for item in change.schemas.comments if item.body.startswith(MARKER)]
+    assert list(split(ours)) == [Section.PROCESS, Section.APPROVALS, Section.MIGRATION]
     workflows.row("comments: the process, the migration anew", "by somebody on no roster")

@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 
 from consdb_actions.adapters.github import SystemClock
+from consdb_actions.approval.comment import MARKER
 from consdb_actions.cli import main
-from consdb_actions.process.memory import MARKER
 from tests.support.approvals import CONFIG, POLICY, REPOSITORY, TOKEN
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import Double
@@ -352,7 +352,7 @@ def test_what_is_wrong_with_one_change_stops_no_other(stage: Callable[..., Stage
     assert "lsst/sdm_schemas#2" in out
 
 
-def test_p2_a_comment_by_another_token_of_ours_goes(stage: Callable[..., Stage]) -> None:
+def test_p2_a_comment_by_another_token_of_ours_is_the_one(stage: Callable[..., Stage]) -> None:
     here = stage()
     way = here.way
     way.world.user("consdb[bot]", kind="Bot")
@@ -360,7 +360,4 @@ def test_p2_a_comment_by_another_token_of_ours_goes(stage: Callable[..., Stage])
         way.world.comment(way.repo, 1, login, f"{MARKER}\nold")
     assert here.sync("--pr", "1")[0] == 0
     marked = [comment for comment in way.repo.comments if comment.body.startswith(MARKER)]
-    assert [way.world.users[comment.user or 0].login for comment in marked] == [
-        "mallory",
-        "github-actions[bot]",
-    ]
+    assert [way.world.users[comment.user or 0].login for comment in marked] == ["consdb[bot]", "mallory"]

@@ -14,7 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from consdb_actions.approval.facts import Account, MarkedComment, Team
+from consdb_actions.approval.comment import ROOM, Section
+from consdb_actions.approval.facts import Team
 from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.comment_commands import read_answers
 from consdb_actions.process.facts import (
@@ -23,16 +24,15 @@ from consdb_actions.process.facts import (
     SchemaChange,
     SourceFailure,
 )
-from consdb_actions.process.memory import FINISHED, MARKER, recall
+from consdb_actions.process.memory import FINISHED, recall
 from consdb_actions.process.plan import CONTEXT, make_plan, requests_of
 from consdb_actions.process.sites import Checklist
 from consdb_actions.process.states import progress_of
-from consdb_actions.report.markdown import COMMENT_LIMIT
 from consdb_actions.report.process import ANSWERS, render_comment, render_json, render_plan, render_text
 from consdb_actions.schema.sources import DataSource, TableSource
 from tests.support.configuration import through_json
 from tests.support.goldens import Golden
-from tests.support.process_facts import BOT, STAGES, at, facts_at, person, policy, push, remembered, say
+from tests.support.process_facts import STAGES, at, facts_at, person, policy, push, remembered, say
 
 NASTY = "@everyone | <!-- x --> <b>\n| a | b |\n\n# big `code` [x](javascript:alert) ![i](//e) #1 -->"
 
@@ -92,30 +92,14 @@ def test_json_is_as_its_schema_says(scene: str) -> None:
 
 def test_p2_the_next_step_stands_on_top_with_owner_and_since_when() -> None:
     lines = comment(facts_at("published")).splitlines()
-    assert lines[0] == MARKER
-    assert lines[2] == "### ▶️ Next: migrate the USDF database"
-    assert lines[4].startswith("**USDF** ([uma](https://github.com/uma)), since 2026-03-11.")
-    assert "uma writes `/consdb done usdf` in a comment" in lines[4]
+    assert lines[0] == "### ▶️ Next: migrate the USDF database"
+    assert lines[2].startswith("**USDF** ([uma](https://github.com/uma)), since 2026-03-11.")
+    assert "uma writes `/consdb done usdf` in a comment" in lines[2]
 
 
 def test_p2_nobody_is_mentioned() -> None:
     known = facts_at("repinned", say("mallory", "/consdb done bts @lsst/everybody", 1))
     assert "@" not in bare(comment(known))
-
-
-def test_p2_one_comment_the_oldest_of_our_own_and_those_of_other_bots_go() -> None:
-    known = facts_at("tested")
-    body = comment(known)
-    marked = (
-        MarkedComment(31, BOT, at(3), MARKER),
-        MarkedComment(30, BOT, at(2), MARKER),
-        MarkedComment(10, person("mallory"), at(1), MARKER),
-        MarkedComment(32, Account("other[bot]", 7, bot=True), at(1), MARKER),
-    )
-    known = replace(known, marked=marked)
-    plan = make_plan(known, progress_of(known), body)
-    assert plan.comment is not None
-    assert (plan.comment.id, plan.comments_delete) == (30, (31, 32))
 
 
 def test_p2_no_comment_is_started_where_nothing_is_to_be_said() -> None:
@@ -208,9 +192,9 @@ def test_what_people_want_of_the_next_migration() -> None:
 def test_a_crowd_of_answers_leaves_room_for_the_comment() -> None:
     texts = ["\n".join(f"/consdb take head t{n}.{'x' * 60}{i}" for i in range(20)) for n in range(60)]
     known = facts_at("opened", *(say("carl", text, 1, number=n) for n, text in enumerate(texts, 1)))
-    assert len(comment(known)) <= COMMENT_LIMIT
+    assert len(comment(known)) <= ROOM[Section.PROCESS]
     kept = read_answers(comment(known))
-    assert len(kept) > 100
+    assert len(kept) > 60
     assert kept[-1].startswith("take head t59.")
 
 
@@ -282,7 +266,6 @@ def test_s5_hostile_text_mentions_nobody_hides_nothing_and_breaks_no_table() -> 
 def test_s5_no_text_breaks_the_comment_or_its_memory(text: str) -> None:
     known = nasty(text)
     body = comment(known)
-    assert body.startswith(MARKER)
     assert body.count("<details") == body.count("</details>")
     assert not re.search(r"(?<![\w.])@\w", bare(body))
     # The memory is read back whole: nothing that was written has ended it early.
@@ -296,9 +279,8 @@ def test_a_comment_that_would_be_too_long_leaves_whole_parts_out() -> None:
         "generated", *(say("carl", f"/consdb done bts {'x' * 290}", 1, number=n) for n in range(400))
     )
     text = comment(known)
-    assert len(text) <= 65_536
+    assert len(text) <= ROOM[Section.PROCESS]
     assert "parts were omitted" in text
-    assert text.startswith(MARKER)
 
 
 def test_p7_a_reviewer_sees_sources_near_duplicates_and_the_checklists_of_those_who_have_to_approve() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from consdb_actions.adapters.github import GitHubError
 from consdb_actions.adapters.github.client import ATTEMPTS
-from consdb_actions.process.memory import MARKER
+from consdb_actions.approval.comment import MARKER
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import TRIED
 from tests.support.process import Way
@@ -132,6 +132,8 @@ def tried(
                 assert twin.shown() == expected, (call, fault)
                 assert twice(twin) == [], (call, fault)
                 count += 1
+        double.world = way.world
+        way.sync(double)
     TRIED.faults[f"process sync, {flow}"] = TRIED.faults.get(f"process sync, {flow}", 0) + count
     return count
 

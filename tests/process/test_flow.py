@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Callable
 
 import pytest
 
-from consdb_actions.process.memory import FINISHED, MARKER
+from consdb_actions.adapters.github import connect
+from consdb_actions.adapters.github.marked_comment import CommentWriter
+from consdb_actions.approval.comment import MARKER, Section, join, split
+from consdb_actions.process.memory import FINISHED
 from consdb_actions.process.states import StepStatus
+from tests.approval.flow import run as run_approvals
 from tests.process.conftest import MakeWay
-from tests.support.approvals import CONFIG, POLICY
-from tests.support.github import GitHubDouble, World
+from tests.support.approvals import CONFIG, POLICY, TOKEN
+from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.process import CONSDB, PHALANX, PROCESS, Way
 
 OURS = "github-actions[bot]"
@@ -194,3 +200,45 @@ def test_reactions_are_replaced_when_somebody_joins_the_roster(make_way: MakeWay
     way.world.commit(way.repo, "main", {CONFIG: json.dumps(joined)}, author="maintainer")
     assert way.sync(double).progress.state("bts").by == "mallory"
     assert way.reactions(said) == ["+1"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(("process", "approvals", "migration"))))
+def test_p2_process_approvals_and_migration_write_into_one_comment(
+    make_way: MakeWay, order: tuple[str, ...]
+) -> None:
+    way, double = make_way()
+    github = connect(TOKEN, double.url, clock=TestClock())
+    flows: dict[str, Callable[[], object]] = {
+        "process": lambda: way.sync(double),
+        "approvals": lambda: run_approvals(way, double),
+        "migration": lambda: CommentWriter(github, way.repo.full_name).settle(
+            1, Section.MIGRATION, "Migration: a question is open"
+        ),
+    }
+    for name in order:
+        flows[name]()
+    way.approve("dan")
+    first = way.comment
+    for name in order:
+        flows[name]()
+    github.close()
+    assert list(split(way.comment)) == [Section.PROCESS, Section.APPROVALS, Section.MIGRATION]
+    assert first != way.comment
+    assert "1 of 3 roles have approved" in split(way.comment)[Section.APPROVALS]
+    assert len(way.repo.comments) == 1
+
+
+@pytest.mark.parametrize("approvals", [True, False], ids=["approvals", "process"])
+def test_p2_a_comment_of_another_account_that_may_not_be_changed_is_a_warning(
+    make_way: MakeWay, approvals: bool
+) -> None:
+    way, double = make_way()
+    way.world.user("consdb[bot]", kind="Bot")
+    there = way.world.comment(way.repo, 1, "consdb[bot]", join({Section.MIGRATION: "a question"}))
+    path = f"/repos/{way.repo.full_name}/issues/comments/{there.id}"
+    double.faults.append(Fault(Kind.FORBIDDEN, method="PATCH", target=path, times=9))
+    result = run_approvals(way, double) if approvals else way.sync(double)
+    (warning,) = (words for words in result.warnings if "comment" in words)
+    assert "consdb[bot]" in warning
+    assert [item.body for item in way.repo.comments] == [join({Section.MIGRATION: "a question"})]
+    assert len(way.repo.statuses) == 1

@@ -10,8 +10,9 @@ import pytest
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.migration_source import find_outdated
 from consdb_actions.adapters.github.migration_target import TargetRepository
+from consdb_actions.approval.comment import MARKER
 from consdb_actions.commands.migrations_publish import MigrationPublisher
-from consdb_actions.publication.marker import COMMENT_MARKER, read_marker
+from consdb_actions.publication.marker import read_marker
 from consdb_actions.publication.plan import Publication
 from consdb_actions.publication.source import Inputs, RequestedMigration
 from tests.support.approvals import TOKEN
@@ -93,7 +94,7 @@ def test_p9_the_revision_is_proposed_to_the_branch_of_the_pull_request(scene: Sc
     marker = read_marker(pull.body or "")
     assert marker is not None
     assert marker.source == f"{TARGET}#{scene.pull.number}"
-    (comment,) = [c for c in scene.repo.comments if c.body.startswith(COMMENT_MARKER)]
+    (comment,) = [c for c in scene.repo.comments if c.body.startswith(MARKER)]
     assert comment.issue == scene.pull.number
     assert scene.publish(tmp_path / "result").action == "unchanged"
     assert scene.outdated() == []

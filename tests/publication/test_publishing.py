@@ -12,9 +12,10 @@ import pytest
 
 from consdb_actions import report
 from consdb_actions.adapters.github import GitHubError, client
+from consdb_actions.approval.comment import MARKER
 from consdb_actions.cli import main
 from consdb_actions.errors import CheckFailed, InputError
-from consdb_actions.publication.marker import COMMENT_MARKER, read_marker
+from consdb_actions.publication.marker import read_marker
 from consdb_actions.publication.plan import WITHDRAWN
 from consdb_actions.publication.source import RequestedMigration
 from tests.support.approvals import LATISS, TOKEN
@@ -67,7 +68,7 @@ def test_a_migration_is_proposed_as_a_draft_and_linked_both_ways(
     assert marker is not None
     assert (marker.source, marker.sha, list(marker.files)) == ("lsst/sdm_schemas#1", scene.head, [PATH])
     (comment,) = scene.comments
-    assert comment.body.startswith(COMMENT_MARKER)
+    assert comment.body.startswith(MARKER)
     assert f"[{BRANCH}](https://github.com/{TARGET}/pull/1)" in comment.body
     assert "1 verified revision: latiss" in comment.body
 
@@ -354,7 +355,7 @@ def test_s3_a_forged_marker_gives_no_power(world: World, github_double: Double, 
     world.commit(scene.target, "mine", {"a.txt": "x"}, onto=scene.target.tip("main"), author="mallory")
     forged = world.open_pull(scene.target, "mine", author="mallory", title="Mine")
     forged.body = body
-    world.comment(scene.schemas, scene.pull.number, "mallory", f"{COMMENT_MARKER}\nforged")
+    world.comment(scene.schemas, scene.pull.number, "mallory", f"{MARKER}\nforged")
     world.remove_label(scene.schemas, scene.pull, LABEL, "author")
     scene.publish(double, None, asked=scene.asked("unlabeled"))
     assert forged.state == "open"
@@ -380,7 +381,7 @@ def test_two_comments_become_one(world: World, github_double: Double, result: Pa
     scene, double = MigrationScene(world), github_double(world)
     world.user("consdb[bot]", kind="Bot")
     for login in ("github-actions[bot]", "consdb[bot]", "github-actions[bot]"):
-        world.comment(scene.schemas, scene.pull.number, login, f"{COMMENT_MARKER}\nold")
+        world.comment(scene.schemas, scene.pull.number, login, f"{MARKER}\nold")
     first = scene.comments[0].id
     scene.publish(double, result)
     assert [comment.id for comment in scene.comments] == [first]

@@ -11,7 +11,7 @@ import pytest
 
 from consdb_actions.adapters.github import GitHubError
 from consdb_actions.adapters.github.client import ATTEMPTS
-from consdb_actions.publication.marker import COMMENT_MARKER
+from consdb_actions.approval.comment import MARKER
 from tests.support.github import Fault, GitHubDouble, Kind, World
 from tests.support.github.plugin import TRIED
 from tests.support.migration_scene import (
@@ -104,7 +104,7 @@ def tried(world: World, folder: Path, flow: str, kinds: list[tuple[Kind, int]], 
                 double.faults = []
                 run(twin)
                 assert twin.shown() == expected, (method, target, kind)
-                assert sum(c.body.startswith(COMMENT_MARKER) for c in twin.comments) <= 1
+                assert sum(c.body.startswith(MARKER) for c in twin.comments) <= 1
                 count += 1
     TRIED.faults[f"migrations publish, {flow}"] = TRIED.faults.get(f"migrations publish, {flow}", 0) + count
     return count

@@ -19,10 +19,10 @@ from consdb_actions.adapters.github.migration_source import (
     read_stack,
 )
 from consdb_actions.adapters.github.migration_target import TargetRepository
+from consdb_actions.approval.comment import MARKER, Section, join
 from consdb_actions.cli import main
 from consdb_actions.process.comment_commands import write_answers
-from consdb_actions.process.memory import MARKER
-from consdb_actions.publication.marker import REBASE_MARKER, read_marker
+from consdb_actions.publication.marker import read_marker
 from consdb_actions.publication.source import REGENERATE, Inputs, RequestedMigration
 from tests.support.approvals import LATISS, REPOSITORY, TOKEN, schema_yaml
 from tests.support.github import GitHubDouble, TestClock, World
@@ -191,7 +191,7 @@ def test_m18_a_conflict_is_told_and_tried_again(world: World, github_double: Dou
 def test_p6_answers_come_from_our_own_comment(world: World, github_double: Double, who: str) -> None:
     scene, double = MigrationScene(world), github_double(world)
     answers = write_answers(["take head exposure.ra", "x", "rename t.a=b\nx"])
-    world.comment(scene.schemas, 1, who, f"{MARKER}\n{answers}")
+    world.comment(scene.schemas, 1, who, join({Section.PROCESS: answers}))
     found = on(
         double, lambda github: read_answers_on(github, read_source(github, REPOSITORY, RequestedMigration(1)))
     )
@@ -250,7 +250,7 @@ def test_m20_a_person_is_told_the_new_down_revision(
     base, target = inputs_of(double).base, scene.target.tip("main")
     done = scene.publish(double, result, asked=asked, base=base, target=target)
     assert scene.text(PATH) == script(upgrade="pass")
-    theirs = [item.body for item in scene.target.comments if item.body.startswith(REBASE_MARKER)]
+    theirs = [item.body for item in scene.target.comments if item.body.startswith(MARKER)]
     assert len(theirs) == 1
     assert f"`{PATH}`: change `down_revision` from `{FIRST}` to `ffffffffffff`" in theirs[0]
     assert added not in theirs[0]
@@ -282,7 +282,7 @@ def test_m20_what_cannot_be_made_again_says_that_it_must_not_be_merged(
     merge_revision(scene, NEW, "bbbbbbbbbbbb", "ffffffffffff")
     assert fail() == state
     (comment,) = scene.target.comments
-    assert comment.body.startswith(REBASE_MARKER)
+    assert comment.body.startswith(MARKER)
     assert "Do not merge this yet" in comment.body
     assert f"`{PATH}`: change `down_revision` from `{FIRST}` to `bbbbbbbbbbbb`" in comment.body
     assert (outdated(double) == []) == (state != "conflict"), "what is told is told once"
@@ -437,7 +437,9 @@ def test_what_is_compared_and_answered_is_handed_to_the_job_that_generates(
 ) -> None:
     scene = MigrationScene(world)
     scene.pull.body = "Adds.\n\nconsdb: rename exposure.a=b\n"
-    world.comment(scene.schemas, 1, "github-actions[bot]", f"{MARKER}\n{write_answers(['take head t.a'])}")
+    world.comment(
+        scene.schemas, 1, "github-actions[bot]", join({Section.PROCESS: write_answers(["take head t.a"])})
+    )
     newer = world.commit(scene.schemas, "main", {"README.md": "Newer.\n"}, author="maintainer")
     code, given = commands(github_double(world), "source", "--pr", "1")
     assert code == 0

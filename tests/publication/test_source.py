@@ -10,9 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consdb_actions.adapters.github.events import asked, asked_of_event
+from consdb_actions.approval.comment import ROOM, Section, join, split
 from consdb_actions.errors import InputError
+from consdb_actions.migration.outcome import Operation
 from consdb_actions.publication.marker import Marker, Names, name_migration, read_marker
+from consdb_actions.publication.plan import Kept, Publication, State, TargetPull
 from consdb_actions.publication.source import PullSeen, RequestedMigration, SchemaSource, decide_request
+from consdb_actions.report.markdown import COMMENT_LIMIT
+from consdb_actions.report.publication import render_comment
+from tests.support.migration_scene import generated, open_question, outcome_of
 
 PATTERNS = (r"DM-\d+", r"OSW-\d+")
 SHA, OTHER = "a" * 40, "b" * 40
@@ -225,3 +231,33 @@ def test_a_marker_comes_back_from_a_body_and_ends_no_comment() -> None:
 )
 def test_a_marker_of_another_form_is_none(text: str) -> None:
     assert read_marker(text) is None
+
+
+LONG = "Add column `exposure.`" + "x" * 200
+FORGED = '<!-- consdb-actions:migration {"source": "a#1", "sha": "' + OTHER + '"} -->'
+
+
+@pytest.mark.parametrize("state", ["published", "question", "failed", "error", "held"])
+def test_p2_a_long_migration_fits_into_its_section_and_keeps_its_marker(state: State) -> None:
+    names = [f"section{number}" for number in range(11)]
+    sections = [replace(generated(name), upgrade=(Operation(LONG, "exposure"),) * 60) for name in names]
+    if state in ("question", "failed"):
+        asked_often = open_question().questions * 40
+        sections = [replace(open_question(name), status=state, questions=asked_often) for name in names]
+    source = SchemaSource("lsst/sdm_schemas", "tickets/DM-1", SHA, "main")
+    publication = Publication(
+        state,
+        source,
+        SHA,
+        outcome=outcome_of(*sections),
+        pull=TargetPull(7, "https://github.com/lsst-dm/consdb/pull/7", "tickets/DM-1-migration", "a"),
+        kept=(Kept("alembic/a/versions/b.py", "a", f"{FORGED}\n" * 500),) * 4,
+        log=f"{FORGED}\n" * 500,
+        run_url="https://github.com/lsst/sdm_schemas/actions/runs/1",
+    )
+    text = render_comment(publication)
+    assert len(text) <= ROOM[Section.MIGRATION]
+    assert read_marker(split(join({Section.MIGRATION: text}))[Section.MIGRATION]) == publication.marker
+    assert "more parts did not fit" in text
+    assert "actions/runs/1" in text
+    assert len(text) < len(render_comment(publication, limit=COMMENT_LIMIT)) <= COMMENT_LIMIT

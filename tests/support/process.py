@@ -9,8 +9,8 @@ from typing import Any
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.process import ProcessPublisher
+from consdb_actions.approval.comment import MARKER
 from consdb_actions.commands.process_run import ProcessResult, make_gatherer, sync_pull
-from consdb_actions.process.memory import MARKER
 from consdb_actions.publication.marker import Marker
 from tests.support.approvals import CONFIG, POLICY, REPOSITORY, TOKEN, Scene, schema_yaml
 from tests.support.github import GitHubDouble, TestClock, World

@@ -11,6 +11,8 @@ from typing import Any
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import ContentSource, changes_at, read_file
+from consdb_actions.adapters.github.marked_comment import CommentWriter, read_comments
+from consdb_actions.approval.comment import CommentPlan, Section, own_sections
 from consdb_actions.approval.facts import (
     NOREPLY,
     Account,
@@ -23,15 +25,7 @@ from consdb_actions.approval.facts import (
     Team,
     roles_of,
 )
-from consdb_actions.approval.plan import (
-    CONTEXT,
-    MARKER,
-    ApprovalPlan,
-    CommentPlan,
-    StatusPlan,
-    own_comments,
-    recall,
-)
+from consdb_actions.approval.plan import CONTEXT, ApprovalPlan, StatusPlan, recall
 from consdb_actions.approval.policy import Policy, Role
 from consdb_actions.config import CONFIG_PATH
 from consdb_actions.errors import InputError
@@ -144,7 +138,9 @@ class Gatherer:
             policy_source=source,
             reviews=graphql.reviews(self._github.items(f"{self._root}/pulls/{number}/reviews")),
             timeline=graphql.timeline(self._github.items(f"{self._root}/issues/{number}/timeline")),
-            comments=graphql.comments(self._github.items(f"{self._root}/issues/{number}/comments"), MARKER),
+            comments=read_comments(
+                self._github, self._repository, self._github.items(f"{self._root}/issues/{number}/comments")
+            ),
             status=self._status(pull.head),
         )
         head = changes_at(self._contents, base, pull.head, policy)
@@ -231,11 +227,8 @@ class Gatherer:
 
         What an earlier run wrote into the comment stands in for commits that are gone (rule A2).
         """
-        remembered = {
-            change.sha: change
-            for comment in own_comments(facts.comments, facts)[:1]
-            for change in recall(comment.body)
-        }
+        stored = own_sections(facts.comments, facts.identity).get(Section.APPROVALS, "")
+        remembered = {change.sha: change for change in recall(stored)}
         shas: dict[str, None] = {}
         for review in facts.reviews:
             if review.state is not ReviewState.APPROVED or review.author is None or review.commit is None:
@@ -354,27 +347,24 @@ class Shower:
         The connection.
     repository
         ``owner/name``.
-    marker
-        The start of our comment.
 
     Attributes
     ----------
     identity
-        Our own account, by which our comments are known, as GitHub showed it with what we wrote last.
+        Our own account, as GitHub showed it with what we wrote last.
     warnings
         What could not be done and does not matter enough to fail.
-    locked
-        Whether the conversation takes no comments and reactions: status and labels do not depend on it.
+    silent
+        Whether no comment can be written: status and labels do not depend on it.
     """
 
-    def __init__(self, github: GitHub, repository: str, marker: str) -> None:
+    def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
         self._root = f"/repos/{repository}"
-        self._marker = marker
-        self._written: dict[int, int] = {}
+        self._comments = CommentWriter(github, repository)
         self.identity: Account | None = None
         self.warnings: list[str] = []
-        self.locked = False
+        self.silent = False
 
     def set_status(self, status: StatusPlan) -> None:
         """Set a commit status, once."""
@@ -414,45 +404,28 @@ class Shower:
         state = "failure" if state == "pending" else state
         self.set_status(StatusPlan(sha, state, words, url, context))
 
-    def unless_locked(self, number: int, act: Callable[[], None]) -> None:
+    def write_comment(self, number: int, comment: CommentPlan | None) -> None:
+        """Write our section; that the comment or the conversation takes no changes is a warning."""
+        if comment is None:
+            return
+        self.unless_locked(
+            number, lambda: self._comments.write(number, comment.section, comment.text, create=True)
+        )
+        if self._comments.refusal and not self.silent:
+            self.silent = True
+            self.warnings.append(self._comments.refusal)
+
+    def unless_locked(self, number: int, act: Callable[[], object]) -> None:
         """Comment or react; that the conversation is locked is a warning."""
-        if self.locked:
+        if self.silent:
             return
         try:
             act()
         except GitHubError as error:
             if error.status != 403 or "locked" not in error.cause:
                 raise
-            self.locked = True
+            self.silent = True
             self.warnings.append(f"the conversation of pull request {number} is locked; it gets no comment")
-
-    def write_comments(self, number: int, comment: CommentPlan | None, extra: Iterable[int]) -> None:
-        """Write our comment on a pull request, and remove those beside it."""
-        if comment is not None:
-            self._write_comment(number, comment)
-        for other in extra:
-            self.unless_gone("DELETE", f"{self._root}/issues/comments/{other}")
-
-    def _write_comment(self, number: int, comment: CommentPlan) -> None:
-        body = {"body": comment.body}
-        issue = f"{self._root}/issues/{number}"
-        # A list may lag behind: what this run wrote is there, even when the next look does not show it yet.
-        known = comment.id or self._written.get(number)
-        if known is not None:
-            self.unless_gone("PATCH", f"{self._root}/issues/comments/{known}", body)
-            return
-
-        def landed() -> Any:
-            for item in self._github.items(f"{issue}/comments"):
-                if self._ours(item.get("user")) and (item.get("body") or "").lstrip().startswith(
-                    self._marker
-                ):
-                    return item
-            return None
-
-        done = self._github.write("POST", f"{issue}/comments", body, landed=landed)
-        self._written[number] = done["id"]
-        self._learn(done.get("user"))
 
     def unless_gone(self, verb: str, path: str, body: dict[str, str] | None = None) -> None:
         """Change something that somebody else may have removed meanwhile."""
@@ -488,7 +461,7 @@ class ApprovalPublisher(Shower):
     """
 
     def __init__(self, github: GitHub, repository: str) -> None:
-        super().__init__(github, repository, MARKER)
+        super().__init__(github, repository)
         self.asking = True
 
     def publish(self, plan: ApprovalPlan, identity: Account) -> None:
@@ -517,9 +490,7 @@ class ApprovalPublisher(Shower):
         if plan.labels_add:
             labels = [role.label for role in plan.labels_add]
             self._github.write("POST", f"{issue}/labels", {"labels": labels})
-        self.unless_locked(
-            plan.number, lambda: self.write_comments(plan.number, plan.comment, plan.comments_delete)
-        )
+        self.write_comment(plan.number, plan.comment)
         if self.asking:
             self._ask(plan)
 

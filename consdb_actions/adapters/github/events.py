@@ -10,8 +10,11 @@ from typing import Any
 
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub
+from consdb_actions.adapters.github.marked_comment import read_comments
+from consdb_actions.approval.comment import Section, own_sections
+from consdb_actions.approval.facts import Account
 from consdb_actions.errors import InputError
-from consdb_actions.process.memory import FINISHED, MARKER
+from consdb_actions.process.memory import FINISHED
 from consdb_actions.publication.marker import read_marker
 from consdb_actions.publication.source import RequestedMigration
 
@@ -330,17 +333,12 @@ def followed_pulls(github: GitHub, repository: str, since: datetime) -> list[int
         oldest = graphql.moment(page[-1].get("updated_at")) if page else None
         if oldest is None or oldest < since:
             break  # Whatever was merged after that was updated after that.
-    identity = github.viewer() if merged else ""
+    identity = Account(github.viewer() if merged else "")
     return [number for number in sorted(merged) if _goes_on(github, repository, number, identity)]
 
 
-def _goes_on(github: GitHub, repository: str, number: int, identity: str) -> bool:
-    """Tell whether a comment of ours is there and does not say that all is done."""
-    bodies = [
-        item.get("body") or ""
-        for item in github.items(f"/repos/{repository}/issues/{number}/comments")
-        if (item.get("user") or {}).get("login", "").casefold() == identity.casefold()
-        or (item.get("user") or {}).get("type") == "Bot"
-    ]
-    ours = [body for body in bodies if body.lstrip().startswith(MARKER)]
-    return bool(ours) and FINISHED not in ours[0]
+def _goes_on(github: GitHub, repository: str, number: int, identity: Account) -> bool:
+    """Tell whether our comment tells of steps and does not say that all are done."""
+    items = github.items(f"/repos/{repository}/issues/{number}/comments")
+    steps = own_sections(read_comments(github, repository, items), identity).get(Section.PROCESS, FINISHED)
+    return FINISHED not in steps

@@ -15,7 +15,6 @@ from consdb_actions.approval.facts import (
     Commit,
     Contributor,
     EventKind,
-    MarkedComment,
     PublishedStatus,
     PullRequest,
     Review,
@@ -32,7 +31,6 @@ __all__ = [
     "ObjectQuery",
     "TAGGER",
     "account",
-    "comments",
     "commit",
     "history",
     "moment",
@@ -276,16 +274,6 @@ def _subject(item: Json) -> str:
         return str(team["slug"])
     person = account(item.get("requested_reviewer"))
     return person.login if person else ""
-
-
-def comments(items: Iterable[Json], marker: str) -> tuple[MarkedComment, ...]:
-    """Read the comments that start with a marker, whoever wrote them."""
-    found = []
-    for item in items:
-        body, at = item.get("body") or "", moment(item.get("created_at"))
-        if at is not None and body.lstrip().startswith(marker):
-            found.append(MarkedComment(item["id"], account(item.get("user")), at, body))
-    return tuple(found)
 
 
 def status(item: Json) -> PublishedStatus:

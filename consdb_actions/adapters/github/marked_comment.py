@@ -1,93 +1,151 @@
-"""One comment of ours on a pull request, known by a marker in its first line."""
+"""Read and write the one comment of this program on a pull request (rule P2)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from consdb_actions.adapters.github.client import GitHub, GitHubError
+from consdb_actions.adapters.github import graphql
+from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
+from consdb_actions.approval.comment import (
+    MARKER,
+    CommentPlan,
+    Section,
+    own_comments,
+    own_sections,
+    plan_comment,
+)
+from consdb_actions.approval.facts import Account, MarkedComment
 
-__all__ = ["MarkedCommentWriter"]
+__all__ = ["CommentWriter", "marked_comments", "read_comments", "read_sections"]
+
+PASSES = 3
+"""How often a write is looked at again: another run may have written at the same time."""
+
+_MEMBERS = ("OWNER", "MEMBER", "COLLABORATOR")
 
 
-class MarkedCommentWriter:
-    """The comment with one marker on one pull request.
+def marked_comments(items: Iterable[Any], trusts: Callable[[Account], bool]) -> tuple[MarkedComment, ...]:
+    """Read the comments that start with our marker, whoever wrote them; `trusts` decides on members."""
+    found = []
+    for item in items:
+        body, at = item.get("body") or "", graphql.moment(item.get("created_at"))
+        if at is not None and body.lstrip().startswith(MARKER):
+            author = graphql.account(item.get("user"))
+            is_member = item.get("author_association") in _MEMBERS
+            trusted = is_member and author is not None and not author.bot and trusts(author)
+            found.append(MarkedComment(item["id"], author, at, body, trusted))
+    return tuple(found)
 
-    The oldest comment with the marker by our own account is ours; later ones go, since two runs at once may
-    each have written one, and so do those by another bot, which is this program with another token. Comments
-    by people with the same marker are left alone. Neither counts for anything.
+
+def read_comments(github: GitHub, repository: str, items: Iterable[Any]) -> tuple[MarkedComment, ...]:
+    """Read the comments that start with our marker, and whose author could edit one of ours."""
+
+    def trusts(author: Account) -> bool:
+        if author.login.casefold() == github.viewer().casefold():
+            return True
+        try:
+            path = f"/repos/{repository}/collaborators/{quoted(author.login)}/permission"
+            return github.get(path)["permission"] in ("admin", "write")
+        except GitHubError as error:
+            if error.status not in (403, 404):
+                raise
+            return False
+
+    return marked_comments(items, trusts)
+
+
+def read_sections(github: GitHub, repository: str, number: int) -> dict[Section, str]:
+    """Read our comment where our own account is not known, since there may be no token of it.
+
+    Only an app that is installed in the repository comments as a bot, and a person whose token this program
+    uses is a member.
+    """
+    items = github.items(f"/repos/{repository}/issues/{number}/comments")
+    return own_sections(marked_comments(items, lambda account: True), Account(""))
+
+
+class CommentWriter:
+    """Writes sections of the comment on pull requests of one repository.
 
     Parameters
     ----------
     github
         The connection.
-    repository, number
-        The pull request.
-    marker
-        The first line of the comment.
+    repository
+        ``owner/name``.
+
+    Attributes
+    ----------
+    refusal
+        Why this token cannot change the comment that is there; empty if it can. A second one is not made.
     """
 
-    def __init__(self, github: GitHub, repository: str, number: int, marker: str) -> None:
+    def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
+        self._repository = repository
         self._root = f"/repos/{repository}"
-        self._issue = f"{self._root}/issues/{number}"
-        self._marker = marker
+        self._written: dict[int, MarkedComment] = {}
+        self.refusal = ""
 
-    def write(self, body: str, *, only_update: bool = False) -> str:
-        """Make the comment say something.
+    def settle(self, number: int, section: Section, text: str, *, create: bool = True) -> None:
+        """Write a section, and look again until nothing is left to change."""
+        for _ in range(PASSES):
+            if self.refusal or not self.write(number, section, text, create=create):
+                return
 
-        Parameters
-        ----------
-        body
-            The text, without the marker.
-        only_update
-            Whether nothing is written where there is no comment yet.
+    def write(self, number: int, section: Section, text: str, *, create: bool = True) -> bool:
+        """Write a section, merge further comments of ours, and tell whether anything was to be changed.
 
-        Returns
-        -------
-        str
-            ``written``, ``updated``, ``unchanged``, or ``nothing`` where there is none and none was wanted.
+        The others' sections are read right before, since another flow may have written since the facts were.
 
         Raises
         ------
         GitHubError
             GitHub refused, or could not be reached within the bounds. Running again goes on from there.
         """
-        text = f"{self._marker}\n{body}"
-        ours, others = self._found()
-        for extra in (*ours[1:], *(others if ours else ())):
-            self._unless_gone("DELETE", f"{self._root}/issues/comments/{extra['id']}")
-        if ours:
-            if ours[0]["body"] == text:
-                return "unchanged"
-            self._unless_gone("PATCH", f"{self._root}/issues/comments/{ours[0]['id']}", {"body": text})
-            return "updated"
-        if only_update:
-            return "nothing"
+        identity, comments = Account(self._github.viewer()), self._read(number)
+        plan = plan_comment(comments, identity, section, text, create=create)
+        if plan is None:
+            return False
+        if plan.id is None:
+            self._post(number, plan, identity)
+            return True
+        authors = {item.id: item.author for item in comments}
+        for comment in (plan.id, *plan.extra):
+            if not self.refusal:
+                self._change(comment, plan, None if identity.same_as(authors[comment]) else authors[comment])
+        return True
 
-        def landed() -> Any:
-            return next(iter(self._found()[0]), None)
-
-        self._github.write("POST", f"{self._issue}/comments", {"body": text}, landed=landed)
-        for extra in others:
-            self._unless_gone("DELETE", f"{self._root}/issues/comments/{extra['id']}")
-        return "written"
-
-    def _found(self) -> tuple[list[Any], list[Any]]:
-        """List the comments with the marker, oldest first: our own, and those of other bots."""
-        viewer = self._github.viewer().casefold()
-        found = [
-            item
-            for item in self._github.items(f"{self._issue}/comments")
-            if (item.get("body") or "").startswith(self._marker)
-        ]
-        found.sort(key=lambda item: (item["created_at"], item["id"]))
-        ours = [item for item in found if (item.get("user") or {}).get("login", "").casefold() == viewer]
-        bots = [item for item in found if (item.get("user") or {}).get("type") == "Bot" and item not in ours]
-        return ours, bots
-
-    def _unless_gone(self, verb: str, path: str, body: dict[str, str] | None = None) -> None:
+    def _change(self, comment: int, plan: CommentPlan, other: Account | None) -> None:
+        """Write or remove a comment; that one of another account of ours takes no change is a refusal."""
+        path = f"{self._root}/issues/comments/{comment}"
         try:
-            self._github.write(verb, path, body)
+            if comment == plan.id:
+                self._github.write("PATCH", path, {"body": plan.body})
+            else:
+                self._github.write("DELETE", path)
         except GitHubError as error:
-            if error.status != 404:
+            if error.status == 404:
+                self._written = {key: item for key, item in self._written.items() if item.id != comment}
+            elif error.status == 403 and "locked" not in error.cause and other is not None:
+                self.refusal = f"this token cannot change the comment that {other.login} wrote: {path}"
+            else:
                 raise
+
+    def _post(self, number: int, plan: CommentPlan, identity: Account) -> None:
+        def landed() -> Any:
+            own = own_comments(self._read(number), identity)
+            return {"id": own[0].id} if own else None
+
+        path = f"{self._root}/issues/{number}/comments"
+        done = self._github.write("POST", path, {"body": plan.body}, landed=landed)
+        for comment in marked_comments([done], lambda account: True):
+            self._written[number] = comment
+
+    def _read(self, number: int) -> tuple[MarkedComment, ...]:
+        items = self._github.items(f"{self._root}/issues/{number}/comments")
+        found = read_comments(self._github, self._repository, items)
+        # A list may lag behind: what this run wrote is there, even when the next look does not show it yet.
+        mine = self._written.get(number)
+        return found if mine is None or any(item.id == mine.id for item in found) else (*found, mine)

@@ -9,12 +9,13 @@ from typing import Any
 from consdb_actions.adapters.config_file import parse_config
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, read_file
+from consdb_actions.adapters.github.marked_comment import read_sections
 from consdb_actions.adapters.github.migration_target import TargetRepository
+from consdb_actions.approval.comment import Section
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import InputError
 from consdb_actions.process.comment_commands import read_answers
-from consdb_actions.process.memory import MARKER
-from consdb_actions.publication.marker import COMMENT_MARKER, Marker, read_marker
+from consdb_actions.publication.marker import Marker, read_marker
 from consdb_actions.publication.outdated import RequestedChange, Stack, reason_to_regenerate, stack_of
 from consdb_actions.publication.plan import TargetPull
 from consdb_actions.publication.source import Inputs, PullSeen, RequestedMigration, SchemaSource
@@ -24,7 +25,6 @@ __all__ = [
     "config_of",
     "date_of",
     "find_outdated",
-    "is_trusted",
     "read_answers_on",
     "read_inputs",
     "read_pull",
@@ -168,20 +168,8 @@ def read_answers_on(github: GitHub, source: SchemaSource) -> tuple[str, ...]:
     """
     if source.pull is None:
         return ()
-    items = github.items(f"/repos/{source.repository}/issues/{source.pull.number}/comments")
-    ours = [item for item in items if (item.get("body") or "").startswith(MARKER) and is_trusted(item)]
-    ours.sort(key=lambda item: (item["created_at"], item["id"]))
-    return read_answers(ours[0]["body"]) if ours else ()
-
-
-def is_trusted(comment: Any) -> bool:
-    """Tell whether a comment with a marker of ours can be ours: it was not written by a stranger.
-
-    This program's account is not known where no token of it is: but only an app that is installed in the
-    repository comments as a bot, and a person whose token it uses is a member.
-    """
-    is_bot = (comment.get("user") or {}).get("type") == "Bot"
-    return is_bot or comment.get("author_association") in ("OWNER", "MEMBER", "COLLABORATOR")
+    sections = read_sections(github, source.repository, source.pull.number)
+    return read_answers(sections.get(Section.PROCESS, ""))
 
 
 def _commits(github: GitHub, repository: str, tip: str, head: str) -> frozenset[str]:
@@ -388,12 +376,11 @@ class _Finder:
         )
 
     def _told(self, source: SchemaSource) -> Marker | None:
-        """Read what our comment remembers; of several by different accounts the newest counts."""
+        """Read what our comment remembers."""
         if source.pull is None:
             return None
-        items = self.github.items(f"/repos/{self.repository}/issues/{source.pull.number}/comments")
-        ours = [item for item in items if is_trusted(item) and _is_ours(item)]
-        return read_marker(max(ours, key=lambda item: item["updated_at"])["body"]) if ours else None
+        sections = read_sections(self.github, self.repository, source.pull.number)
+        return read_marker(sections.get(Section.MIGRATION, ""))
 
     def _read_then(self, marker: Marker) -> None:
         """Read the files of the commits that a migration was made from; of a lost one there are none."""
@@ -410,7 +397,3 @@ class _Finder:
             return ApiContents(self.github, self.repository).files(commit, _Schemas())
         except UnreachableError:
             return {}
-
-
-def _is_ours(comment: Any) -> bool:
-    return (comment.get("body") or "").startswith(COMMENT_MARKER)

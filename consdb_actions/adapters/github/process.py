@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from consdb_actions.adapters.github.approvals import Gatherer, Shower, named_pull
@@ -22,7 +23,6 @@ from consdb_actions.process.facts import (
     ProcessFacts,
     SourceFailure,
 )
-from consdb_actions.process.memory import MARKER
 from consdb_actions.process.plan import ProcessPlan, ReactionPlan
 from consdb_actions.process.policy import ProcessPolicy
 
@@ -288,9 +288,6 @@ class ProcessPublisher(Shower):
         ``owner/name``.
     """
 
-    def __init__(self, github: GitHub, repository: str) -> None:
-        super().__init__(github, repository, MARKER)
-
     def publish(self, plan: ProcessPlan, identity: Account) -> None:
         """Carry out a plan.
 
@@ -312,12 +309,9 @@ class ProcessPublisher(Shower):
         self.identity = identity
         if plan.status is not None:
             self.set_status(plan.status)
-        self.unless_locked(plan.number, lambda: self._answer(plan))
-
-    def _answer(self, plan: ProcessPlan) -> None:
         for reaction in plan.reactions:
-            self._react(reaction)
-        self.write_comments(plan.number, plan.comment, plan.comments_delete)
+            self.unless_locked(plan.number, partial(self._react, reaction))
+        self.write_comment(plan.number, plan.comment)
 
     def _react(self, reaction: ReactionPlan) -> None:
         """Set a reaction; GitHub keeps one of each kind for each account."""

@@ -13,8 +13,10 @@ from typing import Any
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import PAGE, GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import ApiContents, ContentSource, Objects
+from consdb_actions.adapters.github.marked_comment import read_comments
 from consdb_actions.adapters.github.releases import ReleaseReader
 from consdb_actions.adapters.schema_yaml import read_yaml
+from consdb_actions.approval.comment import MARKER
 from consdb_actions.approval.evaluate import Decision, ReviewEffect, RoleOutcome, RoleVerdict, evaluate
 from consdb_actions.approval.facts import ApprovalFacts
 from consdb_actions.deploy.model import Values, slots, values_file
@@ -40,7 +42,7 @@ from consdb_actions.process.facts import (
     TaggedRelease,
 )
 from consdb_actions.process.links import efd_origin
-from consdb_actions.process.memory import MARKER, recall
+from consdb_actions.process.memory import recall
 from consdb_actions.process.plan import CONTEXT
 from consdb_actions.process.policy import ProcessPolicy
 from consdb_actions.process.sites import Checklist
@@ -126,7 +128,7 @@ def read_own(
         schemas=schemas,
         checklists=settings.checklists if schemas else (),
         changes=tuple(change for change in seen.changes if change.sha == head),
-        marked=graphql.comments(items, MARKER),
+        marked=read_comments(github, seen.repository, items),
         status=graphql.status(shown) if shown is not None else None,
         troubles=(SourceFailure(FactSource.SCHEMAS, trouble),) if trouble else (),
     )

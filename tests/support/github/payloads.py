@@ -293,6 +293,7 @@ class Payloads:
         return payload
 
     def comment(self, repo: Repo, comment: Comment) -> dict[str, Any]:
+        author = self.world.users.get(comment.user or 0)
         issue = f"{self.repo_url(repo)}/issues/{comment.issue}"
         return {
             "id": comment.id,
@@ -304,7 +305,7 @@ class Payloads:
             "created_at": self.moment(comment.at),
             "updated_at": self.moment(comment.edited),
             "issue_url": issue,
-            "author_association": "NONE",
+            "author_association": "MEMBER" if author is not None and author.login in repo.members else "NONE",
             "performed_via_github_app": None,
         }
 

@@ -22,7 +22,7 @@ _RULES = (
     (r".*/actions/secrets", "secrets"),
     (r".*/environments/\{environment_name\}/secrets", "environments"),
     (r".*/actions/.*|.*/environments/.*", "actions"),
-    (r"/repos/\{owner\}/\{repo\}(/tags|/rules/branches/.*)?", "metadata"),
+    (r"/repos/\{owner\}/\{repo\}(/tags|/rules/branches/.*|/collaborators/.*)?", "metadata"),
     (r"/repos/.*", "contents"),
 )
 """Patterns of paths, as GitHub's description writes them; the first one that fits counts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,9 +55,18 @@ def impatient_clients() -> Iterator[None]:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    """Give an empty world."""
-    return World(tmp_path / "github")
+def world(tmp_path: Path) -> Iterator[World]:
+    """Give an empty world; at the end no pull request of it has two comments of ours (rule P2)."""
+    made = World(tmp_path / "github")
+    yield made
+    bots = {user.id for user in made.users.values() if user.type == "Bot"}
+    ours = Counter(
+        (repo.full_name, comment.issue)
+        for repo in made.repos.values()
+        for comment in repo.comments
+        if comment.user in bots and comment.body.startswith("<!-- consdb-actions")
+    )
+    assert not [pull for pull, count in ours.items() if count > 1]
 
 
 @pytest.fixture

@@ -134,6 +134,8 @@ class Repo:
     lost: set[str] = field(default_factory=set)
     unseen: set[int] = field(default_factory=set)
     refused_tags: set[str] = field(default_factory=set)
+    members: dict[str, str] = field(default_factory=dict)
+    """The permission of each person whom the organization knows, by login."""
     runs: dict[int, tuple[str, int]] = field(default_factory=dict)
     """The event and the workflow of each run, which is a suite of checks, where it is not a push's."""
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)

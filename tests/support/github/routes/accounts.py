@@ -37,3 +37,12 @@ def team_members(call: Call) -> Response:
         raise RefusalError(team.fault, "Resource not accessible by integration")
     members = [call.payloads.user(member) for member in team.members]
     return Response(body=call.paged([member for member in members if member is not None]))
+
+
+@route("GET", "/repos/{owner}/{repo}/collaborators/{username}/permission")
+def permission(call: Call) -> Response:
+    user = call.world.find_user(call.params["username"])
+    if user is None:
+        raise RefusalError(404, "Not Found")
+    level = call.repo.members.get(user.login, "read")
+    return Response(body={"permission": level, "role_name": level, "user": None})
