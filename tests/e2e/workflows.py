@@ -51,9 +51,9 @@ RELEASE_APP = {
     "statuses": "read",
 }
 """What docs/adopt.md has the two apps registered with, without what is optional."""
-CODE = ("consdb_actions", "actions", "examples", ".github")
-FILES = ("action.yml", "requirements.lock", "pyproject.toml", "README.md", "LICENSE")
-LIMIT = 120
+CODE = ("consdb_actions", "actions", "examples", "migrations", "tests", ".github")
+FILES = ("action.yml", "requirements.lock", "constraints.txt", "pyproject.toml", "README.md", "LICENSE")
+LIMIT = 240
 """Seconds after which a run is given up."""
 
 
@@ -197,12 +197,38 @@ class Workflows:
         if stranger:
             granted = dict.fromkeys(granted, "read")
         self.world.restrict(TOKEN, [repository], granted)
+        used = f"{_own_pin(place / '.github/workflows' / Path(caller).name)}={self._kit.own}"
+        more = ["--local-repository", used, *(["--actor", stranger] if stranger else [])]
+        payload = {"repository": {"full_name": repository}, **payload}
+        return self._act(place, Path(caller).name, event, payload, secrets, more, {"E2E_SPOIL": spoil})
+
+    def run_own(self, job: str, event: str) -> Run:
+        """Run a job of this project's own CI, without secrets, with what uv keeps here."""
+        place = self._folder / "own"
+        shutil.copytree(self._kit.own, place)  # act takes it for what would be checked out
+        self._commit(place, OWN)
+        kept = subprocess.run(["uv", "cache", "dir"], check=True, capture_output=True, text=True).stdout
+        variables = {name: text for name, text in os.environ.items() if name.startswith(("SSL_", "UV_"))}
+        variables["UV_CACHE_DIR"] = kept.strip()
+        return self._act(place, "ci.yaml", event, {}, {}, ["--job", job], variables)
+
+    def _act(
+        self,
+        place: Path,
+        name: str,
+        event: str,
+        payload: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        more: list[str],
+        variables: Mapping[str, str],
+    ) -> Run:
+        """Run a workflow of a repository."""
         number = len(self.runs)
         work = self._folder / f"run-{number}"
-        for name in ("artifacts", "home"):
-            (work / name).mkdir(parents=True)
+        for folder in ("artifacts", "home"):
+            (work / folder).mkdir(parents=True)
         event_file = work / "event.json"
-        event_file.write_text(json.dumps({"repository": {"full_name": repository}, **payload}))
+        event_file.write_text(json.dumps(payload))
         calls = work / "calls"
         calls.write_text("")
         given = {
@@ -212,15 +238,13 @@ class Workflows:
             "E2E_OWN": str(self._kit.own),
             "E2E_ARTIFACTS": str(work / "artifacts"),
             "E2E_CALLS": str(calls),
-            "E2E_SPOIL": spoil,
+            **variables,
             **{name: os.environ[name] for name in ("CONSDB_POSTGRES_BIN",) if name in os.environ},
         }
-        name = Path(caller).name
         command = [str(self._kit.tools / "act"), event, "--json", "-e", str(event_file)]
         command += ["-W", f".github/workflows/{name}", "-P", "ubuntu-24.04=-self-hosted"]
         command += ["--action-cache-path", str(self._kit.cache)]
-        if stranger:
-            command += ["--actor", stranger]
+        command += more
         for key, value in secrets.items():
             command += ["-s", f"{key}={value}"]
         for key, value in self.variables.items():
@@ -230,7 +254,6 @@ class Workflows:
         for pin in pins(self._kit.own):
             stand_in = STAND_INS / pin.partition("@")[0].partition("/")[2]
             command += ["--local-repository", f"{pin}={stand_in}"]
-        command += ["--local-repository", f"{_own_pin(place / '.github/workflows' / name)}={self._kit.own}"]
         path = f"{self._kit.tools}{os.pathsep}{os.environ['PATH']}"
         began = time.monotonic()
         code, printed = _call(command, place, {"PATH": path, "HOME": str(work / "home")})
@@ -265,6 +288,12 @@ class Workflows:
         if caller.endswith(("process.yaml", "regenerate.yaml")):
             # What a called workflow calls is in that one's repository; act looks for it in the caller's.
             shutil.copy(self._kit.own / ".github/workflows/migrate.yaml", target.parent)
+        self._commit(place, repository)
+        return place
+
+    @staticmethod
+    def _commit(place: Path, repository: str) -> None:
+        """Commit what is in a folder that stands for a repository."""
         git = ["git", "-C", str(place), "-c", "user.name=author", "-c", "user.email=author@example.org"]
         if not (place / ".git").exists():
             subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
@@ -272,7 +301,6 @@ class Workflows:
             subprocess.run([*git, "remote", "add", "origin", url], check=True)
         subprocess.run([*git, "add", "-A"], check=True)
         subprocess.run([*git, "commit", "-qm", "Workflows"], check=True)
-        return place
 
 
 def pins(folder: Path = ROOT) -> list[str]:
