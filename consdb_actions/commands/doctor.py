@@ -170,7 +170,7 @@ class _Doctor:
         return "" if found.get("deployment_branch_policy") else "it admits every branch"
 
     def _callers(self, kind: str, repository: str) -> str:
-        tag, commit = self._once("release", lambda: newest_release(self.github))
+        tag, commit = self._once("release", self._newest)
         wrong = []
         for name in callers(kind):
             text = self._file(repository, f"{WORKFLOWS}/{name}")
@@ -180,6 +180,12 @@ class _Doctor:
             elif used is None or used[1] != commit:
                 wrong.append(f"{name} uses {used[2] if used else 'no commit'}, and {tag} is the newest")
         return "; ".join(wrong)
+
+    def _newest(self) -> tuple[str, str]:
+        try:
+            return newest_release(self.github)
+        except GitHubError as error:
+            raise (_HiddenError if error.status == 404 else error) from error
 
     def _allowed(self, root: str) -> str:
         found = self._get(f"{root}/actions/permissions") or {}

@@ -262,6 +262,7 @@ def test_s3_only_the_jobs_that_publish_can_write() -> None:
         ("release", "tag"),
         ("release", "deploy"),
         ("deploy", "open"),
+        ("live", "live"),
     }
 
 

@@ -66,7 +66,7 @@ class ReleaseScene:
         return self.repo.tip("main")
 
     def merge(
-        self, branch: str, title: str, files: Mapping[str, str | None], *, author: str = "author"
+        self, branch: str, title: str, files: Mapping[str, str | bytes | None], *, author: str = "author"
     ) -> Pull:
         """Open a pull request and merge it."""
         self.world.commit(self.repo, branch, files, onto=self.repo.tip("main"), author=author)
