@@ -301,6 +301,13 @@ def test_no_token_waits_for_images_before_it_is_used() -> None:
             assert used == [waiting], steps[at]["name"]
 
 
+def test_s4_no_token_leaves_its_job() -> None:
+    # The real action takes its token back at the end of the job.
+    for path in WORKFLOWS:
+        for name, job in load(path)["jobs"].items():
+            assert "token" not in str(job.get("outputs", {})), (path.stem, name)
+
+
 def test_m17_changes_of_one_run_keep_their_artifacts_apart() -> None:
     steps = [
         step

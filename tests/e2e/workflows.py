@@ -20,6 +20,7 @@ import yaml
 from tests.support.github import GitHubDouble, World
 
 __all__ = [
+    "APP_JWT",
     "APP_KEY",
     "APP_LOGIN",
     "OWN",
@@ -41,6 +42,8 @@ OWN = "lsst-dm/consdb-actions"
 TOKEN = "token-of-actions"
 APP_LOGIN, APP_KEY = "consdb-migrations[bot]", "key-of-the-app"
 RELEASE_LOGIN, RELEASE_KEY = "consdb-releases[bot]", "key-of-the-release-app"
+APP_JWT = f"Iv1.double:{APP_KEY}"
+"""What an app signs with its key: who it is."""
 SCHEMAS, TARGET, PHALANX = "lsst/sdm_schemas", "lsst-dm/consdb", "lsst-sqre/phalanx"
 APP = {"checks": "read", "contents": "write", "pull_requests": "write", "statuses": "write"}
 RELEASE_APP = {
@@ -163,8 +166,10 @@ class Workflows:
             "CONSDB_RELEASE_APP_PRIVATE_KEY": RELEASE_KEY,
         }
         self.edits: list[tuple[str, str]] = []
-        world.app(APP_LOGIN.removesuffix("[bot]"), APP_KEY, APP, [SCHEMAS, TARGET])
-        world.app(RELEASE_LOGIN.removesuffix("[bot]"), RELEASE_KEY, RELEASE_APP, [TARGET, PHALANX])
+        world.app(APP_LOGIN.removesuffix("[bot]"), APP_JWT, APP, [SCHEMAS, TARGET])
+        world.app(
+            RELEASE_LOGIN.removesuffix("[bot]"), f"Iv1.release:{RELEASE_KEY}", RELEASE_APP, [TARGET, PHALANX]
+        )
 
     def run(
         self,
@@ -200,7 +205,16 @@ class Workflows:
         used = f"{_own_pin(place / '.github/workflows' / Path(caller).name)}={self._kit.own}"
         more = ["--local-repository", used, *(["--actor", stranger] if stranger else [])]
         payload = {"repository": {"full_name": repository}, **payload}
-        return self._act(place, Path(caller).name, event, payload, secrets, more, {"E2E_SPOIL": spoil})
+        # GitHub shows a check of each run; for a pull request it is at the head.
+        repo, run_id = self.world.repos[repository], self.world.new_id()
+        sha = payload.get("pull_request", {}).get("head", {}).get("sha") or repo.tip(repo.default_branch)
+        repo.runs[run_id] = (event, run_id)
+        check = self.world.check(repo, sha, Path(caller).stem, None, status="in_progress", run=run_id)
+        variables = {"E2E_SPOIL": spoil, "GITHUB_RUN_ID": str(run_id)}
+        run = self._act(place, Path(caller).name, event, payload, secrets, more, variables)
+        check |= {"status": "completed", "conclusion": "success" if run.ok else "failure"}
+        check["completed_at"] = check["started_at"]
+        return run
 
     def run_own(self, job: str, event: str) -> Run:
         """Run a job of this project's own CI, without secrets, with what uv keeps here."""

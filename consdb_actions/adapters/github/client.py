@@ -704,6 +704,11 @@ def connect(
             "there is no token for GitHub",
             remedy="Set GITHUB_TOKEN; on a runner: env: GITHUB_TOKEN: ${{ github.token }}",
         )
+    elif not (token.strip().isascii() and token.strip().isprintable()):
+        refusal = InputError(
+            "the token for GitHub holds characters that no token has",
+            remedy="Set GITHUB_TOKEN anew, without quotation marks or line breaks in it.",
+        )
     parts = urlsplit(api_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
         raise InputError(
