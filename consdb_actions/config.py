@@ -179,11 +179,17 @@ def _patterns(patterns: Sequence[str], source: str) -> tuple[str, ...]:
                 remedy=r"Repeat at most two characters or classes, as in [A-Z]{2,9}-\d+, and no groups.",
             )
         try:
-            re.compile(pattern, re.ASCII)
-        except re.error as error:
+            matches_nothing = re.fullmatch(pattern, "", re.ASCII) is not None
+        except (re.error, OverflowError, RecursionError) as error:
             raise InputError(
                 f"tickets.patterns[{number}] is not a regular expression: {error}",
                 place=source,
                 remedy=r"Write it as DM-\d+ is written.",
             ) from error
+        if matches_nothing:
+            raise InputError(
+                f"tickets.patterns[{number}] matches an empty text",
+                place=source,
+                remedy=r"Write it as DM-\d+ is written.",
+            )
     return tuple(patterns)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from consdb_actions.adapters.files import read_bytes
 from consdb_actions.adapters.problems import FileError, Problem, did_you_mean, shorten
-from consdb_actions.adapters.schema_yaml import read_bytes
 from consdb_actions.adapters.yaml_tree import YamlNode, read_tree
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config, config_from_mapping
 

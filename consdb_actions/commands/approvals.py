@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from consdb_actions.adapters.config_file import load_config, parse_config
-from consdb_actions.adapters.files import check_targets, write_all
+from consdb_actions.adapters.files import check_targets, read_json, write_all
 from consdb_actions.adapters.github import EventTarget, target_of_event
 from consdb_actions.adapters.github.approvals import (
     ApprovalPublisher,
@@ -136,7 +136,7 @@ def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: A
         target = EventTarget(numbers=(options["pr"],))
     elif event is not None:
         name = event_name or os.environ.get("GITHUB_EVENT_NAME", "")
-        target = target_of_event(_read_json(event), name, place=str(event))
+        target = target_of_event(read_json(event), name, place=str(event))
     options["repo"] = options["repo"] or target.repository
     with _Session(options) as session:
         results, failures = session.run_all(target, dry_run=dry_run)
@@ -253,18 +253,7 @@ def _dump(path: Path, facts: list[ApprovalFacts]) -> None:
 
 def _read_facts(path: Path) -> ApprovalFacts:
     """Read facts that --dump-facts wrote."""
-    return facts_from_json(_read_json(path), place=str(path))
-
-
-def _read_json(path: Path) -> object:
-    """Read a JSON file."""
-    try:
-        data: object = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("there is no such file", place=str(path), remedy="Check the path.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"this is not JSON: {error}", place=str(path), remedy="Give a JSON file.") from error
-    return data
+    return facts_from_json(read_json(path), place=str(path))
 
 
 def _read_policy(data: bytes | None, place: str) -> Policy:

@@ -15,7 +15,7 @@ from consdb_actions.adapters.github.client import quoted
 from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.github.process_facts import default_branch
 from consdb_actions.approval.policy import Policy, policy_from_mapping
-from consdb_actions.commands.connection import github_session, repository_name
+from consdb_actions.commands.connection import account_name, github_session, repository_name
 from consdb_actions.commands.init import APPS, PIN, PROJECT, WORKFLOWS, App, callers, newest_release
 from consdb_actions.commands.options import examples, option
 from consdb_actions.commands.terminal import show, verbosity_options
@@ -438,8 +438,12 @@ def command(schemas: str, target: str, phalanx: str, app: str, release_app: str,
         repository_name(name, option=f"--{key}")
         for key, name in (("repo", schemas), ("target", target), ("phalanx", phalanx))
     ]
+    slugs = {
+        APPS[0].name: account_name(app, "--migrations-app"),
+        APPS[1].name: account_name(release_app, "--releases-app"),
+    }
     with github_session() as github:
-        doctor = _Doctor(github, names[0], names[1], names[2], {APPS[0].name: app, APPS[1].name: release_app})
+        doctor = _Doctor(github, names[0], names[1], names[2], slugs)
         points = list(doctor.points())
     wrong = sum(point.state == "wrong" for point in points)
     if output_format == "json":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from consdb_actions.adapters.files import read_json
 from consdb_actions.adapters.github.events import asked, asked_of_event
 from consdb_actions.commands.options import option
 from consdb_actions.errors import InputError
@@ -21,8 +21,6 @@ __all__ = ["LABEL", "SOURCE", "TARGET", "asked_for", "source_options", "target_o
 LABEL = "consdb: migrate"
 SOURCE = "lsst/sdm_schemas"
 TARGET = "lsst-dm/consdb"
-MAX_EVENT = 30_000_000
-"""Bytes of an event's payload; GitHub's limit is 25 MB."""
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,16 +90,5 @@ def asked_for(
             remedy="Give --pr, or --branch with --commit, or --event.",
         )
     name = event_name or os.environ.get("GITHUB_EVENT_NAME", "")
-    try:
-        if event.stat().st_size > MAX_EVENT:
-            raise InputError("this is too large for an event", place=str(event))
-        payload = json.loads(event.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            "there is no such file", place=str(event), remedy="Give GITHUB_EVENT_PATH."
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"this is not JSON: {str(error)[:200]}", place=str(event), remedy="Give GITHUB_EVENT_PATH."
-        ) from error
+    payload = read_json(event)
     return asked_of_event(payload, name, place=str(event))

@@ -13,7 +13,7 @@ import click
 from consdb_actions.adapters.autogenerate.drafting import DriftMode
 from consdb_actions.adapters.autogenerate.run import GenerationRequest, generate
 from consdb_actions.adapters.config_file import load_config
-from consdb_actions.adapters.files import check_targets
+from consdb_actions.adapters.files import check_targets, read_text
 from consdb_actions.adapters.postgres import Ahead, server_ahead
 from consdb_actions.adapters.result_directory import REPORT
 from consdb_actions.adapters.runner import Runner
@@ -121,22 +121,10 @@ def _declarations(
     declared: list[Declaration] = [parse_declaration(text, "option") for text in renames]
     declared += [parse_take(" ".join(words), "option") for words in takes]
     if body is not None:
-        declared += parse_directives(_read(body), place=str(body))
+        declared += parse_directives(read_text(body), place=str(body))
     if file is not None:
-        declared += parse_sidecar(_read(file), place=str(file))
+        declared += parse_sidecar(read_text(file), place=str(file))
     return Declarations.of(declared)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError("there is no such file", place=str(path), remedy="Check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(
-            f"this file cannot be read: {words}", place=str(path), remedy="Give a text file that can be read."
-        ) from error
 
 
 def _fills(fills: tuple[str, ...], no_fills: tuple[str, ...]) -> dict[tuple[str, str], str | None]:

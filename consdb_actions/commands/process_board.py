@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from consdb_actions.adapters.config_file import load_config
+from consdb_actions.adapters.files import read_json
 from consdb_actions.adapters.github import GitHub
 from consdb_actions.adapters.github.approvals import open_pulls
 from consdb_actions.adapters.github.events import followed_pulls
@@ -19,7 +20,6 @@ from consdb_actions.adapters.github.releases import read_releases
 from consdb_actions.adapters.release_clone import clone_releases
 from consdb_actions.commands.deploy_drift import look
 from consdb_actions.commands.options import examples, format_option, option, parse_moment
-from consdb_actions.commands.process_options import read_json
 from consdb_actions.commands.process_run import make_gatherer
 from consdb_actions.commands.terminal import show
 from consdb_actions.deploy.model import DeployPolicy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ from typing import Any
 import click
 
 from consdb_actions.commands.options import PullNumber, format_option, option
-from consdb_actions.errors import InputError
 
-__all__ = ["common", "read_json"]
+__all__ = ["common"]
 
 
 def common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,14 +53,3 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = decorate(command)
     return command
-
-
-def read_json(path: Path) -> object:
-    """Read a JSON file."""
-    try:
-        data: object = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError("there is no such file", place=str(path), remedy="Check the path.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"this is not JSON: {error}", place=str(path), remedy="Give a JSON file.") from error
-    return data

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from consdb_actions.adapters.files import check_targets
+from consdb_actions.adapters.files import check_targets, read_json
 from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
 from consdb_actions.commands.options import examples, option
-from consdb_actions.commands.process_options import common, read_json
+from consdb_actions.commands.process_options import common
 from consdb_actions.commands.process_run import ProcessResult, make_gatherer, show_results, sync_pull
 from consdb_actions.errors import InputError
 from consdb_actions.process.facts import facts_from_json

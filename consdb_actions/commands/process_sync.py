@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from consdb_actions.adapters.files import check_targets
+from consdb_actions.adapters.files import check_targets, read_json
 from consdb_actions.adapters.github import EventTarget, GitHub
 from consdb_actions.adapters.github.approvals import open_pulls, pulls_of_commit, pulls_of_group
 from consdb_actions.adapters.github.events import followed_pulls, process_target
@@ -20,7 +20,7 @@ from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.evaluate import fit
 from consdb_actions.commands.connection import github_session, look_at_each, moment_or_now, repository_name
 from consdb_actions.commands.options import examples, option
-from consdb_actions.commands.process_options import common, read_json
+from consdb_actions.commands.process_options import common
 from consdb_actions.commands.process_run import ProcessResult, make_gatherer, show_results, sync_pull
 from consdb_actions.errors import ConsdbActionsError
 from consdb_actions.process.plan import CONTEXT

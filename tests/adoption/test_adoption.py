@@ -145,6 +145,8 @@ def test_init_writes_every_caller_once(
     assert init(adopted, kind, "--teams") == 0
     assert "wrote" not in capsys.readouterr().out
     edited = folder / "workflows" / next(iter(callers(kind)))
+    edited.write_bytes(b"\xe4")
+    assert init(adopted, kind) == 2
     edited.write_text("mine\n")
     if config.exists():
         config.write_text("{}\n")
