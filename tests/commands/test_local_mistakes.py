@@ -173,8 +173,10 @@ def test_counts_agree_with_their_nouns(calls: int, words: str) -> None:
 
 EVENT = ("--repo", "a/b", "--event-name", "pull_request", "--event")
 SCHEMAS = TREE.parent / "examples" / "schemas"
-GENERATE = ("migrations", "generate", "--consdb", str(TREE), "--sdm-schemas", str(SCHEMAS / "after"))
-GENERATE = (*GENERATE, "--sdm-schemas-base", str(SCHEMAS / "before"), "--message", "DM-1", "--dry-run")
+GENERATE = (
+    *("migrations", "generate", "--consdb", str(TREE), "--message", "DM-1", "--dry-run"),
+    *("--sdm-schemas", str(SCHEMAS / "after"), "--sdm-schemas-base", str(SCHEMAS / "before")),
+)
 
 
 @pytest.mark.parametrize("file", ["pipe", "/dev/zero", "latin.txt"])
