@@ -52,8 +52,9 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code, which docs/commands.md explains."""
     # A run makes much and throws little away; to look for that so often takes a tenth of its time.
     gc.set_threshold(100_000, 20, 20)
-    from consdb_actions.adapters.runner import quoted_streams
+    from consdb_actions.adapters.runner import quoted_streams, remember_secrets
 
+    remember_secrets(os.environ)
     with quoted_streams(on_runner=os.environ.get("GITHUB_ACTIONS") == "true"):
         return _run(args)
 

@@ -40,11 +40,13 @@ def _pattern(pattern: str) -> str:
             r"Repeat at most two characters or classes, as in [A-Z]{2,9}-\d+, and no groups.",
         )
     try:
-        re.compile(pattern, re.ASCII)
-    except re.error as error:
+        matches_nothing = re.fullmatch(pattern, "", re.ASCII) is not None
+    except (re.error, OverflowError, RecursionError) as error:
         raise WrongValueError(
             f"this is not a regular expression: {error}", r"Write it as DM-\d+ is written."
         ) from error
+    if matches_nothing:
+        raise WrongValueError("this matches an empty text", r"Write it as DM-\d+ is written.")
     return pattern
 
 

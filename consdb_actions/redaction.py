@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["HIDDEN", "UNSEEN", "redact"]
+__all__ = ["HIDDEN", "UNSEEN", "conceal", "redact", "remember", "visible"]
 
 HIDDEN = "***"
 
@@ -14,6 +14,12 @@ UNSEEN = re.compile(
     r"\U000e0000-\U000e007f]"
 )
 """Control characters, and those that change the direction of text: what is read is not what is there."""
+
+
+def visible(text: str) -> str:
+    """Mark in a text each character that cannot be seen."""
+    return UNSEEN.sub("\ufffd", text.replace("\r\n", "\n"))
+
 
 _NAME = r"(?:[\w-]*(?:password|passwd|secret|token|api[_-]?key))"
 _PATTERNS = (
@@ -29,10 +35,27 @@ _PATTERNS = (
 _COMPILED = tuple(re.compile(pattern, re.IGNORECASE) for pattern in _PATTERNS)
 
 
+_remembered: tuple[str, ...] = ()
+
+
+def remember(secrets: Iterable[str]) -> None:
+    """Have `conceal` hide these values from now on, and no others."""
+    global _remembered
+    _remembered = tuple(sorted(set(secrets), key=len, reverse=True))
+
+
+def conceal(text: str) -> str:
+    """Replace the remembered secrets, and nothing else, by stars."""
+    for secret in _remembered:
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Replace whatever looks like a credential, and the given secrets, by stars."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
+    text = conceal(text)
     for pattern in _COMPILED:
         text = pattern.sub(
             lambda found: (found.groupdict().get("keep") or "") + HIDDEN + _end(found[0]), text

@@ -219,6 +219,14 @@ def test_s2_a_ticket_pattern_always_comes_to_an_end(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "pattern", ["", ".*", r"DM-\d+|", r"\Z", "a{99999999999}", "(?:" * 5000 + "a" + ")" * 5000]
+)
+def test_a_ticket_pattern_that_matches_nothing_or_cannot_be_is_refused(pattern: str) -> None:
+    with pytest.raises(InputError, match=r"tickets\.patterns\[0\]"):
+        parse_config(json.dumps({"tickets": {"patterns": [pattern]}}), source="c.yaml")
+
+
+@pytest.mark.parametrize(
     "pattern", [r"DM-\d+", r"[A-Z]{2,9}-\d+", r"(DM|OSW)-\d+", r"(?:A|B)\d{3}", r"\w+-\w+"]
 )
 def test_s2_plain_ticket_patterns_are_taken_and_are_quick(pattern: str) -> None:

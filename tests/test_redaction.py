@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consdb_actions.redaction import redact
+from consdb_actions.adapters.github import connect
+from consdb_actions.adapters.runner import remember_secrets
+from consdb_actions.cli import main
+from consdb_actions.redaction import UNSEEN, conceal, redact
+from tests.support.github import World
+from tests.support.github.plugin import Double
 
 
 @pytest.mark.parametrize(
@@ -68,3 +79,64 @@ def test_g5_tokens_of_todays_form_are_hidden_and_our_own_expressions_are_not() -
     assert (
         redact("token: ${{ secrets.X }} and password: hunter2") == "token: ${{ secrets.X }} and password: ***"
     )
+
+
+OPAQUE = 'opaque/value+of no,"known"%form:'
+
+
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    yield
+    remember_secrets({})
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_g5_a_credential_of_the_environment_is_hidden_in_every_form() -> None:
+    lines = "-----BEGIN KEY-----\nMIIEowIBAAKCAQEA\n\nshort"
+    remember_secrets(
+        {"CONSDB_TARGET_TOKEN": f" {OPAQUE}\n", "APP_PRIVATE_KEY": lines, "HOME": "/home/somebody-else"}
+    )
+    basic = base64.b64encode(f"x-access-token:{OPAQUE}".encode()).decode()
+    forms = (OPAQUE, json.dumps(OPAQUE), quote(OPAQUE, safe=""), basic, "MIIEowIBAAKCAQEA")
+    for form in forms:
+        assert conceal(f"x {form} y").replace('"', "") == "x *** y"
+        assert redact(f"x {form} y").replace('"', "") == "x *** y"
+    for text in ("short", "/home/somebody-else"):
+        assert conceal(text) == text
+    remember_secrets({"CONSDB_TARGET_TOKEN": "another of the same length"})
+    assert conceal(OPAQUE) == OPAQUE
+    remember_secrets({"X_TOKEN": "not UTF-8 \udcff in the environment"})
+    assert conceal("not UTF-8 \udcff in the environment") == "***"
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize(
+    "name", ["GITHUB_TOKEN", "CONSDB_SOURCE_TOKEN", "PGPASSWORD", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
+)
+def test_g5_nothing_that_a_run_writes_holds_a_token(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    summary = tmp_path / "summary"
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    monkeypatch.setenv(name, OPAQUE)
+    for text in (f"{OPAQUE}\u202e\x1b[2J", f"{quote(OPAQUE, safe='')}\u2066```"):
+        for args in (["migrations", "preview", f"{tmp_path}/{text}.yaml"], ["deploy", text]):
+            assert main(args) == 2
+    printed = "".join(capfd.readouterr()) + summary.read_text(encoding="utf-8")
+    assert "***" in printed
+    assert OPAQUE not in printed
+    assert quote(OPAQUE, safe="") not in printed
+    assert not UNSEEN.search(printed.replace("\x1b[", "")), "only colours of our own"
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_g5_nothing_that_is_sent_to_github_holds_a_token(world: World, github_double: Double) -> None:
+    repo = world.repo("lsst/sdm_schemas")
+    world.commit(repo, "main", {"a": "1"})
+    world.open_pull(repo, "main")
+    remember_secrets({"GITHUB_TOKEN": OPAQUE})
+    github = connect("token-of-actions", github_double(world).url)
+    github.write("POST", f"/repos/{repo.full_name}/issues/1/comments", {"body": f"a {OPAQUE} b"})
+    github.close()
+    assert [comment.body for comment in repo.comments] == ["a *** b"]

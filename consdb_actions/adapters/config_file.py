@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from consdb_actions.adapters import typed_files
-from consdb_actions.adapters.schema_yaml import read_bytes
+from consdb_actions.adapters.files import read_bytes
 from consdb_actions.adapters.yaml_tree import YamlNode, read_tree
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config, ConfigFile
 

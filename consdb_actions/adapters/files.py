@@ -1,12 +1,14 @@
-"""Write files completely or not at all (rule M11)."""
+"""Read files within bounds, and write them completely or not at all (rule M11)."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +17,69 @@ from consdb_actions.adapters.scratch import scratch_directory, temporary_base
 from consdb_actions.adapters.shell import shielded
 from consdb_actions.errors import ExternalError, InputError
 
-__all__ = ["check_folder", "check_targets", "temporary_directory", "write_all"]
+__all__ = [
+    "check_folder",
+    "check_targets",
+    "read_bytes",
+    "read_json",
+    "read_text",
+    "temporary_directory",
+    "write_all",
+]
+
+LARGEST = 64 * 1024 * 1024
+"""Bytes of a file that is named on the command line."""
+
+
+def read_bytes(path: Path, limit: int = LARGEST) -> bytes:
+    """Read a regular file, at most one byte beyond the limit."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise InputError(
+                    "this is not a regular file", place=str(path), remedy="Save its content in a file."
+                )
+            return stream.read(limit + 1)
+    except FileNotFoundError:
+        remedy = "Check the path and how its name is spelled."
+        raise InputError("there is no such file", place=str(path), remedy=remedy) from None
+    except IsADirectoryError:
+        raise InputError(
+            "this is a folder, not a file", place=str(path), remedy="Name the file in it."
+        ) from None
+    except OSError as error:
+        remedy = "Check the file's permissions."
+        raise InputError(f"cannot be read: {error.strerror}", place=str(path), remedy=remedy) from error
+
+
+def read_text(path: Path) -> str:
+    """Read a text file."""
+    data = read_bytes(path)
+    if len(data) > LARGEST:
+        raise InputError(f"this file has more than {LARGEST:,} bytes", place=str(path))
+    try:
+        return data.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise InputError("this is not UTF-8", place=str(path), remedy="Save it as UTF-8.") from error
+
+
+def read_json(path: Path) -> object:
+    """Read a JSON file."""
+    try:
+        data: object = json.loads(read_text(path), object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"this is not JSON: {str(error)[:200]}", place=str(path), remedy="Give a JSON file."
+        ) from error
+    return data
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)[:100]!r} is defined twice")
+    return values
 
 
 @contextmanager

@@ -6,8 +6,10 @@ well, so that standard output holds only the requested output.
 
 from __future__ import annotations
 
+import base64
 import errno
 import io
+import json
 import re
 import secrets
 import sys
@@ -16,11 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO, cast
+from urllib.parse import quote
 
 from consdb_actions.errors import ExternalError
-from consdb_actions.redaction import UNSEEN
+from consdb_actions.redaction import conceal, remember, visible
 
-__all__ = ["Level", "Runner", "inert", "quoted_streams", "seen"]
+__all__ = ["Level", "Runner", "inert", "quoted_streams", "remember_secrets", "seen"]
 
 Level = Literal["notice", "warning", "error"]
 
@@ -37,19 +40,39 @@ def inert(text: str) -> str:
     return re.sub(r"(^|[\r\n])(?=[\s\x00\ufeff\u200b]*::)", r"\1> ", text).replace("##[", "## [")
 
 
+_SECRET = re.compile(r"(?:PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY)\Z", re.IGNORECASE)
+_SHORTEST = 16
+"""Characters of a value that is hidden wherever it stands; a shorter one could be part of any word."""
+
+
+def remember_secrets(environ: Mapping[str, str]) -> None:
+    """Have the credentials of an environment hidden, whatever their form (rule G5)."""
+    lines = (
+        line.strip() for key, value in environ.items() if _SECRET.search(key) for line in value.splitlines()
+    )
+    remember(form for line in lines if len(line) >= _SHORTEST for form in _forms(line))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret as it is written in texts, JSON, addresses and headers."""
+    yield from (secret, json.dumps(secret)[1:-1], quote(secret, safe="", errors="surrogateescape"))
+    for user in ("", "x-access-token:"):
+        yield base64.b64encode(f"{user}{secret}".encode(errors="surrogateescape")).decode()
+
+
 _OWN_COLOURS = re.compile(r"(\x1b\[(?:0|1|2|3[1-6])m)")
 
 
 def seen(text: str) -> str:
     """Return a text in which all that is there can be seen: no control characters but colours of our own."""
-    parts = _OWN_COLOURS.split(text.replace("\r\n", "\n"))
-    return "".join(part if index % 2 else UNSEEN.sub("\ufffd", part) for index, part in enumerate(parts))
+    parts = _OWN_COLOURS.split(text)
+    return "".join(part if index % 2 else visible(part) for index, part in enumerate(parts))
 
 
 class _Quoting:
     """A stream on which nothing that is written acts on a terminal, and on a runner none is a command.
 
-    Into a file or a pipe everything goes as it is. `unquoted` is the stream itself.
+    Into a file or a pipe everything but secrets goes as it is. `unquoted` is the stream itself.
     """
 
     encoding = "utf-8"  # Click would go around a stream that is ASCII, and write bytes into what is below.
@@ -62,7 +85,7 @@ class _Quoting:
             stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> int:
-        shown = text
+        shown = conceal(text)
         if self._on_runner or self.unquoted.isatty():
             shown = seen(shown)
         if self._on_runner:
@@ -144,13 +167,13 @@ class Runner:
             return
         # A random delimiter, so that a value cannot end its own block and set another output.
         delimiter = f"end-{secrets.token_hex(16)}"
-        _append(self.output_file, f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
+        _append(self.output_file, f"{name}<<{delimiter}\n{conceal(value)}\n{delimiter}\n")
 
     def summary(self, markdown: str) -> None:
         """Append escaped text to the summary of the step, up to the limit."""
         if self.summary_file is None:
             return
-        text = markdown if markdown.endswith("\n") else markdown + "\n"
+        text = visible(conceal(markdown)).removesuffix("\n") + "\n"
         used = self.summary_file.stat().st_size if self.summary_file.exists() else 0
         _append(self.summary_file, _fitting(text, SUMMARY_LIMIT - used))
 
@@ -163,43 +186,22 @@ class Runner:
         title: str | None = None,
     ) -> None:
         """Show a message on the run's page and in the diff."""
-        place = self._relative(file) if file is not None else None
-        self._command(level, message, file=place, line=line if place else None, title=title)
-
-    @contextmanager
-    def group(self, title: str) -> Iterator[None]:
-        """Fold the output of the block."""
-        self._command("group", title)
-        try:
-            yield
-        finally:
-            self._command("endgroup", "")
-
-    def mask(self, value: str) -> None:
-        """Mask each line of a secret in all further output."""
-        for line in value.splitlines():
-            if line.strip():
-                self._command("add-mask", line)
-
-    def debug(self, message: str) -> None:
-        """Print a message for runs with debug logging."""
-        self._command("debug", message)
-
-    def inert(self, text: str) -> str:
-        """Make text of others inert on a runner; unchanged elsewhere."""
-        return inert(text) if self.on_runner else text
-
-    def _command(self, command: str, message: str, **properties: object) -> None:
         if not self.on_runner:
             return
+        place = self._relative(file) if file is not None else None
+        properties = {"file": place, "line": str(line) if place and line else None, "title": title}
         given = ",".join(
-            f"{name}={_escape_property(seen(str(value)))}"
+            f"{name}={_escape(_shown(value)).replace(':', '%3A').replace(',', '%2C')}"
             for name, value in properties.items()
             if value is not None
         )
         stream = getattr(sys.stderr, "unquoted", sys.stderr)
-        stream.write(f"::{command}{' ' if given else ''}{given}::{_escape(seen(message))}\n")
+        stream.write(f"::{level}{' ' if given else ''}{given}::{_escape(_shown(message))}\n")
         stream.flush()
+
+    def inert(self, text: str) -> str:
+        """Make text of others inert on a runner; unchanged elsewhere."""
+        return inert(text) if self.on_runner else text
 
     def _relative(self, file: str | Path) -> str:
         path = Path(file)
@@ -212,8 +214,8 @@ def _escape(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _escape_property(text: str) -> str:
-    return _escape(text).replace(":", "%3A").replace(",", "%2C")
+def _shown(text: str) -> str:
+    return seen(conceal(text))
 
 
 def _append(path: Path, text: str) -> None:

@@ -22,13 +22,13 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from consdb_actions.adapters.files import read_bytes
 from consdb_actions.adapters.git_read import Blob, GitReader
 from consdb_actions.adapters.schema_resources import Beside, beside_path
 from consdb_actions.adapters.schema_yaml import (
     SDM_FOLDERS,
     ReadSchema,
     list_schema_files,
-    read_bytes,
     read_yaml,
 )
 from consdb_actions.adapters.yaml_tree import MAX_BYTES
@@ -58,7 +58,7 @@ class RawFile:
     @classmethod
     def on_disk(cls, name: str, path: Path) -> RawFile:
         """Read a file of the work tree."""
-        return cls(name, str(path), read_bytes(path), beside_path(path))
+        return cls(name, str(path), read_bytes(path, MAX_BYTES), beside_path(path))
 
 
 @dataclass(frozen=True, slots=True)

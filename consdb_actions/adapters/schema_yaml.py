@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from consdb_actions.adapters.files import read_bytes
 from consdb_actions.adapters.problems import FileError, Problem, did_you_mean
 from consdb_actions.adapters.schema_fields import Fields
 from consdb_actions.adapters.schema_resources import Beside, Resources, beside_path
@@ -26,7 +25,6 @@ __all__ = [
     "check_names",
     "find_schema_file",
     "list_schema_files",
-    "read_bytes",
     "read_file",
     "read_yaml",
 ]
@@ -194,31 +192,10 @@ class ReadSchema:
     lines: Lines = field(default_factory=dict)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a file, at most slightly beyond the size limit."""
-    try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise InputError(
-                    "this is not a regular file", place=str(path), remedy="Save its content in a file."
-                )
-            return stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        remedy = "Check the path and how its name is spelled."
-        raise InputError("there is no such file", place=str(path), remedy=remedy) from None
-    except IsADirectoryError:
-        raise InputError(
-            "this is a folder, not a file", place=str(path), remedy="Name the file in it."
-        ) from None
-    except OSError as error:
-        remedy = "Check the file's permissions."
-        raise InputError(f"cannot be read: {error.strerror}", place=str(path), remedy=remedy) from error
-
-
 def read_file(path: Path, *, expect_name: str | None = None) -> ReadSchema:
     """Read a schema file, and others that it takes columns from."""
     beside = beside_path(path)
-    return read_yaml(read_bytes(path), source=str(path), expect_name=expect_name, beside=beside)
+    return read_yaml(read_bytes(path, MAX_BYTES), source=str(path), expect_name=expect_name, beside=beside)
 
 
 def read_yaml(

@@ -20,12 +20,13 @@ from typing import (
 )
 
 from consdb_actions import forms
+from consdb_actions.adapters.files import read_json
 from consdb_actions.adapters.problems import FileError, Problem, did_you_mean, shorten
 from consdb_actions.adapters.yaml_tree import MAX_PROBLEMS
 from consdb_actions.errors import InputError
 from consdb_actions.forms import Form, WrongValueError
 
-__all__ = ["Place", "facts_json", "load_facts", "read_json", "typed"]
+__all__ = ["Place", "facts_json", "load_facts", "typed"]
 
 T = TypeVar("T")
 
@@ -66,24 +67,6 @@ def typed(
     named = [e for e in whole if not str(e["loc"][-1:]).startswith("('literal[")] or whole
     problems = [_problem(e, *_resolve(kind, e["loc"]), what, place) for e in named[:MAX_PROBLEMS]]
     raise FileError(source, problems)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_object)
-    except FileNotFoundError:
-        raise InputError("there is no such file", place=str(path), remedy="Check the path.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"this is not JSON: {error}", place=str(path), remedy="Give a JSON file.") from error
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{shorten(next(name for name in names if names.count(name) > 1))} is defined twice")
-    return values
 
 
 def load_facts(kind: type[T], path: Path) -> T:

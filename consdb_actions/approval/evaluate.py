@@ -215,7 +215,7 @@ VERDICTS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DIS
 
 """The states with a verdict; a comment has none."""
 
-_MARKER = re.compile(r"[ \t]{0,3}consdb:[ \t]*(?P<words>[\w\- ,]+?)[ \t]*", re.IGNORECASE)
+_MARKER = re.compile(r" {0,3}consdb:[ \t]*(?P<words>[\w\- ,]+?)[ \t]*", re.IGNORECASE)
 
 _FENCE = re.compile(r" {0,3}(?P<ticks>`{3,}(?=[^`]*$)|~{3,})")
 
@@ -226,22 +226,30 @@ _QUOTE = re.compile(r" {0,3}>")
 # What HTML hides or shows as code; what stands behind it on its line is at no start of a line any more.
 _HTML = re.compile(r"<!--.*?-->|<(pre|code)\b.*?</\1\s*>", re.IGNORECASE)
 
+# Elements whose contents GitHub does not show as text, or might not.
+_ELEMENTS = "pre|code|script|style|textarea|template|rp|svg|math|object|audio|video|canvas|iframe"
+
 _HTML_OPEN = re.compile(
-    r"<!--|<[?!]|<(?:pre|code|script|style|textarea|template)\b|</?[a-z][^<>]*$", re.IGNORECASE
+    rf"<!--|<[?!]|<(?:{_ELEMENTS})\b"
+    # A tag that does not end on its line; in quotes, a bracket does not end it.
+    r"""|</?[a-z](?:"[^"]*"|'[^']*'|[^<>"'])*(?:"[^"]*|'[^']*)?$""",
+    re.IGNORECASE,
 )
 
 _HTML_END = {
     "<!--": re.compile(r"-->"),
-    **{
-        f"<{tag}": re.compile(rf"</{tag}\s*>", re.IGNORECASE)
-        for tag in ("pre", "code", "script", "style", "textarea", "template")
-    },
+    **{f"<{tag}": re.compile(rf"</{tag}\s*>", re.IGNORECASE) for tag in _ELEMENTS.split("|")},
 }
 
-_TAG_END = re.compile(r">")
+# What a tag that is left open swallows, no pattern can tell.
+_NEVER = re.compile(r"(?!)")
 
 # What is defined for links is not shown, and its title can have several lines.
 _DEFINITION = re.compile(r" {0,3}\[[^\]]*\]:")
+
+# The text instead of an image and the title of a link are not shown, and can have several lines.
+_LINK = re.compile(r"""!?\[[^\[\]]*\]\([^()\s"']*(?:\s+"[^"]*"|\s+'[^']*')?\)""")
+_LINK_OPEN = re.compile(r"!\[|\]\(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +295,9 @@ def visible_lines(body: str) -> list[str]:
             shown = _HTML.sub("\ufffd", line)
             if left_open := _HTML_OPEN.search(shown):
                 shown = shown[: left_open.start()] + "\ufffd"
-                hidden = _HTML_END.get(left_open[0].casefold(), _TAG_END)
-            defined = bool(_DEFINITION.match(line)) or (defined and bool(line.strip()))
+                hidden = _HTML_END.get(left_open[0].casefold(), _NEVER)
+            starts = _DEFINITION.match(line) or _LINK_OPEN.search(_LINK.sub("", line))
+            defined = bool(starts) or (defined and bool(line.strip()))
             if not quoted and not defined:
                 lines.append(shown)
     return lines

@@ -125,8 +125,8 @@ def sync(event: Path | None, event_name: str | None, dry_run: bool, **options: A
     All facts are read from GitHub on each run. The exit code is 0 once the state is published, even if
     approvals or steps are missing. Without --pr and --event, all open pull requests are processed.
     """
+    from consdb_actions.adapters.files import read_json
     from consdb_actions.adapters.github import EventTarget, target_of_event
-    from consdb_actions.adapters.typed_files import read_json
     from consdb_actions.report.approvals import render_plan
 
     target = EventTarget(everything=True)

@@ -17,7 +17,7 @@ from consdb_actions.adapters.runner import Runner
 from consdb_actions.commands.options import parse_moment
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
 
-__all__ = ["github_session", "look_at_each", "moment_or_now", "repository_name"]
+__all__ = ["account_name", "github_session", "look_at_each", "moment_or_now", "repository_name"]
 
 T = TypeVar("T")
 
@@ -32,6 +32,17 @@ def repository_name(name: str | None, *, option: str = "--repo") -> str:
             f'"{name[:150]}" is not a repository' if name else "no repository is given",
             place=option,
             remedy=f"Give {option} OWNER/NAME, such as lsst/sdm_schemas.",
+        )
+    return name
+
+
+def account_name(name: str, option: str) -> str:
+    """Check the name of an organization or an app, which becomes part of addresses."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,98}", name, re.ASCII):
+        raise InputError(
+            f'"{name[:150]}" is not a name on GitHub',
+            place=option,
+            remedy="Give it as it stands in addresses, with letters, digits and dashes.",
         )
     return name
 

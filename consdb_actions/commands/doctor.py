@@ -166,7 +166,7 @@ class _Doctor:
         return "" if found.get("deployment_branch_policy") else "every branch can use it"
 
     def _callers(self, kind: str, repository: str) -> str:
-        tag, commit = self._once("release", lambda: newest_release(self.github))
+        tag, commit = self._once("release", self._newest)
         wrong = []
         for name in callers(kind):
             text = self._file(repository, f"{WORKFLOWS}/{name}")
@@ -176,6 +176,14 @@ class _Doctor:
             elif used is None or used[1] != commit:
                 wrong.append(f"{name} uses {used[2] if used else 'no commit'}, and {tag} is the newest")
         return "; ".join(wrong)
+
+    def _newest(self) -> tuple[str, str]:
+        from consdb_actions.adapters.github import GitHubError
+
+        try:
+            return newest_release(self.github)
+        except GitHubError as error:
+            raise (_HiddenError if error.status == 404 else error) from error
 
     def _allowed(self, root: str) -> str:
         found = self._get(f"{root}/actions/permissions") or {}
@@ -442,15 +450,19 @@ def command(schemas: str, target: str, phalanx: str, app: str, release_app: str,
     Give a maintainer's own token as GITHUB_TOKEN (`gh auth token`); what it cannot read is reported as
     unknown. Exit code 1 if a point is wrong.
     """
-    from consdb_actions.commands.connection import github_session, repository_name
+    from consdb_actions.commands.connection import account_name, github_session, repository_name
     from consdb_actions.report.markdown import printable
 
     names = [
         repository_name(name, option=f"--{key}")
         for key, name in (("repo", schemas), ("target", target), ("phalanx", phalanx))
     ]
+    slugs = {
+        APPS[0].name: account_name(app, "--migrations-app"),
+        APPS[1].name: account_name(release_app, "--releases-app"),
+    }
     with github_session() as github:
-        doctor = _Doctor(github, names[0], names[1], names[2], {APPS[0].name: app, APPS[1].name: release_app})
+        doctor = _Doctor(github, names[0], names[1], names[2], slugs)
         points = list(doctor.points())
     wrong = sum(point.state == "wrong" for point in points)
     if output_format == "json":

@@ -137,9 +137,10 @@ def command(
     configuration to fill in is written, too. Nothing that exists is replaced without --force.
     """
     from consdb_actions.adapters.files import write_all
-    from consdb_actions.commands.connection import github_session
+    from consdb_actions.commands.connection import account_name, github_session
     from consdb_actions.config import CONFIG_PATH
 
+    account_name(organization, "--organization")
     if commit is not None and not re.fullmatch(r"[0-9a-f]{40}", commit, re.ASCII):
         raise InputError(f"{commit[:60]!r} is not a commit", place="--pin", remedy="Give all 40 digits.")
     if release is not None and not re.fullmatch(r"[\w.-]{1,60}", release, re.ASCII):
@@ -157,7 +158,9 @@ def command(
     config = directory / CONFIG_PATH
     if kind == "sdm_schemas" and not config.exists():
         files[config] = SKELETON
-    new = {path: text for path, text in files.items() if not path.is_file() or path.read_text() != text}
+    new = {
+        path: text for path, text in files.items() if not path.is_file() or path.read_bytes() != text.encode()
+    }
     write_all(new, overwrite=force)
     lines = [f"{'wrote' if path in new else 'unchanged'}  {path.relative_to(directory)}" for path in files]
     lines += ["", "Next:"]

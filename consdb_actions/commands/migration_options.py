@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +21,6 @@ __all__ = ["LABEL", "SOURCE", "TARGET", "asked_for", "source_options", "target_o
 LABEL = "consdb: migrate"
 SOURCE = "lsst/sdm_schemas"
 TARGET = "lsst-dm/consdb"
-MAX_EVENT = 30_000_000  # Bytes of an event's payload; GitHub's limit is 25 MB
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,6 +81,7 @@ def asked_for(
     regenerate: bool = False,
 ) -> RequestedMigration:
     """Read the request from options, or else from an event."""
+    from consdb_actions.adapters.files import read_json
     from consdb_actions.adapters.github.events import asked, asked_of_event
     from consdb_actions.publication.source import REGENERATE
 
@@ -95,16 +94,5 @@ def asked_for(
             remedy="Give --pr, or --branch with --commit, or --event.",
         )
     name = event_name or os.environ.get("GITHUB_EVENT_NAME", "")
-    try:
-        if event.stat().st_size > MAX_EVENT:
-            raise InputError("this is too large for an event", place=str(event))
-        payload = json.loads(event.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            "there is no such file", place=str(event), remedy="Give GITHUB_EVENT_PATH."
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"this is not JSON: {str(error)[:200]}", place=str(event), remedy="Give GITHUB_EVENT_PATH."
-        ) from error
+    payload = read_json(event)
     return asked_of_event(payload, name, place=str(event))

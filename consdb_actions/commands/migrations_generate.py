@@ -116,6 +116,7 @@ def _json(outcome: RunOutcome) -> str:
 def _declarations(
     renames: tuple[str, ...], takes: tuple[tuple[str, str], ...], file: Path | None, body: Path | None
 ) -> Declarations:
+    from consdb_actions.adapters.files import read_text
     from consdb_actions.migration.matching.declarations import (
         Declarations,
         parse_declaration,
@@ -127,22 +128,10 @@ def _declarations(
     declared: list[Declaration] = [parse_declaration(text, "option") for text in renames]
     declared += [parse_take(" ".join(words), "option") for words in takes]
     if body is not None:
-        declared += parse_directives(_read(body), place=str(body))
+        declared += parse_directives(read_text(body), place=str(body))
     if file is not None:
-        declared += parse_sidecar(_read(file), place=str(file))
+        declared += parse_sidecar(read_text(file), place=str(file))
     return Declarations.of(declared)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError("there is no such file", place=str(path), remedy="Check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(
-            f"this file cannot be read: {words}", place=str(path), remedy="Give a text file that can be read."
-        ) from error
 
 
 def _fills(fills: tuple[str, ...], no_fills: tuple[str, ...]) -> dict[tuple[str, str], str | None]:

@@ -96,7 +96,7 @@ def command(
     replication must be without errors. Exit code 1 if the runbook does not work. Both servers are removed at
     the end.
     """
-    from consdb_actions.adapters.files import check_targets, write_all
+    from consdb_actions.adapters.files import check_targets, read_text, write_all
     from consdb_actions.adapters.rehearsal import rehearse
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.tree import read_tree
@@ -118,7 +118,7 @@ def command(
                 place="--runbook",
                 remedy="Omit --section, --revision and --since.",
             )
-        markdown = _read(runbook_file)
+        markdown = read_text(runbook_file)
     else:
         with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
             changes = chosen_changes(tree, sites, sections, revisions, since, progress)
@@ -149,11 +149,3 @@ def command(
         show(text, "\n".join(text.splitlines()[-2:]))
     runner.summary(render_markdown(result))
     return 0 if result.passed else 1
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"the runbook cannot be read: {words}", place=str(path)) from error

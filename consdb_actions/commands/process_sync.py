@@ -48,11 +48,10 @@ def command(event: Path | None, event_name: str | None, dry_run: bool, **options
     approvals or steps are missing. Without --pr and --event, all open pull requests are processed, and merged
     ones with steps to do.
     """
-    from consdb_actions.adapters.files import check_targets
+    from consdb_actions.adapters.files import check_targets, read_json
     from consdb_actions.adapters.github import EventTarget
     from consdb_actions.adapters.github.events import process_target
     from consdb_actions.adapters.github.process import ProcessPublisher
-    from consdb_actions.adapters.typed_files import read_json
     from consdb_actions.approval.evaluate import fit
     from consdb_actions.commands.connection import github_session, moment_or_now, repository_name
     from consdb_actions.commands.process_run import make_gatherer, show_results

@@ -14,6 +14,7 @@ import click
 from consdb_actions import __version__
 from consdb_actions.errors import ConsdbActionsError
 from consdb_actions.redaction import redact
+from consdb_actions.report.markdown import fence
 
 __all__ = ["Announcer", "show_bug", "show_error"]
 
@@ -92,9 +93,7 @@ def _hanging(label: str, text: str) -> str:
 
 def _block(title: str, body: str) -> str:
     """Return Markdown in which nothing of the body is Markdown (rule S5)."""
-    longest = max((len(ticks) for ticks in re.findall(r"`+", body)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"### {title}\n\n{fence}text\n{body}\n{fence}\n"
+    return f"### {title}\n\n{fence(body, 'text')}\n"
 
 
 def _file_and_line(place: str) -> tuple[str | None, int | None]:

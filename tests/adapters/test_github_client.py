@@ -349,6 +349,14 @@ def test_an_address_that_is_none_or_holds_credentials_is_refused(url: str) -> No
     assert "word" not in str(caught.value).replace("password", "")
 
 
+@pytest.mark.parametrize("token", ["“token-of-actions”", "token-of\nactions", "токен", "a\x00b", "a\x7fb"])
+def test_f3_what_cannot_be_a_token_is_said_before_any_call(place: Place, token: str) -> None:
+    github = connect(token, place.double.url, clock=place.clock)
+    with pytest.raises(InputError):
+        github.get(PULL)
+    assert not place.double.log
+
+
 @pytest.mark.parametrize("token", ["", "  \n"])
 def test_no_token_is_a_clear_message(token: str) -> None:
     with pytest.raises(InputError, match="no token for GitHub"):

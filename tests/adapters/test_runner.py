@@ -66,10 +66,6 @@ def test_off_a_runner_nothing_happens(environ: dict[str, str], capfd: pytest.Cap
     runner.output("name", "value")
     runner.summary("text")
     runner.annotation("error", "message")
-    runner.mask("secret")
-    runner.debug("message")
-    with runner.group("title"):
-        pass
     assert runner.inert("::error::x") == "::error::x"
     assert capfd.readouterr() == ("", "")
 
@@ -78,8 +74,8 @@ def test_a_runner_without_files_takes_commands_only(capfd: pytest.CaptureFixture
     runner = Runner.from_environ({"GITHUB_ACTIONS": "true"})
     runner.output("name", "value")
     runner.summary("text")
-    runner.debug("message")
-    assert capfd.readouterr() == ("", "::debug::message\n")
+    runner.annotation("notice", "message")
+    assert capfd.readouterr() == ("", "::notice::message\n")
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]*", fullmatch=True), st.text()))
@@ -141,20 +137,7 @@ def test_the_place_of_an_annotation(
 
 def test_standard_output_stays_free(runner: Runner, capfd: pytest.CaptureFixture[str]) -> None:
     runner.annotation("notice", "m")
-    with runner.group("t"):
-        runner.debug("d")
-    assert capfd.readouterr() == ("", "::notice::m\n::group::t\n::debug::d\n::endgroup::\n")
-
-
-def test_a_group_ends_with_an_error_too(runner: Runner, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ZeroDivisionError), runner.group("two\nlines"):
-        raise ZeroDivisionError
-    assert capfd.readouterr().err == "::group::two%0Alines\n::endgroup::\n"
-
-
-def test_each_line_of_a_secret_is_masked(runner: Runner, capfd: pytest.CaptureFixture[str]) -> None:
-    runner.mask("one%\n\n  \ntwo")
-    assert capfd.readouterr().err == "::add-mask::one%25\n::add-mask::two\n"
+    assert capfd.readouterr() == ("", "::notice::m\n")
 
 
 def test_summaries_add_up(runner: Runner, tmp_path: Path) -> None:

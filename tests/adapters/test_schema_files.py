@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from consdb_actions.adapters.files import read_bytes
 from consdb_actions.adapters.schema_yaml import (
     CONSDB_FOLDERS,
     SDM_FOLDERS,
     find_schema_file,
     list_schema_files,
-    read_bytes,
 )
 from consdb_actions.errors import InputError
 

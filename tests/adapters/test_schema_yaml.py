@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from consdb_actions.adapters.files import read_bytes
 from consdb_actions.adapters.problems import FileError, Problem
-from consdb_actions.adapters.schema_yaml import read_bytes, read_yaml
+from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.adapters.yaml_tree import MAX_BYTES
 from consdb_actions.errors import InputError
 from consdb_actions.schema.model import Constraint, Index

@@ -145,6 +145,8 @@ def test_init_writes_every_caller_once(
     assert init(adopted, kind, "--teams") == 0
     assert "wrote" not in capsys.readouterr().out
     edited = folder / "workflows" / next(iter(callers(kind)))
+    edited.write_bytes(b"\xe4")
+    assert init(adopted, kind) == 2
     edited.write_text("mine\n")
     if config.exists():
         config.write_text("{}\n")
@@ -308,3 +310,14 @@ def test_what_a_token_may_not_see_is_unknown_and_not_wrong(
     assert (code, states.count("wrong")) == (0, 0)
     assert states.count("unknown") > 8
     assert all(item["remedy"] for item in points.values() if item["state"] == "unknown")
+
+
+def test_doctor_goes_on_where_this_project_is_hidden(
+    adopted: Adopted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settled(adopted)
+    del adopted.world.repos[PROJECT]
+    code, points = doctor(capsys)
+    unknown = {title for title, item in points.items() if item["state"] == "unknown"}
+    assert unknown == {f"{name}: caller workflows on the newest release" for name in (SCHEMAS, TARGET)}
+    assert (code, len(points)) == (0, 33)

@@ -156,6 +156,8 @@ def test_a_co_author_and_a_committer_do_not_approve(make_stage: MakeStage) -> No
         "Co-authored-by : Dan <{dan}>",
         "Co-authored-by\t\u00a0: Dan <{dan}>",
         "  co-authored-by: Dan <{dan}>",
+        "\ufeffCo-authored-by: Dan <{dan}>",
+        "\u200b> Co-authored-by: Dan <{dan}>",
         "Co-authored-by: Dan <D> Data <{dan}>",
         "Co-authored-by: < <{dan}>",
         "Co-authored-by: Dan <{dan}> (data)",

@@ -196,6 +196,15 @@ HIDDEN = [
     "<textarea>\nconsdb: po\n</textarea>",
     "[x]: https://a.example '\nconsdb: po\n'",
     "[x]:\nhttps://a.example\n'\nconsdb: po\n'",
+    "![\nconsdb: po\n](https://a.example/x.png)",
+    "![a [b] \\]\nconsdb: po\n][x]",
+    '[x](https://a.example "\nconsdb: po\n")',
+    '<a title=">\nconsdb: po\n">x</a>',
+    '<div title="\nx>\n\nconsdb: po\n\n">',
+    "<img alt='a' title='>\nconsdb: po\n'>",
+    "<ruby>x<rp>\n\nconsdb: po\n\n</rp></ruby>",
+    "<svg>\nconsdb: po\n</svg>",
+    "\tconsdb: po",
 ]
 
 
@@ -215,6 +224,9 @@ def test_a3_what_a_reader_cannot_see_is_no_marker(body: str) -> None:
         "<b>x</b>\n\nconsdb: po",
         "> a\n\nconsdb: po",
         "see [x]\n\nconsdb: po",
+        'see [x](https://a.example "t") and ![y](z.png)\nconsdb: po',
+        "<a href=\"x\" title='>'>x</a>\nconsdb: po",
+        "a <b and c> d\n\nconsdb: po",
     ],
 )
 def test_a3_what_a_reader_sees_is_a_marker(body: str) -> None:

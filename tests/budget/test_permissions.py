@@ -41,6 +41,7 @@ OWN = {
     ("approvals", "approvals"): (SCHEMAS, "approvals sync"),
     ("process", "process"): (SCHEMAS, "process sync"),
     ("migrate", "source"): (SCHEMAS, "migrations source"),
+    ("migrate", "publish"): (SCHEMAS, "migrations publish"),
     ("regenerate", "find"): (CONSDB, "migrations outdated"),
     ("release", "plan"): (CONSDB, "release tag, dry run"),
     ("deploy", "plan"): (CONSDB, "deploy plan"),
@@ -134,7 +135,7 @@ def test_g1_every_call_and_what_the_workflows_request(calls: Calls, golden: Gold
     golden("../../docs/permissions.md", document(calls))
 
 
-def test_g1_every_step_that_asks_for_a_token_is_known() -> None:
+def test_g1_every_step_and_job_with_a_token_is_known() -> None:
     found = {
         (path.stem, name, step["id"])
         for path in (ROOT / ".github" / "workflows").glob("*.yaml")
@@ -143,6 +144,14 @@ def test_g1_every_step_that_asks_for_a_token_is_known() -> None:
         if "create-github-app-token" in step.get("uses", "")
     }
     assert found == set(TOKENS)
+    calling = {
+        (path.stem, name)
+        for path in (ROOT / ".github" / "workflows").glob("*.yaml")
+        if "workflow_call" in path.read_text(encoding="utf-8")
+        for name, job in load(path.stem).items()
+        if "github.token" in str(job)
+    }
+    assert calling == set(OWN), "jobs that call GitHub with the workflow's own token"
 
 
 def document(calls: Calls) -> str:

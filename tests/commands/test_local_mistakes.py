@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,9 @@ def nothing_to_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             ("process", "efd-sync", "--repo", "a/b", "--consdb-pr", "x"),
             "not a valid number of a pull request",
         ),
+        (("doctor", "--migrations-app", "../x"), "not a name on GitHub"),
+        (("doctor", "--releases-app", "a?b"), "not a name on GitHub"),
+        (("init", "consdb", "--pin", "a" * 40, "--organization", "a/b?x=y"), "not a name on GitHub"),
         (("migrations", "source", "--pr", "abc"), "is not a number of a pull request"),
         (("process", "board", "--repo", "a/b", "--phalanx", "/nope", "--output", "out"), "no such directory"),
         (("process", "board", "--repo", "a/b", "--consdb", "/nope", "--output", "out"), "no such directory"),
@@ -165,3 +169,35 @@ def test_u5_consdb_repo_is_a_repository_on_github_everywhere() -> None:
 @pytest.mark.parametrize(("calls", "words"), [(0, "0 calls to"), (1, "1 call to"), (2, "2 calls to")])
 def test_counts_agree_with_their_nouns(calls: int, words: str) -> None:
     assert str(Budget(calls=calls)).startswith(words)
+
+
+EVENT = ("--repo", "a/b", "--event-name", "pull_request", "--event")
+SCHEMAS = TREE.parent / "examples" / "schemas"
+GENERATE = (
+    *("migrations", "generate", "--consdb", str(TREE), "--message", "DM-1", "--dry-run"),
+    *("--sdm-schemas", str(SCHEMAS / "after"), "--sdm-schemas-base", str(SCHEMAS / "before")),
+)
+
+
+@pytest.mark.parametrize("file", ["pipe", "/dev/zero", "latin.txt"])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("migrations", "source", *EVENT),
+        ("approvals", "sync", *EVENT),
+        ("process", "sync", *EVENT),
+        ("approvals", "status", "--facts"),
+        ("process", "status", "--facts"),
+        (*GENERATE, "--renames-file"),
+        (*GENERATE, "--pull-request-body"),
+        (*GENERATE, "--config"),
+        ("process", "rehearse", "--consdb", str(TREE), "--runbook"),
+    ],
+)
+def test_s2_what_is_no_text_file_is_neither_waited_for_nor_read_without_end(
+    args: tuple[str, ...], file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "latin.txt").write_bytes(b"\xe4")
+    assert main([*args, file]) == 2
+    assert file in capsys.readouterr().err

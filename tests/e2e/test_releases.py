@@ -82,7 +82,7 @@ def test_a_commit_with_red_checks_is_not_tagged(
     workflows: Workflows, registry_double: RegistryDouble
 ) -> None:
     place = Releasing(workflows, registry_double)
-    place.check("tests", "failure", run=7)  # act calls its own run 1, whose checks do not count
+    place.check("tests", "failure", run=7)
     run = place.release()
     assert not run.ok
     assert run.jobs == {"Plan the release": "failure"}

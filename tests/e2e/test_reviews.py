@@ -9,7 +9,7 @@ import pytest
 
 from consdb_actions.approval.comment import MARKER, Section, split
 from tests.e2e.test_migrate import ONE, Change
-from tests.e2e.workflows import APP_KEY, APP_LOGIN, Run, Workflows
+from tests.e2e.workflows import APP_JWT, APP_LOGIN, Run, Workflows
 from tests.support.approvals import REPOSITORY, Scene
 from tests.support.github import Fault, Kind
 
@@ -26,7 +26,7 @@ class Reviewed:
         self.scene = Scene(workflows.world)
         if teams:
             workflows.edits = [("teams: false", "teams: true")]
-            workflows.world.apps[APP_KEY].permissions["members"] = "read"
+            workflows.world.apps[APP_JWT].permissions["members"] = "read"
 
     def review(self, stranger: str = "") -> Run:
         payload = self._payload("submitted")
@@ -114,7 +114,7 @@ def test_g1_members_are_asked_for_only_where_a_team_holds_a_role(workflows: Work
 
 def test_g1_an_app_that_lacks_a_permission_gives_no_token(workflows: Workflows) -> None:
     place = Reviewed(workflows)
-    del workflows.world.apps[APP_KEY].permissions["members"]
+    del workflows.world.apps[APP_JWT].permissions["members"]
     run = place.review()
     assert not run.ok
     assert "HTTP 422" in run.log

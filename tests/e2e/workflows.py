@@ -20,6 +20,7 @@ import yaml
 from tests.support.github import GitHubDouble, World
 
 __all__ = [
+    "APP_JWT",
     "APP_KEY",
     "APP_LOGIN",
     "OWN",
@@ -41,6 +42,8 @@ OWN = "lsst-dm/consdb-actions"
 TOKEN = "token-of-actions"
 APP_LOGIN, APP_KEY = "consdb-migrations[bot]", "key-of-the-app"
 RELEASE_LOGIN, RELEASE_KEY = "consdb-releases[bot]", "key-of-the-release-app"
+APP_JWT = f"Iv1.double:{APP_KEY}"
+"""What an app signs with its key: who it is."""
 SCHEMAS, TARGET, PHALANX = "lsst/sdm_schemas", "lsst-dm/consdb", "lsst-sqre/phalanx"
 APP = {"checks": "read", "contents": "write", "pull_requests": "write", "statuses": "write"}
 RELEASE_APP = {
@@ -51,9 +54,9 @@ RELEASE_APP = {
     "statuses": "read",
 }
 """What docs/adopt.md has the two apps registered with, without what is optional."""
-CODE = ("consdb_actions", "actions", "examples", ".github")
-FILES = ("action.yml", "requirements.lock", "pyproject.toml", "README.md", "LICENSE")
-LIMIT = 120
+CODE = ("consdb_actions", "actions", "examples", "migrations", "tests", ".github")
+FILES = ("action.yml", "requirements.lock", "constraints.txt", "pyproject.toml", "README.md", "LICENSE")
+LIMIT = 240
 """Seconds after which a run is given up."""
 
 
@@ -163,8 +166,10 @@ class Workflows:
             "CONSDB_RELEASE_APP_PRIVATE_KEY": RELEASE_KEY,
         }
         self.edits: list[tuple[str, str]] = []
-        world.app(APP_LOGIN.removesuffix("[bot]"), APP_KEY, APP, [SCHEMAS, TARGET])
-        world.app(RELEASE_LOGIN.removesuffix("[bot]"), RELEASE_KEY, RELEASE_APP, [TARGET, PHALANX])
+        world.app(APP_LOGIN.removesuffix("[bot]"), APP_JWT, APP, [SCHEMAS, TARGET])
+        world.app(
+            RELEASE_LOGIN.removesuffix("[bot]"), f"Iv1.release:{RELEASE_KEY}", RELEASE_APP, [TARGET, PHALANX]
+        )
 
     def run(
         self,
@@ -197,12 +202,47 @@ class Workflows:
         if stranger:
             granted = dict.fromkeys(granted, "read")
         self.world.restrict(TOKEN, [repository], granted)
+        used = f"{_own_pin(place / '.github/workflows' / Path(caller).name)}={self._kit.own}"
+        more = ["--local-repository", used, *(["--actor", stranger] if stranger else [])]
+        payload = {"repository": {"full_name": repository}, **payload}
+        # GitHub shows a check of each run; for a pull request it is at the head.
+        repo, run_id = self.world.repos[repository], self.world.new_id()
+        sha = payload.get("pull_request", {}).get("head", {}).get("sha") or repo.tip(repo.default_branch)
+        repo.runs[run_id] = (event, run_id)
+        check = self.world.check(repo, sha, Path(caller).stem, None, status="in_progress", run=run_id)
+        variables = {"E2E_SPOIL": spoil, "GITHUB_RUN_ID": str(run_id)}
+        run = self._act(place, Path(caller).name, event, payload, secrets, more, variables)
+        check |= {"status": "completed", "conclusion": "success" if run.ok else "failure"}
+        check["completed_at"] = check["started_at"]
+        return run
+
+    def run_own(self, job: str, event: str) -> Run:
+        """Run a job of this project's own CI, without secrets, with what uv keeps here."""
+        place = self._folder / "own"
+        shutil.copytree(self._kit.own, place)  # act takes it for what would be checked out
+        self._commit(place, OWN)
+        kept = subprocess.run(["uv", "cache", "dir"], check=True, capture_output=True, text=True).stdout
+        variables = {name: text for name, text in os.environ.items() if name.startswith(("SSL_", "UV_"))}
+        variables["UV_CACHE_DIR"] = kept.strip()
+        return self._act(place, "ci.yaml", event, {}, {}, ["--job", job], variables)
+
+    def _act(
+        self,
+        place: Path,
+        name: str,
+        event: str,
+        payload: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        more: list[str],
+        variables: Mapping[str, str],
+    ) -> Run:
+        """Run a workflow of a repository."""
         number = len(self.runs)
         work = self._folder / f"run-{number}"
-        for name in ("artifacts", "home"):
-            (work / name).mkdir(parents=True)
+        for folder in ("artifacts", "home"):
+            (work / folder).mkdir(parents=True)
         event_file = work / "event.json"
-        event_file.write_text(json.dumps({"repository": {"full_name": repository}, **payload}))
+        event_file.write_text(json.dumps(payload))
         calls = work / "calls"
         calls.write_text("")
         given = {
@@ -212,15 +252,13 @@ class Workflows:
             "E2E_OWN": str(self._kit.own),
             "E2E_ARTIFACTS": str(work / "artifacts"),
             "E2E_CALLS": str(calls),
-            "E2E_SPOIL": spoil,
+            **variables,
             **{name: os.environ[name] for name in ("CONSDB_POSTGRES_BIN",) if name in os.environ},
         }
-        name = Path(caller).name
         command = [str(self._kit.tools / "act"), event, "--json", "-e", str(event_file)]
         command += ["-W", f".github/workflows/{name}", "-P", "ubuntu-24.04=-self-hosted"]
         command += ["--action-cache-path", str(self._kit.cache)]
-        if stranger:
-            command += ["--actor", stranger]
+        command += more
         for key, value in secrets.items():
             command += ["-s", f"{key}={value}"]
         for key, value in self.variables.items():
@@ -230,7 +268,6 @@ class Workflows:
         for pin in pins(self._kit.own):
             stand_in = STAND_INS / pin.partition("@")[0].partition("/")[2]
             command += ["--local-repository", f"{pin}={stand_in}"]
-        command += ["--local-repository", f"{_own_pin(place / '.github/workflows' / name)}={self._kit.own}"]
         path = f"{self._kit.tools}{os.pathsep}{os.environ['PATH']}"
         began = time.monotonic()
         code, printed = _call(command, place, {"PATH": path, "HOME": str(work / "home")})
@@ -265,6 +302,12 @@ class Workflows:
         if caller.endswith(("process.yaml", "regenerate.yaml")):
             # What a called workflow calls is in that one's repository; act looks for it in the caller's.
             shutil.copy(self._kit.own / ".github/workflows/migrate.yaml", target.parent)
+        self._commit(place, repository)
+        return place
+
+    @staticmethod
+    def _commit(place: Path, repository: str) -> None:
+        """Commit what is in a folder that stands for a repository."""
         git = ["git", "-C", str(place), "-c", "user.name=author", "-c", "user.email=author@example.org"]
         if not (place / ".git").exists():
             subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
@@ -272,7 +315,6 @@ class Workflows:
             subprocess.run([*git, "remote", "add", "origin", url], check=True)
         subprocess.run([*git, "add", "-A"], check=True)
         subprocess.run([*git, "commit", "-qm", "Workflows"], check=True)
-        return place
 
 
 def pins(folder: Path = ROOT) -> list[str]:

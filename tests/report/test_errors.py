@@ -11,6 +11,7 @@ import pytest
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.cli import cli, main
 from consdb_actions.errors import CheckFailed, ConsdbActionsError, ExternalError, InputError
+from consdb_actions.redaction import UNSEEN
 from consdb_actions.report.errors import show_bug, show_error
 
 ERROR = InputError(
@@ -167,3 +168,9 @@ def test_showing_an_error_imports_little() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"sqlalchemy", "alembic", "felis", "psycopg", "rich", "github"} & set(done.stdout.split())
+
+
+def test_s5_a_summary_holds_nothing_that_cannot_be_seen(runner: Runner) -> None:
+    show_error(InputError("\u202ea\x1b[2J```", place="\u2066x", remedy="\x9b"), runner)
+    runner.summary("\u202e \U000e0041 \x1b]0;x\x07 \u2028\r\n")
+    assert not UNSEEN.search(summary(runner))

@@ -66,7 +66,7 @@ class ReleaseScene:
         return self.repo.tip("main")
 
     def merge(
-        self, branch: str, title: str, files: Mapping[str, str | None], *, author: str = "author"
+        self, branch: str, title: str, files: Mapping[str, str | bytes | None], *, author: str = "author"
     ) -> Pull:
         """Open a pull request and merge it."""
         self.world.commit(self.repo, branch, files, onto=self.repo.tip("main"), author=author)
@@ -94,57 +94,8 @@ class ReleaseScene:
         app: str = "github-actions",
     ) -> None:
         """Add a check to a commit; without conclusion it is unfinished."""
-        number = self.world.new_id()
-        at = "2026-06-20T10:00:00Z"
-        url = f"https://api.github.com/repos/{REPOSITORY}"
-        self.repo.rows.setdefault("check runs", []).append(
-            {
-                "id": number,
-                "name": name,
-                "node_id": f"CR_{number}",
-                "head_sha": sha or self.head,
-                "external_id": "",
-                "url": f"{url}/check-runs/{number}",
-                "html_url": f"https://github.com/{REPOSITORY}/runs/{number}",
-                "details_url": f"https://github.com/{REPOSITORY}/actions/runs/{run}/job/{number}",
-                "status": status if conclusion is not None else "in_progress",
-                "conclusion": conclusion,
-                "started_at": at,
-                "completed_at": at if conclusion is not None else None,
-                "output": {
-                    "title": None,
-                    "summary": None,
-                    "text": None,
-                    "annotations_count": 0,
-                    "annotations_url": f"{url}/check-runs/{number}/annotations",
-                },
-                "check_suite": {"id": run},
-                "app": {
-                    "id": 15368,
-                    "slug": app,
-                    "node_id": "A_1",
-                    "owner": {
-                        "id": 1,
-                        "slug": "github",
-                        "node_id": "E_1",
-                        "name": "GitHub",
-                        "html_url": "https://github.com/enterprises/github",
-                        "created_at": at,
-                        "updated_at": at,
-                        "avatar_url": "https://avatars.githubusercontent.com/b/1",
-                    },
-                    "name": "GitHub Actions",
-                    "description": None,
-                    "external_url": "https://help.github.com",
-                    "html_url": f"https://github.com/apps/{app}",
-                    "created_at": at,
-                    "updated_at": at,
-                    "permissions": {},
-                    "events": [],
-                },
-                "pull_requests": [],
-            }
-        )
+        done = status if conclusion is not None else "in_progress"
+        self.world.check(self.repo, sha or self.head, name, conclusion, status=done, run=run, app=app)
 
     def green(self, sha: str | None = None) -> None:
         """Add successful checks to a commit: a job and a commit status."""

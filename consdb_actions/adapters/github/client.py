@@ -20,7 +20,7 @@ from github.Requester import HTTPSRequestsConnectionClass, Requester, RequestsRe
 from requests.exceptions import RequestException, Timeout
 
 from consdb_actions.errors import ExternalError, InputError
-from consdb_actions.redaction import redact
+from consdb_actions.redaction import conceal, redact
 
 __all__ = [
     "Answer",
@@ -503,7 +503,8 @@ class GitHub:
         *,
         landed: Callable[[], Any] | None = None,
     ) -> Any:
-        """Change something."""
+        """Change something; no secret of this process gets into it."""
+        body = json.loads(conceal(json.dumps(body)))
         self._answers.end_moment()
         pause = self._last_write + BETWEEN_WRITES - self._clock.now()
         if pause > 0:
@@ -702,6 +703,11 @@ def connect(
         refusal = InputError(
             "there is no token for GitHub",
             remedy="Set GITHUB_TOKEN; on a runner: env: GITHUB_TOKEN: ${{ github.token }}",
+        )
+    elif not (token.strip().isascii() and token.strip().isprintable()):
+        refusal = InputError(
+            "the token for GitHub holds characters that no token has",
+            remedy="Set GITHUB_TOKEN anew, without quotation marks or line breaks in it.",
         )
     parts = urlsplit(api_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:

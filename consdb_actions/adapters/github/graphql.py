@@ -193,7 +193,7 @@ Json = Mapping[str, Any]
 
 # Whatever GitHub or git could read as a co-author counts: one too many cannot approve, one too few could.
 _CO_AUTHOR = re.compile(
-    r"^[^\S\n]*co-authored-by[^\S\n]*:(?P<people>.*(?:\n[^\S\n]+\S.*)*)", re.IGNORECASE | re.MULTILINE
+    r"^[^\w\n]*co-authored-by[^\S\n]*:(?P<people>.*(?:\n[^\S\n]+\S.*)*)", re.IGNORECASE | re.MULTILINE
 )
 
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"]+@[^\s<>()\[\],;:\"]+")

@@ -19,7 +19,9 @@ __all__ = ["ROUTES", "Call", "Handler", "RefusalError", "Response", "Route", "fi
 class RefusalError(Exception):
     """An answer with an error status."""
 
-    def __init__(self, status: int, message: str, errors: list[dict[str, str]] | None = None) -> None:
+    def __init__(
+        self, status: int, message: str, errors: list[dict[str, str]] | list[str] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message

@@ -6,8 +6,9 @@ import sys
 import urllib.error
 import urllib.request
 
-if not os.environ["KEY"]:
-    sys.exit("Input required and not supplied: private-key")
+for variable, name in (("CLIENT", "client-id"), ("KEY", "private-key")):
+    if not os.environ[variable]:
+        sys.exit(f"Input required and not supplied: {name}")
 here = os.environ["GITHUB_REPOSITORY"].partition("/")
 owner, name = os.environ["OWNER"] or here[0], os.environ["NAME"] or here[2]
 wanted = {
@@ -20,7 +21,10 @@ wanted = {
 def call(method: str, path: str, body: object = None) -> dict[str, object]:
     """Make a call with the app's own token."""
     data = None if body is None else json.dumps(body).encode()
-    headers = {"Authorization": f"Bearer {os.environ['KEY']}", "Content-Type": "application/json"}
+    headers = {
+        "Authorization": f"Bearer {os.environ['CLIENT']}:{os.environ['KEY']}",
+        "Content-Type": "application/json",
+    }
     request = urllib.request.Request(os.environ["GITHUB_API_URL"] + path, data, headers, method=method)
     try:
         with urllib.request.urlopen(request) as answer:

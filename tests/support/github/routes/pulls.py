@@ -66,6 +66,16 @@ def reviews(call: Call) -> Response:
     return Response(body=call.paged(found))
 
 
+@route("POST", "/repos/{owner}/{repo}/pulls/{pull_number}/reviews")
+def create_review(call: Call) -> Response:
+    states = {"APPROVE": "APPROVED", "REQUEST_CHANGES": "CHANGES_REQUESTED", "COMMENT": "COMMENTED"}
+    state = states[call.body["event"]]
+    if call.actor.id == call.pull.author and state != "COMMENTED":
+        raise RefusalError(422, "Unprocessable Entity", ["Can not approve your own pull request"])
+    made = call.world.review(call.repo, call.pull, call.actor.login, state, body=call.body.get("body", ""))
+    return Response(body=call.payloads.review(call.repo, call.pull, made))
+
+
 @route("GET", "/repos/{owner}/{repo}/pulls/{pull_number}/commits")
 def commits(call: Call) -> Response:
     base, head = call.repo.tip(call.pull.base), call.repo.head(call.pull)
