@@ -45,7 +45,7 @@ def test_a_new_file_has_the_mode_of_any_new_file(tmp_path: Path) -> None:
 
 def test_nothing_is_replaced_unless_told(tmp_path: Path) -> None:
     (tmp_path / "old").write_text("before")
-    with pytest.raises(InputError, match="is there already") as caught:
+    with pytest.raises(InputError, match="this file exists") as caught:
         write_all({tmp_path / "new": "x", tmp_path / "old": "after"})
     assert caught.value.place == str(tmp_path / "old")
     assert tree(tmp_path) == {"old": b"before"}

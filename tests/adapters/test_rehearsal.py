@@ -251,7 +251,7 @@ def test_what_the_command_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[
     made = SiteTree(tmp_path / "consdb")
     args = ["process", "rehearse", "--consdb", str(made.root)]
     assert main([*args, "--runbook", str(tmp_path / "none.md")]) == 2
-    assert "cannot be read" in capsys.readouterr().err
+    assert "there is no such file" in capsys.readouterr().err
     assert main([*args, "--runbook", str(tmp_path / "none.md"), "--since", "main"]) == 2
     assert "the runbook names the revisions to apply" in capsys.readouterr().err
     assert main(args) == 2

@@ -117,7 +117,7 @@ def test_a_renamed_login_in_the_policy_is_pointed_out(make_stage: MakeStage) -> 
     scene.world.rename_user("olga", "olga-new")
     scene.approve("olga-new")
     assert scene.sync() is StatusState.PENDING
-    assert "The policy names olga, which is no account" in scene.comment
+    assert "The policy names olga, which is not an account" in scene.comment
 
 
 # A10 over the API

@@ -77,7 +77,7 @@ def test_a1_a_renamed_login_is_still_the_same_person() -> None:
     team = Team("lsst/data-engineering", (renamed,))
     mine = Contributor("C", f"{renamed.id}+carl@users.noreply.github.com", None, "co-author")
     known = facts(replace(review("carl"), author=renamed), teams=(team,), unknown_people=("carl",))
-    assert "The policy names carl, which is no account" in evaluate(known).notes[0]
+    assert "The policy names carl, which is not an account" in evaluate(known).notes[0]
     assert outcome(known, "de") is RoleOutcome.APPROVED
     assert outcome(replace(known, commits=(written_by(mine),)), "de") is RoleOutcome.MISSING
 

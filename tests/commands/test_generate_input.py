@@ -67,7 +67,7 @@ BAD_FILES: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     "empty ini": (ini("[alembic]\n"), ("not a consdb tree", "consdb.schema_name")),
     "section without its folder": (
         lambda g: shutil.rmtree(g.section("efd_scheduler").path),
-        ("efd_scheduler", "not there", "remove the section"),
+        ("efd_scheduler", "missing", "remove the section"),
     ),
     "no YAML": (write("a: [b\n c: }"), ("not YAML", "startrackerwide.yaml:2:3", "quotes")),
     "empty file": (write(""), ("file is empty",)),
@@ -157,7 +157,7 @@ BAD_OPTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "renames file": (("--renames-file", "/nonexistent"), ("no such file", "/nonexistent", "Check the path")),
     "fill": (("--fill", "abc"), ("'abc' is not of the form TABLE.COLUMN=VALUE", "--fill", "Write it like")),
     "no fill": (("--no-fill", "a.b=3"), ("is not of the form TABLE.COLUMN", "--no-fill", "Write it like")),
-    "fill of nothing": (("--fill", "nosuch.col=3"), ("no schema file", "col", "nosuch", "--fill")),
+    "fill of nothing": (("--fill", "nosuch.col=3"), ("no processed schema file", "col", "nosuch", "--fill")),
     "date": (("--date", "yesterday"), ("'yesterday' is not a date", "--date", "2026-05-14")),
     "empty message": (("--message", " \n "), ("message is empty", "--message")),
     "message": (("--message", "caf\udce9"), ("message is not UTF-8", "--message")),
@@ -293,7 +293,7 @@ def test_f3_a_server_that_does_not_answer_is_an_external_failure(
     with ground.untouched():
         assert ground.run("generate", "--database-url", "postgresql://u:s3cret@127.0.0.1:1/x") == 3
     assert_error(
-        capsys, "cannot be reached", "--database-url", "leave the option out", title="External failure"
+        capsys, "cannot be reached", "--database-url", "omit the option", title="External failure"
     )
 
 

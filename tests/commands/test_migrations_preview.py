@@ -62,7 +62,7 @@ def test_the_three_forms(repository: Repository, capsys: pytest.CaptureFixture[s
     repository.put(PATH, NEW)
     run("main")
     text = capsys.readouterr().out
-    assert "1.2.3, not raised: MINOR needed (new column), too small; 1.3.0 would do" in text
+    assert "1.2.3, not raised: MINOR needed (new column), too small; 1.3.0 is sufficient" in text
     assert "\x1b" not in text
     run("main", "--format", "markdown")
     assert capsys.readouterr().out.startswith("### ❌ Schema preview: 1 schema changes\n")

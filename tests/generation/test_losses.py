@@ -145,7 +145,7 @@ def test_a_stand_in_of_the_downgrade_is_a_loss(bench: Workbench) -> None:
     words = [loss.words for loss in outcome.losses if loss.direction == "downgrade"]
     assert len(words) == 1
     assert "kept.x" in words[0]
-    assert "stand-in" in words[0]
+    assert "placeholder" in words[0]
 
 
 @pytest.mark.parametrize(

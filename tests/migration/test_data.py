@@ -63,21 +63,21 @@ def test_null_is_not_the_empty_text() -> None:
 
 def test_rows_that_are_gone_or_new_or_doubled() -> None:
     one, two, three = BEFORE["t"].rows
-    assert words(BEFORE, rows("t", "a b c", one, two)) == ["t: 1 rows are gone"]
+    assert words(BEFORE, rows("t", "a b c", one, two)) == ["t: 1 rows are missing"]
     assert words(BEFORE, rows("t", "a b c", one, two, three, three)) == ["t: 1 rows are new"]
 
 
 def test_a_column_and_a_table_that_are_gone() -> None:
     after = rows("t", "a b", ("1", "x"), ("2", "y"), ("3", "z"))
-    assert words(BEFORE, after) == ["t.c: the column is gone with 2 values"]
-    assert words(BEFORE, {}) == ["t: the table is gone with 3 rows"]
+    assert words(BEFORE, after) == ["t.c: the column is missing with 2 values"]
+    assert words(BEFORE, {}) == ["t: the table is missing with 3 rows"]
 
 
 def test_what_is_expected_to_be_lost_is_passed_over_and_the_rest_is_not() -> None:
     back = rows("t", "a b c", ("1", "x", None), ("2", "y", None), ("3", "?", None))
     assert words(BEFORE, back, lost=[("t", "c")]) == ["t.b: 1 rows differ, for example 'z' became '?'"]
     assert words({**BEFORE, **rows("u", "a", ("1",))}, {}, lost=[("t", None)]) == [
-        "u: the table is gone with 1 rows"
+        "u: the table is missing with 1 rows"
     ]
 
 
@@ -280,7 +280,7 @@ def test_many_rows_to_one_and_one_to_many() -> None:
         **rows("target", "ref v", ("1", "a"), ("2", "c")),
     }
     lost = "target.v: 1 values of source.v are missing in the new column, for example 'b'"
-    assert words({**before, **TARGET}, after, moved=[MOVE]) == ["target: 1 rows are gone", lost]
+    assert words({**before, **TARGET}, after, moved=[MOVE]) == ["target: 1 rows are missing", lost]
     before = rows("source", "id v", ("1", "a"), ("2", "b"))
     after = {
         **rows("source", "id", ("1",), ("2",)),

@@ -75,7 +75,7 @@ def test_m4_an_unanswered_question_about_a_table_is_a_drop_and_an_add() -> None:
     assert decisions.open_questions == ()
     assert [t.table for t in decisions.dropped_tables] == ["quick"]
     assert [r.describe() for r in decisions.remembered] == [
-        "`quick=` (--on-question drop-add): table `quick` is dropped without a successor."
+        "`quick=` (--on-question drop-add): table `quick` is dropped and nothing continues it."
     ]
 
 

@@ -67,14 +67,14 @@ REFUSED: dict[str, tuple[dict[str, bytes], SectionOutcome, str]] = {
         generated(),
         "no report lists",
     ),
-    "a missing file": ({}, generated(), "it is not there"),
+    "a missing file": ({}, generated(), "it is missing"),
     "other text": ({PATH: b"pass"}, generated(), "not the script that the report shows"),
     "binary": ({PATH: b"\xff"}, generated(), "not UTF-8"),
-    "no proof": (files_of(generated()), replace(generated(), checks=()), "no proof"),
+    "no proof": (files_of(generated()), replace(generated(), checks=()), "no passed verification"),
     "a failed proof": (
         files_of(generated()),
         replace(generated(), checks=(VerificationCheck("a", False, "a"),)),
-        "no proof",
+        "no passed verification",
     ),
     "not a revision": (files_of(EVIL), EVIL, "neither an operation"),
     "other ids": (files_of(generated()), replace(generated(), revision="c" * 12), "ids are not those"),
@@ -142,7 +142,7 @@ def test_s3_a_result_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_FILE", 10)
     with pytest.raises(CheckFailed, match="more than 10 bytes"):
         checked(files_of(generated()), outcome_of(generated()))
-    with pytest.raises(CheckFailed, match="holds 65 files"):
+    with pytest.raises(CheckFailed, match="has 65 files"):
         checked({str(number): b"" for number in range(65)}, outcome_of(generated()))
 
 

@@ -287,7 +287,7 @@ def test_r4_images_that_do_not_come(
     code, _, err = run(*arguments)
     assert code == 3
     assert "missing after 60 s: ghcr.io/lsst-dm/consdb-pq:26.6.2" in err
-    assert "The tag 26.6.2 stands" in err
+    assert "The tag 26.6.2 exists" in err
     assert outputs(runner["GITHUB_OUTPUT"])["tag"] == "26.6.2", "what was done is told all the same"
     assert "❌ `ghcr.io/lsst-dm/consdb-pq:26.6.2` is missing" in runner["GITHUB_STEP_SUMMARY"].read_text()
     for name in IMAGES[1:]:

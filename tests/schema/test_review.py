@@ -202,7 +202,7 @@ def test_a_change_of_the_table_alone_puts_the_view_out_of_step() -> None:
         (
             '["#exposure.exposure_id"]\n    on',
             '["#exposure.band"]\n    on',
-            "`exposure(band)`, which is no key",
+            "`exposure(band)`, which is not a key",
         ),
         ("- name: exposure\n", "- name: visit1\n", "refers to the view `visit1`"),
     ],

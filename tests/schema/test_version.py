@@ -117,11 +117,11 @@ def test_m14_a_person_decides_on_types_unless_the_bump_is_major() -> None:
 def test_m14_the_verdict_in_words() -> None:
     delta = compare(small(), edited(NEW_COLUMN))
     assert judge_version(delta, "1.2.3", "1.2.3").describe() == (
-        "1.2.3, not raised: MINOR needed (new column), too small; 1.3.0 would do"
+        "1.2.3, not raised: MINOR needed (new column), too small; 1.3.0 is sufficient"
     )
     assert judge_version(delta, "1.2.3", "1.3.0").describe() == "1.2.3 → 1.3.0: MINOR needed (new column), ok"
     assert judge_version(delta, "1.2.3", None).describe() == (
-        "1.2.3 → no version: MINOR needed (new column), missing; 1.3.0 would do"
+        "1.2.3 → no version: MINOR needed (new column), missing; 1.3.0 is sufficient"
     )
 
 
