@@ -292,9 +292,7 @@ def test_f3_a_server_that_does_not_answer_is_an_external_failure(
 ) -> None:
     with ground.untouched():
         assert ground.run("generate", "--database-url", "postgresql://u:s3cret@127.0.0.1:1/x") == 3
-    assert_error(
-        capsys, "cannot be reached", "--database-url", "omit the option", title="External failure"
-    )
+    assert_error(capsys, "cannot be reached", "--database-url", "omit the option", title="External failure")
 
 
 def test_f3_without_postgres_the_ways_to_get_one_are_told(

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from consdb_actions.adapters.github.client import DEFAULT_API
 from consdb_actions.adapters.github.contents import read_file
 from consdb_actions.adapters.github.proposals import Proposals, path_of
 from consdb_actions.adapters.runner import Runner
+from consdb_actions.approval.comment import MARKER
 from consdb_actions.errors import ConsdbActionsError, InputError
 from consdb_actions.proposal import Proposal
 from consdb_actions.report.markdown import escape, table
@@ -24,7 +24,6 @@ from consdb_actions.report.markdown import escape, table
 REAL = ("lsst", "lsst-dm", "lsst-sqre")
 LABEL = "consdb: migrate"
 STATUSES = ("consdb/approvals", "consdb/ready-to-merge")
-MARKER = re.compile(r"<!-- consdb-actions:[\w-]+")
 PAUSE, PATIENCE = 20, 1500
 """Seconds between two looks, and until something is given up."""
 
@@ -125,12 +124,12 @@ class Live:
         shown = ", ".join(f"{name}: {state}" for name, state in states.items())
         yield "both statuses are there and hold the merge", set(states.values()) == {"pending"}, shown
         yield "the author cannot approve", self._refuses_approval(), ""
-        markers = Counter(
-            mark
+        comments = [
+            item["html_url"]
             for item in self.github.items(f"/repos/{self.schemas}/issues/{self.pull}/comments")
-            for mark in MARKER.findall(item["body"] or "")
-        )
-        yield "no comment is there twice", set(markers.values()) == {1}, ", ".join(markers)
+            if MARKER in (item["body"] or "")
+        ]
+        yield "one comment has everything", len(comments) == 1, ", ".join(comments)
 
     def _migration(self) -> Any:
         owner = self.target.partition("/")[0]
