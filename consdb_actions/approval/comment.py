@@ -14,7 +14,7 @@ __all__ = [
     "MARKER",
     "ROOM",
     "CommentPlan",
-    "Section",
+    "Part",
     "join",
     "own_comments",
     "own_sections",
@@ -26,7 +26,7 @@ MARKER = "<!-- consdb-actions:comment -->"
 """First line of our comment."""
 
 
-class Section(StrEnum):
+class Part(StrEnum):
     """The sections of our comment, in their order."""
 
     PROCESS = "process"
@@ -35,31 +35,31 @@ class Section(StrEnum):
     REBASE = "rebase"  # on the pull request of a migration
 
 
-ROOM = {Section.PROCESS: 32_000, Section.APPROVALS: 14_000, Section.MIGRATION: 15_000, Section.REBASE: 4_000}
+ROOM = {Part.PROCESS: 32_000, Part.APPROVALS: 14_000, Part.MIGRATION: 15_000, Part.REBASE: 4_000}
 """Maximum length of a section: together they fit into a comment, whichever flow writes last."""
 
 _OPENING = "<!-- consdb-actions:section "
-_HEAD = re.compile(rf"^{_OPENING}(?P<name>{'|'.join(Section)}) -->$", re.MULTILINE)
+_HEAD = re.compile(rf"^{_OPENING}(?P<name>{'|'.join(Part)}) -->$", re.MULTILINE)
 
 
-def join(sections: Mapping[Section, str]) -> str:
+def join(sections: Mapping[Part, str]) -> str:
     """Write a comment out of its sections; nothing in one of them can begin another."""
     parts = [MARKER]
-    for section in Section:
+    for section in Part:
         if section in sections:
             text = sections[section].replace(_OPENING, _OPENING.replace("<", "&lt;")).strip("\n")
             parts += [f"{_OPENING}{section} -->", text]
     return "\n\n".join(parts)
 
 
-def split(body: str) -> dict[Section, str]:
+def split(body: str) -> dict[Part, str]:
     """Read the sections of a comment; of one that stands there twice the first counts."""
     text = body.replace("\r\n", "\n")
     heads = list(_HEAD.finditer(text)) if text.lstrip().startswith(MARKER) else []
-    found: dict[Section, str] = {}
+    found: dict[Part, str] = {}
     for head, following in zip_longest(heads, heads[1:]):
         end = following.start() if following else len(text)
-        found.setdefault(Section(head["name"]), text[head.end() : end].strip("\n"))
+        found.setdefault(Part(head["name"]), text[head.end() : end].strip("\n"))
     return found
 
 
@@ -78,9 +78,9 @@ def own_comments(comments: Iterable[MarkedComment], identity: Account) -> list[M
     return sorted(own, key=lambda comment: (comment.created_at, comment.id))
 
 
-def own_sections(comments: Iterable[MarkedComment], identity: Account) -> dict[Section, str]:
+def own_sections(comments: Iterable[MarkedComment], identity: Account) -> dict[Part, str]:
     """Read the sections of our comments; what the oldest has counts."""
-    found: dict[Section, str] = {}
+    found: dict[Part, str] = {}
     for comment in own_comments(comments, identity):
         found = split(comment.body) | found
     return found
@@ -90,7 +90,7 @@ def own_sections(comments: Iterable[MarkedComment], identity: Account) -> dict[S
 class CommentPlan:
     """A section to write into the comment `id`, or into a new one; `extra` are merged into it and removed."""
 
-    section: Section
+    section: Part
     text: str
     body: str
     id: int | None = None
@@ -104,7 +104,7 @@ class CommentPlan:
 
 
 def plan_comment(
-    comments: Iterable[MarkedComment], identity: Account, section: Section, text: str, *, create: bool
+    comments: Iterable[MarkedComment], identity: Account, section: Part, text: str, *, create: bool
 ) -> CommentPlan | None:
     """Replace a section and leave the others; None if our comment is up to date.
 

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from consdb_actions.approval.comment import CommentPlan, Section, own_sections, plan_comment
+from consdb_actions.approval.comment import CommentPlan, Part, own_sections, plan_comment
 from consdb_actions.approval.evaluate import Decision, fit, label_changes, reviewers_to_ask
 from consdb_actions.approval.facts import ApprovalFacts, CommitChange, FileChange
 from consdb_actions.approval.policy import Role
@@ -46,7 +46,7 @@ def recall(body: str) -> tuple[CommitChange, ...]:
 
 def remember(facts: ApprovalFacts) -> str:
     """Write the digests of the relevant commits, and of earlier ones if space remains."""
-    earlier = recall(own_sections(facts.comments, facts.identity).get(Section.APPROVALS, ""))
+    earlier = recall(own_sections(facts.comments, facts.identity).get(Part.APPROVALS, ""))
     known = [change for change in facts.changes if not change.problem]
     shas = {change.sha for change in known}
     kept = [*(change for change in earlier if change.sha not in shas), *known][-KEPT:]
@@ -118,7 +118,7 @@ def make_plan(facts: ApprovalFacts, decision: Decision, body: str) -> ApprovalPl
         labels_remove=remove,
         ask_people=people,
         ask_teams=teams,
-        comment=plan_comment(facts.comments, facts.identity, Section.APPROVALS, body, create=create),
+        comment=plan_comment(facts.comments, facts.identity, Part.APPROVALS, body, create=create),
         status=_status(facts, decision),
     )
 

@@ -18,7 +18,7 @@ from consdb_actions.adapters.github.migration_target import TargetRepository
 from consdb_actions.adapters.github.proposals import Proposal, Proposals
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.adapters.runner import Runner
-from consdb_actions.approval.comment import Section
+from consdb_actions.approval.comment import Part
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
 from consdb_actions.commands.options import examples, format_option, option
@@ -65,7 +65,7 @@ def tell_rebases(
 ) -> None:
     """Comment on a pull request of the target which `down_revision` to change, or that none is needed."""
     text = render_rebases(rebases, why)
-    CommentWriter(github, target.repository).settle(number, Section.REBASE, text, create=bool(rebases))
+    CommentWriter(github, target.repository).settle(number, Part.REBASE, text, create=bool(rebases))
 
 
 def tell_left_behind(
@@ -176,7 +176,7 @@ class MigrationPublisher:
         writer = CommentWriter(self.schemas, self.repository)
         create = done.state not in ("withdrawn", "moved")
         try:
-            writer.settle(pull.number, Section.MIGRATION, render_comment(done), create=create)
+            writer.settle(pull.number, Part.MIGRATION, render_comment(done), create=create)
             why = writer.refusal
         except GitHubError as error:
             if error.status not in (403, 404):

@@ -15,7 +15,7 @@ from consdb_actions.migration.rewrite.plan import DataLoss, MigrationPlan, Rewri
 from consdb_actions.migration.words import describe, subject
 
 __all__ = [
-    "Answer",
+    "Reply",
     "OpenQuestion",
     "VerificationCheck",
     "DriftItem",
@@ -66,7 +66,7 @@ class DriftItem:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """An answer to a question."""
 
     meaning: str
@@ -81,7 +81,7 @@ class OpenQuestion:
     words: Name
     proposals: Texts
     """Likely answers, with what speaks for them."""
-    answers: Annotated[tuple[Answer, ...], Form(min_length=1)]
+    answers: Annotated[tuple[Reply, ...], Form(min_length=1)]
     rejected: Texts = ()
     """What was looked at and is not proposed, with why."""
     answered: str = ""
@@ -230,7 +230,7 @@ def asked_conflict(conflict: Conflict, origin: tuple[str, str] | None) -> OpenQu
         words=f"{name} was changed by this change and by another one.",
         proposals=states,
         answers=tuple(
-            Answer(meanings[side], tuple(f"--take {side} {'.'.join(path)}" for path in paths))
+            Reply(meanings[side], tuple(f"--take {side} {'.'.join(path)}" for path in paths))
             for side, paths in conflict.answers.items()
         ),
         answered=meanings[conflict.taken].lower() if conflict.taken else "",
@@ -261,7 +261,7 @@ def asked(question: MatchingQuestion) -> OpenQuestion:
         words=question.text,
         proposals=tuple(f"{p.old} to {p.new}: {', '.join(p.evidence)}" for p in question.proposals),
         answers=tuple(
-            Answer(a.meaning, tuple(f"--rename {d}" for d in a.declarations)) for a in question.answers
+            Reply(a.meaning, tuple(f"--rename {d}" for d in a.declarations)) for a in question.answers
         ),
         rejected=tuple(f"{r.old} to {r.new}: {r.reason}" for r in question.rejected),
         answered=question.answered,
@@ -271,5 +271,5 @@ def asked(question: MatchingQuestion) -> OpenQuestion:
 def asked_value(question: RewriteQuestion) -> OpenQuestion:
     """Convert a question about values for the report."""
     meanings = {"--fill": "give the value", "--no-fill": "no row lacks a value"}
-    answers = tuple(Answer(meanings.get(a.split()[0], "drop the values"), (a,)) for a in question.answers)
+    answers = tuple(Reply(meanings.get(a.split()[0], "drop the values"), (a,)) for a in question.answers)
     return OpenQuestion(words=question.words, proposals=(), answers=answers)

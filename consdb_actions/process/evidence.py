@@ -44,7 +44,7 @@ from consdb_actions.process.steps import APPROVERS, BY_ID, CONTRIBUTOR, ProcessS
 
 __all__ = [
     "DERIVED",
-    "Holders",
+    "RoleLogins",
     "attesters",
     "holders",
     "listen",
@@ -56,7 +56,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Holders:
+class RoleLogins:
     """Logins of some roles' people, and why a team could not be read."""
 
     people: tuple[str, ...]
@@ -67,17 +67,17 @@ class Holders:
         return account.login.casefold() in {login.casefold() for login in self.people}
 
 
-def holders(facts: ProcessFacts, identifiers: tuple[str, ...], day: date) -> Holders:
+def holders(facts: ProcessFacts, identifiers: tuple[str, ...], day: date) -> RoleLogins:
     """List the people of some roles on a day."""
     found: dict[str, str] = {}
     problems: list[str] = []
     for identifier in identifiers:
         for login in _people(facts, facts.policy.owner(identifier), day, problems):
             found.setdefault(login.casefold(), login)
-    return Holders(tuple(found.values()), tuple(problems))
+    return RoleLogins(tuple(found.values()), tuple(problems))
 
 
-def attesters(facts: ProcessFacts, step: ProcessStep, day: date) -> Holders:
+def attesters(facts: ProcessFacts, step: ProcessStep, day: date) -> RoleLogins:
     """List who may attest to a step on a day."""
     return holders(facts, facts.policy.rule(step).attested_by, day)
 

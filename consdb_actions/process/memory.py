@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from consdb_actions.approval.comment import Section, own_sections
+from consdb_actions.approval.comment import Part, own_sections
 from consdb_actions.approval.facts import CommitChange
 from consdb_actions.process.facts import ProcessFacts
 
@@ -57,7 +57,7 @@ class Memo:
 
 def recall(facts: ProcessFacts) -> dict[int, Memo]:
     """Read the stored state from our comment; an invalid block is ignored as a whole."""
-    match = _BLOCK.search(own_sections(facts.marked, facts.identity).get(Section.PROCESS, ""))
+    match = _BLOCK.search(own_sections(facts.marked, facts.identity).get(Part.PROCESS, ""))
     if match is None:
         return {}
     try:

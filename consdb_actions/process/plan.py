@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consdb_actions.approval.comment import CommentPlan, Section, plan_comment
+from consdb_actions.approval.comment import CommentPlan, Part, plan_comment
 from consdb_actions.approval.plan import StatusPlan
 from consdb_actions.process.comment_commands import Command, CommandOutcome, Verb, answers_in
 from consdb_actions.process.facts import ProcessFacts
@@ -63,7 +63,7 @@ def make_plan(facts: ProcessFacts, progress: Progress, body: str) -> ProcessPlan
         number=pull.number,
         status=_status(facts, readiness(facts, progress)) if pull.merged_at is None else None,
         reactions=_reactions(facts, progress),
-        comment=plan_comment(facts.marked, facts.identity, Section.PROCESS, body, create=create),
+        comment=plan_comment(facts.marked, facts.identity, Part.PROCESS, body, create=create),
     )
 
 

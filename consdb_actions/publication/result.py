@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from consdb_actions.errors import CheckFailed
 from consdb_actions.migration.outcome import RunOutcome, SectionOutcome
 from consdb_actions.proposal import blob_sha
-from consdb_actions.publication.revision_file import UnfitError, read_revision
+from consdb_actions.publication.revision_file import BadFileError, read_revision
 
 __all__ = ["MAX_FILE", "MAX_FILES", "MAX_REPORT", "TargetSection", "check_result", "join_outcomes"]
 
@@ -105,7 +105,7 @@ def _check_file(
         raise _refused(path, "the report contains no passed verification of this script")
     try:
         revision = read_revision(data, section.schema)
-    except UnfitError as error:
+    except BadFileError as error:
         raise _refused(f"{path}:{error.line}" if error.line else path, error.cause) from None
     if revision.revision != told.revision or (revision.down_revision or "") != told.down_revision:
         raise _refused(path, "its revision ids are not those of the report")

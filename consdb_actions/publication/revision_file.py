@@ -18,7 +18,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from consdb_actions.lint.sql import Parsed, SqlError, read
 
-__all__ = ["RevisionFile", "UnfitError", "read_revision"]
+__all__ = ["RevisionFile", "BadFileError", "read_revision"]
 
 
 def _words(text: str) -> frozenset[str]:
@@ -172,7 +172,7 @@ _TYPE = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 _PHRASE = re.compile(r"[A-Za-z_]+(?: [A-Za-z_]+)*", re.ASCII)
 
 
-class UnfitError(ValueError):
+class BadFileError(ValueError):
     """An invalid revision file; `line` is 0 for the whole file."""
 
     def __init__(self, line: int, cause: str) -> None:
@@ -210,16 +210,16 @@ def read_revision(data: bytes, schema: str) -> RevisionFile:
                 functions.add(name)
                 _check_function(statement, schema)
             case _:
-                raise UnfitError(statement.lineno, "this is neither an operation nor a part of a revision")
+                raise BadFileError(statement.lineno, "this is neither an operation nor a part of a revision")
     if functions != {"upgrade", "downgrade"}:
-        raise UnfitError(0, "it does not have the two functions upgrade() and downgrade()")
+        raise BadFileError(0, "it does not have the two functions upgrade() and downgrade()")
     revision, down = found.get("revision"), found.get("down_revision")
     if revision is None or not _ID.fullmatch(revision):
-        raise UnfitError(0, "its revision is not an id of 12 hexadecimal digits")
+        raise BadFileError(0, "its revision is not an id of 12 hexadecimal digits")
     if down is not None and not re.fullmatch(r"\w{1,64}", down, re.ASCII):
-        raise UnfitError(0, "its down_revision is not an id")
+        raise BadFileError(0, "its down_revision is not an id")
     if found.get("branch_labels") is not None or found.get("depends_on") is not None:
-        raise UnfitError(0, "it has branch labels or depends on a revision of another section")
+        raise BadFileError(0, "it has branch labels or depends on a revision of another section")
     return RevisionFile(revision, down)
 
 
@@ -228,13 +228,13 @@ def _check_text(data: bytes) -> None:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise UnfitError(0, "this is not UTF-8") from None
+        raise BadFileError(0, "this is not UTF-8") from None
     for number, line in enumerate(text.split("\n"), start=1):
         if number <= 2 and _COOKIE.match(line):
-            raise UnfitError(number, "it declares an encoding")
+            raise BadFileError(number, "it declares an encoding")
         for character in line:
             if unicodedata.category(character) in ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"):
-                raise UnfitError(number, f"it holds the invisible character U+{ord(character):04X}")
+                raise BadFileError(number, f"it holds the invisible character U+{ord(character):04X}")
 
 
 def _parse(data: bytes) -> ast.Module:
@@ -243,9 +243,9 @@ def _parse(data: bytes) -> ast.Module:
             warnings.simplefilter("ignore")
             return ast.parse(data)
     except SyntaxError as error:
-        raise UnfitError(error.lineno or 0, "this is not Python") from None
+        raise BadFileError(error.lineno or 0, "this is not Python") from None
     except (ValueError, RecursionError, MemoryError):
-        raise UnfitError(0, "it cannot be read as Python") from None
+        raise BadFileError(0, "it cannot be read as Python") from None
 
 
 def _is_text(statement: ast.stmt) -> bool:
@@ -263,16 +263,16 @@ def _check_import(statement: ast.Import | ast.ImportFrom) -> None:
         else:
             known = alias.name in _IMPORTS.get(statement.module or "", ()) and not alias.asname
         if not known or (isinstance(statement, ast.ImportFrom) and statement.level):
-            raise UnfitError(
+            raise BadFileError(
                 statement.lineno, f"it imports what no generated revision needs: {alias.name[:60]}"
             )
 
 
 def _note(found: dict[str, str | None], name: str, value: ast.expr, line: int) -> None:
     if name not in _NAMES or name in found:
-        raise UnfitError(line, "it sets an unknown name, or one name twice")
+        raise BadFileError(line, "it sets an unknown name, or one name twice")
     if not isinstance(value, ast.Constant) or not isinstance(value.value, str | None):
-        raise UnfitError(line, f"{name} is not text")
+        raise BadFileError(line, f"{name} is not text")
     found[name] = value.value
 
 
@@ -286,7 +286,7 @@ def _check_annotation(annotation: ast.expr) -> None:
             case ast.BinOp(op=ast.BitOr()) | ast.BitOr():
                 pass
             case _:
-                raise UnfitError(annotation.lineno, "this annotation is unknown in a revision")
+                raise BadFileError(annotation.lineno, "this annotation is unknown in a revision")
 
 
 def _check_function(function: ast.FunctionDef, schema: str) -> None:
@@ -299,7 +299,7 @@ def _check_function(function: ast.FunctionDef, schema: str) -> None:
         arguments.kwarg,
     )
     if function.decorator_list or any(given) or getattr(function, "type_params", None):
-        raise UnfitError(function.lineno, f"{function.name}() has arguments or a decorator")
+        raise BadFileError(function.lineno, f"{function.name}() has arguments or a decorator")
     if function.returns is not None:
         _check_annotation(function.returns)
     for statement in function.body:
@@ -312,26 +312,26 @@ def _check_function(function: ast.FunctionDef, schema: str) -> None:
                 name in OPERATIONS
             ):
                 if any(keyword.arg is None for keyword in call.keywords):
-                    raise UnfitError(call.lineno, "arguments are unpacked here, which hides what they are")
+                    raise BadFileError(call.lineno, "arguments are unpacked here, which hides what they are")
                 _check_operation(name, call, schema)
             case _:
-                raise UnfitError(statement.lineno, "this is not an operation that a generated revision has")
+                raise BadFileError(statement.lineno, "this is not an operation that a generated revision has")
 
 
 def _check_operation(name: str, call: ast.Call, schema: str) -> None:
     if name == "execute":
         if len(call.args) != 1 or call.keywords:
-            raise UnfitError(call.lineno, "op.execute() takes one statement and nothing else")
+            raise BadFileError(call.lineno, "op.execute() takes one statement and nothing else")
         statement = call.args[0]
         if _is_text_call(statement):
             assert isinstance(statement, ast.Call)
             if len(statement.args) != 1 or statement.keywords:
-                raise UnfitError(call.lineno, "sa.text() takes one statement and nothing else")
+                raise BadFileError(call.lineno, "sa.text() takes one statement and nothing else")
             statement = statement.args[0]
         _check_sql(_literal(statement), schema, statement.lineno)
         return
     if not any(keyword.arg in _SCHEMAS for keyword in call.keywords):
-        raise UnfitError(call.lineno, f"op.{name}() does not say which schema it changes")
+        raise BadFileError(call.lineno, f"op.{name}() does not say which schema it changes")
     _check_call(name, call, schema)
 
 
@@ -346,7 +346,7 @@ def _literal(value: ast.expr) -> str:
     match value:
         case ast.Constant(value=str() as text):
             return text
-    raise UnfitError(value.lineno, "this is not a literal text")
+    raise BadFileError(value.lineno, "this is not a literal text")
 
 
 def _check_call(name: str, call: ast.Call, schema: str) -> None:
@@ -379,7 +379,7 @@ def _check_keyword(name: str, keyword: ast.keyword, schema: str) -> None:
     match value:
         case _ if word in _SCHEMAS:
             if not isinstance(value, ast.Constant) or value.value != schema:
-                raise UnfitError(value.lineno, f"it changes another schema than {schema}")
+                raise BadFileError(value.lineno, f"it changes another schema than {schema}")
             return
         case ast.Constant(value=bool() | None) if word in _FLAGS | _NUMBERS | _QUOTED | _DESCRIBED | _SQL:
             return
@@ -392,7 +392,7 @@ def _check_keyword(name: str, keyword: ast.keyword, schema: str) -> None:
         case ast.List() | ast.Dict() if word in _LISTS:
             for node in ast.walk(value):
                 if isinstance(node, ast.Constant) and not _PHRASE.fullmatch(str(node.value)):
-                    raise UnfitError(value.lineno, f"{word} contains more than names")
+                    raise BadFileError(value.lineno, f"{word} contains more than names")
             _check_value(value, schema)
             return
         case _ if word in _NUMBERS:
@@ -404,7 +404,7 @@ def _check_keyword(name: str, keyword: ast.keyword, schema: str) -> None:
         case ast.Call() if word in _DESCRIBED:
             _check_value(value, schema)
             return
-    raise UnfitError(value.lineno, f"no generated revision has this argument: {str(word)[:60]}")
+    raise BadFileError(value.lineno, f"no generated revision has this argument: {str(word)[:60]}")
 
 
 def _check_number(value: ast.expr) -> None:
@@ -413,7 +413,7 @@ def _check_number(value: ast.expr) -> None:
             return
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int())):
             return
-    raise UnfitError(value.lineno, "this is not a number")
+    raise BadFileError(value.lineno, "this is not a number")
 
 
 def _check_targets(value: ast.expr, schema: str) -> None:
@@ -421,7 +421,7 @@ def _check_targets(value: ast.expr, schema: str) -> None:
     for target in targets:
         parts = _literal(target).split(".")
         if len(parts) < 3 or parts[0] != schema:
-            raise UnfitError(value.lineno, f"it refers to another schema than {schema}")
+            raise BadFileError(value.lineno, f"it refers to another schema than {schema}")
 
 
 def _check_value(value: ast.expr, schema: str) -> None:
@@ -439,12 +439,14 @@ def _check_value(value: ast.expr, schema: str) -> None:
         case ast.Call(func=ast.Attribute(ast.Call() as varied, "with_variant"), args=[kind, ast.Constant()]):
             inner = [varied, kind]
             if value.keywords:
-                raise UnfitError(value.lineno, "a variant of a type has more than a type and a dialect")
+                raise BadFileError(value.lineno, "a variant of a type has more than a type and a dialect")
         case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if _is_description(value.func):
             _check_call(name, value, schema)
             return
         case _:
-            raise UnfitError(value.lineno, "an argument is neither a literal nor the description of a column")
+            raise BadFileError(
+                value.lineno, "an argument is neither a literal nor the description of a column"
+            )
     for item in inner:
         _check_value(item, schema)
 
@@ -461,11 +463,11 @@ def _check_expression(value: ast.expr, schema: str, *, is_raw: bool = False) -> 
     try:
         kinds = [token.name for token in pglast.parser.scan(text)]
     except (pglast.Error, UnicodeEncodeError):
-        raise UnfitError(value.lineno, "this is not SQL") from None
+        raise BadFileError(value.lineno, "this is not SQL") from None
     for kind in kinds:
         depth += {_OPEN: 1, _CLOSE: -1}.get(kind, 0)
         if depth < 0 or kind in _APART or (depth == 0 and kind == _COMMA):
-            raise UnfitError(value.lineno, "this is not a single SQL expression")
+            raise BadFileError(value.lineno, "this is not a single SQL expression")
     _check_statements(f"SELECT ({text})", schema, value.lineno, frozenset({"SelectStmt"}))
 
 
@@ -486,9 +488,9 @@ def _sent(text: str, line: int) -> str:
     try:
         compiled = sa.text(text).compile(dialect=DefaultDialect(paramstyle="named"))
     except (sa.exc.SQLAlchemyError, RecursionError):
-        raise UnfitError(line, "this is not SQL") from None
+        raise BadFileError(line, "this is not SQL") from None
     if compiled.params:
-        raise UnfitError(line, "this SQL has parameters")
+        raise BadFileError(line, "this SQL has parameters")
     return str(compiled)
 
 
@@ -496,12 +498,12 @@ def _check_statements(text: str, schema: str, line: int, kinds: frozenset[str]) 
     try:
         statements = read(text)
     except (SqlError, RecursionError):
-        raise UnfitError(line, "this is not SQL") from None
+        raise BadFileError(line, "this is not SQL") from None
     if not statements:
-        raise UnfitError(line, "this SQL is empty")
+        raise BadFileError(line, "this SQL is empty")
     for statement in statements:
         if why := _objection(statement, schema, kinds):
-            raise UnfitError(line, why)
+            raise BadFileError(line, why)
 
 
 def _objection(statement: Parsed, schema: str, kinds: frozenset[str]) -> str:

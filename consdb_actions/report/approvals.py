@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from consdb_actions.approval.comment import ROOM, Section
+from consdb_actions.approval.comment import ROOM, Part
 from consdb_actions.approval.evaluate import (
     Decision,
     ExplanationNode,
@@ -151,7 +151,7 @@ def render_comment(facts: ApprovalFacts, decision: Decision) -> str:
     if decision.applicable:
         blocks += [_help(facts), _details(facts, decision)]
     note = "_{count} parts were omitted; `consdb-actions approvals status` prints them._"
-    text = fit(blocks, note, limit=ROOM[Section.APPROVALS] - len(memory) - 100)
+    text = fit(blocks, note, limit=ROOM[Part.APPROVALS] - len(memory) - 100)
     return f"{text}\n\n{memory}"
 
 

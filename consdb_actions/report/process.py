@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from consdb_actions.approval.comment import ROOM, Section
+from consdb_actions.approval.comment import ROOM, Part
 from consdb_actions.process.comment_commands import (
     Command,
     CommandOutcome,
@@ -199,7 +199,7 @@ def render_comment(facts: ProcessFacts, progress: Progress) -> str:
     if progress.applicable:
         blocks += [block for block in (_environments(facts), _attestations(facts, progress)) if block]
     note = "_{count} parts were omitted; `consdb-actions process status` prints them._"
-    text = fit(blocks, note, limit=ROOM[Section.PROCESS] - len(memory) - 100)
+    text = fit(blocks, note, limit=ROOM[Part.PROCESS] - len(memory) - 100)
     finished = progress.applicable and not any(item.open for item in progress.steps)
     return "\n\n".join([text, *([FINISHED] if finished else []), memory])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from consdb_actions.approval.comment import ROOM, Section
+from consdb_actions.approval.comment import ROOM, Part
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.publication.marker import Marker
 from consdb_actions.publication.outdated import Rebase
@@ -69,10 +69,10 @@ def render_rebases(rebases: Sequence[Rebase], why: str) -> str:
         f"heads. {escape(why)} To continue manually, merge the base branch into this one, check that the "
         f"files are still correct, and change:"
     )
-    return fit([text, *steps], "- and {count} more", limit=ROOM[Section.REBASE])
+    return fit([text, *steps], "- and {count} more", limit=ROOM[Part.REBASE])
 
 
-def render_comment(publication: Publication, *, limit: int = ROOM[Section.MIGRATION]) -> str:
+def render_comment(publication: Publication, *, limit: int = ROOM[Part.MIGRATION]) -> str:
     """Render the section of the comment on the schema change: verdict first, details folded."""
     foot = f"For commit {code(publication.commit[:12])}"
     if publication.run_url:

@@ -9,7 +9,7 @@ import pytest
 
 from consdb_actions.adapters.github import GitHub, GitHubError, connect
 from consdb_actions.adapters.github.marked_comment import CommentWriter, read_sections
-from consdb_actions.approval.comment import MARKER, Section, join, split
+from consdb_actions.approval.comment import MARKER, Part, join, split
 from tests.support.approvals import REPOSITORY, TOKEN, Scene
 from tests.support.github import Fault, GitHubDouble, Kind, TestClock, World
 from tests.support.github.plugin import Double
@@ -17,7 +17,7 @@ from tests.support.github.things import Comment
 
 COMMENTS = f"/repos/{REPOSITORY}/issues/1/comments"
 ACTIONS, APP, PERSON = "github-actions[bot]", "consdb[bot]", "carl"
-FLOWS = (Section.PROCESS, Section.APPROVALS, Section.MIGRATION)
+FLOWS = (Part.PROCESS, Part.APPROVALS, Part.MIGRATION)
 
 
 class Place:
@@ -77,11 +77,11 @@ def test_p2_whichever_account_comes_first_there_is_one_comment(place: Place, ord
 def test_s3_a_comment_that_looks_like_ours_counts_for_nothing(place: Place, member: str) -> None:
     if member:
         place.repo.members["mallory"] = member
-    forged = place.say("mallory", join({Section.PROCESS: "all done", Section.APPROVALS: "approved"}))
-    place.writer().settle(1, Section.APPROVALS, "true")
+    forged = place.say("mallory", join({Part.PROCESS: "all done", Part.APPROVALS: "approved"}))
+    place.writer().settle(1, Part.APPROVALS, "true")
     assert [split(item.body) for item in place.marked] == [
         split(forged.body),
-        {Section.APPROVALS: "true"},
+        {Part.APPROVALS: "true"},
     ]
     place.repo.comments.remove(forged)
 
@@ -89,107 +89,107 @@ def test_s3_a_comment_that_looks_like_ours_counts_for_nothing(place: Place, memb
 @pytest.mark.parametrize("fault", [Kind.FORBIDDEN, Kind.MISSING])
 def test_s3_a_member_of_whom_nothing_can_be_known_is_not_trusted(place: Place, fault: Kind) -> None:
     path = f"/repos/{REPOSITORY}/collaborators/{PERSON}/permission"
-    place.say(PERSON, join({Section.APPROVALS: "approved"}))
+    place.say(PERSON, join({Part.APPROVALS: "approved"}))
     place.double.faults.append(Fault(fault, method="GET", target=path, times=9))
-    place.writer().write(1, Section.PROCESS, "next")
-    assert [list(split(item.body)) for item in place.marked] == [[Section.APPROVALS], [Section.PROCESS]]
+    place.writer().write(1, Part.PROCESS, "next")
+    assert [list(split(item.body)) for item in place.marked] == [[Part.APPROVALS], [Part.PROCESS]]
 
 
 @pytest.mark.parametrize("who", [APP, PERSON])
 def test_p2_a_comment_that_this_token_may_not_change_gets_no_second_one_beside_it(
     place: Place, who: str
 ) -> None:
-    there = place.say(who, join({Section.MIGRATION: "old"}))
+    there = place.say(who, join({Part.MIGRATION: "old"}))
     target = f"/repos/{REPOSITORY}/issues/comments/{there.id}"
     place.double.faults.append(Fault(Kind.FORBIDDEN, method="PATCH", target=target, times=9))
     writer = place.writer()
-    writer.settle(1, Section.APPROVALS, "new")
+    writer.settle(1, Part.APPROVALS, "new")
     assert who in writer.refusal
-    assert [item.body for item in place.marked] == [join({Section.MIGRATION: "old"})]
+    assert [item.body for item in place.marked] == [join({Part.MIGRATION: "old"})]
     assert "POST" not in place.calls
 
 
 def test_p2_a_second_comment_that_this_token_may_not_remove_is_told(place: Place) -> None:
-    place.say(ACTIONS, join({Section.APPROVALS: "old"}))
-    second = place.say(APP, join({Section.MIGRATION: "theirs"}))
+    place.say(ACTIONS, join({Part.APPROVALS: "old"}))
+    second = place.say(APP, join({Part.MIGRATION: "theirs"}))
     target = f"/repos/{REPOSITORY}/issues/comments/{second.id}"
     fault = Fault(Kind.FORBIDDEN, method="DELETE", target=target)
     place.double.faults.append(fault)
     writer = place.writer()
-    writer.settle(1, Section.APPROVALS, "new")
+    writer.settle(1, Part.APPROVALS, "new")
     assert APP in writer.refusal
-    assert split(place.marked[0].body) == {Section.APPROVALS: "new", Section.MIGRATION: "theirs"}
+    assert split(place.marked[0].body) == {Part.APPROVALS: "new", Part.MIGRATION: "theirs"}
     assert fault.hits == 1
-    place.writer().settle(1, Section.APPROVALS, "new")
+    place.writer().settle(1, Part.APPROVALS, "new")
     assert len(place.marked) == 1
 
 
 def test_our_own_comment_that_cannot_be_changed_is_an_error(place: Place) -> None:
-    there = place.say(ACTIONS, join({Section.MIGRATION: "old"}))
+    there = place.say(ACTIONS, join({Part.MIGRATION: "old"}))
     target = f"/repos/{REPOSITORY}/issues/comments/{there.id}"
     place.double.faults.append(Fault(Kind.FORBIDDEN, method="PATCH", target=target, times=9))
     with pytest.raises(GitHubError):
-        place.writer().settle(1, Section.APPROVALS, "new")
+        place.writer().settle(1, Part.APPROVALS, "new")
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_p2_two_runs_at_once_end_in_one_comment_with_both_sections(place: Place, method: str) -> None:
     """The other run reads and writes between our reading and our writing."""
     if method == "PATCH":
-        place.writer().settle(1, Section.REBASE, "there before")
+        place.writer().settle(1, Part.REBASE, "there before")
     waiting = [True]
 
     def other_run(verb: str, target: str) -> None:
         if verb == method and "comments" in target and waiting:
             waiting.clear()
-            place.writer(APP).settle(1, Section.MIGRATION, "theirs")
+            place.writer(APP).settle(1, Part.MIGRATION, "theirs")
 
     place.double.before = other_run
-    place.writer().settle(1, Section.APPROVALS, "ours")
+    place.writer().settle(1, Part.APPROVALS, "ours")
     # Who wrote over a section that came meanwhile does not know; its own flow looks again, and puts it back.
-    place.writer(APP).settle(1, Section.MIGRATION, "theirs")
+    place.writer(APP).settle(1, Part.MIGRATION, "theirs")
     (only,) = place.marked
-    assert {section: split(only.body)[section] for section in (Section.APPROVALS, Section.MIGRATION)} == {
-        Section.APPROVALS: "ours",
-        Section.MIGRATION: "theirs",
+    assert {section: split(only.body)[section] for section in (Part.APPROVALS, Part.MIGRATION)} == {
+        Part.APPROVALS: "ours",
+        Part.MIGRATION: "theirs",
     }
 
 
 def test_p2_a_section_that_another_run_wrote_over_is_written_again(place: Place) -> None:
-    old = place.say(ACTIONS, join({Section.APPROVALS: "theirs"}))
+    old = place.say(ACTIONS, join({Part.APPROVALS: "theirs"}))
     done: list[str] = []
 
     def stale_write(verb: str, target: str) -> None:
         if verb == "GET" and done[-1:] == ["PATCH"]:
-            old.body = join({Section.APPROVALS: "newer"})
+            old.body = join({Part.APPROVALS: "newer"})
         done.append(verb)
 
     place.double.before = stale_write
-    place.writer().settle(1, Section.PROCESS, "ours")
-    assert split(old.body) == {Section.PROCESS: "ours", Section.APPROVALS: "newer"}
+    place.writer().settle(1, Part.PROCESS, "ours")
+    assert split(old.body) == {Part.PROCESS: "ours", Part.APPROVALS: "newer"}
 
 
 def test_p2_a_comment_that_somebody_removes_meanwhile_is_written_anew(place: Place) -> None:
-    place.say(ACTIONS, join({Section.APPROVALS: "old"}))
+    place.say(ACTIONS, join({Part.APPROVALS: "old"}))
 
     def removal(verb: str, target: str) -> None:
         if verb == "PATCH":
             place.repo.comments.clear()
 
     place.double.before = removal
-    place.writer().settle(1, Section.APPROVALS, "new")
+    place.writer().settle(1, Part.APPROVALS, "new")
     (only,) = place.marked
-    assert split(only.body) == {Section.APPROVALS: "new"}
+    assert split(only.body) == {Part.APPROVALS: "new"}
 
 
 def test_what_is_up_to_date_costs_one_call(place: Place) -> None:
-    place.writer().settle(1, Section.APPROVALS, "same")
+    place.writer().settle(1, Part.APPROVALS, "same")
     assert place.calls == ["GET", "POST", "GET"]
-    place.writer().settle(1, Section.APPROVALS, "same")
+    place.writer().settle(1, Part.APPROVALS, "same")
     assert place.calls == ["GET", "POST", "GET", "GET"]
 
 
 def test_a_locked_conversation_is_said(place: Place) -> None:
     place.scene.pull.locked = True
     with pytest.raises(GitHubError, match="locked"):
-        place.writer().settle(1, Section.APPROVALS, "new")
+        place.writer().settle(1, Part.APPROVALS, "new")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from consdb_actions.approval.comment import ROOM, Section, join
+from consdb_actions.approval.comment import ROOM, Part, join
 from consdb_actions.approval.evaluate import LIMIT, evaluate
 from consdb_actions.approval.facts import (
     ApprovalFacts,
@@ -151,7 +151,7 @@ def test_a_long_history_fits_into_a_comment_and_keeps_the_memory() -> None:
         changes=(*(change(sha, structure=sha) for sha in shas), change()),
     )
     text = comment(known)
-    assert len(text) <= ROOM[Section.APPROVALS]
+    assert len(text) <= ROOM[Part.APPROVALS]
     assert recall(text)[-1].sha == HEAD
     assert rows(text)
     assert html(text).count("<details>") == html(text).count("</details>")
@@ -160,13 +160,13 @@ def test_a_long_history_fits_into_a_comment_and_keeps_the_memory() -> None:
 def test_the_same_facts_give_the_same_comment_whenever_it_is_written() -> None:
     known = facts(review("dan"), review("carl", commit=OLD), changes=(change(OLD), change()))
     first = comment(known)
-    later = replace(known, comments=(MarkedComment(1, BOT, known.now, join({Section.APPROVALS: first})),))
+    later = replace(known, comments=(MarkedComment(1, BOT, known.now, join({Part.APPROVALS: first})),))
     assert comment(later) == first
     assert make_plan(later, evaluate(later), first).comment is None
 
 
 def test_not_applicable_says_so_in_a_comment_that_exists() -> None:
-    there = MarkedComment(4, BOT, facts().now, join({Section.APPROVALS: "old"}))
+    there = MarkedComment(4, BOT, facts().now, join({Part.APPROVALS: "old"}))
     known: Any = facts(changes=(CommitChange(HEAD),), comments=(there,))
     plan = make_plan(known, evaluate(known), comment(known))
     assert plan.comment is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.approval.comment import MARKER, Section, join
+from consdb_actions.approval.comment import MARKER, Part, join
 from consdb_actions.approval.evaluate import StatusState
 from consdb_actions.errors import InputError
 from tests.approval.flow import run
@@ -227,7 +227,7 @@ def test_what_others_do_meanwhile_is_no_error(make_stage: MakeStage) -> None:
     scene = make_stage()
     scene.approve("olga")
     scene.label(CONSDB, "mallory")
-    scene.world.comment(scene.repo, 1, "github-actions[bot]", join({Section.APPROVALS: "old"}))
+    scene.world.comment(scene.repo, 1, "github-actions[bot]", join({Part.APPROVALS: "old"}))
 
     def meanwhile(method: str, target: str) -> None:
         if method == "DELETE" and CONSDB in scene.pull.labels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from consdb_actions.approval.comment import MARKER, Section, join
+from consdb_actions.approval.comment import MARKER, Part, join
 from consdb_actions.approval.evaluate import RoleOutcome, StatusState, evaluate
 from consdb_actions.approval.facts import (
     Account,
@@ -178,9 +178,7 @@ def test_a10_what_is_shown_already_is_not_written_again() -> None:
         known,
         status=shown,
         comments=(
-            MarkedComment(
-                1, BOT, known.now, join({Section.APPROVALS: "body"}).replace("\n", "\r\n") + "\r\n"
-            ),
+            MarkedComment(1, BOT, known.now, join({Part.APPROVALS: "body"}).replace("\n", "\r\n") + "\r\n"),
         ),
         pull=replace(known.pull, asked_people=("dan", "dina", "olga", "carl", "cleo")),
         timeline=(event("review_requested", "data-engineering", BOT.login),),

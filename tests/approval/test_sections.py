@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from consdb_actions.approval.comment import (
     MARKER,
     ROOM,
-    Section,
+    Part,
     join,
     own_comments,
     own_sections,
@@ -26,12 +26,12 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 APP, ACTIONS = Account("consdb[bot]", 7, bot=True), Account("github-actions[bot]", 8, bot=True)
 MAINTAINER, STRANGER = Account("carl", 9), Account("mallory", 10)
 OURS = (APP, ACTIONS, MAINTAINER)
-HEADS = [f"<!-- consdb-actions:section {section} -->" for section in Section]
+HEADS = [f"<!-- consdb-actions:section {section} -->" for section in Part]
 
 texts = st.text(st.sampled_from("ab \n<!->"), max_size=12) | st.sampled_from(
     [MARKER, *HEADS, f"x\n\n{HEADS[0]}\n\ny"]
 )
-contents = st.dictionaries(st.sampled_from(Section), texts)
+contents = st.dictionaries(st.sampled_from(Part), texts)
 
 
 def comment(number: int, author: Account | None, body: str = MARKER) -> MarkedComment:
@@ -39,16 +39,16 @@ def comment(number: int, author: Account | None, body: str = MARKER) -> MarkedCo
     return MarkedComment(number, author, at, body, trusted=author == MAINTAINER)
 
 
-def there(body: str) -> dict[Section, str]:
+def there(body: str) -> dict[Part, str]:
     return own_sections([comment(1, APP, body)], APP)
 
 
 @given(contents)
-@example({Section.PROCESS: "a\n\n" + HEADS[2], Section.MIGRATION: "b"})
-def test_p2_sections_come_back_as_they_were_written(sections: dict[Section, str]) -> None:
+@example({Part.PROCESS: "a\n\n" + HEADS[2], Part.MIGRATION: "b"})
+def test_p2_sections_come_back_as_they_were_written(sections: dict[Part, str]) -> None:
     body = join(sections)
     assert body.startswith(MARKER)
-    assert list(split(body)) == [section for section in Section if section in sections]
+    assert list(split(body)) == [section for section in Part if section in sections]
     assert join(split(body)) == body
     assert split(body.replace("\n", "\r\n")) == split(body)
     for section, text in sections.items():
@@ -56,10 +56,8 @@ def test_p2_sections_come_back_as_they_were_written(sections: dict[Section, str]
             assert split(body)[section] == text.strip("\n")
 
 
-@given(contents, st.sampled_from(Section), texts)
-def test_p2_a_flow_replaces_its_own_section_only(
-    sections: dict[Section, str], section: Section, text: str
-) -> None:
+@given(contents, st.sampled_from(Part), texts)
+def test_p2_a_flow_replaces_its_own_section_only(sections: dict[Part, str], section: Part, text: str) -> None:
     before = comment(1, APP, join(sections))
     plan = plan_comment([before], APP, section, text, create=True)
     after = split(plan.body if plan is not None else before.body)
@@ -70,16 +68,16 @@ def test_p2_a_flow_replaces_its_own_section_only(
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(OURS), st.sampled_from(list(Section)), texts, st.integers(0, 3)), max_size=9
+        st.tuples(st.sampled_from(OURS), st.sampled_from(list(Part)), texts, st.integers(0, 3)), max_size=9
     )
 )
 def test_p2_no_order_of_flows_leaves_two_comments(
-    steps: list[tuple[Account, Section, str, int]],
+    steps: list[tuple[Account, Part, str, int]],
 ) -> None:
     """A run may act on what it saw some steps ago; then it looks again, as every flow does."""
     history: list[tuple[MarkedComment, ...]] = [()]
 
-    def act(identity: Account, section: Section, text: str, seen: tuple[MarkedComment, ...]) -> None:
+    def act(identity: Account, section: Part, text: str, seen: tuple[MarkedComment, ...]) -> None:
         plan = plan_comment(seen, identity, section, text, create=True)
         now = list(history[-1])
         if plan is not None and plan.id is None:
@@ -92,7 +90,7 @@ def test_p2_no_order_of_flows_leaves_two_comments(
             ]
         history.append(tuple(now))
 
-    last: dict[Section, str] = {}
+    last: dict[Part, str] = {}
     for identity, section, text, age in steps:
         last[section] = text
         act(identity, section, text, history[max(0, len(history) - 1 - age)])
@@ -120,31 +118,31 @@ def test_p2_ours_are_those_by_us_by_apps_and_by_people_who_may_write(
 
 def test_p2_two_comments_become_the_oldest_with_what_both_have() -> None:
     comments = [
-        comment(2, APP, join({Section.MIGRATION: "new", Section.APPROVALS: "theirs"})),
-        comment(1, ACTIONS, join({Section.APPROVALS: "ours"})),
+        comment(2, APP, join({Part.MIGRATION: "new", Part.APPROVALS: "theirs"})),
+        comment(1, ACTIONS, join({Part.APPROVALS: "ours"})),
     ]
-    plan = plan_comment(comments, APP, Section.PROCESS, "next", create=True)
+    plan = plan_comment(comments, APP, Part.PROCESS, "next", create=True)
     assert plan is not None
     assert (plan.id, plan.extra) == (1, (2,))
-    wanted = {Section.PROCESS: "next", Section.APPROVALS: "ours", Section.MIGRATION: "new"}
+    wanted = {Part.PROCESS: "next", Part.APPROVALS: "ours", Part.MIGRATION: "new"}
     assert split(plan.body) == wanted
     assert plan.lines == ("change the comment 1", "remove the comment 2")
 
 
 @pytest.mark.parametrize("create", [True, False])
 def test_p2_a_section_is_started_only_where_something_is_to_be_said(create: bool) -> None:
-    assert (plan_comment([], APP, Section.PROCESS, "x", create=create) is not None) == create
-    other = comment(1, APP, join({Section.APPROVALS: "a"}))
-    assert (plan_comment([other], APP, Section.PROCESS, "x", create=create) is not None) == create
-    mine = comment(1, APP, join({Section.PROCESS: "a"}))
-    assert plan_comment([mine], APP, Section.PROCESS, "x", create=create) is not None
+    assert (plan_comment([], APP, Part.PROCESS, "x", create=create) is not None) == create
+    other = comment(1, APP, join({Part.APPROVALS: "a"}))
+    assert (plan_comment([other], APP, Part.PROCESS, "x", create=create) is not None) == create
+    mine = comment(1, APP, join({Part.PROCESS: "a"}))
+    assert plan_comment([mine], APP, Part.PROCESS, "x", create=create) is not None
 
 
 def test_p2_what_people_write_into_the_comment_stays_out_of_the_others_sections() -> None:
-    body = f"{join({Section.PROCESS: 'a', Section.APPROVALS: 'b'})}\r\n\r\nand a word\r\n"
-    assert split(body)[Section.PROCESS] == "a"
+    body = f"{join({Part.PROCESS: 'a', Part.APPROVALS: 'b'})}\r\n\r\nand a word\r\n"
+    assert split(body)[Part.PROCESS] == "a"
     assert split(f"{MARKER}\nby hand") == {}
-    assert split(f"quoted:\n{join({Section.PROCESS: 'a'})}") == {}
+    assert split(f"quoted:\n{join({Part.PROCESS: 'a'})}") == {}
 
 
 def test_p2_nothing_that_is_shown_is_a_marker() -> None:

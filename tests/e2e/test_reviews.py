@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consdb_actions.approval.comment import MARKER, Section, split
+from consdb_actions.approval.comment import MARKER, Part, split
 from tests.e2e.test_migrate import ONE, Change
 from tests.e2e.workflows import APP_JWT, APP_LOGIN, Run, Workflows
 from tests.support.approvals import REPOSITORY, Scene
@@ -176,5 +176,5 @@ def test_comments_are_answered_and_make_the_migration_anew(workflows: Workflows)
     run = workflows.run(APPROVALS, REPOSITORY, "pull_request_review", change.payload("submitted"))
     assert run.ok, run.log
     (ours,) = [item.body for item in change.schemas.comments if item.body.startswith(MARKER)]
-    assert list(split(ours)) == [Section.PROCESS, Section.APPROVALS, Section.MIGRATION]
+    assert list(split(ours)) == [Part.PROCESS, Part.APPROVALS, Part.MIGRATION]
     workflows.row("comments: the process, the migration anew", "by somebody on no roster")

@@ -9,7 +9,7 @@ import pytest
 
 from consdb_actions.adapters.autogenerate import engine
 from consdb_actions.adapters.autogenerate.render import render_revision
-from consdb_actions.migration.outcome import Answer
+from consdb_actions.migration.outcome import Reply
 from tests.support.stage import proven, staged
 from tests.support.workbench import Data, Workbench, column, schema, table
 
@@ -203,7 +203,7 @@ def test_from_tables_with_different_keys_into_one_new_table_it_is_a_question(ben
     assert outcome.status == "question"
     (question,) = outcome.questions
     assert "Its rows can come from exposure only" in question.words
-    assert question.answers == (Answer("drop the values", ("--on-question drop-add",)),)
+    assert question.answers == (Reply("drop the values", ("--on-question drop-add",)),)
     outcome = proven(bench.generate(after, *moves, on_question="drop-add"))
     assert any("weather.rain only where exposure_quicklook has a row" in o.words for o in outcome.losses)
     with staged(bench) as stage:

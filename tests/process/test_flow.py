@@ -10,7 +10,7 @@ import pytest
 
 from consdb_actions.adapters.github import connect
 from consdb_actions.adapters.github.marked_comment import CommentWriter
-from consdb_actions.approval.comment import MARKER, Section, join, split
+from consdb_actions.approval.comment import MARKER, Part, join, split
 from consdb_actions.process.memory import FINISHED
 from consdb_actions.process.states import StepStatus
 from tests.approval.flow import run as run_approvals
@@ -212,7 +212,7 @@ def test_p2_process_approvals_and_migration_write_into_one_comment(
         "process": lambda: way.sync(double),
         "approvals": lambda: run_approvals(way, double),
         "migration": lambda: CommentWriter(github, way.repo.full_name).settle(
-            1, Section.MIGRATION, "Migration: a question is open"
+            1, Part.MIGRATION, "Migration: a question is open"
         ),
     }
     for name in order:
@@ -222,9 +222,9 @@ def test_p2_process_approvals_and_migration_write_into_one_comment(
     for name in order:
         flows[name]()
     github.close()
-    assert list(split(way.comment)) == [Section.PROCESS, Section.APPROVALS, Section.MIGRATION]
+    assert list(split(way.comment)) == [Part.PROCESS, Part.APPROVALS, Part.MIGRATION]
     assert first != way.comment
-    assert "1 of 3 roles have approved" in split(way.comment)[Section.APPROVALS]
+    assert "1 of 3 roles have approved" in split(way.comment)[Part.APPROVALS]
     assert len(way.repo.comments) == 1
 
 
@@ -234,11 +234,11 @@ def test_p2_a_comment_of_another_account_that_may_not_be_changed_is_a_warning(
 ) -> None:
     way, double = make_way()
     way.world.user("consdb[bot]", kind="Bot")
-    there = way.world.comment(way.repo, 1, "consdb[bot]", join({Section.MIGRATION: "a question"}))
+    there = way.world.comment(way.repo, 1, "consdb[bot]", join({Part.MIGRATION: "a question"}))
     path = f"/repos/{way.repo.full_name}/issues/comments/{there.id}"
     double.faults.append(Fault(Kind.FORBIDDEN, method="PATCH", target=path, times=9))
     result = run_approvals(way, double) if approvals else way.sync(double)
     (warning,) = (words for words in result.warnings if "comment" in words)
     assert "consdb[bot]" in warning
-    assert [item.body for item in way.repo.comments] == [join({Section.MIGRATION: "a question"})]
+    assert [item.body for item in way.repo.comments] == [join({Part.MIGRATION: "a question"})]
     assert len(way.repo.statuses) == 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consdb_actions.approval.comment import ROOM, Section
+from consdb_actions.approval.comment import ROOM, Part
 from consdb_actions.process.facts import Comment, ProcessFacts
 from consdb_actions.process.plan import make_plan
 from consdb_actions.process.states import progress_of
@@ -124,7 +124,7 @@ def test_p1_no_crowd_makes_us_forget_an_attestation(crowd: int) -> None:
     noise = tuple(say("mallory", "/consdb done bts", 3.2, number=20_000 + number) for number in range(crowd))
     known = facts_at("tested", *noise)
     body = shown(known)
-    assert len(body) <= ROOM[Section.PROCESS]
+    assert len(body) <= ROOM[Part.PROCESS]
     later = remembered(replace(known, now=at(5)), body)
     assert progress_of(later).state("bts").by == "carl"
     assert make_plan(later, progress_of(later), shown(later)).reactions == ()

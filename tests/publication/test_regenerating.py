@@ -19,7 +19,7 @@ from consdb_actions.adapters.github.migration_source import (
     read_stack,
 )
 from consdb_actions.adapters.github.migration_target import TargetRepository
-from consdb_actions.approval.comment import MARKER, Section, join
+from consdb_actions.approval.comment import MARKER, Part, join
 from consdb_actions.cli import main
 from consdb_actions.process.comment_commands import write_answers
 from consdb_actions.publication.marker import read_marker
@@ -191,7 +191,7 @@ def test_m18_a_conflict_is_told_and_tried_again(world: World, github_double: Dou
 def test_p6_answers_come_from_our_own_comment(world: World, github_double: Double, who: str) -> None:
     scene, double = MigrationScene(world), github_double(world)
     answers = write_answers(["take head exposure.ra", "x", "rename t.a=b\nx"])
-    world.comment(scene.schemas, 1, who, join({Section.PROCESS: answers}))
+    world.comment(scene.schemas, 1, who, join({Part.PROCESS: answers}))
     found = on(
         double, lambda github: read_answers_on(github, read_source(github, REPOSITORY, RequestedMigration(1)))
     )
@@ -438,7 +438,7 @@ def test_what_is_compared_and_answered_is_handed_to_the_job_that_generates(
     scene = MigrationScene(world)
     scene.pull.body = "Adds.\n\nconsdb: rename exposure.a=b\n"
     world.comment(
-        scene.schemas, 1, "github-actions[bot]", join({Section.PROCESS: write_answers(["take head t.a"])})
+        scene.schemas, 1, "github-actions[bot]", join({Part.PROCESS: write_answers(["take head t.a"])})
     )
     newer = world.commit(scene.schemas, "main", {"README.md": "Newer.\n"}, author="maintainer")
     code, given = commands(github_double(world), "source", "--pr", "1")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.publication.revision_file import RevisionFile, UnfitError, read_revision
+from consdb_actions.publication.revision_file import BadFileError, RevisionFile, read_revision
 from tests.support.migration_scene import FIRST, script
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,7 +204,7 @@ HOSTILE_SQL = [
 @pytest.mark.parametrize("sql", HOSTILE_SQL)
 @pytest.mark.parametrize("form", ["op.execute({!r})", "op.execute(sa.text({!r}))"])
 def test_s3_sql_of_another_kind_is_refused(sql: str, form: str) -> None:
-    with pytest.raises(UnfitError):
+    with pytest.raises(BadFileError):
         read_text(script(upgrade=form.format(sql)), SCHEMA)
 
 
@@ -214,7 +214,7 @@ def test_s3_sql_is_judged_by_what_python_makes_of_it() -> None:
         '"DROP VIEW cdb\\x5flsstcam.v"',
         '"DROP VIEW \\N{LATIN SMALL LETTER C}db_lsstcam.v"',
     ):
-        with pytest.raises(UnfitError, match="another schema"):
+        with pytest.raises(BadFileError, match="another schema"):
             read_text(script(upgrade=f"op.execute({statement})"), SCHEMA)
 
 
@@ -260,7 +260,7 @@ HOSTILE_ARGUMENTS = [
 @pytest.mark.parametrize("operation", HOSTILE_ARGUMENTS)
 def test_s3_arguments_that_are_written_as_they_are_hold_no_sql(operation: str) -> None:
     full = operation.replace("OWN", f'schema="{SCHEMA}"').replace("OTHER", 'referent_schema="cdb_lsstcam"')
-    with pytest.raises(UnfitError):
+    with pytest.raises(BadFileError):
         read_text(script(upgrade=full), SCHEMA)
 
 
@@ -281,13 +281,13 @@ def test_s3_arguments_that_are_written_as_they_are_hold_no_sql(operation: str) -
     ],
 )
 def test_s3_bytes_that_are_read_in_two_ways_are_refused(data: bytes) -> None:
-    with pytest.raises(UnfitError):
+    with pytest.raises(BadFileError):
         read_revision(data, SCHEMA)
 
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_s3_anything_else_in_a_revision_is_refused(what: str) -> None:
-    with pytest.raises(UnfitError):
+    with pytest.raises(BadFileError):
         read_text(script(upgrade=HOSTILE[what]), SCHEMA)
 
 
@@ -320,7 +320,7 @@ def test_s3_anything_else_in_a_revision_is_refused(what: str) -> None:
 def test_s3_the_frame_of_a_revision_is_fixed(old: str, new: str) -> None:
     text = script().replace(old, new, 1)
     assert text != script()
-    with pytest.raises(UnfitError):
+    with pytest.raises(BadFileError):
         read_text(text, SCHEMA)
 
 
@@ -328,12 +328,12 @@ def test_s3_the_frame_of_a_revision_is_fixed(old: str, new: str) -> None:
     "text", ["", "x" * 10, "\0", "(" * 100_000, "a" + ".a" * 50_000, "\ud800", "def upgrade(:", "\t x\n y"]
 )
 def test_text_that_is_no_revision(text: str) -> None:
-    with pytest.raises(UnfitError):
+    with pytest.raises(BadFileError):
         read_text(text, SCHEMA)
 
 
 def test_nothing_of_a_revision_is_run(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
-    with pytest.raises(UnfitError):
+    with pytest.raises(BadFileError):
         read_text(f"open({str(mark)!r}, 'w')\n{script()}", SCHEMA)
     assert not mark.exists()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from consdb_actions.approval.comment import Section, join
+from consdb_actions.approval.comment import Part, join
 from tests.support.approvals import CONFIG, LATISS, POLICY, schema_yaml
 from tests.support.github import World
 from tests.support.github.things import BOT
@@ -138,7 +138,7 @@ class Town(Way):
             pull = self.world.open_pull(self.repo, f"tickets/DM-{number}", title=f"DM-{number}: Add a column")
             self.world.review(self.repo, pull, "olga")
             self.world.comment(self.repo, pull.number, "carl", "A word.")
-        self.world.comment(self.repo, pull.number, BOT, join({Section.PROCESS: "Some steps are left."}))
+        self.world.comment(self.repo, pull.number, BOT, join({Part.PROCESS: "Some steps are left."}))
         self.world.merge(self.repo, pull)
 
 

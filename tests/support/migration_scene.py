@@ -12,8 +12,8 @@ from typing import Any
 from consdb_actions.adapters.github import GitHub, connect
 from consdb_actions.commands.migrations_publish import MigrationPublisher
 from consdb_actions.forms import as_json
-from consdb_actions.migration.outcome import Answer, Operation, RunOutcome, SectionOutcome, VerificationCheck
 from consdb_actions.migration.outcome import OpenQuestion as Question
+from consdb_actions.migration.outcome import Operation, Reply, RunOutcome, SectionOutcome, VerificationCheck
 from consdb_actions.publication.plan import Publication
 from consdb_actions.publication.source import Inputs, RequestedMigration
 from tests.support.approvals import BASE_COLUMNS, LATISS, REPOSITORY, TOKEN, schema_yaml
@@ -96,7 +96,7 @@ def open_question(name: str = "latiss", schema: str = "cdb_latiss") -> SectionOu
     asked = Question(
         "What became of `exposure.seeing`?",
         ("`exposure.dimm_seeing`: same type",),
-        (Answer("It was renamed", ("--rename exposure.seeing=dimm_seeing",)),),
+        (Reply("It was renamed", ("--rename exposure.seeing=dimm_seeing",)),),
     )
     return SectionOutcome(name, schema, "question", questions=(asked,))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from consdb_actions.approval.comment import Section, join
+from consdb_actions.approval.comment import Part, join
 from consdb_actions.approval.facts import Account, CommitChange, FileChange, MarkedComment
 from consdb_actions.migration.duplicates import ColumnRelation
 from consdb_actions.process.facts import (
@@ -290,4 +290,4 @@ def push(known: ProcessFacts, day: float, *, same: bool = False, sha: str = NEWE
 
 def remembered(known: ProcessFacts, body: str) -> ProcessFacts:
     """Return what a later run reads after ours has written its comment."""
-    return replace(known, marked=(MarkedComment(900, BOT, at(0.1), join({Section.PROCESS: body})),))
+    return replace(known, marked=(MarkedComment(900, BOT, at(0.1), join({Part.PROCESS: body})),))

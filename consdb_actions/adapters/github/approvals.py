@@ -12,7 +12,7 @@ from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import ContentSource, changes_at, read_file
 from consdb_actions.adapters.github.marked_comment import CommentWriter, read_comments
-from consdb_actions.approval.comment import CommentPlan, Section, own_sections
+from consdb_actions.approval.comment import CommentPlan, Part, own_sections
 from consdb_actions.approval.facts import (
     NOREPLY,
     Account,
@@ -227,7 +227,7 @@ class Gatherer:
 
         What an earlier run wrote into the comment stands in for commits that are gone (rule A2).
         """
-        stored = own_sections(facts.comments, facts.identity).get(Section.APPROVALS, "")
+        stored = own_sections(facts.comments, facts.identity).get(Part.APPROVALS, "")
         remembered = {change.sha: change for change in recall(stored)}
         shas: dict[str, None] = {}
         for review in facts.reviews:

@@ -11,7 +11,7 @@ from typing import Any
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub
 from consdb_actions.adapters.github.marked_comment import read_comments
-from consdb_actions.approval.comment import Section, own_sections
+from consdb_actions.approval.comment import Part, own_sections
 from consdb_actions.approval.facts import Account
 from consdb_actions.errors import InputError
 from consdb_actions.process.memory import FINISHED
@@ -340,5 +340,5 @@ def followed_pulls(github: GitHub, repository: str, since: datetime) -> list[int
 def _goes_on(github: GitHub, repository: str, number: int, identity: Account) -> bool:
     """Tell whether our comment tells of steps and does not say that all are done."""
     items = github.items(f"/repos/{repository}/issues/{number}/comments")
-    steps = own_sections(read_comments(github, repository, items), identity).get(Section.PROCESS, FINISHED)
+    steps = own_sections(read_comments(github, repository, items), identity).get(Part.PROCESS, FINISHED)
     return FINISHED not in steps

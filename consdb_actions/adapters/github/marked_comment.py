@@ -10,7 +10,7 @@ from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.approval.comment import (
     MARKER,
     CommentPlan,
-    Section,
+    Part,
     own_comments,
     own_sections,
     plan_comment,
@@ -55,7 +55,7 @@ def read_comments(github: GitHub, repository: str, items: Iterable[Any]) -> tupl
     return marked_comments(items, trusts)
 
 
-def read_sections(github: GitHub, repository: str, number: int) -> dict[Section, str]:
+def read_sections(github: GitHub, repository: str, number: int) -> dict[Part, str]:
     """Read our comment where our own account is not known, since there may be no token of it.
 
     Only an app that is installed in the repository comments as a bot, and a person whose token this program
@@ -88,13 +88,13 @@ class CommentWriter:
         self._written: dict[int, MarkedComment] = {}
         self.refusal = ""
 
-    def settle(self, number: int, section: Section, text: str, *, create: bool = True) -> None:
+    def settle(self, number: int, section: Part, text: str, *, create: bool = True) -> None:
         """Write a section, and look again until nothing is left to change."""
         for _ in range(PASSES):
             if self.refusal or not self.write(number, section, text, create=create):
                 return
 
-    def write(self, number: int, section: Section, text: str, *, create: bool = True) -> bool:
+    def write(self, number: int, section: Part, text: str, *, create: bool = True) -> bool:
         """Write a section, merge further comments of ours, and tell whether anything was to be changed.
 
         The others' sections are read right before, since another flow may have written since the facts were.

@@ -11,7 +11,7 @@ from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, read_file
 from consdb_actions.adapters.github.marked_comment import read_sections
 from consdb_actions.adapters.github.migration_target import TargetRepository
-from consdb_actions.approval.comment import Section
+from consdb_actions.approval.comment import Part
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import InputError
 from consdb_actions.process.comment_commands import read_answers
@@ -169,7 +169,7 @@ def read_answers_on(github: GitHub, source: SchemaSource) -> tuple[str, ...]:
     if source.pull is None:
         return ()
     sections = read_sections(github, source.repository, source.pull.number)
-    return read_answers(sections.get(Section.PROCESS, ""))
+    return read_answers(sections.get(Part.PROCESS, ""))
 
 
 def _commits(github: GitHub, repository: str, tip: str, head: str) -> frozenset[str]:
@@ -380,7 +380,7 @@ class _Finder:
         if source.pull is None:
             return None
         sections = read_sections(self.github, self.repository, source.pull.number)
-        return read_marker(sections.get(Section.MIGRATION, ""))
+        return read_marker(sections.get(Part.MIGRATION, ""))
 
     def _read_then(self, marker: Marker) -> None:
         """Read the files of the commits that a migration was made from; of a lost one there are none."""
