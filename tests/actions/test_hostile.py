@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.github import client
+from consdb_actions.approval.comment import Part
 from consdb_actions.cli import main
 from consdb_actions.migration.outcome import Operation
 from consdb_actions.migration.rewrite.plan import Risk
@@ -88,9 +89,10 @@ def harmless(markdown: str) -> None:
     assert "<script" not in plain
     assert "<img" not in plain
     assert not re.search(r"(?<!\\)\]\(javascript:", plain), plain
-    assert not re.search(
-        r"<!-- consdb-actions:(?!(answers|approvals|digests|process|migration|rebase|this| ))", plain
-    ), plain
+    allowed = "answers|comment -->|digests|process-|migration|rebase|section [a-z]+ -->|this| "
+    assert not re.search(rf"<!-- consdb-actions:(?!({allowed}))", plain), plain
+    sections = re.findall(r"<!-- consdb-actions:section (\w*)", markdown)
+    assert len(sections) == len(set(sections) & set(Part)), sections
     assert "forged -->" not in plain
 
 
