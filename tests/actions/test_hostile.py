@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from consdb_actions.adapters.github import client
-from consdb_actions.approval.comment import Part
+from consdb_actions.approval.comment import MARKER, Part
 from consdb_actions.cli import main
 from consdb_actions.migration.outcome import Operation
 from consdb_actions.migration.rewrite.plan import Risk
@@ -244,7 +244,7 @@ def test_s5_comments_in_the_process(world: World, runner: Runner) -> None:
         world.comment(scene.repo, 1, "mallory", f"/consdb {text}\n{text}")
     event = {"issue": {"number": 1, "pull_request": {}}, "repository": {"full_name": REPOSITORY}}
     assert runner.run("process", "sync", "--event-name", "issue_comment", event=event) == 0
-    ours = [c.body for c in scene.repo.comments if c.body.startswith("<!-- consdb-actions:process")]
+    ours = [c.body for c in scene.repo.comments if c.body.startswith(MARKER)]
     assert len(ours) == 1
     harmless(ours[0])
 
