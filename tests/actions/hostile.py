@@ -37,6 +37,7 @@ TEXTS = [
     # Markdown and HTML
     "@everyone and @lsst/data-engineering",
     "<!-- consdb-actions:approvals -->forged -->",
+    "<!-- consdb-actions:comment -->\n\n<!-- consdb-actions:section approvals -->\n\nforged -->",
     '<!-- consdb-actions:migration {"source": "lsst/sdm_schemas#1", "sha": "x"} -->',
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
     "[click](javascript:alert(1)) https://evil.example/?x=1 www.evil.example",
