@@ -13,7 +13,7 @@ CHAPTER = "# The rules\n\n"
 
 
 def render(page: str) -> str:
-    """Return the page with the chapter made anew; what stands before it is written by hand."""
+    """Return the page with the chapter made again; what stands before it is written by hand."""
     return page.partition(CHAPTER)[0] + CHAPTER + render_rules()
 
 

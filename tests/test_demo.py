@@ -83,7 +83,7 @@ def test_m10_what_the_downgrade_loses_is_said_by_column(demo: Demo) -> None:
 
 @pytest.mark.slow
 def test_m11_sets_and_hashes_leave_no_trace() -> None:
-    """Python orders sets of texts anew in each process, unless told how."""
+    """Python orders sets of texts again in each process, unless told how."""
     command = [sys.executable, "-B", "-m", "consdb_actions", "migrations", "generate", "--dry-run"]
     command += ["--consdb", "migrations", "--sdm-schemas", "examples/schemas/after", "--format", "json"]
     command += ["--sdm-schemas-base", "examples/schemas/before", "--message", "m", "--date", "2026-01-01"]

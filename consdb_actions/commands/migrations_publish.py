@@ -306,7 +306,7 @@ class _Case:
 
     def _proposal(self, base: str, pull: TargetPull | None, files: Mapping[str, bytes]) -> Proposal:
         branch = pull.branch if pull is not None else self._names.branch
-        anew = self._asked.action in ("", "labeled")
+        again = self._asked.action in ("", "labeled")
         title, source = self._names.title, self._source
         return Proposal(
             repository=self._target.repository,
@@ -320,7 +320,7 @@ class _Case:
             labels=(self._publisher.target_label,),
             # On a branch without a pull request of ours, nothing of anybody's is touched.
             keep=("*",) if pull is not None else (),
-            reopen=pull is None and may_reopen(self._target.closed_pulls(branch), asked_anew=anew),
+            reopen=pull is None and may_reopen(self._target.closed_pulls(branch), asked_again=again),
         )
 
     def left_behind(self, done: Publication) -> Publication:

@@ -152,9 +152,9 @@ def find_withdrawn(pulls: Sequence[TargetPull], source: SchemaSource) -> TargetP
     return last if last.marker.source in _references(source) else None
 
 
-def may_reopen(pulls: Sequence[TargetPull], *, asked_anew: bool) -> bool:
-    """Tell whether a closed pull request (newest first) can be replaced; `asked_anew`: explicit request."""
-    return asked_anew or not pulls or pulls[0].merged or WITHDRAWN in pulls[0].body
+def may_reopen(pulls: Sequence[TargetPull], *, asked_again: bool) -> bool:
+    """Tell whether a closed pull request (newest first) can be replaced; `asked_again`: explicit request."""
+    return asked_again or not pulls or pulls[0].merged or WITHDRAWN in pulls[0].body
 
 
 def is_untouched(pull: TargetPull, present: Present) -> bool:

@@ -72,7 +72,7 @@ def test_the_failure_of_the_first_item_is_raised_and_nothing_more_begins(tmp_pat
 
 
 class OddError(Exception):
-    """An error that cannot be made anew from its arguments."""
+    """An error that cannot be made again from its arguments."""
 
     def __init__(self, one: str, two: str) -> None:
         super().__init__(one + two)

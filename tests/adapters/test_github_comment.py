@@ -169,7 +169,7 @@ def test_p2_a_section_that_another_run_wrote_over_is_written_again(place: Place)
     assert split(old.body) == {Part.PROCESS: "ours", Part.APPROVALS: "newer"}
 
 
-def test_p2_a_comment_that_somebody_removes_meanwhile_is_written_anew(place: Place) -> None:
+def test_p2_a_comment_that_somebody_removes_meanwhile_is_written_again(place: Place) -> None:
     place.say(ACTIONS, join({Part.APPROVALS: "old"}))
 
     def removal(verb: str, target: str) -> None:

@@ -170,10 +170,10 @@ def test_what_people_write_around_the_body_and_tick_in_it_stays(place: Place) ->
     assert pull.body.splitlines()[-1] == "Bye."
     assert "New." in pull.body
     assert "look" not in pull.body
-    pull.body = "I wrote it anew."
+    pull.body = "I wrote it again."
     place.publish(body="New.")
     assert pull.body.startswith("<!--")
-    assert pull.body.endswith("New.\n<!-- consdb-actions: end -->\n\nI wrote it anew.")
+    assert pull.body.endswith("New.\n<!-- consdb-actions: end -->\n\nI wrote it again.")
 
 
 def test_a_base_that_moved_elsewhere_disturbs_nobody(place: Place) -> None:

@@ -1,4 +1,4 @@
-"""Measure the program against the stock way and against what nobody can be faster than.
+"""Measure the program against the baseline and against a floor: the same SQL without Python.
 
     python tests/bench/bench.py [--consdb GITDIR --sdm-schemas GITDIR] [--repeats N] [--only WORD]
 
@@ -79,7 +79,7 @@ def main() -> int:
         help="only measurements whose name has this word; what is known of the others is kept",
     )
     arguments = parser.parse_args()
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling anew each time would drown everything
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling again each time would drown everything
     tools = find_tools()
     rows: list[Row] = []
     grown: list[Growth] = []
@@ -162,7 +162,7 @@ class Bench:
         return out
 
     def all_sections(self) -> list[Row]:
-        """All 11 sections changed, with the proof, against the stock way and the floor."""
+        """All 11 sections changed, verified, against the baseline and the floor."""
         if not self.wanted("all sections"):
             return []
         sections = sections_of(self.tree)
@@ -171,10 +171,10 @@ class Bench:
         commands = {
             "ours": generate,
             "floor: server and psql": self.floor(*sql),
-            f"stock way, {len(sections)} sections": self.peer(self.after, sections),
+            f"baseline, {len(sections)} sections": self.peer(self.after, sections),
         }
-        seconds, memory = self.side_by_side(commands, slow="stock way")
-        request = "10 times faster than the stock way, at most 2 times the floor"
+        seconds, memory = self.side_by_side(commands, slow="baseline")
+        request = "10 times faster than the baseline, at most 2 times the floor"
         return [Row("all 11 sections", seconds.pop("ours"), seconds, request, memory)]
 
     def one_section(self) -> list[Row]:
@@ -205,9 +205,9 @@ class Bench:
         shutil.copytree(changed, self.place / "given" / "yml")
         commands = {
             "ours": [*self.generate(tree, changed, None), *named],
-            "stock way, 4 sections": self.peer(self.place / "given", PEER_SECTIONS, tree),
+            "baseline, 4 sections": self.peer(self.place / "given", PEER_SECTIONS, tree),
         }
-        seconds, memory = self.side_by_side(commands, slow="stock way")
+        seconds, memory = self.side_by_side(commands, slow="baseline")
         return [Row("consdb's tree, 4 instruments", seconds.pop("ours"), seconds, "10 times faster", memory)]
 
     def growth(self) -> list[Growth]:
@@ -281,7 +281,7 @@ class Bench:
         return ours(*command, *base, *options)
 
     def peer(self, schemas: Path, sections: Sequence[str], tree: Path | None = None) -> Command:
-        """Return the stock way; it writes into a tree of its own."""
+        """Return the baseline; it writes into a tree of its own."""
         copy = shutil.copytree(tree or self.tree, self._next(), symlinks=True)
         where: list[str | Path] = ["--tools", self.tools, "--tree", copy, "--schemas", schemas]
         return [sys.executable, HERE / "peer.py", *where, *sections]
@@ -428,7 +428,7 @@ def merged(path: Path, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_tables(page: str, result: dict[str, Any]) -> str:
-    """Return a page with the tables between its marks made anew."""
+    """Return a page with the tables between its marks made again."""
     machine = result["machine"]
     lines = [
         "",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from server import ROLES, SPOLY, stock_server  # type: ignore[import-not-found]
+from server import ROLES, SPOLY, plain_server  # type: ignore[import-not-found]
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("sql", type=Path, nargs="*")
     arguments = parser.parse_args()
     base = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    with stock_server(arguments.tools, base) as server:
+    with plain_server(arguments.tools, base) as server:
         server.psql("postgres", "".join(f"CREATE ROLE {role};" for role in ROLES))
         for number, path in enumerate(arguments.sql):
             server.psql("postgres", f"CREATE DATABASE d{number}")

@@ -2,7 +2,7 @@
 
     python tests/bench/peer.py --tools DIR --tree DIR --schemas DIR SECTION...
 
-It does what consdb's own generator does, by the same stock tools: a server in the temporary directory,
+It does what consdb's own generator does, with the same tools: a server in the temporary directory,
 `alembic upgrade head`, and `alembic revision --autogenerate`. It proves nothing, and writes into the tree.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from server import ROLES, SPOLY, stock_server  # type: ignore[import-not-found]
+from server import ROLES, SPOLY, plain_server  # type: ignore[import-not-found]
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def main() -> int:
     arguments = parser.parse_args()
     for section in arguments.sections:
         schema = section if section.startswith("efd_") else f"cdb_{section}"
-        with stock_server(arguments.tools) as server:
+        with plain_server(arguments.tools) as server:
             sql = SPOLY + "".join(f"CREATE ROLE {role};" for role in ROLES)
             server.psql(
                 "postgres", f"{sql} CREATE SCHEMA {schema.partition('_')[0]}; CREATE SCHEMA {schema};"

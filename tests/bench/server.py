@@ -1,4 +1,4 @@
-"""A Postgres by stock tools alone, for the peer and the floor: initdb, postgres and psql."""
+"""A Postgres by Postgres's own tools, for the peer and the floor: initdb, postgres and psql."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CREATE TYPE public.spoly (INPUT = public.spoly_in, OUTPUT = public.spoly_out, LI
 
 
 @dataclass(frozen=True)
-class Stock:
+class PlainServer:
     """A running server; ``user`` is what subprocess needs to run its tools."""
 
     tools: Path
@@ -55,7 +55,7 @@ class Stock:
 
 
 @contextmanager
-def stock_server(tools: Path, base: str | None = None) -> Iterator[Stock]:
+def plain_server(tools: Path, base: str | None = None) -> Iterator[PlainServer]:
     """Make a cluster, start it, stop it and remove it."""
     user: dict[str, Any] = {}
     if os.geteuid() == 0:  # Postgres refuses root
@@ -91,9 +91,9 @@ def stock_server(tools: Path, base: str | None = None) -> Iterator[Stock]:
     try:
         while subprocess.run(ready, check=False, **user).returncode:
             if server.poll() is not None:
-                raise SystemExit("The stock server did not start.")
+                raise SystemExit("The server did not start.")
             time.sleep(0.01)
-        yield Stock(tools, directory, user)
+        yield PlainServer(tools, directory, user)
     finally:
         server.terminate()
         server.wait()

@@ -147,7 +147,7 @@ def test_a5_a_label_by_hand_is_taken_off(workflows: Workflows) -> None:
     workflows.row("a role's label by hand", "wrong input")
 
 
-def test_comments_are_answered_and_make_the_migration_anew(workflows: Workflows) -> None:
+def test_comments_are_answered_and_make_the_migration_again(workflows: Workflows) -> None:
     change = Change(workflows, ONE)
     policy = {"roles": [{"id": "consdb", "people": ["carl"]}]}
     files = {".github/consdb-actions.yaml": json.dumps({"approvals": policy})}
@@ -177,4 +177,4 @@ def test_comments_are_answered_and_make_the_migration_anew(workflows: Workflows)
     assert run.ok, run.log
     (ours,) = [item.body for item in change.schemas.comments if item.body.startswith(MARKER)]
     assert list(split(ours)) == [Part.PROCESS, Part.APPROVALS, Part.MIGRATION]
-    workflows.row("comments: the process, the migration anew", "by somebody on no roster")
+    workflows.row("comments: the process, the migration again", "by somebody on no roster")

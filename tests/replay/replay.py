@@ -1,4 +1,4 @@
-"""Replay ConsDB's history: generate each revision anew, and compare with the one that people edited.
+"""Replay ConsDB's history: generate each revision again, and compare with the one that people edited.
 
     python tests/replay/replay.py --consdb GITDIR --sdm-schemas GITDIR [--only NAME]... [--report FILE]
 

@@ -17,7 +17,7 @@ Golden = Callable[[str, str], None]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--update-goldens", action="store_true", help="Write the goldens anew; read them before you commit."
+        "--update-goldens", action="store_true", help="Write the goldens again; read them before you commit."
     )
 
 

@@ -389,7 +389,7 @@ class ConnectionAnswers:
             self._moment = None
 
     def end_moment(self) -> None:
-        """Ask anew from here on, as is right once something is changed."""
+        """Read again from here on, since something was changed."""
         self._moment = None
 
     def find(self, url: str, *, lasting: bool) -> Answer | None:
@@ -411,7 +411,7 @@ class ConnectionAnswers:
     def known(self, url: str) -> Answer | None:
         """Return the last answer, which GitHub can be asked to compare with its present one; None for none.
 
-        A full last page grows a "next" link without changing itself: such a page is read anew.
+        A full last page grows a "next" link without changing itself: such a page is read again.
         """
         known = self._conditional.get(url)
         if known is not None and isinstance(known[1], list) and len(known[1]) >= self._full:
@@ -707,7 +707,7 @@ def connect(
     elif not (token.strip().isascii() and token.strip().isprintable()):
         refusal = InputError(
             "the token for GitHub holds characters that no token has",
-            remedy="Set GITHUB_TOKEN anew, without quotation marks or line breaks in it.",
+            remedy="Set GITHUB_TOKEN again, without quotation marks or line breaks in it.",
         )
     parts = urlsplit(api_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
