@@ -53,7 +53,7 @@ def join(sections: Mapping[Part, str]) -> str:
 
 
 def split(body: str) -> dict[Part, str]:
-    """Read the sections of a comment; of one that stands there twice the first counts."""
+    """Read the sections of a comment. If a section occurs twice, the first one counts."""
     text = body.replace("\r\n", "\n")
     heads = list(_HEAD.finditer(text)) if text.lstrip().startswith(MARKER) else []
     found: dict[Part, str] = {}

@@ -89,20 +89,20 @@ class CommentWriter:
         self.refusal = ""
 
     def settle(self, number: int, section: Part, text: str, *, create: bool = True) -> None:
-        """Write a section, and look again until nothing is left to change."""
+        """Write a section, and repeat until nothing changes."""
         for _ in range(PASSES):
             if self.refusal or not self.write(number, section, text, create=create):
                 return
 
     def write(self, number: int, section: Part, text: str, *, create: bool = True) -> bool:
-        """Write a section, merge further comments of ours, and tell whether anything was to be changed.
+        """Write a section, merge further comments of ours, and tell whether anything had to change.
 
-        The others' sections are read right before, since another flow may have written since the facts were.
+        The other sections are read just before the write: another flow may have changed them.
 
         Raises
         ------
         GitHubError
-            GitHub refused, or could not be reached within the bounds. Running again goes on from there.
+            GitHub refused, or could not be reached within the bounds. A second run continues from there.
         """
         identity, comments = Account(self._github.viewer()), self._read(number)
         plan = plan_comment(comments, identity, section, text, create=create)
