@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -47,6 +47,7 @@ _COMBINATIONS = 500
 _REFUSALS = 60  # by the database, per table
 _PRODUCT = 10_000  # combinations of candidates of columns that conditions connect
 _KEPT = 400
+_DANGLING = "its rows refer to others that could not be made"
 _CASTS = """SELECT format_type(castsource, NULL), format_type(casttarget, NULL)
 FROM pg_cast WHERE castcontext IN ('a', 'i')"""
 _TYPE = """SELECT format_type(nullif(typbasetype, 0), typtypmod),
@@ -77,7 +78,15 @@ def seed(
         database = _Database(cursor)
         database.run("SET CONSTRAINTS ALL DEFERRED")
         casts = frozenset((str(a), str(b)) for a, b in database.run(_CASTS)) if change else frozenset()
-        result = _Seeder(database, snapshot, rules_of(snapshot, change, casts), rows, start).fill()
+        result, without = None, set[str]()
+        while result is None:
+            rules = rules_of(snapshot, change, casts)
+            database.run("SAVEPOINT empty")
+            try:
+                result = _Seeder(database, snapshot, rules, rows, start, without).fill()
+            except _CannotDeleteError as error:
+                database.run("ROLLBACK TO empty")
+                without.add(error.table)
         # Pending trigger events would block the migration's ALTER TABLE.
         database.run("SET CONSTRAINTS ALL IMMEDIATE")
         for sequence in snapshot.sequences.values():
@@ -90,6 +99,14 @@ def seed(
                     f"SELECT setval({name}, greatest(1, (SELECT max({quoted(column)}) FROM {table})))"
                 )
     return result
+
+
+class _CannotDeleteError(Exception):
+    """Rows whose foreign keys turned out wrong, and which others refer to at once."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(table)
+        self.table = table
 
 
 class _Database:
@@ -277,8 +294,15 @@ class _Candidates:
 
 class _Seeder:
     def __init__(
-        self, database: _Database, snapshot: Snapshot, rules: dict[str, TableRules], rows: int, start: int
+        self,
+        database: _Database,
+        snapshot: Snapshot,
+        rules: dict[str, TableRules],
+        rows: int,
+        start: int,
+        without: Set[str],
     ) -> None:
+        self._without = without
         self._database, self._schema, self._rules = database, snapshot.schema, rules
         self._count, self._start = rows, start
         self._candidates = _Candidates(database, snapshot, rules, max(24, rows + 8))
@@ -304,7 +328,7 @@ class _Seeder:
         seeded = dict(zip(filled, map(int, self._database.run(f"SELECT {counts}")[0]), strict=True))
         for name in [name for name, count in seeded.items() if not count]:
             del seeded[name]
-            self._reasons[name] = "its rows refer to others that could not be made"
+            self._reasons[name] = _DANGLING
         return SeedResult(seeded, dict(sorted(self._reasons.items())), tuple(self._made))
 
     def _name(self, table: str) -> str:
@@ -314,6 +338,8 @@ class _Seeder:
         """Return why a table can hold no row; empty if it can."""
         if found.table.kind != "table":
             return f"it is a {found.table.kind}"
+        if found.table.name in self._without:
+            return _DANGLING
         for reference in found.references:
             if reference.soft or reference.can_be_empty(found.nullable):
                 continue
@@ -451,10 +477,8 @@ class _Seeder:
         name = self._name(table)
         try:
             return len(self._database.attempt(f"DELETE FROM {name} WHERE NOT ({condition}) RETURNING 1"))
-        except psycopg.DatabaseError:
-            # Others refer to the rows at once.
-            self._database.run(f"TRUNCATE {name} CASCADE")
-            return 1
+        except psycopg.DatabaseError as error:
+            raise _CannotDeleteError(table) from error
 
 
 def _has_parent(parent: str, reference: Reference) -> str:

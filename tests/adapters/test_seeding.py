@@ -153,6 +153,20 @@ def test_fewer_rows_where_the_key_has_no_room(connection: sa.Connection) -> None
     assert (result.seeded, result.unseeded) == ({"t": 2}, {})
 
 
+def test_rows_that_wait_for_impossible_ones_leave_their_tables_empty(connection: sa.Connection) -> None:
+    """The key of a is checked late, so that its rows come before those of b, and c holds on to them."""
+    _, result = filled(
+        connection,
+        "CREATE TABLE a (id integer PRIMARY KEY, b integer NOT NULL);"
+        "CREATE TABLE b (id integer PRIMARY KEY, x integer NOT NULL CHECK (x < 3 AND x > 3),"
+        " a integer NOT NULL REFERENCES a ON DELETE RESTRICT);"
+        "CREATE TABLE c (id integer PRIMARY KEY, a integer NOT NULL REFERENCES a ON DELETE RESTRICT);"
+        "CREATE TABLE d (id integer PRIMARY KEY, a integer REFERENCES a ON DELETE RESTRICT);"
+        "ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b DEFERRABLE INITIALLY DEFERRED",
+    )
+    assert (result.seeded, set(result.unseeded)) == ({"d": 8}, {"a", "b", "c"})
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -212,3 +212,105 @@ def test_a_dropped_ring_with_checks_can_come_back(bench: Workbench) -> None:
     bench.generate(base, verify=False)
     alone = table("exposure", [column("exposure_id", "int", nullable=False)], key=["exposure_id"])
     proven(bench.generate(schema(alone), base=base))
+
+
+def refers(to: str, **more: object) -> Data:
+    """A foreign key over the column ``TABLE_u`` to ``u``."""
+    return {
+        "name": f"fk_{to}",
+        "@type": "ForeignKey",
+        "columns": [f"{to}_u"],
+        "referencedColumns": [f"{to}.u"],
+        **more,
+    }
+
+
+def required(*names: str, datatype: str = "long") -> list[Data]:
+    return [column(name, datatype, nullable=False) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("key", "expressions"),
+    [
+        (["k0", "k1"], ["k0 IN (7, 8)"]),
+        (["k0", "k1"], ["k0 IN (7, 8)", "k1 < k0 - 3000"]),
+        (["k0"], ["k0 > 90000 AND k0 < u * 1000000", "k1 BETWEEN 3 AND 5"]),
+        (["k0", "k1"], ["k0 <= k1 AND k0 + k1 > 10"]),
+        (["k0"], ["k0 < -70 AND k1 <> k0"]),
+        (["u"], ["k0 = 7 AND k1 = 8 OR k0 = 9 AND k1 = 10"]),
+    ],
+)
+@pytest.mark.parametrize("kept", [True, False])
+def test_rows_of_a_dropped_table_come_back_as_its_checks_and_keys_want_it(
+    bench: Workbench, key: list[str], expressions: list[str], kept: bool
+) -> None:
+    checks = [{"name": f"ck{i}", "@type": "Check", "expression": e} for i, e in enumerate(expressions)]
+    unique = [{"name": "un_u", "@type": "Unique", "columns": ["u"]}] if key != ["u"] else []
+    ccd = table("ccd", required("k0", "k1", "u"), key=key, constraints=[*checks, *unique])
+    before = table("exposure", required("id", "ccd_u"), key=["id"], constraints=[refers("ccd")])
+    bench.generate(schema(before, ccd), verify=False)
+    left = table("exposure", required("id", "ccd_u") if kept else required("id"), key=["id"])
+    proven(bench.generate(schema(left), on_question="drop-add"))
+
+
+def test_tables_that_two_others_refer_to_come_back_with_rows_for_both(bench: Workbench) -> None:
+    later = {"deferrable": True, "initially": "DEFERRED"}
+    unique = {"name": "un_u", "@type": "Unique", "columns": ["u"]}
+
+    def made(name: str, *others: str) -> Data:
+        constraints = [unique | {"name": f"un_{name}"}]
+        constraints += [refers(other, **later) | {"name": f"fk_{name}_{other}"} for other in others]
+        columns = required("k0", "k1", "u", *(f"{other}_u" for other in others))
+        return table(name, columns, key=["k0", "k1"], constraints=constraints)
+
+    before = schema(made("exposure", "ccd", "quick"), made("ccd", "quick"), made("quick", "exposure"))
+    bench.generate(before, verify=False)
+    left = table("exposure", required("k0", "k1", "u", "ccd_u", "quick_u"), key=["k0", "k1"])
+    proven(bench.generate(schema(left), on_question="drop-add"))
+
+
+def test_a_table_with_one_row_for_each_of_another_comes_back(bench: Workbench) -> None:
+    """The key of ccd is a foreign key, so that its rows cannot all refer to the same."""
+    exposure = table("exposure", required("u"), key=["u"])
+    ccd = table("ccd", required("exposure_u", "u"), key=["exposure_u"], constraints=[refers("exposure")])
+    ccd["constraints"].append({"name": "un_u", "@type": "Unique", "columns": ["u"]})
+    kept = table("kept", required("u", "ccd_u"), key=["ccd_u"], constraints=[refers("ccd")])
+    bench.generate(schema(exposure, ccd, kept), verify=False)
+    left = table("kept", required("u", "ccd_u"), key=["ccd_u"])
+    proven(bench.generate(schema(exposure, left), on_question="drop-add"))
+
+
+def test_a_placeholder_of_a_lost_reference_is_one_that_the_table_allows(bench: Workbench) -> None:
+    check = {"name": "ck", "@type": "Check", "expression": "u IN (7, 8)"}
+    ccd = table("ccd", required("u"), key=["u"], constraints=[check])
+    before = table("exposure", required("id", "ccd_u"), key=["id"], constraints=[refers("ccd")])
+    bench.generate(schema(before, ccd), verify=False)
+    proven(bench.generate(schema(table("exposure", required("id"), key=["id"])), on_question="drop-add"))
+
+
+def test_a_lost_reference_gets_a_value_that_both_tables_allow(bench: Workbench) -> None:
+    """Checks of the column that refers, and of the row that comes back for it."""
+    inside = {"name": "ck_ccd", "@type": "Check", "expression": "u IN (5, 7, 11)"}
+    outside = {"name": "ck_exposure", "@type": "Check", "expression": "ccd_u + side > 9"}
+    ccd = table("ccd", required("u"), key=["u"], constraints=[inside])
+    columns = required("id", "ccd_u", "side")
+    before = table("exposure", columns, key=["id"], constraints=[refers("ccd"), outside])
+    side = {"name": "ck_side", "@type": "Check", "expression": "side BETWEEN 1 AND 2"}
+    before["constraints"].append(side)
+    bench.generate(schema(before, ccd), verify=False)
+    left = table("exposure", required("id", "side"), key=["id"], constraints=[side])
+    proven(bench.generate(schema(left), on_question="drop-add"))
+
+
+def test_a_ring_that_may_stay_open_gets_the_values_of_the_side_that_may_not(bench: Workbench) -> None:
+    wanted = {"name": "ck_ccd", "@type": "Check", "expression": "quick_u IN (7, 8)"}
+    other = {"name": "ck_quick", "@type": "Check", "expression": "u > -7"}
+    ccd = table("ccd", required("u", "quick_u"), key=["u"], constraints=[refers("quick"), wanted])
+    open_end = refers("ccd", deferrable=True) | {"name": "fk_quick"}
+    columns = [*required("u"), column("ccd_u", "long")]
+    quick = table("quick", columns, key=["u"], constraints=[open_end, other])
+    before = table("exposure", required("id", "ccd_u"), key=["id"], constraints=[refers("ccd")])
+    before["constraints"][0]["name"] = "fk_exposure"
+    bench.generate(schema(before, ccd, quick), verify=False)
+    left = table("exposure", required("id", "ccd_u"), key=["id"])
+    proven(bench.generate(schema(left), on_question="drop-add"))

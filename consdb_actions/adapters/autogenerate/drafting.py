@@ -268,6 +268,7 @@ def _plan_downgrade(
     renames = back.renames(schema)
     simulation.apply(renames)
     now = simulation.snapshot() if renames else upgraded
+    placeholders, numbers = find_placeholders(simulation.connection, now, current)
     facts = DirectionFacts(
         schema=schema,
         direction="downgrade",
@@ -282,7 +283,8 @@ def _plan_downgrade(
         },
         casts=casts,
         on_question="proceed",
-        placeholders=find_placeholders(simulation.connection, now, current),
+        placeholders=placeholders,
+        numbers=numbers,
     )
     return rewrite(MigrationPlan(ops=tuple(renames)), facts)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from alembic.operations import ops
@@ -238,7 +238,7 @@ def _insert(facts: DirectionFacts, group: list[Copy]) -> SqlStatement:
     )
 
 
-def _others(facts: DirectionFacts, target: str, given: Collection[str]) -> dict[str, str]:
+def _others(facts: DirectionFacts, target: str, given: Mapping[str, str]) -> dict[str, str]:
     return stand_in_values(facts, target, given) if facts.direction == "downgrade" else {}
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from alembic.operations import ops
 from sqlalchemy.types import TypeEngine
 
-from consdb_actions.catalog import CatalogColumn, CatalogConstraint, CatalogRelation
+from consdb_actions.catalog import CatalogColumn, CatalogConstraint, CatalogRelation, Snapshot
 from consdb_actions.migration.rewrite.backfill import Fill, fill_statement, find_fill, order_fills
 from consdb_actions.migration.rewrite.constraints import drop_constraint
 from consdb_actions.migration.rewrite.plan import (
@@ -31,14 +32,21 @@ from consdb_actions.migration.rewrite.statements import (
 )
 
 __all__ = [
+    "GIVEN",
+    "columns_to_number",
     "constant",
     "needs_value",
     "not_null",
     "numbered",
     "placeholder",
+    "placeholder_origin",
     "stand_in_rows",
     "stand_in_values",
 ]
+
+
+GIVEN = "given."
+"""Before the name of a column in a placeholder: the value that it has in the same row."""
 
 
 def constant(type_text: str) -> str:
@@ -53,8 +61,34 @@ def constant(type_text: str) -> str:
 
 def placeholder(facts: DirectionFacts, table: str, column: str) -> str:
     """Return a constant placeholder that the CHECKs of a column allow, as far as one was found."""
-    found = facts.placeholders.get((table, column))
-    return found or constant(facts.after.tables[table].columns[column].type_text)
+    place = placeholder_origin(facts.before, facts.after, table, column)
+    return facts.placeholders.get(place) or constant(_type_text(facts, place))
+
+
+def numbered_placeholder(facts: DirectionFacts, table: str, column: str) -> str:
+    """Return a placeholder that differs per row, by ``numbered.n``, as the CHECKs allow it."""
+    place = placeholder_origin(facts.before, facts.after, table, column)
+    return facts.numbers.get(place) or numbered(_type_text(facts, place))
+
+
+def placeholder_origin(before: Snapshot, after: Snapshot, table: str, column: str) -> tuple[str, str]:
+    """Follow foreign keys into recreated tables, whose placeholder rows have the value."""
+    new = after.tables.keys() - before.tables.keys()
+    passed = [(table, column)]
+    while True:
+        table, column = passed[-1]
+        parents = [
+            (key.table, key.referenced[key.columns.index(column)])
+            for key in after.tables[table].foreign_keys
+            if column in key.columns and key.table in new
+        ]
+        if not parents or parents[0] in passed:
+            return passed[-1]
+        passed.append(parents[0])
+
+
+def _type_text(facts: DirectionFacts, place: tuple[str, str]) -> str:
+    return facts.after.tables[place[0]].columns[place[1]].type_text
 
 
 def numbered(type_text: str) -> str:
@@ -67,14 +101,60 @@ def numbered(type_text: str) -> str:
     return "(numbered.n % 2 = 0)" if base == "boolean" else f"numbered.n::text::{type_text}"
 
 
-def stand_in_values(facts: DirectionFacts, table: str, given: Collection[str]) -> dict[str, str]:
-    """Return placeholders for other columns that a new row requires."""
+def columns_to_number(
+    table: CatalogRelation, given: Collection[str] = (), able: Collection[str] = ()
+) -> set[str]:
+    """Choose a column of each key whose placeholder differs per row.
+
+    *given* columns differ already, together. Columns with CHECKs are chosen last, but for those of *able*.
+    """
+    chosen: set[str] = set()
+    for key in sorted(table.keys, key=len):
+        filled = [c for c in key if c in given or needs_value(table, c) or c in able]
+        differs = bool(given) and set(given) <= set(key)
+        states = [table.columns[c] for c in key if c not in filled]
+        differs |= any(s.sequence or s.identity or s.default is None for s in states)
+        free = [c for c in filled if c not in given]
+        if free and not differs and not chosen.intersection(key):
+            chosen.add(min(free, key=lambda c: _cost_of_numbers(table, c, able)))
+    return chosen
+
+
+def _cost_of_numbers(table: CatalogRelation, column: str, able: Collection[str]) -> tuple[bool, ...]:
+    return (
+        base_type(table.columns[column].type) == "boolean",
+        column not in able and any(column in check.columns for check in table.checks),
+        any(column in key.columns for key in table.foreign_keys),
+    )
+
+
+def stand_in_values(facts: DirectionFacts, table: str, given: Mapping[str, str]) -> dict[str, str]:
+    """Return placeholders for columns that a new row requires besides the given ones."""
     state = facts.after.tables[table]
-    return {
-        column: _own_value(facts, state, column, "row_number() OVER ()")
+    unique = columns_to_number(state, given, _able(facts, table))
+    values = {
+        column: _own_value(facts, state, column, "row_number() OVER ()" if column in unique else "")
         for column in state.columns
-        if column not in given and needs_value(state, column)
+        if column not in given and _gets_value(facts, state, column)
     }
+    return _with_given(values, {**values, **given})
+
+
+def _with_given(values: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Write the values of the same row into the placeholders that refer to them."""
+    found = re.compile(re.escape(GIVEN) + r'("(?:[^"]|"")*"|\w+)')
+    names = {quote(column): value for column, value in given.items()}
+    return {column: found.sub(lambda match: names[match[1]], value) for column, value in values.items()}
+
+
+def _able(facts: DirectionFacts, table: str) -> set[str]:
+    return {column for name, column in facts.numbers if name == table}
+
+
+def _gets_value(facts: DirectionFacts, table: CatalogRelation, column: str) -> bool:
+    """Tell whether a placeholder row gives a value: to what needs one, or has none that the CHECKs allow."""
+    place = table.name, column
+    return needs_value(table, column) or place in facts.placeholders or place in facts.numbers
 
 
 def stand_in_rows(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
@@ -83,8 +163,11 @@ def stand_in_rows(plan: MigrationPlan, facts: DirectionFacts) -> MigrationPlan:
         return plan
     statements: list[SqlStatement] = []
     losses = list(plan.losses)
-    for child, key in _dangling(facts):
-        statements.append(_insert(facts, child, key))
+    # Rows without a value to keep are numbered from 1, others after those that are there.
+    dangling = sorted(_dangling(facts), key=lambda found: bool(_kept(facts, *found)))
+    for number, (child, key) in enumerate(dangling):
+        more = any(earlier.table == key.table for _, earlier in dangling[:number])
+        statements.append(_insert(facts, child, key, more=more))
         words = (
             f"{key.table} gets a placeholder row for each row that {child} refers to; only its key is "
             f"meaningful"
@@ -111,29 +194,53 @@ def _dangling(facts: DirectionFacts) -> Iterator[tuple[str, CatalogConstraint]]:
                 seen.add(key.table)
 
 
-def _insert(facts: DirectionFacts, child: str, key: CatalogConstraint) -> SqlStatement:
-    parent, old = facts.after.tables[key.table], facts.before.tables.get(child)
-    kept = [c for c in key.columns if old is None or c in old.columns]
-    owner = qualified(facts.schema, child)
+def _kept(facts: DirectionFacts, child: str, key: CatalogConstraint) -> list[str]:
+    """Return the columns of a foreign key whose values are there."""
+    old = facts.before.tables.get(child)
+    return [c for c in key.columns if old is None or c in old.columns]
+
+
+def _insert(facts: DirectionFacts, child: str, key: CatalogConstraint, *, more: bool) -> SqlStatement:
+    parent = facts.after.tables[key.table]
+    kept = _kept(facts, child, key)
+    owner, target = qualified(facts.schema, child), qualified(facts.schema, key.table)
     # Lost values of a column in any key are numbered by the rule of NOT NULL columns.
     unique = any(c in k for k in facts.after.tables[child].keys for c in key.columns)
+    pairs = list(zip(key.referenced, key.columns, strict=True))
     if kept:
         names = ", ".join(map(quote, kept))
-        present = " AND ".join(f"{quote(c)} IS NOT NULL" for c in kept)
-        inner = f"SELECT DISTINCT {names} FROM {owner} WHERE {present}"
-        rows = f"SELECT {names}, row_number() OVER (ORDER BY {names}) AS n FROM ({inner}) AS referring"
+        conditions = [f"{quote(c)} IS NOT NULL" for c in kept]
+        number = f"row_number() OVER (ORDER BY {names})"
+        if more:
+            same = [
+                f"parent.{quote(r)} = "
+                + (f"child.{quote(c)}" if c in kept else placeholder(facts, parent.name, r))
+                for r, c in pairs
+            ]
+            conditions.append(f"NOT EXISTS (SELECT FROM {target} AS parent WHERE {' AND '.join(same)})")
+            number += f" + (SELECT count(*) FROM {target})"
+        inner = f"SELECT DISTINCT {names} FROM {owner} AS child WHERE {' AND '.join(conditions)}"
+        rows = f"SELECT {names}, {number} AS n FROM ({inner}) AS referring"
     elif unique:
         rows = f"SELECT row_number() OVER (ORDER BY ctid) AS n FROM {owner}"
     else:
         rows = f"SELECT 1 AS n WHERE EXISTS (SELECT FROM {owner})"
-    values = {
-        column: _value(facts, parent, column, key, kept, numbers=bool(kept) or unique)
-        for column in parent.columns
-        if column in key.referenced or needs_value(parent, column)
-    }
+    several = bool(kept) or unique
+    origins = {r: c for r, c in pairs if c in kept or not kept}
+    differing = columns_to_number(parent, origins, _able(facts, parent.name)) if several else set()
+    values = {}
+    for column in parent.columns:
+        if (origin := origins.get(column)) in kept:
+            values[column] = f"numbered.{quote(origin)}"
+        elif origin is not None and unique:
+            values[column] = numbered_placeholder(facts, parent.name, column)
+        elif column in key.referenced or _gets_value(facts, parent, column):
+            number = "numbered.n" if column in differing and origin is None else ""
+            values[column] = _own_value(facts, parent, column, number)
+    values = _with_given(values, values)
     return SqlStatement(
         [
-            f"INSERT INTO {qualified(facts.schema, key.table)} ({', '.join(map(quote, values))})",
+            f"INSERT INTO {target} ({', '.join(map(quote, values))})",
             f"SELECT {', '.join(values.values())}",
             f"FROM ({rows}) AS numbered",
             f"ON CONFLICT ({', '.join(map(quote, key.referenced))}) DO NOTHING",
@@ -150,35 +257,17 @@ def needs_value(table: CatalogRelation, column: str) -> bool:
     return not state.nullable and state.default is None and not state.sequence and not state.identity
 
 
-def _value(
-    facts: DirectionFacts,
-    parent: CatalogRelation,
-    column: str,
-    key: CatalogConstraint,
-    kept: list[str],
-    *,
-    numbers: bool,
-) -> str:
-    type_text = parent.columns[column].type_text
-    if column in key.referenced:
-        origin = key.columns[key.referenced.index(column)]
-        if origin in kept:
-            return f"numbered.{quote(origin)}"
-        return numbered(type_text) if numbers and not kept else placeholder(facts, parent.name, column)
-    return _own_value(facts, parent, column, "numbered.n" if numbers else "")
-
-
 def _own_value(facts: DirectionFacts, table: CatalogRelation, column: str, number: str) -> str:
-    """Return a parent's value for a key, a number if unique, or a constant."""
-    type_text = table.columns[column].type_text
+    """Return a parent's value for a key, a placeholder by the number where there is one, or a constant."""
     for own in table.foreign_keys:
         if column in own.columns and own.table in facts.before.tables:
             source = quote(own.referenced[own.columns.index(column)])
             order = ", ".join(map(quote, own.referenced))
-            return f"(SELECT {source} FROM {qualified(facts.schema, own.table)} ORDER BY {order} LIMIT 1)"
-    in_key = any(column in k for k in table.keys)
-    if number and in_key:
-        return numbered(type_text).replace("numbered.n", number)
+            # OFFSET takes a column from outside, but no window function.
+            row = f"OFFSET {number} - 1 LIMIT 1" if number == "numbered.n" else "LIMIT 1"
+            return f"(SELECT {source} FROM {qualified(facts.schema, own.table)} ORDER BY {order} {row})"
+    if number:
+        return numbered_placeholder(facts, table.name, column).replace("numbered.n", number)
     return placeholder(facts, table.name, column)
 
 
@@ -331,7 +420,7 @@ def _stand_in(
         )
     if unique:
         rows = f"SELECT ctid, row_number() OVER (ORDER BY ctid) AS n FROM {owner}"
-        value = numbered(state.type_text)
+        value = numbered_placeholder(facts, *where)
         source = _paired_parent(facts, where)
         tables = [f"FROM ({rows}) AS numbered"]
         match = "numbered.ctid = target.ctid"

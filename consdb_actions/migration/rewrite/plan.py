@@ -151,6 +151,8 @@ class DirectionFacts:
     """In a downgrade: constants that the upgrade put in place of NULL."""
     placeholders: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """In a downgrade: SQL for required columns whose values are lost, as their CHECKs allow it."""
+    numbers: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """The same, different for each ``numbered.n``: for columns of keys."""
 
 
 @dataclass(frozen=True)
