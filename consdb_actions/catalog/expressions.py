@@ -11,7 +11,7 @@ from pglast.parser import ParseError
 from pglast.stream import RawStream
 from pglast.visitors import Visitor
 
-__all__ = ["same_sql", "stable_expression", "stable_statement"]
+__all__ = ["columns_read", "same_sql", "stable_expression", "stable_statement"]
 
 _TEXT = {"text", "varchar", "bpchar", "name"}
 
@@ -38,6 +38,32 @@ def stable_statement(sql: str) -> str:
     """Normalize a query or CREATE INDEX; return it unchanged if it does not parse."""
     found = _stable(sql)
     return sql if found is None else found
+
+
+def columns_read(query: str, relation: str) -> set[str]:
+    """Return the names of columns that a view's query reads of a relation, or may read."""
+    try:
+        (statement,) = parse_sql(query)
+    except ParseError:
+        return set()
+    found = _Reads()
+    found(statement)
+    names = {alias for alias, name in found.relations if name == relation}
+    return {column for alias, column in found.columns if alias in names | {""}}
+
+
+class _Reads(Visitor):
+    def __init__(self) -> None:
+        self.relations: set[tuple[str, str]] = set()  # Alias and name
+        self.columns: set[tuple[str, str]] = set()  # Alias, or nothing, and name
+
+    def visit_RangeVar(self, _ancestors: Any, node: Any) -> None:  # noqa: N802
+        self.relations.add((node.alias.aliasname if node.alias else node.relname, node.relname))
+
+    def visit_ColumnRef(self, _ancestors: Any, node: Any) -> None:  # noqa: N802
+        names = [n.sval or "" for n in node.fields if isinstance(n, ast.String)]
+        if names:
+            self.columns.add((names[-2] if len(names) > 1 else "", names[-1]))
 
 
 def _stable(sql: str) -> str | None:

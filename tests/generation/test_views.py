@@ -245,7 +245,7 @@ def test_views_made_by_hand_are_kept(bench: Workbench) -> None:
     assert upgraded["counted"].kind == "materialized view"
 
 
-def test_a_view_made_by_hand_that_reads_a_dropped_column_is_an_error(bench: Workbench) -> None:
+def test_without_a_base_a_view_made_by_hand_that_reads_a_dropped_column_is_an_error(bench: Workbench) -> None:
     bench.generate(observatory(), verify=False)
     bench.revise('op.execute("CREATE VIEW cdb_latiss.bright AS SELECT band FROM cdb_latiss.exposure")')
     after = observatory()
@@ -254,3 +254,53 @@ def test_a_view_made_by_hand_that_reads_a_dropped_column_is_an_error(bench: Work
         bench.generate(after)
     assert "latiss" in (caught.value.place or "")
     assert len(list(bench.versions.glob("*.py"))) == 2
+
+
+@pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT band FROM cdb_latiss.exposure",
+        "SELECT exposure_id FROM cdb_latiss.exposure WHERE band > 'a' ORDER BY 1",
+        "SELECT 1 AS one FROM cdb_latiss.exposure e JOIN cdb_latiss.ccdexposure ON e.band = detector::text",
+        "WITH b AS (SELECT lower(e.band) AS x FROM cdb_latiss.exposure e) SELECT x FROM b",
+        "SELECT * FROM cdb_latiss.exposure",
+    ],
+)
+def test_a_view_made_by_hand_that_reads_a_dropped_column_is_a_question(
+    bench: Workbench, kind: str, query: str
+) -> None:
+    base = observatory()
+    bench.generate(base, verify=False)
+    bench.revise(f"op.execute({f'CREATE {kind} cdb_latiss.bright AS {query}'!r})")
+    bench.revise("op.execute('CREATE VIEW cdb_latiss.above AS SELECT count(*) FROM cdb_latiss.bright')")
+    after = observatory()
+    lose(columns_of(after, "exposure"))
+    outcome = bench.generate(after, base=base)
+    options = [[option for answer in q.answers for option in answer.options] for q in outcome.questions]
+    assert outcome.status == "question"
+    assert options == [
+        ["--take head above", "--take current exposure.band"],
+        ["--take head bright", "--take current exposure.band"],
+    ]
+    stays = bench.generate(after, base=base, take=["current exposure.band"])
+    assert "drop_column" not in stays.source
+    assert "bright" not in stays.source
+    goes = proven(bench.generate(after, base=base, take=["head above", "head bright"]))
+    assert goes.source.index("cdb_latiss.above") < goes.source.index("cdb_latiss.bright")
+
+
+def test_a_view_made_by_hand_that_reads_a_column_of_that_name_elsewhere_is_kept(bench: Workbench) -> None:
+    def both(*more: Data) -> Data:
+        made = observatory()
+        columns_of(made, "exposure").append(column("detector", "int"))
+        return made
+
+    base = both()
+    bench.generate(base, verify=False)
+    bench.revise(
+        "op.execute('CREATE VIEW cdb_latiss.joined AS SELECT c.detector FROM cdb_latiss.exposure e "
+        "JOIN cdb_latiss.ccdexposure c USING (exposure_id)')"
+    )
+    outcome = proven(bench.generate(observatory(), base=base))
+    assert outcome.source.count("CREATE VIEW cdb_latiss.joined") == 2

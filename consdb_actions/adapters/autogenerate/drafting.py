@@ -18,6 +18,7 @@ from consdb_actions.adapters.autogenerate.states import Described
 from consdb_actions.adapters.schema_yaml import Lines
 from consdb_actions.adapters.tree import Section, Tree
 from consdb_actions.catalog import CatalogRelation, Grant, Snapshot
+from consdb_actions.catalog.expressions import columns_read
 from consdb_actions.catalog.merge import Conflict, Expected, Side, merge3
 from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers
@@ -187,6 +188,7 @@ def expected_for(now: Snapshot, target: UpgradeTarget, answers: Answers | None =
     earlier = {old for _, old, _ in answers.columns} if answers else set()
     views = _lost_views(relations, now, target, earlier) if described else ()
     kept = {c.path[0]: now.relations[c.path[0]] for c in views if c.taken == "current"}
+    relations = {n: r for n, r in relations.items() if not any(c.path == (n,) and c.stands_on for c in views)}
     return replace(
         expected,
         catalog=replace(catalog, relations=_without_dangling_views({**relations, **kept})),
@@ -206,11 +208,10 @@ def _lost_views(
         if target.base is not None and rule is None and name in target.base.relations:
             continue  # a configured view that the change itself drops
         if rule is None:
-            gone = [r for r in view.reads if r not in relations]
-            if gone:
-                without = f"none, since {', '.join(gone)} is dropped"
+            if ground := _lost_ground(view, relations, now):
+                gone = list(map(".".join, ground))
+                without = f"none, since {', '.join(gone)} {'is' if len(gone) == 1 else 'are'} dropped"
                 taken = "head" if target.take.get(name) == "head" else None
-                ground = tuple((r,) for r in gone)
                 found.append(Conflict((name,), None, without, view.definition, taken, ground))
         elif made is not None and made != view and (table := now.tables.get(rule.table)) is not None:
             usual = {*table.columns, *rule.rename.values(), *made.columns, *earlier}
@@ -224,6 +225,23 @@ def _database_as_base(now: Snapshot, rules: Collection[str]) -> Snapshot:
     """Take the database as base, without the views that no file describes."""
     kept = {n: r for n, r in now.relations.items() if not r.is_view or n in rules}
     return replace(now, relations=kept)
+
+
+def _lost_ground(
+    view: CatalogRelation, relations: Mapping[str, CatalogRelation], now: Snapshot
+) -> tuple[tuple[str, ...], ...]:
+    """Return tables and columns that are dropped and that a view reads, itself or by another view."""
+    lost: dict[tuple[str, ...], None] = {}
+    for name in view.reads:
+        old, new = now.relations.get(name), relations.get(name)
+        if old is not None and old.is_view and name != view.name:
+            lost |= dict.fromkeys(_lost_ground(old, relations, now))
+        elif new is None:
+            lost[name,] = None
+        elif old is not None and (gone := old.columns.keys() - new.columns.keys()):
+            read = columns_read(view.definition, name)
+            lost |= dict.fromkeys((name, c) for c in old.columns if c in gone & read)
+    return tuple(lost)
 
 
 def _without_dangling_views(relations: Mapping[str, CatalogRelation]) -> dict[str, CatalogRelation]:
