@@ -14,6 +14,7 @@ from consdb_actions.catalog import CatalogColumn, CatalogConstraint, Snapshot
 from consdb_actions.migration.rewrite.not_null import (
     GIVEN,
     columns_to_number,
+    columns_to_number_again,
     constant,
     needs_value,
     numbered,
@@ -100,9 +101,12 @@ class _Finder:
         own = [
             c for c in lost if c not in self._referenced and (self._old is not None or c not in self._given)
         ]
-        there = () if self._old is None else self._old.columns
         able = {c for c in own if any(c in key for key in table.keys) and self._can_differ(c, own)}
-        differing = columns_to_number(table, there, able)
+        differing = (
+            columns_to_number(table, (), able)
+            if self._old is None
+            else columns_to_number_again(self._old, table, able)
+        )
         self._choose([c for c in own if c not in differing], [c for c in own if c in differing])
         # The same columns in a single row, and those whose value other rows may give.
         self._choose([c for c in own if c in differing], ())

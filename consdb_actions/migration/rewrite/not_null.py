@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from alembic.operations import ops
@@ -34,6 +34,7 @@ from consdb_actions.migration.rewrite.statements import (
 __all__ = [
     "GIVEN",
     "columns_to_number",
+    "columns_to_number_again",
     "constant",
     "needs_value",
     "not_null",
@@ -102,22 +103,42 @@ def numbered(type_text: str) -> str:
 
 
 def columns_to_number(
-    table: CatalogRelation, given: Collection[str] = (), able: Collection[str] = ()
+    table: CatalogRelation,
+    given: Collection[str] = (),
+    able: Collection[str] = (),
+    distinct: Iterable[Collection[str]] = (),
 ) -> set[str]:
     """Choose a column of each key whose placeholder differs per row.
 
-    *given* columns differ already, together. Columns with CHECKs are chosen last, but for those of *able*.
+    Parameters
+    ----------
+    given
+        Columns that have values.
+    able
+        Columns whose CHECKs allow numbers; others with CHECKs are chosen last.
+    distinct
+        Sets of given columns that no two rows have in common.
     """
     chosen: set[str] = set()
     for key in sorted(table.keys, key=len):
         filled = [c for c in key if c in given or needs_value(table, c) or c in able]
-        differs = bool(given) and set(given) <= set(key)
         states = [table.columns[c] for c in key if c not in filled]
-        differs |= any(s.sequence or s.identity or s.default is None for s in states)
+        differs = any(s.sequence or s.identity or s.default is None for s in states)
+        differs |= any(some and set(key).issuperset(some) for some in distinct)
         free = [c for c in filled if c not in given]
         if free and not differs and not chosen.intersection(key):
             chosen.add(min(free, key=lambda c: _cost_of_numbers(table, c, able)))
     return chosen
+
+
+def columns_to_number_again(
+    old: CatalogRelation, new: CatalogRelation, able: Collection[str] = ()
+) -> set[str]:
+    """Choose a column of each key of a table with rows, among those that lost their values."""
+    given = {
+        c for c in old.columns.keys() & new.columns if new.columns[c].nullable or not old.columns[c].nullable
+    }
+    return columns_to_number(new, given, able, old.keys)
 
 
 def _cost_of_numbers(table: CatalogRelation, column: str, able: Collection[str]) -> tuple[bool, ...]:
@@ -131,13 +152,19 @@ def _cost_of_numbers(table: CatalogRelation, column: str, able: Collection[str])
 def stand_in_values(facts: DirectionFacts, table: str, given: Mapping[str, str]) -> dict[str, str]:
     """Return placeholders for columns that a new row requires besides the given ones."""
     state = facts.after.tables[table]
-    unique = columns_to_number(state, given, _able(facts, table))
+    unique = columns_to_number(state, given, _able(facts, table), [given])
     values = {
         column: _own_value(facts, state, column, "row_number() OVER ()" if column in unique else "")
         for column in state.columns
         if column not in given and _gets_value(facts, state, column)
     }
     return _with_given(values, {**values, **given})
+
+
+def _numbered_again(facts: DirectionFacts, table: str) -> set[str]:
+    old = facts.before.tables.get(table)
+    new = facts.after.tables[table]
+    return columns_to_number_again(old, new, _able(facts, table)) if old is not None else set()
 
 
 def _with_given(values: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
@@ -204,8 +231,8 @@ def _insert(facts: DirectionFacts, child: str, key: CatalogConstraint, *, more: 
     parent = facts.after.tables[key.table]
     kept = _kept(facts, child, key)
     owner, target = qualified(facts.schema, child), qualified(facts.schema, key.table)
-    # Lost values of a column in any key are numbered by the rule of NOT NULL columns.
-    unique = any(c in k for k in facts.after.tables[child].keys for c in key.columns)
+    # Lost values of a column in a key are numbered by the rule of NOT NULL columns.
+    unique = not _numbered_again(facts, child).isdisjoint(key.columns)
     pairs = list(zip(key.referenced, key.columns, strict=True))
     if kept:
         names = ", ".join(map(quote, kept))
@@ -227,7 +254,8 @@ def _insert(facts: DirectionFacts, child: str, key: CatalogConstraint, *, more: 
         rows = f"SELECT 1 AS n WHERE EXISTS (SELECT FROM {owner})"
     several = bool(kept) or unique
     origins = {r: c for r, c in pairs if c in kept or not kept}
-    differing = columns_to_number(parent, origins, _able(facts, parent.name)) if several else set()
+    able = _able(facts, parent.name)
+    differing = columns_to_number(parent, origins, able, [origins]) if several else set()
     values = {}
     for column in parent.columns:
         if (origin := origins.get(column)) in kept:
@@ -371,7 +399,7 @@ def _without_parent(
         loss = DataLoss(
             table, column, "downgrade", f"{name} is NOT NULL: rows without a value get a placeholder"
         )
-        unique = any(column in key for key in facts.after.tables[table].keys)
+        unique = column in _numbered_again(facts, table)
         return _stand_in(facts, where, state, unique), replace(plan, losses=(*plan.losses, loss))
     if facts.on_question == "proceed":
         risk = Risk(name, "becomes NOT NULL without a fill: fails where a row has no value")
