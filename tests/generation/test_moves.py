@@ -120,6 +120,21 @@ def test_to_a_new_table(bench: Workbench) -> None:
         ]
 
 
+def test_a_new_table_takes_no_value_from_a_column_that_gets_another_type(bench: Workbench) -> None:
+    """The rows are made when exposure.side is text already."""
+
+    def side(datatype: str, of: str) -> Data:
+        return column("side", datatype, nullable=False, id=f"#{of}.side")
+
+    bench.generate(schema(exposure(wind("#a"), side("int", "exposure"))), verify=False)
+    after = schema(exposure(side("string", "exposure")), quick(wind("#b"), side("int", "quick")))
+    outcome = bench.generate(after, on_question="drop-add", keep=False)
+    assert "INSERT" not in proven(outcome).source
+    wider = schema(exposure(side("long", "exposure")), quick(wind("#b"), side("int", "quick")))
+    outcome = bench.generate(wider, "exposure.wind_speed=exposure_quicklook.wind_speed")
+    assert "source.side" in proven(outcome).source
+
+
 def test_from_many_rows_to_the_one_that_they_share(bench: Workbench) -> None:
     bench.generate(schema(exposure(), ccd(wind("#a"))), verify=False)
     outcome = proven(

@@ -146,7 +146,9 @@ class MoveFinder:
                 one = f"one row of `{source.name}` does not make exactly one row of it"
                 why_not = f"`{target.name}` is new, and {one}"
                 continue
-            fills, missing = _fills(join, source, target, self.names, given.get((old.table, new.table), ()))
+            later = self.after.get(self.names.table(source.name))
+            some = given.get((old.table, new.table), ())
+            fills, missing = _fills(join, source, later, target, self.names, some)
             if not missing:
                 return replace(join, new_rows=True, fills=fills), ""
             why_not = f"`{target.name}` is new, and nothing gives a value for its column `{missing[0]}`"
@@ -307,7 +309,12 @@ def _through(renamed: ForeignKeyFacts, other: ForeignKeyFacts) -> tuple[tuple[st
 
 
 def _fills(
-    join: Join, source: TableFacts, target: TableFacts, names: NameMap, given: Collection[str]
+    join: Join,
+    source: TableFacts,
+    later: TableFacts | None,
+    target: TableFacts,
+    names: NameMap,
+    given: Collection[str],
 ) -> tuple[tuple[ColumnSource, ...], list[str]]:
     """Say where each column that must have a value comes from, and which have no source."""
     fills: dict[str, ColumnSource] = {}
@@ -327,7 +334,10 @@ def _fills(
         if optional or wanted.name in fills or wanted.name in given:
             continue
         found = source.column(wanted.name) if wanted.name in source else None
-        if found and not found.nullable and type_fit(found.type, wanted.type) != "incompatible":
+        # Rows are made when the types have changed already.
+        renamed = names.column(source.name, wanted.name)
+        type_ = later.column(renamed).type if later and renamed in later else found and found.type
+        if found and type_ and not found.nullable and type_fit(type_, wanted.type) != "incompatible":
             fills[wanted.name] = ColumnSource(wanted.name, source.name, wanted.name)
         else:
             missing.append(wanted.name)
