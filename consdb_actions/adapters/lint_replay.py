@@ -92,9 +92,7 @@ SELECT c.oid::bigint, json_build_array(
      FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     (SELECT json_agg(json_build_array(
-            k.conname, k.contype, k.convalidated,
-            ARRAY(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY u(n, i) JOIN pg_attribute a
-                  ON a.attrelid = c.oid AND a.attnum = u.n ORDER BY u.i),
+            k.conname, k.contype, k.convalidated, k.conkey,
             CASE WHEN k.contype = 'c' THEN pg_get_constraintdef(k.oid) ELSE '' END))
      FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f', 'c', 'x')),
     (SELECT json_agg(json_build_array(x.relname, x.relfilenode::bigint))
@@ -160,16 +158,20 @@ def _strength(mode: str) -> int:
 
 def _relation(oid: int, facts: list[Any]) -> LintRelation:
     schema, name, kind, file, owner, persistence, identity, secured, *lists = facts
-    columns, constraints, indexes, grants = (part or () for part in lists)
+    attributes, constraints, indexes, grants = (part or () for part in lists)
+    columns = {number: LintColumn(*rest) for number, *rest in attributes}
     return LintRelation(
         oid=oid,
         name=Name(schema, name),
         kind=_KINDS[kind],
         file=file,
         owner=owner,
-        columns={number: LintColumn(*rest) for number, *rest in columns},
+        columns=columns,
         constraints={
-            c: LintConstraint(t, tuple(names), valid, text) for c, t, valid, names, text in constraints
+            name: LintConstraint(
+                type_, tuple(_name(columns, number) for number in numbers or ()), valid, text
+            )
+            for name, type_, valid, numbers, text in constraints
         },
         indexes=dict(indexes),
         grants=frozenset((role, privilege) for role, privilege in grants),
@@ -177,6 +179,11 @@ def _relation(oid: int, facts: list[Any]) -> LintRelation:
         identity=identity,
         row_security=secured,
     )
+
+
+def _name(columns: Mapping[int, LintColumn], number: int) -> str:
+    # A CHECK can name one column of the system.
+    return columns[number].name if number in columns else "tableoid"
 
 
 # Postgres calls these volatile, but they change nothing permanent.
@@ -285,7 +292,7 @@ class Recorder:
         self.savepoints = 0
         # Why a later statement may fail in the replay only.
         self.missing = ""
-        self.start = self.state = self.read()
+        self.start = self.state = self.read() if detailed else LintState()
 
     def line(self) -> int:
         """Return the current line of the revision; 0 if it is not running."""
@@ -533,7 +540,7 @@ def replay_range(
         before = _ancestors(section, revisions[0])
         replay.go_to([r for r in section.revisions() if r.revision in before])
         known = not replay.trouble
-        ups = [replay.run(revision, "upgrade")[0] for revision in revisions]
+        ups = [replay.run(revision, "upgrade", keep=True)[0] for revision in revisions]
         downs = [replay.run(revision, "downgrade", keep=True)[0] for revision in reversed(revisions)]
         return ups, downs, known
 
@@ -587,7 +594,7 @@ class _Replay:
     def run(
         self, revision: AlembicRevision, direction: Direction, *, detailed: bool = True, keep: bool = False
     ) -> tuple[DirectionRun, Sequence[int]]:
-        """Run one direction; a downgrade is rolled back unless `keep` is set."""
+        """Run one direction; with `keep` a downgrade is not rolled back, and the snapshot is not read."""
         self._connection.rollback()
         path = str(revision.module.__file__)
         function = getattr(revision.module, direction, None)
@@ -620,6 +627,7 @@ class _Replay:
                     self._connection.connection.rollback()
                 if detailed:
                     end = recorder.read()
+                if detailed and not keep:
                     catalog = read_snapshot(self._connection, self._section.schema)
                 if direction == "downgrade" and not keep:
                     raise _Undo
