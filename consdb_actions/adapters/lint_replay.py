@@ -31,7 +31,7 @@ from consdb_actions.adapters.revisions import Changes, RefusedError, guarded
 from consdb_actions.adapters.shell import Terminated
 from consdb_actions.adapters.shell import run as run_program
 from consdb_actions.adapters.tree import Section
-from consdb_actions.catalog import Snapshot
+from consdb_actions.catalog import Difference, Snapshot, compare
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.lint.script import (
     INCLUDED,
@@ -410,7 +410,8 @@ class Recorder:
                         statement = psql.SQL("CREATE ROLE {}").format(psql.Identifier(role[1]))
                         connection.administration.execute(statement)
                     # A new lock makes the session see the role.
-                    control.execute(f"LOCK TABLE pg_authid IN ROW SHARE MODE; ROLLBACK TO {_SAVEPOINT}")
+                    lock = "SET LOCAL ROLE NONE; LOCK TABLE pg_authid IN ROW SHARE MODE"
+                    control.execute(f"{lock}; ROLLBACK TO {_SAVEPOINT}")
                     return self._guarded(cursor, parsed, roles | {role[1]})
                 if _is_elsewhere(parsed, error):
                     cursor.run("")
@@ -531,23 +532,31 @@ def replay_section(
 
 
 def replay_range(
-    server: ScratchServer, section: Section, revisions: Sequence[AlembicRevision]
-) -> tuple[list[DirectionRun], list[DirectionRun], bool]:
-    """Replay consecutive revisions, up and down again."""
+    server: ScratchServer, section: Section, revisions: Sequence[AlembicRevision], owner: str = ""
+) -> tuple[list[DirectionRun], list[DirectionRun], bool, list[Difference] | None]:
+    """Replay consecutive revisions, up and down again, with the rights of `owner` if all of them run.
+
+    The last value is what the downgrades do not restore; None if that was not found out.
+    """
     if not revisions:
-        return [], [], True
-    with _Replay(server, section) as replay:
+        return [], [], True, None
+    with _Replay(server, section, owner) as replay:
         before = _ancestors(section, revisions[0])
         replay.go_to([r for r in section.revisions() if r.revision in before])
         known = not replay.trouble
+        earlier = replay.catalog() if owner else None
         ups = [replay.run(revision, "upgrade", keep=True)[0] for revision in revisions]
         downs = [replay.run(revision, "downgrade", keep=True)[0] for revision in reversed(revisions)]
-        return ups, downs, known
+        if earlier is None:
+            return ups, downs, known, None
+        if known and all(run.whole and not any(s.unjudged for s in run.steps) for run in (*ups, *downs)):
+            return ups, downs, known, compare(replay.catalog(), earlier)
+    return replay_range(server, section, revisions)
 
 
 class _Replay:
-    def __init__(self, server: ScratchServer, section: Section) -> None:
-        self._server, self._section = server, section
+    def __init__(self, server: ScratchServer, section: Section, owner: str = "") -> None:
+        self._server, self._section, self._owner = server, section, owner
         self._stack = ExitStack()
         self._applied: frozenset[str] | None = None
         self._catalog: Snapshot | None = None
@@ -566,7 +575,7 @@ class _Replay:
         name = f"{self._section.name}_lint"
         self._server.create_database(name)
         self._stack.callback(self._server.drop_database, name)
-        opened = self._stack.enter_context(recording(self._server.url(name)))
+        opened = self._stack.enter_context(recording(self._server.url(name), self._owner))
         self._connection, self._driver, self._reader = opened
         prepare(self._connection, self._section)
         stamp(self._connection, self._section, None)
@@ -692,8 +701,10 @@ def _context_class(recorder: Recorder, path: str) -> type[MigrationContext]:
 
 
 @contextmanager
-def recording(url: sa.URL) -> Iterator[tuple[sa.Connection, RecordingConnection, StateReader]]:
-    """Connect to a database with a recordable connection."""
+def recording(
+    url: sa.URL, owner: str = ""
+) -> Iterator[tuple[sa.Connection, RecordingConnection, StateReader]]:
+    """Connect to a database with a recordable connection, as a member of `owner` who owns the database."""
     engine = sa.create_engine(
         url,
         poolclass=sa.NullPool,
@@ -713,7 +724,21 @@ def recording(url: sa.URL) -> Iterator[tuple[sa.Connection, RecordingConnection,
             reader.prepare(cursor)
         connection.commit()
         with connect(url) as driver.administration:
+            if owner:
+                _become_owner(driver, owner)
             yield connection, driver, reader
+
+
+def _become_owner(driver: RecordingConnection, owner: str) -> None:
+    # Not the owner itself: a grant to the owner of a table is none.
+    role, name = psql.Identifier("consdb_actions_owner"), psql.Identifier(driver.info.dbname)
+    with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+        create = psql.SQL("CREATE ROLE {} IN ROLE {}").format(role, psql.Identifier(owner))
+        driver.administration.execute(create)
+    driver.administration.execute(psql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, role))
+    with psycopg.Cursor(driver) as cursor:
+        cursor.execute(psql.SQL("SET ROLE {}").format(role))
+    driver.commit()
 
 
 def load(section: Section) -> None:

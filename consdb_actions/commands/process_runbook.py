@@ -125,7 +125,7 @@ def chosen_changes(
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> tuple[list[SectionChange], list[str]]:
     """Return the changes to apply (given ranges, given revisions, or new ones), and warnings (rule M16)."""
-    from consdb_actions.adapters.apply_run import environment_errors, expected_catalogs
+    from consdb_actions.adapters.apply_run import environment_errors
     from consdb_actions.adapters.forks import in_processes, processors
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.revision_path import parse_way, read_change, resolve
@@ -150,12 +150,7 @@ def chosen_changes(
         with tree.importable():
             for way in (way for way in ways if way.section == name):
                 start, end = resolve(section, way.start), resolve(section, way.end)
-                change = read_change(tree, section, start, end, server)
-                if change.revisions:
-                    left = expected_catalogs(server, section, end, start, owner, "downgrade")
-                    missing = tuple(".".join(difference.path) for difference in left.unrestored)
-                    change = replace(change, unrestored=missing, stuck=left.failure)
-                changes.append(change)
+                changes.append(read_change(tree, section, start, end, server, owner))
         return changes, {}
 
     with scratch_server(roles=sorted({"usdf", "oods", owner}), ahead=ahead) as server:
