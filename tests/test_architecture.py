@@ -193,6 +193,12 @@ def test_no_circles() -> None:
         visit(name, ())
 
 
+def test_felis_is_imported_where_it_is_used() -> None:
+    """Histories are replayed while it is imported, which takes half a second."""
+    for name, path in modules().items():
+        assert not [i for i in imports(name, path, top=True) if i.split(".")[0] in {"felis", "astropy"}], name
+
+
 def test_nothing_is_called_utils() -> None:
     assert not [n for n in modules() if {"utils", "util", "helpers", "misc", "common"} & set(n.split("."))]
 

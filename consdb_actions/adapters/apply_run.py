@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -41,7 +42,7 @@ __all__ = [
     "Attempts",
     "Direction",
     "Timeouts",
-    "environment_error",
+    "environment_errors",
     "error_words",
     "expected_catalogs",
     "read_checkout",
@@ -163,24 +164,44 @@ def run_alembic(
     )
 
 
-def environment_error(tree: Tree, section: Section, schemas: Path | None = None) -> str:
-    """Return why the tree's ``env.py`` cannot run a section; empty if it can.
+# One process for all sections: it takes as long to import what an env.py needs as to run many of them.
+_TRY = """
+import contextlib, io, json, sys, traceback
+from alembic.config import CommandLine
+found = {}
+for name in sys.argv[2:]:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            CommandLine("alembic").main(["-c", sys.argv[1], "-n", name, "stamp", "--sql", "head"])
+        except SystemExit as error:
+            if error.code:
+                found[name] = error.code if isinstance(error.code, str) else said.getvalue() or repr(error)
+        except Exception:
+            found[name] = traceback.format_exc()
+print(json.dumps(found))
+"""
 
-    It neither connects nor runs a revision. Without a checkout of sdm_schemas, an ``env.py`` that needs one
-    passes.
+
+def environment_errors(tree: Tree, sections: Sequence[str]) -> dict[str, str]:
+    """Return why the tree's ``env.py`` cannot run sections.
+
+    It neither connects nor runs a revision. An ``env.py`` that needs a checkout of sdm_schemas passes.
     """
     environment = {
         **os.environ,
         "CONSDB_URL": "postgresql://nobody@localhost/none",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    if schemas is not None:
-        environment["SDM_SCHEMAS_DIR"] = str(schemas.resolve())
-    alembic: list[str | Path] = [sys.executable, "-m", "alembic", "-c", tree.ini, "-n", section.name]
-    command = [*alembic, "stamp", "--sql", "head"]
+    command: list[str | Path] = [sys.executable, "-c", _TRY, tree.ini, *sections]
     done = run(command, cwd=tree.root, env=environment, check=False, timeout=120)
-    words = error_words(done.stderr or done.stdout) if done.returncode else ""
-    return "" if "SDM_SCHEMAS_DIR" in words else words
+    try:
+        said: dict[str, str] = json.loads(done.stdout.strip().rpartition("\n")[2])
+    except ValueError:  # env.py ended the process
+        words = done.stderr or done.stdout or f"it ends with exit code {done.returncode}"
+        said = dict.fromkeys(sections, words)
+    found = {name: error_words(text) for name, text in said.items()}
+    return {name: words for name, words in found.items() if "SDM_SCHEMAS_DIR" not in words}
 
 
 def _environment(

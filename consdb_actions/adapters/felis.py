@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from felis import datamodel
-from felis.metadata import MetaDataBuilder
 from sqlalchemy import CheckConstraint, Index, MetaData, text
 from sqlalchemy import Constraint as SqlConstraint
 from sqlalchemy.sql.elements import TextClause
@@ -18,8 +16,7 @@ from consdb_actions.adapters.schema_yaml import Lines, ReadSchema, read_file, re
 from consdb_actions.schema.model import Column, Constraint, Schema, Table
 
 if TYPE_CHECKING:
-    import felis.datamodel
-    from sqlalchemy import MetaData
+    from felis import datamodel
 
 __all__ = ["LoadedSchema", "build_metadata", "load_schema", "parse_schema", "prepare_felis", "validate"]
 
@@ -28,23 +25,28 @@ _COLON = re.compile(r"(?<![:\\]):(?=\w)")
 
 def build_metadata(schema: datamodel.Schema[Any]) -> MetaData:
     """Return metadata with all tables in the Felis schema's name."""
-    return _Builder(schema).build()
+    from felis import datamodel
+    from felis.metadata import MetaDataBuilder
 
+    class Builder(MetaDataBuilder):
+        def build_constraint(self, constraint_obj: datamodel.Constraint) -> SqlConstraint:
+            """Build a constraint; the expression of a CHECK has no parameters."""
+            constraint: SqlConstraint = super().build_constraint(constraint_obj)
+            if isinstance(constraint, CheckConstraint) and isinstance(
+                constraint_obj, datamodel.CheckConstraint
+            ):
+                constraint.sqltext = _literal(constraint_obj.expression)
+            return constraint
 
-class _Builder(MetaDataBuilder):
-    def build_constraint(self, constraint_obj: datamodel.Constraint) -> SqlConstraint:
-        """Build a constraint; the expression of a CHECK has no parameters."""
-        constraint: SqlConstraint = super().build_constraint(constraint_obj)
-        if isinstance(constraint, CheckConstraint) and isinstance(constraint_obj, datamodel.CheckConstraint):
-            constraint.sqltext = _literal(constraint_obj.expression)
-        return constraint
+        def build_index(self, index_obj: datamodel.Index) -> Index:
+            """Build an index; expressions are SQL."""
+            if not index_obj.expressions:
+                index: Index = super().build_index(index_obj)
+                return index
+            texts = (_literal(f"({expression})") for expression in index_obj.expressions)
+            return Index(index_obj.name, *texts)
 
-    def build_index(self, index_obj: datamodel.Index) -> Index:
-        """Build an index; expressions are SQL."""
-        if not index_obj.expressions:
-            index: Index = super().build_index(index_obj)
-            return index
-        return Index(index_obj.name, *(_literal(f"({expression})") for expression in index_obj.expressions))
+    return Builder(schema).build()
 
 
 def _literal(sql: str) -> TextClause:
@@ -57,7 +59,7 @@ class LoadedSchema:
 
     schema: Schema
     source: str  # Name of the file, for messages
-    felis: felis.datamodel.Schema[Any]
+    felis: datamodel.Schema[Any]
     """The schema as Felis has it, with the file's own, possibly repeated, constraint names."""
     notes: tuple[str, ...] = ()  # What was accepted although today's Felis would refuse it
     lines: Lines = field(default_factory=dict)
@@ -79,18 +81,16 @@ def parse_schema(text: str | bytes, *, source: str, expect_name: str | None = No
 
 def prepare_felis() -> None:
     """Import Felis (half a second) before worker processes are forked."""
-    import consdb_actions.adapters.felis  # noqa: F401
+    import felis.metadata  # noqa: F401
 
 
 def validate(read: ReadSchema) -> LoadedSchema:
     """Validate a schema with Felis."""
-    import felis.datamodel
+    from felis import datamodel
     from pydantic import ValidationError
 
     try:
-        accepted: felis.datamodel.Schema[Any] = felis.datamodel.Schema.model_validate(
-            _felis_data(read.schema)
-        )
+        accepted: datamodel.Schema[Any] = datamodel.Schema.model_validate(_felis_data(read.schema))
     except ValidationError as error:
         problems = [_problem(read, item) for item in error.errors(include_url=False, include_input=False)]
         raise FileError(read.source, problems) from error

@@ -31,7 +31,7 @@ from consdb_actions.adapters.revisions import Changes, RefusedError, guarded
 from consdb_actions.adapters.shell import Terminated
 from consdb_actions.adapters.shell import run as run_program
 from consdb_actions.adapters.tree import Section
-from consdb_actions.catalog import Snapshot
+from consdb_actions.catalog import Difference, Snapshot, compare
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.lint.script import (
     INCLUDED,
@@ -92,9 +92,7 @@ SELECT c.oid::bigint, json_build_array(
      FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     (SELECT json_agg(json_build_array(
-            k.conname, k.contype, k.convalidated,
-            ARRAY(SELECT a.attname FROM unnest(k.conkey) WITH ORDINALITY u(n, i) JOIN pg_attribute a
-                  ON a.attrelid = c.oid AND a.attnum = u.n ORDER BY u.i),
+            k.conname, k.contype, k.convalidated, k.conkey,
             CASE WHEN k.contype = 'c' THEN pg_get_constraintdef(k.oid) ELSE '' END))
      FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f', 'c', 'x')),
     (SELECT json_agg(json_build_array(x.relname, x.relfilenode::bigint))
@@ -160,16 +158,20 @@ def _strength(mode: str) -> int:
 
 def _relation(oid: int, facts: list[Any]) -> LintRelation:
     schema, name, kind, file, owner, persistence, identity, secured, *lists = facts
-    columns, constraints, indexes, grants = (part or () for part in lists)
+    attributes, constraints, indexes, grants = (part or () for part in lists)
+    columns = {number: LintColumn(*rest) for number, *rest in attributes}
     return LintRelation(
         oid=oid,
         name=Name(schema, name),
         kind=_KINDS[kind],
         file=file,
         owner=owner,
-        columns={number: LintColumn(*rest) for number, *rest in columns},
+        columns=columns,
         constraints={
-            c: LintConstraint(t, tuple(names), valid, text) for c, t, valid, names, text in constraints
+            name: LintConstraint(
+                type_, tuple(_name(columns, number) for number in numbers or ()), valid, text
+            )
+            for name, type_, valid, numbers, text in constraints
         },
         indexes=dict(indexes),
         grants=frozenset((role, privilege) for role, privilege in grants),
@@ -177,6 +179,11 @@ def _relation(oid: int, facts: list[Any]) -> LintRelation:
         identity=identity,
         row_security=secured,
     )
+
+
+def _name(columns: Mapping[int, LintColumn], number: int) -> str:
+    # A CHECK can name one column of the system.
+    return columns[number].name if number in columns else "tableoid"
 
 
 # Postgres calls these volatile, but they change nothing permanent.
@@ -285,7 +292,7 @@ class Recorder:
         self.savepoints = 0
         # Why a later statement may fail in the replay only.
         self.missing = ""
-        self.start = self.state = self.read()
+        self.start = self.state = self.read() if detailed else LintState()
 
     def line(self) -> int:
         """Return the current line of the revision; 0 if it is not running."""
@@ -403,7 +410,8 @@ class Recorder:
                         statement = psql.SQL("CREATE ROLE {}").format(psql.Identifier(role[1]))
                         connection.administration.execute(statement)
                     # A new lock makes the session see the role.
-                    control.execute(f"LOCK TABLE pg_authid IN ROW SHARE MODE; ROLLBACK TO {_SAVEPOINT}")
+                    lock = "SET LOCAL ROLE NONE; LOCK TABLE pg_authid IN ROW SHARE MODE"
+                    control.execute(f"{lock}; ROLLBACK TO {_SAVEPOINT}")
                     return self._guarded(cursor, parsed, roles | {role[1]})
                 if _is_elsewhere(parsed, error):
                     cursor.run("")
@@ -524,23 +532,31 @@ def replay_section(
 
 
 def replay_range(
-    server: ScratchServer, section: Section, revisions: Sequence[AlembicRevision]
-) -> tuple[list[DirectionRun], list[DirectionRun], bool]:
-    """Replay consecutive revisions, up and down again."""
+    server: ScratchServer, section: Section, revisions: Sequence[AlembicRevision], owner: str = ""
+) -> tuple[list[DirectionRun], list[DirectionRun], bool, list[Difference] | None]:
+    """Replay consecutive revisions, up and down again, with the rights of `owner` if all of them run.
+
+    The last value is what the downgrades do not restore; None if that was not found out.
+    """
     if not revisions:
-        return [], [], True
-    with _Replay(server, section) as replay:
+        return [], [], True, None
+    with _Replay(server, section, owner) as replay:
         before = _ancestors(section, revisions[0])
         replay.go_to([r for r in section.revisions() if r.revision in before])
         known = not replay.trouble
-        ups = [replay.run(revision, "upgrade")[0] for revision in revisions]
+        earlier = replay.catalog() if owner else None
+        ups = [replay.run(revision, "upgrade", keep=True)[0] for revision in revisions]
         downs = [replay.run(revision, "downgrade", keep=True)[0] for revision in reversed(revisions)]
-        return ups, downs, known
+        if earlier is None:
+            return ups, downs, known, None
+        if known and all(run.whole and not any(s.unjudged for s in run.steps) for run in (*ups, *downs)):
+            return ups, downs, known, compare(replay.catalog(), earlier)
+    return replay_range(server, section, revisions)
 
 
 class _Replay:
-    def __init__(self, server: ScratchServer, section: Section) -> None:
-        self._server, self._section = server, section
+    def __init__(self, server: ScratchServer, section: Section, owner: str = "") -> None:
+        self._server, self._section, self._owner = server, section, owner
         self._stack = ExitStack()
         self._applied: frozenset[str] | None = None
         self._catalog: Snapshot | None = None
@@ -559,7 +575,7 @@ class _Replay:
         name = f"{self._section.name}_lint"
         self._server.create_database(name)
         self._stack.callback(self._server.drop_database, name)
-        opened = self._stack.enter_context(recording(self._server.url(name)))
+        opened = self._stack.enter_context(recording(self._server.url(name), self._owner))
         self._connection, self._driver, self._reader = opened
         prepare(self._connection, self._section)
         stamp(self._connection, self._section, None)
@@ -587,7 +603,7 @@ class _Replay:
     def run(
         self, revision: AlembicRevision, direction: Direction, *, detailed: bool = True, keep: bool = False
     ) -> tuple[DirectionRun, Sequence[int]]:
-        """Run one direction; a downgrade is rolled back unless `keep` is set."""
+        """Run one direction; with `keep` a downgrade is not rolled back, and the snapshot is not read."""
         self._connection.rollback()
         path = str(revision.module.__file__)
         function = getattr(revision.module, direction, None)
@@ -620,6 +636,7 @@ class _Replay:
                     self._connection.connection.rollback()
                 if detailed:
                     end = recorder.read()
+                if detailed and not keep:
                     catalog = read_snapshot(self._connection, self._section.schema)
                 if direction == "downgrade" and not keep:
                     raise _Undo
@@ -684,8 +701,10 @@ def _context_class(recorder: Recorder, path: str) -> type[MigrationContext]:
 
 
 @contextmanager
-def recording(url: sa.URL) -> Iterator[tuple[sa.Connection, RecordingConnection, StateReader]]:
-    """Connect to a database with a recordable connection."""
+def recording(
+    url: sa.URL, owner: str = ""
+) -> Iterator[tuple[sa.Connection, RecordingConnection, StateReader]]:
+    """Connect to a database with a recordable connection, as a member of `owner` who owns the database."""
     engine = sa.create_engine(
         url,
         poolclass=sa.NullPool,
@@ -705,7 +724,21 @@ def recording(url: sa.URL) -> Iterator[tuple[sa.Connection, RecordingConnection,
             reader.prepare(cursor)
         connection.commit()
         with connect(url) as driver.administration:
+            if owner:
+                _become_owner(driver, owner)
             yield connection, driver, reader
+
+
+def _become_owner(driver: RecordingConnection, owner: str) -> None:
+    # Not the owner itself: a grant to the owner of a table is none.
+    role, name = psql.Identifier("consdb_actions_owner"), psql.Identifier(driver.info.dbname)
+    with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+        create = psql.SQL("CREATE ROLE {} IN ROLE {}").format(role, psql.Identifier(owner))
+        driver.administration.execute(create)
+    driver.administration.execute(psql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, role))
+    with psycopg.Cursor(driver) as cursor:
+        cursor.execute(psql.SQL("SET ROLE {}").format(role))
+    driver.commit()
 
 
 def load(section: Section) -> None:

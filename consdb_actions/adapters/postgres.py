@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Thread
 from typing import Any, Protocol
 
 import psycopg
@@ -22,6 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from consdb_actions.adapters.postgres_server import (
     OLDEST,
     SUPERUSER,
+    Ahead,
     Preference,
     ServerProcess,
     server_process,
@@ -32,7 +32,6 @@ from consdb_actions.redaction import redact
 
 __all__ = [
     "Administration",
-    "Ahead",
     "Backend",
     "Connection",
     "EXTENSION",
@@ -51,7 +50,6 @@ __all__ = [
     "is_lost",
     "make_spoly_available",
     "scratch_server",
-    "server_ahead",
     "trouble",
     "words",
 ]
@@ -547,47 +545,6 @@ def _users(connection: psycopg.Connection[tuple[object, ...]]) -> str:
     named = [f"{name}{f' at {host}' if host else ''}" for name, host in rows[:_MOST]]
     more = [f"{len(rows) - _MOST} more"] if len(rows) > _MOST else []
     return ", ".join([*named, *more])
-
-
-class Ahead:
-    """A server that is being started; closing ``stack`` stops it."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._process: ServerProcess | None = None
-        self._error: BaseException | None = None
-        self._thread = Thread(target=self._start)
-        self._thread.start()
-
-    def _start(self) -> None:
-        try:
-            self._process = self._stack.enter_context(server_process())
-        except BaseException as error:
-            self._error = error
-
-    def settle(self) -> None:
-        """Wait until the start succeeded or failed."""
-        self._thread.join()
-
-    def process(self) -> ServerProcess:
-        """Return the server, or raise what prevented its start."""
-        self.settle()
-        if self._process is None:
-            raise self._error or RuntimeError("the thread has ended without a server")
-        return self._process
-
-
-@contextmanager
-def server_ahead() -> Iterator[Ahead]:
-    """Start a server, and stop it at the end (rule F2); a failure is raised on use."""
-    with unwinding_on_signals(), ExitStack() as stack:
-        with shielded():
-            ahead = Ahead(stack)
-        try:
-            yield ahead
-        finally:
-            with shielded():
-                ahead.settle()
 
 
 _FILE_COPY_SINCE = 15

@@ -9,16 +9,26 @@ import re
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Thread
 from typing import Literal
 
 from consdb_actions.adapters.scratch import remove_tree, scratch_directory, temporary_base
-from consdb_actions.adapters.shell import Process, UserAccount, run, shielded, start, tail
+from consdb_actions.adapters.shell import (
+    Process,
+    UserAccount,
+    run,
+    shielded,
+    start,
+    tail,
+    unwinding_on_signals,
+)
 from consdb_actions.errors import ExternalError, InputError
 
 __all__ = [
+    "Ahead",
     "BIN_VARIABLE",
     "Installation",
     "OLDEST",
@@ -31,6 +41,7 @@ __all__ = [
     "embedded_directories",
     "find_installation",
     "scratch_base",
+    "server_ahead",
     "server_environment",
     "server_process",
     "start_watchdog",
@@ -515,3 +526,44 @@ def _log_end(directory: Path) -> str:
     except OSError:
         return ""
     return f"; the end of its log:\n{words}" if words else ""
+
+
+class Ahead:
+    """A server that is being started; closing ``stack`` stops it."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._process: ServerProcess | None = None
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._start)
+        self._thread.start()
+
+    def _start(self) -> None:
+        try:
+            self._process = self._stack.enter_context(server_process())
+        except BaseException as error:
+            self._error = error
+
+    def settle(self) -> None:
+        """Wait until the start succeeded or failed."""
+        self._thread.join()
+
+    def process(self) -> ServerProcess:
+        """Return the server, or raise what prevented its start."""
+        self.settle()
+        if self._process is None:
+            raise self._error or RuntimeError("the thread has ended without a server")
+        return self._process
+
+
+@contextmanager
+def server_ahead() -> Iterator[Ahead]:
+    """Start a server, and stop it at the end (rule F2); a failure is raised on use."""
+    with unwinding_on_signals(), ExitStack() as stack:
+        with shielded():
+            ahead = Ahead(stack)
+        try:
+            yield ahead
+        finally:
+            with shielded():
+                ahead.settle()

@@ -11,6 +11,7 @@ from pathlib import Path
 from alembic.script import Script as AlembicRevision
 from alembic.util import CommandError
 
+from consdb_actions.adapters.apply_run import expected_catalogs
 from consdb_actions.adapters.lint_replay import quiet, replay_range
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.adapters.revisions import revision_changes
@@ -100,16 +101,22 @@ def resolve(section: Section, name: str, *, place: str = "--section") -> str:
 
 
 def read_change(
-    tree: Tree, section: Section, start: str, end: str, server: ScratchServer | None
+    tree: Tree, section: Section, start: str, end: str, server: ScratchServer | None, owner: str = ""
 ) -> SectionChange:
-    """Replay a section's history and return a range's effects.
+    """Replay a section's history and return a range's effects; with `owner` also what stays of them.
 
     `start` and `end` are full ids or ``base``; without revisions between them no server is needed. The tree's
     modules must be importable; roles of the history are created on the server.
     """
     between = _between(section, start, end)
+    stuck = ""
     with _untouched():
-        ups, downs, known = replay_range(server, section, between) if server else ([], [], True)
+        ups, downs, known, left = (
+            replay_range(server, section, between, owner) if server else ([], [], True, None)
+        )
+    if server and owner and between and left is None:
+        found = expected_catalogs(server, section, end, start, owner, "downgrade")
+        stuck, left = found.failure, list(found.unrestored)
     first, last = (ups[0].start, ups[-1].end) if ups else (None, None)
     return SectionChange(
         section=section.name,
@@ -126,6 +133,8 @@ def read_change(
         tables_after=_tables(last, section.schema) if known else (),
         columns_before=_columns(first, section.schema),
         columns_after=_columns(last, section.schema),
+        unrestored=tuple(".".join(difference.path) for difference in left or ()),
+        stuck=stuck,
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,13 +19,14 @@ if TYPE_CHECKING:
     from alembic.script import Script
 
     from consdb_actions.adapters.autogenerate.checking import Given
-    from consdb_actions.adapters.autogenerate.engine import Generated, SectionRequest
-    from consdb_actions.adapters.felis import LoadedSchema
+    from consdb_actions.adapters.autogenerate.engine import Generated
+    from consdb_actions.adapters.postgres_server import Ahead
+    from consdb_actions.adapters.schema_yaml import ReadSchema
     from consdb_actions.adapters.tree import Section
     from consdb_actions.migration.outcome import SectionOutcome
 
-    Work = tuple[SectionRequest, Script, Given | None, bool]
-    """What to verify, the revision, a database with rows of its own, and whether the base has the change."""
+    Work = tuple[Section, Script, Path, ReadSchema, ReadSchema | None, Given | None]
+    """A revision, its schema file, that before the change, and a database with rows of its own."""
 
 __all__ = ["command"]
 
@@ -72,7 +75,32 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @option("--report", type=_FILE, metavar="FILE.json", help="Write the report as JSON.")
 @option("--summary", type=_FILE, metavar="FILE.md", help="Write the report as Markdown.")
 @format_option()
-def command(
+def command(consdb: Path, sdm_schemas: Path, database_url: str | None, **options: Any) -> int:
+    """Verify a revision that is in the tree: written by hand, edited, or generated.
+
+    The history before it is replayed on a scratch Postgres, every table gets rows, and the revision runs up
+    and down. The upgrade must make the change of the schema files and nothing else, the downgrade must
+    restore the catalog, the rows must keep their values, and a second generation must find nothing. Exit code
+    1 if a check fails. Differences that existed before the revision are listed as drift and do not fail.
+
+    With --database-url the revision also runs on a copy of that database, which must be at the revision
+    before it. Differences between the database and its replayed history are reported.
+    """
+    from consdb_actions.adapters.postgres_server import server_ahead
+
+    if options["revision"] is not None and len(options["sections"]) != 1:
+        raise InputError(
+            "a revision belongs to one section", place="--revision", remedy="Give one --section."
+        )
+    with ExitStack() as stack:
+        likely = database_url is None and (consdb / "alembic.ini").is_file() and sdm_schemas.is_dir()
+        ahead = stack.enter_context(server_ahead()) if likely else None
+        return _run(ahead, consdb=consdb, sdm_schemas=sdm_schemas, database_url=database_url, **options)
+
+
+def _run(
+    ahead: Ahead | None,
+    *,
     consdb: Path,
     sdm_schemas: Path,
     sections: tuple[str, ...],
@@ -86,23 +114,19 @@ def command(
     summary: Path | None,
     output_format: str,
 ) -> int:
-    """Verify a revision that is in the tree: written by hand, edited, or generated.
-
-    The history before it is replayed on a scratch Postgres, every table gets rows, and the revision runs up
-    and down. The upgrade must make the change of the schema files and nothing else, the downgrade must
-    restore the catalog, the rows must keep their values, and a second generation must find nothing. Exit code
-    1 if a check fails. Differences that existed before the revision are listed as drift and do not fail.
-
-    With --database-url the revision also runs on a copy of that database, which must be at the revision
-    before it. Differences between the database and its replayed history are reported.
-    """
-    from consdb_actions.adapters.autogenerate.checking import Given, check_revision, find_revision
+    from consdb_actions.adapters.autogenerate.checking import (
+        Given,
+        ancestors_of,
+        check_revision,
+        find_revision,
+    )
     from consdb_actions.adapters.autogenerate.engine import Engine, SectionRequest
-    from consdb_actions.adapters.autogenerate.run import base_notes, read_base
+    from consdb_actions.adapters.autogenerate.run import base_notes, read_base, replay_histories
     from consdb_actions.adapters.autogenerate.site import look_at
     from consdb_actions.adapters.config_file import load_config
     from consdb_actions.adapters.felis import validate
     from consdb_actions.adapters.files import check_targets, write_all
+    from consdb_actions.adapters.forks import in_processes, processors
     from consdb_actions.adapters.postgres import scratch_server
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.schema_base import resolve_base
@@ -115,29 +139,24 @@ def command(
     from consdb_actions.migration.site import use_of
     from consdb_actions.report.generation import render_checked, render_markdown
 
-    if revision is not None and len(sections) != 1:
-        raise InputError(
-            "a revision belongs to one section", place="--revision", remedy="Give one --section."
-        )
     check_targets(path for path in (report, summary) if path is not None)
     tree = read_tree(consdb)
     base = resolve_base(sdm_schemas, sdm_schemas_base, consdb=consdb)
     settings = load_config(config)
     declared = Declarations.of(parse_declaration(text, "option") for text in renames)
     runner = Runner.from_environ(os.environ)
-    work: list[Work] = []
+    works: list[Work] = []
     finished: list[SectionOutcome] = []
     with (
         progress_display(quiet=output_format == "json" or runner.on_runner) as progress,
         tree.importable() as shadow,
     ):
-        for section in [tree.section(name) for name in sections] or [s for s in tree.sections if s.head()]:
+        named = [tree.section(name) for name in sections]
+        for section in dict.fromkeys(named or [s for s in tree.sections if s.head()]):
             script = find_revision(section, revision)
             path = find_schema_file(section.schema, sdm_schemas=sdm_schemas, consdb=tree.root)
             read = read_file(path, expect_name=section.schema)
-            loaded = validate(read)
             before_change = read_base(base, section, read)
-            merged = before_change is not None and before_change.schema == read.schema
             given = None
             if database_url:
                 standing = look_at(database_url, section)
@@ -151,21 +170,27 @@ def command(
                     any_head=any_head,
                 )
                 if use == "done":
-                    finished.append(_done(section, script, loaded))
+                    finished.append(_done(section, script, read))
                     continue
                 if use == "copy":
                     given = Given(standing.database, standing.is_at(before))
-            request = SectionRequest(section, loaded, path, before_change, declared)
-            work.append((request, script, given, merged))
+            works.append((section, script, path, read, before_change, given))
         checked: list[Generated] = []
         info = None
-        if work:
-            with scratch_server(database_url=database_url) as server:
-                engine = Engine(server, shadow, tree, settings, progress)
-                checked = [
-                    check_revision(engine, request, script, given, merged=merged)
-                    for request, script, given, merged in work
-                ]
+        if works:
+            with scratch_server(database_url=database_url, ahead=ahead) as server:
+                histories = [(section, ancestors_of(section, script)) for section, script, *_ in works]
+                replayed = replay_histories(server, histories if ahead else [])
+
+                def check(work: Work, tell: Callable[[str, str], None]) -> Generated:
+                    section, script, path, read, before_change, given = work
+                    engine = Engine(server, shadow, tree, settings, tell, replayed=replayed)
+                    request = SectionRequest(section, validate(read), path, before_change, declared)
+                    merged = before_change is not None and before_change.schema == read.schema
+                    return check_revision(engine, request, script, given, merged=merged)
+
+                # A database is copied by one process at a time.
+                checked = in_processes(check, works, 1 if database_url else processors(), progress)
                 check_used(declared, [c.sides for c in checked])
                 info = server.info
     outcome = RunOutcome(
@@ -189,7 +214,7 @@ def command(
     return 1 if outcome.verdict == "failed" else 0
 
 
-def _done(section: Section, script: Script, loaded: LoadedSchema) -> SectionOutcome:
+def _done(section: Section, script: Script, read: ReadSchema) -> SectionOutcome:
     """Report a section whose database already has the revision."""
     from consdb_actions.migration.outcome import SectionOutcome
 
@@ -197,7 +222,7 @@ def _done(section: Section, script: Script, loaded: LoadedSchema) -> SectionOutc
         section.name,
         section.schema,
         "unchanged",
-        version=loaded.schema.version or "",
+        version=read.schema.version or "",
         revision=script.revision,
         down_revision=str(script.down_revision or ""),
         notes=("the database already has this revision; nothing to verify",),

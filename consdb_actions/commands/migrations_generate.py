@@ -16,7 +16,7 @@ from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.autogenerate.drafting import DriftMode
-    from consdb_actions.adapters.postgres import Ahead
+    from consdb_actions.adapters.postgres_server import Ahead
     from consdb_actions.migration.matching.declarations import Declaration, Declarations
     from consdb_actions.migration.outcome import RunOutcome
 
@@ -256,7 +256,7 @@ def command(consdb: Path, sdm_schemas: Path, message: str, database_url: str | N
     is written. Differences that the change did not make are listed as drift. Exit code 1 means that a
     question is unanswered or a check failed; then nothing is written.
     """
-    from consdb_actions.adapters.postgres import server_ahead
+    from consdb_actions.adapters.postgres_server import server_ahead
 
     if not message.strip():
         raise InputError(

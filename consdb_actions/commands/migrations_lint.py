@@ -17,7 +17,7 @@ from consdb_actions.commands.terminal import paint, progress_display, show
 from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
-    from consdb_actions.adapters.postgres import Ahead
+    from consdb_actions.adapters.postgres_server import Ahead
     from consdb_actions.adapters.revisions import Changes
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.adapters.tree import Section, Tree
@@ -252,18 +252,18 @@ def command(
     Revisions are Python and are run, as alembic itself runs them, without network and connections of their
     own: use it in jobs without a token that can write.
     """  # noqa: D301  (click wants the control character, not a backslash)
-    from consdb_actions.adapters.config_file import load_config
-    from consdb_actions.adapters.postgres import server_ahead
+    from consdb_actions.adapters.postgres_server import server_ahead
 
-    settings = load_config(config)
     with ExitStack() as stack:
         ahead = stack.enter_context(server_ahead()) if (consdb / "alembic.ini").is_file() else None
         # Imported only now: it takes as long as the server to start.
+        from consdb_actions.adapters.config_file import load_config
         from consdb_actions.adapters.runner import Runner, inert
         from consdb_actions.adapters.tree import read_tree
         from consdb_actions.commands.rules import check_rules
         from consdb_actions.report.lint import render_json, render_markdown, render_text
 
+        settings = load_config(config)
         check_rules(settings)
         tree = read_tree(consdb)
         everything = None if new_only is None else not new_only

@@ -121,7 +121,7 @@ def command(
         markdown = read_text(runbook_file)
     else:
         with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
-            changes = chosen_changes(tree, sites, sections, revisions, since, progress)
+            changes, _ = chosen_changes(tree, sites, sections, revisions, since, None, progress)
         markdown = render_runbook(make_runbook(changes, sites, ticket="rehearsal"))
     with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
         result = rehearse(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -19,6 +19,7 @@ from consdb_actions.commands.terminal import progress_display, show
 from consdb_actions.errors import InputError
 
 if TYPE_CHECKING:
+    from consdb_actions.adapters.postgres_server import Ahead
     from consdb_actions.adapters.revision_path import Way
     from consdb_actions.adapters.tree import Section, Tree
     from consdb_actions.config import Config
@@ -51,6 +52,7 @@ def prepare_runbook(
     release: str,
     when: str,
     today: date,
+    ahead: Ahead | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
 ) -> Runbook:
     """Make the runbook of selected revisions of a tree."""
@@ -66,7 +68,7 @@ def prepare_runbook(
         raise InputError(f'"{release[:60]}" is not a tag', place="--tag", remedy="Write it like 26.6.2.")
     if release:
         _check_tag(tree, release)
-    changes = chosen_changes(tree, sites, sections, revisions, since, progress)
+    changes, warnings = chosen_changes(tree, sites, sections, revisions, since, ahead, progress)
     if release:
         _check_release(tree, release, changes)
     policy = settings.deploy
@@ -79,19 +81,7 @@ def prepare_runbook(
         deploy=policy,
         waive_until=str(today + timedelta(days=policy.longest_waiver)),
     )
-    return replace(made, warnings=(*made.warnings, *_environments(tree, changes)))
-
-
-def _environments(tree: Tree, changes: Sequence[SectionChange]) -> Iterator[str]:
-    """Yield sections that the tree's ``env.py`` cannot run (rule M16)."""
-    from consdb_actions.adapters.apply_run import environment_error
-
-    for change in changes:
-        if words := environment_error(tree, tree.section(change.section)):
-            yield (
-                f"The tree's env.py cannot run section {change.section} ({words.splitlines()[-1]}): "
-                "every upgrade stops there. Fix it first."
-            )
+    return replace(made, warnings=(*made.warnings, *warnings))
 
 
 def _git(tree: Tree, *arguments: str) -> bool:
@@ -103,9 +93,7 @@ def _git(tree: Tree, *arguments: str) -> bool:
 
 def _check_tag(tree: Tree, release: str) -> None:
     """Check that a release exists; without a checkout this is unknown."""
-    if not _git(tree, "rev-parse", "--verify", "HEAD"):
-        return
-    if not _git(tree, "rev-parse", "--verify", "--quiet", f"refs/tags/{release}"):
+    if not _git(tree, "rev-parse", f"refs/tags/{release}") and _git(tree, "rev-parse", "HEAD"):
         raise InputError(
             f'there is no tag "{release}" in this checkout',
             place="--tag",
@@ -114,10 +102,12 @@ def _check_tag(tree: Tree, release: str) -> None:
 
 
 def _check_release(tree: Tree, release: str, changes: Sequence[SectionChange]) -> None:
-    if not _git(tree, "rev-parse", "--verify", "HEAD"):
+    found = [one for change in changes for one in change.revisions]
+    names = [f"refs/tags/{release}:./{revision.file}" for revision in found]
+    if _git(tree, "rev-parse", *names) or not _git(tree, "rev-parse", "HEAD"):
         return
-    for revision in (one for change in changes for one in change.revisions):
-        if not _git(tree, "cat-file", "-e", f"refs/tags/{release}:./{revision.file}"):
+    for revision, name in zip(found, names, strict=True):
+        if not _git(tree, "cat-file", "-e", name):
             raise InputError(
                 f"release {release} does not contain revision {revision.id}",
                 place=revision.file,
@@ -131,51 +121,65 @@ def chosen_changes(
     sections: Sequence[str],
     revisions: Sequence[str],
     since: str | None,
+    ahead: Ahead | None = None,
     progress: Callable[[str, str], None] = lambda *_: None,
-) -> list[SectionChange]:
-    """Return the changes to apply: given ranges, given revisions, or new ones."""
-    from consdb_actions.adapters.apply_run import expected_catalogs
+) -> tuple[list[SectionChange], list[str]]:
+    """Return the changes to apply (given ranges, given revisions, or new ones), and warnings (rule M16)."""
+    from consdb_actions.adapters.apply_run import environment_errors
+    from consdb_actions.adapters.forks import in_processes, processors
     from consdb_actions.adapters.postgres import scratch_server
-    from consdb_actions.adapters.revision_path import new_ways, parse_way, read_change, resolve
+    from consdb_actions.adapters.revision_path import parse_way, read_change, resolve
 
     owner = sites.of("replica")[0].user
-    ways = [parse_way(text) for text in sections]
-    with ExitStack() as stack:
-        stack.enter_context(tree.importable())
-        if revisions:
-            ways = _around(tree, [way.section for way in ways], revisions)
-        elif not ways or not all(way.start for way in ways):
-            named = [way for way in ways if way.start]
-            asked = [way.section for way in ways if not way.start]
-            new = new_ways(tree, asked, since)
-            if missing := [name for name in asked if name not in {way.section for way in new}]:
-                raise InputError(
-                    f"section {', '.join(missing)} has no new revision",
-                    place="--section",
-                    remedy="Omit it, or name the revisions: --section NAME:FROM..TO.",
-                )
-            ways = named + new
-        changes = []
-        roles = sorted({"usdf", "oods", owner})
-        server = stack.enter_context(scratch_server(roles=roles)) if ways else None
-        for way in ways:
-            section = tree.section(way.section)
-            progress(section.name, "running its revisions on a scratch server")
-            start, end = resolve(section, way.start), resolve(section, way.end)
-            change = read_change(tree, section, start, end, server)
-            if server is not None and change.revisions:
-                left = expected_catalogs(server, section, end, start, owner, "downgrade")
-                names = tuple(".".join(difference.path) for difference in left.unrestored)
-                change = replace(change, unrestored=names, stuck=left.failure)
-            changes.append(change)
-    if not changes:
+    with tree.importable():
+        ways = _ways(tree, [parse_way(text) for text in sections], revisions, since)
+        names = [s.name for s in tree.sections if s.name in {way.section for way in ways}]
+    if not ways:
         raise InputError(
             "there is no new revision",
             place=str(tree.root),
             remedy="Name the revisions to apply: --section NAME:FROM..TO, --revision, or --since.",
         )
-    order = [section.name for section in tree.sections]
-    return sorted(changes, key=lambda change: order.index(change.section))
+
+    def work(name: str, tell: Callable[[str, str], None]) -> tuple[list[SectionChange], dict[str, str]]:
+        if not name:
+            return [], environment_errors(tree, names)
+        section = tree.section(name)
+        tell(name, "running its revisions on a scratch server")
+        changes = []
+        with tree.importable():
+            for way in (way for way in ways if way.section == name):
+                start, end = resolve(section, way.start), resolve(section, way.end)
+                changes.append(read_change(tree, section, start, end, server, owner))
+        return changes, {}
+
+    with scratch_server(roles=sorted({"usdf", "oods", owner}), ahead=ahead) as server:
+        (_, errors), *found = in_processes(work, ["", *names], processors(), progress)
+    warnings = [
+        f"The tree's env.py cannot run section {name} ({words.splitlines()[-1]}): "
+        "every upgrade stops there. Fix it first."
+        for name, words in errors.items()
+    ]
+    return [change for changes, _ in found for change in changes], warnings
+
+
+def _ways(tree: Tree, ways: list[Way], revisions: Sequence[str], since: str | None) -> list[Way]:
+    from consdb_actions.adapters.revision_path import new_ways
+
+    ways = [replace(way, section=tree.section(way.section).name) for way in ways]
+    if revisions:
+        return _around(tree, [way.section for way in ways], revisions)
+    asked = [way.section for way in ways if not way.start]
+    if ways and not asked:
+        return ways
+    new = new_ways(tree, asked, since)
+    if missing := [name for name in asked if name not in {way.section for way in new}]:
+        raise InputError(
+            f"section {', '.join(missing)} has no new revision",
+            place="--section",
+            remedy="Omit it, or name the revisions: --section NAME:FROM..TO.",
+        )
+    return [way for way in ways if way.start] + new
 
 
 def _around(tree: Tree, sections: Sequence[str], revisions: Sequence[str]) -> list[Way]:
@@ -276,15 +280,21 @@ def command(
     output is an overview; --output and --format markdown give the whole. `process rehearse` executes it on
     two local servers. Exit code 1 if there are warnings.
     """
-    from consdb_actions.adapters.files import check_targets, write_all
-    from consdb_actions.adapters.runner import Runner
-    from consdb_actions.adapters.tree import read_tree
-    from consdb_actions.report.runbook import render_json, render_markdown, render_text
+    from consdb_actions.adapters.postgres_server import server_ahead
 
-    check_targets([output] if output else [])
-    runner = Runner.from_environ(os.environ)
-    settings, sites = load_sites(config)
-    with progress_display(quiet=output_format == "json" or runner.on_runner) as progress:
+    with ExitStack() as stack:
+        ahead = stack.enter_context(server_ahead()) if (consdb / "alembic.ini").is_file() else None
+        # Imported only now: it takes as long as the server to start.
+        from consdb_actions.adapters.files import check_targets, write_all
+        from consdb_actions.adapters.runner import Runner
+        from consdb_actions.adapters.tree import read_tree
+        from consdb_actions.report.runbook import render_json, render_markdown, render_text
+
+        check_targets([output] if output else [])
+        runner = Runner.from_environ(os.environ)
+        settings, sites = load_sites(config)
+        quiet = output_format == "json" or runner.on_runner
+        progress = stack.enter_context(progress_display(quiet=quiet))
         runbook = prepare_runbook(
             read_tree(consdb),
             settings,
@@ -296,6 +306,7 @@ def command(
             release=tag,
             when=when,
             today=datetime.now(UTC).date(),
+            ahead=ahead,
             progress=progress,
         )
     markdown = render_markdown(runbook)

@@ -41,12 +41,12 @@ def writers_of(plan: RunbookPlan) -> tuple[WriterService, ...]:
     return tuple(found)
 
 
-def _disturbed(change: SectionChange) -> set[Name]:
+def _disturbed(change: SectionChange) -> list[Name]:
     """Return the tables, by their old names, that the current writers may fail to write."""
     effects = change.forward
     old = {new: name for name, new in effects.renamed_tables}
     found = {old.get(c.table, c.table) for c in effects.columns if c.kind != "loosened" and not _free(c)}
-    return found | set(effects.dropped_tables) | set(old.values())
+    return sorted(found | set(effects.dropped_tables) | set(old.values()))
 
 
 def _free(change: ColumnChange) -> bool:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters import postgres
-from consdb_actions.adapters.postgres import ScratchServer, scratch_server, server_ahead
-from consdb_actions.adapters.postgres_server import ServerProcess, server_process
+from consdb_actions.adapters import postgres_server
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+from consdb_actions.adapters.postgres_server import ServerProcess, server_ahead, server_process
 from consdb_actions.errors import InputError
 
 
@@ -41,7 +41,7 @@ def test_f2_one_that_nobody_asks_for_is_gone_at_the_end(monkeypatch: pytest.Monk
             started.append(process)
             yield process
 
-    monkeypatch.setattr(postgres, "server_process", noted)
+    monkeypatch.setattr(postgres_server, "server_process", noted)
     with server_ahead():
         pass
     (process,) = started

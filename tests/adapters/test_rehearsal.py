@@ -149,7 +149,7 @@ def test_p4_what_a_downgrade_does_not_restore_is_a_warning_if_the_runbook_has_it
     made = SiteTree(tmp_path / "consdb")
     made.add("change", *LEAVES_A_COMMENT)
     tree = made.tree()
-    (change,) = chosen_changes(tree, DEFAULT_SITES, [f"latiss:{BEFORE}..head"], (), None)
+    (change,), _ = chosen_changes(tree, DEFAULT_SITES, [f"latiss:{BEFORE}..head"], (), None)
     assert change.unrestored == ("exposure.columns.note.comment",)
     markdown = render_runbook(make_runbook([change], DEFAULT_SITES, ticket="DM-1"))
     assert unrestored_in(markdown) == set(change.unrestored)

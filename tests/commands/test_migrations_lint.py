@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from consdb_actions.adapters import postgres
+from consdb_actions.adapters import postgres, postgres_server
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.cli import main
 from consdb_actions.config import CONFIG_PATH
@@ -51,7 +51,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
 @pytest.fixture(autouse=True)
 def shared_server(server: ScratchServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use one server for all tests: to start one takes longer than to check a revision."""
-    monkeypatch.setattr(postgres, "server_ahead", lambda: nullcontext(None))
+    monkeypatch.setattr(postgres_server, "server_ahead", lambda: nullcontext(None))
     monkeypatch.setattr(postgres, "scratch_server", lambda **_: nullcontext(server))
 
 

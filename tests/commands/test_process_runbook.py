@@ -61,7 +61,15 @@ def test_m16_an_env_py_that_cannot_run_is_a_warning(
     way = ("--section", f"latiss:{BEFORE}..head")
     assert run(made, *way) == 0
     env = made.root / "alembic" / "env.py"
-    env.write_text(env.read_text() + "\n{}['cdb_latiss.ccdexposure']\n")
-    capsys.readouterr()
-    assert run(made, *way) == 1
-    assert "env.py cannot run section latiss (KeyError: 'cdb_latiss.ccdexposure')" in capsys.readouterr().out
+    good = env.read_text()
+    for line, words in (
+        ("{}['cdb_latiss.ccdexposure']", "KeyError: 'cdb_latiss.ccdexposure'"),
+        ("raise SystemExit('no schema')", "no schema"),
+        ("os._exit(0)", "exit code 0"),
+    ):
+        env.write_text(f"{good}\nimport os\n{line}\n")
+        capsys.readouterr()
+        assert run(made, *way) == 1
+        said = capsys.readouterr().out
+        assert "env.py cannot run section latiss" in said
+        assert words in said

@@ -28,7 +28,7 @@ def replayed(server: ScratchServer, ground: Ground, enough: int) -> tuple[list[s
     with tree.importable():
         sections = [tree.section(name) for name in SECTIONS]
         try:
-            done = replay_ahead(server, sections, lambda: next(asked))
+            done = replay_ahead(server, [(s, s.revisions()) for s in sections], lambda: next(asked))
             return done, databases(server)
         finally:
             for name in SECTIONS:

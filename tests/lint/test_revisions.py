@@ -19,6 +19,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.lint.finding import LintFinding
 from consdb_actions.lint.rules import judge
 from consdb_actions.lint.script import RevisionScript
+from consdb_actions.lint.state import Name
 from tests.support.lint_tree import LintTree
 
 NOTHING = ("pass", "pass")
@@ -300,10 +301,33 @@ def test_a_range_of_revisions_goes_up_and_down(server: ScratchServer, tree: Lint
     tree.add("a2", "a1", add, drop)
     tree.add("a3", "a2", drop, add)
     section = read_tree(tree.root).section("demo")
-    ups, downs, known = replay_range(server, section, section.revisions()[1:])
+    ups, downs, known, unrestored = replay_range(server, section, section.revisions()[1:])
     assert known
+    assert unrestored is None
     assert [run.whole for run in (*ups, *downs)] == [True] * 4
     assert ups[0].start.relations.keys() == downs[-1].end.relations.keys()
+
+
+@pytest.mark.parametrize(
+    ("down", "left"),
+    [
+        ('op.drop_column("exposure", "a", schema="cdb_demo")', []),
+        ("pass", ["exposure.columns.a"]),
+        ('op.execute("ALTER TABLE cdb_demo.nothing ADD a int")', None),
+        ('op.execute("ALTER SYSTEM SET work_mem = 100")', None),
+    ],
+)
+def test_a_range_with_the_rights_of_an_owner(
+    server: ScratchServer, tree: LintTree, down: str, left: list[str] | None
+) -> None:
+    add = 'op.add_column("exposure", sa.Column("a", sa.Integer()), schema="cdb_demo")'
+    tree.add("a2", "a1", 'op.execute("GRANT SELECT ON cdb_demo.exposure TO usdf")', "pass")
+    tree.add("a3", "a2", add, down)
+    section = read_tree(tree.root).section("demo")
+    (up,), _, _, unrestored = replay_range(server, section, section.revisions()[2:], "usdf")
+    assert left == (None if unrestored is None else [".".join(d.path) for d in unrestored])
+    # The owner of the tables is another role, so that this is a grant.
+    assert ("usdf", "SELECT") in up.start.by_name[Name("cdb_demo", "exposure")].grants
 
 
 @pytest.fixture(params=["server", "embedded_server"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from consdb_actions.adapters import postgres
+from consdb_actions.adapters import postgres, postgres_server
 from consdb_actions.adapters.autogenerate import run
 from consdb_actions.adapters.postgres import ScratchServer
 from consdb_actions.cli import main
@@ -105,7 +105,7 @@ def refuse_postgres(patch: pytest.MonkeyPatch) -> None:
     def refuse(**_options: object) -> None:
         pytest.fail("Postgres was started for an input that is plainly wrong")
 
-    patch.setattr(postgres, "server_ahead", contextlib.nullcontext)
+    patch.setattr(postgres_server, "server_ahead", contextlib.nullcontext)
     patch.setattr(run, "scratch_server", refuse)
     patch.setattr(postgres, "scratch_server", refuse)
 
@@ -118,6 +118,6 @@ def share_postgres(patch: pytest.MonkeyPatch, server: ScratchServer) -> None:
         assert options.get("database_url") is None
         yield server
 
-    patch.setattr(postgres, "server_ahead", contextlib.nullcontext)
+    patch.setattr(postgres_server, "server_ahead", contextlib.nullcontext)
     patch.setattr(run, "scratch_server", share)
     patch.setattr(postgres, "scratch_server", share)

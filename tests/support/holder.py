@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 from consdb_actions.adapters import postgres_server
-from consdb_actions.adapters.postgres import ScratchServer, scratch_server, server_ahead
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+from consdb_actions.adapters.postgres_server import server_ahead
 from consdb_actions.errors import ConsdbActionsError
 
 postgres_server._MEMORY = Path("/nonexistent")

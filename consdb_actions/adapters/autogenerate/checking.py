@@ -19,7 +19,7 @@ from consdb_actions.errors import InputError
 from consdb_actions.migration.answers import Answers
 from consdb_actions.migration.outcome import Operation, SectionOutcome, asked_conflict, decided, drift_items
 
-__all__ = ["Given", "check_revision", "find_revision"]
+__all__ = ["Given", "ancestors_of", "check_revision", "find_revision"]
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,11 @@ def check_revision(
     """
     section, loaded, path = request.section, request.loaded, request.path
     request = replace(request, on_question="drop-add")
-    ancestors = _ancestors(section, script)
-    with engine.server.database(section.name):
+    ancestors = ancestors_of(section, script)
+    ahead = section.name in engine.replayed
+    with engine.server.database(section.name, made=ahead):
         engine.progress(section.name, "replaying its history")
-        before = make_replayed(engine.server, section.name, section, ancestors)
+        before = make_replayed(engine.server, section.name, section, [] if ahead else ancestors)
         with simulate(engine.server, section.name, section) as simulation:
             comparison = engine.compare_files(
                 simulation, replace(request, base=None) if merged else request, before
@@ -158,7 +159,8 @@ def _target_of_revision(
     return replace(target, base=base), answers
 
 
-def _ancestors(section: Section, script: Script) -> list[Script]:
+def ancestors_of(section: Section, script: Script) -> list[Script]:
+    """Return the revisions before one, oldest first."""
     if not script.down_revision:
         return []
     down = script.down_revision if isinstance(script.down_revision, str) else tuple(script.down_revision)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
+
+from alembic.script import Script
 
 from consdb_actions.adapters.autogenerate.drafting import DriftMode
 from consdb_actions.adapters.autogenerate.engine import Engine, Generated, SectionRequest
@@ -20,7 +22,8 @@ from consdb_actions.adapters.efd_config import stale_findings
 from consdb_actions.adapters.felis import prepare_felis, validate
 from consdb_actions.adapters.files import check_folder, write_all
 from consdb_actions.adapters.forks import in_processes, meanwhile, processors
-from consdb_actions.adapters.postgres import Ahead, ScratchServer, scratch_server
+from consdb_actions.adapters.postgres import ScratchServer, scratch_server
+from consdb_actions.adapters.postgres_server import Ahead
 from consdb_actions.adapters.schema_base import SchemaBase
 from consdb_actions.adapters.schema_sources import RawFile
 from consdb_actions.adapters.schema_yaml import ReadSchema, find_schema_file, read_file
@@ -32,7 +35,7 @@ from consdb_actions.migration.outcome import RunOutcome, SectionOutcome, Verific
 from consdb_actions.migration.rename import check_used
 from consdb_actions.schema.digest import digest_schema
 
-__all__ = ["Progress", "GenerationRequest", "base_notes", "generate", "read_base"]
+__all__ = ["Progress", "GenerationRequest", "base_notes", "generate", "read_base", "replay_histories"]
 
 _AHEAD = 16  # Sections replayed while Felis is imported; each takes 8 MB until the end
 
@@ -97,8 +100,8 @@ def _generate(request: GenerationRequest, shadow: Shadow | None, progress: Progr
             )
             copy = stack.enter_context(copied_tree(request.tree))
             # Databases are dropped on a given server only; one of our own is removed as a whole.
-            ahead = [item.section for item in chosen[:_AHEAD]] if request.ahead else []
-            replayed = _prepare(server, ahead)
+            sections = [item.section for item in chosen] if request.ahead else []
+            replayed = replay_histories(server, [(section, section.revisions()) for section in sections])
             created = request.created or datetime.now(UTC).replace(microsecond=0)
 
             def work(item: Chosen, tell: Progress) -> Generated:
@@ -145,15 +148,17 @@ def _generate(request: GenerationRequest, shadow: Shadow | None, progress: Progr
     return outcome
 
 
-def _prepare(server: ScratchServer, sections: list[Section]) -> list[str]:
+def replay_histories(
+    server: ScratchServer, histories: Sequence[tuple[Section, Sequence[Script]]]
+) -> list[str]:
     """Import Felis and replay histories meanwhile; return the finished sections."""
-    if not sections:
+    if not histories:
         prepare_felis()
         return []
-    with meanwhile(lambda enough: replay_ahead(server, sections, enough)) as results:
+    with meanwhile(lambda enough: replay_ahead(server, histories[:_AHEAD], enough)) as results:
         prepare_felis()
     if not results:
-        for section in sections:
+        for section, _ in histories:
             server.drop_database(section.name)
     return [name for names in results for name in names]
 

@@ -220,17 +220,19 @@ def make_replayed(
         return read_snapshot(connection, section.schema)
 
 
-def replay_ahead(server: ScratchServer, sections: Iterable[Section], enough: Callable[[], bool]) -> list[str]:
+def replay_ahead(
+    server: ScratchServer, histories: Iterable[tuple[Section, Sequence[Script]]], enough: Callable[[], bool]
+) -> list[str]:
     """Replay sections until ``enough``, or until one fails; return the finished ones."""
     done: list[str] = []
-    for section in sections:
+    for section, revisions in histories:
         if enough():
             break
         server.create_database(section.name)
         try:
             with server.open_database(section.name) as engine, engine.begin() as connection:
                 prepare(connection, section)
-                replay(connection, section, section.revisions())
+                replay(connection, section, revisions)
         except (InputError, SQLAlchemyError):
             # The failure is reported when the section itself runs.
             server.drop_database(section.name)
