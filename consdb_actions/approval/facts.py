@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -22,6 +22,7 @@ __all__ = [
     "MarkedComment",
     "NOREPLY",
     "PublishedStatus",
+    "PullFacts",
     "PullRequest",
     "Review",
     "ReviewState",
@@ -88,9 +89,15 @@ class PullRequest:
     author: Account | None
     state: str
     draft: bool
+    branch: str
     head: str
     base_branch: str
     base: str
+    created_at: datetime
+    merged_at: datetime | None = None
+    merge_commit: str = ""  # empty unless merged
+    committed_at: datetime | None = None  # date in the newest commit; read for the steps only, like the next
+    pushed_at: datetime | None = None  # start of the first check on the newest commit; None without checks
     labels: tuple[str, ...] = ()
     asked_people: tuple[str, ...] = ()
     asked_teams: tuple[str, ...] = ()
@@ -195,37 +202,43 @@ class PublishedStatus:
     creator: Account | None
 
 
-@dataclass(frozen=True, slots=True)
-class ApprovalFacts:
-    """Everything that a decision about approvals uses."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullFacts:
+    """What every decision about a pull request uses."""
 
-    FORMAT: ClassVar[str] = "consdb-actions/approval-facts/1"
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     repository: str
-    html_url: str
-    """The repository's web address, without a slash at its end."""
-    now: datetime
-    identity: Account
+    html_url: str  # web address of the repository, without a slash at its end
+    now: datetime  # determines which designates hold a role
+    identity: Account  # our own account
     pull: PullRequest
-    policy: Policy
     policy_source: str
-    reviews: tuple[Review, ...] = ()
-    timeline: tuple[TimelineEvent, ...] = ()
-    commits: tuple[Commit, ...] = ()
-    teams: tuple[Team, ...] = ()
-    accounts: tuple[Account, ...] = ()
-    """Accounts of people in the policy, and others whose name is needed."""
-    unknown_people: tuple[str, ...] = ()
-    """Names in the policy without an account."""
     changes: tuple[CommitChange, ...] = ()
-    comments: tuple[MarkedComment, ...] = ()
-    status: PublishedStatus | None = None
-    notes: tuple[str, ...] = field(default=())
+    teams: tuple[Team, ...] = ()  # named in the policy
+    marked: tuple[MarkedComment, ...] = ()
+    status: PublishedStatus | None = None  # the newest of ours on the newest commit
 
     def change_at(self, sha: str | None) -> CommitChange | None:
         """Return the schema change at a commit; None when it was not read."""
         return next((change for change in self.changes if change.sha == sha), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalFacts(PullFacts):
+    """Everything that a decision about approvals uses."""
+
+    FORMAT: ClassVar[str] = "consdb-actions/approval-facts/1"
+
+    policy: Policy
+    reviews: tuple[Review, ...] = ()
+    timeline: tuple[TimelineEvent, ...] = ()
+    commits: tuple[Commit, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    """Accounts of people in the policy, and others whose name is needed."""
+    unknown_people: tuple[str, ...] = ()
+    """Names in the policy without an account."""
+    notes: tuple[str, ...] = ()
 
     def team(self, name: str) -> Team | None:
         """Return a team by its name `org/slug`."""

@@ -13,7 +13,18 @@ import click
 from consdb_actions.commands.terminal import fold, verbosity_options
 from consdb_actions.errors import ConsdbActionsError, InputError
 
-__all__ = ["FORMATS", "LazyGroup", "PullNumber", "examples", "format_option", "option", "parse_moment"]
+__all__ = [
+    "FORMATS",
+    "LazyGroup",
+    "PullNumber",
+    "event_options",
+    "examples",
+    "facts_option",
+    "format_option",
+    "option",
+    "parse_moment",
+    "pull_options",
+]
 
 FORMATS = ("text", "json", "markdown")
 
@@ -36,8 +47,8 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command; None if there is none of that name."""
-        if cmd_name not in self._listed:
-            return None
+        if cmd_name in self.commands or cmd_name not in self._listed:
+            return self.commands.get(cmd_name)
         name = f"{self._prefix}{cmd_name.replace('-', '_')}"
         module = importlib.import_module(f"consdb_actions.commands.{name}")
         command: click.Command = getattr(module, "group", None) or module.command
@@ -139,3 +150,52 @@ def parse_moment(text: str | None, name: str) -> datetime | None:
             f"{text!r} is not a date in ISO 8601", place=name, remedy="Write it like 2026-05-14T16:00:00Z."
         ) from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def pull_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that the commands on the facts of a pull request have."""
+    options = (
+        option("--repo", metavar="OWNER/NAME", help="Repository; GITHUB_REPOSITORY by default."),
+        option("--pr", type=PullNumber(), metavar="N", help="Number of the pull request."),
+        option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Configuration to use instead of the one on the base branch.",
+        ),
+        option("--now", metavar="ISO", help="Time at which designations are evaluated; now by default."),
+        option(
+            "--dump-facts",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write the facts to this file, to replay them with status --facts.",
+        ),
+        option(
+            "--max-calls",
+            type=click.IntRange(min=1),
+            default=2000,
+            show_default=True,
+            help="Maximum number of calls to GitHub.",
+        ),
+        format_option(),
+    )
+    for add in reversed(options):
+        command = add(command)
+    return command
+
+
+facts_option = option(
+    "--facts",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Replay facts that --dump-facts wrote; nothing else is read, and no token is needed.",
+)
+
+
+def event_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that select pull requests by an event."""
+    command = option("--dry-run", is_flag=True, help="Print the changes without making them.")(command)
+    command = option("--event-name", help="Name of that event; GITHUB_EVENT_NAME by default.")(command)
+    return option(
+        "--event",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Payload of the event that started the workflow (GITHUB_EVENT_PATH), which selects the pull "
+        "requests.",
+    )(command)

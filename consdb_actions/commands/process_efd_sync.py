@@ -73,18 +73,15 @@ def command(
     from consdb_actions.adapters.github.process_facts import EfdReader, default_branch
     from consdb_actions.adapters.github.proposals import Proposal, ProposalOutcome, Proposals
     from consdb_actions.commands.connection import github_session, repository_name
-    from consdb_actions.commands.process_run import settings_of
     from consdb_actions.process.efd import branch_of
     from consdb_actions.report.process_efd import copy_body, copy_message, copy_title
 
     repository = repository_name(repo)
     given = load_config(config) if config is not None else None
-    if given is not None:
-        settings_of(given)
     with github_session(max_calls) as github:
         base_name, base = default_branch(github, repository)
         settings = given or _config_at(github, repository, base_name, base)
-        policy = settings_of(settings).policy
+        policy = settings.process_policy
         reader = EfdReader(github, policy, repository)
         source, changed = reader.source(consdb_pr, _ticket(ticket, settings))
         copy = reader.copy(source, changed, base)

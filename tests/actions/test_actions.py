@@ -146,6 +146,7 @@ def _given(path: Path, step: str) -> set[str]:
         return set(re.findall(r'echo "([\w-]+)=', (ROOT / "actions/install.sh").read_text(encoding="utf-8")))
     group, name = STEPS[path.parent.name, step].command
     files = [group, f"{group}_run", f"{name}_run", f"{group}_{name}"]
+    files += ["pull_requests"] if group in ("approvals", "process") else []
     found: set[str] = set()
     for file in files:
         source = Path(commands.__file__).with_name(f"{file}.py")

@@ -246,7 +246,7 @@ def test_p6_a_request_outlives_a_run_that_fails(make_way: MakeWay) -> None:
     )
     requests: list[tuple[str, ...]] = []
     with pytest.raises(GitHubError):
-        way.sync(double, request=lambda result: requests.append(result.requests.answers))
+        way.sync(double, request=lambda found: requests.append(found.answers))
     assert requests == [("take head exposure.seeing",)]
 
 

@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 from consdb_actions.adapters.github import graphql
@@ -24,7 +23,6 @@ from consdb_actions.adapters.github.graphql import (
     history,
 )
 from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.adapters.shell import run
 from consdb_actions.approval.facts import UNCHANGED, CommitChange, FileChange
 from consdb_actions.errors import ExternalError, InputError
 from consdb_actions.proposal import blob_sha
@@ -35,8 +33,6 @@ from consdb_actions.schema.model import Schema
 __all__ = [
     "ApiContents",
     "FileChange",
-    "CloneContents",
-    "ContentSource",
     "Objects",
     "UnreachableError",
     "WantedFiles",
@@ -268,19 +264,6 @@ class WantedFiles(Protocol):
         """The patterns of the files that matter."""
 
 
-class ContentSource(Protocol):
-    """Where files come from."""
-
-    def fork_point(self, base: str, commit: str) -> str:
-        """Return the commit at which `commit` left the history of `base`."""
-
-    def files(self, commit: str, wanted: WantedFiles) -> dict[str, str]:
-        """Return the blob of each file that matters, by its path."""
-
-    def blob(self, sha: str) -> bytes:
-        """Return the bytes of a blob."""
-
-
 class ApiContents:
     """Files over the API.
 
@@ -356,64 +339,6 @@ class ApiContents:
             raise
 
 
-class CloneContents:
-    """Files out of a clone, and over the API where the clone lacks a commit.
-
-    Parameters
-    ----------
-    folder
-        The clone, bare or not.
-    fallback
-        Where to look for what the clone does not have.
-
-    Raises
-    ------
-    InputError
-        The folder is not a clone.
-    """
-
-    def __init__(self, folder: Path, fallback: ContentSource) -> None:
-        self._folder = folder
-        self._fallback = fallback
-        if self._git("rev-parse", "--git-dir") is None:
-            raise InputError(
-                "this is not a clone of a git repository"
-                if folder.is_dir()
-                else "there is no such directory",
-                place=str(folder),
-                remedy="Give --sdm-schemas the folder of a clone, or leave it out to read over the API.",
-            )
-
-    def fork_point(self, base: str, commit: str) -> str:
-        """Return the commit at which `commit` left the history of `base`."""
-        # A shallow clone has commits without their history: its answer would be wrong.
-        shallow = (self._git("rev-parse", "--is-shallow-repository") or b"true").strip() != b"false"
-        found = None if shallow else self._git("merge-base", base, commit)
-        return found.decode().strip() if found else self._fallback.fork_point(base, commit)
-
-    def files(self, commit: str, wanted: WantedFiles) -> dict[str, str]:
-        """Return the blob of each file that matters, by its path."""
-        listing = self._git("ls-tree", "-r", "-z", commit)
-        if listing is None:
-            return self._fallback.files(commit, wanted)
-        found = {}
-        for line in listing.decode("utf-8", "surrogateescape").split("\0"):
-            meta, _, path = line.partition("\t")
-            if path and meta.split()[1] == "blob" and not meta.startswith("120000") and wanted.matches(path):
-                found[path] = meta.split()[2]
-        return found
-
-    def blob(self, sha: str) -> bytes:
-        """Return the bytes of a blob."""
-        data = self._git("cat-file", "blob", sha)
-        return self._fallback.blob(sha) if data is None else data
-
-    def _git(self, *args: str) -> bytes | None:
-        """Run git in the clone; None when it fails, as it does for an object that is not there."""
-        done = run(["git", "-C", self._folder, "--no-optional-locks", *args], check=False)
-        return done.stdout_bytes if done.returncode == 0 else None
-
-
 def read_file(github: GitHub, repository: str, path: str, commit: str) -> bytes | None:
     """Return one file at a commit, or None when there is none.
 
@@ -464,7 +389,7 @@ DIGITS = 32
 """Hexadecimal digits kept of a digest: 128 bits, so that a comment has room for many."""
 
 
-def changes_at(contents: ContentSource, base: str, commit: str, wanted: WantedFiles) -> CommitChange:
+def changes_at(contents: ApiContents, base: str, commit: str, wanted: WantedFiles) -> CommitChange:
     """Compare the schemas at a commit with those at the point where it left the base branch."""
     try:
         fork = contents.fork_point(base, commit)
@@ -479,7 +404,7 @@ def changes_at(contents: ContentSource, base: str, commit: str, wanted: WantedFi
     return CommitChange(commit, tuple(changes))
 
 
-def _blob_change(contents: ContentSource, path: str, old: str | None, new: str | None) -> FileChange:
+def _blob_change(contents: ApiContents, path: str, old: str | None, new: str | None) -> FileChange:
     """Compare two blobs; one that is too large to be a schema is known by its name alone."""
     try:
         return change_of_file(path, contents.blob(old) if old else None, contents.blob(new) if new else None)

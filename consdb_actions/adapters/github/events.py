@@ -5,20 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from consdb_actions.adapters.github import graphql
-from consdb_actions.adapters.github.client import GitHub
-from consdb_actions.adapters.github.marked_comment import read_comments
-from consdb_actions.approval.comment import Part, own_sections
-from consdb_actions.approval.facts import Account
 from consdb_actions.errors import InputError
-from consdb_actions.process.memory import FINISHED
 from consdb_actions.publication.marker import read_marker
 from consdb_actions.publication.source import RequestedMigration
 
-__all__ = ["EventTarget", "asked", "asked_of_event", "followed_pulls", "process_target", "target_of_event"]
+__all__ = ["EventTarget", "asked", "asked_of_event", "process_target", "target_of_event"]
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 
@@ -299,46 +292,3 @@ def _elsewhere(payload: Mapping[str, Any], repository: str) -> EventTarget:
         if source.casefold() == repository.casefold() and number.isascii() and number.isdigit():
             return EventTarget(repository, (int(number),))
     return EventTarget(repository, everything=True)
-
-
-def followed_pulls(github: GitHub, repository: str, since: datetime) -> list[int]:
-    """List the merged pull requests whose steps are not all done yet.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name`` of the schemas.
-    since
-        What was merged before is not looked at any more.
-
-    Returns
-    -------
-    list of int
-        Those with a comment of ours that does not say that all steps are done, oldest first.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
-    query: dict[str, str | int] = {"state": "closed", "sort": "updated", "direction": "desc"}
-    merged: list[int] = []
-    for page in github.pages(f"/repos/{repository}/pulls", query):
-        for item in page:
-            moment = graphql.moment(item.get("merged_at"))
-            if moment is not None and moment >= since:
-                merged.append(item["number"])
-        oldest = graphql.moment(page[-1].get("updated_at")) if page else None
-        if oldest is None or oldest < since:
-            break  # Whatever was merged after that was updated after that.
-    identity = Account(github.viewer() if merged else "")
-    return [number for number in sorted(merged) if _goes_on(github, repository, number, identity)]
-
-
-def _goes_on(github: GitHub, repository: str, number: int, identity: Account) -> bool:
-    """Tell whether our comment tells of steps and does not say that all are done."""
-    items = github.items(f"/repos/{repository}/issues/{number}/comments")
-    steps = own_sections(read_comments(github, repository, items), identity).get(Part.PROCESS, FINISHED)
-    return FINISHED not in steps

@@ -218,6 +218,8 @@ def moment(text: str | None) -> datetime | None:
 
 def pull_request(data: Json, base: str) -> PullRequest:
     """Read a pull request, with the newest commit of its base branch."""
+    created, merged = moment(data["created_at"]), moment(data.get("merged_at"))
+    assert created is not None
     return PullRequest(
         number=data["number"],
         title=data.get("title") or "",
@@ -225,9 +227,13 @@ def pull_request(data: Json, base: str) -> PullRequest:
         author=account(data.get("user")),
         state=data["state"],
         draft=bool(data.get("draft")),
+        branch=data["head"]["ref"],
         head=data["head"]["sha"],
         base_branch=data["base"]["ref"],
         base=base,
+        created_at=created,
+        merged_at=merged,
+        merge_commit=(data.get("merge_commit_sha") or "") if merged is not None else "",
         labels=tuple(label["name"] for label in data.get("labels") or ()),
         asked_people=tuple(
             person.login for item in data.get("requested_reviewers") or () if (person := account(item))

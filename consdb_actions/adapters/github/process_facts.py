@@ -1,259 +1,38 @@
-"""Read the facts of the process from each repository."""
+"""Read what other repositories say of a schema change."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import PAGE, GitHub, GitHubError, quoted
-from consdb_actions.adapters.github.contents import ApiContents, ContentSource, Objects
-from consdb_actions.adapters.github.marked_comment import read_comments
+from consdb_actions.adapters.github.contents import ApiContents, Objects
 from consdb_actions.adapters.github.releases import ReleaseReader
-from consdb_actions.adapters.schema_yaml import read_yaml
-from consdb_actions.approval.comment import MARKER
-from consdb_actions.approval.evaluate import Decision, ReviewEffect, RoleOutcome, RoleVerdict, evaluate
-from consdb_actions.approval.facts import ApprovalFacts
+from consdb_actions.approval.facts import PullRequest
 from consdb_actions.deploy.model import Values, slots, values_file
 from consdb_actions.deploy.values import parse_values
 from consdb_actions.errors import InputError
-from consdb_actions.migration.preview import preview_schema
-from consdb_actions.process.comment_commands import mentions_commands
-from consdb_actions.process.efd import EfdCopy, EfdSource, plan_copy
+from consdb_actions.process.efd import EfdCopy, EfdSource, efd_origin, plan_copy
 from consdb_actions.process.facts import (
-    Approvals,
-    Comment,
     Deployment,
     EfdFile,
-    FactSource,
     MigrationPull,
-    ProcessFacts,
     PullLink,
-    RoleApproval,
-    SchemaChange,
-    SchemaPull,
     Setting,
-    SourceFailure,
     TaggedRelease,
 )
-from consdb_actions.process.links import efd_origin
-from consdb_actions.process.memory import recall
-from consdb_actions.process.plan import CONTEXT
 from consdb_actions.process.policy import ProcessPolicy
-from consdb_actions.process.sites import Checklist
 from consdb_actions.publication.marker import read_marker
 from consdb_actions.release.plan import last_release
 from consdb_actions.release.versions import parse_version
-from consdb_actions.schema.findings import Severity, ViewOf
-from consdb_actions.schema.model import Schema
-from consdb_actions.schema.sources import DataSource, check_sources
 
-__all__ = ["ConsdbReader", "EfdReader", "PhalanxReader", "Settings", "default_branch", "read_own"]
-
-SHOWN = ("source-missing", "source-differs", "near-duplicate")
-
-"""Rules whose findings have a place of their own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the configuration says about the process.
-
-    Attributes
-    ----------
-    policy
-        The policy.
-    views
-        Tables in the YAML that are views in the database.
-    sources
-        What fills the tables.
-    checklists
-        What each role looks at before it approves.
-    severities
-        Severities of findings that differ from their default.
-    """
-
-    policy: ProcessPolicy
-    views: Mapping[str, ViewOf] = field(default_factory=dict)
-    sources: tuple[DataSource, ...] = ()
-    checklists: tuple[Checklist, ...] = ()
-    severities: Mapping[str, Severity] = field(default_factory=dict)
-
-
-def read_own(
-    github: GitHub, contents: ContentSource, data: Any, seen: ApprovalFacts, settings: Settings, source: str
-) -> ProcessFacts:
-    """Read the facts that the repository of the schemas has."""
-    root = f"/repos/{seen.repository}"
-    head = seen.pull.head
-    statuses = (item for page in github.pages(f"{root}/commits/{head}/statuses") for item in page)
-    shown = next((item for item in statuses if item["context"] == CONTEXT), None)
-    commit = github.get(f"{root}/git/commits/{head}", lasting=True)
-    items = github.items(f"{root}/issues/{seen.pull.number}/comments")
-    created = graphql.moment(data["created_at"])
-    assert created is not None
-    schemas, trouble = _schemas(contents, seen, settings)
-    merged = bool(data.get("merged_at"))
-    facts = ProcessFacts(
-        repository=seen.repository,
-        html_url=seen.html_url,
-        now=seen.now,
-        identity=seen.identity,
-        pull=SchemaPull(
-            number=seen.pull.number,
-            title=seen.pull.title,
-            url=seen.pull.url,
-            author=seen.pull.author,
-            state=seen.pull.state,
-            draft=seen.pull.draft,
-            branch=data["head"]["ref"],
-            head=head,
-            base_branch=seen.pull.base_branch,
-            base=seen.pull.base,
-            created_at=created,
-            merged_at=graphql.moment(data.get("merged_at")),
-            merge_commit=(data.get("merge_commit_sha") or "") if merged else "",
-            committed_at=graphql.moment(commit["committer"]["date"]),
-            pushed_at=_pushed_at(github, f"{root}/commits/{head}/check-runs"),
-            labels=seen.pull.labels,
-        ),
-        policy=settings.policy,
-        policy_source=source,
-        approvals=_approvals(evaluate(seen)),
-        schemas=schemas,
-        checklists=settings.checklists if schemas else (),
-        changes=tuple(change for change in seen.changes if change.sha == head),
-        marked=read_comments(github, seen.repository, items),
-        status=graphql.status(shown) if shown is not None else None,
-        troubles=(SourceFailure(FactSource.SCHEMAS, trouble),) if trouble else (),
-    )
-    return replace(facts, comments=tuple(_comments(items, recall(facts))))
-
-
-def _pushed_at(github: GitHub, path: str) -> datetime | None:
-    """Return when the first check began on a commit; None when none did, or the token may not see them."""
-    try:
-        pages = list(github.pages(path, {"filter": "all"}))
-    except GitHubError as error:
-        if error.status not in (403, 404):
-            raise
-        return None
-    moments = [graphql.moment(item.get("started_at")) for page in pages for item in page["check_runs"]]
-    return min((moment for moment in moments if moment is not None), default=None)
-
-
-def _schemas(
-    contents: ContentSource, seen: ApprovalFacts, settings: Settings
-) -> tuple[tuple[SchemaChange, ...], str]:
-    """List the changed schemas with their new tables, and say what could not be read of them."""
-    head = seen.change_at(seen.pull.head)
-    if head is None or head.problem:
-        return (), head.problem if head is not None else "the newest commit was not looked at"
-    if not head.changes:
-        return (), ""
-    fork = contents.fork_point(seen.pull.base, head.sha)
-    before, after = contents.files(fork, seen.policy), contents.files(head.sha, seen.policy)
-    found, broken = [], []
-    for change in head.changes:
-        name = change.path.rpartition("/")[2].rpartition(".")[0]
-        try:
-            one = _schema(contents, change.path, before.get(change.path))
-            other = _schema(contents, change.path, after.get(change.path))
-        except InputError:
-            broken.append(f"{name}.yaml is not a valid schema, so its new tables are not known")
-            found.append(SchemaChange(change.path, name))
-        else:
-            found.append(_schema_change(change.path, name, one, other, settings))
-    return tuple(found), "; ".join(broken)
-
-
-def _schema_change(
-    path: str, name: str, before: Schema | None, after: Schema | None, settings: Settings
-) -> SchemaChange:
-    """Say what a reviewer and the steps must know of the change of a schema."""
-    views, sources = settings.views, settings.sources
-    seen = preview_schema(before, after, views=views, severities=settings.severities, sources=sources)
-    meaning = tuple(item.marked for item in seen.statements)
-    if after is None:
-        return SchemaChange(path, name, meaning=meaning)
-    unfilled = check_sources(sources, seen.delta, after, views)
-    others = [item for item in seen.findings if item.rule not in SHOWN and item.severity != "info"]
-    return SchemaChange(
-        path,
-        name,
-        tuple(table.name for table in seen.delta.tables_added if table.name not in views),
-        seen.sources,
-        tuple(f"`{item.path}`: {item.message}" for item in unfilled),
-        tuple(item for item in seen.relations if item.near),
-        meaning,
-        tuple((item.severity, f"`{item.path}`: {item.message}") for item in others),
-    )
-
-
-def _schema(contents: ContentSource, path: str, blob: str | None) -> Schema | None:
-    """Read a schema as data; nothing in it is executed."""
-    return None if blob is None else read_yaml(contents.blob(blob), source=path).schema
-
-
-def _comments(items: Iterable[Any], known: Collection[int]) -> list[Comment]:
-    """Read the comments that may hold commands, and those that held some when they were first read."""
-    found = []
-    for item in items:
-        body = item.get("body") or ""
-        created, updated = graphql.moment(item.get("created_at")), graphql.moment(item.get("updated_at"))
-        if created is None or body.lstrip().startswith(MARKER):
-            continue
-        if not mentions_commands(body) and item["id"] not in known:
-            continue
-        found.append(
-            Comment(
-                id=item["id"],
-                author=graphql.account(item.get("user")),
-                created_at=created,
-                updated_at=updated or created,
-                body=body,
-                url=item.get("html_url") or "",
-            )
-        )
-    return found
-
-
-def _approvals(decision: Decision) -> Approvals:
-    """Sum the verdict on the approvals up."""
-    return Approvals(
-        decision.state.value,
-        decision.description,
-        decision.applicable,
-        decision.approved,
-        tuple(_role(item) for item in decision.roles),
-    )
-
-
-def _role(item: RoleVerdict) -> RoleApproval:
-    """Sum the verdict on a role up."""
-    counted = [
-        review.submitted_at
-        for review in item.reviews
-        if review.standing in (ReviewEffect.COUNTS, ReviewEffect.SUPERSEDED)
-        and review.submitted_at is not None
-    ]
-    approver = item.approver
-    return RoleApproval(
-        id=item.role.id,
-        title=item.role.title,
-        outcome=item.outcome.value,
-        reason=item.reason,
-        by=approver.author.login if approver is not None else "",
-        at=min(counted, default=None) if item.outcome is RoleOutcome.APPROVED else None,
-        url=approver.url if approver is not None else "",
-        eligible=item.eligible,
-    )
-
+__all__ = ["ConsdbReader", "EfdReader", "PhalanxReader", "default_branch"]
 
 _REVISION = re.compile(r"alembic/[^/]+/versions/[^/]+\.py")
 
@@ -276,7 +55,7 @@ class ConsdbReader:
         self._root = f"/repos/{policy.consdb}"
         self._releases = ReleaseReader(github, policy.consdb)
 
-    def migrations(self, repository: str, pull: SchemaPull, body: str) -> tuple[MigrationPull, ...]:
+    def migrations(self, repository: str, pull: PullRequest, body: str) -> tuple[MigrationPull, ...]:
         """Find the pull requests that carry the migration of a schema change.
 
         Those count that say so in their mark, and the one that a copy of EFD schemas was made from; where
@@ -326,7 +105,7 @@ class ConsdbReader:
                 found.append(release if found else self._dated(release, tag.object))
         return tuple(found), name
 
-    def efd_files(self, pull: SchemaPull, body: str, here: dict[str, str]) -> tuple[EfdFile, ...]:
+    def efd_files(self, pull: PullRequest, body: str, here: dict[str, str]) -> tuple[EfdFile, ...]:
         """Compare EFD schemas with those of consdb."""
         origin = efd_origin(body)
         commit = self._releases.branch.head
@@ -347,7 +126,7 @@ class ConsdbReader:
         return tuple(files)
 
     def _linked(
-        self, repository: str, pull: SchemaPull, efd: int, items: dict[int, Any]
+        self, repository: str, pull: PullRequest, efd: int, items: dict[int, Any]
     ) -> dict[int, PullLink]:
         """Choose the pull requests that belong to a change, by the strongest link there is."""
         wanted = _references(repository, pull)
@@ -467,7 +246,7 @@ class _Folder:
         return self._pattern.fullmatch(path) is not None
 
 
-def _references(repository: str, pull: SchemaPull) -> tuple[str, str]:
+def _references(repository: str, pull: PullRequest) -> tuple[str, str]:
     """Return what markers call a schema change."""
     return f"{repository}#{pull.number}", f"{repository}@{pull.branch}"
 
