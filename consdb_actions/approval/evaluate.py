@@ -211,9 +211,8 @@ def label_changes(facts: ApprovalFacts, decision: Decision) -> tuple[tuple[str, 
     return tuple(add), tuple(remove)
 
 
+# The states with a verdict; a comment has none.
 VERDICTS = (ReviewState.APPROVED, ReviewState.CHANGES_REQUESTED, ReviewState.DISMISSED)
-
-"""The states with a verdict; a comment has none."""
 
 _MARKER = re.compile(r" {0,3}consdb:[ \t]*(?P<words>[\w\- ,]+?)[ \t]*", re.IGNORECASE)
 

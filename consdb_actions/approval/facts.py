@@ -37,9 +37,7 @@ __all__ = [
     "why_not",
 ]
 
-UNCHANGED = "unchanged"
-
-"""In place of a digest, where a commit does not change that part of a schema."""
+UNCHANGED = "unchanged"  # In place of a digest, where a commit does not change that part of a schema
 
 
 class ReviewState(StrEnum):
@@ -121,8 +119,7 @@ class TimelineEvent:
     """A label or review request that was added or removed."""
 
     kind: EventKind
-    subject: str
-    """The label's name, the person's login, or the team's slug."""
+    subject: str  # The label's name, the person's login, or the team's slug
     actor: Account | None
     at: datetime
 
@@ -143,8 +140,8 @@ class Commit:
 
     sha: str
     contributors: tuple[Contributor, ...]
+    # Whether it merges the base branch ("Update branch"), which writes nothing of the change.
     update_only: bool = False
-    """Whether it merges the base branch ("Update branch"), which writes nothing of the change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +149,10 @@ class FileChange:
     """The change of one schema file since the merge base."""
 
     path: str
+    # Digest of the change of tables, columns, types, keys and constraints; empty if unreadable.
     structure: str
-    """Digest of the change of tables, columns, types, keys and constraints; empty if unreadable."""
-    text: str
-    """Digest of the change of descriptions, units and UCDs; empty if unreadable."""
-    verbatim: str
-    """Digest of the changed lines and their context."""
+    text: str  # Digest of the change of descriptions, units and UCDs; empty if unreadable
+    verbatim: str  # Digest of the changed lines and their context
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +162,7 @@ class CommitChange:
     sha: str
     changes: tuple[FileChange, ...] = ()
     problem: str = ""
-    remembered: bool = False
-    """Whether the commit is gone, and the digests come from a comment."""
+    remembered: bool = False  # Whether the commit is gone, and the digests come from a comment
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +182,8 @@ class MarkedComment:
     author: Account | None
     created_at: datetime
     body: str
+    # Whether its author may write in the repository, and so could edit a comment of ours.
     trusted: bool = False
-    """Whether its author may write in the repository, and so could edit a comment of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,10 +228,8 @@ class ApprovalFacts(PullFacts):
     reviews: tuple[Review, ...] = ()
     timeline: tuple[TimelineEvent, ...] = ()
     commits: tuple[Commit, ...] = ()
-    accounts: tuple[Account, ...] = ()
-    """Accounts of people in the policy, and others whose name is needed."""
-    unknown_people: tuple[str, ...] = ()
-    """Names in the policy without an account."""
+    accounts: tuple[Account, ...] = ()  # Accounts of people in the policy, and others whose name is needed
+    unknown_people: tuple[str, ...] = ()  # Names in the policy without an account
     notes: tuple[str, ...] = ()
 
     def team(self, name: str) -> Team | None:

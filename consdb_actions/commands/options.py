@@ -98,14 +98,13 @@ def _environments(context: click.Context) -> list[str]:
     return list(load_config(context.params.get("config")).deploy.environments)
 
 
+# Options whose values are in the tree or the configuration, for completion in a shell.
 _VALUES: dict[str, Callable[[click.Context], list[str]]] = {
     "--section": _sections,
     "--site": _sites,
     "--stage": _stages,
     "--env": _environments,
 }
-
-"""Options whose values are in the tree or the configuration, for completion in a shell."""
 
 
 def option(*names: str, **values: Any) -> Decorator:

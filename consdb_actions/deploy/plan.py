@@ -186,9 +186,8 @@ def candidates(tags: Iterable[str], merged: date) -> tuple[str, ...]:
     return tuple(tag.text for tag in sorted(weeks, key=lambda tag: tag.order))
 
 
+# Components of each application; those of hinfo have an instrument after a dot.
 COMPONENTS = {"consdb": ("hinfo", "pq"), "consdbtap": ("tap-schema", "datalink")}
-
-"""Components of each application; those of hinfo have an instrument after a dot."""
 
 
 def check_request(

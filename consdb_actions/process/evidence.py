@@ -263,6 +263,7 @@ def _repinned(facts: ProcessFacts) -> StepFinding:
     return repinned(facts) if facts.pull.merged_at is not None else StepFinding(False, "")
 
 
+# Function that derives each step without attestation.
 DERIVED: dict[str, Callable[[ProcessFacts], StepFinding]] = {
     "gather": _gathered,
     "efd-sync": _synced,
@@ -275,8 +276,6 @@ DERIVED: dict[str, Callable[[ProcessFacts], StepFinding]] = {
     "merge-sdm": _merged,
     "repin": _repinned,
 }
-
-"""Function that derives each step without attestation."""
 
 _REQUESTS = {Verb.RENAME: "a rename", Verb.TAKE: "a side", Verb.REGENERATE: "a new migration"}
 

@@ -26,8 +26,8 @@ __all__ = [
     "written",
 ]
 
+# Marks a comment when all steps are done: the pull request need not be read again.
 FINISHED = "<!-- consdb-actions:process-finished -->"
-"""Marks a comment when all steps are done: the pull request need not be read again."""
 
 ROOM = 14_000  # Maximum size of the stored state in characters; the oldest entries are dropped first
 

@@ -23,8 +23,8 @@ __all__ = [
     "WriterService",
 ]
 
+# Purpose of a database; development is at the replica.
 Part = Annotated[Literal["test", "publisher", "replica", "development"], Form("What a database is for.")]
-"""Purpose of a database; development is at the replica."""
 
 Patterns = Annotated[
     tuple[Annotated[str, Form(min_length=1, max_length=63)], ...],

@@ -27,8 +27,8 @@ __all__ = [
     "signed_message",
 ]
 
+# The trailer of our commits; its value is the branch that the commit was made for.
 TRAILER = "Consdb-Actions-Branch"
-"""The trailer of our commits; its value is the branch that the commit was made for."""
 
 WEB = "web-flow"  # GitHub's own account, the committer of commits that it signs
 
@@ -55,8 +55,8 @@ class Proposal:
     labels: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()  # Patterns of paths (``*`` matches slashes) whose changes by people are kept
     reopen: bool = False  # Whether to open a new pull request if the last one was closed unmerged
+    # Commit of the base that the files were made from, to avoid reverting later ones; default: newest.
     base_commit: str = ""
-    """Commit of the base that the files were made from, to avoid reverting later ones; default: newest."""
 
     def __post_init__(self) -> None:
         for name in (self.base, self.branch):
@@ -89,8 +89,8 @@ class BranchCommit:
     author: str  # Login; empty if unknown, like ``committer``
     committer: str
     message: str
+    # Its blobs of files that the branch changes; a merge of the base changes none.
     changed: Blobs = field(default_factory=dict)
-    """Its blobs of files that the branch changes; a merge of the base changes none."""
 
 
 @dataclass(frozen=True, slots=True)

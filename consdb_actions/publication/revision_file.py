@@ -25,6 +25,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+# Alembic operations that are fully described by their arguments.
 OPERATIONS = frozenset(
     {
         "add_column",
@@ -45,8 +46,8 @@ OPERATIONS = frozenset(
         "rename_table",
     }
 )
-"""Alembic operations that are fully described by their arguments."""
 
+# SQLAlchemy names allowed in arguments, besides types in capitals.
 CONSTRUCTS = frozenset(
     {
         "BigInteger",
@@ -73,7 +74,6 @@ CONSTRUCTS = frozenset(
         "text",
     }
 )
-"""SQLAlchemy names allowed in arguments, besides types in capitals."""
 
 _FLAGS = _words(
     """nullable existing_nullable autoincrement existing_autoincrement unique deferrable primary_key index
@@ -82,18 +82,18 @@ _FLAGS = _words(
     postgresql_not_valid postgresql_concurrently existing_comment existing_server_default server_default"""
 )
 _NUMBERS = _words("length precision scale start increment minvalue maxvalue cache dimensions")
+# Arguments that Alembic quotes, whatever they hold.
 _QUOTED = _words(
     """comment existing_comment name new_column_name table_name constraint_name collation server_default
     existing_server_default"""
 )
-"""Arguments that Alembic quotes, whatever they hold."""
 _SQL = frozenset({"postgresql_using", "postgresql_where"})
+# Arguments that Alembic writes as they are.
 _PHRASES = frozenset({"initially", "ondelete", "onupdate", "match", "type_", "fields", "autoincrement"})
-"""Arguments that Alembic writes as they are."""
 _DESCRIBED = frozenset({"astext_type", "type_", "existing_type", "server_default", "existing_server_default"})
 _LISTS = frozenset({"postgresql_include", "postgresql_ops"})
+# Constructs of SQLAlchemy whose first argument is SQL.
 _EXPRESSION = frozenset({"text", "CheckConstraint", "Computed"})
-"""Constructs of SQLAlchemy whose first argument is SQL."""
 
 _KINDS = _words(
     """AlterSeqStmt AlterStatsStmt AlterTableStmt CommentStmt ConstraintsSetStmt CreateSeqStmt
@@ -108,6 +108,7 @@ _ALTERATIONS = _words(
 )
 _RELATIONS = _words("OBJECT_INDEX OBJECT_MATVIEW OBJECT_SEQUENCE OBJECT_STATISTIC_EXT OBJECT_VIEW")
 _ELEMENTS = _RELATIONS | _words("OBJECT_COLUMN OBJECT_TABCONSTRAINT OBJECT_TABLE")
+# What may be changed by a statement of a kind, where that is not all.
 _PARTS = {
     "AlterTableStmt": frozenset(f"AT_{name}" for name in _ALTERATIONS),
     "CommentStmt": _ELEMENTS,
@@ -115,11 +116,11 @@ _PARTS = {
     "GrantStmt": frozenset({"OBJECT_SEQUENCE", "OBJECT_TABLE"}),
     "RenameStmt": _ELEMENTS,
 }
-"""What may be changed by a statement of a kind, where that is not all."""
 _OPTIONS = _words(
     """always as cache cycle increment maxvalue minvalue n_distinct n_distinct_inherited owned_by restart
     start security_barrier security_invoker check_option fillfactor"""
 )
+# Functions that look at their arguments, and at nothing outside of the database.
 _FUNCTIONS = _words(
     """abs acos age area array_agg array_length array_position array_to_string ascii asin atan atan2 avg
     bit_length bool_and bool_or btrim cardinality cbrt ceil ceiling center char_length character_length
@@ -138,18 +139,17 @@ _FUNCTIONS = _words(
     substring sum tan tand timezone to_char to_date to_number to_timestamp transaction_timestamp
     translate trim trim_array trim_scale trunc unnest upper var_pop var_samp variance width_bucket"""
 )
-"""Functions that look at their arguments, and at nothing outside of the database."""
 _OPEN, _CLOSE, _COMMA = "ASCII_40", "ASCII_41", "ASCII_44"
 _APART = frozenset({"ASCII_59", "SQL_COMMENT", "C_COMMENT"})
 _TIMEOUT = re.compile(r"SET LOCAL lock_timeout = '[1-9][0-9]{0,3}ms'", re.ASCII)
+# How a revision that locks several tables begins.
 _LOCK = re.compile(r"LOCK TABLE [^;]+ IN ACCESS EXCLUSIVE MODE")
-"""How a revision that locks several tables begins."""
+# The one block that is generated: it stops where rows disagree.
 _GUARD = re.compile(
     r"DO\s+(?P<tag>\$\w*\$)BEGIN IF EXISTS \((?P<rows>.+)\) THEN RAISE EXCEPTION USING MESSAGE = "
     r"(?P<message>E?'(?:[^'\\]|''|\\\\)*'); END IF; END(?P=tag)",
     re.DOTALL,
 )
-"""The one block that is generated: it stops where rows disagree."""
 
 _IMPORTS = {
     "typing": {"Sequence", "Union"},

@@ -17,8 +17,8 @@ __all__ = [
 
 RequestAction = Literal["generate", "withdraw", "conflict", "held", "nothing"]
 
+# `RequestedMigration.action` of a migration that is regenerated because its inputs changed.
 REGENERATE = "regenerate"
-"""`RequestedMigration.action` of a migration that is regenerated because its inputs changed."""
 
 
 @dataclass(frozen=True, slots=True)

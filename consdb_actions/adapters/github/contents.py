@@ -40,28 +40,16 @@ __all__ = [
     "changes_at",
 ]
 
-MAX_READ = 1_000_000
-
-"""Bytes of a file that are read."""
+MAX_READ = 1_000_000  # Bytes of a file that are read
 
 _FILES, _FOLDERS = ("100644", "100755"), ("040000",)
 
-MOST = 100
-
-"""Objects that one query asks for: GitHub gives a query up after ten seconds."""
+MOST = 100  # Objects that one query asks for: GitHub gives a query up after ten seconds
 
 
 @dataclass(frozen=True, slots=True)
 class FileCommit:
-    """A commit that changed a file.
-
-    Attributes
-    ----------
-    sha, message, url
-        The commit.
-    at
-        When it was committed.
-    """
+    """A commit that changed a file."""
 
     sha: str
     message: str
@@ -70,15 +58,7 @@ class FileCommit:
 
 
 class Objects:
-    """Git objects of one repository; what a commit names is asked for once in a run.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    """
+    """Git objects of one repository; what a commit names is asked for once in a run."""
 
     def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
@@ -112,10 +92,8 @@ class Objects:
     def modes(self, commit: str, paths: Iterable[str]) -> dict[str, str]:
         """Return the mode of each file at a commit, that of an ordinary one where there is none.
 
-        Raises
-        ------
-        InputError
-            A path, or a folder of it, is a link or another repository: writing would replace it.
+        A path, or a folder of it, that is a link or another repository is an `InputError`: writing would
+        replace it.
         """
         paths = list(paths)
         folders = {
@@ -244,9 +222,7 @@ def _commit(item: Any) -> FileCommit:
     return FileCommit(item["oid"], item["message"], item["url"], at)
 
 
-MAX_FILE = 5_000_000
-
-"""Bytes that a schema file may have; the largest real one has about 600,000."""
+MAX_FILE = 5_000_000  # Bytes that a schema file may have; the largest real one has about 600,000
 
 
 class UnreachableError(ExternalError):
@@ -265,41 +241,21 @@ class WantedFiles(Protocol):
 
 
 class ApiContents:
-    """Files over the API.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    """
+    """Files over the API."""
 
     def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
         self._root = f"/repos/{repository}"
 
     def fork_point(self, base: str, commit: str) -> str:
-        """Return the commit at which `commit` left the history of `base`.
-
-        Raises
-        ------
-        UnreachableError
-            GitHub does not have one of them, or they have nothing in common.
-        """
+        """Return the commit at which `commit` left the history of `base`, else raise `UnreachableError`."""
         # A whole page: who asks for the commits as well has the first hundred of them then.
         path = f"{self._root}/compare/{base}...{commit}"
         page = self._reachable(commit, lambda: next(self._github.pages(path, lasting=True)))
         return str(page["merge_base_commit"]["sha"])
 
     def files(self, commit: str, wanted: WantedFiles) -> dict[str, str]:
-        """Return the blob of each file that matters, by its path.
-
-        Raises
-        ------
-        UnreachableError
-            GitHub does not have the commit.
-        """
+        """Return the blob of each file that matters, by its path."""
         data = self._tree(commit, {"recursive": "1"}, commit)
         if data["truncated"]:
             return self._walk(commit, "", wanted, commit)
@@ -340,13 +296,7 @@ class ApiContents:
 
 
 def read_file(github: GitHub, repository: str, path: str, commit: str) -> bytes | None:
-    """Return one file at a commit, or None when there is none.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Return one file at a commit, or None when there is none."""
     try:
         data = github.get(
             f"/repos/{repository}/contents/{'/'.join(map(quoted, path.split('/')))}",
@@ -380,13 +330,10 @@ def _may_hold(folder: str, wanted: WantedFiles) -> bool:
     )
 
 
+# Lines of both versions up to which they are compared; the largest real schema file has about 7,000.
 MAX_LINES = 60_000
 
-"""Lines of both versions up to which they are compared; the largest real schema file has about 7,000."""
-
-DIGITS = 32
-
-"""Hexadecimal digits kept of a digest: 128 bits, so that a comment has room for many."""
+DIGITS = 32  # Hexadecimal digits kept of a digest: 128 bits, so that a comment has room for many
 
 
 def changes_at(contents: ApiContents, base: str, commit: str, wanted: WantedFiles) -> CommitChange:

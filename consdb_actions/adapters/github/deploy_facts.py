@@ -21,13 +21,7 @@ SCHEMAS = ("cdb_", "efd_")
 
 
 class DeployReader:
-    """Reads releases of consdb and of sdm_schemas.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    """
+    """Reads releases of consdb and of sdm_schemas."""
 
     def __init__(self, github: GitHub) -> None:
         self._github = github
@@ -50,28 +44,9 @@ class DeployReader:
     def holds(
         self, plan: DeployPlan, repository: str, policy: ReleasePolicy, patterns: Sequence[str]
     ) -> Holds:
-        """Read what a deployment brings.
+        """Read what a deployment brings, or why that is not known: nothing depends on it.
 
-        Parameters
-        ----------
-        plan
-            The deployment.
-        repository
-            Where the tag comes from.
-        policy
-            Which files of consdb are migrations.
-        patterns
-            Regular expressions of tickets.
-
-        Returns
-        -------
-        Holds
-            What it brings, or why that is not known: nothing hangs on it.
-
-        Raises
-        ------
-        GitHubError
-            GitHub could not be reached within the bounds.
+        `patterns` are regular expressions of tickets.
         """
         tag = plan.request.tag
         if not tag.is_fixed:
@@ -113,22 +88,7 @@ class DeployReader:
         return Holds(repository, since.text, arrange(contents, patterns))
 
     def first_week(self, image: TicketImage, repository: str) -> str:
-        """Find the first week of sdm_schemas that holds what a ticket's branch merged.
-
-        Parameters
-        ----------
-        image
-            The ticket image.
-        repository
-            ``owner/name`` of sdm_schemas.
-
-        Raises
-        ------
-        CheckFailed
-            The branch is not merged, or no week holds the merge yet.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Find the first week of sdm_schemas with what a ticket's branch merged, else raise `CheckFailed`."""
         branch = branch_tag(image.tag)
         number, sha, day = self._merge(repository, branch)
         tags = {

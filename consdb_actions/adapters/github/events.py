@@ -29,28 +29,13 @@ _SUPPORTED = (
 
 @dataclass(frozen=True, slots=True)
 class EventTarget:
-    """The pull requests to look at.
+    """The pull requests to look at."""
 
-    Attributes
-    ----------
-    repository
-        ``owner/name``; empty when the event does not say.
-    numbers
-        Numbers of pull requests.
-    commit
-        A head commit whose open pull requests are meant, where the event gives no numbers, as it does for
-        pull requests from forks.
-    everything
-        All open pull requests are meant.
-    group
-        Base and head of a group in the merge queue: meant are the pull requests in it, with `numbers` in any
-        case, and its head gets a status, too.
-    """
-
-    repository: str = ""
+    repository: str = ""  # ``owner/name``; empty when the event does not say
     numbers: tuple[int, ...] = ()
-    commit: str = ""
-    everything: bool = False
+    commit: str = ""  # a head commit whose open pull requests are meant: for forks there are no numbers
+    everything: bool = False  # all open pull requests
+    # Base and head of a group in the merge queue: its pull requests are meant, and its head gets a status.
     group: tuple[str, str] | None = None
 
 
@@ -149,27 +134,7 @@ _REMEDY = (
 
 
 def asked_of_event(payload: object, name: str, *, place: str = "event") -> RequestedMigration:
-    """Find out what an event asks for.
-
-    Parameters
-    ----------
-    payload
-        Parsed JSON of the event.
-    name
-        Name of the event.
-    place
-        The file's name, for messages.
-
-    Returns
-    -------
-    Asked
-        What it asks for.
-
-    Raises
-    ------
-    InputError
-        The payload is none, or the event asks for no migration.
-    """
+    """Find out what an event asks for; none of that is an `InputError`."""
     if not isinstance(payload, Mapping):
         raise InputError("this is not the payload of an event", place=place, remedy="Give GITHUB_EVENT_PATH.")
     if name in _DISPATCHES:
@@ -190,13 +155,7 @@ def asked_of_event(payload: object, name: str, *, place: str = "event") -> Reque
 
 
 def asked(number: object, branch: object, commit: object, *, place: str) -> RequestedMigration:
-    """Read what a person or a dispatch gives: a number, or a branch with its commit.
-
-    Raises
-    ------
-    InputError
-        Something is of another form, or there is neither a number nor a branch.
-    """
+    """Read what a person or a dispatch gives: a number, or a branch with its commit."""
     branch = "" if branch is None else branch
     commit = "" if commit is None else commit
     if commit != "" and (not isinstance(commit, str) or not _FULL_SHA.fullmatch(commit)):
@@ -250,27 +209,6 @@ def process_target(payload: object, name: str, repository: str, *, place: str = 
     The event may come from another repository than that of the schemas: from that of the migrations, where
     a pull request names its schema change, or from that of the deployments. The event decides only which
     pull requests are looked at; all else is read over the API.
-
-    Parameters
-    ----------
-    payload
-        Parsed JSON of the event.
-    name
-        Name of the event; recognized by what the payload holds when it is empty.
-    repository
-        The repository of the schemas, where it is known; else it is that of the event.
-    place
-        The file's name, for messages.
-
-    Returns
-    -------
-    Target
-        The pull requests.
-
-    Raises
-    ------
-    InputError
-        The payload is none, or the event is about no pull request.
     """
     if isinstance(payload, Mapping):
         here = payload.get("repository")

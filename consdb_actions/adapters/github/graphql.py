@@ -40,31 +40,18 @@ __all__ = [
     "timeline",
 ]
 
+# Reads the answer over REST: of a repository's root, about the object of a name.
 Read = Callable[[GitHub, str, str], Any]
-
-"""Reads the answer over REST: of a repository's root, about the object of a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectQuery:
-    """A question about an object.
+    """A question about an object."""
 
-    Attributes
-    ----------
-    fields
-        What is asked, in GraphQL; ``$p`` is a path.
-    rest
-        Asks the same over REST, and answers in the same form; None where there is no such object.
-    argument
-        Whether the object is named by its ``oid``, or by an ``expression`` such as ``COMMIT:PATH``.
-    with_path
-        Whether the name is that of a commit, a colon, and the path that is meant.
-    """
-
-    fields: str
-    rest: Read
-    argument: str = "oid"
-    with_path: bool = False
+    fields: str  # what is asked, in GraphQL; ``$p`` is a path
+    rest: Read  # asks over REST, and answers likewise; None without such an object
+    argument: str = "oid"  # ``oid``, or ``expression`` such as ``COMMIT:PATH``
+    with_path: bool = False  # whether the name is that of a commit, a colon, and a path
 
     def query(self, names: Sequence[str]) -> tuple[str, dict[str, str]]:
         """Write one query about some objects, the answers of which are called ``o0``, ``o1``, and so on."""

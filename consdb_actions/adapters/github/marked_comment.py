@@ -19,8 +19,7 @@ from consdb_actions.approval.facts import Account, MarkedComment
 
 __all__ = ["CommentWriter", "marked_comments", "read_comments", "read_sections"]
 
-PASSES = 3
-"""How often a write is looked at again: another run may have written at the same time."""
+PASSES = 3  # How often a write is looked at again: another run may have written at the same time
 
 _MEMBERS = ("OWNER", "MEMBER", "COLLABORATOR")
 
@@ -68,17 +67,7 @@ def read_sections(github: GitHub, repository: str, number: int) -> dict[Part, st
 class CommentWriter:
     """Writes sections of the comment on pull requests of one repository.
 
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-
-    Attributes
-    ----------
-    refusal
-        Why this token cannot change the comment that is there; empty if it can. A second one is not made.
+    `refusal` says why this token cannot change the comment that is there; a second one is not made.
     """
 
     def __init__(self, github: GitHub, repository: str) -> None:
@@ -98,11 +87,6 @@ class CommentWriter:
         """Write a section, merge further comments of ours, and tell whether anything had to change.
 
         The other sections are read just before the write: another flow may have changed them.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds. A second run continues from there.
         """
         identity, comments = Account(self._github.viewer()), self._read(number)
         plan = plan_comment(comments, identity, section, text, create=create)

@@ -32,35 +32,12 @@ __all__ = [
     "read_stack",
 ]
 
+# Seconds before each look whether GitHub knows by now if a pull request can be merged.
 WAITS = (0, 1, 2, 4, 8, 16, 30)
-
-"""Seconds before each look whether GitHub knows by now if a pull request can be merged."""
 
 
 def read_source(github: GitHub, repository: str, asked: RequestedMigration) -> SchemaSource:
-    """Read the change that is asked for.
-
-    Parameters
-    ----------
-    github
-        A connection that may read the repository.
-    repository
-        ``owner/name`` of the repository of schemas.
-    asked
-        What is asked for.
-
-    Returns
-    -------
-    Source
-        The change; with a branch that has an open pull request, that one.
-
-    Raises
-    ------
-    InputError
-        There is no such pull request or branch.
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Read the change that is asked for; of a branch with an open pull request, that one."""
     root = f"/repos/{repository}"
     if asked.number is not None:
         data = _found(github, f"{root}/pulls/{asked.number}", f"pull request {asked.number}", repository)
@@ -83,25 +60,6 @@ def read_inputs(github: GitHub, source: SchemaSource) -> Inputs:
     the commit of the default branch in it: whatever else the default branch has is in both. Of a branch, and
     of a pull request that is stacked on another's branch, these are the newest commit and the one at which it
     left the default branch.
-
-    Parameters
-    ----------
-    github
-        A connection that may read the repository.
-    source
-        The change.
-
-    Returns
-    -------
-    Inputs
-        The commits; without a target.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    ExternalError
-        The branches have nothing in common.
     """
     pull = source.pull
     if pull is not None and pull.is_open and pull.base == source.default:
@@ -136,13 +94,7 @@ def _test_merge(github: GitHub, source: SchemaSource, number: int) -> Inputs:
 
 
 def read_stack(github: GitHub, source: SchemaSource, label: str) -> Stack:
-    """Find out which open pull requests contain the commits of a change, or are contained in it.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Find out which open pull requests contain the commits of a change, or are contained in it."""
     pull = source.pull
     if pull is None or not pull.is_open or pull.from_fork:
         return Stack()
@@ -159,13 +111,7 @@ def read_stack(github: GitHub, source: SchemaSource, label: str) -> Stack:
 
 
 def read_answers_on(github: GitHub, source: SchemaSource) -> tuple[str, ...]:
-    """Read the answers to questions that people gave in comments, out of our comment that keeps them.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Read the answers to questions that people gave in comments, out of our comment that keeps them."""
     if source.pull is None:
         return ()
     sections = read_sections(github, source.repository, source.pull.number)
@@ -185,27 +131,13 @@ def read_tip(github: GitHub, repository: str, branch: str) -> str:
 
 
 def config_of(github: GitHub, source: SchemaSource) -> Config:
-    """Read the configuration on the default branch of the schemas; what the change says does not count.
-
-    Raises
-    ------
-    InputError
-        It is wrong.
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Read the configuration on the default branch of the schemas; what the change says does not count."""
     data = read_file(github, source.repository, CONFIG_PATH, source.default)
     return DEFAULT_CONFIG if data is None else parse_config(data, source=f"{CONFIG_PATH} of {source.default}")
 
 
 def date_of(github: GitHub, source: SchemaSource) -> str:
-    """Return the moment of the commit: what is generated for it bears this date, however often it is run.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Return the moment of the commit: what is generated for it bears this date, however often it is run."""
     data = github.get(f"/repos/{source.repository}/git/commits/{source.commit}", lasting=True)
     return str(data["committer"]["date"])
 
@@ -265,22 +197,6 @@ def find_outdated(github: GitHub, repository: str, target: TargetRepository, lab
 
     Looked at are the open pull requests with the label, and those changes for which the target has an open
     generated pull request.
-
-    Parameters
-    ----------
-    github
-        A connection that may read the repository of schemas.
-    repository
-        That repository, as ``owner/name``.
-    target
-        The repository of migrations.
-    label
-        The label that asks for a migration.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
     """
     return _Finder(github, repository, target, label).find()
 

@@ -19,8 +19,7 @@ from consdb_actions.publication.result import TargetSection
 __all__ = ["TargetRepository"]
 
 INI = "alembic.ini"
-MOST_FILES = 300
-"""Changed files that GitHub shows of two commits; beyond, a comparison would not be whole."""
+MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
 
 class _Revisions:
@@ -33,15 +32,7 @@ class _Revisions:
 
 
 class TargetRepository:
-    """A repository of migrations.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    """
+    """A repository of migrations."""
 
     def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
@@ -57,15 +48,7 @@ class TargetRepository:
         return str(self._github.get(f"{self._root}/git/ref/heads/{_path(branch)}")["object"]["sha"])
 
     def sections(self, commit: str) -> tuple[TargetSection, ...]:
-        """Read the sections of ``alembic.ini`` at a commit.
-
-        Raises
-        ------
-        InputError
-            There is no such file, or it has no section of that kind.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Read the sections of ``alembic.ini`` at a commit; raise `InputError` if there are none."""
         data = read_file(self._github, self.repository, INI, commit)
         parser = configparser.RawConfigParser()
         try:
@@ -96,12 +79,7 @@ class TargetRepository:
     def merged_since(self, commit: str, now: Mapping[str, str], folders: tuple[str, ...]) -> str:
         """Name a revision of some folders that was merged since a commit; empty for none, or no commit.
 
-        Parameters
-        ----------
-        commit
-            The older commit.
-        now, folders
-            As `revisions` gives them now, and the folders that matter.
+        `now` is what `revisions` gives at present.
         """
         then = self.revisions(commit) if commit else now
         changed = {path for path in now.keys() | then.keys() if now.get(path) != then.get(path)}
@@ -123,14 +101,9 @@ class TargetRepository:
         return sorted((pull for pull in pulls if pull.branch == branch), key=lambda pull: -pull.number)
 
     def present(self, base: str, branch: str, theirs: tuple[str, ...] = ()) -> Present | None:
-        """Read the files that a branch changes against where it left a base branch; None without a branch.
+        """Read the files that a branch changes since it left a base branch; None without a branch.
 
-        Raises
-        ------
-        CheckFailed
-            They are too many to be looked at.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
+        Too many to be looked at are a `CheckFailed`.
         """
         try:
             data = self._github.get(f"{self._root}/compare/{_path(base)}...{_path(branch)}")
@@ -153,13 +126,7 @@ class TargetRepository:
         return Present(files, theirs)
 
     def close(self, pull: TargetPull) -> None:
-        """Close a pull request as one that this program closed, and remove its branch, unless that is done.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds. Running again goes on from there.
-        """
+        """Close a pull request in the name of this program, and remove its branch, unless that is done."""
         if pull.is_open:
             body = pull.body if WITHDRAWN in pull.body else f"{pull.body.rstrip()}\n\n{WITHDRAWN}"
             changes = {"state": "closed", "body": body}

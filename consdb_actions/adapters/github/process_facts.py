@@ -38,15 +38,7 @@ _REVISION = re.compile(r"alembic/[^/]+/versions/[^/]+\.py")
 
 
 class ConsdbReader:
-    """Reads the repository of migrations.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    policy
-        Names the repository.
-    """
+    """Reads the repository of migrations."""
 
     def __init__(self, github: GitHub, policy: ProcessPolicy) -> None:
         self._github = github
@@ -257,13 +249,10 @@ def _is_own(item: Any) -> bool:
     return head is not None and head["id"] == base["id"]
 
 
-MOST = 30
+MOST = 30  # Commits of a file that are looked at to find out since when it says something
 
-"""Commits of a file that are looked at to find out since when it says something."""
-
+# How long a commit may have waited on its branch: GitHub looks for commits by their own date.
 EARLIER = timedelta(days=14)
-
-"""How long a commit may have waited on its branch: GitHub looks for commits by their own date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,15 +265,7 @@ class _Row:
 
 
 class PhalanxReader:
-    """Reads the values files; what runs now is read once in a run.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    policy
-        Names the repository, its branch, and the environments.
-    """
+    """Reads the values files; what runs now is read once in a run."""
 
     def __init__(self, github: GitHub, policy: ProcessPolicy) -> None:
         self._github = github
@@ -351,9 +332,7 @@ class PhalanxReader:
         return found
 
 
-_Then = tuple[tuple[_Row, ...], datetime, str]
-
-"""What a values file said, since when, and where that is shown."""
+_Then = tuple[tuple[_Row, ...], datetime, str]  # What a values file said, since when, and where that is shown
 
 
 def _rows(app: str, environment: str, data: bytes | None) -> tuple[_Row, ...]:
@@ -387,30 +366,14 @@ def _settings(item: Deployment, history: list[_Then]) -> tuple[Setting, ...]:
 
 
 def default_branch(github: GitHub, repository: str) -> tuple[str, str]:
-    """Return the name of the default branch of a repository, and its newest commit.
-
-    Raises
-    ------
-    GitHubError
-        GitHub refused, or could not be reached within the bounds.
-    """
+    """Return the name of the default branch of a repository, and its newest commit."""
     name = str(github.get(f"/repos/{repository}")["default_branch"])
     path = "/".join(quoted(part) for part in name.split("/"))
     return name, str(github.get(f"/repos/{repository}/git/ref/heads/{path}")["object"]["sha"])
 
 
 class EfdReader:
-    """Reads what a copy of EFD schemas rests on.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    policy
-        Names consdb and the folders.
-    repository
-        ``owner/name`` of sdm_schemas.
-    """
+    """Reads what a copy of EFD schemas rests on."""
 
     def __init__(self, github: GitHub, policy: ProcessPolicy, repository: str) -> None:
         self._github = github
@@ -419,27 +382,11 @@ class EfdReader:
         self._there = ApiContents(github, policy.consdb)
 
     def source(self, number: int | None, ticket: str) -> tuple[EfdSource, frozenset[str] | None]:
-        """Find out what is to be copied.
+        """Find out what is to be copied, and which files of it: None for all.
 
-        Parameters
-        ----------
-        number
-            Pull request in consdb; None for the default branch.
-        ticket
-            The ticket; empty where the pull request names it, or the one that changed the schemas last.
-
-        Returns
-        -------
-        tuple
-            The source, and the names of the files that the pull request changes while it is open; None where
-            all files of the default branch are meant.
-
-        Raises
-        ------
-        InputError
-            There is no such pull request, it is from a fork or closed, or no ticket is named.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
+        Without a number, all files of the default branch are meant, else those that the pull request changes
+        while it is open. An empty ticket is the one that the pull request names, or the last that changed the
+        schemas.
         """
         consdb = self._policy.consdb
         if number is None:
@@ -468,22 +415,7 @@ class EfdReader:
         return source, frozenset(name.removeprefix(folder) for name in names if name.startswith(folder))
 
     def copy(self, source: EfdSource, changed: frozenset[str] | None, base: str) -> EfdCopy:
-        """Compare both sides.
-
-        Parameters
-        ----------
-        source
-            What is copied.
-        changed
-            The files that are meant; None for all.
-        base
-            Newest commit of the default branch of sdm_schemas.
-
-        Raises
-        ------
-        ExternalError
-            GitHub refused, could not be reached within the bounds, or has a commit no longer.
-        """
+        """Compare both sides; `base` is the newest commit of the default branch of sdm_schemas."""
         here = ApiContents(self._github, self._repository)
         return plan_copy(
             self._policy,
@@ -493,15 +425,7 @@ class EfdReader:
         )
 
     def bytes_of(self, blob: str) -> bytes:
-        """Return the bytes of a file in consdb.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        InputError
-            The file is too large for a schema.
-        """
+        """Return the bytes of a file in consdb."""
         return self._there.blob(blob)
 
     def _newest(self, commit: str) -> Any:

@@ -29,21 +29,13 @@ from consdb_actions.proposal import (
 
 __all__ = ["ProposalOutcome", "Proposal", "ProposalReader", "Proposals", "path_of", "read_pull"]
 
-MOST_FILES = 300
-
-"""Changed files that GitHub shows of two commits; beyond, a comparison would not be whole."""
+MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
 Json = Mapping[str, Any]
 
 
 class ProposalReader:
-    """Reads the facts that `consdb_actions.proposal.decide` rests on.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    """
+    """Reads the facts that `consdb_actions.proposal.decide` rests on."""
 
     def __init__(self, github: GitHub) -> None:
         self._github = github
@@ -51,14 +43,8 @@ class ProposalReader:
     def facts(self, proposal: Proposal) -> BranchFacts:
         """Read all that the decision rests on.
 
-        Raises
-        ------
-        InputError
-            There is no base branch, or a wanted path is not a file in it.
-        CheckFailed
-            The branch changes more files than GitHub compares.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
+        Raises `InputError` without a base branch, or where a path is not a file in it, and `CheckFailed` if
+        the branch changes more files than GitHub compares.
         """
         repository = proposal.repository
         base = proposal.base_commit or self.tip(repository, proposal.base)
@@ -101,15 +87,7 @@ class ProposalReader:
         return str(data["object"]["sha"])
 
     def commit(self, repository: str, name: str) -> str:
-        """Return the commit that a branch, a tag or a SHA names.
-
-        Raises
-        ------
-        InputError
-            There is none.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Return the commit that a branch, a tag or a SHA names; raise `InputError` if there is none."""
         try:
             data = self._github.get(f"/repos/{repository}/commits/{quoted(name)}")
         except GitHubError as error:
@@ -206,60 +184,27 @@ def path_of(name: str) -> str:
     return "/".join(map(quoted, name.split("/")))
 
 
-ATTEMPTS = 3
+ATTEMPTS = 3  # How often everything is looked at again when the branch moved meanwhile
 
-"""How often everything is looked at again when the branch moved meanwhile."""
-
-WITHIN = 1_000_000
-
-"""Bytes of files that go into the call that makes the tree."""
+WITHIN = 1_000_000  # Bytes of files that go into the call that makes the tree
 
 
 class Proposals:
-    """Opens pull requests and keeps them up to date.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    """
+    """Opens pull requests and keeps them up to date."""
 
     def __init__(self, github: GitHub) -> None:
         self._github = github
         self._reader = ProposalReader(github)
 
     def plan(self, proposal: Proposal) -> ProposalPlan:
-        """Say what `publish` would do; nothing is changed.
-
-        Raises
-        ------
-        CheckFailed
-            Other people's work stands in the way.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Say what `publish` would do; nothing is changed."""
         return self._plan(proposal, self._reader.facts(proposal))
 
     def publish(self, proposal: Proposal) -> ProposalOutcome:
         """Make the branch and its pull request propose what is wanted.
 
-        Parameters
-        ----------
-        proposal
-            What is wanted.
-
-        Returns
-        -------
-        Outcome
-            What was done.
-
-        Raises
-        ------
-        CheckFailed
-            Other people's work stands in the way: their commits on the branch, a pull request that they
-            closed or turned to another base.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds. Running again goes on from there.
+        Other people's work in the way is a `CheckFailed`: their commits on the branch, a pull request that
+        they closed or turned to another base.
         """
         for attempt in range(1, ATTEMPTS + 1):
             facts = self._reader.facts(proposal)

@@ -21,13 +21,9 @@ from consdb_actions.release.versions import ReleasePolicy, parse_version
 
 __all__ = ["MARK", "ReleaseReader", "Releaser", "TagTakenError", "read_contents", "read_releases"]
 
-_LATE = timedelta(days=7)
+_LATE = timedelta(days=7)  # How much the clock of who made a commit may differ from GitHub's
 
-"""How much the clock of who made a commit may differ from GitHub's."""
-
-MOST_FILES = 300
-
-"""Changed files that GitHub shows of two commits; beyond, a comparison would not be whole."""
+MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
 
 def read_contents(
@@ -126,15 +122,12 @@ class _Migrations:
         return self.policy.migrations
 
 
-MARK = "Tagged by consdb-actions."
-
-"""The last line of the message of a tag that this program made."""
+MARK = "Tagged by consdb-actions."  # The last line of the message of a tag that this program made
 
 _GREEN = {"success", "neutral", "skipped"}
 
+# Events whose checks are about a commit; a schedule or a dispatch runs on whatever is newest.
 _OF_THE_COMMIT = {"push", "pull_request", "merge_group", "dynamic"}
-
-"""Events whose checks are about a commit; a schedule or a dispatch runs on whatever is newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +141,7 @@ class _Branch:
 class ReleaseReader:
     """Reads what concerns the releases of one repository.
 
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    run
-        Number of the run of GitHub Actions that this is; its own checks do not count. Empty outside of one.
+    `run` is the number of the run of GitHub Actions that this is, whose own checks do not count.
     """
 
     def __init__(self, github: GitHub, repository: str, *, run: str = "") -> None:
@@ -187,32 +173,13 @@ class ReleaseReader:
         return data
 
     def config(self) -> bytes | None:
-        """Return the configuration file on the default branch; None where there is none.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Return the configuration file on the default branch; None where there is none."""
         return read_file(self._github, self._repository, CONFIG_PATH, self.branch.head)
 
     def tags(self, commit: str = "") -> tuple[GitTag, ...]:
-        """Read all tags.
+        """Read all tags: releases with the commit that they are on, others with whatever they name.
 
-        Parameters
-        ----------
-        commit
-            A commit; for releases on it, it is read as well whether this program made them.
-
-        Returns
-        -------
-        tuple
-            Those that are releases with the commit that they are on, the others with whatever they name.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
+        For releases on the given commit, it is read as well whether this program made them.
         """
         # Refs are current and tell the kind; the list tells the commits, and may be a moment old.
         refs = self._github.get(f"{self._root}/git/matching-refs/tags/")
@@ -230,27 +197,7 @@ class ReleaseReader:
         return tuple(found.values())
 
     def facts(self, commit: str | None, now: datetime) -> ReleaseFacts:
-        """Read what the decision about a tag rests on.
-
-        Parameters
-        ----------
-        commit
-            The commit to be tagged, 40 hexadecimal digits; None for the newest of the default branch.
-        now
-            The moment of tagging.
-
-        Returns
-        -------
-        Facts
-            What GitHub shows.
-
-        Raises
-        ------
-        InputError
-            GitHub does not know the commit.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Read what the decision about a tag on a commit rests on; None: the newest commit."""
         branch = self.branch
         sha = commit or branch.head
         contained = sha == branch.head or self._relation(sha, branch.head, sha) in ("ahead", "identical")
@@ -269,27 +216,7 @@ class ReleaseReader:
         )
 
     def contents(self, previous: GitTag | None, commit: str, policy: ReleasePolicy) -> ReleaseContents:
-        """Read what a release holds.
-
-        Parameters
-        ----------
-        previous
-            The release before; None for the first, which is not compared with anything.
-        commit
-            The commit that is released.
-        policy
-            Which files are migrations.
-
-        Returns
-        -------
-        Contents
-            Merged pull requests and migrations since then.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Read the merged pull requests and migrations of a release; the first has nothing to compare."""
         return read_contents(
             self._github, self._repository, str(self._data["default_branch"]), previous, commit, policy
         )
@@ -393,33 +320,7 @@ def _check(item: Any) -> CommitCheck:
 def read_releases(
     github: GitHub, repository: str, policy: ReleasePolicy, tickets: Sequence[str], count: int
 ) -> Releases:
-    """Read the last releases.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    policy
-        Which files are migrations.
-    tickets
-        Regular expressions of tickets.
-    count
-        How many releases.
-
-    Returns
-    -------
-    Releases
-        The newest first. What cannot be read of one release does not hide the others.
-
-    Raises
-    ------
-    GitHubError
-        The tags could not be read.
-    InputError
-        The repository has another name now.
-    """
+    """Read the newest releases; what cannot be read of one does not hide the others."""
     reader = ReleaseReader(github, repository)
     tags = reader.tags()
     versions = {tag: version for tag in tags if (version := parse_version(tag.name)) is not None}
@@ -460,15 +361,7 @@ class TagTakenError(ExternalError):
 
 
 class Releaser:
-    """Makes tags and releases in one repository; never moves or removes one.
-
-    Parameters
-    ----------
-    github
-        The connection.
-    repository
-        ``owner/name``.
-    """
+    """Makes tags and releases in one repository; never moves or removes one."""
 
     def __init__(self, github: GitHub, repository: str) -> None:
         self._github = github
@@ -476,38 +369,14 @@ class Releaser:
         self._tagger: dict[str, str] | None = None
 
     def identity(self) -> str:
-        """Return the login of the token's account.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Return the login of the token's account."""
         return self._whose()["login"]
 
     def tag(self, name: str, commit: str, message: str, now: datetime) -> None:
         """Make an annotated tag: the object first, which nobody sees, then the ref.
 
-        The object depends on nothing but what is given here and the token's account, so that doing it again
-        gives the same one.
-
-        Parameters
-        ----------
-        name
-            The tag.
-        commit
-            The commit.
-        message
-            Its message.
-        now
-            Its date.
-
-        Raises
-        ------
-        TagTakenError
-            There is a tag of this name by now, and it is not this one.
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
+        The object depends only on what is given here and the token's account, so that a repetition gives the
+        same one. Raises `TagTakenError` if another tag has this name by now.
         """
         who = self._whose()
         body = {
@@ -545,18 +414,7 @@ class Releaser:
                 ) from error
 
     def release(self, tag: str, notes: str) -> tuple[str, bool]:
-        """Make the GitHub release of a tag, unless there is one.
-
-        Returns
-        -------
-        tuple
-            The address of its page, and whether it was made now.
-
-        Raises
-        ------
-        GitHubError
-            GitHub refused, or could not be reached within the bounds.
-        """
+        """Make the GitHub release of a tag, unless there is one; return its address and whether it is new."""
         known = self.release_url(tag)
         if known is not None:
             return known, False
