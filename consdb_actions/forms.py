@@ -6,6 +6,7 @@ Pydantic is imported when a file is read, not with the dataclasses.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "adapter",
     "as_json",
     "json_schema",
+    "matches_path",
     "unique",
 ]
 
@@ -105,6 +107,13 @@ def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
             raise WrongValueError(f'"{value}" is defined twice', "Remove one of them.", (index,))
         seen.add(value)
     return values
+
+
+def matches_path(path: str, patterns: Collection[str]) -> bool:
+    """Tell whether a path matches one of some patterns, of which ``*`` does not match a slash."""
+    parts = path.split("/")
+    each = (pattern.split("/") for pattern in patterns)
+    return any(len(wanted) == len(parts) and all(map(fnmatchcase, parts, wanted)) for wanted in each)
 
 
 Name = Annotated[str, Form(min_length=1)]

@@ -70,7 +70,7 @@ def command(
     stops and shows the difference. Exit code 0 if the pull request exists, or if nothing differs.
     """
     from consdb_actions.adapters.config_file import load_config
-    from consdb_actions.adapters.github.process_facts import EfdReader, default_branch
+    from consdb_actions.adapters.github.process_facts import EfdReader
     from consdb_actions.adapters.github.proposals import Proposal, ProposalOutcome, Proposals
     from consdb_actions.commands.connection import github_session, repository_name
     from consdb_actions.process.efd import branch_of
@@ -79,7 +79,8 @@ def command(
     repository = repository_name(repo)
     given = load_config(config) if config is not None else None
     with github_session(max_calls) as github:
-        base_name, base = default_branch(github, repository)
+        base_name = github.default_branch(repository)
+        base = github.tip(repository, base_name)
         settings = given or _config_at(github, repository, base_name, base)
         policy = settings.process_policy
         reader = EfdReader(github, policy, repository)

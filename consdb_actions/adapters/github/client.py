@@ -41,6 +41,7 @@ __all__ = [
     "connect",
     "expected_form",
     "quoted",
+    "quoted_path",
     "read_body",
 ]
 
@@ -407,6 +408,31 @@ class GitHub:
         """Read one answer."""
         return self._read(path + ("?" + urlencode(params) if params else ""), lasting)[1]
 
+    def find(
+        self,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        lasting: bool = False,
+        missing: tuple[int, ...] = (404,),
+    ) -> Any:
+        """Read one answer; None where the status says that there is nothing, or nothing to see."""
+        try:
+            return self.get(path, params, lasting=lasting)
+        except GitHubError as error:
+            if error.status not in missing:
+                raise
+            return None
+
+    def tip(self, repository: str, branch: str = "") -> str:
+        """Return the newest commit of a branch, or of the default branch."""
+        branch = branch or self.default_branch(repository)
+        return str(self.get(f"/repos/{repository}/git/ref/heads/{quoted_path(branch)}")["object"]["sha"])
+
+    def default_branch(self, repository: str) -> str:
+        """Return the name of the default branch of a repository."""
+        return str(self.get(f"/repos/{repository}")["default_branch"])
+
     def pages(
         self, path: str, params: Mapping[str, str | int] | None = None, *, lasting: bool = False
     ) -> Iterator[Any]:
@@ -580,6 +606,11 @@ def _may_have_landed(trouble: CallFailure) -> bool:
 def quoted(text: str) -> str:
     """Quote one part of a path: a label, a branch, a login."""
     return quote(text, safe="")
+
+
+def quoted_path(name: str) -> str:
+    """Quote a path, or the name of a branch, for an address."""
+    return "/".join(map(quoted, name.split("/")))
 
 
 DEFAULT_API = "https://api.github.com"

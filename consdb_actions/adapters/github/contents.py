@@ -5,13 +5,20 @@ from __future__ import annotations
 import base64
 import difflib
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from consdb_actions.adapters.github import graphql
-from consdb_actions.adapters.github.client import GitHub, GitHubError, RateLimitError, TooLargeError, quoted
+from consdb_actions.adapters.github.client import (
+    GitHub,
+    GitHubError,
+    RateLimitError,
+    TooLargeError,
+    quoted_path,
+)
 from consdb_actions.adapters.github.graphql import (
     BLOB,
     ENTRIES,
@@ -25,6 +32,7 @@ from consdb_actions.adapters.github.graphql import (
 from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.approval.facts import UNCHANGED, CommitChange, FileChange
 from consdb_actions.errors import ExternalError, InputError
+from consdb_actions.forms import matches_path
 from consdb_actions.proposal import blob_sha
 from consdb_actions.schema.delta import compare
 from consdb_actions.schema.digest import digest_delta
@@ -35,7 +43,6 @@ __all__ = [
     "FileChange",
     "Objects",
     "UnreachableError",
-    "WantedFiles",
     "change_of_file",
     "changes_at",
 ]
@@ -229,17 +236,6 @@ class UnreachableError(ExternalError):
     """A commit that can no longer be read."""
 
 
-class WantedFiles(Protocol):
-    """The files that matter."""
-
-    def matches(self, path: str) -> bool:
-        """Tell whether a file matters."""
-
-    @property
-    def schemas(self) -> tuple[str, ...]:
-        """The patterns of the files that matter."""
-
-
 class ApiContents:
     """Files over the API."""
 
@@ -251,15 +247,15 @@ class ApiContents:
         """Return the commit at which `commit` left the history of `base`, else raise `UnreachableError`."""
         # A whole page: who asks for the commits as well has the first hundred of them then.
         path = f"{self._root}/compare/{base}...{commit}"
-        page = self._reachable(commit, lambda: next(self._github.pages(path, lasting=True)))
-        return str(page["merge_base_commit"]["sha"])
+        with self._reachable(commit):
+            return str(next(self._github.pages(path, lasting=True))["merge_base_commit"]["sha"])
 
-    def files(self, commit: str, wanted: WantedFiles) -> dict[str, str]:
-        """Return the blob of each file that matters, by its path."""
+    def files(self, commit: str, patterns: Collection[str]) -> dict[str, str]:
+        """Return the blob of each file that matches, by its path."""
         data = self._tree(commit, {"recursive": "1"}, commit)
         if data["truncated"]:
-            return self._walk(commit, "", wanted, commit)
-        return {entry["path"]: entry["sha"] for entry in data["tree"] if _is_wanted(entry, "", wanted)}
+            return self._walk(commit, "", patterns, commit)
+        return {entry["path"]: entry["sha"] for entry in data["tree"] if _is_wanted(entry, "", patterns)}
 
     def blob(self, sha: str) -> bytes:
         """Return the bytes of a blob."""
@@ -268,27 +264,28 @@ class ApiContents:
             raise InputError(f"a schema file has more than {MAX_FILE:,} bytes", place=f"blob {sha[:8]}")
         return base64.b64decode(data["content"])
 
-    def _walk(self, tree: str, folder: str, wanted: WantedFiles, commit: str) -> dict[str, str]:
+    def _walk(self, tree: str, folder: str, patterns: Collection[str], commit: str) -> dict[str, str]:
         """Read folder by folder what is too large to be read at once, and only where it can matter."""
         data = self._tree(tree, None, commit)
         found = {}
         for entry in data["tree"]:
             path = folder + entry["path"]
-            if entry["type"] == "tree" and _may_hold(path, wanted):
-                found.update(self._walk(entry["sha"], path + "/", wanted, commit))
-            elif _is_wanted(entry, folder, wanted):
+            if entry["type"] == "tree" and _may_hold(path, patterns):
+                found.update(self._walk(entry["sha"], path + "/", patterns, commit))
+            elif _is_wanted(entry, folder, patterns):
                 found[path] = entry["sha"]
         return found
 
     def _tree(self, tree: str, params: dict[str, str | int] | None, commit: str) -> Any:
         """Read a folder."""
-        path = f"{self._root}/git/trees/{tree}"
-        return self._reachable(commit, lambda: self._github.get(path, params, lasting=True))
+        with self._reachable(commit):
+            return self._github.get(f"{self._root}/git/trees/{tree}", params, lasting=True)
 
-    def _reachable(self, commit: str, read: Callable[[], Any]) -> Any:
+    @contextmanager
+    def _reachable(self, commit: str) -> Iterator[None]:
         """Read what a SHA names; an answer that there is no such thing is about the commit."""
         try:
-            return read()
+            yield
         except GitHubError as error:
             if error.status == 404:
                 raise UnreachableError(f"GitHub no longer has commit {commit[:8]}") from error
@@ -297,27 +294,25 @@ class ApiContents:
 
 def read_file(github: GitHub, repository: str, path: str, commit: str) -> bytes | None:
     """Return one file at a commit, or None when there is none."""
-    try:
-        data = github.get(
-            f"/repos/{repository}/contents/{'/'.join(map(quoted, path.split('/')))}",
-            {"ref": commit},
-            lasting=True,
-        )
-    except GitHubError as error:
-        if error.status == 404:
-            return None
-        raise
+    address = f"/repos/{repository}/contents/{quoted_path(path)}"
+    data = github.find(address, {"ref": commit}, lasting=True)
+    if data is None:
+        return None
     if not isinstance(data, dict) or data.get("type") != "file" or data.get("encoding") != "base64":
         raise InputError("this is not a file of a readable size", place=f"{path} at {commit[:8]}")
     return base64.b64decode(data["content"])
 
 
-def _is_wanted(entry: dict[str, Any], folder: str, wanted: WantedFiles) -> bool:
+def _is_wanted(entry: dict[str, Any], folder: str, patterns: Collection[str]) -> bool:
     """Tell whether an entry of a tree is a file that matters; links are none."""
-    return entry["type"] == "blob" and entry["mode"] != "120000" and wanted.matches(folder + entry["path"])
+    return (
+        entry["type"] == "blob"
+        and entry["mode"] != "120000"
+        and matches_path(folder + entry["path"], patterns)
+    )
 
 
-def _may_hold(folder: str, wanted: WantedFiles) -> bool:
+def _may_hold(folder: str, patterns: Collection[str]) -> bool:
     """Tell whether a folder can hold a file that matters, by depth and fixed parts of the patterns."""
     parts = folder.split("/")
     return any(
@@ -326,7 +321,7 @@ def _may_hold(folder: str, wanted: WantedFiles) -> bool:
             part == want or any(mark in want for mark in "*?[")
             for part, want in zip(parts, pattern.split("/"), strict=False)
         )
-        for pattern in wanted.schemas
+        for pattern in patterns
     )
 
 
@@ -336,11 +331,11 @@ MAX_LINES = 60_000
 DIGITS = 32  # Hexadecimal digits kept of a digest: 128 bits, so that a comment has room for many
 
 
-def changes_at(contents: ApiContents, base: str, commit: str, wanted: WantedFiles) -> CommitChange:
+def changes_at(contents: ApiContents, base: str, commit: str, patterns: Collection[str]) -> CommitChange:
     """Compare the schemas at a commit with those at the point where it left the base branch."""
     try:
         fork = contents.fork_point(base, commit)
-        before, after = contents.files(fork, wanted), contents.files(commit, wanted)
+        before, after = contents.files(fork, patterns), contents.files(commit, patterns)
     except UnreachableError as error:
         return CommitChange(commit, problem=error.cause)
     changes = []

@@ -33,12 +33,7 @@ class DeployReader:
 
     def has_datalink(self, repository: str, tag: str) -> bool:
         """Tell whether a release has datalink snippets (rule R4)."""
-        try:
-            data = self._github.get(f"/repos/{repository}/releases/tags/{quoted(tag)}")
-        except GitHubError as error:
-            if error.status == 404:
-                return False
-            raise
+        data = self._github.find(f"/repos/{repository}/releases/tags/{quoted(tag)}") or {}
         return any(asset.get("name") == DATALINK_FILE for asset in data.get("assets") or ())
 
     def holds(

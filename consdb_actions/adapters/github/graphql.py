@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
+from consdb_actions.adapters.github.client import GitHub, quoted_path
 from consdb_actions.approval.facts import (
     Account,
     Commit,
@@ -33,6 +33,7 @@ __all__ = [
     "account",
     "commit",
     "history",
+    "is_own",
     "moment",
     "pull_request",
     "reviews",
@@ -102,13 +103,9 @@ def history(first: int, since: datetime | None) -> ObjectQuery:
 
 def _file(github: GitHub, root: str, name: str) -> Any:
     commit, _, path = name.partition(":")
-    try:
-        address = f"{root}/contents/{'/'.join(map(quoted, path.split('/')))}"
-        data = github.get(address, {"ref": commit}, lasting=True)
-    except GitHubError as error:
-        if error.status == 404:
-            return None
-        raise
+    data = github.find(f"{root}/contents/{quoted_path(path)}", {"ref": commit}, lasting=True)
+    if data is None:
+        return None
     if not isinstance(data, dict) or data.get("type") != "file":
         return {"__typename": "Tree"}
     return _content(data)
@@ -297,3 +294,9 @@ def commit(item: Json) -> Commit:
             Contributor(name, address, None, "co-author") for address in _ADDRESS.findall(text) or [""]
         )
     return Commit(item["sha"], tuple(people))
+
+
+def is_own(pull: Json) -> bool:
+    """Tell whether a pull request comes from the repository itself, and not from a fork, deleted or not."""
+    head = pull["head"].get("repo")
+    return head is not None and head["id"] == pull["base"]["repo"]["id"]

@@ -43,13 +43,9 @@ def read_comments(github: GitHub, repository: str, items: Iterable[Any]) -> tupl
     def trusts(author: Account) -> bool:
         if author.login.casefold() == github.viewer().casefold():
             return True
-        try:
-            path = f"/repos/{repository}/collaborators/{quoted(author.login)}/permission"
-            return github.get(path)["permission"] in ("admin", "write")
-        except GitHubError as error:
-            if error.status not in (403, 404):
-                raise
-            return False
+        path = f"/repos/{repository}/collaborators/{quoted(author.login)}/permission"
+        found = github.find(path, missing=(403, 404))
+        return found is not None and found["permission"] in ("admin", "write")
 
     return marked_comments(items, trusts)
 

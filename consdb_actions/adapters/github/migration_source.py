@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from consdb_actions.adapters.config_file import parse_config
-from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
+from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted_path
 from consdb_actions.adapters.github.contents import ApiContents, UnreachableError, read_file
 from consdb_actions.adapters.github.marked_comment import read_sections
 from consdb_actions.adapters.github.migration_target import TargetRepository
@@ -35,6 +35,8 @@ __all__ = [
 # Seconds before each look whether GitHub knows by now if a pull request can be merged.
 WAITS = (0, 1, 2, 4, 8, 16, 30)
 
+SCHEMAS = tuple("*/" * depth + "*.yaml" for depth in range(8))  # the files that may be schemas
+
 
 def read_source(github: GitHub, repository: str, asked: RequestedMigration) -> SchemaSource:
     """Read the change that is asked for; of a branch with an open pull request, that one."""
@@ -43,9 +45,10 @@ def read_source(github: GitHub, repository: str, asked: RequestedMigration) -> S
         data = _found(github, f"{root}/pulls/{asked.number}", f"pull request {asked.number}", repository)
         pull = read_pull(data)
         return SchemaSource(repository, pull.branch, pull.head, data["base"]["repo"]["default_branch"], pull)
-    path = "/".join(quoted(part) for part in asked.branch.split("/"))
-    head = _found(github, f"{root}/git/ref/heads/{path}", f"branch {asked.branch}", repository)
-    default = github.get(root)["default_branch"]
+    head = _found(
+        github, f"{root}/git/ref/heads/{quoted_path(asked.branch)}", f"branch {asked.branch}", repository
+    )
+    default = github.default_branch(repository)
     owner = repository.partition("/")[0]
     items = github.items(f"{root}/pulls", {"state": "open", "head": f"{owner}:{asked.branch}"})
     pulls = [read_pull(item) for item in items]
@@ -64,7 +67,7 @@ def read_inputs(github: GitHub, source: SchemaSource) -> Inputs:
     pull = source.pull
     if pull is not None and pull.is_open and pull.base == source.default:
         return _test_merge(github, source, pull.number)
-    tip = read_tip(github, source.repository, source.default)
+    tip = github.tip(source.repository, source.default)
     base = ApiContents(github, source.repository).fork_point(tip, source.commit)
     return Inputs(source.commit, source.commit, base)
 
@@ -102,7 +105,7 @@ def read_stack(github: GitHub, source: SchemaSource, label: str) -> Stack:
     others = [other for other in map(read_pull, items) if other.number != pull.number and not other.from_fork]
     if not others:
         return Stack()
-    tip = read_tip(github, source.repository, source.default)
+    tip = github.tip(source.repository, source.default)
     commits = {
         one.number: _commits(github, source.repository, tip, one.head)
         for one in (pull, *(other for other in others if other.has_label(label)))
@@ -124,12 +127,6 @@ def _commits(github: GitHub, repository: str, tip: str, head: str) -> frozenset[
     return frozenset(commit["sha"] for page in pages for commit in page["commits"])
 
 
-def read_tip(github: GitHub, repository: str, branch: str) -> str:
-    """Return the newest commit of a branch."""
-    path = "/".join(map(quoted, branch.split("/")))
-    return str(github.get(f"/repos/{repository}/git/ref/heads/{path}")["object"]["sha"])
-
-
 def config_of(github: GitHub, source: SchemaSource) -> Config:
     """Read the configuration on the default branch of the schemas; what the change says does not count."""
     data = read_file(github, source.repository, CONFIG_PATH, source.default)
@@ -144,15 +141,13 @@ def date_of(github: GitHub, source: SchemaSource) -> str:
 
 def _found(github: GitHub, path: str, what: str, repository: str) -> Any:
     """Read what must be there."""
-    try:
-        return github.get(path)
-    except GitHubError as error:
-        if error.status != 404:
-            raise
+    found = github.find(path)
+    if found is None:
         raise InputError(
             f"{repository} has no {what}",
             remedy="Check the number or the name. A branch that was merged may be gone; then all is done.",
-        ) from error
+        )
+    return found
 
 
 def read_pull(data: Any) -> PullSeen:
@@ -183,15 +178,6 @@ class Outdated:
     reason: str
 
 
-class _Schemas:
-    """The files that may be schemas."""
-
-    schemas = ("*.yaml", "*/*.yaml", "*/*/*.yaml", "*/*/*/*.yaml", "*/*/*/*/*.yaml")
-
-    def matches(self, path: str) -> bool:
-        return path.endswith(".yaml")
-
-
 def find_outdated(github: GitHub, repository: str, target: TargetRepository, label: str) -> list[Outdated]:
     """Find the changes whose migrations have to be made again.
 
@@ -211,12 +197,11 @@ class _Finder:
     _schemas: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def find(self) -> list[Outdated]:
-        root = f"/repos/{self.repository}"
-        default = self.github.get(root)["default_branch"]
+        default = self.github.default_branch(self.repository)
         tip = self.target.tip(self.target.default_branch())
         sections = self.target.sections(tip)
         self._revisions[""] = self.target.revisions(tip)
-        self._schemas[""] = self._files(read_tip(self.github, self.repository, default))
+        self._schemas[""] = self._files(self.github.tip(self.repository, default))
         generated = {
             pull.marker.source.casefold(): pull
             for pull in self.target.open_pulls()
@@ -310,6 +295,6 @@ class _Finder:
 
     def _files(self, commit: str) -> Mapping[str, str]:
         try:
-            return ApiContents(self.github, self.repository).files(commit, _Schemas())
+            return ApiContents(self.github, self.repository).files(commit, SCHEMAS)
         except UnreachableError:
             return {}

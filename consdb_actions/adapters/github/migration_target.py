@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import configparser
 import posixpath
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
+from consdb_actions.adapters.github import graphql
+from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted_path
 from consdb_actions.adapters.github.contents import ApiContents, read_file
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.publication.outdated import newest_revision
@@ -22,15 +22,6 @@ INI = "alembic.ini"
 MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
 
-class _Revisions:
-    """Which files of the target matter."""
-
-    schemas = ("alembic/*/versions/*.py",)
-
-    def matches(self, path: str) -> bool:
-        return re.fullmatch(r"alembic/[^/]+/versions/[^/]+\.py", path) is not None
-
-
 class TargetRepository:
     """A repository of migrations."""
 
@@ -41,11 +32,11 @@ class TargetRepository:
 
     def default_branch(self) -> str:
         """Return the name of the default branch, for which migrations are made."""
-        return str(self._github.get(self._root)["default_branch"])
+        return self._github.default_branch(self.repository)
 
     def tip(self, branch: str) -> str:
         """Return the newest commit of a branch."""
-        return str(self._github.get(f"{self._root}/git/ref/heads/{_path(branch)}")["object"]["sha"])
+        return self._github.tip(self.repository, branch)
 
     def sections(self, commit: str) -> tuple[TargetSection, ...]:
         """Read the sections of ``alembic.ini`` at a commit; raise `InputError` if there are none."""
@@ -74,7 +65,7 @@ class TargetRepository:
 
     def revisions(self, commit: str) -> dict[str, str]:
         """Return the blob of each revision file at a commit, by its path."""
-        return ApiContents(self._github, self.repository).files(commit, _Revisions())
+        return ApiContents(self._github, self.repository).files(commit, ("alembic/*/versions/*.py",))
 
     def merged_since(self, commit: str, now: Mapping[str, str], folders: tuple[str, ...]) -> str:
         """Name a revision of some folders that was merged since a commit; empty for none, or no commit.
@@ -105,12 +96,9 @@ class TargetRepository:
 
         Too many to be looked at are a `CheckFailed`.
         """
-        try:
-            data = self._github.get(f"{self._root}/compare/{_path(base)}...{_path(branch)}")
-        except GitHubError as error:
-            if error.status == 404:
-                return None
-            raise
+        data = self._github.find(f"{self._root}/compare/{quoted_path(base)}...{quoted_path(branch)}")
+        if data is None:
+            return None
         items = data.get("files") or []
         if len(items) >= MOST_FILES:
             raise CheckFailed(
@@ -133,27 +121,18 @@ class TargetRepository:
             self._github.write("PATCH", f"{self._root}/pulls/{pull.number}", changes)
         try:
             self.tip(pull.branch)
-            self._github.write("DELETE", f"{self._root}/git/refs/heads/{_path(pull.branch)}")
+            self._github.write("DELETE", f"{self._root}/git/refs/heads/{quoted_path(pull.branch)}")
         except GitHubError as error:
             if error.status not in (404, 422):  # it is gone already
                 raise
 
     def _pulls(self, query: dict[str, str | int]) -> list[TargetPull]:
         items = self._github.items(f"{self._root}/pulls", query)
-        return [_pull(item) for item in items if _is_own(item)]
+        return [_pull(item) for item in items if graphql.is_own(item)]
 
     def _blob(self, sha: str) -> bytes:
         data = self._github.get(f"{self._root}/git/blobs/{sha}", lasting=True)
         return base64.b64decode(data["content"])
-
-
-def _is_own(data: Any) -> bool:
-    """Tell whether a pull request comes from a branch of the repository itself, and not from a fork.
-
-    Of a fork that was deleted GitHub shows no repository.
-    """
-    head = data["head"].get("repo")
-    return head is not None and head["id"] == data["base"]["repo"]["id"]
 
 
 def _pull(data: Any) -> TargetPull:
@@ -166,7 +145,3 @@ def _pull(data: Any) -> TargetPull:
         is_open=data["state"] == "open",
         merged=bool(data.get("merged_at")),
     )
-
-
-def _path(name: str) -> str:
-    return "/".join(map(quoted, name.split("/")))

@@ -66,7 +66,7 @@ class ProcessReader(PullReader):
         if self._config is not None:
             config = self._config[0]
         else:
-            config = self._config_at(self._github.get(self._root)["default_branch"])[0]
+            config = self._config_at(self._github.default_branch(self._repository))[0]
         since = now - timedelta(days=config.process_policy.follow_days)
         query: dict[str, str | int] = {"state": "closed", "sort": "updated", "direction": "desc"}
         merged: list[int] = []
@@ -160,7 +160,7 @@ class ProcessReader(PullReader):
         if not head.changes:
             return (), ""
         fork = self._contents.fork_point(seen.pull.base, head.sha)
-        before, after = (self._contents.files(commit, seen.policy) for commit in (fork, head.sha))
+        before, after = (self._contents.files(commit, seen.policy.schemas) for commit in (fork, head.sha))
         found, broken = [], []
         for change in head.changes:
             name = change.path.rpartition("/")[2].rpartition(".")[0]
@@ -192,12 +192,12 @@ class ProcessReader(PullReader):
         older = dict.fromkeys(item.source for item in migrations if item.source not in ("", facts.pull.head))
         changes = (
             *facts.changes,
-            *(changes_at(self._contents, seen.pull.base, sha, seen.policy) for sha in older),
+            *(changes_at(self._contents, seen.pull.base, sha, seen.policy.schemas) for sha in older),
         )
         facts = replace(facts, migrations=migrations, changes=changes)
         efd = {item.path for item in facts.schemas if item.schema.startswith("efd_")}
         if efd:
-            files = self._contents.files(facts.pull.head, seen.policy)
+            files = self._contents.files(facts.pull.head, seen.policy.schemas)
             here = {path: files.get(path, "") for path in efd}
             found = self._tried(
                 FactSource.CONSDB, facts.policy.consdb, lambda: reader.efd_files(facts.pull, body, here)
@@ -276,13 +276,8 @@ class ProcessReader(PullReader):
 
     def _compared(self, tag: str, commit: str) -> bool:
         path = f"{self._root}/compare/{commit}...{quoted(tag)}"
-        try:
-            data = self._github.get(path, {"per_page": 1, "page": 2}, lasting=True)
-        except GitHubError as error:
-            if error.status == 404:
-                return False
-            raise
-        return data["status"] in ("ahead", "identical")
+        data = self._github.find(path, {"per_page": 1, "page": 2}, lasting=True)
+        return data is not None and data["status"] in ("ahead", "identical")
 
     def _team(self, name: str) -> Team:
         """Read a team once in a run."""

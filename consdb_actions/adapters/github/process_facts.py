@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from consdb_actions.adapters.github import graphql
-from consdb_actions.adapters.github.client import PAGE, GitHub, GitHubError, quoted
+from consdb_actions.adapters.github.client import PAGE, GitHub, quoted, quoted_path
 from consdb_actions.adapters.github.contents import ApiContents, Objects
 from consdb_actions.adapters.github.releases import ReleaseReader
 from consdb_actions.approval.facts import PullRequest
@@ -32,7 +32,7 @@ from consdb_actions.publication.marker import read_marker
 from consdb_actions.release.plan import last_release
 from consdb_actions.release.versions import parse_version
 
-__all__ = ["ConsdbReader", "EfdReader", "PhalanxReader", "default_branch"]
+__all__ = ["ConsdbReader", "EfdReader", "PhalanxReader"]
 
 _REVISION = re.compile(r"alembic/[^/]+/versions/[^/]+\.py")
 
@@ -58,7 +58,7 @@ class ConsdbReader:
         efd = origin.number if origin is not None and self._is(origin.repository) else 0
         recent = self._recent()
         items = {item["number"]: item for item in recent}
-        if efd and efd not in items and (found := self._pull(efd)) is not None:
+        if efd and efd not in items and (found := self._github.find(f"{self._root}/pulls/{efd}")) is not None:
             items[efd] = found
         known = self._linked(repository, pull, efd, items)
         if not known and len(recent) >= PAGE:  # else these are all that there are
@@ -102,10 +102,10 @@ class ConsdbReader:
         origin = efd_origin(body)
         commit = self._releases.branch.head
         if origin is not None and origin.number and self._is(origin.repository):
-            found = self._pull(origin.number)
+            found = self._github.find(f"{self._root}/pulls/{origin.number}")
             if found is not None and found["state"] == "open":
                 commit = found["head"]["sha"]
-        wanted = _Folder(self._policy.efd.sources)
+        wanted = (f"{self._policy.efd.sources}/*.yaml",)
         there = ApiContents(self._github, self.repository).files(commit, wanted)
         files = []
         for path, blob in sorted(here.items()):
@@ -126,7 +126,7 @@ class ConsdbReader:
         branches: dict[int, PullLink] = {}
         ticket = self._policy.ticket_in(pull.branch, pull.title)
         for number, item in items.items():
-            if not _is_own(item):
+            if not graphql.is_own(item):
                 continue
             marker = read_marker(item.get("body") or "")
             if marker is not None:
@@ -183,15 +183,6 @@ class ConsdbReader:
         owner = self.repository.partition("/")[0]
         return self._github.items(f"{self._root}/pulls", {"state": "all", "head": f"{owner}:{branch}"})
 
-    def _pull(self, number: int) -> Any | None:
-        """Read one pull request; None when there is none."""
-        try:
-            return self._github.get(f"{self._root}/pulls/{number}")
-        except GitHubError as error:
-            if error.status == 404:
-                return None
-            raise
-
     def _holds(self, tagged: str, commit: str) -> bool:
         """Tell whether a tagged commit has another one in its history."""
         if tagged == commit:
@@ -207,46 +198,23 @@ class ConsdbReader:
         if sha:
             tag = self._github.get(f"{self._root}/git/tags/{sha}", lasting=True)
             at = graphql.moment((tag.get("tagger") or {}).get("date"))
-        try:
-            notes = self._github.get(f"{self._root}/releases/tags/{quoted(release.tag)}")
-        except GitHubError as error:
-            if error.status != 404:
-                raise
-            return TaggedRelease(release.tag, release.commit, release.url, release.annotated, at)
+        notes = self._github.find(f"{self._root}/releases/tags/{quoted(release.tag)}")
+        if notes is None:
+            return replace(release, at=at)
         published = graphql.moment(notes.get("published_at"))
-        return TaggedRelease(
-            release.tag, release.commit, release.url, release.annotated, at or published, notes["html_url"]
-        )
+        return replace(release, at=at or published, release_url=notes["html_url"])
 
     def _page(self, kind: str, name: str) -> str:
         """Return the address of a page."""
-        return f"{self._releases.html_url}/{kind}/{'/'.join(map(quoted, name.split('/')))}"
+        return f"{self._releases.html_url}/{kind}/{quoted_path(name)}"
 
     def _is(self, repository: str) -> bool:
         return repository.casefold() == self.repository.casefold()
 
 
-class _Folder:
-    """The YAML files of a folder."""
-
-    def __init__(self, folder: str) -> None:
-        self.schemas = (f"{folder}/*.yaml",)
-        self._pattern = re.compile(rf"{re.escape(folder)}/[^/]+\.yaml")
-
-    def matches(self, path: str) -> bool:
-        """Tell whether a file is one."""
-        return self._pattern.fullmatch(path) is not None
-
-
 def _references(repository: str, pull: PullRequest) -> tuple[str, str]:
     """Return what markers call a schema change."""
     return f"{repository}#{pull.number}", f"{repository}@{pull.branch}"
-
-
-def _is_own(item: Any) -> bool:
-    """Tell whether a pull request comes from the repository itself, and not from a fork, deleted or not."""
-    head, base = item["head"].get("repo"), item["base"]["repo"]
-    return head is not None and head["id"] == base["id"]
 
 
 MOST = 30  # Commits of a file that are looked at to find out since when it says something
@@ -278,8 +246,7 @@ class PhalanxReader:
     def deployments(self) -> tuple[Deployment, ...]:
         """Read what runs now, without its history."""
         if self._now is None:
-            path = "/".join(map(quoted, self._policy.phalanx_branch.split("/")))
-            self._tip = self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"]
+            self._tip = self._github.tip(self._policy.phalanx, self._policy.phalanx_branch)
             wanted = [("consdb", name) for name in self._policy.shown]
             wanted += [("consdbtap", name) for name in self._policy.tap_environments]
             there = self._objects.files((self._tip, values_file(*item)) for item in wanted)
@@ -365,13 +332,6 @@ def _settings(item: Deployment, history: list[_Then]) -> tuple[Setting, ...]:
     return tuple(found)
 
 
-def default_branch(github: GitHub, repository: str) -> tuple[str, str]:
-    """Return the name of the default branch of a repository, and its newest commit."""
-    name = str(github.get(f"/repos/{repository}")["default_branch"])
-    path = "/".join(quoted(part) for part in name.split("/"))
-    return name, str(github.get(f"/repos/{repository}/git/ref/heads/{path}")["object"]["sha"])
-
-
 class EfdReader:
     """Reads what a copy of EFD schemas rests on."""
 
@@ -390,7 +350,7 @@ class EfdReader:
         """
         consdb = self._policy.consdb
         if number is None:
-            commit = default_branch(self._github, consdb)[1]
+            commit = self._github.tip(consdb)
             if ticket or (newest := self._newest(commit)) is None:
                 return EfdSource(consdb, commit, ticket), None
             named = self._policy.ticket_in(newest["head"]["ref"], newest.get("title") or "")
@@ -405,7 +365,7 @@ class EfdReader:
                 remedy="Give --ticket KEY.",
             )
         is_open = data["state"] == "open"
-        commit = data["head"]["sha"] if is_open else default_branch(self._github, consdb)[1]
+        commit = data["head"]["sha"] if is_open else self._github.tip(consdb)
         source = EfdSource(consdb, commit, ticket, number, data.get("title") or "", data["html_url"])
         if not is_open:
             return source, None
@@ -419,8 +379,8 @@ class EfdReader:
         here = ApiContents(self._github, self._repository)
         return plan_copy(
             self._policy,
-            _named(self._there.files(source.commit, _Yaml(self._policy.efd.sources))),
-            _named(here.files(base, _Yaml(self._policy.efd.target))),
+            _named(self._there.files(source.commit, (f"{self._policy.efd.sources}/efd_*.yaml",))),
+            _named(here.files(base, (f"{self._policy.efd.target}/efd_*.yaml",))),
             changed,
         )
 
@@ -439,14 +399,11 @@ class EfdReader:
     def _pull(self, number: int) -> Any:
         """Read the pull request in consdb, which must be open or merged, and no fork's."""
         consdb = self._policy.consdb
-        try:
-            data = self._github.get(f"/repos/{consdb}/pulls/{number}")
-        except GitHubError as error:
-            if error.status != 404:
-                raise
+        data = self._github.find(f"/repos/{consdb}/pulls/{number}")
+        if data is None:
             raise InputError(
                 f"{consdb} has no pull request {number}", place="--consdb-pr", remedy="Check the number."
-            ) from error
+            )
         home = (data["head"].get("repo") or {}).get("full_name", consdb)
         if home.casefold() != consdb.casefold() and data["state"] == "open":
             raise InputError(
@@ -461,18 +418,6 @@ class EfdReader:
                 remedy="Reopen it, or name another.",
             )
         return data
-
-
-class _Yaml:
-    """The EFD schemas of a folder."""
-
-    def __init__(self, folder: str) -> None:
-        self.schemas = (f"{folder}/efd_*.yaml",)
-        self._pattern = re.compile(rf"{re.escape(folder)}/efd_[^/]+\.yaml")
-
-    def matches(self, path: str) -> bool:
-        """Tell whether a file is one."""
-        return self._pattern.fullmatch(path) is not None
 
 
 def _named(files: dict[str, str]) -> dict[str, str]:

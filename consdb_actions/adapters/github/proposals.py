@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
+from consdb_actions.adapters.github import graphql
+from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted, quoted_path
 from consdb_actions.adapters.github.contents import Objects
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.proposal import (
@@ -27,7 +28,7 @@ from consdb_actions.proposal import (
     signed_message,
 )
 
-__all__ = ["ProposalOutcome", "Proposal", "ProposalReader", "Proposals", "path_of", "read_pull"]
+__all__ = ["ProposalOutcome", "Proposal", "ProposalReader", "Proposals", "read_pull"]
 
 MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
@@ -78,22 +79,14 @@ class ProposalReader:
 
     def tip(self, repository: str, branch: str) -> str | None:
         """Return the newest commit of a branch; None when there is no such branch."""
-        try:
-            data = self._github.get(f"/repos/{repository}/git/ref/heads/{path_of(branch)}")
-        except GitHubError as error:
-            if error.status == 404:
-                return None
-            raise
-        return str(data["object"]["sha"])
+        data = self._github.find(f"/repos/{repository}/git/ref/heads/{quoted_path(branch)}")
+        return None if data is None else str(data["object"]["sha"])
 
     def commit(self, repository: str, name: str) -> str:
         """Return the commit that a branch, a tag or a SHA names; raise `InputError` if there is none."""
-        try:
-            data = self._github.get(f"/repos/{repository}/commits/{quoted(name)}")
-        except GitHubError as error:
-            if error.status not in (404, 422):
-                raise
-            raise InputError(f'there is no commit "{name[:100]}"', place=repository) from error
+        data = self._github.find(f"/repos/{repository}/commits/{quoted(name)}", missing=(404, 422))
+        if data is None:
+            raise InputError(f'there is no commit "{name[:100]}"', place=repository)
         return str(data["sha"])
 
     def blob(self, repository: str, sha: str | None) -> bytes | None:
@@ -156,12 +149,12 @@ class ProposalReader:
             f"/repos/{proposal.repository}/pulls",
             {"head": f"{owner}:{proposal.branch}", "state": "all"},
         )
-        found = []
-        for item in items:
-            home = item["base"]["repo"]["id"]
-            if item["head"]["ref"] == proposal.branch and (item["head"].get("repo") or {}).get("id") == home:
-                found.append(read_pull(item))
-        return tuple(sorted(found, key=lambda pull: -pull.number))
+        pulls = [
+            read_pull(item)
+            for item in items
+            if item["head"]["ref"] == proposal.branch and graphql.is_own(item)
+        ]
+        return tuple(sorted(pulls, key=lambda pull: -pull.number))
 
 
 def read_pull(item: Json) -> BranchPull:
@@ -177,11 +170,6 @@ def read_pull(item: Json) -> BranchPull:
         merged=bool(item.get("merged_at")),
         labels=tuple(label["name"] for label in item.get("labels") or ()),
     )
-
-
-def path_of(name: str) -> str:
-    """Quote a path or the name of a branch for an address."""
-    return "/".join(map(quoted, name.split("/")))
 
 
 ATTEMPTS = 3  # How often everything is looked at again when the branch moved meanwhile
@@ -298,7 +286,7 @@ class Proposals:
         refs = f"/repos/{proposal.repository}/git/refs"
         if not new:
             self._github.write(
-                "PATCH", f"{refs}/heads/{path_of(proposal.branch)}", {"sha": sha, "force": False}
+                "PATCH", f"{refs}/heads/{quoted_path(proposal.branch)}", {"sha": sha, "force": False}
             )
             return
 

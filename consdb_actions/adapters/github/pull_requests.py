@@ -69,7 +69,7 @@ class PullReader:
         if self.identity is None:
             self.identity = Account(self._github.viewer())
         data = self._pull(number)
-        base = base or self._tip(data["base"]["ref"])
+        base = base or self._github.tip(self._repository, data["base"]["ref"])
         pull = graphql.pull_request(data, base)
         config, source = self._config_at(pull.base_branch, base)
         facts = ApprovalFacts(
@@ -85,7 +85,7 @@ class PullReader:
             marked=read_comments(self._github, self._repository, self._comments(number)),
             status=self._status(pull.head, CONTEXT),
         )
-        head = changes_at(self._contents, base, pull.head, config.approvals)
+        head = changes_at(self._contents, base, pull.head, config.approvals.schemas)
         if not head.problem and not head.changes:
             return replace(facts, changes=(head,))
         facts = self._with_people(facts)
@@ -93,25 +93,21 @@ class PullReader:
 
     def _pull(self, number: int) -> Any:
         """Read a pull request that somebody named; a number that is not there is a mistake of theirs."""
-        try:
-            return self._github.get(f"{self._root}/pulls/{number}")
-        except GitHubError as error:
-            if error.status != 404:
-                raise
+        data = self._github.find(f"{self._root}/pulls/{number}")
+        if data is None:
             raise InputError(
                 f"{self._repository} has no pull request {number}",
                 remedy="Check --repo and the number. A token that cannot see the repository gets it, too.",
-            ) from error
-
-    def _tip(self, branch: str) -> str:
-        path = "/".join(map(quoted, branch.split("/")))
-        return str(self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"])
+            )
+        return data
 
     def _config_at(self, branch: str, commit: str = "") -> tuple[Config, str]:
         """Read the configuration of a base branch: the pull request's own does not count (rule A8)."""
         if self._config is not None:
             return self._config
-        data = read_file(self._github, self._repository, CONFIG_PATH, commit or self._tip(branch))
+        data = read_file(
+            self._github, self._repository, CONFIG_PATH, commit or self._github.tip(self._repository, branch)
+        )
         if data is None:
             return DEFAULT_CONFIG, f"default: {branch} has no {CONFIG_PATH}"
         return parse_config(data, source=f"{CONFIG_PATH} of {branch}"), f"{CONFIG_PATH} of {branch}"
@@ -171,12 +167,7 @@ class PullReader:
     def _account(self, login: str) -> Account | None:
         """Read an account by its login, once in a run; None when there is none (any more)."""
         if login not in self._accounts:
-            try:
-                self._accounts[login] = graphql.account(self._github.get(f"/users/{quoted(login)}"))
-            except GitHubError as error:
-                if error.status != 404:
-                    raise
-                self._accounts[login] = None
+            self._accounts[login] = graphql.account(self._github.find(f"/users/{quoted(login)}"))
         return self._accounts[login]
 
     def _reviewed(self, facts: ApprovalFacts) -> list[CommitChange]:
@@ -195,7 +186,7 @@ class PullReader:
                 shas[review.commit] = None
         found = []
         for sha in shas:
-            change = changes_at(self._contents, facts.pull.base, sha, facts.policy)
+            change = changes_at(self._contents, facts.pull.base, sha, facts.policy.schemas)
             found.append(remembered.get(sha, change) if change.problem else change)
         return found
 
@@ -246,8 +237,8 @@ class PullReader:
         """Tell whether a merge left the pull request's change as it was, as "Update branch" does."""
         if len(item["parents"]) != 2:
             return False
-        merged = changes_at(self._contents, facts.pull.base, item["sha"], facts.policy)
-        before = changes_at(self._contents, facts.pull.base, item["parents"][0]["sha"], facts.policy)
+        merged = changes_at(self._contents, facts.pull.base, item["sha"], facts.policy.schemas)
+        before = changes_at(self._contents, facts.pull.base, item["parents"][0]["sha"], facts.policy.schemas)
         if merged.problem or before.problem:
             return False
         return merged.changes == before.changes
@@ -437,12 +428,7 @@ class PullPublisher:
 
     def _ensure_label(self, role: Role) -> None:
         """Make a role's label with its colour when the repository does not have it."""
-        try:
-            self._github.get(f"{self._root}/labels/{quoted(role.label)}")
-        except GitHubError as error:
-            if error.status != 404:
-                raise
-        else:
+        if self._github.find(f"{self._root}/labels/{quoted(role.label)}") is not None:
             return
         body = {"name": role.label, "color": role.color, "description": f"Approved for {role.title}"[:100]}
         try:

@@ -38,7 +38,7 @@ def read_contents(
     since = graphql.moment(pages[0]["merge_base_commit"]["commit"]["committer"]["date"])
     files = _compared(pages[0], previous.commit, policy)
     if files is None:
-        contents, wanted = ApiContents(github, repository), _Migrations(policy)
+        contents, wanted = ApiContents(github, repository), policy.migrations
         files = contents.files(previous.commit, wanted), contents.files(commit, wanted)
     migrations, changed = _migrations(Objects(github, repository), *files)
     pulls = _merged(github, repository, branch, commits, since)
@@ -106,22 +106,6 @@ def _migrations(
     return tuple(added), tuple(changed)
 
 
-@dataclass(frozen=True, slots=True)
-class _Migrations:
-    """Which files are migrations."""
-
-    policy: ReleasePolicy
-
-    def matches(self, path: str) -> bool:
-        """Tell whether a file is one."""
-        return self.policy.is_migration(path)
-
-    @property
-    def schemas(self) -> tuple[str, ...]:
-        """The patterns."""
-        return self.policy.migrations
-
-
 MARK = "Tagged by consdb-actions."  # The last line of the message of a tag that this program made
 
 _GREEN = {"success", "neutral", "skipped"}
@@ -159,8 +143,7 @@ class ReleaseReader:
     def branch(self) -> _Branch:
         """The default branch, with its newest commit as it is when first asked for."""
         name = str(self._data["default_branch"])
-        path = "/".join(quoted(part) for part in name.split("/"))
-        return _Branch(name, self._github.get(f"{self._root}/git/ref/heads/{path}")["object"]["sha"])
+        return _Branch(name, self._github.tip(self._repository, name))
 
     @cached_property
     def _data(self) -> Any:
@@ -444,20 +427,11 @@ class Releaser:
 
     def release_url(self, tag: str) -> str | None:
         """Return the address of a tag's release; None when it has none."""
-        data = self._unless_missing(f"{self._root}/releases/tags/{quoted(tag)}")
+        data = self._github.find(f"{self._root}/releases/tags/{quoted(tag)}")
         return None if data is None else str(data["html_url"])
 
     def _ref(self, name: str) -> Any:
-        return self._unless_missing(f"{self._root}/git/ref/tags/{quoted(name)}")
-
-    def _unless_missing(self, path: str) -> Any:
-        """Read something; None when there is none."""
-        try:
-            return self._github.get(path)
-        except GitHubError as error:
-            if error.status == 404:
-                return None
-            raise
+        return self._github.find(f"{self._root}/git/ref/tags/{quoted(name)}")
 
     def _whose(self) -> dict[str, str]:
         """Return login, name and address of the token's account, as GitHub writes them into commits."""
