@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -12,21 +11,25 @@ from pathlib import Path
 import click
 
 from consdb_actions.adapters.github import GitHub, GitHubError
-from consdb_actions.adapters.github.marked_comment import CommentWriter
-from consdb_actions.adapters.github.migration_source import config_of, read_inputs, read_source, read_stack
-from consdb_actions.adapters.github.migration_target import TargetRepository
+from consdb_actions.adapters.github.migration_source import (
+    TargetRepository,
+    config_of,
+    read_inputs,
+    read_source,
+    read_stack,
+)
 from consdb_actions.adapters.github.proposals import Proposal, Proposals
+from consdb_actions.adapters.github.pull_requests import CommentWriter
 from consdb_actions.adapters.result_directory import read_result
 from consdb_actions.adapters.runner import Runner
 from consdb_actions.approval.comment import Part
 from consdb_actions.commands.connection import github_session, repository_name
 from consdb_actions.commands.migration_options import asked_for, source_options, target_option
 from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.terminal import show
+from consdb_actions.commands.terminal import present
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.proposal import blob_sha
-from consdb_actions.publication.marker import Marker, Names, name_migration
 from consdb_actions.publication.outdated import Rebase, Stack, find_rebases
 from consdb_actions.publication.plan import (
     Present,
@@ -41,10 +44,13 @@ from consdb_actions.publication.plan import (
 from consdb_actions.publication.result import TargetSection, check_result, join_outcomes
 from consdb_actions.publication.source import (
     Inputs,
+    Marker,
+    Names,
     PullSeen,
     RequestedMigration,
     SchemaSource,
     decide_request,
+    name_migration,
 )
 from consdb_actions.report.markdown import COMMENT_LIMIT
 from consdb_actions.report.publication import (
@@ -474,20 +480,15 @@ def _sha(text: str, place: str) -> str:
 
 
 def _show(done: Publication, output_format: str, runner: Runner) -> None:
+    number, url = (str(done.pull.number), done.pull.url) if done.pull is not None else ("", "")
+    outputs = {"state": done.state, "pull-request": number, "url": url}
+    text = render_publication_text(done)
     markdown = render_comment(done, limit=COMMENT_LIMIT)
-    if output_format == "json":
-        click.echo(json.dumps(render_publication_json(done), indent=2, ensure_ascii=False))
-    else:
-        text = render_publication_text(done) if output_format == "text" else markdown
-        show(runner.inert(text))
-    runner.summary(markdown)
+    present(output_format, lambda: text, lambda: render_publication_json(done), markdown, outputs)
     level = "warning" if done.words or done.kept else "notice"
     if done.state in _EXIT:
         level = "error"
-    runner.annotation(level, render_publication_text(done), title="Migration")  # type: ignore[arg-type]
-    runner.output("state", done.state)
-    runner.output("pull-request", str(done.pull.number) if done.pull is not None else "")
-    runner.output("url", done.pull.url if done.pull is not None else "")
+    runner.annotation(level, text, title="Migration")  # type: ignore[arg-type]
 
 
 def _run_url() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import click
 
 from consdb_actions.commands.migration_options import source_options, target_option
 from consdb_actions.commands.options import examples, format_option
-from consdb_actions.commands.terminal import show
+from consdb_actions.commands.terminal import present
 
 if TYPE_CHECKING:
     from consdb_actions.adapters.github import GitHub
@@ -66,8 +65,7 @@ def command(
     from consdb_actions.adapters.runner import Runner
     from consdb_actions.commands.connection import github_session, repository_name
     from consdb_actions.commands.migration_options import asked_for
-    from consdb_actions.publication.marker import name_migration
-    from consdb_actions.publication.source import Inputs, decide_request
+    from consdb_actions.publication.source import Inputs, decide_request, name_migration
     from consdb_actions.report.publication import render_request_markdown
 
     asked = asked_for(pr, branch, commit, event, event_name, regenerate=regenerate)
@@ -99,22 +97,18 @@ def command(
                 "date": date_of(github, source),
                 "directives": _directives(source, read_answers_on(github, source)),
             }
+    words = f"{source.reference} at {source.commit[:12]}: {request.action}. {request.reason}"
+    outputs = {
+        name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()
+    }
+    present(output_format, lambda: words, lambda: values, render_request_markdown(request.reason), outputs)
     runner = Runner.from_environ(os.environ)
-    if output_format == "json":
-        click.echo(json.dumps(values, indent=2))
-    elif output_format == "markdown":
-        click.echo(render_request_markdown(request.reason), nl=False)
-    else:
-        show(runner.inert(f"{source.reference} at {source.commit[:12]}: {request.action}. {request.reason}"))
-    runner.summary(render_request_markdown(request.reason))
     runner.annotation("notice", request.reason, title=f"Migration: {request.action}")
-    for name, value in values.items():
-        runner.output(name, str(value).lower() if isinstance(value, bool) else value)
     return 1 if request.action == "conflict" and not request.publish else 0
 
 
 def _tip(github: GitHub, repository: str) -> str:
-    from consdb_actions.adapters.github.migration_target import TargetRepository
+    from consdb_actions.adapters.github.migration_source import TargetRepository
 
     target = TargetRepository(github, repository)
     return target.tip(target.default_branch())

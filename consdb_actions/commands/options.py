@@ -14,6 +14,8 @@ from consdb_actions.commands.terminal import fold, verbosity_options
 from consdb_actions.errors import ConsdbActionsError, InputError
 
 __all__ = [
+    "FILE",
+    "FOLDER",
     "FORMATS",
     "LazyGroup",
     "PullNumber",
@@ -21,10 +23,14 @@ __all__ = [
     "examples",
     "facts_option",
     "format_option",
+    "max_calls_option",
     "option",
     "parse_moment",
     "pull_options",
 ]
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
 FORMATS = ("text", "json", "markdown")
 
@@ -116,6 +122,17 @@ def option(*names: str, **values: Any) -> Decorator:
     return click.option(*names, envvar=f"CONSDB_{name.replace('-', '_').upper()}", show_envvar=True, **values)
 
 
+def max_calls_option(default: int = 2000) -> Decorator:
+    """Declare ``--max-calls``."""
+    return option(
+        "--max-calls",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        help="Maximum number of calls to GitHub.",
+    )
+
+
 class PullNumber(click.IntRange):
     """Number of a pull request."""
 
@@ -156,24 +173,10 @@ def pull_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         option("--repo", metavar="OWNER/NAME", help="Repository; GITHUB_REPOSITORY by default."),
         option("--pr", type=PullNumber(), metavar="N", help="Number of the pull request."),
-        option(
-            "--config",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="Configuration to use instead of the one on the base branch.",
-        ),
+        option("--config", type=FILE, help="Configuration to use instead of the one on the base branch."),
         option("--now", metavar="ISO", help="Time at which designations are evaluated; now by default."),
-        option(
-            "--dump-facts",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="Write the facts to this file, to replay them with status --facts.",
-        ),
-        option(
-            "--max-calls",
-            type=click.IntRange(min=1),
-            default=2000,
-            show_default=True,
-            help="Maximum number of calls to GitHub.",
-        ),
+        option("--dump-facts", type=FILE, help="Write the facts to this file, for status --facts."),
+        max_calls_option(),
         format_option(),
     )
     for add in reversed(options):
@@ -183,7 +186,7 @@ def pull_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 facts_option = option(
     "--facts",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Replay facts that --dump-facts wrote; nothing else is read, and no token is needed.",
 )
 
@@ -194,7 +197,7 @@ def event_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = option("--event-name", help="Name of that event; GITHUB_EVENT_NAME by default.")(command)
     return option(
         "--event",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=FILE,
         help="Payload of the event that started the workflow (GITHUB_EVENT_PATH), which selects the pull "
         "requests.",
     )(command)

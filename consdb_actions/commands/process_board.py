@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.options import examples, format_option, option, parse_moment
-from consdb_actions.commands.terminal import show
+from consdb_actions.commands.options import (
+    FILE,
+    FOLDER,
+    examples,
+    format_option,
+    max_calls_option,
+    option,
+    parse_moment,
+)
+from consdb_actions.commands.terminal import present
 from consdb_actions.errors import ConsdbActionsError, ExternalError, InputError
 
 if TYPE_CHECKING:
@@ -144,7 +152,7 @@ def _releases(github: GitHub, wanted: BoardOptions, settings: _Settings) -> Rele
 
 
 def _environments(where: Path | GitHub, settings: _Settings, today: date, releases: Releases) -> Environments:
-    from consdb_actions.commands.deploy_drift import look
+    from consdb_actions.commands.deploy_run import look
     from consdb_actions.deploy.tags import read_tag
     from consdb_actions.process.board import Environments
 
@@ -166,10 +174,6 @@ def _words(error: ConsdbActionsError) -> str:
     return " ".join(error.cause.split())[:300]
 
 
-_DIRECTORY = click.Path(path_type=Path, file_okay=False)
-
-_FILE = click.Path(path_type=Path, dir_okay=False)
-
 PAGE, DATA = "index.html", "board.json"
 
 
@@ -185,15 +189,13 @@ PAGE, DATA = "index.html", "board.json"
 @option(
     "--facts",
     "facts",
-    type=_FILE,
+    type=FILE,
     multiple=True,
     metavar="FILE",
     help="Facts that process status --dump-facts wrote; may be repeated. Nothing is read over the network.",
 )
-@option(
-    "--phalanx", type=_DIRECTORY, help="Clone of the values files; without it they are read over the API."
-)
-@option("--config", type=_FILE, help="Configuration to use instead of the one on the base branch.")
+@option("--phalanx", type=FOLDER, help="Clone of the values files; without it they are read over the API.")
+@option("--config", type=FILE, help="Configuration to use instead of the one on the base branch.")
 @option(
     "--releases",
     "count",
@@ -203,16 +205,8 @@ PAGE, DATA = "index.html", "board.json"
     help="Number of releases to show.",
 )
 @option("--now", metavar="ISO", help="Time that the page shows; now, or that of the facts, by default.")
-@option(
-    "--max-calls",
-    type=click.IntRange(min=1),
-    default=4000,
-    show_default=True,
-    help="Maximum number of calls to GitHub.",
-)
-@option(
-    "--output", type=_DIRECTORY, required=True, metavar="DIR", help="Folder for index.html and board.json."
-)
+@max_calls_option(4000)
+@option("--output", type=FOLDER, required=True, metavar="DIR", help="Folder for index.html and board.json.")
 @format_option()
 def command(
     repo: str | None,
@@ -258,14 +252,15 @@ def command(
         words = f"{item.name} could not be looked at: {item.words}"
         click.echo(f"Warning: {words}", err=True)
         runner.annotation("warning", words)
-    if output_format == "json":
-        click.echo(json.dumps(rendered, indent=2))
-    elif output_format == "markdown":
-        click.echo(render_markdown(board), nl=False)
-    else:
-        show(runner.inert(f"{render_text(board)}\nWritten to {page} and {data}"))
-    runner.output("changes", str(len(board.changes)))
-    runner.output("attention", str(sum(change.needs_attention for change in board.changes)))
-    runner.output("unread", str(len(board.unread)))
-    runner.summary(render_markdown(board))
+    present(
+        output_format,
+        lambda: f"{render_text(board)}\nWritten to {page} and {data}",
+        lambda: rendered,
+        render_markdown(board),
+        {
+            "changes": str(len(board.changes)),
+            "attention": str(sum(change.needs_attention for change in board.changes)),
+            "unread": str(len(board.unread)),
+        },
+    )
     return 0

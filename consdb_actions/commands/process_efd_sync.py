@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.options import PullNumber, examples, format_option, option
-from consdb_actions.commands.terminal import show
+from consdb_actions.commands.options import (
+    FILE,
+    PullNumber,
+    examples,
+    format_option,
+    max_calls_option,
+    option,
+)
+from consdb_actions.commands.terminal import present
 from consdb_actions.errors import CheckFailed, InputError
 
 if TYPE_CHECKING:
@@ -37,22 +42,12 @@ __all__ = ["command"]
     help="Pull request in consdb that changes EFD schemas; by default the newest one that was merged.",
 )
 @option("--ticket", metavar="KEY", help="The ticket, where the pull request does not name it.")
-@option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration to use instead of the one on the default branch.",
-)
+@option("--config", type=FILE, help="Configuration to use instead of the one on the default branch.")
 @option(
     "--reopen", is_flag=True, help="Open a new pull request where the last one was closed without merging."
 )
 @option("--dry-run", is_flag=True, help="Show the copy without making it.")
-@option(
-    "--max-calls",
-    type=click.IntRange(min=1),
-    default=2000,
-    show_default=True,
-    help="Maximum number of calls to GitHub.",
-)
+@max_calls_option()
 @format_option()
 def command(
     repo: str | None,
@@ -150,20 +145,13 @@ def _checked(path: str, data: bytes) -> bytes:
 def _tell(
     source: EfdSource, copy: EfdCopy, outcome: ProposalOutcome, output_format: str, *, done: bool = True
 ) -> int:
-    from consdb_actions.adapters.runner import Runner
     from consdb_actions.report.process_efd import render_json, render_markdown, render_text
 
-    if output_format == "json":
-        click.echo(
-            json.dumps(render_json(source, copy, outcome.action, outcome.number, outcome.url, done), indent=2)
-        )
-    elif output_format == "markdown":
-        click.echo(render_markdown(source, copy, outcome.action, outcome.url, done))
-    else:
-        show(render_text(source, copy, outcome.action, outcome.url, done))
-    runner = Runner.from_environ(os.environ)
-    runner.output("action", outcome.action)
-    runner.output("number", str(outcome.number or ""))
-    runner.output("url", outcome.url)
-    runner.summary(render_markdown(source, copy, outcome.action, outcome.url, done))
+    present(
+        output_format,
+        lambda: render_text(source, copy, outcome.action, outcome.url, done),
+        lambda: render_json(source, copy, outcome.action, outcome.number, outcome.url, done),
+        render_markdown(source, copy, outcome.action, outcome.url, done),
+        {"action": outcome.action, "number": str(outcome.number or ""), "url": outcome.url},
+    )
     return 0

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consdb_actions.commands.options import examples, format_option, option
-from consdb_actions.commands.terminal import show
+from consdb_actions.commands.options import FILE, examples, format_option, option
+from consdb_actions.commands.terminal import present
 from consdb_actions.errors import ExternalError, InputError
 
 if TYPE_CHECKING:
@@ -36,11 +36,7 @@ def group() -> None:
 
 
 _repo = option("--repo", metavar="OWNER/NAME", help="Repository; GITHUB_REPOSITORY by default.")
-_config = option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration to use instead of the one on the default branch.",
-)
+_config = option("--config", type=FILE, help="Configuration to use instead of the one on the default branch.")
 _now = option("--now", metavar="ISO", help="Time of tagging; now by default. Only its month in UTC matters.")
 
 
@@ -232,8 +228,10 @@ def _show(
     summary = release_markdown(
         plan, outcome.markdown, **done, url=outcome.url, images=digests, warnings=outcome.warnings
     )
-    if output_format == "json":
-        data = release_json(
+    present(
+        output_format,
+        lambda: release_text(plan, extent(outcome.notes), outcome.message, **done, url=outcome.url),
+        lambda: release_json(
             outcome.repository,
             plan,
             outcome.notes,
@@ -242,18 +240,15 @@ def _show(
             markdown=outcome.markdown,
             images=digests,
             warnings=outcome.warnings,
-        )
-        click.echo(json.dumps(data, indent=2))
-    elif output_format == "markdown":
-        click.echo(summary, nl=False)
-    else:
-        text = release_text(plan, extent(outcome.notes), outcome.message, **done, url=outcome.url)
-        show(runner.inert(text))
+        ),
+        summary,
+        {
+            "tag": plan.tag,
+            "sha": plan.commit,
+            "created": "true" if outcome.created else "false",
+            "url": outcome.url,
+        },
+    )
     for warning in outcome.warnings:
         click.echo(f"Warning: {warning}", err=True)
         runner.annotation("warning", warning)
-    runner.output("tag", plan.tag)
-    runner.output("sha", plan.commit)
-    runner.output("created", "true" if outcome.created else "false")
-    runner.output("url", outcome.url)
-    runner.summary(summary)

@@ -9,9 +9,8 @@ from consdb_actions.deploy.model import DeployPolicy
 from consdb_actions.lint.state import Name
 from consdb_actions.process import runbook_sql as sql
 from consdb_actions.process.runbook_change import SectionChange
-from consdb_actions.process.runbook_plan import RunbookPlan, listed
+from consdb_actions.process.runbook_plan import RunbookPlan, apply_command, listed, upgrade_step
 from consdb_actions.process.runbook_steps import Block, RunbookStep
-from consdb_actions.process.runbook_upgrade import apply_command, upgrade_step
 from consdb_actions.process.sites import Session, Site, Sites
 
 __all__ = [

@@ -6,9 +6,8 @@ import ast
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from consdb_actions.publication.marker import Marker
 from consdb_actions.publication.result import TargetSection
-from consdb_actions.publication.source import PullSeen, SchemaSource
+from consdb_actions.publication.source import Marker, PullSeen, SchemaSource
 
 __all__ = [
     "RequestedChange",

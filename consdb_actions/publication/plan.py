@@ -10,9 +10,8 @@ from typing import Literal
 from consdb_actions.errors import CheckFailed
 from consdb_actions.migration.outcome import RunOutcome
 from consdb_actions.proposal import blob_sha
-from consdb_actions.publication.marker import Marker, read_marker
 from consdb_actions.publication.result import TargetSection
-from consdb_actions.publication.source import Inputs, SchemaSource
+from consdb_actions.publication.source import Inputs, Marker, SchemaSource, read_marker
 
 __all__ = [
     "WITHDRAWN",

@@ -15,7 +15,7 @@ from consdb_actions.process.comment_commands import (
     answers_in,
     write_answers,
 )
-from consdb_actions.process.deployed import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
+from consdb_actions.process.evidence import CONSDBTAP, DATALINK, TAP_SCHEMA, ticket_image
 from consdb_actions.process.facts import Evidence, FactSource, ProcessFacts, SchemaChange
 from consdb_actions.process.memory import FINISHED, written
 from consdb_actions.process.plan import readiness, requests_of

@@ -151,7 +151,12 @@ def _given(path: Path, step: str) -> set[str]:
     for file in files:
         source = Path(commands.__file__).with_name(f"{file}.py")
         if source.exists():
-            found |= set(re.findall(r'runner\.output\(\s*"([\w-]+)"', source.read_text(encoding="utf-8")))
+            text = source.read_text(encoding="utf-8")
+            found |= set(re.findall(r'runner\.output\(\s*"([\w-]+)"', text))
+            for block in re.findall(
+                r"present\(.*?^    \)$|outputs = \{.*?\}$", text, re.DOTALL | re.MULTILINE
+            ):
+                found |= set(re.findall(r'"([\w-]+)": ', block))
     return found
 
 

@@ -13,9 +13,17 @@ from consdb_actions.adapters.github.events import asked, asked_of_event
 from consdb_actions.approval.comment import ROOM, Part, join, split
 from consdb_actions.errors import InputError
 from consdb_actions.migration.outcome import Operation
-from consdb_actions.publication.marker import Marker, Names, name_migration, read_marker
 from consdb_actions.publication.plan import Kept, Publication, State, TargetPull
-from consdb_actions.publication.source import PullSeen, RequestedMigration, SchemaSource, decide_request
+from consdb_actions.publication.source import (
+    Marker,
+    Names,
+    PullSeen,
+    RequestedMigration,
+    SchemaSource,
+    decide_request,
+    name_migration,
+    read_marker,
+)
 from consdb_actions.report.markdown import COMMENT_LIMIT
 from consdb_actions.report.publication import render_comment
 from tests.support.migration_scene import generated, open_question, outcome_of

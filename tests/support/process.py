@@ -18,7 +18,7 @@ from consdb_actions.commands.pull_requests import sync_pull
 from consdb_actions.process.facts import ProcessFacts
 from consdb_actions.process.plan import CommentRequests, requests_of
 from consdb_actions.process.states import Progress
-from consdb_actions.publication.marker import Marker
+from consdb_actions.publication.source import Marker
 from tests.support.approvals import CONFIG, POLICY, REPOSITORY, TOKEN, Scene, schema_yaml
 from tests.support.github import GitHubDouble, TestClock, World
 from tests.support.github.things import Comment, Pull, Repo

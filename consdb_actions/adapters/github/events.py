@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consdb_actions.errors import InputError
-from consdb_actions.publication.marker import read_marker
-from consdb_actions.publication.source import RequestedMigration
+from consdb_actions.publication.source import RequestedMigration, read_marker
 
 __all__ = ["EventTarget", "asked", "asked_of_event", "process_target", "target_of_event"]
 

@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 from consdb_actions.adapters.github import graphql
 from consdb_actions.adapters.github.client import GitHub, GitHubError, quoted
 from consdb_actions.adapters.github.contents import changes_at
-from consdb_actions.adapters.github.marked_comment import read_comments
 from consdb_actions.adapters.github.process_facts import ConsdbReader, PhalanxReader
-from consdb_actions.adapters.github.pull_requests import PullReader
+from consdb_actions.adapters.github.pull_requests import PullReader, read_comments
 from consdb_actions.adapters.schema_yaml import read_yaml
 from consdb_actions.approval.comment import MARKER, Part, own_sections
 from consdb_actions.approval.evaluate import Decision, ReviewEffect, RoleOutcome, RoleVerdict, evaluate
@@ -22,7 +21,7 @@ from consdb_actions.deploy.tags import TagKind, read_tag
 from consdb_actions.errors import InputError
 from consdb_actions.migration.preview import preview_schema
 from consdb_actions.process.comment_commands import mentions_commands
-from consdb_actions.process.deployed import CONSDB, CONSDBTAP, ticket_image
+from consdb_actions.process.evidence import CONSDB, CONSDBTAP, ticket_image
 from consdb_actions.process.facts import (
     Approvals,
     Comment,

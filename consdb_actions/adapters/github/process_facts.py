@@ -28,7 +28,7 @@ from consdb_actions.process.facts import (
     TaggedRelease,
 )
 from consdb_actions.process.policy import ProcessPolicy
-from consdb_actions.publication.marker import read_marker
+from consdb_actions.publication.source import read_marker
 from consdb_actions.release.plan import last_release
 from consdb_actions.release.versions import parse_version
 

@@ -36,7 +36,7 @@ Json = Mapping[str, Any]
 
 
 class ProposalReader:
-    """Reads the facts that `consdb_actions.proposal.decide` rests on."""
+    """Reads the facts that `consdb_actions.proposal` rests on."""
 
     def __init__(self, github: GitHub) -> None:
         self._github = github
