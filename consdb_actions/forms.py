@@ -5,6 +5,8 @@ Pydantic is imported when a file is read, not with the dataclasses.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -22,8 +24,10 @@ __all__ = [
     "WrongValueError",
     "adapter",
     "as_json",
+    "hidden",
     "json_schema",
     "matches_path",
+    "read_hidden",
     "unique",
 ]
 
@@ -140,6 +144,24 @@ def as_json(value: Any, *, sparse: bool = False) -> dict[str, Any]:
     """Return a dataclass as JSON values; `sparse` is without what is as by default."""
     made: dict[str, Any] = adapter(type(value)).dump_python(value, mode="json", exclude_defaults=sparse)
     return made
+
+
+def hidden(name: str, data: Any) -> str:
+    """Write data as an HTML comment, which nothing in it can end."""
+    text = json.dumps(data, separators=(",", ":"))
+    text = re.sub(r"(?<=-)-|[<>@&]", lambda match: f"\\u{ord(match[0]):04x}", text)
+    return f"<!-- consdb-actions:{name} {text} -->"
+
+
+def read_hidden(name: str, body: str, kind: type[T], *, last: bool = False) -> T | None:
+    """Read the first data of a name in a text, or the last; None if missing or not of its type."""
+    found = re.findall(rf"<!-- consdb-actions:{name} (\{{[^\n]{{0,60000}}?\}}) -->", body)
+    if not found:
+        return None
+    try:
+        return adapter(kind).validate_json(found[-1 if last else 0])
+    except ValueError:
+        return None
 
 
 def json_schema(kind: type[Any]) -> dict[str, Any]:

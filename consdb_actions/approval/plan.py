@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
+from typing import Annotated
 
 from consdb_actions.approval.comment import CommentPlan, Part, own_sections, plan_comment
 from consdb_actions.approval.evaluate import Decision, fit, label_changes, reviewers_to_ask
 from consdb_actions.approval.facts import ApprovalFacts, CommitChange, FileChange, PullFacts
 from consdb_actions.approval.policy import Role
+from consdb_actions.forms import Form, hidden, read_hidden
 
 __all__ = [
     "CONTEXT",
@@ -26,24 +26,16 @@ KEPT = 20  # Maximum number of commits stored in a comment
 
 ROOM = 8_000  # Maximum size of the digests in a comment, in characters; the oldest commits are dropped first
 
-_BLOCK = re.compile(r"<!-- consdb-actions:digests (?P<json>\{.*?\}) -->")
-
-_DIGEST = re.compile(r"[0-9A-Za-z:._-]{0,80}")
+_Digest = Annotated[str, Form(pattern="^[0-9A-Za-z:._-]{0,80}$")]
+_Digests = dict[str, tuple[tuple[str, _Digest, _Digest, _Digest], ...]]  # of the files, by commit
 
 
 def recall(body: str) -> tuple[CommitChange, ...]:
     """Read the digests from our comment; a malformed block gives none."""
-    match = _BLOCK.search(body)
-    if match is None:
-        return ()
-    try:
-        data = json.loads(match["json"])
-        return tuple(
-            CommitChange(sha, tuple(_change(entry) for entry in entries), remembered=True)
-            for sha, entries in data.items()
-        )
-    except (ValueError, TypeError, AttributeError):
-        return ()
+    return tuple(
+        CommitChange(sha, tuple(FileChange(*entry) for entry in entries), remembered=True)
+        for sha, entries in (read_hidden("digests", body, _Digests) or {}).items()
+    )
 
 
 def remember(facts: ApprovalFacts) -> str:
@@ -53,28 +45,14 @@ def remember(facts: ApprovalFacts) -> str:
     shas = {change.sha for change in known}
     kept = [*(change for change in earlier if change.sha not in shas), *known][-KEPT:]
     while True:
-        text = _to_json(kept)
+        data = {
+            change.sha: [[item.path, item.structure, item.text, item.verbatim] for item in change.changes]
+            for change in kept
+        }
+        text = hidden("digests", data)
         if len(text) <= ROOM or not kept:
-            return f"<!-- consdb-actions:digests {text} -->"
+            return text
         kept = kept[1:]
-
-
-def _to_json(changes: list[CommitChange]) -> str:
-    """Write digests as JSON, safe within an HTML comment."""
-    data = {
-        change.sha: [[item.path, item.structure, item.text, item.verbatim] for item in change.changes]
-        for change in changes
-    }
-    text = json.dumps(data, separators=(",", ":"))
-    return re.sub(r"[-<>@&]", lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-def _change(entry: object) -> FileChange:
-    if not isinstance(entry, list) or len(entry) != 4 or not all(isinstance(item, str) for item in entry):
-        raise TypeError(entry)
-    if not all(_DIGEST.fullmatch(item) for item in entry[1:]):
-        raise ValueError(entry)
-    return FileChange(*entry)
 
 
 CONTEXT = "consdb/approvals"  # The name of the commit status

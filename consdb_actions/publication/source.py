@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from consdb_actions.errors import InputError
+from consdb_actions.forms import Form, as_json, hidden, read_hidden
 
 __all__ = [
     "REGENERATE",
@@ -198,9 +198,7 @@ def name_migration(branch: str, title: str, patterns: Sequence[str], *, place: s
     return Names(found, f"tickets/{name}-migration", f"{found}: Migrate schema changes", name)
 
 
-_MARKER = re.compile(r"<!-- consdb-actions:migration (?P<json>\{[^\n]{0,60000}\}) -->")
-
-_SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
+_Commit = Annotated[str, Form(pattern="^([0-9a-f]{40})?$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +206,11 @@ class Marker:
     """The inputs of a generated migration."""
 
     source: str  # ``owner/name#12`` or ``owner/name@branch``
-    sha: str  # commit of the source
+    sha: Annotated[str, Form(pattern="^[0-9a-f]{40}$")]  # commit of the source
     files: Mapping[str, str] = field(default_factory=dict)  # blob ids of the generated files
-    base: str = ""  # commit of the schemas to compare with
-    target: str = ""  # commit of the target
-    also: Mapping[str, str] = field(default_factory=dict)  # commits of other changes in this migration
+    base: _Commit = ""  # of the schemas to compare with
+    target: _Commit = ""
+    also: Mapping[str, _Commit] = field(default_factory=dict)  # of other changes in this migration
     state: str = "published"  # a value of `publication.plan.State`
 
     def commit_of(self, references: Collection[str]) -> str:
@@ -222,47 +220,9 @@ class Marker:
         return next((sha for name, sha in every.items() if name.casefold() in wanted), "")
 
     def __str__(self) -> str:
-        text = json.dumps(
-            {
-                "source": self.source,
-                "sha": self.sha,
-                "base": self.base,
-                "target": self.target,
-                "state": self.state,
-                "also": dict(sorted(self.also.items())),
-                "files": dict(sorted(self.files.items())),
-            }
-        )
-        # Two dashes or a bracket could end the comment.
-        return f"<!-- consdb-actions:migration {re.sub('(?<=-)-|[<>]', _escaped, text)} -->"
+        return hidden("migration", as_json(self))
 
 
 def read_marker(body: str) -> Marker | None:
     """Parse the marker of a pull request; None if missing or invalid."""
-    match = _MARKER.search(body)
-    if match is None:
-        return None
-    try:
-        data = json.loads(match["json"])
-        marker = Marker(
-            data["source"],
-            data["sha"],
-            dict(data.get("files", {})),
-            base=data.get("base", ""),
-            target=data.get("target", ""),
-            also=dict(data.get("also", {})),
-            state=data.get("state", "published"),
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
-    commits = (marker.sha, marker.base, marker.target, *marker.also.values())
-    texts = (marker.source, *commits, marker.state, *marker.files, *marker.files.values(), *marker.also)
-    if not all(isinstance(text, str) for text in texts) or not marker.sha:
-        return None
-    if not all(_SHA.fullmatch(commit) for commit in commits if commit):
-        return None
-    return marker
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
+    return read_hidden("migration", body, Marker)

@@ -221,7 +221,7 @@ def test_a_marker_comes_back_from_a_body_and_ends_no_comment() -> None:
     assert str(marker).count("<!--") == 1
     assert read_marker(body) == marker
     assert str(Marker("lsst/sdm_schemas#12", SHA)).startswith(
-        f'<!-- consdb-actions:migration {{"source": "lsst/sdm_schemas#12", "sha": "{SHA}"'
+        f'<!-- consdb-actions:migration {{"source":"lsst/sdm_schemas#12","sha":"{SHA}"'
     )
 
 
