@@ -18,7 +18,7 @@ __all__ = [
     "Action",
     "BranchCommit",
     "BranchFacts",
-    "BranchPull",
+    "PullSeen",
     "CommitWrite",
     "Foreign",
     "Proposal",
@@ -100,18 +100,25 @@ class BranchCommit:
 
 
 @dataclass(frozen=True, slots=True)
-class BranchPull:
-    """A pull request of the branch."""
+class PullSeen:
+    """A pull request as GitHub shows it."""
 
     number: int
     url: str
-    title: str
-    body: str
-    base: str
-    head: str
-    is_open: bool
-    merged: bool
+    branch: str
+    head: str = ""
+    title: str = ""
+    body: str = ""
+    base: str = ""
+    author: str = ""  # empty for a deleted account
+    is_open: bool = True
+    merged: bool = False
+    from_fork: bool = False
     labels: tuple[str, ...] = ()
+
+    def has_label(self, label: str) -> bool:
+        """Tell whether it has a label, ignoring case."""
+        return label.casefold() in {name.casefold() for name in self.labels}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,7 @@ class BranchFacts:
     on_fork: Blobs = field(default_factory=dict)  # The wanted paths in that
     on_branch: Blobs = field(default_factory=dict)  # All files that the branch changes since `fork`
     commits: tuple[BranchCommit, ...] = ()  # Commits of the branch, oldest first
-    pulls: tuple[BranchPull, ...] = ()  # Pull requests of the branch, newest first
+    pulls: tuple[PullSeen, ...] = ()  # Pull requests of the branch, newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +151,7 @@ class ProposalPlan:
 
     difference: tuple[str, ...]  # Paths that differ from the base; empty proposes nothing
     write: CommitWrite | None = None
-    pull: BranchPull | None = None  # The open pull request; without one, a difference opens one
+    pull: PullSeen | None = None  # The open pull request; without one, a difference opens one
     title: str | None = None  # None if unchanged, like ``body``
     body: str | None = None
     labels: tuple[str, ...] = ()
@@ -307,7 +314,7 @@ def decide(proposal: Proposal, facts: BranchFacts) -> ProposalPlan | Foreign:
     return ProposalPlan(tuple(sorted(wanted)), write, pull, title, body, labels, tuple(sorted(theirs)))
 
 
-def _is_done(facts: BranchFacts, last: BranchPull | None) -> bool:
+def _is_done(facts: BranchFacts, last: PullSeen | None) -> bool:
     return last is not None and last.merged and last.head == facts.head
 
 
@@ -337,7 +344,7 @@ def _mixed_commit(wanted: dict[str, str | None], facts: BranchFacts, theirs: set
 
 
 def _text_changes(
-    proposal: Proposal, pull: BranchPull | None
+    proposal: Proposal, pull: PullSeen | None
 ) -> tuple[str | None, str | None, tuple[str, ...]]:
     if pull is None:
         return None, None, proposal.labels

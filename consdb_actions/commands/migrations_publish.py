@@ -29,7 +29,7 @@ from consdb_actions.commands.options import examples, format_option, option
 from consdb_actions.commands.terminal import present
 from consdb_actions.errors import CheckFailed, ExternalError, InputError
 from consdb_actions.migration.outcome import RunOutcome
-from consdb_actions.proposal import blob_sha
+from consdb_actions.proposal import PullSeen, blob_sha
 from consdb_actions.publication.outdated import Rebase, Stack, find_rebases
 from consdb_actions.publication.plan import (
     Present,
@@ -46,7 +46,6 @@ from consdb_actions.publication.source import (
     Inputs,
     Marker,
     Names,
-    PullSeen,
     RequestedMigration,
     SchemaSource,
     decide_request,
@@ -299,7 +298,7 @@ class _Case:
         if made.number is None:
             words = f"{self._target.repository} has these revisions already."
             return replace(self.so_far, state="unchanged", words=(*self.so_far.words, words))
-        shown = TargetPull(made.number, made.url, wanted.branch, self._own(), body)
+        shown = TargetPull(made.number, made.url, wanted.branch, author=self._own(), body=body)
         told = (_NO_CHECKS,) if self._own() == _DEFAULT_ACCOUNT else ()
         edited = {item.section for item in kept}
         folders = {section.name: section.folder for section in sections if section.name in edited}

@@ -6,8 +6,9 @@ import ast
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from consdb_actions.proposal import PullSeen
 from consdb_actions.publication.result import TargetSection
-from consdb_actions.publication.source import Marker, PullSeen, SchemaSource
+from consdb_actions.publication.source import Marker, SchemaSource
 
 __all__ = [
     "RequestedChange",

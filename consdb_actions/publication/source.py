@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from consdb_actions.errors import InputError
 from consdb_actions.forms import Form, as_json, hidden, read_hidden
+from consdb_actions.proposal import PullSeen
 
 __all__ = [
     "REGENERATE",
@@ -16,7 +17,6 @@ __all__ = [
     "Marker",
     "MigrationRequest",
     "Names",
-    "PullSeen",
     "RequestedMigration",
     "SchemaSource",
     "decide_request",
@@ -41,27 +41,6 @@ class RequestedMigration:
     # the event's action (``labeled``, ``synchronize``, …) or `REGENERATE`; empty for a dispatch
     action: str = ""
     label: str = ""  # of the event
-
-
-@dataclass(frozen=True, slots=True)
-class PullSeen:
-    """A pull request of the repository of schemas, as read from GitHub."""
-
-    number: int
-    url: str
-    branch: str
-    head: str
-    title: str = ""
-    body: str = ""
-    is_open: bool = True
-    merged: bool = False
-    from_fork: bool = False
-    labels: tuple[str, ...] = ()
-    base: str = ""
-
-    def has_label(self, label: str) -> bool:
-        """Tell whether it has a label, ignoring case."""
-        return label.casefold() in {name.casefold() for name in self.labels}
 
 
 @dataclass(frozen=True, slots=True)

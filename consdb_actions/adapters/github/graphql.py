@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from consdb_actions.adapters.github.client import GitHub, quoted_path
 from consdb_actions.approval.facts import (
@@ -21,6 +21,7 @@ from consdb_actions.approval.facts import (
     ReviewState,
     TimelineEvent,
 )
+from consdb_actions.proposal import PullSeen
 
 __all__ = [
     "BLOB",
@@ -37,6 +38,7 @@ __all__ = [
     "moment",
     "pull_request",
     "reviews",
+    "seen",
     "status",
     "timeline",
 ]
@@ -175,6 +177,8 @@ PULLS = ObjectQuery(
 
 Json = Mapping[str, Any]
 
+Pull = TypeVar("Pull", bound=PullSeen)
+
 # Whatever GitHub or git could read as a co-author counts: one too many cannot approve, one too few could.
 _CO_AUTHOR = re.compile(
     r"^[^\w\n]*co-authored-by[^\S\n]*:(?P<people>.*(?:\n[^\S\n]+\S.*)*)", re.IGNORECASE | re.MULTILINE
@@ -300,3 +304,21 @@ def is_own(pull: Json) -> bool:
     """Tell whether a pull request comes from the repository itself, and not from a fork, deleted or not."""
     head = pull["head"].get("repo")
     return head is not None and head["id"] == pull["base"]["repo"]["id"]
+
+
+def seen(pull: Json, kind: type[Pull]) -> Pull:
+    """Read a pull request of any repository; a fork that was removed leaves no repository behind."""
+    return kind(
+        number=pull["number"],
+        url=pull["html_url"],
+        branch=pull["head"]["ref"],
+        head=pull["head"]["sha"],
+        title=pull.get("title") or "",
+        body=pull.get("body") or "",
+        base=pull["base"]["ref"],
+        author=(pull.get("user") or {}).get("login") or "",
+        is_open=pull["state"] == "open",
+        merged=bool(pull.get("merged_at")),
+        from_fork=not is_own(pull),
+        labels=tuple(label["name"] for label in pull.get("labels") or ()),
+    )

@@ -18,6 +18,7 @@ from consdb_actions.approval.comment import Part
 from consdb_actions.config import CONFIG_PATH, DEFAULT_CONFIG, Config
 from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.process.comment_commands import read_answers
+from consdb_actions.proposal import PullSeen
 from consdb_actions.publication.outdated import (
     RequestedChange,
     Stack,
@@ -30,7 +31,6 @@ from consdb_actions.publication.result import TargetSection
 from consdb_actions.publication.source import (
     Inputs,
     Marker,
-    PullSeen,
     RequestedMigration,
     SchemaSource,
     read_marker,
@@ -44,7 +44,6 @@ __all__ = [
     "find_outdated",
     "read_answers_on",
     "read_inputs",
-    "read_pull",
     "read_source",
     "read_stack",
 ]
@@ -160,23 +159,11 @@ class TargetRepository:
 
     def _pulls(self, query: dict[str, str | int]) -> list[TargetPull]:
         items = self._github.items(f"{self._root}/pulls", query)
-        return [_pull(item) for item in items if graphql.is_own(item)]
+        return [graphql.seen(item, TargetPull) for item in items if graphql.is_own(item)]
 
     def _blob(self, sha: str) -> bytes:
         data = self._github.get(f"{self._root}/git/blobs/{sha}", lasting=True)
         return base64.b64decode(data["content"])
-
-
-def _pull(data: Any) -> TargetPull:
-    return TargetPull(
-        number=data["number"],
-        url=data["html_url"],
-        branch=data["head"]["ref"],
-        author=(data.get("user") or {}).get("login") or "",
-        body=data.get("body") or "",
-        is_open=data["state"] == "open",
-        merged=bool(data.get("merged_at")),
-    )
 
 
 # Seconds before each look whether GitHub knows by now if a pull request can be merged.
@@ -190,7 +177,7 @@ def read_source(github: GitHub, repository: str, asked: RequestedMigration) -> S
     root = f"/repos/{repository}"
     if asked.number is not None:
         data = _found(github, f"{root}/pulls/{asked.number}", f"pull request {asked.number}", repository)
-        pull = read_pull(data)
+        pull = graphql.seen(data, PullSeen)
         return SchemaSource(repository, pull.branch, pull.head, data["base"]["repo"]["default_branch"], pull)
     head = _found(
         github, f"{root}/git/ref/heads/{quoted_path(asked.branch)}", f"branch {asked.branch}", repository
@@ -198,7 +185,7 @@ def read_source(github: GitHub, repository: str, asked: RequestedMigration) -> S
     default = github.default_branch(repository)
     owner = repository.partition("/")[0]
     items = github.items(f"{root}/pulls", {"state": "open", "head": f"{owner}:{asked.branch}"})
-    pulls = [read_pull(item) for item in items]
+    pulls = [graphql.seen(item, PullSeen) for item in items]
     found = next((pull for pull in pulls if pull.branch == asked.branch and not pull.from_fork), None)
     return SchemaSource(repository, asked.branch, head["object"]["sha"], default, found)
 
@@ -249,7 +236,11 @@ def read_stack(github: GitHub, source: SchemaSource, label: str) -> Stack:
     if pull is None or not pull.is_open or pull.from_fork:
         return Stack()
     items = github.items(f"/repos/{source.repository}/pulls", {"state": "open"})
-    others = [other for other in map(read_pull, items) if other.number != pull.number and not other.from_fork]
+    others = [
+        other
+        for other in (graphql.seen(item, PullSeen) for item in items)
+        if other.number != pull.number and not other.from_fork
+    ]
     if not others:
         return Stack()
     tip = github.tip(source.repository, source.default)
@@ -295,26 +286,6 @@ def _found(github: GitHub, path: str, what: str, repository: str) -> Any:
             remedy="Check the number or the name. A branch that was merged may be gone; then all is done.",
         )
     return found
-
-
-def read_pull(data: Any) -> PullSeen:
-    """Read a pull request as GitHub shows it."""
-    head, base = data["head"], data["base"]["repo"]
-    # A fork that was removed leaves no repository behind.
-    name = (head.get("repo") or {}).get("full_name", "")
-    return PullSeen(
-        number=data["number"],
-        url=data["html_url"],
-        branch=head["ref"],
-        head=head["sha"],
-        title=data.get("title") or "",
-        body=data.get("body") or "",
-        is_open=data["state"] == "open",
-        merged=bool(data.get("merged_at")),
-        from_fork=name.casefold() != base["full_name"].casefold(),
-        labels=tuple(label["name"] for label in data.get("labels") or ()),
-        base=data["base"]["ref"],
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +344,9 @@ class _Finder:
     def _sources(self, default: str, generated: Mapping[str, TargetPull]) -> list[SchemaSource]:
         """List the changes, those with a pull request first."""
         items = self.github.items(f"/repos/{self.repository}/pulls", {"state": "open"})
-        pulls = [pull for pull in map(read_pull, items) if pull.has_label(self.label)]
+        pulls = [
+            pull for pull in (graphql.seen(item, PullSeen) for item in items) if pull.has_label(self.label)
+        ]
         sources = {
             source.reference.casefold(): source
             for pull in sorted(pulls, key=lambda pull: pull.number)

@@ -14,12 +14,12 @@ from consdb_actions.errors import CheckFailed, InputError
 from consdb_actions.proposal import (
     BranchCommit,
     BranchFacts,
-    BranchPull,
     CommitWrite,
     Foreign,
     Proposal,
     ProposalOutcome,
     ProposalPlan,
+    PullSeen,
     blob_sha,
     decide,
     foreign_error,
@@ -28,7 +28,7 @@ from consdb_actions.proposal import (
     signed_message,
 )
 
-__all__ = ["ProposalOutcome", "Proposal", "ProposalReader", "Proposals", "read_pull"]
+__all__ = ["ProposalOutcome", "Proposal", "ProposalReader", "Proposals"]
 
 MOST_FILES = 300  # Changed files that GitHub shows of two commits; beyond, a comparison would not be whole
 
@@ -142,7 +142,7 @@ class ProposalReader:
         }
         return replace(commit, changed=changed)
 
-    def _pulls(self, proposal: Proposal) -> tuple[BranchPull, ...]:
+    def _pulls(self, proposal: Proposal) -> tuple[PullSeen, ...]:
         """Read the pull requests of the branch, newest first; those of forks are none of them."""
         owner = proposal.repository.partition("/")[0]
         items = self._github.items(
@@ -150,26 +150,11 @@ class ProposalReader:
             {"head": f"{owner}:{proposal.branch}", "state": "all"},
         )
         pulls = [
-            read_pull(item)
+            graphql.seen(item, PullSeen)
             for item in items
             if item["head"]["ref"] == proposal.branch and graphql.is_own(item)
         ]
         return tuple(sorted(pulls, key=lambda pull: -pull.number))
-
-
-def read_pull(item: Json) -> BranchPull:
-    """Read a pull request."""
-    return BranchPull(
-        number=item["number"],
-        url=item["html_url"],
-        title=item.get("title") or "",
-        body=item.get("body") or "",
-        base=item["base"]["ref"],
-        head=item["head"]["sha"],
-        is_open=item["state"] == "open",
-        merged=bool(item.get("merged_at")),
-        labels=tuple(label["name"] for label in item.get("labels") or ()),
-    )
 
 
 ATTEMPTS = 3  # How often everything is looked at again when the branch moved meanwhile
@@ -295,7 +280,7 @@ class Proposals:
 
         self._github.write("POST", refs, {"ref": f"refs/heads/{proposal.branch}", "sha": sha}, landed=landed)
 
-    def _open(self, root: str, proposal: Proposal) -> BranchPull:
+    def _open(self, root: str, proposal: Proposal) -> PullSeen:
         """Open the pull request, once."""
 
         def landed() -> Any:
@@ -311,7 +296,8 @@ class Proposals:
             "body": merged_body("", proposal.body),
             "draft": proposal.draft,
         }
-        return read_pull(self._github.write("POST", f"{root}/pulls", body, landed=landed))
+        made = self._github.write("POST", f"{root}/pulls", body, landed=landed)
+        return graphql.seen(made, PullSeen)
 
 
 def _text(data: bytes) -> str | None:
